@@ -1,0 +1,1 @@
+"""Engines: turn cases and weights into completions."""

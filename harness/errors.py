@@ -1,0 +1,71 @@
+"""What can go wrong, as one tree.
+
+TunegateError
+├── InputError            the user's to mend: shown as one line, pytest exit status 4
+│   ├── SettingsError     an option, environment variable or [tool.tunegate] key
+│   ├── GoldenError       a golden set: file, line, key, what was found, what is allowed
+│   ├── DataError         a training file: file, line, what was found
+│   ├── ModelError        a base model that is missing, damaged or not the one asked for
+│   ├── AdapterError      a directory that is no adapter, is truncated, dead, or of another base
+│   └── BaselineError     a baseline or run that isn't there or can't be compared
+└── EngineError           generation failed while running
+"""
+
+from pathlib import Path
+
+
+class TunegateError(Exception):
+    """Base of every error that tunegate raises on purpose."""
+
+
+class InputError(TunegateError):
+    """Something that the user gave is wrong; the message says what, where and how to mend it."""
+
+
+class SettingsError(InputError):
+    """An option, environment variable or ``[tool.tunegate]`` key is unknown or out of range."""
+
+
+class GoldenError(InputError):
+    """A golden set can't be read as written."""
+
+    def __init__(self, path: Path | str, line: int | None, key: str, problem: str, allowed: str = "") -> None:
+        """Name the place and the remedy.
+
+        Args:
+            path: The YAML file.
+            line: 1-based line of the offending node, or None when the whole file is meant.
+            key: Dotted path of the key inside the file, such as ``cases[3].checks[0].type``.
+            problem: What was found.
+            allowed: What would have been accepted.
+        """
+        self.path, self.line, self.key, self.problem, self.allowed = path, line, key, problem, allowed
+        place = f"{path}:{line}" if line is not None else str(path)
+        where = f"{place}: {key}: " if key else f"{place}: "
+        super().__init__(where + problem + (f" (allowed: {allowed})" if allowed else ""))
+
+
+class DataError(InputError):
+    """A row of training data can't be used."""
+
+    def __init__(self, path: Path | str, line: int | None, problem: str) -> None:
+        """Name the file, the 1-based line and the problem."""
+        self.path, self.line, self.problem = path, line, problem
+        place = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{place}: {problem}")
+
+
+class ModelError(InputError):
+    """A base model is missing, damaged, or not the one that was asked for."""
+
+
+class AdapterError(InputError):
+    """A directory is no adapter, or an adapter that can't be evaluated as it is."""
+
+
+class BaselineError(InputError):
+    """A baseline or stored run doesn't exist or can't be compared with this one."""
+
+
+class EngineError(TunegateError):
+    """The model failed while it was generating; the message names the cases."""

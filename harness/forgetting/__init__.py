@@ -1,0 +1,1 @@
+"""What the candidate lost of what the base could do."""

@@ -1,0 +1,1 @@
+"""Golden sets: reading, checking and writing the YAML."""

@@ -1,0 +1,1 @@
+"""Metrics: each file scores one family."""

@@ -1,0 +1,1 @@
+"""Hooks the reports into a pytest run."""

@@ -1,0 +1,1 @@
+"""Training backends: each writes an adapter directory that the gate can read."""
