@@ -294,7 +294,7 @@ class Run:
         id: Sorts by time, such as ``20260131-142501-7f3a``.
         started_at: ISO 8601 in UTC.
         collected: How many cases the golden sets held; more than ``len(results)`` in a partial run.
-        golden_sha256: Content hash of each golden set, by name.
+        golden_sets: The sets' headers, their ``cases`` left empty: the cases stand in ``results``.
     """
 
     id: str
@@ -303,7 +303,7 @@ class Run:
     model: ModelRef
     plan: ExecutionPlan
     environment: Environment
-    golden_sha256: Mapping[str, str]
+    golden_sets: tuple[GoldenSet, ...]
     collected: int
     results: tuple[CaseResult, ...]
     text_losses: tuple[TextLoss, ...] = ()

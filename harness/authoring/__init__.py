@@ -1,0 +1,1 @@
+"""Writing golden sets: linting them, offering checks, adding cases."""

@@ -1,0 +1,57 @@
+"""What the gate asks of an engine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, TextLoss
+
+CANDIDATE = "candidate"
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """One answer to be generated.
+
+    Attributes:
+        key: Names the request in results and messages (a case's key).
+        side: Which of the engine's loaded models answers: ``candidate`` or ``baseline``.
+    """
+
+    key: str
+    side: str
+    messages: tuple[Message, ...]
+    settings: GenerationSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRequest:
+    """A text whose cross-entropy is wanted, after a conversation or (with no messages) on its own."""
+
+    key: str
+    side: str
+    text: str
+    messages: tuple[Message, ...] = ()
+
+
+class Engine(Protocol):
+    """Loaded weights that answer in batches.
+
+    Both methods hand over each finished batch at once, so that a crash loses one batch and a progress
+    bar can move.
+    """
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """How this engine computes."""
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
+    ) -> None:
+        """Answer all requests; ``on_batch`` gets completions by index into ``requests``."""
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """Cross-entropy of each text; ``on_batch`` gets losses by index into ``requests``."""
