@@ -1,0 +1,148 @@
+"""Checks on answers that are to be JSON: their schema, their content."""
+
+import json
+from collections.abc import Collection
+from decimal import Decimal
+
+from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
+from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.time_limit import processor_time_limit
+from harness.types import JsonValue, Score
+
+_SHOWN = 3
+
+
+def _is_json(request: ScoringRequest) -> Score:
+    try:
+        answer = parse_json(request.text)
+    except NotJsonError as error:
+        return binary(request, False, str(error))
+    schema = request.check.value
+    if schema is None:
+        return binary(request, True, f"the answer is JSON ({_kind(answer)})")
+    problem = _schema_problem(answer, schema)
+    if problem:
+        return binary(request, False, problem)
+    return binary(request, True, "the answer is JSON and valid under the schema")
+
+
+def _schema_problem(answer: JsonValue, schema: JsonValue) -> str | None:
+    """The most telling violation, or None. Formats that the standard library can tell are asserted."""
+    import jsonschema
+    from jsonschema.validators import validator_for
+    from referencing.jsonschema import EMPTY_REGISTRY
+
+    if not isinstance(schema, dict | bool):
+        raise TypeError(f"a JSON Schema is an object, not {_kind(schema)}")
+    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    # With a registry of its own a $ref to an address is an error, never a download.
+    validator = kind(schema, registry=EMPTY_REGISTRY, format_checker=kind.FORMAT_CHECKER)
+    with processor_time_limit("the schema's pattern"):
+        error = jsonschema.exceptions.best_match(validator.iter_errors(answer))
+    if error is None:
+        return None
+    message = error.message if len(error.message) <= 160 else f"{error.message[:80]} … {error.message[-80:]}"
+    return f"{error.json_path}: {message}"
+
+
+def _json_equals(request: ScoringRequest) -> Score:
+    wanted = _wanted(request)
+    try:
+        answer = parse_json(request.text)
+    except NotJsonError as error:
+        return binary(request, False, str(error))
+    options = request.check.options
+    ignore, tolerance = options.get("ignore", []), options.get("tolerance", 0.0)
+    without = set(ignore) if isinstance(ignore, list | tuple) else set()
+    most = Decimal(repr(tolerance))
+    closest = min((differences(_kept(one, without), _kept(answer, without), most) for one in wanted), key=len)
+    if not closest:
+        return binary(request, True, "the answer equals the expected JSON")
+    shown = "; ".join(closest[:_SHOWN])
+    more = f"; and {len(closest) - _SHOWN} more differences" if len(closest) > _SHOWN else ""
+    return binary(request, False, shown + more)
+
+
+def _wanted(request: ScoringRequest) -> list[JsonValue]:
+    if request.check.value is not None:
+        return [request.check.value]
+    if not request.case.references:
+        raise ValueError(f"{request.check.type} has neither a value nor a reference to compare with")
+    try:
+        return [parse_json(reference) for reference in request.case.references]
+    except NotJsonError as error:
+        message = f"a reference of the case is no JSON: {str(error).removeprefix('the answer ')}"
+        raise ValueError(message) from None
+
+
+def _kept(value: JsonValue, ignore: Collection[object]) -> JsonValue:
+    """The value without its ignored top-level keys."""
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if key not in ignore}
+    return value
+
+
+def differences(wanted: JsonValue, found: JsonValue, tolerance: Decimal, path: str = "$") -> list[str]:
+    """Where two JSON values differ, in the wanted value's order, each as "path: expected …, found …".
+
+    Key order is no difference. 1 and 1.0 are the same number, true and 1 are not, and numbers are
+    compared as decimal fractions so that 1.02 and 1.01 lie exactly 0.01 apart.
+    """
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return _object_differences(wanted, found, tolerance, path)
+    if isinstance(wanted, list) and isinstance(found, list):
+        pairs = enumerate(zip(wanted, found, strict=False))
+        inner = [line for at, (a, b) in pairs for line in differences(a, b, tolerance, f"{path}[{at}]")]
+        if len(wanted) != len(found):
+            inner.append(f"{path}: expected {len(wanted)} items, found {len(found)}")
+        return inner
+    if _same_scalar(wanted, found, tolerance):
+        return []
+    return [f"{path}: expected {_shown(wanted)}, found {_shown(found)}"]
+
+
+def _object_differences(
+    wanted: dict[str, JsonValue], found: dict[str, JsonValue], tolerance: Decimal, path: str
+) -> list[str]:
+    lines = []
+    for key, item in wanted.items():
+        if key in found:
+            lines += differences(item, found[key], tolerance, _member(path, key))
+        else:
+            lines.append(f"{_member(path, key)}: missing, expected {_shown(item)}")
+    lines += [
+        f"{_member(path, key)}: not expected, found {_shown(found[key])}"
+        for key in found
+        if key not in wanted
+    ]
+    return lines
+
+
+def _member(path: str, key: str) -> str:
+    return f"{path}.{key}" if key.isidentifier() else f"{path}[{key!r}]"
+
+
+def _same_scalar(wanted: JsonValue, found: JsonValue, tolerance: Decimal) -> bool:
+    if isinstance(wanted, bool) or isinstance(found, bool):
+        return wanted is found
+    if isinstance(wanted, int | float) and isinstance(found, int | float):
+        return wanted == found or abs(Decimal(repr(wanted)) - Decimal(repr(found))) <= tolerance
+    return type(wanted) is type(found) and wanted == found
+
+
+def _shown(value: JsonValue) -> str:
+    if isinstance(value, dict | list):
+        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        return text if len(text) <= 40 else f"{text[:39]}…"
+    if isinstance(value, str):
+        return quote(value, 40)
+    return json.dumps(value)
+
+
+def _kind(value: JsonValue) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+is_json = one_by_one(_is_json)
+json_equals = one_by_one(_json_equals)

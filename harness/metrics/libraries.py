@@ -1,0 +1,44 @@
+"""Which libraries each check type needs, and which installation brings them."""
+
+import importlib.util
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.types import GoldenCase
+
+# Distribution name → import name, by check type.
+_ROUGE = {"evaluate": "evaluate", "rouge-score": "rouge_score"}
+LIBRARIES: dict[str, dict[str, str]] = {
+    "bleu": {"sacrebleu": "sacrebleu"},
+    "chrf": {"sacrebleu": "sacrebleu"},
+    "rouge-1": _ROUGE,
+    "rouge-2": _ROUGE,
+    "rouge-l": _ROUGE,
+    "rouge-lsum": _ROUGE,
+    "bertscore": {"evaluate": "evaluate", "bert-score": "bert_score"},
+    "similar": {"sentence-transformers": "sentence_transformers"},
+    "perplexity": {"torch": "torch"},
+}
+
+
+def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
+    """Optional installations that the cases' checks need and this Python lacks, such as ``metrics``.
+
+    Nothing is imported to find out. ``pip install 'tunegate[NAME]'`` brings each.
+    """
+    names = {base_type(check.type) for case in cases if case.skip is None for check in case.checks}
+    lacking = {
+        CHECK_TYPES[name].extra
+        for name in names
+        if any(importlib.util.find_spec(module) is None for module in LIBRARIES.get(name, {}).values())
+    }
+    return sorted(extra for extra in lacking if extra is not None)
+
+
+def library_versions(name: str) -> dict[str, str] | None:
+    """Version of each library behind a check type; None when one is not installed."""
+    try:
+        return {distribution: version(distribution) for distribution in LIBRARIES.get(name, {})}
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,201 @@
+"""From answers to results: every check of every case, batched by metric.
+
+Scoring knows no model: the same completions can be scored again, and a metric that breaks on one
+answer leaves the others alone.
+"""
+
+import math
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from harness.errors import InputError, TunegateError
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.metrics.definition import ScoreFunction, ScoringRequest
+from harness.metrics.identity import cache_key
+from harness.metrics.libraries import missing_extras
+from harness.metrics.table import METRICS
+from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
+
+__all__ = ["ScoreCache", "missing_extras", "score_cases"]
+
+# Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
+_CHUNK = 256
+# A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8.
+_ROUNDING = 1e-9
+
+Result = Score | MetricError
+
+
+class ScoreCache(Protocol):
+    """Keeps the scores of expensive metrics by content. Thresholds are decided after it."""
+
+    def get(self, key: str) -> Score | None:
+        """The score kept under a key, or None."""
+
+    def put(self, key: str, score: Score, /) -> None:
+        """Keep a score."""
+
+
+def score_cases(
+    cases: Sequence[GoldenCase],
+    completions: Mapping[str, Completion],
+    *,
+    reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
+    cache: ScoreCache | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> list[CaseResult]:
+    """Run every check of every case.
+
+    Args:
+        cases: Which cases, in the order of the results.
+        completions: The answers by case key. A case without one is errored, unless it is skipped.
+        reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
+        cache: Where scores of metrics that need a library are kept between runs.
+        on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
+
+    Returns:
+        One result a case. A metric that breaks is a ``MetricError`` in its case's result, never a raise.
+    """
+    losses = reference_losses or {}
+    by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    requests: dict[tuple[int, int], ScoringRequest] = {}
+    for row, case in enumerate(cases):
+        if case.skip is not None or case.key not in completions:
+            continue
+        for column, check in enumerate(case.checks):
+            by_metric[base_type(check.type)].append((row, column))
+            requests[row, column] = ScoringRequest(
+                case=case,
+                check=check,
+                text=completions[case.key].text,
+                reference_losses=losses.get(case.key),
+            )
+    results: dict[tuple[int, int], Result] = {}
+    for metric, places in by_metric.items():
+        scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)
+        results.update(zip(places, scored, strict=True))
+    return [
+        _case_result(
+            case,
+            completions.get(case.key),
+            [results[row, n] for n in range(len(case.checks)) if (row, n) in results],
+        )
+        for row, case in enumerate(cases)
+    ]
+
+
+def _score_metric(
+    metric: str,
+    requests: Sequence[ScoringRequest],
+    cache: ScoreCache | None,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> list[Result]:
+    """Score one metric's requests, chunk by chunk, and decide each check."""
+    total = len(requests)
+    chunk = total if CHECK_TYPES[metric].extra is None else _CHUNK
+    results: list[Result] = []
+    for start in range(0, total, chunk):
+        if on_progress is not None:
+            on_progress(metric, start, total)
+        some = requests[start : start + chunk]
+        raw = _remembered(METRICS[metric], some, cache)
+        results += [_decided(request.check, result) for request, result in zip(some, raw, strict=True)]
+    if on_progress is not None:
+        on_progress(metric, total, total)
+    return results
+
+
+def _remembered(
+    function: ScoreFunction, requests: Sequence[ScoringRequest], cache: ScoreCache | None
+) -> list[Result]:
+    """Take what the cache holds and compute the rest in one batch."""
+    keys = [cache_key(request) if cache is not None else None for request in requests]
+    known = [cache.get(key) if cache is not None and key is not None else None for key in keys]
+    computed = iter(
+        _computed(function, [r for r, score in zip(requests, known, strict=True) if score is None])
+    )
+    results: list[Result] = []
+    for key, score in zip(keys, known, strict=True):
+        result = score if score is not None else next(computed)
+        if score is None and cache is not None and key is not None and isinstance(result, Score):
+            cache.put(key, result)
+        results.append(result)
+    return results
+
+
+def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> list[Result]:
+    """Score as one batch, or one at a time when the batch breaks, so that one bad case errs alone."""
+    if not requests:
+        return []
+    try:
+        results = [_finite(result) for result in function(requests)]
+        if len(results) != len(requests):
+            raise RuntimeError(f"the metric gave {len(results)} results for {len(requests)} answers")  # noqa: TRY301 # handled as any fault of a metric
+    except Exception as error:  # any fault of a metric is the case's, never the run's
+        # A missing library or encoder is missing for each of them.
+        if len(requests) == 1 or isinstance(error, ImportError | InputError):
+            return [_error(request, error) for request in requests]
+    else:
+        return results
+    return [result for request in requests for result in _computed(function, [request])]
+
+
+def _finite(result: Result) -> Result:
+    if isinstance(result, Score) and not math.isfinite(result.value):
+        return MetricError(
+            metric=result.metric,
+            error=f"the metric gave {result.value} instead of a number. {result.explanation}",
+        )
+    return result
+
+
+def _error(request: ScoringRequest, error: Exception) -> MetricError:
+    name = request.check.type
+    line = str(error).strip().partition("\n")[0]
+    if isinstance(error, ImportError):
+        extra = CHECK_TYPES[base_type(name)].extra
+        line = f"{line}. Its libraries come with: pip install 'tunegate[{extra}]'" if extra else line
+    elif not isinstance(error, TunegateError | ValueError):
+        line = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return MetricError(metric=name, error=line, traceback="".join(traceback.format_exception(error)))
+
+
+def _decided(check: Check, result: Result) -> Result:
+    """Name the result as the case does, turn it for an inverted check, and hold it to its threshold."""
+    if isinstance(result, MetricError):
+        return replace(result, metric=check.type)
+    name = base_type(check.type)
+    kind = CHECK_TYPES[name]
+    value = result.value if name == check.type else 1.0 - result.value
+    passed: bool | None = None
+    if kind.kind == "binary":
+        passed = value == 1.0
+    elif check.threshold is not None and kind.higher_is_better:
+        passed = value >= check.threshold - _ROUNDING
+    elif check.threshold is not None:
+        passed = value <= check.threshold + _ROUNDING
+    return replace(result, metric=check.type, value=value, threshold=check.threshold, passed=passed)
+
+
+def _case_result(case: GoldenCase, completion: Completion | None, results: Sequence[Result]) -> CaseResult:
+    scores = tuple(result for result in results if isinstance(result, Score))
+    errors = tuple(result for result in results if isinstance(result, MetricError))
+    if case.skip is None and completion is None:
+        errors = (MetricError(metric="generation", error="no answer was generated for this case"),)
+    return CaseResult(
+        case=case, completion=completion, scores=scores, errors=errors, outcome=_outcome(case, scores, errors)
+    )
+
+
+def _outcome(case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
+    if case.skip is not None:
+        return Outcome.SKIPPED
+    if errors:
+        return Outcome.ERRORED
+    deciding = [score.passed for score in scores if score.passed is not None]
+    if not deciding:
+        return Outcome.UNSCORED
+    return Outcome.PASSED if all(deciding) else Outcome.FAILED
