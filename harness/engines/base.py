@@ -55,3 +55,6 @@ class Engine(Protocol):
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
         """Cross-entropy of each text; ``on_batch`` gets losses by index into ``requests``."""
+
+    def largest_logit_change(self, side: str, conversations: Sequence[tuple[Message, ...]]) -> float:
+        """Largest absolute difference that a side's adapter makes to the next-token logits."""

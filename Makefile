@@ -1,0 +1,51 @@
+# Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check bench report-demo clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH := $(shell grep -E '^torch==' constraints.txt)
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# torch comes first and alone: asked for together with the rest, pip may pick a CUDA build of several GB.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "==> virtual environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "==> $(TORCH) (the largest part, a few minutes on a slow line)"
+	@$(BIN)/python -m pip install --quiet $(TORCH)
+	@echo "==> tunegate with its engine, metrics, trainers and test tools"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,metrics,train]' --group dev
+	@touch $@
+
+demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/orders/demo.py
+
+test: $(VENV)/.installed ## All tests, the end-to-end tier on the real model included
+	@$(BIN)/tunegate model fetch smollm2 minilm
+	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
+	  echo "==> no Chromium could be had: the report's browser tests will be skipped"
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed ## Unit tests only, seconds
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not end_to_end and not browser"
+
+check: $(VENV)/.installed ## Format, lint, types and import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.installed ## Speed, as ratios measured in one run
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
+
+report-demo: $(VENV)/.installed ## Render the latest stored run's report and open it
+	@$(BIN)/tunegate report latest --open
+
+clean: ## Remove the virtual environment and all caches of this checkout
+	rm -rf $(VENV) .tunegate .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo_output

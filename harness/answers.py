@@ -1,0 +1,132 @@
+"""Getting every answer that a session needs: from the cache, else from the engine, batch by batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from harness.cache import Cache, completion_key, liveness_key, loss_key
+from harness.engines.base import Engine, GenerationRequest, LossRequest
+from harness.engines.open import check_alive, open_sides
+from harness.forgetting.text import load_passages
+from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
+
+# Stage, finished, total.
+Progress: TypeAlias = Callable[[str, int, int], None]
+# Loads the models of the given sides.
+OpenEngine: TypeAlias = Callable[[Mapping[str, ModelRef], ExecutionPlan], Engine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What one side answered.
+
+    Attributes:
+        completions: By case key.
+        reference_losses: Cross-entropy of each of a case's references, by case key, where a check needs it.
+        text_losses: Cross-entropy on the bundled passages; empty when they were not asked for.
+        plan: How these answers were computed.
+    """
+
+    completions: Mapping[str, Completion]
+    reference_losses: Mapping[str, tuple[TextLoss, ...]]
+    text_losses: tuple[TextLoss, ...]
+    plan: ExecutionPlan
+
+
+def answer_cases(
+    sides: Mapping[str, ModelRef],
+    plan: ExecutionPlan,
+    cases: Sequence[GoldenCase],
+    cache: Cache,
+    on_progress: Progress,
+    *,
+    with_text: bool = False,
+    open_engine: OpenEngine | None = None,
+) -> dict[str, Answers]:
+    """Answer all cases on all sides, and score their references and the bundled text where needed.
+
+    Args:
+        sides: The models, by side.
+        plan: How to compute.
+        cases: The selected cases.
+        cache: Looked up first; every finished batch is written to it.
+        on_progress: Told how many answers of a stage are there.
+        with_text: Whether the bundled passages are scored too.
+        open_engine: Called only if an answer is missing; loads the models by default.
+
+    Raises:
+        EngineError: The model failed on a batch.
+        AdapterError: An adapter changes nothing.
+    """
+    asked = [
+        GenerationRequest(key=case.key, side=side, messages=case.messages, settings=case.generation)
+        for side in sides
+        for case in cases
+    ]
+    references = [request for side in sides for request in _references_of(side, cases)]
+    passages = [request for side in sides for request in _passages_of(side)] if with_text else []
+    texts = [*references, *passages]
+    keys = [completion_key(sides[r.side], plan, r.messages, r.settings, r.key) for r in asked]
+    text_keys = [loss_key(sides[r.side], plan, r.messages, r.text) for r in texts]
+    completions = {i: kept for i, key in enumerate(keys) if (kept := cache.get_completion(key))}
+    losses = {i: kept for i, key in enumerate(text_keys) if (kept := cache.get_loss(key))}
+    missing = [i for i in range(len(asked)) if i not in completions]
+    missing_texts = [i for i in range(len(texts)) if i not in losses]
+    needed = {asked[i].side for i in missing} | {texts[i].side for i in missing_texts}
+    if needed:
+        plan = replace(plan, mixed=plan.mixed and len(needed) > 1)
+        opened = {side: sides[side] for side in sides if side in needed}
+        on_progress("loading", 0, len(opened))
+        engine = (open_engine or open_sides)(opened, plan)
+        _check_alive(engine, opened, cache)
+        on_progress("loading", len(opened), len(opened))
+
+        def keep_completions(batch: Mapping[int, Completion]) -> None:
+            done = {missing[i]: completion for i, completion in batch.items()}
+            cache.put_all({keys[i]: completion for i, completion in done.items()})
+            completions.update(done)
+            on_progress("answering", len(completions), len(asked))
+
+        def keep_losses(batch: Mapping[int, TextLoss]) -> None:
+            done = {missing_texts[i]: loss for i, loss in batch.items()}
+            cache.put_all({text_keys[i]: loss for i, loss in done.items()})
+            losses.update(done)
+            on_progress("scoring texts", len(losses), len(texts))
+
+        on_progress("answering", len(completions), len(asked))
+        engine.generate([asked[i] for i in missing], keep_completions)
+        engine.losses([texts[i] for i in missing_texts], keep_losses)
+    reference_losses: dict[str, dict[str, tuple[TextLoss, ...]]] = {side: {} for side in sides}
+    for i, request in enumerate(references):
+        of_side = reference_losses[request.side]
+        of_side[request.key] = (*of_side.get(request.key, ()), losses[i])
+    return {
+        side: Answers(
+            completions={asked[i].key: completions[i] for i in range(len(asked)) if asked[i].side == side},
+            reference_losses=reference_losses[side],
+            text_losses=tuple(losses[i] for i in range(len(references), len(texts)) if texts[i].side == side),
+            plan=plan,
+        )
+        for side in sides
+    }
+
+
+def _check_alive(engine: Engine, sides: Mapping[str, ModelRef], cache: Cache) -> None:
+    for side, model in sides.items():
+        if not cache.has(liveness_key(model)):
+            check_alive(engine, side, model)
+            cache.put_finding(liveness_key(model))
+
+
+def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
+    """The references that a perplexity check scores, in the order of their cases."""
+    return [
+        LossRequest(key=case.key, side=side, text=reference, messages=case.messages)
+        for case in cases
+        if any(check.type == "perplexity" for check in case.checks)
+        for reference in case.references
+    ]
+
+
+def _passages_of(side: str) -> list[LossRequest]:
+    return [LossRequest(key=name, side=side, text=text) for name, text in load_passages().items()]

@@ -1,0 +1,141 @@
+"""The decoding loop: greedy or sampled, batched, with finished rows leaving the batch.
+
+``generate`` of transformers keeps a finished row in the batch until the longest row ends, and draws all
+rows' samples from one random stream, so that a row's text depends on its neighbours. Here a row that is done
+is taken out of the cache, each row has its own limit, stop strings and random stream, and greedy text is the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.types import GenerationSettings
+
+# Taking rows out of the cache copies it: worth it once this fraction of the batch has ended.
+_COMPACT_AT = 0.25
+
+
+@dataclass(slots=True)
+class _Row:
+    index: int
+    settings: GenerationSettings
+    generator: torch.Generator | None
+    tokens: list[int]
+    stop_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One row's new tokens (end token left out) and why it ended: ``stop`` or ``length``."""
+
+    tokens: list[int]
+    stop_reason: str
+
+
+def decode_batch(
+    forward: Callable[..., Any],
+    new_cache: Callable[[], Any],
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    settings: Sequence[GenerationSettings],
+    *,
+    stop_ids: frozenset[int],
+    to_text: Callable[[list[int]], str],
+    select_rows: Callable[[list[int]], None] = lambda _: None,
+) -> list[Decoded]:
+    """Continue each row of a left-padded batch.
+
+    Args:
+        forward: The model's forward; called with input_ids, attention_mask, position_ids, past_key_values,
+            use_cache and logits_to_keep.
+        new_cache: Makes an empty key/value cache.
+        input_ids: Prompts, (rows, tokens), padded on the left.
+        attention_mask: 1 where ``input_ids`` is not padding, (rows, tokens).
+        settings: Each row's limit, temperature, top-p, seed and stop strings.
+        stop_ids: Tokens that end an answer.
+        to_text: Decodes tokens; used to look for stop strings.
+        select_rows: Told which rows of the current batch stay when rows leave it.
+
+    Returns:
+        Each row's tokens, in the order of ``input_ids``.
+    """
+    import torch
+
+    device = input_ids.device
+    rows = [_Row(index, row, _generator(row, device), []) for index, row in enumerate(settings)]
+    decoded: list[Decoded | None] = [None] * len(rows)
+    cache = new_cache()
+    positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)  # (rows, tokens)
+    step_ids = input_ids
+    while True:
+        logits = forward(
+            input_ids=step_ids,
+            attention_mask=attention_mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1, :]  # (rows, vocabulary)
+        chosen = _choose(logits, rows)
+        for row, token in zip(rows, chosen.tolist(), strict=True):
+            if not row.stop_reason:
+                _advance(row, token, stop_ids, to_text)
+                if row.stop_reason:
+                    decoded[row.index] = Decoded(row.tokens, row.stop_reason)
+        alive = [place for place, row in enumerate(rows) if not row.stop_reason]
+        if not alive:
+            return [row for row in decoded if row is not None]
+        if len(rows) - len(alive) >= max(1, _COMPACT_AT * len(rows)) and hasattr(
+            cache, "batch_select_indices"
+        ):
+            keep = torch.tensor(alive, device=device)
+            cache.batch_select_indices(keep)
+            select_rows(alive)
+            rows = [rows[place] for place in alive]
+            attention_mask, chosen, positions = attention_mask[keep], chosen[keep], positions[keep]
+        attention_mask = torch.cat([attention_mask, attention_mask.new_ones(len(rows), 1)], dim=-1)
+        positions = positions[:, -1:] + 1
+        step_ids = chosen[:, None]
+
+
+def _generator(settings: GenerationSettings, device: torch.device) -> torch.Generator | None:
+    import torch
+
+    return torch.Generator(device=device).manual_seed(settings.seed) if settings.temperature > 0 else None
+
+
+def _choose(logits: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
+    """Next token of each row, (rows,)."""
+    chosen = logits.argmax(dim=-1)
+    for place, row in enumerate(rows):
+        if row.generator is not None and not row.stop_reason:
+            chosen[place] = _sample(logits[place], row.settings, row.generator)
+    return chosen
+
+
+def _sample(logits: torch.Tensor, settings: GenerationSettings, generator: torch.Generator) -> torch.Tensor:
+    """Draw one token by nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751)."""
+    import torch
+
+    probabilities = torch.softmax(logits.float() / settings.temperature, dim=-1)  # (vocabulary,)
+    ordered, tokens = probabilities.sort(descending=True)
+    # The smallest set whose mass reaches top-p: a token stays while the mass before it is still below.
+    ordered[(ordered.cumsum(-1) - ordered) >= settings.top_p] = 0
+    return tokens[torch.multinomial(ordered, 1, generator=generator)[0]]
+
+
+def _advance(row: _Row, token: int, stop_ids: frozenset[int], to_text: Callable[[list[int]], str]) -> None:
+    if token in stop_ids:
+        row.stop_reason = "stop"
+        return
+    row.tokens.append(token)
+    if row.settings.stop and any(stop in to_text(row.tokens) for stop in row.settings.stop):
+        row.stop_reason = "stop"
+    elif len(row.tokens) >= row.settings.max_new_tokens:
+        row.stop_reason = "length"

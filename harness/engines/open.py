@@ -1,0 +1,133 @@
+"""From a model's name to a checked reference, and from references to a loaded engine."""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.engines.adapter import check_base, is_adapter, read_adapter
+from harness.engines.base import CANDIDATE, Engine
+from harness.errors import AdapterError, EngineError, ModelError
+from harness.models.digest import adapter_sha256, model_sha256
+from harness.models.resolve import resolve_model
+from harness.types import ExecutionPlan, Message, ModelRef
+
+_LIBRARIES = ("torch", "transformers", "peft")
+_LIVENESS_PROMPTS = (
+    (Message(role="user", content="Write one sentence about the sea."),),
+    (Message(role="user", content="What is 2 + 2?"),),
+)
+
+
+def describe_model(reference: str) -> ModelRef:
+    """Check a model as far as its files allow and identify it by content; nothing is loaded.
+
+    Args:
+        reference: An adapter directory, a model directory, a catalogue name or a hub id.
+
+    Raises:
+        AdapterError: A directory that is no adapter, or one that can't be evaluated.
+        ModelError: A base model that can't be had.
+    """
+    directory = Path(reference).expanduser()
+    if directory.is_dir() and is_adapter(directory):
+        adapter = read_adapter(directory)
+        try:
+            base_dir = resolve_model(adapter.base_reference)
+        except ModelError as error:
+            raise ModelError(f"{directory}: its base model {adapter.base_reference!r}: {error}") from error
+        base_sha256 = model_sha256(base_dir)
+        check_base(adapter, base_dir, base_sha256)
+        return ModelRef(
+            label=reference,
+            base_model=adapter.base_reference,
+            base_sha256=base_sha256,
+            adapter_dir=str(directory.resolve()),
+            adapter_sha256=adapter_sha256(directory),
+            training=adapter.training,
+        )
+    if directory.is_dir() and not (directory / "config.json").is_file():
+        raise AdapterError(
+            f"{reference}: neither an adapter (no adapter_config.json) nor a model (no config.json); "
+            f"give the directory that training wrote"
+        )
+    return ModelRef(label=reference, base_model=reference, base_sha256=model_sha256(resolve_model(reference)))
+
+
+def base_of(model: ModelRef) -> ModelRef:
+    """The bare base model that an adapter was trained on."""
+    return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
+
+
+def missing_libraries() -> list[str]:
+    """Libraries that the engine needs and that aren't installed; finding out imports none of them."""
+    return [library for library in _LIBRARIES if find_spec(library) is None]
+
+
+def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[ModelRef]) -> ExecutionPlan:
+    """Decide how to compute, without importing torch: the plan is needed to look answers up in the cache.
+
+    Sides on one base share batches in float32 only: there the text is the same as in separate runs, and the
+    weights are read once for both; in lower precision the make-up of a batch changes greedy text.
+    """
+    if device == "auto":
+        device = "cuda" if _has_cuda() else "cpu"
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    one_base = len({side.base_sha256 for side in sides}) == 1 and len(sides) > 1
+    return ExecutionPlan(
+        engine="transformers",
+        dtype=dtype,
+        device=device,
+        batch_tokens=batch_tokens,
+        mixed=one_base and dtype == "float32",
+    )
+
+
+def _has_cuda() -> bool:
+    """Whether an NVIDIA device node and a CUDA build of torch are here."""
+    try:
+        built_for_cpu = metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return False
+    return not built_for_cpu and any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+    """Load the models of all sides.
+
+    Raises:
+        EngineError: A library is missing, or the plan's device isn't here.
+    """
+    if missing := missing_libraries():
+        raise EngineError(f"{', '.join(missing)} not installed: pip install 'tunegate[local]'")
+    import torch
+
+    if plan.device.startswith("cuda") and not torch.cuda.is_available():
+        raise EngineError(f"--gate-device {plan.device}: torch sees no CUDA device here; use cpu")
+    from harness.engines.transformers_engine import TransformersEngine
+
+    return TransformersEngine(sides, plan)
+
+
+def open_engine(reference: str, *, dtype: str = "auto", device: str = "auto") -> Engine:
+    """Load one model as the candidate: for tools that ask a single model.
+
+    Raises:
+        InputError: The model can't be used.
+        EngineError: A library is missing or the device isn't there.
+    """
+    model = describe_model(reference)
+    return open_sides({CANDIDATE: model}, choose_plan(dtype, device, 4096, [model]))
+
+
+def check_alive(engine: Engine, side: str, model: ModelRef) -> None:
+    """Check that an adapter changes what its base would say.
+
+    Raises:
+        AdapterError: It changes no logit: scoring it would score the base model.
+    """
+    if model.adapter_dir is not None and engine.largest_logit_change(side, _LIVENESS_PROMPTS) == 0.0:
+        raise AdapterError(
+            f"{model.adapter_dir}: the adapter loads but changes no logit: it is dead, or names other layers"
+        )

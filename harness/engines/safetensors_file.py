@@ -1,0 +1,73 @@
+"""Reading a safetensors file's header without torch: names, shapes, and whether the file is whole.
+
+Format: https://huggingface.co/docs/safetensors, an 8-byte little-endian length, a JSON header, the data.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor's place in a file.
+
+    Attributes:
+        shape: Its dimensions.
+        start: First byte of its data in the file.
+        end: One past its last byte.
+    """
+
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+class SafetensorsError(ValueError):
+    """The file is no safetensors file, or not a whole one."""
+
+
+def read_header(path: Path) -> Mapping[str, Tensor]:
+    """Names and places of a file's tensors.
+
+    Raises:
+        SafetensorsError: The file is truncated or no safetensors file; the message says which.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise SafetensorsError(
+                f"truncated: its header should end at byte {length + 8}, the file at {size}"
+            )
+        try:
+            header = json.loads(file.read(length))
+            tensors = {
+                name: Tensor(
+                    tuple(entry["shape"]),
+                    8 + length + entry["data_offsets"][0],
+                    8 + length + entry["data_offsets"][1],
+                )
+                for name, entry in header.items()
+                if name != "__metadata__"
+            }
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise SafetensorsError("not a safetensors file: its header can't be read") from error
+    end = max((tensor.end for tensor in tensors.values()), default=8 + length)
+    if end != size:
+        raise SafetensorsError(f"truncated: its tensors should end at byte {end}, the file ends at {size}")
+    return tensors
+
+
+def is_all_zero(path: Path, tensor: Tensor) -> bool:
+    """Whether every byte of a tensor is zero (so every number is: -0.0 is never written by training)."""
+    with path.open("rb") as file:
+        file.seek(tensor.start)
+        return not file.read(tensor.end - tensor.start).strip(b"\0")

@@ -1,0 +1,343 @@
+"""The engine that runs base models and adapters on this machine, with transformers and PEFT."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.batching import pack_batches
+from harness.engines.decode import decode_batch
+from harness.errors import EngineError
+from harness.models.resolve import resolve_model
+from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
+
+if TYPE_CHECKING:
+    import torch
+
+# PEFT's name for "no adapter" inside a mixed batch.
+_NO_ADAPTER = "__base__"
+# Logits of a scored text are rows x tokens x vocabulary: 1024 tokens of a 49 152-word vocabulary are 0.2 GB.
+_LOSS_BATCH_TOKENS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the engine's models: the loaded weights, which adapter in them, and its tokenizer."""
+
+    model: Any
+    adapter: str | None
+    tokenizer: Any
+
+
+class TransformersEngine:
+    """Base models and adapters loaded once, answering in batches.
+
+    Sides that share a base model share its weights; where the plan says *mixed*, they share batches too.
+    """
+
+    def __init__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
+        """Load what ``sides`` name.
+
+        Args:
+            sides: The model behind each side, such as ``candidate`` and ``baseline``.
+            plan: How to compute; ``dtype`` is a torch dtype's name, ``device`` a torch device.
+        """
+        import torch
+
+        self.plan = plan
+        self._torch = torch
+        self._device = torch.device(plan.device)
+        self._sides = self._load(sides)
+
+    def _load(self, sides: Mapping[str, ModelRef]) -> dict[str, _Side]:
+        bases: dict[str, Any] = {}
+        loaded: dict[str, _Side] = {}
+        for side, model in sides.items():
+            base_dir = resolve_model(model.base_model)
+            with _quiet_libraries():
+                if model.base_sha256 not in bases:
+                    bases[model.base_sha256] = self._load_base(base_dir)
+                if model.adapter_dir is not None:
+                    bases[model.base_sha256] = self._attach(bases[model.base_sha256], side, model.adapter_dir)
+                tokenizer = _load_tokenizer(base_dir, model.adapter_dir)
+            adapter = side if model.adapter_dir is not None else None
+            loaded[side] = _Side(bases[model.base_sha256], adapter, tokenizer)
+        # Attaching an adapter wraps the base in a new object, which every side of that base must hold.
+        return {
+            side: replace(entry, model=bases[sides[side].base_sha256].eval())
+            for side, entry in loaded.items()
+        }
+
+    def _load_base(self, directory: Path) -> Any:
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=getattr(self._torch, self.plan.dtype),
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        return model.to(self._device)
+
+    def _attach(self, base: Any, name: str, adapter_dir: str) -> Any:
+        from peft import PeftModel
+
+        if isinstance(base, PeftModel):
+            base.load_adapter(adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
+            return base
+        return PeftModel.from_pretrained(base, adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
+    ) -> None:
+        """Answer all requests, a batch at a time.
+
+        Raises:
+            EngineError: The model failed on a batch; the message names its first case.
+        """
+        prompts = [self._prompt_ids(request.side, request.messages) for request in requests]
+        for batch in self._batches(
+            [request.side for request in requests],
+            [len(prompt) for prompt in prompts],
+            [request.settings.max_new_tokens for request in requests],
+            self.plan.batch_tokens,
+        ):
+            with _named_failures("generating", requests[batch[0]].key):
+                rows = [requests[index] for index in batch]
+                completions = self._generate_batch(rows, [prompts[index] for index in batch])
+            on_batch(dict(zip(batch, completions, strict=True)))
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """Cross-entropy of each text given its conversation, a batch at a time.
+
+        Raises:
+            EngineError: The model failed on a batch, or a text has no token to score.
+        """
+        prompts = [self._context_ids(request) for request in requests]
+        texts = [self._ids(request.side, request.text) for request in requests]
+        for request, text in zip(requests, texts, strict=True):
+            if not text:
+                raise EngineError(f"{request.key}: the text to score is empty")
+        for batch in self._batches(
+            [request.side for request in requests],
+            [len(prompt) for prompt in prompts],
+            [len(text) for text in texts],
+            min(self.plan.batch_tokens, _LOSS_BATCH_TOKENS),
+        ):
+            with _named_failures("scoring a text of", requests[batch[0]].key):
+                losses = self._loss_batch(
+                    [requests[index] for index in batch],
+                    [prompts[index] for index in batch],
+                    [texts[index] for index in batch],
+                )
+            on_batch(dict(zip(batch, losses, strict=True)))
+
+    def largest_logit_change(self, side: str, conversations: Sequence[tuple[Message, ...]]) -> float:
+        """Largest absolute difference that a side's adapter makes to the next-token logits."""
+        entry = self._sides[side]
+        largest = 0.0
+        for messages in conversations:
+            ids = self._torch.tensor([self._prompt_ids(side, messages)], device=self._device)
+            with self._torch.inference_mode():
+                # One row at a time with and without: the same shapes, so that rounding cannot differ.
+                with_adapter = self._forward(entry.model, [entry.adapter])(input_ids=ids).logits[0, -1]
+                without = self._forward(entry.model, [None])(input_ids=ids).logits[0, -1]
+            largest = max(largest, float((with_adapter - without).abs().max()))
+        return largest
+
+    def _batches(
+        self, sides: Sequence[str], prompt_tokens: Sequence[int], answer_tokens: Sequence[int], budget: int
+    ) -> Iterator[list[int]]:
+        """Row indices of each batch; sides are kept apart unless the plan mixes those of one base."""
+        groups: dict[object, list[int]] = {}
+        for index, side in enumerate(sides):
+            groups.setdefault(id(self._sides[side].model) if self.plan.mixed else side, []).append(index)
+        for rows in groups.values():
+            packed = pack_batches(
+                [prompt_tokens[row] for row in rows], [answer_tokens[row] for row in rows], budget
+            )
+            for batch in packed:
+                yield [rows[place] for place in batch]
+
+    def _generate_batch(
+        self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]]
+    ) -> list[Completion]:
+        from transformers import DynamicCache
+
+        started = time.perf_counter()
+        first = self._sides[requests[0].side]
+        tokenizer, model = first.tokenizer, first.model
+        adapters = [self._sides[request.side].adapter for request in requests]
+        ids, mask = self._pad(prompts, left=True, pad=_pad_id(tokenizer))
+
+        def select_rows(places: list[int]) -> None:
+            adapters[:] = [adapters[place] for place in places]
+
+        def to_text(tokens: list[int]) -> str:
+            return str(tokenizer.decode(tokens, skip_special_tokens=True))
+
+        with self._torch.inference_mode():
+            decoded = decode_batch(
+                self._forward(model, adapters),
+                lambda: DynamicCache(config=model.config),
+                ids,
+                mask,
+                [_own_stream(request) for request in requests],
+                stop_ids=_stop_ids(model, tokenizer),
+                to_text=to_text,
+                select_rows=select_rows,
+            )
+        latency_s = (time.perf_counter() - started) / len(requests)
+        return [
+            Completion(
+                text=_before_stop(to_text(row.tokens), request.settings.stop),
+                stop_reason="stop" if row.stop_reason == "stop" else "length",
+                prompt_tokens=len(prompt),
+                completion_tokens=len(row.tokens),
+                latency_s=latency_s,
+            )
+            for request, prompt, row in zip(requests, prompts, decoded, strict=True)
+        ]
+
+    def _loss_batch(
+        self, requests: Sequence[LossRequest], prompts: Sequence[list[int]], texts: Sequence[list[int]]
+    ) -> list[TextLoss]:
+        torch = self._torch
+        first = self._sides[requests[0].side]
+        adapters = [self._sides[request.side].adapter for request in requests]
+        joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
+        ids, mask = self._pad(joined, left=False, pad=_pad_id(first.tokenizer))
+        with torch.inference_mode():
+            logits = self._forward(first.model, adapters)(input_ids=ids, attention_mask=mask).logits
+            nats = torch.nn.functional.cross_entropy(  # (rows, tokens - 1)
+                logits[:, :-1].transpose(1, 2).float(), ids[:, 1:], reduction="none"
+            )
+        losses = []
+        for row, (request, prompt, text) in enumerate(zip(requests, prompts, texts, strict=True)):
+            # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
+            scored = nats[row, max(len(prompt) - 1, 0) : len(prompt) + len(text) - 1]
+            if scored.numel() == 0:
+                raise EngineError(f"{request.key}: one token with nothing before it can't be scored")
+            losses.append(
+                TextLoss(
+                    passage=request.key, nats_per_token=float(scored.double().mean()), tokens=scored.numel()
+                )
+            )
+        return losses
+
+    def _forward(self, model: Any, adapters: Sequence[str | None]) -> Callable[..., Any]:
+        """The model's forward with each row through its adapter, or through none."""
+        if not hasattr(model, "peft_config"):
+            return model  # type: ignore[no-any-return] # transformers' modules are untyped here
+        names = set(adapters)
+        if names == {None}:
+
+            def without_adapter(**inputs: Any) -> Any:
+                with model.disable_adapter():
+                    return model(**inputs)
+
+            return without_adapter
+        if len(names) == 1:
+            if model.active_adapter != adapters[0]:
+                model.set_adapter(adapters[0])
+            return model  # type: ignore[no-any-return] # as above
+        return lambda **inputs: model(**inputs, adapter_names=[name or _NO_ADAPTER for name in adapters])
+
+    def _pad(self, rows: Sequence[list[int]], *, left: bool, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and attention mask, both (rows, longest)."""
+        longest = max(len(row) for row in rows)
+        ids, mask = [], []
+        for row in rows:
+            fill, zeros = [pad] * (longest - len(row)), [0] * (longest - len(row))
+            ids.append(fill + row if left else row + fill)
+            mask.append(zeros + [1] * len(row) if left else [1] * len(row) + zeros)
+        return (
+            self._torch.tensor(ids, device=self._device),
+            self._torch.tensor(mask, device=self._device),
+        )
+
+    def _prompt_ids(self, side: str, messages: Sequence[Message]) -> list[int]:
+        tokenizer = self._sides[side].tokenizer
+        if tokenizer.chat_template is None:
+            # A model without a chat template continues plain text.
+            return self._ids(side, "\n".join(message.content for message in messages))
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        text = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        # The template has written the special tokens already.
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _context_ids(self, request: LossRequest) -> list[int]:
+        if request.messages:
+            return self._prompt_ids(request.side, request.messages)
+        begin = self._sides[request.side].tokenizer.bos_token_id
+        return [] if begin is None else [begin]
+
+    def _ids(self, side: str, text: str) -> list[int]:
+        return list(self._sides[side].tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _load_tokenizer(base_dir: Path, adapter_dir: str | None) -> Any:
+    """The adapter's own tokenizer where training saved one, since that is what it was trained with."""
+    from transformers import AutoTokenizer
+
+    own = adapter_dir is not None and (Path(adapter_dir) / "tokenizer_config.json").exists()
+    directory = adapter_dir if own else base_dir
+    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+
+
+def _own_stream(request: GenerationRequest) -> GenerationSettings:
+    """The settings with a seed of the request's own, so that its sample doesn't depend on its batch."""
+    digest = hashlib.sha256(f"{request.settings.seed}:{request.key}".encode()).digest()
+    return replace(request.settings, seed=int.from_bytes(digest[:6]))
+
+
+def _pad_id(tokenizer: Any) -> int:
+    # Padding is masked out; any valid id serves a tokenizer that names none.
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0)
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Tokens that end an answer: the model's generation config and the tokenizer may name different ones."""
+    named = model.generation_config.eos_token_id
+    ids = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
+    return frozenset(token for token in ids if token is not None)
+
+
+def _before_stop(text: str, stops: Sequence[str]) -> str:
+    ends = [text.find(stop) for stop in stops if stop in text]
+    return text[: min(ends)] if ends else text
+
+
+@contextmanager
+def _named_failures(doing: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, MemoryError) as error:
+        remedy = "; a smaller --gate-batch-tokens needs less" if "memory" in str(error).lower() else ""
+        raise EngineError(f"{doing} the batch of {key} failed: {error}{remedy}") from error
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep the libraries' loading bars and notices out of a test run's output."""
+    from transformers.utils import logging as library_logging
+
+    shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
+    library_logging.disable_progress_bar()
+    library_logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        library_logging.set_verbosity(level)
+        if shown:
+            library_logging.enable_progress_bar()

@@ -1,0 +1,52 @@
+"""Where a run happens: interpreter, platform, package versions, the project's commit."""
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from harness.types import Environment
+
+# What can change an answer or a score; the rest of an environment is noise in a manifest.
+_PACKAGES = (
+    "tunegate",
+    "torch",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "bitsandbytes",
+    "sentence-transformers",
+    "bert-score",
+    "rouge-score",
+    "sacrebleu",
+)
+
+
+def describe_environment(root: Path) -> Environment:
+    """Facts about this process and the project at ``root``; commit and dirty are None outside git."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=versions,
+        commit=commit,
+        dirty=None if commit is None or changes is None else bool(changes),
+    )
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Output of a git command, or None where there is no git or no repository."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,9 @@
+"""Where the bundled forgetting probes lie."""
+
+from pathlib import Path
+
+
+def probe_directory() -> Path:
+    """The directory of the ``general`` golden sets: inside the installed package, or in a checkout."""
+    packaged = Path(__file__).with_name("general")
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "golden_sets" / "general"

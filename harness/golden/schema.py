@@ -1,0 +1,177 @@
+"""The YAML of a golden set as pydantic models: validation, JSON Schema and reference page in one place."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from harness.golden.checks import CHECK_TYPES, CheckType, check_names
+from harness.types import JsonValue
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GenerationYaml(_Strict):
+    """How answers are sampled."""
+
+    max_new_tokens: Annotated[int, Field(ge=1, le=32768, description="Most tokens in an answer.")] = 128
+    temperature: Annotated[
+        float, Field(ge=0, le=5, allow_inf_nan=False, description="0 is greedy decoding.")
+    ] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1, description="Nucleus sampling: the mass that is kept.")] = 1.0
+    seed: Annotated[int, Field(ge=0, description="Seed of the samples; ignored by greedy decoding.")] = 0
+    stop: Annotated[list[Text], Field(description="Texts that end an answer; they are cut off.")] = []
+
+
+class MessageYaml(_Strict):
+    """One turn."""
+
+    role: Annotated[Literal["system", "user", "assistant"], Field(description="Who speaks.")]
+    content: Annotated[str, Field(description="What is said.")]
+
+
+class CheckYaml(_Strict):
+    """A check; its other keys depend on the type."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: Annotated[str, Field(description="The check's type, or not- and the type.")]
+    threshold: Annotated[
+        float | None, Field(allow_inf_nan=False, description="Least value that passes (graded checks).")
+    ] = None
+    value: Annotated[JsonValue, Field(description="The check's own argument.")] = None
+
+
+class DefaultsYaml(_Strict):
+    """What every case of the set gets."""
+
+    checks: Annotated[
+        list[CheckYaml], Field(description="Checks of every case; a case's own check of a type replaces it.")
+    ] = []
+    tags: Annotated[list[Text], Field(description="Tags of every case.")] = []
+    system: Annotated[str | None, Field(description="System message of every case.")] = None
+
+
+class CaseYaml(_Strict):
+    """One prompt and what a good answer satisfies."""
+
+    id: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="Unique in the set.")]
+    prompt: Annotated[str | None, Field(description="What the user says.")] = None
+    messages: Annotated[
+        list[MessageYaml] | None, Field(description="A whole conversation, in place of prompt.")
+    ] = None
+    system: Annotated[str | None, Field(description="System message; replaces the set's default.")] = None
+    vars: Annotated[
+        dict[str, str | int | float | bool],
+        Field(description="Values of {{name}} in prompt, messages, references and check values."),
+    ] = {}
+    references: Annotated[list[str], Field(description="Good answers; the closest one counts.")] = []
+    checks: Annotated[list[CheckYaml], Field(description="What the answer must satisfy.")] = []
+    tags: Annotated[list[Text], Field(description="For -m and slices; the first names a probe's skill.")] = []
+    cluster: Annotated[
+        str | None, Field(description="Cases of one cluster are not independent of each other.")
+    ] = None
+    retrieved_context: Annotated[list[str], Field(description="Passages that the prompt was given.")] = []
+    metadata: Annotated[dict[str, JsonValue], Field(description="Kept with the case, not used.")] = {}
+    generation: Annotated[
+        dict[str, Any], Field(description="Overrides of the set's generation settings.")
+    ] = {}
+    must_pass: Annotated[bool, Field(description="Failing this case fails the run on its own.")] = False
+    skip: Annotated[str | None, Field(min_length=1, description="Reason for leaving the case out.")] = None
+    xfail: Annotated[str | None, Field(min_length=1, description="Reason why it is known to fail.")] = None
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> "CaseYaml":
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give either prompt or messages")
+        if self.prompt is not None and not self.prompt.strip():
+            raise ValueError("the prompt is empty")
+        if self.messages is not None and (not self.messages or self.messages[-1].role != "user"):
+            raise ValueError("the last message must be the user's")
+        if self.messages and self.system is not None:
+            raise ValueError("write the system message among the messages")
+        return self
+
+
+class MetricGateYaml(_Strict):
+    """How one graded metric is gated."""
+
+    margin: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="Largest tolerated drop, on the metric's scale.")
+    ]
+
+
+class GateYaml(_Strict):
+    """What the set asks of the gate."""
+
+    margin: Annotated[
+        Fraction | None, Field(description="Largest tolerated drop of the pass rate (0.05; probes 0.10).")
+    ] = None
+    metrics: Annotated[
+        dict[str, MetricGateYaml], Field(description="Graded metrics gated besides the pass rate.")
+    ] = {}
+    max_unscored: Annotated[Fraction, Field(description="Largest tolerated part of unscored cases.")] = 0.05
+    max_errored: Annotated[Fraction, Field(description="Largest tolerated part of errored cases.")] = 0.0
+
+
+class GoldenSetYaml(_Strict):
+    """A golden set."""
+
+    name: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="The set's name.")]
+    description: Annotated[str, Field(description="What the set measures.")] = ""
+    probes_forgetting: Annotated[
+        bool, Field(description="The set probes what the base could do before training.")
+    ] = False
+    generation: Annotated[GenerationYaml, Field(description="How answers are sampled.")] = GenerationYaml()
+    defaults: Annotated[DefaultsYaml, Field(description="What every case gets.")] = DefaultsYaml()
+    cases: Annotated[list[CaseYaml], Field(min_length=1, description="The cases.")]
+    gate: Annotated[GateYaml, Field(description="What the set asks of the gate.")] = GateYaml()
+
+
+def golden_schema() -> dict[str, Any]:
+    """JSON Schema of a golden set for editors, each check type with its own keys."""
+    schema = GoldenSetYaml.model_json_schema()
+    schema["$defs"]["CheckYaml"] = {
+        "description": "A check.",
+        "oneOf": [_check_schema(name, CHECK_TYPES[name.removeprefix("not-")]) for name in check_names()],
+    }
+    generation = GenerationYaml.model_json_schema()
+    schema["$defs"]["CaseYaml"]["properties"]["generation"] = {
+        "type": "object",
+        "description": "Overrides of the set's generation settings.",
+        "properties": generation["properties"],
+        "additionalProperties": False,
+    }
+    # Validators as JSON Schema: a case has a prompt or messages.
+    schema["$defs"]["CaseYaml"]["oneOf"] = [{"required": ["prompt"]}, {"required": ["messages"]}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+_VALUE_TYPES: dict[str, Any] = {
+    "string": str,
+    "pattern": str,
+    "strings": list[str],
+    "schema": dict[str, Any],
+    "json": Any,
+}
+
+
+def _check_schema(name: str, check: CheckType) -> dict[str, Any]:
+    keys: dict[str, Any] = {"type": (Literal[name], ...)}
+    if check.value != "refused":
+        kind = _VALUE_TYPES[check.value_type]
+        keys["value"] = (kind, ... if check.value == "required" else None)
+    if check.kind == "graded":
+        limits = Field(default=None, ge=check.minimum, le=check.maximum)
+        keys["threshold"] = (float, limits)
+    for key, field in check.options.model_fields.items():
+        keys[key] = (field.annotation, Field(default=field.default, description=field.description))
+    model: Any = create_model(name, __config__=ConfigDict(extra="forbid"), **keys)
+    made: dict[str, Any] = model.model_json_schema()
+    return {"description": check.summary, **made}

@@ -1,0 +1,58 @@
+"""``{{name}}`` in a case's texts, and values that stand in files beside the golden set."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.types import JsonValue
+
+_VARIABLE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
+_FILE = "file://"
+
+
+class TemplateError(ValueError):
+    """A variable or file that isn't there."""
+
+
+def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
+    """A text with its file read and its variables put in; other braces stay as they are.
+
+    Args:
+        text: The text, or ``file://`` and a path relative to the golden set.
+        variables: The case's ``vars``.
+        directory: The golden set's directory; files must lie in it or below.
+
+    Raises:
+        TemplateError: A variable has no value, or the file can't be read.
+    """
+    if text.startswith(_FILE):
+        text = _read(text.removeprefix(_FILE).strip(), directory)
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in variables:
+            known = ", ".join(variables) or "none: write them under vars"
+            raise TemplateError(f"{{{{{match[1]}}}}} has no value (allowed: {known})")
+        return str(variables[match[1]])
+
+    return _VARIABLE.sub(value, text)
+
+
+def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
+    """A JSON value with each of its texts filled."""
+    if isinstance(value, str):
+        return fill_text(value)
+    if isinstance(value, list):
+        return [fill_value(item, fill_text) for item in value]
+    if isinstance(value, dict):
+        return {key: fill_value(item, fill_text) for key, item in value.items()}
+    return value
+
+
+def _read(name: str, directory: Path) -> str:
+    path = (directory / name).resolve()
+    if not path.is_relative_to(directory.resolve()):
+        raise TemplateError(f"file://{name} leaves the golden set's directory")
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateError(f"file://{name} can't be read: {error}") from error

@@ -1,0 +1,30 @@
+"""Perplexity of a case's reference under the model that is judged."""
+
+import math
+
+from harness.metrics.definition import ScoringRequest, graded, one_by_one
+from harness.types import MetricError, Score
+
+
+def _perplexity(request: ScoringRequest) -> Score | MetricError:
+    """exp(nats per token) of the reference that the model finds likeliest."""
+    if not request.reference_losses:
+        return MetricError(
+            metric="perplexity",
+            error="the model's loss on the references was not measured: this engine gives no losses",
+        )
+    best = min(request.reference_losses, key=lambda loss: loss.nats_per_token)
+    place = request.reference_losses.index(best) + 1
+    which = (
+        f" of reference {place} of {len(request.reference_losses)}"
+        if len(request.reference_losses) > 1
+        else ""
+    )
+    return graded(
+        request,
+        math.exp(best.nats_per_token),
+        f"{best.nats_per_token:.3f} nats a token over the {best.tokens} tokens{which}",
+    )
+
+
+perplexity = one_by_one(_perplexity)

@@ -1,0 +1,17 @@
+"""Where fetched models lie."""
+
+import os
+from pathlib import Path
+
+
+def tunegate_home() -> Path:
+    """``TUNEGATE_HOME``, else ``tunegate`` in the user's cache directory (XDG specification)."""
+    if chosen := os.environ.get("TUNEGATE_HOME"):
+        return Path(chosen).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "tunegate"
+
+
+def model_directory(name: str) -> Path:
+    """Directory of a catalogue model, fetched or not."""
+    return tunegate_home() / "models" / name

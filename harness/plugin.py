@@ -1,1 +1,0 @@
-"""The pytest plugin: options, collection of golden sets, the gate at the end of the session."""

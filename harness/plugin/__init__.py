@@ -1,0 +1,89 @@
+"""The pytest plugin: options, collection of golden sets, and the gate at the end of the session.
+
+Each hook is a few lines that hand over to the module beside this one which does the work.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from harness.plugin.collection import GoldenFile, GoldenItem, golden_file_of
+from harness.plugin.fixtures import generate, golden, model
+from harness.plugin.gate import GATE, Gate, NoGate, open_gate
+from harness.plugin.options import add_options, settings_of
+
+__all__ = ["generate", "golden", "model"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that other plugins may implement."""
+    from harness import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--model`` and the ``--gate-*`` options."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check every option, the adapter and the baseline before anything is collected or loaded."""
+    config.addinivalue_line("markers", "golden: a case of a golden set")
+    config.stash[GATE] = open_gate(config, settings_of(config))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the cache."""
+    if (gate := config.stash.get(GATE, None)) is not None:
+        gate.close()
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
+    """Collect the YAML files of the golden sets."""
+    return golden_file_of(file_path, parent)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse broken golden sets, then note which cases are left to be answered."""
+    config.stash[GATE].select([item for item in items if isinstance(item, GoldenItem)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on a golden item's report what its failure means for the run."""
+    report = yield
+    if isinstance(item, GoldenItem) and call.when == "call":
+        item.annotate(report)
+    return report
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport,
+) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+    """Count cases that only the comparison judges as *missed*, cases without a verdict as *unscored*."""
+    status: str | None = getattr(report, "tunegate_status", None)
+    if status is None or getattr(report, "when", None) != "call":
+        return None
+    return status, status[0], (status.upper(), {"yellow": True})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Compare, judge, save and report; the verdict decides the exit status."""
+    session.config.stash[GATE].finish(session)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the gate's section."""
+    config.stash.get(GATE, NoGate()).print_summary(terminalreporter)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is gated against what; nothing in a session without a model."""
+    gate = config.stash.get(GATE, None)
+    return gate.header() if isinstance(gate, Gate) else None

@@ -1,0 +1,258 @@
+"""The gate of one pytest session: which cases are selected, their results, the verdict, the exit status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.answers import answer_cases
+from harness.cache import Cache
+from harness.engines.base import Engine
+from harness.engines.open import missing_libraries, open_sides
+from harness.errors import AdapterError, EngineError, GoldenError, InputError, TunegateError
+from harness.forgetting.probes import probe_directory
+from harness.plugin.progress import open_progress
+from harness.scoring import missing_extras
+from harness.session import Inputs, Session, conclude, prepare, run_session, save
+from harness.settings import Settings
+from harness.types import (
+    CaseResult,
+    Completion,
+    ExecutionPlan,
+    GateRecord,
+    GateVerdict,
+    GoldenCase,
+    GoldenSet,
+    ModelRef,
+)
+
+if TYPE_CHECKING:
+    from harness.plugin.collection import GoldenItem
+
+GATE: "pytest.StashKey[NoGate]" = pytest.StashKey()
+
+
+class NoGate:
+    """A session without ``--model``: golden cases are skipped, nothing is printed."""
+
+    def __init__(self, settings: Settings | None = None, root: Path | None = None) -> None:
+        """Note where the golden sets lie."""
+        self.settings = settings or Settings()
+        self.root = root or Path()
+        self.broken: list[GoldenError] = []
+        self.collected = 0
+        self.missed = 0
+        self._golden = [self.root / path for path in self.settings.golden]
+
+    def is_golden(self, path: Path) -> bool:
+        """Whether a file is, or lies below, one of the golden paths."""
+        return any(path == golden or golden in path.parents for golden in self._golden)
+
+    def nodeid_of(self, path: Path) -> str | None:
+        """A node id for the bundled probes, which lie outside the project; None leaves it to pytest."""
+        probes = probe_directory()
+        if self.root in path.parents or probes not in path.parents:
+            return None
+        return f"general/{path.relative_to(probes).as_posix()}"
+
+    def select(self, items: "Sequence[GoldenItem]") -> None:
+        """Refuse broken golden sets.
+
+        Raises:
+            pytest.UsageError: One line for each broken file.
+        """
+        names: dict[str, str] = {}
+        for item in items:
+            golden_set = item.golden_set
+            other = names.setdefault(golden_set.name, golden_set.path)
+            if other != golden_set.path:
+                problem = f"the set's name {golden_set.name!r} is taken by {other}"
+                self.broken.append(GoldenError(golden_set.path, None, "name", problem, "a name of its own"))
+                break
+        if self.broken:
+            raise pytest.UsageError(*(str(error) for error in self.broken))
+
+    def result_of(self, item: "GoldenItem") -> CaseResult:
+        """No result without a model: the item is skipped."""
+        pytest.skip("no --model given")
+
+    def known_result(self, key: str) -> CaseResult | None:
+        """The result of a case, if there is one already."""
+        return None
+
+    def only_compares(self, case: GoldenCase) -> bool:
+        """Whether a failure of this case is judged by the comparison alone."""
+        return False
+
+    def finish(self, session: pytest.Session) -> None:
+        """Nothing to judge."""
+
+    def print_summary(self, terminal: pytest.TerminalReporter) -> None:
+        """Nothing to print."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Gate(NoGate):
+    """A session with ``--model``."""
+
+    def __init__(self, config: pytest.Config, inputs: Inputs) -> None:
+        """Open the cache; nothing is loaded yet."""
+        super().__init__(inputs.settings, inputs.root)
+        self.inputs = inputs
+        self.record: GateRecord | None = None
+        self.written: list[Path] = []
+        self._config = config
+        self._selected: list[tuple[GoldenSet, GoldenCase]] = []
+        self._session: Session | None = None
+        self._engine: Engine | None = None
+        self._results: dict[str, CaseResult] = {}
+        self.cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
+
+    def choose_arguments(self) -> None:
+        """Collect the golden sets and the bundled probes when the command line names no path of its own."""
+        config = self._config
+        if config.args_source is pytest.Config.ArgsSource.ARGS:
+            return
+        chosen = [path for path in self._golden if path.exists()]
+        if not chosen:
+            raise pytest.UsageError(
+                f"no golden set: none of {', '.join(map(str, self._golden))} exists; "
+                f"write one with: tunegate golden new golden_sets/mine.yaml"
+            )
+        probes = probe_directory()
+        if self.settings.forgetting and not any(path == probes or path in probes.parents for path in chosen):
+            self._golden.append(probes)
+            chosen.append(probes)
+        config.args = [*map(str, chosen), *(str(self.root / path) for path in self.settings.paths)]
+
+    def select(self, items: "Sequence[GoldenItem]") -> None:
+        """Note the cases to be answered, and check that what they need is installed."""
+        super().select(items)
+        self._selected = [(item.golden_set, item.case) for item in items if item.case.skip is None]
+        extras = set(missing_extras([case for _, case in self._selected]))
+        if self._selected and missing_libraries():
+            extras.add("local")
+        if extras and not self._config.option.collectonly:
+            raise pytest.UsageError(
+                f"the selected cases need more than is installed: "
+                f"pip install 'tunegate[{','.join(sorted(extras))}]'"
+            )
+
+    def result_of(self, item: "GoldenItem") -> CaseResult:
+        """The case's result; the first call answers and scores all selected cases."""
+        if self._session is None:
+            self._run()
+        return self._results[item.case.key]
+
+    def _run(self) -> None:
+        with open_progress(self._config) as on_progress:
+            try:
+                self._session = run_session(self.inputs, self.selected_sets(), self.cache, on_progress)
+            except AdapterError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            except EngineError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+        self._results = {result.key: result for result in self._session.results["candidate"]}
+
+    def answer(self, case: GoldenCase) -> Completion:
+        """The candidate's answer to a case that stands in no golden set."""
+        sides = {"candidate": self.inputs.candidate}
+        with open_progress(self._config) as on_progress:
+            answers = answer_cases(sides, self.inputs.plan, [case], self.cache, on_progress, with_text=False)
+        return answers["candidate"].completions[case.key]
+
+    def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        """One engine for all the questions of hand-written tests."""
+        if self._engine is None:
+            self._engine = open_sides(sides, plan)
+        return self._engine
+
+    def selected_sets(self) -> list[GoldenSet]:
+        """The golden sets with their selected cases only."""
+        sets: dict[str, GoldenSet] = {}
+        cases: dict[str, list[GoldenCase]] = {}
+        for golden_set, case in self._selected:
+            sets[golden_set.name] = golden_set
+            cases.setdefault(golden_set.name, []).append(case)
+        return [replace(golden_set, cases=tuple(cases[name])) for name, golden_set in sets.items()]
+
+    def known_result(self, key: str) -> CaseResult | None:
+        """The result of a case, if there is one already."""
+        return self._results.get(key)
+
+    def only_compares(self, case: GoldenCase) -> bool:
+        """With a baseline, a case that isn't must-pass is judged by the comparison alone."""
+        return self.inputs.baseline is not None and not case.must_pass and self.settings.fail_on != "case"
+
+    def finish(self, session: pytest.Session) -> None:
+        """Judge, save, report, and let the verdict decide the exit status."""
+        if self._session is None:
+            return
+        try:
+            self.record = conclude(self._session, collected=self.collected)
+            directory = save(self.record, self.inputs.directory)
+            paths = self._config.hook.pytest_tunegate_report(
+                config=self._config, record=self.record, directory=directory
+            )
+            self.written = [path for path in paths if path is not None]
+        except TunegateError as error:
+            raise pytest.UsageError(str(error)) from error
+        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            session.exitstatus = self._exit_status(session)
+
+    def _exit_status(self, session: pytest.Session) -> pytest.ExitCode:
+        verdict = self.record.verdict.outcome if self.record and self.record.verdict else None
+        refused = {GateVerdict.REGRESS}
+        if self.settings.fail_on == "inconclusive":
+            refused.add(GateVerdict.INCONCLUSIVE)
+        failed_otherwise = session.testsfailed > self.missed or bool(session.shouldfail)
+        if failed_otherwise or verdict in refused:
+            return pytest.ExitCode.TESTS_FAILED
+        return pytest.ExitCode.OK
+
+    def header(self) -> str:
+        """What is gated against what."""
+        baseline = self.inputs.baseline
+        if baseline is None:
+            against = "no baseline"
+        elif isinstance(baseline, ModelRef):
+            against = f"against {baseline.label}"
+        else:
+            against = f"against run {baseline.id}"
+        plan = self.inputs.plan
+        return f"tunegate: {self.inputs.candidate.label} {against}, {plan.dtype} on {plan.device}"
+
+    def print_summary(self, terminal: pytest.TerminalReporter) -> None:
+        """The gate's section."""
+        from harness.plugin.summary import print_gate
+
+        if self.record is not None:
+            print_gate(terminal, self.record, self.written)
+
+    def close(self) -> None:
+        """Close the cache."""
+        self.cache.close()
+
+
+def open_gate(config: pytest.Config, settings: Settings) -> NoGate:
+    """The session's gate, with its model and baseline checked.
+
+    Raises:
+        pytest.UsageError: The model, adapter or baseline can't be used, or workers were asked for.
+    """
+    if settings.model is None:
+        return NoGate(settings, config.rootpath)
+    if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
+        raise pytest.UsageError(
+            "--model: all cases are answered together in one process; run without xdist's -n and --dist"
+        )
+    try:
+        gate = Gate(config, prepare(settings, config.rootpath))
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+    gate.choose_arguments()
+    return gate

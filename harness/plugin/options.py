@@ -1,0 +1,55 @@
+"""The command line: one option a setting, each also an environment variable and a pyproject key."""
+
+import os
+from typing import Any
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.settings import SETTINGS, Settings, environment_variable, load_settings
+
+_DEST = "tunegate_"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options of all settings that have a flag."""
+    group = parser.getgroup("tunegate", "tunegate: a regression gate for fine-tuned models")
+    for name, setting in SETTINGS.items():
+        if setting.flag is None:
+            continue
+        details: dict[str, Any] = {
+            "dest": _DEST + name,
+            "default": None,
+            "help": f"{setting.help} [{environment_variable(name)}]",
+        }
+        if setting.flag.startswith("--gate-no-"):
+            details |= {"action": "store_const", "const": False}
+        else:
+            details |= {"metavar": setting.metavar, "action": "append" if name == "golden" else "store"}
+        if name == "model":
+            _add_model_option(group, details)
+        else:
+            group.addoption(setting.flag, **details)
+
+
+def _add_model_option(group: pytest.OptionGroup, details: dict[str, Any]) -> None:
+    """``--model``, or only ``--gate-model`` where another plugin has taken the short name."""
+    try:
+        group.addoption("--model", "--gate-model", **details)
+    except ValueError:
+        group.addoption("--gate-model", **details)
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The session's settings.
+
+    Raises:
+        pytest.UsageError: A value is not allowed.
+    """
+    flags = {name: config.getoption(_DEST + name, None) for name in SETTINGS}
+    if flags["golden"] is not None:
+        flags["golden"] = tuple(flags["golden"])
+    try:
+        return load_settings(flags, config.rootpath, os.environ)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from error

@@ -1,0 +1,54 @@
+"""Progress of the long stages, shown through pytest's output capture."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from harness.answers import Progress
+
+
+@contextmanager
+def open_progress(config: pytest.Config) -> Iterator[Progress]:
+    """A progress callback: live bars on a terminal, nothing in ``-q`` or where no one is watching."""
+    if config.option.verbose < 0 or not sys.__stderr__ or not _is_terminal(config):
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print()  # leaves the line on which pytest shows the file's dots
+        bars = Bars(
+            TextColumn("{task.description:>14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        tasks: dict[str, int] = {}
+        with bars:
+
+            def show(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(stage, total=total)
+                bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type] # a TaskID
+
+            yield show
+
+
+def _is_terminal(config: pytest.Config) -> bool:
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    return bool(terminal and terminal.isatty)

@@ -1,0 +1,30 @@
+"""The gate's section at the end of pytest's output."""
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.terminal import render_gate
+from harness.types import GateRecord
+
+
+def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
+    """Print the verdict, the figures behind it, and where the reports are."""
+    writer = terminal._tw  # pytest gives plugins no other way to its width and colour
+    terminal.section("tunegate", sep="=")
+    text = StringIO()
+    console = Console(
+        file=text,
+        width=writer.fullwidth,
+        force_terminal=writer.hasmarkup,
+        color_system="auto" if writer.hasmarkup else None,
+        highlight=False,
+    )
+    console.print(render_gate(record, width=writer.fullwidth))
+    writer.write(text.getvalue())
+    for path in written:
+        terminal.write_line(f"report: {path}")
+    terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")

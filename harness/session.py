@@ -1,0 +1,185 @@
+"""One gate, from checked inputs to a record. Knows nothing of pytest."""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.answers import Answers, Progress, answer_cases
+from harness.cache import Cache
+from harness.engines.open import base_of, choose_plan, describe_model
+from harness.environment import describe_environment
+from harness.errors import BaselineError, InputError
+from harness.gate import run_gate
+from harness.history.store import open_history
+from harness.scoring import score_cases
+from harness.settings import Settings
+from harness.types import CaseResult, ExecutionPlan, GateRecord, GoldenSet, ModelRef, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a gate starts from, checked: nothing here can be wrong any more, short of running out of memory.
+
+    Attributes:
+        baseline: A model to run beside the candidate, a stored run, or None for no comparison.
+        root: The project's root.
+    """
+
+    settings: Settings
+    root: Path
+    candidate: ModelRef
+    baseline: ModelRef | Run | None
+    plan: ExecutionPlan
+
+    @property
+    def sides(self) -> dict[str, ModelRef]:
+        """The models that answer in this session, by side."""
+        sides = {"candidate": self.candidate}
+        if isinstance(self.baseline, ModelRef):
+            sides["baseline"] = self.baseline
+        return sides
+
+    @property
+    def directory(self) -> Path:
+        """Where history, cache and reports are kept."""
+        return self.root / self.settings.directory
+
+
+def prepare(settings: Settings, root: Path) -> Inputs:
+    """Check the candidate and the baseline, before any model loads.
+
+    Raises:
+        InputError: The model, adapter or baseline can't be used; the message is one line.
+    """
+    if settings.model is None:
+        raise InputError("no model: give --model")
+    candidate = describe_model(settings.model)
+    baseline = _find_baseline(settings, candidate, root / settings.directory / "history.sqlite")
+    sides = [candidate, *([baseline] if isinstance(baseline, ModelRef) else [])]
+    plan = choose_plan(settings.dtype, settings.device, settings.batch_tokens, sides)
+    return Inputs(settings=settings, root=root, candidate=candidate, baseline=baseline, plan=plan)
+
+
+def _find_baseline(settings: Settings, candidate: ModelRef, history_path: Path) -> ModelRef | Run | None:
+    wanted = settings.baseline
+    if wanted == "none":
+        return None
+    if wanted == "base":
+        # A bare base model has nothing below it to be compared with.
+        return base_of(candidate) if candidate.adapter_dir is not None else None
+    if Path(wanted).expanduser().is_dir():
+        return describe_model(wanted)
+    if not history_path.is_file():
+        raise BaselineError(
+            f"--gate-baseline {wanted}: no such directory, and no run is stored in {history_path} yet "
+            f"(allowed: base, none, a run's id, a directory)"
+        )
+    with open_history(history_path) as history:
+        return history.load_run(wanted)
+
+
+def run_session(
+    inputs: Inputs, golden_sets: Sequence[GoldenSet], cache: Cache, on_progress: Progress
+) -> "Session":
+    """Answer and score the selected cases, on all sides.
+
+    Args:
+        inputs: The checked inputs.
+        golden_sets: The sets, holding the selected cases only.
+        cache: Where answers and scores are looked up and kept.
+        on_progress: Told of each stage's progress.
+
+    Raises:
+        EngineError: The model failed.
+        AdapterError: The adapter changes nothing.
+    """
+    started_at, started = datetime.now(UTC), time.perf_counter()
+    cases = [case for golden_set in golden_sets for case in golden_set.cases]
+    with_text = inputs.settings.forgetting and any(golden_set.probes_forgetting for golden_set in golden_sets)
+    answers = answer_cases(inputs.sides, inputs.plan, cases, cache, on_progress, with_text=with_text)
+    results = {
+        side: score_cases(
+            cases,
+            given.completions,
+            reference_losses=given.reference_losses,
+            cache=cache,
+            on_progress=on_progress,
+        )
+        for side, given in answers.items()
+    }
+    return Session(
+        inputs=inputs,
+        golden_sets=tuple(golden_sets),
+        started_at=started_at,
+        duration_s=time.perf_counter() - started,
+        answers=answers,
+        results=results,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the models answered and how that scored, by side."""
+
+    inputs: Inputs
+    golden_sets: tuple[GoldenSet, ...]
+    started_at: datetime
+    duration_s: float
+    answers: Mapping[str, Answers]
+    results: Mapping[str, Sequence[CaseResult]]
+
+
+def conclude(session: Session, *, collected: int) -> GateRecord:
+    """Compare with the baseline and judge.
+
+    Args:
+        session: The scored answers.
+        collected: How many cases the golden sets held before selection.
+    """
+    inputs = session.inputs
+    candidate = _run(session, "candidate", inputs.candidate, collected)
+    if isinstance(inputs.baseline, ModelRef):
+        baseline: Run | None = _run(session, "baseline", inputs.baseline, collected)
+    else:
+        baseline = inputs.baseline
+    if baseline is None:
+        return GateRecord(run=candidate)
+    comparison, verdict = run_gate(
+        candidate,
+        baseline,
+        margin=inputs.settings.margin,
+        forgetting_margin=inputs.settings.forgetting_margin,
+    )
+    return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+
+
+def _run(session: Session, side: str, model: ModelRef, collected: int) -> Run:
+    answers = session.answers[side]
+    return Run(
+        id=f"{session.started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        started_at=session.started_at.isoformat(timespec="seconds"),
+        duration_s=session.duration_s,
+        model=model,
+        plan=answers.plan,
+        environment=describe_environment(session.inputs.root),
+        golden_sets=tuple(replace(golden_set, cases=()) for golden_set in session.golden_sets),
+        collected=collected,
+        results=tuple(session.results[side]),
+        text_losses=answers.text_losses,
+    )
+
+
+def save(record: GateRecord, directory: Path) -> Path:
+    """Keep a record in the history and make the run's own directory.
+
+    Returns:
+        The run's directory.
+    """
+    with open_history(directory / "history.sqlite") as history:
+        history.save(record)
+    run_directory = directory / "runs" / record.run.id
+    run_directory.mkdir(parents=True, exist_ok=True)
+    return run_directory

@@ -1,0 +1,239 @@
+"""The gate's settings.
+
+A flag wins over an environment variable, that over ``[tool.tunegate]``, that over the default. One table
+names each setting once; options, environment variables, pyproject keys and the reference page follow it.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from harness.errors import SettingsError
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+FAIL_ON = ("regress", "inconclusive", "case")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one gate runs.
+
+    Attributes:
+        model: The candidate: an adapter directory, model directory, catalogue name or hub id. None: no gate.
+        baseline: ``base``, ``none``, another model like ``model``, or a stored run.
+        golden: Files and directories of golden sets, relative to the project's root.
+        paths: What to collect besides golden sets when the command line names nothing.
+        margin: Largest tolerated drop of every task set's pass rate; None leaves it to the sets.
+        forgetting_margin: The same for the forgetting probes.
+        forgetting: Whether the forgetting probes and the general text are run.
+        dtype: Precision of the weights; ``auto`` is float32 on a CPU and bfloat16 on a GPU that has it.
+        device: A torch device, or ``auto``.
+        batch_tokens: Token budget of a batch.
+        cache: Whether answers and scores are read from and written to the cache.
+        fail_on: What fails the run besides errors and must-pass cases.
+        directory: Where history, cache and reports are kept, relative to the project's root.
+    """
+
+    model: str | None = None
+    baseline: str = "base"
+    golden: tuple[str, ...] = ("golden_sets",)
+    paths: tuple[str, ...] = ()
+    margin: float | None = None
+    forgetting_margin: float | None = None
+    forgetting: bool = True
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_tokens: int = 4096
+    cache: bool = True
+    fail_on: Literal["regress", "inconclusive", "case"] = "regress"
+    directory: str = ".tunegate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How one setting is written down.
+
+    Attributes:
+        flag: The pytest option, or None for a setting that only pyproject.toml and the environment have.
+        help: What it does, for ``--help`` and the reference page.
+        parse: Turns the written text into the value; raises ValueError with what is allowed.
+    """
+
+    flag: str | None
+    help: str
+    parse: Callable[[str], object]
+    metavar: str | None = None
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("a number from 0 to 1") from None
+    if not 0 <= value <= 1:
+        raise ValueError("a number from 0 to 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ValueError("a whole number from 1")
+    return int(text)
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(" | ".join(allowed))
+        return text
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError("true | false")
+    return known[text.lower()]
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(os.pathsep) if part)
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "model": Setting(
+        flag="--model",
+        metavar="DIR|NAME",
+        parse=str,
+        help="the candidate: an adapter directory, a model directory, a catalogue name or a hub id",
+    ),
+    "baseline": Setting(
+        flag="--gate-baseline",
+        metavar="base|none|RUN|DIR",
+        parse=str,
+        help="compare with the adapter's base, nothing, a stored run or another model (default: base)",
+    ),
+    "golden": Setting(
+        flag="--gate-golden",
+        metavar="PATH",
+        parse=_paths,
+        help="golden set or directory of them; may be repeated (default: golden_sets)",
+    ),
+    "paths": Setting(
+        flag=None,
+        parse=_paths,
+        help="hand-written tests to run along when the command line names no path",
+    ),
+    "margin": Setting(
+        flag="--gate-margin",
+        metavar="DROP",
+        parse=_fraction,
+        help="largest tolerated drop of a task set's pass rate, 0 to 1 (default: the set's own, else 0.05)",
+    ),
+    "forgetting_margin": Setting(
+        flag="--gate-forgetting-margin",
+        metavar="DROP",
+        parse=_fraction,
+        help="the same for the forgetting probes (default: the set's own, else 0.10)",
+    ),
+    "forgetting": Setting(
+        flag="--gate-no-forgetting",
+        parse=_boolean,
+        help="leave out the forgetting probes and the general text",
+    ),
+    "dtype": Setting(
+        flag="--gate-dtype",
+        metavar="|".join(DTYPES),
+        parse=_one_of(*DTYPES),
+        help="precision of the weights (default: auto, float32 on a CPU)",
+    ),
+    "device": Setting(
+        flag="--gate-device", metavar="DEVICE", parse=str, help="cpu, cuda, cuda:1, mps (default: auto)"
+    ),
+    "batch_tokens": Setting(
+        flag="--gate-batch-tokens",
+        metavar="N",
+        parse=_positive,
+        help="token budget of a batch, rows x length (default: 4096)",
+    ),
+    "cache": Setting(
+        flag="--gate-no-cache", parse=_boolean, help="neither read nor write kept answers and scores"
+    ),
+    "fail_on": Setting(
+        flag="--gate-fail-on",
+        metavar="|".join(FAIL_ON),
+        parse=_one_of(*FAIL_ON),
+        help="fail on a regression, also on an inconclusive gate, or on any failed case (default: regress)",
+    ),
+    "directory": Setting(
+        flag="--gate-directory",
+        metavar="DIR",
+        parse=str,
+        help="where history, cache and reports are kept (default: .tunegate)",
+    ),
+}
+
+
+def environment_variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"TUNEGATE_{name.upper()}"
+
+
+def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[str, str]) -> Settings:
+    """Put the settings together.
+
+    Args:
+        flags: Values given on the command line by setting name; None where a flag was not given.
+        root: The project's root; its pyproject.toml may hold ``[tool.tunegate]``.
+        environment: The process's environment.
+
+    Raises:
+        SettingsError: An unknown key, or a value that isn't allowed.
+    """
+    chosen: dict[str, object] = dict(_from_pyproject(root / "pyproject.toml"))
+    for name, setting in SETTINGS.items():
+        variable = environment_variable(name)
+        if variable in environment:
+            chosen[name] = _parsed(variable, environment[variable], setting)
+        value = flags.get(name)
+        if isinstance(value, str):
+            chosen[name] = _parsed(setting.flag or name, value, setting)
+        elif value is not None:
+            chosen[name] = value
+    return Settings(**cast("dict[str, Any]", chosen))
+
+
+def _parsed(source: str, text: str, setting: Setting) -> object:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{source}: found {text!r} (allowed: {error})") from None
+
+
+def _from_pyproject(path: Path) -> Mapping[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("tunegate", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    known = [field.name for field in fields(Settings)]
+    chosen: dict[str, object] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise SettingsError(f"{path}: [tool.tunegate] {key}: unknown key (allowed: {', '.join(known)})")
+        source = f"{path}: [tool.tunegate] {key}"
+        if isinstance(value, list) and name in {"golden", "paths"} and all(isinstance(v, str) for v in value):
+            chosen[name] = tuple(value)
+        elif isinstance(value, bool):
+            chosen[name] = _parsed(source, str(value).lower(), SETTINGS[name])
+        elif isinstance(value, str | int | float):
+            chosen[name] = _parsed(source, str(value), SETTINGS[name])
+        else:
+            raise SettingsError(f"{source}: found {value!r} (allowed: a text, number or list of paths)")
+    return chosen

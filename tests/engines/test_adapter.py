@@ -1,0 +1,118 @@
+"""Bad adapters are refused by name, with the remedy, before any model is loaded."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from harness.engines.adapter import read_adapter
+from harness.engines.open import describe_model
+from harness.errors import AdapterError
+
+
+@pytest.fixture
+def adapter(tiny_adapter_dir, tmp_path):
+    return shutil.copytree(tiny_adapter_dir, tmp_path / "adapter")
+
+
+def test_a_sound_adapter_is_identified_by_content(tiny_adapter_dir, adapter):
+    """A copy in another directory is the same adapter."""
+    here, there = describe_model(str(tiny_adapter_dir)), describe_model(str(adapter))
+    assert here.adapter_sha256 == there.adapter_sha256
+    assert here.base_sha256 == there.base_sha256
+
+
+def test_retraining_into_the_same_directory_changes_the_hash(adapter, tiny_model_dir, make_tiny_adapter):
+    before = describe_model(str(adapter)).adapter_sha256
+    make_tiny_adapter(tiny_model_dir, adapter, spread=0.5, seed=2)
+    assert describe_model(str(adapter)).adapter_sha256 != before
+
+
+def test_a_directory_that_is_no_adapter(tmp_path):
+    with pytest.raises(AdapterError, match=r"neither an adapter \(no adapter_config.json\) nor a model"):
+        describe_model(str(tmp_path))
+
+
+def test_a_truncated_file(adapter):
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(AdapterError, match=r"adapter_model.safetensors: truncated: .* copy or save"):
+        describe_model(str(adapter))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"1234", b"\xff" * 40, b"\x02\0\0\0\0\0\0\0[]", b'\x04\0\0\0\0\0\0\0{"a"']
+)
+def test_a_file_that_is_no_safetensors(adapter, content):
+    (adapter / "adapter_model.safetensors").write_bytes(content)
+    with pytest.raises(AdapterError, match=r"adapter_model.safetensors: (truncated|not a safetensors)"):
+        describe_model(str(adapter))
+
+
+def test_missing_weights(adapter):
+    (adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(AdapterError, match="did training finish"):
+        describe_model(str(adapter))
+
+
+def test_pickled_weights_are_not_loaded(adapter):
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    with pytest.raises(AdapterError, match="pickled weights are not loaded"):
+        describe_model(str(adapter))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not JSON"), ("[]", "expected a JSON object, found list")]
+)
+def test_a_broken_config(adapter, text, message):
+    (adapter / "adapter_config.json").write_text(text)
+    with pytest.raises(AdapterError, match=message):
+        describe_model(str(adapter))
+
+
+def test_a_dead_adapter(tiny_model_dir, tmp_path, make_tiny_adapter):
+    """All-zero B matrices change nothing: scoring it would score the base."""
+    dead = make_tiny_adapter(tiny_model_dir, tmp_path / "dead", spread=0.0)
+    with pytest.raises(AdapterError, match="dead adapter: every lora_B is zero"):
+        describe_model(str(dead))
+
+
+def test_another_base_by_hash(adapter):
+    (adapter / "training_manifest.json").write_text(json.dumps({"base_sha256": "0" * 64}))
+    with pytest.raises(AdapterError, match="trained on another base: its manifest names 000000000000"):
+        describe_model(str(adapter))
+
+
+def test_another_base_by_shape(adapter, tmp_path):
+    """Without a manifest the LoRA shapes tell: this base is wider."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    other = shutil.copytree(config["base_model_name_or_path"], tmp_path / "other")
+    wider = AutoConfig.from_pretrained(other)
+    wider.intermediate_size = 256
+    AutoModelForCausalLM.from_config(wider).save_pretrained(other)
+    config["base_model_name_or_path"] = str(other)
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(AdapterError, match=r"adapter of another base: .* is \[.*\], .* is \["):
+        describe_model(str(adapter))
+
+
+def test_no_base_named(adapter):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    del config["base_model_name_or_path"]
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(AdapterError, match="base_model_name_or_path is missing"):
+        read_adapter(adapter)
+
+
+def test_checking_an_adapter_imports_no_torch(adapter):
+    """All of the above happens before the seconds that importing torch takes."""
+    code = (
+        "import sys; from harness.engines.open import describe_model; "
+        f"describe_model({str(adapter)!r}); assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,159 @@
+"""The engine on a tiny random model: the same text as transformers' own generate, whatever the batch."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.open import base_of, check_alive, choose_plan, describe_model, open_sides
+from harness.errors import AdapterError
+from harness.types import GenerationSettings, Message
+
+PROMPTS = ["what is one", "the cat sat on the mat", "w1 w2 w3 w4 w5 w6", "two", "w9 w8 the w7"]
+
+
+def requests(side, *, max_new_tokens=12, **settings):
+    return [
+        GenerationRequest(
+            key=f"{side}-{index}",
+            side=side,
+            messages=(Message(role="user", content=prompt),),
+            settings=GenerationSettings(max_new_tokens=max_new_tokens, **settings),
+        )
+        for index, prompt in enumerate(PROMPTS)
+    ]
+
+
+def answers(engine, asked):
+    completions = {}
+    engine.generate(asked, completions.update)
+    assert sorted(completions) == list(range(len(asked)))
+    return [completions[index] for index in range(len(asked))]
+
+
+@pytest.fixture(scope="module")
+def sides(tiny_adapter_dir):
+    candidate = describe_model(str(tiny_adapter_dir))
+    return {"candidate": candidate, "baseline": base_of(candidate)}
+
+
+@pytest.fixture(scope="module")
+def mixed_engine(sides):
+    return open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
+
+
+def test_greedy_text_equals_transformers_generate(tiny_model_dir, mixed_engine):
+    """Our loop, batched and with rows leaving early, gives what generate gives one prompt at a time."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    expected = []
+    for request in requests("baseline"):
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": request.messages[0].content}],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        out = model.generate(ids, max_new_tokens=12, do_sample=False)
+        expected.append(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+    assert [completion.text for completion in answers(mixed_engine, requests("baseline"))] == expected
+
+
+def test_mixed_batches_answer_like_separate_ones(sides, mixed_engine):
+    """Base and candidate in one batch say what each says alone, and they differ."""
+    assert mixed_engine.plan.mixed
+    both = answers(mixed_engine, requests("candidate") + requests("baseline"))
+    alone = {}
+    for side, model in sides.items():
+        engine = open_sides({side: model}, choose_plan("float32", "cpu", 4096, [model]))
+        assert not engine.plan.mixed
+        alone[side] = [completion.text for completion in answers(engine, requests(side))]
+    assert [completion.text for completion in both] == alone["candidate"] + alone["baseline"]
+    assert alone["candidate"] != alone["baseline"]
+
+
+def test_batch_budget_does_not_change_text(sides):
+    """In float32 a batch of one row and a batch of all rows give the same text."""
+    texts = []
+    for budget in (1, 4096):
+        engine = open_sides(sides, choose_plan("float32", "cpu", budget, list(sides.values())))
+        texts.append([completion.text for completion in answers(engine, requests("candidate"))])
+    assert texts[0] == texts[1]
+
+
+def test_each_row_has_its_own_limit(mixed_engine):
+    """Rows of one batch stop at their own max_new_tokens and say so."""
+    asked = [
+        replace(request, settings=GenerationSettings(max_new_tokens=limit))
+        for request, limit in zip(requests("baseline"), (1, 2, 3, 4, 5), strict=True)
+    ]
+    for completion, limit in zip(answers(mixed_engine, asked), (1, 2, 3, 4, 5), strict=True):
+        assert completion.completion_tokens <= limit
+        assert completion.stop_reason == ("length" if completion.completion_tokens == limit else "stop")
+
+
+def test_a_stop_string_ends_the_answer_before_it(mixed_engine):
+    """The text is cut before the stop string, and the reason is stop."""
+    full = answers(mixed_engine, requests("baseline"))[0].text
+    word = full.split()[2]
+    stopped = answers(mixed_engine, requests("baseline", stop=(word,)))[0]
+    assert stopped.text == full[: full.index(word)]
+    assert stopped.stop_reason == "stop"
+
+
+def test_a_sample_depends_on_its_seed_not_on_its_batch(mixed_engine):
+    """Each row draws from its own stream: alone or among others, the text is the same."""
+    asked = requests("baseline", temperature=1.5, seed=7)
+    together = [completion.text for completion in answers(mixed_engine, asked)]
+    apart = [answers(mixed_engine, [request])[0].text for request in asked]
+    other_seed = answers(mixed_engine, requests("baseline", temperature=1.5, seed=8))
+    assert together == apart
+    assert together != [completion.text for completion in other_seed]
+
+
+def test_losses_equal_the_models_own(tiny_model_dir, mixed_engine):
+    """Cross-entropy of a bare text is that of the model's labels, in nats per token."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    texts = ["the cat sat on a mat", "w1 w2", "what is two"]
+    losses = {}
+    asked = [LossRequest(key=text, side="baseline", text=text) for text in texts]
+    mixed_engine.losses(asked, losses.update)
+    for index, text in enumerate(texts):
+        ids = torch.tensor(
+            [[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]]
+        )
+        with torch.inference_mode():
+            expected = model(input_ids=ids, labels=ids).loss.item()
+        assert losses[index].nats_per_token == pytest.approx(expected, rel=1e-5)
+        assert losses[index].tokens == ids.shape[1] - 1
+        assert math.isfinite(losses[index].nats_per_token)
+
+
+def test_losses_after_a_conversation_score_the_text_only(mixed_engine):
+    """The prompt's tokens are context: they are not counted."""
+    losses = {}
+    messages = (Message(role="user", content="what is one"),)
+    mixed_engine.losses(
+        [LossRequest(key="k", side="candidate", text="one two", messages=messages)], losses.update
+    )
+    assert losses[0].tokens == 2
+
+
+def test_an_adapter_that_changes_no_logit_is_refused(tiny_model_dir, tmp_path, make_tiny_adapter):
+    """A dead adapter that slipped past the file check is found by its logits."""
+    dead = make_tiny_adapter(tiny_model_dir, tmp_path / "dead", spread=0.0)
+    model = replace(base_of(describe_model(str(tiny_model_dir))), adapter_dir=str(dead), adapter_sha256="x")
+    engine = open_sides({"candidate": model}, choose_plan("float32", "cpu", 4096, [model]))
+    with pytest.raises(AdapterError, match="changes no logit"):
+        check_alive(engine, "candidate", model)
+
+
+def test_a_live_adapter_passes_the_liveness_check(sides, mixed_engine):
+    check_alive(mixed_engine, "candidate", sides["candidate"])

@@ -1,0 +1,93 @@
+"""Bad input is one line with place and remedy and exit status 4, and nothing is loaded."""
+
+import shutil
+
+import pytest
+from pytest import ExitCode
+
+
+def refused(project, result, *lines):
+    assert result.ret == ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(list(lines))
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert not project.opened
+
+
+def test_a_directory_that_is_no_adapter(project, tmp_path):
+    project.adapter = tmp_path
+    refused(project, project.run(), "ERROR: *neither an adapter (no adapter_config.json) nor a model*")
+
+
+def test_a_truncated_adapter(project, tmp_path):
+    project.adapter = shutil.copytree(project.adapter, tmp_path / "cut")
+    weights = project.adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    refused(project, project.run(), "ERROR: *adapter_model.safetensors: truncated*")
+
+
+def test_a_dead_adapter(project, tmp_path, tiny_model_dir, make_tiny_adapter):
+    project.adapter = make_tiny_adapter(tiny_model_dir, tmp_path / "dead", spread=0.0)
+    refused(project, project.run(), "ERROR: *dead adapter: every lora_B is zero*")
+
+
+def test_a_model_that_is_nowhere(project):
+    project.adapter = "no-such-model"
+    refused(project, project.run(), "ERROR: *no-such-model*")
+
+
+def test_an_unknown_baseline(project):
+    refused(project, project.run("--gate-baseline=yesterday"), "ERROR: *yesterday*")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("id: italy", "id: france", "ERROR: *golden_sets/capitals.yaml:8: *france*"),
+        ("references: [Rome]", "reference: [Rome]", "ERROR: *capitals.yaml:10: *reference*references*"),
+        ("checks: [{type: contains}]", "checks: [{type: contain}]", "ERROR: *capitals.yaml:6: *contain*"),
+        (
+            "checks: [{type: contains}]",
+            "checks: [{type: f1, threshold: 3}]",
+            "ERROR: *capitals.yaml:6: *threshold*3*",
+        ),
+    ],
+)
+def test_a_broken_golden_set(project, write_golden, old, new, line):
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    write_golden(project.pytester, "capitals", text.replace(old, new, 1))
+    refused(project, project.run(), line)
+
+
+def test_two_sets_of_one_name(project, write_golden):
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    write_golden(project.pytester, "copy", text)
+    refused(project, project.run(), "ERROR: *name 'capitals' is taken by*")
+
+
+@pytest.mark.parametrize(
+    ("flag", "line"),
+    [
+        ("--gate-margin=7", "ERROR: --gate-margin: found '7' (allowed: a number from 0 to 1)"),
+        ("--gate-dtype=int8", "ERROR: --gate-dtype: found 'int8' (allowed: auto | float32*"),
+        ("--gate-fail-on=x", "ERROR: --gate-fail-on: found 'x' (allowed: regress | inconclusive | case)"),
+        ("--gate-golden=nowhere", "ERROR: no golden set: none of *nowhere exists*"),
+    ],
+)
+def test_a_wrong_option(project, flag, line):
+    refused(project, project.run(flag), line)
+
+
+def test_xdist_workers_are_refused_with_a_reason(project):
+    result = project.pytester.runpytest_inprocess(
+        f"--model={project.adapter}", "--gate-no-forgetting", "-n", "2"
+    )
+    refused(project, result, "ERROR: --model: all cases are answered together*without xdist*")
+
+
+def test_another_plugin_may_own_the_short_option(project):
+    """Where --model is taken, --gate-model still works."""
+    project.pytester.makeconftest(
+        "def pytest_addoption(parser): parser.addoption('--model', dest='model', default=None)"
+    )
+    result = project.pytester.runpytest_subprocess("--help")
+    assert result.ret in {ExitCode.OK, ExitCode.INTERNAL_ERROR, ExitCode.USAGE_ERROR}

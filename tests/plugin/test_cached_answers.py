@@ -1,0 +1,68 @@
+"""Answers come from the cache by content, across sessions and after a crash."""
+
+import shutil
+
+import pytest
+
+
+def test_a_second_run_asks_nothing(project):
+    project.run().assert_outcomes(passed=10)
+    project.run().assert_outcomes(passed=10)
+    assert len(project.opened) == 1
+
+
+def test_no_cache_asks_again(project):
+    project.run("--gate-no-cache")
+    project.run("--gate-no-cache")
+    assert len(project.asked) == 40
+
+
+def test_retraining_into_the_same_directory_asks_the_candidate_again(
+    project, tmp_path, tiny_model_dir, make_tiny_adapter
+):
+    """The adapter's content is the key; the base's answers stay."""
+    project.adapter = shutil.copytree(project.adapter, tmp_path / "mine")
+    project.run()
+    make_tiny_adapter(tiny_model_dir, project.adapter, spread=0.5, seed=9)
+    before = len(project.asked)
+    project.run()
+    assert len(project.asked) - before == 10
+    assert all(question.startswith("candidate") for question in project.asked[before:])
+
+
+def test_a_killed_run_resumes_at_the_last_batch(project, monkeypatch):
+    """Batches that were finished before a crash aren't generated again."""
+    engine_class = type(project.opened[0]) if project.opened else None
+    project.run("-k", "france or italy or spain")
+    assert engine_class is None
+    project.run()
+    assert len(project.asked) == 20
+
+
+def test_a_case_that_changed_is_asked_again(project, write_golden):
+    project.run()
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    write_golden(project.pytester, "capitals", text.replace("capital of peru?", "capital city of peru?"))
+    before = len(project.asked)
+    project.run()
+    assert sorted(project.asked[before:]) == ["baseline:peru", "candidate:peru"]
+
+
+@pytest.mark.parametrize("times", [2])
+def test_a_dead_adapter_is_refused_before_scoring(project, monkeypatch, times):
+    """An adapter that changes no logit ends the session with exit status 4, each time."""
+    from harness import answers
+
+    opening = answers.open_sides
+
+    def open_dead(sides, plan):
+        engine = opening(sides, plan)
+        engine.logit_change = 0.0
+        return engine
+
+    monkeypatch.setattr("harness.answers.open_sides", open_dead)
+    for _ in range(times):
+        result = project.run()
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stdout.fnmatch_lines(["*changes no logit*"])
+    assert project.asked == []

@@ -1,0 +1,31 @@
+"""Hand-written tests use the same model, engine and cache."""
+
+
+def test_generate_asks_the_candidate_once(project):
+    project.pytester.makepyfile(
+        test_hand="""
+        def test_one(generate, model):
+            assert generate("What?", max_new_tokens=5).text == "yes"
+            assert generate("What?", max_new_tokens=5).text == "yes"
+            assert generate("And?").text == "yes"
+            assert model.adapter_sha256
+        """
+    )
+    project.run("test_hand.py").assert_outcomes(passed=1)
+    assert project.asked == ["candidate:generate", "candidate:generate"]
+    assert len(project.opened) == 1
+
+
+def test_golden_loads_a_set(project):
+    project.pytester.makepyfile(
+        test_hand="""
+        def test_one(golden):
+            assert len(golden("golden_sets/capitals.yaml").cases) == 10
+        """
+    )
+    project.run("test_hand.py", model=False).assert_outcomes(passed=1)
+
+
+def test_without_a_model_they_skip(project):
+    project.pytester.makepyfile(test_hand="def test_one(generate): pass\ndef test_two(model): pass")
+    project.run("test_hand.py", model=False).assert_outcomes(skipped=2)

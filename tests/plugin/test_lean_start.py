@@ -1,0 +1,54 @@
+"""Start-up stays lean: help, collection and score-only reruns never import torch."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROBE = """
+import sys, pytest
+status = pytest.main({arguments!r})
+heavy = sorted(name for name in ("torch", "transformers", "numpy", "pandas", "scipy") if name in sys.modules)
+print("heavy:", heavy)
+"""
+
+
+def heavy_modules(cwd, *arguments: str) -> str:
+    code = PROBE.format(arguments=[*arguments, "-p", "no:cacheprovider"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+    return next(line for line in done.stdout.splitlines() if line.startswith("heavy:")) + done.stderr
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    assert heavy_modules(tmp_path, "--help") == "heavy: []"
+
+
+def test_collection_imports_nothing_heavy(project):
+    line = heavy_modules(project.pytester.path, f"--model={project.adapter}", "--co", "-q")
+    assert line == "heavy: []"
+
+
+def test_a_score_only_rerun_imports_no_torch(project):
+    """The second run of a gate finds its answers in the cache."""
+    project.run().assert_outcomes(passed=10)
+    line = heavy_modules(project.pytester.path, f"--model={project.adapter}", "--gate-no-forgetting")
+    assert "torch" not in line
+    assert "transformers" not in line
+
+
+@pytest.mark.parametrize("cases", [1000])
+def test_collecting_many_cases_is_quick(project, write_golden, cases):
+    """A thousand cases are collected in about a second; the limit here is wide, since machines differ."""
+    head = "name: many\ncases:\n"
+    rows = [
+        f"  - id: case-{i}\n    prompt: What is {i} plus one?\n    references: ['{i + 1}']\n"
+        f"    checks: [{{type: contains}}, {{type: length, max: 40}}]\n    tags: [sums]\n"
+        for i in range(cases)
+    ]
+    write_golden(project.pytester, "capitals", head + "".join(rows))
+    started = time.perf_counter()
+    result = project.run("--collect-only", "-q")
+    took_s = time.perf_counter() - started
+    result.stdout.fnmatch_lines([f"{cases} tests collected*"])
+    assert took_s < 10

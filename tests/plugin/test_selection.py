@@ -1,0 +1,120 @@
+"""Golden cases are pytest items: every way of selecting items selects cases."""
+
+from pytest import ExitCode
+
+
+def test_each_case_is_an_item_under_its_file(project):
+    result = project.run("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["golden_sets/capitals.yaml::france", "10 tests collected*"])
+    assert not project.opened
+
+
+def test_k_answers_only_the_selected_cases(project):
+    """What isn't selected isn't generated, and the run is marked partial."""
+    result = project.run("-k", "france or italy")
+    result.assert_outcomes(passed=2, deselected=8)
+    assert sorted(project.asked) == [
+        "baseline:france",
+        "baseline:italy",
+        "candidate:france",
+        "candidate:italy",
+    ]
+
+
+def test_m_selects_by_tag_and_by_set(project):
+    """Tags are markers, known even under --strict-markers."""
+    project.run("-m", "letter-i", "--strict-markers").assert_outcomes(passed=2, deselected=8)
+    project.run("-m", "capitals and not letter-i").assert_outcomes(passed=8, deselected=2)
+
+
+def test_a_node_id_selects_one_case(project):
+    project.run("golden_sets/capitals.yaml::peru").assert_outcomes(passed=1)
+    assert sorted(project.asked) == ["baseline:peru", "candidate:peru"]
+
+
+def test_all_selected_cases_are_answered_in_one_go(project):
+    """One engine is opened, and it is asked everything before the first item ends."""
+    project.run().assert_outcomes(passed=10)
+    assert len(project.opened) == 1
+    assert len(project.asked) == 20
+
+
+def test_lf_reruns_the_missed_cases(project):
+    project.wrong["candidate"] = {"peru", "cuba"}
+    project.wrong["baseline"] = {"peru", "cuba"}
+    project.run()
+    project.run("--lf", "--collect-only", "-q").stdout.fnmatch_lines(["*::peru", "*::cuba", "2/10 tests*"])
+
+
+def test_x_stops_at_the_first_missed_case(project):
+    project.wrong["candidate"] = {"italy"}
+    result = project.run("-x")
+    assert result.ret == ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
+
+
+def test_a_skipped_case_is_not_answered(project, write_golden):
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    write_golden(
+        project.pytester, "capitals", text.replace("id: peru\n", "id: peru\n    skip: no longer asked\n")
+    )
+    result = project.run("-rs")
+    result.assert_outcomes(passed=9, skipped=1)
+    result.stdout.fnmatch_lines(["*no longer asked"])
+    assert "candidate:peru" not in project.asked
+
+
+def test_an_expected_failure_is_not_a_failure(project, write_golden):
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    write_golden(
+        project.pytester, "capitals", text.replace("id: peru\n", "id: peru\n    xfail: still learning\n")
+    )
+    project.wrong["candidate"] = {"peru"}
+    project.run().assert_outcomes(passed=9, xfailed=1)
+
+
+def test_without_a_model_cases_are_skipped_with_a_reason(project):
+    result = project.run("-rs", model=False)
+    result.assert_outcomes(skipped=10)
+    result.stdout.fnmatch_lines(["*no --model given"])
+    result.stdout.no_fnmatch_line("*tunegate*=*")
+
+
+def test_a_project_without_golden_sets_does_not_notice(pytester):
+    """No line of output names the plugin."""
+    pytester.makepyfile("def test_one(): pass")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("tunegate*")
+    result.stdout.no_fnmatch_line("*= tunegate =*")
+
+
+def test_a_model_collects_the_golden_sets_only(project):
+    """Unit tests of the project aren't run by a gate unless they are asked for."""
+    project.pytester.makepyfile(test_unit="def test_one(): pass")
+    project.run().assert_outcomes(passed=10)
+    project.run("test_unit.py", "golden_sets").assert_outcomes(passed=11)
+
+
+def test_paths_of_pyproject_are_run_along(project):
+    project.pytester.makepyprojecttoml("[tool.tunegate]\npaths = ['test_unit.py']\n")
+    project.pytester.makepyfile(test_unit="def test_one(): pass")
+    project.run().assert_outcomes(passed=11)
+
+
+def test_gate_golden_replaces_the_default_place(project, write_golden):
+    path = write_golden(project.pytester, "capitals", "")
+    path.rename(project.pytester.path / "other.yaml").write_text(
+        "name: other\ncases:\n  - {id: yes, prompt: Say yes, checks: [{type: contains, value: 'yes'}]}\n".replace(
+            "id: yes", "id: affirm"
+        )
+    )
+    project.run("--gate-golden=other.yaml").assert_outcomes(passed=1)
+
+
+def test_the_bundled_probes_are_added_by_default(project):
+    """Without --gate-no-forgetting a project's gate asks the general probes too."""
+    result = project.pytester.runpytest_inprocess(
+        "-p", "no:xdist", f"--model={project.adapter}", "--collect-only", "-q"
+    )
+    result.stdout.fnmatch_lines(["general/*.yaml::*"])
