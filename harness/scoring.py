@@ -127,20 +127,20 @@ def _remembered(
 
 
 def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> list[Result]:
-    """Score as one batch, or one at a time when the batch breaks, so that one bad case errs alone."""
+    """Score as one batch; when that breaks, halve it until only the answers that break it are errors."""
     if not requests:
         return []
     try:
         results = [_finite(result) for result in function(requests)]
-        if len(results) != len(requests):
-            raise RuntimeError(f"the metric gave {len(results)} results for {len(requests)} answers")  # noqa: TRY301 # handled as any fault of a metric
     except Exception as error:  # any fault of a metric is the case's, never the run's
-        # A missing library or encoder is missing for each of them.
-        if len(requests) == 1 or isinstance(error, ImportError | InputError):
+        # A missing library is missing for each of them.
+        if len(requests) == 1 or isinstance(error, ImportError):
             return [_error(request, error) for request in requests]
-    else:
-        return results
-    return [result for request in requests for result in _computed(function, [request])]
+        middle = len(requests) // 2
+        return _computed(function, requests[:middle]) + _computed(function, requests[middle:])
+    if len(results) != len(requests):
+        raise RuntimeError(f"{function} gave {len(results)} results for {len(requests)} answers")
+    return results
 
 
 def _finite(result: Result) -> Result:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 
+from harness.errors import ModelError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.definition import ScoringRequest
+from harness.metrics.encoders import find_encoder
 from harness.metrics.libraries import library_versions
 
 # Raise it when a metric's own code here changes its values or explanations.
@@ -15,18 +17,24 @@ def cache_key(request: ScoringRequest) -> str | None:
     """SHA-256 over everything that the check's score depends on, and nothing else.
 
     The threshold is left out: it is decided after the score. None when the score is not to be kept: it is
-    computed faster than it is looked up, or a library is missing.
+    computed faster than it is looked up, or a library or encoder is missing.
     """
     name = base_type(request.check.type)
     kind = CHECK_TYPES[name]
     versions = library_versions(name)
     if kind.extra is None or name == "perplexity" or versions is None:
         return None
+    options = kind.options.model_validate(dict(request.check.options)).model_dump(mode="json")
+    encoder = options.pop("model", None)
+    try:
+        encoder_sha256 = None if encoder is None else find_encoder(encoder).sha256
+    except ModelError:
+        return None  # the metric says so itself
     content = {
         "revision": _REVISION,
         "metric": name,
-        "options": kind.options.model_validate(dict(request.check.options)).model_dump(mode="json"),
-        "encoder": None,
+        "options": options,
+        "encoder": [encoder, encoder_sha256],
         "libraries": versions,
         "text": request.text,
         "references": request.case.references,

@@ -1,6 +1,6 @@
 """The function behind each check type. A test holds this table and the check types together."""
 
-from harness.metrics import json_checks, manner, overlap, text
+from harness.metrics import bertscore, bleu, json_checks, manner, overlap, perplexity, rouge, similar, text
 from harness.metrics.definition import ScoreFunction
 
 METRICS: dict[str, ScoreFunction] = {
@@ -19,4 +19,13 @@ METRICS: dict[str, ScoreFunction] = {
     "repetition": manner.repetition,
     "exact-match": overlap.exact_match,
     "f1": overlap.f1,
+    "bleu": bleu.bleu,
+    "chrf": bleu.chrf,
+    "rouge-1": rouge.rouge_1,
+    "rouge-2": rouge.rouge_2,
+    "rouge-l": rouge.rouge_l,
+    "rouge-lsum": rouge.rouge_lsum,
+    "bertscore": bertscore.bertscore,
+    "similar": similar.similar,
+    "perplexity": perplexity.perplexity,
 }

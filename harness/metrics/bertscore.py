@@ -1,0 +1,163 @@
+"""BERTScore by the bert-score package, wrapped as a module of Hugging Face's evaluate.
+
+Zhang et al. 2020, "BERTScore: Evaluating Text Generation with BERT" (arXiv:1904.09675): F1 of greedy
+cosine matching between the token vectors of answer and reference, without idf weights and not rescaled.
+Values of different encoders or layers cannot be compared, so each explanation names both.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from harness.metrics.definition import ScoringRequest, graded, quote
+from harness.metrics.encoders import DECIMALS, Encoder, find_encoder, last_layer, quiet_loading
+from harness.types import MetricError, Score
+
+if TYPE_CHECKING:
+    import evaluate
+    from bert_score import BERTScorer
+
+_BATCH_ROWS = 32
+_COLUMNS = ("precision", "recall", "f1", "reference", "cut")
+
+
+def bertscore(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+    """BERTScore F1 in [-1, 1] against the closest reference; an empty answer scores 0, as in bert-score."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for row, request in enumerate(requests):
+        name, layer = request.check.options.get("model", "minilm"), request.check.options.get("layer")
+        encoder = find_encoder(str(name))
+        chosen = layer if isinstance(layer, int) else last_layer(encoder)
+        groups.setdefault((encoder.name, chosen), []).append(row)
+    results: dict[int, Score] = {}
+    for (name, layer), rows in groups.items():
+        scored = _score_group([requests[row] for row in rows], find_encoder(name), layer)
+        results.update(zip(rows, scored, strict=True))
+    return [results[row] for row in range(len(requests))]
+
+
+def _score_group(requests: Sequence[ScoringRequest], encoder: Encoder, layer: int) -> list[Score]:
+    columns = bertscore_module(encoder, layer).compute(
+        predictions=[request.text for request in requests],
+        references=[list(request.case.references) for request in requests],
+    )
+    scored = []
+    for request, *row in zip(requests, *(columns[key] for key in _COLUMNS), strict=True):
+        precision, recall, f1, reference, cut = row
+        closest = quote(request.case.references[reference])
+        found = f"precision {precision:.2f}, recall {recall:.2f} against {closest}"
+        if not request.text.strip():
+            found = "the answer is empty"
+        seen = ", only the answer's beginning" if cut else ""
+        scored.append(graded(request, f1, f"{found} ({encoder.name}, layer {layer}{seen})"))
+    return scored
+
+
+@cache
+def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
+    """An ``evaluate.Metric`` for BERTScore that needs no hub, its encoder loaded once.
+
+    ``compute(predictions=[text…], references=[[text…]…])`` returns lists ``precision``, ``recall``, ``f1``
+    (rounded to six decimals), ``reference`` (the index of the closest one by F1) and ``cut`` (the encoder
+    saw only the prediction's beginning).
+
+    Args:
+        encoder: Its directory holds a transformers model.
+        layer: The layer whose vectors are compared, from 1.
+    """
+    import datasets
+    import evaluate
+
+    scorer = _load_scorer(encoder, layer)
+
+    class BertScore(evaluate.Metric):  # type: ignore[misc] # evaluate ships no types
+        def _info(self) -> evaluate.MetricInfo:
+            texts = datasets.Sequence(datasets.Value("string"))
+            return evaluate.MetricInfo(
+                description=f"BERTScore under {encoder.name}, layer {layer}",
+                citation="Zhang et al. 2020, arXiv:1904.09675",
+                inputs_description="predictions: texts; references: for each prediction a list of texts",
+                features=datasets.Features({"predictions": datasets.Value("string"), "references": texts}),
+            )
+
+        def _compute(
+            self, predictions: Sequence[str], references: Sequence[Sequence[str]]
+        ) -> dict[str, list[Any]]:
+            pairs = [(text, one) for text, some in zip(predictions, references, strict=True) for one in some]
+            scored = iter(_score_pairs(scorer, pairs))
+            columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
+            for text, some in zip(predictions, references, strict=True):
+                candidates = [next(scored) for _ in some]
+                best = max(range(len(candidates)), key=lambda index: candidates[index][2])
+                row = (*candidates[best], best, _is_cut(scorer, text))
+                for key, value in zip(_COLUMNS, row, strict=True):
+                    columns[key].append(value)
+            return columns
+
+    # evaluate makes a cache folder even for a module that keeps everything in memory.
+    with tempfile.TemporaryDirectory(prefix="tunegate-bertscore-") as folder:
+        return BertScore(keep_in_memory=True, cache_dir=folder)
+
+
+def _score_pairs(scorer: "BERTScorer", pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float, float]]:
+    """Precision, recall and F1 of each (answer, reference) pair; each different pair is computed once."""
+    # bert-score 0.3.13 breaks on an empty text under transformers 5; by its own rule it scores 0.
+    full = sorted({pair for pair in pairs if all(text.strip() for text in pair)})
+    known: dict[tuple[str, str], tuple[float, float, float]] = {}
+    if full:
+        columns = scorer.score(
+            [answer for answer, _ in full], [one for _, one in full], batch_size=_BATCH_ROWS
+        )
+        for pair, *values in zip(full, *(column.tolist() for column in columns), strict=True):
+            precision, recall, f1 = (round(value, DECIMALS) for value in values)
+            known[pair] = precision, recall, f1
+    return [known.get(pair, (0.0, 0.0, 0.0)) for pair in pairs]
+
+
+def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
+    layers = last_layer(encoder)
+    if layer > layers:
+        raise ValueError(f"{encoder.name} has {layers} layers, so layer {layer} is none of them")
+    from bert_score import BERTScorer
+
+    with _plain_path(encoder.directory) as path, quiet_loading():
+        scorer = BERTScorer(model_type=path, num_layers=layer)
+    scorer._model.float()
+    tokenizer = scorer._tokenizer
+    positions = getattr(scorer._model.config, "max_position_embeddings", 512)
+    # A tokenizer that knows no limit says 1e30, which does not fit the tokenizers' 64-bit truncation.
+    if tokenizer.model_max_length > positions:
+        tokenizer.model_max_length = min(positions, 512)
+    return scorer
+
+
+@contextmanager
+def _plain_path(directory: Path) -> Iterator[str]:
+    """A path to the encoder that bert-score does not misread: it loads any with "t5" in it as a T5."""
+    path = directory.absolute()
+    if "t5" not in str(path) or "t5" in json.loads((path / "config.json").read_text())["model_type"]:
+        yield str(path)
+        return
+    link = Path(tempfile.gettempdir()) / f"tunegate-encoder-{uuid4().hex}"
+    if "t5" in str(link):
+        raise ValueError(
+            f'bert-score misreads paths with "t5" in them, such as {link}: set TMPDIR to another'
+        )
+    link.symlink_to(path, target_is_directory=True)
+    try:
+        yield str(link)
+    finally:
+        link.unlink()
+
+
+def _is_cut(scorer: "BERTScorer", text: str) -> bool:
+    """Whether the encoder sees only the text's beginning. A token is at least one byte."""
+    limit: int = scorer._tokenizer.model_max_length
+    if len(text.encode()) <= limit - 2:
+        return False
+    return len(scorer._tokenizer(text, verbose=False)["input_ids"]) > limit

@@ -1,0 +1,75 @@
+"""The text encoders that ``bertscore`` and ``similar`` compare with."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.models.digest import model_sha256
+from harness.models.resolve import resolve_model
+
+# Parts of a sentence-transformers directory besides the model itself: pooling, length limit, dense layers.
+_SENTENCE_PARTS = ("sentence_bert_config.json", "*/config.json", "*/model.safetensors")
+# Single precision leaves noise in the seventh digit that depends on the batch; equal texts are to score 1.
+DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """An encoder's directory and what it holds.
+
+    Attributes:
+        name: What the golden set calls it.
+        sha256: Hash of everything that decides its vectors.
+    """
+
+    name: str
+    directory: Path
+    sha256: str
+
+
+@cache
+def find_encoder(name: str) -> Encoder:
+    """Find and hash an encoder without loading it; once a process, since the hash reads the weights.
+
+    Raises:
+        ModelError: It is not there, or its weights are not safetensors.
+    """
+    directory = resolve_model(name)
+    digest = hashlib.sha256(model_sha256(directory).encode())
+    for file in sorted({file for pattern in _SENTENCE_PARTS for file in directory.glob(pattern)}):
+        digest.update(file.relative_to(directory).as_posix().encode() + b"\0" + file.read_bytes())
+    return Encoder(name=name, directory=directory, sha256=digest.hexdigest())
+
+
+def last_layer(encoder: Encoder) -> int:
+    """Number of the encoder's last layer, which is how many it has.
+
+    Raises:
+        ValueError: Its config.json does not tell.
+    """
+    config = json.loads((encoder.directory / "config.json").read_text(encoding="utf-8"))
+    for key in ("num_hidden_layers", "num_layers", "n_layers", "n_layer"):
+        if isinstance(config.get(key), int):
+            return int(config[key])
+    raise ValueError(f"the config.json of {encoder.name} does not say how many layers it has: write layer")
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' loading bars and notices out of a test run's output."""
+    from transformers.utils import logging as library_logging
+
+    shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
+    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers has it so
+    library_logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        library_logging.set_verbosity(level)
+        if shown:
+            library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above
