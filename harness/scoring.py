@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from harness.errors import InputError, TunegateError
+from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.definition import ScoreFunction, ScoringRequest
 from harness.metrics.identity import cache_key
-from harness.metrics.libraries import missing_extras
+from harness.metrics.libraries import missing_extras, require_encoders
 from harness.metrics.table import METRICS
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
-__all__ = ["ScoreCache", "missing_extras", "score_cases"]
+__all__ = ["ScoreCache", "missing_extras", "require_encoders", "score_cases"]
 
 # Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
 _CHUNK = 256

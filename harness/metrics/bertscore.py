@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from harness.metrics.definition import ScoringRequest, graded, quote
-from harness.metrics.encoders import DECIMALS, Encoder, find_encoder, last_layer, quiet_loading
+from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer, quiet_loading
 from harness.types import MetricError, Score
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def bertscore(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
     """BERTScore F1 in [-1, 1] against the closest reference; an empty answer scores 0, as in bert-score."""
     groups: dict[tuple[str, int], list[int]] = {}
     for row, request in enumerate(requests):
-        name, layer = request.check.options.get("model", "minilm"), request.check.options.get("layer")
-        encoder = find_encoder(str(name))
+        encoder, layer = find_encoder(encoder_name(request.check)), request.check.options.get("layer")
         chosen = layer if isinstance(layer, int) else last_layer(encoder)
         groups.setdefault((encoder.name, chosen), []).append(row)
     results: dict[int, Score] = {}

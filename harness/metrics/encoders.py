@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.models.digest import model_sha256
 from harness.models.resolve import resolve_model
+from harness.types import Check
 
 # Parts of a sentence-transformers directory besides the model itself: pooling, length limit, dense layers.
 _SENTENCE_PARTS = ("sentence_bert_config.json", "*/config.json", "*/model.safetensors")
@@ -30,6 +31,11 @@ class Encoder:
     name: str
     directory: Path
     sha256: str
+
+
+def encoder_name(check: Check) -> str:
+    """The encoder that a check names, or the default one."""
+    return str(check.options.get("model", "minilm"))
 
 
 @cache

@@ -2,9 +2,11 @@
 
 import importlib.util
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.metrics.encoders import encoder_name, find_encoder
 from harness.types import GoldenCase
 
 # Distribution name → import name, by check type.
@@ -36,6 +38,19 @@ def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
     return sorted(extra for extra in lacking if extra is not None)
 
 
+def require_encoders(cases: Iterable[GoldenCase]) -> None:
+    """Find every encoder that the cases' checks compare with, so that a missing one is known beforehand.
+
+    Raises:
+        ModelError: One is not there; the message says how to get it.
+    """
+    for case in cases:
+        for check in case.checks:
+            if case.skip is None and base_type(check.type) in {"bertscore", "similar"}:
+                find_encoder(encoder_name(check))
+
+
+@cache
 def library_versions(name: str) -> dict[str, str] | None:
     """Version of each library behind a check type; None when one is not installed."""
     try:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.definition import ScoringRequest, graded, quote
-from harness.metrics.encoders import DECIMALS, Encoder, find_encoder, quiet_loading
+from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, quiet_loading
 from harness.types import MetricError, Score
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def similar(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
     """Cosine in [-1, 1] of the answer and the closest reference; an empty answer scores 0."""
     groups: dict[str, list[int]] = {}
     for row, request in enumerate(requests):
-        groups.setdefault(str(request.check.options.get("model", "minilm")), []).append(row)
+        groups.setdefault(encoder_name(request.check), []).append(row)
     results: dict[int, Score] = {}
     for name, rows in groups.items():
         scored = _score_group([requests[row] for row in rows], find_encoder(name))
