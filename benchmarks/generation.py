@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from harness.models.resolve import resolve_model
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from harness.engines.base import GenerationRequest
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+from harness.models.resolve import resolve_model
 from harness.types import GenerationSettings, Message
 
 

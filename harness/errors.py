@@ -67,5 +67,9 @@ class BaselineError(InputError):
     """A baseline or stored run doesn't exist or can't be compared with this one."""
 
 
+class HistoryError(InputError):
+    """A history file is damaged, locked, read-only or newer than this program."""
+
+
 class EngineError(TunegateError):
     """The model failed while it was generating; the message names the cases."""

@@ -49,21 +49,21 @@ def _shared_start(left: str, right: str) -> int:
 
 
 def _contains(request: ScoringRequest) -> Score:
-    return _first_found(request, request.text, wanted_texts(request))
+    return _first_found(request, wanted_texts(request), str)
 
 
 def _icontains(request: ScoringRequest) -> Score:
-    folded = tuple(text.casefold() for text in wanted_texts(request))
-    return _first_found(request, request.text.casefold(), folded)
+    return _first_found(request, wanted_texts(request), str.casefold)
 
 
 def _contains_any(request: ScoringRequest) -> Score:
-    return _first_found(request, request.text, _values(request))
+    return _first_found(request, _values(request), str)
 
 
-def _first_found(request: ScoringRequest, answer: str, texts: tuple[str, ...]) -> Score:
+def _first_found(request: ScoringRequest, texts: tuple[str, ...], fold: Callable[[str], str]) -> Score:
+    answer = fold(request.text)
     for text in texts:
-        if text in answer:
+        if fold(text) in answer:
             return binary(request, True, f"{quote(text)} stands in the answer")
     if len(texts) == 1:
         return binary(request, False, f"{quote(texts[0])} is missing from the answer")

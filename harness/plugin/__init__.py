@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugin.collection import GoldenFile, GoldenItem, golden_file_of
+from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
 from harness.plugin.fixtures import generate, golden, model
 from harness.plugin.gate import GATE, Gate, NoGate, open_gate
 from harness.plugin.options import add_options, settings_of
@@ -45,10 +45,16 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile
     return golden_file_of(file_path, parent)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse broken golden sets, then note which cases are left to be answered."""
-    config.stash[GATE].select([item for item in items if isinstance(item, GoldenItem)])
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Add the bundled probes before anything is deselected; then note which cases are left to be answered."""
+    gate = config.stash[GATE]
+    if gate.adds_probes:
+        items += collect_probes(session)
+    yield
+    gate.select([item for item in items if isinstance(item, GoldenItem)])
 
 
 @pytest.hookimpl(wrapper=True)

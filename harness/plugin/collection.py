@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.errors import GoldenError
+from harness.forgetting.probes import probe_directory
 from harness.golden.load import load_golden_set
 from harness.plugin.gate import GATE
 from harness.types import CaseResult, GoldenCase, GoldenSet, MetricError, Outcome, Score
@@ -19,9 +20,18 @@ def golden_file_of(file_path: Path, parent: pytest.Collector) -> "GoldenFile | N
     gate = parent.config.stash[GATE]
     if file_path.suffix not in {".yaml", ".yml"} or not gate.is_golden(file_path):
         return None
-    nodeid = gate.nodeid_of(file_path)
-    golden_file: GoldenFile = GoldenFile.from_parent(parent, path=file_path, nodeid=nodeid)
+    golden_file: GoldenFile = GoldenFile.from_parent(parent, path=file_path)
     return golden_file
+
+
+def collect_probes(session: pytest.Session) -> list[pytest.Item]:
+    """Items of the bundled forgetting probes, which lie outside the project's own folders."""
+    items: list[pytest.Item] = []
+    for path in sorted(probe_directory().glob("*.yaml")):
+        # Not by pytest's walk: that would load the conftest files of whatever folder tunegate lies in.
+        golden_file: GoldenFile = GoldenFile.from_parent(session, path=path, nodeid=f"general/{path.name}")
+        items += session.genitems(golden_file)
+    return items
 
 
 class GoldenFile(pytest.File):

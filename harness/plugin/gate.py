@@ -44,18 +44,12 @@ class NoGate:
         self.broken: list[GoldenError] = []
         self.collected = 0
         self.missed = 0
+        self.adds_probes = False
         self._golden = [self.root / path for path in self.settings.golden]
 
     def is_golden(self, path: Path) -> bool:
         """Whether a file is, or lies below, one of the golden paths."""
         return any(path == golden or golden in path.parents for golden in self._golden)
-
-    def nodeid_of(self, path: Path) -> str | None:
-        """A node id for the bundled probes, which lie outside the project; None leaves it to pytest."""
-        probes = probe_directory()
-        if self.root in path.parents or probes not in path.parents:
-            return None
-        return f"general/{path.relative_to(probes).as_posix()}"
 
     def select(self, items: "Sequence[GoldenItem]") -> None:
         """Refuse broken golden sets.
@@ -113,7 +107,7 @@ class Gate(NoGate):
         self.cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
 
     def choose_arguments(self) -> None:
-        """Collect the golden sets and the bundled probes when the command line names no path of its own."""
+        """Collect the golden sets when the command line names no path of its own."""
         config = self._config
         if config.args_source is pytest.Config.ArgsSource.ARGS:
             return
@@ -124,9 +118,9 @@ class Gate(NoGate):
                 f"write one with: tunegate golden new golden_sets/mine.yaml"
             )
         probes = probe_directory()
-        if self.settings.forgetting and not any(path == probes or path in probes.parents for path in chosen):
-            self._golden.append(probes)
-            chosen.append(probes)
+        # A project that keeps general probes of its own, or this checkout, is not asked the bundled ones too.
+        covered = any((path / "general").is_dir() or path == probes for path in chosen)
+        self.adds_probes = self.settings.forgetting and not covered
         config.args = [*map(str, chosen), *(str(self.root / path) for path in self.settings.paths)]
 
     def select(self, items: "Sequence[GoldenItem]") -> None:
@@ -162,7 +156,9 @@ class Gate(NoGate):
         """The candidate's answer to a case that stands in no golden set."""
         sides = {"candidate": self.inputs.candidate}
         with open_progress(self._config) as on_progress:
-            answers = answer_cases(sides, self.inputs.plan, [case], self.cache, on_progress, with_text=False)
+            answers = answer_cases(
+                sides, self.inputs.plan, [case], self.cache, on_progress, open_engine=self._open_once
+            )
         return answers["candidate"].completions[case.key]
 
     def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:

@@ -1,5 +1,6 @@
 """The command line: one option a setting, each also an environment variable and a pyproject key."""
 
+import argparse
 import os
 from typing import Any
 
@@ -36,7 +37,7 @@ def _add_model_option(group: pytest.OptionGroup, details: dict[str, Any]) -> Non
     """``--model``, or only ``--gate-model`` where another plugin has taken the short name."""
     try:
         group.addoption("--model", "--gate-model", **details)
-    except ValueError:
+    except (ValueError, argparse.ArgumentError):
         group.addoption("--gate-model", **details)
 
 

@@ -74,13 +74,14 @@ class Project:
     adapter: Path
     wrong: dict[str, set[str]]
     opened: list[ScriptedEngine]
+    loss: dict[str, float]
 
-    def run(self, *arguments: str, model: bool = True) -> pytest.RunResult:
+    def run(self, *arguments: str, model: bool = True, forgetting: bool = False) -> pytest.RunResult:
         """Run pytest in this process, against the scripted engine."""
         chosen = [f"--model={self.adapter}"] if model else []
-        return self.pytester.runpytest_inprocess(
-            "-p", "no:xdist", *chosen, "--gate-no-forgetting", *arguments
-        )
+        if not forgetting:
+            chosen.append("--gate-no-forgetting")
+        return self.pytester.runpytest_inprocess("-p", "no:xdist", *chosen, *arguments)
 
     @property
     def asked(self) -> list[str]:
@@ -93,10 +94,10 @@ def project(pytester: pytest.Pytester, tiny_adapter_dir: Path, monkeypatch: pyte
     """Ten capitals as a golden set, a real adapter directory, an engine that answers as told."""
     cases = [CASE.format(id=id, answer=answer, tag=f"letter-{id[0]}") for id, answer in ANSWERS.items()]
     write_golden(pytester, "capitals", CAPITALS + "".join(cases))
-    made = Project(pytester, tiny_adapter_dir, {}, [])
+    made = Project(pytester, tiny_adapter_dir, {}, [], {"candidate": 2.0, "baseline": 2.0})
 
     def open_scripted(sides: Mapping[str, object], plan: object) -> ScriptedEngine:
-        made.opened.append(ScriptedEngine(plan, made.wrong))
+        made.opened.append(ScriptedEngine(plan, made.wrong, loss=made.loss))
         return made.opened[-1]
 
     monkeypatch.setattr("harness.answers.open_sides", open_scripted)

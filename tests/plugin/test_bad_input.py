@@ -3,11 +3,10 @@
 import shutil
 
 import pytest
-from pytest import ExitCode
 
 
 def refused(project, result, *lines):
-    assert result.ret == ExitCode.USAGE_ERROR
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(list(lines))
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert not project.opened
@@ -86,8 +85,12 @@ def test_xdist_workers_are_refused_with_a_reason(project):
 
 def test_another_plugin_may_own_the_short_option(project):
     """Where --model is taken, --gate-model still works."""
-    project.pytester.makeconftest(
-        "def pytest_addoption(parser): parser.addoption('--model', dest='model', default=None)"
+    project.pytester.makepyfile(
+        other="def pytest_addoption(parser): parser.addoption('--model', dest='model', default=None)"
     )
-    result = project.pytester.runpytest_subprocess("--help")
-    assert result.ret in {ExitCode.OK, ExitCode.INTERNAL_ERROR, ExitCode.USAGE_ERROR}
+    project.pytester.syspathinsert()
+    result = project.pytester.runpytest_subprocess(
+        "-p", "other", f"--gate-model={project.adapter}", "--gate-no-forgetting", "--collect-only", "-q"
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["10 tests collected*"])

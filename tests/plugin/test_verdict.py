@@ -1,7 +1,6 @@
 """The verdict decides the exit status: single misses don't, regressions do."""
 
 import pytest
-from pytest import ExitCode
 
 ALL = {"france", "italy", "spain", "norway", "peru", "japan", "kenya", "egypt", "cuba", "iran"}
 
@@ -9,7 +8,7 @@ ALL = {"france", "italy", "spain", "norway", "peru", "japan", "kenya", "egypt", 
 def test_equal_answers_are_no_regression(project):
     result = project.run()
     result.assert_outcomes(passed=10)
-    assert result.ret == ExitCode.OK
+    assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["tunegate: * against *", "*= tunegate =*"])
 
 
@@ -17,7 +16,7 @@ def test_a_clear_drop_regresses(project):
     """Ten cases lost of ten: exit status 1, and the verdict says so."""
     project.wrong["candidate"] = ALL
     result = project.run()
-    assert result.ret == ExitCode.TESTS_FAILED
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*REGRESS*"])
     result.stdout.fnmatch_lines(["*10 missed*"])
 
@@ -26,14 +25,14 @@ def test_cases_that_both_sides_miss_do_not_fail_the_run(project):
     """A missed case is counted as missed, not as failed; the comparison judges."""
     project.wrong["candidate"] = project.wrong["baseline"] = {"peru"}
     result = project.run()
-    assert result.ret == ExitCode.OK
-    result.stdout.fnmatch_lines(["*1 missed, 9 passed*"])
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*9 passed, 1 missed*"])
 
 
 def test_a_better_candidate_passes(project):
     project.wrong["baseline"] = ALL
     result = project.run()
-    assert result.ret == ExitCode.OK
+    assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*PASS*"])
 
 
@@ -41,15 +40,15 @@ def test_one_lost_case_of_ten_is_inconclusive(project):
     """One flip proves nothing, and ten cases can't exclude a drop of five points."""
     project.wrong["candidate"] = {"peru"}
     result = project.run()
-    assert result.ret == ExitCode.OK
+    assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*INCONCLUSIVE*"])
-    assert project.run("--gate-fail-on=inconclusive").ret == ExitCode.TESTS_FAILED
+    assert project.run("--gate-fail-on=inconclusive").ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_fail_on_case_fails_any_failed_case(project):
     project.wrong["candidate"] = project.wrong["baseline"] = {"peru"}
     result = project.run("--gate-fail-on=case")
-    assert result.ret == ExitCode.TESTS_FAILED
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=9, failed=1)
     result.stdout.fnmatch_lines(
         ["prompt:  What is the capital of peru?", "answer:  I do not know", "failed:*"]
@@ -61,21 +60,21 @@ def test_a_must_pass_case_fails_the_run_on_its_own(project, write_golden):
     write_golden(project.pytester, "capitals", text.replace("id: peru\n", "id: peru\n    must_pass: true\n"))
     project.wrong["candidate"] = project.wrong["baseline"] = {"peru"}
     result = project.run()
-    assert result.ret == ExitCode.TESTS_FAILED
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=9, failed=1)
 
 
 def test_without_a_baseline_every_failed_case_fails(project):
     project.wrong["candidate"] = {"peru"}
     result = project.run("--gate-baseline=none")
-    assert result.ret == ExitCode.TESTS_FAILED
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=9, failed=1)
     assert not any(question.startswith("baseline") for question in project.asked)
 
 
 def test_a_failing_hand_written_test_fails_the_run(project):
     project.pytester.makepyfile(test_hand="def test_one(): assert False")
-    assert project.run("test_hand.py", "golden_sets").ret == ExitCode.TESTS_FAILED
+    assert project.run("test_hand.py", "golden_sets").ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_a_case_without_a_verdict_is_unscored(project, write_golden):
@@ -93,7 +92,7 @@ def test_a_case_without_a_verdict_is_unscored(project, write_golden):
 def test_a_wide_margin_turns_inconclusive_into_pass(project, flag):
     project.wrong["candidate"] = {"peru"}
     result = project.run(flag)
-    assert result.ret == ExitCode.OK
+    assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*PASS*"])
 
 
@@ -103,7 +102,7 @@ def test_a_stored_run_can_be_the_baseline(project):
     before = len(project.asked)
     project.wrong["candidate"] = ALL
     result = project.run("--gate-baseline=latest", "--gate-no-cache")
-    assert result.ret == ExitCode.TESTS_FAILED
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert all(question.startswith("candidate") for question in project.asked[before:])
 
 
@@ -112,7 +111,14 @@ def test_the_loss_on_general_text_alone_does_not_regress(project, write_golden):
     (project.pytester.path / "golden_sets/general").mkdir()
     (project.pytester.path / "golden_sets/general/g.yaml").write_text(
         "name: g\nprobes_forgetting: true\ncases:\n"
-        "  - {id: a, prompt: Say yes, tags: [words], checks: [{type: contains, value: 'yes'}]}\n"
+        + "".join(
+            f"  - {{id: a{i}, prompt: Say yes {i}, tags: [words], checks: [{{type: contains, value: 'yes'}}]}}\n"
+            for i in range(60)
+        )
     )
-    result = project.pytester.runpytest_inprocess("-p", "no:xdist", f"--model={project.adapter}")
-    assert result.ret == ExitCode.OK
+    project.loss["candidate"] = 3.0
+    result = project.run(
+        "golden_sets/general", f"--model={project.adapter}", "--gate-margin=0.5", forgetting=True
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*PASS*", "*tripwire: cross-entropy on general text rose by 1.00*"])

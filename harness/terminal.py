@@ -1,0 +1,150 @@
+"""The gate for the terminal: readable in ten seconds, on 80 columns."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.types import (
+    CaseResult,
+    Comparison,
+    Forgetting,
+    GateRecord,
+    GateVerdict,
+    Interval,
+    MetricComparison,
+    Outcome,
+    Run,
+)
+
+_STYLES = {GateVerdict.PASS: "green", GateVerdict.REGRESS: "red", GateVerdict.INCONCLUSIVE: "yellow"}
+_SHOWN_CASES = 5
+_EXCERPT = 60
+
+
+def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
+    """Verdict first, then the figures it rests on, then the lost cases.
+
+    Args:
+        record: What the session found.
+        width: Columns of the terminal.
+    """
+    parts: list[RenderableType] = [_headline(record)]
+    if record.comparison is not None and record.baseline is not None:
+        parts.append(metric_table(record.comparison))
+        parts += _reasons(record)
+        if record.comparison.forgetting is not None:
+            parts.append(_forgetting_line(record.comparison.forgetting))
+        parts += _lost_cases(record, width)
+    else:
+        parts.append(Text(f"{outcome_counts(record.run)}; no baseline, so no verdict"))
+    return Group(*parts)
+
+
+def _headline(record: GateRecord) -> Text:
+    if record.verdict is None:
+        return Text(record.run.model.label, style="bold")
+    word = record.verdict.outcome
+    against = record.baseline.model.label if record.baseline else "no baseline"
+    line = Text()
+    line.append(f" {word.upper()} ", style=f"bold reverse {_STYLES[word]}")
+    line.append(f"  {record.run.model.label} against {against}")
+    return line
+
+
+def metric_table(comparison: Comparison) -> Table:
+    """Gated metrics first; each mean over the n pairs that it stands beside."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("metric", no_wrap=True, overflow="ellipsis")
+    for header, widest in (("n", "0000"), ("baseline → now", ""), ("drop [90 %]", "+0.00 [+0.00, +0.00]")):
+        table.add_column(header, no_wrap=True, min_width=max(len(header), len(widest)))
+    table.add_column("detects", no_wrap=True, min_width=7)
+    table.add_column("verdict", no_wrap=True, min_width=12)
+    for row in sorted(comparison.metrics, key=lambda row: row.verdict is None):
+        verdict = Text("–", style="dim")
+        if row.verdict is not None:
+            verdict = Text(row.verdict, style=_STYLES[row.verdict])
+        table.add_row(
+            f"{row.set_name} {row.metric}",
+            str(row.n),
+            f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}",
+            interval(row.drop),
+            detectable(row),
+            verdict,
+            style="" if row.verdict is not None else "dim",
+        )
+    return table
+
+
+def interval(value: Interval) -> str:
+    """An estimate and its bounds."""
+    return f"{value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
+
+
+def detectable(row: MetricComparison) -> str:
+    """The minimum detectable drop."""
+    return "none" if row.minimum_detectable_drop is None else f"≥ {row.minimum_detectable_drop:.2f}"
+
+
+def outcome_counts(run: Run) -> str:
+    """How the cases ended, each count beside its denominator."""
+    counts = {outcome: sum(result.outcome is outcome for result in run.results) for outcome in Outcome}
+    named = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    selected = f"{len(run.results)} of {run.collected} cases" if run.partial else f"{run.collected} cases"
+    return f"{selected}: {named or 'none'}"
+
+
+def _reasons(record: GateRecord) -> Iterator[Text]:
+    """What the table doesn't say, or says too quietly; reasons of passing metrics are left to it."""
+    if record.verdict is None:
+        return
+    for reason in record.verdict.reasons:
+        if " held: " not in reason:
+            yield Text(f"• {reason}")
+    for run, side in ((record.run, "candidate"), (record.baseline, "baseline")):
+        if run is not None and any(r.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for r in run.results):
+            yield Text(f"• {side}: {outcome_counts(run)}")
+
+
+def _forgetting_line(forgetting: Forgetting) -> Text:
+    line = Text("forgetting  ", style="dim")
+    if forgetting.overall is not None:
+        kept = forgetting.overall
+        line.append(
+            f"kept {kept.retained} of {kept.passed_by_baseline} probes that the baseline passed "
+            f"({kept.rate.estimate:.0%} [{kept.rate.low:.0%}, {kept.rate.high:.0%}])",
+            style="default",
+        )
+    for skill in forgetting.by_skill:
+        if skill.retained < skill.passed_by_baseline:
+            line.append(f"  {skill.skill} {skill.retained}/{skill.passed_by_baseline}", style="default")
+    if forgetting.loss_change is not None:
+        style = "yellow" if forgetting.tripped else "default"
+        line.append(f"\n            general text {interval(forgetting.loss_change)} nats/token", style=style)
+    return line
+
+
+def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
+    """The first lost cases with the prompt's end, both answers, and what failed."""
+    if record.comparison is None or record.baseline is None:
+        return
+    lost = [key for row in record.comparison.metrics if row.metric == "pass-rate" for key in row.lost]
+    if not lost:
+        return
+    now = {result.key: result for result in record.run.results}
+    before = {result.key: result for result in record.baseline.results}
+    yield Text(f"lost cases ({len(lost)})", style="dim")
+    for key in lost[:_SHOWN_CASES]:
+        yield Padding(Text(key, style="bold"), (0, 0, 0, 2))
+        yield Padding(Text(f"was  {_answer(before[key], width)}", no_wrap=True), (0, 0, 0, 4))
+        yield Padding(Text(f"now  {_answer(now[key], width)}", no_wrap=True), (0, 0, 0, 4))
+    if len(lost) > _SHOWN_CASES:
+        yield Padding(Text(f"and {len(lost) - _SHOWN_CASES} more in the report", style="dim"), (0, 0, 0, 2))
+
+
+def _answer(result: CaseResult, width: int) -> str:
+    text = "" if result.completion is None else " ".join(result.completion.text.split())
+    limit = max(width - 12, _EXCERPT)
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

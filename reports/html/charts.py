@@ -1,0 +1,179 @@
+"""Where the lines of the inline drawings go, in the units of each drawing's own view box."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.types import Interval, JsonValue
+from reports.html.figures import nice_step, signed
+
+FOREST_WIDTH = 200.0
+LOSS_WIDTH, LOSS_HEIGHT = 720.0, 200.0
+# A curve of more points than this is thinned: nobody sees the difference on 720 units.
+_MOST_POINTS = 600
+_LARGEST = 1e15
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled place on an axis."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """The drops that a forest plot reaches from and to, which all its rows share."""
+
+    low: float
+    high: float
+    ticks: tuple[Tick, ...]
+
+    def place(self, drop: float) -> float:
+        """Where a drop is drawn; what lies outside is drawn at the edge."""
+        inside = min(max(drop, self.low), self.high)
+        return round((inside - self.low) / (self.high - self.low) * FOREST_WIDTH, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forest:
+    """One row of the forest plot.
+
+    Attributes:
+        margin: Place of the margin; None for a metric that isn't gated.
+        cut_low: The interval goes on beyond the left edge.
+    """
+
+    zero: float
+    low: float
+    estimate: float
+    high: float
+    margin: float | None
+    cut_low: bool
+    cut_high: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossCurve:
+    """A training loss by step.
+
+    Attributes:
+        path: SVG path data.
+        points: How many losses were recorded.
+        unusable: How many entries were no finite number, such as the NaN of a run that diverged.
+    """
+
+    path: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    first: float
+    last: float
+    lowest: float
+    first_step: float
+    last_step: float
+    points: int
+    unusable: int
+
+
+def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
+    """An axis that shows zero, all margins, and all intervals as far as they lie between −1 and 1."""
+    drops, margins = list(drops), list(margins)
+    low = max(-1.0, min([-0.05, *(drop.low for drop in drops)]))
+    high = min(1.0, max([0.05, *(drop.high for drop in drops), *(margin * 1.4 for margin in margins)]))
+    room = (high - low) * 0.06
+    low, high = low - room, high + room
+    step = nice_step(high - low, 5)
+    whole = range(math.ceil(low / step), math.floor(high / step) + 1)
+    axis = Axis(low=low, high=high, ticks=())
+    decimals = 0 if step >= 0.0099 else 1
+    ticks = tuple(Tick(axis.place(n * step), signed(n * step * 100, decimals)) for n in whole)
+    return Axis(low=low, high=high, ticks=ticks)
+
+
+def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
+    """Places of one drop, its interval and its margin."""
+    return Forest(
+        zero=axis.place(0.0),
+        low=axis.place(drop.low),
+        estimate=axis.place(drop.estimate),
+        high=axis.place(drop.high),
+        margin=None if margin is None else axis.place(margin),
+        cut_low=drop.low < axis.low,
+        cut_high=drop.high > axis.high,
+    )
+
+
+def loss_curve(losses: JsonValue) -> LossCurve | None:
+    """The curve of a manifest's ``losses``; None where there are not two points to join.
+
+    Args:
+        losses: A list of ``{step, loss}``, or of bare numbers, counted from 1. Whatever else it holds is
+            counted and left out.
+    """
+    if not isinstance(losses, list):
+        return None
+    read = [_point(place, entry) for place, entry in enumerate(losses, start=1)]
+    points = sorted(point for point in read if point is not None)
+    if len(points) < 2 or points[0][0] == points[-1][0]:
+        return None
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    floor, ceiling = min(0.0, *values), max(values)
+    if ceiling == floor:
+        ceiling = floor + 1.0
+    x_scale = LOSS_WIDTH / (steps[-1] - steps[0])
+    y_scale = LOSS_HEIGHT / (ceiling - floor)
+    placed = [
+        (round((step - steps[0]) * x_scale, 1), round((ceiling - value) * y_scale, 1))
+        for step, value in _thinned(points)
+    ]
+    return LossCurve(
+        path="M" + " L".join(f"{x:g},{y:g}" for x, y in placed),
+        x_ticks=tuple(
+            Tick(round((step - steps[0]) * x_scale, 1), f"{step:g}")
+            for step in _rounds(steps[0], steps[-1], 8)
+        ),
+        y_ticks=tuple(
+            Tick(round((ceiling - value) * y_scale, 1), f"{value:g}") for value in _rounds(floor, ceiling, 4)
+        ),
+        first=values[0],
+        last=values[-1],
+        lowest=min(values),
+        first_step=steps[0],
+        last_step=steps[-1],
+        points=len(points),
+        unusable=len(read) - len(points),
+    )
+
+
+def _point(place: int, entry: JsonValue) -> tuple[float, float] | None:
+    step: float | None = float(place)
+    loss = _number(entry)
+    if isinstance(entry, Mapping):
+        step, loss = _number(entry.get("step", place)), _number(entry.get("loss"))
+    return None if step is None or loss is None else (step, loss)
+
+
+def _number(value: JsonValue) -> float | None:
+    """A finite number: scaling a larger one would overflow."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
+        return None
+    return float(value)
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most so many points; of each stretch the lowest and the highest, so that no spike is lost."""
+    if len(points) <= _MOST_POINTS:
+        return list(points)
+    size = math.ceil(len(points) / (_MOST_POINTS // 2))
+    kept: list[tuple[float, float]] = []
+    for start in range(0, len(points), size):
+        stretch = points[start : start + size]
+        ends = {min(stretch, key=lambda point: point[1]), max(stretch, key=lambda point: point[1])}
+        kept += sorted(ends)
+    return kept
+
+
+def _rounds(low: float, high: float, most: int) -> list[float]:
+    step = nice_step(high - low, most)
+    return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

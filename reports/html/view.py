@@ -1,0 +1,322 @@
+"""What the page shows, as inert values: every figure already written out, every text still raw.
+
+Escaping is the template's work (see ``render``), so that the values here can be compared in tests.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reports.html.charts import Axis, Forest, LossCurve
+from reports.html.diff import Piece
+
+# What became of a case, seen from the baseline.
+Change = Literal["lost", "gained", "still fails", "still passes", "not compared"]
+# How a verdict, a banner or a mark looks.
+Tone = Literal["pass", "regress", "inconclusive", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """A text, and how many of its characters were left out at the end."""
+
+    text: str
+    omitted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One message of a prompt."""
+
+    role: str
+    content: Excerpt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One side's answer.
+
+    Attributes:
+        pieces: The text, marked where the other side differs.
+        cut: The token limit ended it.
+        facts: Its size and time, written out.
+    """
+
+    outcome: str
+    pieces: tuple[Piece, ...]
+    omitted: int = 0
+    cut: bool = False
+    facts: str = ""
+    long: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One side's value of one check; ``passed`` is None where it only informs or there is none."""
+
+    value: str
+    passed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One check of a case on both sides.
+
+    Attributes:
+        wants: The threshold or value that passes.
+        why: The candidate's explanation or error; the baseline's where there is no candidate.
+    """
+
+    name: str
+    wants: str
+    baseline: Mark | None
+    candidate: Mark
+    why: Excerpt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A metric's error in full."""
+
+    metric: str
+    traceback: Excerpt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """One case with both answers.
+
+    Attributes:
+        number: Its place in the run, from 1.
+        brief: Why it failed, in one line.
+        note: What is special about it or its comparison.
+    """
+
+    number: int
+    set_name: str
+    case_id: str
+    outcome: str
+    change: Change
+    brief: str
+    notes: tuple[str, ...]
+    tags: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    references: tuple[Excerpt, ...]
+    context: tuple[Excerpt, ...]
+    baseline: Answer | None
+    candidate: Answer | None
+    same_answer: bool
+    checks: tuple[CheckRow, ...]
+    traces: tuple[Trace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseGroup:
+    """Cases that deserve a section of their own, the first of them unfolded.
+
+    Attributes:
+        total: How many there are; more than ``cases`` holds when the rest stands in the list of all.
+        empty: What is said when there are none; empty when the section is then left out.
+    """
+
+    anchor: str
+    title: str
+    lead: str
+    cases: tuple[CaseView, ...]
+    total: int
+    unfolded: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One value of a filter, with how many cases have it."""
+
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseList:
+    """All cases, and what they can be filtered by.
+
+    Attributes:
+        hidden: How many unchanged cases are left out, because the page would be too large.
+    """
+
+    cases: tuple[CaseView, ...]
+    total: int
+    hidden: int
+    outcomes: tuple[Choice, ...]
+    changes: tuple[Choice, ...]
+    sets: tuple[Choice, ...]
+    tags: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One figure of the summary."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictView:
+    """The verdict, in one word and in a sentence, and between whom.
+
+    Attributes:
+        reasons: The gate's own sentences, in order of weight.
+    """
+
+    tone: Tone
+    word: str
+    lead: str
+    advice: str
+    candidate: str
+    candidate_detail: str
+    baseline: str | None
+    baseline_detail: str
+    reasons: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """Something to know before the figures are trusted."""
+
+    tone: Tone
+    title: str
+    text: str
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure with its interval, written out."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRow:
+    """One metric of one golden set; without a baseline only the candidate's side is there."""
+
+    set_name: str
+    metric: str
+    note: str
+    n: str
+    candidate: Estimate
+    baseline: Estimate | None = None
+    drop: Estimate | None = None
+    forest: Forest | None = None
+    drawing: str = ""
+    margin: str = ""
+    p: str = ""
+    detects: str = ""
+    tone: Tone = "none"
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsView:
+    """The metric table: gated rows, then those that only inform."""
+
+    gated: tuple[MetricRow, ...]
+    informing: tuple[MetricRow, ...]
+    axis: Axis | None
+    confidence: str
+    drop_confidence: str
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRow:
+    """How much of one skill was kept; places are in percent of the bar."""
+
+    skill: str
+    kept: str
+    rate: Estimate
+    low: float
+    estimate: float
+    high: float
+    all_skills: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRow:
+    """Cross-entropy on one passage of general text."""
+
+    passage: str
+    baseline: str
+    candidate: str
+    change: str
+    tokens: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgettingView:
+    """What the candidate lost of what the baseline could do."""
+
+    rows: tuple[RetentionRow, ...]
+    confidence: str
+    loss_change: Estimate | None
+    loss_confidence: str
+    tripped: bool
+    passages: tuple[LossRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of a list of facts; ``code`` is set in a fixed-width face."""
+
+    name: str
+    value: Excerpt
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A titled list of facts."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingView:
+    """How the adapter was trained."""
+
+    curve: LossCurve | None
+    drawing: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRow:
+    """One golden set: its cases by outcome, and its file."""
+
+    name: str
+    kind: str
+    cases: str
+    outcomes: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportView:
+    """The whole page, in order."""
+
+    title: str
+    run_id: str
+    started: str
+    verdict: VerdictView
+    banners: tuple[Banner, ...]
+    metrics: MetricsView
+    groups: tuple[CaseGroup, ...]
+    cases: CaseList
+    forgetting: ForgettingView | None
+    training: TrainingView | None
+    sets: tuple[SetRow, ...]
+    manifest: tuple[Facts, ...]
