@@ -77,15 +77,9 @@ def _number(digits: str) -> float:
 
 
 def _deeper_than(value: JsonValue, limit: int) -> bool:
-    level: list[JsonValue] = [value]
-    for _ in range(limit + 1):
-        if not level:
-            return False
-        below: list[JsonValue] = []
-        for item in level:
-            if isinstance(item, dict):
-                below.extend(item.values())
-            elif isinstance(item, list):
-                below.extend(item)
-        level = below
+    """Whether arrays and objects are nested more than so many levels, told without recursion."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        below = [item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [item for item in below if isinstance(item, dict | list)]
     return bool(level)

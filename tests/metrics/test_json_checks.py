@@ -1,6 +1,8 @@
 """Checks on JSON answers."""
 
+import io
 import json
+import urllib.request
 
 import pytest
 from hypothesis import given
@@ -64,8 +66,12 @@ def test_a_long_violation_is_cut(score) -> None:
     assert len(score("is-json", json.dumps(["x" * 5000]), value=ORDER).explanation) < 200
 
 
-def test_a_reference_to_an_address_is_an_error_and_no_download(request_for) -> None:
-    request = request_for("is-json", "{}", value={"$ref": "http://localhost:9/schema.json"})
+def test_a_reference_to_an_address_is_an_error_and_no_download(
+    request_for, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schema that takes anything stands ready at the address; it must not be asked for."""
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_args, **_rest: io.BytesIO(b"{}"))
+    request = request_for("is-json", "{}", value={"$ref": "http://example.invalid/schema.json"})
 
     with pytest.raises(Exception, match="Unresolvable"):
         METRICS["is-json"]([request])

@@ -57,7 +57,9 @@ def test_what_is_not_strictly_json_is_refused_with_the_reason(text: str, reason:
 
 
 def test_a_hundred_levels_are_allowed() -> None:
-    assert parse_json("[" * 100 + "]" * 100)
+    assert parse_json("[" * 100 + "1" + "]" * 100)
+    with pytest.raises(NotJsonError, match="deeper than 100"):
+        parse_json("[" * 101 + "]" * 101)
 
 
 @given(st.text(alphabet='{}[]",:10truefalsn \\u\n', max_size=60))

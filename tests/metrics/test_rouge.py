@@ -38,6 +38,13 @@ def test_ascii_text_is_split_as_rouge_score_splits_it(text: str, stem: bool) -> 
     assert WordTokenizer(stem).tokenize(text) == tokenizers.DefaultTokenizer(stem).tokenize(text)
 
 
+@given(st.lists(st.text(alphabet="aeisngd", min_size=1, max_size=6)))
+def test_words_are_stemmed_as_rouge_score_stems_them(words: list[str]) -> None:
+    text = " ".join(words)
+
+    assert WordTokenizer(stem=True).tokenize(text) == tokenizers.DefaultTokenizer(True).tokenize(text)
+
+
 def test_letters_of_every_script_are_words() -> None:
     assert WordTokenizer(stem=False).tokenize("Café, Ωmega_1 北京!") == ["café", "ωmega", "1", "北", "京"]
 
