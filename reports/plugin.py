@@ -1,1 +1,76 @@
 """Hooks the reports into a pytest run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.types import GateRecord
+
+_REPORT, _JSON = "tunegate_report", "tunegate_json"
+# Each path's option and environment variable, by the option's dest.
+_OPTIONS = {
+    _REPORT: (
+        "--gate-report",
+        "TUNEGATE_REPORT",
+        "HTML report (default: report.html of the run)",
+    ),
+    _JSON: ("--gate-json", "TUNEGATE_JSON", "the whole record as JSON (default: not written)"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--gate-report`` and ``--gate-json``."""
+    group = parser.getgroup("tunegate", "tunegate: a regression gate for fine-tuned models")
+    for dest, (option, variable, text) in _OPTIONS.items():
+        group.addoption(option, dest=dest, metavar="PATH", default=None, help=f"{text} [{variable}]")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a path that can't be written before any model loads; register what writes the JSON file."""
+    from reports.files import check_writable
+
+    try:
+        for dest in _OPTIONS:
+            if (path := _path_of(config, dest)) is not None:
+                check_writable(path, _source(config, dest))
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from error
+    if _path_of(config, _JSON) is not None:
+        config.pluginmanager.register(JsonReport(), "tunegate-json")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path) -> Path:
+    """Write the HTML report."""
+    from reports.files import write_whole
+    from reports.html import render_report
+
+    path = _path_of(config, _REPORT) or directory / "report.html"
+    return write_whole(path, render_report(record), _source(config, _REPORT))
+
+
+class JsonReport:
+    """The part that ``--gate-json`` switches on; its path is printed beside the HTML report's."""
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord) -> Path | None:
+        """Write the JSON file."""
+        from reports.files import write_whole
+        from reports.json_file import render_json
+
+        path = _path_of(config, _JSON)
+        return None if path is None else write_whole(path, render_json(record), _source(config, _JSON))
+
+
+def _path_of(config: pytest.Config, dest: str) -> Path | None:
+    """The path asked for; a relative one starts where pytest was started."""
+    _, variable, _ = _OPTIONS[dest]
+    asked = config.getoption(dest, None) or os.environ.get(variable)
+    return config.invocation_params.dir / Path(asked).expanduser() if asked else None
+
+
+def _source(config: pytest.Config, dest: str) -> str:
+    option, variable, _ = _OPTIONS[dest]
+    return option if config.getoption(dest, None) or variable not in os.environ else variable

@@ -94,7 +94,7 @@ def _case_view(
         outcome=result.outcome,
         change=changes.get(result.key, "not compared"),
         brief=_brief(result),
-        notes=(*notes, *([f"answers: {note}"] if note else [])),
+        notes=tuple(notes),
         tags=case.tags,
         turns=tuple(Turn(role=turn.role, content=excerpt(turn.content, limit)) for turn in case.messages),
         references=tuple(excerpt(text, limit) for text in case.references[:_MOST_LISTED]),
@@ -102,6 +102,7 @@ def _case_view(
         baseline=baseline,
         candidate=candidate,
         same_answer=_text(before) is not None and _text(before) == _text(result),
+        diff_note=note,
         checks=tuple(rows),
         traces=tuple(
             Trace(metric=error.metric, traceback=excerpt(error.traceback, limit))
@@ -184,7 +185,7 @@ def _check_rows(result: CaseResult, before: CaseResult | None, limit: int) -> li
         seen[check.type] += 1
         rows += _check_row(check.type, place, _wants(check), result, before, limit)
     # What was scored without a check of the case, such as a failed generation.
-    for name in dict.fromkeys(entry.metric for entry in (*result.scores, *result.errors)):
+    for name in dict.fromkeys(entry.metric for entry in _entries(result)):
         if name not in seen:
             rows += _check_row(name, 0, "", result, before, limit)
     return sorted(rows, key=lambda row: row.candidate.passed is not False)
@@ -209,9 +210,13 @@ def _check_row(
     return [CheckRow(name=name, wants=wants, baseline=_mark(then), candidate=mark, why=excerpt(why, limit))]
 
 
+def _entries(result: CaseResult) -> list[Score | MetricError]:
+    return [*result.scores, *result.errors]
+
+
 def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | None:
-    """The result of the nth check of one type. Scores and errors are kept apart, each in the checks' order."""
-    found = [entry for entry in (*result.scores, *result.errors) if entry.metric == name]
+    """The result of the nth check of one type. Scores come before errors, each in the checks' order."""
+    found = [entry for entry in _entries(result) if entry.metric == name]
     return found[place] if place < len(found) else None
 
 

@@ -67,6 +67,8 @@ def diff_words(before: str, after: str, most_pairs: int = _MOST_PAIRS) -> WordDi
     pairs = sum(counts[word] for word in left.words)
     if pairs > most_pairs:
         return WordDiff(_whole(before), _whole(after), "too long to compare word by word", 0)
+    if not pairs:
+        return WordDiff(_whole(before), _whole(after), "no word in common", 0)
     if left.words == right.words:
         return WordDiff(_whole(before), _whole(after), "the same words, other white space", pairs)
     pieces: tuple[list[Piece], list[Piece]] = ([], [])
@@ -77,8 +79,7 @@ def diff_words(before: str, after: str, most_pairs: int = _MOST_PAIRS) -> WordDi
             pieces[0].append(left.piece(kind, left_from, left_to))
         if right_to > right_from:
             pieces[1].append(right.piece(kind, right_from, right_to))
-    # A text of white space alone has no word that could carry it.
-    return WordDiff(tuple(pieces[0]) or _whole(before), tuple(pieces[1]) or _whole(after), "", pairs)
+    return WordDiff(tuple(pieces[0]), tuple(pieces[1]), "", pairs)
 
 
 def _words_of(text: str) -> _Words:

@@ -88,7 +88,8 @@ class CaseView:
     Attributes:
         number: Its place in the run, from 1.
         brief: Why it failed, in one line.
-        note: What is special about it or its comparison.
+        notes: What is special about it or its comparison.
+        diff_note: What the marks in the answers can't show.
     """
 
     number: int
@@ -105,6 +106,7 @@ class CaseView:
     baseline: Answer | None
     candidate: Answer | None
     same_answer: bool
+    diff_note: str
     checks: tuple[CheckRow, ...]
     traces: tuple[Trace, ...]
 
@@ -115,7 +117,7 @@ class CaseGroup:
 
     Attributes:
         total: How many there are; more than ``cases`` holds when the rest stands in the list of all.
-        empty: What is said when there are none; empty when the section is then left out.
+        unfolded: How many of them are open at first.
     """
 
     anchor: str
@@ -161,6 +163,16 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One gated metric in a sentence."""
+
+    tone: Tone
+    word: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictView:
     """The verdict, in one word and in a sentence, and between whom.
 
@@ -176,6 +188,7 @@ class VerdictView:
     candidate_detail: str
     baseline: str | None
     baseline_detail: str
+    findings: tuple[Finding, ...]
     reasons: tuple[str, ...]
     tiles: tuple[Tile, ...]
 
@@ -227,6 +240,7 @@ class MetricsView:
     axis: Axis | None
     confidence: str
     drop_confidence: str
+    bound_confidence: str
     methods: tuple[str, ...]
 
 

@@ -1,0 +1,61 @@
+"""``tunegate report``: the HTML report of a stored run."""
+
+import os
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# One command as a group's own callback: a group is what the ``tunegate`` command mounts. Options may then
+# stand after the run, which groups refuse by themselves.
+app = typer.Typer(
+    invoke_without_command=True,
+    subcommand_metavar="",
+    context_settings={"allow_interspersed_args": True},
+)
+
+
+@app.callback()
+def report(
+    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or latest.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write it.", show_default="report.html in the run's directory"),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="The history to read.", show_default=".tunegate/history.sqlite of the project"),
+    ] = None,
+) -> None:
+    """Write the HTML report of a stored run."""
+    from harness.errors import BaselineError
+    from harness.history.store import open_history
+    from reports.files import check_writable, write_whole
+    from reports.html import render_report
+
+    if output is not None:
+        check_writable(output, "--output")
+    path = _default_history() if history is None else history
+    if not path.is_file():
+        raise BaselineError(
+            f"{path}: no history here: gate a model first (pytest --model=DIR), or give --history"
+        )
+    with open_history(path) as stored:
+        record = stored.load_record(run)
+    target = output or path.parent / "runs" / record.run.id / "report.html"
+    write_whole(target, render_report(record), "--output")
+    typer.echo(target)
+    if open_ and not webbrowser.open(target.resolve().as_uri()):
+        print("no browser could be started: open the file yourself", file=sys.stderr)
+
+
+def _default_history() -> Path:
+    """Where a pytest run started here keeps its history."""
+    from harness.settings import load_settings
+
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
+    return root / load_settings({}, root, os.environ).directory / "history.sqlite"

@@ -1,0 +1,49 @@
+"""Writing a report whole or not at all, and finding out early that it can't be written."""
+
+import os
+import secrets
+from pathlib import Path
+
+from harness.errors import SettingsError
+
+
+def write_whole(path: Path, text: str, source: str) -> Path:
+    """Put a text into a file through a neighbour that is renamed, so that no reader meets half of it.
+
+    Args:
+        path: Its directory is made when it is missing.
+        text: What to write, as UTF-8.
+        source: What asked for the path, for the message.
+
+    Raises:
+        SettingsError: The file can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        neighbour = path.with_name(f".tunegate-{secrets.token_hex(8)}.part")
+        try:
+            with neighbour.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            neighbour.replace(path)
+        except BaseException:
+            neighbour.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SettingsError(f"{source}: {path} can't be written: {error.strerror or error}") from error
+    return path
+
+
+def check_writable(path: Path, source: str) -> None:
+    """Refuse a path that can't become a file, before any work is done.
+
+    Raises:
+        SettingsError: It is a directory or a device, lies below a file, or in a directory that can't be written to.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a directory" if path.is_dir() else "not a regular file"
+        raise SettingsError(f"{source}: {path} is {kind} (allowed: the path of a file to write)")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise SettingsError(f"{source}: {path} can't be written: {above} is a file, not a directory")
+    if not os.access(above, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise SettingsError(f"{source}: {path} can't be written: no permission in {above}")

@@ -1,0 +1,106 @@
+"""What to know before the figures are trusted: what broke, what was left out, what differs."""
+
+from collections.abc import Sequence
+
+from harness.types import CaseResult, GateRecord, Outcome, Run
+from reports.html import figures
+from reports.html.text import one_line
+from reports.html.verdict import some_cases
+from reports.html.view import Banner
+
+_MOST_ITEMS = 5
+
+
+def banners(record: GateRecord) -> list[Banner]:
+    """What weakens the figures, the gravest first."""
+    run, comparison = record.run, record.comparison
+    found: list[Banner | None] = [
+        _must_pass(run.results),
+        _errored(run, "candidate"),
+        _errored(record.baseline, "baseline") if record.baseline is not None else None,
+        _unscored(run),
+    ]
+    if run.partial:
+        text = "A selection left cases out: the verdict covers these only."
+        title = f"Partial run: {figures.count(len(run.results))} of {figures.count(run.collected)} cases"
+        found.append(Banner(tone="inconclusive", title=title, text=text))
+    if comparison is not None and comparison.unpaired:
+        found.append(_unpaired(record, comparison.unpaired))
+    if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
+        text = "Cross-entropy on general text rose beyond its limit. On its own this decides nothing."
+        found.append(Banner(tone="inconclusive", title="Tripwire: general text got harder", text=text))
+    if record.baseline is not None and record.baseline.plan != run.plan:
+        found.append(_other_plan(run, record.baseline))
+    return [banner for banner in found if banner is not None]
+
+
+def _unpaired(record: GateRecord, keys: Sequence[str]) -> Banner:
+    """Cases left out of the comparison; listed are those that no other banner explains."""
+    decided = {Outcome.PASSED, Outcome.FAILED}
+    runs = [run for run in (record.run, record.baseline) if run is not None]
+    undecided = {result.key for run in runs for result in run.results if result.outcome not in decided}
+    return Banner(
+        tone="inconclusive",
+        title=f"{some_cases(len(keys))} not compared",
+        text="Only one side has a verdict for them, or the case changed between the runs.",
+        items=_some([key for key in keys if key not in undecided]),
+    )
+
+
+def _must_pass(results: Sequence[CaseResult]) -> Banner | None:
+    missed = [
+        result.key
+        for result in results
+        if result.case.must_pass and result.outcome in {Outcome.FAILED, Outcome.ERRORED}
+    ]
+    if not missed:
+        return None
+    title = "A must-pass case failed" if len(missed) == 1 else f"{len(missed)} must-pass cases failed"
+    text = "The session fails for this alone, whatever the comparison says."
+    return Banner(tone="regress", title=title, text=text, items=_some(missed))
+
+
+def _errored(run: Run, side: str) -> Banner | None:
+    errored = [result for result in run.results if result.outcome is Outcome.ERRORED]
+    if not errored:
+        return None
+    said = [
+        f"{result.key}: {error.metric}: {one_line(error.error)}"
+        for result in errored
+        for error in result.errors
+    ]
+    return Banner(
+        tone="regress",
+        title=f"{some_cases(len(errored))} errored in the {side}",
+        text="They have no verdict and count for neither side.",
+        items=_some(said or [result.key for result in errored]),
+    )
+
+
+def _unscored(run: Run) -> Banner | None:
+    unscored = [result.key for result in run.results if result.outcome is Outcome.UNSCORED]
+    if not unscored:
+        return None
+    text = "None of their checks decides: give one a threshold."
+    title = f"{some_cases(len(unscored))} not scored"
+    return Banner(tone="inconclusive", title=title, text=text, items=_some(unscored))
+
+
+def _some(items: Sequence[str]) -> tuple[str, ...]:
+    rest = len(items) - _MOST_ITEMS
+    return (*items[:_MOST_ITEMS], *([f"and {figures.count(rest)} more"] if rest > 0 else []))
+
+
+def _other_plan(run: Run, baseline: Run) -> Banner:
+    return Banner(
+        tone="inconclusive",
+        title="The two sides were computed differently",
+        text="In low precision that alone can change an answer.",
+        items=(f"candidate: {_plan(run)}", f"baseline: {_plan(baseline)}"),
+    )
+
+
+def _plan(run: Run) -> str:
+    plan = run.plan
+    batches = f"{figures.count(plan.batch_tokens)} tokens a batch{', mixed' if plan.mixed else ''}"
+    return f"{plan.engine}, {plan.dtype} on {plan.device}, {batches}"

@@ -1,0 +1,46 @@
+"""From a gate's record to what the page shows."""
+
+from datetime import UTC, datetime
+
+from harness.types import GateRecord
+from reports.html.banners import banners
+from reports.html.cases import case_views
+from reports.html.groups import case_groups, case_list
+from reports.html.metrics import metrics_view
+from reports.html.panels import forgetting_view, manifest, set_rows, training_view
+from reports.html.text import one_line
+from reports.html.verdict import verdict_view
+from reports.html.view import ReportView
+
+
+def build_view(record: GateRecord) -> ReportView:
+    """Everything the page shows, in its order.
+
+    Args:
+        record: The run, its baseline, their comparison and the verdict.
+    """
+    verdict = verdict_view(record)
+    cases = case_views(record)
+    return ReportView(
+        title=f"{verdict.word.upper()} – {one_line(record.run.model.label)} – tunegate",
+        run_id=record.run.id,
+        started=_moment(record.run.started_at),
+        verdict=verdict,
+        banners=tuple(banners(record)),
+        metrics=metrics_view(record),
+        groups=tuple(case_groups(record, cases)),
+        cases=case_list(cases),
+        forgetting=forgetting_view(record),
+        training=training_view(record),
+        sets=tuple(set_rows(record)),
+        manifest=tuple(manifest(record)),
+    )
+
+
+def _moment(iso: str) -> str:
+    """A time as ``31 Jan 2026, 14:25 UTC``; what is no ISO 8601 time stays as it is."""
+    try:
+        moment = datetime.fromisoformat(iso).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return iso
+    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"

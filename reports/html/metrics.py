@@ -1,0 +1,199 @@
+"""The metric table: every mean with its n and interval, every drop against its margin."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.statistics.rates import mean_interval, wilson
+from harness.types import (
+    CaseResult,
+    GateRecord,
+    GateVerdict,
+    Interval,
+    MetricComparison,
+    MetricSummary,
+    Outcome,
+    Run,
+)
+from reports.html import figures
+from reports.html.charts import Axis, forest_axis, forest_row
+from reports.html.view import Estimate, MetricRow, MetricsView, Tone
+
+PASS_RATE = "pass-rate"
+TONES: dict[GateVerdict, Tone] = {
+    GateVerdict.PASS: "pass",
+    GateVerdict.REGRESS: "regress",
+    GateVerdict.INCONCLUSIVE: "inconclusive",
+}
+
+
+def metrics_view(record: GateRecord) -> MetricsView:
+    """The comparison's rows, or without a baseline the candidate's own scores."""
+    if record.comparison is None:
+        rows = [row for golden_set in record.run.golden_sets for row in _scores(record.run, golden_set.name)]
+        return MetricsView(
+            gated=(),
+            informing=tuple(_plain_row(set_name, summary, binary) for set_name, summary, binary in rows),
+            axis=None,
+            confidence=_confidence(summary.mean for _, summary, _ in rows),
+            drop_confidence="",
+            bound_confidence="",
+            methods=_methods(summary.mean for _, summary, _ in rows),
+        )
+    metrics = record.comparison.metrics
+    axis = forest_axis(
+        (row.drop for row in metrics), (row.margin for row in metrics if row.margin is not None)
+    )
+    intervals = [row.drop for row in metrics]
+    means = [side.mean for row in metrics for side in (row.baseline, row.candidate)]
+    return MetricsView(
+        gated=tuple(_row(row, axis) for row in worst_first(metrics) if row.verdict is not None),
+        informing=tuple(_row(row, axis) for row in metrics if row.verdict is None),
+        axis=axis,
+        confidence=_confidence(means),
+        drop_confidence=_confidence(intervals),
+        bound_confidence=_confidence(_one_sided(interval) for interval in intervals),
+        methods=_methods([*intervals, *means]),
+    )
+
+
+def worst_first(metrics: Sequence[MetricComparison]) -> list[MetricComparison]:
+    """The rows by their verdict; those that are not gated come last."""
+    order = [GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE, GateVerdict.PASS, None]
+    return sorted(metrics, key=lambda row: order.index(row.verdict))
+
+
+def is_rate(row: MetricComparison) -> bool:
+    """Whether a metric is a share of cases, told in percent, rather than a score on a scale."""
+    return row.kind == "binary"
+
+
+def drop_text(value: float, *, rate: bool) -> str:
+    """A drop with its unit: ``+55.0 pts`` or ``+0.123``."""
+    return f"{figures.points(value)}\u00a0pts" if rate else figures.signed(value, 3)
+
+
+def mean_text(value: float, *, rate: bool) -> str:
+    """A mean: a rate in percent, a score as it is."""
+    return figures.percent(value) if rate else figures.score(value)
+
+
+def margin_text(value: float, *, rate: bool) -> str:
+    """A margin or detectable drop: ``5 pts`` or ``0.05``."""
+    if not rate:
+        return f"{value:.3g}".replace("-", "−")
+    return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + "\u00a0pts"
+
+
+def metric_name(metric: str) -> str:
+    """What a metric is called; perplexity is compared by its logarithm, and so are its figures."""
+    if metric == PASS_RATE:
+        return "pass rate"
+    return f"log {metric}" if base_type(metric) == "perplexity" else metric
+
+
+def _row(row: MetricComparison, axis: Axis) -> MetricRow:
+    rate = is_rate(row)
+    able = row.minimum_detectable_drop
+    low, high = (
+        figures.points(bound) if rate else figures.signed(bound, 3) for bound in (row.drop.low, row.drop.high)
+    )
+    margin = "" if row.margin is None else margin_text(row.margin, rate=rate)
+    drop = drop_text(row.drop.estimate, rate=rate)
+    drawing = f"drop {drop}, interval {low} to {high}" + (f", margin {margin}" if margin else "")
+    return MetricRow(
+        set_name=row.set_name,
+        metric=metric_name(row.metric),
+        note=_note(row.metric),
+        n=figures.count(row.n),
+        candidate=_estimate(row.candidate, rate=rate),
+        baseline=_estimate(row.baseline, rate=rate),
+        drop=Estimate(value=drop, interval=f"[{low}, {high}]"),
+        forest=forest_row(axis, row.drop, row.margin),
+        drawing=drawing,
+        margin=margin,
+        p=figures.p_value(row.p_value if row.p_adjusted is None else row.p_adjusted),
+        detects="none" if able is None else f"≥\u00a0{margin_text(able, rate=rate)}",
+        tone="none" if row.verdict is None else TONES[row.verdict],
+        verdict="" if row.verdict is None else str(row.verdict),
+    )
+
+
+def _note(metric: str) -> str:
+    kind = CHECK_TYPES.get(base_type(metric))
+    return "lower is better" if kind is not None and not kind.higher_is_better else ""
+
+
+def _estimate(summary: MetricSummary, *, rate: bool) -> Estimate:
+    low, high = _inside(summary)
+    bounds = f"{low * 100:.1f}, {high * 100:.1f}" if rate else f"{figures.score(low)}, {figures.score(high)}"
+    return Estimate(
+        value=mean_text(summary.mean.estimate, rate=rate), interval=f"[{bounds}]".replace("-", "−")
+    )
+
+
+def _inside(summary: MetricSummary) -> tuple[float, float]:
+    """The interval without what lies off the metric's scale, such as a rate above one."""
+    low, high = summary.mean.low, summary.mean.high
+    kind = CHECK_TYPES.get(base_type(summary.metric))
+    least, most = (0.0, 1.0) if kind is None else (kind.minimum, kind.maximum)
+    if base_type(summary.metric) == "perplexity":
+        return low, high
+    return max(low, least), high if most is None else min(high, most)
+
+
+def _scores(run: Run, set_name: str) -> list[tuple[str, MetricSummary, bool]]:
+    """A set's pass rate and mean scores, where there is no baseline to compare with."""
+    results = [result for result in run.results if result.case.set_name == set_name]
+    decided = [result for result in results if result.outcome in {Outcome.PASSED, Outcome.FAILED}]
+    passed = [float(result.outcome is Outcome.PASSED) for result in decided]
+    rows = [(set_name, _summary(PASS_RATE, decided, passed), True)] if decided else []
+    for metric in dict.fromkeys(score.metric for result in results for score in result.scores):
+        scored = [result for result in results if any(score.metric == metric for score in result.scores)]
+        kind = CHECK_TYPES.get(base_type(metric))
+        binary = kind is not None and kind.kind == "binary"
+        values = [_mean_score(result, metric) for result in scored]
+        rows.append((set_name, _summary(metric, scored, values), binary))
+    return rows
+
+
+def _mean_score(result: CaseResult, metric: str) -> float:
+    values = [score.value for score in result.scores if score.metric == metric]
+    if base_type(metric) == "perplexity":
+        values = [math.log(value) for value in values]
+    return math.fsum(values) / len(values)
+
+
+def _summary(metric: str, results: Sequence[CaseResult], values: Sequence[float]) -> MetricSummary:
+    clusters = [result.case.cluster or place for place, result in enumerate(results)]
+    zeros_and_ones = all(value in {0.0, 1.0} for value in values)
+    if zeros_and_ones and len(set(clusters)) == len(values):
+        mean = wilson(round(math.fsum(values)), len(values))
+    else:
+        mean = mean_interval(values, clusters)
+    return MetricSummary(metric=metric, n=len(values), mean=mean)
+
+
+def _plain_row(set_name: str, summary: MetricSummary, rate: bool) -> MetricRow:
+    return MetricRow(
+        set_name=set_name,
+        metric=metric_name(summary.metric),
+        note=_note(summary.metric),
+        n=figures.count(summary.n),
+        candidate=_estimate(summary, rate=rate),
+    )
+
+
+def _confidence(intervals: Iterable[Interval]) -> str:
+    known = dict.fromkeys(f"{interval.confidence * 100:g}\u00a0%" for interval in intervals)
+    return " or ".join(known)
+
+
+def _one_sided(interval: Interval) -> Interval:
+    """The interval with the confidence of each of its ends alone."""
+    return replace(interval, confidence=(1 + interval.confidence) / 2)
+
+
+def _methods(intervals: Iterable[Interval]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(interval.method for interval in intervals))

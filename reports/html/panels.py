@@ -1,0 +1,198 @@
+"""The panels behind the verdict: forgetting, training, golden sets, manifest."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from harness.types import Environment, GateRecord, Interval, JsonValue, ModelRef, Outcome, Retention, Run
+from reports.html import figures
+from reports.html.cases import excerpt
+from reports.html.charts import loss_curve
+from reports.html.view import (
+    Estimate,
+    Fact,
+    Facts,
+    ForgettingView,
+    LossRow,
+    RetentionRow,
+    SetRow,
+    TrainingView,
+)
+
+_MOST_FACTS = 200
+_LONGEST_FACT = 2_000
+
+
+def forgetting_view(record: GateRecord) -> ForgettingView | None:
+    """Retained skills and the change on general text; None when neither was measured."""
+    forgetting = None if record.comparison is None else record.comparison.forgetting
+    if forgetting is None:
+        return None
+    rows = [_retention_row(skill) for skill in forgetting.by_skill]
+    if forgetting.overall is not None:
+        rows.insert(0, _retention_row(forgetting.overall, all_skills=True))
+    change = forgetting.loss_change
+    rates = [skill.rate for skill in (forgetting.overall, *forgetting.by_skill) if skill is not None]
+    return ForgettingView(
+        rows=tuple(rows),
+        confidence=_confidence(rates[0]) if rates else "",
+        loss_change=None if change is None else _loss_change(change),
+        loss_confidence="" if change is None else _confidence(change),
+        tripped=forgetting.tripped,
+        passages=tuple(_passages(record)),
+    )
+
+
+def _confidence(interval: Interval) -> str:
+    return f"{interval.confidence * 100:g}\u00a0%"
+
+
+def _loss_change(change: Interval) -> Estimate:
+    low, high = figures.signed(change.low, 3), figures.signed(change.high, 3)
+    return Estimate(value=figures.signed(change.estimate, 3), interval=f"[{low}, {high}]")
+
+
+def _retention_row(retention: Retention, *, all_skills: bool = False) -> RetentionRow:
+    rate = retention.rate
+    return RetentionRow(
+        skill="all probes" if all_skills else retention.skill,
+        kept=f"{figures.count(retention.retained)} of {figures.count(retention.passed_by_baseline)}",
+        rate=Estimate(
+            value=figures.percent(rate.estimate), interval=f"[{rate.low * 100:.1f}, {rate.high * 100:.1f}]"
+        ),
+        low=round(rate.low * 100, 1),
+        estimate=round(rate.estimate * 100, 1),
+        high=round(rate.high * 100, 1),
+        all_skills=all_skills,
+    )
+
+
+def _passages(record: GateRecord) -> Iterator[LossRow]:
+    before = {loss.passage: loss for loss in record.baseline.text_losses} if record.baseline else {}
+    for loss in record.run.text_losses:
+        other = before.get(loss.passage)
+        yield LossRow(
+            passage=loss.passage,
+            baseline="–" if other is None else f"{other.nats_per_token:.3f}",
+            candidate=f"{loss.nats_per_token:.3f}",
+            change="–" if other is None else figures.signed(loss.nats_per_token - other.nats_per_token, 3),
+            tokens=figures.count(loss.tokens),
+        )
+
+
+def training_view(record: GateRecord) -> TrainingView | None:
+    """The adapter's training manifest; None when it has none."""
+    training = record.run.model.training
+    if not training:
+        return None
+    curve = loss_curve(training.get("losses"))
+    drawing = ""
+    if curve is not None:
+        drawing = (
+            f"training loss from {curve.first:.3g} at step {curve.first_step:g} "
+            f"to {curve.last:.3g} at step {curve.last_step:g}, lowest {curve.lowest:.3g}"
+        )
+    rest = {key: value for key, value in training.items() if key != "losses" or curve is None}
+    return TrainingView(curve=curve, drawing=drawing, facts=tuple(_flat(rest))[:_MOST_FACTS])
+
+
+def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[Fact]:
+    """Nested keys as dotted names."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield Fact(name=name, value=excerpt(text, _LONGEST_FACT), code=True)
+
+
+def set_rows(record: GateRecord) -> list[SetRow]:
+    """The golden sets, each with its cases by outcome."""
+    rows = []
+    for golden_set in record.run.golden_sets:
+        outcomes = Counter(
+            result.outcome for result in record.run.results if result.case.set_name == golden_set.name
+        )
+        told = [f"{figures.count(outcomes[outcome])} {outcome}" for outcome in Outcome if outcomes[outcome]]
+        rows.append(
+            SetRow(
+                name=golden_set.name,
+                kind="forgetting probe" if golden_set.probes_forgetting else "task",
+                cases=figures.count(outcomes.total()),
+                outcomes=", ".join(told),
+                path=golden_set.path,
+                sha256=golden_set.content_sha256,
+            )
+        )
+    return rows
+
+
+def manifest(record: GateRecord) -> list[Facts]:
+    """What it takes to repeat the run."""
+    run, baseline = record.run, record.baseline
+    plan = run.plan
+    groups = [
+        Facts(
+            title="Run",
+            facts=(
+                _fact("id", run.id, code=True),
+                _fact("started", run.started_at),
+                _fact("duration", figures.duration(run.duration_s)),
+                _fact(
+                    "cases", f"{figures.count(len(run.results))} of {figures.count(run.collected)} collected"
+                ),
+            ),
+        ),
+        Facts(title="Candidate", facts=_model_facts(run.model)),
+    ]
+    if baseline is not None:
+        own = (_fact("run", baseline.id, code=True), _fact("started", baseline.started_at))
+        groups.append(Facts(title="Baseline", facts=(*_model_facts(baseline.model), *own)))
+    groups += [
+        Facts(
+            title="Execution plan",
+            facts=(
+                _fact("engine", plan.engine),
+                _fact("dtype", plan.dtype),
+                _fact("device", plan.device),
+                _fact("tokens a batch", figures.count(plan.batch_tokens)),
+                _fact("mixed batches", "yes" if plan.mixed else "no"),
+            ),
+        ),
+        Facts(title="Environment", facts=tuple(_environment_facts(run.environment, baseline))),
+    ]
+    return groups
+
+
+def _fact(name: str, value: str, *, code: bool = False) -> Fact:
+    return Fact(name=name, value=excerpt(value, _LONGEST_FACT), code=code)
+
+
+def _model_facts(model: ModelRef) -> tuple[Fact, ...]:
+    facts = [_fact("model", model.label)]
+    if model.adapter_dir is not None:
+        facts.append(_fact("directory", model.adapter_dir, code=True))
+    if model.adapter_sha256 is not None:
+        facts.append(_fact("adapter sha256", model.adapter_sha256, code=True))
+    facts.append(_fact("base model", model.base_model))
+    facts.append(_fact("base sha256", model.base_sha256, code=True))
+    return tuple(facts)
+
+
+def _environment_facts(environment: Environment, baseline: Run | None) -> Iterator[Fact]:
+    yield _fact("commit", _commit(environment), code=environment.commit is not None)
+    if baseline is not None and baseline.environment.commit != environment.commit:
+        yield _fact("baseline's commit", _commit(baseline.environment), code=True)
+    yield _fact("Python", environment.python)
+    yield _fact("platform", environment.platform)
+    before = {} if baseline is None else baseline.environment.packages
+    for name, version in environment.packages.items():
+        other = before.get(name, version)
+        yield _fact(name, version if other == version else f"{version} (baseline: {other})")
+
+
+def _commit(environment: Environment) -> str:
+    if environment.commit is None:
+        return "not a git repository"
+    return environment.commit + (" with uncommitted changes" if environment.dirty else "")
