@@ -148,6 +148,7 @@ def golden_yaml() -> str:
         "    - type: is-json",
         "      value:",
         "        type: object",
+        "        properties: {name: {}, city: {}, item: {}, quantity: {type: integer}}",
         "        required: [name, city, item, quantity]",
         "        additionalProperties: false",
         "    - {type: json-equals}",

@@ -1,0 +1,126 @@
+"""``tunegate runs``: list, show and compare stored runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.gate import run_gate
+from harness.history.place import history_path
+from harness.history.store import History, open_history
+from harness.terminal import outcome_counts, render_gate
+from harness.types import CaseResult, GateRecord, GateVerdict, Outcome, Run
+
+app = typer.Typer(help="Stored runs: list, show, compare.", no_args_is_help=True)
+
+HistoryOption = Annotated[
+    Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_FAILED = 1
+
+
+@contextmanager
+def _history(path: Path | None) -> Iterator[History]:
+    with open_history(history_path(path)) as history:
+        yield history
+
+
+@app.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    history: HistoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the newest runs."""
+    with _history(history) as stored:
+        lines = stored.list_runs(limit)
+    if as_json:
+        typer.echo(to_json(lines, indent=2).decode())
+        return
+    table = Table("run", "model", "passed", "of", "other", "verdict", box=None)
+    for line in lines:
+        counts = dict(line.outcomes)
+        passed, failed = counts.pop("passed", 0), counts.pop("failed", 0)
+        other = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        table.add_row(
+            line.id, _short(line.model), str(passed), str(passed + failed), other or "–", line.verdict or "–"
+        )
+    Console().print(table if lines else "no run is stored yet: pytest --model=DIR makes one")
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="Id, start of an id, latest, or latest~1.")],
+    case: Annotated[str | None, typer.Option(help="Show one case, such as orders/bob.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Show the failed cases' answers.")] = False,
+    history: HistoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run: verdict, metrics, and on request its cases."""
+    with _history(history) as stored:
+        record = stored.load_record(run)
+    if as_json:
+        typer.echo(to_json(record, indent=2).decode())
+        return
+    console = Console()
+    if case is not None:
+        found = [result for result in record.run.results if result.key == case]
+        if not found:
+            raise typer.BadParameter(f"run {record.run.id} has no case {case!r}")
+        _print_case(console, found[0])
+        return
+    console.print(Text(f"run {record.run.id}, {record.run.started_at}; {outcome_counts(record.run)}"))
+    console.print(render_gate(record, console.width))
+    if failed:
+        for result in record.run.results:
+            if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
+                _print_case(console, result)
+
+
+@app.command()
+def compare(
+    candidate: Annotated[str, typer.Argument(help="The run to be judged.")],
+    baseline: Annotated[str, typer.Argument(help="The run to compare with.")],
+    margin: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Largest tolerated drop of the pass rate.")
+    ] = None,
+    history: HistoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge one stored run against another; exit status 1 if it regressed."""
+    with _history(history) as stored:
+        runs: tuple[Run, Run] = stored.load_run(candidate), stored.load_run(baseline)
+    comparison, verdict = run_gate(*runs, margin=margin)
+    record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
+    if as_json:
+        typer.echo(to_json({"comparison": comparison, "verdict": verdict}, indent=2).decode())
+    else:
+        console = Console()
+        console.print(render_gate(record, console.width))
+    if verdict.outcome is GateVerdict.REGRESS:
+        raise typer.Exit(_FAILED)
+
+
+def _print_case(console: Console, result: CaseResult) -> None:
+    console.print(Text(f"\n{result.key}  {result.outcome}", style="bold"))
+    for message in result.case.messages:
+        console.print(Text(f"{message.role}: {message.content}"))
+    console.print(Text(f"answer: {'none' if result.completion is None else result.completion.text}"))
+    for reference in result.case.references:
+        console.print(Text(f"expects: {reference}"))
+    for score in result.scores:
+        passed = {True: "passed", False: "failed", None: "informs"}[score.passed]
+        console.print(Text(f"  {score.metric} {score.value:.3g} {passed} {score.explanation}".rstrip()))
+    for error in result.errors:
+        console.print(Text(f"  {error.metric} errored: {error.error}"))
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 40 else "…" + label[-39:]

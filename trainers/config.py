@@ -1,0 +1,123 @@
+"""A training run's configuration: strict YAML, each key with its meaning."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import SettingsError
+from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraConfig(_Strict):
+    """The adapter's shape."""
+
+    r: Annotated[int, Field(ge=1, description="Rank of the update.")] = 16
+    alpha: Annotated[int, Field(ge=1, description="Scale of the update: alpha / r.")] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout on the adapter's input.")] = 0.0
+    target_modules: Annotated[
+        list[str] | Literal["all-linear"],
+        Field(description="Layers that get an adapter: all-linear, or a list of names."),
+    ] = "all-linear"
+
+
+class SftConfig(_Strict):
+    """Supervised fine-tuning."""
+
+    base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
+    data: Annotated[Path, Field(description="JSONL file of examples, relative to this file.")]
+    output: Annotated[Path, Field(description="Adapter directory to write, relative to this file.")]
+    quantization: Annotated[
+        Literal["nf4", "none"],
+        Field(description="nf4 holds the base in 4 bits (QLoRA); none in full precision (LoRA)."),
+    ] = "nf4"
+    lora: Annotated[LoraConfig, Field(description="The adapter's shape.")] = LoraConfig()
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 2e-4
+    max_steps: Annotated[
+        int | None, Field(ge=1, description="Optimizer steps; in place of epochs when given.")
+    ] = None
+    epochs: Annotated[float, Field(gt=0, description="Passes over the data.")] = 1.0
+    batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 8
+    gradient_accumulation: Annotated[
+        int, Field(ge=1, description="Forward passes of one optimizer step.")
+    ] = 1
+    max_length: Annotated[
+        int, Field(ge=8, description="Most tokens of an example; longer ones are refused.")
+    ] = 1024
+    max_rows: Annotated[int | None, Field(ge=1, description="Use only the first rows of the data.")] = None
+    warmup_steps: Annotated[int, Field(ge=0, description="Steps over which the rate rises.")] = 0
+    save_steps: Annotated[int, Field(ge=1, description="Steps from one checkpoint to the next.")] = 50
+    seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
+    trl: Annotated[
+        dict[str, Any], Field(description="Further keys of TRL's own SFTConfig; they win over ours.")
+    ] = {}
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] = {}) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: The YAML file.
+        kind: The method's configuration class.
+        overrides: Values from the command line, which win.
+
+    Raises:
+        GoldenError: The file is no YAML.
+        SettingsError: A key is unknown, missing or out of range; the message has file, line and key.
+    """
+    document = parse_yaml(path)
+    if not isinstance(document.data, dict):
+        raise SettingsError(f"{path}: expected a mapping of settings, found {type(document.data).__name__}")
+    given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        config = kind.model_validate({**document.data, **given})
+    except ValidationError as error:
+        raise _describe(document, error, kind) from error
+    # Paths in the file are meant from the file, paths from the command line from where it was typed.
+    inside = {
+        name: path.parent / value
+        for name, value in config
+        if isinstance(value, Path) and name not in given and not value.is_absolute()
+    }
+    return config.model_copy(update=inside)
+
+
+def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
+    problem = error.errors(include_url=False)[0]
+    key: KeyPath = tuple(step for step in problem["loc"] if not str(step).startswith(("literal", "list[")))
+    name = ".".join(map(str, key))
+    place = f"{document.path}:{document.line(key)}: {name}"
+    if problem["type"] == "extra_forbidden":
+        fields = kind.model_fields if len(key) == 1 else LoraConfig.model_fields
+        return SettingsError(f"{place}: unknown key (allowed: {', '.join(fields)})")
+    if problem["type"] == "missing":
+        return SettingsError(f"{document.path}: {name}: the key is missing")
+    allowed = problem["msg"].removeprefix("Input should be ")
+    return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
+
+
+def example(kind: type[BaseModel], values: Mapping[str, str]) -> str:
+    """A commented configuration: every key with its meaning, defaults commented out."""
+    lines = []
+    for name, field in kind.model_fields.items():
+        lines.append(f"# {field.description}")
+        default = field.default
+        if name in values:
+            lines.append(f"{name}: {values[name]}")
+        elif isinstance(default, BaseModel):
+            lines.append(f"# {name}:")
+            lines += [
+                f"#   {key}: {value}  # {type(default).model_fields[key].description}"
+                for key, value in default
+            ]
+        else:
+            lines.append(f"# {name}: {'null' if default is None else default}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,130 @@
+"""What a person sees of training: a bar with loss and ETA; the libraries' own output goes to a log."""
+
+import logging
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging as library_logging
+
+
+class Watch(TrainerCallback):
+    """Shows progress, keeps the losses, and turns the first Ctrl-C into a clean stop with a checkpoint."""
+
+    def __init__(self, console: Console) -> None:
+        """Show on ``console``; on anything but a terminal a line every tenth of the run."""
+        self.losses: list[dict[str, float]] = []
+        self.interrupted = False
+        self._console = console
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps  loss {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=None, loss="–")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the bar where a resumed run stands."""
+        self.losses = [
+            {"step": entry["step"], "loss": entry["loss"]} for entry in state.log_history if "loss" in entry
+        ]
+        self._bar.start()
+        self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Keep and show the loss."""
+        if not logs or "loss" not in logs:
+            return
+        loss = float(logs["loss"])
+        self.losses.append({"step": state.global_step, "loss": loss})
+        self._bar.update(self._task, completed=state.global_step, loss=f"{loss:.3f}")
+        tenth = max(state.max_steps // 10, 1)
+        if not self._console.is_terminal and (state.global_step % tenth == 0 or state.global_step == 1):
+            self._console.print(
+                f"step {state.global_step}/{state.max_steps}  loss {loss:.3f}", highlight=False
+            )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Stop after the current step when Ctrl-C was pressed."""
+        if self.interrupted:
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Leave the finished bar on the screen."""
+        self._bar.stop()
+
+    @contextmanager
+    def stop_on_interrupt(self) -> Iterator[None]:
+        """The first Ctrl-C ends training after its step; a second one ends the process at once."""
+
+        def note(signal_number: int, frame: object) -> None:
+            self.interrupted = True
+            self._console.print("stopping after this step; press Ctrl-C again to stop at once")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def output_in_log(path: Path) -> Iterator[None]:
+    """Send the libraries' notices, bars and warnings to a file, out of the user's sight."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    library_logging.disable_default_handler()
+    library_logging.enable_propagation()
+    library_logging.disable_progress_bar()
+    for name in ("datasets", "trl", "accelerate", "bitsandbytes", "peft"):
+        logging.getLogger(name).propagate = True
+        logging.getLogger(name).handlers.clear()
+    logging.captureWarnings(True)
+    streams = sys.stdout, sys.stderr
+    with path.open("a", encoding="utf-8") as file, warnings.catch_warnings():
+        sys.stdout = sys.stderr = file
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = streams
+            logging.captureWarnings(False)
+            root.removeHandler(handler)
+            handler.close()

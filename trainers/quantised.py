@@ -1,0 +1,77 @@
+"""Loading a base model for training: in 4 bits (QLoRA) or whole, with correct gradients on every CPU."""
+
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SettingsError
+
+
+def compute_dtype() -> Any:
+    """bfloat16 where the device computes in it natively, else float32 (emulation is several times slower)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def load_base(directory: Path, quantization: str, dtype: Any) -> Any:
+    """A base model with frozen weights, ready for an adapter.
+
+    Args:
+        directory: The model's directory.
+        quantization: ``nf4``: 4-bit NormalFloat with double quantisation (Dettmers et al. 2023,
+            arXiv:2305.14314); ``none``: weights in ``dtype``.
+        dtype: torch dtype of the computation.
+
+    Raises:
+        SettingsError: bitsandbytes is missing.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    config = None
+    if quantization == "nf4":
+        try:
+            import bitsandbytes  # noqa: F401 # transformers would fail later and less clearly
+        except ImportError as error:
+            raise SettingsError(
+                "quantization: nf4 needs bitsandbytes: pip install 'tunegate[train]'"
+            ) from error
+        config = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    model = AutoModelForCausalLM.from_pretrained(
+        directory,
+        dtype=dtype,
+        quantization_config=config,
+        device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    model.config.use_cache = False
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    keep_gradients_right(model)
+    return model
+
+
+def keep_gradients_right(model: Any) -> int:
+    """Keep bitsandbytes from repacking 4-bit weights for its AVX512-BF16 kernel; call before any forward.
+
+    On CPUs with AVX512-BF16 the first forward in eval mode repacks a layer's weight, and from then on backprop
+    through it is silently wrong. Any flow that generates and then trains would meet it.
+
+    Returns:
+        How many layers were set.
+    """
+    import bitsandbytes
+
+    layers = [module for module in model.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
+    for layer in layers:
+        layer.support_avx512bf16_for_cpu = False
+    return len(layers)
