@@ -1,6 +1,7 @@
 """Adding a case to a golden set's text: nothing that stands there is touched."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def case_text(case: Mapping[str, Any], indent: str) -> str:
 
 
 def _entry(key: str, value: Any) -> list[str]:
-    if isinstance(value, str) and "\n" in value and value == value.strip() and "\t" not in value:
+    if isinstance(value, str) and "\n" in value and value == value.strip() and _is_plain(value):
         return [f"{key}: |", *(f"  {line}" if line.strip() else "" for line in value.split("\n"))]
     if key == "checks" and isinstance(value, list):
         return ["checks:", *(f"  - {_flow(check)}" for check in value)]
@@ -95,7 +96,7 @@ def _entry(key: str, value: Any) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value on one line. JSON is YAML; plain words are left bare, as a person would write them."""
+    """A value on one line; plain words are left bare, as a person would write them."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -104,4 +105,11 @@ def _flow(value: Any) -> str:
         bare = yaml.safe_load(value)
         if bare == value:
             return value
-    return json.dumps(value, ensure_ascii=True)
+    if isinstance(value, str):
+        return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf).rstrip("\n")
+    return json.dumps(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether block text can hold it: YAML allows no control characters there."""
+    return all(character.isprintable() or character == "\n" for character in text)

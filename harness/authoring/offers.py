@@ -11,8 +11,10 @@ from harness.types import Completion, GoldenCase, Message, Outcome
 
 _WORD = re.compile(r"[A-Za-z0-9À-ÿ][\w'-]*")
 _COMMON = frozenset(
-    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "is", "it", "of")
-    + ("on", "or", "that", "the", "this", "to", "was", "with")
+    [
+        *("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "is", "it"),
+        *("of", "on", "or", "that", "the", "this", "to", "was", "with"),
+    ]
 )
 
 

@@ -1,0 +1,70 @@
+"""Training configurations are strict: each fault is named with file, line, key and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.errors import InputError
+from trainers.config import SftConfig, example, load_config
+
+GOOD = "base: smollm2\ndata: rows.jsonl\noutput: out\nlora: {r: 8}\n"
+
+
+def load(tmp_path, text, **overrides):
+    path = tmp_path / "sft.yaml"
+    path.write_text(text)
+    return load_config(path, SftConfig, overrides)
+
+
+def test_paths_are_meant_from_the_file(tmp_path):
+    config = load(tmp_path, GOOD)
+    assert config.data == tmp_path / "rows.jsonl"
+    assert config.output == tmp_path / "out"
+    assert config.lora.r == 8
+    assert config.quantization == "nf4"
+
+
+def test_the_command_lines_output_wins_and_is_meant_from_there(tmp_path):
+    assert load(tmp_path, GOOD, output=Path("elsewhere")).output == Path("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "lr: 1\n", r"sft.yaml:5: lr: unknown key \(allowed: base, data, output"),
+        (GOOD + "learning_rate: -1\n", r"sft.yaml:5: learning_rate: found -1 \(allowed: greater than 0\)"),
+        (GOOD + "learning_rate: fast\n", r"sft.yaml:5: learning_rate: found 'fast'"),
+        (GOOD.replace("r: 8", "rank: 8"), r"sft.yaml:4: lora.rank: unknown key \(allowed: r, alpha"),
+        (GOOD.replace("base: smollm2\n", ""), r"sft.yaml: base: the key is missing"),
+        (GOOD + "quantization: int3\n", r"quantization: found 'int3' \(allowed: 'nf4' or 'none'\)"),
+        (GOOD + "base: twice\n", r"sft.yaml:5: base: the key stands twice"),
+        ("- a\n", "expected a mapping of settings, found list"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_fault_is_named(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, text)
+
+
+def test_the_example_loads_and_names_every_key(tmp_path):
+    """``tunegate train sft --init`` prints a configuration that works as it is, or with its comments taken off."""
+    text = example(SftConfig, {"base": "smollm2", "data": "rows.jsonl", "output": "out"})
+    assert load(tmp_path, text).base == "smollm2"
+    assert all(f"{name}:" in text for name in SftConfig.model_fields)
+    keys = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ") and ": " in line]
+    uncommented = yaml.safe_load(
+        "\n".join(key for key in keys if key.split(":")[0] in SftConfig.model_fields)
+    )
+    assert uncommented["batch_size"] == 8
+
+
+def test_every_key_is_documented():
+    """docs/training.md has a row for each key."""
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    names = [
+        *SftConfig.model_fields,
+        *(f"lora.{name}" for name in SftConfig.model_fields["lora"].annotation.model_fields),
+    ]
+    assert [name for name in names if f"`{name}`" not in page] == []
