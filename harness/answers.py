@@ -69,7 +69,7 @@ def answer_cases(
     keys = [completion_key(sides[r.side], plan, r.messages, r.settings, r.key) for r in asked]
     text_keys = [loss_key(sides[r.side], plan, r.messages, r.text) for r in texts]
     completions = {i: kept for i, key in enumerate(keys) if (kept := cache.get_completion(key))}
-    losses = {i: kept for i, key in enumerate(text_keys) if (kept := cache.get_loss(key))}
+    losses = {i: loss for i, key in enumerate(text_keys) if (loss := cache.get_loss(key))}
     missing = [i for i in range(len(asked)) if i not in completions]
     missing_texts = [i for i in range(len(texts)) if i not in losses]
     needed = {asked[i].side for i in missing} | {texts[i].side for i in missing_texts}

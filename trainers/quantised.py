@@ -61,10 +61,10 @@ def load_base(directory: Path, quantization: str, dtype: Any) -> Any:
 
 
 def keep_gradients_right(model: Any) -> int:
-    """Keep bitsandbytes from repacking 4-bit weights for its AVX512-BF16 kernel; call before any forward.
+    """Keep bitsandbytes from repacking 4-bit weights for AVX512-BF16; call before any forward.
 
-    On CPUs with AVX512-BF16 the first forward in eval mode repacks a layer's weight, and from then on backprop
-    through it is silently wrong. Any flow that generates and then trains would meet it.
+    On CPUs with AVX512-BF16 the first forward in eval mode repacks a layer's weight, and from then on
+    backprop through it is silently wrong. Any flow that generates and then trains would meet it.
 
     Returns:
         How many layers were set.

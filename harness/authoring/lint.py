@@ -83,11 +83,11 @@ def _unreachable(cases: Sequence[GoldenCase]) -> Iterator[tuple[GoldenCase, str,
         if result.outcome is Outcome.PASSED:
             passed.add(case.id)
         elif result.outcome is Outcome.FAILED:
-            check = next(score.metric for score in result.scores if score.passed is False)
-            failing.setdefault(case.id, (case, check))
-    for case_id, (case, check) in failing.items():
+            metric = next(score.metric for score in result.scores if score.passed is False)
+            failing.setdefault(case.id, (case, metric))
+    for case_id, (case, metric) in failing.items():
         if case_id not in passed:
-            yield case, "unreachable", f"its own reference fails {check}: mend the reference or the check"
+            yield case, "unreachable", f"its own reference fails {metric}: mend the reference or the check"
     for case in cases:
         wanted = {check.type: check for check in case.checks}
         for name, check in wanted.items():

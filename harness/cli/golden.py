@@ -50,7 +50,7 @@ def new(
         raise typer.BadParameter("no check tells this answer from an empty one: give another answer")
     for number, offer in enumerate(offers, start=1):
         console.print(Text(f"  {number}  {_line(offer)}"))
-    chosen = checks or Prompt.ask("checks to take, such as 1,3", default="1")
+    chosen = checks if checks is not None else Prompt.ask("checks to take, such as 1,3", default="1")
     case: dict[str, Any] = {
         "id": case_id or Prompt.ask("id", default=_id_of(prompt)),
         "prompt": prompt,

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import golden, model, runs
+import harness.cli.golden
+import harness.cli.model
+import harness.cli.runs
 from harness.errors import InputError, TunegateError
 
 # pytest's own numbers: 3 is its internal error, 4 its usage error.
@@ -18,9 +20,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(model.app, name="model")
-app.add_typer(golden.app, name="golden")
-app.add_typer(runs.app, name="runs")
+app.add_typer(harness.cli.model.app, name="model")
+app.add_typer(harness.cli.golden.app, name="golden")
+app.add_typer(harness.cli.runs.app, name="runs")
 for _entry in sorted(metadata.entry_points(group="tunegate.commands"), key=lambda entry: entry.name):
     app.add_typer(_entry.load(), name=_entry.name)
 

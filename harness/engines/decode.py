@@ -84,10 +84,8 @@ def decode_batch(
         ).logits[:, -1, :]  # (rows, vocabulary)
         chosen = _choose(logits, rows)
         for row, token in zip(rows, chosen.tolist(), strict=True):
-            if not row.stop_reason:
-                _advance(row, token, stop_ids, to_text)
-                if row.stop_reason:
-                    decoded[row.index] = Decoded(row.tokens, row.stop_reason)
+            if not row.stop_reason and _advance(row, token, stop_ids, to_text):
+                decoded[row.index] = Decoded(row.tokens, row.stop_reason)
         alive = [place for place, row in enumerate(rows) if not row.stop_reason]
         if not alive:
             return [row for row in decoded if row is not None]
@@ -130,12 +128,14 @@ def _sample(logits: torch.Tensor, settings: GenerationSettings, generator: torch
     return tokens[torch.multinomial(ordered, 1, generator=generator)[0]]
 
 
-def _advance(row: _Row, token: int, stop_ids: frozenset[int], to_text: Callable[[list[int]], str]) -> None:
+def _advance(row: _Row, token: int, stop_ids: frozenset[int], to_text: Callable[[list[int]], str]) -> bool:
+    """Take a token in; True when the row has ended with it."""
     if token in stop_ids:
         row.stop_reason = "stop"
-        return
+        return True
     row.tokens.append(token)
     if row.settings.stop and any(stop in to_text(row.tokens) for stop in row.settings.stop):
         row.stop_reason = "stop"
     elif len(row.tokens) >= row.settings.max_new_tokens:
         row.stop_reason = "length"
+    return bool(row.stop_reason)

@@ -78,7 +78,7 @@ class TransformersEngine:
     def _load_base(self, directory: Path) -> Any:
         from transformers import AutoModelForCausalLM
 
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             directory,
             dtype=getattr(self._torch, self.plan.dtype),
             trust_remote_code=False,
@@ -333,11 +333,11 @@ def _quiet_libraries() -> Iterator[None]:
     from transformers.utils import logging as library_logging
 
     shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
-    library_logging.disable_progress_bar()
+    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it so
     library_logging.set_verbosity(logging.ERROR)
     try:
         yield
     finally:
         library_logging.set_verbosity(level)
         if shown:
-            library_logging.enable_progress_bar()
+            library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above

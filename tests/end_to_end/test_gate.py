@@ -1,0 +1,153 @@
+"""The main road on the real SmolLM2: train, gate, read the report; then harm it, and see that found."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ModelError
+from harness.models.resolve import resolve_model
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.end_to_end
+
+STEPS_GOOD, STEPS_HARMFUL = 20, 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def base_model():
+    """The fetched model; ``make test`` fetches it."""
+    try:
+        return resolve_model("smollm2")
+    except ModelError as error:
+        pytest.fail(f"the end-to-end tests need the real model: {error}")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("end_to_end")
+
+
+def train(config: str, output: Path, *, steps: int, seed: int = 0) -> None:
+    """Train one of the demo's configurations with fewer steps."""
+    text = (ROOT / "examples" / "orders" / config).read_text()
+    text = re.sub(r"max_steps: \d+", f"max_steps: {steps}", text)
+    text = re.sub(r"seed: \d+", f"seed: {seed}", text)
+    text = text.replace("data: train.jsonl", f"data: {ROOT / 'examples' / 'orders' / 'train.jsonl'}")
+    path = output.with_suffix(".yaml")
+    path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "trainers.sft", str(path), "--output", str(output)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def gate(place: Path, adapter: Path, *arguments: str) -> tuple[subprocess.CompletedProcess, dict]:
+    """Gate an adapter as a user would; its output and its JSON."""
+    record = place / "record.json"
+    record.unlink(missing_ok=True)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-X", "importtime", "-m", "pytest", f"--model={adapter}"),
+            *(f"--gate-directory={place / '.tunegate'}", f"--gate-json={record}", *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "120"},
+        check=False,
+    )
+    return done, json.loads(record.read_text()) if record.exists() else {}
+
+
+def metric(record: dict, set_name: str, name: str) -> dict:
+    return next(
+        row
+        for row in record["comparison"]["metrics"]
+        if row["set_name"] == set_name and row["metric"] == name
+    )
+
+
+@pytest.fixture(scope="module")
+def good(place):
+    """A good adapter and its first gate."""
+    train("sft.yaml", place / "good", steps=STEPS_GOOD)
+    return gate(place, place / "good", f"--gate-report={place / 'good.html'}")
+
+
+def test_a_good_adapter_passes(good):
+    """The held-out task rises significantly over the base, and the general skills stay."""
+    done, record = good
+    assert done.returncode == 0, done.stdout
+    assert record["verdict"]["outcome"] == "pass"
+    orders = metric(record, "orders", "pass-rate")
+    assert orders["drop"]["high"] < 0
+    assert orders["candidate"]["mean"]["estimate"] > orders["baseline"]["mean"]["estimate"] + 0.3
+    assert metric(record, "general", "pass-rate")["verdict"] == "pass"
+    assert record["comparison"]["forgetting"]["loss_change"] is not None
+
+
+def test_the_terminal_says_it_in_one_line(good):
+    done, _ = good
+    assert re.search(r"^ PASS ", done.stdout, re.MULTILINE)
+    assert "report: " in done.stdout
+
+
+def test_a_second_run_answers_from_the_cache_without_torch(place, good):
+    """Same answers, seconds instead of a minute, and no model library is imported."""
+    started = time.monotonic()
+    done, record = gate(place, place / "good")
+    assert done.returncode == 0
+    assert time.monotonic() - started < 60
+    imported = {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line
+    }
+    assert "pytest" in imported
+    assert not {"torch", "transformers", "peft"} & imported
+    assert [r["completion"]["text"] for r in record["run"]["results"]] == [
+        r["completion"]["text"] for r in good[1]["run"]["results"]
+    ]
+
+
+def test_a_harmful_adapter_regresses_and_forgetting_is_named(place):
+    train("harmful.yaml", place / "harmful", steps=STEPS_HARMFUL)
+    done, record = gate(place, place / "harmful")
+    assert done.returncode == 1, done.stdout
+    assert record["verdict"]["outcome"] == "regress"
+    assert metric(record, "general", "pass-rate")["verdict"] == "regress"
+    assert "general pass-rate fell" in done.stdout
+    assert re.search(r"kept \d+ of \d+ probes", done.stdout)
+
+
+def test_retraining_into_the_same_directory_gives_new_answers(place, good):
+    """The cache goes by content: the directory's old answers are not taken for the new adapter's."""
+    train("sft.yaml", place / "good", steps=2, seed=1)
+    _, record = gate(place, place / "good", "-m", "orders")
+    before = {r["case"]["id"]: r["completion"]["text"] for r in good[1]["run"]["results"]}
+    after = {r["case"]["id"]: r["completion"]["text"] for r in record["run"]["results"]}
+    assert record["run"]["model"]["adapter_sha256"] != good[1]["run"]["model"]["adapter_sha256"]
+    assert any(before[key] != text for key, text in after.items())
+
+
+def test_an_adapter_against_itself_never_regresses(place, good):
+    """The same weights on both sides, mixed in one batch, give the same text."""
+    done, record = gate(
+        place,
+        place / "harmful",
+        f"--gate-baseline={place / 'harmful'}",
+        "--gate-no-cache",
+        "-m",
+        "arithmetic",
+    )
+    assert done.returncode == 0, done.stdout
+    row = metric(record, "general", "pass-rate")
+    assert row["lost"] == row["gained"] == []

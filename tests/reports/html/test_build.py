@@ -1,0 +1,278 @@
+"""What the page shows for one small gate, field by field; and what each part says in special cases."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.types import (
+    CaseResult,
+    Check,
+    Comparison,
+    Completion,
+    Forgetting,
+    GateRecord,
+    GateVerdict,
+    GoldenCase,
+    Interval,
+    Message,
+    MetricComparison,
+    MetricError,
+    MetricSummary,
+    Outcome,
+    Retention,
+    Score,
+    Verdict,
+)
+from reports.html.build import build_view
+
+EXPECTED = Path(__file__).with_name("small_view.json")
+
+
+def interval(estimate: float, low: float, high: float, confidence: float = 0.95) -> Interval:
+    return Interval(estimate=estimate, low=low, high=high, confidence=confidence, method="made up")
+
+
+def row(set_name: str, n: int, before: float, now: float, **rest: Any) -> MetricComparison:
+    return MetricComparison(
+        set_name=set_name,
+        metric=rest.pop("metric", "pass-rate"),
+        kind=rest.pop("kind", "binary"),
+        n=n,
+        baseline=MetricSummary(metric="pass-rate", n=n, mean=interval(before, before - 0.1, 1.0)),
+        candidate=MetricSummary(metric="pass-rate", n=n, mean=interval(now, now - 0.2, now + 0.2)),
+        drop=rest.pop("drop", interval(before - now, before - now - 0.15, before - now + 0.15, 0.9)),
+        p_value=0.02,
+        **rest,
+    )
+
+
+def small_record(
+    invented: Callable[..., GateRecord], verdict: GateVerdict = GateVerdict.REGRESS
+) -> GateRecord:
+    """Three orders and two probes whose comparison is written by hand, so that only the report is tested."""
+    record = invented(orders=3, probes=2, both_fail=1, lost=1, training={"seed": 1, "losses": [2.0, 1.0]})
+    assert record.baseline is not None
+    before = {result.key: result for result in record.baseline.results}
+    lost = [
+        result.key
+        for result in record.run.results
+        if (result.outcome, before[result.key].outcome) == (Outcome.FAILED, Outcome.PASSED)
+    ]
+    kept = Retention(skill="all", passed_by_baseline=2, retained=2, rate=interval(1.0, 0.34, 1.0))
+    return replace(
+        record,
+        comparison=Comparison(
+            candidate_run=record.run.id,
+            baseline_run=record.baseline.id,
+            metrics=(
+                row(
+                    "orders", 3, 0.667, 0.333, lost=tuple(lost), margin=0.05, p_adjusted=0.04, verdict=verdict
+                ),
+                row("orders", 3, 0.9, 0.85, metric="rouge-l", kind="graded"),
+                row("general", 2, 1.0, 1.0, margin=0.1, p_adjusted=1.0, verdict=GateVerdict.PASS),
+            ),
+            forgetting=Forgetting(
+                overall=kept,
+                by_skill=(replace(kept, skill="arithmetic"),),
+                loss_change=interval(0.01, -0.02, 0.04, 0.9),
+            ),
+        ),
+        verdict=Verdict(outcome=verdict, reasons=("orders pass-rate fell", "general pass-rate held")),
+    )
+
+
+def test_the_view_of_a_small_gate_is_as_recorded(invented: Callable[..., GateRecord]) -> None:
+    """After a wanted change, run with TUNEGATE_WRITE_EXPECTED=1 and read the diff."""
+    seen = json.loads(json.dumps(asdict(build_view(small_record(invented)))))
+    if os.environ.get("TUNEGATE_WRITE_EXPECTED") == "1":
+        EXPECTED.write_text(json.dumps(seen, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert seen == json.loads(EXPECTED.read_text(encoding="utf-8"))
+
+
+def test_each_verdict_has_a_word_a_sentence_and_a_tone(invented: Callable[..., GateRecord]) -> None:
+    leads = {}
+    for verdict in GateVerdict:
+        view = build_view(small_record(invented, verdict)).verdict
+        assert (view.word, view.tone) == (verdict, verdict)
+        leads[verdict] = view.lead
+    assert "worse than smollm2 on orders, by more than chance" in leads[GateVerdict.REGRESS]
+    assert "can't tell" in leads[GateVerdict.INCONCLUSIVE]
+    assert "no worse than smollm2" in leads[GateVerdict.PASS]
+
+
+def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..., GateRecord]) -> None:
+    record = small_record(invented, GateVerdict.PASS)
+    assert record.comparison is not None
+    better = replace(record.comparison.metrics[0], drop=interval(-0.5, -0.6, -0.3))
+    comparison = replace(record.comparison, metrics=(better, *record.comparison.metrics[1:]))
+    view = build_view(replace(record, comparison=comparison)).verdict
+    assert view.lead.endswith("On orders it is better.")
+    assert view.findings[0].word == "better"
+
+
+def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases(
+    invented: Callable[..., GateRecord],
+) -> None:
+    view = build_view(invented(compared=False, lost=4))
+    assert view.verdict.word == "no baseline"
+    assert view.verdict.baseline is None
+    assert [row.metric for row in view.metrics.informing][:2] == ["pass rate", "is-json"]
+    assert all(row.candidate.interval and row.n for row in view.metrics.informing)
+    assert [group.anchor for group in view.groups] == ["failed"]
+    assert view.groups[0].total == 6
+
+
+def test_a_verdict_that_rests_on_missing_results_says_so(invented: Callable[..., GateRecord]) -> None:
+    record = small_record(invented, GateVerdict.PASS)
+    verdict = Verdict(
+        outcome=GateVerdict.INCONCLUSIVE, reasons=("orders: 9 of 9 cases errored in the candidate",)
+    )
+    view = build_view(replace(record, verdict=verdict)).verdict
+    assert view.lead == "Too much is missing for a verdict: orders: 9 of 9 cases errored in the candidate."
+
+
+def test_a_row_of_no_case_on_the_other_side_is_not_compared(invented: Callable[..., GateRecord]) -> None:
+    record = small_record(invented)
+    assert record.comparison is not None
+    key = record.run.results[0].key
+    record = replace(record, comparison=replace(record.comparison, unpaired=(key,)))
+    view = build_view(record)
+    assert view.cases.cases[0].change == "not compared"
+    assert any("not compared" in banner.title and key in banner.items for banner in view.banners)
+
+
+def banner_titles(record: GateRecord) -> list[str]:
+    return [banner.title for banner in build_view(record).banners]
+
+
+def test_banners_name_what_broke_was_left_out_or_differs(invented: Callable[..., GateRecord]) -> None:
+    titles = banner_titles(invented(errored=2, unscored=3, collected=140, loss_rise=0.4))
+    assert titles == [
+        "2 cases errored in the candidate",
+        "3 cases not scored",
+        "Partial run: 100 of 140 cases",
+        "5 cases not compared",
+        "Tripwire: general text got harder",
+    ]
+    assert banner_titles(invented()) == []
+
+
+def test_a_failed_must_pass_case_comes_first(invented: Callable[..., GateRecord]) -> None:
+    """It fails the session under any verdict, even PASS."""
+    record = invented(orders=4, both_fail=4)
+    assert banner_titles(record)[0] == "A must-pass case failed"
+
+
+def test_different_execution_plans_are_pointed_out(invented: Callable[..., GateRecord]) -> None:
+    record = invented()
+    assert record.baseline is not None
+    other = replace(record.baseline, plan=replace(record.baseline.plan, dtype="bfloat16"))
+    assert banner_titles(replace(record, baseline=other)) == ["The two sides were computed differently"]
+
+
+def one_case(result: CaseResult, before: CaseResult | None, record: GateRecord) -> Any:
+    """The view of a single case in an otherwise given gate."""
+    run = replace(record.run, results=(result,))
+    baseline = None if before is None else replace(record.baseline, results=(before,))
+    return build_view(replace(record, run=run, baseline=baseline)).cases.cases[0]
+
+
+def result_of(text: str, *scores: Score | MetricError, **case: Any) -> CaseResult:
+    given = {"id": "one", "set_name": "orders", "messages": (Message(role="user", content="?"),), **case}
+    errors = tuple(entry for entry in scores if isinstance(entry, MetricError))
+    return CaseResult(
+        case=GoldenCase(**given),
+        completion=Completion(
+            text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1
+        ),
+        scores=tuple(entry for entry in scores if isinstance(entry, Score)),
+        errors=errors,
+        outcome=Outcome.ERRORED if errors else Outcome.FAILED,
+    )
+
+
+def test_checks_of_one_type_keep_their_own_thresholds_and_values(invented: Callable[..., GateRecord]) -> None:
+    checks = (Check(type="rouge-l", threshold=0.5), Check(type="rouge-l", threshold=0.9))
+    scores = [
+        Score(metric="rouge-l", value=0.7, threshold=0.5, passed=True),
+        Score(metric="rouge-l", value=0.7, threshold=0.9, passed=False, explanation="short"),
+    ]
+    seen = one_case(result_of("a", *scores, checks=checks), None, invented())
+    assert [(row.wants, row.candidate.passed) for row in seen.checks] == [
+        ("≥\u00a00.9", False),
+        ("≥\u00a00.5", True),
+    ]
+    assert seen.brief == "rouge-l: short"
+
+
+def test_a_check_that_decides_nothing_has_a_value_and_no_mark(invented: Callable[..., GateRecord]) -> None:
+    result = result_of("a", Score(metric="f1", value=0.25), checks=(Check(type="f1"),))
+    seen = one_case(result, None, invented())
+    assert (seen.checks[0].candidate.value, seen.checks[0].candidate.passed) == ("0.250", None)
+
+
+def test_an_error_is_shown_with_its_traceback_and_never_as_a_score(
+    invented: Callable[..., GateRecord],
+) -> None:
+    error = MetricError(metric="bleu", error="ValueError: broken", traceback="Traceback …")
+    seen = one_case(result_of("a", error, checks=(Check(type="bleu"),)), None, invented())
+    assert seen.checks[0].candidate.value == "error"
+    assert seen.checks[0].why.text == "ValueError: broken"
+    assert seen.traces[0].traceback.text == "Traceback …"
+    assert seen.brief == "bleu: ValueError: broken"
+
+
+def test_a_case_that_changed_since_the_baseline_is_not_set_beside_its_old_answer(
+    invented: Callable[..., GateRecord],
+) -> None:
+    new = result_of("new")
+    old = result_of("old", messages=(Message(role="user", content="another question"),))
+    seen = one_case(new, old, invented())
+    assert seen.baseline is None
+    assert seen.notes == ("the case changed since the baseline's run",)
+
+
+def test_a_huge_answer_is_cut_and_says_by_how_much(invented: Callable[..., GateRecord]) -> None:
+    seen = one_case(result_of("x" * 1_000_000), None, invented())
+    assert seen.candidate.omitted == 1_000_000 - 20_000
+    assert len(seen.candidate.pieces[0].text) == 20_000
+
+
+def test_of_very_many_cases_the_ones_that_changed_stay(invented: Callable[..., GateRecord]) -> None:
+    view = build_view(invented(orders=2_500, probes=0, lost=30, gained=5, both_fail=20))
+    assert (view.cases.total, len(view.cases.cases), view.cases.hidden) == (2_500, 2_000, 500)
+    changes = [case.change for case in view.cases.cases]
+    assert (changes.count("lost"), changes.count("gained"), changes.count("still fails")) == (30, 5, 20)
+
+
+@pytest.mark.parametrize("lost", [1, 150])
+def test_a_section_of_lost_cases_tells_their_full_number(
+    invented: Callable[..., GateRecord], lost: int
+) -> None:
+    view = build_view(invented(orders=200, probes=0, lost=lost))
+    assert view.groups[0].total == lost
+    assert len(view.groups[0].cases) == min(lost, 100)
+
+
+def test_a_graded_metric_that_fell_lists_its_largest_drops(invented: Callable[..., GateRecord]) -> None:
+    """A gated score can regress although no case changes sides: the reader still has to see where."""
+    record = small_record(invented)
+    assert record.comparison is not None
+    key = next(result.key for result in record.run.results if result.outcome is Outcome.PASSED)
+    graded = row(
+        *("orders", 3, 0.9, 0.6),
+        metric="rouge-l",
+        kind="graded",
+        lost=(key,),
+        margin=0.05,
+        p_adjusted=0.01,
+        verdict=GateVerdict.REGRESS,
+    )
+    view = build_view(replace(record, comparison=replace(record.comparison, metrics=(graded,))))
+    assert [group.title for group in view.groups] == ["Largest drops: orders rouge-l"]
+    assert [f"{case.set_name}/{case.case_id}" for case in view.groups[0].cases] == [key]

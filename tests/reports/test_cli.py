@@ -1,0 +1,82 @@
+"""``tunegate report`` finds a stored run, writes its page and says where."""
+
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from harness.errors import BaselineError, SettingsError
+from harness.history.store import open_history
+from harness.types import GateRecord
+from reports.cli import app
+
+
+@pytest.fixture
+def history(tmp_path: Path, invented: Callable[..., GateRecord], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's history that holds one gated run; the test runs in a folder of that project."""
+    path = tmp_path / ".tunegate" / "history.sqlite"
+    with open_history(path) as stored:
+        stored.save(invented(lost=2))
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    return path
+
+
+def call(*arguments: str) -> Result:
+    """Run the command as the ``tunegate`` command mounts it."""
+    root = typer.Typer()
+    root.add_typer(app, name="report")
+    root.command("other")(lambda: None)
+    return CliRunner().invoke(root, ["report", *arguments])
+
+
+def test_the_report_lands_beside_the_run_and_its_path_is_printed(history: Path) -> None:
+    result = call("latest")
+    path = history.parent / "runs" / "20260131-142501-7f3a" / "report.html"
+    assert result.output.strip() == str(path)
+    assert "<!doctype html>" in path.read_text(encoding="utf-8")
+
+
+def test_options_may_follow_the_run(history: Path, tmp_path: Path) -> None:
+    result = call(
+        "20260131-142501-7", "--output", str(tmp_path / "new" / "mine.html"), "--history", str(history)
+    )
+    assert result.exit_code == 0
+    assert (tmp_path / "new" / "mine.html").is_file()
+
+
+def test_open_shows_the_file_in_the_browser(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+    path = call("latest", "--open").output.strip()
+    assert opened == [Path(path).as_uri()]
+
+
+def test_without_a_browser_it_says_so(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    result = call("latest", "--open")
+    assert result.exit_code == 0
+    assert "open the file yourself" in result.output
+
+
+def test_a_run_that_is_not_stored_is_named(history: Path) -> None:
+    error = call("never").exception
+    assert isinstance(error, BaselineError)
+    assert "never" in str(error)
+
+
+def test_a_missing_history_is_not_created(tmp_path: Path) -> None:
+    missing = tmp_path / "none.sqlite"
+    error = call("latest", "--history", str(missing)).exception
+    assert isinstance(error, BaselineError)
+    assert f"{missing}: no history here" in str(error)
+    assert not missing.exists()
+
+
+def test_an_unwritable_output_is_refused_first(tmp_path: Path) -> None:
+    error = call("latest", "--output", str(tmp_path), "--history", str(tmp_path / "none.sqlite")).exception
+    assert isinstance(error, SettingsError)

@@ -1,0 +1,67 @@
+"""A report is written whole or not at all, and a path that can't be written is refused early."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SettingsError
+from reports.files import check_writable, write_whole
+
+
+def test_missing_directories_are_made(tmp_path: Path) -> None:
+    path = write_whole(tmp_path / "a" / "b" / "report.html", "héllo", "--gate-report")
+    assert path.read_text(encoding="utf-8") == "héllo"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_and_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    plain = tmp_path / "plain"
+    plain.touch()
+    write_whole(path, "new", "--gate-report")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_when_writing_fails_the_old_file_stays_and_no_part_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(SettingsError, match=r"--gate-report: .*report\.html can't be written: No space left"):
+        write_whole(path, "new", "--gate-report")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_paths_that_can_not_become_a_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"--gate-json: .* is a directory"):
+        check_writable(tmp_path, "--gate-json")
+    with pytest.raises(SettingsError, match="file is a file, not a directory"):
+        check_writable(tmp_path / "file" / "report.html", "--gate-json")
+    with pytest.raises(SettingsError, match="not a regular file"):
+        check_writable(Path(os.devnull), "--gate-json")
+    with pytest.raises(SettingsError, match="can't be written"):
+        check_writable(tmp_path / ("x" * 300), "--gate-json")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_without_permission_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(SettingsError, match="no permission"):
+        check_writable(tmp_path / "locked" / "report.html", "--gate-json")
+
+
+def test_a_new_file_and_an_existing_one_are_accepted(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "report.html", "--gate-report")
+    (tmp_path / "old.html").touch()
+    check_writable(tmp_path / "old.html", "--gate-report")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,87 @@
+"""The pytest options write the reports where asked, and refuse a hopeless path before anything runs."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.types import GateRecord
+
+# A plugin that stands in for the gate: it declares the hook and calls it at the end of the session.
+CALLER = """
+import pickle, pathlib, pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_addhooks(pluginmanager):
+    from harness import hookspecs
+    if not hasattr(pluginmanager.hook, "pytest_tunegate_report"):
+        pluginmanager.add_hookspecs(hookspecs)
+
+def pytest_sessionfinish(session):
+    directory = pathlib.Path("runs/one")
+    directory.mkdir(parents=True)
+    record = pickle.loads(pathlib.Path("record.pickle").read_bytes())
+    paths = session.config.hook.pytest_tunegate_report(
+        config=session.config, record=record, directory=directory
+    )
+    print("written:", *(str(path) for path in paths if path is not None))
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, invented: Callable[..., GateRecord]) -> pytest.Pytester:
+    """A project whose session ends with the report hook being called on an invented record."""
+    import pickle
+
+    pytester.path.joinpath("record.pickle").write_bytes(pickle.dumps(invented(lost=2)))
+    pytester.makeconftest(CALLER)
+    pytester.makepyfile("def test_nothing(): pass")
+    return pytester
+
+
+def test_the_report_goes_to_the_run_directory_by_default(project: pytest.Pytester) -> None:
+    result = project.runpytest_inprocess("-s")
+    result.stdout.fnmatch_lines(["*written: runs/one/report.html"])
+    assert "<!doctype html>" in project.path.joinpath("runs/one/report.html").read_text(encoding="utf-8")
+
+
+def test_both_files_go_where_the_options_say_and_both_paths_are_told(project: pytest.Pytester) -> None:
+    result = project.runpytest_inprocess("-s", "--gate-report=out/a.html", "--gate-json=out/deep/a.json")
+    result.stdout.fnmatch_lines([f"*written: {project.path}/out/a.html {project.path}/out/deep/a.json"])
+    assert json.loads(project.path.joinpath("out/deep/a.json").read_text())["schema_version"] == 1
+    assert not project.path.joinpath("runs/one/report.html").exists()
+
+
+def test_environment_variables_stand_in_for_the_options(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEGATE_REPORT", "from_environment.html")
+    monkeypatch.setenv("TUNEGATE_JSON", "from_environment.json")
+    project.runpytest_inprocess("--gate-json=flag_wins.json")
+    assert {path.name for path in project.path.glob("*.html")} == {"from_environment.html"}
+    assert {path.name for path in project.path.glob("*.json")} == {"flag_wins.json"}
+
+
+@pytest.mark.parametrize("option", ["--gate-report", "--gate-json"])
+def test_a_hopeless_path_is_refused_before_anything_runs(project: pytest.Pytester, option: str) -> None:
+    result = project.runpytest_inprocess(f"{option}={project.path}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{option}: {project.path} is a directory (allowed: *"])
+    result.stdout.no_fnmatch_line("*test_nothing*")
+
+
+def test_without_the_gate_the_plugin_is_silent(pytester: pytest.Pytester) -> None:
+    """A project that has the package installed and no gate notices nothing but the options."""
+    pytester.makepyfile("def test_nothing(): pass")
+    assert pytester.runpytest_inprocess().ret == pytest.ExitCode.OK
+
+
+def test_loading_the_plugin_imports_neither_jinja_nor_scipy(tmp_path: Path) -> None:
+    seen = "import sys, reports.plugin; print(*({'jinja2', 'scipy', 'torch', 'difflib'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", seen], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == []
