@@ -37,13 +37,22 @@ def check_writable(path: Path, source: str) -> None:
     """Refuse a path that can't become a file, before any work is done.
 
     Raises:
-        SettingsError: It is a directory or a device, lies below a file, or in a directory that can't be written to.
+        SettingsError: It is a directory or device, lies below a file, or where nothing may be written.
     """
+    try:
+        problem = _problem(path)
+    except OSError as error:
+        problem = f"can't be written: {error.strerror or error}"
+    if problem is not None:
+        raise SettingsError(f"{source}: {path} {problem} (allowed: the path of a file to write)")
+
+
+def _problem(path: Path) -> str | None:
     if path.exists() and not path.is_file():
-        kind = "a directory" if path.is_dir() else "not a regular file"
-        raise SettingsError(f"{source}: {path} is {kind} (allowed: the path of a file to write)")
+        return "is a directory" if path.is_dir() else "is not a regular file"
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
-        raise SettingsError(f"{source}: {path} can't be written: {above} is a file, not a directory")
-    if not os.access(above, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise SettingsError(f"{source}: {path} can't be written: no permission in {above}")
+        return f"can't be written: {above} is a file, not a directory"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"can't be written: no permission in {above}"
+    return None

@@ -9,6 +9,7 @@ from reports.html.verdict import some_cases
 from reports.html.view import Banner
 
 _MOST_ITEMS = 5
+_ITEM = 240
 
 
 def banners(record: GateRecord) -> list[Banner]:
@@ -88,7 +89,8 @@ def _unscored(run: Run) -> Banner | None:
 
 def _some(items: Sequence[str]) -> tuple[str, ...]:
     rest = len(items) - _MOST_ITEMS
-    return (*items[:_MOST_ITEMS], *([f"and {figures.count(rest)} more"] if rest > 0 else []))
+    shown = [one_line(item, _ITEM) for item in items[:_MOST_ITEMS]]
+    return (*shown, *([f"and {figures.count(rest)} more"] if rest > 0 else []))
 
 
 def _other_plan(run: Run, baseline: Run) -> Banner:

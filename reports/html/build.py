@@ -23,7 +23,7 @@ def build_view(record: GateRecord) -> ReportView:
     cases = case_views(record)
     return ReportView(
         title=f"{verdict.word.upper()} – {one_line(record.run.model.label)} – tunegate",
-        run_id=record.run.id,
+        run_id=one_line(record.run.id),
         started=_moment(record.run.started_at),
         verdict=verdict,
         banners=tuple(banners(record)),
@@ -42,5 +42,5 @@ def _moment(iso: str) -> str:
     try:
         moment = datetime.fromisoformat(iso).astimezone(UTC)
     except (ValueError, OverflowError):
-        return iso
+        return one_line(iso)
     return f"{moment.day} {moment:%b %Y, %H:%M} UTC"

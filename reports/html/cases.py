@@ -89,13 +89,13 @@ def _case_view(
     rows = _check_rows(result, before, limit)
     return CaseView(
         number=number,
-        set_name=case.set_name,
-        case_id=case.id,
+        set_name=one_line(case.set_name),
+        case_id=one_line(case.id),
         outcome=result.outcome,
         change=changes.get(result.key, "not compared"),
         brief=_brief(result),
         notes=tuple(notes),
-        tags=case.tags,
+        tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
         turns=tuple(Turn(role=turn.role, content=excerpt(turn.content, limit)) for turn in case.messages),
         references=tuple(excerpt(text, limit) for text in case.references[:_MOST_LISTED]),
         context=tuple(excerpt(text, limit) for text in case.retrieved_context[:_MOST_LISTED]),
@@ -105,7 +105,7 @@ def _case_view(
         diff_note=note,
         checks=tuple(rows),
         traces=tuple(
-            Trace(metric=error.metric, traceback=excerpt(error.traceback, limit))
+            Trace(metric=one_line(error.metric), traceback=excerpt(error.traceback, limit))
             for error in result.errors
             if error.traceback
         ),
@@ -207,7 +207,11 @@ def _check_row(
     ):
         why = f"before: {then.explanation}" if then.explanation else why
     mark = _mark(now) or Mark(value="–")
-    return [CheckRow(name=name, wants=wants, baseline=_mark(then), candidate=mark, why=excerpt(why, limit))]
+    return [
+        CheckRow(
+            name=one_line(name), wants=wants, baseline=_mark(then), candidate=mark, why=excerpt(why, limit)
+        )
+    ]
 
 
 def _entries(result: CaseResult) -> list[Score | MetricError]:

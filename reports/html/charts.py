@@ -82,7 +82,7 @@ def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
     low = max(-1.0, min([-0.05, *(drop.low for drop in drops)]))
     high = min(1.0, max([0.05, *(drop.high for drop in drops), *(margin * 1.4 for margin in margins)]))
     room = (high - low) * 0.06
-    low, high = low - room, high + room
+    low, high = round(low - room, 6), round(high + room, 6)
     step = nice_step(high - low, 5)
     whole = range(math.ceil(low / step), math.floor(high / step) + 1)
     axis = Axis(low=low, high=high, ticks=())
@@ -131,7 +131,7 @@ def loss_curve(losses: JsonValue) -> LossCurve | None:
         path="M" + " L".join(f"{x:g},{y:g}" for x, y in placed),
         x_ticks=tuple(
             Tick(round((step - steps[0]) * x_scale, 1), f"{step:g}")
-            for step in _rounds(steps[0], steps[-1], 8)
+            for step in _rounds(steps[0], steps[-1], 8, least=1.0)
         ),
         y_ticks=tuple(
             Tick(round((ceiling - value) * y_scale, 1), f"{value:g}") for value in _rounds(floor, ceiling, 4)
@@ -174,6 +174,7 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return kept
 
 
-def _rounds(low: float, high: float, most: int) -> list[float]:
-    step = nice_step(high - low, most)
+def _rounds(low: float, high: float, most: int, least: float = 0.0) -> list[float]:
+    """Round numbers between two others, at most so many and no closer than ``least``."""
+    step = max(nice_step(high - low, most), least)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -31,7 +31,12 @@ def score(value: float) -> str:
     """A score with as many digits as tell two apart: ``0.812``, ``1``, ``12.4``."""
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", _MINUS)
-    return f"{value:.3g}".replace("-", _MINUS) if abs(value) >= 10 else f"{value:.3f}".replace("-", _MINUS)
+    return mean(value)
+
+
+def mean(value: float) -> str:
+    """A mean score with three decimals, fewer when it is large: ``0.900``, ``1.000``, ``12.4``."""
+    return (f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}").replace("-", _MINUS)
 
 
 def p_value(p: float) -> str:

@@ -48,7 +48,8 @@ def _group(
 
 def _worst_drops(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGroup]:
     """For graded metrics that didn't hold: the cases that fell furthest, unless they stand among the lost."""
-    by_key = {f"{case.set_name}/{case.case_id}": case for case in cases if case.change != "lost"}
+    shown = zip(record.run.results, cases, strict=True)
+    by_key = {result.key: case for result, case in shown if case.change != "lost"}
     groups: list[CaseGroup] = []
     for row in record.comparison.metrics if record.comparison else ():
         if row.metric == "pass-rate" or row.verdict in {None, GateVerdict.PASS}:

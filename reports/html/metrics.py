@@ -76,7 +76,7 @@ def drop_text(value: float, *, rate: bool) -> str:
 
 def mean_text(value: float, *, rate: bool) -> str:
     """A mean: a rate in percent, a score as it is."""
-    return figures.percent(value) if rate else figures.score(value)
+    return figures.percent(value) if rate else figures.mean(value)
 
 
 def margin_text(value: float, *, rate: bool) -> str:
@@ -127,7 +127,7 @@ def _note(metric: str) -> str:
 
 def _estimate(summary: MetricSummary, *, rate: bool) -> Estimate:
     low, high = _inside(summary)
-    bounds = f"{low * 100:.1f}, {high * 100:.1f}" if rate else f"{figures.score(low)}, {figures.score(high)}"
+    bounds = f"{low * 100:.1f}, {high * 100:.1f}" if rate else f"{figures.mean(low)}, {figures.mean(high)}"
     return Estimate(
         value=mean_text(summary.mean.estimate, rate=rate), interval=f"[{bounds}]".replace("-", "−")
     )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).with_name("templates")
+# The view cuts what is known to be long; this is for all the rest.
+_LONGEST = 20_000
 
 
 def render_report(record: GateRecord) -> str:
@@ -55,8 +57,10 @@ def _environment() -> "Environment":
 
 
 def _spelled_out(value: Any) -> Any:
-    """A text with its hidden characters shown; what a macro has rendered already stays as it is."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    """A text with its hidden characters shown, never endless; what a macro has rendered stays as it is."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return visible(value if len(value) <= _LONGEST else value[:_LONGEST] + "…")
 
 
 def _own(text: str) -> Any:

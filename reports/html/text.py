@@ -9,20 +9,16 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_CONTROL_PICTURES = 0x2400
-_DELETE = 0x7F
+_NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
 
 
 def visible(text: str) -> str:
-    """The text with every hidden character spelled out: ``␛`` for escape, ``⟨U+202E⟩`` for an override."""
+    """The text with its hidden characters spelled out: ``⟨ESC⟩`` for escape, ``⟨U+202E⟩`` for an override."""
     return _HIDDEN.sub(_spelled, text)
 
 
 def _spelled(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < ord(" "):
-        return chr(_CONTROL_PICTURES + code)
-    return "␡" if code == _DELETE else f"⟨U+{code:04X}⟩"
+    return f"⟨{_NAMES.get(match[0], f'U+{ord(match[0]):04X}')}⟩"
 
 
 def one_line(text: str, limit: int = 120) -> str:

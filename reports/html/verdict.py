@@ -20,10 +20,12 @@ from reports.html.metrics import (
     metric_name,
     worst_first,
 )
+from reports.html.text import one_line
 from reports.html.view import Finding, Tile, VerdictView
 
 _SHA_DIGITS = 10
 _MOST_NAMES = 3
+_REASON = 600
 _WORDS = {GateVerdict.PASS: "held", GateVerdict.REGRESS: "worse", GateVerdict.INCONCLUSIVE: "open"}
 
 
@@ -37,21 +39,27 @@ def verdict_view(record: GateRecord) -> VerdictView:
         word="no baseline" if verdict is None else str(verdict.outcome),
         lead=lead,
         advice=advice,
-        candidate=record.run.model.label,
+        candidate=one_line(record.run.model.label),
         candidate_detail=model_detail(record.run.model),
-        baseline=None if baseline is None else baseline.model.label,
-        baseline_detail="" if baseline is None else f"{model_detail(baseline.model)}, run {baseline.id}",
+        baseline=None if baseline is None else one_line(baseline.model.label),
+        baseline_detail=""
+        if baseline is None
+        else f"{model_detail(baseline.model)}, run {one_line(baseline.id)}",
         findings=tuple(_findings(record)),
-        reasons=() if verdict is None else verdict.reasons,
+        reasons=() if verdict is None else tuple(one_line(reason, _REASON) for reason in verdict.reasons),
         tiles=tuple(_tiles(record)),
     )
+
+
+def _baseline_detail(run: Run) -> str:
+    return f"{model_detail(run.model)}, run {one_line(run.id)}"
 
 
 def model_detail(model: ModelRef) -> str:
     """What identifies a model's weights, shortened."""
     if model.adapter_sha256 is None:
         return f"sha256 {model.base_sha256[:_SHA_DIGITS]}"
-    return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {model.base_model}"
+    return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {one_line(model.base_model)}"
 
 
 def _lead(record: GateRecord) -> tuple[str, str]:
@@ -61,7 +69,7 @@ def _lead(record: GateRecord) -> tuple[str, str]:
             "There are scores, but nothing that they were compared with, so there is no verdict.",
             "Gate an adapter against its base model, or give --gate-baseline a stored run or a directory.",
         )
-    other = record.baseline.model.label
+    other = one_line(record.baseline.model.label)
     gated = [row for row in record.comparison.metrics if row.verdict is not None]
     if record.verdict.outcome is GateVerdict.PASS:
         better = [_row_name(row) for row in gated if row.drop.high < 0]
