@@ -1,165 +1,139 @@
-"""Two runs, paired case by case: each metric's drop with its interval, p-value and power."""
+"""Each metric's drop from baseline to candidate: its interval, its p-value and what could have been seen.
+
+Statistics only; what they mean for a verdict is decided in :mod:`harness.gate`.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
-from harness.golden.checks import CHECK_TYPES, base_type
-from harness.statistics import paired_binary, paired_graded
-from harness.statistics.rates import mean_interval, wilson
-from harness.types import (
-    CaseResult,
-    Interval,
-    MetricComparison,
-    MetricSummary,
-    Outcome,
-    Run,
-)
+from harness.pairing import PairedMetric, pair_runs, paired_metrics
+from harness.statistics.paired_binary import mcnemar_p, tango_interval
+from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
+from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
+from harness.statistics.units import Units, group
+from harness.types import Comparison, Interval, MetricComparison, MetricSummary, Run
 
-PASS_RATE = "pass-rate"
-# Two-sided; each bound alone holds at 95 %, which is what a margin is held against.
-DROP_CONFIDENCE = 0.90
-# So many cases flip by chance when nothing changed; assumed where fewer were seen.
-_CHURN = 0.02
 _LARGEST_LISTED = 20
-
-Pair = tuple[CaseResult, CaseResult]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairing:
-    """Cases with a verdict on both sides, by golden set, and the keys of all others."""
-
-    by_set: Mapping[str, Sequence[Pair]]
-    unpaired: tuple[str, ...]
+_BY_CHANCE = 1e-9  # smaller differences are rounding
 
 
-def pair_results(candidate: Run, baseline: Run) -> Pairing:
-    """Pair the cases that both runs asked alike and that have a verdict on both sides."""
-    of_baseline = {result.key: result for result in baseline.results}
-    by_set: dict[str, list[Pair]] = {}
-    unpaired = []
-    for result in candidate.results:
-        other = of_baseline.pop(result.key, None)
-        if (
-            other is not None
-            and other.case.content_sha256 == result.case.content_sha256
-            and _decided(result)
-            and _decided(other)
-        ):
-            by_set.setdefault(result.case.set_name, []).append((result, other))
-        else:
-            unpaired.append(result.key)
-    if not candidate.partial:
-        # A partial run left cases out on purpose: what the baseline has beyond it is not a loss of pairing.
-        unpaired += of_baseline
-    return Pairing(by_set=by_set, unpaired=tuple(unpaired))
-
-
-def _decided(result: CaseResult) -> bool:
-    return result.outcome in {Outcome.PASSED, Outcome.FAILED}
-
-
-def compare_pass_rate(set_name: str, pairs: Sequence[Pair], alpha: float) -> MetricComparison:
-    """The share of passed cases on both sides.
+def compare_runs(candidate: Run, baseline: Run, *, confidence: float = CONFIDENCE) -> Comparison:
+    """Compare all that two runs have in common, without a verdict.
 
     Args:
-        set_name: The golden set.
-        pairs: Its pairs, candidate first.
-        alpha: One-sided level, of which the minimum detectable drop is told.
+        candidate: The later run.
+        baseline: The run to compare with.
+        confidence: Two-sided, of all intervals.
     """
-    passed = [(c.outcome is Outcome.PASSED, b.outcome is Outcome.PASSED) for c, b in pairs]
-    lost = [c.key for (c, _), (now, before) in zip(pairs, passed, strict=True) if before and not now]
-    gained = [c.key for (c, _), (now, before) in zip(pairs, passed, strict=True) if now and not before]
-    n, clusters = len(pairs), _clusters(pairs)
-    drops = [float(before) - float(now) for now, before in passed]
-    if len(set(clusters)) < n:
-        drop = mean_interval(drops, clusters, DROP_CONFIDENCE)
-        p_value = paired_graded.sign_flip_p(drops, clusters)
+    pairing = pair_runs(candidate, baseline)
+    return Comparison(
+        candidate_run=candidate.id,
+        baseline_run=baseline.id,
+        metrics=tuple(compare_metric(metric, confidence) for metric in paired_metrics(pairing)),
+        unpaired=tuple(pairing.unpaired),
+    )
+
+
+def compare_metric(paired: PairedMetric, confidence: float = CONFIDENCE) -> MetricComparison:
+    """One metric's drop.
+
+    Args:
+        paired: The metric's values, at least one pair.
+        confidence: Two-sided, of all intervals.
+    """
+    if is_counted(paired):
+        lost, gained = flips(paired)
+        drop = tango_interval(lost, gained, len(paired.keys), confidence)
+        p_value = mcnemar_p(lost, gained)
     else:
-        drop = paired_binary.tango_interval(len(lost), len(gained), n, DROP_CONFIDENCE)
-        p_value = paired_binary.mcnemar_p(len(lost), len(gained))
-    churn = max(min(len(lost), len(gained)) / n, _CHURN)
+        units = units_of(paired)
+        drop = paired_interval(units, confidence, reach=reach_of(paired), span=paired.most - paired.least)
+        p_value = sign_flip_p(units)
     return MetricComparison(
-        set_name=set_name,
-        metric=PASS_RATE,
-        kind="binary",
-        n=n,
-        candidate=_summary(PASS_RATE, [float(now) for now, _ in passed], clusters, "binary"),
-        baseline=_summary(PASS_RATE, [float(before) for _, before in passed], clusters, "binary"),
+        set_name=paired.set_name,
+        metric=paired.metric,
+        kind=paired.kind,
+        n=len(paired.keys),
+        candidate=_summary(paired, paired.candidate, confidence),
+        baseline=_summary(paired, paired.baseline, confidence),
         drop=drop,
         p_value=p_value,
-        lost=tuple(lost),
-        gained=tuple(gained),
-        # Cases of a cluster flip together at worst: as many independent ones as there are clusters.
-        minimum_detectable_drop=paired_binary.detectable_drop(len(set(clusters)), churn, alpha),
+        lost=_moved(paired, 1),
+        gained=_moved(paired, -1),
+        minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2),
     )
 
 
-def compare_metric(
-    set_name: str, metric: str, pairs: Sequence[Pair], alpha: float
-) -> MetricComparison | None:
-    """One check type's mean score on both sides; None where no pair has it on both.
+def smallest_detectable(
+    paired: PairedMetric, level: float, margin: float | None = None, confidence: float = CONFIDENCE
+) -> float | None:
+    """True drop that a comparison like this one calls a regression with probability 0.8.
 
-    Several checks of the type in one case are averaged first. Perplexity is compared by its logarithm, so
-    that a single text can't outweigh all others.
+    Args:
+        paired: The metric's values: how many cases there are and how much they move by chance.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: any drop that is not chance counts.
+        confidence: Two-sided, of the interval that is held against the margin.
+
+    Returns:
+        The drop, or None if no drop is found so surely.
     """
-    kind = CHECK_TYPES.get(base_type(metric))
-    logarithmic = metric == "perplexity"
-    rows = [
-        (pair, now, before)
-        for pair in pairs
-        if (now := _score(pair[0], metric, logarithmic=logarithmic)) is not None
-        and (before := _score(pair[1], metric, logarithmic=logarithmic)) is not None
-    ]
-    if not rows:
-        return None
-    sign = -1.0 if kind is not None and not kind.higher_is_better else 1.0
-    drops = [sign * (before - now) for _, now, before in rows]
-    clusters = _clusters([pair for pair, _, _ in rows])
-    span = 1.0 if kind is None or kind.maximum is None else kind.maximum - kind.minimum
-    worst = sorted(zip(drops, rows, strict=True), key=lambda entry: -entry[0])
-    binary: Literal["binary", "graded"] = "binary" if kind is not None and kind.kind == "binary" else "graded"
-    return MetricComparison(
-        set_name=set_name,
-        metric=metric,
-        kind=binary,
-        n=len(rows),
-        candidate=_summary(metric, [now for _, now, _ in rows], clusters, binary),
-        baseline=_summary(metric, [before for _, _, before in rows], clusters, binary),
-        drop=paired_graded.paired_interval(drops, clusters, DROP_CONFIDENCE, span),
-        p_value=paired_graded.sign_flip_p(drops, clusters),
-        lost=tuple(pair[0].key for drop, (pair, _, _) in worst if drop > 0)[:_LARGEST_LISTED],
-        gained=tuple(pair[0].key for drop, (pair, _, _) in reversed(worst) if drop < 0)[:_LARGEST_LISTED],
-        minimum_detectable_drop=paired_graded.detectable_drop(drops, alpha),
+    if is_counted(paired):
+        n, (lost, gained) = len(paired.keys), flips(paired)
+        return detectable_drop(n, churn_of(lost, gained, n), level, margin=margin, confidence=confidence)
+    reach = 1.0 if paired.kind == "binary" else reach_of(paired)
+    return detectable_mean_drop(units_of(paired), level, margin=margin, confidence=confidence, reach=reach)
+
+
+def is_counted(paired: PairedMetric) -> bool:
+    """Whether independent cases are lost, gained or neither, so that counting them says all."""
+    whole = all(drop in {-1.0, 0.0, 1.0} for drop in paired.drops)
+    return paired.kind == "binary" and whole and not paired.clustered
+
+
+def flips(paired: PairedMetric) -> tuple[int, int]:
+    """How many cases were lost and how many gained."""
+    drops = paired.drops
+    return sum(drop > 0 for drop in drops), sum(drop < 0 for drop in drops)
+
+
+def units_of(paired: PairedMetric) -> Units:
+    """The drops, added up by cluster."""
+    return group([0.0 if abs(drop) < _BY_CHANCE else drop for drop in paired.drops], paired.clusters)
+
+
+def reach_of(paired: PairedMetric) -> float:
+    """How far the mean would fall if every case came to its worst.
+
+    One case more, with the whole scale to lose, is counted in: a handful of cases that score low leave no
+    doubt that others could fall further. A cosine's worst is taken to be 0, and an open scale's one unit
+    below the baseline.
+    """
+    floor = max(paired.least, 0.0) if math.isfinite(paired.least) else -math.inf
+    worst = floor if paired.higher_is_better else paired.most
+    if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
+        return 1.0
+    possible = math.fsum(abs(value - worst) for value in paired.baseline)
+    return (possible + paired.most - floor) / (len(paired.baseline) + 1)
+
+
+def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:
+    """Cases that fell (1) or rose (-1): all of a pass-or-fail metric, else those that moved furthest."""
+    moves = sorted(
+        (-direction * drop, key)
+        for key, drop in zip(paired.keys, paired.drops, strict=True)
+        if direction * drop > _BY_CHANCE
     )
+    if paired.kind == "binary":
+        return tuple(sorted(key for _, key in moves))
+    return tuple(key for _, key in moves[:_LARGEST_LISTED])
 
 
-def metrics_of(pairs: Sequence[Pair]) -> list[str]:
-    """The check types that scored any of the pairs, in order of appearance."""
-    return list(dict.fromkeys(score.metric for pair in pairs for side in pair for score in side.scores))
-
-
-def _score(result: CaseResult, metric: str, *, logarithmic: bool) -> float | None:
-    values = [score.value for score in result.scores if score.metric == metric]
-    if logarithmic:
-        values = [math.log(value) for value in values]
-    return math.fsum(values) / len(values) if values else None
-
-
-def _summary(
-    metric: str, values: Sequence[float], clusters: Sequence[str | int], kind: Literal["binary", "graded"]
-) -> MetricSummary:
-    independent = len(set(clusters)) == len(values)
+def _summary(paired: PairedMetric, values: Sequence[float], confidence: float) -> MetricSummary:
     mean: Interval
-    if kind == "binary" and independent and all(value in {0.0, 1.0} for value in values):
-        mean = wilson(round(math.fsum(values)), len(values))
+    if paired.kind == "binary" and all(value in {0.0, 1.0} for value in values):
+        mean = rate_interval([value == 1.0 for value in values], paired.clusters, confidence)
     else:
-        mean = mean_interval(values, clusters)
-    return MetricSummary(metric=metric, n=len(values), mean=mean)
-
-
-def _clusters(pairs: Sequence[Pair]) -> list[str | int]:
-    """Each pair's cluster, or its own number where it has none."""
-    return [pair[0].case.cluster or place for place, pair in enumerate(pairs)]
+        mean = mean_interval(values, paired.clusters, confidence, least=paired.least, most=paired.most)
+    return MetricSummary(metric=paired.metric, n=len(values), mean=mean)

@@ -1,47 +1,45 @@
 """The verdict: pass, regress or inconclusive, each with a known error rate.
 
-For each gated metric, with ``drop`` = baseline - candidate:
+For each gated metric, with ``drop`` = baseline - candidate, at the level of 5 %:
 
-- *regress*: "no drop" is rejected at 5 % (one-sided, Holm over the gated metrics), and a drop beyond the
-  margin is not excluded;
+- *regress*: "no drop" is rejected (one-sided, Holm over the gated metrics), and the drop's upper bound lies
+  beyond the margin;
 - *pass*: the drop's one-sided 95 % upper bound lies within the margin;
 - *inconclusive*: neither.
 
 The run regresses if any metric does, passes if all do, and is inconclusive otherwise. Without a real change a
 run is called regressed with a probability of at most 5 %; with a real drop at the margin a metric passes with
-a probability of at most about 5 %. Passing needs every metric to pass, so it needs no adjustment.
+a probability of about 5 %. Passing needs every metric to pass, so it needs no adjustment for their number.
+``docs/gate.md`` shows both by simulation.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.compare import (
-    PASS_RATE,
-    Pairing,
-    compare_metric,
-    compare_pass_rate,
-    metrics_of,
-    pair_results,
-)
+from harness.compare import compare_metric, smallest_detectable
 from harness.errors import BaselineError
-from harness.forgetting.retention import LOSS_LIMIT, measure_forgetting
-from harness.statistics.several import holm
-from harness.types import (
-    Comparison,
-    Forgetting,
-    GateVerdict,
-    GoldenSet,
-    MetricComparison,
-    Outcome,
-    Run,
-    Verdict,
+from harness.forgetting.retention import measure_forgetting
+from harness.pairing import PASS_RATE, PairedMetric, Pairing, is_decided, pair_runs, paired_metrics
+from harness.reasons import (
+    describe_forgetting,
+    describe_missing,
+    describe_pairing,
+    describe_plans,
+    describe_row,
+    describe_tripwire,
+    describe_without_verdict,
 )
+from harness.statistics.several import holm
+from harness.types import Comparison, GateVerdict, GoldenSet, MetricComparison, Run, Verdict
 
 ALPHA = 0.05
 TASK_MARGIN = 0.05
 PROBE_MARGIN = 0.10
 # The worst verdict of the parts is the verdict of the whole.
 _WORST_FIRST = (GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE, GateVerdict.PASS)
+
+# A golden set's name and a metric's.
+_Name = tuple[str, str]
 
 
 def run_gate(
@@ -59,141 +57,116 @@ def run_gate(
         baseline: The run to compare with.
         margin: Largest tolerated drop of every task set's pass rate; by default each set's own, else 0.05.
         forgetting_margin: The same for the forgetting probes; by default each set's own, else 0.10.
-        alpha: One-sided level of the regression test over all gated metrics.
+        alpha: Probability of either wrong word: one-sided level of the regression test over all gated
+            metrics, and of each metric's bound that is held against its margin.
 
     Raises:
         BaselineError: The runs have no case in common.
     """
-    pairing = pair_results(candidate, baseline)
-    shared = {result.key for result in candidate.results} & {result.key for result in baseline.results}
-    if not shared:
+    if {result.key for result in candidate.results}.isdisjoint(result.key for result in baseline.results):
         raise BaselineError(
             f"run {baseline.id} has no case of this one: choose a baseline of the same golden sets"
         )
+    pairing = pair_runs(candidate, baseline)
+    metrics = paired_metrics(pairing)
+    margins = gated_margins(candidate.golden_sets, margin, forgetting_margin)
+    rows = judge_metrics(metrics, margins, alpha)
     sets = {golden_set.name: golden_set for golden_set in candidate.golden_sets}
-    margins = _margins(sets, pairing, margin, forgetting_margin)
-    rows: list[MetricComparison] = []
-    for name, pairs in pairing.by_set.items():
-        rows.append(compare_pass_rate(name, pairs, alpha / len(margins)))
-        graded = [compare_metric(name, metric, pairs, alpha / len(margins)) for metric in metrics_of(pairs)]
-        rows += [row for row in graded if row is not None]
-    judged = _judge(rows, margins, alpha)
     probes = [
-        pair
-        for name, pairs in pairing.by_set.items()
-        if name in sets and sets[name].probes_forgetting
-        for pair in pairs
+        pair for pair in pairing.pairs if is_decided(pair) and sets[pair[0].case.set_name].probes_forgetting
     ]
-    forgetting = measure_forgetting(probes, candidate.text_losses, baseline.text_losses)
     comparison = Comparison(
         candidate_run=candidate.id,
         baseline_run=baseline.id,
-        metrics=tuple(judged),
-        forgetting=forgetting,
-        unpaired=pairing.unpaired,
+        metrics=tuple(rows),
+        forgetting=measure_forgetting(
+            probes, candidate.text_losses, baseline.text_losses, confidence=1 - 2 * alpha
+        ),
+        unpaired=tuple(pairing.unpaired),
     )
-    return comparison, _verdict(candidate, baseline, comparison, sets)
+    return comparison, _verdict(candidate, baseline, comparison, pairing, metrics)
 
 
-def _margins(
-    sets: Mapping[str, GoldenSet], pairing: Pairing, margin: float | None, forgetting_margin: float | None
-) -> dict[tuple[str, str], float]:
-    """The gated metrics, each with its tolerated drop."""
-    margins: dict[tuple[str, str], float] = {}
-    for name in pairing.by_set:
-        golden_set = sets[name]
+def gated_margins(
+    golden_sets: Sequence[GoldenSet], margin: float | None = None, forgetting_margin: float | None = None
+) -> dict[_Name, float]:
+    """What is gated, each with its tolerated drop: a run's option, else the set's own, else the default."""
+    margins: dict[_Name, float] = {}
+    for golden_set in golden_sets:
         chosen = forgetting_margin if golden_set.probes_forgetting else margin
         default = PROBE_MARGIN if golden_set.probes_forgetting else TASK_MARGIN
-        of_set = golden_set.gate.margin if golden_set.gate.margin is not None else default
-        margins[name, PASS_RATE] = of_set if chosen is None else chosen
+        of_set = default if golden_set.gate.margin is None else golden_set.gate.margin
+        margins[golden_set.name, PASS_RATE] = of_set if chosen is None else chosen
         for metric, of_metric in golden_set.gate.metric_margins.items():
-            margins[name, metric] = of_metric
+            margins[golden_set.name, metric] = of_metric
     return margins
 
 
-def _judge(
-    rows: Sequence[MetricComparison], margins: Mapping[tuple[str, str], float], alpha: float
+def judge_metrics(
+    metrics: Sequence[PairedMetric], margins: Mapping[_Name, float], alpha: float = ALPHA
 ) -> list[MetricComparison]:
-    gated = [row for row in rows if (row.set_name, row.metric) in margins]
-    adjusted = {
-        (row.set_name, row.metric): p_value
-        for row, p_value in zip(gated, holm([row.p_value for row in gated]), strict=True)
-    }
-    judged = []
-    for row in rows:
-        key = (row.set_name, row.metric)
-        if key not in margins:
-            judged.append(row)
-            continue
-        within = row.drop.high <= margins[key]
-        rejected = adjusted[key] <= alpha
-        verdict = GateVerdict.PASS if within else GateVerdict.INCONCLUSIVE
-        if rejected and not within:
-            verdict = GateVerdict.REGRESS
-        judged.append(replace(row, margin=margins[key], p_adjusted=adjusted[key], verdict=verdict))
-    return judged
+    """Compare each metric, and judge those that have a margin.
+
+    Args:
+        metrics: The paired values.
+        margins: Largest tolerated drop by golden set and metric.
+        alpha: As of :func:`run_gate`.
+    """
+    confidence = 1 - 2 * alpha
+    rows = [compare_metric(metric, confidence) for metric in metrics]
+    gated = [place for place, row in enumerate(rows) if (row.set_name, row.metric) in margins]
+    adjusted = holm([rows[place].p_value for place in gated])
+    for place, p_adjusted in zip(gated, adjusted, strict=True):
+        row, tolerated = rows[place], margins[rows[place].set_name, rows[place].metric]
+        rows[place] = replace(
+            row,
+            margin=tolerated,
+            p_adjusted=p_adjusted,
+            # Holm's first step is the strictest: what is found there is found whatever the others do.
+            minimum_detectable_drop=smallest_detectable(
+                metrics[place], alpha / len(gated), tolerated, confidence
+            ),
+            verdict=_judge(row.drop.high, tolerated, rejected=p_adjusted <= alpha),
+        )
+    return rows
 
 
-def _verdict(candidate: Run, baseline: Run, comparison: Comparison, sets: Mapping[str, GoldenSet]) -> Verdict:
-    gated = [row for row in comparison.metrics if row.verdict is not None]
-    found = [(row.verdict, _describe(row)) for row in gated if row.verdict is not None]
-    found += [(GateVerdict.INCONCLUSIVE, reason) for reason in _without_verdict(candidate, "candidate", sets)]
-    found += [(GateVerdict.INCONCLUSIVE, reason) for reason in _without_verdict(baseline, "baseline", sets)]
-    if not gated:
-        found.append((GateVerdict.INCONCLUSIVE, "no case has a verdict on both sides"))
-    outcome = next(word for word in _WORST_FIRST if any(word is verdict for verdict, _ in found))
+def _judge(highest_drop: float, margin: float, *, rejected: bool) -> GateVerdict:
+    if highest_drop <= margin:
+        return GateVerdict.PASS
+    return GateVerdict.REGRESS if rejected else GateVerdict.INCONCLUSIVE
+
+
+def _verdict(
+    candidate: Run,
+    baseline: Run,
+    comparison: Comparison,
+    pairing: Pairing,
+    metrics: Sequence[PairedMetric],
+) -> Verdict:
+    sets = {golden_set.name: golden_set for golden_set in candidate.golden_sets}
+    found: list[tuple[GateVerdict, str]] = []
+    for row, paired in zip(comparison.metrics, metrics, strict=True):
+        if row.verdict is not None:
+            found.append((row.verdict, describe_row(row, len(set(paired.clusters)))))
+    probes = [row.verdict for row in comparison.metrics if sets[row.set_name].probes_forgetting]
+    for word in _WORST_FIRST[:2]:
+        # Beside the probes' own row: what was forgotten, by skill.
+        if comparison.forgetting is not None and word in probes:
+            found += [(word, reason) for reason in describe_forgetting(comparison.forgetting)]
+            break
+    hindrances = [
+        *describe_missing(sets.values(), candidate, comparison.metrics),
+        *describe_without_verdict(candidate, "candidate", sets.values()),
+        *describe_without_verdict(baseline, "baseline", sets.values()),
+    ]
+    found += [(GateVerdict.INCONCLUSIVE, reason) for reason in hindrances]
+    verdicts = {verdict for verdict, _ in found} or {GateVerdict.INCONCLUSIVE}
     reasons = [reason for word in _WORST_FIRST for verdict, reason in found if verdict is word]
     if comparison.forgetting is not None:
-        reasons += _tripwire(comparison.forgetting)
-    if candidate.partial:
-        reasons.append(f"partial run: {len(candidate.results)} of {candidate.collected} cases were selected")
-    if comparison.unpaired:
-        reasons.append(f"{len(comparison.unpaired)} cases are left out: no verdict on both sides, or changed")
-    return Verdict(outcome=outcome, reasons=tuple(reasons))
-
-
-def _describe(row: MetricComparison) -> str:
-    """One gated metric as a sentence, with the figures that its verdict rests on."""
-    change = f"{row.baseline.mean.estimate:.3f} → {row.candidate.mean.estimate:.3f}"
-    bounds = f"drop {row.drop.estimate:+.3f} [{row.drop.low:+.3f}, {row.drop.high:+.3f}], n={row.n}"
-    name = f"{row.set_name} {row.metric}"
-    if row.verdict is GateVerdict.REGRESS:
-        flips = f"; {len(row.lost)} lost, {len(row.gained)} gained" if row.metric == PASS_RATE else ""
-        return f"{name} fell: {change}, {bounds}, p={row.p_adjusted:.2g}{flips}"
-    if row.verdict is GateVerdict.PASS:
-        return f"{name} held: {change}, {bounds}: no drop beyond {row.margin:g}"
-    able = row.minimum_detectable_drop
-    reach = "can detect none" if able is None else f"can detect a drop from {able:.2f}"
-    return f"{name} is open: {change}, {bounds}: beyond {row.margin:g} is not excluded; n={row.n} {reach}"
-
-
-def _without_verdict(run: Run, side: str, sets: Mapping[str, GoldenSet]) -> list[str]:
-    """Sets of which too many cases errored or were left unscored."""
-    reasons = []
-    for name, golden_set in sets.items():
-        results = [
-            result
-            for result in run.results
-            if result.case.set_name == name and result.outcome is not Outcome.SKIPPED
-        ]
-        limits = (
-            (Outcome.ERRORED, golden_set.gate.max_errored),
-            (Outcome.UNSCORED, golden_set.gate.max_unscored),
-        )
-        for outcome, limit in limits:
-            count = sum(result.outcome is outcome for result in results)
-            if results and count / len(results) > limit:
-                reasons.append(
-                    f"{name}: {count} of {len(results)} cases {outcome} in the {side}, tolerated {limit:.0%}"
-                )
-    return reasons
-
-
-def _tripwire(forgetting: Forgetting) -> list[str]:
-    change = forgetting.loss_change
-    if change is None or not forgetting.tripped:
-        return []
-    return [
-        f"tripwire: cross-entropy on general text rose by {change.estimate:.2f} nats per token "
-        f"[{change.low:.2f}, {change.high:.2f}], limit {LOSS_LIMIT:.2f}"
-    ]
+        reasons += describe_tripwire(comparison.forgetting)
+    reasons += [*describe_plans(candidate, baseline), *describe_pairing(candidate, pairing)]
+    return Verdict(
+        outcome=next(word for word in _WORST_FIRST if word in verdicts),
+        reasons=tuple(reasons) or ("nothing is gated",),
+    )

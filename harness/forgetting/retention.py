@@ -1,63 +1,96 @@
 """Retained skills, and the change of cross-entropy on general text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from harness.statistics.rates import mean_interval, wilson
-from harness.types import CaseResult, Forgetting, Outcome, Retention, TextLoss
+from harness.statistics.rates import CONFIDENCE, rate_interval, ratio_interval
+from harness.statistics.units import Units
+from harness.types import CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss
 
-# In nats per token. A tenth is a rise of perplexity by a tenth: clearly more than the one or two hundredths
-# that a light fine-tune moves, far below what a wrecked model shows.
+# In nats per token: perplexity up by a tenth. As a tripwire it shall be silent on a light fine-tune and speak
+# before answers fall apart; it never decides alone.
 LOSS_LIMIT = 0.10
-_CONFIDENCE = 0.90
+ALL_SKILLS = "all"
+_NO_SKILL = "untagged"
+
+ProbePair = tuple[CaseResult, CaseResult]
 
 
 def measure_forgetting(
-    pairs: Sequence[tuple[CaseResult, CaseResult]],
+    pairs: Sequence[ProbePair],
     candidate_losses: Sequence[TextLoss],
     baseline_losses: Sequence[TextLoss],
+    confidence: float = CONFIDENCE,
 ) -> Forgetting | None:
     """What the candidate lost of what the baseline could do; None when nothing was measured.
 
     Args:
-        pairs: Candidate and baseline results of the probes, both with a verdict.
+        pairs: Candidate's and baseline's result of each probe; both passed or failed.
         candidate_losses: Cross-entropy on the bundled passages.
         baseline_losses: The same of the baseline.
+        confidence: Two-sided, of all intervals.
     """
-    skills: dict[str, list[tuple[CaseResult, CaseResult]]] = {}
-    for candidate, baseline in pairs:
-        skills.setdefault(next(iter(candidate.case.tags), "untagged"), []).append((candidate, baseline))
-    kept = {loss.passage: loss for loss in baseline_losses}
-    changes = [
-        loss.nats_per_token - kept[loss.passage].nats_per_token
-        for loss in candidate_losses
-        if loss.passage in kept and loss.tokens == kept[loss.passage].tokens
-    ]
-    if not pairs and not changes:
+    change = loss_change(candidate_losses, baseline_losses, confidence)
+    if not pairs and change is None:
         return None
-    change = None
-    if changes:
-        change = mean_interval(changes, range(len(changes)), _CONFIDENCE)
+    skills: dict[str, list[ProbePair]] = {}
+    for pair in pairs:
+        skills.setdefault(next(iter(pair[0].case.tags), _NO_SKILL), []).append(pair)
     return Forgetting(
-        overall=_retention("all", pairs),
+        overall=retained(ALL_SKILLS, pairs, confidence),
         by_skill=tuple(
             retention
             for skill, of_skill in sorted(skills.items())
-            if (retention := _retention(skill, of_skill)) is not None
+            if (retention := retained(skill, of_skill, confidence)) is not None
         ),
         loss_change=change,
         tripped=change is not None and change.estimate > LOSS_LIMIT and change.low > 0,
     )
 
 
-def _retention(skill: str, pairs: Iterable[tuple[CaseResult, CaseResult]]) -> Retention | None:
-    """Of what the baseline passed, how much the candidate passes; None when it passed nothing."""
+def retained(skill: str, pairs: Sequence[ProbePair], confidence: float = CONFIDENCE) -> Retention | None:
+    """Of the probes that the baseline passed, how many the candidate passes; None when it passed none.
+
+    Args:
+        skill: What the probes have in common.
+        pairs: Candidate's and baseline's result of each probe; both passed or failed.
+        confidence: Two-sided.
+    """
     known = [candidate for candidate, baseline in pairs if baseline.outcome is Outcome.PASSED]
     if not known:
         return None
-    retained = sum(candidate.outcome is Outcome.PASSED for candidate in known)
+    passed = [candidate.outcome is Outcome.PASSED for candidate in known]
+    clusters = [place if c.case.cluster is None else c.case.cluster for place, c in enumerate(known)]
     return Retention(
         skill=skill,
         passed_by_baseline=len(known),
-        retained=retained,
-        rate=wilson(retained, len(known)),
+        retained=sum(passed),
+        rate=rate_interval(passed, clusters, confidence),
     )
+
+
+def loss_change(
+    candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Candidate minus baseline cross-entropy in nats per token; None when no passage is on both sides.
+
+    Each token counts once. The passages are what was sampled, so the interval is Student's t over them.
+
+    Args:
+        candidate: Cross-entropy on the bundled passages.
+        baseline: The same of the baseline. A passage of another length in tokens was cut by another
+            tokenizer and can't be compared.
+        confidence: Two-sided.
+    """
+    before = {loss.passage: loss for loss in baseline}
+    shared = [
+        (loss, before[loss.passage])
+        for loss in candidate
+        if loss.passage in before and loss.tokens == before[loss.passage].tokens
+    ]
+    if not shared:
+        return None
+    changes = [now.nats_per_token - then.nats_per_token for now, then in shared]
+    sizes = [float(now.tokens) for now, _ in shared]
+    sums = [change * size for change, size in zip(changes, sizes, strict=True)]
+    largest = max(abs(change) for change in changes)
+    return ratio_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), confidence, span=largest)

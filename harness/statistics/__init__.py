@@ -1,1 +1,1 @@
-"""Intervals, tests and power, as plain functions of numbers."""
+"""Intervals, tests and power as plain functions on numbers, each with its source."""

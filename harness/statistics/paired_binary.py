@@ -4,119 +4,98 @@ import math
 
 from harness.types import Interval
 
+# In cases. Without it a drop at the margin passes in up to 7 % of runs where flips are few; with it in 5 %.
+CONTINUITY = 0.25
+_STEPS = 60  # halvings of the interval in which a bound is sought: beyond a float's precision
 
-def mcnemar_p(lost: int, gained: int) -> float:
-    """One-sided exact p-value of "no drop": the chance of at least so many losses among the flips.
+
+def mcnemar_p(lost: int, gained: int, *, mid: bool = True) -> float:
+    """One-sided p-value of "no drop", given how many cases flipped.
 
     McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions.
-    Psychometrika 12; the conditional binomial form. No flips give 1.
+    Psychometrika 12. The mid-p form counts half of the probability of what was seen: Fagerland, M. W.,
+    Lydersen, S. and Laake, P. (2013). The McNemar test for binary matched-pairs data. BMC Med. Res.
+    Methodology 13:91. Without flips there is no evidence: 1.
 
     Args:
         lost: Cases that the baseline passed and the candidate fails.
         gained: The reverse.
+        mid: The mid-p form; else the exact conditional test, which is conservative.
     """
     from scipy.special import bdtrc
 
     flips = lost + gained
-    return 1.0 if lost == 0 else float(bdtrc(lost - 1, flips, 0.5))
+    if lost == 0:
+        return 1.0
+    at_least = float(bdtrc(lost - 1, flips, 0.5))
+    if not mid:
+        return at_least
+    more = float(bdtrc(lost, flips, 0.5)) if lost < flips else 0.0
+    return (at_least + more) / 2
 
 
-def tango_interval(lost: int, gained: int, n: int, confidence: float) -> Interval:
+def tango_interval(
+    lost: float, gained: float, n: float, confidence: float, *, continuity: float = CONTINUITY
+) -> Interval:
     """Score interval of a paired drop, (lost - gained) / n.
 
     Tango, T. (1998). Equivalence test and confidence interval for the difference in proportions for the
-    paired-sample design. Statistics in Medicine 17, 891-908. It keeps its level in small samples and has a
-    width above zero when nothing flipped, which is what a margin is held against.
+    paired-sample design. Statistics in Medicine 17, 891-908; with a continuity correction as in Chang, P. et
+    al. (2024). Continuity corrected score confidence interval for the difference in proportions in paired
+    data. J. Applied Statistics 51(1), 139-152, though a smaller one. It has a width above zero when nothing
+    flipped, which is what a margin is held against.
 
     Args:
-        lost: Cases that the baseline passed and the candidate fails.
+        lost: Cases that the baseline passed and the candidate fails; effective counts needn't be whole.
         gained: The reverse.
-        n: All pairs; at least 1.
+        n: All pairs, above zero.
         confidence: Two-sided.
+        continuity: Correction in cases; 0 gives Tango's own interval.
     """
-    from scipy.optimize import brentq
     from scipy.special import ndtri
 
     z = float(ndtri((1 + confidence) / 2))
-    estimate = (lost - gained) / n
-
-    def score(drop: float) -> float:
-        # The nuisance probability of a gain, estimated under the hypothesised drop.
-        a = 2 * n
-        b = -lost - gained + (2 * n - lost + gained) * drop
-        c = -gained * drop * (1 - drop)
-        gain = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-        variance = n * (2 * gain + drop * (1 - drop))
-        difference = lost - gained - n * drop
-        if variance <= 0:
-            return math.copysign(math.inf, difference) if difference else 0.0
-        return difference / math.sqrt(variance)
-
-    def bound(target: float, low: float, high: float) -> float:
-        # Infinite at the ends: a finite stand-in keeps the root finder going.
-        def shifted(drop: float) -> float:
-            return max(min(score(drop), 1e6), -1e6) - target
-
-        if shifted(low) * shifted(high) > 0:
-            return low if target > 0 else high
-        return float(brentq(shifted, low, high, xtol=1e-10))
-
-    edge = 1 - 1e-9
     return Interval(
-        estimate=estimate,
-        low=-1.0 if gained == n else bound(z, -edge, estimate),
-        high=1.0 if lost == n else bound(-z, estimate, edge),
+        estimate=(lost - gained) / n,
+        low=-_upper(gained, lost, n, z, continuity),
+        high=_upper(lost, gained, n, z, continuity),
         confidence=confidence,
-        method="Tango",
+        method="Tango score",
     )
 
 
-def detectable_drop(n: int, churn: float, alpha: float, power: float = 0.8) -> float | None:
-    """Smallest true drop that the exact test finds with the given power, or None if there is none.
-
-    Each case is lost with probability ``churn + drop`` and gained with ``churn``. The power is exact: the
-    number of flips is binomial, and so are the losses among them.
+def excludes_drop(
+    lost: float, gained: float, n: float, drop: float, z: float, continuity: float = CONTINUITY
+) -> bool:
+    """Whether a true drop so large is refuted by the score test, one-sided.
 
     Args:
-        n: Pairs.
-        churn: Probability that a case flips in the good direction by chance; so many flip back.
-        alpha: One-sided level of the test.
-        power: Probability with which the drop shall be found.
+        lost: Cases lost.
+        gained: Cases gained.
+        n: All pairs.
+        drop: The true drop in question, above -1 and below 1.
+        z: Normal quantile of the level.
+        continuity: Correction in cases.
     """
-    import numpy as np
-    from scipy.special import bdtr, gammaln, xlogy
+    # The nuisance parameter, a gain's probability, at its most likely value under the drop in question.
+    a = 2 * n
+    b = -lost - gained + (2 * n - lost + gained) * drop
+    c = -gained * drop * (1 - drop)
+    gain = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = max(n * (2 * gain + drop * (1 - drop)), 0.0)
+    return lost - gained - n * drop + continuity <= -z * math.sqrt(variance)
 
-    flips = np.arange(n + 1)
-    needed = np.array(_losses_that_reject(n, alpha))
 
-    def found(drop: float) -> float:
-        flip = 2 * churn + drop
-        log_flips = (
-            gammaln(n + 1) - gammaln(flips + 1) - gammaln(n - flips + 1)
-            + xlogy(flips, flip) + xlogy(n - flips, 1 - flip)
-        )  # fmt: skip
-        share = (churn + drop) / flip
-        reject = 1 - bdtr(np.maximum(needed - 1, 0).astype(float), flips, share)
-        reject[needed > flips] = 0.0
-        return float((np.exp(log_flips) * reject).sum())
+def _upper(lost: float, gained: float, n: float, z: float, continuity: float) -> float:
+    """Smallest drop that is refuted."""
+    from scipy.special import ndtr
 
-    low, high = 0.0, 1 - 2 * churn
-    if high <= 0 or found(high) < power:
-        return None
-    while high - low > 5e-4:
+    low, high = max((lost - gained) / n, -1 + 1e-12), 1.0
+    if lost >= n - 1e-9:
+        return 1.0
+    for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) >= power else (middle, high)
-    return high
-
-
-def _losses_that_reject(n: int, alpha: float) -> list[int]:
-    """Least losses at which the exact test rejects, for 0 to n flips; more than the flips where none do."""
-    from scipy.special import bdtrc
-
-    needed, losses = [], 1
-    for flips in range(n + 1):
-        # One flip more never lowers the number of losses needed.
-        while losses <= flips and bdtrc(losses - 1, flips, 0.5) > alpha:
-            losses += 1
-        needed.append(losses if losses <= flips else flips + 1)
-    return needed
+        low, high = (low, middle) if excludes_drop(lost, gained, n, middle, z, continuity) else (middle, high)
+    # The score test is too sure of a handful. Not even if all pairs gained is a drop refuted whose chance of
+    # letting that happen, ((1 - drop) / 2)^n at most, is above the level.
+    return max(high, float(1 - 2 * ndtr(-z) ** (1 / n)))

@@ -3,20 +3,23 @@
 import math
 from collections.abc import Sequence
 
+from harness.statistics.units import Units, group, unseen_share
 from harness.types import Interval
 
-# Two-sided confidence of the intervals around a single mean.
-CONFIDENCE = 0.95
+# Two-sided confidence of every interval that is shown, so that each bound alone holds at 95 %: the level at
+# which the gate decides.
+CONFIDENCE = 0.90
+_NO_SPREAD = 1e-9
 
 
-def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> Interval:
     """Interval of a rate.
 
     Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. JASA 22.
 
     Args:
         successes: How many succeeded.
-        n: Of how many; at least 1.
+        n: Of how many, above zero.
         confidence: Two-sided.
     """
     from scipy.special import ndtri
@@ -34,44 +37,107 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     )
 
 
-def mean_interval(
-    values: Sequence[float], clusters: Sequence[str | int], confidence: float = CONFIDENCE, span: float = 1.0
+def rate_interval(
+    passed: Sequence[bool], clusters: Sequence[str | int], confidence: float = CONFIDENCE
 ) -> Interval:
-    """Interval of a mean: Student's t on the clusters' sums.
+    """Interval of a pass rate: Wilson's, with the cases divided by the clusters' design effect.
 
-    With one case a cluster it is the ordinary t interval. With several it is the linearised ratio estimator
-    (Cochran, W. G. (1977). Sampling Techniques, 3rd ed., ch. 6 and 9A): whole clusters are what was sampled.
+    Rao, J. N. K. and Scott, A. J. (1992). A simple method for the analysis of clustered binary data.
+    Biometrics 48. Where all cases agree, the clusters count as one case each.
 
-    Where nothing varies there is no spread to estimate. A part of the population up to ``1 - alpha^(1/G)``
-    may still differ unseen (the rule of three's exact form), by at most ``span``: that is the half width.
+    Args:
+        passed: One outcome a case, at least one.
+        clusters: Each case's cluster; a name of its own for a case without one.
+        confidence: Two-sided.
+    """
+    n = len(passed)
+    units = group([float(each) for each in passed], clusters)
+    if units.count == n:
+        return wilson(sum(passed), n, confidence)
+    rate = units.mean
+    if 0 < rate < 1 and units.count > 1:
+        squares = math.fsum(
+            (total - size * rate) ** 2 for total, size in zip(units.sums, units.sizes, strict=True)
+        )
+        design_effect = squares / (n * rate * (1 - rate)) * units.count / (units.count - 1)
+        effective = n / max(design_effect, 1.0)
+    else:
+        effective = units.effective
+    interval = wilson(rate * effective, effective, confidence)
+    return Interval(
+        estimate=rate,
+        low=0.0 if rate == 0 else interval.low,
+        high=1.0 if rate == 1 else interval.high,
+        confidence=confidence,
+        method=f"Wilson over {units.count} clusters",
+    )
+
+
+def mean_interval(
+    values: Sequence[float],
+    clusters: Sequence[str | int],
+    confidence: float = CONFIDENCE,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Interval:
+    """Interval of a mean score: Student's t, over clusters where there are any.
 
     Args:
         values: One number a case, at least one.
         clusters: Each case's cluster; a name of its own for a case without one.
         confidence: Two-sided.
-        span: Largest difference that a single case can make.
+        least: Lower end of the score's scale: no bound lies below it.
+        most: Upper end of the score's scale.
+    """
+    span = most - least if math.isfinite(most - least) else 1.0
+    return ratio_interval(group(values, clusters), confidence, span=span, least=least, most=most)
+
+
+def ratio_interval(
+    units: Units,
+    confidence: float = CONFIDENCE,
+    *,
+    span: float = 1.0,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Interval:
+    """Interval of a mean over units of unequal size: the linearised ratio estimator with Student's t.
+
+    Cochran, W. G. (1977). Sampling Techniques, 3rd ed., chapters 6 and 9A. With units of size one it is the
+    ordinary t interval. Where the units don't differ there is no spread to estimate; the share of the
+    population that they may have missed then counts with the whole ``span``.
+
+    Args:
+        units: The sums and sizes.
+        confidence: Two-sided.
+        span: Largest difference that one case can make.
+        least: Lower end of the scale: no bound lies below it.
+        most: Upper end of the scale.
     """
     from scipy.special import stdtrit
 
-    n = len(values)
-    mean = math.fsum(values) / n
-    sums: dict[str | int, list[float]] = {}
-    for value, cluster in zip(values, clusters, strict=True):
-        sums.setdefault(cluster, []).append(value)
-    groups = len(sums)
-    alpha = (1 - confidence) / 2
-    unseen = (1 - alpha ** (1 / groups)) * span
-    residuals = [math.fsum(group) - len(group) * mean for group in sums.values()]
-    squares = math.fsum(residual * residual for residual in residuals)
-    if groups < 2 or squares < 1e-18:
-        return Interval(
-            estimate=mean,
-            low=mean - unseen,
-            high=mean + unseen,
-            confidence=confidence,
-            method="rule of three",
-        )
-    error = math.sqrt(squares * groups / (groups - 1)) / n
-    half = float(stdtrit(groups - 1, 1 - alpha)) * error
-    method = "t" if groups == n else f"t over {groups} clusters"
-    return Interval(estimate=mean, low=mean - half, high=mean + half, confidence=confidence, method=method)
+    error = (1 - confidence) / 2
+    mean, spread = units.mean, standard_error(units)
+    if spread > _NO_SPREAD:
+        half, method = float(stdtrit(units.count - 1, 1 - error)) * spread, f"t over {units.count}"
+    else:
+        half, method = unseen_share(units.effective, error) * span, "rule of three"
+    return Interval(
+        estimate=mean,
+        low=max(mean - half, least),
+        high=min(mean + half, most),
+        confidence=confidence,
+        method=method,
+    )
+
+
+def standard_error(units: Units) -> float:
+    """Standard error of the mean by the units' spread; 0 where there is none to be seen."""
+    if units.count < 2:
+        return 0.0
+    mean = units.mean
+    squares = math.fsum(
+        (total - size * mean) ** 2 for total, size in zip(units.sums, units.sizes, strict=True)
+    )
+    return math.sqrt(squares * units.count / (units.count - 1)) / math.fsum(units.sizes)

@@ -1,45 +1,80 @@
-"""McNemar's test, Tango's interval and the power, against published values, scipy and simulation."""
-
-from functools import cache
+"""McNemar's test and Tango's interval: published values, scipy, and error rates by exact enumeration."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.special import bdtrc, gammaln, ndtri, xlogy
+from scipy.stats import binom, binomtest
 
-from harness.statistics.paired_binary import detectable_drop, mcnemar_p, tango_interval
+from harness.statistics.paired_binary import CONTINUITY, excludes_drop, mcnemar_p, tango_interval
+
+Z = float(ndtri(0.95))
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_equals_the_binomial_test(lost, gained):
+def test_the_exact_form_equals_the_binomial_test(lost, gained):
     expected = binomtest(lost, lost + gained, alternative="greater").pvalue if lost + gained else 1.0
-    assert mcnemar_p(lost, gained) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar_p(lost, gained, mid=False) == pytest.approx(expected, rel=1e-9)
+
+
+@given(st.integers(1, 60), st.integers(0, 60))
+def test_the_mid_p_form_halves_what_was_seen(lost, gained):
+    seen = binom.pmf(lost, lost + gained, 0.5)
+    assert mcnemar_p(lost, gained) == pytest.approx(mcnemar_p(lost, gained, mid=False) - seen / 2, rel=1e-9)
+
+
+def test_mcnemar_of_a_published_example():
+    """Fagerland et al. (2013), airway hyper-responsiveness, 7 and 1 discordant: 0.070 exact, 0.039 mid-p, two-sided."""
+    assert 2 * mcnemar_p(7, 1, mid=False) == pytest.approx(0.070, abs=5e-4)
+    assert 2 * mcnemar_p(7, 1) == pytest.approx(0.039, abs=5e-4)
 
 
 @pytest.mark.parametrize(
     ("lost", "gained", "n", "low", "high"),
     [
         # Tango (1998), section 5: crossover of soft lenses, 44 subjects, disinfection 43 agree and 1 differs.
-        (0, 1, 44, -0.118, 0.058),
+        (0, 1, 44, -0.118, 0.059),
+        # Fagerland et al. (2014), Statistics in Medicine 33: airway hyper-responsiveness.
+        (1, 7, 21, -0.517, -0.026),
         # No flips: the score interval is plus and minus z^2 / (n + z^2).
         (0, 0, 44, -(1.96**2) / (44 + 1.96**2), 1.96**2 / (44 + 1.96**2)),
     ],
 )
 def test_tango_of_published_examples(lost, gained, n, low, high):
-    interval = tango_interval(lost, gained, n, 0.95)
-    assert interval.low == pytest.approx(low, abs=2e-3)
-    assert interval.high == pytest.approx(high, abs=2e-3)
+    """Without the continuity correction, which the published values don't have."""
+    interval = tango_interval(lost, gained, n, 0.95, continuity=0)
+    assert interval.low == pytest.approx(low, abs=6e-4)
+    assert interval.high == pytest.approx(high, abs=6e-4)
 
 
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 200))
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 200))
 def test_tango_holds_its_estimate_and_mirrors(lost, gained, rest):
     """The interval lies in [-1, 1] around the estimate; exchanging the sides turns its sign."""
-    n = lost + gained + rest
+    n = max(lost + gained + rest, 1)
     interval, mirrored = tango_interval(lost, gained, n, 0.9), tango_interval(gained, lost, n, 0.9)
     assert -1 <= interval.low <= interval.estimate <= interval.high <= 1
     assert interval.low < interval.high
-    assert interval.low == pytest.approx(-mirrored.high, abs=1e-6)
+    assert interval.low == -mirrored.high
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 100), st.floats(0.01, 0.5))
+def test_the_bound_and_the_test_agree(lost, gained, rest, drop):
+    """A drop is refuted exactly if it lies beyond the upper bound, so the table shows what was decided."""
+    n = max(lost + gained + rest, 1)
+    high = tango_interval(lost, gained, n, 0.9).high
+    if abs(high - drop) > 1e-6 and n > 4:
+        assert excludes_drop(lost, gained, n, drop, Z) is (high < drop)
+
+
+def test_a_handful_never_excludes_a_small_drop():
+    """Whatever four cases do, and whatever sixty do unless they gain."""
+    for n in range(1, 5):
+        for lost in range(n + 1):
+            for gained in range(n + 1 - lost):
+                assert tango_interval(lost, gained, n, 0.9).high > 0.05
+    assert tango_interval(0, 0, 59, 0.9).high > 0.05
+    assert tango_interval(0, 0, 62, 0.9).high <= 0.05
 
 
 @pytest.mark.parametrize(("lost", "gained", "n"), [(5, 0, 5), (0, 5, 5), (1, 0, 1), (0, 0, 1), (3, 2, 5)])
@@ -48,55 +83,79 @@ def test_tango_of_tiny_and_extreme_tables(lost, gained, n):
     assert -1 <= interval.low <= interval.high <= 1
 
 
-@pytest.mark.parametrize(("n", "drop"), [(20, 0.36), (50, 0.17), (100, 0.10), (200, 0.06)])
-def test_known_detectable_drops(n, drop):
-    """At 5 % and 80 % power with 2 % of cases flipping each way by chance."""
-    assert detectable_drop(n, 0.02, 0.05) == pytest.approx(drop, abs=0.011)
+def chance_of(lost, gained, n, lose, gain):
+    """Trinomial probabilities of arrays of counts."""
+    rest = n - lost - gained
+    return np.exp(
+        gammaln(n + 1) - gammaln(lost + 1) - gammaln(gained + 1) - gammaln(rest + 1)
+        + xlogy(lost, lose) + xlogy(gained, gain) + xlogy(rest, 1 - lose - gain)
+    )  # fmt: skip
 
 
-def test_too_few_cases_detect_nothing():
-    """Four losses of four have a p-value of 1/16."""
-    assert detectable_drop(4, 0.02, 0.05) is None
-    assert detectable_drop(1, 0.02, 0.05) is None
+def tables(n, most=None):
+    """All counts of lost and gained cases, the most unlikely left out."""
+    lost, gained = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    inside = lost + gained <= (n if most is None else min(n, most))
+    return lost[inside], gained[inside]
 
 
-@cache
-def _p(lost: int, gained: int) -> float:
-    return mcnemar_p(lost, gained)
+@pytest.mark.parametrize("mid", [True, False])
+def test_no_change_is_called_a_drop_in_at_most_five_percent(mid):
+    """Exactly, for any churn up to a half, at 300 set sizes: why the mid-p form, which finds more, was chosen."""
+    sizes = np.arange(301)
+    rejected = np.zeros(301)
+    for flips in range(1, 301):
+        lost = next(
+            (lost for lost in range(flips // 2, flips + 1) if mcnemar_p(lost, flips - lost, mid=mid) <= 0.05),
+            None,
+        )
+        rejected[flips] = 0.0 if lost is None else bdtrc(lost - 1, flips, 0.5)
+    worst = max(
+        float((binom.pmf(sizes[: n + 1], n, churn) * rejected[: n + 1]).sum())
+        for n in [*range(4, 61), 67, 80, 100, 150, 200, 300]
+        for churn in np.linspace(0.01, 1.0, 50) / 2
+    )
+    assert worst <= (0.0502 if mid else 0.046)
+    assert rejected.max() > 0.05 if mid else rejected.max() <= 0.05
 
 
-@cache
-def _upper(lost: int, gained: int, n: int) -> float:
-    return tango_interval(lost, gained, n, 0.9).high
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("n", [10, 20, 36, 52, 61, 80, 100, 200])
+def test_a_drop_at_the_margin_passes_in_about_five_percent(n, margin):
+    """Exactly, for up to a quarter of the cases gained by chance; without the correction it would be up to 7 %."""
+    lost, gained = tables(n, most=160)
+    passes = np.array(
+        [excludes_drop(a, b, n, margin, Z) for a, b in zip(lost.tolist(), gained.tolist(), strict=True)]
+    )
+    gains = [0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.25]
+    worst = max(chance_of(lost, gained, n, margin + gain, gain)[passes].sum() for gain in gains)
+    assert worst <= 0.0525
 
 
-def flips(random, n, lose, gain, runs):
-    draws = random.multinomial(n, [lose, gain, 1 - lose - gain], size=runs)
-    return draws[:, 0].tolist(), draws[:, 1].tolist()
+def test_why_there_is_a_continuity_correction():
+    """52 cases and a margin of 0.05: without one, no flip at all would pass, at a chance of 0.95^52 = 7 %."""
+    assert excludes_drop(0, 0, 52, 0.05, Z, continuity=0)
+    assert not excludes_drop(0, 0, 52, 0.05, Z, continuity=CONTINUITY)
 
 
-@pytest.mark.parametrize("n", [20, 50, 100, 200])
-@pytest.mark.parametrize("churn", [0.0, 0.02, 0.05, 0.10])
-def test_no_change_is_rarely_called_a_drop(n, churn):
-    """False alarms stay at 5 % or below, Monte-Carlo error allowed."""
-    lost, gained = flips(np.random.default_rng(n), n, churn, churn, 5000)
-    rejected = np.mean([_p(a, b) <= 0.05 for a, b in zip(lost, gained, strict=True)])
-    assert rejected <= 0.05 + 3 * (0.05 * 0.95 / 5000) ** 0.5
+@pytest.mark.parametrize("n", [50, 200])
+@pytest.mark.parametrize(("drop", "gain"), [(0.0, 0.05), (0.0, 0.1), (0.05, 0.05), (0.1, 0.05), (0.3, 0.02)])
+def test_the_interval_covers_the_truth(n, drop, gain):
+    """Exactly: the 90 % interval holds the true drop in 89 to 96 % of all samples."""
+    lost, gained = tables(n, most=120)
+    chance = chance_of(lost, gained, n, drop + gain, gain)
+    covered = 0.0
+    for a, b, probability in zip(lost.tolist(), gained.tolist(), chance.tolist(), strict=True):
+        if probability > 1e-7:
+            interval = tango_interval(a, b, n, 0.9)
+            covered += probability * (interval.low <= drop <= interval.high)
+    assert 0.89 <= covered <= 0.96
 
 
-@pytest.mark.parametrize("n", [20, 50, 100, 200])
-def test_the_detectable_drop_is_detected(n):
-    """At the printed drop the test rejects in 80 % of runs, Monte-Carlo error allowed."""
-    drop = detectable_drop(n, 0.02, 0.05)
-    lost, gained = flips(np.random.default_rng(n), n, 0.02 + drop, 0.02, 5000)
-    found = np.mean([_p(a, b) <= 0.05 for a, b in zip(lost, gained, strict=True)])
-    assert abs(found - 0.8) <= 0.02
-
-
-@pytest.mark.parametrize("n", [20, 40, 60, 100, 200, 500])
-@pytest.mark.parametrize("churn", [0.0, 0.02, 0.05])
-def test_a_drop_at_the_margin_rarely_passes(n, churn):
-    """False passes: a true drop of 0.10 is excluded in about 5 % of runs at most (score intervals are approximate)."""
-    lost, gained = flips(np.random.default_rng(n), n, churn + 0.10, churn, 4000)
-    passed = np.mean([_upper(a, b, n) <= 0.10 for a, b in zip(lost, gained, strict=True)])
-    assert passed <= 0.065
+def test_what_is_rejected_lies_above_zero():
+    """Whoever reads REGRESS in the table sees an interval above zero (the test's own level aside)."""
+    for n in (20, 60, 150):
+        for gained in range(15):
+            lost = next(lost for lost in range(gained, n + 100) if mcnemar_p(lost, gained) <= 0.05)
+            if lost + gained <= n:
+                assert tango_interval(lost, gained, n, 0.9).low > -0.005

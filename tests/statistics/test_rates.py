@@ -6,41 +6,78 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
-from harness.statistics.rates import mean_interval, wilson
+from harness.statistics.rates import mean_interval, rate_interval, ratio_interval, wilson
+from harness.statistics.units import Units
 
 
-@given(st.integers(0, 200), st.integers(1, 200))
-def test_wilson_equals_scipy(successes, n):
+@given(st.integers(0, 200), st.integers(1, 200), st.sampled_from([0.9, 0.95]))
+def test_wilson_equals_scipy(successes, n, confidence):
     successes = min(successes, n)
-    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    interval = wilson(successes, n)
+    expected = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    interval = wilson(successes, n, confidence)
     assert interval.low == pytest.approx(expected.low, abs=1e-9)
     assert interval.high == pytest.approx(expected.high, abs=1e-9)
 
 
 def test_wilson_of_a_published_example():
     """Newcombe (1998), Statistics in Medicine 17, table I: 81 of 263 gives 0.2553 to 0.3662."""
-    interval = wilson(81, 263)
+    interval = wilson(81, 263, 0.95)
     assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
+
+
+def test_a_rate_without_clusters_is_wilsons():
+    assert rate_interval([True, False, True], range(3)) == wilson(2, 3)
+
+
+def test_cases_that_agree_inside_their_cluster_count_once():
+    """Ten clusters of four equal outcomes tell hardly more than ten cases."""
+    passed = [True] * 7 + [False] * 3
+    one, four = (
+        wilson(7, 10),
+        rate_interval([each for each in passed for _ in range(4)], sorted([*range(10)] * 4)),
+    )
+    assert four.estimate == one.estimate
+    assert four.high - four.low == pytest.approx(one.high - one.low, rel=0.06)
+
+
+def test_clusters_that_all_pass_count_once():
+    """There is no spread to estimate a design effect from, so the worst is assumed."""
+    assert rate_interval([True] * 12, [0, 1, 2] * 4).low == pytest.approx(wilson(3, 3).low)
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+def test_clustered_rates_cover_the_truth(together):
+    """30 clusters of 4, alike with the given probability: the 90 % interval holds the rate in 86 to 95 %."""
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(1500):
+        shared = random.random(30)[:, None] < together
+        passed = np.where(shared, random.random((30, 1)) < 0.8, random.random((30, 4)) < 0.8)
+        interval = rate_interval(passed.ravel().tolist(), np.repeat(np.arange(30), 4).tolist())
+        covered += interval.low <= 0.8 <= interval.high
+    assert 0.86 <= covered / 1500 <= 0.95
 
 
 def test_a_mean_without_clusters_is_students_t():
     """Against scipy's own."""
-    from scipy.stats import ttest_1samp
-
     values = [0.1, 0.4, 0.35, 0.8, 0.9, 0.2]
-    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    expected = ttest_1samp(values, 0).confidence_interval(0.9)
     interval = mean_interval(values, range(6))
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_values_that_never_vary_leave_room_for_the_unseen():
     """Ten equal values don't prove that all are: 95 % one-sided leaves 1 - 0.05^(1/10) unseen."""
-    interval = mean_interval([0.0] * 10, range(10), confidence=0.9)
-    assert interval.high == pytest.approx(1 - 0.05 ** (1 / 10))
-    assert mean_interval([0.0], [0], confidence=0.9).high == pytest.approx(0.95)
+    interval = mean_interval([0.0] * 10, range(10), least=0.0, most=1.0)
+    assert (interval.low, interval.high) == (0.0, pytest.approx(1 - 0.05 ** (1 / 10)))
+    assert mean_interval([0.0], [0]).high == pytest.approx(0.95)
+
+
+def test_no_bound_lies_beyond_the_scale():
+    interval = mean_interval([1.0, 1.0, 1.0, 0.2], range(4), least=0.0, most=1.0)
+    assert interval.high == 1.0
 
 
 def test_repeating_a_case_inside_its_cluster_adds_no_certainty():
@@ -51,21 +88,31 @@ def test_repeating_a_case_inside_its_cluster_adds_no_certainty():
     assert (once.low, once.high) == pytest.approx((five.low, five.high))
 
 
+def test_a_ratio_weighs_each_unit_by_its_size():
+    interval = ratio_interval(Units(sums=(30.0, 10.0), sizes=(100.0, 20.0)))
+    assert interval.estimate == pytest.approx(40 / 120)
+
+
 @pytest.mark.parametrize("groups", [12, 40])
-def test_clustered_intervals_cover_the_truth(groups):
+def test_clustered_means_cover_the_truth(groups):
     """Cases of a cluster share a shift; over 2 000 draws the 90 % interval holds the mean 87 to 93 % of the time."""
     random = np.random.default_rng(groups)
     covered = 0
     for _ in range(2000):
         shift = random.normal(0, 1, groups)
         values = (shift[:, None] + random.normal(0, 0.5, (groups, 4))).ravel()
-        interval = mean_interval(values.tolist(), np.repeat(np.arange(groups), 4).tolist(), 0.9)
+        interval = mean_interval(values.tolist(), np.repeat(np.arange(groups), 4).tolist())
         covered += interval.low <= 0 <= interval.high
     assert 0.87 <= covered / 2000 <= 0.93
 
 
-def test_no_interval_is_nan():
-    for values in ([1.0], [0.0, 0.0], [0.5, 0.5, 0.5]):
-        interval = mean_interval(values, range(len(values)))
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=6), st.booleans())
+def test_no_interval_is_nan(values, together):
+    clusters = [0] * len(values) if together else list(range(len(values)))
+    for interval in (
+        mean_interval(values, clusters, least=0.0, most=1.0),
+        rate_interval([value > 0 for value in values], clusters),
+    ):
         assert math.isfinite(interval.low)
         assert math.isfinite(interval.high)
+        assert interval.low <= interval.estimate <= interval.high

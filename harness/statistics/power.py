@@ -1,0 +1,185 @@
+"""How large a true drop has to be for the gate to find it."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+from harness.statistics.paired_binary import excludes_drop, mcnemar_p
+from harness.statistics.paired_graded import BOOTSTRAP_FROM, moved_units
+from harness.statistics.rates import CONFIDENCE, standard_error
+from harness.statistics.units import Units
+
+POWER = 0.8
+# So many cases flip each way by chance when nothing changed: assumed where fewer were seen, and where none
+# were seen in a set too small to show them.
+LEAST_CHURN = 0.02
+UNSEEN_CHURN = 0.05
+_NEGLIGIBLE = 1e-10
+_PRECISION = 5e-4
+
+
+def churn_of(lost: float, gained: float, n: float) -> float:
+    """Probability that a case flips one way by chance, as judged by one comparison.
+
+    Of the two directions the one with fewer flips has no real change in it. The smaller of two counts is too
+    small on average, so its standard error is added.
+    """
+    fewer = min(lost, gained)
+    likely = (fewer + math.sqrt(fewer + 1)) / n
+    return max(likely if fewer else min(likely, UNSEEN_CHURN), LEAST_CHURN)
+
+
+@lru_cache(maxsize=1024)
+def detectable_drop(
+    n: int,
+    churn: float,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    mid: bool = True,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true drop of a pass rate that is called a regression with the given probability.
+
+    Each case is lost with probability ``churn + drop`` and gained with ``churn``, each on its own. The power
+    is exact under that model: the gains are binomial, and so are the losses among the other cases.
+
+    Args:
+        n: Pairs.
+        churn: Probability that a case flips in the good direction by chance; so many flip back.
+        level: One-sided level at which McNemar's test rejects "no drop".
+        margin: A drop is called a regression only if its interval reaches beyond; None: whenever rejected.
+        confidence: Two-sided, of that interval.
+        mid: The mid-p form of the test; else the exact one.
+        power: Probability with which the drop shall be found.
+
+    Returns:
+        The drop, or None if no drop is found so surely.
+    """
+    import numpy as np
+    from scipy.special import bdtrc, gammaln, ndtri, xlogy
+
+    z = float(ndtri((1 + confidence) / 2))
+
+    def regresses(lost: int, gained: int) -> bool:
+        beyond = margin is None or not excludes_drop(lost, gained, n, margin, z)
+        return beyond and mcnemar_p(lost, gained, mid=mid) <= level
+
+    gains = np.arange(n + 1)
+    chance = np.exp(
+        gammaln(n + 1) - gammaln(gains + 1) - gammaln(n - gains + 1)
+        + xlogy(gains, churn) + xlogy(n - gains, 1 - churn)
+    )  # fmt: skip
+    likely = chance > _NEGLIGIBLE
+    needed = np.array([_least_losses(n, int(gained), regresses) for gained in gains[likely]])
+    rest = n - gains[likely]
+    possible = needed <= rest
+
+    def found(drop: float) -> float:
+        share = min((churn + drop) / (1 - churn), 1.0)
+        reject = bdtrc((needed[possible] - 1).astype(float), rest[possible], share)
+        return float((chance[likely][possible] * reject).sum())
+
+    low, high = 0.0, 1 - 2 * churn
+    if high <= 0 or found(high) < power:
+        return None
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if found(middle) >= power else (middle, high)
+    return high
+
+
+def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) -> int:
+    """Fewest losses that are called a regression beside so many gains; beyond all cases if none are."""
+    low, high = 1, n - gained + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if regresses(middle, gained) else (middle + 1, high)
+    return low
+
+
+def cases_that_settle(
+    lost: int, gained: int, n: int, margin: float, confidence: float = CONFIDENCE
+) -> int | None:
+    """Roughly how many cases exclude a drop beyond the margin, if they go on to flip as often as these.
+
+    Args:
+        lost: Cases lost.
+        gained: Cases gained.
+        n: Pairs compared so far.
+        margin: Largest tolerated drop.
+        confidence: Two-sided, of the interval that is held against the margin.
+
+    Returns:
+        The number, rounded up to tens; None where even ten thousand times the cases would not do.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+
+    def settles(cases: int) -> bool:
+        share = cases / n
+        return excludes_drop(lost * share, gained * share, cases, margin, z)
+
+    low, high = n, n
+    while not settles(high):
+        low, high = high, high * 2
+        if high > n * 10_000:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settles(middle) else (middle, high)
+    return math.ceil(high / 10) * 10
+
+
+def detectable_mean_drop(
+    units: Units,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    reach: float = 1.0,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true mean drop that is called a regression with the given probability.
+
+    Where enough units moved it is the normal approximation with their spread. Where few moved there is no
+    spread to go by, and the drop is assumed to come as whole units lost, each by ``reach``: of all drops of
+    one size these are the hardest to find.
+
+    Args:
+        units: The drops, baseline minus candidate.
+        level: One-sided level at which the sign-flip test rejects "no drop".
+        margin: A drop is called a regression only if its interval reaches beyond; None: whenever rejected.
+        confidence: Two-sided, of that interval.
+        reach: What a unit that is lost whole would lose.
+        power: Probability with which the drop shall be found.
+
+    Returns:
+        The drop, or None if no drop is found so surely.
+    """
+    from scipy.special import ndtri
+
+    if moved_units(units) >= BOOTSTRAP_FROM:
+        spread = standard_error(units)
+        rejected = float(ndtri(1 - level) + ndtri(power)) * spread
+        reaching = -math.inf
+        if margin is not None:
+            reaching = margin - float(ndtri((1 + confidence) / 2) - ndtri(power)) * spread
+        return max(rejected, reaching)
+    if margin is not None and margin >= reach:
+        return None
+    moves = units.scaled
+    down = math.fsum(move for move in moves if move > 0)
+    up = -math.fsum(move for move in moves if move < 0)
+    share = detectable_drop(
+        units.count,
+        churn_of(down / reach, up / reach, units.count),
+        level,
+        margin=None if margin is None else margin / reach,
+        confidence=confidence,
+        mid=False,
+        power=power,
+    )
+    return None if share is None else share * reach

@@ -1,0 +1,121 @@
+"""The printed minimum detectable drop: known figures, and the power that it promises, by simulation."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from harness.statistics.paired_binary import excludes_drop, mcnemar_p
+from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.power import cases_that_settle, churn_of, detectable_drop, detectable_mean_drop
+from harness.statistics.units import group
+
+NORMAL_QUANTILE = 1.6448536269514722
+
+
+def monte_carlo_error(rate, runs):
+    return 3 * (rate * (1 - rate) / runs) ** 0.5
+
+
+@pytest.mark.parametrize(("n", "drop"), [(20, 0.36), (50, 0.17), (100, 0.10), (200, 0.06)])
+def test_known_detectable_drops_of_the_exact_test(n, drop):
+    """At 5 % and 80 % power with 2 % of cases flipping each way by chance."""
+    assert detectable_drop(n, 0.02, 0.05, mid=False) == pytest.approx(drop, abs=0.011)
+
+
+@pytest.mark.parametrize("n", [20, 50, 100, 200])
+def test_the_mid_p_form_detects_smaller_drops(n):
+    assert detectable_drop(n, 0.02, 0.05) < 0.92 * detectable_drop(n, 0.02, 0.05, mid=False)
+
+
+def test_too_few_cases_detect_nothing():
+    """Three losses of three have a mid-p of 1/16, beyond 5 %; at a fifth of the level four are too few as well."""
+    assert detectable_drop(3, 0.02, 0.05) is None
+    assert detectable_drop(1, 0.02, 0.05) is None
+    assert detectable_drop(4, 0.02, 0.01) is None
+    assert detectable_mean_drop(group([0.1, 0.2], [0, 1]), 0.05) is None
+    assert detectable_mean_drop(group([0.0] * 40, [0, 1, 2, 3] * 10), 0.05) is None
+
+
+def test_more_metrics_and_more_noise_cost_power():
+    assert detectable_drop(60, 0.02, 0.05) < detectable_drop(60, 0.02, 0.01)
+    assert detectable_drop(60, 0.02, 0.05) < detectable_drop(60, 0.10, 0.05)
+
+
+def test_a_drop_within_the_margin_is_no_regression_however_sure():
+    """With 5 000 cases a drop of 3 points is plain to see, but the gate tolerates 5."""
+    assert detectable_drop(5000, 0.02, 0.05) < 0.02
+    assert 0.04 < detectable_drop(5000, 0.02, 0.05, margin=0.05) < 0.06
+
+
+@pytest.mark.parametrize("n", [20, 50, 100, 200])
+@pytest.mark.parametrize("churn", [0.0, 0.02, 0.05, 0.10])
+def test_the_printed_drop_is_detected(n, churn):
+    """From a run without a change the gate prints a drop; such a drop is then called a regression in 80 % of runs.
+
+    The churn is only known from the first run, so that the printed drops differ; the power is their mean.
+    """
+    random = np.random.default_rng(n)
+
+    @cache
+    def regresses(lost, gained):
+        return mcnemar_p(lost, gained) <= 0.05 and not excludes_drop(lost, gained, n, 0.05, NORMAL_QUANTILE)
+
+    found = []
+    for lost, gained, _ in random.multinomial(n, [churn, churn, 1 - 2 * churn], size=200).tolist():
+        drop = detectable_drop(n, round(churn_of(lost, gained, n), 4), 0.05, margin=0.05)
+        if drop is None:  # so much churn in so few cases: nothing was promised
+            continue
+        lose = min(churn + drop, 1 - churn)
+        flips = random.multinomial(n, [lose, churn, 1 - lose - churn], size=30).tolist()
+        found += [regresses(a, b) for a, b, _ in flips]
+    assert np.mean(found) >= 0.8 - monte_carlo_error(0.8, 1500)
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.3])
+def test_the_printed_mean_drop_is_detected(spread):
+    """The same of a graded metric: normal drops, 60 cases, margin 0.05."""
+    random = np.random.default_rng(3)
+    found = []
+    for _ in range(40):
+        first = group(random.normal(0, spread, 60).tolist(), range(60))
+        drop = detectable_mean_drop(first, 0.05, margin=0.05)
+        for _ in range(10):
+            units = group(random.normal(drop, spread, 60).tolist(), range(60))
+            high = paired_interval(units, 0.9, resamples=199).high
+            found.append(sign_flip_p(units, draws=999) <= 0.05 and high > 0.05)
+    assert np.mean(found) >= 0.8 - monte_carlo_error(0.8, 400)
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+def test_the_printed_drop_of_clusters_is_detected(together):
+    """40 clusters of 3, whole ones lost with the given probability, else cases on their own."""
+    random = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(40), 3).tolist()
+
+    def flips(lose, gain):
+        shared = np.repeat(random.random(40) < together, 3)
+        chances = [lose, gain, 1 - lose - gain]
+        own, whole = (
+            random.choice([1.0, -1.0, 0.0], 120, p=chances),
+            random.choice([1.0, -1.0, 0.0], 40, p=chances),
+        )
+        return group(np.where(shared, np.repeat(whole, 3), own).tolist(), clusters)
+
+    found = []
+    for _ in range(30):
+        drop = detectable_mean_drop(flips(0.02, 0.02), 0.05, margin=0.05)
+        found += [sign_flip_p(flips(0.02 + drop, 0.02)) <= 0.05 for _ in range(15)]
+    assert np.mean(found) >= 0.8 - monte_carlo_error(0.8, 450)
+
+
+def test_as_many_cases_as_said_settle_it():
+    """40 cases without a flip leave 0.05 open; 70 without one exclude it, 50 don't."""
+    cases = cases_that_settle(0, 0, 40, 0.05)
+    assert cases == 70
+    assert not excludes_drop(0, 0, 60, 0.05, NORMAL_QUANTILE)
+    assert cases_that_settle(2, 1, 40, 0.05) > cases
+
+
+def test_no_number_of_cases_excludes_a_drop_that_is_there():
+    assert cases_that_settle(5, 0, 50, 0.05) is None
