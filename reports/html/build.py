@@ -22,7 +22,7 @@ def build_view(record: GateRecord) -> ReportView:
     verdict = verdict_view(record)
     cases = case_views(record)
     return ReportView(
-        title=f"{verdict.word.upper()} – {one_line(record.run.model.label)} – tunegate",
+        title=f"{verdict.word.upper()} – {verdict.candidate} – tunegate",
         run_id=one_line(record.run.id),
         started=_moment(record.run.started_at),
         verdict=verdict,

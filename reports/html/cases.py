@@ -17,7 +17,7 @@ _ALL_PAIRS = 6_000_000
 _MOST_PAIRS = 200_000
 _LONG_CHARACTERS, _LONG_LINES = 700, 14
 _BRIEF = 160
-_WANTS = 120
+_WANTS = 60
 _MOST_LISTED = 20
 
 
@@ -95,6 +95,7 @@ def _case_view(
         change=changes.get(result.key, "not compared"),
         brief=_brief(result),
         notes=tuple(notes),
+        cluster=one_line(case.cluster or ""),
         tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
         turns=tuple(Turn(role=turn.role, content=excerpt(turn.content, limit)) for turn in case.messages),
         references=tuple(excerpt(text, limit) for text in case.references[:_MOST_LISTED]),
@@ -121,8 +122,6 @@ def _notes(result: CaseResult, before: CaseResult | None) -> list[str]:
     notes = ["must pass"] if case.must_pass else []
     if case.xfail is not None:
         notes.append(f"expected to fail: {one_line(case.xfail)}")
-    if case.cluster is not None:
-        notes.append(f"cluster {one_line(case.cluster)}")
     if before is not None and before.case.content_sha256 != case.content_sha256:
         notes.append("the case changed since the baseline's run")
     return notes

@@ -36,26 +36,33 @@ def metrics_view(record: GateRecord) -> MetricsView:
             gated=(),
             informing=tuple(_plain_row(set_name, summary, binary) for set_name, summary, binary in rows),
             axis=None,
+            informing_axis=None,
             confidence=_confidence(summary.mean for _, summary, _ in rows),
             drop_confidence="",
             bound_confidence="",
             methods=_methods(summary.mean for _, summary, _ in rows),
         )
     metrics = record.comparison.metrics
-    axis = forest_axis(
-        (row.drop for row in metrics), (row.margin for row in metrics if row.margin is not None)
-    )
-    intervals = [row.drop for row in metrics]
+    gated = [row for row in worst_first(metrics) if row.verdict is not None]
+    informing = [row for row in metrics if row.verdict is None]
+    # An axis each: what only informs may rest on a handful of cases, whose bars would squeeze the others.
+    axes = [_axis(rows) for rows in (gated, informing)]
+    drops = [row.drop for row in metrics]
     means = [side.mean for row in metrics for side in (row.baseline, row.candidate)]
     return MetricsView(
-        gated=tuple(_row(row, axis) for row in worst_first(metrics) if row.verdict is not None),
-        informing=tuple(_row(row, axis) for row in metrics if row.verdict is None),
-        axis=axis,
+        gated=tuple(_row(row, axes[0]) for row in gated),
+        informing=tuple(_row(row, axes[1]) for row in informing),
+        axis=axes[0],
+        informing_axis=axes[1],
         confidence=_confidence(means),
-        drop_confidence=_confidence(intervals),
-        bound_confidence=_confidence(_one_sided(interval) for interval in intervals),
-        methods=_methods([*intervals, *means]),
+        drop_confidence=_confidence(drops),
+        bound_confidence=_confidence(_one_sided(drop) for drop in drops),
+        methods=_methods([*drops, *means]),
     )
+
+
+def _axis(rows: Sequence[MetricComparison]) -> Axis:
+    return forest_axis((row.drop for row in rows), (row.margin for row in rows if row.margin is not None))
 
 
 def worst_first(metrics: Sequence[MetricComparison]) -> list[MetricComparison]:

@@ -1,6 +1,7 @@
 """The verdict in a word and in a sentence."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from harness.types import (
     GateRecord,
@@ -39,9 +40,9 @@ def verdict_view(record: GateRecord) -> VerdictView:
         word="no baseline" if verdict is None else str(verdict.outcome),
         lead=lead,
         advice=advice,
-        candidate=one_line(record.run.model.label),
+        candidate=short_label(record.run.model),
         candidate_detail=model_detail(record.run.model),
-        baseline=None if baseline is None else one_line(baseline.model.label),
+        baseline=None if baseline is None else short_label(baseline.model),
         baseline_detail=""
         if baseline is None
         else f"{model_detail(baseline.model)}, run {one_line(baseline.id)}",
@@ -55,11 +56,20 @@ def _baseline_detail(run: Run) -> str:
     return f"{model_detail(run.model)}, run {one_line(run.id)}"
 
 
+def short_label(model: ModelRef) -> str:
+    """What a person calls a model; of an absolute path the last part, the manifest has it whole."""
+    return _last_part(model.label)
+
+
+def _last_part(label: str) -> str:
+    return one_line(PurePath(label).name if PurePath(label).is_absolute() else label) or one_line(label)
+
+
 def model_detail(model: ModelRef) -> str:
     """What identifies a model's weights, shortened."""
     if model.adapter_sha256 is None:
         return f"sha256 {model.base_sha256[:_SHA_DIGITS]}"
-    return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {one_line(model.base_model)}"
+    return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {_last_part(model.base_model)}"
 
 
 def _lead(record: GateRecord) -> tuple[str, str]:
@@ -69,7 +79,7 @@ def _lead(record: GateRecord) -> tuple[str, str]:
             "There are scores, but nothing that they were compared with, so there is no verdict.",
             "Gate an adapter against its base model, or give --gate-baseline a stored run or a directory.",
         )
-    other = one_line(record.baseline.model.label)
+    other = short_label(record.baseline.model)
     gated = [row for row in record.comparison.metrics if row.verdict is not None]
     if record.verdict.outcome is GateVerdict.PASS:
         better = [_row_name(row) for row in gated if row.drop.high < 0]
@@ -126,8 +136,10 @@ def _told(row: MetricComparison) -> str:
         return said
     bound, margin = (margin_text(value, rate=rate) for value in (row.drop.high, row.margin or 0.0))
     able = row.minimum_detectable_drop
-    reach = "no drop for sure" if able is None else f"drops from {margin_text(able, rate=rate)}"
-    return f"{said} The drop may be as large as {bound}; tolerated: {margin}. So many cases show {reach}."
+    reach = "no drop at all" if able is None else f"drops from {margin_text(able, rate=rate)}"
+    return (
+        f"{said} The drop may be as large as {bound}; tolerated: {margin}. {row.n} cases can detect {reach}."
+    )
 
 
 def _pass_rates(rows: Iterable[MetricComparison]) -> list[MetricComparison]:

@@ -99,6 +99,7 @@ class CaseView:
     change: Change
     brief: str
     notes: tuple[str, ...]
+    cluster: str
     tags: tuple[str, ...]
     turns: tuple[Turn, ...]
     references: tuple[Excerpt, ...]
@@ -238,6 +239,7 @@ class MetricsView:
     gated: tuple[MetricRow, ...]
     informing: tuple[MetricRow, ...]
     axis: Axis | None
+    informing_axis: Axis | None
     confidence: str
     drop_confidence: str
     bound_confidence: str

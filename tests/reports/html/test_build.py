@@ -115,6 +115,27 @@ def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..
     assert view.findings[0].word == "better"
 
 
+def test_a_wide_interval_that_only_informs_does_not_squeeze_the_gated_ones(
+    invented: Callable[..., GateRecord],
+) -> None:
+    record = small_record(invented)
+    assert record.comparison is not None
+    wide = row("orders", 1, 0.5, 0.5, metric="contains", drop=interval(0.0, -0.9, 0.9))
+    comparison = replace(record.comparison, metrics=(*record.comparison.metrics, wide))
+    before, after = (build_view(each).metrics for each in (record, replace(record, comparison=comparison)))
+    assert after.axis == before.axis
+    assert after.informing_axis != before.informing_axis
+
+
+def test_an_absolute_path_is_called_by_its_last_part(invented: Callable[..., GateRecord]) -> None:
+    """The first line is for a person; the manifest has the whole path."""
+    record = small_record(invented)
+    run = replace(record.run, model=replace(record.run.model, label="/home/ada/project/adapters/orders-v2"))
+    view = build_view(replace(record, run=run))
+    assert view.verdict.candidate == "orders-v2"
+    assert any(fact.value.text == run.model.label for group in view.manifest for fact in group.facts)
+
+
 def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases(
     invented: Callable[..., GateRecord],
 ) -> None:
