@@ -94,8 +94,10 @@ def answer_cases(
             on_progress("scoring texts", len(losses), len(texts))
 
         on_progress("answering", len(completions), len(asked))
-        engine.generate([asked[i] for i in missing], keep_completions)
-        engine.losses([texts[i] for i in missing_texts], keep_losses)
+        if missing:
+            engine.generate([asked[i] for i in missing], keep_completions)
+        if missing_texts:
+            engine.losses([texts[i] for i in missing_texts], keep_losses)
     reference_losses: dict[str, dict[str, tuple[TextLoss, ...]]] = {side: {} for side in sides}
     for i, request in enumerate(references):
         of_side = reference_losses[request.side]

@@ -51,11 +51,12 @@ def new(
     for number, offer in enumerate(offers, start=1):
         console.print(Text(f"  {number}  {_line(offer)}"))
     chosen = checks if checks is not None else Prompt.ask("checks to take, such as 1,3", default="1")
+    picked = _picked(offers, chosen)
     case: dict[str, Any] = {
         "id": case_id or Prompt.ask("id", default=_id_of(prompt)),
         "prompt": prompt,
         "references": [shown],
-        "checks": _picked(offers, chosen),
+        "checks": picked,
     }
     golden_set = append_case(path, case)
     console.print(Text(case_text(case, "  "), style="dim"))
