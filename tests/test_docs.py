@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from harness.authoring.lint import lint_golden_set
 from harness.cli.main import app
+from harness.golden.load import load_golden_set
 from harness.golden.schema import (
     CaseYaml,
     CheckYaml,
@@ -26,9 +28,8 @@ def page(name: str) -> str:
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_each_setting_has_a_row(name):
-    row = next(
-        line for line in page("docs/reference.md").splitlines() if f"`{environment_variable(name)}" in line
-    )
+    variable = re.compile(rf"`{environment_variable(name)}[`=]")
+    row = next(line for line in page("docs/reference.md").splitlines() if variable.search(line))
     flag = SETTINGS[name].flag
     assert flag is None or f"`{flag}`" in row
 
@@ -49,7 +50,9 @@ def test_each_option_is_documented(pytestconfig):
 )
 def test_each_yaml_key_is_documented(model):
     text = page("docs/golden-sets.md")
-    assert [name for name in model.model_fields if f"`{name}`" not in text] == []
+    assert [
+        name for name in model.model_fields if not re.search(rf"`(gate\.|defaults\.)?{name}`", text)
+    ] == []
 
 
 def commands(group: typer.Typer, above: str = "tunegate") -> list[str]:
@@ -82,3 +85,39 @@ def test_links_between_pages_lead_somewhere():
         if not (path.parent / target).exists()
     ]
     assert broken == []
+
+
+def snippets(name: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page(name), re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/golden-sets.md"])
+def test_yaml_snippets_are_golden_sets(name, tmp_path):
+    """Each loads, and the lint finds nothing in it."""
+    found = snippets(name, "yaml")
+    assert found
+    for number, text in enumerate(found):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert lint_golden_set(load_golden_set(path)) == []
+
+
+def test_python_snippets_of_the_readme_run_as_tests(pytester):
+    """Without a model they are collected and skipped, not broken."""
+    for number, text in enumerate(snippets("README.md", "python")):
+        pytester.makepyfile(**{f"test_snippet_{number}": text})
+    result = pytester.runpytest_inprocess("-p", "no:xdist")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.parseoutcomes()["skipped"] == len(snippets("README.md", "python"))
+
+
+def test_commands_of_the_readme_exist():
+    """Each tunegate line of the README names a real command and real options."""
+    lines = [
+        line.strip().split("#")[0]
+        for line in page("README.md").splitlines()
+        if line.startswith("    tunegate ")
+    ]
+    assert lines
+    known = commands(app)
+    assert [line for line in lines if not any(line.startswith(command) for command in known)] == []
