@@ -1,10 +1,13 @@
 """A record is kept whole and comes back equal; a file that can't be used is named."""
 
+import re
 import shutil
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -218,8 +221,21 @@ def test_two_processes_may_open_a_fresh_file_at_once(tmp_path):
 
 def test_a_file_of_schema_1_is_still_read(tmp_path):
     """A real file that the first schema wrote, kept as it was."""
-    from pathlib import Path
-
     old = shutil.copy(Path(__file__).parent / "fixtures" / "schema_1.sqlite", tmp_path / "h.sqlite")
     with open_history(Path(old)) as history:
         assert history.load_record("latest") == make_record()
+
+
+SQL = re.findall(
+    r"```sql\n(.*?)```", (Path(__file__).parents[2] / "docs" / "history.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("query", SQL)
+def test_the_pages_queries_run(tmp_path, query):
+    """Each SQL snippet of docs/history.md runs against a stored gate."""
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save(make_record())
+    with closing(sqlite3.connect(tmp_path / "h.sqlite")) as database:
+        rows = database.execute(query).fetchall()
+    assert rows or "bob-kettles" in query
