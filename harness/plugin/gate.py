@@ -11,10 +11,17 @@ from harness.answers import answer_cases
 from harness.cache import Cache
 from harness.engines.base import Engine
 from harness.engines.open import missing_libraries, open_sides
-from harness.errors import AdapterError, EngineError, GoldenError, InputError, TunegateError
+from harness.errors import (
+    AdapterError,
+    EngineError,
+    GoldenError,
+    InputError,
+    ModelError,
+    TunegateError,
+)
 from harness.forgetting.probes import probe_directory
 from harness.plugin.progress import open_progress
-from harness.scoring import missing_extras
+from harness.scoring import missing_extras, require_encoders
 from harness.session import Inputs, Session, conclude, prepare, run_session, save
 from harness.settings import Settings
 from harness.types import (
@@ -127,14 +134,21 @@ class Gate(NoGate):
         """Note the cases to be answered, and check that what they need is installed."""
         super().select(items)
         self._selected = [(item.golden_set, item.case) for item in items if item.case.skip is None]
-        extras = set(missing_extras([case for _, case in self._selected]))
-        if self._selected and missing_libraries():
+        if self._config.option.collectonly:
+            return
+        cases = [case for _, case in self._selected]
+        extras = set(missing_extras(cases))
+        if cases and missing_libraries():
             extras.add("local")
-        if extras and not self._config.option.collectonly:
+        if extras:
             raise pytest.UsageError(
                 f"the selected cases need more than is installed: "
                 f"pip install 'tunegate[{','.join(sorted(extras))}]'"
             )
+        try:
+            require_encoders(cases)
+        except ModelError as error:
+            raise pytest.UsageError(str(error)) from error
 
     def result_of(self, item: "GoldenItem") -> CaseResult:
         """The case's result; the first call answers and scores all selected cases."""

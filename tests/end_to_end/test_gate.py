@@ -16,7 +16,7 @@ from harness.models.resolve import resolve_model
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.end_to_end
 
-STEPS_GOOD, STEPS_HARMFUL = 20, 8
+STEPS_GOOD, STEPS_HARMFUL = 16, 6
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -57,6 +57,17 @@ def test_a_broken_golden_set(project, write_golden, old, new, line):
     refused(project, project.run(), line)
 
 
+def test_an_encoder_that_is_not_there(project, write_golden):
+    """A check whose encoder can't be had is refused before the model is loaded, not after."""
+    check = "{type: similar, threshold: 0.5, model: nowhere-to-be-found}"
+    write_golden(
+        project.pytester,
+        "meaning",
+        f"name: meaning\ncases:\n  - {{id: a, prompt: P, references: [r], checks: [{check}]}}\n",
+    )
+    refused(project, project.run(), "ERROR: *nowhere-to-be-found*")
+
+
 def test_two_sets_of_one_name(project, write_golden):
     text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
     write_golden(project.pytester, "copy", text)
