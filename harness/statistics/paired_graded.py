@@ -61,8 +61,8 @@ def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
     for rows in _portions(draws, moved.size):
         # Eight coins a random byte.  # (rows, moved)
         coins = random.integers(0, 256, size=(rows, -(-moved.size // 8)), dtype=np.uint8)
-        patterns = np.unpackbits(coins, axis=1, count=moved.size)
-        reached += int((patterns.astype(float) @ absolute >= reach).sum())
+        signs = np.unpackbits(coins, axis=1, count=moved.size)
+        reached += int((signs.astype(float) @ absolute >= reach).sum())
     return (1 + reached) / (1 + draws)
 
 
