@@ -38,7 +38,11 @@ def describe_row(row: MetricComparison, units: int) -> str:
     if row.verdict is GateVerdict.PASS:
         return f"{name} held: {change}, {bounds}: a drop of more than {margin:g} is excluded"
     able = row.minimum_detectable_drop
-    reach = "so few cases detect no drop" if able is None else f"a drop from {able:.2f} would be detected"
+    reach = (
+        "so few cases can detect none"
+        if able is None
+        else f"a true drop of {able:.2f} or more would be detected"
+    )
     return (
         f"{name} is open: {change}, {bounds}: a drop of more than {margin:g} is not excluded; "
         f"{reach}{_to_settle(row, margin, units)}"

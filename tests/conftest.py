@@ -103,3 +103,72 @@ def make_tiny_adapter(base: Path, directory: Path, *, spread: float, seed: int =
 def make_tiny_adapter_fixture():
     """The function that saves adapters of the tiny model."""
     return make_tiny_adapter
+
+
+def make_result(key, outcome=True, *, scores=(), tags=(), cluster=None, prompt="Say yes."):
+    """One scored case, ``set/id``; the outcome may be a plain True (passed) or False (failed)."""
+    from harness.types import CaseResult, Completion, GoldenCase, Message, Outcome, Score
+
+    set_name, _, case_id = key.partition("/")
+    plain = {True: Outcome.PASSED, False: Outcome.FAILED}
+    return CaseResult(
+        case=GoldenCase(
+            id=case_id,
+            set_name=set_name,
+            messages=(Message(role="user", content=prompt),),
+            tags=tuple(tags),
+            cluster=cluster,
+        ),
+        completion=Completion(
+            text="yes", stop_reason="stop", prompt_tokens=3, completion_tokens=1, latency_s=0.1
+        ),
+        scores=tuple(Score(metric=metric, value=value) for metric, value in scores),
+        outcome=plain[outcome] if isinstance(outcome, bool) else outcome,
+    )
+
+
+def make_run(results, *, gates=None, probes=(), collected=None, losses=(), dtype="float32", run_id="now"):
+    """A run of scored cases.
+
+    ``gates`` maps a set's name to its GateSettings, ``probes`` names the sets that probe forgetting, and
+    ``losses`` maps a passage to its nats per token.
+    """
+    from harness.types import Environment, ExecutionPlan, GateSettings, GoldenSet, ModelRef, Run, TextLoss
+
+    gates = gates or {}
+    names = dict.fromkeys([*(result.case.set_name for result in results), *gates])
+    return Run(
+        id=run_id,
+        started_at="2026-01-31T12:00:00+00:00",
+        duration_s=1.0,
+        model=ModelRef(label="adapter", base_model="tiny", base_sha256="0" * 64),
+        plan=ExecutionPlan(engine="transformers", dtype=dtype, device="cpu", batch_tokens=2048),
+        environment=Environment(python="3.11", platform="Linux", packages={}),
+        golden_sets=tuple(
+            GoldenSet(
+                name=name,
+                path=f"{name}.yaml",
+                gate=gates.get(name, GateSettings()),
+                probes_forgetting=name in probes,
+            )
+            for name in names
+        ),
+        collected=len(results) if collected is None else collected,
+        results=tuple(results),
+        text_losses=tuple(
+            TextLoss(passage=passage, nats_per_token=nats, tokens=100)
+            for passage, nats in dict(losses).items()
+        ),
+    )
+
+
+@pytest.fixture(name="make_result", scope="session")
+def make_result_fixture():
+    """The function that makes a scored case."""
+    return make_result
+
+
+@pytest.fixture(name="make_run", scope="session")
+def make_run_fixture():
+    """The function that makes a run of scored cases."""
+    return make_run

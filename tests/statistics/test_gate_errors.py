@@ -1,0 +1,146 @@
+"""The whole rule by simulation: how often it is wrong when nothing changed, and when a drop is as large as the margin."""
+
+import numpy as np
+import pytest
+
+from harness.gate import judge_metrics
+from harness.pairing import PairedMetric
+from harness.types import GateVerdict
+
+PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
+
+
+def paired(drops, *, name="pass-rate", kind="binary", clusters=None):
+    """A metric whose baseline scores 1 where the candidate loses, and 0 where it gains."""
+    baseline = np.where(drops > 0, drops, 0.0) if kind == "binary" else np.full(drops.size, 0.7)
+    return PairedMetric(
+        set_name="s",
+        metric=name,
+        kind=kind,
+        keys=tuple(f"s/{place}" for place in range(drops.size)),
+        candidate=tuple((baseline - drops).tolist()),
+        baseline=tuple(baseline.tolist()),
+        clusters=tuple(range(drops.size) if clusters is None else clusters),
+    )
+
+
+def flips(random, n, lose, gain):
+    return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
+
+
+def clustered_flips(random, groups, size, lose, gain, together):
+    """Whole clusters flip alike with the probability ``together``; else each case on its own."""
+    shared = np.repeat(random.random(groups) < together, size)
+    return np.where(
+        shared, np.repeat(flips(random, groups, lose, gain), size), flips(random, groups * size, lose, gain)
+    )
+
+
+def worst_verdict(rows):
+    verdicts = {row.verdict for row in rows}
+    return next(word for word in (REGRESS, GateVerdict.INCONCLUSIVE, PASS) if word in verdicts)
+
+
+def at_most(rate, runs):
+    """The largest share that so many runs may show if the true one is ``rate``: three standard deviations."""
+    return rate + 3 * (rate * (1 - rate) / runs) ** 0.5
+
+
+@pytest.mark.parametrize("n", [20, 50, 100, 200])
+@pytest.mark.parametrize("churn", [0.0, 0.02, 0.05, 0.10])
+def test_no_change_is_rarely_called_a_regression(n, churn):
+    random, runs = np.random.default_rng(n), 300
+    margins = {("s", "pass-rate"): 0.05}
+    called = [
+        judge_metrics([paired(flips(random, n, churn, churn))], margins)[0].verdict for _ in range(runs)
+    ]
+    assert np.mean([verdict is REGRESS for verdict in called]) <= at_most(0.05, runs)
+
+
+def test_five_metrics_are_no_more_often_wrong_than_one():
+    """Five gated metrics of one run, three binary and two graded, that share half of what moves them."""
+    random, runs, n = np.random.default_rng(5), 150, 60
+    names = [
+        ("pass-rate", "binary"),
+        ("is-json", "binary"),
+        ("contains", "binary"),
+        ("f1", "graded"),
+        ("bleu", "graded"),
+    ]
+    margins = {("s", name): 0.05 for name, _ in names}
+    wrong = 0
+    for _ in range(runs):
+        common = flips(random, n, 0.05, 0.05)
+        metrics = []
+        for name, kind in names:
+            own = flips(random, n, 0.05, 0.05)
+            moves = np.where(random.random(n) < 0.5, common, own)
+            metrics.append(paired(moves if kind == "binary" else 0.3 * moves, name=name, kind=kind))
+        wrong += worst_verdict(judge_metrics(metrics, margins)) is REGRESS
+    assert wrong / runs <= at_most(0.05, runs)
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+def test_clusters_do_not_raise_false_alarms(together):
+    """120 cases in 40 clusters; counted one by one, whole clusters that flip would be called a drop too often."""
+    random, runs = np.random.default_rng(6), 200
+    clusters = np.repeat(np.arange(40), 3).tolist()
+    called = [
+        judge_metrics(
+            [paired(clustered_flips(random, 40, 3, 0.05, 0.05, together), clusters=clusters)],
+            {("s", "pass-rate"): 0.05},
+        )[0].verdict
+        for _ in range(runs)
+    ]
+    assert np.mean([verdict is REGRESS for verdict in called]) <= at_most(0.05, runs)
+
+
+@pytest.mark.parametrize(("n", "margin"), [(30, 0.1), (70, 0.05), (100, 0.05), (100, 0.1), (200, 0.05)])
+@pytest.mark.parametrize("churn", [0.0, 0.02, 0.05])
+def test_a_drop_as_large_as_the_margin_rarely_passes(n, margin, churn):
+    random, runs = np.random.default_rng(n), 300
+    margins = {("s", "pass-rate"): margin}
+    called = [
+        judge_metrics([paired(flips(random, n, churn + margin, churn))], margins)[0].verdict
+        for _ in range(runs)
+    ]
+    assert np.mean([verdict is PASS for verdict in called]) <= at_most(0.05, runs)
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("groups", "margin"), [(40, 0.1), (60, 0.1)])
+def test_clusters_do_not_raise_false_passes(groups, margin, together):
+    random, runs = np.random.default_rng(7), 120
+    clusters = np.repeat(np.arange(groups), 3).tolist()
+    called = [
+        judge_metrics(
+            [paired(clustered_flips(random, groups, 3, 0.02 + margin, 0.02, together), clusters=clusters)],
+            {("s", "pass-rate"): margin},
+        )[0].verdict
+        for _ in range(runs)
+    ]
+    assert np.mean([verdict is PASS for verdict in called]) <= at_most(0.05, runs)
+
+
+@pytest.mark.parametrize(("n", "sets"), [(40, 1), (100, 1), (100, 3)])
+def test_the_printed_drop_regresses_the_run(n, sets):
+    """One set of several drops by what its row printed when nothing had changed; the others stay: 80 % are found."""
+    random, runs = np.random.default_rng(8), 300
+    margins = {("s", f"m{place}"): 0.05 for place in range(sets)}
+
+    def judge(drop):
+        lose = [0.02 + drop, *[0.02] * (sets - 1)]
+        metrics = [paired(flips(random, n, lost, 0.02), name=f"m{place}") for place, lost in enumerate(lose)]
+        return judge_metrics(metrics, margins)
+
+    found = []
+    for _ in range(runs // 10):
+        drop = judge(0.0)[0].minimum_detectable_drop
+        found += [judge(drop)[0].verdict is REGRESS for _ in range(10)]
+    assert np.mean(found) >= 0.8 - 3 * (0.8 * 0.2 / runs) ** 0.5
+
+
+def test_a_hundred_equal_answers_pass():
+    """What a user expects first: nothing flips, and the gate lets it through."""
+    rows = judge_metrics([paired(np.zeros(100))], {("s", "pass-rate"): 0.05})
+    assert rows[0].verdict is PASS
