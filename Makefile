@@ -42,6 +42,7 @@ check: $(VENV)/.installed ## Format, lint, types and import layers
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.installed ## Speed, as ratios measured in one run
+	@$(BIN)/python benchmarks/start_up.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 
 report-demo: $(VENV)/.installed ## Render the latest stored run's report and open it

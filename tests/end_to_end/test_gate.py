@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -103,11 +102,9 @@ def test_the_terminal_says_it_in_one_line(good):
 
 
 def test_a_second_run_answers_from_the_cache_without_torch(place, good):
-    """Same answers, seconds instead of a minute, and no model library is imported."""
-    started = time.monotonic()
+    """Same answers, and no model library is imported."""
     done, record = gate(place, place / "good")
     assert done.returncode == 0
-    assert time.monotonic() - started < 60
     imported = {
         line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line
     }
