@@ -55,14 +55,19 @@ def _headline(record: GateRecord) -> Text:
 
 
 def metric_table(comparison: Comparison) -> Table:
-    """Gated metrics first; each mean over the n pairs that it stands beside."""
+    """Gated metrics first, then graded scores; each mean over the n pairs that it stands beside.
+
+    Binary checks that aren't gated are left to the report: the pass rate is made of them.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("metric", no_wrap=True, overflow="ellipsis")
     for header, widest in (("n", "0000"), ("baseline → now", ""), ("drop [90 %]", "+0.00 [+0.00, +0.00]")):
         table.add_column(header, no_wrap=True, min_width=max(len(header), len(widest)))
     table.add_column("detects", no_wrap=True, min_width=7)
     table.add_column("verdict", no_wrap=True, min_width=12)
-    for row in sorted(comparison.metrics, key=lambda row: row.verdict is None):
+    shown = [row for row in comparison.metrics if row.verdict is not None]
+    shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
+    for row in shown:
         verdict = Text("–", style="dim")
         if row.verdict is not None:
             verdict = Text(row.verdict, style=_STYLES[row.verdict])
@@ -101,7 +106,7 @@ def _reasons(record: GateRecord) -> Iterator[Text]:
     if record.verdict is None:
         return
     for reason in record.verdict.reasons:
-        if " held: " not in reason:
+        if " held: " not in reason and not reason.startswith("forgetting:"):
             yield Text(f"• {reason}")
     for run, side in ((record.run, "candidate"), (record.baseline, "baseline")):
         if run is not None and any(r.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for r in run.results):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,12 @@ class TransformersEngine:
             sides: The model behind each side, such as ``candidate`` and ``baseline``.
             plan: How to compute; ``dtype`` is a torch dtype's name, ``device`` a torch device.
         """
+        with warnings.catch_warnings():
+            # The libraries' own deprecations are no news to someone who gates a model.
+            warnings.simplefilter("ignore")
+            self._start(sides, plan)
+
+    def _start(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
         import torch
 
         self.plan = plan

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.end_to_end
 
 STEPS_GOOD, STEPS_HARMFUL = 16, 6
+# As the demo: what sixteen steps on one task may cost a model of this size in general skills.
+TOLERATED_FORGETTING = 0.15
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,6 +60,7 @@ def gate(place: Path, adapter: Path, *arguments: str) -> tuple[subprocess.Comple
         [
             *(sys.executable, "-X", "importtime", "-m", "pytest", f"--model={adapter}"),
             *(f"--gate-directory={place / '.tunegate'}", f"--gate-json={record}", *arguments),
+            f"--gate-forgetting-margin={TOLERATED_FORGETTING}",
         ],
         capture_output=True,
         text=True,
@@ -90,7 +93,7 @@ def test_a_good_adapter_passes(good):
     assert record["verdict"]["outcome"] == "pass"
     orders = metric(record, "orders", "pass-rate")
     assert orders["drop"]["high"] < 0
-    assert orders["candidate"]["mean"]["estimate"] > orders["baseline"]["mean"]["estimate"] + 0.3
+    assert orders["candidate"]["mean"]["estimate"] > orders["baseline"]["mean"]["estimate"] + 0.2
     assert metric(record, "general", "pass-rate")["verdict"] == "pass"
     assert record["comparison"]["forgetting"]["loss_change"] is not None
 

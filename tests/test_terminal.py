@@ -1,0 +1,102 @@
+"""The gate's section says the verdict first and every figure beside its n and interval."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from harness.gate import run_gate
+from harness.terminal import outcome_counts, render_gate
+from harness.types import (
+    CaseResult,
+    Check,
+    Completion,
+    Environment,
+    ExecutionPlan,
+    GateRecord,
+    GoldenCase,
+    GoldenSet,
+    Message,
+    ModelRef,
+    Outcome,
+    Run,
+    TextLoss,
+)
+
+
+def make_run(label, passed, *, collected=None, loss=2.0):
+    """Sixty probes, of which the first ``passed`` pass."""
+    results = []
+    for number in range(60):
+        right = number < passed
+        case = GoldenCase(
+            id=f"case-{number}",
+            set_name="general",
+            messages=(Message(role="user", content="?"),),
+            checks=(Check(type="contains", value="yes"),),
+            tags=("words",),
+        )
+        completion = Completion(
+            text="yes" if right else "[b]no[/b]",
+            stop_reason="stop",
+            prompt_tokens=1,
+            completion_tokens=1,
+            latency_s=0.1,
+        )
+        outcome = Outcome.PASSED if right else Outcome.FAILED
+        results.append(CaseResult(case=case, completion=completion, outcome=outcome))
+    return Run(
+        id=f"run-{label}",
+        started_at="2026-01-01T00:00:00+00:00",
+        duration_s=1.0,
+        model=ModelRef(label=label, base_model="base", base_sha256="b"),
+        plan=ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=1),
+        environment=Environment(python="3", platform="p", packages={}),
+        golden_sets=(GoldenSet(name="general", path="g.yaml", probes_forgetting=True),),
+        collected=collected or 60,
+        results=tuple(results),
+        text_losses=tuple(
+            TextLoss(passage=str(i), nats_per_token=loss + i / 100, tokens=50) for i in range(12)
+        ),
+    )
+
+
+def shown(record, width=80):
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None).print(render_gate(record, width))
+    return text.getvalue()
+
+
+def gated(passed, **candidate):
+    runs = make_run("mine", passed, **candidate), make_run("base", 60)
+    comparison, verdict = run_gate(*runs)
+    return GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
+
+
+@pytest.mark.parametrize(("passed", "word"), [(60, "PASS"), (20, "REGRESS"), (56, "INCONCLUSIVE")])
+def test_the_verdict_stands_first(passed, word):
+    assert shown(gated(passed)).startswith(f" {word} ")
+
+
+def test_a_regression_shows_its_figures_and_first_cases():
+    text = shown(gated(20, loss=3.0))
+    assert "1.00 → 0.33" in text
+    assert "kept 20 of 60 probes" in text
+    assert "tripwire" in text
+    assert "lost cases (40)" in text
+    assert "and 35 more in the report" in text
+    assert "now  '[b]no[/b]'" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_longer_than_the_terminal(width):
+    assert max(map(len, shown(gated(20), width).splitlines())) <= width
+
+
+def test_without_a_baseline_there_is_no_verdict():
+    text = shown(GateRecord(run=make_run("base", 50)))
+    assert "60 cases: 50 passed, 10 failed; no baseline, so no verdict" in text
+
+
+def test_a_partial_run_names_its_denominator():
+    assert outcome_counts(make_run("mine", 60, collected=184)) == "60 of 184 cases: 60 passed"
