@@ -44,7 +44,7 @@ def test_starting_imports_nothing_heavy():
     ("arguments", "message"),
     [
         (["model", "show", "nowhere"], "no model 'nowhere'"),
-        (["model", "fetch", "gpt"], "no model 'gpt' in the catalogue"),
+        (["model", "fetch", "gpt"], "no model 'gpt'"),
         (["runs", "list"], "no history: no .tunegate/history.sqlite here or above"),
         (["golden", "lint", "broken.yaml"], "broken.yaml:1: nam: unknown key"),
         (["train", "sft", "none.yaml"], "none.yaml: can't be read"),
