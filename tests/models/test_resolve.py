@@ -1,0 +1,163 @@
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from harness.errors import ModelError
+from harness.models.resolve import resolve_model
+
+
+def write_model(directory, *files: str):
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        (directory / name).write_text("{}")
+    return directory
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub client that has a local cache and a remote side, and notes what it was asked."""
+    errors = pytest.importorskip("huggingface_hub.errors")
+    state = SimpleNamespace(local=None, remote=None, asked=[])
+
+    def snapshot_download(reference, *, allow_patterns, local_files_only=False):
+        state.asked.append("local" if local_files_only else "remote")
+        state.patterns = allow_patterns
+        if local_files_only:
+            if state.local is None:
+                raise errors.LocalEntryNotFoundError("not cached")
+            return str(state.local)
+        if isinstance(state.remote, Exception):
+            raise state.remote
+        return str(state.remote)
+
+    monkeypatch.setattr(sys.modules["huggingface_hub"], "snapshot_download", snapshot_download)
+    monkeypatch.chdir(tmp_path)
+    return state
+
+
+def test_a_directory_is_itself(tmp_path):
+    directory = write_model(tmp_path / "m", "config.json", "model.safetensors")
+    assert resolve_model(str(directory)) == directory
+
+
+def test_a_catalogue_name_is_its_cached_directory(home):
+    directory = write_model(home / "models" / "smollm2", "config.json", "model.safetensors")
+    assert resolve_model("smollm2") == directory
+
+
+def test_a_catalogue_name_that_is_not_fetched_tells_the_command(home):
+    with pytest.raises(ModelError, match="smollm2 isn't fetched yet: run tunegate model fetch smollm2"):
+        resolve_model("smollm2")
+
+
+def test_a_local_directory_without_a_model_does_not_hide_the_catalogue(home, tmp_path, monkeypatch):
+    """A folder of results may well be called after the base model."""
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "smollm2", "notes.txt")
+    directory = write_model(home / "models" / "smollm2", "config.json", "model.safetensors")
+    assert resolve_model("smollm2") == directory
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "no model: config.json is missing"),
+        (["adapter_config.json"], "an adapter, no model"),
+        (["config.json"], r"no weights: no \*\.safetensors"),
+        (["config.json", "pytorch_model.bin"], r"pytorch_model\.bin: pickled weights .* as safetensors"),
+        (["config.json", "model.pt"], r"model\.pt: pickled weights"),
+        (["config.json", "model.pth"], r"model\.pth: pickled weights"),
+    ],
+)
+def test_a_directory_that_is_no_model_says_why(tmp_path, files, message):
+    with pytest.raises(ModelError, match=message):
+        resolve_model(str(write_model(tmp_path / "m", *files)))
+
+
+def test_pickles_beside_safetensors_do_no_harm(tmp_path):
+    """They are never read where there are safetensors."""
+    directory = write_model(tmp_path, "config.json", "model.safetensors", "pytorch_model.bin")
+    assert resolve_model(str(directory)) == directory
+
+
+@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": []}'])
+def test_an_index_that_is_none_is_refused(tmp_path, index):
+    write_model(tmp_path, "config.json", "model.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ModelError, match="no index of weight files"):
+        resolve_model(str(tmp_path))
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    write_model(tmp_path, "config.json", "model-00001-of-00002.safetensors")
+    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(ModelError, match=r"model-00002-of-00002\.safetensors is missing"):
+        resolve_model(str(tmp_path))
+
+
+def test_a_file_is_no_model(tmp_path):
+    (tmp_path / "model.gguf").write_text("")
+    with pytest.raises(ModelError, match="a file; give the directory"):
+        resolve_model(str(tmp_path / "model.gguf"))
+
+
+@pytest.mark.parametrize("reference", ["smolm2", "/no/such/place", "a/b/c", "", "org/na me"])
+def test_an_unknown_name_lists_what_is_allowed(reference, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"no model|config\.json is missing"):
+        resolve_model(reference)
+
+
+def test_a_cached_hub_model_is_used_without_asking_the_hub(hub, tmp_path):
+    hub.local = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    assert resolve_model("org/name") == hub.local
+    assert hub.asked == ["local"]
+
+
+@pytest.mark.parametrize("cached", [None, ["config.json"]])
+def test_what_the_local_cache_lacks_comes_from_the_hub(hub, tmp_path, cached):
+    """Nothing cached, or a configuration alone, as other programs leave it."""
+    hub.local = cached and write_model(tmp_path / "partly", *cached)
+    hub.remote = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    assert resolve_model("org/name") == hub.remote
+    assert hub.asked == ["local", "remote"]
+    assert not {"*.py", "*.bin", "*.pt"} & set(hub.patterns)
+
+
+def test_without_leave_to_download_the_hub_is_not_asked(hub):
+    with pytest.raises(ModelError, match="run tunegate model fetch org/name"):
+        resolve_model("org/name", download=False)
+    assert hub.asked == ["local"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no route to host\nmore"), ValueError("no route to host"), OSError()]
+)
+def test_a_hub_that_gives_nothing_is_one_line(hub, error):
+    hub.remote = error
+    with pytest.raises(
+        ModelError, match="org/name: no such directory, and the hub did not give it: "
+    ) as caught:
+        resolve_model("org/name")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_model_of_pickles_is_refused(hub, tmp_path):
+    hub.remote = write_model(tmp_path / "snapshot", "config.json")
+    with pytest.raises(ModelError, match="no other kind is loaded"):
+        resolve_model("org/name")
+
+
+def test_an_id_that_no_hub_takes_is_told_offline():
+    pytest.importorskip("huggingface_hub")
+    with pytest.raises(ModelError, match=r"neither a directory nor a hub id: "):
+        resolve_model("a--b/c..d")
+
+
+def test_without_the_hub_client_the_remedy_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelError, match=r"pip install 'tunegate\[local\]'"):
+        resolve_model("org/name")
