@@ -73,7 +73,7 @@ def gated(passed, **candidate):
     return GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
 
 
-@pytest.mark.parametrize(("passed", "word"), [(60, "PASS"), (20, "REGRESS"), (56, "INCONCLUSIVE")])
+@pytest.mark.parametrize(("passed", "word"), [(60, "PASS"), (20, "REGRESS"), (57, "INCONCLUSIVE")])
 def test_the_verdict_stands_first(passed, word):
     assert shown(gated(passed)).startswith(f" {word} ")
 

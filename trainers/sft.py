@@ -172,6 +172,8 @@ def _arguments(config: SftConfig, work: Path, dtype: Any) -> Any:
         # Recomputing activations saves memory that a small batch doesn't need, for a third more time.
         "gradient_checkpointing": cuda,
         "logging_steps": 1,
+        # By default a loss that is not a number is left out of the log: here it must be seen.
+        "logging_nan_inf_filter": False,
         "save_steps": config.save_steps,
         "seed": config.seed,
         "data_seed": config.seed,

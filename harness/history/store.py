@@ -134,7 +134,7 @@ class History:
         name, _, back = reference.partition("~")
         if name == "latest" and (not back or back.isdecimal()):
             row = self._database.execute(
-                "SELECT run_id FROM gates ORDER BY run_id DESC LIMIT 1 OFFSET ?", (int(back or 0),)
+                "SELECT run_id FROM gates ORDER BY rowid DESC LIMIT 1 OFFSET ?", (int(back or 0),)
             ).fetchone()
             if row is None:
                 raise BaselineError(f"no run {reference}: the history holds fewer")
@@ -180,7 +180,7 @@ class History:
         rows = self._database.execute(
             """
             SELECT runs.id, started_at, model, collected, verdict, baseline_run_id
-            FROM runs JOIN gates ON gates.run_id = runs.id ORDER BY runs.id DESC LIMIT ?
+            FROM runs JOIN gates ON gates.run_id = runs.id ORDER BY gates.rowid DESC LIMIT ?
             """,
             (limit,),
         ).fetchall()
