@@ -26,8 +26,8 @@ class Step:
     expected_status: int = 0
 
 
-# Sixteen steps on one task cost a model of 135 million parameters about seven points of its general skills. The
-# demo's team accepts up to fifteen for a task that the base can't do at all; by default the gate accepts ten.
+# Sixteen steps on one task cost a model of 135 million parameters about seven points of its general skills.
+# The demo accepts up to fifteen for a task that the base can't do at all; by default the gate accepts ten.
 TOLERATED_FORGETTING = 0.15
 
 
