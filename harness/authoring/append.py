@@ -1,16 +1,20 @@
 """Adding a case to a golden set's text: nothing that stands there is touched."""
 
-import json
-import math
-from collections.abc import Mapping
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.authoring.render import case_text
 from harness.errors import GoldenError
 from harness.golden.load import build_golden_set
-from harness.golden.yaml_lines import parse_yaml, parse_yaml_text
+from harness.golden.yaml_lines import Document, parse_yaml, parse_yaml_text
 from harness.types import GoldenSet
 
 _INDENT = "  "
@@ -27,89 +31,107 @@ def append_case(path: Path, case: Mapping[str, Any]) -> GoldenSet:
         The set as it now stands.
 
     Raises:
-        GoldenError: The set, or the case in it, is not valid; the file is left as it was.
+        GoldenError: The set, or the case in it, is not valid, or the file can't be written; it is left
+            as it was.
     """
-    if not path.exists():
-        text = f"name: {path.stem}\ncases:\n"
-        new = text + case_text(case, _INDENT)
-    else:
-        document = parse_yaml(path)
-        cases = _cases_node(document.root)
-        if cases is None:
-            raise GoldenError(path, None, "cases", "there is no list of cases to add to", "cases: as a list")
-        if cases.flow_style:
-            line = cases.start_mark.line + 1
-            raise GoldenError(
-                path, line, "cases", "the list is written in brackets", "one case a line, with -"
-            )
-        end = _end_of(document.text, cases)
-        before, after = document.text[:end], document.text[end:]
-        gap = "" if before.endswith("\n") else "\n"
-        new = before + gap + case_text(case, " " * cases.start_mark.column) + after
-    golden_set = build_golden_set(parse_yaml_text(path, new))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(new.encode("utf-8"))
-    temporary.replace(path)
+    text, golden_set = with_case(path, case)
+    # A link stays a link: what it leads to is written.
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(text.encode("utf-8"))
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise GoldenError(path, None, "", f"can't be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return golden_set
 
 
-def _cases_node(root: yaml.Node) -> yaml.SequenceNode | None:
-    if not isinstance(root, yaml.MappingNode):
-        return None
-    found = (value for key, value in root.value if key.value == "cases")
-    node = next(found, None)
-    return node if isinstance(node, yaml.SequenceNode) and node.value else None
+def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
+    """The text that a golden set would have with one more case, and the set that it would be.
 
+    Nothing is written, so this also tells what a case would become: its messages with the set's system
+    message, its generation settings, its checks with the set's defaults.
 
-def _end_of(text: str, cases: yaml.SequenceNode) -> int:
-    """Offset behind the last case's last line; blank lines and comments after it belong to what follows."""
-    last: yaml.Node = cases
-    while isinstance(last, yaml.SequenceNode | yaml.MappingNode) and last.value and not last.flow_style:
-        last = last.value[-1] if isinstance(last, yaml.SequenceNode) else last.value[-1][1]
-    lines = text.splitlines(keepends=True)
-    # A block's end mark stands behind trailing blank lines and comments: go back to its last own line.
-    number = last.end_mark.line + (1 if last.end_mark.column > 0 else 0)
-    number = max(number, last.start_mark.line + 1)
-    while number > last.start_mark.line + 1 and not lines[number - 1].strip():
-        number -= 1
-    return len("".join(lines[:number]))
-
-
-def case_text(case: Mapping[str, Any], indent: str) -> str:
-    """A case as YAML list item: block text for prompts of several lines, one line for each check."""
-    lines: list[str] = []
-    for key, value in case.items():
-        lines += _entry(key, value)
-    return "".join(
-        f"{indent}{'- ' if number == 0 else '  '}{line}\n" if line else "\n"
-        for number, line in enumerate(lines)
+    Raises:
+        GoldenError: The set, or the case in it, is not valid, or the case can't be added.
+    """
+    if not path.exists():
+        text = f"name: {name_of(path)}\ncases:\n{case_text(case, _INDENT)}"
+        return text, build_golden_set(parse_yaml_text(path, text))
+    document = parse_yaml(path)
+    cases = _cases_node(document)
+    old = build_golden_set(document) if cases.value else None
+    wanted = [*(document.data["cases"] or ()), dict(case)]
+    # A closing white space may belong to the last case's text, or to nothing: what loads alike is right.
+    for text in _candidates(document, cases, case):
+        new = parse_yaml_text(path, text)
+        made = Document(path, text, {**document.data, "cases": wanted}, new.root)
+        golden_set = build_golden_set(new)
+        same = old is None or _alike(old, golden_set)
+        if same and golden_set == build_golden_set(made):
+            return text, golden_set
+    line = cases.start_mark.line + 1 if cases.start_mark else None
+    raise GoldenError(
+        path, line, "cases", "no place to add a case without changing others", "- id: … by hand"
     )
 
 
-def _entry(key: str, value: Any) -> list[str]:
-    if isinstance(value, str) and "\n" in value and value == value.strip() and _is_plain(value):
-        return [f"{key}: |", *(f"  {line}" if line.strip() else "" for line in value.split("\n"))]
-    if key == "checks" and isinstance(value, list):
-        return ["checks:", *(f"  - {_flow(check)}" for check in value)]
-    return [f"{key}: {_flow(value)}"]
+def name_of(path: Path) -> str:
+    """A set's name made of its file's."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "cases"
 
 
-def _flow(value: Any) -> str:
-    """A value on one line; plain words are left bare, as a person would write them."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
-    if isinstance(value, str) and value.replace("-", "").isalpha() and value.isascii():
-        bare = yaml.safe_load(value)
-        if bare == value:
+def _alike(old: GoldenSet, new: GoldenSet) -> bool:
+    """Whether the new set is the old one and a case more; cases keep their lines too."""
+    return replace(new, cases=new.cases[:-1], content_sha256=old.content_sha256) == old
+
+
+def _cases_node(document: Document) -> yaml.Node:
+    """The list of cases; a list that is still empty may be nothing at all."""
+    path, root = document.path, document.root
+    pairs: list[tuple[yaml.Node, yaml.Node]] = root.value if isinstance(root, yaml.MappingNode) else []
+    in_brackets = isinstance(root, yaml.MappingNode) and root.flow_style
+    for key, value in pairs:
+        if key.value != "cases":
+            continue
+        if isinstance(value, yaml.SequenceNode) and (value.flow_style or in_brackets):
+            line = value.start_mark.line + 1
+            raise GoldenError(
+                path, line, "cases", "the list is written in brackets", "one case a line, with -"
+            )
+        if isinstance(value, yaml.SequenceNode) or document.data["cases"] is None:
             return value
-    if isinstance(value, str):
-        return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf).rstrip("\n")
-    return json.dumps(value)
+    raise GoldenError(path, None, "cases", "there is no list of cases to add to", "cases: as a list")
 
 
-def _is_plain(text: str) -> bool:
-    """Whether block text can hold it: YAML allows no control characters there."""
-    return all(character.isprintable() or character == "\n" for character in text)
+def _candidates(document: Document, cases: yaml.Node, case: Mapping[str, Any]) -> Iterator[str]:
+    """The text with the case behind the last one's own lines, then behind its blank lines too."""
+    text, lines = document.text, document.text.splitlines(keepends=True)
+    line_break = next((end for end in ("\r\n", "\n", "\r") if end in text), "\n")
+    indent = " " * cases.start_mark.column if cases.value else _INDENT
+    added = case_text(case, indent).replace("\n", line_break)
+    for number in dict.fromkeys(_ends(cases, lines)):
+        before = "".join(lines[:number])
+        gap = "" if not before or before.endswith(("\n", "\r")) else line_break
+        yield before + gap + added + "".join(lines[number:])
+
+
+def _ends(cases: yaml.Node, lines: list[str]) -> Iterator[int]:
+    """How many lines stand before the new case, likeliest first."""
+    last = cases
+    while isinstance(last, yaml.SequenceNode | yaml.MappingNode) and last.value and not last.flow_style:
+        last = last.value[-1] if isinstance(last, yaml.SequenceNode) else last.value[-1][1]
+    least = last.start_mark.line + 1
+    whole = max(last.end_mark.line + (1 if last.end_mark.column > 0 else 0), least)
+    # A block's end mark stands behind trailing blank lines: go back to its last own line.
+    number = min(whole, len(lines))
+    while number > least and not lines[number - 1].strip():
+        number -= 1
+    yield number
+    yield whole

@@ -1,11 +1,20 @@
-"""What is suspicious in a golden set that loads: cases that can't fail, or can't pass."""
+"""What is suspicious in a golden set that loads: cases that can't fail, can't pass, or say nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness.authoring.contradictions import contradictions, matches_everything
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.scoring import score_cases
-from harness.types import Check, Completion, GoldenCase, GoldenSet, Outcome
+from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
+
+# What these see of an answer doesn't tell a right one from a wrong one.
+_FORM = frozenset({"length", "repetition", "is-refusal"})
+_BLIND = {
+    "similar": "embeddings do not see a negation",
+    "perplexity": "it scores the reference and never reads the answer",
+}
+_BLIND_REMEDY = "add a check of what the answer says"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +22,10 @@ class Finding:
     """One suspicion.
 
     Attributes:
+        line: 1-based line of the case, or of the check that is meant.
         rule: Its short name.
-        message: What is wrong, and what to do.
+        message: What is wrong.
+        remedy: What to do about it.
     """
 
     path: str
@@ -22,90 +33,143 @@ class Finding:
     case_id: str
     rule: str
     message: str
+    remedy: str
 
     def __str__(self) -> str:
         """As a compiler would print it."""
-        return f"{self.path}:{self.line}: {self.case_id}: {self.message} [{self.rule}]"
+        return f"{self.path}:{self.line}: {self.case_id}: {self.message}: {self.remedy} [{self.rule}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Suspicion:
+    """A finding before it knows its file."""
+
+    case: GoldenCase
+    rule: str
+    message: str
+    remedy: str
+    line: int | None = None
 
 
 def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
-    """All findings of a set. Nothing is loaded: checks that need a model or library are not run."""
-    found: list[tuple[GoldenCase, str, str]] = []
-    found += _duplicates(golden_set.cases)
-    found += _passing(golden_set.cases)
-    found += _unreachable(golden_set.cases)
-    for case in golden_set.cases:
-        found += _weak(case)
-    return sorted(
-        (
-            Finding(path=golden_set.path, line=case.line, case_id=case.id, rule=rule, message=message)
-            for case, rule, message in found
-        ),
-        key=lambda finding: finding.line,
-    )
+    """All findings of a set, in the file's order.
 
-
-def _duplicates(cases: Sequence[GoldenCase]) -> Iterator[tuple[GoldenCase, str, str]]:
-    first: dict[object, GoldenCase] = {}
+    Nothing is loaded: checks that need a model or a library are not run. Skipped cases are read too.
+    """
+    cases = [replace(case, skip=None) for case in golden_set.cases]
+    suspicions = [*_duplicates(cases), *_empty_or_echo(cases), *_references(cases)]
     for case in cases:
-        earlier = first.setdefault((case.messages, case.generation), case)
+        suspicions += _undecided(case)
+        suspicions += _checks(case)
+    findings = [
+        Finding(
+            path=golden_set.path,
+            line=found.case.line if found.line is None else found.line,
+            case_id=found.case.id,
+            rule=found.rule,
+            message=found.message,
+            remedy=found.remedy,
+        )
+        for found in suspicions
+    ]
+    order = {case.id: place for place, case in enumerate(cases)}
+    return sorted(findings, key=lambda finding: (order[finding.case_id], finding.line))
+
+
+def _duplicates(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
+    first: dict[tuple[Message, ...], GoldenCase] = {}
+    for case in cases:
+        earlier = first.setdefault(case.messages, case)
         if earlier is not case:
-            yield case, "duplicate", f"asks the same as {earlier.id}: merge them or change the prompt"
-        kinds = [
-            (check.type, check.threshold, repr(check.value), repr(check.options)) for check in case.checks
-        ]
-        for kind in {kind[0] for kind in kinds if kinds.count(kind) > 1}:
-            yield case, "duplicate", f"{kind} stands twice: remove one"
+            message, remedy = f"asks the same as {earlier.id}", "merge them, or change the prompt"
+            yield _Suspicion(case=case, rule="duplicate", message=message, remedy=remedy)
+        for place, check in enumerate(case.checks):
+            if replace(check, line=0) in [replace(other, line=0) for other in case.checks[:place]]:
+                message = f"{check.type} stands twice"
+                yield _Suspicion(
+                    case=case, rule="duplicate", message=message, remedy="remove one", line=check.line
+                )
 
 
-def _passing(cases: Sequence[GoldenCase]) -> Iterator[tuple[GoldenCase, str, str]]:
-    """Cases whose cheap deciding checks all pass on an empty answer."""
-    checked = [(case, cheap) for case in cases if (cheap := _cheap(case)) is not None]
-    results = score_cases([cheap for _, cheap in checked], {cheap.key: _answer("") for _, cheap in checked})
-    for (case, cheap), result in zip(checked, results, strict=True):
-        if result.outcome is Outcome.PASSED and len(cheap.checks) == len(_deciding(case)):
-            yield case, "passes-empty", "an empty answer passes: add a check that it fails"
+def _empty_or_echo(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
+    """Cases whose checks pass on answers that show nothing. One whose checks can't all be run is left out."""
+    checked = [case for case in cases if _deciding(case) and all(_is_cheap(c) for c in _deciding(case))]
+    empty = _scored(checked, ["" for _ in checked])
+    echo = _scored(checked, [case.messages[-1].content for case in checked])
+    for case, on_empty, on_echo in zip(checked, empty, echo, strict=True):
+        if on_empty.outcome is Outcome.PASSED:
+            message, remedy = "an empty answer passes", "add a check that it fails"
+            yield _Suspicion(case=case, rule="passes-empty", message=message, remedy=remedy)
+        elif on_echo.outcome is Outcome.PASSED:
+            message = "an answer that only repeats the prompt passes"
+            remedy = "add a check that it fails, such as a length or equals"
+            yield _Suspicion(case=case, rule="passes-echo", message=message, remedy=remedy)
 
 
-def _unreachable(cases: Sequence[GoldenCase]) -> Iterator[tuple[GoldenCase, str, str]]:
-    """Cases whose own references fail their checks, and pairs of checks that exclude each other."""
-    checked = [
-        (case, replace(cheap, id=f"{case.id}.{number}"), reference)
+def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
+    """References that fail, or break, the checks of their own case."""
+    pairs = [
+        (replace(case, id=f"{case.id}.{number}"), case, reference)
         for case in cases
-        if (cheap := _cheap(case)) is not None
         for number, reference in enumerate(case.references)
     ]
-    answers = {cheap.key: _answer(reference) for _, cheap, reference in checked}
-    results = score_cases([cheap for _, cheap, _ in checked], answers)
-    passed: set[str] = set()
-    failing: dict[str, tuple[GoldenCase, str]] = {}
-    for (case, _, _), result in zip(checked, results, strict=True):
-        if result.outcome is Outcome.PASSED:
-            passed.add(case.id)
+    results = _scored([copy for copy, _, _ in pairs], [reference for _, _, reference in pairs])
+    for (_, case, reference), result in zip(pairs, results, strict=True):
+        told = reference if len(reference) <= 40 else reference[:37] + "..."
+        if result.errors:
+            message, remedy = f"{result.errors[0].metric} breaks on its reference {told!r}", "mend either"
+            detail = f"{message}: {result.errors[0].error}"
+            yield _Suspicion(case=case, rule="broken", message=detail, remedy=remedy)
         elif result.outcome is Outcome.FAILED:
-            metric = next(score.metric for score in result.scores if score.passed is False)
-            failing.setdefault(case.id, (case, metric))
-    for case_id, (case, metric) in failing.items():
-        if case_id not in passed:
-            yield case, "unreachable", f"its own reference fails {metric}: mend the reference or the check"
-    for case in cases:
-        wanted = {check.type: check for check in case.checks}
-        for name, check in wanted.items():
-            other = wanted.get(f"not-{name}")
-            if other is not None and other.value == check.value and other.options == check.options:
-                yield case, "unreachable", f"{name} and not-{name} of the same value: no answer passes both"
+            score = next(score for score in result.scores if score.passed is False)
+            message = f"its reference {told!r} fails {score.metric}"
+            remedy = "mend either; a reference is a whole good answer, a part of one is a check's value"
+            yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy)
 
 
-def _weak(case: GoldenCase) -> Iterator[tuple[GoldenCase, str, str]]:
+def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
     deciding = _deciding(case)
     if not deciding:
-        yield case, "undecided", "no check decides: give a graded check a threshold"
-    elif all(base_type(check.type) == "similar" for check in deciding):
-        message = "similar is its only deciding check, and embeddings do not see negation: add another"
-        yield case, "similar-alone", message
+        remedy = "give a graded check a threshold"
+        yield _Suspicion(case=case, rule="undecided", message="no check decides", remedy=remedy)
+        return
+    telling = {
+        check.type for check in deciding if base_type(check.type) == check.type and check.type not in _FORM
+    }
+    for name, reason in _BLIND.items():
+        if telling == {name}:
+            message = f"{name} is the only check that decides what it says, and {reason}"
+            yield _Suspicion(case=case, rule=f"{name}-alone", message=message, remedy=_BLIND_REMEDY)
+
+
+def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
+    """Checks that every answer passes, and checks of which no answer can pass all."""
     for check in case.checks:
-        if check.type == "json-equals" and isinstance(check.value, str):
-            yield case, "json-text", "json-equals compares with a text: write value: as YAML, unquoted"
+        if base_type(check.type) == "regex" and matches_everything(check):
+            outcome = "every answer passes it" if check.type == "regex" else "no answer passes it"
+            message = f"the pattern {check.value!r} matches anything, so {outcome}"
+            yield _Suspicion(
+                case=case, rule="idle-regex", message=message, remedy="anchor it", line=check.line
+            )
+    for check, message in contradictions(case):
+        remedy = "no answer passes both: remove one"
+        yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy, line=check.line)
+    yield from _fixed_answers(case)
+
+
+def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:
+    """An answer that a check prescribes to the letter fails another check."""
+    for check in case.checks:
+        if check.type != "equals" or not isinstance(check.value, str):
+            continue
+        (result,) = _scored([case], [check.value.strip()])
+        for score in result.scores:
+            if score.passed is False:
+                message = f"the answer that {check.type} wants, {check.value!r}, fails {score.metric}"
+                remedy = "no answer passes both: remove one"
+                yield _Suspicion(
+                    case=case, rule="unreachable", message=message, remedy=remedy, line=check.line
+                )
 
 
 def _deciding(case: GoldenCase) -> list[Check]:
@@ -116,11 +180,18 @@ def _deciding(case: GoldenCase) -> list[Check]:
     ]
 
 
-def _cheap(case: GoldenCase) -> GoldenCase | None:
-    """The case with only those deciding checks that need nothing beyond the base installation."""
-    checks = [check for check in _deciding(case) if CHECK_TYPES[base_type(check.type)].extra is None]
-    return replace(case, checks=tuple(checks)) if checks else None
+def _is_cheap(check: Check) -> bool:
+    """Whether it runs with the base installation alone."""
+    return CHECK_TYPES[base_type(check.type)].extra is None
 
 
-def _answer(text: str) -> Completion:
-    return Completion(text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0)
+def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:
+    """Results of the cheap deciding checks on given answers."""
+    cheap = [replace(case, checks=tuple(filter(_is_cheap, _deciding(case)))) for case in cases]
+    completions = {
+        case.key: Completion(
+            text=answer, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+        )
+        for case, answer in zip(cheap, answers, strict=True)
+    }
+    return score_cases(cheap, completions)

@@ -1,21 +1,24 @@
-"""Checks to offer for a new case: those that the shown answer passes and that an empty answer fails."""
+"""Checks to offer for a new case: those that a good answer passes and that an empty answer fails."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.golden.check_rules import CheckProblem, make_check
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.scoring import score_cases
-from harness.types import Completion, GoldenCase, Message, Outcome
+from harness.types import Check, Completion, GoldenCase, Message, Outcome
 
-_WORD = re.compile(r"[A-Za-z0-9À-ÿ][\w'-]*")
+_WORD = re.compile(r"\w[\w'-]*")
 _COMMON = frozenset(
     [
         *("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "is", "it"),
         *("of", "on", "or", "that", "the", "this", "to", "was", "with"),
     ]
 )
+_SHORT_WORDS = 4
+_KEYWORDS = 3
 
 
 def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -23,64 +26,115 @@ def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> li
 
     Args:
         prompt: What was asked.
-        answer: What the model said, or what the author wants to be said.
+        answer: A good answer.
         references: Good answers; the answer itself where there are none.
 
     Returns:
-        Checks as they stand in YAML. Each passes on the answer and fails on an empty one.
+        Checks as they stand in YAML. Each passes on the answer and fails on an empty one. Those that need
+        a library are not run: they are offered where the answer is a reference itself, which they then
+        give their best value, while an empty answer gets their worst.
     """
     references = list(references) or [answer]
-    return [check for check in _candidates(answer) if _separates(check, prompt, answer, references)]
-
-
-def _candidates(answer: str) -> list[dict[str, Any]]:
     offers: list[dict[str, Any]] = []
-    try:
-        value = json.loads(answer)
-    except ValueError:
-        value = None
-    if isinstance(value, dict | list):
-        offers.append({"type": "json-equals"})
-        schema: dict[str, Any] = {"type": "array"}
-        if isinstance(value, dict):
-            schema = {"type": "object", "required": list(value)}
-        offers.append({"type": "is-json", "value": schema})
-        return offers
-    words = answer.split()
-    if len(words) <= 4:
-        offers += [{"type": "equals"}, {"type": "exact-match"}]
-    if telling := [word for word in _WORD.findall(answer) if word.lower() not in _COMMON]:
-        # The longest words say most; a case that wants others is one edit away.
-        for word in sorted(dict.fromkeys(telling), key=len, reverse=True)[:3]:
-            offers.append({"type": "icontains", "value": word})
-    offers.append({"type": "f1", "threshold": 0.5})
-    offers.append({"type": "length", "min": 1, "max": max(2 * len(answer), 20)})
+    for check in _candidates(prompt, answer, references):
+        if CHECK_TYPES[base_type(check["type"])].extra is None:
+            fits = passes(check, prompt, answer, references) and not passes(check, prompt, "", references)
+        else:
+            # Where no word is left for F1, none is left for the libraries either.
+            fits = answer in references and {"type": "f1", "threshold": 0.5} in offers
+        if fits and check not in offers:
+            offers.append(check)
     return offers
 
 
-def _separates(check: dict[str, Any], prompt: str, answer: str, references: list[str]) -> bool:
-    """Whether the check tells the answer from an empty one."""
-    options = {key: value for key, value in check.items() if key not in {"type", "value", "threshold"}}
+def passes(check: Mapping[str, Any], prompt: str, answer: str, references: Sequence[str]) -> bool:
+    """Whether an answer passes a check, one that needs no library, as written in YAML."""
     try:
-        made = make_check(
-            check["type"], check.get("threshold"), check.get("value"), options, references=references
-        )
+        made = _made(check, references)
     except CheckProblem:
         return False
-    cases = [
-        GoldenCase(
-            id=name,
-            set_name="offer",
-            messages=(Message(role="user", content=prompt),),
-            references=tuple(references),
-            checks=(made,),
-        )
-        for name in ("answer", "empty")
+    case = GoldenCase(
+        id="answer",
+        set_name="offer",
+        messages=(Message(role="user", content=prompt),),
+        references=tuple(references),
+        checks=(made,),
+    )
+    completion = Completion(
+        text=answer, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+    )
+    (result,) = score_cases([case], {case.key: completion})
+    return result.outcome is Outcome.PASSED
+
+
+def _made(check: Mapping[str, Any], references: Sequence[str]) -> Check:
+    options = {key: value for key, value in check.items() if key not in {"type", "value", "threshold"}}
+    return make_check(
+        check["type"], check.get("threshold"), check.get("value"), options, references=references
+    )
+
+
+def _candidates(prompt: str, answer: str, references: Sequence[str]) -> Iterator[dict[str, Any]]:
+    value = _json_container(answer)
+    if value is not None:
+        yield {"type": "json-equals"} if answer in references else {"type": "json-equals", "value": value}
+        yield {"type": "is-json", "value": _schema_of(value)}
+        return
+    yield {"type": "is-refusal"}
+    if len(answer.split()) <= _SHORT_WORDS:
+        yield {"type": "equals"}
+        yield {"type": "exact-match"}
+    for word in _keywords(prompt, answer):
+        # A bare number would be found inside of a longer one.
+        if word.isdecimal():
+            yield {"type": "regex", "value": rf"\b{word}\b"}
+        else:
+            yield {"type": "icontains", "value": word}
+    yield {"type": "f1", "threshold": 0.5}
+    yield {"type": "rouge-l", "threshold": 0.5}
+    yield {"type": "similar", "threshold": 0.8}
+    words = len(answer.split())
+    yield {"type": "length", "min": 1, "max": max(2 * words, words + 5), "unit": "words"}
+
+
+def _json_container(answer: str) -> dict[str, Any] | list[Any] | None:
+    """The object or list that an answer is."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _schema_of(value: Any) -> dict[str, Any]:
+    """The JSON Schema of values that are built alike: the same keys, the same types."""
+    if isinstance(value, dict):
+        return {
+            "type": "object",
+            "properties": {key: _schema_of(item) for key, item in value.items()},
+            "required": list(value),
+            "additionalProperties": False,
+        }
+    if isinstance(value, list):
+        items = [_schema_of(item) for item in value]
+        alike = bool(items) and all(item == items[0] for item in items)
+        return {"type": "array", "minItems": min(len(items), 1)} | ({"items": items[0]} if alike else {})
+    # bool stands before int, whose subclass it is.
+    names = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    return {"type": names.get(type(value), "null")}
+
+
+def _keywords(prompt: str, answer: str) -> list[str]:
+    """The answer's most telling words: numbers and names first, then long ones; none of the prompt's."""
+    asked = {word.casefold() for word in _WORD.findall(prompt)}
+    words = [
+        word
+        for word in dict.fromkeys(_WORD.findall(answer))
+        if word.casefold() not in _COMMON and word.casefold() not in asked
     ]
-    texts = {"offer/answer": answer, "offer/empty": ""}
-    completions = {
-        key: Completion(text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0)
-        for key, text in texts.items()
-    }
-    given, empty = score_cases(cases, completions)
-    return given.outcome is Outcome.PASSED and empty.outcome is Outcome.FAILED
+
+    def rank(word: str) -> tuple[bool, int]:
+        is_name = word[0].isupper() and not answer.startswith(word)
+        return (not (word.isdecimal() or is_name), -len(word))
+
+    return sorted(words, key=rank)[:_KEYWORDS]

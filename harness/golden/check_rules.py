@@ -1,6 +1,5 @@
 """What makes one written check valid, beyond the shape of its keys."""
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.golden.checks import CHECK_TYPES, CheckType, base_type, check_names
+from harness.golden.embedded_schema import schema_problem
+from harness.golden.explain import allowed_by, did_you_mean, shown
 from harness.golden.yaml_lines import KeyPath
 from harness.types import Check, JsonValue
 
@@ -47,8 +48,10 @@ def make_check(
     """
     kind = CHECK_TYPES.get(base_type(name))
     if kind is None or (name.startswith("not-") and not kind.invertible):
-        close = difflib.get_close_matches(name, check_names(), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        if kind is not None:
+            problem = f"{kind.name} is a number and can't be turned around: give it a threshold"
+            raise CheckProblem(("type",), problem)
+        hint = did_you_mean(name, check_names())
         raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", ", ".join(check_names()))
     _check_threshold(kind, threshold)
     _check_value(kind, value, references)
@@ -70,61 +73,74 @@ def _check_threshold(kind: CheckType, threshold: float | None) -> None:
 
 def _check_value(kind: CheckType, value: JsonValue, references: Sequence[str]) -> None:
     if value is None:
-        if kind.value == "required":
-            raise CheckProblem((), f"{kind.name} needs a value")
-        if kind.needs_references and not references:
-            other = "" if kind.value == "refused" else " or a value"
-            raise CheckProblem((), f"{kind.name} needs references{other}")
-        if kind.value_type == "json" and kind.needs_references:
-            for reference in references:
-                _parse_json(reference, ())
+        _check_references(kind, references)
         return
     if kind.value == "refused":
         raise CheckProblem(("value",), f"{kind.name} takes no value", "the case's references")
     match kind.value_type:
         case "string" if not isinstance(value, str) or not value:
-            raise CheckProblem(("value",), f"found {value!r}", "a text; quote it if it looks like a number")
-        case "strings" if not (
-            isinstance(value, list) and value and all(isinstance(v, str) and v for v in value)
-        ):
-            raise CheckProblem(("value",), f"found {value!r}", "a list of texts")
+            raise CheckProblem(
+                ("value",), f"found {shown(value)}", "a text; quote it if it looks like a number"
+            )
+        case "strings" if not _are_texts(value):
+            allowed = "a list of texts; quote those that look like a number or a boolean"
+            raise CheckProblem(("value",), f"found {shown(value)}", allowed)
         case "pattern":
             _check_pattern(value)
         case "schema":
-            _check_schema(value)
-        case "json" if isinstance(value, str):
-            _parse_json(value, ("value",))
+            if problem := schema_problem(value):
+                raise CheckProblem(("value",), problem)
+        case "json" if isinstance(value, str) and _is_container(value):
+            # It would be compared as a text, and no JSON object or list ever equals one.
+            raise CheckProblem(("value",), "JSON as quoted text", "the same as YAML, without the quotes")
         case _:
             pass
 
 
+def _check_references(kind: CheckType, references: Sequence[str]) -> None:
+    """What a check without a value needs."""
+    if kind.value == "required":
+        raise CheckProblem((), f"{kind.name} needs a value")
+    if kind.needs_references and not references:
+        other = "" if kind.value == "refused" else " or a value"
+        raise CheckProblem((), f"{kind.name} needs references{other}")
+    if kind.value_type == "json" and kind.needs_references:
+        for reference in references:
+            _require_json(reference)
+
+
+def _are_texts(value: JsonValue) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
+
+
 def _check_pattern(value: JsonValue) -> None:
-    if not isinstance(value, str):
-        raise CheckProblem(("value",), f"found {value!r}", "a regular expression")
+    if not isinstance(value, str) or not value:
+        raise CheckProblem(("value",), f"found {shown(value)}", "a regular expression")
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise CheckProblem(("value",), f"not a regular expression: {error}") from error
+    except RecursionError as error:
+        raise CheckProblem(("value",), "not a regular expression: nested too deeply") from error
 
 
-def _check_schema(value: JsonValue) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
-    if not isinstance(value, dict):
-        raise CheckProblem(("value",), f"found {value!r}", "a JSON Schema, a mapping")
+def _is_container(text: str) -> bool:
     try:
-        Draft202012Validator.check_schema(value)
-    except SchemaError as error:
-        raise CheckProblem(("value",), f"not a JSON Schema: {error.message}") from error
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
-def _parse_json(text: str, key: KeyPath) -> None:
+def _require_json(reference: str) -> None:
+    """Refuse a reference that no JSON answer can equal."""
     try:
-        json.loads(text)
-    except ValueError as error:
-        where = "the value" if key else "the reference"
-        raise CheckProblem(key, f"{where} is not JSON: {error}", "JSON") from error
+        json.loads(reference, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise CheckProblem((), f"the reference {shown(reference)} is not JSON: {error}", "JSON") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 @cache
@@ -138,10 +154,14 @@ def _options(kind: CheckType, written: str) -> dict[str, Any]:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = tuple(problem["loc"])
-        allowed = ", ".join(["type", "threshold", "value", *kind.options.model_fields])
+        keys = ["type"]
+        keys += ["threshold"] if kind.kind == "graded" else []
+        keys += ["value"] if kind.value != "refused" else []
+        keys += kind.options.model_fields
         if problem["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(str(key[0]), kind.options.model_fields, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise CheckProblem(key, f"unknown key of {kind.name}{hint}", allowed) from error
-        message = problem["msg"].removeprefix("Value error, ")
-        raise CheckProblem(key, message[0].lower() + message[1:]) from error
+            hint = did_you_mean(str(key[0]), keys)
+            raise CheckProblem(key, f"unknown key of {kind.name}{hint}", ", ".join(keys)) from error
+        if problem["type"] == "value_error":
+            raise CheckProblem(key, str(problem["ctx"]["error"])) from error
+        same = [p for p in error.errors(include_url=False) if p["loc"][:1] == key[:1]]
+        raise CheckProblem(key[:1], f"found {shown(problem['input'])}", allowed_by(same)) from error

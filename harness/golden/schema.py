@@ -1,49 +1,72 @@
 """The YAML of a golden set as pydantic models: validation, JSON Schema and reference page in one place."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from harness.golden.checks import CHECK_TYPES, CheckType, check_names
 from harness.types import JsonValue
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
+# pytest gives these marks a meaning of its own, and its -m reads the others as operators.
+_RESERVED = frozenset(
+    [
+        *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"),
+        *("and", "or", "not", "True", "False", "None"),
+    ]
+)
+
+
+def _not_reserved(name: str) -> str:
+    if name in _RESERVED:
+        raise ValueError(f"{name!r} means something else to pytest: another word")
+    return name
+
+
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """Unknown keys are refused, and values are taken for what they are: neither "3" nor true is a number."""
+
+    model_config = _STRICT
 
 
 class GenerationYaml(_Strict):
     """How answers are sampled."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=32768, description="Most tokens in an answer.")] = 128
-    temperature: Annotated[
-        float, Field(ge=0, le=5, allow_inf_nan=False, description="0 is greedy decoding.")
-    ] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=5, description="0 is greedy decoding.")] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1, description="Nucleus sampling: the mass that is kept.")] = 1.0
-    seed: Annotated[int, Field(ge=0, description="Seed of the samples; ignored by greedy decoding.")] = 0
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="Seed of the samples; ignored by greedy decoding.")
+    ] = 0
     stop: Annotated[list[Text], Field(description="Texts that end an answer; they are cut off.")] = []
 
 
 class MessageYaml(_Strict):
     """One turn."""
 
-    role: Annotated[Literal["system", "user", "assistant"], Field(description="Who speaks.")]
+    role: Annotated[Role, Field(description="Who speaks.")]
     content: Annotated[str, Field(description="What is said.")]
 
 
 class CheckYaml(_Strict):
     """A check; its other keys depend on the type."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(**{**_STRICT, "extra": "allow"})
 
     type: Annotated[str, Field(description="The check's type, or not- and the type.")]
     threshold: Annotated[
-        float | None, Field(allow_inf_nan=False, description="Least value that passes (graded checks).")
+        float | None,
+        Field(description="Least value that passes (greatest, where lower is better); graded checks only."),
     ] = None
     value: Annotated[JsonValue, Field(description="The check's own argument.")] = None
 
@@ -54,7 +77,7 @@ class DefaultsYaml(_Strict):
     checks: Annotated[
         list[CheckYaml], Field(description="Checks of every case; a case's own check of a type replaces it.")
     ] = []
-    tags: Annotated[list[Text], Field(description="Tags of every case.")] = []
+    tags: Annotated[list[Tag], Field(description="Tags of every case.")] = []
     system: Annotated[str | None, Field(description="System message of every case.")] = None
 
 
@@ -73,7 +96,7 @@ class CaseYaml(_Strict):
     ] = {}
     references: Annotated[list[str], Field(description="Good answers; the closest one counts.")] = []
     checks: Annotated[list[CheckYaml], Field(description="What the answer must satisfy.")] = []
-    tags: Annotated[list[Text], Field(description="For -m and slices; the first names a probe's skill.")] = []
+    tags: Annotated[list[Tag], Field(description="For -m and slices; the first names a probe's skill.")] = []
     cluster: Annotated[
         str | None, Field(description="Cases of one cluster are not independent of each other.")
     ] = None
@@ -94,6 +117,8 @@ class CaseYaml(_Strict):
             raise ValueError("the prompt is empty")
         if self.messages is not None and (not self.messages or self.messages[-1].role != "user"):
             raise ValueError("the last message must be the user's")
+        if self.messages and any(turn.role == "system" for turn in self.messages[1:]):
+            raise ValueError("a system message stands first")
         if self.messages and self.system is not None:
             raise ValueError("write the system message among the messages")
         return self
@@ -102,9 +127,7 @@ class CaseYaml(_Strict):
 class MetricGateYaml(_Strict):
     """How one graded metric is gated."""
 
-    margin: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="Largest tolerated drop, on the metric's scale.")
-    ]
+    margin: Annotated[float, Field(ge=0, description="Largest tolerated drop, on the metric's scale.")]
 
 
 class GateYaml(_Strict):
@@ -123,7 +146,11 @@ class GateYaml(_Strict):
 class GoldenSetYaml(_Strict):
     """A golden set."""
 
-    name: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="The set's name.")]
+    name: Annotated[
+        str,
+        Field(pattern=ID_PATTERN, max_length=120, description="The set's name; also a marker for -m."),
+        AfterValidator(_not_reserved),
+    ]
     description: Annotated[str, Field(description="What the set measures.")] = ""
     probes_forgetting: Annotated[
         bool, Field(description="The set probes what the base could do before training.")
@@ -174,4 +201,5 @@ def _check_schema(name: str, check: CheckType) -> dict[str, Any]:
         keys[key] = (field.annotation, Field(default=field.default, description=field.description))
     model: Any = create_model(name, __config__=ConfigDict(extra="forbid"), **keys)
     made: dict[str, Any] = model.model_json_schema()
-    return {"description": check.summary, **made}
+    summary = check.summary if name == check.name else f"Not {check.name}. {check.summary}"
+    return {"description": summary, **made}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from harness.golden.yaml_lines import MAX_BYTES
 from harness.types import JsonValue
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
@@ -25,8 +26,9 @@ def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
     Raises:
         TemplateError: A variable has no value, or the file can't be read.
     """
-    if text.startswith(_FILE):
-        text = _read(text.removeprefix(_FILE).strip(), directory)
+    text = read_if_file(text, directory)
+    if "{{" not in text:
+        return text
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in variables:
@@ -48,11 +50,28 @@ def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
     return value
 
 
-def _read(name: str, directory: Path) -> str:
-    path = (directory / name).resolve()
-    if not path.is_relative_to(directory.resolve()):
-        raise TemplateError(f"file://{name} leaves the golden set's directory")
+def read_if_file(text: str, directory: Path) -> str:
+    """What stands in the file that a text names, without its last line break; any other text as it is.
+
+    Raises:
+        TemplateError: The file lies outside of the directory or can't be read.
+    """
+    if not text.startswith(_FILE):
+        return text
+    name = text.removeprefix(_FILE).strip()
+    if not name or "\0" in name:
+        raise TemplateError(f"file://{name!r} names no file")
     try:
+        path = (directory / name).resolve()
+        if not path.is_relative_to(directory.resolve()):
+            raise TemplateError(f"file://{name} leaves the golden set's directory")
+        if path.exists() and not path.is_file():
+            raise TemplateError(f"file://{name} is not a file")
+        if path.stat().st_size > MAX_BYTES:
+            raise TemplateError(f"file://{name} is larger than {MAX_BYTES} bytes")
         return path.read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TemplateError(f"file://{name} can't be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"file://{name} is not UTF-8: byte {error.start}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise TemplateError(f"file://{name} can't be read: {reason}") from error

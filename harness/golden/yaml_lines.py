@@ -13,6 +13,15 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 # libyaml's loader where PyYAML was built with it: about ten times as fast.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 100
+# libyaml composes by recursion in C: 30 000 levels overflow a stack of 8 MB and end the process.
+_SAFE_DEPTH = 5000
+_PREFIX = "tag:yaml.org,2002:"
+# What JSON knows; anything else (dates, sets, binary, objects) has no place in our files.
+_TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
+_TEXT = _PREFIX + "str"
+
 
 class Document:
     """A parsed YAML file.
@@ -47,9 +56,13 @@ def parse_yaml(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        GoldenError: It can't be read, is no YAML, repeats a key, or uses anchors.
+        GoldenError: As parse_yaml_text, or the file can't be read, is too large, or is not UTF-8.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise GoldenError(path, None, "", "not a file", "a YAML file")
+        if path.stat().st_size > MAX_BYTES:
+            raise GoldenError(path, None, "", f"{path.stat().st_size} bytes", f"at most {MAX_BYTES} bytes")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise GoldenError(path, None, "", f"can't be read: {error.strerror}") from error
@@ -59,41 +72,112 @@ def parse_yaml(path: Path) -> Document:
 
 
 def parse_yaml_text(path: Path, text: str) -> Document:
-    """As parse_yaml, of a text that ``path`` holds or shall hold."""
+    """As parse_yaml, of a text that ``path`` holds or shall hold.
+
+    Raises:
+        GoldenError: It is no YAML, repeats a key, nests deeper than 100 levels, or uses aliases of lists or
+            mappings, merges, dates or other tags.
+    """
     loader = _Loader(text)
     try:
+        _refuse_depth(path, text)
         root = loader.get_single_node()
         if root is None:
-            raise GoldenError(path, None, "", "the file is empty", "a mapping with name and cases")
-        _refuse_ambiguity(path, root, "", set())
-        data = loader.construct_document(root)
+            raise GoldenError(path, None, "", "the file is empty", "a mapping of keys")
+        data = _Reader(path, loader).read(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
-        raise GoldenError(path, line, "", f"not YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise GoldenError(path, line, "", f"not YAML: {_explained(error, text)}") from error
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else None
+        raise GoldenError(path, line, "", f"not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise _too_deep(path, None) from error
+    except (yaml.YAMLError, ValueError) as error:
         raise GoldenError(path, None, "", f"not YAML: {str(error).splitlines()[0]}") from error
     finally:
         loader.dispose()
     return Document(path, text, data, root)
 
 
-def _refuse_ambiguity(path: Path, node: yaml.Node, key: str, seen: set[int]) -> None:
-    """Refuse repeated keys, of which YAML silently keeps the last, and aliases, which can explode."""
-    if isinstance(node, yaml.ScalarNode):
+def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
+    problem, mark = error.problem or error.context or "unreadable", error.problem_mark
+    if "cannot start any token" in problem and mark is not None:
+        lines = text.splitlines()
+        found = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+        return (
+            "a tab: indent with spaces" if found == "\t" else f"{found} at a text's start: put it in quotes"
+        )
+    return str(problem)
+
+
+def _refuse_depth(path: Path, text: str) -> None:
+    """Refuse nesting that would overflow the C stack, before anything composes it.
+
+    A level of nesting costs a bracket, or a column (a list may stand at its key's own column), so most
+    texts are cleared by counting; only the others are read event by event.
+    """
+    longest = max(map(len, text.splitlines()), default=0)
+    if text.count("[") + text.count("{") + 2 * longest <= _SAFE_DEPTH:
         return
-    if id(node) in seen:
-        raise GoldenError(path, node.start_mark.line + 1, key, "an alias (*name)", "the value written out")
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for index, child in enumerate(node.value):
-            _refuse_ambiguity(path, child, f"{key}[{index}]", seen)
-    elif isinstance(node, yaml.MappingNode):
-        names: set[str] = set()
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise _too_deep(path, None if event.start_mark is None else event.start_mark.line + 1)
+
+
+def _too_deep(path: Path, line: int | None) -> GoldenError:
+    return GoldenError(path, line, "", f"nested deeper than {MAX_DEPTH} levels", "fewer")
+
+
+class _Reader:
+    """From nodes to plain data, refusing what YAML would read in silence otherwise than it looks."""
+
+    def __init__(self, path: Path, loader: Any) -> None:
+        self.path, self.loader = path, loader
+        self.seen: set[int] = set()
+
+    def read(self, node: yaml.Node, key: KeyPath) -> Any:
+        """The data under a node: texts, numbers, booleans, null, lists and mappings."""
+        if node.tag not in _TAGS:
+            kind = node.tag.removeprefix(_PREFIX)
+            problem = "a date" if kind == "timestamp" else f"a YAML {kind}"
+            raise self._error(node, key, problem, "a text: put it in quotes")
+        if isinstance(node, yaml.ScalarNode):
+            return node.value if node.tag == _TEXT else self.loader.construct_object(node)
+        # Composing gives an alias the very node of its anchor; aliases of lists multiply.
+        if id(node) in self.seen:
+            raise self._error(node, key, "an alias (*name)", "the value written out")
+        self.seen.add(id(node))
+        if len(key) > MAX_DEPTH:
+            raise _too_deep(self.path, node.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(child, (*key, index)) for index, child in enumerate(node.value)]
+        return self._mapping(node, key)
+
+    def _mapping(self, node: yaml.Node, key: KeyPath) -> dict[str, Any]:
+        data: dict[str, Any] = {}
         for key_node, child in node.value:
-            name = str(key_node.value)
-            place = f"{key}.{name}" if key else name
-            if name in names:
-                raise GoldenError(path, key_node.start_mark.line + 1, place, "the key stands twice", "one")
-            names.add(name)
-            _refuse_ambiguity(path, child, place, seen)
+            name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "(a list or mapping)"
+            if key_node.tag == _PREFIX + "merge":
+                raise self._error(key_node, (*key, name), "a merge (<<)", "the keys written out")
+            if key_node.tag != _TEXT:
+                problem = f"the key {name} is no text"
+                raise self._error(key_node, key, problem, "a text: put it in quotes")
+            if name in data:
+                raise self._error(key_node, (*key, name), "the key stands twice", "one")
+            data[name] = self.read(child, (*key, name))
+        return data
+
+    def _error(self, node: yaml.Node, key: KeyPath, problem: str, allowed: str) -> GoldenError:
+        return GoldenError(self.path, node.start_mark.line + 1, dotted(key), problem, allowed)
+
+
+def dotted(key: KeyPath) -> str:
+    """A key path as a person writes it: ``cases[3].checks[0].type``."""
+    text = ""
+    for step in key:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text

@@ -1,10 +1,12 @@
 """A case is added without touching a byte of what stands there."""
 
+import stat
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.authoring.append import append_case
+from harness.authoring.append import append_case, with_case
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 
@@ -26,6 +28,74 @@ gate:
   margin: 0.1
 """
 NEW = {"id": "second", "prompt": "And two?", "references": ["4"], "checks": [{"type": "contains"}]}
+HEAD = "name: x\ncases:\n"
+FIRST = "  - {id: a, prompt: p, checks: [{type: is-json}]}"
+# Ways in which people end a file.
+STYLES = {
+    "gate after it": TEXT,
+    "nothing after it": TEXT.partition("\n# about")[0],
+    "no last line break": TEXT.partition("\n# about")[0].rstrip(),
+    "on one line": f"{HEAD}{FIRST}\n",
+    "no indent": "name: x\ncases:\n- id: a\n  prompt: p\n  checks: [{type: is-json}]\ngate: {margin: 0.1}\n",
+    "wide indent": "name: x\ncases:\n    -   id: a\n        prompt: p\n        checks: [{type: is-json}]\n",
+    "dash alone": f"{HEAD}  -\n    id: a\n    prompt: p\n    checks: [{{type: is-json}}]\n",
+    "brackets on several lines": f"{HEAD}  - {{id: a,\n     prompt: p,\n     checks: [{{type: is-json}}]\n    }}   # done\n",
+    "nested last": f"{HEAD}  - id: a\n    prompt: p\n    checks:\n      - type: is-json\n        value:\n          required:\n          - b\n",
+    "block text last": f"{HEAD}  - id: a\n    checks: [{{type: is-json}}]\n    prompt: |\n      hello\n      # no comment\n\n# one\n",
+    "block text that keeps its end": f"{HEAD}  - id: a\n    prompt: p\n    checks: [{{type: is-json}}]\n    metadata:\n      k: |+\n        hello\n\n\ngate: {{margin: 0.1}}\n",
+    "folded text last": f"{HEAD}  - id: a\n    checks: [{{type: is-json}}]\n    prompt: >-\n      hello\n      you\n\n\n",
+    "plain text on several lines": f"{HEAD}  - id: a\n    checks: [{{type: is-json}}]\n    prompt: some\n      text\n\n      more\n",
+    "comments of different depth": f"{HEAD}{FIRST}\n    # of the case\n  # of the list\n\n# of the file\n",
+    "nothing as last value": f"{HEAD}  - id: a\n    prompt: p\n    checks: [{{type: is-json}}]\n    system:   # none\n",
+    "document marks": f"---\n{HEAD}{FIRST}\n...\n",
+    "windows": f"{HEAD}{FIRST}\n# end\n".replace("\n", "\r\n"),
+    "byte order mark": f"\ufeff{HEAD}{FIRST}\n",
+    "blank tail": f"{HEAD}{FIRST}\n\n\n\n",
+    "list before other keys": "cases:\n" + FIRST + "\nname: x\ngeneration: {seed: 1}\n",
+    "quoted key": f'name: x\n"cases":\n{FIRST}\n',
+}  # fmt: skip
+# Texts that YAML has its own view on.
+WORDS = st.sampled_from(
+    [
+        "yes",
+        "null",
+        "1e3",
+        "0x10",
+        "a: b",
+        "- a",
+        "#x",
+        "{a}",
+        "'",
+        '"',
+        "%",
+        "@",
+        "\t",
+        "\x85",
+        "\u2028",
+        "é",
+        "*a",
+    ]
+)
+TEXTS = (st.text(max_size=60) | st.lists(WORDS, max_size=4).map("".join)).map(
+    lambda text: text.replace("{{", "{").replace("file://", "")
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def inserted(old: str, new: str) -> str:
+    """What was put into the old text, if nothing else was done to it."""
+    start = next(
+        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
+    # Where both sides of the place are alike, the piece may be read as starting earlier.
+    for place in range(start, -1, -1):
+        if new.endswith(old[place:]) and new[:place] == old[:place]:
+            return new[place : len(new) - len(old[place:])]
+    raise AssertionError("the old text was changed")
 
 
 def test_the_case_stands_behind_the_last_one(tmp_path):
@@ -37,41 +107,68 @@ def test_the_case_stands_behind_the_last_one(tmp_path):
     assert path.read_text() == before + added + "\n# about the gate" + after
 
 
-@pytest.mark.parametrize(
-    "text", [TEXT, TEXT.split("\n# about", maxsplit=1)[0], TEXT.split("\n# about", maxsplit=1)[0].rstrip()]
+@pytest.mark.parametrize("text", STYLES.values(), ids=STYLES)
+@given(
+    prompt=TEXTS.filter(str.strip),
+    references=st.lists(TEXTS, max_size=2),
+    metadata=st.dictionaries(TEXTS, VALUES, max_size=3),
 )
-@given(prompt=st.text(min_size=1, max_size=60).filter(str.strip), reference=st.text(max_size=40))
-def test_old_text_stays_and_the_new_case_reads_back(tmp_path_factory, text, prompt, reference):
-    """Whatever the prompt holds: quotes, colons, line breaks, control characters."""
-    path = tmp_path_factory.mktemp("sets") / "sums.yaml"
-    path.write_text(text)
+def test_old_text_stays_and_the_new_case_reads_back(tmp_path_factory, text, prompt, references, metadata):
+    """Whatever the case holds: quotes, colons, line breaks, control characters, nested data."""
+    path = tmp_path_factory.getbasetemp() / "sums.yaml"
+    path.write_bytes(text.encode())
     old = load_golden_set(path)
-    prompt = prompt.replace("{{", "{").replace("file://", "")
-    reference = reference.replace("{{", "{").replace("file://", "")
-    if not prompt.strip():
-        return
-    new = {**NEW, "prompt": prompt, "references": [reference]}
-    golden_set = append_case(path, new)
-    written = path.read_bytes().decode("utf-8")
-    start = written.index("  - id: second")
-    assert written[:start].rstrip("\n") == text[: len(written[:start].rstrip("\n"))]
-    assert all(line in written.split("\n") for line in text.split("\n"))
+    case = {
+        "id": "second",
+        "prompt": prompt,
+        "references": references,
+        "metadata": metadata,
+        "checks": [{"type": "is-json"}],
+    }
+    golden_set = append_case(path, case)
+    assert load_golden_set(path) == golden_set
+    assert inserted(text, path.read_bytes().decode()).strip().startswith("- id: second")
     assert golden_set.cases[:-1] == old.cases
-    assert golden_set.cases[-1].messages[-1].content == prompt.rstrip("\n")
-    assert golden_set.cases[-1].references == (reference,)
+    assert golden_set.gate == old.gate
+    added = golden_set.cases[-1]
+    assert added.messages[-1].content == prompt.rstrip("\n")
+    assert added.references == tuple(reference.rstrip("\n") for reference in references)
+    assert added.metadata == metadata
 
 
-def test_a_prompt_of_several_lines_is_a_block(tmp_path):
-    path = tmp_path / "sums.yaml"
-    append_case(path, {**NEW, "prompt": "Line one\n\n  line two: {x}"})
-    assert "    prompt: |\n      Line one\n\n        line two: {x}\n" in path.read_text()
-    assert load_golden_set(path).cases[0].messages[-1].content == "Line one\n\n  line two: {x}"
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
+def test_lines_end_as_the_file_s_do(tmp_path, line_break):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(f"{HEAD}{FIRST}\n".replace("\n", line_break).encode())
+    append_case(path, {**NEW, "prompt": "two\nlines"})
+    written = path.read_bytes().decode()
+    assert written.replace(line_break, "") == written.replace("\r", "").replace("\n", "")
+    assert load_golden_set(path).cases[-1].messages[-1].content == "two\nlines"
+
+
+def test_a_list_that_is_still_empty_gets_its_first_case(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("name: x\ncases:  # to come\ngate: {margin: 0.1}\n")
+    assert [case.id for case in append_case(path, NEW).cases] == ["second"]
+    assert path.read_text().startswith("name: x\ncases:  # to come\n  - id: second\n")
+    assert path.read_text().endswith("\ngate: {margin: 0.1}\n")
 
 
 def test_a_missing_file_is_made_under_its_own_name(tmp_path):
-    golden_set = append_case(tmp_path / "golden_sets" / "mine.yaml", NEW)
-    assert golden_set.name == "mine"
+    golden_set = append_case(tmp_path / "golden_sets" / "my own set.yaml", NEW)
+    assert golden_set.name == "my-own-set"
     assert len(golden_set.cases) == 1
+
+
+def test_a_link_and_the_file_s_mode_stay(tmp_path):
+    path, link = tmp_path / "x.yaml", tmp_path / "link.yaml"
+    path.write_text(f"{HEAD}{FIRST}\n")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    append_case(link, NEW)
+    assert link.is_symlink()
+    assert len(load_golden_set(path).cases) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize(
@@ -79,8 +176,13 @@ def test_a_missing_file_is_made_under_its_own_name(tmp_path):
     [
         (TEXT, {**NEW, "id": "first"}, "'first' is taken by line 5"),
         (TEXT, {**NEW, "checks": [{"type": "nonsense"}]}, "unknown check type 'nonsense'"),
+        (TEXT.replace("margin", "margn"), NEW, "sums.yaml:15: gate.margn: unknown key"),
         ("name: x\ncases: [{id: a, prompt: b, checks: [{type: is-json}]}]\n", NEW, "written in brackets"),
+        ("{name: x, cases: [{id: a, prompt: b, checks: [{type: is-json}]}]}", NEW, "written in brackets"),
+        ("name: x\ncases: []\n", NEW, "written in brackets"),
         ("name: x\n", NEW, "no list of cases to add to"),
+        ("name: x\ncases: none\n", NEW, "no list of cases to add to"),
+        ("- a\n", NEW, "no list of cases to add to"),
     ],
 )
 def test_what_can_not_be_added_leaves_the_file_as_it_was(tmp_path, text, case, message):
@@ -90,3 +192,19 @@ def test_what_can_not_be_added_leaves_the_file_as_it_was(tmp_path, text, case, m
         append_case(path, case)
     assert path.read_text() == text
     assert [file.name for file in tmp_path.iterdir()] == ["sums.yaml"]
+
+
+def test_a_directory_that_can_not_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GoldenError, match="can't be written"):
+        append_case(tmp_path / "file" / "x.yaml", NEW)
+
+
+def test_what_a_case_would_become_is_told_without_writing(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(f"name: x\ndefaults: {{system: Be short.}}\ngeneration: {{seed: 3}}\ncases:\n{FIRST}\n")
+    before = path.read_text()
+    case = with_case(path, NEW)[1].cases[-1]
+    assert [message.content for message in case.messages] == ["Be short.", "And two?"]
+    assert case.generation.seed == 3
+    assert path.read_text() == before

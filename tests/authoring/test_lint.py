@@ -1,11 +1,16 @@
-"""Lint finds cases that can't fail, can't pass, or repeat each other, and nothing in sound sets."""
+"""Lint finds cases that can't fail, can't pass, or say nothing, and nothing in sound sets."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from harness.authoring.contradictions import contradictions
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import load_golden_set
+from harness.scoring import score_cases
+from harness.types import Check, Completion, GoldenCase, Message, Outcome
 
 SHIPPED = sorted((Path(__file__).parents[2] / "golden_sets").rglob("*.yaml"))
 
@@ -20,31 +25,67 @@ def rules(tmp_path, cases):
     ("case", "rule"),
     [
         ("checks: [{type: not-contains, value: sorry}]", "passes-empty"),
-        ("checks: [{type: regex, value: 'a*'}]", "passes-empty"),
         ("checks: [{type: length, max: 40}]", "passes-empty"),
+        ("checks: [{type: not-contains, value: sorry}]\n    skip: later", "passes-empty"),
+        ("references: ['']\n    checks: [{type: exact-match}]", "passes-empty"),
+        ("checks: [{type: icontains, value: question}]", "passes-echo"),
+        ("checks: [{type: length, min: 3}]", "passes-echo"),
         ("references: [Paris]\n    checks: [{type: f1}]", "undecided"),
         ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}]", "similar-alone"),
+        ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}, {type: length, max: 9}]", "similar-alone"),
+        ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}, {type: not-contains, value: x}]", "similar-alone"),
+        ("references: [Paris]\n    checks: [{type: perplexity, threshold: 9}]", "perplexity-alone"),
         ("references: [Paris]\n    checks: [{type: contains, value: Rome}]", "unreachable"),
+        ("references: [Paris, London]\n    checks: [{type: contains, value: Paris}]", "unreachable"),
         ("references: [Paris]\n    checks: [{type: equals}, {type: length, max: 3}]", "unreachable"),
+        ("references: ['{\"a\": 1, \"a\": 2}']\n    checks: [{type: json-equals}]", "broken"),
         ("checks: [{type: contains, value: a}, {type: not-contains, value: a}]", "unreachable"),
+        ("checks: [{type: contains, value: b}, {type: contains, value: a}, {type: not-contains, value: a}]", "unreachable"),
+        ("checks: [{type: not-icontains, value: PAR}, {type: contains, value: Paris}]", "unreachable"),
+        ("checks: [{type: contains-all, value: [a, bc]}, {type: not-contains-any, value: [x, b]}]", "unreachable"),
+        ("checks: [{type: equals, value: a}, {type: contains, value: b}]", "unreachable"),
+        ("checks: [{type: equals, value: a}, {type: is-json}]", "unreachable"),
+        ("checks: [{type: contains, value: Paris}, {type: length, max: 4}]", "unreachable"),
+        ("checks: [{type: contains, value: a}, {type: length, max: 4}, {type: length, min: 5}]", "unreachable"),
+        ("checks: [{type: is-json}, {type: not-is-json}]", "unreachable"),
         ("checks: [{type: contains, value: a}, {type: contains, value: a}]", "duplicate"),
-        ("checks: [{type: json-equals, value: '{\"a\": 1}'}]", "json-text"),
+        ("checks: [{type: regex, value: 'a*'}]", "idle-regex"),
+        ("checks: [{type: contains, value: b}, {type: not-regex, value: 'a?'}]", "idle-regex"),
     ],
-)
+)  # fmt: skip
 def test_a_suspicious_case_is_found(tmp_path, case, rule):
     assert ("a", rule) in rules(tmp_path, f"  - id: a\n    prompt: Question\n    {case}\n")
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        "references: [Paris, London]\n    checks: [{type: contains}]",
+        "references: [Paris, The city of Paris]\n    checks: [{type: f1, threshold: 0.6}]",
+        "references: [Paris]\n    checks: [{type: similar, threshold: 0.8}, {type: icontains}]",
+        "references: [Paris]\n    checks: [{type: perplexity}, {type: icontains}]",
+        "references: [Paris]\n    checks: [{type: rouge-l, threshold: 0.5}]",
+        "checks: [{type: icontains, value: paris}, {type: not-contains, value: Par}]",
+        "checks: [{type: contains, value: Paris}, {type: contains, value: London}, {type: length, max: 5, unit: words}]",
+        "checks: [{type: contains, value: Paris}, {type: regex, value: '^(?!.*sorry)'}]",
+        "checks: [{type: equals, value: ' Paris '}, {type: not-contains, value: ' '}, {type: length, max: 5}]",
+        "references: ['{}']\n    checks: [{type: is-json}, {type: json-equals}]",
+    ],
+)  # fmt: skip
+def test_a_sound_case_has_no_finding(tmp_path, case):
+    assert rules(tmp_path, f"  - id: a\n    prompt: Question\n    {case}\n") == []
+
+
 def test_a_prompt_that_stands_twice(tmp_path):
-    case = "  - {{id: {}, prompt: Question, references: [a], checks: [{{type: contains}}]}}\n"
+    case = "  - {{id: {}, prompt: Question, references: [a], checks: [{{type: contains, value: a}}]}}\n"
     assert rules(tmp_path, case.format("a") + case.format("b")) == [("b", "duplicate")]
 
 
-def test_a_sound_case_has_no_finding(tmp_path):
-    assert (
-        rules(tmp_path, "  - {id: a, prompt: Q, references: [Paris, London], checks: [{type: contains}]}\n")
-        == []
+def test_findings_stand_in_the_file_s_order(tmp_path):
+    cases = "".join(
+        f"  - {{id: c{n}, prompt: P{n}, checks: [{{type: length, max: 9}}]}}\n" for n in range(12)
     )
+    assert rules(tmp_path, cases) == [(f"c{number}", "passes-empty") for number in range(12)]
 
 
 def test_a_finding_is_a_line_with_its_place(tmp_path):
@@ -52,6 +93,36 @@ def test_a_finding_is_a_line_with_its_place(tmp_path):
     path.write_text("name: x\ncases:\n  - {id: a, prompt: Q, checks: [{type: length, max: 4}]}\n")
     (finding,) = lint_golden_set(load_golden_set(path))
     assert str(finding) == f"{path}:3: a: an empty answer passes: add a check that it fails [passes-empty]"
+
+
+def test_a_finding_about_a_check_names_the_check_s_line(tmp_path):
+    path = tmp_path / "set.yaml"
+    checks = "      - {type: contains, value: a}\n      - {type: contains, value: a}\n"
+    path.write_text(f"name: x\ncases:\n  - id: a\n    prompt: Q\n    checks:\n{checks}")
+    (finding,) = lint_golden_set(load_golden_set(path))
+    assert (finding.line, finding.message, finding.remedy) == (7, "contains stands twice", "remove one")
+
+
+WORD = st.text("aAb ", min_size=1, max_size=4).filter(str.strip)
+CHECKS = st.builds(
+    lambda name, value: Check(type=name, value=value),
+    st.sampled_from(["equals", "iequals", "contains", "icontains", "starts-with", "not-contains", "not-icontains"]),
+    WORD,
+) | st.builds(lambda most: Check(type="length", options={"max": most}), st.integers(0, 4))  # fmt: skip
+
+
+@given(checks=st.lists(CHECKS, min_size=2, max_size=3), answer=st.text("aAb ", max_size=8))
+def test_no_answer_passes_what_is_called_a_contradiction(checks, answer):
+    """The reasoning about texts agrees with the checks themselves."""
+    case = GoldenCase(
+        id="a", set_name="s", messages=(Message(role="user", content="Q"),), checks=tuple(checks)
+    )
+    completion = Completion(
+        text=answer, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+    )
+    (result,) = score_cases([case], {case.key: completion})
+    if result.outcome is Outcome.PASSED:
+        assert list(contradictions(case)) == []
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

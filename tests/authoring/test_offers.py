@@ -1,13 +1,22 @@
-"""Offered checks pass on the answer and fail on an empty one."""
+"""Offered checks pass on a good answer and fail on an empty one."""
+
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.authoring.offers import offer_checks
+from harness.authoring.offers import offer_checks, passes
 from harness.golden.check_rules import make_check
+from harness.golden.checks import CHECK_TYPES
 from harness.scoring import score_cases
 from harness.types import Completion, GoldenCase, Message, Outcome
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def outcome(check, answer, text):
@@ -25,24 +34,93 @@ def outcome(check, answer, text):
 
 
 @pytest.mark.parametrize(
-    ("answer", "first"),
+    ("answer", "types"),
     [
-        ('{"name": "Bob", "n": 4}', "json-equals"),
-        ("[1, 2]", "json-equals"),
-        ("Paris", "equals"),
-        ("The capital of France is Paris.", "icontains"),
+        ('{"name": "Bob", "n": 4}', ["json-equals", "is-json"]),
+        ("[1, 2]", ["json-equals", "is-json"]),
+        ("Paris", ["equals", "exact-match", "icontains", "f1", "rouge-l", "similar", "length"]),
+        ("42", ["equals", "exact-match", "regex", "f1", "rouge-l", "similar", "length"]),
+        (
+            "The capital of France is Paris.",
+            ["icontains", "icontains", "icontains", "f1", "rouge-l", "similar", "length"],
+        ),
+        ("!?", ["equals", "length"]),
+        ("I'm sorry, but I cannot help with that request today.", ["is-refusal"]),
     ],
 )
-def test_the_most_specific_comes_first(answer, first):
-    assert offer_checks("q", answer)[0]["type"] == first
+def test_the_most_specific_comes_first(answer, types):
+    assert [offer["type"] for offer in offer_checks("q", answer)][: len(types)] == types
 
 
-@given(st.text(max_size=80))
+def test_a_key_word_is_a_number_or_a_name_before_a_long_word_and_never_the_prompt_s():
+    offers = offer_checks(
+        "Which wonderful capital has France?", "The wonderful capital of France is Paris (since 987)."
+    )
+    assert [offer["value"] for offer in offers if "value" in offer] == ["Paris", r"\b987\b", "since"]
+
+
+def test_a_number_is_not_found_inside_of_another():
+    (offer,) = [
+        offer
+        for offer in offer_checks("How many?", "There are exactly 4 of them now.")
+        if offer["type"] == "regex"
+    ]
+    assert passes(offer, "How many?", "It's 4.", [])
+    assert not passes(offer, "How many?", "It's 14.", [])
+
+
+def test_a_schema_is_derived_from_the_answer():
+    (schema,) = [
+        offer["value"]
+        for offer in offer_checks("q", '{"a": [1, 2], "b": {"c": true, "d": null}, "e": 1.5}')
+        if offer["type"] == "is-json"
+    ]
+    assert schema == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "array", "minItems": 1, "items": {"type": "integer"}},
+            "b": {
+                "type": "object",
+                "properties": {"c": {"type": "boolean"}, "d": {"type": "null"}},
+                "required": ["c", "d"],
+                "additionalProperties": False,
+            },
+            "e": {"type": "number"},
+        },
+        "required": ["a", "b", "e"],
+        "additionalProperties": False,
+    }  # fmt: skip
+
+
+def test_an_answer_that_is_no_reference_is_compared_by_value():
+    """Its JSON is written down; overlap with a reference is offered only as far as it can be computed."""
+    offers = offer_checks("q", '{"a": 1}', ['{"a": 2}'])
+    assert offers[0] == {"type": "json-equals", "value": {"a": 1}}
+    kinds = [offer["type"] for offer in offer_checks("q", "It is Paris", ["Paris it is"])]
+    assert "f1" in kinds
+    assert "rouge-l" not in kinds
+
+
+@given(
+    answer=st.text(max_size=80)
+    | JSON.map(json.dumps)
+    | JSON.map(lambda value: json.dumps(value, ensure_ascii=False))
+)
 def test_every_offer_separates(answer):
     for check in offer_checks("q", answer):
-        assert outcome(check, answer, answer) is Outcome.PASSED
-        assert outcome(check, answer, "") is Outcome.FAILED
+        if CHECK_TYPES[check["type"]].extra is None:
+            assert outcome(check, answer, answer) is Outcome.PASSED
+            assert outcome(check, answer, "") is Outcome.FAILED
+
+
+@pytest.mark.parametrize("answer", ["Paris", "The capital is Paris.", "東京です", "Straße"])
+def test_offers_that_need_a_library_separate_too(answer):
+    pytest.importorskip("rouge_score")
+    assert {"type": "rouge-l", "threshold": 0.5} in offer_checks("q", answer)
+    assert outcome({"type": "rouge-l", "threshold": 0.5}, answer, answer) is Outcome.PASSED
+    assert outcome({"type": "rouge-l", "threshold": 0.5}, answer, "") is Outcome.FAILED
 
 
 def test_an_empty_answer_gets_no_offer():
     assert offer_checks("q", "") == []
+    assert offer_checks("q", "  \n") == []

@@ -1,17 +1,18 @@
 """A golden set is read strictly: every fault is one line with file, line, key, found and allowed."""
 
-import contextlib
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.yaml_lines import parse_yaml_text
+from harness.golden.templates import fill
 from harness.types import Check, GenerationSettings, Message
 
 GOOD = """\
@@ -89,7 +90,7 @@ def test_a_whole_set(tmp_path):
         ("threshold: 0.8", "threshold: high", r"set.yaml:17: .*threshold: found \"high\" .*a number"),
         ("tolerance: 0.5", "threshold: 0.5", r"set.yaml:16: .*json-equals is true or false"),
         ("tolerance: 0.5", "tolerence: 0.5", r"set.yaml:16: .*unknown key of json-equals; did you mean tolerance"),
-        ("tolerance: 0.5", "tolerance: -1", r"set.yaml:16: .*tolerance: input should be greater than"),
+        ("tolerance: 0.5", "tolerance: -1", r"set.yaml:16: .*tolerance: found -1 .*greater than or equal to 0"),
         ("max_new_tokens: 8,", "max_new_tokens: 0,", r"set.yaml:20: .*max_new_tokens: found 0 .*greater than"),
         ("max_new_tokens: 8,", "max_tokens: 8,", r"set.yaml:20: .*max_tokens: unknown key; did you mean max_new"),
         ("{{name}} ordered", "{{nam}} ordered", r"bob: {{nam}} has no value \(allowed: name\)"),
@@ -97,20 +98,51 @@ def test_a_whole_set(tmp_path):
         ("references: ['[]']", "references: ['file://x.txt']", "file://x.txt can't be read"),
         ("value: {type: array}", "value: {type: arry}", r"set.yaml:27: .*value: not a JSON Schema"),
         ("rouge-l: {margin", "rouge-2: {margin", r"set.yaml:30: gate.metrics.rouge-2: no case has this check"),
-        ('quantity": 4}', 'quantity": }', r"the reference is not JSON"),
+        ('quantity": 4}', 'quantity": }', r"set.yaml:16: .*checks\[0\]: the reference .* is not JSON"),
         ("    prompt: |", "    system: x\n    prmpt: |", r"cases\[0\]"),
         ("role: assistant", "role: robot", r"set.yaml:24: cases\[1\].messages\[1\].role: found \"robot\""),
         ("      - {role: user, content: Order}\n", "", "the last message must be the user's"),
         ("margin: 0.1", "margin: 1.1", r"set.yaml:29: gate.margin: found 1.1 .*less than or equal to 1"),
         ("tags: [number]", "tags: number", r"set.yaml:18: cases\[0\].tags: found \"number\" .*a list"),
         ("tags: [number]", "tags: [1]", r"cases\[0\].tags\[0\]: found 1 .*quote it"),
-        ("tags: [number]", "tags: [number]\n    tags: [x]", r"set.yaml:19: .*tags: the key stands twice"),
-        ("tags: [number]", "tags: &t [*t]", "an alias|not YAML"),
         ("gate:\n", "gate: {\n", r"set.yaml:\d+: not YAML"),
         ("    checks: [{type: is-json, value: {type: array}}]", "    checks: [{type: regex, value: '('}]", "not a regular"),
         ("    checks: [{type: is-json, value: {type: array}}]", "    checks: [{type: contains-any}]", "needs a value"),
         ("    checks: [{type: is-json, value: {type: array}}]", "    checks: [{type: length}]", "min, max or both"),
-        ("references: ['[]']", "references: []\n    must_pass: maybe", r"must_pass: found \"maybe\" .*true, false"),
+        ("max_new_tokens: 64", "max_new_tokens: '64'", r"set.yaml:3: .*max_new_tokens: found \"64\" .*a whole number"),
+        ("max_new_tokens: 64", "seed: 99999999999", r"set.yaml:3: .*seed: found 99999999999 .*less than 4294967296"),
+        ("threshold: 0.8", "threshold: true", r"set.yaml:17: .*threshold: found true .*a number"),
+        ("threshold: 0.8", "threshold: '0.8'", r"set.yaml:17: .*threshold: found \"0.8\" .*a number"),
+        ("tolerance: 0.5", "tolerance: '1'", r"set.yaml:16: .*tolerance: found \"1\" .*a number"),
+        ("tolerance: 0.5", "ignore: name", r"set.yaml:16: .*ignore: found \"name\" .*a list"),
+        ("{type: json-equals, t", "{type: not-rouge-2, t", r"set.yaml:16: .*type: rouge-2 is a number and can't be turned"),
+        ("tags: [number]", "tags: [two words]", r"set.yaml:18: cases\[0\].tags\[0\]: found \"two words\" .*letters, digits"),
+        ("tags: [number]", "tags: [skip]", r"set.yaml:18: cases\[0\].tags\[0\]: 'skip' means something else to pytest"),
+        ("name: orders", "name: xfail", r"set.yaml:1: name: 'xfail' means something else to pytest"),
+        ("vars: {name: Bob}", "vars: {name: [Bob]}", r"set.yaml:13: cases\[0\].vars.name: found \[\"Bob\"\] .*a text or"),
+        ("vars: {name: Bob}", "vars: {name: 'file://no.txt'}", r"set.yaml:13: cases\[0\].vars.name: bob: file://no.txt can't"),
+        ("vars: {name: Bob}", "vars: {name: Bob}\n    metadata: {a: [.inf]}", r"set.yaml:14: .*metadata.a\[0\]: found Infinity"),
+        ("  system: Be short.", "  generation: {seed: 1}", r"set.yaml:5: defaults.generation: unknown key; it stands at the top"),
+        ("{role: assistant", "{role: system", r"set.yaml:21: cases\[1\]: a system message stands first"),
+        ("content: Order", "content: ' '", r"set.yaml:25: cases\[1\].messages\[2\].content: ann: the prompt is empty"),
+        ("value: {type: array}", "value: true", r"set.yaml:27: .*value: not a JSON Schema, which is a mapping"),
+        ("value: {type: array}", "value: {pattern: '('}", r"set.yaml:27: .*value: not a JSON Schema: '\(' is not a 'regex' at \$.pattern"),
+        ("value: {type: array}", "value: {$ref: '#/$defs/x'}", r"set.yaml:27: .*its \$ref '#/\$defs/x' leads nowhere"),
+        ("value: {type: array}", "value: {items: {$ref: 'http://x.test/y'}}", r"set.yaml:27: .*its \$ref 'http://x.test/y' leads nowhere"),
+        ("value: {type: array}", "value: {$schema: 'http://x.test/y'}", r"its \$schema 'http://x.test/y' is no known draft"),
+        ("value: {type: array}", "value: {$schema: 4}", r"its \$schema 4 is no known draft"),
+        ("is-json, value: {type: array}", "json-equals, value: '[1]'", r"set.yaml:27: .*value: JSON as quoted text"),
+        ("is-json, value: {type: array}", "json-equals, value: [.nan]", r"set.yaml:27: .*value\[0\]: found NaN .*a finite number"),
+        ("is-json, value: {type: array}", "contains, value: [a]", r"set.yaml:27: .*value: found \[\"a\"\] .*a text"),
+        ("is-json, value: {type: array}", "contains-any, value: [no]", r"set.yaml:27: .*value: found \[false\] .*a list of texts"),
+        ("is-json, value: {type: array}", "regex, value: ''", r'set.yaml:27: .*value: found "" .*a regular expression'),
+        ("is-json, value: {type: array}", "regex, value: 'a{99999999999}'", "not a regular expression: the repetition number"),
+        ("is-json, value: {type: array}", "regex, value: '" + "(" * 2000 + ")" * 2000 + "'", "not a regular expression: nested"),
+        ("is-json, value: {type: array}", "f1, value: a", r"set.yaml:27: .*value: f1 takes no value"),
+        ("references: ['[]']", r'references: ["file://a\0b"]', r"set.yaml:26: cases\[1\].references\[0\]: ann: file://'a\\x00b'"),
+        ("references: ['[]']", "references: ['file://.']", r"file://. is not a file"),
+        ("references: ['[]']", "references: ['file:///etc/hostname']", "leaves the golden set's directory"),
+        ("references: ['[]']", "references: []\n    must_pass: maybe", r"must_pass: found \"maybe\" .*true or false"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_place(tmp_path, old, new, message):
@@ -147,17 +179,90 @@ def test_files_beside_the_set_are_read(tmp_path):
     assert load(tmp_path, text).cases[0].messages[-1].content == "Hello Bob"
 
 
-def test_bytes_that_are_no_utf8(tmp_path):
-    (tmp_path / "set.yaml").write_bytes(b"name: \xff")
-    with pytest.raises(GoldenError, match="not UTF-8: byte 6"):
-        load_golden_set(tmp_path / "set.yaml")
+def test_a_passage_and_a_variable_may_stand_in_files(tmp_path):
+    (tmp_path / "article.txt").write_text("Long ago\n")
+    text = (
+        "name: x\ncases:\n  - {id: a, prompt: 'Sum up: {{text}}', vars: {text: 'file://article.txt'}, "
+        "retrieved_context: ['file://article.txt'], checks: [{type: is-json}]}"
+    )
+    (case,) = load(tmp_path, text).cases
+    assert case.messages[-1].content == "Sum up: Long ago"
+    assert case.retrieved_context == ("Long ago",)
 
 
-@given(st.text(max_size=200))
-def test_any_text_is_read_or_refused_in_one_line(text):
-    """No input makes the parser fail in another way."""
-    with contextlib.suppress(GoldenError):
-        parse_yaml_text(Path("x.yaml"), text)
+def test_a_file_reached_by_a_link_that_leads_out_is_refused(tmp_path):
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "secret.txt").write_text("s")
+    (tmp_path / "sets" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    text = "name: x\ncases: [{id: a, prompt: 'file://link.txt', checks: [{type: is-json}]}]"
+    with pytest.raises(GoldenError, match="leaves the golden set's directory"):
+        load(tmp_path / "sets", text)
+
+
+@given(st.text(max_size=40).filter(lambda text: "{{" not in text and not text.startswith("file://")))
+def test_braces_that_hold_no_name_stay(text):
+    assert fill(f"{text} {{{{ {{x}} {{{{1}}}}", {}, Path()) == f"{text} {{{{ {{x}} {{{{1}}}}"
+
+
+def test_what_a_variable_holds_is_not_filled_again():
+    assert fill("{{a}}", {"a": "{{b}}", "b": "no"}, Path()) == "{{b}}"
+
+
+def test_a_block_text_s_last_line_break_is_not_content(tmp_path):
+    """Otherwise ``contains`` would look for it."""
+    text = """\
+name: x
+cases:
+  - id: a
+    messages:
+      - role: user
+        content: |
+          Hello
+    references:
+      - |
+        Paris
+    checks: [{type: contains}]
+"""
+    (case,) = load(tmp_path, text).cases
+    assert case.messages == (Message(role="user", content="Hello"),)
+    assert case.references == ("Paris",)
+
+
+def test_a_json_value_may_be_a_plain_text(tmp_path):
+    """An answer of a JSON string is compared with the text as it is written."""
+    text = "name: x\ncases: [{id: a, prompt: p, checks: [{type: json-equals, value: hello}]}]"
+    assert load(tmp_path, text).cases[0].checks[0].value == "hello"
+
+
+def test_a_case_s_own_check_replaces_the_default_of_its_type_only(tmp_path):
+    text = (
+        "name: x\ndefaults: {checks: [{type: is-json}, {type: contains, value: d}, {type: not-contains, value: n}]}\n"
+        "cases: [{id: a, prompt: p, checks: [{type: contains, value: a}, {type: contains, value: b}]}]"
+    )
+    checks = load(tmp_path, text).cases[0].checks
+    assert [(check.type, check.value) for check in checks] == [
+        ("is-json", None), ("not-contains", "n"), ("contains", "a"), ("contains", "b"),
+    ]  # fmt: skip
+
+
+def test_the_set_is_known_by_its_bytes(tmp_path):
+    golden_set = load(tmp_path, GOOD)
+    assert golden_set.content_sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
+
+
+def test_a_default_schema_is_checked_once_for_all_cases(tmp_path, monkeypatch):
+    """Checking a schema costs milliseconds, and a set may have a thousand cases."""
+    checked = []
+    check_schema = jsonschema.Draft202012Validator.check_schema
+    monkeypatch.setattr(
+        jsonschema.Draft202012Validator,
+        "check_schema",
+        lambda schema: checked.append(schema) or check_schema(schema),
+    )
+    head = "name: x\ndefaults: {checks: [{type: is-json, value: {type: object, minProperties: 3}}]}\ncases:\n"
+    cases = "".join(f"  - {{id: c{number}, prompt: p}}\n" for number in range(50))
+    assert len(load(tmp_path, head + cases).cases) == 50
+    assert len(checked) == 1
 
 
 def many(cases):

@@ -1,0 +1,77 @@
+"""Checks of which no answer can pass all, found without running them."""
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from harness.golden.checks import base_type
+from harness.types import Check, GoldenCase
+
+# Answers that have nothing in common, not even a letter.
+_UNLIKE = ("", "\n", "Zq 7#", "no, never; it isn't so\n2")
+
+
+def contradictions(case: GoldenCase) -> Iterator[tuple[Check, str]]:
+    """Pairs of a case's checks that exclude each other: the later check, and why."""
+    for first, second in combinations(case.checks, 2):
+        if reason := _excludes(first, second) or _excludes(second, first):
+            yield second, reason
+
+
+def _excludes(check: Check, other: Check) -> str | None:
+    """Why no answer passes both, where ``check`` is the one that wants something to be there."""
+    if other.type == f"not-{check.type}" and (check.value, check.options) == (other.value, other.options):
+        return f"{check.type} and {other.type} of the same value"
+    for wanted in _wanted(check):
+        for refused in _refused(other):
+            # icontains is content with other letters than it is written with.
+            exact = not check.type.startswith("i") and refused in wanted
+            folded = other.type == "not-icontains" and refused.casefold() in wanted.casefold()
+            if exact or folded:
+                return f"{check.type} wants {wanted!r}, {other.type} refuses {refused!r}"
+        if (longest := _longest(other)) is not None and len(wanted.strip()) > longest:
+            return f"{check.type} wants {wanted!r}, length allows {longest} characters"
+    if check.type == other.type == "length" and check.options.get("unit") == other.options.get("unit"):
+        least, most = check.options.get("min"), other.options.get("max")
+        if isinstance(least, int) and isinstance(most, int) and least > most:
+            return f"length of at least {least} and of at most {most}"
+    return None
+
+
+def _wanted(check: Check) -> list[str]:
+    """Texts of which each must stand in an answer that passes, if only in letters of either case."""
+    if isinstance(check.value, str) and check.type in {"equals", "iequals", "starts-with"}:
+        return [check.value.strip()]
+    if isinstance(check.value, str) and check.type in {"contains", "icontains"}:
+        return [check.value]
+    if check.type == "contains-all" and isinstance(check.value, list):
+        return [value for value in check.value if isinstance(value, str)]
+    return []
+
+
+def _refused(check: Check) -> list[str]:
+    """Texts of which none may stand in an answer that passes."""
+    if check.type in {"not-contains", "not-icontains"}:
+        return [check.value] if isinstance(check.value, str) else []
+    if check.type == "not-contains-any" and isinstance(check.value, list):
+        return [value for value in check.value if isinstance(value, str)]
+    return []
+
+
+def _longest(check: Check) -> int | None:
+    """Most characters that a length check allows."""
+    longest = check.options.get("max")
+    if check.type == "length" and check.options.get("unit", "characters") == "characters":
+        return longest if isinstance(longest, int) else None
+    return None
+
+
+def matches_everything(check: Check) -> bool:
+    """Whether a regex check's pattern matches whatever it is held against.
+
+    A pattern that looks ahead or behind may match nothing and still refuse some answers: it is let be.
+    """
+    pattern = str(check.value)
+    if base_type(check.type) != "regex" or "(?!" in pattern or "(?<!" in pattern:
+        return False
+    return all(re.search(pattern, text) for text in _UNLIKE)

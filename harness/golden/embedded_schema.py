@@ -1,0 +1,64 @@
+"""JSON Schemas inside golden sets: a broken one is found when the set is read, not in every case's score."""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from harness.types import JsonValue
+
+# Draft 4 and older call it id.
+_ID_KEYS = ("$id", "id")
+
+
+def schema_problem(schema: JsonValue) -> str | None:
+    """What makes a value unusable as a JSON Schema (2020-12 unless it names another draft), or None.
+
+    A ``$ref`` must lead to a place in the schema itself: scoring downloads nothing.
+    """
+    if not isinstance(schema, dict):
+        return "not a JSON Schema, which is a mapping"
+    # A set's default schema comes once a case, and checking one takes milliseconds.
+    return _problem_of(json.dumps(schema, sort_keys=True))
+
+
+@lru_cache(maxsize=1024)
+def _problem_of(text: str) -> str | None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    schema = json.loads(text)
+    draft = schema.get("$schema", Draft202012Validator.META_SCHEMA["$id"])
+    known = isinstance(draft, str)
+    kind = validator_for({"$schema": draft} if known else {}, default=Draft202012Validator)
+    if not known or draft.rstrip("#") not in {str(kind.META_SCHEMA.get(key)).rstrip("#") for key in _ID_KEYS}:
+        return f"not a JSON Schema: its $schema {draft!r} is no known draft"
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        return f"not a JSON Schema: {error.message} at {error.json_path}"
+    except RecursionError:
+        return "not a JSON Schema: nested too deeply"
+    return next(_broken_references(schema), None)
+
+
+def _broken_references(schema: Any) -> Iterator[str]:
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resource: Resource[Any] = Resource.from_contents(schema, default_specification=DRAFT202012)
+    resolver = Registry[Any]().with_resource("", resource).resolver_with_root(resource)
+
+    def walk(part: Resource[Any], within: Any) -> Iterator[str]:
+        reference = part.contents.get("$ref") if isinstance(part.contents, dict) else None
+        if isinstance(reference, str):
+            try:
+                within.lookup(reference)
+            except Unresolvable:
+                yield f"its $ref {reference!r} leads nowhere in the schema itself"
+        for inner in part.subresources():
+            yield from walk(inner, within.in_subresource(inner))
+
+    yield from walk(resource, resolver)

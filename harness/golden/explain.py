@@ -1,0 +1,119 @@
+"""What pydantic found wrong, in the golden set's own terms: line, key, what stands there, what may."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import GoldenError
+from harness.golden.schema import GenerationYaml, GoldenSetYaml
+from harness.golden.yaml_lines import Document, KeyPath, dotted
+
+_ALLOWED = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text; quote it if it looks like a number or a boolean",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "string_too_short": "a text that is not empty",
+    "string_pattern_mismatch": "letters, digits, '.', '_' and '-', a letter or digit first",
+}
+_LONGEST_SHOWN = 60
+
+
+def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> GoldenError:
+    """The first problem of a validation.
+
+    Args:
+        document: What was validated.
+        error: What pydantic says.
+        below: Where the validated part stands in the document, for a case's generation settings.
+    """
+    problems: list[Any] = error.errors(include_url=False)
+    # An unknown key first: a key that is missing may be the one that was misspelt.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    inside = _key(problem)
+    key: KeyPath = (*below, *inside)
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(document, key, sorted(GenerationYaml.model_fields) if below else _keys_at(key))
+    if problem["type"] == "missing":
+        return golden_error(document, key, "the key is missing")
+    if problem["type"] == "value_error":
+        return golden_error(document, key, str(problem["ctx"]["error"]))
+    # Each branch of a union complains; the deepest place is what is meant.
+    same = [p for p in problems if _key(p)[: len(inside)] == inside]
+    problem = next((p for p in same if p["type"] == "finite_number"), problem)
+    key = (*below, *_key(problem))
+    if problem["type"] == "finite_number":
+        return golden_error(document, key, f"found {shown(problem['input'])}", "a finite number")
+    return golden_error(document, key, f"found {shown(problem['input'])}", allowed_by(same))
+
+
+def golden_error(document: Document, key: KeyPath, problem: str, allowed: str = "") -> GoldenError:
+    """A problem at a key, with its line."""
+    return GoldenError(document.path, document.line(key), dotted(key), problem, allowed)
+
+
+def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
+    """What would have been accepted, in words."""
+    words = dict.fromkeys(
+        _ALLOWED.get(p["type"]) or p["msg"].removeprefix("Input should be ") for p in problems
+    )
+    return next(iter(words)) if len(words) == 1 else " or ".join(word.partition(";")[0] for word in words)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean …?`` when a known word is near, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """A value as it would stand in JSON, cut when it is long."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def _unknown_key(document: Document, key: KeyPath, known: list[str]) -> GoldenError:
+    hint = did_you_mean(str(key[-1]), known)
+    # A key that belongs one level up is the likelier slip where nothing of this level is near.
+    if not hint and str(key[-1]) in GoldenSetYaml.model_fields and len(key) > 1:
+        hint = "; it stands at the top of the file"
+    return golden_error(document, key, f"unknown key{hint}", ", ".join(known))
+
+
+def _key(problem: Mapping[str, Any]) -> KeyPath:
+    """Where a problem is: branches of unions put a type's name into pydantic's path."""
+    return tuple(step for step in problem["loc"] if not _is_branch(step))
+
+
+def _is_branch(step: object) -> bool:
+    return isinstance(step, str) and (
+        step in {"str", "int", "float", "bool", "JsonValue", "nullable"} or "[" in step
+    )
+
+
+def _keys_at(key: KeyPath) -> list[str]:
+    """The keys that are allowed beside an unknown one."""
+    model: Any = GoldenSetYaml
+    for step in key[:-1]:
+        if isinstance(step, int) or not hasattr(model, "model_fields"):
+            continue
+        # A step that is no field is a user's own name, such as a metric of the gate: its model stays.
+        if step in model.model_fields:
+            model = _model_in(model.model_fields[step].annotation)
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: Any) -> Any:
+    """The pydantic model inside an annotation such as ``list[CaseYaml] | None``."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    found = (_model_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in found if model is not None), None)

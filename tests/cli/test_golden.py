@@ -1,0 +1,208 @@
+"""``tunegate golden``: the dialogue of new, the lines of lint, the schema."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import new_case
+from harness.cli.main import app
+from harness.golden.load import load_golden_set
+from harness.golden.schema import golden_schema
+
+RUNNER = CliRunner()
+SET = """\
+name: mine
+defaults: {system: Be short.}
+generation: {max_new_tokens: 9}
+cases:
+  - {id: a, prompt: Q, references: [r], checks: [{type: contains, value: r}]}
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(SET)
+    return path
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """A model that says Lyon, and what it was asked."""
+    conversations = []
+
+    def answerer(model):
+        def answer(messages, settings):
+            conversations.append((model, [(m.role, m.content) for m in messages], settings.max_new_tokens))
+            return "Lyon [bold]is it"
+
+        return answer
+
+    monkeypatch.setattr(new_case, "model_answerer", answerer)
+    return conversations
+
+
+def new(*arguments, text=""):
+    return RUNNER.invoke(app, ["golden", "new", *map(str, arguments)], input=text)
+
+
+def tunegate(*arguments, **options):
+    code = "from harness.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def test_the_model_is_asked_as_the_gate_would_ask_it(path, asked):
+    result = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n")
+    assert result.exit_code == 0, result.output
+    assert asked == [("m", [("system", "Be short."), ("user", "Capital of France?")], 9)]
+    assert "Lyon [bold]is it" in result.output
+    assert path.read_text().startswith(SET + "  - id: france\n")
+    (added,) = load_golden_set(path).cases[1:]
+    assert added.references == ("Paris",)
+    assert [check.type for check in added.checks] == ["equals"]
+
+
+def test_offers_say_where_the_model_s_own_answer_fails(path, asked):
+    output = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n").output
+    lines = [line for line in output.splitlines() if line.startswith("  1  ")]
+    assert lines == ["  1  equals   (the model's answer fails it)"]
+
+
+def test_the_model_s_answer_is_taken_with_enter(path, asked):
+    assert new(path, "--model", "m", text="Capital of France?\n\n1\n\n").exit_code == 0
+    assert load_golden_set(path).cases[1].references == ("Lyon [bold]is it",)
+
+
+def test_every_option_given_asks_nothing(path, asked):
+    arguments = [
+        "--model",
+        "m",
+        "--prompt",
+        "P?",
+        "--answer",
+        "Paris",
+        "--checks",
+        "1 2",
+        "--id",
+        "p",
+        "--tag",
+        "geo",
+    ]
+    result = new(path, *arguments)
+    assert result.exit_code == 0, result.output
+    (added,) = load_golden_set(path).cases[1:]
+    assert (added.id, added.tags, [c.type for c in added.checks]) == (
+        "p",
+        ("geo",),
+        ["equals", "exact-match"],
+    )
+    assert f"{path}: 2 cases, p on line 6" in result.output
+
+
+def test_a_prompt_of_several_lines_comes_from_standard_input(path):
+    result = new(path, "--prompt", "-", "--answer", "4", text="Add up:\n2\n2\n")
+    assert result.exit_code == 0, result.output
+    assert load_golden_set(path).cases[1].messages[-1].content == "Add up:\n2\n2"
+
+
+def test_a_missing_set_is_made(tmp_path):
+    assert new(tmp_path / "sets" / "fresh.yaml", text="Capital?\nParis\n1\n\n").exit_code == 0
+    assert load_golden_set(tmp_path / "sets" / "fresh.yaml").cases[0].id == "capital"
+
+
+def test_what_is_typed_wrong_is_asked_again(path):
+    """An empty prompt, a check that was not offered, a taken id, an id with a space."""
+    result = new(path, text="\nCapital of France?\nParis\n99\n2\na\nb c\nb\n")
+    assert result.exit_code == 0, result.output
+    assert "allowed: numbers from 1 to" in result.output
+    assert "'a' is taken by line 5" in result.output
+    (added,) = load_golden_set(path).cases[1:]
+    assert (added.id, added.checks[0].type) == ("b", "exact-match")
+
+
+def test_an_id_is_proposed_that_is_free(path):
+    for _ in range(2):
+        assert (
+            new(
+                path, "--prompt", "Capital of France?", "--answer", "Paris", "--checks", "1", text="\n"
+            ).exit_code
+            == 0
+        )
+        path.write_text(path.read_text().replace("Capital of France?", "Another"))
+    assert [case.id for case in load_golden_set(path).cases] == [
+        "a",
+        "capital-of-france",
+        "capital-of-france-2",
+    ]
+
+
+def test_a_weak_choice_is_told(path):
+    number = "7"
+    result = new(path, "--prompt", "Capital of France?", "--answer", "Paris", "--checks", number, "--id", "w")
+    assert [check.type for check in load_golden_set(path).cases[1].checks] == ["length"]
+    assert "an answer that only repeats the prompt passes" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        (SET.replace("defaults", "defalts"), [], "mine.yaml:2: defalts: unknown key"),
+        (SET, ["--id", "a"], "mine.yaml:6: cases[1].id: 'a' is taken by line 5"),
+        (SET, ["--tag", "two words"], 'cases[1].tags[0]: found "two words"'),
+        (SET, ["--prompt", "{{x}}?"], "{{x}} has no value"),
+        (SET, [], "--prompt is missing, and standard input has ended"),
+        (SET, ["--prompt", "P?"], "--answer is missing, and standard input has ended"),
+        (SET, ["--model", "nowhere", "--prompt", "P?"], "no model 'nowhere'"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_written(path, text, arguments, message):
+    path.write_text(text)
+    done = tunegate("golden", "new", path, *arguments, stdin=subprocess.DEVNULL)
+    assert done.returncode == 4, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert message in line
+    assert path.read_text() == text
+
+
+def test_lint_names_every_broken_file_and_exits_with_4(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("nam: x\ncases: []\n")
+    (tmp_path / "good.yaml").write_text(SET)
+    done = tunegate("golden", "lint", tmp_path)
+    assert done.returncode == 4
+    assert [line.rpartition("/")[2] for line in done.stderr.splitlines()] == [
+        f"{name}.yaml:1: nam: unknown key; did you mean name? (allowed: {', '.join(sorted(golden_schema()['properties']))})"
+        for name in ("one", "two")
+    ]
+
+
+def test_lint_of_what_is_not_there(tmp_path):
+    done = tunegate("golden", "lint", cwd=tmp_path)
+    assert done.returncode == 4
+    assert done.stderr == "tunegate: golden_sets: can't be read: No such file or directory\n"
+
+
+def test_lint_imports_nothing_heavy(path):
+    code = (
+        "import sys; from harness.authoring.lint import lint_golden_set; from harness.golden.load import load_golden_set; "
+        f"from pathlib import Path; lint_golden_set(load_golden_set(Path({str(path)!r}))); "
+        "print([m for m in ('torch', 'transformers', 'numpy', 'evaluate') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_schema_is_printed_and_written(tmp_path):
+    printed = RUNNER.invoke(app, ["golden", "schema"]).stdout
+    RUNNER.invoke(app, ["golden", "schema", "--write", str(tmp_path / "schema.json")])
+    assert json.loads(printed) == golden_schema()
+    assert (tmp_path / "schema.json").read_text() == printed
