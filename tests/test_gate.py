@@ -1,5 +1,7 @@
 """The verdict: what regresses, what passes, what stays open, and what can never pass."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.errors import BaselineError
@@ -277,3 +279,14 @@ def test_the_detectable_drop_is_that_of_the_rule_in_use(make_result, make_run):
 
 def test_no_gated_metric_is_judged_without_a_margin():
     assert judge_metrics([], {}) == []
+
+
+@pytest.mark.parametrize(("lost", "gained", "outcome"), [(9, 2, REGRESS), (2, 0, OPEN)])
+def test_the_worked_example_of_the_guide(make_result, make_run, lost, gained, outcome):
+    """docs/gate.md prints what the gate prints; 80 cases, of which the baseline fails the first 4."""
+    then = make_run([make_result(f"orders/{n:02}", n >= 4) for n in range(80)])
+    now = make_run([make_result(f"orders/{n:02}", n >= 4 + lost or 4 - gained <= n < 4) for n in range(80)])
+    _, verdict = run_gate(now, then)
+    guide = " ".join((Path(__file__).parents[1] / "docs" / "gate.md").read_text(encoding="utf-8").split())
+    assert verdict.outcome is outcome
+    assert verdict.reasons[0] in guide

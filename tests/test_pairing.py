@@ -94,6 +94,13 @@ def test_perplexity_is_compared_by_its_logarithm(make_result, make_run):
     assert (metric.least, metric.most) == (0.0, math.inf)
 
 
+def test_cases_know_their_cluster(make_result, make_run):
+    run = make_run([make_result("s/a", cluster="x"), make_result("s/b"), make_result("s/c", cluster="x")])
+    rate = metric_of(pair_runs(run, run), "pass-rate")
+    assert rate.clusters[0] == rate.clusters[2] != rate.clusters[1]
+    assert rate.clustered
+
+
 def test_sets_are_kept_apart(make_result, make_run):
     run = make_run([make_result("s/a"), make_result("t/a")])
     assert [(metric.set_name, metric.keys) for metric in paired_metrics(pair_runs(run, run))] == [

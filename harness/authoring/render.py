@@ -28,7 +28,7 @@ def _entry(key: str, value: Any, *, loose: bool = False) -> list[str]:
     name = _scalar(key)
     if _is_block_text(value):
         return [f"{name}: {'|' if loose else '|-'}", *_indented(value.split("\n"))]
-    flow = f"{name}: {_flow(value)}"
+    flow = f"{name}: {flow_text(value)}"
     if not value or not isinstance(value, Mapping | list):
         return [flow]
     if key != "checks" and len(flow) <= _WIDTH and not _holds_block_text(value):
@@ -45,7 +45,7 @@ def _entries(mapping: Mapping[str, Any]) -> list[str]:
 def _item(value: Any) -> list[str]:
     if _is_block_text(value):
         return ["- |-", *_indented(value.split("\n"))]
-    flow = f"- {_flow(value)}"
+    flow = f"- {flow_text(value)}"
     if isinstance(value, Mapping) and value and (len(flow) > _WIDTH or _holds_block_text(value)):
         return _itemised(_entries(value))
     return [flow]
@@ -78,12 +78,12 @@ def _holds_block_text(value: Any) -> bool:
     return isinstance(value, list) and any(_is_block_text(item) or _holds_block_text(item) for item in value)
 
 
-def _flow(value: Any) -> str:
+def flow_text(value: Any) -> str:
     """A value on one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_scalar(key)}: {flow_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
+        return "[" + ", ".join(flow_text(item) for item in value) + "]"
     return _scalar(value)
 
 

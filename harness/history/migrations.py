@@ -1,7 +1,11 @@
 """The history's schema, as numbered steps. A step that was released is never changed: add another."""
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.history.facts import DamagedFactsError
 
 
 def _m001_runs(database: sqlite3.Connection) -> None:
@@ -62,11 +66,105 @@ def _m001_runs(database: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_runs,)
+def _m002_comparisons(database: sqlite3.Connection) -> None:
+    """The compared metrics and the retained skills as rows, so that SQL can follow them from run to run."""
+    database.execute(
+        """
+        CREATE TABLE comparisons (
+            run_id TEXT NOT NULL REFERENCES gates (run_id) ON DELETE CASCADE,
+            place INTEGER NOT NULL,
+            set_name TEXT NOT NULL,
+            metric TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            n INTEGER NOT NULL,
+            candidate_mean REAL,
+            baseline_mean REAL,
+            drop_estimate REAL,
+            drop_low REAL,
+            drop_high REAL,
+            p_value REAL,
+            p_adjusted REAL,
+            lost INTEGER NOT NULL,
+            gained INTEGER NOT NULL,
+            margin REAL,
+            minimum_detectable_drop REAL,
+            verdict TEXT,
+            PRIMARY KEY (run_id, place)
+        ) STRICT
+        """
+    )
+    database.execute("CREATE INDEX comparisons_of_metric ON comparisons (set_name, metric)")
+    database.execute(
+        """
+        CREATE TABLE retentions (
+            run_id TEXT NOT NULL REFERENCES gates (run_id) ON DELETE CASCADE,
+            place INTEGER NOT NULL,
+            skill TEXT NOT NULL,
+            passed_by_baseline INTEGER NOT NULL,
+            retained INTEGER NOT NULL,
+            rate_low REAL,
+            rate_high REAL,
+            PRIMARY KEY (run_id, place)
+        ) STRICT
+        """
+    )
+    for run_id, facts in database.execute("SELECT run_id, facts FROM gates").fetchall():
+        try:
+            _fill_comparisons(database, run_id, json.loads(facts)["comparison"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFactsError(f"the gate of run {run_id} is damaged: {error!r}") from error
+
+
+def _fill_comparisons(
+    database: sqlite3.Connection, run_id: str, comparison: Mapping[str, Any] | None
+) -> None:
+    """Rows of a comparison as the first schema kept it. Later changes of the types don't reach here."""
+    if comparison is None:
+        return
+    for place, row in enumerate(comparison["metrics"]):
+        database.execute(
+            f"INSERT INTO comparisons VALUES ({', '.join('?' * 18)})",
+            (
+                *(run_id, place, row["set_name"], row["metric"], row["kind"], row["n"]),
+                *(row["candidate"]["mean"]["estimate"], row["baseline"]["mean"]["estimate"]),
+                *(row["drop"]["estimate"], row["drop"]["low"], row["drop"]["high"]),
+                *(row["p_value"], row["p_adjusted"], len(row["lost"]), len(row["gained"])),
+                *(row["margin"], row["minimum_detectable_drop"], row["verdict"]),
+            ),
+        )
+    forgetting = comparison["forgetting"]
+    for place, row in enumerate(() if forgetting is None else forgetting["by_skill"]):
+        database.execute(
+            "INSERT INTO retentions VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(run_id, place, row["skill"], row["passed_by_baseline"], row["retained"]),
+                *(row["rate"]["low"], row["rate"]["high"]),
+            ),
+        )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_runs, _m002_comparisons)
+_TABLES_OF_FIRST = {"runs", "results", "scores", "gates"}
 
 
 class NewerSchemaError(Exception):
     """The file was written by a later version of this program."""
+
+
+class ForeignDatabaseError(Exception):
+    """The file is SQLite, but another program's."""
+
+
+def require_history(database: sqlite3.Connection) -> None:
+    """Leave a database alone that is neither empty nor a history.
+
+    Raises:
+        ForeignDatabaseError: It holds other tables.
+    """
+    names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+    tables = [str(name) for (name,) in names]
+    if tables and not _TABLES_OF_FIRST.issubset(tables):
+        raise ForeignDatabaseError(f"it has the table {tables[0]!r}")
 
 
 def migrate(database: sqlite3.Connection) -> None:
@@ -75,22 +173,23 @@ def migrate(database: sqlite3.Connection) -> None:
     Raises:
         NewerSchemaError: The database has more steps than this program knows.
     """
-    version = _version(database)
-    if version > len(MIGRATIONS):
-        raise NewerSchemaError(f"schema {version}, this program knows {len(MIGRATIONS)}")
-    if version == len(MIGRATIONS):
+    if _known_version(database) == len(MIGRATIONS):
         return
     # Another process may be migrating too: look again once the write lock is held.
     database.execute("BEGIN IMMEDIATE")
     try:
-        for step in MIGRATIONS[_version(database) :]:
+        for step in MIGRATIONS[_known_version(database) :]:
             step(database)
         database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:
+            database.execute("ROLLBACK")
         raise
-    database.execute("COMMIT")
 
 
-def _version(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
+def _known_version(database: sqlite3.Connection) -> int:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise NewerSchemaError(f"schema {version}, this program knows {len(MIGRATIONS)}")
+    return version

@@ -1,26 +1,46 @@
 """Where a project's history lies."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HistoryError
+from harness.settings import load_settings
+
+FILE_NAME = "history.sqlite"
 
 
-def history_path(given: Path | None = None) -> Path:
-    """The history to read: as given, else the one of the project around the working directory.
+def history_path(
+    given: Path | None = None, *, here: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Path:
+    """The history to read: as given, else the one of the nearest project that has one.
+
+    A project is a directory with a pyproject.toml or a .tunegate directory; its ``[tool.tunegate] directory``
+    and ``TUNEGATE_DIRECTORY`` are followed.
+
+    Args:
+        given: A file that the user named.
+        here: Where to start looking; the working directory by default.
+        environment: The process's environment by default.
 
     Raises:
         HistoryError: There is none.
+        SettingsError: A project's settings can't be read.
     """
     if given is not None:
         if not given.is_file():
             raise HistoryError(f"{given}: no such history file")
         return given
-    here = Path.cwd()
-    for directory in (here, *here.parents):
-        found = directory / ".tunegate" / "history.sqlite"
-        if found.is_file():
-            return found
+    start = Path.cwd() if here is None else here
+    environment = os.environ if environment is None else environment
+    looked: list[Path] = []
+    for directory in (start, *start.parents):
+        if (directory / "pyproject.toml").is_file() or (directory / ".tunegate").is_dir():
+            path = directory / load_settings({}, directory, environment).directory / FILE_NAME
+            if path.is_file():
+                return path
+            looked.append(path)
+    missing = looked[0] if looked else start / ".tunegate" / FILE_NAME
     raise HistoryError(
-        "no history: no .tunegate/history.sqlite here or above; "
-        "pytest --model=DIR makes one, --history names one elsewhere"
+        f"{missing}: no history here: pytest --model=DIR makes one, --history names one elsewhere"
     )

@@ -1,20 +1,23 @@
 """Runs kept in SQLite: every answer and score, to be shown, compared and taken as a baseline later."""
 
 import difflib
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic_core import to_json
+from typing import TypeVar
 
 from harness.errors import BaselineError, HistoryError
-from harness.history.migrations import NewerSchemaError, migrate
+from harness.history import rows
+from harness.history.database import open_database
+from harness.history.facts import DamagedFactsError, decode, encode
 from harness.types import CaseResult, Comparison, GateRecord, Run, Verdict
+
+_LATEST = re.compile(r"latest(~[0-9]{1,9})?")
+_MOST_NAMED = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,47 +25,37 @@ class RunLine:
     """One run in a listing.
 
     Attributes:
+        golden_sets: Names of the sets of which cases were asked.
         outcomes: How many cases had each outcome.
+        collected: How many cases the golden sets held.
+        partial: A selection left cases out.
         verdict: None for a run that was not gated.
     """
 
     id: str
     started_at: str
     model: str
-    outcomes: dict[str, int]
+    golden_sets: tuple[str, ...]
+    outcomes: dict[str, int] = field(default_factory=dict)
     collected: int
+    partial: bool
     verdict: str | None
     baseline_run_id: str | None
 
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 @contextmanager
-def open_history(path: Path) -> Iterator["History"]:
+def open_history(path: Path, *, wait_s: float = 30) -> Iterator["History"]:
     """Open or create a history.
+
+    Args:
+        path: The SQLite file; its directory is made.
+        wait_s: How long another process may hold the lock.
 
     Raises:
         HistoryError: The file is no history, damaged, locked for long, read-only, or newer than this program.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, timeout=30, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
-        raise HistoryError(f"{path}: the history can't be opened: {error}") from error
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA foreign_keys = ON")
-        migrate(database)
+    with open_database(path, wait_s) as database:
         yield History(database)
-    except NewerSchemaError as error:
-        raise HistoryError(f"{path}: written by a newer tunegate ({error}): upgrade tunegate") from error
-    except sqlite3.Error as error:
-        raise HistoryError(f"{path}: {error}; restore the file or move it away") from error
-    finally:
-        database.close()
 
 
 class History:
@@ -73,101 +66,117 @@ class History:
         self._database = database
 
     def save(self, record: GateRecord) -> None:
-        """Keep a record whole or not at all. A baseline that is stored already is not stored twice."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
+        """Keep a record whole or not at all.
+
+        A run that is stored already, such as a baseline, is not stored twice. Saving a run again replaces
+        its comparison and verdict.
+
+        Raises:
+            HistoryError: Another run has the same id.
+        """
+        with self._transaction():
             for run in (record.baseline, record.run):
                 if run is not None:
                     self._save_run(run)
+            gate = rows.gate_row(record)
             self._database.execute(
-                "INSERT OR REPLACE INTO gates VALUES (?, ?, ?, ?)",
-                (
-                    record.run.id,
-                    None if record.baseline is None else record.baseline.id,
-                    None if record.verdict is None else str(record.verdict.outcome),
-                    to_json({"comparison": record.comparison, "verdict": record.verdict}).decode(),
-                ),
+                """
+                INSERT INTO gates VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET
+                baseline_run_id = excluded.baseline_run_id,
+                verdict = excluded.verdict,
+                facts = excluded.facts
+                """,
+                gate,
             )
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+            for table in ("comparisons", "retentions"):
+                self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", gate[:1])
+            if record.comparison is not None:
+                self._insert("comparisons", rows.comparison_rows(record.run.id, record.comparison))
+                self._insert("retentions", rows.retention_rows(record.run.id, record.comparison))
 
     def _save_run(self, run: Run) -> None:
-        facts = _adapter(Run).dump_json(replace(run, results=())).decode()
-        model = run.model
-        inserted = self._database.execute(
-            "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(run.id, run.started_at, run.duration_s, model.label),
-                *(model.adapter_sha256, model.base_sha256, run.collected, facts),
-            ),
-        )
-        if inserted.rowcount == 0:
-            return
-        self._database.executemany(
-            "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    *(run.id, place, result.case.set_name, result.case.id, str(result.outcome)),
-                    None if result.completion is None else _storable(result.completion.text),
-                    to_json(asdict(result)).decode(),
-                )
-                for place, result in enumerate(run.results)
-            ],
-        )
-        self._database.executemany(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [row for result in run.results for row in _score_rows(run.id, result)],
-        )
+        row = rows.run_row(run)
+        stored = self._database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
+        if stored is None:
+            self._insert("runs", [row])
+            self._insert("results", rows.result_rows(run))
+            self._insert("scores", rows.score_rows(run))
+        elif encode(_decoded(Run, stored[0], run.id)) != row[-1]:
+            raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
+
+    def _insert(self, table: str, found: Iterable[rows.Row]) -> None:
+        kept = list(found)
+        if kept:
+            self._database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(kept[0]))})", kept)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            # A full disk ends the transaction by itself.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def resolve(self, reference: str) -> str:
         """Id of a stored run.
 
         Args:
             reference: An id, the unambiguous start of one, ``latest``, or ``latest~1`` for the one before.
-                ``latest`` counts the runs that were gated or are no other run's baseline.
+                ``latest`` counts the runs that were judged, in the order they were stored, not those that
+                only served as a baseline.
 
         Raises:
             BaselineError: No such run, or several.
         """
-        name, _, back = reference.partition("~")
-        if name == "latest" and (not back or back.isdecimal()):
-            row = self._database.execute(
-                "SELECT run_id FROM gates ORDER BY rowid DESC LIMIT 1 OFFSET ?", (int(back or 0),)
-            ).fetchone()
-            if row is None:
-                raise BaselineError(f"no run {reference}: the history holds fewer")
-            return str(row[0])
+        if _LATEST.fullmatch(reference):
+            judged = self._database.execute("SELECT run_id FROM gates ORDER BY rowid DESC").fetchall()
+            place = int(reference.partition("~")[2] or 0)
+            if place >= len(judged):
+                raise BaselineError(f"no run {reference}: the history holds {_runs(len(judged))}")
+            return str(judged[place][0])
         ids = [str(row[0]) for row in self._database.execute("SELECT id FROM runs ORDER BY id DESC")]
         found = [reference] if reference in ids else [id_ for id_ in ids if id_.startswith(reference)]
         if len(found) == 1:
             return found[0]
         if found:
-            raise BaselineError(f"run {reference!r} is ambiguous: {', '.join(found[:5])}")
+            more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+            raise BaselineError(f"run {reference!r} is ambiguous: {', '.join(found[:_MOST_NAMED])}{more}")
+        if not ids:
+            raise BaselineError(f"no run {reference!r}: none is stored yet")
         close = difflib.get_close_matches(reference, ids, n=3, cutoff=0.5) or ids[:3]
-        raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close) or 'none is stored'})")
+        raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close)})")
 
     def load_run(self, reference: str) -> Run:
-        """A stored run, by anything that resolve takes."""
+        """A stored run, by anything that :meth:`resolve` takes.
+
+        Raises:
+            BaselineError: No such run, or several.
+        """
         run_id = self.resolve(reference)
         facts = self._database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
-        rows = self._database.execute(
+        found = self._database.execute(
             "SELECT facts FROM results WHERE run_id = ? ORDER BY place", (run_id,)
         ).fetchall()
-        results = tuple(_adapter(CaseResult).validate_json(row[0]) for row in rows)
-        run: Run = _adapter(Run).validate_json(facts)
-        return replace(run, results=results)
+        run = _decoded(Run, facts, run_id)
+        return replace(run, results=tuple(_decoded(CaseResult, row[0], run_id) for row in found))
 
     def load_record(self, reference: str) -> GateRecord:
-        """A stored run with its baseline, comparison and verdict, as far as it was gated."""
+        """A stored run with its baseline, comparison and verdict, as far as it was gated.
+
+        Raises:
+            BaselineError: No such run, or several.
+        """
         run = self.load_run(reference)
         row = self._database.execute(
             "SELECT baseline_run_id, facts FROM gates WHERE run_id = ?", (run.id,)
         ).fetchone()
         if row is None:
             return GateRecord(run=run)
-        facts = _adapter(_GateFacts).validate_json(row[1])
+        facts = _decoded(_GateFacts, row[1], run.id)
         return GateRecord(
             run=run,
             baseline=None if row[0] is None else self.load_run(row[0]),
@@ -176,30 +185,37 @@ class History:
         )
 
     def list_runs(self, limit: int = 20) -> list[RunLine]:
-        """The newest runs that were asked for; runs that only served as a baseline are left out."""
-        rows = self._database.execute(
+        """The newest judged runs, newest first; runs that only served as a baseline are left out."""
+        listed = self._database.execute(
             """
             SELECT runs.id, started_at, model, collected, verdict, baseline_run_id
             FROM runs JOIN gates ON gates.run_id = runs.id ORDER BY gates.rowid DESC LIMIT ?
             """,
             (limit,),
         ).fetchall()
-        return [
-            RunLine(
-                id=row[0],
-                started_at=row[1],
-                model=row[2],
-                collected=row[3],
-                verdict=row[4],
-                baseline_run_id=row[5],
-                outcomes=dict(
-                    self._database.execute(
-                        "SELECT outcome, count(*) FROM results WHERE run_id = ? GROUP BY outcome", (row[0],)
-                    ).fetchall()
-                ),
+        lines = []
+        for run_id, started_at, model, collected, verdict, baseline_run_id in listed:
+            counted = self._database.execute(
+                "SELECT set_name, outcome, count(*) FROM results WHERE run_id = ? GROUP BY set_name, outcome",
+                (run_id,),
+            ).fetchall()
+            outcomes: dict[str, int] = {}
+            for _, outcome, count in counted:
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
+            lines.append(
+                RunLine(
+                    id=run_id,
+                    started_at=started_at,
+                    model=model,
+                    golden_sets=tuple(dict.fromkeys(set_name for set_name, _, _ in counted)),
+                    outcomes=outcomes,
+                    collected=collected,
+                    partial=sum(outcomes.values()) < collected,
+                    verdict=verdict,
+                    baseline_run_id=baseline_run_id,
+                )
             )
-            for row in rows
-        ]
+        return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,14 +224,12 @@ class _GateFacts:
     verdict: Verdict | None
 
 
-def _score_rows(run_id: str, result: CaseResult) -> list[tuple[object, ...]]:
-    case = (run_id, result.case.set_name, result.case.id)
-    scores: list[tuple[object, ...]] = [
-        (*case, score.metric, score.value, score.threshold, score.passed, None) for score in result.scores
-    ]
-    return scores + [(*case, error.metric, None, None, None, error.error) for error in result.errors]
+def _decoded(kind: type[_T], text: str, run_id: str) -> _T:
+    try:
+        return decode(kind, text)
+    except DamagedFactsError as error:
+        raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 
 
-def _storable(text: str) -> str:
-    """Lone surrogates, which SQLite can't hold, as question marks; the facts keep the text itself."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _runs(count: int) -> str:
+    return f"{count} judged run" if count == 1 else f"{count} judged runs"

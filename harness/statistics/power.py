@@ -100,7 +100,7 @@ def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) ->
 
 
 def cases_that_settle(
-    lost: int, gained: int, n: int, margin: float, confidence: float = CONFIDENCE
+    lost: float, gained: float, n: int, margin: float, confidence: float = CONFIDENCE
 ) -> int | None:
     """Roughly how many cases exclude a drop beyond the margin, if they go on to flip as often as these.
 

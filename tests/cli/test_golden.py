@@ -73,8 +73,8 @@ def test_the_model_is_asked_as_the_gate_would_ask_it(path, asked):
 
 def test_offers_say_where_the_model_s_own_answer_fails(path, asked):
     output = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n").output
-    lines = [line for line in output.splitlines() if line.startswith("  1  ")]
-    assert lines == ["  1  equals   (the model's answer fails it)"]
+    (line,) = [line for line in output.splitlines() if line.startswith("  1  ")]
+    assert " ".join(line.split()) == "1 {type: equals} the model's answer fails it"
 
 
 def test_the_model_s_answer_is_taken_with_enter(path, asked):
@@ -105,7 +105,7 @@ def test_every_option_given_asks_nothing(path, asked):
         ("geo",),
         ["equals", "exact-match"],
     )
-    assert f"{path}: 2 cases, p on line 6" in result.output
+    assert f"{path}:6: added p, 2 cases now" in result.output
 
 
 def test_a_prompt_of_several_lines_comes_from_standard_input(path):
@@ -160,6 +160,12 @@ def test_a_weak_choice_is_told(path):
         (SET, ["--tag", "two words"], 'cases[1].tags[0]: found "two words"'),
         (SET, ["--prompt", "{{x}}?"], "{{x}} has no value"),
         (SET, [], "--prompt is missing, and standard input has ended"),
+        (SET, ["--prompt", " "], "--prompt is empty"),
+        (
+            SET,
+            ["--prompt", "P?", "--answer", "a", "--checks", "99"],
+            "--checks: found '99' (allowed: numbers from 1 to",
+        ),
         (SET, ["--prompt", "P?"], "--answer is missing, and standard input has ended"),
         (SET, ["--model", "nowhere", "--prompt", "P?"], "no model 'nowhere'"),
     ],

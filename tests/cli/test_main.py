@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.errors import SettingsError
 
 RUNNER = CliRunner()
 GROUPS = ["model", "golden", "runs", "train", "report"]
@@ -45,7 +46,7 @@ def test_starting_imports_nothing_heavy():
     [
         (["model", "show", "nowhere"], "no model 'nowhere'"),
         (["model", "fetch", "gpt"], "no model 'gpt'"),
-        (["runs", "list"], "no history: no .tunegate/history.sqlite here or above"),
+        (["runs", "list"], ".tunegate/history.sqlite: no history here"),
         (["golden", "lint", "broken.yaml"], "broken.yaml:1: nam: unknown key"),
         (["train", "sft", "none.yaml"], "none.yaml: can't be read"),
     ],
@@ -69,7 +70,7 @@ def test_golden_new_adds_a_case_and_lint_is_content(tmp_path):
             input="\n",
         )
         assert result.exit_code == 0, result.output
-    assert "mine.yaml: 2 cases" in result.output.replace("\n", "")
+    assert "2 cases now" in result.output
     assert RUNNER.invoke(app, ["golden", "lint", str(path)]).exit_code == 0
 
 
@@ -93,7 +94,8 @@ def test_golden_new_refuses_a_number_that_was_not_offered(tmp_path):
         "99",
     ]
     result = RUNNER.invoke(app, arguments)
-    assert result.exit_code == 2
+    assert isinstance(result.exception, SettingsError)
+    assert "--checks: found '99'" in str(result.exception)
     assert not (tmp_path / "m.yaml").exists()
 
 

@@ -9,100 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BaselineError, HistoryError
 from harness.history.migrations import MIGRATIONS
 from harness.history.store import open_history
-from harness.types import (
-    CaseResult,
-    Check,
-    Comparison,
-    Completion,
-    Environment,
-    ExecutionPlan,
-    GateRecord,
-    GateVerdict,
-    GoldenCase,
-    GoldenSet,
-    Message,
-    MetricError,
-    ModelRef,
-    Outcome,
-    Run,
-    Score,
-    TextLoss,
-    Verdict,
-)
+from harness.types import GateRecord
 
 
-def make_run(run_id="20260101-000000-aaaa", cases=3, answer="an answer"):
-    """A run with a passed, a failed and an errored case, and so on around."""
-    results = []
-    for number in range(cases):
-        case = GoldenCase(
-            id=f"case-{number}",
-            set_name="set",
-            messages=(Message(role="user", content=f"question {number}"),),
-            references=("good",),
-            checks=(
-                Check(type="f1", threshold=0.5, options={}),
-                Check(type="is-json", value={"type": "object"}),
-            ),
-            metadata={"nested": [1, {"a": None}]},
-        )
-        broken = number % 3 == 2
-        results.append(
-            CaseResult(
-                case=case,
-                completion=Completion(
-                    text=answer, stop_reason="stop", prompt_tokens=5, completion_tokens=2, latency_s=0.25
-                ),
-                scores=(Score(metric="f1", value=0.5, threshold=0.5, passed=number % 3 == 0),),
-                errors=(MetricError(metric="is-json", error="it broke"),) if broken else (),
-                outcome=(Outcome.PASSED, Outcome.FAILED, Outcome.ERRORED)[number % 3],
-            )
-        )
-    return Run(
-        id=run_id,
-        started_at="2026-01-01T00:00:00+00:00",
-        duration_s=1.5,
-        model=ModelRef(
-            label="adapters/a",
-            base_model="smollm2",
-            base_sha256="b" * 64,
-            adapter_dir="/a",
-            adapter_sha256="a" * 64,
-            training={"losses": [{"step": 1, "loss": 0.5}]},
-        ),
-        plan=ExecutionPlan(
-            engine="transformers", dtype="float32", device="cpu", batch_tokens=4096, mixed=True
-        ),
-        environment=Environment(
-            python="3.11", platform="here", packages={"torch": "2"}, commit="c", dirty=False
-        ),
-        golden_sets=(GoldenSet(name="set", path="set.yaml", content_sha256="d"),),
-        collected=cases,
-        results=tuple(results),
-        text_losses=(TextLoss(passage="tides", nats_per_token=2.5, tokens=100),),
-    )
-
-
-def make_record(**run):
-    candidate = make_run(**run)
-    baseline = replace(candidate, id="20251231-000000-bbbb")
-    return GateRecord(
-        run=candidate,
-        baseline=baseline,
-        comparison=Comparison(
-            candidate_run=candidate.id, baseline_run=baseline.id, metrics=(), unpaired=("x",)
-        ),
-        verdict=Verdict(outcome=GateVerdict.INCONCLUSIVE, reasons=("because",)),
-    )
-
-
-def test_a_record_comes_back_equal(tmp_path):
+def test_a_record_comes_back_equal(tmp_path, make_record):
     record = make_record()
     with open_history(tmp_path / "deep" / "history.sqlite") as history:
         history.save(record)
@@ -112,7 +28,7 @@ def test_a_record_comes_back_equal(tmp_path):
         assert history.load_run(record.baseline.id) == record.baseline
 
 
-def test_a_run_without_a_gate_comes_back_equal(tmp_path):
+def test_a_run_without_a_gate_comes_back_equal(tmp_path, make_run):
     record = GateRecord(run=make_run())
     with open_history(tmp_path / "h.sqlite") as history:
         history.save(record)
@@ -121,7 +37,7 @@ def test_a_run_without_a_gate_comes_back_equal(tmp_path):
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=200))
-def test_any_answer_survives(tmp_path_factory, answer):
+def test_any_answer_survives(tmp_path_factory, make_record, answer):
     """Quotes, NUL, emoji: what the model said comes back, or is refused by no one."""
     record = make_record(answer=answer)
     with open_history(tmp_path_factory.mktemp("h") / "h.sqlite") as history:
@@ -129,7 +45,43 @@ def test_any_answer_survives(tmp_path_factory, answer):
         assert history.load_record("latest") == record
 
 
-def test_a_baseline_is_stored_once(tmp_path):
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_record_comes_back_equal(tmp_path_factory, records, data):
+    """Whatever the types may hold: lone surrogates, infinities, integers as large as SQLite's."""
+    record = data.draw(records)
+    with open_history(tmp_path_factory.mktemp("h") / "h.sqlite") as history:
+        history.save(record)
+        assert history.load_record(record.run.id) == record
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    path = tmp_path / "notes.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE notes (text TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(HistoryError, match="a database of another program"), open_history(path):
+        pass
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"id": 1}'])
+def test_a_damaged_run_is_named(tmp_path, make_record, damage):
+    path = tmp_path / "h.sqlite"
+    with open_history(path) as history:
+        history.save(make_record())
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE runs SET facts = ?", (damage,))
+    with (
+        pytest.raises(
+            HistoryError, match=r"h.sqlite: run 20260101-000000-aaaa is damaged: .*; restore the file"
+        ),
+        open_history(path) as history,
+    ):
+        history.load_run("latest")
+
+
+def test_a_baseline_is_stored_once(tmp_path, make_record):
     first, second = make_record(), make_record(run_id="20260102-000000-cccc")
     with open_history(tmp_path / "h.sqlite") as history:
         history.save(first)
@@ -146,11 +98,12 @@ def test_a_baseline_is_stored_once(tmp_path):
     [
         ("2026", "run '2026' is ambiguous: 20260102-000000-cccc, 20260101-000000-aaaa"),
         ("20260101-000000-aaab", r"no run .* \(allowed: latest, 20260101-000000-aaaa"),
-        ("latest~7", "the history holds fewer"),
+        ("latest~7", r"no run latest~7: the history holds 2 judged runs"),
         ("main", "no run 'main'"),
+        (f"latest~{10**30}", "no run 'latest~1000"),
     ],
 )
-def test_a_reference_that_names_no_run(tmp_path, reference, message):
+def test_a_reference_that_names_no_run(tmp_path, reference, message, make_record):
     with open_history(tmp_path / "h.sqlite") as history:
         history.save(make_record())
         history.save(make_record(run_id="20260102-000000-cccc"))
@@ -180,7 +133,7 @@ def test_a_newer_file_is_not_touched(tmp_path):
         pass
 
 
-def test_a_crash_while_saving_leaves_nothing_of_the_run(tmp_path):
+def test_a_crash_while_saving_leaves_nothing_of_the_run(tmp_path, make_record):
     record = make_record()
     twice = replace(record.run, results=(record.run.results[0], record.run.results[0]))
     with pytest.raises(HistoryError), open_history(tmp_path / "h.sqlite") as history:
@@ -189,7 +142,7 @@ def test_a_crash_while_saving_leaves_nothing_of_the_run(tmp_path):
         assert history.list_runs() == []
 
 
-def test_two_processes_may_open_a_fresh_file_at_once(tmp_path):
+def test_two_processes_may_open_a_fresh_file_at_once(tmp_path, make_record):
     errors = []
 
     def work(number):
@@ -209,11 +162,18 @@ def test_two_processes_may_open_a_fresh_file_at_once(tmp_path):
         assert len(history.list_runs()) == 5
 
 
-def test_a_file_of_schema_1_is_still_read(tmp_path):
+def test_a_file_of_schema_1_is_still_read(tmp_path, make_record, make_run):
     """A real file that the first schema wrote, kept as it was."""
     old = shutil.copy(Path(__file__).parent / "fixtures" / "schema_1.sqlite", tmp_path / "h.sqlite")
     with open_history(Path(old)) as history:
-        assert history.load_record("latest") == make_record()
+        assert history.load_record("20260101-000000-aaaa") == make_record()
+        assert history.load_record("latest") == GateRecord(run=make_run(run_id="20260102-000000-cccc"))
+    with closing(sqlite3.connect(old)) as database:
+        assert database.execute("SELECT count(*) FROM comparisons").fetchone() == (2,)
+        assert database.execute("SELECT skill FROM retentions ORDER BY place").fetchall() == [
+            ("arithmetic",),
+            ("knowledge",),
+        ]
 
 
 SQL = re.findall(
@@ -222,7 +182,7 @@ SQL = re.findall(
 
 
 @pytest.mark.parametrize("query", SQL)
-def test_the_pages_queries_run(tmp_path, query):
+def test_the_pages_queries_run(tmp_path, query, make_record):
     """Each SQL snippet of docs/history.md runs against a stored gate."""
     with open_history(tmp_path / "h.sqlite") as history:
         history.save(make_record())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.statistics.paired_binary import mcnemar_p
+from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import BOOTSTRAP_FROM, moved_units, paired_interval, sign_flip_p
 from harness.statistics.units import Units, group
 
@@ -73,10 +73,16 @@ def test_the_bootstrap_needs_enough_that_moved():
 
 def test_few_losses_are_counted_as_tango_counts_flips():
     """Whole losses of independent cases: the pass rate's interval, but for the one imagined beside them."""
-    from harness.statistics.paired_binary import tango_interval
-
     interval, counted = paired_interval(alone([1.0] * 3 + [0.0] * 57), 0.9), tango_interval(3, 0, 60, 0.9)
     assert (interval.low, interval.high) == pytest.approx((counted.low, counted.high))
+
+
+def test_the_largest_move_seen_is_not_taken_for_the_largest_there_is():
+    """One loss of 0.4 beside three of 0.1: the jump that is counted in lies above sum y^2 / sum |y| of the four."""
+    interval = paired_interval(alone([0.4, 0.1, 0.1, 0.1] + [0.0] * 96), 0.9, reach=0.1)
+    jump = (0.19 + 0.16) / (0.7 + 0.4)
+    counted = tango_interval(0.7 / jump, 0, 100, 0.9)
+    assert interval.high == pytest.approx(counted.high * jump)
 
 
 def test_nothing_seen_is_not_nothing_there():

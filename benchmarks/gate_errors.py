@@ -1,0 +1,203 @@
+"""How often the gate is wrong, by simulation: the tables of docs/gate.md.
+
+    python benchmarks/gate_errors.py [--runs 2000]
+
+Every figure is a share of simulated runs, each judged by the gate as it is (`harness.gate.judge_metrics`).
+A case that the model answers alike on both sides stays; the others are lost or gained at the rates given.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.gate import judge_metrics
+from harness.pairing import PASS_RATE, PairedMetric
+from harness.statistics.power import cases_that_settle, detectable_drop
+from harness.types import GateVerdict
+
+Moves = NDArray[np.float64]
+SIZES = (20, 50, 100, 200, 500)
+CHURNS = (0.0, 0.02, 0.05, 0.10)
+PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
+
+
+def paired(drops: Moves, clusters: Sequence[int] | None = None, *, name: str = PASS_RATE) -> PairedMetric:
+    """A metric with the given drops; a graded one where they are not whole, with a baseline of 0.7."""
+    whole = bool((drops == np.round(drops)).all()) and name == PASS_RATE
+    baseline = np.where(drops > 0, 1.0, 0.0) if whole else np.full(drops.size, 0.7)
+    return PairedMetric(
+        set_name="s",
+        metric=name,
+        kind="binary" if whole else "graded",
+        keys=tuple(f"s/{place}" for place in range(drops.size)),
+        candidate=tuple((baseline - drops).tolist()),
+        baseline=tuple(baseline.tolist()),
+        clusters=tuple(range(drops.size) if clusters is None else clusters),
+    )
+
+
+def verdict_of(metrics: Sequence[PairedMetric], margin: float) -> GateVerdict:
+    """The run's verdict: the worst of its metrics'."""
+    rows = judge_metrics(metrics, {(metric.set_name, metric.metric): margin for metric in metrics})
+    worst = (REGRESS, GateVerdict.INCONCLUSIVE, PASS)
+    return next(word for word in worst if any(row.verdict is word for row in rows))
+
+
+def share(found: Iterable[bool]) -> str:
+    """How often something happened, in percent."""
+    each = list(found)
+    return f"{100 * sum(each) / len(each):.1f} %"
+
+
+def flips(random: np.random.Generator, n: int, lose: float, gain: float) -> Moves:
+    """Each case lost (1), gained (-1) or unchanged, on its own."""
+    return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
+
+
+def clustered(random: np.random.Generator, groups: int, lose: float, gain: float, together: float) -> Moves:
+    """Clusters of three that flip alike with the probability ``together``; else each case on its own."""
+    shared = np.repeat(random.random(groups) < together, 3)
+    whole = np.repeat(flips(random, groups, lose, gain), 3)
+    return np.where(shared, whole, flips(random, groups * 3, lose, gain))
+
+
+def small_moves(random: np.random.Generator, n: int, drop: float) -> Moves:
+    """Every score moves, with a standard deviation of 0.2."""
+    return np.clip(random.normal(drop, 0.2, n), -0.3, 0.7)
+
+
+def few_losses(random: np.random.Generator, n: int, drop: float) -> Moves:
+    """Two answers in five move a little, and a few break: they lose 0.7, all there is."""
+    little = np.where(random.random(n) < 0.4, random.normal(0, 0.1, n), 0.0)
+    # The expected small move is 0, so that the broken share alone makes the drop.
+    return np.where(random.random(n) < drop / 0.7, 0.7, little)
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A Markdown table."""
+    print(f"\n**{title}**\n")
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def false_alarms(random: np.random.Generator, runs: int) -> None:
+    """No change at all, judged by three rules."""
+    rules: dict[str, Callable[[Moves], bool]] = {
+        "any case lost": lambda drops: bool((drops > 0).any()),
+        "mean lower": lambda drops: bool(drops.sum() > 0),
+        "gate": lambda drops: verdict_of([paired(drops)], 0.05) is REGRESS,
+    }
+    rows = [
+        [
+            name,
+            f"{churn:.0%}",
+            *(share(rule(flips(random, n, churn, churn)) for _ in range(runs)) for n in SIZES),
+        ]
+        for churn in CHURNS[1:]
+        for name, rule in rules.items()
+    ]
+    print_table(
+        "Nothing changed: called a regression", ["rule", "flips each way", *(f"n={n}" for n in SIZES)], rows
+    )
+
+
+def verdicts_by_drop(random: np.random.Generator, runs: int) -> None:
+    """What the gate says of drops inside, at and beyond the margin."""
+    rows = []
+    for drop in (0.0, 0.05, 0.10, 0.20):
+        for n in SIZES:
+            found = [verdict_of([paired(flips(random, n, 0.02 + drop, 0.02))], 0.05) for _ in range(runs)]
+            rows.append(
+                [f"{drop:.2f}", str(n), *(f"{100 * found.count(word) / runs:.1f} %" for word in GateVerdict)]
+            )
+    print_table("Verdicts, margin 0.05, 2 % flips each way", ["true drop", "n", *GateVerdict], rows)
+
+
+def harder_cases(random: np.random.Generator, runs: int) -> None:
+    """Clusters, several metrics, graded scores: both errors."""
+
+    def several(drop: float) -> list[PairedMetric]:
+        first = flips(random, 100, 0.02 + drop, 0.02)
+        moves = [
+            first,
+            *(np.where(random.random(100) < 0.5, first, flips(random, 100, 0.02, 0.02)) for _ in range(4)),
+        ]
+        return [
+            paired(each, name=PASS_RATE if not place else f"m{place}") for place, each in enumerate(moves)
+        ]
+
+    groups = [place // 3 for place in range(180)]
+    kinds: dict[str, Callable[[float], list[PairedMetric]]] = {
+        "60 clusters of 3, alike": lambda drop: [
+            paired(clustered(random, 60, 0.02 + drop, 0.02, 1.0), groups)
+        ],
+        "60 clusters of 3, half alike": lambda drop: [
+            paired(clustered(random, 60, 0.02 + drop, 0.02, 0.5), groups)
+        ],
+        "60 clusters of 3, independent": lambda drop: [
+            paired(clustered(random, 60, 0.02 + drop, 0.02, 0.0), groups)
+        ],
+        "five metrics, n=100": several,
+        "graded, all move a little, n=60": lambda drop: [paired(small_moves(random, 60, drop), name="f1")],
+        "graded, a few break, n=60": lambda drop: [paired(few_losses(random, 60, drop), name="f1")],
+        "graded, a few break, n=200": lambda drop: [paired(few_losses(random, 200, drop), name="f1")],
+    }
+    rows = [
+        [
+            name,
+            share(verdict_of(draw(0.0), 0.10) is REGRESS for _ in range(runs)),
+            share(verdict_of(draw(0.10), 0.10) is PASS for _ in range(runs)),
+        ]
+        for name, draw in kinds.items()
+    ]
+    print_table(
+        "Clusters, several metrics, graded scores; margin 0.10",
+        ["kind", "no change: regress", "drop of 0.10: pass"],
+        rows,
+    )
+
+
+def detectable() -> None:
+    """What a set of so many cases can find, exactly."""
+    rows = []
+    for n in SIZES:
+        drops = [detectable_drop(n, 0.02, 0.05 / metrics, margin=0.05) for metrics in (1, 2, 5)]
+        exact = detectable_drop(n, 0.02, 0.05, margin=0.05, mid=False)
+        rows.append([str(n), *("none" if drop is None else f"{drop:.3f}" for drop in (*drops, exact))])
+    print_table(
+        "Drop found in 80 % of runs, margin 0.05, 2 % flips each way",
+        ["n", "1 gated metric", "2", "5", "1, exact McNemar"],
+        rows,
+    )
+    rows = [
+        [f"{margin:.2f}", *(str(cases_that_settle(churn, churn, 1, margin)) for churn in CHURNS)]
+        for margin in (0.02, 0.05, 0.10, 0.20)
+    ]
+    print_table(
+        "Cases that it takes to pass, when as many are gained as lost",
+        ["margin", *(f"{churn:.0%} each way" for churn in CHURNS)],
+        rows,
+    )
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=2000, help="simulated runs a figure")
+    runs = parser.parse_args().runs
+    random = np.random.default_rng(20260131)
+    print(f"{runs} runs a figure: a rate of 5 % is known to {100 * (0.05 * 0.95 / runs) ** 0.5:.1f} points.")
+    detectable()
+    false_alarms(random, runs)
+    verdicts_by_drop(random, runs)
+    harder_cases(random, runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Frozen dataclasses as JSON text and back, exactly.
+
+All else than ASCII is escaped, so that text which UTF-8 can't hold (a lone surrogate in an answer, a byte of
+a path that is no text) survives; numbers that are not finite are written as Python reads them.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+_T = TypeVar("_T")
+
+
+class DamagedFactsError(Exception):
+    """A stored text is not what was written."""
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # About 0.1 s for a whole run's type, so only when one is read.
+    return TypeAdapter(kind)
+
+
+def encode(value: object) -> str:
+    """A dataclass as JSON text."""
+    return json.dumps(_plain(value))
+
+
+def decode(kind: type[_T], text: str) -> _T:
+    """What :func:`encode` made of a dataclass.
+
+    Raises:
+        DamagedFactsError: The text is not JSON, or not of this type.
+    """
+    try:
+        # To mypy a class of unknown type is not hashable, as the cache's arguments must be.
+        value: _T = _adapter(cast("Any", kind)).validate_python(json.loads(text))
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise DamagedFactsError(str(error).splitlines()[0]) from error
+    return value
+
+
+def to_json(value: object) -> str:
+    """Indented JSON for other programs, to which a number that is not finite is null."""
+    return json.dumps(_finite(_plain(value)), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as mappings. pydantic's own function refuses lone surrogates in a mapping's keys."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
