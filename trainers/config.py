@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from harness.errors import SettingsError
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
@@ -12,6 +12,11 @@ from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: object) -> object:
+    """One file is a list of one."""
+    return [value] if isinstance(value, str | Path) else value
 
 
 class LoraConfig(_Strict):
@@ -30,7 +35,11 @@ class SftConfig(_Strict):
     """Supervised fine-tuning."""
 
     base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
-    data: Annotated[Path, Field(description="JSONL file of examples, relative to this file.")]
+    data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(_listed),
+        Field(min_length=1, description="JSONL file of examples, or a list of files, relative to this file."),
+    ]
     output: Annotated[Path, Field(description="Adapter directory to write, relative to this file.")]
     quantization: Annotated[
         Literal["nf4", "none"],
@@ -82,17 +91,23 @@ def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] 
     except ValidationError as error:
         raise _describe(document, error, kind) from error
     # Paths in the file are meant from the file, paths from the command line from where it was typed.
-    inside = {
-        name: path.parent / value
-        for name, value in config
-        if isinstance(value, Path) and name not in given and not value.is_absolute()
-    }
+    inside = {name: _from(path.parent, value) for name, value in config if name not in given}
     return config.model_copy(update=inside)
+
+
+def _from(directory: Path, value: object) -> object:
+    if isinstance(value, Path):
+        return directory / value
+    if isinstance(value, tuple):
+        return tuple(_from(directory, entry) for entry in value)
+    return value
 
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    key: KeyPath = tuple(step for step in problem["loc"] if not str(step).startswith(("literal", "list[")))
+    key: KeyPath = tuple(
+        step for step in problem["loc"] if not str(step).startswith(("literal", "list[", "tuple["))
+    )
     name = ".".join(map(str, key))
     place = f"{document.path}:{document.line(key)}: {name}"
     if problem["type"] == "extra_forbidden":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,21 @@ _FORMATS = "prompt and completion | instruction, input and output | messages"
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """A training file's usable content.
+    """The training files' usable content.
 
     Attributes:
         rows: Each with ``prompt`` and ``completion``, both lists of role/content turns.
-        sha256: Hash of the file.
+        places: File and line of each row.
+        sha256: Hash of all files' bytes, one after the other.
     """
 
-    path: Path
     rows: list[dict[str, list[Turn]]]
+    places: list[tuple[Path, int]]
     sha256: str
 
 
-def load_examples(path: Path, max_rows: int | None = None) -> Examples:
-    """Read a JSONL file in any of three formats, which may be mixed row by row.
+def load_examples(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
+    """Read JSONL files in any of three formats, which may be mixed row by row.
 
     - ``prompt`` and ``completion``: texts;
     - ``instruction``, ``input`` (may be empty or missing) and ``output``;
@@ -37,26 +39,36 @@ def load_examples(path: Path, max_rows: int | None = None) -> Examples:
     Raises:
         DataError: With file, line, what was found and what is allowed.
     """
+    rows: list[dict[str, list[Turn]]] = []
+    places: list[tuple[Path, int]] = []
+    digest = hashlib.sha256()
+    for path in paths:
+        content = _content(path)
+        digest.update(content)
+        before = len(rows)
+        for number, raw in enumerate(content.split(b"\n"), start=1):
+            if raw.strip() and (max_rows is None or len(rows) < max_rows):
+                rows.append(_conversation(path, number, _parsed(path, number, raw)))
+                places.append((path, number))
+        if len(rows) == before and (max_rows is None or len(rows) < max_rows):
+            raise DataError(path, None, f"holds no row (allowed: JSON lines with {_FORMATS})")
+    return Examples(rows=rows, places=places, sha256=digest.hexdigest())
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(path, None, f"can't be read: {error.strerror}") from error
-    rows: list[dict[str, list[Turn]]] = []
-    for number, raw in enumerate(content.split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        if max_rows is not None and len(rows) == max_rows:
-            break
-        try:
-            row = json.loads(raw)
-        except UnicodeDecodeError as error:
-            raise DataError(path, number, "not UTF-8") from error
-        except ValueError as error:
-            raise DataError(path, number, f"not JSON: {error}") from error
-        rows.append(_conversation(path, number, row))
-    if not rows:
-        raise DataError(path, None, f"holds no row (allowed: JSON lines with {_FORMATS})")
-    return Examples(path=path, rows=rows, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _parsed(path: Path, line: int, raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except UnicodeDecodeError as error:
+        raise DataError(path, line, "not UTF-8") from error
+    except ValueError as error:
+        raise DataError(path, line, f"not JSON: {error}") from error
 
 
 def _conversation(path: Path, line: int, row: Any) -> dict[str, list[Turn]]:

@@ -82,7 +82,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
         trainable, _ = trainer.model.get_nb_trainable_parameters()
         console.print(
             f"base      {config.base} ({config.quantization}, {_name(dtype)} on {trainer.args.device})\n"
-            f"data      {len(examples.rows)} rows of {config.data}\n"
+            f"data      {len(examples.rows)} rows of {', '.join(map(str, config.data))}\n"
             f"adapter   LoRA r={config.lora.r}, {trainable / 1e6:.2f} million trainable parameters\n"
             f"output    {config.output}"
         )
@@ -102,7 +102,11 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
             "method": "sft",
             "base": config.base,
             "base_sha256": model_sha256(base_dir),
-            "data": {"path": str(config.data), "sha256": examples.sha256, "rows": len(examples.rows)},
+            "data": {
+                "paths": [str(path) for path in config.data],
+                "sha256": examples.sha256,
+                "rows": len(examples.rows),
+            },
             "config": config.model_dump(mode="json"),
             "seed": config.seed,
             "device": str(trainer.args.device),
@@ -192,14 +196,12 @@ def _check_lengths(examples: Examples, tokenizer: Any, max_length: int) -> None:
     """Refuse examples that would be cut: a cut answer teaches to stop in the middle."""
     if tokenizer.chat_template is None:
         raise SettingsError("base: the tokenizer has no chat template; train a base that has one")
-    for number, row in enumerate(examples.rows, start=1):
+    for (path, line), row in zip(examples.places, examples.rows, strict=True):
         text = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
         tokens = len(tokenizer(text, add_special_tokens=False)["input_ids"])
         if tokens > max_length:
-            problem = (
-                f"row {number} has {tokens} tokens (allowed: max_length {max_length}); raise it or shorten it"
-            )
-            raise DataError(examples.path, None, problem)
+            problem = f"{tokens} tokens (allowed: max_length {max_length}); raise it or shorten the row"
+            raise DataError(path, line, problem)
 
 
 def _check_losses(losses: list[dict[str, float]]) -> None:

@@ -19,7 +19,7 @@ def load(tmp_path, text, **overrides):
 
 def test_paths_are_meant_from_the_file(tmp_path):
     config = load(tmp_path, GOOD)
-    assert config.data == tmp_path / "rows.jsonl"
+    assert config.data == (tmp_path / "rows.jsonl",)
     assert config.output == tmp_path / "out"
     assert config.lora.r == 8
     assert config.quantization == "nf4"

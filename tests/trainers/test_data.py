@@ -14,7 +14,7 @@ from trainers.data import load_examples
 def load(tmp_path, *rows, **options):
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
-    return load_examples(path, **options).rows
+    return load_examples([path], **options).rows
 
 
 def turn(role, content):
@@ -73,7 +73,20 @@ def test_an_empty_file_and_a_missing_one(tmp_path):
     with pytest.raises(DataError, match=r"holds no row \(allowed: JSON lines"):
         load(tmp_path, "")
     with pytest.raises(DataError, match=r"none.jsonl: can't be read: No such file"):
-        load_examples(tmp_path / "none.jsonl")
+        load_examples([tmp_path / "none.jsonl"])
+
+
+def test_several_files_are_read_in_order_and_a_bad_row_names_its_own(tmp_path):
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text(json.dumps(GOOD) + "\n")
+    second.write_text("\n" + json.dumps(GOOD) + "\n")
+    examples = load_examples([first, second])
+    assert examples.places == [(first, 1), (second, 2)]
+    assert len(load_examples([first, second], 1).rows) == 1
+    assert examples.sha256 != load_examples([second, first]).sha256
+    second.write_text("{}\n")
+    with pytest.raises(DataError, match=r"b.jsonl:1: found the keys none"):
+        load_examples([first, second])
 
 
 @given(st.binary(max_size=200))
@@ -81,4 +94,4 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     path.write_bytes(content)
     with contextlib.suppress(DataError):
-        assert load_examples(path).rows
+        assert load_examples([path]).rows

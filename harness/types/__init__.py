@@ -1,0 +1,68 @@
+"""The data that flows through a gate, as inert values: functions elsewhere act on it.
+
+Words: a *metric* scores one completion; a *check* is a metric with its threshold inside a case;
+a *summary* aggregates one metric over cases; *regressed* is said of a run, never of a case.
+Fractions are in [0, 1], times in seconds, losses in nats per token.
+"""
+
+from harness.types.comparison import (
+    Comparison,
+    Forgetting,
+    GateRecord,
+    GateVerdict,
+    Interval,
+    MetricComparison,
+    MetricSummary,
+    Retention,
+    Verdict,
+)
+from harness.types.golden import (
+    Check,
+    GateSettings,
+    GenerationSettings,
+    GoldenCase,
+    GoldenSet,
+    JsonValue,
+    Message,
+)
+from harness.types.run import (
+    CaseResult,
+    Completion,
+    Environment,
+    ExecutionPlan,
+    MetricError,
+    ModelRef,
+    Outcome,
+    Run,
+    Score,
+    TextLoss,
+)
+
+__all__ = [
+    "CaseResult",
+    "Check",
+    "Comparison",
+    "Completion",
+    "Environment",
+    "ExecutionPlan",
+    "Forgetting",
+    "GateRecord",
+    "GateSettings",
+    "GateVerdict",
+    "GenerationSettings",
+    "GoldenCase",
+    "GoldenSet",
+    "Interval",
+    "JsonValue",
+    "Message",
+    "MetricComparison",
+    "MetricError",
+    "MetricSummary",
+    "ModelRef",
+    "Outcome",
+    "Retention",
+    "Run",
+    "Score",
+    "TextLoss",
+    "Verdict",
+]

@@ -1,0 +1,132 @@
+"""A comparison: what changed between two runs, and what the gate says of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from harness.types.run import Run
+
+
+class GateVerdict(StrEnum):
+    """What the gate says of a candidate against its baseline."""
+
+    PASS = "pass"
+    REGRESS = "regress"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate with its two-sided interval and how that was computed."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSummary:
+    """A metric's mean over cases. It never stands without n and an interval."""
+
+    metric: str
+    n: int
+    mean: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricComparison:
+    """One metric of one golden set, candidate against baseline, paired by case.
+
+    Attributes:
+        metric: ``pass-rate`` or a check type.
+        kind: ``binary`` (0/1 a case) or ``graded``.
+        n: Pairs in which both sides have a verdict.
+        drop: Baseline minus candidate on the metric's scale, turned so that positive is worse.
+        p_value: One-sided, of "no drop".
+        p_adjusted: Holm's adjustment over the gated metrics; None when not gated.
+        lost: Keys of cases that the baseline passed and the candidate fails (graded: the largest drops).
+        gained: The reverse.
+        margin: Largest tolerated drop; None when not gated.
+        minimum_detectable_drop: True drop that this comparison would call a regression with
+            probability 0.8; None when n is too small for any.
+        verdict: None when not gated.
+    """
+
+    set_name: str
+    metric: str
+    kind: Literal["binary", "graded"]
+    n: int
+    candidate: MetricSummary
+    baseline: MetricSummary
+    drop: Interval
+    p_value: float
+    p_adjusted: float | None = None
+    lost: tuple[str, ...] = ()
+    gained: tuple[str, ...] = ()
+    margin: float | None = None
+    minimum_detectable_drop: float | None = None
+    verdict: GateVerdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Of the probes of one skill that the baseline passed, how many the candidate still passes."""
+
+    skill: str
+    passed_by_baseline: int
+    retained: int
+    rate: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgetting:
+    """What the candidate lost of what the baseline could do.
+
+    Attributes:
+        overall: Retention over all probes; None when the baseline passed none of them.
+        by_skill: The same for each skill (a probe set's tag).
+        loss_change: Candidate minus baseline cross-entropy on general text, in nats per token;
+            None when it was not measured. A tripwire, never the only reason of a verdict.
+        tripped: The loss change is larger than its limit.
+    """
+
+    overall: Retention | None
+    by_skill: tuple[Retention, ...] = ()
+    loss_change: Interval | None = None
+    tripped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A candidate's run against its baseline's.
+
+    Attributes:
+        unpaired: Keys of cases that are on one side only, changed between the runs, or have no
+            verdict on one side: they are left out of every paired figure, and counted here.
+    """
+
+    candidate_run: str
+    baseline_run: str
+    metrics: tuple[MetricComparison, ...]
+    forgetting: Forgetting | None = None
+    unpaired: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The gate's word, with the reasons in order of weight."""
+
+    outcome: GateVerdict
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRecord:
+    """Everything that one ``pytest --model`` session found out; what history keeps and reports show."""
+
+    run: Run
+    baseline: Run | None = None
+    comparison: Comparison | None = None
+    verdict: Verdict | None = None

@@ -1,0 +1,142 @@
+"""Golden sets: what is asked."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from typing_extensions import TypeAliasType
+
+# A named alias, since pydantic can only follow recursion through a name.
+JsonValue = TypeAliasType(
+    "JsonValue", "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationSettings:
+    """How an answer is sampled. Temperature 0 is greedy decoding."""
+
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One metric with its threshold, as a case asks for it.
+
+    Attributes:
+        type: The metric's name, with ``not-`` in front when the check is inverted.
+        threshold: Least value that passes (greatest, for metrics where lower is better), or None
+            for the metric's default.
+        value: The check's own argument: a substring, a pattern, a JSON Schema. None when the
+            case's references are the argument.
+        options: The check's other keys, already validated.
+        line: 1-based line in the golden set, for messages.
+    """
+
+    type: str
+    threshold: float | None = None
+    value: JsonValue = None
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenCase:
+    """One prompt and what a good answer to it satisfies.
+
+    Attributes:
+        id: Unique within its set.
+        set_name: The golden set's name.
+        messages: The conversation that the model continues.
+        cluster: Cases that share a cluster are not independent; statistics resample whole clusters.
+        must_pass: Failing this case fails the run on its own, whatever the comparison says.
+        line: 1-based line in the golden set.
+    """
+
+    id: str
+    set_name: str
+    messages: tuple[Message, ...]
+    references: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    retrieved_context: tuple[str, ...] = ()
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    generation: GenerationSettings = GenerationSettings()
+    must_pass: bool = False
+    skip: str | None = None
+    xfail: str | None = None
+    line: int = 0
+
+    @property
+    def key(self) -> str:
+        """Name of the case across sets, such as ``orders/bob-kettles``."""
+        return f"{self.set_name}/{self.id}"
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of what is asked and how it is checked; two runs pair a case only if it is equal."""
+        content = {
+            "messages": [[m.role, m.content] for m in self.messages],
+            "references": self.references,
+            "retrieved_context": self.retrieved_context,
+            "checks": [[c.type, c.threshold, c.value, dict(c.options)] for c in self.checks],
+            "generation": [
+                self.generation.max_new_tokens,
+                self.generation.temperature,
+                self.generation.top_p,
+                self.generation.seed,
+                self.generation.stop,
+            ],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """What a golden set asks of the gate.
+
+    Attributes:
+        margin: Largest tolerated drop of the set's pass rate, or None for the run's default.
+        metric_margins: Graded metrics gated besides the pass rate, each with its tolerated drop.
+        max_unscored: Largest tolerated fraction of unscored cases.
+        max_errored: Largest tolerated fraction of errored cases.
+    """
+
+    margin: float | None = None
+    metric_margins: Mapping[str, float] = field(default_factory=dict)
+    max_unscored: float = 0.05
+    max_errored: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenSet:
+    """The cases of one YAML file.
+
+    Attributes:
+        probes_forgetting: The set measures what the base model could already do, so it is compared
+            as *retained* skills rather than as the trained task.
+        content_sha256: Hash of the file's bytes.
+    """
+
+    name: str
+    path: str
+    description: str = ""
+    cases: tuple[GoldenCase, ...] = ()
+    gate: GateSettings = GateSettings()
+    probes_forgetting: bool = False
+    content_sha256: str = ""

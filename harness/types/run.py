@@ -1,0 +1,160 @@
+"""A run: what was answered, and what the scores say of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from harness.types.golden import GoldenCase, GoldenSet, JsonValue
+
+
+class Outcome(StrEnum):
+    """What became of one case. Only *passed* and *failed* are verdicts; the others are never a score."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"  # a metric, judge or the engine broke
+    UNSCORED = "unscored"  # there was nothing that could give a verdict
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One answer.
+
+    Attributes:
+        stop_reason: ``stop`` when the model ended by itself, ``length`` when the token limit cut it.
+        latency_s: The batch's wall time divided by its rows, in seconds.
+    """
+
+    text: str
+    stop_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What one metric says of one completion.
+
+    Attributes:
+        value: 0 or 1 for binary metrics, the metric's own scale for graded ones.
+        threshold: The limit that ``passed`` was decided with, or None if it was not decided.
+        passed: None when the metric only informs.
+        explanation: Why, for a person: what was missing, which part matched.
+    """
+
+    metric: str
+    value: float
+    threshold: float | None = None
+    passed: bool | None = None
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricError:
+    """A metric that broke on one completion. It is kept as a value and is never a score."""
+
+    metric: str
+    error: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """One case with its answer, its scores and what became of it."""
+
+    case: GoldenCase
+    completion: Completion | None
+    scores: tuple[Score, ...] = ()
+    errors: tuple[MetricError, ...] = ()
+    outcome: Outcome
+
+    @property
+    def key(self) -> str:
+        """The case's name across sets."""
+        return self.case.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLoss:
+    """Cross-entropy of a model on one bundled passage of general text."""
+
+    passage: str
+    nats_per_token: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """Which weights answered, by content.
+
+    Attributes:
+        label: What a person calls it: the adapter's path as given, or the base model's name.
+        adapter_sha256: Hash of the adapter's weights and config; None for a bare base model.
+        base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
+        training: The adapter's ``training_manifest.json``, when there is one.
+    """
+
+    label: str
+    base_model: str
+    base_sha256: str
+    adapter_dir: str | None = None
+    adapter_sha256: str | None = None
+    training: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPlan:
+    """How the answers were computed: part of the result, since it changes greedy text in low precision.
+
+    Attributes:
+        batch_tokens: Token budget of one batch (rows × padded prompt and answer length).
+        mixed: Several models answered in one batch (PEFT's ``adapter_names``).
+    """
+
+    engine: str
+    dtype: str
+    device: str
+    batch_tokens: int
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where a run happened."""
+
+    python: str
+    platform: str
+    packages: Mapping[str, str]
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One model's answers to the selected cases, scored.
+
+    Attributes:
+        id: Sorts by time, such as ``20260131-142501-7f3a``.
+        started_at: ISO 8601 in UTC.
+        collected: How many cases the golden sets held; more than ``len(results)`` in a partial run.
+        golden_sets: The sets' headers, their ``cases`` left empty: the cases stand in ``results``.
+    """
+
+    id: str
+    started_at: str
+    duration_s: float
+    model: ModelRef
+    plan: ExecutionPlan
+    environment: Environment
+    golden_sets: tuple[GoldenSet, ...]
+    collected: int
+    results: tuple[CaseResult, ...]
+    text_losses: tuple[TextLoss, ...] = ()
+
+    @property
+    def partial(self) -> bool:
+        """True when a selection (``-k``, ``--lf``, a single file) left cases out."""
+        return len(self.results) < self.collected
