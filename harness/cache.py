@@ -7,6 +7,7 @@ gets an old answer, and nothing ever has to be invalidated. Each batch is writte
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache as memoised
@@ -20,6 +21,7 @@ from harness.types import (
     Completion,
     ExecutionPlan,
     GenerationSettings,
+    JudgeReply,
     Message,
     ModelRef,
     Score,
@@ -93,7 +95,11 @@ class Cache:
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path or ":memory:", timeout=30, isolation_level=None)
+            # A judge's thread keeps its replies while the main thread keeps answers.
+            self._lock = threading.RLock()
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
+            )
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(
@@ -116,7 +122,8 @@ class Cache:
 
     def close(self) -> None:
         """Close the file; further use is an error."""
-        self._database.close()
+        with self._lock:
+            self._database.close()
 
     def get_completion(self, key: str) -> Completion | None:
         """A kept answer."""
@@ -133,6 +140,15 @@ class Cache:
         value = self._get(key)
         return None if value is None else Score(**value)
 
+    def get_reply(self, key: str) -> JudgeReply | None:
+        """A judge's kept reply."""
+        value = self._get(key)
+        return None if value is None else JudgeReply(**value)
+
+    def put_reply(self, key: str, reply: JudgeReply) -> None:
+        """Keep a judge's reply."""
+        self.put_all({key: reply})
+
     def has(self, key: str) -> bool:
         """Whether a finding was kept."""
         return self._get(key) is not None
@@ -143,19 +159,22 @@ class Cache:
 
     def put_finding(self, key: str) -> None:
         """Keep that something was found to hold."""
-        self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, "{}"))
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, "{}"))
 
-    def put_all(self, values: Mapping[str, Completion | TextLoss | Score]) -> None:
+    def put_all(self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply]) -> None:
         """Keep a batch of values in one transaction."""
         rows = [(key, json.dumps(asdict(value))) for key, value in values.items()]
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
 
     def _get(self, key: str) -> dict[str, Any] | None:
-        row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        with self._lock:
+            row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
         return None if row is None else json.loads(row[0])

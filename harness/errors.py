@@ -8,7 +8,8 @@ TunegateError
 │   ├── ModelError        a base model that is missing, damaged or not the one asked for
 │   ├── AdapterError      a directory that is no adapter, is truncated, dead, or of another base
 │   └── BaselineError     a baseline or run that isn't there or can't be compared
-└── EngineError           generation failed while running
+├── EngineError           generation failed while running
+└── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
 
 from pathlib import Path
@@ -69,6 +70,10 @@ class BaselineError(InputError):
 
 class HistoryError(InputError):
     """A history file is damaged, locked, read-only or newer than this program."""
+
+
+class JudgeError(TunegateError):
+    """A judge gave no usable reply to one question; the message says why and what was tried."""
 
 
 class EngineError(TunegateError):

@@ -172,3 +172,138 @@ def make_result_fixture():
 def make_run_fixture():
     """The function that makes a run of scored cases."""
     return make_run
+
+
+class ScriptedServer:
+    """A real HTTP server on 127.0.0.1 that speaks the OpenAI protocol and answers as a test says.
+
+    Attributes:
+        answer: Gives the reply's text (or JSON as a mapping) for a request's body.
+        faults: Faults of the next requests, in order; an empty name is none. One of FAULTS.
+        fault_rate: Beyond those, the probability of a fault drawn at random.
+        slow_s: How long a slow reply takes.
+        bodies: The requests' bodies, faulty attempts included.
+        keys: The Authorization headers that came.
+    """
+
+    FAULTS = ("429", "500", "slow", "half", "schema", "reset", "prose")
+
+    def __init__(self):
+        import random
+        import threading
+        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+        self.answer = lambda body: {"reason": "scripted", "pass": True}
+        self.faults, self.fault_rate, self.slow_s = [], 0.0, 1.0
+        self.retry_after = "0.05"
+        self.bodies, self.keys, self.sent_faults = [], [], []
+        self._random, self._lock = random.Random(7), threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.reply(self, body)
+
+            def log_message(self, *arguments):
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, request, client_address):
+                pass  # a client that gave up on a slow reply
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def spec(self):
+        return f"openai:scripted@{self.url}"
+
+    def _next_fault(self):
+        with self._lock:
+            if self.faults:
+                fault = self.faults.pop(0)
+            elif self._random.random() < self.fault_rate:
+                fault = self._random.choice(self.FAULTS)
+            else:
+                fault = ""
+            self.sent_faults.append(fault)
+            return fault
+
+    def reply(self, handler, body):
+        import socket
+        import struct
+        import time
+
+        with self._lock:
+            self.bodies.append(body)
+            self.keys.append(handler.headers.get("Authorization"))
+        fault = self._next_fault()
+        if fault == "reset":
+            linger = struct.pack("ii", 1, 0)
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            handler.close_connection = True
+            handler.connection.close()
+            return
+        if fault == "slow":
+            time.sleep(self.slow_s)
+        if fault in {"429", "500"} or (fault.isdecimal() and len(fault) == 3):
+            error = {"error": {"message": f"scripted fault for {handler.headers.get('Authorization')}"}}
+            self._send(
+                handler,
+                int(fault),
+                json.dumps(error),
+                {"Retry-After": self.retry_after} if fault == "429" else {},
+            )
+            return
+        text = self.answer(body)
+        text = text if isinstance(text, str) else json.dumps(text)
+        if fault == "prose":
+            text = "I would rather not say."
+        reply = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [
+                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            ],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+        }
+        if fault == "schema":
+            reply = {"verdicts": "good"}
+        written = json.dumps(reply)
+        self._send(handler, 200, written[: len(written) // 2] if fault == "half" else written, {})
+
+    @staticmethod
+    def _send(handler, status, text, headers):
+        data = text.encode()
+        lines = {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}
+        head = f"HTTP/1.1 {status} Scripted\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in lines.items()
+        )
+        # One write: two would wait for each other's acknowledgement.
+        handler.wfile.write(head.encode() + b"\r\n" + data)
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def judge_server():
+    """A scripted OpenAI-compatible server."""
+    server = ScriptedServer()
+    yield server
+    server.close()

@@ -18,7 +18,7 @@ from harness.types import Completion, GoldenCase, GoldenSet, Outcome
 
 ROOT = Path(__file__).parents[1]
 ORDERS_DIR = ROOT / "examples" / "orders"
-SHIPPED = sorted((ROOT / "golden_sets").rglob("*.yaml"))
+SHIPPED = sorted(p for p in (ROOT / "golden_sets").rglob("*.yaml") if p.parent.name != "judge")
 SKILLS = {"knowledge", "arithmetic", "instructions", "format"}
 
 

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from harness.authoring.lint import lint_golden_set
 from harness.cli.new_case import Given, add_case
 from harness.errors import GoldenError
-from harness.golden.load import load_golden_set
+from harness.golden.load import LABELLED, load_golden_set
 from harness.golden.schema import golden_schema
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
@@ -80,7 +80,8 @@ def _counted(number: int, what: str) -> str:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+        found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+        return [file for file in found if file.parent.name != LABELLED]
     return [path]
 
 

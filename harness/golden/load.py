@@ -14,6 +14,9 @@ from harness.golden.templates import TemplateError, fill, fill_value, read_if_fi
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, Message
 
+# Directories of this name hold items that judges are held against, which are no golden sets.
+LABELLED = "judge"
+
 
 def load_golden_set(path: Path) -> GoldenSet:
     """Read and check a golden set.

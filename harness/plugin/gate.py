@@ -20,6 +20,7 @@ from harness.errors import (
     TunegateError,
 )
 from harness.forgetting.probes import probe_directory
+from harness.golden.load import LABELLED
 from harness.plugin.progress import open_progress
 from harness.scoring import missing_extras, require_encoders
 from harness.session import Inputs, Session, conclude, prepare, run_session, save
@@ -55,8 +56,10 @@ class NoGate:
         self._golden = [self.root / path for path in self.settings.golden]
 
     def is_golden(self, path: Path) -> bool:
-        """Whether a file is, or lies below, one of the golden paths."""
-        return any(path == golden or golden in path.parents for golden in self._golden)
+        """Whether a file is, or lies below, one of the golden paths; a judge's labelled items are none."""
+        return path.parent.name != LABELLED and any(
+            path == golden or golden in path.parents for golden in self._golden
+        )
 
     def select(self, items: "Sequence[GoldenItem]") -> None:
         """Refuse broken golden sets.

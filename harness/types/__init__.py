@@ -25,6 +25,7 @@ from harness.types.golden import (
     JsonValue,
     Message,
 )
+from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
 from harness.types.run import (
     CaseResult,
     Completion,
@@ -54,6 +55,10 @@ __all__ = [
     "GoldenSet",
     "Interval",
     "JsonValue",
+    "JudgeReply",
+    "JudgeRequest",
+    "JudgeUsage",
+    "JudgeVerdict",
     "Message",
     "MetricComparison",
     "MetricError",

@@ -120,3 +120,10 @@ def test_the_bundled_probes_are_added_by_default(project):
         "-p", "no:xdist", f"--model={project.adapter}", "--collect-only", "-q"
     )
     result.stdout.fnmatch_lines(["general/*.yaml::*"])
+
+
+def test_a_judge_s_labelled_items_are_no_golden_sets(project):
+    directory = project.pytester.path / "golden_sets" / "judge"
+    directory.mkdir()
+    (directory / "mine.yaml").write_text("name: mine\nlabelled_by: me\nitems: []\n")
+    project.run().assert_outcomes(passed=10)

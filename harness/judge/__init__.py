@@ -1,0 +1,1 @@
+"""Judges: models that say what another model's answer is worth, and what it takes to believe them."""

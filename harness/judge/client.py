@@ -1,0 +1,230 @@
+"""Asking a judge: each question once, many at a time, beside whatever else the program does.
+
+Questions run in a thread of their own. A reply is kept as soon as it is there, by content, so a run that is
+killed goes on where it was, and a second run asks nothing.
+"""
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from harness.errors import JudgeError
+from harness.judge.base import JudgeEngine
+from harness.judge.replies import ReplyError, read_reply
+from harness.types import JudgeReply, JudgeRequest, JudgeUsage
+
+# Raised when a change here changes what a kept reply means.
+_REVISION = 1
+# A reply that can't be read is asked for again: a server's fault may have cut it.
+_READINGS = 3
+
+
+class ReplyStore(Protocol):
+    """Keeps replies by content; used from several threads."""
+
+    def get_reply(self, key: str) -> JudgeReply | None:
+        """The reply kept under a key, or None."""
+
+    def put_reply(self, key: str, reply: JudgeReply) -> None:
+        """Keep one reply."""
+
+
+class Judge:
+    """One judge with its kept replies."""
+
+    def __init__(
+        self,
+        engine: JudgeEngine,
+        store: ReplyStore,
+        *,
+        concurrency: int = 8,
+        prices: tuple[float, float] | None = None,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            engine: Who answers.
+            store: Where replies are looked up and kept.
+            concurrency: Questions that are under way at a time.
+            prices: Of a million prompt tokens and a million completion tokens, in any currency.
+        """
+        self._engine, self._store, self._prices = engine, store, prices
+        self._concurrency = concurrency
+        self._asked: dict[str, Future[JudgeReply]] = {}
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._slots: asyncio.Semaphore | None = None
+        self._closed = False
+        self._from_cache = self._failed = self._prompt_tokens = self._completion_tokens = 0
+
+    @property
+    def identity(self) -> str:
+        """Which judge this is; never a secret."""
+        return self._engine.identity
+
+    @property
+    def usage(self) -> JudgeUsage:
+        """What judging took so far."""
+        cost = None
+        if self._prices is not None:
+            tokens = self._prompt_tokens * self._prices[0] + self._completion_tokens * self._prices[1]
+            cost = tokens / 1_000_000
+        return JudgeUsage(
+            requests=self._engine.requests,
+            retried=self._engine.retried,
+            from_cache=self._from_cache,
+            failed=self._failed,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
+            cost=cost,
+        )
+
+    def submit(self, request: JudgeRequest) -> "Future[JudgeReply]":
+        """Ask without waiting; the same question is asked once.
+
+        Returns:
+            The reply to come, its ``data`` read from the text; or a JudgeError as the future's exception.
+        """
+        key = reply_key(self.identity, request)
+        with self._lock:
+            if self._closed:
+                raise JudgeError("the judge is closed")
+            if (known := self._asked.get(key)) is not None:
+                return known
+            kept = self._store.get_reply(key)
+            if kept is not None:
+                self._from_cache += 1
+                done: Future[JudgeReply] = Future()
+                done.set_result(kept)
+                self._asked[key] = done
+                return done
+            loop = self._running_loop()
+            self._asked[key] = asyncio.run_coroutine_threadsafe(self._answer(key, request), loop)
+            return self._asked[key]
+
+    def ask_all(
+        self, requests: Sequence[JudgeRequest], on_progress: Callable[[int, int], None] | None = None
+    ) -> list[JudgeReply | JudgeError]:
+        """Ask many questions and wait.
+
+        Args:
+            requests: The questions.
+            on_progress: Told how many are answered, and how many there are.
+
+        Returns:
+            A reply or an error a question, in their order.
+        """
+        futures = [self.submit(request) for request in requests]
+        waiting = set(futures)
+        while waiting:
+            waiting = wait_for(waiting, timeout=0.2).not_done
+            if on_progress is not None:
+                on_progress(len(futures) - sum(not future.done() for future in futures), len(futures))
+        return [_outcome(future) for future in futures]
+
+    async def ask(self, request: JudgeRequest) -> JudgeReply:
+        """Ask from any event loop.
+
+        Raises:
+            JudgeError: There is no usable reply.
+        """
+        return await asyncio.wrap_future(self.submit(request))
+
+    async def _answer(self, key: str, request: JudgeRequest) -> JudgeReply:
+        assert self._slots is not None
+        try:
+            async with self._slots:
+                reply = await self._read(request)
+        except JudgeError:
+            self._failed += 1
+            raise
+        except Exception as error:  # any fault of an engine is the question's, never the run's
+            self._failed += 1
+            raise JudgeError(f"{type(error).__name__}: {error}") from error
+        self._store.put_reply(key, reply)
+        return reply
+
+    async def _read(self, request: JudgeRequest) -> JudgeReply:
+        problem = ""
+        for _ in range(_READINGS):
+            reply = await self._engine.ask(request)
+            self._prompt_tokens += reply.prompt_tokens
+            self._completion_tokens += reply.completion_tokens
+            try:
+                return replace(reply, data=read_reply(reply.text, request.reply_schema))
+            except ReplyError as error:
+                problem = str(error)
+        raise JudgeError(f"no usable reply in {_READINGS}; the last: {problem}")
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._slots = asyncio.Semaphore(self._concurrency)
+            self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    def close(self) -> None:
+        """Give up what is under way and release the engine."""
+        with self._lock:
+            self._closed = True
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._end(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._engine.close()
+
+    def __enter__(self) -> Self:
+        """Use the judge in a with block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the judge."""
+        self.close()
+
+
+def _outcome(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
+    if future.cancelled():
+        return JudgeError("judging was broken off")
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return error if isinstance(error, JudgeError) else JudgeError(f"{type(error).__name__}: {error}")
+
+
+def reply_key(identity: str, request: JudgeRequest) -> str:
+    """Cache key: who is asked, and all of what is asked."""
+    content = [
+        "judge",
+        _REVISION,
+        identity,
+        request.task,
+        request.prompt_version,
+        [[one.role, one.content] for one in request.messages],
+        [[one.role, one.content] for one in request.conversation],
+        request.answers,
+        dict(request.reply_schema),
+        request.repeat,
+        request.max_tokens,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,144 @@
+"""Labelled items that a judge is held against: ``golden_sets/judge/*.yaml``."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import GoldenError
+from harness.golden.explain import did_you_mean, golden_error, shown
+from harness.golden.schema import ID_PATTERN
+from harness.golden.yaml_lines import Document, parse_yaml
+
+Task: TypeAlias = Literal["rubric", "reference", "factuality", "tone", "pairwise"]
+Trap: TypeAlias = Literal["none", "verbose", "terse", "injection", "position"]
+Label: TypeAlias = Literal["pass", "fail", "a", "b", "tie"] | int
+
+# What an item of each task must have besides id, task, question, label and reason; what its label may be.
+NEEDS: dict[Task, tuple[str, ...]] = {
+    "rubric": ("rubric", "answer"),
+    "reference": ("reference", "answer"),
+    "factuality": ("reference", "answer"),
+    "tone": ("rubric", "answer"),
+    "pairwise": ("answer_a", "answer_b"),
+}
+LABELS: dict[Task, tuple[Label, ...]] = {
+    "rubric": ("pass", "fail"),
+    "reference": (1, 2, 3, 4, 5),
+    "factuality": ("pass", "fail"),
+    "tone": ("pass", "fail"),
+    "pairwise": ("a", "b", "tie"),
+}
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class LabelledItem(_Strict):
+    """One question with its answer, or two, and what a person holds of it."""
+
+    id: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="Unique among all items.")]
+    task: Annotated[Task, Field(description="Which of the judge's questions it calibrates.")]
+    question: Annotated[Text, Field(description="What the model was asked.")]
+    rubric: Annotated[
+        Text | None, Field(description="What a good answer satisfies; for tone: the tone that is wanted.")
+    ] = None
+    reference: Annotated[Text | None, Field(description="A right answer.")] = None
+    answer: Annotated[str | None, Field(description="The answer that is judged.")] = None
+    answer_a: Annotated[str | None, Field(description="A pair's first answer.")] = None
+    answer_b: Annotated[str | None, Field(description="A pair's second answer.")] = None
+    label: Annotated[
+        Label, Field(description="pass or fail; 1 to 5 for reference; a, b or tie for pairwise.")
+    ]
+    reason: Annotated[Text, Field(description="Why the label is what it is.")]
+    trap: Annotated[
+        Trap,
+        Field(
+            description="What a weak judge falls for here: length, terseness, an injected order, position."
+        ),
+    ] = "none"
+    cluster: Annotated[str | None, Field(description="Items of one cluster are not independent.")] = None
+    rater: Annotated[str | None, Field(description="Who labelled it, where it was a person.")] = None
+    labelled_at: Annotated[str | None, Field(description="When, ISO 8601.")] = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "LabelledItem":
+        for key in NEEDS[self.task]:
+            if getattr(self, key) is None:
+                raise ValueError(f"{self.task} needs {key}")
+        foreign = {"answer", "answer_a", "answer_b"} - set(NEEDS[self.task])
+        for key in sorted(foreign):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{self.task} takes no {key}")
+        if self.label not in LABELS[self.task]:
+            allowed = ", ".join(map(str, LABELS[self.task]))
+            raise ValueError(f"label {self.label!r} is none of {self.task} (allowed: {allowed})")
+        return self
+
+
+class LabelledSet(_Strict):
+    """A file of labelled items."""
+
+    name: Annotated[str, Field(pattern=ID_PATTERN, description="The set's name.")]
+    labelled_by: Annotated[Text, Field(description="Who labelled the items, and how.")]
+    items: Annotated[list[LabelledItem], Field(min_length=1, description="The items.")]
+
+
+def load_labelled_set(path: Path) -> LabelledSet:
+    """Read a file of labelled items.
+
+    Raises:
+        GoldenError: With file, line, key, what was found and what is allowed.
+    """
+    document = parse_yaml(path)
+    try:
+        read = LabelledSet.model_validate(document.data)
+    except ValidationError as error:
+        raise _explained(document, error) from error
+    first: dict[str, int] = {}
+    for index, item in enumerate(read.items):
+        earlier = first.setdefault(item.id, index)
+        if earlier != index:
+            problem = f"{item.id!r} is taken by line {document.line(('items', earlier, 'id'))}"
+            raise golden_error(document, ("items", index, "id"), problem, "a new id")
+    return read
+
+
+def labelled_files(paths: list[Path]) -> list[Path]:
+    """The YAML files among and below the given paths.
+
+    Raises:
+        GoldenError: A path is not there, or a directory holds none.
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
+        if not found or not all(file.is_file() for file in found):
+            raise GoldenError(path, None, "", "no labelled set here", "a YAML file or a directory of them")
+        files += found
+    return files
+
+
+def _explained(document: Document, error: ValidationError) -> GoldenError:
+    problems = error.errors(include_url=False)
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    key = tuple(
+        step for step in problem["loc"] if not (isinstance(step, str) and "[" in step) and step != "int"
+    )
+    if problem["type"] == "extra_forbidden":
+        known = LabelledItem.model_fields if len(key) > 1 else LabelledSet.model_fields
+        hint = did_you_mean(str(key[-1]), known)
+        return golden_error(document, key, f"unknown key{hint}", ", ".join(known))
+    if problem["type"] == "missing":
+        return golden_error(document, key, "the key is missing")
+    if problem["type"] == "value_error":
+        return golden_error(document, key, str(problem["ctx"]["error"]))
+    allowed = " or ".join(
+        dict.fromkeys(
+            p["msg"].removeprefix("Input should be ") for p in problems if p["loc"][:2] == problem["loc"][:2]
+        )
+    )
+    return golden_error(document, key, f"found {shown(problem['input'])}", allowed)

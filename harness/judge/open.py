@@ -1,0 +1,43 @@
+"""From a judge's spec to a judge."""
+
+import os
+from collections.abc import Mapping
+
+from harness.errors import SettingsError
+from harness.judge.base import JudgeEngine
+from harness.judge.client import Judge, ReplyStore
+from harness.judge.openai_engine import OpenAIEngine
+from harness.judge.spec import JudgeSpec, parse_spec
+
+
+def open_judge(
+    text: str,
+    store: ReplyStore,
+    *,
+    concurrency: int = 8,
+    timeout_s: float = 60.0,
+    prices: tuple[float, float] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Judge:
+    """A judge by its spec; nothing is loaded and nobody is asked before the first question.
+
+    Args:
+        text: ``openai:MODEL@URL``, ``local:MODEL`` or ``reward:ADAPTER_DIR``.
+        store: Where replies are kept.
+        concurrency: Questions under way at a time.
+        timeout_s: Longest time for one attempt.
+        prices: Of a million prompt tokens and a million completion tokens.
+        environment: Holds the key.
+
+    Raises:
+        SettingsError: The spec can't be read, or its key is missing.
+    """
+    spec = parse_spec(text)
+    engine = _engine(spec, timeout_s, environment)
+    return Judge(engine, store, concurrency=concurrency, prices=prices)
+
+
+def _engine(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> JudgeEngine:
+    if spec.kind == "openai":
+        return OpenAIEngine(spec, timeout_s=timeout_s, environment=environment)
+    raise SettingsError(f"judge {spec}: {spec.kind} judges are not there yet")

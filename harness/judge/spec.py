@@ -1,0 +1,71 @@
+"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL`` or ``reward:ADAPTER_DIR``."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from harness.errors import SettingsError
+
+DEFAULT_URL = "https://api.openai.com/v1"
+# The first that is set is sent to the server, and stands nowhere else.
+KEY_VARIABLES = ("TUNEGATE_JUDGE_API_KEY", "OPENAI_API_KEY")
+
+_ALLOWED = "openai:MODEL@URL, local:MODEL or reward:ADAPTER_DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSpec:
+    """A judge as written.
+
+    Attributes:
+        model: A server's model name, a local model's name or directory, or an adapter's directory.
+        url: The server's address up to ``/v1``; None for a local judge.
+    """
+
+    kind: Literal["openai", "local", "reward"]
+    model: str
+    url: str | None = None
+
+    def __str__(self) -> str:
+        """The spec as it is written."""
+        return f"{self.kind}:{self.model}" + (f"@{self.url}" if self.url else "")
+
+
+def parse_spec(text: str) -> JudgeSpec:
+    """Read a judge's spec.
+
+    Raises:
+        SettingsError: It is none of the three forms, or its address holds a key.
+    """
+    kind, colon, rest = text.strip().partition(":")
+    if not colon or kind not in {"openai", "local", "reward"} or not rest.strip():
+        raise SettingsError(f"judge {_shown(text)!r}: no such judge (allowed: {_ALLOWED})")
+    if kind != "openai":
+        return JudgeSpec(kind=cast("Literal['local', 'reward']", kind), model=rest.strip())
+    found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<url>https?://\S+))?", rest.strip())
+    if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
+        raise SettingsError(f"judge {_shown(text)!r}: no model at an address (allowed: openai:MODEL@URL)")
+    return JudgeSpec(kind="openai", model=found["model"], url=_checked_url(found["url"] or DEFAULT_URL))
+
+
+def _checked_url(url: str) -> str:
+    # What stands in an address ends up in logs, caches and reports.
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SettingsError(f"judge: {_shown(url)!r} is no address: {error}") from None
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            f"judge: the address {_shown(url)!r} holds a user, query or fragment; "
+            f"a key belongs into {' or '.join(KEY_VARIABLES)}"
+        )
+    if not parts.hostname or port == 0:
+        raise SettingsError(f"judge: {_shown(url)!r} names no server (allowed: http://HOST:PORT/v1)")
+    return url.rstrip("/")
+
+
+def _shown(text: str) -> str:
+    """The text without what may be a secret in it."""
+    return re.sub(r"[?#].*$", "…", re.sub(r"//[^/@\s]*@", "//…@", text))

@@ -1,0 +1,91 @@
+"""What a judging model was asked and what it said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.types.golden import JsonValue, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeRequest:
+    """One question to a judge.
+
+    Attributes:
+        key: Names the request in messages (a case's key); not part of what is asked.
+        task: Which question it is: ``rubric``, ``reference``, ``factuality``, ``tone``, ``pairwise`` or
+            another metric's own.
+        messages: The filled prompt.
+        reply_schema: JSON Schema of the object that the judge is to reply with.
+        prompt_version: Name and hash of the prompt's file.
+        conversation: What the answers reply to, for a judge that scores instead of reading the prompt.
+        answers: The answers in the order in which the prompt shows them.
+        repeat: Counts further questions of the same wording, so that each is asked anew.
+        max_tokens: Most tokens in the reply.
+    """
+
+    key: str
+    task: str
+    messages: tuple[Message, ...]
+    reply_schema: Mapping[str, JsonValue]
+    prompt_version: str
+    conversation: tuple[Message, ...] = ()
+    answers: tuple[str, ...] = ()
+    repeat: int = 0
+    max_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeReply:
+    """What a judge replied, as it stands in the cache.
+
+    Attributes:
+        text: The reply, word by word.
+        data: The object that was read from it; it follows the request's schema.
+        model: What the server says that it is, or the judge's own name.
+    """
+
+    text: str
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeVerdict:
+    """What a judge holds of one answer.
+
+    Attributes:
+        passed: None where the question has no yes or no.
+        value: On the question's own scale: 0 or 1, 1 to 5, or a pair's 0, 0.5 or 1.
+        prompt_version: Name and hash of the prompt's file.
+        raw_reply: The reply, word by word.
+    """
+
+    passed: bool | None
+    value: float
+    reason: str
+    judge_model: str
+    prompt_version: str
+    raw_reply: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeUsage:
+    """What judging took.
+
+    Attributes:
+        requests: Sent to the judge, repeated ones included.
+        retried: Of those, sent again after a fault.
+        from_cache: Questions that needed no request.
+        failed: Questions that stayed without a verdict.
+        cost: In the currency of the prices; None when no prices were given.
+    """
+
+    requests: int = 0
+    retried: int = 0
+    from_cache: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None

@@ -1,0 +1,138 @@
+"""Asked once, kept at once, nothing lost."""
+
+import asyncio
+
+import pytest
+
+from harness.errors import JudgeError
+
+
+def test_the_same_question_is_asked_once(judge_server, open_judge, ask):
+    judge = open_judge()
+    judge.ask_all([ask(), ask(key="set/other"), ask("another")])
+    assert len(judge_server.bodies) == 2
+
+
+def test_a_second_run_asks_nothing(judge_server, open_judge, ask):
+    questions = [ask(str(number)) for number in range(10)]
+    first = open_judge().ask_all(questions)
+    again = open_judge()
+    assert again.ask_all(questions) == first
+    assert len(judge_server.bodies) == 10
+    assert (again.usage.requests, again.usage.from_cache) == (0, 10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt_version": "test-2"},
+        {"repeat": 1},
+        {"task": "tone"},
+        {"answers": ("other",)},
+        {"reply_schema": {"type": "object"}},
+        {"max_tokens": 9},
+    ],
+)
+def test_whatever_is_asked_differently_is_asked_anew(judge_server, open_judge, ask, change):
+    open_judge().ask_all([ask()])
+    open_judge().ask_all([ask(**change)])
+    assert len(judge_server.bodies) == 2
+
+
+def test_each_verdict_is_kept_when_it_is_there(judge_server, open_judge, ask):
+    """A run that breaks off keeps what was judged before; the next asks only the rest."""
+
+    def answer(body):
+        text = body["messages"][0]["content"]
+        return {"reason": text, "pass": True} if int(text) < 6 else "broken"
+
+    judge_server.answer = answer
+    broken = open_judge(concurrency=2)
+    questions = [ask(str(number)) for number in range(10)]
+    outcomes = broken.ask_all(questions)
+    assert sum(isinstance(outcome, JudgeError) for outcome in outcomes) == 4
+    broken.close()
+    judge_server.bodies.clear()
+    judge_server.answer = lambda body: {"reason": "late", "pass": False}
+    resumed = open_judge().ask_all(questions)
+    assert len(judge_server.bodies) == 4
+    assert [outcome.data["pass"] for outcome in resumed] == [True] * 6 + [False] * 4
+
+
+def test_a_failure_is_not_kept(judge_server, open_judge, ask):
+    judge_server.faults = ["401"]
+    first, second = open_judge(), open_judge()
+    assert isinstance(first.ask_all([ask()])[0], JudgeError)
+    assert not isinstance(second.ask_all([ask()])[0], JudgeError)
+
+
+def test_many_questions_are_under_way_together(judge_server, open_judge, ask):
+    """Eight replies of a fifth of a second each take far less than one after the other."""
+    import time
+
+    judge_server.faults, judge_server.slow_s = ["slow"] * 16, 0.2
+    started = time.monotonic()
+    open_judge(concurrency=8).ask_all([ask(str(number)) for number in range(16)])
+    assert time.monotonic() - started < 1.6
+
+
+def test_tokens_are_counted_and_priced(open_judge, ask):
+    judge = open_judge(prices=(2.0, 10.0))
+    judge.ask_all([ask(str(number)) for number in range(5)])
+    assert judge.usage.prompt_tokens == 500
+    assert judge.usage.cost == pytest.approx((500 * 2 + 50 * 10) / 1e6)
+
+
+def test_it_can_be_asked_from_a_running_loop(open_judge, ask):
+    async def main():
+        judge = open_judge()
+        return await asyncio.gather(*(judge.ask(ask(str(number))) for number in range(3)))
+
+    assert [reply.data["pass"] for reply in asyncio.run(main())] == [True] * 3
+
+
+def test_closing_ends_what_is_under_way(judge_server, open_judge, ask):
+    judge_server.faults, judge_server.slow_s = ["slow"], 30.0
+    judge = open_judge(timeout_s=60.0)
+    future = judge.submit(ask())
+    while not judge_server.bodies:
+        pass
+    judge_server.slow_s = 0.0
+    judge.close()
+    assert future.done()
+
+
+def test_the_key_stands_nowhere_but_in_the_request(judge_server, open_judge, ask, tmp_path, caplog):
+    """A server that repeats the key in its complaints and replies doesn't get it into a cache or message."""
+    key = "sk-very-secret-0123456789"
+    caplog.set_level(0)
+    judge = open_judge(environment={"OPENAI_API_KEY": key})
+    judge_server.answer = lambda body: {"reason": f"your key is {key}", "pass": True}
+    judge_server.faults = ["", "401"]
+    outcomes = judge.ask_all([ask("one")]) + judge.ask_all([ask("two")])
+    judge.close()
+    assert judge_server.keys == [f"Bearer {key}"] * 2
+    seen = f"{outcomes} {judge.identity} {judge.usage} {caplog.text}"
+    seen += "".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir())
+    assert key not in seen
+    assert "***" in str(outcomes[1])
+
+
+def test_our_own_key_wins_over_openai_s(judge_server, open_judge, ask):
+    open_judge(environment={"OPENAI_API_KEY": "other", "TUNEGATE_JUDGE_API_KEY": "mine"}).ask_all([ask()])
+    assert judge_server.keys == ["Bearer mine"]
+
+
+def test_a_hundred_questions_through_a_third_of_faults(judge_server, open_judge, ask):
+    """Each ends with a verdict or a reason, and the second run asks only what has no verdict."""
+    judge_server.fault_rate, judge_server.slow_s = 0.3, 0.3
+    questions = [ask(str(number)) for number in range(100)]
+    outcomes = open_judge(timeout_s=0.2, attempts=4, concurrency=16).ask_all(questions)
+    assert len(outcomes) == 100
+    failed = [outcome for outcome in outcomes if isinstance(outcome, JudgeError)]
+    assert all(str(outcome) for outcome in failed)
+    assert len(failed) < 20
+    judge_server.fault_rate = 0.0
+    judge_server.bodies.clear()
+    open_judge().ask_all(questions)
+    assert len(judge_server.bodies) == len(failed)
