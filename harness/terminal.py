@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.reasons import standing
 from harness.types import (
     CaseResult,
     Comparison,
@@ -70,7 +71,8 @@ def metric_table(comparison: Comparison) -> Table:
     for row in shown:
         verdict = Text("–", style="dim")
         if row.verdict is not None:
-            verdict = Text(row.verdict, style=_STYLES[row.verdict])
+            words = [word for word in (row.verdict, standing(row)) if word]
+            verdict = Text(", ".join(words), style=_STYLES[row.verdict])
         table.add_row(
             f"{row.set_name} {row.metric}",
             str(row.n),

@@ -6,7 +6,7 @@ import pytest
 
 from harness.compare import compare_metric
 from harness.pairing import PairedMetric
-from harness.reasons import describe_forgetting, describe_row
+from harness.reasons import describe_forgetting, describe_row, standing
 from harness.types import Forgetting, GateVerdict
 
 
@@ -36,6 +36,17 @@ def test_a_pass_says_what_is_excluded():
     assert describe_row(judged(0, 1, 90, GateVerdict.PASS), 90) == (
         "orders pass-rate held: 0.989 → 1.000, drop -0.011 [-0.053, +0.024], n=90: a drop of more than 0.05 is excluded"
     )
+
+
+def test_a_pass_says_what_more_is_shown():
+    """Equal: no change of the margin either way. Better: the whole interval lies below zero."""
+    equal, better = judged(0, 0, 90, GateVerdict.PASS), judged(0, 12, 90, GateVerdict.PASS)
+    assert standing(equal) == "equal"
+    assert describe_row(equal, 90).endswith("n=90: a change of more than 0.05 either way is excluded")
+    assert standing(better) == "better"
+    assert describe_row(better, 90).endswith(f"n=90: it is better, by {-better.drop.high:.3f} at least")
+    assert standing(judged(0, 1, 90, GateVerdict.PASS)) == ""
+    assert standing(judged(0, 12, 90, GateVerdict.INCONCLUSIVE)) == ""
 
 
 def test_an_open_metric_says_what_it_could_see_and_what_would_settle_it():

@@ -2,7 +2,8 @@
 
 A unit is a case, or a whole cluster. What carries the evidence is the units that moved: many small moves are
 well described by their spread, a few large ones are not. So the interval is a studentised bootstrap where
-enough units moved, and a score interval of counted jumps where they didn't.
+enough units moved, and a score interval of counted jumps where they didn't. The same holds if nearly all
+units moved alike: then the few that didn't carry the evidence.
 """
 
 import math
@@ -20,17 +21,43 @@ if TYPE_CHECKING:
 RESAMPLES = 4999
 # Effective number of moved units below which the bootstrap's tails are guesswork (by simulation).
 BOOTSTRAP_FROM = 15
+# The same for units that differ from all others where most moved alike.
+ALIKE_BELOW = 8
 DRAWS = 9999
+_ROUNDING = 1e-9
 _EXACT_UP_TO = 14  # 2^14 sign patterns are enumerated; beyond that they are drawn
 _MOST_CASES = 20_000  # up to which the exact distribution of whole numbers is cheap
 _CELLS = 2_000_000  # random numbers drawn at a time: bounds the memory, not the result's quality
 
 
-def moved_units(units: Units) -> float:
-    """How many equally large moves would carry the same evidence: (sum |y|)^2 / sum y^2."""
-    absolute = math.fsum(abs(total) for total in units.sums)
-    squares = math.fsum(total * total for total in units.sums)
+def moved_units(units: Units, reference: float = 0.0) -> float:
+    """How many equally large moves would carry the same evidence: (sum |y|)^2 / sum y^2.
+
+    Args:
+        units: The drops.
+        reference: Drop of a case from which moves are counted.
+    """
+    moves = _moves_from(units, reference)
+    absolute = math.fsum(abs(move) for move in moves)
+    squares = math.fsum(move * move for move in moves)
     return absolute * absolute / squares if squares else 0.0
+
+
+def few_moved_from(units: Units) -> float | None:
+    """The drop that nearly all units share: 0, or the median unit's; None where many units differ from both.
+
+    Where it is not None, the units that differ are too few for a bootstrap: many resamples hold none of them.
+    """
+    means = sorted(total / size for total, size in zip(units.sums, units.sizes, strict=True))
+    if moved_units(units) < BOOTSTRAP_FROM:
+        return 0.0
+    median = means[len(means) // 2]
+    return median if moved_units(units, median) < ALIKE_BELOW else None
+
+
+def _moves_from(units: Units, reference: float) -> list[float]:
+    moves = [total - reference * size for total, size in zip(units.sums, units.sizes, strict=True)]
+    return [0.0 if abs(move) < _ROUNDING else move for move in moves]
 
 
 def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
@@ -107,14 +134,17 @@ def paired_interval(
         span: Length of the score's scale: no bound lies beyond it.
         resamples: Bootstrap resamples.
     """
-    if moved_units(units) >= BOOTSTRAP_FROM:
+    reference = few_moved_from(units)
+    # Units that all gained have that much more to lose than the baseline had.
+    exposed = reach if reference is None else max(reach, reach - reference)
+    if reference is None:
         low, high = _studentised(units, confidence, resamples)
         method = "studentised bootstrap"
     else:
-        low, high = _counted_jumps(units, confidence, reach)
+        low, high = _counted_jumps(units, confidence, exposed, reference)
         method = "score of counted jumps"
     mean = units.mean
-    unseen = unseen_share(units.effective, (1 - confidence) / 2) * reach
+    unseen = unseen_share(units.effective, (1 - confidence) / 2) * exposed
     return Interval(
         estimate=mean,
         low=max(low, -span),
@@ -124,15 +154,16 @@ def paired_interval(
     )
 
 
-def _counted_jumps(units: Units, confidence: float, reach: float) -> tuple[float, float]:
-    """Tango's interval, each move counted as so many jumps of one typical size.
+def _counted_jumps(units: Units, confidence: float, reach: float, reference: float) -> tuple[float, float]:
+    """Tango's interval, each move from the reference counted as so many jumps of one typical size.
 
     The size that keeps mean and variance is sum y^2 / sum |y| (Bohm, G. and Zech, G. (2014). Statistics of
     weighted Poisson events and its applications. Nucl. Instrum. Meth. A 748). One more jump of the largest
     size is imagined, as in Fay, M. P. and Feuer, E. J. (1997). Confidence intervals for directly standardized
     rates. Statistics in Medicine 16: the sample's largest move is seldom the largest there is.
     """
-    moves = units.scaled
+    mean_size = math.fsum(units.sizes) / units.count
+    moves = [move / mean_size for move in _moves_from(units, reference)]
     down = math.fsum(move for move in moves if move > 0)
     up = -math.fsum(move for move in moves if move < 0)
     largest = max(abs(move) for move in moves)
@@ -140,7 +171,7 @@ def _counted_jumps(units: Units, confidence: float, reach: float) -> tuple[float
     if largest > 0:
         jump = (math.fsum(move * move for move in moves) + largest * largest) / (down + up + largest)
     counted = tango_interval(down / jump, up / jump, units.count, confidence)
-    return counted.low * jump, counted.high * jump
+    return reference + counted.low * jump, reference + counted.high * jump
 
 
 def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float, float]:

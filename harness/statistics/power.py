@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
-from harness.statistics.paired_graded import BOOTSTRAP_FROM, moved_units
+from harness.statistics.paired_graded import few_moved_from
 from harness.statistics.rates import CONFIDENCE, standard_error
 from harness.statistics.units import Units
 
@@ -161,7 +161,7 @@ def detectable_mean_drop(
     """
     from scipy.special import ndtri
 
-    if moved_units(units) >= BOOTSTRAP_FROM:
+    if few_moved_from(units) is None:
         spread = standard_error(units)
         rejected = float(ndtri(1 - level) + ndtri(power)) * spread
         reaching = -math.inf

@@ -71,6 +71,34 @@ def test_the_bootstrap_needs_enough_that_moved():
     assert paired_interval(alone([0.1, -0.1] * BOOTSTRAP_FROM), 0.9).method == "studentised bootstrap"
 
 
+def clusters_that_gain(random, count, size, rate):
+    """Whole clusters gain everything with the probability ``rate``, else nothing."""
+    gained = np.repeat(random.random(count) < rate, size)
+    return group((-gained.astype(float)).tolist(), np.repeat(np.arange(count), size).tolist())
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_clusters_that_nearly_all_gained_have_a_narrow_interval(kept):
+    """22 clusters of 3: resamples without the few that did not gain have no spread to divide by."""
+    units = group([0.0] * (3 * kept) + [-1.0] * (66 - 3 * kept), [place // 3 for place in range(66)])
+    interval = paired_interval(units, 0.9, reach=0.05, span=1.0)
+    assert -1 <= interval.low <= interval.estimate <= interval.high < -0.6
+
+
+@pytest.mark.parametrize("rate", [0.98, 0.9])
+def test_the_interval_of_clusters_that_nearly_all_gained_holds_the_truth(rate):
+    """500 samples: each bound is wrong in at most 5 % and three standard deviations; none is as wide as the scale."""
+    random = np.random.default_rng(3)
+    found = [
+        paired_interval(clusters_that_gain(random, 40, 3, rate), 0.9, reach=0.05, span=1.0, resamples=499)
+        for _ in range(500)
+    ]
+    allowed = 0.05 + 3 * (0.05 * 0.95 / 500) ** 0.5
+    assert np.mean([interval.low > -rate for interval in found]) <= allowed
+    assert np.mean([interval.high < -rate for interval in found]) <= allowed
+    assert max(interval.high - interval.low for interval in found) < 0.4
+
+
 def test_few_losses_are_counted_as_tango_counts_flips():
     """Whole losses of independent cases: the pass rate's interval, but for the one imagined beside them."""
     interval, counted = paired_interval(alone([1.0] * 3 + [0.0] * 57), 0.9), tango_interval(3, 0, 60, 0.9)
