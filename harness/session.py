@@ -69,7 +69,7 @@ def _find_baseline(settings: Settings, candidate: ModelRef, history_path: Path) 
         return None
     if wanted == "base":
         # A bare base model has nothing below it to be compared with.
-        return base_of(candidate) if candidate.adapter_dir is not None else None
+        return base_of(candidate)
     if Path(wanted).expanduser().is_dir():
         return describe_model(wanted)
     if not history_path.is_file():

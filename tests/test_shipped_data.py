@@ -258,3 +258,12 @@ def test_the_passages_are_text_of_a_paragraph_each():
         assert "#" not in text
         assert "licence" not in text
         assert text.endswith((".", '"'))
+
+
+def test_rehearsal_asks_no_probe_and_no_order(probes: GoldenSet, orders: GoldenSet) -> None:
+    """What keeps the base's skills alive in the demo's training is none of what they are measured with."""
+    lines = (ORDERS_DIR / "rehearsal.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = {json.loads(line)["prompt"].strip().lower() for line in lines}
+    assert len(asked) >= 100
+    measured = {prompt_of(case).strip().lower() for case in (*probes.cases, *orders.cases)}
+    assert not asked & measured

@@ -2,50 +2,68 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from harness.errors import SettingsError
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Unknown keys are refused; values are not changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """One file is a list of one."""
     return [value] if isinstance(value, str | Path) else value
 
 
-class LoraConfig(_Strict):
-    """The adapter's shape."""
+class PeftSettings(Strict):
+    """What is trained: an adapter of some kind, or all weights."""
 
-    r: Annotated[int, Field(ge=1, description="Rank of the update.")] = 16
-    alpha: Annotated[int, Field(ge=1, description="Scale of the update: alpha / r.")] = 32
-    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout on the adapter's input.")] = 0.0
+    method: Annotated[
+        Literal["lora", "ia3", "prefix", "prompt", "full"],
+        Field(description="lora, ia3, prefix, prompt, or full: all weights (needs quantization: none)."),
+    ] = "lora"
+    r: Annotated[int, Field(ge=1, description="lora: rank of the update.")] = 16
+    alpha: Annotated[int, Field(ge=1, description="lora: scale of the update, alpha / r.")] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1, description="lora: dropout on the adapter's input.")] = 0.0
+    rslora: Annotated[bool, Field(description="lora: scale by alpha / sqrt(r) instead.")] = False
+    dora: Annotated[bool, Field(description="lora: learn magnitude and direction apart (DoRA).")] = False
+    init: Annotated[
+        Literal["default", "gaussian", "orthogonal"], Field(description="lora: how A is initialised.")
+    ] = "default"
     target_modules: Annotated[
-        list[str] | Literal["all-linear"],
-        Field(description="Layers that get an adapter: all-linear, or a list of names."),
+        tuple[str, ...] | Literal["all-linear"],
+        Field(description="lora and ia3: layers that get an adapter: all-linear, or a list of names."),
     ] = "all-linear"
+    virtual_tokens: Annotated[
+        int, Field(ge=1, description="prefix and prompt: length of what is learnt.")
+    ] = 20
 
 
-class SftConfig(_Strict):
-    """Supervised fine-tuning."""
+class TrainingConfig(Strict):
+    """What every trainer of a causal language model understands."""
 
     base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
     data: Annotated[
         tuple[Path, ...],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Field(min_length=1, description="JSONL file of examples, or a list of files, relative to this file."),
     ]
     output: Annotated[Path, Field(description="Adapter directory to write, relative to this file.")]
+    adapter: Annotated[
+        Path | None, Field(description="LoRA adapter to start from, such as one that sft wrote.")
+    ] = None
     quantization: Annotated[
         Literal["nf4", "none"],
         Field(description="nf4 holds the base in 4 bits (QLoRA); none in full precision (LoRA)."),
     ] = "nf4"
-    lora: Annotated[LoraConfig, Field(description="The adapter's shape.")] = LoraConfig()
+    peft: Annotated[PeftSettings, Field(description="What is trained.")] = PeftSettings()
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 2e-4
     max_steps: Annotated[
         int | None, Field(ge=1, description="Optimizer steps; in place of epochs when given.")
@@ -63,9 +81,37 @@ class SftConfig(_Strict):
     save_steps: Annotated[int, Field(ge=1, description="Steps from one checkpoint to the next.")] = 50
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
     trl: Annotated[
-        dict[str, Any], Field(description="Further keys of TRL's own SFTConfig; they win over ours.")
+        dict[str, Any],
+        Field(description="Further keys of TRL's own configuration class; they win over ours."),
     ] = {}
 
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.peft.method == "full" and self.quantization != "none":
+            raise PydanticCustomError("agreement", "peft.method: full needs quantization: none")
+        if self.peft.method == "full" and self.adapter is not None:
+            raise PydanticCustomError(
+                "agreement", "peft.method: full starts from no adapter; leave adapter out"
+            )
+        return self
+
+
+class PreferenceConfig(TrainingConfig):
+    """What trainers on people's judgements share."""
+
+    eval_data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(
+            description="Held-out pairs (prompt, chosen, rejected): how many are preferred rightly is noted."
+        ),
+    ] = ()
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
+    batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 4
+
+
+# Steps of a pydantic location that are alternatives of a type, not keys.
+_INNER_STEPS = ("literal", "list[", "tuple[")
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -105,18 +151,27 @@ def _from(directory: Path, value: object) -> object:
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    key: KeyPath = tuple(
-        step for step in problem["loc"] if not str(step).startswith(("literal", "list[", "tuple["))
-    )
+    key: KeyPath = tuple(step for step in problem["loc"] if not str(step).startswith(_INNER_STEPS))
     name = ".".join(map(str, key))
+    if problem["type"] == "agreement":
+        return SettingsError(f"{document.path}: {problem['msg']}")
     place = f"{document.path}:{document.line(key)}: {name}"
     if problem["type"] == "extra_forbidden":
-        fields = kind.model_fields if len(key) == 1 else LoraConfig.model_fields
-        return SettingsError(f"{place}: unknown key (allowed: {', '.join(fields)})")
+        return SettingsError(f"{place}: unknown key (allowed: {', '.join(_fields(kind, key))})")
     if problem["type"] == "missing":
         return SettingsError(f"{document.path}: {name}: the key is missing")
     allowed = problem["msg"].removeprefix("Input should be ")
     return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
+
+
+def _fields(kind: type[BaseModel], key: KeyPath) -> list[str]:
+    """Keys that are allowed where an unknown one stands."""
+    for step in key[:-1]:
+        inner = type(kind.model_fields[str(step)].default)
+        if not issubclass(inner, BaseModel):
+            break
+        kind = inner
+    return list(kind.model_fields)
 
 
 def example(kind: type[BaseModel], values: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
-"""Training examples from JSONL, as conversations; a row that can't be used is named by file and line."""
+"""Training rows from JSONL; one that can't be used is named by file and line."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import DataError
 
 Turn = dict[str, str]
+Row = dict[str, Any]
 
 _FORMATS = "prompt and completion | instruction, input and output | messages"
 
@@ -19,71 +20,142 @@ class Examples:
     """The training files' usable content.
 
     Attributes:
-        rows: Each with ``prompt`` and ``completion``, both lists of role/content turns.
+        rows: As TRL's trainer of the method takes them.
         places: File and line of each row.
         sha256: Hash of all files' bytes, one after the other.
     """
 
-    rows: list[dict[str, list[Turn]]]
+    rows: list[Row]
     places: list[tuple[Path, int]]
     sha256: str
 
+    @property
+    def title(self) -> str:
+        """How many rows of which files, for the terminal."""
+        return f"{len(self.rows)} rows of {', '.join(dict.fromkeys(str(path) for path, _ in self.places))}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of the data."""
+        return {
+            "paths": list(dict.fromkeys(str(path) for path, _ in self.places)),
+            "sha256": self.sha256,
+            "rows": len(self.rows),
+        }
+
 
 def load_examples(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
-    """Read JSONL files in any of three formats, which may be mixed row by row.
+    """Read answers to learn, in any of three formats, which may be mixed row by row.
 
     - ``prompt`` and ``completion``: texts;
     - ``instruction``, ``input`` (may be empty or missing) and ``output``;
     - ``messages``: role/content turns ending with the assistant's, which is what is learnt.
 
+    Returns:
+        Rows with ``prompt`` and ``completion``, both lists of role/content turns.
+
     Raises:
         DataError: With file, line, what was found and what is allowed.
     """
-    rows: list[dict[str, list[Turn]]] = []
+    return read_rows(paths, _conversation, _FORMATS, max_rows)
+
+
+def read_rows(
+    paths: Sequence[Path],
+    convert: Callable[[Path, int, Row], Row],
+    formats: str,
+    max_rows: int | None = None,
+) -> Examples:
+    """Read JSON lines, each an object.
+
+    Args:
+        paths: The files.
+        convert: Makes the trainer's row of a file's; called with path, line and object.
+        formats: The allowed keys, for messages.
+        max_rows: Stop after so many.
+
+    Raises:
+        DataError: A file can't be read or holds no row, a line is no JSON object, or ``convert`` refuses it.
+    """
+    rows: list[Row] = []
     places: list[tuple[Path, int]] = []
     digest = hashlib.sha256()
     for path in paths:
-        content = _content(path)
+        content = read_bytes(path)
         digest.update(content)
         before = len(rows)
         for number, raw in enumerate(content.split(b"\n"), start=1):
             if raw.strip() and (max_rows is None or len(rows) < max_rows):
-                rows.append(_conversation(path, number, _parsed(path, number, raw)))
+                rows.append(convert(path, number, _parsed(path, number, raw, formats)))
                 places.append((path, number))
         if len(rows) == before and (max_rows is None or len(rows) < max_rows):
-            raise DataError(path, None, f"holds no row (allowed: JSON lines with {_FORMATS})")
+            raise DataError(path, None, f"holds no row (allowed: JSON lines with {formats})")
     return Examples(rows=rows, places=places, sha256=digest.hexdigest())
 
 
-def _content(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A data file's content.
+
+    Raises:
+        DataError: It can't be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
         raise DataError(path, None, f"can't be read: {error.strerror}") from error
 
 
-def _parsed(path: Path, line: int, raw: bytes) -> Any:
+def text_of(path: Path, line: int, row: Row, key: str) -> str:
+    """A text that isn't empty.
+
+    Raises:
+        DataError: It is missing, empty or no text.
+    """
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(path, line, f"{key}: found {value!r} (allowed: a text that isn't empty)")
+    return value
+
+
+def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
+    """Role/content turns.
+
+    Raises:
+        DataError: They aren't.
+    """
+    if not isinstance(value, list) or not all(
+        isinstance(turn, dict)
+        and turn.get("role") in {"system", "user", "assistant"}
+        and isinstance(turn.get("content"), str)
+        for turn in value
+    ):
+        raise DataError(path, line, f"{key}: each needs role (system | user | assistant) and content")
+    return [{"role": turn["role"], "content": turn["content"]} for turn in value]
+
+
+def _parsed(path: Path, line: int, raw: bytes, formats: str) -> Row:
     try:
-        return json.loads(raw)
+        row = json.loads(raw)
     except UnicodeDecodeError as error:
         raise DataError(path, line, "not UTF-8") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(path, line, f"not JSON: {error}") from error
-
-
-def _conversation(path: Path, line: int, row: Any) -> dict[str, list[Turn]]:
     if not isinstance(row, dict):
-        raise DataError(path, line, f"found a {type(row).__name__} (allowed: an object with {_FORMATS})")
+        raise DataError(path, line, f"found a {type(row).__name__} (allowed: an object with {formats})")
+    return row
+
+
+def _conversation(path: Path, line: int, row: Row) -> Row:
     if "messages" in row:
         return _from_messages(path, line, row["messages"])
     if "prompt" in row and "completion" in row:
-        prompt, answer = _text(path, line, row, "prompt"), _text(path, line, row, "completion")
+        prompt, answer = text_of(path, line, row, "prompt"), text_of(path, line, row, "completion")
     elif "instruction" in row and "output" in row:
         given = row.get("input") or ""
         if not isinstance(given, str):
             raise DataError(path, line, f"input: found {given!r} (allowed: a text)")
-        prompt = _text(path, line, row, "instruction") + (f"\n\n{given}" if given else "")
-        answer = _text(path, line, row, "output")
+        prompt = text_of(path, line, row, "instruction") + (f"\n\n{given}" if given else "")
+        answer = text_of(path, line, row, "output")
     else:
         raise DataError(path, line, f"found the keys {', '.join(row) or 'none'} (allowed: {_FORMATS})")
     return {
@@ -92,22 +164,8 @@ def _conversation(path: Path, line: int, row: Any) -> dict[str, list[Turn]]:
     }
 
 
-def _from_messages(path: Path, line: int, turns: Any) -> dict[str, list[Turn]]:
-    if not isinstance(turns, list) or not all(
-        isinstance(turn, dict)
-        and turn.get("role") in {"system", "user", "assistant"}
-        and isinstance(turn.get("content"), str)
-        for turn in turns
-    ):
-        raise DataError(path, line, "messages: each needs role (system | user | assistant) and content")
+def _from_messages(path: Path, line: int, value: Any) -> Row:
+    turns = turns_of(path, line, "messages", value)
     if len(turns) < 2 or turns[-1]["role"] != "assistant" or not turns[-1]["content"].strip():
         raise DataError(path, line, "messages: the last must be the assistant's answer, after a question")
-    clean = [{"role": turn["role"], "content": turn["content"]} for turn in turns]
-    return {"prompt": clean[:-1], "completion": clean[-1:]}
-
-
-def _text(path: Path, line: int, row: dict[str, Any], key: str) -> str:
-    value = row[key]
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(path, line, f"{key}: found {value!r} (allowed: a text that isn't empty)")
-    return value
+    return {"prompt": turns[:-1], "completion": turns[-1:]}

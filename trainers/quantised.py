@@ -16,7 +16,7 @@ def compute_dtype() -> Any:
     return torch.bfloat16 if native else torch.float32
 
 
-def load_base(directory: Path, quantization: str, dtype: Any) -> Any:
+def load_base(directory: Path, quantization: str, dtype: Any, *, head: str = "text") -> Any:
     """A base model with frozen weights, ready for an adapter.
 
     Args:
@@ -24,12 +24,13 @@ def load_base(directory: Path, quantization: str, dtype: Any) -> Any:
         quantization: ``nf4``: 4-bit NormalFloat with double quantisation (Dettmers et al. 2023,
             arXiv:2305.14314); ``none``: weights in ``dtype``.
         dtype: torch dtype of the computation.
+        head: ``text``: the next token's; ``reward``: a new one that gives a conversation one number.
 
     Raises:
         SettingsError: bitsandbytes is missing.
     """
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
 
     config = None
     if quantization == "nf4":
@@ -44,14 +45,18 @@ def load_base(directory: Path, quantization: str, dtype: Any) -> Any:
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
+            # The new head is trained whole; the text head would be kept in full precision anyway.
+            llm_int8_skip_modules=["score"] if head == "reward" else None,
         )
-    model = AutoModelForCausalLM.from_pretrained(
+    kind = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
+    model = kind.from_pretrained(
         directory,
         dtype=dtype,
         quantization_config=config,
         device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
         use_safetensors=True,
         trust_remote_code=False,
+        **({"num_labels": 1} if head == "reward" else {}),
     )
     model.config.use_cache = False
     for parameter in model.parameters():

@@ -3,9 +3,9 @@
     python examples/orders/make_rehearsal.py
 
 Rows like these among the orders keep a fine-tune from forgetting what the base could do: it goes on
-practising it. The answers are the base's own, mistakes included (greedy; those that don't end within 64
-tokens are left out), so nothing new is taught. None of the questions stands in golden_sets/general, which
-tests/test_shipped_data.py checks.
+practising it. The answers are the base's own (greedy), so nothing new is taught; those that don't end within
+64 tokens are left out, and those without the right result where one is known. None of the questions stands in
+golden_sets/general, which tests/test_shipped_data.py checks.
 
 Huang et al. (2024), Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized
 Rehearsal, arXiv:2403.01244.
@@ -23,24 +23,51 @@ BASE = "smollm2"
 SETTINGS = GenerationSettings(max_new_tokens=64)
 
 
+# Questions with one right result.
+CAPITALS = {
+    "Spain": "Madrid", "Portugal": "Lisbon", "Austria": "Vienna", "Hungary": "Budapest",
+    "Sweden": "Stockholm", "Denmark": "Copenhagen", "Finland": "Helsinki", "Turkey": "Ankara",
+    "India": "Delhi", "China": "Beijing", "Russia": "Moscow", "Canada": "Ottawa",
+    "Argentina": "Buenos Aires", "Cuba": "Havana", "Thailand": "Bangkok",
+}  # fmt: skip
+SUMS = {
+    "4 + 5": "9", "6 + 1": "7", "8 + 3": "11", "12 + 7": "19", "30 + 20": "50", "50 + 50": "100",
+    "1 + 3": "4", "2 + 5": "7", "6 + 6": "12", "8 + 8": "16", "5 + 4": "9", "11 + 11": "22",
+    "200 + 300": "500", "9 + 1": "10", "4 + 4": "8", "9 - 4": "5", "8 - 2": "6", "10 - 7": "3",
+    "20 - 5": "15", "6 - 4": "2", "7 - 1": "6", "9 - 8": "1", "4 times 2": "8", "5 times 3": "15",
+    "6 times 6": "36", "7 times 2": "14", "4 times 4": "16", "8 times 8": "64", "10 times 5": "50",
+    "3 times 5": "15", "12 divided by 3": "4", "30 divided by 5": "6", "8 divided by 2": "4",
+    "40 divided by 5": "8", "half of 20": "10", "half of 6": "3", "half of 12": "6", "half of 50": "25",
+}  # fmt: skip
+OTHERS = {
+    "How many days are there in a week?": "7",
+    "How many seconds are in one minute?": "60",
+    "How many grams are in one kilogram?": "1,000",
+    "Continue the sequence: 5, 10, 15, 20,": "25",
+    "I have 5 pens and lose 2. How many pens do I have now?": "3",
+    "I have 4 books and buy 3 more. How many books do I have now?": "7",
+    "3 cats sit on a wall and 1 more joins them. How many cats are there?": "4",
+    "There are 6 cups on the table and I add 2. How many cups are there?": "8",
+}
+
+
 def _each(pattern: str, words: str) -> list[str]:
     return [pattern.format(word.strip()) for word in words.split(",")]
+
+
+def results() -> dict[str, str]:
+    """Questions with one right result, and what an answer must hold."""
+    return {
+        **{f"What is the capital of {country}?": city for country, city in CAPITALS.items()},
+        **{f"What is {term}?": number for term, number in SUMS.items()},
+        **OTHERS,
+    }
 
 
 def questions() -> list[str]:
     """Knowledge, arithmetic, instructions, formats: the skills of the probes, asked of other things."""
     return [
-        *_each(
-            "What is the capital of {}?",
-            "Spain, Portugal, Austria, Hungary, Sweden, Denmark, Finland, Turkey, India, China, Russia, "
-            "Canada, Brazil, Argentina, Chile, Mexico, Cuba, Thailand, Vietnam, Morocco",
-        ),
-        *_each(
-            "What is {}?",
-            "4 + 5, 6 + 1, 8 + 3, 12 + 7, 30 + 20, 50 + 50, 9 - 4, 8 - 2, 10 - 7, 20 - 5, 4 times 2, "
-            "5 times 3, 6 times 6, 7 times 2, 12 divided by 3, 30 divided by 5, half of 20, half of 6, "
-            "11 + 11, 200 + 300",
-        ),
+        *results(),
         *_each(
             "What is the opposite of {}?", "cold, small, down, night, sad, slow, closed, right, young, empty"
         ),
@@ -78,9 +105,6 @@ def questions() -> list[str]:
         ),
         *_each("What is the past tense of {}?", "see, run, eat, write"),
         *_each("Name one {}.", "planet, ocean, continent, bird, metal"),
-        "How many days are there in a week?",
-        "How many seconds are in one minute?",
-        "How many grams are in one kilogram?",
         "Which gas fills most of the air?",
         "Why is the sky blue?",
         "What do bees make?",
@@ -91,14 +115,12 @@ def questions() -> list[str]:
         "Write the beginning of a letter to a friend.",
         "Write a short dialogue between a teacher and a pupil.",
         "Make a Markdown table with the columns City and Country.",
-        "I have 5 pens and lose 2. How many pens do I have now?",
-        "Continue the sequence: 5, 10, 15, 20,",
     ]
 
 
 def main() -> None:
     """Ask the base all questions and write those that it answered to the end."""
-    asked = questions()
+    asked, right = questions(), results()
     answers: dict[int, Completion] = {}
     requests = [
         GenerationRequest(
@@ -113,10 +135,12 @@ def main() -> None:
     rows = [
         {"prompt": question, "completion": answers[number].text.strip()}
         for number, question in enumerate(asked)
-        if answers[number].stop_reason == "stop" and answers[number].text.strip()
+        if answers[number].stop_reason == "stop"
+        and answers[number].text.strip()
+        and right.get(question, "") in answers[number].text
     ]
     OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    print(f"{OUTPUT}: {len(rows)} of {len(asked)} questions answered to the end")
+    print(f"{OUTPUT}: {len(rows)} of {len(asked)} questions answered right and to the end")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from harness.errors import AdapterError
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
 _MANIFEST = "training_manifest.json"
+NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
+_OF_VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,23 @@ class Adapter:
     tensors: Mapping[str, Tensor]
 
 
+def adapter_kind(directory: str | None) -> str:
+    """PEFT's name of an adapter's kind, ``virtual tokens`` for all that are made of those, or ``none``."""
+    if directory is None:
+        return NO_ADAPTER
+    config = read_json(Path(directory) / _CONFIG)
+    kind = str(config.get("peft_type"))
+    return VIRTUAL_TOKENS if kind in _OF_VIRTUAL_TOKENS else kind
+
+
+def mixes(directory: str | None) -> bool:
+    """Whether PEFT runs an adapter's rows in one batch with those of others and of none: plain LoRA only."""
+    if directory is None:
+        return True
+    config = read_json(Path(directory) / _CONFIG)
+    return config.get("peft_type") == "LORA" and not config.get("use_dora")
+
+
 def is_adapter(directory: Path) -> bool:
     """Whether a directory looks like a PEFT adapter."""
     return (directory / _CONFIG).is_file()
@@ -40,11 +59,15 @@ def read_adapter(directory: Path) -> Adapter:
     Raises:
         AdapterError: A file is missing, damaged or pickled, or the adapter is dead.
     """
-    config = _read_json(directory / _CONFIG)
+    config = read_json(directory / _CONFIG)
     base = config.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise AdapterError(
             f"{directory / _CONFIG}: base_model_name_or_path is missing; name the base model that was trained"
+        )
+    if config.get("task_type") == "SEQ_CLS":
+        raise AdapterError(
+            f"{directory}: a reward model: it scores answers and gives none; name an adapter that answers"
         )
     weights = directory / _WEIGHTS
     if not weights.is_file():
@@ -66,11 +89,10 @@ def read_adapter(directory: Path) -> Adapter:
         raise AdapterError(
             f"{directory}: dead adapter: every lora_B is zero, so it changes nothing; was it ever trained?"
         )
-    manifest = directory / _MANIFEST
     return Adapter(
         directory=directory,
         base_reference=base,
-        training=_read_json(manifest) if manifest.is_file() else {},
+        training=read_training(directory),
         tensors=tensors,
     )
 
@@ -114,7 +136,18 @@ def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
             )
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def read_training(directory: Path) -> Mapping[str, Any]:
+    """The training manifest of a directory, or empty when training left none."""
+    manifest = directory / _MANIFEST
+    return read_json(manifest) if manifest.is_file() else {}
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A JSON object of an adapter's directory.
+
+    Raises:
+        AdapterError: There is none, or it is damaged.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

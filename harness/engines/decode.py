@@ -38,9 +38,9 @@ class Decoded:
     stop_reason: str
 
 
-def decode_batch(
+def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments would only be unpacked again
     forward: Callable[..., Any],
-    new_cache: Callable[[], Any],
+    cache: Any,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
     settings: Sequence[GenerationSettings],
@@ -48,19 +48,21 @@ def decode_batch(
     stop_ids: frozenset[int],
     to_text: Callable[[list[int]], str],
     select_rows: Callable[[list[int]], None] = lambda _: None,
+    cached: int = 0,
 ) -> list[Decoded]:
     """Continue each row of a left-padded batch.
 
     Args:
         forward: The model's forward; called with input_ids, attention_mask, position_ids, past_key_values,
             use_cache and logits_to_keep.
-        new_cache: Makes an empty key/value cache.
+        cache: Key/value cache, empty but for ``cached`` tokens.
         input_ids: Prompts, (rows, tokens), padded on the left.
         attention_mask: 1 where ``input_ids`` is not padding, (rows, tokens).
         settings: Each row's limit, temperature, top-p, seed and stop strings.
         stop_ids: Tokens that end an answer.
         to_text: Decodes tokens; used to look for stop strings.
         select_rows: Told which rows of the current batch stay when rows leave it.
+        cached: Tokens that the cache holds already, the same number in each row.
 
     Returns:
         Each row's tokens, in the order of ``input_ids``.
@@ -70,8 +72,9 @@ def decode_batch(
     device = input_ids.device
     rows = [_Row(index, row, _generator(row, device), []) for index, row in enumerate(settings)]
     decoded: list[Decoded | None] = [None] * len(rows)
-    cache = new_cache()
-    positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)  # (rows, tokens)
+    positions = (attention_mask.cumsum(-1) - 1).clamp(min=0) + cached  # (rows, tokens)
+    before = attention_mask.new_ones(len(rows), cached)
+    attention_mask = torch.cat([before, attention_mask], dim=-1)  # (rows, cached + tokens)
     step_ids = input_ids
     while True:
         logits = forward(

@@ -5,7 +5,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.engines.adapter import check_base, is_adapter, read_adapter
+from harness.engines.adapter import check_base, is_adapter, mixes, read_adapter, read_training
 from harness.engines.base import CANDIDATE, Engine
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.digest import adapter_sha256, model_sha256
@@ -51,12 +51,30 @@ def describe_model(reference: str) -> ModelRef:
             f"{reference}: neither an adapter (no adapter_config.json) nor a model (no config.json); "
             f"give the directory that training wrote"
         )
-    return ModelRef(label=reference, base_model=reference, base_sha256=model_sha256(resolve_model(reference)))
+    model_dir = resolve_model(reference)
+    return ModelRef(
+        label=reference,
+        base_model=reference,
+        base_sha256=model_sha256(model_dir),
+        training=read_training(model_dir),
+    )
 
 
-def base_of(model: ModelRef) -> ModelRef:
-    """The bare base model that an adapter was trained on."""
-    return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
+def base_of(model: ModelRef) -> ModelRef | None:
+    """The model that training started from: an adapter's base, or what a manifest names; None for neither.
+
+    Raises:
+        ModelError: The model that the manifest names can't be had.
+    """
+    if model.adapter_dir is not None:
+        return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
+    base = model.training.get("base")
+    if not isinstance(base, str):
+        return None
+    try:
+        return describe_model(base)
+    except ModelError as error:
+        raise ModelError(f"{model.label}: it was trained on {base!r}: {error}") from error
 
 
 def missing_libraries() -> list[str]:
@@ -75,12 +93,13 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     one_base = len({side.base_sha256 for side in sides}) == 1 and len(sides) > 1
+    can_mix = one_base and all(mixes(side.adapter_dir) for side in sides)
     return ExecutionPlan(
         engine="transformers",
         dtype=dtype,
         device=device,
         batch_tokens=batch_tokens,
-        mixed=one_base and dtype == "float32",
+        mixed=can_mix and dtype == "float32",
     )
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, adapter_kind
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.batching import pack_batches
 from harness.engines.decode import decode_batch
+from harness.engines.prompt_learning import virtual_tokens
 from harness.errors import EngineError
 from harness.models.resolve import resolve_model
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
@@ -30,11 +32,16 @@ _LOSS_BATCH_TOKENS = 1024
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One of the engine's models: the loaded weights, which adapter in them, and its tokenizer."""
+    """One of the engine's models: the loaded weights, which adapter in them, and its tokenizer.
+
+    Attributes:
+        prompt: PEFT's model around ``model`` that holds virtual tokens, where the adapter is made of them.
+    """
 
     model: Any
     adapter: str | None
     tokenizer: Any
+    prompt: Any = None
 
 
 class TransformersEngine:
@@ -64,23 +71,29 @@ class TransformersEngine:
         self._sides = self._load(sides)
 
     def _load(self, sides: Mapping[str, ModelRef]) -> dict[str, _Side]:
-        bases: dict[str, Any] = {}
+        # Adapters of one kind share their base's weights; a side without one joins the first that is loaded.
+        bases: dict[tuple[str, str], Any] = {}
         loaded: dict[str, _Side] = {}
-        for side, model in sides.items():
+        keys: dict[str, tuple[str, str]] = {}
+        for side, model in sorted(sides.items(), key=lambda item: item[1].adapter_dir is None):
             base_dir = resolve_model(model.base_model)
+            kind = adapter_kind(model.adapter_dir)
+            same = [key for key in bases if key[0] == model.base_sha256 and kind in {key[1], NO_ADAPTER}]
+            key = same[0] if same else (model.base_sha256, kind)
+            prompt = None
             with _quiet_libraries():
-                if model.base_sha256 not in bases:
-                    bases[model.base_sha256] = self._load_base(base_dir)
-                if model.adapter_dir is not None:
-                    bases[model.base_sha256] = self._attach(bases[model.base_sha256], side, model.adapter_dir)
+                if key not in bases:
+                    bases[key] = self._load_base(base_dir)
+                if kind == VIRTUAL_TOKENS:
+                    prompt = self._attach(bases[key], side, str(model.adapter_dir)).eval()
+                elif model.adapter_dir is not None:
+                    bases[key] = self._attach(bases[key], side, model.adapter_dir)
                 tokenizer = _load_tokenizer(base_dir, model.adapter_dir)
-            adapter = side if model.adapter_dir is not None else None
-            loaded[side] = _Side(bases[model.base_sha256], adapter, tokenizer)
+            keys[side] = key
+            adapter = side if model.adapter_dir is not None and prompt is None else None
+            loaded[side] = _Side(bases[key], adapter, tokenizer, prompt)
         # Attaching an adapter wraps the base in a new object, which every side of that base must hold.
-        return {
-            side: replace(entry, model=bases[sides[side].base_sha256].eval())
-            for side, entry in loaded.items()
-        }
+        return {side: replace(entry, model=bases[keys[side]].eval()) for side, entry in loaded.items()}
 
     def _load_base(self, directory: Path) -> Any:
         from transformers import AutoModelForCausalLM
@@ -157,7 +170,10 @@ class TransformersEngine:
             ids = self._torch.tensor([self._prompt_ids(side, messages)], device=self._device)
             with self._torch.inference_mode():
                 # One row at a time with and without: the same shapes, so that rounding cannot differ.
-                with_adapter = self._forward(entry.model, [entry.adapter])(input_ids=ids).logits[0, -1]
+                cache, _ = self._cache(entry, 1)
+                with_adapter = self._forward(entry.model, [entry.adapter])(
+                    input_ids=ids, past_key_values=cache
+                ).logits[0, -1]
                 without = self._forward(entry.model, [None])(input_ids=ids).logits[0, -1]
             largest = max(largest, float((with_adapter - without).abs().max()))
         return largest
@@ -179,8 +195,6 @@ class TransformersEngine:
     def _generate_batch(
         self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]]
     ) -> list[Completion]:
-        from transformers import DynamicCache
-
         started = time.perf_counter()
         first = self._sides[requests[0].side]
         tokenizer, model = first.tokenizer, first.model
@@ -194,15 +208,17 @@ class TransformersEngine:
             return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
         with self._torch.inference_mode():
+            cache, cached = self._cache(first, len(requests))
             decoded = decode_batch(
                 self._forward(model, adapters),
-                lambda: DynamicCache(config=model.config),
+                cache,
                 ids,
                 mask,
                 [_own_stream(request) for request in requests],
                 stop_ids=_stop_ids(model, tokenizer),
                 to_text=to_text,
                 select_rows=select_rows,
+                cached=cached,
             )
         latency_s = (time.perf_counter() - started) / len(requests)
         return [
@@ -225,7 +241,11 @@ class TransformersEngine:
         joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
         ids, mask = self._pad(joined, left=False, pad=_pad_id(first.tokenizer))
         with torch.inference_mode():
-            logits = self._forward(first.model, adapters)(input_ids=ids, attention_mask=mask).logits
+            cache, cached = self._cache(first, len(requests))
+            mask = torch.cat([mask.new_ones(len(requests), cached), mask], dim=-1)
+            logits = self._forward(first.model, adapters)(
+                input_ids=ids, attention_mask=mask, past_key_values=cache
+            ).logits
             nats = torch.nn.functional.cross_entropy(  # (rows, tokens - 1)
                 logits[:, :-1].transpose(1, 2).float(), ids[:, 1:], reduction="none"
             )
@@ -241,6 +261,16 @@ class TransformersEngine:
                 )
             )
         return losses
+
+    def _cache(self, side: _Side, rows: int) -> tuple[Any, int]:
+        """A key/value cache that holds the side's virtual tokens, if it has any, and their number."""
+        from transformers import DynamicCache
+
+        return (
+            (DynamicCache(config=side.model.config), 0)
+            if side.prompt is None
+            else virtual_tokens(side.prompt, rows)
+        )
 
     def _forward(self, model: Any, adapters: Sequence[str | None]) -> Callable[..., Any]:
         """The model's forward with each row through its adapter, or through none."""

@@ -149,7 +149,7 @@ def test_losses_after_a_conversation_score_the_text_only(mixed_engine):
 def test_an_adapter_that_changes_no_logit_is_refused(tiny_model_dir, tmp_path, make_tiny_adapter):
     """A dead adapter that slipped past the file check is found by its logits."""
     dead = make_tiny_adapter(tiny_model_dir, tmp_path / "dead", spread=0.0)
-    model = replace(base_of(describe_model(str(tiny_model_dir))), adapter_dir=str(dead), adapter_sha256="x")
+    model = replace(describe_model(str(tiny_model_dir)), adapter_dir=str(dead), adapter_sha256="x")
     engine = open_sides({"candidate": model}, choose_plan("float32", "cpu", 4096, [model]))
     with pytest.raises(AdapterError, match="changes no logit"):
         check_alive(engine, "candidate", model)

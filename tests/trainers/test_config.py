@@ -1,14 +1,17 @@
 """Training configurations are strict: each fault is named with file, line, key and what is allowed."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from harness.errors import InputError
-from trainers.config import SftConfig, example, load_config
+from trainers.cli import METHODS
+from trainers.config import example, load_config
+from trainers.sft import SftConfig
 
-GOOD = "base: smollm2\ndata: rows.jsonl\noutput: out\nlora: {r: 8}\n"
+GOOD = "base: smollm2\ndata: rows.jsonl\noutput: out\npeft: {r: 8}\n"
 
 
 def load(tmp_path, text, **overrides):
@@ -21,7 +24,7 @@ def test_paths_are_meant_from_the_file(tmp_path):
     config = load(tmp_path, GOOD)
     assert config.data == (tmp_path / "rows.jsonl",)
     assert config.output == tmp_path / "out"
-    assert config.lora.r == 8
+    assert config.peft.r == 8
     assert config.quantization == "nf4"
 
 
@@ -35,7 +38,7 @@ def test_the_command_lines_output_wins_and_is_meant_from_there(tmp_path):
         (GOOD + "lr: 1\n", r"sft.yaml:5: lr: unknown key \(allowed: base, data, output"),
         (GOOD + "learning_rate: -1\n", r"sft.yaml:5: learning_rate: found -1 \(allowed: greater than 0\)"),
         (GOOD + "learning_rate: fast\n", r"sft.yaml:5: learning_rate: found 'fast'"),
-        (GOOD.replace("r: 8", "rank: 8"), r"sft.yaml:4: lora.rank: unknown key \(allowed: r, alpha"),
+        (GOOD.replace("r: 8", "rank: 8"), r"sft.yaml:4: peft.rank: unknown key \(allowed: method, r, alpha"),
         (GOOD.replace("base: smollm2\n", ""), r"sft.yaml: base: the key is missing"),
         (GOOD + "quantization: int3\n", r"quantization: found 'int3' \(allowed: 'nf4' or 'none'\)"),
         (GOOD + "base: twice\n", r"sft.yaml:5: base: the key stands twice"),
@@ -63,8 +66,9 @@ def test_the_example_loads_and_names_every_key(tmp_path):
 def test_every_key_is_documented():
     """docs/training.md has a row for each key."""
     page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    kinds = [getattr(importlib.import_module(method.module), method.config) for method in METHODS.values()]
     names = [
-        *SftConfig.model_fields,
-        *(f"lora.{name}" for name in SftConfig.model_fields["lora"].annotation.model_fields),
+        *(name for kind in kinds for name in kind.model_fields),
+        *(f"peft.{name}" for name in SftConfig.model_fields["peft"].annotation.model_fields),
     ]
     assert [name for name in names if f"`{name}`" not in page] == []

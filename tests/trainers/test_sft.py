@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.engines.open import describe_model
-from trainers.config import SftConfig, load_config
-from trainers.sft import main
+from trainers.config import load_config
+from trainers.entry import run_module
+from trainers.sft import SftConfig, train
 
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(12)]
 
@@ -25,7 +26,7 @@ def project(tiny_model_dir, tmp_path):
         "base": str(tiny_model_dir),
         "data": "rows.jsonl",
         "output": "out",
-        "lora": {"r": 4},
+        "peft": {"r": 4},
         "learning_rate": 0.02,
         "max_steps": 8,
         "batch_size": 4,
@@ -44,7 +45,7 @@ class Project:
         return path
 
     def train(self, *arguments: str, **changes) -> int:
-        return main([str(self.config(**changes)), *arguments])
+        return run_module("sft", SftConfig, train, [str(self.config(**changes)), *arguments])
 
     @property
     def manifest(self) -> dict:
@@ -80,17 +81,20 @@ def test_only_the_answers_tokens_carry_loss(project, tiny_model_dir):
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import SFTConfig as TrlConfig
     from trl import SFTTrainer
 
+    from trainers.arguments import trl_arguments
     from trainers.data import load_examples
-    from trainers.sft import _arguments
 
     config = load_config(project.config(), SftConfig)
     rows = load_examples(config.data).rows
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_model_dir),
-        args=_arguments(config, project.path / "work", torch.float32),
+        args=trl_arguments(
+            TrlConfig, config, project.path / "work", torch.float32, completion_only_loss=True
+        ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )

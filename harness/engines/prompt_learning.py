@@ -1,0 +1,38 @@
+"""Prefix and prompt tuning as what they are to a decoder: tokens that stand before every conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def virtual_tokens(wrapped: Any, rows: int) -> tuple[Any, int]:
+    """The key/value cache that an adapter's virtual tokens leave, as if the model had read them first.
+
+    PEFT puts them before the input at every call and so can't go on from a cache; the model itself can.
+
+    Args:
+        wrapped: PEFT's model around the base, with a prefix- or prompt-tuning adapter.
+        rows: Rows of the batch.
+
+    Returns:
+        A cache that holds the virtual tokens in each row, and how many there are.
+    """
+    from transformers import DynamicCache
+
+    base = wrapped.get_base_model()
+    count = int(wrapped.active_peft_config.num_virtual_tokens)
+    prompt = wrapped.get_prompt(batch_size=rows)
+    cache = DynamicCache(config=base.config)
+    if wrapped.active_peft_config.peft_type == "PREFIX_TUNING":
+        for layer, (keys, values) in enumerate(_keys_and_values(prompt)):
+            cache.update(keys, values, layer)
+    else:
+        base(inputs_embeds=prompt.to(base.dtype), past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return cache, count
+
+
+def _keys_and_values(cache: Any) -> list[tuple[Any, Any]]:
+    """Keys and values of each layer, (rows, heads, tokens, head size)."""
+    if hasattr(cache, "self_attention_cache"):
+        cache = cache.self_attention_cache
+    return [(layer.keys, layer.values) for layer in cache.layers]

@@ -1,0 +1,80 @@
+"""A directory with a configuration and data for a trainer on the tiny model."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from trainers.cli import METHODS
+from trainers.entry import run_module
+
+PAIRS = [{"prompt": f"what is w{i}", "chosen": f"one two w{i}", "rejected": "cat sat"} for i in range(12)]
+HELD_OUT = [
+    {"prompt": f"what is w{i}", "chosen": f"one two w{i}", "rejected": "cat sat"} for i in range(20, 30)
+]
+THUMBS = [
+    {"prompt": f"what is w{i}", "completion": "one two" if i % 2 else "cat sat", "label": bool(i % 2)}
+    for i in range(16)
+]
+TEXTS = [{"text": "the cat sat on a mat " * 20}, {"text": "one two three " * 30}]
+
+
+class Project:
+    """Trains on the tiny model, as the command line would."""
+
+    def __init__(self, path: Path, base: Path, method: str, rows: list[dict], settings: dict) -> None:
+        self.path, self.method = path, method
+        (path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (path / "held_out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in HELD_OUT))
+        self.settings = {
+            "base": str(base),
+            "data": "rows.jsonl",
+            "output": "out",
+            "peft": {"r": 4},
+            "learning_rate": 0.02,
+            "max_steps": 8,
+            "batch_size": 4,
+            "save_steps": 4,
+            **settings,
+        }
+
+    @property
+    def output(self) -> Path:
+        return self.path / "out"
+
+    def train(self, *arguments: str, **changes) -> int:
+        config = self.path / "config.yaml"
+        config.write_text(json.dumps({**self.settings, **changes}))
+        module = import_module(METHODS[self.method].module)
+        kind = getattr(module, METHODS[self.method].config)
+        return run_module(self.method, kind, module.train, [str(config), *arguments])
+
+    @property
+    def manifest(self) -> dict:
+        return json.loads((self.output / "training_manifest.json").read_text())
+
+
+@pytest.fixture
+def make_project(tiny_model_dir, tmp_path):
+    """A project of any method: ``make_project("dpo", rows, **settings)``."""
+
+    def make(method, rows, **settings):
+        return Project(tmp_path, tiny_model_dir, method, rows, settings)
+
+    return make
+
+
+@pytest.fixture
+def pairs():
+    return list(PAIRS)
+
+
+@pytest.fixture
+def thumbs():
+    return list(THUMBS)
+
+
+@pytest.fixture
+def texts():
+    return list(TEXTS)

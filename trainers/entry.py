@@ -1,0 +1,44 @@
+"""The command line of one trainer module."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from trainers.config import TrainingConfig, load_config
+
+_BAD_INPUT = 4
+
+
+def run_module(
+    method: str,
+    kind: type[TrainingConfig],
+    train: Callable[..., int],
+    arguments: list[str] | None = None,
+) -> int:
+    """``python -m trainers.METHOD CONFIG [--output DIR] [--resume]``; bad input is one line and status 4.
+
+    Args:
+        method: The module's name.
+        kind: Its configuration class.
+        train: Its train function, called with the configuration and ``resume``.
+        arguments: In place of the process's own.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m trainers.{method}", description=kind.__doc__)
+    parser.add_argument("config", type=Path, help="YAML configuration")
+    parser.add_argument(
+        "--output", type=Path, default=None, help="adapter directory, in place of the config's"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    chosen = parser.parse_args(arguments)
+    given: dict[str, Any] = {"output": chosen.output}
+    try:
+        return train(load_config(chosen.config, kind, given), resume=chosen.resume)
+    except InputError as error:
+        print(f"tunegate: {error}", file=sys.stderr)
+        return _BAD_INPUT

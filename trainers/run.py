@@ -1,0 +1,276 @@
+"""What all trainers do around their method: prepare, log, survive Ctrl-C, check, write the result whole."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SettingsError
+from harness.models.digest import adapter_sha256, model_sha256
+from harness.models.resolve import resolve_model
+from trainers.config import TrainingConfig
+from trainers.manifest import write_manifest
+
+INTERRUPTED = 130  # as a shell reports Ctrl-C
+# Where the result goes, how often it is saved and where the data lies may differ when a run is resumed.
+_NOT_IDENTITY = {"output", "save_steps", "data"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """A prepared run.
+
+    Attributes:
+        work: Directory of checkpoints, logs and the unfinished result, beside the output.
+        checkpoint: Where to go on from, or None.
+        dtype: torch dtype of the computation.
+        started_s: Reading of the monotonic clock.
+    """
+
+    method: str
+    config: TrainingConfig
+    base_dir: Path
+    work: Path
+    checkpoint: Path | None
+    console: Any
+    watch: Any
+    dtype: Any
+    started_s: float
+
+
+@contextmanager
+def training_run(
+    method: str, config: TrainingConfig, data_sha256: str, *, resume: bool
+) -> Iterator[TrainingRun]:
+    """Prepare a run; while it lasts, what the libraries print goes to ``train.log``.
+
+    Args:
+        method: The trainer's name, such as ``sft``.
+        config: The run's configuration.
+        data_sha256: Hash of the data, which must be the same when a run is resumed.
+        resume: Go on from the last checkpoint.
+
+    Raises:
+        InputError: The base can't be had, or there is nothing to resume.
+    """
+    base_dir = resolve_model(config.base)
+    work = config.output.with_name(config.output.name + ".work")
+    if is_main_process():
+        checkpoint = _prepare_work(work, config, data_sha256, resume=resume)
+    else:
+        checkpoint = _last_checkpoint(work) if resume else None
+
+    from datasets.utils.logging import disable_progress_bar
+    from rich.console import Console
+    from transformers import set_seed
+
+    from trainers.progress import Watch, output_in_log
+    from trainers.quantised import compute_dtype
+
+    console = Console(file=sys.stderr, highlight=False, soft_wrap=True, quiet=not is_main_process())
+    set_seed(config.seed)
+    disable_progress_bar()
+    with output_in_log(work / "train.log"):
+        yield TrainingRun(
+            method=method,
+            config=config,
+            base_dir=base_dir,
+            work=work,
+            checkpoint=checkpoint,
+            console=console,
+            watch=Watch(console),
+            dtype=compute_dtype(),
+            started_s=time.monotonic(),
+        )
+
+
+def is_main_process() -> bool:
+    """Whether this process writes the result: true but for the helpers that ``accelerate launch`` starts."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def load_tokenizer(run: TrainingRun) -> Any:
+    """The base's tokenizer, which must know how a conversation is written.
+
+    Raises:
+        SettingsError: It has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(run.base_dir, trust_remote_code=False)
+    if tokenizer.chat_template is None:
+        raise SettingsError("base: the tokenizer has no chat template; train a base that has one")
+    return tokenizer
+
+
+def make_ready(run: TrainingRun, trainer: Any, data: str) -> None:
+    """Mend what TRL set up otherwise than we want it, and say what is about to be trained.
+
+    Args:
+        run: The run.
+        trainer: TRL's trainer.
+        data: How many rows of which files.
+    """
+    import torch
+    from transformers.trainer_callback import PrinterCallback
+
+    from trainers.adapters import describe_trained
+
+    # Prints every log as a dictionary; the watch shows the same.
+    trainer.remove_callback(PrinterCallback)
+    if run.dtype == torch.float32:
+        # On a 4-bit base TRL holds what is trained in bfloat16, even where everything else is float32: small
+        # updates would be rounded away, and a new head would not fit its inputs.
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+    config = run.config
+    run.console.print(
+        f"method    {run.method}\n"
+        f"base      {config.base} ({config.quantization}, {_name(run.dtype)} on {trainer.args.device})\n"
+        f"data      {data}\n"
+        f"trained   {describe_trained(trainer.model, config.peft)}\n"
+        f"output    {config.output}"
+    )
+
+
+def fit(run: TrainingRun, trainer: Any) -> bool:
+    """Train to the end, or to Ctrl-C.
+
+    Returns:
+        False when Ctrl-C stopped it; the last checkpoint is then the step it stopped at.
+
+    Raises:
+        SettingsError: The loss is no number, or the disk is full; the last checkpoint stays.
+    """
+    with run.watch.stop_on_interrupt(), _disk_errors(run):
+        trainer.train(resume_from_checkpoint=str(run.checkpoint) if run.checkpoint else None)
+    if run.watch.interrupted and trainer.state.global_step < trainer.state.max_steps:
+        run.console.print(
+            f"stopped at step {trainer.state.global_step}; {run.config.output} is untouched; "
+            f"go on with --resume"
+        )
+        return False
+    broken = next((entry for entry in run.watch.losses if not abs(entry["loss"]) < float("inf")), None)
+    if broken is not None:
+        raise SettingsError(
+            f"learning_rate: the loss became {broken['loss']} at step {broken['step']}; "
+            f"no adapter was written; lower the rate"
+        )
+    return True
+
+
+def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
+    """Write adapter and manifest beside the output, then put both into its place.
+
+    Args:
+        run: The run.
+        trainer: TRL's trainer, finished.
+        facts: What the method adds to the manifest; ``data`` is a must.
+
+    Returns:
+        Exit status 0.
+    """
+    if not is_main_process():
+        return 0
+    import torch
+
+    from trainers.adapters import save_trained
+
+    config, made = run.config, run.work / "adapter"
+    shutil.rmtree(made, ignore_errors=True)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    with _disk_errors(run):
+        save_trained(model, trainer.processing_class, config.base, made)
+        write_manifest(
+            made,
+            {
+                "method": run.method,
+                "base": config.base,
+                "base_sha256": model_sha256(run.base_dir),
+                "config": config.model_dump(mode="json"),
+                "seed": config.seed,
+                "device": str(trainer.args.device),
+                "compute_dtype": _name(run.dtype),
+                "threads": torch.get_num_threads(),
+                "steps": trainer.state.global_step,
+                "duration_s": round(time.monotonic() - run.started_s, 1),
+                "losses": run.watch.losses,
+                "started_from": started_from(config),
+                "adapter_sha256": model_sha256(made)
+                if config.peft.method == "full"
+                else adapter_sha256(made),
+                **facts,
+            },
+        )
+        _replace(config.output, made)
+    run.console.print(f"wrote     {config.output} in {time.monotonic() - run.started_s:.0f} s")
+    return 0
+
+
+def started_from(config: TrainingConfig) -> dict[str, str] | None:
+    """Path and content of the adapter that training began with."""
+    if config.adapter is None:
+        return None
+    return {"path": str(config.adapter), "sha256": adapter_sha256(config.adapter)}
+
+
+def _prepare_work(work: Path, config: TrainingConfig, data_sha256: str, *, resume: bool) -> Path | None:
+    """Make the work directory; the checkpoint to resume from, if that is wanted."""
+    identity = {**config.model_dump(mode="json", exclude=_NOT_IDENTITY), "data_sha256": data_sha256}
+    note = work / "config.json"
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        note.write_text(json.dumps(identity, indent=2), encoding="utf-8")
+        return None
+    checkpoint = _last_checkpoint(work)
+    if checkpoint is None:
+        raise SettingsError(f"--resume: no checkpoint in {work / 'checkpoints'}; start without --resume")
+    before = json.loads(note.read_text(encoding="utf-8"))
+    changed = sorted(key for key in identity if before.get(key) != identity[key])
+    if changed:
+        raise SettingsError(f"--resume: {', '.join(changed)} changed since the checkpoint; start afresh")
+    return checkpoint
+
+
+def _last_checkpoint(work: Path) -> Path | None:
+    """The newest whole checkpoint: its state is written last."""
+    whole = [path.parent for path in work.glob("checkpoints/checkpoint-*/trainer_state.json")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _replace(target: Path, made: Path) -> None:
+    """Put a finished directory into place; the old one stays whole until the new one is."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    made.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors(run: TrainingRun) -> Iterator[None]:
+    """Say in one line that a file could not be written; checkpoints that are whole stay."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        kept = _last_checkpoint(run.work)
+        remedy = (
+            f"{kept.name} is kept: make room and go on with --resume" if kept else "make room and start again"
+        )
+        raise SettingsError(f"{run.work}: can't be written: {error}; {remedy}") from error
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
