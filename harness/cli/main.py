@@ -9,6 +9,7 @@ import typer
 import harness.cli.golden
 import harness.cli.model
 import harness.cli.runs
+import harness.cli.serve
 from harness.errors import InputError, TunegateError
 
 # pytest's own numbers: 3 is its internal error, 4 its usage error.
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.add_typer(harness.cli.model.app, name="model")
 app.add_typer(harness.cli.golden.app, name="golden")
 app.add_typer(harness.cli.runs.app, name="runs")
+app.command("serve")(harness.cli.serve.serve)
 for _entry in sorted(metadata.entry_points(group="tunegate.commands"), key=lambda entry: entry.name):
     app.add_typer(_entry.load(), name=_entry.name)
 

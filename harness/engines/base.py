@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, TextLoss
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+
+# Told an answer's place among the requests and its text so far.
+OnText: TypeAlias = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +61,15 @@ class Engine(Protocol):
 
     def largest_logit_change(self, side: str, conversations: Sequence[tuple[Message, ...]]) -> float:
         """Largest absolute difference that a side's adapter makes to the next-token logits."""
+
+
+class StreamingEngine(Engine, Protocol):
+    """An engine that can show answers while they are written."""
+
+    def generate(
+        self,
+        requests: Sequence[GenerationRequest],
+        on_batch: Callable[[Mapping[int, Completion]], None],
+        on_text: OnText | None = None,
+    ) -> None:
+        """As Engine's; ``on_text`` gets each answer's text so far, token by token."""

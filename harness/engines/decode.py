@@ -49,6 +49,7 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
     to_text: Callable[[list[int]], str],
     select_rows: Callable[[list[int]], None] = lambda _: None,
     cached: int = 0,
+    on_tokens: Callable[[int, list[int]], None] | None = None,
 ) -> list[Decoded]:
     """Continue each row of a left-padded batch.
 
@@ -63,6 +64,7 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
         to_text: Decodes tokens; used to look for stop strings.
         select_rows: Told which rows of the current batch stay when rows leave it.
         cached: Tokens that the cache holds already, the same number in each row.
+        on_tokens: Told each row's place in ``input_ids`` and its tokens so far, after each token.
 
     Returns:
         Each row's tokens, in the order of ``input_ids``.
@@ -87,8 +89,12 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
         ).logits[:, -1, :]  # (rows, vocabulary)
         chosen = _choose(logits, rows)
         for row, token in zip(rows, chosen.tolist(), strict=True):
-            if not row.stop_reason and _advance(row, token, stop_ids, to_text):
+            if row.stop_reason:
+                continue
+            if _advance(row, token, stop_ids, to_text):
                 decoded[row.index] = Decoded(row.tokens, row.stop_reason)
+            if on_tokens is not None:
+                on_tokens(row.index, row.tokens)
         alive = [place for place, row in enumerate(rows) if not row.stop_reason]
         if not alive:
             return [row for row in decoded if row is not None]

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.engines.adapter import check_base, is_adapter, mixes, read_adapter, read_training
-from harness.engines.base import CANDIDATE, Engine
+from harness.engines.base import CANDIDATE, Engine, StreamingEngine
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
@@ -112,7 +112,7 @@ def _has_cuda() -> bool:
     return not built_for_cpu and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEngine:
     """Load the models of all sides.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, adapter_kind
-from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
 from harness.engines.decode import decode_batch
 from harness.engines.prompt_learning import virtual_tokens
@@ -116,9 +116,12 @@ class TransformersEngine:
         return PeftModel.from_pretrained(base, adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
 
     def generate(
-        self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
+        self,
+        requests: Sequence[GenerationRequest],
+        on_batch: Callable[[Mapping[int, Completion]], None],
+        on_text: OnText | None = None,
     ) -> None:
-        """Answer all requests, a batch at a time.
+        """Answer all requests, a batch at a time; ``on_text`` gets each answer's text so far, token by token.
 
         Raises:
             EngineError: The model failed on a batch; the message names its first case.
@@ -132,7 +135,9 @@ class TransformersEngine:
         ):
             with _named_failures("generating", requests[batch[0]].key):
                 rows = [requests[index] for index in batch]
-                completions = self._generate_batch(rows, [prompts[index] for index in batch])
+                completions = self._generate_batch(
+                    rows, [prompts[index] for index in batch], on_text and _renumbered(on_text, batch)
+                )
             on_batch(dict(zip(batch, completions, strict=True)))
 
     def losses(
@@ -193,7 +198,10 @@ class TransformersEngine:
                 yield [rows[place] for place in batch]
 
     def _generate_batch(
-        self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]]
+        self,
+        requests: Sequence[GenerationRequest],
+        prompts: Sequence[list[int]],
+        on_text: OnText | None,
     ) -> list[Completion]:
         started = time.perf_counter()
         first = self._sides[requests[0].side]
@@ -207,6 +215,10 @@ class TransformersEngine:
         def to_text(tokens: list[int]) -> str:
             return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
+        def on_tokens(place: int, tokens: list[int]) -> None:
+            if on_text is not None:
+                on_text(place, _before_stop(to_text(tokens), requests[place].settings.stop))
+
         with self._torch.inference_mode():
             cache, cached = self._cache(first, len(requests))
             decoded = decode_batch(
@@ -219,6 +231,7 @@ class TransformersEngine:
                 to_text=to_text,
                 select_rows=select_rows,
                 cached=cached,
+                on_tokens=None if on_text is None else on_tokens,
             )
         latency_s = (time.perf_counter() - started) / len(requests)
         return [
@@ -321,6 +334,11 @@ class TransformersEngine:
 
     def _ids(self, side: str, text: str) -> list[int]:
         return list(self._sides[side].tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:
+    """As ``on_text``, for places in a batch instead of places among all requests."""
+    return lambda place, text: on_text(batch[place], text)
 
 
 def _load_tokenizer(base_dir: Path, adapter_dir: str | None) -> Any:

@@ -31,7 +31,7 @@ def similar(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
 
 
 def _score_group(requests: Sequence[ScoringRequest], encoder: Encoder) -> list[Score]:
-    model = _load(encoder)
+    model = load_encoder(encoder)
     texts = sorted(
         {one for request in requests for one in (request.text, *request.case.references) if one.strip()}
     )
@@ -65,7 +65,8 @@ def _is_cut(model: "SentenceTransformer", text: str) -> bool:
 
 
 @cache
-def _load(encoder: Encoder) -> "SentenceTransformer":
+def load_encoder(encoder: Encoder) -> "SentenceTransformer":
+    """The encoder, loaded once a process."""
     from sentence_transformers import SentenceTransformer
 
     with quiet_loading():

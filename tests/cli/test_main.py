@@ -11,7 +11,7 @@ from harness.cli.main import app
 from harness.errors import SettingsError
 
 RUNNER = CliRunner()
-GROUPS = ["model", "golden", "runs", "train", "report"]
+GROUPS = ["model", "golden", "runs", "train", "report", "serve"]
 
 
 def tunegate(*arguments, **options):
@@ -45,6 +45,7 @@ def test_starting_imports_nothing_heavy():
     ("arguments", "message"),
     [
         (["model", "show", "nowhere"], "no model 'nowhere'"),
+        (["serve", "--model", "nowhere"], "no model 'nowhere'"),
         (["model", "fetch", "gpt"], "no model 'gpt'"),
         (["runs", "list"], ".tunegate/history.sqlite: no history here"),
         (["golden", "lint", "broken.yaml"], "broken.yaml:1: nam: unknown key"),

@@ -1,0 +1,84 @@
+"""``tunegate serve``: a model and its adapters behind an OpenAI-compatible server."""
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from harness.engines.open import choose_plan, open_sides
+from harness.errors import ModelError, SettingsError
+from harness.metrics.encoders import Encoder, find_encoder
+from harness.serving.models import name_models
+
+KEY_VARIABLE = "TUNEGATE_SERVE_API_KEY"
+_ENCODER = "minilm"
+
+
+def serve(
+    model: Annotated[str, typer.Option(help="Base model, or adapter directory: its base is served too.")],
+    adapters: Annotated[
+        list[str] | None, typer.Option(help="Further adapter of that base; may be repeated.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    dtype: Annotated[str, typer.Option(help="Precision of the weights.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
+) -> None:
+    """Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.
+
+    The base bears the name it was given, each adapter its directory's. Answers are greedy unless a request
+    says otherwise, and questions that wait together are answered in one batch.
+    """
+    if missing := [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]:
+        raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[serve]'")
+    models = name_models(model, adapters or [])
+    plan = choose_plan(dtype, device, 4096, list(models.values()))
+    typer.echo(f"loading {', '.join(models)}", err=True)
+    engine = open_sides(models, plan)
+
+    import uvicorn
+
+    from harness.serving.app import create_app
+
+    app = create_app(engine, list(models), _encoders(), key=os.environ.get(KEY_VARIABLE))
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
+    _announce(server, list(models))
+    server.run()
+    if not server.started:
+        raise SettingsError(f"--port {port}: can't listen at {host}:{port}; is it taken?")
+
+
+def _announce(server: object, names: Sequence[str]) -> None:
+    """Say where the server listens once it does, so that a script can wait for the line."""
+    import threading
+    import time
+
+    def wait() -> None:
+        while not getattr(server, "started", False):
+            if getattr(server, "should_exit", False):
+                return
+            time.sleep(0.02)
+        address = server.servers[0].sockets[0].getsockname()  # type: ignore[attr-defined] # a uvicorn.Server
+        typer.echo(f"serving {', '.join(names)} at http://{address[0]}:{address[1]}/v1")
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _encoders() -> dict[str, Callable[[Sequence[str]], list[list[float]]]]:
+    """The default encoder where it is there; it loads with the first request for it."""
+    try:
+        encoder = find_encoder(_ENCODER)
+    except ModelError:
+        return {}
+    if find_spec("sentence_transformers") is None:
+        return {}
+    return {_ENCODER: lambda texts: _embed(encoder, texts)}
+
+
+def _embed(encoder: Encoder, texts: Sequence[str]) -> list[list[float]]:
+    from harness.metrics.similar import load_encoder
+
+    vectors = load_encoder(encoder).encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    return [[float(number) for number in vector] for vector in vectors]

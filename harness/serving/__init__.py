@@ -1,0 +1,1 @@
+"""``tunegate serve``: the gate's own engine behind the OpenAI protocol."""

@@ -1,0 +1,40 @@
+"""Which models are served, each under a name of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.engines.open import base_of, describe_model
+from harness.errors import ModelError
+from harness.types import ModelRef
+
+
+def name_models(model: str, adapters: Sequence[str]) -> dict[str, ModelRef]:
+    """The served models by name: a base by what it was called, an adapter by its directory's name.
+
+    Args:
+        model: A base model, or an adapter directory, whose base is then served too.
+        adapters: Further adapters of that base.
+
+    Raises:
+        InputError: A model can't be used.
+        ModelError: Two would have one name, or an adapter belongs to another base.
+    """
+    first = describe_model(model)
+    base = base_of(first) if first.adapter_dir is not None else first
+    named = {_short(base.label): base}
+    described = [*([first] if first is not base else []), *(describe_model(adapter) for adapter in adapters)]
+    for adapter in described:
+        if adapter.adapter_dir is None:
+            raise ModelError(f"{adapter.label}: no adapter (allowed with --adapters: adapter directories)")
+        if adapter.base_sha256 != base.base_sha256:
+            raise ModelError(f"{adapter.label}: an adapter of {adapter.base_model}, not of {base.base_model}")
+        name = _short(adapter.label)
+        if name in named:
+            raise ModelError(f"{adapter.label}: the name {name!r} is taken; rename the directory")
+        named[name] = adapter
+    return named
+
+
+def _short(label: str) -> str:
+    path = Path(label).expanduser()
+    return path.resolve().name if path.is_dir() else label

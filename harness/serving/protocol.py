@@ -1,0 +1,135 @@
+"""The part of the OpenAI protocol that is served: requests checked, replies shaped."""
+
+import time
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.types import Completion, GenerationSettings, Message
+
+# What would change the answer if it were heeded. It is refused rather than passed over.
+_REFUSED: dict[str, tuple[object, ...]] = {
+    "n": (None, 1),
+    "response_format": (None, {"type": "text"}),
+    "tools": (None, []),
+    "tool_choice": (None, "none"),
+    "functions": (None, []),
+    "logprobs": (None, False),
+    "logit_bias": (None, {}),
+    "presence_penalty": (None, 0),
+    "frequency_penalty": (None, 0),
+}
+
+
+class TextPart(BaseModel):
+    """One part of a message that is written in parts."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(BaseModel):
+    """One turn."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    def as_message(self) -> Message:
+        """The turn in the harness's words."""
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return Message(role="system" if self.role == "developer" else self.role, content=text)
+
+
+class StreamOptions(BaseModel):
+    """What a stream carries besides text."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A request for a chat completion."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    max_tokens: Annotated[int | None, Field(ge=1, le=32768)] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1, le=32768)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=5)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    @model_validator(mode="after")
+    def _supported(self) -> "ChatRequest":
+        for name, allowed in _REFUSED.items():
+            if (self.__pydantic_extra__ or {}).get(name) not in allowed:
+                raise ValueError(f"{name} is not supported")
+        return self
+
+    def settings(self) -> GenerationSettings:
+        """How to sample; greedily unless the request says otherwise."""
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return GenerationSettings(
+            max_new_tokens=self.max_completion_tokens or self.max_tokens or 512,
+            temperature=self.temperature or 0.0,
+            top_p=self.top_p or 1.0,
+            seed=(self.seed or 0) % 2**32,
+            stop=tuple(one for one in stop if one),
+        )
+
+
+class EmbeddingRequest(BaseModel):
+    """A request for embeddings."""
+
+    model: str
+    input: str | Annotated[list[str], Field(min_length=1, max_length=2048)]
+    encoding_format: Literal["float", "base64"] = "float"
+
+    def texts(self) -> list[str]:
+        """The texts in a list."""
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
+def chat_reply(model: str, completion: Completion) -> dict[str, Any]:
+    """A whole completion."""
+    message = {"role": "assistant", "content": completion.text}
+    choice = {"index": 0, "message": message, "finish_reason": completion.stop_reason, "logprobs": None}
+    return {**_head("chat.completion", model), "choices": [choice], "usage": usage_of(completion)}
+
+
+def new_stream(model: str) -> dict[str, Any]:
+    """What all chunks of one stream have in common."""
+    return _head("chat.completion.chunk", model)
+
+
+def chunk(head: dict[str, Any], delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+    """One chunk of a stream."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+    return {**head, "choices": [choice]}
+
+
+def usage_of(completion: Completion) -> dict[str, int]:
+    """A completion's tokens."""
+    return {
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+        "total_tokens": completion.prompt_tokens + completion.completion_tokens,
+    }
+
+
+def error_reply(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+    """An error as clients of the protocol read it."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def _head(kind: str, model: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+    }
