@@ -20,7 +20,7 @@ def name_models(model: str, adapters: Sequence[str]) -> dict[str, ModelRef]:
         ModelError: Two would have one name, or an adapter belongs to another base.
     """
     first = describe_model(model)
-    base = base_of(first) if first.adapter_dir is not None else first
+    base = (base_of(first) if first.adapter_dir is not None else None) or first
     named = {_short(base.label): base}
     described = [*([first] if first is not base else []), *(describe_model(adapter) for adapter in adapters)]
     for adapter in described:
