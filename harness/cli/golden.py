@@ -51,7 +51,7 @@ def lint(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
-    files = [file for path in paths or [Path("golden_sets")] for file in _files(path)]
+    files = [file for path in paths or [Path("golden_sets")] for file in golden_files(path)]
     findings, broken = [], []
     for file in files:
         try:
@@ -78,7 +78,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _files(path: Path) -> list[Path]:
+def golden_files(path: Path) -> list[Path]:
+    """The golden sets under a directory, or the file itself."""
     if path.is_dir():
         found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
         return [file for file in found if file.parent.name != LABELLED]

@@ -1,0 +1,93 @@
+"""``tunegate bisect``: the training step at which a case was lost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+from rich.text import Text
+
+from harness.bisect import Bisection, bisect_cases, find_checkpoints
+from harness.cache import Cache
+from harness.cli.golden import golden_files
+from harness.errors import SettingsError
+from harness.golden.load import load_golden_set
+from harness.types import CaseResult, GoldenCase
+
+_ANSWER_WIDTH = 70
+
+
+def bisect(
+    run_directory: Annotated[Path, typer.Argument(help="What training wrote, with its .work beside it.")],
+    case: Annotated[list[str], typer.Option("--case", help="Id of a case, or set/id; may be repeated.")],
+    golden: Annotated[
+        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(".tunegate/cache.sqlite"),
+) -> None:
+    """Score all checkpoints of a training run and name the step where a case was lost."""
+    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
+    cases = _wanted(case, files)
+    checkpoints = find_checkpoints(run_directory)
+    console = Console(highlight=False)
+    with Cache(cache) as kept, Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        found = bisect_cases(checkpoints, cases, kept, on_progress)
+    for bisection in found:
+        console.print(_table(bisection))
+        console.print(_finding(bisection))
+
+
+def _wanted(names: Sequence[str], files: Sequence[Path]) -> list[GoldenCase]:
+    """The cases that are named.
+
+    Raises:
+        SettingsError: A name fits none, or several.
+    """
+    every = [case for file in files for case in load_golden_set(file).cases]
+    wanted = []
+    for name in names:
+        fitting = [case for case in every if name in {case.id, case.key}]
+        if not fitting:
+            raise SettingsError(
+                f"--case {name}: no such case in {', '.join(map(str, files)) or 'any golden set'}"
+            )
+        if len(fitting) > 1:
+            raise SettingsError(
+                f"--case {name}: in several sets (allowed: {', '.join(c.key for c in fitting)})"
+            )
+        wanted += fitting
+    return wanted
+
+
+def _table(bisection: Bisection) -> Table:
+    table = Table("step", "outcome", "answer", title=bisection.case.key, title_justify="left", box=None)
+    for step, result in bisection.results.items():
+        table.add_row(
+            "base" if step == 0 else str(step), str(result.outcome), Text(_answer(result), overflow="fold")
+        )
+    return table
+
+
+def _answer(result: CaseResult) -> str:
+    text = "" if result.completion is None else " ".join(result.completion.text.split())
+    return text if len(text) <= _ANSWER_WIDTH else text[: _ANSWER_WIDTH - 1] + "…"
+
+
+def _finding(bisection: Bisection) -> str:
+    last = max(bisection.results)
+    if bisection.last_passed is None:
+        return f"no step passes {bisection.case.key}, the base included\n"
+    if bisection.lost_at is None:
+        return f"step {last}, the last, passes {bisection.case.key}\n"
+    before = "the base" if bisection.last_passed == 0 else f"step {bisection.last_passed}"
+    return f"lost by step {bisection.lost_at}: {before} was the last to pass {bisection.case.key}\n"
