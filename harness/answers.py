@@ -21,7 +21,7 @@ class Answers:
     """What one side answered.
 
     Attributes:
-        completions: By case key.
+        completions: By answer key; a case that is asked more than once has several.
         reference_losses: Cross-entropy of each of a case's references, by case key, where a check needs it.
         text_losses: Cross-entropy on the bundled passages; empty when they were not asked for.
         plan: How these answers were computed.
@@ -59,9 +59,15 @@ def answer_cases(
         AdapterError: An adapter changes nothing.
     """
     asked = [
-        GenerationRequest(key=case.key, side=side, messages=case.messages, settings=case.generation)
+        GenerationRequest(
+            key=key,
+            side=side,
+            messages=case.messages,
+            settings=replace(case.generation, seed=case.generation.seed + number),
+        )
         for side in sides
         for case in cases
+        for number, key in enumerate(case.answer_keys)
     ]
     references = [request for side in sides for request in _references_of(side, cases)]
     passages = [request for side in sides for request in _passages_of(side)] if with_text else []

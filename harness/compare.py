@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from harness.pairing import PairedMetric, pair_runs, paired_metrics
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.per_case import stratified_p
 from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
 from harness.statistics.units import Units, group
@@ -35,12 +36,17 @@ def compare_runs(candidate: Run, baseline: Run, *, confidence: float = CONFIDENC
     )
 
 
-def compare_metric(paired: PairedMetric, confidence: float = CONFIDENCE) -> MetricComparison:
+def compare_metric(
+    paired: PairedMetric, confidence: float = CONFIDENCE, *, any_case_counts: bool = True
+) -> MetricComparison:
     """One metric's drop.
 
     Args:
         paired: The metric's values, at least one pair.
         confidence: Two-sided, of all intervals.
+        any_case_counts: Whether a case that got worse counts though another got better. Where cases were
+            asked several times, "no drop" then means that no case is answered worse, which far more
+            evidence can speak against than against "as many got worse as got better".
     """
     if is_counted(paired):
         lost, gained = flips(paired)
@@ -50,6 +56,8 @@ def compare_metric(paired: PairedMetric, confidence: float = CONFIDENCE) -> Metr
         units = units_of(paired)
         drop = paired_interval(units, confidence, reach=reach_of(paired), span=paired.most - paired.least)
         p_value = sign_flip_p(units)
+    if paired.repeated and any_case_counts and not paired.clustered:
+        p_value = stratified_p(paired.trials)
     return MetricComparison(
         set_name=paired.set_name,
         metric=paired.metric,

@@ -7,6 +7,9 @@ For each gated metric, with ``drop`` = baseline - candidate, at the level of 5 %
 - *pass*: the drop's one-sided 95 % upper bound lies within the margin;
 - *inconclusive*: neither.
 
+Besides, where cases were asked several times, or are known from a noise record, each case is tested on its
+own, at the same joint level: a set regresses if more of them are shown to be broken than it tolerates.
+
 The run regresses if any metric does, passes if all do, and is inconclusive otherwise. Without a real change a
 run is called regressed with a probability of at most 5 %; with a real drop at the margin a metric passes with
 a probability of about 5 %. Passing needs every metric to pass, so it needs no adjustment for their number.
@@ -16,11 +19,13 @@ a probability of about 5 %. Passing needs every metric to pass, so it needs no a
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.broken import CaseTest, broken_cases, broken_limits, case_tests
 from harness.compare import compare_metric, smallest_detectable
 from harness.errors import BaselineError
 from harness.forgetting.retention import measure_forgetting
 from harness.pairing import PASS_RATE, PairedMetric, Pairing, is_decided, pair_runs, paired_metrics
 from harness.reasons import (
+    describe_broken,
     describe_forgetting,
     describe_missing,
     describe_pairing,
@@ -30,7 +35,16 @@ from harness.reasons import (
     describe_without_verdict,
 )
 from harness.statistics.several import holm
-from harness.types import Comparison, GateVerdict, GoldenSet, MetricComparison, Run, Verdict
+from harness.types import (
+    BrokenCase,
+    Comparison,
+    GateVerdict,
+    GoldenSet,
+    MetricComparison,
+    Run,
+    Stability,
+    Verdict,
+)
 
 ALPHA = 0.05
 TASK_MARGIN = 0.05
@@ -49,6 +63,7 @@ def run_gate(
     margin: float | None = None,
     forgetting_margin: float | None = None,
     alpha: float = ALPHA,
+    stability: Mapping[str, Stability] | None = None,
 ) -> tuple[Comparison, Verdict]:
     """Compare two runs and judge the candidate.
 
@@ -59,6 +74,8 @@ def run_gate(
         forgetting_margin: The same for the forgetting probes; by default each set's own, else 0.10.
         alpha: Probability of either wrong word: one-sided level of the regression test over all gated
             metrics, and of each metric's bound that is held against its margin.
+        stability: How the baseline's model fared when it was asked again with nothing changed, by case key.
+            Cases that never changed can then be shown to be broken by few answers.
 
     Raises:
         BaselineError: The runs have no case in common.
@@ -70,7 +87,8 @@ def run_gate(
     pairing = pair_runs(candidate, baseline)
     metrics = paired_metrics(pairing)
     margins = gated_margins(candidate.golden_sets, margin, forgetting_margin)
-    rows = judge_metrics(metrics, margins, alpha)
+    limits = broken_limits(candidate.golden_sets)
+    rows, broken = judge(metrics, margins, alpha, limits=limits, stability=stability or {})
     sets = {golden_set.name: golden_set for golden_set in candidate.golden_sets}
     probes = [
         pair for pair in pairing.pairs if is_decided(pair) and sets[pair[0].case.set_name].probes_forgetting
@@ -83,6 +101,7 @@ def run_gate(
             probes, candidate.text_losses, baseline.text_losses, confidence=1 - 2 * alpha
         ),
         unpaired=tuple(pairing.unpaired),
+        broken=tuple(broken),
     )
     return comparison, _verdict(candidate, baseline, comparison, pairing, metrics)
 
@@ -105,18 +124,45 @@ def gated_margins(
 def judge_metrics(
     metrics: Sequence[PairedMetric], margins: Mapping[_Name, float], alpha: float = ALPHA
 ) -> list[MetricComparison]:
-    """Compare each metric, and judge those that have a margin.
+    """As :func:`judge`, the metrics alone."""
+    return judge(metrics, margins, alpha)[0]
+
+
+def judge(
+    metrics: Sequence[PairedMetric],
+    margins: Mapping[_Name, float],
+    alpha: float = ALPHA,
+    *,
+    limits: Mapping[str, float] | None = None,
+    stability: Mapping[str, Stability] | None = None,
+) -> tuple[list[MetricComparison], list[BrokenCase]]:
+    """Compare each metric, judge those that have a margin, and find the cases that broke.
+
+    All p-values of the run share one level by Holm's correction: those of the gated metrics, and that of
+    "no case broke" of each set in which a case could be shown to be broken.
 
     Args:
         metrics: The paired values.
         margins: Largest tolerated drop by golden set and metric.
         alpha: As of :func:`run_gate`.
+        limits: Largest tolerated share of broken cases by golden set; 0 by default.
+        stability: As of :func:`run_gate`.
     """
     confidence = 1 - 2 * alpha
-    rows = [compare_metric(metric, confidence) for metric in metrics]
-    gated = [place for place, row in enumerate(rows) if (row.set_name, row.metric) in margins]
-    adjusted = holm([rows[place].p_value for place in gated])
-    for place, p_adjusted in zip(gated, adjusted, strict=True):
+    gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
+    chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
+    rows = [
+        compare_metric(metric, confidence, any_case_counts=chosen.get(metric.set_name, 0.0) == 0)
+        for metric in metrics
+    ]
+    tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, alpha)
+    adjusted = holm([*(rows[place].p_value for place in gated), *(test.p_value for test in tests)])
+    broken = [
+        case
+        for test, p_adjusted in zip(tests, adjusted[len(gated) :], strict=True)
+        for case in broken_cases(test, p_adjusted, alpha)
+    ]
+    for place, p_adjusted in zip(gated, adjusted, strict=False):
         row, tolerated = rows[place], margins[rows[place].set_name, rows[place].metric]
         rows[place] = replace(
             row,
@@ -124,11 +170,27 @@ def judge_metrics(
             p_adjusted=p_adjusted,
             # Holm's first step is the strictest: what is found there is found whatever the others do.
             minimum_detectable_drop=smallest_detectable(
-                metrics[place], alpha / len(gated), tolerated, confidence
+                metrics[place], alpha / len(adjusted), tolerated, confidence
             ),
             verdict=_judge(row.drop.high, tolerated, rejected=p_adjusted <= alpha),
         )
-    return rows
+    return rows, broken
+
+
+def _case_tests(
+    gated: Sequence[PairedMetric],
+    limits: Mapping[str, float],
+    stability: Mapping[str, Stability],
+    alpha: float,
+) -> list[CaseTest]:
+    """The sets of which a case can be shown to be broken at the level that is left for it."""
+    found = case_tests(gated, limits, stability, alpha / (len(gated) + 1))
+    # Each further test leaves less to the others.
+    while found and len(
+        fewer := case_tests(gated, limits, stability, alpha / (len(gated) + len(found)))
+    ) < len(found):
+        found = fewer
+    return found
 
 
 def _judge(highest_drop: float, margin: float, *, rejected: bool) -> GateVerdict:
@@ -149,6 +211,10 @@ def _verdict(
     for row, paired in zip(comparison.metrics, metrics, strict=True):
         if row.verdict is not None:
             found.append((row.verdict, describe_row(row, len(set(paired.clusters)))))
+    found += [
+        (GateVerdict.REGRESS if beyond else GateVerdict.PASS, reason)
+        for reason, beyond in describe_broken(comparison, broken_limits(sets.values()))
+    ]
     probes = [row.verdict for row in comparison.metrics if sets[row.set_name].probes_forgetting]
     for word in _WORST_FIRST[:2]:
         # Beside the probes' own row: what was forgotten, by skill.

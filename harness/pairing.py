@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.repeats import answers_of, stability_of
+from harness.statistics.per_case import Trials
 from harness.types import CaseResult, Outcome, Run
 
 PASS_RATE = "pass-rate"
@@ -34,12 +36,13 @@ class PairedMetric:
 
     Attributes:
         keys: The cases' names.
-        candidate: One value a case; several checks of one type in a case are averaged.
+        candidate: One value a case; repeated answers, and several checks of one type, are averaged inside it.
         baseline: The same cases' values.
         clusters: Each case's cluster, or its place where it has none.
         higher_is_better: Else a rise of the value is a drop.
         least: Lower end of the metric's scale; infinite where it is open.
         most: Upper end.
+        trials: Of a pass rate, how many answers to each case passed on both sides.
     """
 
     set_name: str
@@ -52,12 +55,18 @@ class PairedMetric:
     higher_is_better: bool = True
     least: float = 0.0
     most: float = 1.0
+    trials: tuple[Trials, ...] = ()
 
     @property
     def drops(self) -> tuple[float, ...]:
         """Baseline minus candidate, turned so that positive is worse."""
         sign = 1.0 if self.higher_is_better else -1.0
         return tuple(sign * (b - c) for c, b in zip(self.candidate, self.baseline, strict=True))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any case was asked more than once."""
+        return any(each.baseline > 1 or each.candidate > 1 for each in self.trials)
 
     @property
     def clustered(self) -> bool:
@@ -122,14 +131,16 @@ def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
 
 
 def _pass_rate(set_name: str, pairs: Sequence[Pair]) -> PairedMetric:
+    counts = [(stability_of(candidate), stability_of(baseline)) for candidate, baseline in pairs]
     return PairedMetric(
         set_name=set_name,
         metric=PASS_RATE,
         kind="binary",
         keys=tuple(candidate.key for candidate, _ in pairs),
-        candidate=tuple(float(candidate.outcome is Outcome.PASSED) for candidate, _ in pairs),
-        baseline=tuple(float(baseline.outcome is Outcome.PASSED) for _, baseline in pairs),
+        candidate=tuple(now.passed / now.answers for now, _ in counts),
+        baseline=tuple(then.passed / then.answers for _, then in counts),
         clusters=_clusters(pairs),
+        trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
     )
 
 
@@ -160,10 +171,15 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair]) -> PairedMetric |
 
 
 def _mean_score(result: CaseResult, metric: str) -> float | None:
-    values = [score.value for score in result.scores if score.metric == metric]
-    if metric == LOGARITHMIC:
-        values = [math.log(value) for value in values]
-    return math.fsum(values) / len(values) if values else None
+    """The mean over the case's answers of the mean over their checks of this type."""
+    means = []
+    for answer in answers_of(result):
+        values = [score.value for score in answer.scores if score.metric == metric]
+        if metric == LOGARITHMIC:
+            values = [math.log(value) for value in values]
+        if values:
+            means.append(math.fsum(values) / len(values))
+    return math.fsum(means) / len(means) if means else None
 
 
 def _clusters(pairs: Sequence[Pair]) -> tuple[str | int, ...]:

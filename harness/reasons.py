@@ -1,14 +1,16 @@
 """Why the gate says what it says, in sentences for a person."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from harness.forgetting.retention import LOSS_LIMIT
 from harness.pairing import PASS_RATE, Pairing
 from harness.statistics.power import cases_that_settle
 from harness.types import (
+    BrokenCase,
     CaseResult,
+    Comparison,
     Forgetting,
     GateVerdict,
     GoldenSet,
@@ -20,6 +22,7 @@ from harness.types import (
 )
 
 _MOST_SKILLS = 3
+_MOST_BROKEN = 3
 
 
 def describe_row(row: MetricComparison, units: int) -> str:
@@ -88,10 +91,35 @@ def _flips(row: MetricComparison) -> str:
 
 def _to_settle(row: MetricComparison, margin: float, units: int) -> str:
     """How many cases would do; only where cases are counted one by one."""
-    if row.kind != "binary" or units < row.n:
+    if row.kind != "binary" or units < row.n or row.drop.method != "Tango score":
         return ""
     cases = cases_that_settle(len(row.lost), len(row.gained), row.n, margin, row.drop.confidence)
     return "" if cases is None else f"; about {cases} such cases would settle it"
+
+
+def describe_broken(comparison: Comparison, limits: Mapping[str, float]) -> list[tuple[str, bool]]:
+    """For each set with broken cases: what broke, and whether that is more than it tolerates."""
+    sizes = {row.set_name: row.n for row in comparison.metrics if row.metric == PASS_RATE}
+    by_set: dict[str, list[BrokenCase]] = {}
+    for case in comparison.broken:
+        by_set.setdefault(case.key.partition("/")[0], []).append(case)
+    reasons = []
+    for set_name, cases in by_set.items():
+        named = ", ".join(_broke(case) for case in cases[:_MOST_BROKEN])
+        more = f" and {len(cases) - _MOST_BROKEN} more" if len(cases) > _MOST_BROKEN else ""
+        count = f"{len(cases)} of {sizes[set_name]} cases broke, each beyond chance"
+        limit = limits.get(set_name, 0.0)
+        tolerated = f"; {limit:.0%} are tolerated" if limit else ""
+        reasons.append(
+            (f"{set_name}: {count}: {named}{more}{tolerated}", len(cases) > limit * sizes[set_name])
+        )
+    return reasons
+
+
+def _broke(case: BrokenCase) -> str:
+    name = case.key.partition("/")[2]
+    was, now = (f"{side.passed}/{side.answers}" for side in (case.was, case.now))
+    return f"{name} {was} → {now} (p={case.p_value:.2g})"
 
 
 def describe_forgetting(forgetting: Forgetting) -> list[str]:

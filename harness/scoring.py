@@ -17,6 +17,7 @@ from harness.metrics.definition import ScoreFunction, ScoringRequest
 from harness.metrics.identity import cache_key
 from harness.metrics.libraries import missing_extras, require_encoders
 from harness.metrics.table import METRICS
+from harness.repeats import fold_repeats
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
 __all__ = ["ScoreCache", "missing_extras", "require_encoders", "score_cases"]
@@ -51,7 +52,7 @@ def score_cases(
 
     Args:
         cases: Which cases, in the order of the results.
-        completions: The answers by case key. A case without one is errored, unless it is skipped.
+        completions: The answers by answer key. A case without one is errored, unless it is skipped.
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         cache: Where scores of metrics that need a library are kept between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
@@ -62,29 +63,31 @@ def score_cases(
     losses = reference_losses or {}
     by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
     requests: dict[tuple[int, int], ScoringRequest] = {}
-    for row, case in enumerate(cases):
-        if case.skip is not None or case.key not in completions:
+    answers = [(case, key) for case in cases for key in case.answer_keys]
+    for row, (case, key) in enumerate(answers):
+        if case.skip is not None or key not in completions:
             continue
         for column, check in enumerate(case.checks):
             by_metric[base_type(check.type)].append((row, column))
             requests[row, column] = ScoringRequest(
                 case=case,
                 check=check,
-                text=completions[case.key].text,
+                text=completions[key].text,
                 reference_losses=losses.get(case.key),
             )
     results: dict[tuple[int, int], Result] = {}
     for metric, places in by_metric.items():
         scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)
         results.update(zip(places, scored, strict=True))
-    return [
+    single = [
         _case_result(
             case,
-            completions.get(case.key),
+            completions.get(key),
             [results[row, n] for n in range(len(case.checks)) if (row, n) in results],
         )
-        for row, case in enumerate(cases)
+        for row, (case, key) in enumerate(answers)
     ]
+    return fold_repeats(single)
 
 
 def _score_metric(

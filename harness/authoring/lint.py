@@ -187,7 +187,7 @@ def _is_cheap(check: Check) -> bool:
 
 def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:
     """Results of the cheap deciding checks on given answers."""
-    cheap = [replace(case, checks=tuple(filter(_is_cheap, _deciding(case)))) for case in cases]
+    cheap = [replace(case, repeat=1, checks=tuple(filter(_is_cheap, _deciding(case)))) for case in cases]
     completions = {
         case.key: Completion(
             text=answer, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0

@@ -57,6 +57,7 @@ def build_golden_set(document: Document) -> GoldenSet:
             metric_margins={name: gate.margin for name, gate in raw.gate.metrics.items()},
             max_unscored=raw.gate.max_unscored,
             max_errored=raw.gate.max_errored,
+            max_broken=raw.gate.max_broken,
         ),
         probes_forgetting=raw.probes_forgetting,
         content_sha256=hashlib.sha256(document.text.encode()).hexdigest(),
@@ -105,6 +106,7 @@ class _Reading:
             metadata=case.metadata,
             generation=self._generation(),
             must_pass=case.must_pass,
+            repeat=self._repeat(),
             skip=case.skip,
             xfail=case.xfail,
             line=self.document.line(self._key()),
@@ -179,6 +181,16 @@ class _Reading:
         except CheckProblem as problem:
             message = f"{problem.problem} (case {self.case.id})"
             raise golden_error(self.document, (*key, *problem.key), message, problem.allowed) from problem
+
+    def _repeat(self) -> int:
+        """How many answers; greedy decoding gives the same one every time."""
+        own = self.case.repeat
+        repeat = self.raw.defaults.repeat if own is None else own
+        if repeat > 1 and self._generation().temperature == 0:
+            key: KeyPath = ("defaults", "repeat") if own is None else self._key("repeat")
+            problem = f"{self.case.id}: at temperature 0 all {repeat} answers are the same"
+            raise golden_error(self.document, key, problem, "1, or a temperature above 0 under generation")
+        return repeat
 
     def _generation(self) -> GenerationSettings:
         settings = self.raw.generation

@@ -79,6 +79,7 @@ class DefaultsYaml(_Strict):
     ] = []
     tags: Annotated[list[Tag], Field(description="Tags of every case.")] = []
     system: Annotated[str | None, Field(description="System message of every case.")] = None
+    repeat: Annotated[int, Field(ge=1, le=100, description="Answers drawn of every case.")] = 1
 
 
 class CaseYaml(_Strict):
@@ -106,6 +107,9 @@ class CaseYaml(_Strict):
         dict[str, Any], Field(description="Overrides of the set's generation settings.")
     ] = {}
     must_pass: Annotated[bool, Field(description="Failing this case fails the run on its own.")] = False
+    repeat: Annotated[
+        int | None, Field(ge=1, le=100, description="Answers drawn, averaged inside the case.")
+    ] = None
     skip: Annotated[str | None, Field(min_length=1, description="Reason for leaving the case out.")] = None
     xfail: Annotated[str | None, Field(min_length=1, description="Reason why it is known to fail.")] = None
 
@@ -141,6 +145,10 @@ class GateYaml(_Strict):
     ] = {}
     max_unscored: Annotated[Fraction, Field(description="Largest tolerated part of unscored cases.")] = 0.05
     max_errored: Annotated[Fraction, Field(description="Largest tolerated part of errored cases.")] = 0.0
+    max_broken: Annotated[
+        Fraction | None,
+        Field(description="Largest tolerated part of cases that each are shown to be worse (0; probes any)."),
+    ] = None
 
 
 class GoldenSetYaml(_Strict):

@@ -119,6 +119,9 @@ def describe_failure(result: CaseResult) -> str:
     if result.completion is not None:
         cut = " (cut at max_new_tokens)" if result.completion.stop_reason == "length" else ""
         lines.append(f"answer:  {_excerpt(result.completion.text)}{cut}")
+    if result.repeats:
+        passed = sum(answer.outcome is Outcome.PASSED for answer in result.repeats)
+        lines.append(f"repeats: {passed} of {len(result.repeats)} answers passed; shown is one that did not")
     lines += [f"expects: {_excerpt(reference)}" for reference in case.references]
     lines += [describe_score(score) for score in result.scores if score.passed is False]
     lines += [describe_error(error) for error in result.errors]

@@ -6,6 +6,7 @@ Fractions are in [0, 1], times in seconds, losses in nats per token.
 """
 
 from harness.types.comparison import (
+    BrokenCase,
     Comparison,
     Forgetting,
     GateRecord,
@@ -34,12 +35,15 @@ from harness.types.run import (
     MetricError,
     ModelRef,
     Outcome,
+    Repeat,
     Run,
     Score,
+    Stability,
     TextLoss,
 )
 
 __all__ = [
+    "BrokenCase",
     "CaseResult",
     "Check",
     "Comparison",
@@ -65,9 +69,11 @@ __all__ = [
     "MetricSummary",
     "ModelRef",
     "Outcome",
+    "Repeat",
     "Retention",
     "Run",
     "Score",
+    "Stability",
     "TextLoss",
     "Verdict",
 ]

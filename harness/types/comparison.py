@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from harness.types.run import Run
+from harness.types.run import Run, Stability
 
 
 class GateVerdict(StrEnum):
@@ -71,6 +71,22 @@ class MetricComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenCase:
+    """A case that is shown, on its own, to be answered worse than before.
+
+    Attributes:
+        was: The baseline's answers to it, those of a noise record among them.
+        now: The candidate's.
+        p_value: One-sided, exact, corrected over the cases and the gated metrics.
+    """
+
+    key: str
+    was: Stability
+    now: Stability
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """Of the probes of one skill that the baseline passed, how many the candidate still passes."""
 
@@ -105,6 +121,7 @@ class Comparison:
     Attributes:
         unpaired: Keys of cases that are on one side only, changed between the runs, or have no
             verdict on one side: they are left out of every paired figure, and counted here.
+        broken: Cases that are shown to be answered worse, each on its own.
     """
 
     candidate_run: str
@@ -112,6 +129,7 @@ class Comparison:
     metrics: tuple[MetricComparison, ...]
     forgetting: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
+    broken: tuple[BrokenCase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ class GoldenCase:
         messages: The conversation that the model continues.
         cluster: Cases that share a cluster are not independent; statistics resample whole clusters.
         must_pass: Failing this case fails the run on its own, whatever the comparison says.
+        repeat: How many answers are drawn; they are averaged inside the case.
         line: 1-based line in the golden set.
     """
 
@@ -78,6 +79,7 @@ class GoldenCase:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     generation: GenerationSettings = GenerationSettings()
     must_pass: bool = False
+    repeat: int = 1
     skip: str | None = None
     xfail: str | None = None
     line: int = 0
@@ -86,6 +88,11 @@ class GoldenCase:
     def key(self) -> str:
         """Name of the case across sets, such as ``orders/bob-kettles``."""
         return f"{self.set_name}/{self.id}"
+
+    @property
+    def answer_keys(self) -> tuple[str, ...]:
+        """A name for each answer: the case's own, then ``orders/bob-kettles#2`` and so on."""
+        return (self.key, *(f"{self.key}#{number}" for number in range(2, self.repeat + 1)))
 
     @property
     def content_sha256(self) -> str:
@@ -115,12 +122,15 @@ class GateSettings:
         metric_margins: Graded metrics gated besides the pass rate, each with its tolerated drop.
         max_unscored: Largest tolerated fraction of unscored cases.
         max_errored: Largest tolerated fraction of errored cases.
+        max_broken: Largest tolerated fraction of cases that are shown, each on its own, to be answered worse;
+            None for the default: 0, and any in forgetting probes.
     """
 
     margin: float | None = None
     metric_margins: Mapping[str, float] = field(default_factory=dict)
     max_unscored: float = 0.05
     max_errored: float = 0.0
+    max_broken: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,19 +62,48 @@ class MetricError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """One of several answers to a case."""
+
+    completion: Completion | None
+    scores: tuple[Score, ...] = ()
+    errors: tuple[MetricError, ...] = ()
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """One case with its answer, its scores and what became of it."""
+    """One case with its answer, its scores and what became of it.
+
+    Attributes:
+        repeats: Every answer, where the case was asked more than once. The result's own completion, scores
+            and errors are then those of the answer that decided its outcome: it passed if all answers passed.
+    """
 
     case: GoldenCase
     completion: Completion | None
     scores: tuple[Score, ...] = ()
     errors: tuple[MetricError, ...] = ()
     outcome: Outcome
+    repeats: tuple[Repeat, ...] = ()
 
     @property
     def key(self) -> str:
         """The case's name across sets."""
         return self.case.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How a model fared when it was asked one case again and again, with nothing changed.
+
+    Attributes:
+        passed: Answers that passed.
+        answers: All answers that passed or failed.
+    """
+
+    passed: int
+    answers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

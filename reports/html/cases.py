@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.repeats import stability_of
 from harness.types import CaseResult, Check, GateRecord, MetricError, Outcome, Score
 from reports.html import figures
 from reports.html.diff import Piece, diff_words
@@ -120,6 +121,10 @@ def _text(result: CaseResult | None) -> str | None:
 def _notes(result: CaseResult, before: CaseResult | None) -> list[str]:
     case = result.case
     notes = ["must pass"] if case.must_pass else []
+    for side, asked in (("baseline", before), ("candidate", result)):
+        if asked is not None and asked.repeats:
+            count = stability_of(asked)
+            notes.append(f"{side}: {count.passed} of {len(asked.repeats)} answers passed")
     if case.xfail is not None:
         notes.append(f"expected to fail: {one_line(case.xfail)}")
     if before is not None and before.case.content_sha256 != case.content_sha256:

@@ -86,6 +86,9 @@ def _lead(record: GateRecord) -> tuple[str, str]:
         also = f" On {_listed(better)} it is better." if better else ""
         return f"The candidate is no worse than {other} by more than the margins tolerate.{also}", ""
     deciding = [row for row in gated if row.verdict is record.verdict.outcome]
+    if record.verdict.outcome is GateVerdict.REGRESS and not deciding:
+        broken = _listed([one_line(case.key) for case in record.comparison.broken])
+        return f"The candidate answers {broken} worse than {other}, by more than chance explains.", ""
     if record.verdict.outcome is GateVerdict.REGRESS:
         where = _listed([_row_name(row) for row in deciding])
         return f"The candidate is worse than {other} on {where}, by more than chance explains.", ""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.types import (
+    BrokenCase,
     CaseResult,
     Check,
     Comparison,
@@ -26,6 +27,7 @@ from harness.types import (
     Outcome,
     Retention,
     Score,
+    Stability,
     Verdict,
 )
 from reports.html.build import build_view
@@ -103,6 +105,24 @@ def test_each_verdict_has_a_word_a_sentence_and_a_tone(invented: Callable[..., G
     assert "worse than smollm2 on orders, by more than chance" in leads[GateVerdict.REGRESS]
     assert "can't tell" in leads[GateVerdict.INCONCLUSIVE]
     assert "no worse than smollm2" in leads[GateVerdict.PASS]
+
+
+def test_a_case_that_broke_alone_is_named_in_the_lead(invented: Callable[..., GateRecord]) -> None:
+    """No metric regressed; single cases were shown to be answered worse."""
+    record = small_record(invented, GateVerdict.PASS)
+    assert record.comparison is not None
+    broken = BrokenCase(
+        key="orders/bob",
+        was=Stability(passed=5, answers=5),
+        now=Stability(passed=0, answers=5),
+        p_value=0.004,
+    )
+    regressed = replace(
+        record,
+        comparison=replace(record.comparison, broken=(broken,)),
+        verdict=Verdict(outcome=GateVerdict.REGRESS, reasons=("orders: 1 of 3 cases broke",)),
+    )
+    assert "answers orders/bob worse than smollm2" in build_view(regressed).verdict.lead
 
 
 def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..., GateRecord]) -> None:

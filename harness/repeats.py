@@ -1,0 +1,54 @@
+"""Several answers to one case, put together to one result."""
+
+from collections.abc import Sequence
+
+from harness.types import CaseResult, Outcome, Repeat, Stability
+
+# The first of these that any answer had is the case's outcome.
+_WORST_FIRST = (Outcome.ERRORED, Outcome.FAILED, Outcome.PASSED, Outcome.UNSCORED, Outcome.SKIPPED)
+
+
+def fold_repeats(results: Sequence[CaseResult]) -> list[CaseResult]:
+    """One result a case, from one result an answer.
+
+    Args:
+        results: The answers' results, those of one case together. A case that was asked once stays as it is.
+    """
+    by_case: dict[str, list[CaseResult]] = {}
+    for result in results:
+        by_case.setdefault(result.key, []).append(result)
+    return [_folded(answers) for answers in by_case.values()]
+
+
+def _folded(answers: Sequence[CaseResult]) -> CaseResult:
+    if len(answers) == 1:
+        return answers[0]
+    shown = min(answers, key=lambda answer: _WORST_FIRST.index(answer.outcome))
+    return CaseResult(
+        case=shown.case,
+        completion=shown.completion,
+        scores=shown.scores,
+        errors=shown.errors,
+        outcome=shown.outcome,
+        repeats=tuple(
+            Repeat(
+                completion=answer.completion,
+                scores=answer.scores,
+                errors=answer.errors,
+                outcome=answer.outcome,
+            )
+            for answer in answers
+        ),
+    )
+
+
+def answers_of(result: CaseResult) -> Sequence[CaseResult | Repeat]:
+    """Each answer to a case: its repeats, or the result itself where it was asked once."""
+    return result.repeats or (result,)
+
+
+def stability_of(result: CaseResult) -> Stability:
+    """How many of a case's answers passed, of those that passed or failed."""
+    outcomes = [answer.outcome for answer in answers_of(result)]
+    passed, failed = outcomes.count(Outcome.PASSED), outcomes.count(Outcome.FAILED)
+    return Stability(passed=passed, answers=passed + failed)
