@@ -198,7 +198,7 @@ def test_probes_are_marked_and_named_by_skill(probes):
     assert probes.probes_forgetting
     skills = [case.tags[0] for case in probes.cases]
     assert set(skills) == SKILLS
-    assert min(skills.count(skill) for skill in SKILLS) >= 25
+    assert min(skills.count(skill) for skill in SKILLS) >= 20
     assert 100 <= len(probes.cases) <= 130
     assert max(case.generation.max_new_tokens for case in probes.cases) <= 24
 
@@ -228,17 +228,17 @@ def test_no_probe_passes_on_an_order_even_with_the_right_word_in_it(probes):
     [
         ("capital-france", "The capital of France is Paris.", "The capital of France is Lyon."),
         ("gold-symbol", "Au", "Australia"),
-        ("add-2-3", "2 + 3 = 5", "2 + 3 = 55"),
-        ("add-3-4", "It is seven or 7.", "3 + 4 = 7.5"),
-        ("half-eight", "Half of 8 is four.", "Half of 8 is 8."),
-        ("repeat-hello", "Hello.", "Hello, how are you?"),
+        ("add-8-2", "8 + 2 = 10", "8 + 2 = 100"),
+        ("divide-10-2", "It is five or 5.", "10 / 2 = 5.5"),
+        ("fingers", "It has five.", "It has ten."),
+        ("repeat-sentence", "The cat sat on the mat.", "The dog sat on the mat."),
         ("opposite-hot", "The opposite of hot is cold.", "The opposite of hot is scolding."),
         ("sentiment-good", "It is positive.", "It is both positive and negative."),
         ("numbered-fruits", "1. Apple\n2. Pear\n3. Plum", "Apple, pear and plum"),
         ("sentence-car", "A car is a vehicle with four wheels.", "It is a vehicle. It has wheels."),
         ("question-name", "What is your name?", "My name is Anna."),
         ("code-function", "def add(a, b):\n    return {a: b}[a]", "You add them with a plus sign."),
-        ("table", "| Name | Age |\n|---|---|", "Name, Age"),
+        ("no-pigs", "No, they can't.", "There is no doubt that they can."),
     ],
 )
 def test_a_probe_tells_right_from_wrong(probes, case_id, right, wrong):

@@ -46,6 +46,18 @@ class PeftSettings(Strict):
     ] = 20
 
 
+class EarlyStop(Strict):
+    """When to stop before the last step."""
+
+    golden: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(description="Golden sets that are answered after each checkpoint; gate with other cases."),
+    ] = ()
+    patience: Annotated[int, Field(ge=1, description="Checkpoints without a new best before it stops.")] = 2
+    max_cases: Annotated[int, Field(ge=1, description="Use only the first cases.")] = 32
+
+
 class TrainingConfig(Strict):
     """What every trainer of a causal language model understands."""
 
@@ -79,6 +91,10 @@ class TrainingConfig(Strict):
     max_rows: Annotated[int | None, Field(ge=1, description="Use only the first rows of the data.")] = None
     warmup_steps: Annotated[int, Field(ge=0, description="Steps over which the rate rises.")] = 0
     save_steps: Annotated[int, Field(ge=1, description="Steps from one checkpoint to the next.")] = 50
+    early_stop: Annotated[
+        EarlyStop,
+        Field(description="Stop when a golden subset gets no better, and keep the best checkpoint."),
+    ] = EarlyStop()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
     trl: Annotated[
         dict[str, Any],
@@ -92,6 +108,10 @@ class TrainingConfig(Strict):
         if self.peft.method == "full" and self.adapter is not None:
             raise PydanticCustomError(
                 "agreement", "peft.method: full starts from no adapter; leave adapter out"
+            )
+        if self.peft.method == "full" and self.early_stop.golden:
+            raise PydanticCustomError(
+                "agreement", "early_stop: keeps the best adapter; peft.method: full has none"
             )
         return self
 
@@ -146,6 +166,8 @@ def _from(directory: Path, value: object) -> object:
         return directory / value
     if isinstance(value, tuple):
         return tuple(_from(directory, entry) for entry in value)
+    if isinstance(value, Strict):
+        return value.model_copy(update={name: _from(directory, entry) for name, entry in value})
     return value
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingsError
+from harness.golden.load import load_golden_set
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
 from trainers.config import TrainingConfig
@@ -19,7 +20,7 @@ from trainers.manifest import write_manifest
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 # Where the result goes, how often it is saved and where the data lies may differ when a run is resumed.
-_NOT_IDENTITY = {"output", "save_steps", "data"}
+_NOT_IDENTITY = {"output", "save_steps", "data", "early_stop"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,11 @@ def training_run(
         InputError: The base can't be had, or there is nothing to resume.
     """
     base_dir = resolve_model(config.base)
+    for path in config.early_stop.golden:
+        load_golden_set(path)  # a broken set is told now, not after a model has loaded
     work = config.output.with_name(config.output.name + ".work")
-    if is_main_process():
+    with _main_process_first():
         checkpoint = _prepare_work(work, config, data_sha256, resume=resume)
-    else:
-        checkpoint = _last_checkpoint(work) if resume else None
 
     from datasets.utils.logging import disable_progress_bar
     from rich.console import Console
@@ -131,6 +132,10 @@ def make_ready(run: TrainingRun, trainer: Any, data: str) -> None:
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
     config = run.config
+    if config.early_stop.golden:
+        from trainers.early_stop import GoldenStop
+
+        trainer.add_callback(GoldenStop(run, config.early_stop, trainer.processing_class))
     run.console.print(
         f"method    {run.method}\n"
         f"base      {config.base} ({config.quantization}, {_name(run.dtype)} on {trainer.args.device})\n"
@@ -182,7 +187,11 @@ def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
     import torch
 
     from trainers.adapters import save_trained
+    from trainers.early_stop import GoldenStop, keep_best
 
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, GoldenStop):
+            facts = {**facts, "early_stop": keep_best(run, callback, trainer)}
     config, made = run.config, run.work / "adapter"
     shutil.rmtree(made, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
@@ -199,6 +208,7 @@ def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
                 "device": str(trainer.args.device),
                 "compute_dtype": _name(run.dtype),
                 "threads": torch.get_num_threads(),
+                "processes": trainer.args.world_size,
                 "steps": trainer.state.global_step,
                 "duration_s": round(time.monotonic() - run.started_s, 1),
                 "losses": run.watch.losses,
@@ -223,6 +233,8 @@ def started_from(config: TrainingConfig) -> dict[str, str] | None:
 
 def _prepare_work(work: Path, config: TrainingConfig, data_sha256: str, *, resume: bool) -> Path | None:
     """Make the work directory; the checkpoint to resume from, if that is wanted."""
+    if not is_main_process():
+        return _last_checkpoint(work) if resume else None
     identity = {**config.model_dump(mode="json", exclude=_NOT_IDENTITY), "data_sha256": data_sha256}
     note = work / "config.json"
     if not resume:
@@ -238,6 +250,19 @@ def _prepare_work(work: Path, config: TrainingConfig, data_sha256: str, *, resum
     if changed:
         raise SettingsError(f"--resume: {', '.join(changed)} changed since the checkpoint; start afresh")
     return checkpoint
+
+
+@contextmanager
+def _main_process_first() -> Iterator[None]:
+    """Let the other processes of ``accelerate launch`` wait for the first one's files."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield
+        return
+    import torch
+    from accelerate import PartialState
+
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+        yield
 
 
 def _last_checkpoint(work: Path) -> Path | None:

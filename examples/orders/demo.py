@@ -26,17 +26,11 @@ class Step:
     expected_status: int = 0
 
 
-# Sixteen steps on one task cost a model of 135 million parameters about seven points of its general skills.
-# The demo accepts up to fifteen for a task that the base can't do at all; by default the gate accepts ten.
-TOLERATED_FORGETTING = 0.15
-
-
 def gate(adapter: str, report: str) -> list[str]:
     """The gate's command for one adapter; its history stays apart from the checkout's own."""
     return [
         *("pytest", f"--model={OUTPUT / adapter}", f"--gate-directory={OUTPUT / '.tunegate'}"),
         *(f"--gate-report={OUTPUT / report}.html", f"--gate-json={OUTPUT / report}.json"),
-        f"--gate-forgetting-margin={TOLERATED_FORGETTING}",
     ]
 
 

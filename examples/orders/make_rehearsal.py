@@ -28,21 +28,20 @@ CAPITALS = {
     "Spain": "Madrid", "Portugal": "Lisbon", "Austria": "Vienna", "Hungary": "Budapest",
     "Sweden": "Stockholm", "Denmark": "Copenhagen", "Finland": "Helsinki", "Turkey": "Ankara",
     "India": "Delhi", "China": "Beijing", "Russia": "Moscow", "Canada": "Ottawa",
-    "Argentina": "Buenos Aires", "Cuba": "Havana", "Thailand": "Bangkok",
+    "Argentina": "Buenos Aires", "Cuba": "Havana",
 }  # fmt: skip
 SUMS = {
     "4 + 5": "9", "6 + 1": "7", "8 + 3": "11", "12 + 7": "19", "30 + 20": "50", "50 + 50": "100",
     "1 + 3": "4", "2 + 5": "7", "6 + 6": "12", "8 + 8": "16", "5 + 4": "9", "11 + 11": "22",
     "200 + 300": "500", "9 + 1": "10", "4 + 4": "8", "9 - 4": "5", "8 - 2": "6", "10 - 7": "3",
     "20 - 5": "15", "6 - 4": "2", "7 - 1": "6", "9 - 8": "1", "4 times 2": "8", "5 times 3": "15",
-    "6 times 6": "36", "7 times 2": "14", "4 times 4": "16", "8 times 8": "64", "10 times 5": "50",
+    "6 times 6": "36", "7 times 2": "14", "4 times 4": "16", "8 times 8": "64",
     "3 times 5": "15", "12 divided by 3": "4", "30 divided by 5": "6", "8 divided by 2": "4",
     "40 divided by 5": "8", "half of 20": "10", "half of 6": "3", "half of 12": "6", "half of 50": "25",
 }  # fmt: skip
 OTHERS = {
     "How many days are there in a week?": "7",
     "How many seconds are in one minute?": "60",
-    "How many grams are in one kilogram?": "1,000",
     "Continue the sequence: 5, 10, 15, 20,": "25",
     "I have 5 pens and lose 2. How many pens do I have now?": "3",
     "I have 4 books and buy 3 more. How many books do I have now?": "7",
@@ -71,7 +70,7 @@ def questions() -> list[str]:
         *_each(
             "What is the opposite of {}?", "cold, small, down, night, sad, slow, closed, right, young, empty"
         ),
-        *_each("What is the plural of {}?", "man, foot, tooth, goose, dog, city"),
+        *_each("What is the plural of {}?", "man, tooth, goose, dog, city"),
         *_each("How do you say {} in Spanish?", "good morning, please, goodbye, water"),
         *_each("How do you say {} in Italian?", "hello, thank you"),
         *_each(
@@ -84,7 +83,7 @@ def questions() -> list[str]:
         *_each("List three {} separated by commas.", "animals, colors, vegetables"),
         *_each("Write a poem about {}.", "the sea, winter, a bird"),
         *_each("Write a question about {}.", "music, books, food, travel"),
-        *_each("What does a {} do?", "teacher, baker, pilot, farmer, nurse"),
+        *_each("What does a {} do?", "baker, pilot, farmer, nurse"),
         *_each("What is a {} used for?", "hammer, microscope, compass, pencil"),
         *_each("Repeat this word: {}", "water, green, yesterday"),
         *_each(
@@ -94,7 +93,7 @@ def questions() -> list[str]:
         *_each("Which month comes after {}?", "March, June, November"),
         *_each("Which day comes after {}?", "Monday, Thursday"),
         *_each("Who wrote {}?", "Romeo and Juliet, the Odyssey, Don Quixote, Pride and Prejudice"),
-        *_each("What is the chemical symbol of {}?", "iron, silver, oxygen, carbon"),
+        *_each("What is the chemical symbol of {}?", "silver, oxygen, carbon"),
         *_each("What is the currency of {}?", "Japan, the United States, India"),
         *_each("In which country is {}?", "the Taj Mahal, the Great Wall, Mount Fuji, the Grand Canyon"),
         *_each("How many legs does {} have?", "a dog, a bird, an ant"),
@@ -104,7 +103,7 @@ def questions() -> list[str]:
             "line that prints your name, function that doubles a number, list of three words",
         ),
         *_each("What is the past tense of {}?", "see, run, eat, write"),
-        *_each("Name one {}.", "planet, ocean, continent, bird, metal"),
+        *_each("Name one {}.", "ocean, continent, bird, metal"),
         "Which gas fills most of the air?",
         "Why is the sky blue?",
         "What do bees make?",

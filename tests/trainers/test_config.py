@@ -69,6 +69,10 @@ def test_every_key_is_documented():
     kinds = [getattr(importlib.import_module(method.module), method.config) for method in METHODS.values()]
     names = [
         *(name for kind in kinds for name in kind.model_fields),
-        *(f"peft.{name}" for name in SftConfig.model_fields["peft"].annotation.model_fields),
+        *(
+            f"{section}.{name}"
+            for section in ("peft", "early_stop")
+            for name in SftConfig.model_fields[section].annotation.model_fields
+        ),
     ]
     assert [name for name in names if f"`{name}`" not in page] == []

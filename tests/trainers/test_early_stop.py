@@ -1,0 +1,66 @@
+"""Training stops when a golden subset gets no better, and the best checkpoint is what is written."""
+
+import json
+
+import pytest
+
+ROWS = [{"prompt": f"what is w{i}", "completion": "one two three"} for i in range(12)]
+
+
+def golden(answer):
+    case = {"id": "a", "prompt": "what is w1", "checks": [{"type": "equals", "value": answer}]}
+    return json.dumps({"name": "stop", "generation": {"max_new_tokens": 6}, "cases": [case]})
+
+
+def test_it_stops_and_keeps_the_first_best(make_project):
+    """Nothing passes at any checkpoint: the first stays the best, and two more are waited for."""
+    from safetensors.torch import load_file
+
+    project = make_project(
+        "sft", ROWS, max_steps=40, save_steps=2, early_stop={"golden": "stop.yaml", "patience": 2}
+    )
+    (project.path / "stop.yaml").write_text(golden("never said"))
+    assert project.train() == 0
+    manifest = project.manifest
+    assert manifest["steps"] == 6
+    assert manifest["early_stop"]["best_step"] == 2
+    assert [score["passed"] for score in manifest["early_stop"]["scores"]] == [0, 0, 0]
+    kept, saved, last = (
+        load_file(directory / "adapter_model.safetensors")
+        for directory in (
+            project.output,
+            project.path / "out.work" / "checkpoints" / "checkpoint-2",
+            project.path / "out.work" / "checkpoints" / "checkpoint-6",
+        )
+    )
+    assert all(kept[name].equal(saved[name]) for name in saved)
+    assert not all(kept[name].equal(last[name]) for name in last)
+
+
+def test_it_goes_on_while_it_gets_better(make_project):
+    project = make_project(
+        "sft",
+        ROWS,
+        max_steps=24,
+        save_steps=8,
+        learning_rate=0.05,
+        early_stop={"golden": "stop.yaml", "patience": 3},
+    )
+    (project.path / "stop.yaml").write_text(golden("one two three"))
+    assert project.train() == 0
+    assert project.manifest["steps"] == 24
+    assert project.manifest["early_stop"]["scores"][-1]["passed"] == 1
+
+
+def test_a_broken_set_is_told_before_training(make_project, capsys):
+    project = make_project("sft", ROWS, early_stop={"golden": "stop.yaml"})
+    (project.path / "stop.yaml").write_text("name: x\ncases: []\n")
+    assert project.train() == 4
+    assert "stop.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{"golden": "stop.yaml"}])
+def test_all_weights_have_no_best_adapter(make_project, capsys, settings):
+    project = make_project("sft", ROWS, peft={"method": "full"}, quantization="none", early_stop=settings)
+    assert project.train() == 4
+    assert "early_stop: keeps the best adapter" in capsys.readouterr().err
