@@ -12,6 +12,8 @@ from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextL
 
 # Stage, finished, total.
 Progress: TypeAlias = Callable[[str, int, int], None]
+# Side and completions by case key, as soon as they are there.
+OnAnswers: TypeAlias = Callable[[str, Mapping[str, Completion]], None]
 # Loads the models of the given sides.
 OpenEngine: TypeAlias = Callable[[Mapping[str, ModelRef], ExecutionPlan], Engine]
 
@@ -42,6 +44,7 @@ def answer_cases(
     *,
     with_text: bool = False,
     open_engine: OpenEngine | None = None,
+    on_answers: OnAnswers = lambda side, answers: None,
 ) -> dict[str, Answers]:
     """Answer all cases on all sides, and score their references and the bundled text where needed.
 
@@ -53,6 +56,7 @@ def answer_cases(
         on_progress: Told how many answers of a stage are there.
         with_text: Whether the bundled passages are scored too.
         open_engine: Called only if an answer is missing; loads the models by default.
+        on_answers: Given each side's answers as they come, the kept ones first.
 
     Raises:
         EngineError: The model failed on a batch.
@@ -76,6 +80,7 @@ def answer_cases(
     text_keys = [loss_key(sides[r.side], plan, r.messages, r.text) for r in texts]
     completions = {i: kept for i, key in enumerate(keys) if (kept := cache.get_completion(key))}
     losses = {i: loss for i, key in enumerate(text_keys) if (loss := cache.get_loss(key))}
+    _hand_over(asked, completions, on_answers)
     missing = [i for i in range(len(asked)) if i not in completions]
     missing_texts = [i for i in range(len(texts)) if i not in losses]
     needed = {asked[i].side for i in missing} | {texts[i].side for i in missing_texts}
@@ -91,6 +96,7 @@ def answer_cases(
             done = {missing[i]: completion for i, completion in batch.items()}
             cache.put_all({keys[i]: completion for i, completion in done.items()})
             completions.update(done)
+            _hand_over(asked, done, on_answers)
             on_progress("answering", len(completions), len(asked))
 
         def keep_losses(batch: Mapping[int, TextLoss]) -> None:
@@ -117,6 +123,16 @@ def answer_cases(
         )
         for side in sides
     }
+
+
+def _hand_over(
+    asked: Sequence[GenerationRequest], done: Mapping[int, Completion], on_answers: OnAnswers
+) -> None:
+    by_side: dict[str, dict[str, Completion]] = {}
+    for i, completion in done.items():
+        by_side.setdefault(asked[i].side, {})[asked[i].key] = completion
+    for side, answers in by_side.items():
+        on_answers(side, answers)
 
 
 def _check_alive(engine: Engine, sides: Mapping[str, ModelRef], cache: Cache) -> None:

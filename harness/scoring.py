@@ -8,22 +8,26 @@ import math
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.judge.panel import Panel
 from harness.metrics.definition import ScoreFunction, ScoringRequest
 from harness.metrics.identity import cache_key
+from harness.metrics.judged import questions_of
 from harness.metrics.libraries import missing_extras, require_encoders
 from harness.metrics.table import METRICS
 from harness.repeats import fold_repeats
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
-__all__ = ["ScoreCache", "missing_extras", "require_encoders", "score_cases"]
+__all__ = ["Judging", "ScoreCache", "missing_extras", "require_encoders", "score_cases"]
 
 # Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
 _CHUNK = 256
+# A judge's verdicts come one by one, each after seconds.
+_JUDGED_CHUNK = 16
 # A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8.
 _ROUNDING = 1e-9
 
@@ -40,6 +44,21 @@ class ScoreCache(Protocol):
         """Keep a score."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """Who judges, and what can't be judged.
+
+    Attributes:
+        panel: The judge or judges; None when none was given.
+        baseline_texts: The baseline's answers by case key, for ``pairwise``.
+        distrusted: Check types that this judge can't be trusted with: they stay unscored.
+    """
+
+    panel: Panel | None = None
+    baseline_texts: Mapping[str, str] = field(default_factory=dict)
+    distrusted: frozenset[str] = frozenset()
+
+
 def score_cases(
     cases: Sequence[GoldenCase],
     completions: Mapping[str, Completion],
@@ -47,6 +66,7 @@ def score_cases(
     reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
     cache: ScoreCache | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    judging: Judging | None = None,
 ) -> list[CaseResult]:
     """Run every check of every case.
 
@@ -56,11 +76,12 @@ def score_cases(
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         cache: Where scores of metrics that need a library are kept between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
+        judging: Who decides the checks that a judge decides.
 
     Returns:
         One result a case. A metric that breaks is a ``MetricError`` in its case's result, never a raise.
     """
-    losses = reference_losses or {}
+    losses, judging = reference_losses or {}, judging or Judging()
     by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
     requests: dict[tuple[int, int], ScoringRequest] = {}
     answers = [(case, key) for case in cases for key in case.answer_keys]
@@ -68,13 +89,20 @@ def score_cases(
         if case.skip is not None or key not in completions:
             continue
         for column, check in enumerate(case.checks):
+            if base_type(check.type) in judging.distrusted:
+                continue
             by_metric[base_type(check.type)].append((row, column))
             requests[row, column] = ScoringRequest(
                 case=case,
                 check=check,
                 text=completions[key].text,
                 reference_losses=losses.get(case.key),
+                panel=judging.panel,
+                baseline_text=judging.baseline_texts.get(case.key),
             )
+    if judging.panel is not None:
+        # All questions are under way at once; the loop below only waits for the replies.
+        judging.panel.start([question for request in requests.values() for question in questions_of(request)])
     results: dict[tuple[int, int], Result] = {}
     for metric, places in by_metric.items():
         scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)
@@ -98,7 +126,8 @@ def _score_metric(
 ) -> list[Result]:
     """Score one metric's requests, chunk by chunk, and decide each check."""
     total = len(requests)
-    chunk = total if CHECK_TYPES[metric].extra is None else _CHUNK
+    kind = CHECK_TYPES[metric]
+    chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
     results: list[Result] = []
     for start in range(0, total, chunk):
         if on_progress is not None:
@@ -189,15 +218,35 @@ def _case_result(case: GoldenCase, completion: Completion | None, results: Seque
     if case.skip is None and completion is None:
         errors = (MetricError(metric="generation", error="no answer was generated for this case"),)
     return CaseResult(
-        case=case, completion=completion, scores=scores, errors=errors, outcome=_outcome(case, scores, errors)
+        case=case,
+        completion=completion,
+        scores=scores,
+        errors=errors,
+        outcome=_outcome(case, scores, errors, left_out=completion is not None and _left_out(case, results)),
     )
 
 
-def _outcome(case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
+def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
+    """Whether a check that decides was left without a result, so that the others can't decide alone."""
+    decides = sum(decides_case(check) for check in case.checks)
+    scored = [result.metric for result in results]
+    return decides > sum(decides_case(check) for check in case.checks if check.type in scored)
+
+
+def decides_case(check: Check) -> bool:
+    """Whether a case passes or fails by this check: a yes or no, or a number with a threshold."""
+    return CHECK_TYPES[base_type(check.type)].kind == "binary" or check.threshold is not None
+
+
+def _outcome(
+    case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError], *, left_out: bool
+) -> Outcome:
     if case.skip is not None:
         return Outcome.SKIPPED
     if errors:
         return Outcome.ERRORED
+    if left_out:
+        return Outcome.UNSCORED
     deciding = [score.passed for score in scores if score.passed is not None]
     if not deciding:
         return Outcome.UNSCORED

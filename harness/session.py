@@ -14,7 +14,8 @@ from harness.environment import describe_environment
 from harness.errors import BaselineError, InputError
 from harness.gate import run_gate
 from harness.history.store import open_history
-from harness.scoring import score_cases
+from harness.judging import BASELINE, against_itself, ask_ahead, texts_of
+from harness.scoring import Judging, score_cases
 from harness.settings import Settings
 from harness.types import CaseResult, ExecutionPlan, GateRecord, GoldenSet, ModelRef, Run
 
@@ -82,7 +83,11 @@ def _find_baseline(settings: Settings, candidate: ModelRef, history_path: Path) 
 
 
 def run_session(
-    inputs: Inputs, golden_sets: Sequence[GoldenSet], cache: Cache, on_progress: Progress
+    inputs: Inputs,
+    golden_sets: Sequence[GoldenSet],
+    cache: Cache,
+    on_progress: Progress,
+    judging: Judging | None = None,
 ) -> "Session":
     """Answer and score the selected cases, on all sides.
 
@@ -91,6 +96,7 @@ def run_session(
         golden_sets: The sets, holding the selected cases only.
         cache: Where answers and scores are looked up and kept.
         on_progress: Told of each stage's progress.
+        judging: Who decides the checks that a judge decides; asked while other answers are still generated.
 
     Raises:
         EngineError: The model failed.
@@ -99,7 +105,21 @@ def run_session(
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
     with_text = inputs.settings.forgetting and any(golden_set.probes_forgetting for golden_set in golden_sets)
-    answers = answer_cases(inputs.sides, inputs.plan, cases, cache, on_progress, with_text=with_text)
+    judging = judging or Judging()
+    if isinstance(inputs.baseline, Run):
+        judging = replace(judging, baseline_texts=texts_of(inputs.baseline))
+    answers = answer_cases(
+        inputs.sides,
+        inputs.plan,
+        cases,
+        cache,
+        on_progress,
+        with_text=with_text,
+        on_answers=ask_ahead(judging, cases),
+    )
+    if BASELINE in answers:
+        texts = {key: answer.text for key, answer in answers[BASELINE].completions.items()}
+        judging = replace(judging, baseline_texts=texts)
     results = {
         side: score_cases(
             cases,
@@ -107,6 +127,7 @@ def run_session(
             reference_losses=given.reference_losses,
             cache=cache,
             on_progress=on_progress,
+            judging=judging,
         )
         for side, given in answers.items()
     }
@@ -144,7 +165,7 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
     if isinstance(inputs.baseline, ModelRef):
         baseline: Run | None = _run(session, "baseline", inputs.baseline, collected)
     else:
-        baseline = inputs.baseline
+        baseline = inputs.baseline and against_itself(inputs.baseline)
     if baseline is None:
         return GateRecord(run=candidate)
     comparison, verdict = run_gate(

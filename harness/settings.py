@@ -35,6 +35,10 @@ class Settings:
         cache: Whether answers and scores are read from and written to the cache.
         fail_on: What fails the run besides errors and must-pass cases.
         directory: Where history, cache and reports are kept, relative to the project's root.
+        judge: Specs of the judge, or of an odd number of judges.
+        judge_concurrency: Questions to a judge that are under way at a time.
+        judge_timeout_s: Longest time for one attempt at a question, in seconds.
+        judge_prices: Of a million prompt tokens and a million completion tokens; None: no cost is told.
     """
 
     model: str | None = None
@@ -50,6 +54,10 @@ class Settings:
     cache: bool = True
     fail_on: Literal["regress", "inconclusive", "case"] = "regress"
     directory: str = ".tunegate"
+    judge: tuple[str, ...] = ()
+    judge_concurrency: int = 8
+    judge_timeout_s: float = 60.0
+    judge_prices: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +110,33 @@ def _boolean(text: str) -> bool:
 
 def _paths(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(os.pathsep) if part)
+
+
+def _judges(text: str) -> tuple[str, ...]:
+    specs = tuple(text.split())
+    if not specs or not all(spec.startswith(("openai:", "local:", "reward:")) for spec in specs):
+        raise ValueError("openai:MODEL@URL | local:MODEL | reward:DIR, several separated by spaces")
+    return specs
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("a number of seconds above 0") from None
+    if not 0 < value < float("inf"):
+        raise ValueError("a number of seconds above 0")
+    return value
+
+
+def _prices(text: str) -> tuple[float, float]:
+    try:
+        prompt, completion = (float(part) for part in text.split("/"))
+    except ValueError:
+        raise ValueError("two numbers such as 0.15/0.60") from None
+    if not (0 <= prompt < float("inf") and 0 <= completion < float("inf")):
+        raise ValueError("two numbers such as 0.15/0.60")
+    return prompt, completion
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -175,6 +210,30 @@ SETTINGS: Mapping[str, Setting] = {
         parse=str,
         help="where history, cache and reports are kept (default: .tunegate)",
     ),
+    "judge": Setting(
+        flag="--gate-judge",
+        metavar="SPEC",
+        parse=_judges,
+        help="who judges: openai:MODEL@URL, local:MODEL or reward:DIR; repeated, a panel of an odd number",
+    ),
+    "judge_concurrency": Setting(
+        flag="--gate-judge-concurrency",
+        metavar="N",
+        parse=_positive,
+        help="questions to a judge under way at a time (default: 8)",
+    ),
+    "judge_timeout_s": Setting(
+        flag="--gate-judge-timeout",
+        metavar="SECONDS",
+        parse=_seconds,
+        help="longest time for one attempt at a question (default: 60)",
+    ),
+    "judge_prices": Setting(
+        flag="--gate-judge-prices",
+        metavar="IN/OUT",
+        parse=_prices,
+        help="prices of a million prompt and completion tokens, to tell what judging cost",
+    ),
 }
 
 
@@ -228,7 +287,11 @@ def _from_pyproject(path: Path) -> Mapping[str, object]:
         if name not in known:
             raise SettingsError(f"{path}: [tool.tunegate] {key}: unknown key (allowed: {', '.join(known)})")
         source = f"{path}: [tool.tunegate] {key}"
-        if isinstance(value, list) and name in {"golden", "paths"} and all(isinstance(v, str) for v in value):
+        if (
+            isinstance(value, list)
+            and name in {"golden", "paths", "judge"}
+            and all(isinstance(v, str) for v in value)
+        ):
             chosen[name] = tuple(value)
         elif isinstance(value, bool):
             chosen[name] = _parsed(source, str(value).lower(), SETTINGS[name])

@@ -89,6 +89,7 @@ class CheckType:
         higher_is_better: False when a lower number is the better one: the threshold is then a maximum.
         invertible: ``not-TYPE`` exists.
         extra: The optional installation that brings the library, or None when the base has it.
+        judged: A judge decides it.
     """
 
     name: str
@@ -103,6 +104,7 @@ class CheckType:
     invertible: bool = False
     options: type[Options] = Options
     extra: str | None = None
+    judged: bool = False
 
 
 def _text(name: str, summary: str, value: Literal["required", "optional"], **rest: object) -> CheckType:
@@ -124,6 +126,24 @@ def _overlap(name: str, summary: str, **rest: object) -> CheckType:
         summary=summary,
         value="refused",
         needs_references=True,
+        **rest,  # type: ignore[arg-type] # as above
+    )
+
+
+def _judged(
+    name: str,
+    kind: Literal["binary", "graded"],
+    summary: str,
+    value: Literal["required", "optional", "refused"],
+    **rest: object,
+) -> CheckType:
+    return CheckType(
+        name=name,
+        kind=kind,
+        summary=summary,
+        value=value,
+        extra="judge",
+        judged=True,
         **rest,  # type: ignore[arg-type] # as above
     )
 
@@ -231,6 +251,30 @@ _ALL = (
         maximum=None,
         higher_is_better=False,
         extra="local",
+    ),
+    _judged("llm-rubric", "binary", "A judge finds that the answer satisfies the rubric.", "required"),
+    _judged(
+        "llm-reference",
+        "graded",
+        "A judge's grade of the answer against the references.",
+        "refused",
+        needs_references=True,
+        minimum=1.0,
+        maximum=5.0,
+    ),
+    _judged(
+        "factuality",
+        "binary",
+        "A judge finds that the answer agrees with the facts of the references.",
+        "refused",
+        needs_references=True,
+    ),
+    _judged("tone", "binary", "A judge finds that the answer is written in the wanted tone.", "required"),
+    _judged(
+        "pairwise",
+        "graded",
+        "A judge prefers the answer to the baseline's, asked in both orders: 1, 0.5 for a tie, 0.",
+        "optional",
     ),
 )
 

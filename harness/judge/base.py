@@ -13,6 +13,10 @@ class JudgeEngine(Protocol):
         """Which judge this is, by content where that is known; part of every cache key, never a secret."""
 
     @property
+    def remote(self) -> bool:
+        """Whether another process or machine does the work."""
+
+    @property
     def requests(self) -> int:
         """How many requests were sent so far, repeated ones included."""
 

@@ -71,6 +71,11 @@ class Judge:
         return self._engine.identity
 
     @property
+    def overlaps(self) -> bool:
+        """Whether judging costs this machine little, so that it may run beside generation."""
+        return self._engine.remote
+
+    @property
     def usage(self) -> JudgeUsage:
         """What judging took so far."""
         cost = None

@@ -39,6 +39,8 @@ class _PassingFaultError(Exception):
 class OpenAIEngine:
     """Asks a server, again where a fault may pass, and waits as long as it says."""
 
+    remote = True
+
     def __init__(
         self,
         spec: JudgeSpec,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.golden.checks import base_type
+from harness.judge.panel import Panel
 from harness.types import Check, GoldenCase, JsonValue, MetricError, Score, TextLoss
 
 
@@ -16,12 +17,16 @@ class ScoringRequest:
         text: The model's answer.
         reference_losses: The model's cross-entropy on each of the case's references, in their order;
             None when it was not measured.
+        panel: Who judges, for checks that a judge decides.
+        baseline_text: The baseline's answer to the case, where there is one.
     """
 
     case: GoldenCase
     check: Check
     text: str
     reference_losses: tuple[TextLoss, ...] | None = None
+    panel: Panel | None = None
+    baseline_text: str | None = None
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]

@@ -17,12 +17,12 @@ def cache_key(request: ScoringRequest) -> str | None:
     """SHA-256 over everything that the check's score depends on, and nothing else.
 
     The threshold is left out: it is decided after the score. None when the score is not to be kept: it is
-    computed faster than it is looked up, or a library or encoder is missing.
+    computed faster than it is looked up, a judge keeps its own replies, or a library or encoder is missing.
     """
     name = base_type(request.check.type)
     kind = CHECK_TYPES[name]
     versions = library_versions(name)
-    if kind.extra is None or name == "perplexity" or versions is None:
+    if kind.extra is None or kind.judged or name == "perplexity" or versions is None:
         return None
     options = kind.options.model_validate(dict(request.check.options)).model_dump(mode="json")
     encoder = options.pop("model", None)

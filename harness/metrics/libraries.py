@@ -11,6 +11,7 @@ from harness.types import GoldenCase
 
 # Distribution name → import name, by check type.
 _ROUGE = {"evaluate": "evaluate", "rouge-score": "rouge_score"}
+_JUDGE = {"openai": "openai", "tenacity": "tenacity"}
 LIBRARIES: dict[str, dict[str, str]] = {
     "bleu": {"sacrebleu": "sacrebleu"},
     "chrf": {"sacrebleu": "sacrebleu"},
@@ -21,6 +22,11 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "bertscore": {"evaluate": "evaluate", "bert-score": "bert_score"},
     "similar": {"sentence-transformers": "sentence_transformers"},
     "perplexity": {"torch": "torch"},
+    "llm-rubric": _JUDGE,
+    "llm-reference": _JUDGE,
+    "factuality": _JUDGE,
+    "tone": _JUDGE,
+    "pairwise": _JUDGE,
 }
 
 

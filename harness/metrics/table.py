@@ -1,6 +1,17 @@
 """The function behind each check type. A test holds this table and the check types together."""
 
-from harness.metrics import bertscore, bleu, json_checks, manner, overlap, perplexity, rouge, similar, text
+from harness.metrics import (
+    bertscore,
+    bleu,
+    json_checks,
+    judged,
+    manner,
+    overlap,
+    perplexity,
+    rouge,
+    similar,
+    text,
+)
 from harness.metrics.definition import ScoreFunction
 
 METRICS: dict[str, ScoreFunction] = {
@@ -28,4 +39,9 @@ METRICS: dict[str, ScoreFunction] = {
     "bertscore": bertscore.bertscore,
     "similar": similar.similar,
     "perplexity": perplexity.perplexity,
+    "llm-rubric": judged.single,
+    "llm-reference": judged.single,
+    "factuality": judged.single,
+    "tone": judged.single,
+    "pairwise": judged.pairwise,
 }

@@ -21,8 +21,9 @@ from harness.errors import (
 )
 from harness.forgetting.probes import probe_directory
 from harness.golden.load import LABELLED
+from harness.judging import judged_checks, open_panel
 from harness.plugin.progress import open_progress
-from harness.scoring import missing_extras, require_encoders
+from harness.scoring import Judging, missing_extras, require_encoders
 from harness.session import Inputs, Session, conclude, prepare, run_session, save
 from harness.settings import Settings
 from harness.types import (
@@ -115,6 +116,7 @@ class Gate(NoGate):
         self._engine: Engine | None = None
         self._results: dict[str, CaseResult] = {}
         self.cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
+        self.judging = Judging(panel=open_panel(inputs.settings, self.cache))
 
     def choose_arguments(self) -> None:
         """Collect the golden sets when the command line names no path of its own."""
@@ -148,6 +150,11 @@ class Gate(NoGate):
                 f"the selected cases need more than is installed: "
                 f"pip install 'tunegate[{','.join(sorted(extras))}]'"
             )
+        if self.judging.panel is None and (judged := [case for case in cases if judged_checks(case)]):
+            raise pytest.UsageError(
+                f"{judged[0].key}: {judged_checks(judged[0])[0].type} needs a judge: "
+                f"give --gate-judge ({len(judged)} of the selected cases have such checks)"
+            )
         try:
             require_encoders(cases)
         except ModelError as error:
@@ -162,7 +169,9 @@ class Gate(NoGate):
     def _run(self) -> None:
         with open_progress(self._config) as on_progress:
             try:
-                self._session = run_session(self.inputs, self.selected_sets(), self.cache, on_progress)
+                self._session = run_session(
+                    self.inputs, self.selected_sets(), self.cache, on_progress, self.judging
+                )
             except AdapterError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
             except EngineError as error:
@@ -241,13 +250,17 @@ class Gate(NoGate):
 
     def print_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The gate's section."""
-        from harness.plugin.summary import print_gate
+        from harness.plugin.summary import print_gate, print_judging
 
         if self.record is not None:
             print_gate(terminal, self.record, self.written)
+            if self.judging.panel is not None:
+                print_judging(terminal, self.judging.panel)
 
     def close(self) -> None:
-        """Close the cache."""
+        """Close the judges and the cache."""
+        if self.judging.panel is not None:
+            self.judging.panel.close()
         self.cache.close()
 
 

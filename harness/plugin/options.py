@@ -10,6 +10,7 @@ from harness.errors import SettingsError
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
 
 _DEST = "tunegate_"
+_REPEATED = ("golden", "judge")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -26,7 +27,7 @@ def add_options(parser: pytest.Parser) -> None:
         if setting.flag.startswith("--gate-no-"):
             details |= {"action": "store_const", "const": False}
         else:
-            details |= {"metavar": setting.metavar, "action": "append" if name == "golden" else "store"}
+            details |= {"metavar": setting.metavar, "action": "append" if name in _REPEATED else "store"}
         if name == "model":
             _add_model_option(group, details)
         else:
@@ -48,8 +49,9 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: A value is not allowed.
     """
     flags = {name: config.getoption(_DEST + name, None) for name in SETTINGS}
-    if flags["golden"] is not None:
-        flags["golden"] = tuple(flags["golden"])
+    for name in _REPEATED:
+        if flags[name] is not None:
+            flags[name] = tuple(flags[name])
     try:
         return load_settings(flags, config.rootpath, os.environ)
     except SettingsError as error:

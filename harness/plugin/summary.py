@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.judge.panel import Panel
 from harness.terminal import render_gate
 from harness.types import GateRecord
 
@@ -28,3 +29,16 @@ def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: S
     for path in written:
         terminal.write_line(f"report: {path}")
     terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
+
+
+def print_judging(terminal: pytest.TerminalReporter, panel: Panel) -> None:
+    """Print what judging took."""
+    usage = panel.usage
+    if not usage.requests and not usage.from_cache:
+        return
+    parts = [f"{usage.requests} requests", f"{usage.from_cache} kept replies"]
+    parts += [f"{usage.retried} retried"] if usage.retried else []
+    parts += [f"{usage.failed} without a verdict"] if usage.failed else []
+    parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
+    parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
+    terminal.write_line(f"judge:  {panel.identity}: {', '.join(parts)}")

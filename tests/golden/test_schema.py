@@ -12,7 +12,7 @@ from harness.golden.load import load_golden_set
 from harness.golden.schema import golden_schema
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted((ROOT / "golden_sets").rglob("*.yaml"))
+SHIPPED = sorted(p for p in (ROOT / "golden_sets").rglob("*.yaml") if p.parent.name != "judge")
 
 
 def test_the_committed_schema_is_the_models_own():

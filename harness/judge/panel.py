@@ -1,0 +1,158 @@
+"""One judge or several: asked alike, their votes put together."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from harness.errors import JudgeError, SettingsError
+from harness.judge.client import Judge
+from harness.judge.questions import pair_verdict, single_verdict
+from harness.types import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
+
+Reply: TypeAlias = JudgeReply | JudgeError
+Vote: TypeAlias = JudgeVerdict | JudgeError
+
+
+class Panel:
+    """Judges that are asked the same questions.
+
+    Attributes:
+        votes: What each judge said of each question so far, by task: None where it gave no verdict.
+    """
+
+    def __init__(self, judges: Sequence[Judge]) -> None:
+        """Hold the judges.
+
+        Raises:
+            SettingsError: Their number is even, so that they could be split in halves.
+        """
+        if len(judges) % 2 == 0:
+            raise SettingsError(
+                f"{len(judges)} judges: a panel needs an odd number, or it can be split in halves"
+            )
+        self.judges = tuple(judges)
+        self.votes: dict[str, list[tuple[float | None, ...]]] = {}
+
+    @property
+    def identity(self) -> str:
+        """Which judges these are, in a fixed order."""
+        return " + ".join(sorted(judge.identity for judge in self.judges))
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether judging costs this machine little, so that it may run beside generation."""
+        return all(judge.overlaps for judge in self.judges)
+
+    @property
+    def usage(self) -> JudgeUsage:
+        """What judging took so far, all judges together."""
+        parts = [judge.usage for judge in self.judges]
+        costs = [part.cost for part in parts if part.cost is not None]
+        return JudgeUsage(
+            requests=sum(part.requests for part in parts),
+            retried=sum(part.retried for part in parts),
+            from_cache=sum(part.from_cache for part in parts),
+            failed=sum(part.failed for part in parts),
+            prompt_tokens=sum(part.prompt_tokens for part in parts),
+            completion_tokens=sum(part.completion_tokens for part in parts),
+            cost=sum(costs) if costs else None,
+        )
+
+    def start(self, requests: Sequence[JudgeRequest]) -> None:
+        """Ask all judges without waiting; a later question finds the reply, or waits for it."""
+        for request in requests:
+            for judge in self.judges:
+                judge.submit(request)
+
+    def judge_singles(self, requests: Sequence[JudgeRequest]) -> list[Vote]:
+        """The panel's verdict on each question about one answer."""
+        verdicts = []
+        for request, replies in zip(requests, self._ask(requests), strict=True):
+            votes = [
+                reply if isinstance(reply, JudgeError) else single_verdict(request, reply)
+                for reply in replies
+            ]
+            verdicts.append(self._together(request.task, votes))
+        return verdicts
+
+    def judge_pairs(self, pairs: Sequence[tuple[JudgeRequest, JudgeRequest]]) -> list[Vote]:
+        """The panel's verdict on each pair of answers, asked in both orders."""
+        replies = self._ask([request for pair in pairs for request in pair])
+        verdicts = []
+        for place, pair in enumerate(pairs):
+            votes: list[Vote] = []
+            for first, second in zip(replies[2 * place], replies[2 * place + 1], strict=True):
+                failed = next((one for one in (first, second) if isinstance(one, JudgeError)), None)
+                if failed is not None or isinstance(first, JudgeError) or isinstance(second, JudgeError):
+                    votes.append(failed or JudgeError("no reply"))
+                else:
+                    votes.append(pair_verdict(pair, (first, second))[0])
+            verdicts.append(self._together("pairwise", votes))
+        return verdicts
+
+    def _ask(self, requests: Sequence[JudgeRequest]) -> list[tuple[Reply, ...]]:
+        # All are under way before the first is waited for.
+        self.start(requests)
+        return list(zip(*(judge.ask_all(requests) for judge in self.judges), strict=True))
+
+    def _together(self, task: str, votes: Sequence[Vote]) -> Vote:
+        values = tuple(None if isinstance(vote, JudgeError) else vote.value for vote in votes)
+        self.votes.setdefault(task, []).append(values)
+        return combine(votes)
+
+    def close(self) -> None:
+        """Close all judges."""
+        for judge in self.judges:
+            judge.close()
+
+    def __enter__(self) -> Self:
+        """Use the panel in a with block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the panel."""
+        self.close()
+
+
+def combine(votes: Sequence[Vote]) -> Vote:
+    """One verdict out of several.
+
+    Where the question is yes or no, more than half of all judges have to agree; on a scale it is the median,
+    of at least more than half of them. Otherwise it is an error that names the first judge's.
+    """
+    given = [vote for vote in votes if isinstance(vote, JudgeVerdict)]
+    errors = [vote for vote in votes if isinstance(vote, JudgeError)]
+    if len(votes) == 1:
+        return votes[0]
+    passes = sum(vote.passed is True for vote in given)
+    fails = sum(vote.passed is False for vote in given)
+    missing = JudgeError(
+        f"{len(given)} of {len(votes)} judges gave a verdict"
+        + (f", {passes} for and {fails} against" if passes or fails else "")
+        + (f"; the first error: {errors[0]}" if errors else "")
+    )
+    if 2 * len(given) <= len(votes):
+        return missing
+    if given[0].passed is None:
+        value = statistics.median(vote.value for vote in given)
+        spokesman = min(given, key=lambda vote: abs(vote.value - value))
+        said = ", ".join(f"{vote.value:g}" for vote in given)
+        passed, tally = None, f"median of {said}"
+    elif 2 * max(passes, fails) > len(votes):
+        passed = passes > fails
+        value, tally = float(passed), f"{max(passes, fails)} of {len(votes)} judges"
+        spokesman = next(vote for vote in given if vote.passed is passed)
+    else:
+        return missing
+    return replace(
+        spokesman,
+        passed=passed,
+        value=value,
+        reason=f"{tally}: {spokesman.reason}",
+        judge_model=" + ".join(vote.judge_model for vote in given),
+        raw_reply="\n".join(vote.raw_reply for vote in given),
+    )

@@ -1,0 +1,61 @@
+"""The judge's questions as versioned files, ``TASK-VERSION.md``: the system message, ``---``, the user's.
+
+A file that was released is not changed: a better wording is a new version. Its name and hash stand in every
+verdict and cache key, so verdicts of two wordings are never mixed up.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.types import Message
+
+_DIRECTORY = Path(__file__).parent
+# The version of each question that is asked today.
+CURRENT = {"rubric": 1, "reference": 1, "factuality": 1, "tone": 1, "pairwise": 1}
+_HOLE = re.compile(r"\{\{([a-z_]+)\}\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One question's wording.
+
+    Attributes:
+        version: Such as ``rubric-1@0a1b2c3d4e5f``: the file's name and the start of its SHA-256.
+    """
+
+    version: str
+    system: str
+    user: str
+
+
+@cache
+def load_prompt(task: str) -> Prompt:
+    """Today's wording of a question."""
+    path = _DIRECTORY / f"{task}-{CURRENT[task]}.md"
+    content = path.read_bytes().replace(b"\r\n", b"\n")
+    system, _, user = content.decode("utf-8").partition("\n---\n")
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return Prompt(version=f"{path.stem}@{digest}", system=system.strip(), user=user.strip())
+
+
+def fill_prompt(prompt: Prompt, values: Mapping[str, str]) -> tuple[Message, Message]:
+    """The messages of a question.
+
+    The mark around each piece of material is drawn from all of the material, so no piece can hold it, and no
+    answer can close its own quotation.
+    """
+    digest = hashlib.sha256("\0".join(f"{key}={value}" for key, value in sorted(values.items())).encode())
+    holes = {**values, "mark": f"material-{digest.hexdigest()[:12]}"}
+
+    def filled(text: str) -> str:
+        # In one pass: what a value holds is not filled again.
+        return _HOLE.sub(lambda found: holes[found[1]], text)
+
+    return (
+        Message(role="system", content=filled(prompt.system)),
+        Message(role="user", content=filled(prompt.user)),
+    )

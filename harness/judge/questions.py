@@ -1,0 +1,164 @@
+"""The questions that judges are asked, and what their replies mean."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias, cast
+
+from harness.judge.prompts import fill_prompt, load_prompt
+from harness.types import JsonValue, JudgeReply, JudgeRequest, JudgeVerdict, Message
+
+Preference: TypeAlias = Literal["A", "B", "tie"]
+
+_BETTER = "The answer is right, does what was asked, and is no longer than it needs to be."
+_REASON: dict[str, JsonValue] = {"type": "string"}
+
+
+def _schema(name: str, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    # The reason stands first, so that the judge has it before it decides.
+    return {"type": "object", "properties": {"reason": _REASON, name: value}, "required": ["reason", name]}
+
+
+_PASS = _schema("pass", {"type": "boolean"})
+SCHEMAS: Mapping[str, Mapping[str, JsonValue]] = {
+    "rubric": _PASS,
+    "factuality": _PASS,
+    "tone": _PASS,
+    "reference": _schema("grade", {"type": "integer", "minimum": 1, "maximum": 5}),
+    "pairwise": _schema("winner", {"type": "string", "enum": ["A", "B", "tie"]}),
+}
+
+
+def single_request(
+    task: str,
+    key: str,
+    conversation: Sequence[Message],
+    answer: str,
+    *,
+    rubric: str | None = None,
+    references: Sequence[str] = (),
+    repeat: int = 0,
+) -> JudgeRequest:
+    """A question about one answer.
+
+    Args:
+        task: ``rubric``, ``reference``, ``factuality`` or ``tone``.
+        key: Names the case in messages.
+        conversation: What the answer replies to.
+        answer: The answer.
+        rubric: What a good answer satisfies, or the wanted tone.
+        references: Right answers.
+        repeat: Counts further questions of the same wording.
+    """
+    prompt = load_prompt(task)
+    values = {
+        "question": as_text(conversation),
+        "answer": answer,
+        "rubric": rubric or "",
+        "reference": _listed(references),
+    }
+    return JudgeRequest(
+        key=key,
+        task=task,
+        messages=fill_prompt(prompt, values),
+        reply_schema=SCHEMAS[task],
+        prompt_version=prompt.version,
+        conversation=tuple(conversation),
+        answers=(answer,),
+        repeat=repeat,
+    )
+
+
+def pair_requests(
+    key: str,
+    conversation: Sequence[Message],
+    answer: str,
+    other: str,
+    *,
+    rubric: str | None = None,
+    repeat: int = 0,
+) -> tuple[JudgeRequest, JudgeRequest]:
+    """Which of two answers is better, asked in both orders: the answer as A, then as B."""
+    prompt = load_prompt("pairwise")
+
+    def ordered(first: str, second: str) -> JudgeRequest:
+        values = {
+            "question": as_text(conversation),
+            "answer_a": first,
+            "answer_b": second,
+            "rubric": rubric or _BETTER,
+        }
+        return JudgeRequest(
+            key=key,
+            task="pairwise",
+            messages=fill_prompt(prompt, values),
+            reply_schema=SCHEMAS["pairwise"],
+            prompt_version=prompt.version,
+            conversation=tuple(conversation),
+            answers=(first, second),
+            repeat=repeat,
+        )
+
+    return ordered(answer, other), ordered(other, answer)
+
+
+def single_verdict(request: JudgeRequest, reply: JudgeReply) -> JudgeVerdict:
+    """What a reply about one answer means."""
+    data = reply.data
+    passed = cast("bool", data["pass"]) if "pass" in data else None
+    value = float(passed) if passed is not None else float(cast("int", data["grade"]))
+    return _verdict(passed, value, str(data.get("reason", "")).strip(), request, reply)
+
+
+def pair_verdict(
+    requests: tuple[JudgeRequest, JudgeRequest], replies: tuple[JudgeReply, JudgeReply]
+) -> tuple[JudgeVerdict, bool]:
+    """What the replies in both orders mean: 1 for the answer, 0 for the other, 0.5 for neither.
+
+    A judge that changes its mind with the order has not preferred either: that is a tie.
+
+    Returns:
+        The verdict, and whether both orders agree.
+    """
+    first = preference(replies[0])
+    second = swapped(preference(replies[1]))
+    agree = first == second
+    value = {"A": 1.0, "B": 0.0, "tie": 0.5}[first] if agree else 0.5
+    reason = str(replies[0].data.get("reason", "")).strip()
+    if not agree:
+        reason = f"the preference changed with the order ({first} first, then {second}): a tie"
+    return _verdict(None, value, reason, requests[0], replies[0]), agree
+
+
+def preference(reply: JudgeReply) -> Preference:
+    """Which answer a reply prefers, as it was shown."""
+    return cast("Preference", reply.data["winner"])
+
+
+def swapped(winner: Preference) -> Preference:
+    """The same preference with the answers' names exchanged."""
+    return cast("Preference", {"A": "B", "B": "A", "tie": "tie"}[winner])
+
+
+def _verdict(
+    passed: bool | None, value: float, reason: str, request: JudgeRequest, reply: JudgeReply
+) -> JudgeVerdict:
+    return JudgeVerdict(
+        passed=passed,
+        value=value,
+        reason=reason,
+        judge_model=reply.model,
+        prompt_version=request.prompt_version,
+        raw_reply=reply.text,
+    )
+
+
+def as_text(conversation: Sequence[Message]) -> str:
+    """A conversation for the prompt: a single question as it is, else each turn with its speaker."""
+    if len(conversation) == 1:
+        return conversation[0].content
+    return "\n\n".join(f"{turn.role}: {turn.content}" for turn in conversation)
+
+
+def _listed(references: Sequence[str]) -> str:
+    if len(references) < 2:
+        return "".join(references)
+    return "\n\n".join(f"({number}) {reference}" for number, reference in enumerate(references, 1))

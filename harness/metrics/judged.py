@@ -1,0 +1,102 @@
+"""Checks that a judge decides: rubric, reference, facts, tone, comparison with the baseline's answer."""
+
+from collections.abc import Callable, Sequence
+
+from harness.errors import JudgeError
+from harness.golden.checks import base_type
+from harness.judge.panel import Panel, Vote
+from harness.judge.questions import pair_requests, single_request
+from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, text_of
+from harness.types import JudgeRequest, MetricError, Score
+
+# The judge's question behind each check about one answer.
+_TASKS = {"llm-rubric": "rubric", "llm-reference": "reference", "factuality": "factuality", "tone": "tone"}
+_NO_JUDGE = "no judge was given: --gate-judge names one"
+_NO_BASELINE = "there is no baseline's answer to compare with"
+
+
+def task_of(metric: str) -> str:
+    """The judge's question behind a check type."""
+    return _TASKS.get(metric, metric)
+
+
+def _single(request: ScoringRequest) -> JudgeRequest:
+    name = base_type(request.check.type)
+    value = request.check.value
+    return single_request(
+        _TASKS[name],
+        request.case.key,
+        request.case.messages,
+        request.text,
+        rubric=None if value is None else text_of(value),
+        references=request.case.references,
+    )
+
+
+def _pair(request: ScoringRequest, baseline_text: str) -> tuple[JudgeRequest, JudgeRequest]:
+    value = request.check.value
+    return pair_requests(
+        request.case.key,
+        request.case.messages,
+        request.text,
+        baseline_text,
+        rubric=None if value is None else text_of(value),
+    )
+
+
+def questions_of(request: ScoringRequest) -> list[JudgeRequest]:
+    """What a check asks of the judge, to ask it beforehand; empty when that is not known yet."""
+    name = base_type(request.check.type)
+    if name in _TASKS:
+        return [_single(request)]
+    if name != "pairwise" or request.baseline_text is None or request.baseline_text == request.text:
+        return []
+    return list(_pair(request, request.baseline_text))
+
+
+def _judged(ask: Callable[[Panel, Sequence[ScoringRequest]], list[Vote]]) -> ScoreFunction:
+    """A score function that hands its requests to the panel."""
+
+    def score(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        panel = requests[0].panel
+        if panel is None:
+            return [_error(request, _NO_JUDGE) for request in requests]
+        votes = ask(panel, requests)
+        return [_result(request, vote) for request, vote in zip(requests, votes, strict=True)]
+
+    return score
+
+
+def _result(request: ScoringRequest, vote: Vote) -> Score | MetricError:
+    if isinstance(vote, JudgeError):
+        return _error(request, str(vote))
+    said = vote.reason or "no reason given"
+    return graded(request, vote.value, f"{said} ({vote.judge_model}, {vote.prompt_version})")
+
+
+def _error(request: ScoringRequest, reason: str) -> MetricError:
+    return MetricError(metric=base_type(request.check.type), error=reason)
+
+
+single = _judged(lambda panel, requests: panel.judge_singles([_single(request) for request in requests]))
+
+
+def pairwise(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+    """1 where the answer beats the baseline's, 0 where it loses, 0.5 for a tie, as the baseline's own are."""
+    results: dict[int, Score | MetricError] = {}
+    asked: list[int] = []
+    for place, request in enumerate(requests):
+        if request.baseline_text is None:
+            results[place] = _error(request, _NO_BASELINE)
+        elif request.baseline_text == request.text:
+            results[place] = graded(request, 0.5, "the baseline's own answer")
+        elif request.panel is None:
+            results[place] = _error(request, _NO_JUDGE)
+        else:
+            asked.append(place)
+    panel = requests[asked[0]].panel if asked else None
+    if panel is not None:
+        pairs = [_pair(requests[place], requests[place].baseline_text or "") for place in asked]
+        for place, vote in zip(asked, panel.judge_pairs(pairs), strict=True):
+            results[place] = _result(requests[place], vote)
+    return [results[place] for place in range(len(requests))]

@@ -1,0 +1,160 @@
+"""A judge in a whole session: asked beside generation, kept, gated, refused where it is missing."""
+
+import pytest
+
+JUDGED = """\
+name: judged
+defaults:
+  checks: [{{type: llm-rubric, value: "Names the capital."}}]
+cases:
+{cases}"""
+CASE = "  - {{id: {id}, prompt: What is the capital of {id}?, references: [{answer}]}}\n"
+NAMES = {"france": "Paris", "italy": "Rome", "spain": "Madrid", "norway": "Oslo"}
+
+
+@pytest.fixture
+def judged(project, write_golden, judge_server, monkeypatch):
+    """A set whose only check is the judge's, which is right."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    cases = "".join(CASE.format(id=id, answer=answer) for id, answer in NAMES.items())
+    write_golden(project.pytester, "judged", JUDGED.format(cases=cases))
+
+    def answer(body):
+        text = body["messages"][1]["content"].rpartition("Answer to judge:")[2]
+        return {"reason": "read it", "pass": any(name in text for name in NAMES.values())}
+
+    judge_server.answer = answer
+    return project
+
+
+def run(project, server, *arguments):
+    return project.run("golden_sets/judged.yaml", f"--gate-judge={server.spec}", *arguments)
+
+
+def test_the_judge_s_verdicts_are_the_outcomes(judged, judge_server):
+    judged.wrong["candidate"] = {"italy"}
+    result = run(judged, judge_server, "--gate-baseline=none")
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["failed:  llm-rubric: read it (scripted, rubric-1@*"])
+    result.stdout.fnmatch_lines(["judge:  openai:scripted@*: 4 requests, *tokens*"])
+
+
+def test_a_second_run_asks_nothing(judged, judge_server):
+    run(judged, judge_server)
+    asked = len(judge_server.bodies)
+    result = run(judged, judge_server)
+    assert len(judge_server.bodies) == asked
+    result.stdout.fnmatch_lines(["judge:*: 0 requests, 4 kept replies*"])
+
+
+def test_equal_answers_of_both_sides_are_judged_once(judged, judge_server):
+    run(judged, judge_server)
+    assert len(judge_server.bodies) == 4
+
+
+def test_without_a_judge_the_session_is_refused_before_a_model_loads(judged):
+    result = judged.run("golden_sets/judged.yaml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*llm-rubric needs a judge: give --gate-judge (4 of*"])
+    assert judged.opened == []
+
+
+@pytest.mark.parametrize("spec", ["gpt", "openai:m@http://h?key=hunter2"])
+def test_a_bad_spec_is_refused_before_a_model_loads(judged, spec):
+    result = judged.run("golden_sets/judged.yaml", f"--gate-judge={spec}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "hunter2" not in result.stderr.str() + result.stdout.str()
+    assert judged.opened == []
+
+
+def test_two_judges_are_refused(judged, judge_server):
+    result = run(judged, judge_server, f"--gate-judge={judge_server.spec}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*odd number*"])
+
+
+def test_a_broken_judge_errors_its_cases(judged, judge_server):
+    judge_server.answer = lambda body: "no idea"
+    result = run(judged, judge_server)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(["errored: llm-rubric: no usable reply in 3*no idea*"])
+
+
+def test_the_key_is_in_no_file_and_no_output(judged, judge_server, monkeypatch):
+    key = "sk-very-secret-0123456789"
+    monkeypatch.setenv("TUNEGATE_JUDGE_API_KEY", key)
+    judge_server.answer = lambda body: {"reason": f"the key is {key}", "pass": False}
+    judge_server.faults = ["401"]
+    result = run(judged, judge_server, "--gate-json=out.json", "-v")
+    assert judge_server.keys[0] == f"Bearer {key}"
+    assert "status 401" in result.stdout.str()
+    files = [path for path in judged.pytester.path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".html" for path in files)
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
+    assert key not in result.stdout.str() + result.stderr.str()
+
+
+def test_judging_runs_while_answers_still_come(judged, judge_server):
+    """The judge has seen the first answers before the last one is generated."""
+    seen = []
+    run(judged, judge_server, "--co")
+
+    def watch(engine_class):
+        generate = engine_class.generate
+
+        def slow(self, requests, on_batch):
+            import time
+
+            def pass_on(batch):
+                on_batch(batch)
+                time.sleep(0.15)
+                seen.append(len(judge_server.bodies))
+
+            generate(self, requests, pass_on)
+
+        return slow
+
+    import sys
+
+    conftest = next(module for name, module in sys.modules.items() if hasattr(module, "ScriptedEngine"))
+    original = conftest.ScriptedEngine.generate
+    conftest.ScriptedEngine.generate = watch(conftest.ScriptedEngine)
+    try:
+        run(judged, judge_server)
+    finally:
+        conftest.ScriptedEngine.generate = original
+    assert seen[1] > 0
+    assert seen[-2] >= 2
+
+
+PAIRWISE = """\
+name: judged
+defaults:
+  checks: [{{type: pairwise}}]
+cases:
+{cases}gate: {{metrics: {{pairwise: {{margin: 0.2}}}}}}
+"""
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_lost_comparison_regresses(judged, judge_server, write_golden, stored):
+    """The candidate loses every pair: against its base in the same session, and against the base's stored run."""
+    names = [*NAMES, "peru", "japan", "kenya", "egypt", "cuba", "iran"]
+    cases = "".join(CASE.format(id=id, answer="x") for id in names)
+    write_golden(judged.pytester, "judged", PAIRWISE.format(cases=cases))
+
+    def answer(body):
+        shown = body["messages"][1]["content"]
+        first = shown.partition("Answer A:")[2].partition("Answer B:")[0]
+        return {"reason": "knows", "winner": "B" if "do not know" in first else "A"}
+
+    judge_server.answer = answer
+    if stored:
+        judged.run("golden_sets/judged.yaml", f"--gate-judge={judge_server.spec}", "--gate-baseline=base")
+    judged.wrong["candidate"] = set(names)
+    baseline = "latest" if stored else "base"
+    result = run(judged, judge_server, f"--gate-baseline={baseline}", "--gate-no-cache")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*REGRESS*"])
+    result.stdout.fnmatch_lines(["*pairwise fell: 0.500*0.000*"])
