@@ -9,6 +9,7 @@ import typer
 import harness.cli.bisect
 import harness.cli.golden
 import harness.cli.model
+import harness.cli.power
 import harness.cli.runs
 import harness.cli.serve
 from harness.errors import InputError, TunegateError
@@ -26,6 +27,7 @@ app.add_typer(harness.cli.model.app, name="model")
 app.add_typer(harness.cli.golden.app, name="golden")
 app.add_typer(harness.cli.runs.app, name="runs")
 app.command("serve")(harness.cli.serve.serve)
+app.command("power")(harness.cli.power.power)
 app.command("bisect")(harness.cli.bisect.bisect)
 for _entry in sorted(metadata.entry_points(group="tunegate.commands"), key=lambda entry: entry.name):
     app.add_typer(_entry.load(), name=_entry.name)

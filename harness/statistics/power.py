@@ -3,11 +3,16 @@
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
 from harness.statistics.paired_graded import few_moved_from
 from harness.statistics.rates import CONFIDENCE, standard_error
 from harness.statistics.units import Units
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 POWER = 0.8
 # So many cases flip each way by chance when nothing changed: assumed where fewer were seen, and where none
@@ -57,30 +62,7 @@ def detectable_drop(
     Returns:
         The drop, or None if no drop is found so surely.
     """
-    import numpy as np
-    from scipy.special import bdtrc, gammaln, ndtri, xlogy
-
-    z = float(ndtri((1 + confidence) / 2))
-
-    def regresses(lost: int, gained: int) -> bool:
-        beyond = margin is None or not excludes_drop(lost, gained, n, margin, z)
-        return beyond and mcnemar_p(lost, gained, mid=mid) <= level
-
-    gains = np.arange(n + 1)
-    chance = np.exp(
-        gammaln(n + 1) - gammaln(gains + 1) - gammaln(n - gains + 1)
-        + xlogy(gains, churn) + xlogy(n - gains, 1 - churn)
-    )  # fmt: skip
-    likely = chance > _NEGLIGIBLE
-    needed = np.array([_least_losses(n, int(gained), regresses) for gained in gains[likely]])
-    rest = n - gains[likely]
-    possible = needed <= rest
-
-    def found(drop: float) -> float:
-        share = min((churn + drop) / (1 - churn), 1.0)
-        reject = bdtrc((needed[possible] - 1).astype(float), rest[possible], share)
-        return float((chance[likely][possible] * reject).sum())
-
+    found = regression_power(n, churn, level, margin=margin, confidence=confidence, mid=mid)
     low, high = 0.0, 1 - 2 * churn
     if high <= 0 or found(high) < power:
         return None
@@ -88,6 +70,61 @@ def detectable_drop(
         middle = (low + high) / 2
         low, high = (low, middle) if found(middle) >= power else (middle, high)
     return high
+
+
+def regression_power(
+    n: int,
+    churn: float,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    mid: bool = True,
+) -> Callable[[float], float]:
+    """Probability that a true drop is called a regression, as a function of that drop.
+
+    Args:
+        n: Pairs.
+        churn: As of :func:`detectable_drop`, and so are the others.
+        level: One-sided level of McNemar's test.
+        margin: Largest tolerated drop.
+        confidence: Two-sided, of the interval that is held against it.
+        mid: The mid-p form of the test.
+    """
+    import numpy as np
+    from scipy.special import bdtrc, ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+
+    def regresses(lost: int, gained: int) -> bool:
+        beyond = margin is None or not excludes_drop(lost, gained, n, margin, z)
+        return beyond and mcnemar_p(lost, gained, mid=mid) <= level
+
+    gains, chance = gain_chances(n, churn)
+    needed = np.array([_least_losses(n, int(gained), regresses) for gained in gains])
+    rest = n - gains
+    possible = needed <= rest
+
+    def found(drop: float) -> float:
+        share = min((churn + drop) / (1 - churn), 1.0)
+        reject = bdtrc((needed[possible] - 1).astype(float), rest[possible], share)
+        return float((chance[possible] * reject).sum())
+
+    return found
+
+
+def gain_chances(n: int, churn: float) -> "tuple[NDArray[np.int_], NDArray[np.float64]]":
+    """How many of n cases are gained by chance, and how likely that is; without what hardly ever happens."""
+    import numpy as np
+    from scipy.special import gammaln, xlogy
+
+    gains = np.arange(n + 1)
+    chance = np.exp(
+        gammaln(n + 1) - gammaln(gains + 1) - gammaln(n - gains + 1)
+        + xlogy(gains, churn) + xlogy(n - gains, 1 - churn)
+    )  # fmt: skip
+    likely = chance > _NEGLIGIBLE
+    return gains[likely], chance[likely]
 
 
 def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) -> int:

@@ -1,0 +1,128 @@
+"""``tunegate power``: what golden sets can show, and how many cases a margin needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+
+from harness.errors import GoldenError
+from harness.gate import ALPHA, gated_margins
+from harness.golden.load import load_golden_set
+from harness.pairing import PASS_RATE
+from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
+from harness.statistics.power import LEAST_CHURN, POWER, detectable_drop
+from harness.types import GoldenCase, GoldenSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPower:
+    """What one golden set can show.
+
+    Attributes:
+        cases: Cases that are asked.
+        units: Independent ones: a cluster counts once.
+        detectable_drop: Smallest true drop that regresses in 80 % of runs; None if there is none.
+        pass_chance: How often a candidate that is no worse passes.
+        units_to_pass: Independent cases with which it passes in 80 %; None beyond 20 000.
+        units_to_detect: Independent cases with which a true drop of the margin is found in 80 %.
+    """
+
+    name: str
+    cases: int
+    units: int
+    margin: float
+    detectable_drop: float | None
+    pass_chance: float
+    units_to_pass: int | None
+    units_to_detect: int | None
+
+
+def power(
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option("--golden", help="Golden set or directory; may be repeated. Default: golden_sets."),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The wanted margin; by default each set's own.")
+    ] = None,
+    churn: Annotated[
+        float, typer.Option(min=0, max=0.4, help="Share of cases that flip by chance, each way.")
+    ] = LEAST_CHURN,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded."""
+    sets = [load_golden_set(path) for path in _files(golden or [Path("golden_sets")])]
+    margins = gated_margins(sets, margin, margin)
+    level = ALPHA / len(margins)
+    with Console(stderr=True).status("counting cases"):
+        found = [_power_of(each, margins[each.name, PASS_RATE], churn, level) for each in sets]
+    if as_json:
+        typer.echo(to_json(found, indent=2).decode())
+        return
+    console = Console()
+    console.print(_table(found))
+    metrics = "metric" if len(margins) == 1 else "metrics"
+    console.print(
+        f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often a candidate that is no "
+        f"worse does; to pass, to detect it: what would make that {POWER:.0%}, for a drop of the margin. "
+        f"{len(margins)} gated {metrics}, {churn:.1%} of cases flip by chance each way; clusters flip whole.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
+        if not inside:
+            raise GoldenError(path, None, "", "holds no golden set", "a YAML file, or a directory of them")
+        files += inside
+    return files
+
+
+def _power_of(golden_set: GoldenSet, margin: float, churn: float, level: float) -> SetPower:
+    cases = [case for case in golden_set.cases if case.skip is None]
+    units = max(len({_unit(case) for case in cases}), 1)
+    return SetPower(
+        name=golden_set.name,
+        cases=len(cases),
+        units=units,
+        margin=margin,
+        detectable_drop=detectable_drop(units, churn, level, margin=margin),
+        pass_chance=pass_chance(units, churn, margin),
+        units_to_pass=cases_to_pass(margin, churn),
+        units_to_detect=cases_to_detect(margin, churn, level, margin=margin),
+    )
+
+
+def _unit(case: GoldenCase) -> tuple[str, str]:
+    return ("case", case.id) if case.cluster is None else ("cluster", case.cluster)
+
+
+def _table(found: list[SetPower]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for header in ("set", "cases", "margin", "detects", "passes", "to pass", "to detect it"):
+        table.add_column(header, no_wrap=True)
+    for row in found:
+        table.add_row(
+            row.name,
+            str(row.cases) if row.units == row.cases else f"{row.cases} in {row.units}",
+            f"{row.margin:.2f}",
+            "none" if row.detectable_drop is None else f"≥ {row.detectable_drop:.2f}",
+            f"{row.pass_chance:.0%}",
+            _needed(row.units_to_pass, row),
+            _needed(row.units_to_detect, row),
+        )
+    return table
+
+
+def _needed(units: int | None, row: SetPower) -> str:
+    """Cases, or clusters where the set has any."""
+    if units is None:
+        return "no number"
+    return f"{units} cases" if row.units == row.cases else f"{units} clusters"

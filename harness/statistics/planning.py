@@ -1,0 +1,103 @@
+"""How many cases a golden set needs, before any model has answered them."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+from harness.statistics.paired_binary import tango_interval
+from harness.statistics.power import POWER, gain_chances, regression_power
+from harness.statistics.rates import CONFIDENCE
+
+# Beyond so many cases a set is out of reach, and the answer is "none".
+MOST_CASES = 20_000
+
+
+def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDENCE) -> float:
+    """Probability that a candidate that is no worse passes.
+
+    Args:
+        n: Independent cases.
+        churn: Probability that a case flips by chance, each way.
+        margin: Largest tolerated drop.
+        confidence: Two-sided, of the interval that is held against the margin.
+    """
+    import numpy as np
+    from scipy.special import bdtr
+
+    gains, chances = gain_chances(n, churn)
+    most = np.array([_most_losses(n, int(gained), margin, confidence) for gained in gains])
+    allowed = most >= 0
+    if not bool(allowed.any()):
+        return 0.0
+    share = churn / (1 - churn)
+    passes = bdtr(np.minimum(most, n - gains)[allowed].astype(float), (n - gains)[allowed], share)
+    return float((chances[allowed] * passes).sum())
+
+
+def _most_losses(n: int, gained: int, margin: float, confidence: float) -> int:
+    """Most losses beside so many gains with which the pass rate passes; -1 if it doesn't without any."""
+    low, high = -1, n - gained
+    while low < high:
+        middle = (low + high + 1) // 2
+        within = tango_interval(middle, gained, n, confidence).high <= margin
+        low, high = (middle, high) if within else (low, middle - 1)
+    return low
+
+
+@lru_cache(maxsize=256)
+def cases_to_pass(
+    margin: float, churn: float, power: float = POWER, confidence: float = CONFIDENCE
+) -> int | None:
+    """Independent cases with which a candidate that is no worse passes with the given probability.
+
+    Returns:
+        The number, rounded up to tens; None where it is beyond MOST_CASES.
+    """
+    if margin <= 0:
+        return None
+    return _least(lambda n: pass_chance(n, churn, margin, confidence) >= power)
+
+
+@lru_cache(maxsize=256)
+def cases_to_detect(
+    drop: float,
+    churn: float,
+    level: float,
+    *,
+    margin: float | None = None,
+    power: float = POWER,
+    confidence: float = CONFIDENCE,
+) -> int | None:
+    """Independent cases with which a true drop is called a regression with the given probability.
+
+    Args:
+        drop: The true drop.
+        churn: Probability that a case flips by chance, each way.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: any drop beyond chance is called one.
+        power: The probability.
+        confidence: Two-sided, of the interval that is held against the margin.
+
+    Returns:
+        The number, rounded up to tens; None where it is beyond MOST_CASES.
+    """
+    if not 0 < drop <= 1 - 2 * churn:
+        return None
+
+    def finds(n: int) -> bool:
+        return regression_power(n, churn, level, margin=margin, confidence=confidence)(drop) >= power
+
+    return _least(finds)
+
+
+def _least(suffices: Callable[[int], bool]) -> int | None:
+    """Fewest tens of cases that suffice, by halving: the saw's teeth of whole numbers are passed over."""
+    low, high = 0, 1
+    while not suffices(high * 10):
+        low, high = high, high * 2
+        if high * 10 > MOST_CASES:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle * 10) else (middle, high)
+    return math.ceil(high) * 10

@@ -1,0 +1,76 @@
+"""``tunegate power``: what sets can show, and how many cases a margin needs."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.errors import GoldenError
+
+RUNNER = CliRunner()
+
+
+def write_set(directory, name, cases, clusters=None, gate=""):
+    lines = [f"name: {name}", "cases:"]
+    for place in range(cases):
+        cluster = "" if clusters is None else f", cluster: c{place % clusters}"
+        lines.append(
+            f"  - {{id: a{place}, prompt: Q{place}, checks: [{{type: contains, value: r}}]{cluster}}}"
+        )
+    path = directory / f"{name}.yaml"
+    path.write_text("\n".join([*lines, gate]) + "\n", encoding="utf-8")
+    return path
+
+
+def power(*arguments):
+    result = RUNNER.invoke(app, ["power", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_table_says_what_the_sets_detect_and_need(tmp_path):
+    write_set(tmp_path, "mine", 50)
+    output = " ".join(power("--golden", tmp_path, "--margin", "0.05").split())
+    assert "mine 50 0.05 ≥ 0.14" in output
+    assert "1 gated metric, 2.0% of cases flip by chance" in output
+
+
+def test_the_sets_own_margin_counts_unless_one_is_wanted(tmp_path):
+    path = write_set(tmp_path, "mine", 50, gate="gate: {margin: 0.2}")
+    (own,) = json.loads(power("--golden", path, "--json"))
+    (wanted,) = json.loads(power("--golden", path, "--json", "--margin", "0.1"))
+    assert (own["margin"], wanted["margin"]) == (0.2, 0.1)
+    assert own["units_to_pass"] < wanted["units_to_pass"]
+    assert own["pass_chance"] > wanted["pass_chance"]
+
+
+def test_clusters_count_once(tmp_path):
+    path = write_set(tmp_path, "mine", 60, clusters=20)
+    (found,) = json.loads(power("--golden", path, "--json"))
+    assert (found["cases"], found["units"]) == (60, 20)
+    assert "60 in 20 " in " ".join(power("--golden", path).split())
+
+
+def test_more_sets_share_the_level(tmp_path):
+    first, second = write_set(tmp_path, "a", 50), write_set(tmp_path, "b", 50)
+    (alone,) = json.loads(power("--golden", first, "--json"))
+    beside, _ = json.loads(power("--golden", first, "--golden", second, "--json"))
+    assert beside["detectable_drop"] > alone["detectable_drop"]
+
+
+def test_more_churn_needs_more_cases(tmp_path):
+    path = write_set(tmp_path, "mine", 50)
+    (calm,), (noisy,) = (
+        json.loads(power("--golden", path, "--json", "--churn", churn)) for churn in ("0.01", "0.1")
+    )
+    assert calm["units_to_pass"] < noisy["units_to_pass"]
+    assert calm["detectable_drop"] < noisy["detectable_drop"]
+
+
+def test_a_directory_without_sets_is_refused(tmp_path):
+    result = RUNNER.invoke(app, ["power", "--golden", str(tmp_path)])
+    assert isinstance(result.exception, GoldenError)
+    assert "holds no golden set" in str(result.exception)
+    with pytest.raises(GoldenError):
+        raise result.exception

@@ -1,0 +1,59 @@
+"""How many cases it takes: against simulation of the gate's own rule."""
+
+import numpy as np
+import pytest
+
+from harness.statistics.paired_binary import mcnemar_p, tango_interval
+from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
+from harness.statistics.power import detectable_drop
+
+
+def flips(random, n, lose, gain):
+    drawn = random.random(n)
+    return int((drawn < lose).sum()), int((drawn >= 1 - gain).sum())
+
+
+@pytest.mark.parametrize(
+    ("n", "churn", "margin"), [(60, 0.01, 0.1), (100, 0.02, 0.05), (200, 0.05, 0.05), (40, 0.0, 0.1)]
+)
+def test_the_chance_to_pass_is_that_of_the_rule(n, churn, margin):
+    """3000 simulated pairs of runs in which nothing changed."""
+    random = np.random.default_rng(n)
+    passed = np.mean(
+        [tango_interval(*flips(random, n, churn, churn), n, 0.9).high <= margin for _ in range(3000)]
+    )
+    assert pass_chance(n, churn, margin) == pytest.approx(passed, abs=0.03)
+
+
+@pytest.mark.parametrize(("margin", "churn"), [(0.05, 0.02), (0.1, 0.02), (0.1, 0.05)])
+def test_so_many_cases_pass_and_a_third_fewer_do_not(margin, churn):
+    cases = cases_to_pass(margin, churn)
+    assert pass_chance(cases, churn, margin) >= 0.8
+    assert pass_chance(cases * 2 // 3, churn, margin) < 0.8
+
+
+def test_so_many_cases_detect_the_drop():
+    """The smallest detectable drop of that many cases is the one that was asked for."""
+    cases = cases_to_detect(0.1, 0.02, 0.05, margin=0.05)
+    assert (
+        detectable_drop(cases, 0.02, 0.05, margin=0.05)
+        <= 0.1
+        < detectable_drop(cases - 20, 0.02, 0.05, margin=0.05)
+    )
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(2000):
+        lost, gained = flips(random, cases, 0.12, 0.02)
+        found.append(mcnemar_p(lost, gained) <= 0.05 and tango_interval(lost, gained, cases, 0.9).high > 0.05)
+    assert np.mean(found) >= 0.8 - 3 * (0.16 / 2000) ** 0.5
+
+
+def test_a_smaller_margin_needs_more_cases():
+    needed = [cases_to_pass(margin, 0.02) for margin in (0.2, 0.1, 0.05, 0.02)]
+    assert needed == sorted(needed)
+
+
+def test_no_number_of_cases_shows_that_nothing_at_all_was_lost():
+    assert cases_to_pass(0.0, 0.02) is None
+    assert cases_to_detect(0.0, 0.02, 0.05) is None
+    assert cases_to_pass(0.001, 0.3) is None
