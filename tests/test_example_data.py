@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from harness.types import Completion, GoldenCase, Outcome
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GOLDEN = sorted(EXAMPLES.glob("*/golden/*.yaml"))
-MADE = ["arithmetic", "support"]
+MADE = ["arithmetic", "extraction", "support"]
 
 
 def made_by(name: str) -> ModuleType:
@@ -35,7 +36,8 @@ def rows(path: str) -> list[dict[str, Any]]:
 
 
 def cases(name: str) -> tuple[GoldenCase, ...]:
-    return load_golden_set(EXAMPLES / name / "golden" / f"{name}.yaml").cases
+    (path,) = (EXAMPLES / name / "golden").glob("*.yaml")
+    return load_golden_set(path).cases
 
 
 def passes(case: GoldenCase, text: str) -> bool:
@@ -70,6 +72,7 @@ def test_the_files_are_what_their_script_writes(name):
     ("name", "files"),
     [
         ("arithmetic", ["train.jsonl", "held_out.jsonl"]),
+        ("extraction", ["train.jsonl"]),
         ("support", ["pairs.jsonl", "pairs_held_out.jsonl"]),
     ],
 )
@@ -173,3 +176,45 @@ def test_thumbs_are_half_up_and_true_to_the_pairs():
     assert Counter(row["label"] for row in thumbs) == {True: 104, False: 104}
     for row in thumbs:
         assert pairs[row["prompt"]]["chosen" if row["label"] else "rejected"] == row["completion"]
+
+
+# ---- extraction
+
+
+def test_every_bill_says_what_its_answer_holds():
+    """Vendor, number and total stand in the text; so does the date in one of its spellings."""
+    module = made_by("extraction")
+    asked = [(row["prompt"], row["completion"]) for row in rows("extraction/train.jsonl")]
+    asked += [(case.messages[-1].content, case.references[0]) for case in cases("extraction")]
+    for text, written in asked:
+        answer = json.loads(written)
+        assert list(answer) == ["vendor", "invoice", "date", "total", "currency"]
+        day = date.fromisoformat(answer["date"])
+        assert any(spell(day) in text for spell in module.DATES.values()), text
+        assert {answer["vendor"], answer["invoice"], f"{answer['total']:.2f}"} <= parts(text, answer), text
+        assert answer["currency"] in text or module.CURRENCIES[answer["currency"]] in text, text
+
+
+def parts(text, answer):
+    """Those of the answer's texts that the bill contains."""
+    return {one for one in (answer["vendor"], answer["invoice"], f"{answer['total']:.2f}") if one in text}
+
+
+def test_vendors_and_layouts_of_the_golden_bills_are_held_out():
+    module, held_out = made_by("extraction"), cases("extraction")
+    vendors = {json.loads(case.references[0])["vendor"] for case in held_out}
+    assert len(vendors) == len(held_out) == 42
+    assert not vendors & set(module.VENDORS)
+    assert set(Counter(case.cluster for case in held_out).values()) == {3}
+
+
+def test_a_bill_with_one_wrong_field_fails():
+    case = cases("extraction")[0]
+    right = json.loads(case.references[0])
+    for key, wrong in {
+        "vendor": "Amberley",
+        "invoice": "4417",
+        "date": "03.05.2024",
+        "total": "310.00",
+    }.items():
+        assert not passes(case, json.dumps({**right, key: wrong})), key
