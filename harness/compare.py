@@ -106,6 +106,11 @@ def flips(paired: PairedMetric) -> tuple[int, int]:
     return sum(drop > 0 for drop in drops), sum(drop < 0 for drop in drops)
 
 
+def flipped(paired: PairedMetric, direction: int) -> set[str]:
+    """Keys of all cases that fell (1) or rose (-1)."""
+    return {key for key, drop in zip(paired.keys, paired.drops, strict=True) if direction * drop > _BY_CHANCE}
+
+
 def units_of(paired: PairedMetric) -> Units:
     """The drops, added up by cluster."""
     return group([0.0 if abs(drop) < _BY_CHANCE else drop for drop in paired.drops], paired.clusters)

@@ -26,14 +26,17 @@ from harness.forgetting.retention import measure_forgetting
 from harness.pairing import PASS_RATE, PairedMetric, Pairing, is_decided, pair_runs, paired_metrics
 from harness.reasons import (
     describe_broken,
+    describe_driver,
     describe_forgetting,
     describe_missing,
     describe_pairing,
     describe_plans,
     describe_row,
+    describe_traits,
     describe_tripwire,
     describe_without_verdict,
 )
+from harness.slices import driver_slice, shared_traits
 from harness.statistics.several import holm
 from harness.types import (
     BrokenCase,
@@ -93,6 +96,11 @@ def run_gate(
     probes = [
         pair for pair in pairing.pairs if is_decided(pair) and sets[pair[0].case.set_name].probes_forgetting
     ]
+    open_rates = [
+        (metric, [pair for pair in pairing.pairs if pair[0].case.set_name == metric.set_name])
+        for metric, row in zip(metrics, rows, strict=True)
+        if metric.metric == PASS_RATE and row.verdict in {GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE}
+    ]
     comparison = Comparison(
         candidate_run=candidate.id,
         baseline_run=baseline.id,
@@ -102,6 +110,10 @@ def run_gate(
         ),
         unpaired=tuple(pairing.unpaired),
         broken=tuple(broken),
+        drivers=tuple(
+            driver for metric, of_set in open_rates if (driver := driver_slice(metric, of_set, 1 - 2 * alpha))
+        ),
+        traits=tuple(trait for metric, of_set in open_rates for trait in shared_traits(metric, of_set)),
     )
     return comparison, _verdict(candidate, baseline, comparison, pairing, metrics)
 
@@ -229,6 +241,8 @@ def _verdict(
     found += [(GateVerdict.INCONCLUSIVE, reason) for reason in hindrances]
     verdicts = {verdict for verdict, _ in found} or {GateVerdict.INCONCLUSIVE}
     reasons = [reason for word in _WORST_FIRST for verdict, reason in found if verdict is word]
+    reasons += [describe_driver(driver) for driver in comparison.drivers]
+    reasons += describe_traits(comparison.traits)
     if comparison.forgetting is not None:
         reasons += describe_tripwire(comparison.forgetting)
     reasons += [*describe_plans(candidate, baseline), *describe_pairing(candidate, pairing)]

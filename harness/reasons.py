@@ -11,6 +11,7 @@ from harness.types import (
     BrokenCase,
     CaseResult,
     Comparison,
+    DriverSlice,
     Forgetting,
     GateVerdict,
     GoldenSet,
@@ -19,10 +20,12 @@ from harness.types import (
     Outcome,
     Retention,
     Run,
+    SharedTrait,
 )
 
 _MOST_SKILLS = 3
 _MOST_BROKEN = 3
+_MOST_NAMED = 5
 
 
 def describe_row(row: MetricComparison, units: int) -> str:
@@ -120,6 +123,27 @@ def _broke(case: BrokenCase) -> str:
     name = case.key.partition("/")[2]
     was, now = (f"{side.passed}/{side.answers}" for side in (case.was, case.now))
     return f"{name} {was} → {now} (p={case.p_value:.2g})"
+
+
+def describe_driver(driver: DriverSlice) -> str:
+    """The slice that lost most, with its interval and its lost cases."""
+    ids = [key.partition("/")[2] for key in driver.lost]
+    named = ", ".join(ids[:_MOST_NAMED]) + (
+        f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    )
+    return (
+        f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
+        f" {driver.name}: drop {_span(driver.drop)}, n={driver.n}, elsewhere {driver.drop_elsewhere:+.3f}: {named}"
+    )
+
+
+def describe_traits(traits: Sequence[SharedTrait]) -> list[str]:
+    """What lost cases have in common, set by set, each with its counts."""
+    by_set: dict[str, list[str]] = {}
+    for each in traits:
+        counts = f"{each.lost} of {each.of_lost} lost, {each.kept} of {each.of_kept} kept"
+        by_set.setdefault(each.set_name, []).append(f"{each.trait} ({counts})")
+    return [f"{name}: lost cases have in common: {'; '.join(shared)}" for name, shared in by_set.items()]
 
 
 def describe_forgetting(forgetting: Forgetting) -> list[str]:

@@ -67,8 +67,8 @@ def power(
     console.print(_table(found))
     metrics = "metric" if len(margins) == 1 else "metrics"
     console.print(
-        f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often a candidate that is no "
-        f"worse does; to pass, to detect it: what would make that {POWER:.0%}, for a drop of the margin. "
+        f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often a model that is"
+        f" no worse does; to pass, to detect it: what would make that {POWER:.0%}, for a drop of the margin. "
         f"{len(margins)} gated {metrics}, {churn:.1%} of cases flip by chance each way; clusters flip whole.",
         style="dim",
         highlight=False,

@@ -8,6 +8,7 @@ Fractions are in [0, 1], times in seconds, losses in nats per token.
 from harness.types.comparison import (
     BrokenCase,
     Comparison,
+    DriverSlice,
     Forgetting,
     GateRecord,
     GateVerdict,
@@ -15,6 +16,7 @@ from harness.types.comparison import (
     MetricComparison,
     MetricSummary,
     Retention,
+    SharedTrait,
     Verdict,
 )
 from harness.types.golden import (
@@ -48,6 +50,7 @@ __all__ = [
     "Check",
     "Comparison",
     "Completion",
+    "DriverSlice",
     "Environment",
     "ExecutionPlan",
     "Forgetting",
@@ -73,6 +76,7 @@ __all__ = [
     "Retention",
     "Run",
     "Score",
+    "SharedTrait",
     "Stability",
     "TextLoss",
     "Verdict",

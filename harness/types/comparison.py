@@ -87,6 +87,52 @@ class BrokenCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSlice:
+    """A part of a golden set that lost more cases than chance would put there.
+
+    Attributes:
+        kind: What its cases share.
+        name: The tag or the cluster.
+        n: Pairs in the slice.
+        lost: Keys of its lost cases.
+        lost_in_set: Lost cases of the whole set.
+        drop: The slice's drop of the pass rate.
+        drop_elsewhere: The drop of the set's other cases.
+        p_value: One-sided, of "losses fall into it as anywhere", corrected over the set's slices.
+    """
+
+    set_name: str
+    kind: Literal["tag", "cluster"]
+    name: str
+    n: int
+    lost: tuple[str, ...]
+    lost_in_set: int
+    drop: Interval
+    drop_elsewhere: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedTrait:
+    """What lost cases have in common and kept ones have not.
+
+    Attributes:
+        trait: In words, such as ``answer cut at the token limit``.
+        lost: Lost cases that have it, of ``of_lost``.
+        kept: Cases that both sides pass and that have it, of ``of_kept``.
+        p_value: One-sided, corrected over all traits that were looked at.
+    """
+
+    set_name: str
+    trait: str
+    lost: int
+    of_lost: int
+    kept: int
+    of_kept: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """Of the probes of one skill that the baseline passed, how many the candidate still passes."""
 
@@ -122,6 +168,8 @@ class Comparison:
         unpaired: Keys of cases that are on one side only, changed between the runs, or have no
             verdict on one side: they are left out of every paired figure, and counted here.
         broken: Cases that are shown to be answered worse, each on its own.
+        drivers: For each set that didn't pass: the slice that lost most, where one stands out.
+        traits: What its lost cases have in common.
     """
 
     candidate_run: str
@@ -130,6 +178,8 @@ class Comparison:
     forgetting: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
     broken: tuple[BrokenCase, ...] = ()
+    drivers: tuple[DriverSlice, ...] = ()
+    traits: tuple[SharedTrait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,168 @@
+"""This gate and others on the same simulated runs: false alarms and detection, for docs/gate.md.
+
+    python benchmarks/gates.py --peers ~/.cache/tunegate-peers [--runs 400]
+
+The others are installed into an environment of their own at the given place, made if it isn't there.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.gate import judge
+from harness.pairing import PASS_RATE, PairedMetric
+from harness.statistics.per_case import Trials
+from harness.types import GateVerdict
+
+# mlflow 3.18.0 brings compare_evaluations, but asks for a mlflow-skinny that could not be installed; the one
+# before it serves.
+PEERS = (
+    ["regressgate==0.1.0", "adaptergate==0.5.4", "mlflow-skinny==3.17.2"],
+    ["--no-deps", "mlflow==3.18.0"],
+)
+PEER_GATES = ("regressgate", "adaptergate", "mlflow")
+MARGIN = 0.05
+Counts = NDArray[np.int_]
+Rates = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Cases by their chance to be passed, and how often each is asked."""
+
+    name: str
+    rates: Rates
+    answers: int
+
+
+def suite(stable: int, nearly: int, unstable: int, answers: int) -> Suite:
+    """Stable cases pass always, nearly stable ones in 95 %, unstable ones in 50 to 80 %."""
+    rates = np.concatenate([np.ones(stable), np.full(nearly, 0.95), np.linspace(0.5, 0.8, unstable)])
+    return Suite(name=f"{rates.size} cases × {answers}", rates=rates, answers=answers)
+
+
+SUITES = (
+    *(suite(12, 4, 4, answers) for answers in (1, 3, 5, 10)),
+    *(suite(180, 10, 10, answers) for answers in (1, 5)),
+)
+
+
+def broken(rates: Rates) -> Rates:
+    """The first case, a stable one, never passes."""
+    return np.concatenate([[0.0], rates[1:]])
+
+
+def weaker(rates: Rates) -> Rates:
+    """Stable cases pass in 85 %."""
+    return np.where(rates == 1.0, 0.85, rates)
+
+
+CHANGES: dict[str, Callable[[Rates], Rates]] = {
+    "no change": lambda rates: rates,
+    "one stable case breaks": broken,
+    "stable cases drop to 85 %": weaker,
+    "everything −5 points": lambda rates: np.maximum(rates - 0.05, 0.0),
+}
+
+
+def scenarios(runs: int, only: str | None) -> Iterator[tuple[str, str, int, Counts]]:
+    """Change, suite, answers a case, and passed answers (2, runs, cases) of baseline and candidate.
+
+    Each has a random stream of its own, so that one change alone gives the same figures as all together.
+    """
+    for change, changed in CHANGES.items():
+        if only not in {None, change}:
+            continue
+        for number, each in enumerate(SUITES):
+            random = np.random.default_rng([len(change), number])
+            before = random.binomial(each.answers, each.rates, (runs, each.rates.size))
+            now = random.binomial(each.answers, changed(each.rates), (runs, each.rates.size))
+            yield change, each.name, each.answers, np.stack([before, now])
+    for cases in (20, 100, 200) if only in {None, "churn"} else ():
+        random = np.random.default_rng(cases)
+        # One greedy answer a case: 5 % of all cases are lost and 5 % gained by chance.
+        drawn = random.random((runs, cases))
+        before = np.where(drawn < 0.05, 1, np.where(drawn > 0.95, 0, 1))
+        now = np.where(drawn < 0.05, 0, 1)
+        yield "churn", f"{cases} cases × 1, 5 % flip each way", 1, np.stack([before, now])
+
+
+def paired(before: Counts, now: Counts, answers: int) -> PairedMetric:
+    """One run's pass rate, as pairing makes it."""
+    return PairedMetric(
+        set_name="s",
+        metric=PASS_RATE,
+        kind="binary",
+        keys=tuple(f"s/{place}" for place in range(before.size)),
+        candidate=tuple((now / answers).tolist()),
+        baseline=tuple((before / answers).tolist()),
+        clusters=tuple(range(before.size)),
+        trials=tuple(
+            Trials(int(old), answers, int(new), answers) for old, new in zip(before, now, strict=True)
+        ),
+    )
+
+
+def tunegate(before: Counts, now: Counts, answers: int) -> bool:
+    """Whether this gate calls the run regressed, at its default margin."""
+    rows, cases = judge([paired(before, now, answers)], {("s", PASS_RATE): MARGIN})
+    return rows[0].verdict is GateVerdict.REGRESS or bool(cases)
+
+
+def any_drop(before: Counts, now: Counts, answers: int) -> bool:
+    """The naive gate: the mean fell."""
+    return int(now.sum()) < int(before.sum())
+
+
+def peer_verdicts(peers: Path, found: list[tuple[str, str, int, Counts]]) -> dict[str, NDArray[np.bool_]]:
+    """The other gates' verdicts by gate, change and suite; their environment is made where it is missing."""
+    python = peers / "bin" / "python"
+    if not python.exists():
+        venv.create(peers, with_pip=True)
+        for packages in PEERS:
+            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+    with tempfile.TemporaryDirectory() as directory:
+        runs, verdicts = Path(directory) / "runs.npz", Path(directory) / "verdicts.npz"
+        arrays = {f"{change}|{name}": counts for change, name, _, counts in found}
+        answers = {f"{change}|{name} answers": np.array(count) for change, name, count, _ in found}
+        np.savez(runs, **arrays, **answers)
+        script = Path(__file__).with_name("peer_gates.py")
+        subprocess.run([str(python), str(script), str(runs), str(verdicts)], check=True, stdout=sys.stderr)
+        with np.load(verdicts) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peers", type=Path, required=True, help="environment of the other gates")
+    parser.add_argument("--runs", type=int, default=400, help="simulated runs a figure")
+    parser.add_argument("--change", choices=[*CHANGES, "churn"], help="this change alone")
+    chosen = parser.parse_args()
+    found = list(scenarios(chosen.runs, chosen.change))
+    others = peer_verdicts(chosen.peers, found)
+    gates = {"tunegate": tunegate, "any drop": any_drop}
+    print("| change | cases × answers | tunegate | regressgate | adaptergate | MLflow | any drop |")
+    print("|---|---|---|---|---|---|---|")
+    for change, name, answers, (before, now) in found:
+        rates = {
+            gate: np.mean([rule(old, new, answers) for old, new in zip(before, now, strict=True)])
+            for gate, rule in gates.items()
+        }
+        rates |= {gate: others[f"{gate}|{change}|{name}"].mean() for gate in PEER_GATES}
+        shown = [f"{100 * rates[gate]:.0f} %" for gate in ("tunegate", *PEER_GATES, "any drop")]
+        print(f"| {change} | {name} | {' | '.join(shown)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The verdicts of other gates on simulated runs. Runs in their own environment, started by gates.py.
+
+    python peer_gates.py RUNS.npz VERDICTS.npz
+
+RUNS.npz holds, under each scenario's name, counts of passed answers: (2, runs, cases), the baseline's first;
+and under its name with " answers", how many answers each case had. VERDICTS.npz gets, under
+"<gate>|<scenario>", whether that gate failed each run.
+"""
+
+import sys
+
+import numpy as np
+from adaptergate.gating.regression_gate import GateConfig, RegressionGate
+from mlflow.genai.evaluation.comparison import paired_comparison
+from regressgate import GateConfig as RegressgateConfig
+from regressgate import RunReport, compare_reports
+from regressgate.run_report import CaseResult, Trial
+
+# Its own default is 10 000 shuffles; with fewer its p-value is 0.4 points less exact, and nothing else.
+SHUFFLES = 1000
+
+
+def report(passed, answers):
+    """A run as regressgate stores it."""
+    cases = [
+        CaseResult(id=str(case), trials=[Trial(passed=n < count, latency_s=0.0) for n in range(answers)])
+        for case, count in enumerate(passed)
+    ]
+    return RunReport(regressgate_version="0", created_at="", target="", repeats=answers, cases=cases)
+
+
+def regressgate(before, now, answers):
+    """Its defaults: a drop that its aggregate or its per-case test finds at 0.05 together."""
+    config = RegressgateConfig(permutations=SHUFFLES)
+    return compare_reports(report(before, answers), report(now, answers), config).failed
+
+
+def adaptergate(before, now, answers):
+    """Its defaults: a drop of the mean by more than 0.02 is refused."""
+    rates = {"before": before / answers, "now": now / answers}
+    decision = RegressionGate(GateConfig(min_holdout_size=1)).evaluate(
+        tenant_id="t",
+        candidate_id="now",
+        baseline_id="before",
+        holdout=[{"id": place} for place in range(before.size)],
+        scorer=lambda adapter, query: float(rates[adapter][query["id"]]),
+    )
+    return not decision.accepted
+
+
+def mlflow(before, now, answers):
+    """What compare_evaluations computes of one scorer; refused if it is significantly worse at its 0.05."""
+    found = paired_comparison._compare_paired_values(
+        "score", before / answers, now / answers, value_type="binary", greater_is_better=True
+    )
+    return found.status == "ok" and found.diff < 0 and found.p_value < 0.05
+
+
+def main():
+    """Judge all runs."""
+    # Its interval takes most of the time and is not what its assertion looks at.
+    paired_comparison._bootstrap_mean_ci = lambda deltas, confidence_level: (0.0, 0.0)
+    runs, verdicts = np.load(sys.argv[1]), {}
+    for name in runs.files:
+        if name.endswith(" answers"):
+            continue
+        before, now = runs[name]
+        answers = int(runs[f"{name} answers"])
+        for gate in (regressgate, adaptergate, mlflow):
+            verdicts[f"{gate.__name__}|{name}"] = np.array(
+                [gate(old, new, answers) for old, new in zip(before, now, strict=True)]
+            )
+        print(name, flush=True)
+    np.savez(sys.argv[2], **verdicts)
+
+
+if __name__ == "__main__":
+    main()

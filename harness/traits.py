@@ -1,0 +1,58 @@
+"""Plain properties of prompts and answers, by which lost cases may differ from kept ones."""
+
+import json
+import re
+from collections.abc import Sequence
+from statistics import median
+
+from harness.types import CaseResult
+
+_WORD = re.compile(r"\w{2,}")
+_LONGEST_WORD = 30
+
+
+def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
+    """Each case's traits in words; what concerns the whole answer stands before its words.
+
+    Lengths are told against the median of all cases given.
+    """
+    answers = [None if result.completion is None else result.completion.text.strip() for result in results]
+    prompts = [result.case.messages[-1].content for result in results]
+    long_prompt = median(len(prompt) for prompt in prompts)
+    long_answer = median([len(answer) for answer in answers if answer is not None] or [0])
+    found = []
+    for result, prompt, answer in zip(results, prompts, answers, strict=True):
+        traits = []
+        if answer is not None and result.completion is not None:
+            if result.completion.stop_reason == "length":
+                traits.append("answer cut at the token limit")
+            if not answer:
+                traits.append("answer is empty")
+            traits.append("answer is JSON" if _is_json(answer) else "answer is not JSON")
+            traits.append(
+                "answer longer than the median"
+                if len(answer) > long_answer
+                else "answer no longer than the median"
+            )
+        traits.append(
+            "prompt longer than the median"
+            if len(prompt) > long_prompt
+            else "prompt no longer than the median"
+        )
+        traits += [f"prompt says {word!r}" for word in _words(prompt)]
+        traits += [f"answer says {word!r}" for word in _words(answer or "")]
+        found.append(traits)
+    return found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _words(text: str) -> list[str]:
+    words = dict.fromkeys(word.lower() for word in _WORD.findall(text))
+    return [word for word in words if len(word) <= _LONGEST_WORD]
