@@ -1,0 +1,37 @@
+"""The delete-one jackknife: a standard error for any figure, with whole clusters left out.
+
+Efron, B. and Tibshirani, R. (1993). An Introduction to the Bootstrap, chapter 11.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+
+def jackknife_error(
+    clusters: Sequence[str | int], statistic: Callable[[Sequence[int]], float | None]
+) -> tuple[float, int]:
+    """Standard error of a figure.
+
+    Args:
+        clusters: Each case's cluster; a name of its own for a case without one.
+        statistic: The figure over the cases of the given places; None where it isn't defined.
+
+    Returns:
+        The error (0 where nothing varies), and over how many clusters.
+    """
+    places: dict[str | int, list[int]] = {}
+    for place, cluster in enumerate(clusters):
+        places.setdefault(cluster, []).append(place)
+    everything = range(len(clusters))
+    left_out = []
+    for members in places.values():
+        gone = set(members)
+        value = statistic([place for place in everything if place not in gone])
+        if value is not None:
+            left_out.append(value)
+    count = len(left_out)
+    if count < 2:
+        return 0.0, len(places)
+    mean = math.fsum(left_out) / count
+    squares = math.fsum((value - mean) ** 2 for value in left_out)
+    return math.sqrt((count - 1) / count * squares), len(places)
