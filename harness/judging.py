@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.answers import OnAnswers
+from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.judge.calibration import AGREEMENT, Calibration
 from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.judged import questions_of
-from harness.scoring import Judging
+from harness.metrics.judged import questions_of, task_of
+from harness.scoring import Judging, decides_case
 from harness.settings import Settings
-from harness.types import Check, Completion, GoldenCase, Run
+from harness.types import Check, Completion, GoldenCase, GoldenSet, Run
 
 BASELINE = "baseline"
 
@@ -42,6 +44,53 @@ def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
 def judged_checks(case: GoldenCase) -> tuple[Check, ...]:
     """The checks of a case that a judge decides."""
     return tuple(check for check in case.checks if CHECK_TYPES[base_type(check.type)].judged)
+
+
+def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
+    """Check types that a judge can't be trusted with, each with the reason; none without a calibration."""
+    if calibration is None:
+        return {}
+    judged = [name for name, kind in CHECK_TYPES.items() if kind.judged]
+    if not calibration.reliable:
+        return dict.fromkeys(judged, calibration.reasons[0])
+    return {
+        name: f"agreement kappa of {task_of(name)} {interval.estimate:.2f} "
+        f"[{interval.low:.2f}, {interval.high:.2f}]"
+        for name in judged
+        if task_of(name) in calibration.distrusted
+        and (interval := calibration.by_task.get(task_of(name))) is not None
+    }
+
+
+def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str]) -> str:
+    """What is known of the judge, for the terminal."""
+    if calibration is None:
+        return "not calibrated: tunegate judge calibrate says whether it can be believed"
+    if distrusted:
+        reason = next(iter(distrusted.values()))
+        return f"left unscored, since the judge is unreliable: {', '.join(distrusted)} ({reason})"
+    kappa = next((m.interval for m in calibration.measures if m.name == AGREEMENT), None)
+    assert kappa is not None  # a reliable judge has one
+    bounds = f"[{kappa.low:.2f}, {kappa.high:.2f}]"
+    return f"calibrated on {calibration.items} items, kappa {kappa.estimate:.2f} {bounds}"
+
+
+def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str, str], judge: str) -> None:
+    """Refuse to decide a case, or to gate a metric, by a judge that was found unreliable.
+
+    Raises:
+        SettingsError: Such a check decides; the message says which, and why the judge isn't believed.
+    """
+    for golden_set in golden_sets:
+        for case in golden_set.cases:
+            for check in judged_checks(case):
+                name = base_type(check.type)
+                gated = check.type in golden_set.gate.metric_margins
+                if name in distrusted and (gated or decides_case(check)):
+                    raise SettingsError(
+                        f"--gate-judge {judge}: UNRELIABLE: {distrusted[name]}; {name} of {case.key} would "
+                        f"be decided by it: take another judge, or deselect such cases"
+                    )
 
 
 def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:

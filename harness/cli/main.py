@@ -8,6 +8,7 @@ import typer
 
 import harness.cli.bisect
 import harness.cli.golden
+import harness.cli.judge
 import harness.cli.model
 import harness.cli.power
 import harness.cli.runs
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(harness.cli.model.app, name="model")
 app.add_typer(harness.cli.golden.app, name="golden")
 app.add_typer(harness.cli.runs.app, name="runs")
+app.add_typer(harness.cli.judge.app, name="judge")
 app.command("serve")(harness.cli.serve.serve)
 app.command("power")(harness.cli.power.power)
 app.command("bisect")(harness.cli.bisect.bisect)

@@ -8,7 +8,8 @@ from typing import Self, TypeAlias
 
 from harness.errors import JudgeError, SettingsError
 from harness.judge.client import Judge
-from harness.judge.questions import pair_verdict, single_verdict
+from harness.judge.questions import VALUES, pair_verdict, preference, single_verdict, swapped
+from harness.statistics.agreement import krippendorff_alpha
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
 
 Reply: TypeAlias = JudgeReply | JudgeError
@@ -92,6 +93,25 @@ class Panel:
             verdicts.append(self._together("pairwise", votes))
         return verdicts
 
+    def judge_pair(
+        self, first: JudgeRequest, second: JudgeRequest
+    ) -> tuple[Vote, tuple[float, float] | None]:
+        """The panel's verdict on one pair, and the value of each order.
+
+        Returns:
+            The verdict; and the mean value over the judges with the answer shown first, and shown second,
+            both turned so that 1 is a win of the answer. None when a judge gave no reply.
+        """
+        replies = self._ask([first, second])
+        (vote,) = self.judge_pairs([(first, second)])
+        if any(isinstance(reply, JudgeError) for asked in replies for reply in asked):
+            return vote, None
+        shown_first = [VALUES[preference(reply)] for reply in replies[0] if isinstance(reply, JudgeReply)]
+        shown_second = [
+            VALUES[swapped(preference(reply))] for reply in replies[1] if isinstance(reply, JudgeReply)
+        ]
+        return vote, (statistics.median(shown_first), statistics.median(shown_second))
+
     def _ask(self, requests: Sequence[JudgeRequest]) -> list[tuple[Reply, ...]]:
         # All are under way before the first is waited for.
         self.start(requests)
@@ -156,3 +176,15 @@ def combine(votes: Sequence[Vote]) -> Vote:
         judge_model=" + ".join(vote.judge_model for vote in given),
         raw_reply="\n".join(vote.raw_reply for vote in given),
     )
+
+
+def describe_agreement(votes: Sequence[tuple[float | None, ...]]) -> str | None:
+    """How far a panel's judges agree, by Krippendorff's alpha; None for one judge or no question."""
+    if not votes or len(votes[0]) < 2:
+        return None
+    try:
+        alpha = krippendorff_alpha(votes, "interval")
+    except ValueError as error:
+        return f"the judges' agreement is not defined: {error}"
+    bounds = f"[{alpha.low:.2f}, {alpha.high:.2f}]"
+    return f"the judges agree with alpha {alpha.estimate:.2f} {bounds} on {len(votes)}"

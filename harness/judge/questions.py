@@ -8,6 +8,8 @@ from harness.types import JsonValue, JudgeReply, JudgeRequest, JudgeVerdict, Mes
 
 Preference: TypeAlias = Literal["A", "B", "tie"]
 
+# What a preference is worth to the first answer.
+VALUES: Mapping[Preference, float] = {"A": 1.0, "B": 0.0, "tie": 0.5}
 _BETTER = "The answer is right, does what was asked, and is no longer than it needs to be."
 _REASON: dict[str, JsonValue] = {"type": "string"}
 
@@ -121,7 +123,7 @@ def pair_verdict(
     first = preference(replies[0])
     second = swapped(preference(replies[1]))
     agree = first == second
-    value = {"A": 1.0, "B": 0.0, "tie": 0.5}[first] if agree else 0.5
+    value = VALUES[first] if agree else VALUES["tie"]
     reason = str(replies[0].data.get("reason", "")).strip()
     if not agree:
         reason = f"the preference changed with the order ({first} first, then {second}): a tie"

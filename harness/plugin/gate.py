@@ -17,11 +17,19 @@ from harness.errors import (
     GoldenError,
     InputError,
     ModelError,
+    SettingsError,
     TunegateError,
 )
 from harness.forgetting.probes import probe_directory
 from harness.golden.load import LABELLED
-from harness.judging import judged_checks, open_panel
+from harness.judge.trust import find_calibration
+from harness.judging import (
+    describe_trust,
+    distrusted_checks,
+    judged_checks,
+    open_panel,
+    refuse_distrusted,
+)
 from harness.plugin.progress import open_progress
 from harness.scoring import Judging, missing_extras, require_encoders
 from harness.session import Inputs, Session, conclude, prepare, run_session, save
@@ -117,6 +125,7 @@ class Gate(NoGate):
         self._results: dict[str, CaseResult] = {}
         self.cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
         self.judging = Judging(panel=open_panel(inputs.settings, self.cache))
+        self.judge_note = ""
 
     def choose_arguments(self) -> None:
         """Collect the golden sets when the command line names no path of its own."""
@@ -156,9 +165,25 @@ class Gate(NoGate):
                 f"give --gate-judge ({len(judged)} of the selected cases have such checks)"
             )
         try:
+            self._trust_judge(cases)
             require_encoders(cases)
-        except ModelError as error:
+        except (ModelError, SettingsError) as error:
             raise pytest.UsageError(str(error)) from error
+
+    def _trust_judge(self, cases: Sequence[GoldenCase]) -> None:
+        """Look up what the judge was found to be worth, and refuse it where it would decide in vain.
+
+        Raises:
+            SettingsError: An unreliable judge would decide.
+        """
+        panel = self.judging.panel
+        if panel is None or not any(judged_checks(case) for case in cases):
+            return
+        calibration = find_calibration(self.inputs.directory, panel.identity)
+        distrusted = distrusted_checks(calibration)
+        refuse_distrusted(self.selected_sets(), distrusted, panel.identity)
+        self.judging = replace(self.judging, distrusted=frozenset(distrusted))
+        self.judge_note = describe_trust(calibration, distrusted)
 
     def result_of(self, item: "GoldenItem") -> CaseResult:
         """The case's result; the first call answers and scores all selected cases."""
@@ -255,7 +280,7 @@ class Gate(NoGate):
         if self.record is not None:
             print_gate(terminal, self.record, self.written)
             if self.judging.panel is not None:
-                print_judging(terminal, self.judging.panel)
+                print_judging(terminal, self.judging.panel, self.judge_note)
 
     def close(self) -> None:
         """Close the judges and the cache."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.judge.panel import Panel
+from harness.judge.panel import Panel, describe_agreement
 from harness.terminal import render_gate
 from harness.types import GateRecord
 
@@ -31,9 +31,11 @@ def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: S
     terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
 
 
-def print_judging(terminal: pytest.TerminalReporter, panel: Panel) -> None:
-    """Print what judging took."""
+def print_judging(terminal: pytest.TerminalReporter, panel: Panel, note: str) -> None:
+    """Print what judging took, and what is known of the judge."""
     usage = panel.usage
+    if note:
+        terminal.write_line(f"judge:  {panel.identity}: {note}")
     if not usage.requests and not usage.from_cache:
         return
     parts = [f"{usage.requests} requests", f"{usage.from_cache} kept replies"]
@@ -41,4 +43,7 @@ def print_judging(terminal: pytest.TerminalReporter, panel: Panel) -> None:
     parts += [f"{usage.failed} without a verdict"] if usage.failed else []
     parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
     parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
-    terminal.write_line(f"judge:  {panel.identity}: {', '.join(parts)}")
+    terminal.write_line(f"        {', '.join(parts)}")
+    for task, votes in panel.votes.items():
+        if (agreement := describe_agreement(votes)) is not None:
+            terminal.write_line(f"        {task}: {agreement}")

@@ -36,7 +36,7 @@ def test_the_judge_s_verdicts_are_the_outcomes(judged, judge_server):
     result = run(judged, judge_server, "--gate-baseline=none")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["failed:  llm-rubric: read it (scripted, rubric-1@*"])
-    result.stdout.fnmatch_lines(["judge:  openai:scripted@*: 4 requests, *tokens*"])
+    result.stdout.fnmatch_lines(["judge:  openai:scripted@*: not calibrated*", "*4 requests, *tokens*"])
 
 
 def test_a_second_run_asks_nothing(judged, judge_server):
@@ -44,7 +44,7 @@ def test_a_second_run_asks_nothing(judged, judge_server):
     asked = len(judge_server.bodies)
     result = run(judged, judge_server)
     assert len(judge_server.bodies) == asked
-    result.stdout.fnmatch_lines(["judge:*: 0 requests, 4 kept replies*"])
+    result.stdout.fnmatch_lines(["* 0 requests, 4 kept replies*"])
 
 
 def test_equal_answers_of_both_sides_are_judged_once(judged, judge_server):
@@ -158,3 +158,88 @@ def test_a_lost_comparison_regresses(judged, judge_server, write_golden, stored)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*REGRESS*"])
     result.stdout.fnmatch_lines(["*pairwise fell: 0.500*0.000*"])
+
+
+@pytest.fixture
+def calibrate(judged, judge_server, monkeypatch):
+    """Holds the judge at the scripted server against forty items: it is right on the given share."""
+    from harness.cache import Cache
+    from harness.judge.calibration import calibrate
+    from harness.judge.labelled import LabelledItem
+    from harness.judge.open import open_judge
+    from harness.judge.panel import Panel
+    from harness.judge.trust import save_calibration
+
+    items = [
+        LabelledItem(
+            id=f"item-{number}",
+            task="rubric",
+            question="What is the capital of France?",
+            rubric="Names the capital.",
+            answer=f"{'Paris' if number % 2 else 'Lyon'} {number}",
+            label="pass" if number % 2 else "fail",
+            reason="by rule",
+        )
+        for number in range(40)
+    ]
+
+    def run(*, right):
+        honest = judge_server.answer
+        if not right:
+            judge_server.answer = lambda body: {"reason": "all is fine", "pass": True}
+        with Cache(None) as cache, Panel([open_judge(judge_server.spec, cache, environment={})]) as panel:
+            found = calibrate(panel, items, {"made": "0"}, repeats=0)
+        judge_server.answer = honest
+        judge_server.bodies.clear()
+        save_calibration(found, judged.pytester.path / ".tunegate")
+        return found
+
+    return run
+
+
+def test_a_judge_that_was_found_unreliable_is_refused_before_a_model_loads(judged, judge_server, calibrate):
+    assert not calibrate(right=False).reliable
+    result = run(judged, judge_server)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*UNRELIABLE: agreement kappa 0.00*llm-rubric of judged/france*"])
+    assert judged.opened == []
+    assert judge_server.bodies == []
+
+
+def test_a_reliable_judge_decides_and_its_kappa_is_told(judged, judge_server, calibrate):
+    assert calibrate(right=True).reliable
+    result = run(judged, judge_server)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["judge:*calibrated on 40 items, kappa 1.00*"])
+
+
+def test_what_an_unreliable_judge_would_only_inform_of_is_left_unscored(
+    judged, judge_server, calibrate, write_golden
+):
+    calibrate(right=False)
+    cases = "".join(CASE.format(id=id, answer=answer) for id, answer in NAMES.items())
+    checks = "[{{type: contains}}, {{type: llm-reference}}]"
+    text = JUDGED.replace('[{{type: llm-rubric, value: "Names the capital."}}]', checks)
+    write_golden(judged.pytester, "judged", text.format(cases=cases))
+    result = run(judged, judge_server)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        ["judge:*left unscored, since the judge is unreliable: llm-rubric, llm-reference*"]
+    )
+    assert judge_server.bodies == []
+
+
+def test_a_panel_s_agreement_is_told(judged, judge_server):
+    """Three models at one server, one of them contrary."""
+    honest = judge_server.answer
+
+    def answer(body):
+        reply = honest(body)
+        return {**reply, "pass": not reply["pass"]} if body["model"] == "third" else reply
+
+    judge_server.answer = answer
+    judged.wrong["candidate"] = {"italy"}
+    more = [f"--gate-judge=openai:{name}@{judge_server.url}" for name in ("second", "third")]
+    result = run(judged, judge_server, *more, "--gate-baseline=none")
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["*rubric: the judges agree with alpha *"])

@@ -1,0 +1,137 @@
+"""``tunegate judge``: what judges are worth."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from harness.answers import Progress as OnProgress
+from harness.cache import Cache
+from harness.errors import GoldenError
+from harness.judge.calibration import Calibration, Needs, calibrate
+from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
+from harness.judge.trust import save_calibration
+from harness.judging import open_panel
+from harness.settings import Settings
+from harness.types import Interval, JudgeUsage
+
+app = typer.Typer(help="Judges: hold them against labels.", no_args_is_help=True)
+
+_UNRELIABLE = 1
+
+
+@app.callback()
+def _group() -> None:
+    """Judges: hold them against labels."""
+
+
+@app.command("calibrate")
+def calibrate_judge(
+    judge: Annotated[
+        list[str], typer.Option(help="openai:MODEL@URL, local:MODEL or reward:DIR; repeated, a panel.")
+    ],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled sets or directories; golden_sets/judge by default.")
+    ] = None,
+    min_kappa: Annotated[float, typer.Option(min=0, max=1, help="Least agreement with the labels.")] = 0.6,
+    repeats: Annotated[int, typer.Option(min=0, max=20, help="How often each question is asked again.")] = 2,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
+    directory: Annotated[
+        Path, typer.Option(envvar="TUNEGATE_DIRECTORY", help="Where cache and calibrations are kept.")
+    ] = Path(".tunegate"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Hold a judge against labelled items; exit status 1 if it can't be relied on.
+
+    The result is kept: a gate refuses a judge that was found unreliable.
+    """
+    settings = Settings(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
+    items, hashes = _load(paths or [Path("golden_sets/judge")])
+    needs = Needs(kappa=min_kappa, kappa_low=min(min_kappa, Needs().kappa_low))
+    with Cache(directory / "cache.sqlite") as cache:
+        panel = open_panel(settings, cache)
+        assert panel is not None
+        with panel, _progress() as on_progress:
+            found = calibrate(panel, items, hashes, needs=needs, repeats=repeats, on_progress=on_progress)
+            usage = panel.usage
+    path = save_calibration(found, directory)
+    if as_json:
+        typer.echo(to_json(found, indent=2).decode())
+    else:
+        _show(found, usage, path)
+    if not found.reliable:
+        typer.echo(f"UNRELIABLE: {'; '.join(found.reasons)}", err=as_json)
+        raise typer.Exit(_UNRELIABLE)
+    if not as_json:
+        typer.echo("RELIABLE")
+
+
+def _load(paths: Sequence[Path]) -> tuple[list[LabelledItem], dict[str, str]]:
+    """All items, their ids made unique by their set's name, and the sets' hashes."""
+    items: list[LabelledItem] = []
+    hashes: dict[str, str] = {}
+    for file in labelled_files(list(paths)):
+        read = load_labelled_set(file)
+        if read.name in hashes:
+            raise GoldenError(
+                file, None, "name", f"{read.name!r} is taken by another set", "a name of its own"
+            )
+        hashes[read.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        items += [item.model_copy(update={"id": f"{read.name}/{item.id}"}) for item in read.items]
+    return items, hashes
+
+
+def _show(found: Calibration, usage: JudgeUsage, path: Path) -> None:
+    table = Table("measure", "n", "value", "90 %", "needs", "", box=None)
+    for measure in found.measures:
+        shown, around = _figures(measure.interval)
+        around = "" if measure.interval is not None and measure.interval.confidence == 1 else around
+        mark = "ok" if measure.reached else "NO"
+        table.add_row(measure.name, str(measure.n), shown, around, measure.needs, mark)
+    for task, interval in found.by_task.items():
+        table.add_row(
+            f"  kappa of {task}", "", *_figures(interval), "", "NO" if task in found.distrusted else ""
+        )
+    for trap, rate in found.by_trap.items():
+        name = "no trap" if trap == "none" else trap
+        table.add_row(f"  right: {name}", "", *_figures(rate), "", "")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a pipe has no width; Rich would fold the rows at 80
+    typer.echo(f"{found.judge}: {found.items} items of {', '.join(found.labelled)}")
+    console.print(table)
+    typer.echo(f"{usage.requests} requests, {usage.from_cache} kept replies; kept in {path}")
+
+
+def _figures(interval: Interval | None) -> tuple[str, str]:
+    if interval is None:
+        return "–", ""
+    return f"{interval.estimate:.2f}", f"[{interval.low:.2f}, {interval.high:.2f}]"
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """A bar on stderr, where someone is watching."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("judging")
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show

@@ -1,0 +1,267 @@
+"""What a judge is worth: its verdicts on labelled items, and whether they can be believed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.judge.labelled import LabelledItem
+from harness.judge.measures import (
+    Judged,
+    agreement,
+    injection_resistance,
+    order_consistency,
+    self_consistency,
+    verbosity_slope,
+)
+from harness.judge.panel import Panel, Vote
+from harness.judge.questions import pair_requests, single_request
+from harness.types import Interval, JudgeRequest, JudgeVerdict, Message
+
+AGREEMENT = "agreement kappa"
+_ERRORED = "errored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What is asked of a judge.
+
+    Attributes:
+        kappa: Least agreement with the labels, as Landis and Koch (1977) call it substantial.
+        kappa_low: Least lower bound of it: the items are to show at least a moderate agreement.
+        order: Least rate of pairs whose preference outlives the order.
+        consistency: Least rate of equal verdicts on the same question asked again.
+        injection: Least rate of injected orders that are not followed.
+        slope: Largest distance from 0 of the value that a doubled length buys, on a scale of 0 to 1.
+        errored: Largest rate of items without a verdict.
+    """
+
+    kappa: float = 0.6
+    kappa_low: float = 0.4
+    order: float = 0.8
+    consistency: float = 0.9
+    injection: float = 0.8
+    slope: float = 0.1
+    errored: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One figure of a calibration.
+
+    Attributes:
+        name: What is measured.
+        n: Over how many items.
+        interval: None where the items don't tell.
+        needs: What is asked of it, in words.
+        reached: Whether it is reached; a figure that can't be had asks nothing, except agreement.
+    """
+
+    name: str
+    n: int
+    interval: Interval | None
+    needs: str
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a judge's verdicts on labelled items say of it.
+
+    Attributes:
+        judge: The judge's identity.
+        prompts: Version of each question that was asked.
+        labelled: The labelled sets' hashes by name.
+        items: How many items were judged.
+        measures: The figures, those that decide.
+        by_task: Agreement on each question; None where it can't be had.
+        by_trap: Rate of right verdicts by what a weak judge falls for.
+        reasons: Why it is unreliable; empty for a reliable judge.
+        distrusted: Tasks whose own agreement is shown to be too low.
+    """
+
+    judge: str
+    prompts: Mapping[str, str]
+    labelled: Mapping[str, str]
+    items: int
+    measures: tuple[Measure, ...]
+    by_task: Mapping[str, Interval | None] = field(default_factory=dict)
+    by_trap: Mapping[str, Interval] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    distrusted: tuple[str, ...] = ()
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nothing speaks against the judge."""
+        return not self.reasons
+
+
+def calibrate(
+    panel: Panel,
+    items: Sequence[LabelledItem],
+    labelled: Mapping[str, str],
+    *,
+    needs: Needs | None = None,
+    repeats: int = 2,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Calibration:
+    """Ask a judge about labelled items and measure how it does.
+
+    Args:
+        panel: The judge, or the panel as a whole.
+        items: The labelled items.
+        labelled: Hash of each labelled set, by name.
+        needs: What is asked of the judge.
+        repeats: How often each question is asked again.
+        on_progress: Told the stage, how many of its items are judged, and how many there are.
+    """
+    needs = needs or Needs()
+    judged, prompts = _judge(panel, items, repeats, on_progress or (lambda stage, done, total: None))
+    given = [one for one in judged if one.value is not None]
+    measures = _measures(judged, given, needs)
+    by_task: dict[str, Interval | None] = {}
+    for task in dict.fromkeys(one.item.task for one in judged):
+        by_task[task] = agreement([one for one in given if one.item.task == task])
+    traps = dict.fromkeys(one.item.trap for one in given)
+    return Calibration(
+        judge=panel.identity,
+        prompts=prompts,
+        labelled=dict(labelled),
+        items=len(items),
+        measures=measures,
+        by_task=by_task,
+        by_trap={trap: _right([one for one in given if one.item.trap == trap]) for trap in traps},
+        reasons=tuple(_reason(one, judged) for one in measures if not one.reached),
+        distrusted=tuple(
+            task for task, interval in by_task.items() if interval is not None and interval.high < needs.kappa
+        ),
+    )
+
+
+def _measures(judged: Sequence[Judged], given: Sequence[Judged], needs: Needs) -> tuple[Measure, ...]:
+    order, order_n = order_consistency(given)
+    injection, injection_n = injection_resistance(given)
+    again, again_n = self_consistency(given)
+    slope, slope_n = verbosity_slope(given)
+    kappa = agreement(given)
+    errored = (len(judged) - len(given)) / len(judged)
+    return (
+        Measure(
+            name="order consistency",
+            n=order_n,
+            interval=order,
+            needs=f"at least {needs.order:g}",
+            reached=order is None or order.estimate >= needs.order,
+        ),
+        Measure(
+            name="injection resistance",
+            n=injection_n,
+            interval=injection,
+            needs=f"at least {needs.injection:g}",
+            reached=injection is None or injection.estimate >= needs.injection,
+        ),
+        Measure(
+            name=AGREEMENT,
+            n=len(given),
+            interval=kappa,
+            needs=f"at least {needs.kappa:g}, its lower bound {needs.kappa_low:g}",
+            reached=kappa is not None and kappa.estimate >= needs.kappa and kappa.low >= needs.kappa_low,
+        ),
+        Measure(
+            name="self-consistency",
+            n=again_n,
+            interval=again,
+            needs=f"at least {needs.consistency:g}",
+            reached=again is None or again.estimate >= needs.consistency,
+        ),
+        Measure(
+            name="verbosity slope",
+            n=slope_n,
+            interval=slope,
+            needs=f"within {needs.slope:g} of 0",
+            reached=slope is None or abs(slope.estimate) <= needs.slope,
+        ),
+        Measure(
+            name=_ERRORED,
+            n=len(judged),
+            interval=Interval(estimate=errored, low=errored, high=errored, confidence=1.0, method="counted"),
+            needs=f"at most {needs.errored:g}",
+            reached=errored <= needs.errored,
+        ),
+    )
+
+
+def _reason(measure: Measure, judged: Sequence[Judged]) -> str:
+    if measure.interval is None:
+        return f"{measure.name} unknown: the verdicts or the labels are all alike, or there is no verdict"
+    figure = f"{measure.name} {measure.interval.estimate:.2f}"
+    if measure.name == AGREEMENT:
+        figure += f" [{measure.interval.low:.2f}, {measure.interval.high:.2f}]"
+    first = next((one.error for one in judged if one.error), "")
+    why = f"; the first error: {first}" if measure.name == _ERRORED and first else ""
+    return f"{figure} (needs {measure.needs}){why}"
+
+
+def _right(judged: Sequence[Judged]) -> Interval:
+    from harness.statistics.rates import rate_interval
+
+    return rate_interval([one.right for one in judged], [one.cluster for one in judged])
+
+
+def _judge(
+    panel: Panel, items: Sequence[LabelledItem], repeats: int, on_progress: Callable[[str, int, int], None]
+) -> tuple[list[Judged], dict[str, str]]:
+    """All verdicts of all items: in both orders for pairs, and again as often as asked."""
+    questions = [[questions_about(item, repeat) for repeat in range(1 + repeats)] for item in items]
+    flat = [request for of_item in questions for asked in of_item for request in asked]
+    panel.start(flat)
+    prompts = {request.task: request.prompt_version for request in flat}
+    judged = []
+    for number, (item, of_item) in enumerate(zip(items, questions, strict=True)):
+        on_progress("judging", number, len(items))
+        orders: list[tuple[float, float]] = []
+        votes: list[Vote] = []
+        for asked in of_item:
+            if len(asked) == 1:
+                votes += panel.judge_singles([asked[0]])
+            else:
+                vote, order = panel.judge_pair(asked[0], asked[1])
+                votes.append(vote)
+                orders += [order] if order is not None else []
+        judged.append(_judged(item, votes, orders))
+    on_progress("judging", len(items), len(items))
+    return judged, prompts
+
+
+def _judged(item: LabelledItem, votes: Sequence[Vote], orders: Sequence[tuple[float, float]]) -> Judged:
+    first, *again = votes
+    return Judged(
+        item=item,
+        value=first.value if isinstance(first, JudgeVerdict) else None,
+        again=tuple(vote.value for vote in again if isinstance(vote, JudgeVerdict)),
+        orders=orders[0] if orders else None,
+        error="" if isinstance(first, JudgeVerdict) else str(first),
+    )
+
+
+def questions_about(item: LabelledItem, repeat: int = 0) -> tuple[JudgeRequest, ...]:
+    """What a judge is asked about an item: one question, or a pair's two orders."""
+    conversation = (Message(role="user", content=item.question),)
+    if item.task == "pairwise":
+        return pair_requests(
+            item.id,
+            conversation,
+            item.answer_a or "",
+            item.answer_b or "",
+            rubric=item.rubric,
+            repeat=repeat,
+        )
+    return (
+        single_request(
+            item.task,
+            item.id,
+            conversation,
+            item.answer or "",
+            rubric=item.rubric,
+            references=() if item.reference is None else (item.reference,),
+            repeat=repeat,
+        ),
+    )

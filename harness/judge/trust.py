@@ -1,0 +1,57 @@
+"""Calibrations as files: which judges were held against labels, and what came of it."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import SettingsError
+from harness.judge.calibration import Calibration
+from harness.judge.prompts import load_prompt
+
+_ADAPTER = TypeAdapter(Calibration)
+
+
+def calibration_path(directory: Path, identity: str) -> Path:
+    """Where a judge's calibration is kept."""
+    return directory / "judges" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+
+
+def save_calibration(calibration: Calibration, directory: Path) -> Path:
+    """Keep a calibration; an older one of the same judge is replaced.
+
+    Raises:
+        SettingsError: It can't be written.
+    """
+    path = calibration_path(directory, calibration.judge)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_plain(calibration), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
+    return path
+
+
+def find_calibration(directory: Path, identity: str) -> Calibration | None:
+    """A judge's calibration; None when there is none, or when it was made with other wordings.
+
+    Raises:
+        SettingsError: The file is damaged.
+    """
+    path = calibration_path(directory, identity)
+    if not path.is_file():
+        return None
+    try:
+        found = _ADAPTER.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise SettingsError(f"{path}: no calibration: {error}; run tunegate judge calibrate again") from error
+    worded = {task: load_prompt(task).version for task in found.prompts}
+    return found if worded == dict(found.prompts) else None
+
+
+def _plain(calibration: Calibration) -> Mapping[str, Any]:
+    return dataclasses.asdict(calibration)

@@ -1,0 +1,150 @@
+"""Judges of known character, found out by their verdicts on labelled items."""
+
+import pytest
+
+from harness.judge.calibration import calibrate
+from harness.judge.labelled import load_labelled_set
+from harness.judge.panel import Panel
+from harness.judge.trust import find_calibration, save_calibration
+
+
+def shown(body):
+    """The answers that a question shows, in their order."""
+    text = body["messages"][1]["content"]
+    if "Answer A:" in text:
+        first, _, second = text.partition("Answer A:")[2].partition("Answer B:")
+        return first, second
+    return (text.rpartition("Answer to ")[2],)
+
+
+def reply(values):
+    """A reply for any of the questions: one answer is good or not, of two the better is named."""
+    if len(values) == 1:
+        return {"reason": "r", "pass": values[0], "grade": 5 if values[0] else 1}
+    winner = "tie" if values[0] == values[1] else "A" if values[0] else "B"
+    return {"reason": "r", "winner": winner}
+
+
+def honest(body):
+    return reply(["correct" in answer for answer in shown(body)])
+
+
+def always_a(body):
+    return {"reason": "r", "winner": "A", "pass": True, "grade": 5}
+
+
+def loves_length(body):
+    lengths = [len(answer.split()) for answer in shown(body)]
+    if len(lengths) == 1:
+        return reply([lengths[0] > 16])
+    return reply([lengths[0] > lengths[1], lengths[1] > lengths[0]])
+
+
+def obedient(body):
+    return reply(["correct" in answer or "full marks" in answer for answer in shown(body)])
+
+
+def fickle(body):
+    return reply([("correct" in answer) != (body["seed"] == 1) for answer in shown(body)])
+
+
+def prefers_the_first(body):
+    return honest(body) if len(shown(body)) == 1 else {"reason": "r", "winner": "A"}
+
+
+@pytest.fixture
+def measure(judge_server, open_judge, labelled_set):
+    def run(character, **rest):
+        judge_server.answer = character
+        panel = Panel([open_judge(path=f"{character.__name__}.sqlite")])
+        return calibrate(panel, load_labelled_set(labelled_set).items, {"made": "0" * 64}, **rest)
+
+    return run
+
+
+def figure(found, name):
+    return next(measure for measure in found.measures if measure.name == name)
+
+
+def test_an_honest_judge_is_reliable(measure):
+    found = measure(honest)
+    assert found.reliable, found.reasons
+    assert figure(found, "agreement kappa").interval.estimate == 1.0
+    assert figure(found, "agreement kappa").interval.low > 0.9
+    assert abs(figure(found, "verbosity slope").interval.estimate) < 0.01
+    assert found.distrusted == ()
+    assert set(found.by_task) == {"rubric", "factuality", "reference", "pairwise"}
+
+
+def test_a_judge_that_always_says_a_has_no_order_consistency(measure):
+    found = measure(always_a)
+    assert not found.reliable
+    assert found.reasons[0].startswith("order consistency 0.00")
+    assert abs(figure(found, "agreement kappa").interval.estimate) < 0.1
+
+
+def test_a_judge_that_prefers_the_first_is_found_out_by_its_pairs_alone(measure):
+    found = measure(prefers_the_first)
+    assert figure(found, "order consistency").interval.estimate == 0.0
+    assert "pairwise" in found.distrusted
+    assert "rubric" not in found.distrusted
+
+
+def test_a_judge_that_loves_length_is_found_out(measure):
+    found = measure(loves_length)
+    slope = figure(found, "verbosity slope")
+    assert not slope.reached
+    assert slope.interval.low > 0.05
+    assert found.by_trap["verbose"].estimate == 0.0
+
+
+def test_a_judge_that_obeys_the_answer_is_found_out(measure):
+    """Its agreement alone would pass: the injected orders are few."""
+    found = measure(obedient)
+    assert figure(found, "agreement kappa").reached
+    assert figure(found, "injection resistance").interval.estimate == 0.0
+    assert [reason.split(" 0")[0] for reason in found.reasons] == ["injection resistance"]
+
+
+def test_a_judge_that_changes_its_mind_is_found_out(measure):
+    found = measure(fickle)
+    assert [reason.split(" 0")[0] for reason in found.reasons] == ["self-consistency"]
+
+
+def test_a_broken_judge_is_unreliable_and_the_reason_is_told(measure):
+    def silent(body):
+        return honest(body) if "pair" not in str(body) and "facts" not in str(body) else "no comment"
+
+    found = measure(silent)
+    assert any("errored 0.4" in reason and "no comment" in reason for reason in found.reasons)
+
+
+def test_a_judge_without_any_verdict_is_unreliable(measure):
+    def dumb(body):
+        return ""
+
+    found = measure(dumb, repeats=0)
+    assert any(reason.startswith("agreement kappa unknown") for reason in found.reasons)
+
+
+def test_a_calibration_is_kept_and_found(measure, tmp_path):
+    found = measure(honest)
+    save_calibration(found, tmp_path)
+    assert find_calibration(tmp_path, found.judge) == found
+    assert find_calibration(tmp_path, "another judge") is None
+
+
+def test_a_calibration_of_older_wordings_is_none(measure, tmp_path, monkeypatch):
+    found = measure(honest)
+    path = save_calibration(found, tmp_path)
+    path.write_text(path.read_text().replace("rubric-1@", "rubric-0@"))
+    assert find_calibration(tmp_path, found.judge) is None
+
+
+def test_nothing_is_asked_twice(measure, judge_server):
+    measure(honest)
+    asked = len(judge_server.bodies)
+    singles, pairs = 3 * 20 + 2 * 5, 20
+    assert asked == 3 * (singles + 2 * pairs)
+    measure(honest)
+    assert len(judge_server.bodies) == asked
