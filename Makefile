@@ -1,6 +1,6 @@
 # Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench report-demo clean
+.PHONY: help demo test test-fast check bench bench-trainers report-demo clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 # torch comes first and alone: asked for together with the rest, pip may pick a CUDA build of several GB.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -44,6 +44,9 @@ check: $(VENV)/.installed ## Format, lint, types and import layers
 bench: $(VENV)/.installed ## Speed, as ratios measured in one run
 	@$(BIN)/python benchmarks/start_up.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
+
+bench-trainers: $(VENV)/.installed ## What each training method learns, with gradient check and gate (an hour)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/trainers.py
 
 report-demo: $(VENV)/.installed ## Render the latest stored run's report and open it
 	@$(BIN)/tunegate report latest --open
