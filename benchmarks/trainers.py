@@ -3,8 +3,8 @@
     make bench-trainers          or          python benchmarks/trainers.py [METHOD ...] [--again]
 
 Each method is trained as a user would, from its configuration in benchmarks/trainers/, then gated with
-pytest. Rows are kept in demo_output/trainers/rows.json: what is there is not done again unless ``--again`` asks
-for it. Takes about ten minutes a method on two CPU cores.
+pytest. Rows are kept in demo_output/trainers/rows.json: what is there is not done again unless ``--again``
+asks for it. Takes about ten minutes a method on two CPU cores.
 
 The gradient check loads the 4-bit base with the trained adapter, runs it forward in eval mode, and compares
 the gradient of every LoRA matrix with that through a dequantised copy of the base: the least cosine of all.
@@ -71,7 +71,8 @@ def least_gradient_cosine(adapter: Path) -> float:
     layers = dict(plain.named_modules())
     for name, module in quantised.named_modules():
         if isinstance(module, Linear4bit):
-            layers[name].weight.data = dequantize_4bit(module.weight.data, module.weight.quant_state).float()
+            weight = module.weight
+            layers[name].weight.data = dequantize_4bit(weight.data, weight.quant_state).float()
     gradients = []
     for model in (quantised, plain):
         model.config.pad_token_id = 0
@@ -117,7 +118,7 @@ def held_out(manifest: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
             "n": str(row["n"]),
             "before": _with_interval(before),
             "after": _with_interval(after),
-            "p": f"rise {-row['drop']['estimate']:.2f} [{-row['drop']['high']:.2f}, {-row['drop']['low']:.2f}]",
+            "p": _rise(row["drop"]),
         }
     if "change" in found:
         change = found["change"]
@@ -135,6 +136,10 @@ def held_out(manifest: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
         "after": _with_interval(found["after"]),
         "p": f"{found['p_no_better']:.2g}",
     }
+
+
+def _rise(drop: Mapping[str, float]) -> str:
+    return f"rise {-drop['estimate']:.2f} [{-drop['high']:.2f}, {-drop['low']:.2f}]"
 
 
 def _with_interval(share: Mapping[str, float]) -> str:
