@@ -52,7 +52,7 @@ def measured(command: Sequence[str], log: Path) -> tuple[float, float]:
 
 
 def least_gradient_cosine(adapter: Path) -> float:
-    """Least cosine, over the LoRA matrices of a trained adapter, of the 4-bit base's gradients and a copy's."""
+    """Least cosine, over a trained adapter's LoRA matrices, of the 4-bit base's gradients and a copy's."""
     import torch
     from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn import Linear4bit
