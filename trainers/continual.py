@@ -29,7 +29,7 @@ class ContinualConfig(TrainingConfig):
     eval_data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
-        Field(description="Held-out texts: their loss is noted before and after."),
+        Field(description="Held-out texts: the loss of their windows is noted before and after."),
     ] = ()
     max_length: Annotated[int, Field(ge=8, description="Tokens of a packed row.")] = 512
 
@@ -78,33 +78,42 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
             callbacks=[run.watch],
         )
         make_ready(run, trainer, texts.title)
-        before = text_losses(trainer.model, tokenizer, held_out, config.max_length)
+        before = window_losses(trainer.model, tokenizer, held_out, config.max_length)
         if not fit(run, trainer):
             return INTERRUPTED
         facts: dict[str, Any] = {"data": texts.facts}
         if held_out:
-            after = text_losses(trainer.model, tokenizer, held_out, config.max_length)
+            after = window_losses(trainer.model, tokenizer, held_out, config.max_length)
             facts["held_out"] = _compared(run, before, after)
         return finish(run, trainer, facts)
 
 
-def text_losses(model: Any, tokenizer: Any, rows: Sequence[Row], max_length: int) -> list[float]:
-    """Mean cross-entropy of each text's tokens, in nats per token; only its first ``max_length`` are read."""
+def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) -> list[float]:
+    """Mean cross-entropy of each window of the texts, in nats per token.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        rows: Rows with ``text``.
+        size: Tokens of a window; a text's last one may be shorter, and one of a single token is left out.
+    """
     import torch
 
     was_training = model.training
     model.eval()
     found: list[float] = []
     for row in rows:
-        ids = tokenizer(row["text"], truncation=True, max_length=max_length, return_tensors="pt")["input_ids"]
-        with torch.inference_mode():
-            found.append(float(model(input_ids=ids.to(model.device), labels=ids.to(model.device)).loss))
+        ids = tokenizer(row["text"], return_tensors="pt")["input_ids"].to(model.device)
+        for window in ids.split(size, dim=1):
+            if window.shape[1] > 1:
+                with torch.inference_mode():
+                    found.append(float(model(input_ids=window, labels=window).loss))
     model.train(was_training)
     return found
 
 
 def _compared(run: TrainingRun, before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
-    """Mean change of the loss with Student's interval over texts."""
+    """Mean change of the loss with Student's interval over windows."""
     from harness.statistics.rates import mean_interval
 
     changes = [now - was for was, now in zip(before, after, strict=True)]
@@ -121,7 +130,7 @@ def _compared(run: TrainingRun, before: Sequence[float], after: Sequence[float])
         },
     }
     run.console.print(
-        f"held out  loss of {len(changes)} texts {found['before_nats_per_token']:.3f} before, "
+        f"held out  loss of {len(changes)} windows {found['before_nats_per_token']:.3f} before, "
         f"{found['after_nats_per_token']:.3f} after, change {change.estimate:+.3f} "
         f"[{change.low:+.3f}, {change.high:+.3f}] nats/token"
     )
