@@ -9,18 +9,15 @@ from trainers.texts import load_texts
 
 
 def test_the_loss_of_held_out_text_falls(make_project, texts):
+    """Six held-out texts, of which the longer ones are two windows each."""
     project = make_project("continual", texts, max_length=32, batch_size=2, eval_data="more.jsonl")
-    (project.path / "more.jsonl").write_text(
-        json.dumps({"text": "the cat sat on a mat"})
-        + "\n"
-        + json.dumps({"text": "one two three one two"})
-        + "\n"
-    )
+    held_out = [*["the cat sat on a mat " * 8] * 3, *["one two three " * 5] * 3]
+    (project.path / "more.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in held_out))
     assert project.train() == 0
-    held_out = project.manifest["held_out"]
-    assert held_out["n"] == 2
-    assert held_out["change"]["high"] < 0
-    assert held_out["after_nats_per_token"] < held_out["before_nats_per_token"]
+    found = project.manifest["held_out"]
+    assert found["n"] == 9
+    assert found["change"]["high"] < 0
+    assert found["after_nats_per_token"] < found["before_nats_per_token"]
 
 
 def test_plain_files_and_json_lines_may_be_mixed(tmp_path):
