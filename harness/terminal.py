@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.canaries import canary_lines
 from harness.reasons import standing
 from harness.types import (
     CaseResult,
@@ -41,6 +42,8 @@ def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
         parts += _lost_cases(record, width)
     else:
         parts.append(Text(f"{outcome_counts(record.run)}; no baseline, so no verdict"))
+    if canaries := canary_lines(record.run.model.training):
+        parts.append(Text.assemble(("canaries    ", "dim"), "; ".join(canaries)))
     return Group(*parts)
 
 

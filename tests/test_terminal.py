@@ -1,6 +1,7 @@
 """The gate's section says the verdict first and every figure beside its n and interval."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -100,3 +101,15 @@ def test_without_a_baseline_there_is_no_verdict():
 
 def test_a_partial_run_names_its_denominator():
     assert outcome_counts(make_run("mine", 60, collected=184)) == "60 of 184 cases: 60 passed"
+
+
+def test_canaries_of_training_are_shown_in_one_paragraph():
+    """With and without a baseline; a manifest without them adds nothing."""
+    run = make_run("mine", 50)
+    training = {
+        "canaries": {"summary": ["length 84 → 31 (n=64, 64), drifted", "refusals 0.00 → 0.00 (n=64, 64)"]}
+    }
+    watched = replace(run, model=replace(run.model, training=training))
+    text = shown(GateRecord(run=watched), 120)
+    assert "canaries    length 84 → 31 (n=64, 64), drifted; refusals 0.00 → 0.00 (n=64, 64)" in text
+    assert "canaries" not in shown(GateRecord(run=run), 120)

@@ -69,6 +69,12 @@ METHODS: Mapping[str, Method] = {
         help="Continual pretraining on raw text, packed.",
         example=_example("text.jsonl", "continual"),
     ),
+    "grpo": Method(
+        module="trainers.grpo",
+        config="GrpoConfig",
+        help="Group-relative policy optimisation on rewards.",
+        example={**_example("prompts.jsonl", "grpo"), "rewards": "[{type: json-valid}]"},
+    ),
 }
 
 app = typer.Typer(help="Train an adapter: tunegate train sft CONFIG.yaml", no_args_is_help=True)

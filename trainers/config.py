@@ -1,8 +1,8 @@
 """A training run's configuration: strict YAML, each key with its meaning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -173,27 +173,57 @@ def _from(directory: Path, value: object) -> object:
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    key: KeyPath = tuple(step for step in problem["loc"] if not str(step).startswith(_INNER_STEPS))
+    place_in_type = [step for step in problem["loc"] if not str(step).startswith(_INNER_STEPS)]
+    # In a list of alternatives, such as rewards, the entry's type stands in the location after its number.
+    key: KeyPath = tuple(
+        step
+        for before, step in zip([None, *place_in_type], place_in_type, strict=False)
+        if not (
+            isinstance(before, int) and isinstance(step, str) and _alternative(kind, place_in_type[0], step)
+        )
+    )
     name = ".".join(map(str, key))
     if problem["type"] == "agreement":
-        return SettingsError(f"{document.path}: {problem['msg']}")
+        where = f":{document.line(key)}: {name}" if key else ""
+        return SettingsError(f"{document.path}{where}: {problem['msg']}")
     place = f"{document.path}:{document.line(key)}: {name}"
     if problem["type"] == "extra_forbidden":
-        return SettingsError(f"{place}: unknown key (allowed: {', '.join(_fields(kind, key))})")
+        allowed = _fields(kind, place_in_type)
+        return SettingsError(f"{place}: unknown key (allowed: {', '.join(allowed)})")
     if problem["type"] == "missing":
-        return SettingsError(f"{document.path}: {name}: the key is missing")
+        inside = f":{document.line(key)}" if len(key) > 1 else ""
+        return SettingsError(f"{document.path}{inside}: {name}: the key is missing")
+    if problem["type"].startswith("union_tag"):
+        tags = str(problem["ctx"].get("expected_tags", "a mapping with type")).replace("'", "")
+        return SettingsError(f"{place}.type: found {problem['input']!r} (allowed: {tags})")
     allowed = problem["msg"].removeprefix("Input should be ")
     return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
 
 
-def _fields(kind: type[BaseModel], key: KeyPath) -> list[str]:
+def _fields(kind: type[BaseModel], key: Sequence[str | int]) -> list[str]:
     """Keys that are allowed where an unknown one stands."""
+    if len(key) > 2 and isinstance(key[1], int):
+        inner = _alternative(kind, key[0], str(key[2]))
+        return list((inner or kind).model_fields)
     for step in key[:-1]:
         inner = type(kind.model_fields[str(step)].default)
         if not issubclass(inner, BaseModel):
             break
         kind = inner
     return list(kind.model_fields)
+
+
+def _alternative(kind: type[BaseModel], name: str | int, tag: str) -> type[BaseModel] | None:
+    """The class of a list's entries whose ``type`` is ``tag``."""
+    found = list(get_args(kind.model_fields[str(name)].annotation)) if name in kind.model_fields else []
+    while found:
+        inner = found.pop()
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            if "type" in inner.model_fields and tag in get_args(inner.model_fields["type"].annotation):
+                return inner
+        else:
+            found += get_args(inner)
+    return None
 
 
 def example(kind: type[BaseModel], values: Mapping[str, str]) -> str:

@@ -44,7 +44,7 @@ def _pair(path: Path, line: int, row: Row) -> Row:
     chosen, rejected = text_of(path, line, row, "chosen"), text_of(path, line, row, "rejected")
     if chosen.strip() == rejected.strip():
         raise DataError(path, line, "chosen and rejected are equal; a pair must differ")
-    return {"prompt": _prompt(path, line, row), "chosen": _answer(chosen), "rejected": _answer(rejected)}
+    return {"prompt": prompt_of(path, line, row), "chosen": _answer(chosen), "rejected": _answer(rejected)}
 
 
 def _thumb(path: Path, line: int, row: Row) -> Row:
@@ -52,7 +52,7 @@ def _thumb(path: Path, line: int, row: Row) -> Row:
     if not isinstance(row["label"], bool):
         raise DataError(path, line, f"label: found {row['label']!r} (allowed: true or false)")
     answer = _answer(text_of(path, line, row, "completion"))
-    return {"prompt": _prompt(path, line, row), "completion": answer, "label": row["label"]}
+    return {"prompt": prompt_of(path, line, row), "completion": answer, "label": row["label"]}
 
 
 def _need(path: Path, line: int, row: Row, formats: str, keys: Sequence[str]) -> None:
@@ -60,7 +60,12 @@ def _need(path: Path, line: int, row: Row, formats: str, keys: Sequence[str]) ->
         raise DataError(path, line, f"{missing[0]} is missing (allowed: {formats})")
 
 
-def _prompt(path: Path, line: int, row: Row) -> list[Turn]:
+def prompt_of(path: Path, line: int, row: Row) -> list[Turn]:
+    """The row's prompt as turns that end with the user's.
+
+    Raises:
+        DataError: It is neither a text nor such turns.
+    """
     value: Any = row["prompt"]
     if not isinstance(value, list):
         return [{"role": "user", "content": text_of(path, line, row, "prompt")}]

@@ -1,6 +1,7 @@
 """What a person sees of training: a bar with loss and ETA; the libraries' own output goes to a log."""
 
 import logging
+import math
 import signal
 import sys
 import warnings
@@ -66,6 +67,10 @@ class Watch(TrainerCallback):
             return
         loss = float(logs["loss"])
         self.losses.append({"step": state.global_step, "loss": loss})
+        if not math.isfinite(loss):
+            # Nothing can be learnt any more, and a checkpoint would be as broken; older ones stay.
+            control.should_training_stop = True
+            control.should_save = False
         self._bar.update(self._task, completed=state.global_step, loss=f"{loss:.3f}")
         tenth = max(state.max_steps // 10, 1)
         if not self._console.is_terminal and (state.global_step % tenth == 0 or state.global_step == 1):

@@ -70,12 +70,17 @@ def _sentences(text: str) -> int:
     return max(with_letters, 1) if text else 0
 
 
+def refusal_words(text: str) -> str | None:
+    """The words with which a text declines at its beginning, or None."""
+    match = _REFUSAL.search(" ".join(text[:_OPENING_CHARACTERS].replace("’", "'").split()))
+    return None if match is None else match.group()
+
+
 def _is_refusal(request: ScoringRequest) -> Score:
-    opening = " ".join(request.text[:_OPENING_CHARACTERS].replace("’", "'").split())
-    match = _REFUSAL.search(opening)
-    if match is None:
+    words = refusal_words(request.text)
+    if words is None:
         return binary(request, False, "no words of refusal at the answer's beginning")
-    return binary(request, True, f"declines with {quote(match.group())}")
+    return binary(request, True, f"declines with {quote(words)}")
 
 
 def _repetition(request: ScoringRequest) -> Score:

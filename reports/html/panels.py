@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from harness.canaries import canary_lines
 from harness.types import Environment, GateRecord, Interval, JsonValue, ModelRef, Outcome, Retention, Run
 from reports.html import figures
 from reports.html.cases import excerpt
@@ -93,7 +94,12 @@ def training_view(record: GateRecord) -> TrainingView | None:
             f"to {curve.last:.3g} at step {curve.last_step:g}, lowest {curve.lowest:.3g}"
         )
     rest = {key: value for key, value in training.items() if key != "losses" or curve is None}
-    return TrainingView(curve=curve, drawing=drawing, facts=tuple(_flat(rest))[:_MOST_FACTS])
+    return TrainingView(
+        curve=curve,
+        drawing=drawing,
+        canaries=tuple(canary_lines(training)),
+        facts=tuple(_flat(rest))[:_MOST_FACTS],
+    )
 
 
 def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[Fact]:

@@ -305,6 +305,7 @@ class TrainingView:
 
     curve: LossCurve | None
     drawing: str
+    canaries: tuple[str, ...]
     facts: tuple[Fact, ...]
 
 

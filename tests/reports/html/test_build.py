@@ -20,6 +20,7 @@ from harness.types import (
     GateVerdict,
     GoldenCase,
     Interval,
+    JsonValue,
     Message,
     MetricComparison,
     MetricError,
@@ -30,6 +31,7 @@ from harness.types import (
     Stability,
     Verdict,
 )
+from reports.html import render_report
 from reports.html.build import build_view
 
 EXPECTED = Path(__file__).with_name("small_view.json")
@@ -317,3 +319,13 @@ def test_a_graded_metric_that_fell_lists_its_largest_drops(invented: Callable[..
     view = build_view(replace(record, comparison=replace(record.comparison, metrics=(graded,))))
     assert [group.title for group in view.groups] == ["Largest drops: orders rouge-l"]
     assert [f"{case.set_name}/{case.case_id}" for case in view.groups[0].cases] == [key]
+
+
+def test_canaries_of_training_stand_in_the_page(invented: Callable[..., GateRecord]) -> None:
+    """Each in a line of its own, whatever it is made of."""
+    lines: list[JsonValue] = ["length 84 → 31 (n=64, 64), drifted", "<b>"]
+    page = render_report(
+        invented(orders=3, probes=2, both_fail=1, lost=1, training={"canaries": {"summary": lines}})
+    )
+    assert "<li>length 84 → 31 (n=64, 64), drifted</li>" in page
+    assert "<li>&lt;b&gt;</li>" in page

@@ -1,0 +1,91 @@
+"""Rewards are added up by weight; whatever a reward does wrong is one line with reward, row and remedy."""
+
+import pytest
+
+from trainers.rewards.definition import Reward, RewardError
+from trainers.rewards.score import Asked, score_answers
+
+ASKED = Asked(
+    prompts=["p1", "p2", "p3"],
+    completions=["a", "bb", "ccc"],
+    columns=[{"gold": 1, "extra": None}, {"gold": 2, "extra": "x"}, {"gold": 3, "extra": None}],
+    places=["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"],
+)
+
+
+def reward(function, name="mine", weight=1.0):
+    return Reward(name=name, place=f"rewards[0] ({name})", weight=weight, function=function)
+
+
+def scored(*rewards):
+    return score_answers(rewards, ASKED)
+
+
+def test_rewards_are_added_up_by_weight():
+    found = scored(
+        reward(lambda completions, **_: [len(c) for c in completions], weight=2.0),
+        reward(lambda completions, gold, **_: [-g for g in gold], name="other", weight=0.5),
+    )
+    assert found.totals == [1.5, 3.0, 4.5]
+    assert found.parts == {"mine": [1.0, 2.0, 3.0], "other": [-1.0, -2.0, -3.0]}
+
+
+def test_a_function_gets_prompts_and_every_column():
+    seen = {}
+
+    def function(completions, **columns):
+        seen.update(columns)
+        return [0.0] * len(completions)
+
+    scored(reward(function))
+    assert seen == {"prompts": ["p1", "p2", "p3"], "gold": [1, 2, 3], "extra": [None, "x", None]}
+
+
+def test_none_leaves_an_answer_to_the_other_rewards():
+    found = scored(
+        reward(lambda completions, **_: [None, 1, 1]),
+        reward(lambda completions, **_: [5, None, 5], name="other"),
+    )
+    assert found.totals == [5.0, 1.0, 6.0]
+
+
+def test_numbers_of_any_library_are_numbers():
+    import numpy as np
+
+    assert scored(reward(lambda completions, **_: np.array([1, 2, 3]))).totals == [1.0, 2.0, 3.0]
+    assert scored(reward(lambda completions, **_: [np.float32(1), True, 3])).totals == [1.0, 1.0, 3.0]
+
+
+def explode_on_bb(completions, **_):
+    return [1 / (len(c) - 2) for c in completions]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            explode_on_bb,
+            r"rewards\[0\] \(mine\): broke on rows.jsonl:2 \(answer 2 of 3\): ZeroDivisionError: ",
+        ),
+        (
+            lambda completions, **_: 1 / (len(completions) - 3),
+            r"broke on the batch from rows.jsonl:1 .* on: Zero",
+        ),
+        (lambda completions, **_: [1.0], r"gave 1 numbers for 3 answers .*rows.jsonl:1.* it must give one"),
+        (
+            lambda completions, **_: [1, float("nan"), 1],
+            r"gave nan for rows.jsonl:2 \(answer 2 of 3\) \(allowed:",
+        ),
+        (lambda completions, **_: [1, 1, float("inf")], r"gave inf for rows.jsonl:3"),
+        (lambda completions, **_: ["good", 1, 1], r"gave 'good' for rows.jsonl:1"),
+        (lambda completions, **_: "yes", r"gave a str \(allowed: a list with one number an answer\)"),
+        (lambda completions, **_: None, r"gave a NoneType"),
+        (lambda completions, **_: [None, 1, 1], r"none applies to rows.jsonl:1 \(answer 1 of 3\)"),
+        (lambda completions: [1, 1, 1], r"broke on .*TypeError: .*unexpected keyword argument"),
+    ],
+)
+def test_a_fault_is_one_line_with_reward_row_and_remedy(function, message):
+    with pytest.raises(RewardError, match=message) as caught:
+        scored(reward(function))
+    assert "\n" not in str(caught.value)
+    assert "mend it, then go on with --resume" in str(caught.value)

@@ -1,0 +1,54 @@
+"""Group-relative policy optimisation: of several sampled answers to a prompt, raise those with more reward.
+
+    python -m trainers.grpo CONFIG.yaml [--output DIR] [--resume]
+
+What was sampled, with its rewards, is kept in DIR.work/samples.jsonl; the manifest holds each step's mean
+reward and canaries of reward hacking.
+
+Shao et al. (2024), DeepSeekMath, arXiv:2402.03300; the loss is TRL's default, the token-level one of DAPO
+(Yu et al. 2025, arXiv:2503.14476).
+"""
+
+import sys
+from typing import Any
+
+from trainers.entry import run_module
+from trainers.policy import PolicyConfig, train_policy
+from trainers.prompts import load_prompts
+from trainers.rewards.build import build_rewards
+from trainers.run import TrainingRun
+
+
+class GrpoConfig(PolicyConfig):
+    """Group-relative policy optimisation on rewards."""
+
+
+def train(config: GrpoConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model, settings or a reward can't be used.
+    """
+    prompts = load_prompts(config.data, config.max_rows)
+    rewards = build_rewards(config.rewards, prompts)
+    return train_policy("grpo", config, prompts, rewards, _trainer, resume=resume)
+
+
+def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:
+    from trl import GRPOConfig as TrlConfig
+    from trl import GRPOTrainer
+
+    from trainers.policy_arguments import policy_arguments
+
+    return GRPOTrainer(reward_funcs=[reward], args=policy_arguments(TrlConfig, run), **parts)
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("grpo", GrpoConfig, train))

@@ -1,0 +1,108 @@
+"""The rewards that only look at an answer's text and, for one of them, at the right answer."""
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.time_limit import processor_time_limit
+from trainers.rewards.definition import RewardFunction, one_each
+from trainers.rewards.settings import ExactAnswer, JsonValid, Length, RegexFormat
+
+_CANDIDATES = 50  # opening brackets that are tried in one answer: bounds the work on "[[[[[["
+
+
+def json_valid(settings: JsonValid) -> RewardFunction:
+    """1 where the whole answer is JSON; with ``partial``, up to half of that for JSON inside other text."""
+
+    def score(text: str) -> float:
+        try:
+            parse_json(text)
+        except NotJsonError:
+            return 0.5 * json_share(text) if settings.partial else 0.0
+        return 1.0
+
+    return one_each(score)
+
+
+def json_share(text: str) -> float:
+    """Share of the answer's characters that its longest JSON object or list is; 0 when it has none."""
+    longest, decoder = 0, json.JSONDecoder()
+    starts = [match.start() for match in re.finditer(r"[{\[]", text)][:_CANDIDATES]
+    for start in starts:
+        try:
+            _, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        longest = max(longest, end - start)
+    return longest / len(text.strip()) if longest else 0.0
+
+
+def exact_answer(settings: ExactAnswer) -> RewardFunction:
+    """1 where the answer, or the part of it that the pattern finds, equals the column; numbers by value."""
+
+    def score(text: str, wanted: Any) -> float:
+        found = text if settings.pattern is None else last_match(settings.pattern, text)
+        return float(found is not None and _equal(found, plain(wanted), ignore_case=settings.ignore_case))
+
+    return one_each(score, settings.column)
+
+
+def last_match(pattern: str, text: str) -> str | None:
+    """What the pattern's last match in the text holds, or that match's group; None where there is none."""
+    with processor_time_limit(f"the pattern {pattern!r}"):
+        matches = list(re.finditer(pattern, text))
+    return matches[-1].group(matches[-1].re.groups) if matches else None
+
+
+def plain(value: Any) -> str:
+    """A column's value as text: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _equal(found: str, wanted: str, *, ignore_case: bool) -> bool:
+    found, wanted = found.strip(), wanted.strip()
+    if ignore_case:
+        found, wanted = found.casefold(), wanted.casefold()
+    if found == wanted:
+        return True
+    number = _number(wanted)
+    return number is not None and number == _number(found)
+
+
+def _number(text: str) -> Decimal | None:
+    """The number that a text is, thousands separated by commas or not: 1,200.0 is 1200."""
+    if not re.fullmatch(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?", text):
+        return None
+    try:
+        return Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return None
+
+
+def regex_format(settings: RegexFormat) -> RewardFunction:
+    """1 where the pattern matches, else 0."""
+    pattern = re.compile(settings.pattern)
+    match: Callable[[str], Any] = pattern.fullmatch if settings.full else pattern.search
+
+    def score(text: str) -> float:
+        with processor_time_limit(f"the pattern {settings.pattern!r}"):
+            return float(match(text.strip()) is not None)
+
+    return one_each(score)
+
+
+def length(settings: Length) -> RewardFunction:
+    """1 within the limits; below, the share of ``min`` that is there; above, 0 from twice ``max`` on."""
+
+    def score(text: str) -> float:
+        count = len(text.split()) if settings.unit == "words" else len(text.strip())
+        if settings.min is not None and count < settings.min:
+            return count / settings.min
+        if settings.max is not None and count > settings.max:
+            return max(0.0, 2.0 - count / settings.max)
+        return 1.0
+
+    return one_each(score)

@@ -1,0 +1,88 @@
+"""A golden set's check as a reward: what the gate will ask is what is trained for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.errors import SettingsError
+from harness.golden.check_rules import CheckProblem, make_check
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.scoring import score_cases
+from harness.types import CaseResult, Check, Completion, GoldenCase, Message
+from trainers.rewards.answers import plain
+from trainers.rewards.definition import RewardError, RewardFunction, answer_text
+from trainers.rewards.settings import GoldenCheck
+
+_KEYS = {"type", "threshold", "value"}
+
+
+def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
+    """The check's value on its scale, turned so that higher is better; with a threshold 1 or 0.
+
+    Raises:
+        SettingsError: The check can't be run as written, or has no value that is known while sampling.
+    """
+    # References are only known row by row; "0" stands in, which is a text and JSON.
+    _make(settings, ("0",) if settings.references else (), place)
+    name = base_type(str(settings.check["type"]))
+    if name == "perplexity":
+        raise SettingsError(f"{place}: perplexity is of a reference, not of an answer; take another check")
+    kind = CHECK_TYPES[name]
+    if not kind.higher_is_better and kind.maximum is None and "threshold" not in settings.check:
+        raise SettingsError(f"{place}: {name} has no upper end: give it a threshold")
+
+    def reward(completions: Sequence[Any], **columns: Any) -> list[float]:
+        given = columns[settings.references] if settings.references else [()] * len(completions)
+        cases, answers = [], {}
+        for number, (completion, value) in enumerate(zip(completions, given, strict=True)):
+            references = _references(value)
+            case = GoldenCase(
+                id=str(number),
+                set_name="reward",
+                messages=(Message(role="user", content=""),),
+                references=references,
+                checks=(_make(settings, references, place),),
+            )
+            cases.append(case)
+            answers[case.key] = Completion(
+                text=answer_text(completion),
+                stop_reason="stop",
+                prompt_tokens=0,
+                completion_tokens=0,
+                latency_s=0.0,
+            )
+        return [_value(result) for result in score_cases(cases, answers)]
+
+    return reward
+
+
+def _references(value: Any) -> tuple[str, ...]:
+    """A column's value as references: each entry of a list is one."""
+    if isinstance(value, tuple | list):
+        return tuple(plain(entry) for entry in value)
+    return (plain(value),)
+
+
+def _make(settings: GoldenCheck, references: tuple[str, ...], place: str) -> Check:
+    check = settings.check
+    options = {key: value for key, value in check.items() if key not in _KEYS}
+    threshold = check.get("threshold")
+    if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, int | float)):
+        raise SettingsError(f"{place}: check.threshold: found {threshold!r} (allowed: a number)")
+    try:
+        return make_check(
+            str(check.get("type")), threshold, check.get("value"), options, references=references
+        )
+    except CheckProblem as problem:
+        key = ".".join(map(str, ("check", *problem.key)))
+        allowed = f" (allowed: {problem.allowed})" if problem.allowed else ""
+        raise SettingsError(f"{place}: {key}: {problem.problem}{allowed}") from problem
+
+
+def _value(result: CaseResult) -> float:
+    if result.errors:
+        raise RewardError(result.errors[0].error)
+    score = result.scores[0]
+    if score.passed is not None and score.threshold is not None:
+        return float(score.passed)
+    kind = CHECK_TYPES[base_type(score.metric)]
+    return score.value if kind.higher_is_better else (kind.maximum or 0.0) - score.value

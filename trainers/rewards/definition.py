@@ -1,0 +1,54 @@
+"""What a reward is once it is built, and the answer's text inside what TRL hands over."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import SettingsError
+
+RewardFunction = Callable[..., Sequence[float | None]]
+"""``(completions, *, prompts, **columns)``: one number an answer, or None where it has nothing to say.
+
+It is TRL's signature: a completion is a text or a list of turns, a column holds one value an answer.
+"""
+
+
+class RewardError(SettingsError):
+    """A reward broke on an answer, or gave something else than finite numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reward:
+    """One reward of a configuration.
+
+    Attributes:
+        name: Unique among the run's rewards; what logs and manifest call it.
+        place: Where it stands, for messages, such as ``rewards[1] (exact-answer)``.
+        weight: Its factor in the sum.
+        column: Column that every row must have, or None.
+        facts: What the manifest says of it beside its settings, such as a file's hash.
+    """
+
+    name: str
+    place: str
+    weight: float
+    function: RewardFunction
+    column: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer_text(completion: Any) -> str:
+    """The text of a completion, which is that text or turns that end with it."""
+    return completion if isinstance(completion, str) else str(completion[-1]["content"])
+
+
+def one_each(score: Callable[..., float], column: str | None = None) -> RewardFunction:
+    """A reward function of one that scores a single answer's text, given its row's column if there is one."""
+
+    def reward(completions: Sequence[Any], **columns: Any) -> list[float]:
+        texts = [answer_text(completion) for completion in completions]
+        if column is None:
+            return [score(text) for text in texts]
+        return [score(text, value) for text, value in zip(texts, columns[column], strict=True)]
+
+    return reward

@@ -1,0 +1,60 @@
+"""A reward model's adapter as a reward."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.engines.adapter import read_json, read_training
+from harness.errors import SettingsError
+from harness.models.digest import adapter_sha256, model_sha256
+from harness.models.resolve import resolve_model
+from trainers.rewards.definition import RewardFunction
+
+
+def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
+    """The reward that the model gives a prompt with its answer; it is loaded when it is first asked.
+
+    Args:
+        path: The adapter's directory.
+        place: Where the reward stands, for messages.
+
+    Returns:
+        The function and the adapter's SHA-256.
+
+    Raises:
+        InputError: The directory is no reward model's, or its base can't be had or is another one.
+    """
+    config = read_json(path / "adapter_config.json")
+    if config.get("task_type") != "SEQ_CLS":
+        raise SettingsError(f"{place}: {path}: no reward model; train one with: tunegate train reward")
+    base_dir = resolve_model(str(config.get("base_model_name_or_path")))
+    if read_training(path).get("base_sha256") not in {None, model_sha256(base_dir)}:
+        raise SettingsError(f"{place}: {path}: trained on another base than {base_dir}; train it again")
+    load = cache(lambda: _scorer(path, base_dir))
+
+    def reward(completions: Sequence[Any], *, prompts: Sequence[Any], **_: Any) -> list[float]:
+        score = load()
+        return score([_turns(*pair) for pair in zip(prompts, completions, strict=True)])
+
+    return reward, adapter_sha256(path)
+
+
+def _turns(prompt: Any, completion: Any) -> list[dict[str, str]]:
+    answer = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else completion
+    return [*prompt, *answer]
+
+
+def _scorer(path: Path, base_dir: Path) -> Callable[[list[list[dict[str, str]]]], list[float]]:
+    from peft import PeftModel
+    from transformers import AutoTokenizer
+
+    from trainers.quantised import compute_dtype, load_base
+    from trainers.reward import rewards
+
+    tokenizer = AutoTokenizer.from_pretrained(base_dir, trust_remote_code=False)
+    base = load_base(base_dir, "none", compute_dtype(), head="reward")
+    base.config.pad_token_id = tokenizer.pad_token_id
+    model = PeftModel.from_pretrained(base, str(path))
+    model.eval()
+    return lambda conversations: rewards(model, tokenizer, conversations)

@@ -1,0 +1,112 @@
+"""Asking rewards: what they give is checked, and a fault is named by reward, row and remedy."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import InputError
+from trainers.rewards.definition import Reward, RewardError
+
+_REMEDY = "mend it, then go on with --resume if a checkpoint was written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Answers to score, at least one, each with where its prompt stands and what else its row holds.
+
+    Every row has the same columns, None where it has nothing there.
+    """
+
+    prompts: Sequence[Any]
+    completions: Sequence[Any]
+    columns: Sequence[dict[str, Any]]
+    places: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """One weighted sum an answer, and the values that it is made of by reward; None: doesn't apply."""
+
+    totals: list[float]
+    parts: dict[str, list[float | None]]
+
+
+def score_answers(rewards: Sequence[Reward], asked: Asked) -> Scored:
+    """Ask every reward for every answer and add up, each with its weight.
+
+    Raises:
+        RewardError: A reward raised, gave another number of values than answers or something else than
+            finite numbers, or none applies to an answer.
+    """
+    parts = {reward.name: _values(reward, asked) for reward in rewards}
+    totals = []
+    for number in range(len(asked.completions)):
+        applying = [
+            reward.weight * value for reward in rewards if (value := parts[reward.name][number]) is not None
+        ]
+        if not applying:
+            raise RewardError(f"rewards: none applies to {_row(asked, number)}: each gave None; {_REMEDY}")
+        totals.append(math.fsum(applying))
+    return Scored(totals=totals, parts=parts)
+
+
+def _values(reward: Reward, asked: Asked) -> list[float | None]:
+    everyone = range(len(asked.completions))
+    try:
+        given = _call(reward, asked, everyone)
+    except Exception as error:  # any fault of a reward ends training with its name, not with a traceback
+        raise RewardError(_broken(reward, asked, error)) from error
+    if not isinstance(given, Sequence) and hasattr(given, "tolist"):
+        given = given.tolist()  # an array or a tensor
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise RewardError(
+            f"{reward.place}: gave a {type(given).__name__} "
+            f"(allowed: a list with one number an answer); {_REMEDY}"
+        )
+    if len(given) != len(everyone):
+        problem = (
+            f"gave {len(given)} numbers for {len(everyone)} answers ({_row(asked, 0)} and the rows after)"
+        )
+        raise RewardError(f"{reward.place}: {problem}; it must give one an answer: {_REMEDY}")
+    return [_number(reward, asked, number, value) for number, value in enumerate(given)]
+
+
+def _call(reward: Reward, asked: Asked, which: Sequence[int]) -> Any:
+    columns = {name: [asked.columns[number][name] for number in which] for name in asked.columns[which[0]]}
+    return reward.function(
+        completions=[asked.completions[number] for number in which],
+        prompts=[asked.prompts[number] for number in which],
+        **columns,
+    )
+
+
+def _broken(reward: Reward, asked: Asked, error: Exception) -> str:
+    """Name the first answer on which the reward breaks alone; else only the batch."""
+    where, blamed = f"the batch from {_row(asked, 0)} on", error
+    for number in range(len(asked.completions)):
+        try:
+            _call(reward, asked, [number])
+        except Exception as again:  # the fault that is to be described
+            where, blamed = _row(asked, number), again
+            break
+    line = str(blamed).strip().partition("\n")[0]
+    told = line if isinstance(blamed, InputError) else f"{type(blamed).__name__}: {line}"
+    return f"{reward.place}: broke on {where}: {told}; {_REMEDY}"
+
+
+def _number(reward: Reward, asked: Asked, number: int, value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        problem = f"gave {value!r} for {_row(asked, number)} (allowed: a finite number, or None)"
+        raise RewardError(f"{reward.place}: {problem}; {_REMEDY}")
+    return found
+
+
+def _row(asked: Asked, number: int) -> str:
+    return f"{asked.places[number]} (answer {number + 1} of {len(asked.completions)})"
