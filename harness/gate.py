@@ -23,7 +23,15 @@ from harness.broken import CaseTest, broken_cases, broken_limits, case_tests
 from harness.compare import compare_metric, smallest_detectable
 from harness.errors import BaselineError
 from harness.forgetting.retention import measure_forgetting
-from harness.pairing import PASS_RATE, PairedMetric, Pairing, is_decided, pair_runs, paired_metrics
+from harness.pairing import (
+    PASS_RATE,
+    PairedMetric,
+    Pairing,
+    is_decided,
+    pair_runs,
+    paired_metrics,
+    set_counts,
+)
 from harness.reasons import (
     describe_broken,
     describe_driver,
@@ -110,6 +118,7 @@ def run_gate(
         ),
         unpaired=tuple(pairing.unpaired),
         broken=tuple(broken),
+        counts=tuple(set_counts(candidate, baseline, pairing)),
         drivers=tuple(
             driver for metric, of_set in open_rates if (driver := driver_slice(metric, of_set, 1 - 2 * alpha))
         ),

@@ -1,6 +1,7 @@
 """Two runs, paired case by case: which cases can be compared, and each metric's values on both sides."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.repeats import answers_of, stability_of
 from harness.statistics.per_case import Trials
-from harness.types import CaseResult, Outcome, Run
+from harness.types import CaseResult, Outcome, Run, SetCounts
 
 PASS_RATE = "pass-rate"
 # Compared by its logarithm, in nats per token, so that a single text can't outweigh all others.
@@ -108,6 +109,28 @@ def _obstacle(candidate: CaseResult, baseline: CaseResult) -> str:
         return ""
     shared = {score.metric for score in candidate.scores} & {score.metric for score in baseline.scores}
     return "" if outcomes == {Outcome.UNSCORED} and shared else "unscored"
+
+
+def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCounts]:
+    """For each golden set of the candidate: how its cases ended on both sides, and how many are compared."""
+    paired = Counter(result.case.set_name for result, _ in pairing.pairs)
+    names = dict.fromkeys(result.case.set_name for result in candidate.results)
+    return [
+        SetCounts(
+            set_name=name,
+            paired=paired[name],
+            candidate=_outcomes(candidate, name),
+            baseline=_outcomes(baseline, name),
+            unpaired=dict(
+                Counter(cause for key, cause in pairing.unpaired.items() if key.partition("/")[0] == name)
+            ),
+        )
+        for name in names
+    ]
+
+
+def _outcomes(run: Run, set_name: str) -> dict[str, int]:
+    return dict(Counter(str(result.outcome) for result in run.results if result.case.set_name == set_name))
 
 
 def is_decided(pair: Pair) -> bool:

@@ -133,7 +133,8 @@ def describe_driver(driver: DriverSlice) -> str:
     )
     return (
         f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
-        f" {driver.name}: drop {_span(driver.drop)}, n={driver.n}, elsewhere {driver.drop_elsewhere:+.3f}: {named}"
+        f" {driver.name}: drop {_span(driver.drop)}, n={driver.n},"
+        f" elsewhere {driver.drop_elsewhere:+.3f}: {named}"
     )
 
 

@@ -104,6 +104,7 @@ def run_session(
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
+    asked = [case for case in cases if case.skip is None]
     with_text = inputs.settings.forgetting and any(golden_set.probes_forgetting for golden_set in golden_sets)
     judging = judging or Judging()
     if isinstance(inputs.baseline, Run):
@@ -111,11 +112,11 @@ def run_session(
     answers = answer_cases(
         inputs.sides,
         inputs.plan,
-        cases,
+        asked,
         cache,
         on_progress,
         with_text=with_text,
-        on_answers=ask_ahead(judging, cases),
+        on_answers=ask_ahead(judging, asked),
     )
     if BASELINE in answers:
         texts = {key: answer.text for key, answer in answers[BASELINE].completions.items()}

@@ -65,12 +65,13 @@ def metric_table(comparison: Comparison) -> Table:
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("metric", no_wrap=True, overflow="ellipsis")
-    for header, widest in (("n", "0000"), ("baseline → now", ""), ("drop [90 %]", "+0.00 [+0.00, +0.00]")):
+    shown = [row for row in comparison.metrics if row.verdict is not None]
+    shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
+    counts = max((pairs(row, comparison) for row in shown), key=len, default="")
+    for header, widest in (("n", counts), ("baseline → now", ""), ("drop [90 %]", "+0.00 [+0.00, +0.00]")):
         table.add_column(header, no_wrap=True, min_width=max(len(header), len(widest)))
     table.add_column("detects", no_wrap=True, min_width=7)
     table.add_column("verdict", no_wrap=True, min_width=12)
-    shown = [row for row in comparison.metrics if row.verdict is not None]
-    shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
     for row in shown:
         verdict = Text("–", style="dim")
         if row.verdict is not None:
@@ -78,7 +79,7 @@ def metric_table(comparison: Comparison) -> Table:
             verdict = Text(", ".join(words), style=_STYLES[row.verdict])
         table.add_row(
             f"{row.set_name} {row.metric}",
-            str(row.n),
+            pairs(row, comparison),
             f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}",
             interval(row.drop),
             detectable(row),
@@ -86,6 +87,14 @@ def metric_table(comparison: Comparison) -> Table:
             style="" if row.verdict is not None else "dim",
         )
     return table
+
+
+def pairs(row: MetricComparison, comparison: Comparison) -> str:
+    """How many cases a row stands on; where some could not be compared, of how many."""
+    for counts in comparison.counts:
+        if counts.set_name == row.set_name and (lost := sum(counts.unpaired.values())):
+            return f"{row.n}/{counts.paired + lost}"
+    return str(row.n)
 
 
 def interval(value: Interval) -> str:

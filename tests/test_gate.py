@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BaselineError
 from harness.gate import gated_margins, judge_metrics, run_gate
-from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome
+from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome, SetCounts
 
 PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 
@@ -290,3 +290,18 @@ def test_the_worked_example_of_the_guide(make_result, make_run, lost, gained, ou
     guide = " ".join((Path(__file__).parents[1] / "docs" / "gate.md").read_text(encoding="utf-8").split())
     assert verdict.outcome is outcome
     assert verdict.reasons[0] in guide
+
+
+def test_every_figure_has_its_denominators(make_result, make_run):
+    """What was asked, how it ended on each side, how many are compared, and why the others are not."""
+    now = make_run([make_result(f"s/{n}", Outcome.ERRORED if n < 2 else n > 5) for n in range(80)])
+    then = make_run([make_result(f"s/{n}") for n in range(79)])
+    (counts,) = run_gate(now, then)[0].counts
+    assert counts == SetCounts(
+        set_name="s",
+        paired=77,
+        candidate={"errored": 2, "failed": 4, "passed": 74},
+        baseline={"passed": 79},
+        unpaired={"errored": 2, "only in the candidate": 1},
+    )
+    assert sum(counts.candidate.values()) == counts.paired + sum(counts.unpaired.values())

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from harness.gate import run_gate
-from harness.terminal import outcome_counts, render_gate
+from harness.terminal import outcome_counts, pairs, render_gate
 from harness.types import (
     CaseResult,
     Check,
@@ -113,3 +113,18 @@ def test_canaries_of_training_are_shown_in_one_paragraph():
     text = shown(GateRecord(run=watched), 120)
     assert "canaries    length 84 → 31 (n=64, 64), drifted; refusals 0.00 → 0.00 (n=64, 64)" in text
     assert "canaries" not in shown(GateRecord(run=run), 120)
+
+
+def test_lost_pairs_stand_beside_the_n():
+    """58 of 60 cases are compared; without a loss the number stands alone."""
+    baseline = make_run("old", 60)
+    run = make_run("new", 55)
+    broken = replace(
+        run, results=tuple(replace(r, outcome=Outcome.ERRORED) for r in run.results[:2]) + run.results[2:]
+    )
+    for candidate, expected in ((broken, "58/60"), (run, "60")):
+        comparison, verdict = run_gate(candidate, baseline)
+        assert pairs(comparison.metrics[0], comparison) == expected
+        assert expected in shown(
+            GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+        )

@@ -147,10 +147,10 @@ class Gate(NoGate):
     def select(self, items: "Sequence[GoldenItem]") -> None:
         """Note the cases to be answered, and check that what they need is installed."""
         super().select(items)
-        self._selected = [(item.golden_set, item.case) for item in items if item.case.skip is None]
+        self._selected = [(item.golden_set, item.case) for item in items]
         if self._config.option.collectonly:
             return
-        cases = [case for _, case in self._selected]
+        cases = [case for _, case in self._selected if case.skip is None]
         extras = set(missing_extras(cases))
         if cases and missing_libraries():
             extras.add("local")

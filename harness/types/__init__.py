@@ -16,6 +16,7 @@ from harness.types.comparison import (
     MetricComparison,
     MetricSummary,
     Retention,
+    SetCounts,
     SharedTrait,
     Verdict,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "Retention",
     "Run",
     "Score",
+    "SetCounts",
     "SharedTrait",
     "Stability",
     "TextLoss",

@@ -1,6 +1,7 @@
 """A comparison: what changed between two runs, and what the gate says of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -133,6 +134,24 @@ class SharedTrait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetCounts:
+    """What became of one golden set's cases: the denominators of all its figures.
+
+    Attributes:
+        paired: Cases that are compared.
+        candidate: How many of the candidate's cases had each outcome.
+        baseline: The same of the baseline's.
+        unpaired: How many cases are not compared, by cause.
+    """
+
+    set_name: str
+    paired: int
+    candidate: Mapping[str, int]
+    baseline: Mapping[str, int]
+    unpaired: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """Of the probes of one skill that the baseline passed, how many the candidate still passes."""
 
@@ -170,6 +189,7 @@ class Comparison:
         broken: Cases that are shown to be answered worse, each on its own.
         drivers: For each set that didn't pass: the slice that lost most, where one stands out.
         traits: What its lost cases have in common.
+        counts: The denominators, by golden set.
     """
 
     candidate_run: str
@@ -180,6 +200,7 @@ class Comparison:
     broken: tuple[BrokenCase, ...] = ()
     drivers: tuple[DriverSlice, ...] = ()
     traits: tuple[SharedTrait, ...] = ()
+    counts: tuple[SetCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
