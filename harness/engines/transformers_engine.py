@@ -81,7 +81,7 @@ class TransformersEngine:
             same = [key for key in bases if key[0] == model.base_sha256 and kind in {key[1], NO_ADAPTER}]
             key = same[0] if same else (model.base_sha256, kind)
             prompt = None
-            with _quiet_libraries():
+            with quiet_libraries():
                 if key not in bases:
                     bases[key] = self._load_base(base_dir)
                 if kind == VIRTUAL_TOKENS:
@@ -383,7 +383,7 @@ def _named_failures(doing: str, key: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep the libraries' loading bars and notices out of a test run's output."""
     from transformers.utils import logging as library_logging
 

@@ -228,6 +228,7 @@ def reply_key(identity: str, request: JudgeRequest) -> str:
         [[one.role, one.content] for one in request.messages],
         [[one.role, one.content] for one in request.conversation],
         request.answers,
+        request.criteria,
         dict(request.reply_schema),
         request.repeat,
         request.max_tokens,

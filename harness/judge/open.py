@@ -3,10 +3,13 @@
 import os
 from collections.abc import Mapping
 
+from harness.engines.open import missing_libraries
 from harness.errors import SettingsError
 from harness.judge.base import JudgeEngine
 from harness.judge.client import Judge, ReplyStore
+from harness.judge.local_engine import LocalEngine
 from harness.judge.openai_engine import OpenAIEngine
+from harness.judge.reward_engine import RewardEngine
 from harness.judge.spec import JudgeSpec, parse_spec
 
 
@@ -30,7 +33,7 @@ def open_judge(
         environment: Holds the key.
 
     Raises:
-        SettingsError: The spec can't be read, or its key is missing.
+        InputError: The spec can't be read, its key is missing, or there is no such model.
     """
     spec = parse_spec(text)
     engine = _engine(spec, timeout_s, environment)
@@ -40,4 +43,8 @@ def open_judge(
 def _engine(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> JudgeEngine:
     if spec.kind == "openai":
         return OpenAIEngine(spec, timeout_s=timeout_s, environment=environment)
-    raise SettingsError(f"judge {spec}: {spec.kind} judges are not there yet")
+    if missing := missing_libraries():
+        raise SettingsError(
+            f"judge {spec}: {', '.join(missing)} not installed: pip install 'tunegate[local]'"
+        )
+    return LocalEngine(spec) if spec.kind == "local" else RewardEngine(spec)

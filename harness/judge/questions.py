@@ -65,6 +65,7 @@ def single_request(
         prompt_version=prompt.version,
         conversation=tuple(conversation),
         answers=(answer,),
+        criteria=_criteria(rubric, references),
         repeat=repeat,
     )
 
@@ -96,6 +97,7 @@ def pair_requests(
             prompt_version=prompt.version,
             conversation=tuple(conversation),
             answers=(first, second),
+            criteria=_criteria(rubric, ()),
             repeat=repeat,
         )
 
@@ -158,6 +160,12 @@ def as_text(conversation: Sequence[Message]) -> str:
     if len(conversation) == 1:
         return conversation[0].content
     return "\n\n".join(f"{turn.role}: {turn.content}" for turn in conversation)
+
+
+def _criteria(rubric: str | None, references: Sequence[str]) -> str:
+    parts = [f"A good answer: {rubric}"] if rubric else []
+    parts += [f"Reference: {_listed(references)}"] if references else []
+    return "\n\n".join(parts)
 
 
 def _listed(references: Sequence[str]) -> str:

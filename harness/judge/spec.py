@@ -1,8 +1,8 @@
-"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL`` or ``reward:ADAPTER_DIR``."""
+"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL`` or ``reward:ADAPTER_DIR[@THRESHOLD]``."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 from urllib.parse import urlsplit
 
 from harness.errors import SettingsError
@@ -21,15 +21,18 @@ class JudgeSpec:
     Attributes:
         model: A server's model name, a local model's name or directory, or an adapter's directory.
         url: The server's address up to ``/v1``; None for a local judge.
+        threshold: Of a reward model: the reward above which an answer passes.
     """
 
     kind: Literal["openai", "local", "reward"]
     model: str
     url: str | None = None
+    threshold: float = 0.0
 
     def __str__(self) -> str:
         """The spec as it is written."""
-        return f"{self.kind}:{self.model}" + (f"@{self.url}" if self.url else "")
+        behind = f"@{self.url}" if self.url else f"@{self.threshold:g}" if self.threshold else ""
+        return f"{self.kind}:{self.model}{behind}"
 
 
 def parse_spec(text: str) -> JudgeSpec:
@@ -41,8 +44,12 @@ def parse_spec(text: str) -> JudgeSpec:
     kind, colon, rest = text.strip().partition(":")
     if not colon or kind not in {"openai", "local", "reward"} or not rest.strip():
         raise SettingsError(f"judge {_shown(text)!r}: no such judge (allowed: {_ALLOWED})")
-    if kind != "openai":
-        return JudgeSpec(kind=cast("Literal['local', 'reward']", kind), model=rest.strip())
+    if kind == "local":
+        return JudgeSpec(kind="local", model=rest.strip())
+    if kind == "reward":
+        named = re.fullmatch(r"(?P<directory>.+?)(?:@(?P<threshold>-?\d+(?:\.\d+)?))?", rest.strip())
+        assert named is not None  # any text is a directory's name
+        return JudgeSpec(kind="reward", model=named["directory"], threshold=float(named["threshold"] or 0))
     found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<url>https?://\S+))?", rest.strip())
     if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
         raise SettingsError(f"judge {_shown(text)!r}: no model at an address (allowed: openai:MODEL@URL)")

@@ -19,6 +19,7 @@ class JudgeRequest:
         prompt_version: Name and hash of the prompt's file.
         conversation: What the answers reply to, for a judge that scores instead of reading the prompt.
         answers: The answers in the order in which the prompt shows them.
+        criteria: The rubric or reference in plain words, for such a judge.
         repeat: Counts further questions of the same wording, so that each is asked anew.
         max_tokens: Most tokens in the reply.
     """
@@ -30,6 +31,7 @@ class JudgeRequest:
     prompt_version: str
     conversation: tuple[Message, ...] = ()
     answers: tuple[str, ...] = ()
+    criteria: str = ""
     repeat: int = 0
     max_tokens: int = 512
 

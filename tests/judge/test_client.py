@@ -29,6 +29,7 @@ def test_a_second_run_asks_nothing(judge_server, open_judge, ask):
         {"repeat": 1},
         {"task": "tone"},
         {"answers": ("other",)},
+        {"criteria": "other"},
         {"reply_schema": {"type": "object"}},
         {"max_tokens": 9},
     ],

@@ -27,6 +27,16 @@ def test_the_forms(text, kind, model, url):
 
 
 @pytest.mark.parametrize(
+    ("text", "model", "threshold"),
+    [("reward:a/b@0.5", "a/b", 0.5), ("reward:a@-2", "a", -2.0), ("reward:a@b", "a@b", 0.0)],
+)
+def test_a_reward_model_may_have_a_threshold(text, model, threshold):
+    spec = parse_spec(text)
+    assert (spec.model, spec.threshold) == (model, threshold)
+    assert str(spec) == text
+
+
+@pytest.mark.parametrize(
     "text", ["", "gpt-x", "openai:", "local: ", "http:x", "openai:http://h/v1", "openai:m m@http://h"]
 )
 def test_anything_else_is_refused_with_what_is_allowed(text):

@@ -1,0 +1,188 @@
+"""A trained judge: a reward model, which gives a conversation one number and reads no prompt.
+
+Its number means "more or less than another", by Bradley and Terry (1952), so pairs are what it is best at. Of
+a single answer it says whether the number lies above a threshold, 0 unless the spec names one. The rubric or
+reference stands behind the question, where a model that was trained on such questions can see it.
+"""
+
+import asyncio
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.engines.adapter import read_json, read_training
+from harness.engines.gather import Gatherer
+from harness.errors import AdapterError, JudgeError
+from harness.judge.spec import JudgeSpec
+from harness.models.digest import adapter_sha256, model_sha256
+from harness.models.resolve import resolve_model
+from harness.types import JudgeReply, JudgeRequest
+
+_MOST = 64
+_BATCH = 8
+# Rewards that are this close prefer neither: the better one would win 52.5 % of the time.
+_TIE = 0.1
+_GRADES = 4
+
+
+class RewardEngine:
+    """Judges with a reward model's adapter."""
+
+    remote = False
+    retried = 0
+
+    def __init__(self, spec: JudgeSpec) -> None:
+        """Check and identify the adapter; it loads with the first question.
+
+        Raises:
+            AdapterError: It is no reward model, or of another base.
+            ModelError: Its base can't be had.
+        """
+        self._directory = Path(spec.model).expanduser()
+        self._threshold = spec.threshold
+        self._base_dir = check_reward_model(self._directory)
+        digest = hashlib.sha256(
+            f"{adapter_sha256(self._directory)} {model_sha256(self._base_dir)}".encode()
+        ).hexdigest()
+        self._identity = f"{spec}#{digest[:12]}"
+        self._name = f"reward:{self._directory.name}"
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._gatherer: Gatherer[JudgeRequest, JudgeReply] = Gatherer(self._answer, _MOST)
+        self.requests = 0
+
+    @property
+    def identity(self) -> str:
+        """The spec and the start of the weights' hash."""
+        return self._identity
+
+    async def ask(self, request: JudgeRequest) -> JudgeReply:
+        """Score one question's answer or answers.
+
+        Raises:
+            JudgeError: The question is none that a number answers, or the model failed.
+        """
+        if not request.answers or request.task not in {
+            "rubric",
+            "reference",
+            "factuality",
+            "tone",
+            "pairwise",
+        }:
+            raise JudgeError(f"a reward model can't answer {request.task}: it only scores answers")
+        self.requests += 1
+        try:
+            return await self._gatherer.ask(request)
+        except (RuntimeError, ValueError, MemoryError, OSError) as error:
+            raise JudgeError(f"{type(error).__name__}: {error}") from error
+
+    def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        if self._model is None:
+            self._load()
+        rewards = self._rewards(
+            [turns_of(request, answer) for request in requests for answer in request.answers]
+        )
+        replies = []
+        for request in requests:
+            own = [rewards.pop(0) for _ in request.answers]
+            replies.append(JudgeReply(text=json.dumps(self._said(request, own)), model=self._name))
+        return replies
+
+    def _said(self, request: JudgeRequest, rewards: Sequence[float]) -> dict[str, Any]:
+        if request.task == "pairwise":
+            first, second = rewards
+            near = abs(first - second) < _TIE
+            winner = "tie" if near else "A" if first > second else "B"
+            return {"reason": f"rewards {first:.2f} and {second:.2f}", "winner": winner}
+        above = rewards[0] - self._threshold
+        reason = f"reward {rewards[0]:.2f}, threshold {self._threshold:g}"
+        if request.task == "reference":
+            return {"reason": reason, "grade": 1 + round(_GRADES / (1 + math.exp(-above)))}
+        return {"reason": reason, "pass": above > 0}
+
+    def _load(self) -> None:
+        import torch
+        from peft import PeftModel
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        from harness.engines.transformers_engine import quiet_libraries
+
+        with quiet_libraries():
+            own = (self._directory / "tokenizer_config.json").exists()
+            tokenizer = AutoTokenizer.from_pretrained(
+                self._directory if own else self._base_dir, trust_remote_code=False, local_files_only=True
+            )
+            if tokenizer.pad_token_id is None:
+                tokenizer.pad_token = tokenizer.eos_token
+            base: Any = AutoModelForSequenceClassification.from_pretrained(
+                self._base_dir,
+                num_labels=1,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+            )
+            base.config.pad_token_id = tokenizer.pad_token_id
+            model = PeftModel.from_pretrained(base, str(self._directory), autocast_adapter_dtype=False)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model, self._tokenizer = model.to(device).eval(), tokenizer
+
+    def _rewards(self, conversations: Sequence[list[dict[str, str]]]) -> list[float]:
+        """The number of each conversation, which ends with the answer."""
+        import torch
+
+        texts = [self._tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        found: dict[int, float] = {}
+        for start in range(0, len(order), _BATCH):
+            places = order[start : start + _BATCH]
+            batch = self._tokenizer(
+                [texts[place] for place in places],
+                add_special_tokens=False,
+                padding=True,
+                padding_side="right",
+                return_tensors="pt",
+            ).to(self._model.device)
+            with torch.inference_mode():
+                logits = self._model(**batch).logits[:, 0].float().tolist()  # (rows,)
+            found.update(zip(places, logits, strict=True))
+        return [found[place] for place in range(len(texts))]
+
+    async def close(self) -> None:
+        """Stop and let the weights go."""
+        await self._gatherer.close()
+        self._model = None
+        await asyncio.sleep(0)
+
+
+def turns_of(request: JudgeRequest, answer: str) -> list[dict[str, str]]:
+    """The conversation that is scored: the question, what it is held against behind it, and the answer."""
+    turns = [{"role": turn.role, "content": turn.content} for turn in request.conversation]
+    if request.criteria:
+        turns[-1]["content"] += f"\n\n{request.criteria}"
+    return [*turns, {"role": "assistant", "content": answer}]
+
+
+def check_reward_model(directory: Path) -> Path:
+    """Check an adapter directory as far as its files allow.
+
+    Returns:
+        Its base's directory.
+
+    Raises:
+        AdapterError: It is no reward model, or of another base.
+        ModelError: Its base can't be had.
+    """
+    config = read_json(directory / "adapter_config.json")
+    if config.get("task_type") != "SEQ_CLS":
+        raise AdapterError(f"{directory}: no reward model: train one with tunegate train reward")
+    if not (directory / "adapter_model.safetensors").is_file():
+        raise AdapterError(f"{directory}: no adapter_model.safetensors; did training finish?")
+    base_dir = resolve_model(str(config.get("base_model_name_or_path")))
+    trained_on = read_training(directory).get("base_sha256")
+    if isinstance(trained_on, str) and trained_on != model_sha256(base_dir):
+        raise AdapterError(f"{directory}: trained on another base than {base_dir}")
+    return base_dir

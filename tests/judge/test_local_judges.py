@@ -1,0 +1,174 @@
+"""Judges that compute on this machine, on tiny random models."""
+
+import json
+
+import pytest
+
+from harness.cache import Cache
+from harness.errors import AdapterError, JudgeError, ModelError
+from harness.judge.local_engine import choices_of
+from harness.judge.open import open_judge
+from harness.judge.questions import SCHEMAS, pair_requests, single_request
+from harness.types import JudgeRequest, Message
+
+QUESTION = (Message(role="user", content="what is one"),)
+
+
+@pytest.fixture
+def judge_of():
+    opened = []
+
+    def make(spec):
+        cache = Cache(None)
+        judge = open_judge(spec, cache)
+        opened.append((judge, cache))
+        return judge
+
+    yield make
+    for judge, cache in opened:
+        judge.close()
+        cache.close()
+
+
+def questions():
+    singles = [
+        single_request(task, "s/c", QUESTION, answer, rubric="the cat", references=("a mat",))
+        for task in ("rubric", "reference", "factuality", "tone")
+        for answer in ("the cat sat", "w1 w2", "")
+    ]
+    return [*singles, *pair_requests("s/c", QUESTION, "the cat", "two three")]
+
+
+@pytest.fixture(scope="module")
+def reward_dir(tiny_model_dir, tmp_path_factory):
+    """A LoRA adapter with a scoring head, both random."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    directory = tmp_path_factory.mktemp("reward")
+    torch.manual_seed(3)
+    base = AutoModelForSequenceClassification.from_pretrained(tiny_model_dir, num_labels=1)
+    model = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", task_type="SEQ_CLS"))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.5)
+    model.save_pretrained(directory)
+    config = json.loads((directory / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(tiny_model_dir)
+    (directory / "adapter_config.json").write_text(json.dumps(config))
+    return directory
+
+
+def test_a_local_model_has_a_verdict_on_every_question(tiny_model_dir, judge_of):
+    replies = judge_of(f"local:{tiny_model_dir}").ask_all(questions())
+    assert not any(isinstance(reply, JudgeError) for reply in replies)
+    assert all("by likelihood" in reply.data["reason"] for reply in replies)
+
+
+def test_a_local_model_takes_the_likeliest_reply(tiny_model_dir, judge_of):
+    """As the engine's own losses say."""
+    from harness.engines.base import CANDIDATE, LossRequest
+    from harness.engines.open import open_engine
+
+    request = questions()[0]
+    (reply,) = judge_of(f"local:{tiny_model_dir}").ask_all([request])
+    losses = {}
+    options = ['{"pass": true}', '{"pass": false}']
+    open_engine(str(tiny_model_dir)).losses(
+        [LossRequest(key="k", side=CANDIDATE, text=text, messages=request.messages) for text in options],
+        losses.update,
+    )
+    totals = [losses[place].nats_per_token * losses[place].tokens for place in (0, 1)]
+    assert reply.data["pass"] is (totals[0] <= totals[1])
+
+
+def test_a_free_question_is_answered_by_generating(tiny_model_dir, judge_of):
+    """What a random model writes is no verdict, and that is an error."""
+    free = JudgeRequest(
+        key="s/c",
+        task="other",
+        messages=QUESTION,
+        reply_schema={
+            "type": "object",
+            "properties": {"statements": {"type": "array"}},
+            "required": ["statements"],
+        },
+        prompt_version="v",
+        max_tokens=4,
+    )
+    (outcome,) = judge_of(f"local:{tiny_model_dir}").ask_all([free])
+    assert "no usable reply" in str(outcome)
+
+
+def test_the_possible_replies():
+    assert choices_of(SCHEMAS["rubric"]) == ['{"pass": true}', '{"pass": false}']
+    assert choices_of(SCHEMAS["reference"])[4] == '{"grade": 5}'
+    assert choices_of(SCHEMAS["pairwise"]) == ['{"winner": "A"}', '{"winner": "B"}', '{"winner": "tie"}']
+    assert choices_of({"type": "object"}) == []
+
+
+def test_a_reward_model_scores_every_question(reward_dir, judge_of):
+    replies = judge_of(f"reward:{reward_dir}").ask_all(questions())
+    assert not any(isinstance(reply, JudgeError) for reply in replies), replies
+    first, second = (reply.data["winner"] for reply in replies[-2:])
+    assert (first, second) in {("A", "B"), ("B", "A"), ("tie", "tie")}
+
+
+def test_a_reward_model_s_numbers_are_the_trainer_s(reward_dir, tiny_model_dir, judge_of):
+    """The same conversation gets the number that training would have given it."""
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from trainers.reward import rewards
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    base = AutoModelForSequenceClassification.from_pretrained(tiny_model_dir, num_labels=1)
+    base.config.pad_token_id = tokenizer.pad_token_id
+    model = PeftModel.from_pretrained(base, str(reward_dir)).eval()
+    asked = [
+        [{"role": "user", "content": "what is one"}, {"role": "assistant", "content": text}]
+        for text in ("the cat", "two three")
+    ]
+    expected = [f"{one:.2f}" for one in rewards(model, tokenizer, asked)]
+    reply = judge_of(f"reward:{reward_dir}").ask_all(questions()[-2:])[0]
+    assert reply.data["reason"] == f"rewards {expected[0]} and {expected[1]}"
+
+
+def test_the_threshold_decides(reward_dir, judge_of):
+    (request,) = [questions()[0]]
+    assert judge_of(f"reward:{reward_dir}@-1000").ask_all([request])[0].data["pass"] is True
+    assert judge_of(f"reward:{reward_dir}@1000").ask_all([request])[0].data["pass"] is False
+
+
+def test_a_reward_model_does_not_answer_other_questions(reward_dir, judge_of):
+    request = questions()[0]
+    other = JudgeRequest(
+        key="k",
+        task="faithfulness",
+        messages=request.messages,
+        reply_schema={"type": "object"},
+        prompt_version="v",
+    )
+    (outcome,) = judge_of(f"reward:{reward_dir}").ask_all([other])
+    assert "only scores answers" in str(outcome)
+
+
+def test_retraining_makes_another_judge(reward_dir, judge_of, tmp_path):
+    """Identity is by content, so no kept reply of the old weights is found."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    copy = shutil.copytree(reward_dir, tmp_path / reward_dir.name)
+    before = judge_of(f"reward:{copy}").identity
+    tensors = {name: tensor + 1 for name, tensor in load_file(copy / "adapter_model.safetensors").items()}
+    save_file(tensors, copy / "adapter_model.safetensors")
+    assert judge_of(f"reward:{copy}").identity != before
+
+
+def test_what_is_no_reward_model_is_refused(tiny_adapter_dir, judge_of):
+    with pytest.raises(AdapterError, match="no reward model"):
+        judge_of(f"reward:{tiny_adapter_dir}")
+    with pytest.raises(ModelError):
+        judge_of("local:nowhere")
