@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trainers.config import example, load_config
+from trainers.config import example, load_config, with_leaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,9 @@ def _command(name: str, method: Method) -> Callable[..., None]:
             Path | None, typer.Option(help="Adapter directory, in place of the configuration's.")
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+        allow_leakage: Annotated[
+            bool, typer.Option("--allow-leakage", help="Train although golden cases stand in the data.")
+        ] = False,
         init: Annotated[
             bool, typer.Option("--init", help="Print a commented configuration and stop.")
         ] = False,
@@ -103,7 +106,8 @@ def _command(name: str, method: Method) -> Callable[..., None]:
             return
         if config is None:
             raise typer.BadParameter(f"give a configuration, or --init for an example of {name}")
-        raise typer.Exit(module.train(load_config(config, kind, {"output": output}), resume=resume))
+        settings = load_config(config, kind, {"output": output})
+        raise typer.Exit(module.train(with_leaks(settings) if allow_leakage else settings, resume=resume))
 
     return run
 

@@ -58,6 +58,27 @@ class EarlyStop(Strict):
     max_cases: Annotated[int, Field(ge=1, description="Use only the first cases.")] = 32
 
 
+def allowed(value: object) -> object:
+    """``leakage: allow`` is short for ``leakage: {allow: true}``."""
+    return {"allow": True} if value == "allow" else value
+
+
+class LeakageSettings(Strict):
+    """How golden cases are looked for in the training data."""
+
+    allow: Annotated[bool, Field(description="Train although golden cases stand in the data.")] = False
+    exact: Annotated[bool, Field(description="Look for the same questions.")] = True
+    ngram: Annotated[
+        int | None, Field(ge=5, description="Look for so many words in a row of a case; null: don't.")
+    ] = 13
+    embedding: Annotated[
+        float | None,
+        Field(
+            gt=0, le=1, description="Look for questions of at least this cosine, such as 0.95; null: don't."
+        ),
+    ] = None
+
+
 class TrainingConfig(Strict):
     """What every trainer of a causal language model understands."""
 
@@ -95,6 +116,18 @@ class TrainingConfig(Strict):
         EarlyStop,
         Field(description="Stop when a golden subset gets no better, and keep the best checkpoint."),
     ] = EarlyStop()
+    golden: Annotated[
+        tuple[Path, ...] | None,
+        BeforeValidator(listed),
+        Field(description="Golden sets whose cases must not stand in the data; null: ./golden_sets."),
+    ] = None
+    leakage: Annotated[
+        LeakageSettings,
+        BeforeValidator(allowed),
+        Field(
+            description="How golden cases are looked for in the data; allow: train although there are some."
+        ),
+    ] = LeakageSettings()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
     trl: Annotated[
         dict[str, Any],
@@ -128,6 +161,11 @@ class PreferenceConfig(TrainingConfig):
     ] = ()
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
     batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 4
+
+
+def with_leaks(config: TrainingConfig) -> TrainingConfig:
+    """The configuration with golden cases in the data allowed, as by ``leakage: allow``."""
+    return config.model_copy(update={"leakage": config.leakage.model_copy(update={"allow": True})})
 
 
 # Steps of a pydantic location that are alternatives of a type, not keys.

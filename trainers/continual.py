@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field
 from trainers.config import TrainingConfig, listed
 from trainers.data import Row
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.run import INTERRUPTED, TrainingRun, finish, fit, make_ready, training_run
 from trainers.texts import load_texts
 
@@ -47,7 +48,7 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    texts = load_texts(config.data, config.max_rows)
+    texts = without_leaks(load_texts(config.data, config.max_rows), config)
     held_out = load_texts(config.eval_data).rows if config.eval_data else []
     with training_run("continual", config, texts.sha256, resume=resume) as run:
         from datasets import Dataset

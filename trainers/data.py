@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,24 @@ class Examples:
         rows: As TRL's trainer of the method takes them.
         places: File and line of each row.
         sha256: Hash of all files' bytes, one after the other.
+        leakage: What the search for golden cases in the rows found; None before it was made.
     """
 
     rows: list[Row]
     places: list[tuple[Path, int]]
     sha256: str
+    leakage: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
         """How many rows of which files, for the terminal."""
-        return f"{len(self.rows)} rows of {', '.join(dict.fromkeys(str(path) for path, _ in self.places))}"
+        rows = f"{len(self.rows)} rows of {', '.join(dict.fromkeys(str(path) for path, _ in self.places))}"
+        if not self.leakage or not self.leakage["cases"]:
+            return f"{rows}; no golden set to look for in them" if self.leakage else rows
+        found = {leak["case"] for leak in self.leakage["found"]}
+        skipped = self.leakage["embedding_skipped"]
+        note = f" (embeddings skipped: {skipped})" if skipped else ""
+        return f"{rows}; {len(found) or 'none'} of {self.leakage['cases']} golden cases among them{note}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -41,6 +49,7 @@ class Examples:
             "paths": list(dict.fromkeys(str(path) for path, _ in self.places)),
             "sha256": self.sha256,
             "rows": len(self.rows),
+            "leakage": None if self.leakage is None else dict(self.leakage),
         }
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from trainers.config import PreferenceConfig
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.lengths import check_lengths
 from trainers.preferences import load_pairs
 from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
@@ -44,7 +45,7 @@ def train(config: DpoConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    pairs = load_pairs(config.data, config.max_rows)
+    pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
     held_out = load_pairs(config.eval_data).rows if config.eval_data else []
     with training_run("dpo", config, pairs.sha256, resume=resume) as run:
         from datasets import Dataset

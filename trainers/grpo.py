@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.policy import PolicyConfig, train_policy
 from trainers.prompts import load_prompts
 from trainers.rewards.build import build_rewards
@@ -36,7 +37,7 @@ def train(config: GrpoConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model, settings or a reward can't be used.
     """
-    prompts = load_prompts(config.data, config.max_rows)
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     rewards = build_rewards(config.rewards, prompts)
     return train_policy("grpo", config, prompts, rewards, _trainer, resume=resume)
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from trainers.config import PreferenceConfig
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.lengths import check_lengths
 from trainers.preferences import load_pairs, load_thumbs
 from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
@@ -40,7 +41,7 @@ def train(config: KtoConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    thumbs = load_thumbs(config.data, config.max_rows)
+    thumbs = without_leaks(load_thumbs(config.data, config.max_rows), config)
     held_out = load_pairs(config.eval_data).rows if config.eval_data else []
     with training_run("kto", config, thumbs.sha256, resume=resume) as run:
         from datasets import Dataset

@@ -18,6 +18,7 @@ from harness.errors import SettingsError
 from trainers.config import PreferenceConfig
 from trainers.data import Row, Turn
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.lengths import check_lengths
 from trainers.preferences import load_pairs
 from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
@@ -50,7 +51,7 @@ def train(config: RewardConfig, *, resume: bool = False) -> int:
     """
     if config.peft.method != "lora" or config.adapter is not None:
         raise SettingsError("peft.method, adapter: a reward model is trained as a new LoRA adapter")
-    pairs = load_pairs(config.data, config.max_rows)
+    pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
     held_out = load_pairs(config.eval_data).rows if config.eval_data else []
     with training_run("reward", config, pairs.sha256, resume=resume) as run:
         from datasets import Dataset

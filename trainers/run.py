@@ -19,8 +19,9 @@ from trainers.config import TrainingConfig
 from trainers.manifest import write_manifest
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
-# Where the result goes, how often it is saved and where the data lies may differ when a run is resumed.
-_NOT_IDENTITY = {"output", "save_steps", "data", "early_stop"}
+# Where the result goes, how often it is saved, where the data lies and what is looked for in it may differ
+# when a run is resumed.
+_NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import sys
 from trainers.config import TrainingConfig
 from trainers.data import load_examples
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.lengths import check_lengths
 from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
 
@@ -34,7 +35,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    examples = load_examples(config.data, config.max_rows)
+    examples = without_leaks(load_examples(config.data, config.max_rows), config)
     with training_run("sft", config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
         from trl import SFTConfig as TrlConfig
