@@ -1,0 +1,127 @@
+"""Both errors of the rule over thousands of synthetic runs a figure, for sets of 20 to 500 cases.
+
+Of independent pass-or-fail cases only the numbers of lost and gained ones count, so that each pair of numbers is
+judged once and thousands of runs are counted.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from harness.gate import judge_metrics
+from harness.pairing import PASS_RATE, PairedMetric
+from harness.statistics.paired_binary import mcnemar_p, tango_interval
+from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.power import detectable_drop
+from harness.statistics.several import holm
+from harness.statistics.units import Units
+from harness.types import GateVerdict
+
+RUNS = 4000
+MARGIN = 0.05
+p_of = cache(mcnemar_p)
+
+
+@cache
+def highest(lost, gained, n):
+    """Upper bound of the drop."""
+    return tango_interval(lost, gained, n, 0.9).high
+
+
+def regresses(lost, gained, n, level=0.05):
+    return p_of(lost, gained) <= level and highest(lost, gained, n) > MARGIN
+
+
+def counted(random, n, lose, gain, runs=RUNS):
+    """Lost and gained cases of each run."""
+    return random.multinomial(n, [lose, gain, 1 - lose - gain], runs)[:, :2].tolist()
+
+
+def error(rate, runs):
+    """Three standard deviations."""
+    return 3 * (rate * (1 - rate) / runs) ** 0.5
+
+
+def test_the_counted_rule_is_the_gate_s():
+    """What is counted here is what judge_metrics says, for 200 random pairs of runs."""
+    random = np.random.default_rng(0)
+    for n in (20, 100):
+        for lost, gained in counted(random, n, 0.12, 0.05, 100):
+            metric = PairedMetric(
+                set_name="s",
+                metric=PASS_RATE,
+                kind="binary",
+                keys=tuple(map(str, range(n))),
+                candidate=(0.0,) * lost + (1.0,) * (n - lost),
+                baseline=tuple(0.0 if lost <= place < lost + gained else 1.0 for place in range(n)),
+                clusters=tuple(range(n)),
+            )
+            (row,) = judge_metrics([metric], {("s", PASS_RATE): MARGIN})
+            assert (row.verdict is GateVerdict.REGRESS) == regresses(lost, gained, n)
+            assert (row.verdict is GateVerdict.PASS) == (highest(lost, gained, n) <= MARGIN)
+
+
+@pytest.mark.parametrize("n", [20, 50, 100, 200, 500])
+@pytest.mark.parametrize("churn", [0.0, 0.01, 0.02, 0.05, 0.10])
+def test_no_change_fails_at_most_five_percent(n, churn):
+    found = [
+        regresses(lost, gained, n) for lost, gained in counted(np.random.default_rng(n), n, churn, churn)
+    ]
+    assert np.mean(found) <= 0.05 + error(0.05, RUNS)
+
+
+@pytest.mark.parametrize("n", [20, 100, 500])
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_five_metrics_fail_at_most_five_percent(n, shared):
+    """Five gated metrics at 5 % churn, of whose cases a part flips in all of them at once."""
+    random, runs = np.random.default_rng(n), RUNS // 2
+    common = random.multinomial(n, [0.05 * shared, 0.05 * shared, 1 - 0.1 * shared], runs)[:, None, :2]
+    own = 0.05 * (1 - shared)
+    flips = common + random.multinomial(n, [own, own, 1 - 2 * own], (runs, 5))[:, :, :2]
+    wrong = 0
+    for run in flips.tolist():
+        adjusted = holm([p_of(lost, gained) for lost, gained in run])
+        wrong += any(
+            p_value <= 0.05 and highest(lost, gained, n) > MARGIN
+            for (lost, gained), p_value in zip(run, adjusted, strict=True)
+        )
+    assert wrong / runs <= 0.05 + error(0.05, runs)
+
+
+@cache
+def cluster_regresses(sums):
+    """Clusters of three; what counts is how many of their cases were lost."""
+    units = Units(sums=sums, sizes=(3.0,) * len(sums))
+    return sign_flip_p(units) <= 0.05 and paired_interval(units, 0.9, resamples=499).high > MARGIN
+
+
+@pytest.mark.parametrize("clusters", [10, 40, 160])
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_clusters_fail_at_most_five_percent(clusters, alike):
+    random, runs = np.random.default_rng(clusters), 1000
+    law = [0.03, 0.03, 0.94]
+    whole = 3.0 * random.choice([1, -1, 0], (runs, clusters), p=law)
+    single = random.choice([1.0, -1.0, 0.0], (runs, clusters, 3), p=law).sum(axis=2)
+    sums = np.where(random.random((runs, clusters)) < alike, whole, single)
+    found = [cluster_regresses(tuple(sorted(run))) for run in sums.tolist()]
+    assert np.mean(found) <= 0.05 + error(0.05, runs)
+
+
+@pytest.mark.parametrize("n", [20, 50, 100, 200, 500])
+@pytest.mark.parametrize("churn", [0.02, 0.05])
+@pytest.mark.parametrize("metrics", [1, 5])
+def test_the_printed_drop_is_found_in_eighty_percent(n, churn, metrics):
+    level = 0.05 / metrics
+    drop = detectable_drop(n, churn, level, margin=MARGIN)
+    if drop is None:
+        pytest.skip("so few cases can detect none, and the table says so")
+    runs = counted(np.random.default_rng(n), n, churn + drop, churn)
+    assert np.mean([regresses(lost, gained, n, level) for lost, gained in runs]) >= 0.8 - error(0.8, RUNS)
+
+
+@pytest.mark.parametrize("n", [70, 100, 200, 500])
+@pytest.mark.parametrize("churn", [0.0, 0.02, 0.05])
+def test_a_drop_at_the_margin_passes_in_about_five_percent(n, churn):
+    runs = counted(np.random.default_rng(n), n, churn + MARGIN, churn)
+    assert np.mean([highest(lost, gained, n) <= MARGIN for lost, gained in runs]) <= 0.053 + error(0.05, RUNS)
