@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.answers import Answers, Progress, answer_cases
+from harness.baselines.file import Baseline, run_of
+from harness.baselines.find import find_baseline
 from harness.cache import Cache
-from harness.engines.open import base_of, choose_plan, describe_model
+from harness.engines.open import choose_plan, describe_model
 from harness.environment import describe_environment
-from harness.errors import BaselineError, InputError
+from harness.errors import InputError
 from harness.gate import run_gate
 from harness.history.store import open_history
 from harness.judging import BASELINE, against_itself, ask_ahead, texts_of
@@ -25,14 +27,14 @@ class Inputs:
     """What a gate starts from, checked: nothing here can be wrong any more, short of running out of memory.
 
     Attributes:
-        baseline: A model to run beside the candidate, a stored run, or None for no comparison.
+        baseline: A model to run beside the candidate, a stored or an accepted run, or None for no comparison.
         root: The project's root.
     """
 
     settings: Settings
     root: Path
     candidate: ModelRef
-    baseline: ModelRef | Run | None
+    baseline: ModelRef | Run | Baseline | None
     plan: ExecutionPlan
 
     @property
@@ -58,28 +60,10 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     if settings.model is None:
         raise InputError("no model: give --model")
     candidate = describe_model(settings.model)
-    baseline = _find_baseline(settings, candidate, root / settings.directory / "history.sqlite")
+    baseline = find_baseline(settings.baseline, candidate, root, root / settings.directory / "history.sqlite")
     sides = [candidate, *([baseline] if isinstance(baseline, ModelRef) else [])]
     plan = choose_plan(settings.dtype, settings.device, settings.batch_tokens, sides)
     return Inputs(settings=settings, root=root, candidate=candidate, baseline=baseline, plan=plan)
-
-
-def _find_baseline(settings: Settings, candidate: ModelRef, history_path: Path) -> ModelRef | Run | None:
-    wanted = settings.baseline
-    if wanted == "none":
-        return None
-    if wanted == "base":
-        # A bare base model has nothing below it to be compared with.
-        return base_of(candidate)
-    if Path(wanted).expanduser().is_dir():
-        return describe_model(wanted)
-    if not history_path.is_file():
-        raise BaselineError(
-            f"--gate-baseline {wanted}: no such directory, and no run is stored in {history_path} yet "
-            f"(allowed: base, none, a run's id, a directory)"
-        )
-    with open_history(history_path) as history:
-        return history.load_run(wanted)
 
 
 def run_session(
@@ -107,6 +91,8 @@ def run_session(
     asked = [case for case in cases if case.skip is None]
     with_text = inputs.settings.forgetting and any(golden_set.probes_forgetting for golden_set in golden_sets)
     judging = judging or Judging()
+    if isinstance(inputs.baseline, Baseline):
+        inputs = replace(inputs, baseline=run_of(inputs.baseline, cases))
     if isinstance(inputs.baseline, Run):
         judging = replace(judging, baseline_texts=texts_of(inputs.baseline))
     answers = answer_cases(
@@ -165,6 +151,8 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
     candidate = _run(session, "candidate", inputs.candidate, collected)
     if isinstance(inputs.baseline, ModelRef):
         baseline: Run | None = _run(session, "baseline", inputs.baseline, collected)
+    elif isinstance(inputs.baseline, Baseline):
+        raise TypeError("run_session makes a run of an accepted baseline")
     else:
         baseline = inputs.baseline and against_itself(inputs.baseline)
     if baseline is None:

@@ -54,6 +54,9 @@ class Settings:
     cache: bool = True
     fail_on: Literal["regress", "inconclusive", "case"] = "regress"
     directory: str = ".tunegate"
+    accept: str | None = None
+    accept_reason: str | None = None
+    accept_dirty: bool = False
     judge: tuple[str, ...] = ()
     judge_concurrency: int = 8
     judge_timeout_s: float = 60.0
@@ -101,7 +104,8 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-def _boolean(text: str) -> bool:
+def boolean(text: str) -> bool:
+    """True or false; on the command line the flag alone means true (--gate-no-..., false)."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in known:
         raise ValueError("true | false")
@@ -148,9 +152,9 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "baseline": Setting(
         flag="--gate-baseline",
-        metavar="base|none|RUN|DIR",
+        metavar="base|none|NAME|RUN|DIR",
         parse=str,
-        help="compare with the adapter's base, nothing, a stored run or another model (default: base)",
+        help="compare with the adapter's base, nothing, an accepted or stored run, commit:REV, another model",
     ),
     "golden": Setting(
         flag="--gate-golden",
@@ -177,7 +181,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "forgetting": Setting(
         flag="--gate-no-forgetting",
-        parse=_boolean,
+        parse=boolean,
         help="leave out the forgetting probes and the general text",
     ),
     "dtype": Setting(
@@ -196,7 +200,7 @@ SETTINGS: Mapping[str, Setting] = {
         help="token budget of a batch, rows x length (default: 4096)",
     ),
     "cache": Setting(
-        flag="--gate-no-cache", parse=_boolean, help="neither read nor write kept answers and scores"
+        flag="--gate-no-cache", parse=boolean, help="neither read nor write kept answers and scores"
     ),
     "fail_on": Setting(
         flag="--gate-fail-on",
@@ -209,6 +213,18 @@ SETTINGS: Mapping[str, Setting] = {
         metavar="DIR",
         parse=str,
         help="where history, cache and reports are kept (default: .tunegate)",
+    ),
+    "accept": Setting(
+        flag="--gate-accept",
+        metavar="NAME",
+        parse=str,
+        help="unless it regressed, accept this run as the baseline NAME, in baselines/NAME.json",
+    ),
+    "accept_reason": Setting(
+        flag="--gate-accept-reason", metavar="TEXT", parse=str, help="why, for the baseline's file"
+    ),
+    "accept_dirty": Setting(
+        flag="--gate-accept-dirty", parse=boolean, help="accept a run of uncommitted changes too"
     ),
     "judge": Setting(
         flag="--gate-judge",

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.baselines.accept import accept_run
 from harness.gate import run_gate
 from harness.history.place import history_path
 from harness.history.store import History, open_history
 from harness.terminal import outcome_counts, render_gate
 from harness.types import CaseResult, GateRecord, GateVerdict, Outcome, Run
 
-app = typer.Typer(help="Stored runs: list, show, compare.", no_args_is_help=True)
+app = typer.Typer(help="Stored runs: list, show, compare, accept.", no_args_is_help=True)
 
 HistoryOption = Annotated[
     Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
@@ -82,6 +83,23 @@ def show(
         for result in record.run.results:
             if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
                 _print_case(console, result)
+
+
+@app.command()
+def accept(
+    run: Annotated[str, typer.Argument(help="Id, start of an id, latest, or latest~1.")],
+    name: Annotated[str, typer.Argument(help="The baseline's name, for --gate-baseline.")],
+    reason: Annotated[str, typer.Option(help="Why, for the baseline's file.")],
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="Also a run of uncommitted changes.")
+    ] = False,
+    root: Annotated[Path, typer.Option(help="The project's root, for baselines/NAME.json.")] = Path(),
+    history: HistoryOption = None,
+) -> None:
+    """Accept a stored run as a baseline: a small file to review and commit."""
+    with _history(history) as stored:
+        path = accept_run(stored.load_run(run), name, reason, root, allow_dirty=allow_dirty)
+    typer.echo(f"wrote {path}: compare with it by --gate-baseline={name}")
 
 
 @app.command()

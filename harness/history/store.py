@@ -150,6 +150,20 @@ class History:
         close = difflib.get_close_matches(reference, ids, n=3, cutoff=0.5) or ids[:3]
         raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close)})")
 
+    def newest_of_commit(self, commit: str) -> str | None:
+        """Id of the newest judged run of a commit that was whole and had no uncommitted changes, if any."""
+        found = self._database.execute(
+            """
+            SELECT runs.id FROM runs JOIN gates ON gates.run_id = runs.id
+            WHERE json_extract(runs.facts, '$.environment.commit') = ?
+            AND NOT json_extract(runs.facts, '$.environment.dirty')
+            AND collected = (SELECT count(*) FROM results WHERE results.run_id = runs.id)
+            ORDER BY gates.rowid DESC LIMIT 1
+            """,
+            (commit,),
+        ).fetchone()
+        return None if found is None else str(found[0])
+
     def load_run(self, reference: str) -> Run:
         """A stored run, by anything that :meth:`resolve` takes.
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.answers import answer_cases
+from harness.baselines.accept import accept_run
+from harness.baselines.file import Baseline, check_name
 from harness.cache import Cache
 from harness.engines.base import Engine
 from harness.engines.open import missing_libraries, open_sides
 from harness.errors import (
     AdapterError,
+    BaselineError,
     EngineError,
     GoldenError,
     InputError,
@@ -126,6 +129,8 @@ class Gate(NoGate):
         self.cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
         self.judging = Judging(panel=open_panel(inputs.settings, self.cache))
         self.judge_note = ""
+        if self.settings.accept is not None:
+            check_name(self.settings.accept)
 
     def choose_arguments(self) -> None:
         """Collect the golden sets when the command line names no path of its own."""
@@ -246,10 +251,35 @@ class Gate(NoGate):
                 config=self._config, record=self.record, directory=directory
             )
             self.written = [path for path in paths if path is not None]
+            self._accept()
         except TunegateError as error:
             raise pytest.UsageError(str(error)) from error
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             session.exitstatus = self._exit_status(session)
+
+    def _accept(self) -> None:
+        """Accept this run as a baseline, where that was asked for and the gate doesn't speak against it.
+
+        Raises:
+            BaselineError: The run can't serve as one.
+        """
+        name, record = self.settings.accept, self.record
+        if name is None or record is None:
+            return
+        if record.verdict is not None and record.verdict.outcome is GateVerdict.REGRESS:
+            raise BaselineError(
+                f"--gate-accept {name}: the run regressed and is not accepted; if that is meant: "
+                f"tunegate runs accept {record.run.id} {name} --reason ..."
+            )
+        self.written.append(
+            accept_run(
+                record.run,
+                name,
+                self.settings.accept_reason or "accepted by --gate-accept",
+                self.root,
+                allow_dirty=self.settings.accept_dirty,
+            )
+        )
 
     def _exit_status(self, session: pytest.Session) -> pytest.ExitCode:
         verdict = self.record.verdict.outcome if self.record and self.record.verdict else None
@@ -268,6 +298,8 @@ class Gate(NoGate):
             against = "no baseline"
         elif isinstance(baseline, ModelRef):
             against = f"against {baseline.label}"
+        elif isinstance(baseline, Baseline):
+            against = f"against {baseline.name}, accepted {baseline.accepted_at[:10]}: {baseline.reason}"
         else:
             against = f"against run {baseline.id}"
         plan = self.inputs.plan

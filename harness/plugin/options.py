@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.errors import SettingsError
-from harness.settings import SETTINGS, Settings, environment_variable, load_settings
+from harness.settings import SETTINGS, Settings, boolean, environment_variable, load_settings
 
 _DEST = "tunegate_"
 _REPEATED = ("golden", "judge")
@@ -26,6 +26,8 @@ def add_options(parser: pytest.Parser) -> None:
         }
         if setting.flag.startswith("--gate-no-"):
             details |= {"action": "store_const", "const": False}
+        elif setting.parse is boolean:
+            details |= {"action": "store_const", "const": True}
         else:
             details |= {"metavar": setting.metavar, "action": "append" if name in _REPEATED else "store"}
         if name == "model":

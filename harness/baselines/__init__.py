@@ -1,0 +1,1 @@
+"""Accepted baselines: what a team has agreed to compare with, as reviewable files."""

@@ -1,0 +1,111 @@
+"""Accepting a run as what later ones are compared with, unless that would be a mistake."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.baselines.file import (
+    Baseline,
+    KeptSummary,
+    baseline_path,
+    baseline_text,
+    check_name,
+    keep_results,
+    load_baseline,
+)
+from harness.compare import compare_metric
+from harness.errors import BaselineError
+from harness.pairing import pair_runs, paired_metrics
+from harness.types import GoldenSet, Outcome, Run
+
+
+def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: bool = False) -> Path:
+    """Write a run as a baseline's file.
+
+    Args:
+        run: A whole run, from the history.
+        name: The baseline's name; one of the same name is replaced.
+        reason: Why it is accepted.
+        root: The project's root.
+        allow_dirty: Accept though the run's commit had uncommitted changes.
+
+    Returns:
+        The file.
+
+    Raises:
+        BaselineError: The run can't serve: a part of the cases, errored or unscored beyond a set's limit,
+            golden sets that were changed since, another execution plan than the baseline that it would
+            replace, or uncommitted changes.
+    """
+    check_name(name)
+    if not reason.strip():
+        raise BaselineError("--reason: say why this run is accepted; whoever compares with it will read it")
+    path = baseline_path(root, name)
+    for problem in _obstacles(run, root, path, allow_dirty=allow_dirty):
+        raise BaselineError(f"run {run.id} can't be accepted as {name}: {problem}")
+    text = baseline_text(_baseline(run, name, reason))
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BaselineError(f"{path}: can't be written: {error.strerror}") from error
+    return path
+
+
+def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterable[str]:
+    if run.partial:
+        answered = f"{len(run.results)} of {run.collected}"
+        yield f"it answered {answered} cases; run all of them, without -k, -m or --lf"
+    for golden_set in run.golden_sets:
+        yield from _without_verdict(run, golden_set)
+        file = root / golden_set.path
+        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() != golden_set.content_sha256:
+            yield f"{golden_set.path} was changed since; gate again"
+    if path.is_file():
+        plan = load_baseline(path).plan
+        if plan != run.plan:
+            changed = ", ".join(
+                f"{name} {getattr(run.plan, name)}, not {getattr(plan, name)}"
+                for name in type(plan).__slots__
+                if getattr(plan, name) != getattr(run.plan, name)
+            )
+            yield (
+                f"it was computed otherwise than the baseline it would replace ({changed}); "
+                f"take another name, or delete {path}"
+            )
+    if run.environment.dirty and not allow_dirty:
+        yield "it was made with uncommitted changes; commit and gate again, or give --allow-dirty"
+
+
+def _without_verdict(run: Run, golden_set: GoldenSet) -> Iterable[str]:
+    outcomes = Counter(result.outcome for result in run.results if result.case.set_name == golden_set.name)
+    total = outcomes.total() - outcomes[Outcome.SKIPPED]
+    limits = {Outcome.ERRORED: golden_set.gate.max_errored, Outcome.UNSCORED: golden_set.gate.max_unscored}
+    for outcome, limit in limits.items():
+        if total and outcomes[outcome] / total > limit:
+            counted = f"{outcomes[outcome]} of {total} cases of {golden_set.name}"
+            yield f"{counted} are {outcome} (allowed: {limit:.0%})"
+
+
+def _baseline(run: Run, name: str, reason: str) -> Baseline:
+    return Baseline(
+        name=name,
+        run_id=run.id,
+        accepted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        reason=reason.strip(),
+        started_at=run.started_at,
+        duration_s=run.duration_s,
+        model=run.model,
+        plan=run.plan,
+        environment=run.environment,
+        golden_sets=run.golden_sets,
+        collected=run.collected,
+        text_losses=run.text_losses,
+        summaries=tuple(
+            KeptSummary(set_name=metric.set_name, summary=compare_metric(metric).candidate)
+            for metric in paired_metrics(pair_runs(run, run))
+        ),
+        cases=keep_results(run.results),
+    )

@@ -1,0 +1,204 @@
+"""The file of an accepted baseline: small enough to review, whole enough to gate without the history.
+
+One line a case: a hash of what was asked, and each answer's outcome and scores. The answers' texts stay in
+the history; where that is missing, such as in a fresh clone on CI, cases are compared all the same.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import BaselineError
+from harness.history.facts import DamagedFactsError, decode, encode
+from harness.repeats import answers_of
+from harness.types import (
+    CaseResult,
+    Environment,
+    ExecutionPlan,
+    GoldenCase,
+    GoldenSet,
+    MetricSummary,
+    ModelRef,
+    Outcome,
+    Repeat,
+    Run,
+    Score,
+    TextLoss,
+)
+
+DIRECTORY = "baselines"
+_SCHEMA_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOT_NAMES = {"base", "none", "latest"}
+
+# An answer's outcome and scores by metric.
+KeptAnswer = tuple[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCase:
+    """What a baseline says of one case.
+
+    Attributes:
+        sha256: Hash of what was asked and how it was checked.
+        answers: Each answer's outcome and scores; one, or as many as the case was repeated.
+    """
+
+    sha256: str
+    answers: tuple[KeptAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSummary:
+    """One metric of one golden set, for the reader of the file."""
+
+    set_name: str
+    summary: MetricSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """An accepted run.
+
+    Attributes:
+        name: What ``--gate-baseline`` calls it.
+        accepted_at: ISO 8601 in UTC.
+        reason: Why it was accepted, for those who come later.
+        cases: By key.
+    """
+
+    name: str
+    run_id: str
+    accepted_at: str
+    reason: str
+    started_at: str
+    duration_s: float
+    model: ModelRef
+    plan: ExecutionPlan
+    environment: Environment
+    golden_sets: tuple[GoldenSet, ...]
+    collected: int
+    text_losses: tuple[TextLoss, ...]
+    summaries: tuple[KeptSummary, ...]
+    cases: Mapping[str, KeptCase]
+
+
+def check_name(name: str) -> str:
+    """A name that can stand in ``--gate-baseline`` and in a file's name.
+
+    Raises:
+        BaselineError: It can't.
+    """
+    if not _NAME.fullmatch(name) or name in _NOT_NAMES:
+        raise BaselineError(
+            f"baseline {name!r}: not a name (allowed: letters, digits, '.', '_' and '-', up to 64, "
+            f"and none of {', '.join(sorted(_NOT_NAMES))})"
+        )
+    return name
+
+
+def baseline_path(root: Path, name: str) -> Path:
+    """Where a baseline's file lies in a project."""
+    return root / DIRECTORY / f"{name}.json"
+
+
+def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
+    """What a baseline keeps of a run's results."""
+    return {
+        result.key: KeptCase(
+            sha256=result.case.content_sha256,
+            answers=tuple(
+                (str(answer.outcome), {score.metric: score.value for score in answer.scores})
+                for answer in answers_of(result)
+            ),
+        )
+        for result in results
+    }
+
+
+def baseline_text(baseline: Baseline) -> str:
+    """The file's content: indented, but one line a case, so that a diff shows which cases changed."""
+    facts = json.loads(encode(replace(baseline, cases={})))
+    cases = json.loads(encode(baseline))["cases"]
+    head = json.dumps({"schema_version": _SCHEMA_VERSION, **facts}, indent=2)
+    lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(case)}" for key, case in sorted(cases.items()))
+    assert head.endswith('"cases": {}\n}')
+    return head.removesuffix("{}\n}") + "{\n" + lines + "\n  }\n}\n"
+
+
+def load_baseline(path: Path) -> Baseline:
+    """Read a baseline's file.
+
+    Raises:
+        BaselineError: It can't be read, is damaged, or was written by a later version.
+    """
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        version = facts.pop("schema_version")
+    except OSError as error:
+        raise BaselineError(f"{path}: can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
+    if version != _SCHEMA_VERSION:
+        raise BaselineError(
+            f"{path}: written in format {version}, this tunegate reads {_SCHEMA_VERSION}: upgrade tunegate"
+        )
+    try:
+        return decode(Baseline, json.dumps(facts))
+    except (DamagedFactsError, ValidationError) as error:
+        raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
+
+
+def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
+    """The accepted run as far as its file tells it, for cases that are asked as they were then.
+
+    Args:
+        baseline: The accepted run.
+        cases: The golden cases of today. One that was changed since keeps the hash of today out of the pairs:
+            it comes without answers, and so is told as changed.
+    """
+    results = []
+    for case in cases:
+        kept = baseline.cases.get(case.key)
+        if kept is not None:
+            # Any other content has another hash, which is what tells a changed case.
+            asked = case if kept.sha256 == case.content_sha256 else replace(case, messages=())
+            results.append(_result(asked, kept))
+    asked_alike = json.dumps(sorted((result.key, result.case.content_sha256) for result in results))
+    return Run(
+        # A run of its own in the history: it lacks the answers' texts, and may be a part of the accepted one.
+        id=f"{baseline.run_id}-kept-{hashlib.sha256(asked_alike.encode()).hexdigest()[:8]}",
+        started_at=baseline.started_at,
+        duration_s=baseline.duration_s,
+        model=baseline.model,
+        plan=baseline.plan,
+        environment=baseline.environment,
+        golden_sets=baseline.golden_sets,
+        collected=baseline.collected,
+        results=tuple(results),
+        text_losses=baseline.text_losses,
+    )
+
+
+def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:
+    answers = [
+        Repeat(
+            completion=None,
+            scores=tuple(Score(metric=metric, value=value) for metric, value in scores.items()),
+            outcome=Outcome(outcome),
+        )
+        for outcome, scores in kept.answers
+    ]
+    shown = answers[0]
+    return CaseResult(
+        case=case,
+        completion=None,
+        scores=shown.scores,
+        outcome=shown.outcome,
+        repeats=tuple(answers) if len(answers) > 1 else (),
+    )

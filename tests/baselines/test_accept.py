@@ -1,0 +1,98 @@
+"""What is refused as a baseline, and a file that comes back as it was written."""
+
+import dataclasses
+import json
+
+import pytest
+
+from harness.baselines.accept import accept_run
+from harness.baselines.file import baseline_path, load_baseline, run_of
+from harness.errors import BaselineError
+from harness.gate import run_gate
+from harness.types import GateSettings, GateVerdict, Outcome
+
+
+@pytest.fixture
+def run(make_run, make_result):
+    results = [make_result(f"set/case-{n}", n < 8, scores=[("rouge-l", n / 10)]) for n in range(10)]
+    return make_run(results, losses={"tides": 2.5})
+
+
+def test_the_file_holds_what_a_gate_needs(run, tmp_path):
+    """Compared with its own file, a run has the same figures as compared with itself."""
+    accepted = load_baseline(accept_run(run, "shipped", "why", tmp_path))
+    kept = run_of(accepted, [result.case for result in run.results])
+    from_file, from_run = run_gate(run, kept)[0], run_gate(run, run)[0]
+    assert [dataclasses.replace(row) for row in from_file.metrics] == list(from_run.metrics)
+    assert kept.text_losses == run.text_losses
+    assert run_gate(run, kept)[1].outcome is not GateVerdict.REGRESS
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"collected": 12}, r"it answered 10 of 12 cases; run all of them"),
+        (
+            {"dirty": True},
+            r"it was made with uncommitted changes; commit and gate again, or give --allow-dirty",
+        ),
+    ],
+)
+def test_a_run_that_can_not_serve_is_refused(run, tmp_path, change, message):
+    if "dirty" in change:
+        run = dataclasses.replace(run, environment=dataclasses.replace(run.environment, **change))
+    else:
+        run = dataclasses.replace(run, **change)
+    with pytest.raises(BaselineError, match=message):
+        accept_run(run, "shipped", "why", tmp_path)
+    assert not (tmp_path / "baselines").exists()
+
+
+def test_uncommitted_changes_may_be_allowed(run, tmp_path):
+    run = dataclasses.replace(run, environment=dataclasses.replace(run.environment, dirty=True))
+    assert accept_run(run, "shipped", "why", tmp_path, allow_dirty=True).is_file()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.UNSCORED])
+def test_too_many_cases_without_a_verdict_are_refused(make_run, make_result, tmp_path, outcome):
+    results = [make_result(f"set/case-{n}", outcome if n < 2 else True) for n in range(10)]
+    run = make_run(results, gates={"set": GateSettings(max_errored=0.1, max_unscored=0.1)})
+    with pytest.raises(BaselineError, match=rf"2 of 10 cases of set are {outcome} \(allowed: 10%\)"):
+        accept_run(run, "shipped", "why", tmp_path)
+
+
+def test_another_plan_does_not_replace_a_baseline(run, tmp_path):
+    accept_run(run, "shipped", "why", tmp_path)
+    other = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dtype="bfloat16"))
+    with pytest.raises(BaselineError, match=r"dtype bfloat16, not float32.*take another name"):
+        accept_run(other, "shipped", "why", tmp_path)
+
+
+def test_a_golden_set_that_was_changed_since_is_refused(run, tmp_path):
+    (tmp_path / "set.yaml").write_text("name: set\n")
+    with pytest.raises(BaselineError, match=r"set.yaml was changed since; gate again"):
+        accept_run(run, "shipped", "why", tmp_path)
+
+
+def test_a_reason_and_a_name_are_needed(run, tmp_path):
+    with pytest.raises(BaselineError, match="--reason: say why"):
+        accept_run(run, "shipped", " ", tmp_path)
+    for name in ("base", "latest", "../up", "", "a b"):
+        with pytest.raises(BaselineError, match="not a name"):
+            accept_run(run, name, "why", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"schema_version": 1, "name": "x"}'])
+def test_a_damaged_file_is_told_in_one_line(tmp_path, damage):
+    path = baseline_path(tmp_path, "shipped")
+    path.parent.mkdir()
+    path.write_text(damage)
+    with pytest.raises(BaselineError, match=r"shipped.json: no baseline: .*; accept a run again"):
+        load_baseline(path)
+
+
+def test_a_later_format_is_told(run, tmp_path):
+    path = accept_run(run, "shipped", "why", tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 2}))
+    with pytest.raises(BaselineError, match="written in format 2, this tunegate reads 1: upgrade"):
+        load_baseline(path)
