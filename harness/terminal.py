@@ -64,7 +64,8 @@ def metric_table(comparison: Comparison) -> Table:
     Binary checks that aren't gated are left to the report: the pass rate is made of them.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("metric", no_wrap=True, overflow="ellipsis")
+    # The only column that may wrap: figures and verdicts are never cut.
+    table.add_column("metric", overflow="fold")
     shown = [row for row in comparison.metrics if row.verdict is not None]
     shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
     counts = max((pairs(row, comparison) for row in shown), key=len, default="")

@@ -94,6 +94,11 @@ def test_no_line_is_longer_than_the_terminal(width):
     assert max(map(len, shown(gated(20), width).splitlines())) <= width
 
 
+def test_verdicts_are_never_cut():
+    """On 80 columns a long name wraps; the verdict's word stays whole."""
+    assert sum("inconclusive" in line for line in shown(gated(57)).splitlines()) == 1
+
+
 def test_without_a_baseline_there_is_no_verdict():
     text = shown(GateRecord(run=make_run("base", 50)))
     assert "60 cases: 50 passed, 10 failed; no baseline, so no verdict" in text

@@ -47,7 +47,11 @@ class ScriptedEngine:
         for index, request in enumerate(requests):
             case = request.key.rpartition("/")[2]
             self.asked.append(f"{request.side}:{case}")
-            text = "I do not know" if case in self.wrong.get(request.side, ()) else ANSWERS.get(case, "yes")
+            text = (
+                "I do not know"
+                if case in self.wrong.get(request.side, ())
+                else ANSWERS.get(case.partition("#")[0], "yes")
+            )
             on_batch(
                 {
                     index: Completion(
