@@ -137,3 +137,45 @@ def test_a_hundred_questions_through_a_third_of_faults(judge_server, open_judge,
     judge_server.bodies.clear()
     open_judge().ask_all(questions)
     assert len(judge_server.bodies) == len(failed)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from harness.cache import Cache
+from harness.judge.open import open_judge
+from harness.types import JudgeRequest, Message
+
+requests = [
+    JudgeRequest(
+        key="set/case",
+        task="rubric",
+        messages=(Message(role="user", content=str(number)),),
+        reply_schema={"type": "object", "properties": {"pass": {"type": "boolean"}}, "required": ["pass"]},
+        prompt_version="test-1",
+    )
+    for number in range(60)
+]
+judge = open_judge(sys.argv[1], Cache(Path(sys.argv[2])), concurrency=4, environment={})
+print(len(judge.ask_all(requests)))
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(judge_server, tmp_path):
+    """Killed without warning in the middle, it asks again only what was under way."""
+    import subprocess
+    import sys
+
+    judge_server.faults, judge_server.slow_s = ["slow"] * 60, 0.05
+    command = [sys.executable, "-c", KILLED, judge_server.spec, str(tmp_path / "cache.sqlite")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
+        while len(judge_server.bodies) < 30:
+            assert first.poll() is None
+        first.kill()
+    asked = len(judge_server.bodies)
+    assert asked < 60
+    judge_server.faults.clear()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "60"
+    # Four were under way, and a few more may have been answered but not yet written.
+    assert 60 <= len(judge_server.bodies) <= 60 + 8

@@ -223,3 +223,18 @@ def test_two_models_of_one_name_are_refused(tiny_model_dir, tiny_adapter_dir):
 
 def test_an_adapter_brings_its_base(tiny_model_dir, tiny_adapter_dir):
     assert list(name_models(str(tiny_adapter_dir), [])) == [tiny_model_dir.name, tiny_adapter_dir.name]
+
+
+def test_our_own_server_can_be_a_judge(serve, models):
+    """It refuses response_format and is asked without; what a random model says is no verdict, and an error."""
+    from harness.cache import Cache
+    from harness.judge.open import open_judge
+    from harness.judge.questions import single_request
+
+    client, watched = serve()
+    spec = f"openai:{next(iter(models))}@{str(client.base_url).rstrip('/')}"
+    request = single_request("rubric", "s/c", (Message(role="user", content="one"),), "two", rubric="three")
+    with Cache(None) as cache, open_judge(spec, cache, environment={}) as judge:
+        (outcome,) = judge.ask_all([request])
+    assert "no usable reply in 3" in str(outcome)
+    assert sum(watched.sizes) == 3
