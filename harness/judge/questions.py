@@ -8,6 +8,8 @@ from harness.types import JsonValue, JudgeReply, JudgeRequest, JudgeVerdict, Mes
 
 Preference: TypeAlias = Literal["A", "B", "tie"]
 
+# The questions about one answer.
+SINGLE_TASKS = ("rubric", "reference", "factuality", "tone")
 # What a preference is worth to the first answer.
 VALUES: Mapping[Preference, float] = {"A": 1.0, "B": 0.0, "tie": 0.5}
 _BETTER = "The answer is right, does what was asked, and is no longer than it needs to be."

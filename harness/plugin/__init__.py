@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
-from harness.plugin.fixtures import generate, golden, model
+from harness.plugin.fixtures import generate, golden, judge, model
 from harness.plugin.gate import GATE, Gate, NoGate, open_gate
 from harness.plugin.options import add_options, settings_of
 
-__all__ = ["generate", "golden", "model"]
+__all__ = ["generate", "golden", "judge", "model"]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

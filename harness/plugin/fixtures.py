@@ -1,13 +1,24 @@
 """Fixtures for hand-written tests: the same model, engine and cache as the golden cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from harness.errors import JudgeError
 from harness.golden.load import load_golden_set
+from harness.judge.questions import SINGLE_TASKS, single_request
+from harness.judge.trust import find_calibration
 from harness.plugin.gate import GATE, Gate
-from harness.types import Completion, GenerationSettings, GoldenCase, GoldenSet, Message, ModelRef
+from harness.types import (
+    Completion,
+    GenerationSettings,
+    GoldenCase,
+    GoldenSet,
+    JudgeVerdict,
+    Message,
+    ModelRef,
+)
 
 
 def _gate(config: pytest.Config) -> Gate:
@@ -53,3 +64,40 @@ def golden(pytestconfig: pytest.Config) -> Callable[[str | Path], GoldenSet]:
         return load_golden_set(pytestconfig.rootpath / path)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def judge(pytestconfig: pytest.Config) -> Callable[..., JudgeVerdict]:
+    """Ask the judge: ``judge("question", "answer", rubric="Names 30 days.").passed``.
+
+    With ``references=["..."]`` instead it grades from 1 to 5 (``.value``); ``task="factuality"`` or ``"tone"``
+    asks those questions. Raises JudgeError where the judge gives no verdict, or was found unreliable by
+    ``tunegate judge calibrate``. Skips without ``--model`` and ``--gate-judge``.
+    """
+    gate = _gate(pytestconfig)
+    panel = gate.judging.panel
+    if panel is None:
+        pytest.skip("no --gate-judge given")
+    calibration = find_calibration(gate.inputs.directory, panel.identity)
+
+    def ask(
+        question: str | list[Message],
+        answer: str,
+        *,
+        rubric: str | None = None,
+        references: Sequence[str] = (),
+        task: str | None = None,
+    ) -> JudgeVerdict:
+        asked = task or ("rubric" if rubric is not None else "reference")
+        if asked not in SINGLE_TASKS:
+            raise ValueError(f"no question {asked!r} (allowed: {', '.join(SINGLE_TASKS)})")
+        if calibration is not None and (not calibration.reliable or asked in calibration.distrusted):
+            raise JudgeError(f"the judge is unreliable: {'; '.join(calibration.reasons) or f'on {asked}'}")
+        messages = (Message(role="user", content=question),) if isinstance(question, str) else question
+        request = single_request(asked, "judge", messages, answer, rubric=rubric, references=references)
+        (vote,) = panel.judge_singles([request])
+        if isinstance(vote, JudgeError):
+            raise vote
+        return vote
+
+    return ask

@@ -29,3 +29,27 @@ def test_golden_loads_a_set(project):
 def test_without_a_model_they_skip(project):
     project.pytester.makepyfile(test_hand="def test_one(generate): pass\ndef test_two(model): pass")
     project.run("test_hand.py", model=False).assert_outcomes(skipped=2)
+
+
+def test_judge_asks_the_judge(project, judge_server, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    judge_server.answer = lambda body: {"reason": "short", "pass": False, "grade": 2}
+    project.pytester.makepyfile(
+        test_hand="""
+        import pytest
+        from harness.errors import JudgeError
+
+        def test_rubric(judge):
+            verdict = judge("Why?", "Because.", rubric="Gives a reason.")
+            assert (verdict.passed, verdict.reason) == (False, "short")
+
+        def test_reference(judge):
+            assert judge("Why?", "Because.", references=["So that it works."]).value == 2.0
+
+        def test_unknown(judge):
+            with pytest.raises(ValueError, match="rubric"):
+                judge("Why?", "Because.", task="beauty")
+        """
+    )
+    project.run("test_hand.py", f"--gate-judge={judge_server.spec}").assert_outcomes(passed=3)
+    project.run("test_hand.py").assert_outcomes(skipped=3)
