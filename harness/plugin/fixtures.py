@@ -70,9 +70,9 @@ def golden(pytestconfig: pytest.Config) -> Callable[[str | Path], GoldenSet]:
 def judge(pytestconfig: pytest.Config) -> Callable[..., JudgeVerdict]:
     """Ask the judge: ``judge("question", "answer", rubric="Names 30 days.").passed``.
 
-    With ``references=["..."]`` instead it grades from 1 to 5 (``.value``); ``task="factuality"`` or ``"tone"``
-    asks those questions. Raises JudgeError where the judge gives no verdict, or was found unreliable by
-    ``tunegate judge calibrate``. Skips without ``--model`` and ``--gate-judge``.
+    With ``references=["..."]`` it grades from 1 to 5 instead (``.value``); ``task="factuality"`` or
+    ``"tone"`` asks those questions. Raises JudgeError where the judge gives no verdict, or was found
+    unreliable by ``tunegate judge calibrate``. Skips without ``--model`` and ``--gate-judge``.
     """
     gate = _gate(pytestconfig)
     panel = gate.judging.panel
