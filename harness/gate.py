@@ -117,6 +117,11 @@ def run_gate(
             probes, candidate.text_losses, baseline.text_losses, confidence=1 - 2 * alpha
         ),
         unpaired=tuple(pairing.unpaired),
+        unstable={
+            result.key: noted
+            for result, _ in pairing.pairs
+            if (noted := (stability or {}).get(result.key)) and 0 < noted.passed < noted.answers
+        },
         broken=tuple(broken),
         counts=tuple(set_counts(candidate, baseline, pairing)),
         drivers=tuple(

@@ -19,7 +19,7 @@ from harness.history.store import open_history
 from harness.judging import BASELINE, against_itself, ask_ahead, texts_of
 from harness.scoring import Judging, score_cases
 from harness.settings import Settings
-from harness.types import CaseResult, ExecutionPlan, GateRecord, GoldenSet, ModelRef, Run
+from harness.types import CaseResult, ExecutionPlan, GateRecord, GoldenSet, ModelRef, Run, Stability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +162,19 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
         baseline,
         margin=inputs.settings.margin,
         forgetting_margin=inputs.settings.forgetting_margin,
+        stability=_noted_noise(inputs, baseline, session.golden_sets),
     )
     return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+
+
+def _noted_noise(inputs: Inputs, baseline: Run, golden_sets: Sequence[GoldenSet]) -> dict[str, Stability]:
+    """What ``tunegate noise`` noted of the baseline's model, where it did."""
+    path = inputs.directory / "history.sqlite"
+    if not path.is_file():
+        return {}
+    cases = [case for golden_set in golden_sets for case in golden_set.cases]
+    with open_history(path) as history:
+        return history.load_noise(baseline.model, baseline.plan.dtype, cases)
 
 
 def _run(session: Session, side: str, model: ModelRef, collected: int) -> Run:

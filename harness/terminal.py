@@ -155,9 +155,16 @@ def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
         return
     now = {result.key: result for result in record.run.results}
     before = {result.key: result for result in record.baseline.results}
-    yield Text(f"lost cases ({len(lost)})", style="dim")
-    for key in lost[:_SHOWN_CASES]:
-        yield Padding(Text(key, style="bold"), (0, 0, 0, 2))
+    unstable = record.comparison.unstable
+    known = sum(key in unstable for key in lost)
+    told = f", {known} of them unstable in the baseline's own reruns" if known else ""
+    yield Text(f"lost cases ({len(lost)}{told})", style="dim")
+    # What the baseline itself loses now and then says least: it comes last, and grey.
+    for key in sorted(lost, key=lambda key: key in unstable)[:_SHOWN_CASES]:
+        noted = unstable.get(key)
+        style = "bold" if noted is None else "dim"
+        title = key if noted is None else f"{key}  (reruns passed {noted.passed} of {noted.answers})"
+        yield Padding(Text(title, style=style), (0, 0, 0, 2))
         yield Padding(Text(f"was  {_answer(before[key], width)}", no_wrap=True), (0, 0, 0, 4))
         yield Padding(Text(f"now  {_answer(now[key], width)}", no_wrap=True), (0, 0, 0, 4))
     if len(lost) > _SHOWN_CASES:
@@ -165,6 +172,8 @@ def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
 
 
 def _answer(result: CaseResult, width: int) -> str:
-    text = "" if result.completion is None else " ".join(result.completion.text.split())
+    if result.completion is None:
+        return "(the text was not kept)"
+    text = " ".join(result.completion.text.split())
     limit = max(width - 12, _EXCERPT)
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -143,7 +143,31 @@ def _fill_comparisons(
         )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_runs, _m002_comparisons)
+def _m003_noise(database: sqlite3.Connection) -> None:
+    """How a model fared when it was asked the same cases again and again."""
+    database.execute(
+        """
+        CREATE TABLE noise (
+            base_sha256 TEXT NOT NULL,
+            adapter_sha256 TEXT NOT NULL,
+            dtype TEXT NOT NULL,
+            set_name TEXT NOT NULL,
+            case_id TEXT NOT NULL,
+            content_sha256 TEXT NOT NULL,
+            passed INTEGER NOT NULL,
+            answers INTEGER NOT NULL,
+            measured_at TEXT NOT NULL,
+            PRIMARY KEY (base_sha256, adapter_sha256, dtype, set_name, case_id)
+        ) STRICT
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _m001_runs,
+    _m002_comparisons,
+    _m003_noise,
+)
 _TABLES_OF_FIRST = {"runs", "results", "scores", "gates"}
 
 

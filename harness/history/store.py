@@ -3,9 +3,10 @@
 import difflib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,16 @@ from harness.errors import BaselineError, HistoryError
 from harness.history import rows
 from harness.history.database import open_database
 from harness.history.facts import DamagedFactsError, decode, encode
-from harness.types import CaseResult, Comparison, GateRecord, Run, Verdict
+from harness.types import (
+    CaseResult,
+    Comparison,
+    GateRecord,
+    GoldenCase,
+    ModelRef,
+    Run,
+    Stability,
+    Verdict,
+)
 
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
@@ -93,6 +103,35 @@ class History:
             if record.comparison is not None:
                 self._insert("comparisons", rows.comparison_rows(record.run.id, record.comparison))
                 self._insert("retentions", rows.retention_rows(record.run.id, record.comparison))
+
+    def save_noise(
+        self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
+    ) -> None:
+        """Note how a model fared when it was asked cases again and again; an older note is replaced."""
+        measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+        found = [
+            (
+                *(model.base_sha256, model.adapter_sha256 or "", dtype, case.set_name, case.id),
+                *(case.content_sha256, stability[case.key].passed, stability[case.key].answers, measured_at),
+            )
+            for case in cases
+            if case.key in stability
+        ]
+        with self._transaction():
+            self._database.executemany(f"INSERT OR REPLACE INTO noise VALUES ({', '.join('?' * 9)})", found)
+
+    def load_noise(self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase]) -> dict[str, Stability]:
+        """What is noted of a model, by case key, for cases that are still asked as they were."""
+        noted = self._database.execute(
+            """
+            SELECT set_name, case_id, content_sha256, passed, answers FROM noise
+            WHERE base_sha256 = ? AND adapter_sha256 = ? AND dtype = ?
+            """,
+            (model.base_sha256, model.adapter_sha256 or "", dtype),
+        ).fetchall()
+        known = {(row[0], row[1], row[2]): Stability(passed=row[3], answers=row[4]) for row in noted}
+        keys = {case.key: (case.set_name, case.id, case.content_sha256) for case in cases} if known else {}
+        return {key: known[name] for key, name in keys.items() if name in known}
 
     def _save_run(self, run: Run) -> None:
         row = rows.run_row(run)

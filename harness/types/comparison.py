@@ -184,6 +184,7 @@ class Comparison:
     """A candidate's run against its baseline's.
 
     Attributes:
+        unstable: Of the compared cases those that the baseline's own reruns passed and failed, by key.
         unpaired: Keys of cases that are on one side only, changed between the runs, or have no
             verdict on one side: they are left out of every paired figure, and counted here.
         broken: Cases that are shown to be answered worse, each on its own.
@@ -197,6 +198,7 @@ class Comparison:
     metrics: tuple[MetricComparison, ...]
     forgetting: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
+    unstable: Mapping[str, Stability] = field(default_factory=dict)
     broken: tuple[BrokenCase, ...] = ()
     drivers: tuple[DriverSlice, ...] = ()
     traits: tuple[SharedTrait, ...] = ()

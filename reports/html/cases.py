@@ -32,7 +32,9 @@ def case_views(record: GateRecord) -> list[CaseView]:
     )
     pairs = min(_MOST_PAIRS, _ALL_PAIRS // max(len(results), 1))
     return [
-        _case_view(number, result, before.get(result.key), changes, limit, pairs)
+        _case_view(
+            number, result, before.get(result.key), changes, limit, pairs, _unstable_note(record, result.key)
+        )
         for number, result in enumerate(results, start=1)
     ]
 
@@ -81,9 +83,10 @@ def _case_view(
     changes: Mapping[str, Change],
     limit: int,
     most_pairs: int,
+    unstable: str,
 ) -> CaseView:
     case = result.case
-    notes = _notes(result, before)
+    notes = [*_notes(result, before), *([unstable] if unstable else [])]
     if before is not None and before.case.content_sha256 != case.content_sha256:
         before = None
     baseline, candidate, note = _answers(result, before, limit, most_pairs)
@@ -130,6 +133,16 @@ def _notes(result: CaseResult, before: CaseResult | None) -> list[str]:
     if before is not None and before.case.content_sha256 != case.content_sha256:
         notes.append("the case changed since the baseline's run")
     return notes
+
+
+def _unstable_note(record: GateRecord, key: str) -> str:
+    """What reruns of the baseline found of a case that they both passed and failed; else nothing."""
+    noted = record.comparison.unstable.get(key) if record.comparison is not None else None
+    return (
+        ""
+        if noted is None
+        else f"unstable: the baseline's reruns passed it {noted.passed} of {noted.answers} times"
+    )
 
 
 def _brief(result: CaseResult) -> str:

@@ -1,0 +1,77 @@
+"""``tunegate noise``: what changes when nothing that matters changes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from harness.cli.golden import golden_files
+from harness.engines.open import choose_plan, describe_model
+from harness.errors import SettingsError
+from harness.golden.load import load_golden_set
+from harness.history.store import open_history
+from harness.noise import Noise, measure_noise, plan_reruns, unstable_interval
+from harness.settings import DTYPES
+
+_MOST_LISTED = 20
+
+
+def noise(
+    model: Annotated[str, typer.Option(help="The model to ask again and again, as a rule the baseline.")],
+    reruns: Annotated[int, typer.Option("-r", "--reruns", min=2, help="Reruns of each dtype.")] = 5,
+    dtype: Annotated[
+        list[str] | None, typer.Option("--dtype", help="Type of numbers; may be repeated (default: auto).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
+    golden: Annotated[
+        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
+    ] = None,
+    directory: Annotated[Path, typer.Option(help="Where the history is kept.")] = Path(".tunegate"),
+) -> None:
+    """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
+
+    The history keeps how often each case passed. Gates against this model then mark unstable cases, and a case
+    that never failed can be shown to be broken by fewer answers.
+    """
+    chosen = dtype or ["auto"]
+    if unknown := [name for name in chosen if name not in DTYPES]:
+        raise SettingsError(f"--dtype: found {unknown[0]!r} (allowed: {' | '.join(DTYPES)})")
+    found = describe_model(model)
+    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
+    cases = [case for file in files for case in load_golden_set(file).cases if case.skip is None]
+    plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
+    measured = []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task: TaskID = bar.add_task("", total=None)
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        for plan in plans:
+            planned = plan_reruns(plan, reruns, [plan.dtype])
+            measured.append((plan, measure_noise(found, plan, planned, cases, on_progress)))
+    console = Console(highlight=False)
+    with open_history(directory / "history.sqlite") as history:
+        for plan, result in measured:
+            history.save_noise(result.model, plan.dtype, cases, result.stability)
+            _print(console, plan.dtype, result)
+
+
+def _print(console: Console, dtype: str, result: Noise) -> None:
+    share = unstable_interval(result)
+    rate = result.flip_rate
+    changed = sum(count > 1 for count in result.texts.values())
+    console.print(
+        f"{result.model.label}, {dtype}, {len(result.reruns)} reruns of {len(result.stability)} cases: "
+        f"{len(result.unstable)} unstable ({share.estimate:.1%} [{share.low:.1%}, {share.high:.1%}]), "
+        f"two reruns disagree on {0 if rate is None else rate:.2%} of cases, "
+        f"{changed} answers changed their text"
+    )
+    for key in result.unstable[:_MOST_LISTED]:
+        case = result.stability[key]
+        console.print(f"  {key}  passed {case.passed} of {case.answers}")
+    if len(result.unstable) > _MOST_LISTED:
+        console.print(f"  and {len(result.unstable) - _MOST_LISTED} more")
