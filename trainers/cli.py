@@ -75,6 +75,30 @@ METHODS: Mapping[str, Method] = {
         help="Group-relative policy optimisation on rewards.",
         example={**_example("prompts.jsonl", "grpo"), "rewards": "[{type: json-valid}]"},
     ),
+    "rft": Method(
+        module="trainers.rft",
+        config="RftConfig",
+        help="Reward-function fine-tuning: sample, score, learn the best, and again.",
+        example={**_example("prompts.jsonl", "rft"), "rewards": "[{type: json-valid}]"},
+    ),
+    "rloo": Method(
+        module="trainers.rloo",
+        config="RlooConfig",
+        help="Reinforcement learning against a reward model, held near the start by KL.",
+        example={**_example("prompts.jsonl", "rloo"), "reward_model": "adapters/reward"},
+    ),
+    "rlhf": Method(
+        module="trainers.rlhf",
+        config="RlhfConfig",
+        help="RLHF in one recipe: sft, reward and rloo, one after the other.",
+        example={
+            "base": "smollm2",
+            "output": "adapters/rlhf",
+            "sft": "{data: train.jsonl}",
+            "reward": "{data: pairs.jsonl}",
+            "rloo": "{data: prompts.jsonl}",
+        },
+    ),
 }
 
 app = typer.Typer(help="Train an adapter: tunegate train sft CONFIG.yaml", no_args_is_help=True)

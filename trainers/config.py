@@ -211,23 +211,14 @@ def _from(directory: Path, value: object) -> object:
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    place_in_type = [step for step in problem["loc"] if not str(step).startswith(_INNER_STEPS)]
-    # In a list of alternatives, such as rewards, the entry's type stands in the location after its number.
-    key: KeyPath = tuple(
-        step
-        for before, step in zip([None, *place_in_type], place_in_type, strict=False)
-        if not (
-            isinstance(before, int) and isinstance(step, str) and _alternative(kind, place_in_type[0], step)
-        )
-    )
+    key, around = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
     name = ".".join(map(str, key))
     if problem["type"] == "agreement":
         where = f":{document.line(key)}: {name}" if key else ""
         return SettingsError(f"{document.path}{where}: {problem['msg']}")
     place = f"{document.path}:{document.line(key)}: {name}"
     if problem["type"] == "extra_forbidden":
-        allowed = _fields(kind, place_in_type)
-        return SettingsError(f"{place}: unknown key (allowed: {', '.join(allowed)})")
+        return SettingsError(f"{place}: unknown key (allowed: {', '.join(around.model_fields)})")
     if problem["type"] == "missing":
         inside = f":{document.line(key)}" if len(key) > 1 else ""
         return SettingsError(f"{document.path}{inside}: {name}: the key is missing")
@@ -238,22 +229,29 @@ def _describe(document: Document, error: ValidationError, kind: type[BaseModel])
     return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
 
 
-def _fields(kind: type[BaseModel], key: Sequence[str | int]) -> list[str]:
-    """Keys that are allowed where an unknown one stands."""
-    if len(key) > 2 and isinstance(key[1], int):
-        inner = _alternative(kind, key[0], str(key[2]))
-        return list((inner or kind).model_fields)
-    for step in key[:-1]:
-        inner = type(kind.model_fields[str(step)].default)
-        if not issubclass(inner, BaseModel):
-            break
-        kind = inner
-    return list(kind.model_fields)
+def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[KeyPath, type[BaseModel]]:
+    """The key that a pydantic location means, and the class that its last step is a key of.
+
+    In a list of alternatives, such as rewards, the location names the entry's type after its number.
+    """
+    key: list[str | int] = []
+    here: Any = kind
+    around = kind
+    for step in location:
+        tagged = _alternative(here, str(step)) if key and isinstance(key[-1], int) else None
+        if tagged is not None:
+            here = tagged
+            continue
+        key.append(step)
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            around = here
+            here = here.model_fields[str(step)].annotation if step in here.model_fields else None
+    return tuple(key), around
 
 
-def _alternative(kind: type[BaseModel], name: str | int, tag: str) -> type[BaseModel] | None:
-    """The class of a list's entries whose ``type`` is ``tag``."""
-    found = list(get_args(kind.model_fields[str(name)].annotation)) if name in kind.model_fields else []
+def _alternative(annotation: Any, tag: str) -> type[BaseModel] | None:
+    """Of the classes that a list may hold, the one whose ``type`` is ``tag``."""
+    found = list(get_args(annotation))
     while found:
         inner = found.pop()
         if isinstance(inner, type) and issubclass(inner, BaseModel):

@@ -235,7 +235,7 @@ def started_from(config: TrainingConfig) -> dict[str, str] | None:
 def _prepare_work(work: Path, config: TrainingConfig, data_sha256: str, *, resume: bool) -> Path | None:
     """Make the work directory; the checkpoint to resume from, if that is wanted."""
     if not is_main_process():
-        return _last_checkpoint(work) if resume else None
+        return last_checkpoint(work) if resume else None
     identity = {**config.model_dump(mode="json", exclude=_NOT_IDENTITY), "data_sha256": data_sha256}
     note = work / "config.json"
     if not resume:
@@ -243,7 +243,7 @@ def _prepare_work(work: Path, config: TrainingConfig, data_sha256: str, *, resum
         work.mkdir(parents=True)
         note.write_text(json.dumps(identity, indent=2), encoding="utf-8")
         return None
-    checkpoint = _last_checkpoint(work)
+    checkpoint = last_checkpoint(work)
     if checkpoint is None:
         raise SettingsError(f"--resume: no checkpoint in {work / 'checkpoints'}; start without --resume")
     before = json.loads(note.read_text(encoding="utf-8"))
@@ -266,7 +266,7 @@ def _main_process_first() -> Iterator[None]:
         yield
 
 
-def _last_checkpoint(work: Path) -> Path | None:
+def last_checkpoint(work: Path) -> Path | None:
     """The newest whole checkpoint: its state is written last."""
     whole = [path.parent for path in work.glob("checkpoints/checkpoint-*/trainer_state.json")]
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
@@ -291,7 +291,7 @@ def _disk_errors(run: TrainingRun) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        kept = _last_checkpoint(run.work)
+        kept = last_checkpoint(run.work)
         remedy = (
             f"{kept.name} is kept: make room and go on with --resume" if kept else "make room and start again"
         )

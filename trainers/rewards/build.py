@@ -21,12 +21,15 @@ from trainers.rewards.settings import (
 )
 
 
-def build_rewards(settings: Sequence[RewardSettings], *data: Examples) -> list[Reward]:
+def build_rewards(
+    settings: Sequence[RewardSettings], *data: Examples, key: str | None = None
+) -> list[Reward]:
     """Make the rewards, and check that every row has the columns that they read.
 
     Args:
         settings: As configured.
         data: The prompts that will be answered.
+        key: What messages call the only reward, where it doesn't stand under ``rewards``.
 
     Raises:
         SettingsError: A reward can't be made.
@@ -34,7 +37,7 @@ def build_rewards(settings: Sequence[RewardSettings], *data: Examples) -> list[R
     """
     rewards: list[Reward] = []
     for number, one in enumerate(settings):
-        place = f"rewards[{number}] ({one.type})"
+        place = key or f"rewards[{number}] ({one.type})"
         function, column, facts = _function(one, place)
         taken = [reward.name for reward in rewards]
         name = str(one.path).rpartition(":")[2] if isinstance(one, PythonFunction) else one.type

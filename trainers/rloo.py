@@ -1,0 +1,64 @@
+"""Reinforcement learning against a reward model: REINFORCE with a leave-one-out baseline and a KL term.
+
+    python -m trainers.rloo CONFIG.yaml [--output DIR] [--resume]
+
+It is the third stage of RLHF. Start from an SFT adapter (``adapter:``) and give the adapter that
+``trainers.reward`` wrote as ``reward_model:``; further rewards may be added to it.
+
+Ahmadian et al. (2024), Back to Basics, arXiv:2402.14740.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from trainers.entry import run_module
+from trainers.policy import PolicyConfig, train_policy
+from trainers.prompts import load_prompts
+from trainers.rewards.build import build_rewards
+from trainers.rewards.settings import RewardModel, RewardSettings
+from trainers.run import TrainingRun
+
+
+class RlooConfig(PolicyConfig):
+    """Reinforcement learning against a reward model."""
+
+    reward_model: Annotated[Path, Field(description="Adapter directory that reward wrote.")]
+    rewards: Annotated[tuple[RewardSettings, ...], Field(description="Rewards that are added to it.")] = ()
+    beta: Annotated[
+        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
+    ] = 0.05
+
+
+def train(config: RlooConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model, reward model, settings or a reward can't be used.
+    """
+    prompts = load_prompts(config.data, config.max_rows)
+    judge = RewardModel(type="reward-model", path=config.reward_model)
+    rewards = [*build_rewards([judge], prompts, key="reward_model"), *build_rewards(config.rewards, prompts)]
+    return train_policy("rloo", config, prompts, rewards, _trainer, resume=resume)
+
+
+def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:
+    from trl import RLOOConfig as TrlConfig
+    from trl import RLOOTrainer
+
+    from trainers.policy_arguments import policy_arguments
+
+    return RLOOTrainer(reward_funcs=[reward], args=policy_arguments(TrlConfig, run), **parts)
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("rloo", RlooConfig, train))

@@ -1,0 +1,77 @@
+"""Sampling answers outside TRL's own trainers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from trainers.data import Turn
+
+_ANSWERS = 16  # of one batch: more costs memory, fewer waste the device
+
+
+def sample_answers(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[Turn]],
+    *,
+    each: int,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    console: Console,
+) -> list[list[str]]:
+    """Sample several answers to each prompt.
+
+    Args:
+        model: A causal language model; afterwards it is in the mode that it was in.
+        tokenizer: With a chat template.
+        prompts: Conversations that end with the user's turn.
+        each: Answers a prompt.
+        max_new_tokens: Most tokens of an answer.
+        temperature: Above 0.
+        top_p: Sum of probability of the tokens that are sampled from.
+        console: Where progress is shown.
+
+    Returns:
+        For each prompt its answers.
+    """
+    import torch
+
+    texts = [
+        tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        for prompt in prompts
+    ]
+    found: list[list[str]] = []
+    was_training = model.training
+    model.eval()
+    size = max(_ANSWERS // each, 1)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        for start in progress.track(range(0, len(texts), size), description="sampling"):
+            batch = tokenizer(
+                texts[start : start + size],
+                add_special_tokens=False,
+                padding=True,
+                padding_side="left",
+                return_tensors="pt",
+            ).to(model.device)
+            batch.pop("token_type_ids", None)
+            with torch.no_grad():
+                tokens = model.generate(
+                    **batch,
+                    do_sample=True,
+                    temperature=temperature,
+                    top_p=top_p,
+                    top_k=0,
+                    max_new_tokens=max_new_tokens,
+                    num_return_sequences=each,
+                    use_cache=True,
+                    pad_token_id=tokenizer.pad_token_id,
+                )  # (prompts * each, prompt + answer)
+            answers = tokenizer.batch_decode(
+                tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
+            )
+            found += [answers[place : place + each] for place in range(0, len(answers), each)]
+    model.train(was_training)
+    return found
