@@ -22,6 +22,7 @@ from pydantic import Field
 from harness.errors import SettingsError
 from trainers.data import Examples, Row
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.policy import SamplingConfig, report_rewards, reward_facts, samples_of
 from trainers.prompts import check_prompt_lengths, load_prompts
 from trainers.rewards.build import build_rewards
@@ -57,7 +58,7 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     """
     if config.peft.method not in {"lora", "ia3"} or config.early_stop.golden:
         raise SettingsError("peft.method, early_stop: rft trains lora or ia3, without early stopping")
-    prompts = load_prompts(config.data, config.max_rows)
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     rewards = build_rewards(config.rewards, prompts)
     with training_run("rft", config, prompts.sha256, resume=resume) as run:
         from rich.console import Console

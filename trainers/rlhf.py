@@ -17,17 +17,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from rich.console import Console
 
 from trainers import reward, rloo, sft
-from trainers.config import Strict, TrainingConfig
+from trainers.config import LeakageSettings, Strict, TrainingConfig, allowed, listed
 from trainers.entry import run_module
 from trainers.manifest import FILE
 from trainers.run import last_checkpoint
 
 _OF_RECIPE = "What the recipe sets."
+_COMMON = frozenset({"quantization", "seed", "golden", "leakage"})
 
 
 class SftStage(sft.SftConfig):
@@ -62,6 +63,16 @@ class RlhfConfig(Strict):
         Literal["nf4", "none"], Field(description="As in each stage; it holds for all three.")
     ] = "nf4"
     seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
+    golden: Annotated[
+        tuple[Path, ...] | None,
+        BeforeValidator(listed),
+        Field(description="Golden sets whose cases must not stand in any stage's data."),
+    ] = None
+    leakage: Annotated[
+        LeakageSettings,
+        BeforeValidator(allowed),
+        Field(description="How golden cases are looked for in each stage's data."),
+    ] = LeakageSettings()
     sft: Annotated[SftStage, Field(description="Keys of sft, without base and output.")]
     reward: Annotated[RewardStage, Field(description="Keys of reward, without base and output.")]
     rloo: Annotated[
@@ -71,7 +82,7 @@ class RlhfConfig(Strict):
     @model_validator(mode="after")
     def _common_keys_stand_once(self) -> Self:
         for name in ("sft", "reward", "rloo"):
-            if common := sorted({"quantization", "seed"} & getattr(self, name).model_fields_set):
+            if common := sorted(_COMMON & getattr(self, name).model_fields_set):
                 problem = f"{name}.{common[0]}: give {common[0]} once, beside base; it holds for all stages"
                 raise PydanticCustomError("agreement", problem)
         return self
@@ -94,7 +105,7 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
     console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     if not resume:
         shutil.rmtree(stages, ignore_errors=True)
-    common = {"base": config.base, "quantization": config.quantization, "seed": config.seed}
+    common = {"base": config.base, **{name: getattr(config, name) for name in _COMMON}}
     first = {**common, "output": stages / "sft"}
     second = {**common, "output": stages / "reward"}
     third = {

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from trainers.entry import run_module
+from trainers.leakage import without_leaks
 from trainers.policy import PolicyConfig, train_policy
 from trainers.prompts import load_prompts
 from trainers.rewards.build import build_rewards
@@ -45,7 +46,7 @@ def train(config: RlooConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model, reward model, settings or a reward can't be used.
     """
-    prompts = load_prompts(config.data, config.max_rows)
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     judge = RewardModel(type="reward-model", path=config.reward_model)
     rewards = [*build_rewards([judge], prompts, key="reward_model"), *build_rewards(config.rewards, prompts)]
     return train_policy("rloo", config, prompts, rewards, _trainer, resume=resume)

@@ -115,3 +115,14 @@ def test_rloo_refuses_what_is_no_reward_model(
     assert run.train() == 4
     assert "reward_model: " in (error := capsys.readouterr().err)
     assert "answers: no reward model; train one with: tunegate train reward" in error
+
+
+def test_leaks_stop_the_recipe_unless_they_are_allowed(recipe, tmp_path, capsys):
+    """A golden case in the last stage's prompts; --allow-leakage holds for all stages."""
+    case = "name: g\ncases:\n  - {id: a, prompt: what is w3, checks: [{type: contains, value: x}]}\n"
+    (tmp_path / "golden.yaml").write_text(case)
+    small = {"max_steps": 1}
+    assert recipe(golden="golden.yaml", sft=small, reward=small, rloo=small) == 4
+    assert "golden case g/a" in capsys.readouterr().err
+    assert recipe("--allow-leakage", golden="golden.yaml", sft=small, reward=small, rloo=small) == 0
+    assert manifest(tmp_path / "out")["data"]["leakage"]["found"]
