@@ -6,6 +6,7 @@ a case that always passed says nothing, a case that went from 5 of 5 to 0 of 5 s
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,14 +62,16 @@ def case_p_values(cases: Sequence[Trials]) -> list[float]:
     """
     plain = [case_p(trials) for trials in cases]
     tails = [_tail_sums(trials) for trials in cases]
+    # Cases are of few kinds: how many answers there were, and how many of them passed.
+    left = Counter(tails)
     adjusted = [1.0] * len(cases)
-    order = sorted(range(len(cases)), key=lambda place: plain[place])
     largest = 0.0
-    for rank, place in enumerate(order):
+    for place in sorted(range(len(cases)), key=lambda place: plain[place]):
+        reached = math.fsum(count * _chance_of(kind, plain[place]) for kind, count in left.items())
+        largest = adjusted[place] = max(largest, min(1.0, reached))
         if largest >= 1.0:
             break
-        reached = math.fsum(_chance_of(tails[other], plain[place]) for other in order[rank:])
-        largest = adjusted[place] = max(largest, min(1.0, reached))
+        left[tails[place]] -= 1
     return adjusted
 
 
