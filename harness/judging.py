@@ -12,9 +12,10 @@ from harness.judge.open import open_judge
 from harness.judge.panel import Panel
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.judged import questions_of, task_of
+from harness.repeats import answers_of
 from harness.scoring import Judging, decides_case
 from harness.settings import Settings
-from harness.types import Check, Completion, GoldenCase, GoldenSet, Run
+from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
 
 BASELINE = "baseline"
 
@@ -102,7 +103,7 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
     panel = judging.panel
     if panel is None or not panel.overlaps:
         return lambda side, answers: None
-    by_key = {case.key: case for case in cases if judged_checks(case)}
+    by_key = {key: case for case in cases if judged_checks(case) for key in case.answer_keys}
     texts: dict[str, dict[str, str]] = {}
     texts[BASELINE] = dict(judging.baseline_texts)
 
@@ -132,8 +133,13 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
 
 
 def texts_of(run: Run) -> dict[str, str]:
-    """A stored run's answers by case key."""
-    return {result.key: result.completion.text for result in run.results if result.completion is not None}
+    """A stored run's answers by answer key; none of an accepted baseline, whose file keeps no texts."""
+    return {
+        key: answer.completion.text
+        for result in run.results
+        for key, answer in zip(result.case.answer_keys, answers_of(result), strict=False)
+        if answer.completion is not None
+    }
 
 
 def against_itself(run: Run) -> Run:
@@ -141,10 +147,13 @@ def against_itself(run: Run) -> Run:
     results = [
         replace(
             result,
-            scores=tuple(
-                replace(score, value=0.5) if score.metric == "pairwise" else score for score in result.scores
-            ),
+            scores=_tied(result.scores),
+            repeats=tuple(replace(answer, scores=_tied(answer.scores)) for answer in result.repeats),
         )
         for result in run.results
     ]
     return replace(run, results=tuple(results))
+
+
+def _tied(scores: Sequence[Score]) -> tuple[Score, ...]:
+    return tuple(replace(score, value=0.5) if score.metric == "pairwise" else score for score in scores)

@@ -50,7 +50,7 @@ class Judging:
 
     Attributes:
         panel: The judge or judges; None when none was given.
-        baseline_texts: The baseline's answers by case key, for ``pairwise``.
+        baseline_texts: The baseline's answers by answer key, for ``pairwise``.
         distrusted: Check types that this judge can't be trusted with: they stay unscored.
     """
 
@@ -98,7 +98,7 @@ def score_cases(
                 text=completions[key].text,
                 reference_losses=losses.get(case.key),
                 panel=judging.panel,
-                baseline_text=judging.baseline_texts.get(case.key),
+                baseline_text=judging.baseline_texts.get(key),
             )
     if judging.panel is not None:
         # All questions are under way at once; the loop below only waits for the replies.

@@ -12,7 +12,10 @@ from harness.types import JudgeRequest, MetricError, Score
 # The judge's question behind each check about one answer.
 _TASKS = {"llm-rubric": "rubric", "llm-reference": "reference", "factuality": "factuality", "tone": "tone"}
 _NO_JUDGE = "no judge was given: --gate-judge names one"
-_NO_BASELINE = "there is no baseline's answer to compare with"
+_NO_BASELINE = (
+    "there is no baseline's answer to compare with: take the base, an adapter or a stored run as baseline "
+    "(an accepted baseline's file keeps no answers)"
+)
 
 
 def task_of(metric: str) -> str:

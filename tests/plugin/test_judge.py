@@ -95,37 +95,28 @@ def test_the_key_is_in_no_file_and_no_output(judged, judge_server, monkeypatch):
     assert key not in result.stdout.str() + result.stderr.str()
 
 
-def test_judging_runs_while_answers_still_come(judged, judge_server):
-    """The judge has seen the first answers before the last one is generated."""
-    seen = []
-    run(judged, judge_server, "--co")
-
-    def watch(engine_class):
-        generate = engine_class.generate
-
-        def slow(self, requests, on_batch):
-            import time
-
-            def pass_on(batch):
-                on_batch(batch)
-                time.sleep(0.15)
-                seen.append(len(judge_server.bodies))
-
-            generate(self, requests, pass_on)
-
-        return slow
-
+def test_judging_runs_while_answers_still_come(judged, judge_server, monkeypatch):
+    """The judge has seen the first answer before the second is generated."""
     import sys
+    import time
 
-    conftest = next(module for name, module in sys.modules.items() if hasattr(module, "ScriptedEngine"))
-    original = conftest.ScriptedEngine.generate
-    conftest.ScriptedEngine.generate = watch(conftest.ScriptedEngine)
-    try:
-        run(judged, judge_server)
-    finally:
-        conftest.ScriptedEngine.generate = original
-    assert seen[1] > 0
-    assert seen[-2] >= 2
+    conftest = next(module for module in list(sys.modules.values()) if hasattr(module, "ScriptedEngine"))
+    generate, seen = conftest.ScriptedEngine.generate, []
+
+    def patient(self, requests, on_batch):
+        def pass_on(batch):
+            on_batch(batch)
+            deadline = time.monotonic() + 20
+            while not judge_server.bodies and time.monotonic() < deadline:
+                time.sleep(0.01)
+            seen.append(len(judge_server.bodies))
+
+        generate(self, requests, pass_on)
+
+    monkeypatch.setattr(conftest.ScriptedEngine, "generate", patient)
+    run(judged, judge_server)
+    assert len(seen) == 8
+    assert seen[0] > 0
 
 
 PAIRWISE = """\
@@ -243,3 +234,18 @@ def test_a_panel_s_agreement_is_told(judged, judge_server):
     result = run(judged, judge_server, *more, "--gate-baseline=none")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["*rubric: the judges agree with alpha *"])
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_each_of_several_answers_is_compared_with_its_counterpart(judged, judge_server, write_golden, stored):
+    """Equal answers tie, answer by answer, on both sides and against a stored run; no one is asked."""
+    cases = "".join(CASE.format(id=id, answer="x") for id in NAMES)
+    head = PAIRWISE.replace("defaults:", "generation: {{temperature: 1.0}}\ndefaults:")
+    text = head.format(cases=cases.replace("{id:", "{repeat: 3, id:"))
+    write_golden(judged.pytester, "judged", text)
+    if stored:
+        run(judged, judge_server)
+    result = run(judged, judge_server, f"--gate-baseline={'latest' if stored else 'base'}")
+    assert "errored" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["judged *0.50 → 0.50*"])
+    assert judge_server.bodies == []
