@@ -12,6 +12,7 @@ import harness.cli.judge
 import harness.cli.model
 import harness.cli.noise
 import harness.cli.power
+import harness.cli.rank
 import harness.cli.runs
 import harness.cli.serve
 from harness.errors import InputError, TunegateError
@@ -32,6 +33,7 @@ app.add_typer(harness.cli.judge.app, name="judge")
 app.command("serve")(harness.cli.serve.serve)
 app.command("power")(harness.cli.power.power)
 app.command("noise")(harness.cli.noise.noise)
+app.command("rank")(harness.cli.rank.rank)
 app.command("bisect")(harness.cli.bisect.bisect)
 for _entry in sorted(metadata.entry_points(group="tunegate.commands"), key=lambda entry: entry.name):
     app.add_typer(_entry.load(), name=_entry.name)

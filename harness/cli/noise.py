@@ -33,8 +33,8 @@ def noise(
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
 
-    The history keeps how often each case passed. Gates against this model then mark unstable cases, and a case
-    that never failed can be shown to be broken by fewer answers.
+    The history keeps how often each case passed. Gates against this model then mark unstable cases, and a
+    case that never failed can be shown to be broken by fewer answers.
     """
     chosen = dtype or ["auto"]
     if unknown := [name for name in chosen if name not in DTYPES]:

@@ -31,7 +31,7 @@ def add_options(parser: pytest.Parser) -> None:
         else:
             details |= {"metavar": setting.metavar, "action": "append" if name in _REPEATED else "store"}
         if name == "model":
-            _add_model_option(group, details)
+            _add_model_option(group, {**details, "action": "append"})
         else:
             group.addoption(setting.flag, **details)
 
@@ -54,6 +54,12 @@ def settings_of(config: pytest.Config) -> Settings:
     for name in _REPEATED:
         if flags[name] is not None:
             flags[name] = tuple(flags[name])
+    models = flags["model"] or [None]
+    if len(models) > 1:
+        raise pytest.UsageError(
+            f"--model: one at a time; several are ranked by: tunegate rank {' '.join(models)}"
+        )
+    flags["model"] = models[0]
     try:
         return load_settings(flags, config.rootpath, os.environ)
     except SettingsError as error:
