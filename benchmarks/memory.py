@@ -1,0 +1,104 @@
+"""How near the estimate of memory comes: peak resident memory of real training steps against it.
+
+    python benchmarks/memory.py [--only nf4|none|full]
+
+Trains SmolLM2 for three steps on the orders, each setting in a process of its own, and prints estimate /
+measured. The first line is what a process takes that only imports the libraries.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from harness.models.resolve import resolve_model
+from trainers.data import load_examples
+from trainers.memory import GIB, PROCESS_BYTES_CPU, Setup, estimate, total_bytes
+from trainers.shape import shape_of_model
+
+ROOT = Path(__file__).parents[1]
+BASE, BATCH, STEPS = "smollm2", 8, 3
+IMPORTS = "import torch, bitsandbytes; from trl import SFTConfig, SFTTrainer; from peft import LoraConfig"
+SETTINGS = {
+    "nf4": ("qlora", {}),
+    "none": ("lora", {"quantization": "none"}),
+    "full": ("full", {"quantization": "none", "peft": {"method": "full"}}),
+}
+
+
+def peak_bytes(command: list[str]) -> int:
+    """Largest resident memory of a process, in bytes.
+
+    Raises:
+        SystemExit: The process failed.
+    """
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = process.stderr.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{said}")
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def longest_row() -> int:
+    """Tokens of the longest of the rows that are trained on, chat template included."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve_model(BASE))
+    rows = load_examples([ROOT / "examples/orders/train.jsonl"], BATCH * STEPS).rows
+    texts = [tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False) for row in rows]
+    return max(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])
+
+
+def measured(directory: Path, settings: dict[str, object]) -> int:
+    """Peak memory of three steps, in bytes."""
+    config = {
+        "base": BASE,
+        "data": str(ROOT / "examples/orders/train.jsonl"),
+        "output": str(directory / "out"),
+        "max_rows": BATCH * STEPS,
+        "max_steps": STEPS,
+        "batch_size": BATCH,
+        **settings,
+    }
+    path = directory / "config.yaml"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return peak_bytes([sys.executable, "-m", "trainers.sft", str(path)])
+
+
+def main() -> None:
+    """Measure each setting and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", choices=SETTINGS, default=None)
+    only = parser.parse_args().only
+    imports = peak_bytes([sys.executable, "-c", IMPORTS])
+    print(f"process that only imports: {imports / GIB:.2f} GiB (estimate: {PROCESS_BYTES_CPU / GIB:.2f})")
+    length, shape = longest_row(), shape_of_model(BASE)
+    print(f"{BASE}, batches of {BATCH} × {length} tokens, float32")
+    for name, (weights, settings) in SETTINGS.items():
+        if only not in {None, name}:
+            continue
+        setup = Setup(
+            weights=weights,
+            batch_size=BATCH,
+            length=length,
+            dtype="float32",
+            checkpointing=False,
+            device="cpu",
+        )
+        expected = total_bytes(estimate(shape, setup))
+        with tempfile.TemporaryDirectory() as directory:
+            found = measured(Path(directory), settings)
+        print(
+            f"{weights:6} estimate {expected / GIB:.2f} GiB, measured {found / GIB:.2f} GiB, "
+            f"ratio {expected / found:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What can be advised: what it is good for, what it costs, and where that is known from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approach:
+    """One way of changing what a model answers.
+
+    Attributes:
+        title: Its name in full.
+        trainers: Trainers to run, in order; none where nothing is trained.
+        caveats: What may go wrong, with its source.
+    """
+
+    title: str
+    trainers: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+
+
+_FORGETS = "Any fine-tune may lose what the base could do: gate it; the forgetting probes run by default."
+_OPTIMISES_THE_REWARD = (
+    "What is rewarded is what is learnt, loopholes included (Skalse et al. 2022, arXiv:2209.13085): read the kept "
+    "samples and the canaries."
+)
+
+APPROACHES: Mapping[str, Approach] = {
+    "prompting": Approach(
+        title="Prompting, with examples in the prompt",
+        caveats=(
+            "Write a golden set first: it tells whether a prompt is enough, and measures every later step.",
+            "A long prompt is paid for with every answer; the order of its examples changes results (Lu et al. "
+            "2022, arXiv:2104.08786).",
+        ),
+    ),
+    "rag": Approach(
+        title="Retrieval: look the facts up and put them into the prompt (RAG)",
+        caveats=(
+            "An answer is only as good as the passages that were found: measure retrieval and answer apart.",
+            "Fine-tuning on new facts teaches slowly and makes a model invent more (Gekhman et al. 2024, "
+            "arXiv:2405.05904); retrieval beat it on new knowledge (Ovadia et al. 2024, arXiv:2312.05934).",
+        ),
+    ),
+    "sft": Approach(
+        title="Supervised fine-tuning on the good answers (SFT)",
+        trainers=("sft",),
+        caveats=(
+            "It imitates: mistakes in the answers are learnt as well. A thousand careful examples beat many "
+            "careless ones (Zhou et al. 2023, LIMA, arXiv:2305.11206).",
+            _FORGETS,
+        ),
+    ),
+    "dpo": Approach(
+        title="Direct preference optimisation (DPO), from an SFT adapter where there is one",
+        trainers=("dpo",),
+        caveats=(
+            "It moves away from the rejected answer, and may lower the chosen one too: watch both (Pal et al. 2024, "
+            "arXiv:2402.13228).",
+            "If the better answers are mostly longer, length is learnt (Park et al. 2024, arXiv:2403.19159).",
+            _FORGETS,
+        ),
+    ),
+    "orpo": Approach(
+        title="Odds-ratio preference optimisation (ORPO): answers and preferences in one stage",
+        trainers=("orpo",),
+        caveats=(
+            "Without a reference model nothing holds it near the base: keep the rate low.",
+            _FORGETS,
+        ),
+    ),
+    "kto": Approach(
+        title="Kahneman-Tversky optimisation (KTO)",
+        trainers=("kto",),
+        caveats=(
+            "Both thumbs are needed; where one is rare, weigh it up with desirable_weight or undesirable_weight.",
+            "A thumb says less than a pair: where pairs can be had, DPO needs fewer of them.",
+            _FORGETS,
+        ),
+    ),
+    "grpo": Approach(
+        title="Policy optimisation on the reward (GRPO)",
+        trainers=("grpo",),
+        caveats=(
+            "Where no sampled answer gets a reward, nothing is learnt: try a dozen questions first, and begin with "
+            "SFT if all fail.",
+            _OPTIMISES_THE_REWARD,
+            "Sampling takes most of the time.",
+        ),
+    ),
+    "rft": Approach(
+        title="Keep the best sampled answers, and fine-tune on them (RFT)",
+        trainers=("rft",),
+        caveats=(
+            "It learns only what the model already gets right at times (Yuan et al. 2023, arXiv:2308.01825).",
+            _OPTIMISES_THE_REWARD,
+        ),
+    ),
+    "rlhf": Approach(
+        title="Reward model and policy optimisation (RLHF), after SFT",
+        trainers=("rlhf",),
+        caveats=(
+            "Three stages, and the most to go wrong; compare with plain DPO on the same pairs before trusting it.",
+            "The more it is optimised, the less the reward model's word is worth (Gao et al. 2023, arXiv:2210.10760).",
+            _FORGETS,
+        ),
+    ),
+    "continual": Approach(
+        title="Continual pretraining on the text, then SFT",
+        trainers=("continual", "sft"),
+        caveats=(
+            "It forgets most of all: mix general text into the data, and gate after each stage.",
+            "Single facts are hardly learnt from one reading (Allen-Zhu and Li 2024, arXiv:2309.14316): keep retrieval "
+            "for what must be exact.",
+        ),
+    ),
+    "multitask": Approach(
+        title="One adapter on all tasks mixed, against one adapter for each",
+        trainers=("sft",),
+        caveats=(
+            "Tasks may disturb each other: tag the golden cases by task, and compare with an adapter for each task.",
+            "Without balance the largest task wins: list one file a task under data, of about equal length.",
+            _FORGETS,
+        ),
+    ),
+}  # fmt: skip

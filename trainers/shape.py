@@ -1,0 +1,203 @@
+"""What a causal language model's config.json tells about its size, without its weights."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ModelError, SettingsError
+from harness.models.catalogue import CATALOGUE
+from harness.models.home import model_directory
+
+# Families whose feed-forward layer has two matrices; the others have a gate as the third.
+_WITHOUT_GATE = {"gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "phi", "starcoder2", "mpt"}
+_TIED_BY_DEFAULT = {"gpt2", "gpt_neo", "opt", "bloom", "falcon", "gemma", "gemma2", "gemma3_text"}
+_UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A decoder's dimensions.
+
+    Attributes:
+        hidden: Width of the residual stream.
+        intermediate: Width of the feed-forward layer (of one expert).
+        head_dim: Width of one attention head.
+        tied: Whether input embeddings and output head are the same weights.
+        gated: Whether the feed-forward layer has a gate (three matrices instead of two).
+        experts: Feed-forward layers beside each other; 1 in a dense model.
+        active_experts: Of those, how many a token passes.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool
+    gated: bool = True
+    experts: int = 1
+    active_experts: int = 1
+
+    @property
+    def linears(self) -> tuple[tuple[int, int], ...]:
+        """Inputs and outputs of every linear layer in one decoder layer."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        into = ((self.hidden, self.intermediate),) * (2 if self.gated else 1)
+        feed_forward = (*into, (self.intermediate, self.hidden)) * self.experts
+        attention = (
+            (self.hidden, queries),
+            (self.hidden, keys),
+            (self.hidden, keys),
+            (queries, self.hidden),
+        )
+        return (*attention, *feed_forward)
+
+    @property
+    def linear_parameters(self) -> int:
+        """Parameters of the decoder layers' matrices: what QLoRA quantises and LoRA adapts."""
+        return self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
+
+    @property
+    def other_parameters(self) -> int:
+        """Embeddings, output head and norms; biases are left out, being a thousandth of the rest."""
+        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return embeddings + (2 * self.layers + 1) * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All parameters."""
+        return self.linear_parameters + self.other_parameters
+
+
+def _typical(sizes: tuple[int, int, int, int, int, int], *, tied: bool, head_dim: int = 128) -> Shape:
+    layers, hidden, intermediate, heads, kv_heads, vocabulary = sizes
+    return Shape(
+        layers=layers,
+        hidden=hidden,
+        intermediate=intermediate,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        vocabulary=vocabulary,
+        tied=tied,
+    )
+
+
+# The dimensions of well-known open models, for sizes that are given as a figure only.
+TYPICAL: Mapping[str, Shape] = {
+    "SmolLM2 135M": _typical((30, 576, 1536, 9, 3, 49_152), tied=True, head_dim=64),
+    "Qwen2.5 0.5B": _typical((24, 896, 4864, 14, 2, 151_936), tied=True, head_dim=64),
+    "Llama 3.2 1B": _typical((16, 2048, 8192, 32, 8, 128_256), tied=True, head_dim=64),
+    "Llama 3.2 3B": _typical((28, 3072, 8192, 24, 8, 128_256), tied=True),
+    "Mistral 7B": _typical((32, 4096, 14_336, 32, 8, 32_768), tied=False),
+    "Llama 3.1 8B": _typical((32, 4096, 14_336, 32, 8, 128_256), tied=False),
+    "Qwen2.5 14B": _typical((48, 5120, 13_824, 40, 8, 152_064), tied=False),
+    "Qwen2.5 32B": _typical((64, 5120, 27_648, 40, 8, 152_064), tied=False),
+    "Llama 3.1 70B": _typical((80, 8192, 28_672, 64, 8, 128_256), tied=False),
+}
+
+
+def shape_of_size(text: str) -> tuple[Shape, str]:
+    """A typical shape of so many parameters: the nearest well-known model's, with more or fewer layers.
+
+    Args:
+        text: A figure with its unit, such as ``8B`` or ``360M``.
+
+    Returns:
+        The shape, and the name of the model that it follows.
+
+    Raises:
+        SettingsError: The figure can't be read.
+    """
+    try:
+        wanted = float(text[:-1]) * _UNITS[text[-1:].upper()]
+    except (ValueError, KeyError):
+        raise SettingsError(f"--params: found {text!r} (allowed: a figure with M, B or T, as 8B)") from None
+    if not 1e6 <= wanted < math.inf:
+        raise SettingsError(f"--params: found {text!r} (allowed: 1M or more)")
+    name = min(TYPICAL, key=lambda one: abs(math.log(TYPICAL[one].parameters / wanted)))
+    shape = TYPICAL[name]
+    a_layer = shape.linear_parameters / shape.layers + 2 * shape.hidden
+    layers = max(1, round(shape.layers + (wanted - shape.parameters) / a_layer))
+    return replace(shape, layers=layers), name
+
+
+def shape_of_model(reference: str) -> Shape:
+    """The shape of a model: a directory with config.json, a catalogue name or a hub id.
+
+    Raises:
+        ModelError: There is no config.json, or it isn't that of a causal language model.
+    """
+    path = Path(reference).expanduser() / "config.json"
+    if not path.is_file() and reference in CATALOGUE:
+        path = model_directory(reference) / "config.json"
+        if not path.is_file():
+            raise ModelError(f"{reference} isn't fetched yet: run tunegate model fetch {reference}")
+    if not path.is_file():
+        path = _from_hub(reference)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON: {error}") from error
+    return read_shape(config, str(path))
+
+
+def read_shape(config: Mapping[str, Any], path: str) -> Shape:
+    """A shape from a config.json's content; a multimodal model's text part is taken.
+
+    Raises:
+        ModelError: A dimension is missing; the message says which.
+    """
+    config = config.get("text_config", config)
+    kind = config.get("model_type", "")
+
+    def dimension(*names: str, default: int | None = None) -> int:
+        found = next((config[name] for name in names if isinstance(config.get(name), int)), default)
+        if found is None:
+            raise ModelError(f"{path}: {names[0]} is missing: not a causal language model's configuration")
+        return found
+
+    hidden = dimension("hidden_size", "n_embd", "d_model")
+    heads = dimension("num_attention_heads", "n_head")
+    experts = dimension("num_local_experts", "num_experts", "n_routed_experts", default=1)
+    return Shape(
+        layers=dimension("num_hidden_layers", "n_layer"),
+        hidden=hidden,
+        intermediate=dimension(
+            *(("moe_intermediate_size",) if experts > 1 else ()),
+            *("intermediate_size", "n_inner", "ffn_dim"),
+            default=4 * hidden,
+        ),
+        heads=heads,
+        kv_heads=dimension("num_key_value_heads", default=heads),
+        head_dim=dimension("head_dim", default=hidden // heads),
+        vocabulary=dimension("vocab_size"),
+        tied=bool(config.get("tie_word_embeddings", kind in _TIED_BY_DEFAULT)),
+        gated=kind not in _WITHOUT_GATE,
+        experts=experts,
+        active_experts=dimension("num_experts_per_tok", default=1),
+    )
+
+
+def _from_hub(reference: str) -> Path:
+    if reference.count("/") != 1:
+        raise ModelError(
+            f"no model {reference!r}: neither a directory with config.json, nor a name of the catalogue "
+            f"({', '.join(CATALOGUE)}), nor a hub id (org/name); a figure such as --params 8B needs none"
+        )
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ModelError(f"{reference}: hub ids need more: pip install 'tunegate[local]'") from error
+    try:
+        return Path(hf_hub_download(reference, "config.json"))
+    except (
+        Exception
+    ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelError(f"{reference}: the hub did not give its config.json: {reason.strip()}") from error
