@@ -12,13 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.baselines.accept import accept_run
+from harness.cli.trend import trend
 from harness.gate import run_gate
 from harness.history.place import history_path
 from harness.history.store import History, open_history
 from harness.terminal import outcome_counts, render_gate
 from harness.types import CaseResult, GateRecord, GateVerdict, Outcome, Run
 
-app = typer.Typer(help="Stored runs: list, show, compare, accept.", no_args_is_help=True)
+app = typer.Typer(help="Stored runs: list, show, compare, accept, trend.", no_args_is_help=True)
+
+app.command("trend")(trend)
 
 HistoryOption = Annotated[
     Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")

@@ -1,0 +1,71 @@
+"""``tunegate runs trend``: each gated metric along the stored runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.history.facts import to_json
+from harness.history.place import history_path
+from harness.history.store import open_history
+from harness.trend import Trend, trends_of
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def trend(
+    limit: Annotated[int, typer.Option(min=2, help="How many of the newest judged runs.")] = 30,
+    passed: Annotated[
+        bool, typer.Option("--passed", help="Only runs that passed, as a team would have accepted them.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="Only runs of models whose name contains this.")] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Follow each gated metric through the runs, and say where one drifts or changed."""
+    with open_history(history_path(history)) as stored:
+        wanted = [
+            line.id
+            for line in stored.list_runs(limit)
+            if (not passed or line.verdict == "pass") and (model is None or model in line.model)
+            if not line.partial
+        ]
+        trends = trends_of(stored.load_record(run_id) for run_id in reversed(wanted))
+    if as_json:
+        typer.echo(to_json(trends))
+        return
+    console = Console(highlight=False)
+    if not trends:
+        console.print("no whole judged run is stored yet: pytest --model=DIR makes one")
+    for found in trends:
+        console.print(_table(found))
+        if found.note:
+            console.print(f"{found.set_name} {found.metric} {found.note}\n", style="yellow")
+
+
+def _table(found: Trend) -> Table:
+    title = f"{found.set_name} {found.metric}  {sparkline([p.summary.mean.estimate for p in found.points])}"
+    table = Table("run", "model", "mean", "n", "verdict", title=title, title_justify="left", box=None)
+    for point in found.points:
+        mean = point.summary.mean
+        table.add_row(
+            point.run_id,
+            point.model[-40:],
+            f"{mean.estimate:.3f} [{mean.low:.3f}, {mean.high:.3f}]",
+            str(point.summary.n),
+            "–" if point.verdict is None else str(point.verdict),
+        )
+    return table
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The values as bars, the lowest to the highest over the whole height; equal ones in the middle."""
+    low, high = min(values), max(values)
+    if high == low:
+        return _BARS[len(_BARS) // 2] * len(values)
+    return "".join(_BARS[int((value - low) / (high - low) * (len(_BARS) - 1))] for value in values)
