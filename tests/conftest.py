@@ -184,6 +184,7 @@ class ScriptedServer:
         slow_s: How long a slow reply takes.
         bodies: The requests' bodies, faulty attempts included.
         keys: The Authorization headers that came.
+        most_at_once: Largest number of requests that were under way together.
     """
 
     FAULTS = ("429", "500", "slow", "half", "schema", "reset", "prose")
@@ -197,6 +198,7 @@ class ScriptedServer:
         self.faults, self.fault_rate, self.slow_s = [], 0.0, 1.0
         self.retry_after = "0.05"
         self.bodies, self.keys, self.sent_faults = [], [], []
+        self.most_at_once = self._at_once = 0
         self._random, self._lock = random.Random(7), threading.Lock()
         outer = self
 
@@ -205,7 +207,11 @@ class ScriptedServer:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.reply(self, body)
+                outer.count(1)
+                try:
+                    outer.reply(self, body)
+                finally:
+                    outer.count(-1)
 
             def log_message(self, *arguments):
                 pass
@@ -228,6 +234,11 @@ class ScriptedServer:
     @property
     def spec(self):
         return f"openai:scripted@{self.url}"
+
+    def count(self, change):
+        with self._lock:
+            self._at_once += change
+            self.most_at_once = max(self.most_at_once, self._at_once)
 
     def _next_fault(self):
         with self._lock:

@@ -1,6 +1,7 @@
 """Asked once, kept at once, nothing lost."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -67,14 +68,10 @@ def test_a_failure_is_not_kept(judge_server, open_judge, ask):
     assert not isinstance(second.ask_all([ask()])[0], JudgeError)
 
 
-def test_many_questions_are_under_way_together(judge_server, open_judge, ask):
-    """Eight replies of a fifth of a second each take far less than one after the other."""
-    import time
-
-    judge_server.faults, judge_server.slow_s = ["slow"] * 16, 0.2
-    started = time.monotonic()
-    open_judge(concurrency=8).ask_all([ask(str(number)) for number in range(16)])
-    assert time.monotonic() - started < 1.6
+def test_as_many_questions_as_allowed_are_under_way_together(judge_server, open_judge, ask):
+    judge_server.faults, judge_server.slow_s = ["slow"] * 16, 0.3
+    open_judge(concurrency=6).ask_all([ask(str(number)) for number in range(16)])
+    assert 3 <= judge_server.most_at_once <= 6
 
 
 def test_tokens_are_counted_and_priced(open_judge, ask):
@@ -97,7 +94,7 @@ def test_closing_ends_what_is_under_way(judge_server, open_judge, ask):
     judge = open_judge(timeout_s=60.0)
     future = judge.submit(ask())
     while not judge_server.bodies:
-        pass
+        time.sleep(0.01)
     judge_server.slow_s = 0.0
     judge.close()
     assert future.done()
@@ -126,9 +123,9 @@ def test_our_own_key_wins_over_openai_s(judge_server, open_judge, ask):
 
 def test_a_hundred_questions_through_a_third_of_faults(judge_server, open_judge, ask):
     """Each ends with a verdict or a reason, and the second run asks only what has no verdict."""
-    judge_server.fault_rate, judge_server.slow_s = 0.3, 0.3
+    judge_server.fault_rate, judge_server.slow_s = 0.3, 2.0
     questions = [ask(str(number)) for number in range(100)]
-    outcomes = open_judge(timeout_s=0.2, attempts=4, concurrency=16).ask_all(questions)
+    outcomes = open_judge(timeout_s=1.0, attempts=4, concurrency=16).ask_all(questions)
     assert len(outcomes) == 100
     failed = [outcome for outcome in outcomes if isinstance(outcome, JudgeError)]
     assert all(str(outcome) for outcome in failed)
@@ -171,6 +168,7 @@ def test_a_killed_run_goes_on_where_it_was(judge_server, tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
         while len(judge_server.bodies) < 30:
             assert first.poll() is None
+            time.sleep(0.01)
         first.kill()
     asked = len(judge_server.bodies)
     assert asked < 60

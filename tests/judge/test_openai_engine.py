@@ -40,8 +40,8 @@ def test_a_fault_that_passes_is_asked_past(judge_server, open_judge, ask, fault)
 
 
 def test_a_slow_reply_is_given_up_and_asked_for_again(judge_server, open_judge, ask):
-    judge_server.faults, judge_server.slow_s = ["slow"], 0.5
-    judge = open_judge(timeout_s=0.2)
+    judge_server.faults, judge_server.slow_s = ["slow"], 3.0
+    judge = open_judge(timeout_s=1.5)
     (reply,) = judge.ask_all([ask()])
     assert reply.data["pass"] is True
     assert judge.usage.retried == 1
@@ -55,12 +55,14 @@ def test_a_slow_reply_is_given_up_and_asked_for_again(judge_server, open_judge, 
         ("half", "no JSON"),
         ("schema", "no chat completion"),
         ("reset", "connection failed"),
-        ("slow", "no reply within 0.2 s"),
+        ("slow", "no reply within 0.5 s"),
     ],
 )
 def test_a_fault_that_stays_ends_as_an_error_that_names_it(judge_server, open_judge, ask, fault, reason):
-    judge_server.faults, judge_server.slow_s = [fault] * 99, 0.4
-    (outcome,) = open_judge(attempts=2, timeout_s=0.2).ask_all([ask()])
+    judge_server.faults, judge_server.slow_s = [fault] * 99, 3.0
+    # Only the slow fault is to run into the limit.
+    timeout_s = 0.5 if fault == "slow" else 10.0
+    (outcome,) = open_judge(attempts=2, timeout_s=timeout_s).ask_all([ask()])
     assert reason in reason_of(outcome)
     assert "2 attempts" in reason_of(outcome)
 

@@ -1,7 +1,5 @@
 """Checks that a judge decides, against a real server."""
 
-import json
-
 import pytest
 
 from harness.cache import Cache
@@ -155,8 +153,8 @@ def test_a_hundred_cases_and_two_metrics_through_a_third_of_faults(judge_server,
             )
         )
     judge_server.answer = lambda body: {"reason": "looked", "pass": True, "grade": 5}
-    judge_server.fault_rate, judge_server.slow_s = 0.3, 0.6
-    results = score(cases, timeout_s=0.4, concurrency=32)
+    judge_server.fault_rate, judge_server.slow_s = 0.3, 3.0
+    results = score(cases, timeout_s=1.5, concurrency=32)
     assert len(results) == 100
     for result in results:
         assert len(result.scores) + len(result.errors) == 2
@@ -170,4 +168,3 @@ def test_a_hundred_cases_and_two_metrics_through_a_third_of_faults(judge_server,
     again = score(cases)
     assert judge_server.bodies == []
     assert all(result.outcome is Outcome.PASSED for result in again)
-    print(json.dumps({"errored": errored}))
