@@ -38,8 +38,10 @@ def train(config: GrpoConfig, *, resume: bool = False) -> int:
         InputError: Data, base model, settings or a reward can't be used.
     """
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
-    rewards = build_rewards(config.rewards, prompts)
-    return train_policy("grpo", config, prompts, rewards, _trainer, resume=resume)
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    everything = [prompts] if held_out is None else [prompts, held_out]
+    rewards = build_rewards(config.rewards, *everything)
+    return train_policy("grpo", config, prompts, held_out, rewards, _trainer, resume=resume)
 
 
 def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:

@@ -2,16 +2,18 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.errors import SettingsError
 from trainers.canaries import canary_facts
 from trainers.change import mean_change
-from trainers.config import TrainingConfig
+from trainers.config import TrainingConfig, listed
 from trainers.data import Examples
+from trainers.held_out_reward import held_out_rewards, reward_comparison
 from trainers.prompts import check_prompt_lengths
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import Asked, score_answers
@@ -36,6 +38,11 @@ class SamplingConfig(TrainingConfig):
         tuple[RewardSettings, ...],
         Field(min_length=1, description="What an answer is worth: a list of rewards."),
     ]
+    eval_data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(description="Held-out prompts: what the likeliest answers to them are worth is noted."),
+    ] = ()
     num_generations: Annotated[int, Field(ge=2, description="Answers sampled for each prompt.")] = 8
     max_completion_length: Annotated[int, Field(ge=1, description="Most tokens of a sampled answer.")] = 128
     temperature: Annotated[float, Field(gt=0, description="Temperature of sampling.")] = 1.0
@@ -66,6 +73,7 @@ def train_policy(
     method: str,
     config: PolicyConfig,
     prompts: Examples,
+    held_out: Examples | None,
     rewards: Sequence[Reward],
     make_trainer: Callable[..., Any],
     *,
@@ -77,6 +85,7 @@ def train_policy(
         method: The trainer's name.
         config: The run's configuration.
         prompts: The data.
+        held_out: Prompts for a comparison of before and after, or None.
         rewards: The rewards, built.
         make_trainer: Makes TRL's trainer; called with the run, the reward function and, by name, model,
             train_dataset, processing_class, peft_config and callbacks.
@@ -112,9 +121,26 @@ def train_policy(
             callbacks=[run.watch, RewardLog(run)],
         )
         make_ready(run, trainer, prompts.title)
+        facts: dict[str, Any] = {"data": prompts.facts}
+        before = measure(trainer.model) if (measure := _measure(run, tokenizer, held_out, rewards)) else []
         if not _fit(run, trainer):
             return INTERRUPTED
-        return finish(run, trainer, {"data": prompts.facts, **_learnt(run, trainer, rewards)})
+        if measure:
+            facts["held_out"] = reward_comparison(run, before, measure(trainer.model))
+        return finish(run, trainer, {**facts, **_learnt(run, trainer, rewards)})
+
+
+def _measure(
+    run: TrainingRun, tokenizer: Any, held_out: Examples | None, rewards: Sequence[Reward]
+) -> Callable[[Any], list[float]] | None:
+    """How to tell what a model's answers to the held-out prompts are worth; None without such prompts."""
+    if held_out is None or not is_main_process():
+        return None
+    config = cast("PolicyConfig", run.config)
+    check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
+    return lambda model: held_out_rewards(
+        run, model, tokenizer, held_out, rewards, config.max_completion_length
+    )
 
 
 def reward_function(

@@ -12,7 +12,7 @@ Dong et al. (2023), RAFT, arXiv:2304.06767; Gulcehre et al. (2023), ReST, arXiv:
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from pydantic import Field
 from harness.errors import SettingsError
 from trainers.data import Examples, Row
 from trainers.entry import run_module
+from trainers.held_out_reward import held_out_rewards, reward_comparison
 from trainers.leakage import without_leaks
 from trainers.policy import SamplingConfig, report_rewards, reward_facts, samples_of
 from trainers.prompts import check_prompt_lengths, load_prompts
@@ -59,7 +60,8 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     if config.peft.method not in {"lora", "ia3"} or config.early_stop.golden:
         raise SettingsError("peft.method, early_stop: rft trains lora or ia3, without early stopping")
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
-    rewards = build_rewards(config.rewards, prompts)
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))
     with training_run("rft", config, prompts.sha256, resume=resume) as run:
         from rich.console import Console
 
@@ -67,7 +69,11 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
         done = 0 if run.checkpoint is None else int(run.checkpoint.name.rpartition("-")[2])
         keep_until(run.work, done)
-        model, rounds = _load(run, config), _rounds_of(run.checkpoint)
+        model, (rounds, before) = _load(run, config), _state_of(run.checkpoint)
+        measured = (tokenizer, held_out, rewards, config.max_completion_length)
+        if held_out is not None and not before:
+            check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
+            before = held_out_rewards(run, model, *measured)
         trainer = None
         for number in range(done + 1, config.rounds + 1):
             kept, noted = _best_answers(run, config, number, model, tokenizer, prompts, rewards)
@@ -78,11 +84,14 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
             if not fit(one, trainer):
                 return INTERRUPTED
             rounds.append({"round": number, **noted, "losses": one.watch.losses})
-            _checkpoint(run, trainer, rounds)
+            _checkpoint(run, trainer, {"rounds": rounds, "before": before})
         if trainer is None:  # every round was finished before, but the result not written
             row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
             trainer = _trainer(run, config, model, tokenizer, [row])
         facts = reward_facts(read_samples(run.work), rewards)
+        if held_out is not None:
+            after = held_out_rewards(run, trainer.model, *measured)
+            facts["held_out"] = reward_comparison(run, before, after)
         report_rewards(run, facts)
         losses = [loss for each in rounds for loss in each.pop("losses")]
         return finish(
@@ -211,22 +220,23 @@ def _trainer(run: TrainingRun, config: RftConfig, model: Any, tokenizer: Any, ro
     return trainer
 
 
-def _checkpoint(run: TrainingRun, trainer: Any, rounds: list[dict[str, Any]]) -> None:
+def _checkpoint(run: TrainingRun, trainer: Any, state: Mapping[str, list[Any]]) -> None:
     """Keep the round's adapter; the state is written last, so that a checkpoint that has it is whole."""
     from trainers.adapters import save_trained
 
-    directory = run.work / "checkpoints" / f"checkpoint-{len(rounds)}"
+    directory = run.work / "checkpoints" / f"checkpoint-{len(state['rounds'])}"
     shutil.rmtree(directory, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     save_trained(model, trainer.processing_class, run.config.base, directory)
-    (directory / "trainer_state.json").write_text(json.dumps({"rounds": rounds}), encoding="utf-8")
+    (directory / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
 
 
-def _rounds_of(checkpoint: Path | None) -> list[dict[str, Any]]:
+def _state_of(checkpoint: Path | None) -> tuple[list[dict[str, Any]], list[float]]:
+    """The finished rounds, and what answers to the held-out prompts were worth before the first."""
     if checkpoint is None:
-        return []
+        return [], []
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    return list(state["rounds"])
+    return list(state["rounds"]), list(state["before"])
 
 
 if __name__ == "__main__":

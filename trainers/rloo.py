@@ -47,9 +47,11 @@ def train(config: RlooConfig, *, resume: bool = False) -> int:
         InputError: Data, base model, reward model, settings or a reward can't be used.
     """
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    everything = [prompts] if held_out is None else [prompts, held_out]
     judge = RewardModel(type="reward-model", path=config.reward_model)
-    rewards = [*build_rewards([judge], prompts, key="reward_model"), *build_rewards(config.rewards, prompts)]
-    return train_policy("rloo", config, prompts, rewards, _trainer, resume=resume)
+    rewards = [*build_rewards([judge], key="reward_model"), *build_rewards(config.rewards, *everything)]
+    return train_policy("rloo", config, prompts, held_out, rewards, _trainer, resume=resume)
 
 
 def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:

@@ -18,9 +18,9 @@ def sample_answers(
     *,
     each: int,
     max_new_tokens: int,
-    temperature: float,
-    top_p: float,
     console: Console,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
 ) -> list[list[str]]:
     """Sample several answers to each prompt.
 
@@ -30,9 +30,9 @@ def sample_answers(
         prompts: Conversations that end with the user's turn.
         each: Answers a prompt.
         max_new_tokens: Most tokens of an answer.
-        temperature: Above 0.
-        top_p: Sum of probability of the tokens that are sampled from.
         console: Where progress is shown.
+        temperature: 0 takes the likeliest token each time.
+        top_p: Sum of probability of the tokens that are sampled from.
 
     Returns:
         For each prompt its answers.
@@ -44,6 +44,8 @@ def sample_answers(
         for prompt in prompts
     ]
     found: list[list[str]] = []
+    sampled = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    chosen = sampled if temperature else {"do_sample": False}
     was_training = model.training
     model.eval()
     size = max(_ANSWERS // each, 1)
@@ -60,10 +62,7 @@ def sample_answers(
             with torch.no_grad():
                 tokens = model.generate(
                     **batch,
-                    do_sample=True,
-                    temperature=temperature,
-                    top_p=top_p,
-                    top_k=0,
+                    **chosen,
                     max_new_tokens=max_new_tokens,
                     num_return_sequences=each,
                     use_cache=True,

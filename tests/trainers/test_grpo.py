@@ -31,9 +31,15 @@ def project(make_project, tmp_path):
 
 def test_the_reward_rises_and_everything_is_noted(project, tmp_path):
     """On a random model that is paid for one word, the word becomes frequent."""
-    run = project(max_steps=20)
+    run = project(max_steps=20, eval_data="unseen.jsonl")
+    unseen = [{"prompt": f"what is w{i}", "wanted": f"w{i}"} for i in range(20, 32)]
+    (tmp_path / "unseen.jsonl").write_text("".join(json.dumps(row) + "\n" for row in unseen))
     assert run.train() == 0
     manifest = run.manifest
+    held_out = manifest["held_out"]
+    assert held_out["n"] == 12
+    assert held_out["after"]["low"] > held_out["before"]["high"]
+    assert held_out["p_no_better"] < 0.05
     assert manifest["method"] == "grpo"
     steps = manifest["rewards"]["steps"]
     assert [entry["step"] for entry in steps] == list(range(1, 21))

@@ -50,9 +50,10 @@ def test_the_best_of_each_prompt_that_reach_the_threshold(settings, chosen):
 
 def test_learning_the_best_answers_pays(project, tmp_path):
     """The mean reward of what is sampled rises from round to round."""
-    run = project()
+    run = project(eval_data="rows.jsonl")
     assert run.train() == 0
     manifest = run.manifest
+    assert manifest["held_out"]["after"]["estimate"] > manifest["held_out"]["before"]["estimate"]
     means = [each["mean_reward"] for each in manifest["rounds"]]
     assert len(means) == 3
     assert means[2] > means[0]
@@ -65,7 +66,7 @@ def test_learning_the_best_answers_pays(project, tmp_path):
 
 def test_finished_rounds_are_not_repeated(project, tmp_path, capsys):
     """A run that broke off after two rounds, or after all, ends like one that ran through."""
-    run = project()
+    run = project(eval_data="rows.jsonl")
     run.train()
     whole = run.manifest
     for file in (tmp_path / "out.work" / "checkpoints" / "checkpoint-3").iterdir():
@@ -78,6 +79,7 @@ def test_finished_rounds_are_not_repeated(project, tmp_path, capsys):
     assert run.manifest["rounds"][:2] == whole["rounds"][:2]
     assert run.manifest["rounds"][2]["mean_reward"] == pytest.approx(whole["rounds"][2]["mean_reward"])
     third = run.manifest["adapter_sha256"]
+    assert run.manifest["held_out"]["before"] == whole["held_out"]["before"]
     assert run.train("--resume") == 0
     assert "/3  reward" not in capsys.readouterr().err
     assert run.manifest["adapter_sha256"] == third
