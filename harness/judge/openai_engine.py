@@ -64,7 +64,7 @@ class OpenAIEngine:
         """
         self._spec, self._timeout_s, self._attempts = spec, timeout_s, attempts
         self._first_wait_s = first_wait_s
-        self._key = find_key(environment)
+        self._key = find_key(environment, spec.url or "")
         if self._key is None and "api.openai.com" in (spec.url or ""):
             raise SettingsError(f"{spec}: no key: set TUNEGATE_JUDGE_API_KEY or OPENAI_API_KEY")
         self._client: Any = None

@@ -1,13 +1,25 @@
 """The judge's key: from the environment to the request, and nowhere else."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from harness.judge.spec import KEY_VARIABLES
 
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
-def find_key(environment: Mapping[str, str]) -> str | None:
-    """The key that the environment holds; None for a server that asks for none."""
-    return next((environment[name] for name in KEY_VARIABLES if environment.get(name)), None)
+
+def find_key(environment: Mapping[str, str], url: str) -> str | None:
+    """The key that a server gets; None where the environment holds none that is meant for it.
+
+    ``TUNEGATE_JUDGE_API_KEY`` goes to whatever server the spec names. ``OPENAI_API_KEY`` was made for OpenAI:
+    it goes there and to this machine, and not to a server that merely speaks the same protocol.
+    """
+    own, openai = (environment.get(name) or None for name in KEY_VARIABLES)
+    if own is not None:
+        return own
+    host = urlsplit(url).hostname or ""
+    trusted = host in _LOCAL or host == "openai.com" or host.endswith(".openai.com")
+    return openai if trusted else None
 
 
 def without_key(text: str, key: str | None) -> str:

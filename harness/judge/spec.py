@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from harness.errors import SettingsError
 
 DEFAULT_URL = "https://api.openai.com/v1"
-# The first that is set is sent to the server, and stands nowhere else.
+# Where keys stand: one for any judge, and OpenAI's own.
 KEY_VARIABLES = ("TUNEGATE_JUDGE_API_KEY", "OPENAI_API_KEY")
 
 _ALLOWED = "openai:MODEL@URL, local:MODEL or reward:ADAPTER_DIR"
