@@ -73,7 +73,7 @@ CHANGES: dict[str, Callable[[Rates], Rates]] = {
 }
 
 
-def scenarios(runs: int, only: str | None) -> Iterator[tuple[str, str, int, Counts]]:
+def scenarios(runs: int, only: str | None, size: int | None) -> Iterator[tuple[str, str, int, Counts]]:
     """Change, suite, answers a case, and passed answers (2, runs, cases) of baseline and candidate.
 
     Each has a random stream of its own, so that one change alone gives the same figures as all together.
@@ -82,11 +82,15 @@ def scenarios(runs: int, only: str | None) -> Iterator[tuple[str, str, int, Coun
         if only not in {None, change}:
             continue
         for number, each in enumerate(SUITES):
+            if size not in {None, each.rates.size}:
+                continue
             random = np.random.default_rng([len(change), number])
             before = random.binomial(each.answers, each.rates, (runs, each.rates.size))
             now = random.binomial(each.answers, changed(each.rates), (runs, each.rates.size))
             yield change, each.name, each.answers, np.stack([before, now])
     for cases in (20, 100, 200) if only in {None, "churn"} else ():
+        if size not in {None, cases}:
+            continue
         random = np.random.default_rng(cases)
         # One greedy answer a case: 5 % of all cases are lost and 5 % gained by chance.
         drawn = random.random((runs, cases))
@@ -148,8 +152,9 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, required=True, help="environment of the other gates")
     parser.add_argument("--runs", type=int, default=400, help="simulated runs a figure")
     parser.add_argument("--change", choices=[*CHANGES, "churn"], help="this change alone")
+    parser.add_argument("--cases", type=int, choices=[20, 100, 200], help="sets of this size alone")
     chosen = parser.parse_args()
-    found = list(scenarios(chosen.runs, chosen.change))
+    found = list(scenarios(chosen.runs, chosen.change, chosen.cases))
     others = peer_verdicts(chosen.peers, found)
     gates = {"tunegate": tunegate, "any drop": any_drop}
     print("| change | cases × answers | tunegate | regressgate | adaptergate | MLflow | any drop |")
