@@ -8,8 +8,10 @@ count.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ ENCODER = "minilm"
 # A question of fewer words under another instruction may be the same by chance.
 _SHORTEST_LINE = 4
 _SHOWN = 3
+# So many are searched in about two seconds.
+_MANY_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,18 +181,22 @@ def _ngrams(
     cases: Sequence[_Asked], rows: Sequence[Sequence[Words]], ngram: int
 ) -> Iterator[tuple[int, _Asked, str, str]]:
     """A run of words of a case in a row: 13, or all of a shorter question, but never fewer than 8."""
-    wanted: dict[int, dict[Words, list[_Asked]]] = defaultdict(lambda: defaultdict(list))
+    wanted: dict[Words, list[_Asked]] = defaultdict(list)
+    # Lengths of the wanted runs by their first two words: most places in a row begin none.
+    lengths: dict[Words, set[int]] = defaultdict(set)
     for one in cases:
         length = min(ngram, max(map(len, one.own), default=0))
         if length >= min(SHORTEST_NGRAM, ngram):
             for part in one.own:
                 for piece in pieces(part, length):
-                    wanted[length][piece].append(one)
+                    wanted[piece].append(one)
+                    lengths[piece[:2]].add(length)
     for number, texts in enumerate(rows):
-        for length, by_piece in wanted.items():
-            for text in texts:
-                for piece in pieces(text, length):
-                    for one in by_piece.get(piece, ()):
+        for text in texts:
+            for start, beginning in enumerate(pairwise(text)):
+                for length in lengths.get(beginning, ()):
+                    piece = text[start : start + length]
+                    for one in wanted.get(piece, ()):
                         yield (
                             number,
                             one,
@@ -242,7 +250,8 @@ def without_leaks(examples: Examples, config: TrainingConfig) -> Examples:
         InputError: A golden set isn't there, or can't be read.
     """
     settings, sets = config.leakage, find_golden(config.golden)
-    leaks = check_leakage(examples, sets, settings)
+    with _status(len(examples.rows), settings):
+        leaks = check_leakage(examples, sets, settings)
     if leaks and not settings.allow:
         raise DataError(*leaks[0].row, _refusal(leaks))
     skipped = None if settings.embedding is None else embedding_unavailable()
@@ -264,6 +273,15 @@ def without_leaks(examples: Examples, config: TrainingConfig) -> Examples:
         ],
     }
     return replace(examples, leakage=facts)
+
+
+def _status(rows: int, settings: LeakageSettings) -> AbstractContextManager[object]:
+    """A sign of life on the terminal while a search lasts that takes more than a moment."""
+    if rows < _MANY_ROWS and settings.embedding is None:
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"looking for golden cases in {rows} rows")
 
 
 def _refusal(leaks: Sequence[Leak]) -> str:
