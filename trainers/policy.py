@@ -147,6 +147,7 @@ def reward_function(
     run: TrainingRun, prompts: Examples, rewards: Sequence[Reward]
 ) -> Callable[..., list[float]]:
     """One function for TRL that asks all rewards, and keeps the answers in the work directory."""
+    from accelerate.utils import gather_object
 
     def reward(
         prompts: Sequence[Any],
@@ -167,10 +168,11 @@ def reward_function(
             applying = [value for value in values if value is not None]
             if applying:
                 log_metric(f"rewards/{name}", sum(applying) / len(applying))
+        samples = samples_of(trainer_state.global_step + 1, asked, scored.totals, scored.parts)
+        # With several processes each has sampled its share.
+        everyone = gather_object(samples)
         if is_main_process():
-            add_samples(
-                run.work, samples_of(trainer_state.global_step + 1, asked, scored.totals, scored.parts)
-            )
+            add_samples(run.work, everyone)
         return scored.totals
 
     rows = prompts.rows

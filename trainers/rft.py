@@ -28,7 +28,7 @@ from trainers.policy import SamplingConfig, report_rewards, reward_facts, sample
 from trainers.prompts import check_prompt_lengths, load_prompts
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
-from trainers.rewards.score import Asked, Scored, score_answers
+from trainers.rewards.score import Asked, score_answers
 from trainers.run import INTERRUPTED, TrainingRun, finish, fit, load_tokenizer, make_ready, training_run
 from trainers.samples import add_samples, keep_until, read_samples
 
@@ -107,18 +107,22 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         )
 
 
-def best(scored: Scored, each: int, config: RftConfig) -> list[int]:
+def best(answers: Sequence[str], totals: Sequence[float], each: int, config: RftConfig) -> list[int]:
     """Places of the answers to learn: of each prompt the best that reach the threshold, each text once.
 
     Args:
-        scored: Rewards of all answers, prompt by prompt.
+        answers: All answers, prompt by prompt. Empty ones are never learnt: they teach silence.
+        totals: Their rewards.
         each: Answers a prompt.
         config: Threshold and how many to keep.
     """
     chosen: list[int] = []
-    for start in range(0, len(scored.totals), each):
-        good = [place for place in range(start, start + each) if scored.totals[place] >= config.threshold]
-        chosen += sorted(good, key=lambda place: -scored.totals[place])[: config.keep]
+    for start in range(0, len(answers), each):
+        good: dict[str, int] = {}
+        for place in range(start, start + each):
+            if answers[place].strip() and totals[place] >= config.threshold:
+                good.setdefault(answers[place].strip(), place)
+        chosen += sorted(good.values(), key=lambda place: -totals[place])[: config.keep]
     return chosen
 
 
@@ -158,9 +162,7 @@ def _best_answers(
     )
     scored = score_answers(rewards, asked)
     add_samples(run.work, samples_of(number, asked, scored.totals, scored.parts))
-    chosen = best(scored, config.num_generations, config)
-    # An empty answer ends at once: learning it teaches silence, whatever it was worth.
-    chosen = [place for place in chosen if asked.completions[place][0]["content"].strip()]
+    chosen = best([text for _, _, text in many], scored.totals, config.num_generations, config)
     mean = sum(scored.totals) / len(scored.totals)
     run.console.print(
         f"round {number}/{config.rounds}  reward {mean:.3f} (n={len(many)}), best {max(scored.totals):.3f}; "

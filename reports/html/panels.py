@@ -8,7 +8,7 @@ from harness.canaries import canary_lines
 from harness.types import Environment, GateRecord, Interval, JsonValue, ModelRef, Outcome, Retention, Run
 from reports.html import figures
 from reports.html.cases import excerpt
-from reports.html.charts import loss_curve
+from reports.html.charts import LossCurve, loss_curve
 from reports.html.view import (
     Estimate,
     Fact,
@@ -94,12 +94,34 @@ def training_view(record: GateRecord) -> TrainingView | None:
             f"to {curve.last:.3g} at step {curve.last_step:g}, lowest {curve.lowest:.3g}"
         )
     rest = {key: value for key, value in training.items() if key != "losses" or curve is None}
+    rewards = _reward_curve(training)
     return TrainingView(
         curve=curve,
         drawing=drawing,
+        reward_curve=rewards,
+        reward_drawing=""
+        if rewards is None
+        else (
+            f"mean reward from {rewards.first:.3g} at step {rewards.first_step:g} "
+            f"to {rewards.last:.3g} at step {rewards.last_step:g}"
+        ),
         canaries=tuple(canary_lines(training)),
         facts=tuple(_flat(rest))[:_MOST_FACTS],
     )
+
+
+def _reward_curve(training: Mapping[str, JsonValue]) -> LossCurve | None:
+    """The mean reward of each step's sampled answers; None where training had no rewards."""
+    rewards = training.get("rewards")
+    steps = rewards.get("steps") if isinstance(rewards, Mapping) else None
+    if not isinstance(steps, list):
+        return None
+    points: list[JsonValue] = [
+        {"step": entry.get("step"), "loss": entry.get("reward")}
+        for entry in steps
+        if isinstance(entry, Mapping)
+    ]
+    return loss_curve(points)
 
 
 def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[Fact]:

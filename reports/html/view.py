@@ -305,6 +305,8 @@ class TrainingView:
 
     curve: LossCurve | None
     drawing: str
+    reward_curve: LossCurve | None
+    reward_drawing: str
     canaries: tuple[str, ...]
     facts: tuple[Fact, ...]
 

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from harness.engines.open import describe_model
-from trainers.rewards.score import Scored
 from trainers.rft import RftConfig, best
 from trainers.samples import read_samples
 
@@ -40,12 +39,17 @@ def config(**settings):
         ({"threshold": 0.5, "keep": 2}, [1, 2, 5]),
         ({"threshold": 0.9, "keep": 2}, [5]),
         ({"threshold": 2.0}, []),
+        ({"threshold": 0.0, "keep": 9}, [1, 2, 0, 5, 4]),
     ],
 )
 def test_the_best_of_each_prompt_that_reach_the_threshold(settings, chosen):
-    """Two prompts with three answers each; equal rewards: the first one."""
-    scored = Scored(totals=[0.1, 0.8, 0.5, 0.2, 0.4, 1.0], parts={})
-    assert best(scored, 3, config(**settings)) == chosen
+    """Two prompts with three answers each; equal answers count once, and empty ones never."""
+    answers, totals = ["a", "b", "c", " ", "e", "f"], [0.1, 0.8, 0.5, 0.9, 0.4, 1.0]
+    assert best(answers, totals, 3, config(**settings)) == chosen
+
+
+def test_equal_answers_are_learnt_once():
+    assert best(["a", "a ", "b"], [0.9, 0.9, 0.8], 3, config(keep=3)) == [0, 2]
 
 
 def test_learning_the_best_answers_pays(project, tmp_path):

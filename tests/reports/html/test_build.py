@@ -329,3 +329,18 @@ def test_canaries_of_training_stand_in_the_page(invented: Callable[..., GateReco
     )
     assert "<li>length 84 → 31 (n=64, 64), drifted</li>" in page
     assert "<li>&lt;b&gt;</li>" in page
+
+
+def test_the_reward_is_drawn_beside_the_loss(invented: Callable[..., GateRecord]) -> None:
+    """Steps that hold anything else than numbers are left out; other methods have no such curve."""
+    steps: list[JsonValue] = [
+        {"step": 1, "reward": 0.25},
+        {"step": 2, "reward": "x"},
+        3,
+        {"step": 4, "reward": 0.75},
+    ]
+    small = {"orders": 3, "probes": 2, "both_fail": 1, "lost": 1}
+    page = render_report(invented(**small, training={"losses": [2.0, 1.0], "rewards": {"steps": steps}}))
+    assert "Training loss from 2 at step 1 to 1 at step 2, lowest 1; 2 values." in page
+    assert "Mean reward from 0.25 at step 1 to 0.75 at step 4; 2 values" in page
+    assert "Mean reward" not in render_report(invented(**small, training={"rewards": {"steps": 3}}))
