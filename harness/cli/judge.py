@@ -94,7 +94,7 @@ def _show(found: Calibration, usage: JudgeUsage, path: Path) -> None:
     for measure in found.measures:
         shown, around = _figures(measure.interval)
         around = "" if measure.interval is not None and measure.interval.confidence == 1 else around
-        mark = "ok" if measure.reached else "NO"
+        mark = "NO" if not measure.reached else "ok" if measure.interval is not None else "not measured"
         table.add_row(measure.name, str(measure.n), shown, around, measure.needs, mark)
     for task, interval in found.by_task.items():
         table.add_row(

@@ -16,7 +16,15 @@ from harness.engines.gather import Gatherer
 from harness.engines.open import describe_model, open_engine
 from harness.errors import EngineError, JudgeError
 from harness.judge.spec import JudgeSpec
-from harness.types import Completion, GenerationSettings, JsonValue, JudgeReply, JudgeRequest, TextLoss
+from harness.types import (
+    Completion,
+    GenerationSettings,
+    JsonValue,
+    JudgeReply,
+    JudgeRequest,
+    Message,
+    TextLoss,
+)
 
 _MOST = 32
 
@@ -37,6 +45,7 @@ class LocalEngine:
         sha256 = f"{model.base_sha256[:12]}{'-' + model.adapter_sha256[:12] if model.adapter_sha256 else ''}"
         self._name, self._identity = spec.model, f"{spec}#{sha256}"
         self._engine: Any = None
+        self._known: dict[tuple[tuple[Message, ...], str, int], JudgeReply] = {}
         self._gatherer: Gatherer[JudgeRequest, JudgeReply] = Gatherer(self._answer, _MOST)
         self.requests = 0
 
@@ -58,6 +67,13 @@ class LocalEngine:
             raise JudgeError(str(error)) from error
 
     def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """A question that is asked again is not computed again: nothing here is drawn by chance."""
+        keys = [(one.messages, json.dumps(one.reply_schema), one.max_tokens) for one in requests]
+        new = {key: one for key, one in zip(keys, requests, strict=True) if key not in self._known}
+        self._known.update(zip(new, self._computed(list(new.values())), strict=True))
+        return [self._known[key] for key in keys]
+
+    def _computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
         if self._engine is None:
             self._engine = open_engine(self._name)
         replies: dict[int, JudgeReply] = {}

@@ -83,6 +83,27 @@ def test_a_local_model_takes_the_likeliest_reply(tiny_model_dir, judge_of):
     assert reply.data["pass"] is (totals[0] <= totals[1])
 
 
+def test_a_question_asked_again_is_not_computed_again(tiny_model_dir, judge_of, monkeypatch):
+    """Calibration asks everything several times; a model without chance says the same each time."""
+    from harness.judge.local_engine import LocalEngine
+
+    computed = []
+    compute = LocalEngine._computed
+
+    def counted(self, requests):
+        computed.extend(requests)
+        return compute(self, requests)
+
+    monkeypatch.setattr(LocalEngine, "_computed", counted)
+    asked = [
+        single_request("rubric", "s/c", QUESTION, "the cat", rubric="a mat", repeat=repeat)
+        for repeat in range(3)
+    ]
+    replies = judge_of(f"local:{tiny_model_dir}").ask_all(asked)
+    assert len(computed) == 1
+    assert len({reply.text for reply in replies}) == 1
+
+
 def test_a_free_question_is_answered_by_generating(tiny_model_dir, judge_of):
     """What a random model writes is no verdict, and that is an error."""
     free = JudgeRequest(
