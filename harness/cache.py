@@ -68,6 +68,7 @@ def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
         plan.device.split(":")[0],
         None if plan.dtype in EXACT_DTYPES else plan.batch_tokens,
         [_version(package) for package in ("torch", "transformers", "peft")],
+        *([] if plan.weights == "peft" else [plan.weights]),
     ]
 
 

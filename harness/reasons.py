@@ -229,7 +229,7 @@ def _asked(run: Run, golden_set: GoldenSet) -> list[CaseResult]:
 def describe_plans(candidate: Run, baseline: Run) -> list[str]:
     """Different ways of computing, which make answers differ without a change of the model."""
     now, then = candidate.plan, baseline.plan
-    ways = [(plan.engine, plan.dtype, plan.device) for plan in (now, then)]
+    ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
     # In float32 the shape of the batches does not change greedy text; in lower precision it does.
     if ways[0] == ways[1] and (now == then or now.dtype == "float32"):
         return []

@@ -15,10 +15,13 @@ from harness.baselines.file import (
     keep_results,
     load_baseline,
 )
+from harness.cache import EXACT_DTYPES
 from harness.compare import compare_metric
 from harness.errors import BaselineError
 from harness.pairing import pair_runs, paired_metrics
-from harness.types import GoldenSet, Outcome, Run
+from harness.types import ExecutionPlan, GoldenSet, Outcome, Run
+
+_WAYS = ("engine", "dtype", "device", "weights", "batch_tokens")
 
 
 def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: bool = False) -> Path:
@@ -65,11 +68,11 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
             yield f"{golden_set.path} was changed since; gate again"
     if path.is_file():
         plan = load_baseline(path).plan
-        if plan != run.plan:
+        if _ways(plan) != _ways(run.plan):
             changed = ", ".join(
-                f"{name} {getattr(run.plan, name)}, not {getattr(plan, name)}"
-                for name in type(plan).__slots__
-                if getattr(plan, name) != getattr(run.plan, name)
+                f"{name} {now}, not {then}"
+                for name, now, then in zip(_WAYS, _ways(run.plan), _ways(plan), strict=True)
+                if now != then
             )
             yield (
                 f"it was computed otherwise than the baseline it would replace ({changed}); "
@@ -77,6 +80,12 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
             )
     if run.environment.dirty and not allow_dirty:
         yield "it was made with uncommitted changes; commit and gate again, or give --allow-dirty"
+
+
+def _ways(plan: ExecutionPlan) -> list[object]:
+    """What of a plan can change an answer; that models shared batches can't, where the plan allowed it."""
+    exact = plan.dtype in EXACT_DTYPES
+    return [getattr(plan, name) if name != "batch_tokens" or not exact else None for name in _WAYS]
 
 
 def _without_verdict(run: Run, golden_set: GoldenSet) -> Iterable[str]:

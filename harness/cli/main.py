@@ -11,6 +11,7 @@ import harness.cli.golden
 import harness.cli.judge
 import harness.cli.model
 import harness.cli.noise
+import harness.cli.parity
 import harness.cli.power
 import harness.cli.rank
 import harness.cli.runs
@@ -33,6 +34,7 @@ app.add_typer(harness.cli.judge.app, name="judge")
 app.command("serve")(harness.cli.serve.serve)
 app.command("power")(harness.cli.power.power)
 app.command("noise")(harness.cli.noise.noise)
+app.command("parity")(harness.cli.parity.parity)
 app.command("rank")(harness.cli.rank.rank)
 app.command("bisect")(harness.cli.bisect.bisect)
 for _entry in sorted(metadata.entry_points(group="tunegate.commands"), key=lambda entry: entry.name):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, adapter_kind
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
 from harness.engines.decode import decode_batch
+from harness.engines.loading import Side, load_sides
 from harness.engines.prompt_learning import virtual_tokens
 from harness.errors import EngineError
-from harness.models.resolve import resolve_model
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 if TYPE_CHECKING:
@@ -28,20 +25,6 @@ if TYPE_CHECKING:
 _NO_ADAPTER = "__base__"
 # Logits of a scored text are rows x tokens x vocabulary: 1024 tokens of a 49 152-word vocabulary are 0.2 GB.
 _LOSS_BATCH_TOKENS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the engine's models: the loaded weights, which adapter in them, and its tokenizer.
-
-    Attributes:
-        prompt: PEFT's model around ``model`` that holds virtual tokens, where the adapter is made of them.
-    """
-
-    model: Any
-    adapter: str | None
-    tokenizer: Any
-    prompt: Any = None
 
 
 class TransformersEngine:
@@ -68,52 +51,7 @@ class TransformersEngine:
         self.plan = plan
         self._torch = torch
         self._device = torch.device(plan.device)
-        self._sides = self._load(sides)
-
-    def _load(self, sides: Mapping[str, ModelRef]) -> dict[str, _Side]:
-        # Adapters of one kind share their base's weights; a side without one joins the first that is loaded.
-        bases: dict[tuple[str, str], Any] = {}
-        loaded: dict[str, _Side] = {}
-        keys: dict[str, tuple[str, str]] = {}
-        for side, model in sorted(sides.items(), key=lambda item: item[1].adapter_dir is None):
-            base_dir = resolve_model(model.base_model)
-            kind = adapter_kind(model.adapter_dir)
-            same = [key for key in bases if key[0] == model.base_sha256 and kind in {key[1], NO_ADAPTER}]
-            key = same[0] if same else (model.base_sha256, kind)
-            prompt = None
-            with quiet_libraries():
-                if key not in bases:
-                    bases[key] = self._load_base(base_dir)
-                if kind == VIRTUAL_TOKENS:
-                    prompt = self._attach(bases[key], side, str(model.adapter_dir)).eval()
-                elif model.adapter_dir is not None:
-                    bases[key] = self._attach(bases[key], side, model.adapter_dir)
-                tokenizer = _load_tokenizer(base_dir, model.adapter_dir)
-            keys[side] = key
-            adapter = side if model.adapter_dir is not None and prompt is None else None
-            loaded[side] = _Side(bases[key], adapter, tokenizer, prompt)
-        # Attaching an adapter wraps the base in a new object, which every side of that base must hold.
-        return {side: replace(entry, model=bases[keys[side]].eval()) for side, entry in loaded.items()}
-
-    def _load_base(self, directory: Path) -> Any:
-        from transformers import AutoModelForCausalLM
-
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            directory,
-            dtype=getattr(self._torch, self.plan.dtype),
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-        return model.to(self._device)
-
-    def _attach(self, base: Any, name: str, adapter_dir: str) -> Any:
-        from peft import PeftModel
-
-        if isinstance(base, PeftModel):
-            base.load_adapter(adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
-            return base
-        return PeftModel.from_pretrained(base, adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
+        self._sides = load_sides(sides, plan)
 
     def generate(
         self,
@@ -182,6 +120,19 @@ class TransformersEngine:
                 without = self._forward(entry.model, [None])(input_ids=ids).logits[0, -1]
             largest = max(largest, float((with_adapter - without).abs().max()))
         return largest
+
+    def next_token_logits(
+        self, side: str, conversations: Sequence[tuple[Message, ...]]
+    ) -> list[torch.Tensor]:
+        """Logits of the next token after each conversation, (vocabulary,) each, one at a time."""
+        entry, found = self._sides[side], []
+        for messages in conversations:
+            ids = self._torch.tensor([self._prompt_ids(side, messages)], device=self._device)
+            with self._torch.inference_mode():
+                cache, _ = self._cache(entry, 1)
+                forward = self._forward(entry.model, [entry.adapter])
+                found.append(forward(input_ids=ids, past_key_values=cache).logits[0, -1].float().cpu())
+        return found
 
     def _batches(
         self, sides: Sequence[str], prompt_tokens: Sequence[int], answer_tokens: Sequence[int], budget: int
@@ -275,7 +226,7 @@ class TransformersEngine:
             )
         return losses
 
-    def _cache(self, side: _Side, rows: int) -> tuple[Any, int]:
+    def _cache(self, side: Side, rows: int) -> tuple[Any, int]:
         """A key/value cache that holds the side's virtual tokens, if it has any, and their number."""
         from transformers import DynamicCache
 
@@ -341,15 +292,6 @@ def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:
     return lambda place, text: on_text(batch[place], text)
 
 
-def _load_tokenizer(base_dir: Path, adapter_dir: str | None) -> Any:
-    """The adapter's own tokenizer where training saved one, since that is what it was trained with."""
-    from transformers import AutoTokenizer
-
-    own = adapter_dir is not None and (Path(adapter_dir) / "tokenizer_config.json").exists()
-    directory = adapter_dir if own else base_dir
-    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-
-
 def _own_stream(request: GenerationRequest) -> GenerationSettings:
     """The settings with a seed of the request's own, so that its sample doesn't depend on its batch."""
     digest = hashlib.sha256(f"{request.settings.seed}:{request.key}".encode()).digest()
@@ -380,19 +322,3 @@ def _named_failures(doing: str, key: str) -> Iterator[None]:
     except (RuntimeError, ValueError, MemoryError) as error:
         remedy = "; a smaller --gate-batch-tokens needs less" if "memory" in str(error).lower() else ""
         raise EngineError(f"{doing} the batch of {key} failed: {error}{remedy}") from error
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' loading bars and notices out of a test run's output."""
-    from transformers.utils import logging as library_logging
-
-    shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
-    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it so
-    library_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        library_logging.set_verbosity(level)
-        if shown:
-            library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above

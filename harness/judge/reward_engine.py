@@ -108,7 +108,7 @@ class RewardEngine:
         from peft import PeftModel
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from harness.engines.transformers_engine import quiet_libraries
+        from harness.engines.loading import quiet_libraries
 
         with quiet_libraries():
             own = (self._directory / "tokenizer_config.json").exists()

@@ -141,6 +141,8 @@ class ExecutionPlan:
     Attributes:
         batch_tokens: Token budget of one batch (rows × padded prompt and answer length).
         mixed: Several models answered in one batch (PEFT's ``adapter_names``).
+        weights: How an adapter stands beside its base: ``peft`` (apart from it), ``merged`` (added into it),
+            or ``nf4`` (apart, on a base in 4 bits).
     """
 
     engine: str
@@ -148,6 +150,7 @@ class ExecutionPlan:
     device: str
     batch_tokens: int
     mixed: bool = False
+    weights: Literal["peft", "merged", "nf4"] = "peft"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

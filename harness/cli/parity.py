@@ -1,0 +1,74 @@
+"""``tunegate parity``: is what ships what was tested?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from harness.cli.golden import golden_files
+from harness.engines.open import describe_model
+from harness.golden.load import load_golden_set
+from harness.types import GateVerdict, Interval
+
+_REGRESSED = 1
+
+
+def parity(
+    model: Annotated[str, typer.Option(help="The adapter, or a whole model.")],
+    plans: Annotated[
+        str,
+        typer.Option(
+            help="Ways to compute, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."
+        ),
+    ] = "peft,merged,nf4,bf16",
+    golden: Annotated[
+        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
+    ] = None,
+) -> None:
+    """Compute one model in several ways and compare each with the first; exit status 1 if any regressed.
+
+    Merging an adapter into its base, 4-bit weights and lower precision all change answers a little. This says
+    how much, on your cases: which verdicts flip, how many answers stay the same, if the gate would pass it.
+    """
+    from harness.parity import check_plans, measure_parity
+
+    names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
+    found = describe_model(model)
+    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
+    sets = [load_golden_set(file) for file in files]
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task: TaskID = bar.add_task("", total=None)
+        results = measure_parity(
+            found,
+            names,
+            sets,
+            lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total),
+        )
+    table = Table(
+        *("plan", "verdict", "flipped cases", "same answer", "largest logit change"),
+        title=f"{found.label}, each against {names[0]}",
+        title_justify="left",
+        box=None,
+    )
+    for result in results:
+        table.add_row(
+            result.plan,
+            str(result.verdict.outcome),
+            _share(result.flips),
+            _share(result.same_text),
+            f"{result.largest_logit_change:.3g}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    for result in results:
+        if result.verdict.outcome is not GateVerdict.PASS:
+            console.print(f"{result.plan}: {result.verdict.reasons[0]}")
+    if any(result.verdict.outcome is GateVerdict.REGRESS for result in results):
+        raise typer.Exit(_REGRESSED)
+
+
+def _share(value: Interval) -> str:
+    return f"{value.estimate:.1%} [{value.low:.1%}, {value.high:.1%}]"
