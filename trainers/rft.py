@@ -29,7 +29,16 @@ from trainers.prompts import check_prompt_lengths, load_prompts
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import Asked, score_answers
-from trainers.run import INTERRUPTED, TrainingRun, finish, fit, load_tokenizer, make_ready, training_run
+from trainers.run import (
+    INTERRUPTED,
+    TrainingRun,
+    finish,
+    fit,
+    load_tokenizer,
+    make_ready,
+    require_one_process,
+    training_run,
+)
 from trainers.samples import add_samples, keep_until, read_samples
 
 
@@ -57,6 +66,7 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model, settings or a reward can't be used, or no answer is worth learning.
     """
+    require_one_process("rft")
     if config.peft.method not in {"lora", "ia3"} or config.early_stop.golden:
         raise SettingsError("peft.method, early_stop: rft trains lora or ia3, without early stopping")
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)

@@ -25,7 +25,7 @@ from trainers import reward, rloo, sft
 from trainers.config import LeakageSettings, Strict, TrainingConfig, allowed, listed
 from trainers.entry import run_module
 from trainers.manifest import FILE
-from trainers.run import last_checkpoint
+from trainers.run import last_checkpoint, require_one_process
 
 _OF_RECIPE = "What the recipe sets."
 _COMMON = frozenset({"quantization", "seed", "golden", "leakage"})
@@ -101,6 +101,7 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: A stage's data or settings can't be used.
     """
+    require_one_process("rlhf")
     stages = config.output.with_name(config.output.name + ".stages")
     console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     if not resume:

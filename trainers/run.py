@@ -97,6 +97,18 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def require_one_process(method: str) -> None:
+    """Refuse ``accelerate launch`` with several processes.
+
+    Raises:
+        SettingsError: There are several.
+    """
+    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise SettingsError(
+            f"{method} runs in one process, not in {processes}; start it without accelerate launch"
+        )
+
+
 def load_tokenizer(run: TrainingRun) -> Any:
     """The base's tokenizer, which must know how a conversation is written.
 

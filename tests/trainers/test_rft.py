@@ -100,6 +100,15 @@ def test_full_models_are_refused(project, capsys):
     assert "rft trains lora or ia3" in capsys.readouterr().err
 
 
+def test_several_processes_are_refused(project, capsys, monkeypatch):
+    """Each would sample everything; nothing is touched."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    run = project()
+    assert run.train() == 4
+    assert "rft runs in one process, not in 2" in capsys.readouterr().err
+    assert not run.output.with_name("out.work").exists()
+
+
 def test_samples_are_json_lines(project, tmp_path):
     project(rounds=1).train()
     lines = (tmp_path / "out.work" / "samples.jsonl").read_text().splitlines()

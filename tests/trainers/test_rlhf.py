@@ -106,6 +106,12 @@ def test_bad_input_is_one_line_and_exit_status_4(recipe, capsys, changes, messag
     assert message in capsys.readouterr().err
 
 
+def test_several_processes_are_refused(recipe, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert recipe() == 4
+    assert "rlhf runs in one process" in capsys.readouterr().err
+
+
 def test_rloo_refuses_what_is_no_reward_model(
     make_project, make_tiny_adapter, tiny_model_dir, tmp_path, capsys
 ):
