@@ -125,3 +125,19 @@ def test_a_broken_case_is_found_with_enough_answers(n, unstable, repeats):
     random, rates = np.random.default_rng(1), np.ones(n)
     rates[n - round(unstable * n) :] = 0.65
     assert sum(found_broken(random, rates, repeats) for _ in range(40)) >= 34
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_printed_drop_is_found_with_repeats(whole):
+    """What a row prints when nothing changed, lost by whole cases or a little by each: found in 80 % and more."""
+    random, runs, found = np.random.default_rng(2), 60, 0
+    rates = np.resize([1.0, 1.0, 1.0, 1.0, 0.7], 40)
+    for _ in range(runs):
+        before, unchanged = random.binomial(5, rates), random.binomial(5, rates)
+        (row,), _ = judge([trials_metric(before, unchanged, 5)], {("s", "pass-rate"): 0.05})
+        drop = row.minimum_detectable_drop
+        gone = random.random(40) < drop / rates.mean()
+        now = random.binomial(5, np.where(gone, 0.0, rates) if whole else np.maximum(rates - drop, 0.0))
+        (row,), _ = judge([trials_metric(before, now, 5)], {("s", "pass-rate"): 0.05})
+        found += row.verdict is REGRESS
+    assert found / runs >= 0.8 - 3 * (0.8 * 0.2 / runs) ** 0.5
