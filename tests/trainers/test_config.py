@@ -76,3 +76,13 @@ def test_every_key_is_documented():
         ),
     ]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_each_methods_example_loads(tmp_path, name):
+    """``--init`` prints a configuration that is taken as it is, whatever the method."""
+    method = METHODS[name]
+    kind = getattr(importlib.import_module(method.module), method.config)
+    path = tmp_path / "config.yaml"
+    path.write_text(example(kind, method.example))
+    assert isinstance(load_config(path, kind), kind)

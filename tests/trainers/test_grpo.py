@@ -147,3 +147,13 @@ def test_it_goes_on_from_an_sft_adapter(project, tmp_path, make_tiny_adapter, ti
     assert run.train() == 0
     assert run.manifest["started_from"]["path"] == str(tmp_path / "start")
     assert run.manifest["rewards"]["steps"][0]["kl"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_golden_subset_can_stop_it(project, tmp_path):
+    """Answering golden cases between sampling and learning leaves both as they were."""
+    case = "name: g\ncases:\n  - {id: a, prompt: say w9, checks: [{type: contains, value: nothing}]}\n"
+    (tmp_path / "stop.yaml").write_text(case)
+    run = project(max_steps=12, early_stop={"golden": ["stop.yaml"], "patience": 1})
+    assert run.train() == 0
+    assert run.manifest["early_stop"]
+    assert run.manifest["rewards"]["steps"][-1]["step"] < 12
