@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from harness.cache import Cache, completion_key, liveness_key, loss_key
-from harness.engines.base import Engine, GenerationRequest, LossRequest
+from harness.engines.base import BASELINE, CANDIDATE, Engine, GenerationRequest, LossRequest
 from harness.engines.open import check_alive, open_sides
 from harness.forgetting.text import load_passages
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
@@ -26,12 +26,14 @@ class Answers:
         completions: By answer key; a case that is asked more than once has several.
         reference_losses: Cross-entropy of each of a case's references, by case key, where a check needs it.
         text_losses: Cross-entropy on the bundled passages; empty when they were not asked for.
+        divergences: KL(baseline ‖ this side) on the same passages, of a candidate on its baseline's base.
         plan: How these answers were computed.
     """
 
     completions: Mapping[str, Completion]
     reference_losses: Mapping[str, tuple[TextLoss, ...]]
     text_losses: tuple[TextLoss, ...]
+    divergences: tuple[TextLoss, ...]
     plan: ExecutionPlan
 
 
@@ -75,15 +77,20 @@ def answer_cases(
     ]
     references = [request for side in sides for request in _references_of(side, cases)]
     passages = [request for side in sides for request in _passages_of(side)] if with_text else []
-    texts = [*references, *passages]
+    apart = _divergences_of(sides) if with_text else []
+    texts = [*references, *passages, *apart]
     keys = [completion_key(sides[r.side], plan, r.messages, r.settings, r.key) for r in asked]
-    text_keys = [loss_key(sides[r.side], plan, r.messages, r.text) for r in texts]
+    text_keys = [
+        loss_key(sides[r.side], plan, r.messages, r.text, sides[r.against] if r.against else None)
+        for r in texts
+    ]
     completions = {i: kept for i, key in enumerate(keys) if (kept := cache.get_completion(key))}
     losses = {i: loss for i, key in enumerate(text_keys) if (loss := cache.get_loss(key))}
     _hand_over(asked, completions, on_answers)
     missing = [i for i in range(len(asked)) if i not in completions]
     missing_texts = [i for i in range(len(texts)) if i not in losses]
     needed = {asked[i].side for i in missing} | {texts[i].side for i in missing_texts}
+    needed |= {against for i in missing_texts if (against := texts[i].against)}
     if needed:
         plan = replace(plan, mixed=plan.mixed and len(needed) > 1)
         opened = {side: sides[side] for side in sides if side in needed}
@@ -116,11 +123,13 @@ def answer_cases(
     for i, request in enumerate(references):
         of_side = reference_losses[request.side]
         of_side[request.key] = (*of_side.get(request.key, ()), losses[i])
+    of_text = range(len(references), len(texts))
     return {
         side: Answers(
             completions={asked[i].key: completions[i] for i in range(len(asked)) if asked[i].side == side},
             reference_losses=reference_losses[side],
-            text_losses=tuple(losses[i] for i in range(len(references), len(texts)) if texts[i].side == side),
+            text_losses=tuple(losses[i] for i in of_text if texts[i].side == side and not texts[i].against),
+            divergences=tuple(losses[i] for i in of_text if texts[i].side == side and texts[i].against),
             plan=plan,
         )
         for side in sides
@@ -156,3 +165,13 @@ def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
 
 def _passages_of(side: str) -> list[LossRequest]:
     return [LossRequest(key=name, side=side, text=text) for name, text in load_passages().items()]
+
+
+def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
+    """The candidate's divergence from its baseline on each passage; none where they don't share a base."""
+    if {CANDIDATE, BASELINE} - set(sides) or sides[CANDIDATE].base_sha256 != sides[BASELINE].base_sha256:
+        return []
+    return [
+        LossRequest(key=name, side=CANDIDATE, text=text, against=BASELINE)
+        for name, text in load_passages().items()
+    ]

@@ -47,9 +47,17 @@ def completion_key(
     return _hash("completion", _computation(model, plan), asked, asdict(settings), stream)
 
 
-def loss_key(model: ModelRef, plan: ExecutionPlan, messages: tuple[Message, ...], text: str) -> str:
-    """Key of one text's cross-entropy."""
+def loss_key(
+    model: ModelRef,
+    plan: ExecutionPlan,
+    messages: tuple[Message, ...],
+    text: str,
+    against: ModelRef | None = None,
+) -> str:
+    """Key of one text's cross-entropy, or of the divergence from another model on it."""
     asked = [[message.role, message.content] for message in messages]
+    if against is not None:
+        return _hash("divergence", _computation(model, plan), _computation(against, plan), asked, text)
     return _hash("loss", _computation(model, plan), asked, text)
 
 

@@ -54,6 +54,7 @@ from harness.types import (
     MetricComparison,
     Run,
     Stability,
+    TextLoss,
     Verdict,
 )
 
@@ -75,6 +76,7 @@ def run_gate(
     forgetting_margin: float | None = None,
     alpha: float = ALPHA,
     stability: Mapping[str, Stability] | None = None,
+    divergences: Sequence[TextLoss] = (),
 ) -> tuple[Comparison, Verdict]:
     """Compare two runs and judge the candidate.
 
@@ -87,6 +89,7 @@ def run_gate(
             metrics, and of each metric's bound that is held against its margin.
         stability: How the baseline's model fared when it was asked again with nothing changed, by case key.
             Cases that never changed can then be shown to be broken by few answers.
+        divergences: KL(baseline ‖ candidate) on the bundled passages, where both models could be asked.
 
     Raises:
         BaselineError: The runs have no case in common.
@@ -114,7 +117,11 @@ def run_gate(
         baseline_run=baseline.id,
         metrics=tuple(rows),
         forgetting=measure_forgetting(
-            probes, candidate.text_losses, baseline.text_losses, confidence=1 - 2 * alpha
+            probes,
+            candidate.text_losses,
+            baseline.text_losses,
+            confidence=1 - 2 * alpha,
+            divergences=divergences,
         ),
         unpaired=tuple(pairing.unpaired),
         unstable={

@@ -163,6 +163,7 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
         margin=inputs.settings.margin,
         forgetting_margin=inputs.settings.forgetting_margin,
         stability=_noted_noise(inputs, baseline, session.golden_sets),
+        divergences=session.answers["candidate"].divergences,
     )
     return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
 

@@ -143,6 +143,12 @@ def _forgetting_line(forgetting: Forgetting) -> Text:
     if forgetting.loss_change is not None:
         style = "yellow" if forgetting.tripped else "default"
         line.append(f"\n            general text {interval(forgetting.loss_change)} nats/token", style=style)
+        if forgetting.divergence is not None:
+            apart = forgetting.divergence
+            line.append(f", KL {apart.estimate:.2f} [{apart.low:.2f}, {apart.high:.2f}]", style="default")
+    if forgetting.refusals is not None and forgetting.refusals[0] != forgetting.refusals[1]:
+        before, now = forgetting.refusals
+        line.append(f"\n            refused probes {before} → {now}", style="default")
     return line
 
 

@@ -30,12 +30,18 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossRequest:
-    """A text whose cross-entropy is wanted, after a conversation or (with no messages) on its own."""
+    """A text whose cross-entropy is wanted, after a conversation or (with no messages) on its own.
+
+    Attributes:
+        against: Another side on the same base: then what is wanted is the divergence from it,
+            KL(against ‖ side), mean over the text's tokens.
+    """
 
     key: str
     side: str
     text: str
     messages: tuple[Message, ...] = ()
+    against: str | None = None
 
 
 class Engine(Protocol):

@@ -91,11 +91,16 @@ class TransformersEngine:
         for request, text in zip(requests, texts, strict=True):
             if not text:
                 raise EngineError(f"{request.key}: the text to score is empty")
+        # A divergence compares two sides row by row, so it shares no batch with plain losses.
+        kinds = [
+            f"{request.side} against {request.against}" if request.against else "" for request in requests
+        ]
         for batch in self._batches(
             [request.side for request in requests],
             [len(prompt) for prompt in prompts],
             [len(text) for text in texts],
             min(self.plan.batch_tokens, _LOSS_BATCH_TOKENS),
+            kinds=kinds,
         ):
             with _named_failures("scoring a text of", requests[batch[0]].key):
                 losses = self._loss_batch(
@@ -135,12 +140,18 @@ class TransformersEngine:
         return found
 
     def _batches(
-        self, sides: Sequence[str], prompt_tokens: Sequence[int], answer_tokens: Sequence[int], budget: int
+        self,
+        sides: Sequence[str],
+        prompt_tokens: Sequence[int],
+        answer_tokens: Sequence[int],
+        budget: int,
+        kinds: Sequence[str] | None = None,
     ) -> Iterator[list[int]]:
-        """Row indices of each batch; sides are kept apart unless the plan mixes those of one base."""
+        """Row indices of each batch; kinds are kept apart, and sides unless the plan mixes those of one base."""
         groups: dict[object, list[int]] = {}
         for index, side in enumerate(sides):
-            groups.setdefault(id(self._sides[side].model) if self.plan.mixed else side, []).append(index)
+            weights = id(self._sides[side].model) if self.plan.mixed else side
+            groups.setdefault((weights, kinds[index] if kinds else ""), []).append(index)
         for rows in groups.values():
             packed = pack_batches(
                 [prompt_tokens[row] for row in rows], [answer_tokens[row] for row in rows], budget
@@ -205,14 +216,15 @@ class TransformersEngine:
         joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
         ids, mask = self._pad(joined, left=False, pad=_pad_id(first.tokenizer))
         with torch.inference_mode():
-            cache, cached = self._cache(first, len(requests))
-            mask = torch.cat([mask.new_ones(len(requests), cached), mask], dim=-1)
-            logits = self._forward(first.model, adapters)(
-                input_ids=ids, attention_mask=mask, past_key_values=cache
-            ).logits
-            nats = torch.nn.functional.cross_entropy(  # (rows, tokens - 1)
-                logits[:, :-1].transpose(1, 2).float(), ids[:, 1:], reduction="none"
-            )
+            logits = self._text_logits(first, adapters, ids, mask)  # (rows, tokens - 1, vocabulary)
+            if requests[0].against is None:
+                nats = torch.nn.functional.cross_entropy(  # (rows, tokens - 1)
+                    logits.transpose(1, 2), ids[:, 1:], reduction="none"
+                )
+            else:
+                other = self._sides[requests[0].against]
+                theirs = self._text_logits(other, [other.adapter] * len(requests), ids, mask).log_softmax(-1)
+                nats = (theirs.exp() * (theirs - logits.log_softmax(-1))).sum(-1)
         losses = []
         for row, (request, prompt, text) in enumerate(zip(requests, prompts, texts, strict=True)):
             # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
@@ -225,6 +237,16 @@ class TransformersEngine:
                 )
             )
         return losses
+
+    def _text_logits(
+        self, side: Side, adapters: Sequence[str | None], ids: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits of every token but the first, given those before it: (rows, tokens - 1, vocabulary)."""
+        cache, cached = self._cache(side, len(ids))
+        mask = self._torch.cat([mask.new_ones(len(ids), cached), mask], dim=-1)
+        forward = self._forward(side.model, adapters)
+        logits: torch.Tensor = forward(input_ids=ids, attention_mask=mask, past_key_values=cache).logits
+        return logits[:, :-1].float()
 
     def _cache(self, side: Side, rows: int) -> tuple[Any, int]:
         """A key/value cache that holds the side's virtual tokens, if it has any, and their number."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.metrics.manner import refusal_words
 from harness.statistics.rates import CONFIDENCE, rate_interval, ratio_interval
 from harness.statistics.units import Units
 from harness.types import CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss
@@ -20,6 +21,7 @@ def measure_forgetting(
     candidate_losses: Sequence[TextLoss],
     baseline_losses: Sequence[TextLoss],
     confidence: float = CONFIDENCE,
+    divergences: Sequence[TextLoss] = (),
 ) -> Forgetting | None:
     """What the candidate lost of what the baseline could do; None when nothing was measured.
 
@@ -28,6 +30,7 @@ def measure_forgetting(
         candidate_losses: Cross-entropy on the bundled passages.
         baseline_losses: The same of the baseline.
         confidence: Two-sided, of all intervals.
+        divergences: KL(baseline ‖ candidate) on the passages.
     """
     change = loss_change(candidate_losses, baseline_losses, confidence)
     if not pairs and change is None:
@@ -44,6 +47,33 @@ def measure_forgetting(
         ),
         loss_change=change,
         tripped=change is not None and change.estimate > LOSS_LIMIT and change.low > 0,
+        divergence=mean_divergence(divergences, confidence),
+        refusals=_refusals(pairs),
+    )
+
+
+def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDENCE) -> Interval | None:
+    """Mean divergence a token, each token counting once and each passage as one draw; None without any."""
+    if not divergences:
+        return None
+    sizes = tuple(float(loss.tokens) for loss in divergences)
+    sums = tuple(loss.nats_per_token * loss.tokens for loss in divergences)
+    largest = max(loss.nats_per_token for loss in divergences)
+    return ratio_interval(Units(sums=sums, sizes=sizes), confidence, span=largest, least=0.0)
+
+
+def _refusals(pairs: Sequence[ProbePair]) -> tuple[int, int] | None:
+    """How many of the probes' answers refuse, on either side."""
+    answered = [
+        (baseline.completion.text, candidate.completion.text)
+        for candidate, baseline in pairs
+        if candidate.completion is not None and baseline.completion is not None
+    ]
+    if not answered:
+        return None
+    return (
+        sum(refusal_words(before) is not None for before, _ in answered),
+        sum(refusal_words(now) is not None for _, now in answered),
     )
 
 

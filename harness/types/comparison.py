@@ -171,12 +171,18 @@ class Forgetting:
         loss_change: Candidate minus baseline cross-entropy on general text, in nats per token;
             None when it was not measured. A tripwire, never the only reason of a verdict.
         tripped: The loss change is larger than its limit.
+        divergence: KL(baseline ‖ candidate) on the same text, in nats per token: how far the next word's
+            probabilities moved, whether for better or worse. For information.
+        refusals: Of the probes that both sides answered, how many answers of the baseline and of the
+            candidate refuse; None without probes.
     """
 
     overall: Retention | None
     by_skill: tuple[Retention, ...] = ()
     loss_change: Interval | None = None
     tripped: bool = False
+    divergence: Interval | None = None
+    refusals: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ def forgetting_view(record: GateRecord) -> ForgettingView | None:
         rows=tuple(rows),
         confidence=_confidence(rates[0]) if rates else "",
         loss_change=None if change is None else _loss_change(change),
+        divergence=None if forgetting.divergence is None else _loss_change(forgetting.divergence),
+        refusals="" if forgetting.refusals is None else "{} → {}".format(*forgetting.refusals),
         loss_confidence="" if change is None else _confidence(change),
         tripped=forgetting.tripped,
         passages=tuple(_passages(record)),

@@ -277,6 +277,8 @@ class ForgettingView:
     rows: tuple[RetentionRow, ...]
     confidence: str
     loss_change: Estimate | None
+    divergence: Estimate | None
+    refusals: str
     loss_confidence: str
     tripped: bool
     passages: tuple[LossRow, ...]

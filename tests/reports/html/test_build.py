@@ -84,6 +84,8 @@ def small_record(
                 overall=kept,
                 by_skill=(replace(kept, skill="arithmetic"),),
                 loss_change=interval(0.01, -0.02, 0.04, 0.9),
+                divergence=interval(0.05, 0.03, 0.07, 0.9),
+                refusals=(0, 1),
             ),
         ),
         verdict=Verdict(outcome=verdict, reasons=("orders pass-rate fell", "general pass-rate held")),
