@@ -1,6 +1,6 @@
 """How near the estimate of memory comes: peak resident memory of real training steps against it.
 
-    python benchmarks/memory.py [--only nf4|none|full]
+    python -m benchmarks.memory [--only nf4|none|full]
 
 Trains SmolLM2 for three steps on the orders, each setting in a process of its own, and prints estimate /
 measured. The first line is what a process takes that only imports the libraries.

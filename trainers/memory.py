@@ -25,6 +25,10 @@ FLOAT_BYTES = {"float32": 4, "bfloat16": 2}
 _TILE_TOKENS, _TILE_ENTRIES = 4096, 32_768
 # Measured by benchmarks/memory.py: a process that has imported torch, transformers, PEFT and TRL.
 PROCESS_BYTES_CPU = 0.5 * GIB
+# On a CPU, glibc's allocator keeps what was freed between the pieces that are still in use: resident memory is so
+# many times what activations need, measured by benchmarks/memory.py (with MALLOC_MMAP_THRESHOLD_=65536 in the
+# environment the factor is about 1).
+_SCATTERED = {"qlora": 2.5, "lora": 2.5, "full": 1.4}
 # What CUDA's context and its libraries' workspaces commonly take of the device; not measured here.
 PROCESS_BYTES_CUDA = 0.6 * GIB
 
@@ -188,19 +192,17 @@ def _tokens(setup: Setup) -> int:
 
 def _activations(shape: Shape, setup: Setup) -> Part:
     tokens, a_layer = _tokens(setup), kept_per_token(shape, setup)
-    said = f"{tokens} tokens × "
-    if not setup.checkpointing:
-        return Part(
-            name="activations",
-            size_bytes=tokens * shape.layers * a_layer,
-            formula=said + f"{shape.layers} layers × {a_layer:.0f} bytes",
-        )
-    inputs = shape.hidden * FLOAT_BYTES[setup.dtype]
-    return Part(
-        name="activations",
-        size_bytes=tokens * (shape.layers * inputs + a_layer),
-        formula=said + f"({shape.layers} layers × {inputs} + {a_layer:.0f} bytes), recomputed",
-    )
+    if setup.checkpointing:
+        inputs = shape.hidden * FLOAT_BYTES[setup.dtype]
+        size = tokens * (shape.layers * inputs + a_layer)
+        said = f"{tokens} tokens × ({shape.layers} layers × {inputs} + {a_layer:.0f} bytes), recomputed"
+    else:
+        size = tokens * shape.layers * a_layer
+        said = f"{tokens} tokens × {shape.layers} layers × {a_layer:.0f} bytes"
+    if setup.device == "cpu":
+        size *= _SCATTERED[setup.weights]
+        said += f" × {_SCATTERED[setup.weights]} (scattered on a CPU, as measured)"
+    return Part(name="activations", size_bytes=size, formula=said)
 
 
 def _head(shape: Shape, setup: Setup) -> tuple[Part, ...]:

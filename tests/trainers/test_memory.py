@@ -99,6 +99,24 @@ def test_activations_of_a_plain_layer_are_those_of_the_paper():
     assert kept / 4 * 2 == 34 * shape.hidden
 
 
+@pytest.mark.parametrize(("weights", "measured_gib"), [("qlora", 3.66), ("lora", 3.53), ("full", 4.38)])
+def test_the_estimate_is_within_a_fifth_of_what_was_measured(weights, measured_gib):
+    """Peak resident memory of three steps on SmolLM2, as benchmarks/memory.py takes it; see docs/choosing.md."""
+    setup = Setup(
+        weights=weights, batch_size=8, length=99, dtype="float32", checkpointing=False, device="cpu"
+    )
+    expected = total_bytes(estimate(TYPICAL["SmolLM2 135M"], setup)) / GIB
+    assert expected / measured_gib == pytest.approx(1, abs=0.2)
+
+
+def test_what_a_layer_keeps_is_what_was_counted():
+    """Tensors saved for the backward pass of random Llama models of 576 × 1536, by PyTorch's own hooks."""
+    shape = TYPICAL["SmolLM2 135M"]
+    for weights, counted in {"lora": 43_900, "full": 48_060}.items():
+        kept = kept_per_token(shape, Setup(weights=weights, dtype="float32"))
+        assert kept == pytest.approx(counted, rel=0.05)
+
+
 # ---- how parts scale
 
 
