@@ -246,6 +246,17 @@ def test_wrong_settings_are_refused_with_their_line(tmp_path, leakage):
         config_of(tmp_path, leakage=leakage)
 
 
+def test_a_trainer_stops_before_it_trains_unless_leakage_is_allowed(make_project, golden_file, capsys):
+    golden = golden_file("what is w3", "w3")
+    rows = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(8)]
+    project = make_project("sft", rows, golden=golden.path, max_steps=1)
+    assert project.train() == 4
+    assert "rows.jsonl:4: golden case one/one (" in capsys.readouterr().err
+    assert not project.output.exists()
+    assert project.train("--allow-leakage") == 0
+    assert [leak["case"] for leak in project.manifest["data"]["leakage"]["found"]] == ["one/one"]
+
+
 @pytest.mark.end_to_end
 def test_embeddings_find_a_case_in_other_words(rows_with, orders):
     """The order of words is changed, so that neither words in a row nor the question are the same."""
