@@ -54,7 +54,7 @@ def settings_of(config: pytest.Config) -> Settings:
     for name in _REPEATED:
         if flags[name] is not None:
             flags[name] = tuple(flags[name])
-    models = flags["model"] or [None]
+    models = list(dict.fromkeys(flags["model"] or [None]))
     if len(models) > 1:
         raise pytest.UsageError(
             f"--model: one at a time; several are ranked by: tunegate rank {' '.join(models)}"

@@ -1,7 +1,5 @@
 """The word diff marks what only one side has, loses no character, and never takes long."""
 
-import time
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,9 +47,7 @@ def test_what_the_marks_can_not_show_is_said() -> None:
     assert diff_words("a " * 1000, "a " * 999).note == "too long to compare word by word"
 
 
-def test_repetitive_answers_take_no_time() -> None:
-    """A small model that repeats itself is difflib's worst case."""
-    started = time.perf_counter()
-    diff_words("order " * 5_000 + "end", "order " * 4_000)
-    diff_words("a b c " * 140, "b a c " * 140 + "d")
-    assert time.perf_counter() - started < 5
+def test_repetitive_answers_are_little_work() -> None:
+    """A small model that repeats itself is difflib's worst case: what is compared stays below the limit."""
+    assert diff_words("order " * 5_000 + "end", "order " * 4_000).pairs <= 200_000
+    assert diff_words("a b c " * 140, "b a c " * 140 + "d").pairs <= 200_000
