@@ -147,7 +147,7 @@ class TransformersEngine:
         budget: int,
         kinds: Sequence[str] | None = None,
     ) -> Iterator[list[int]]:
-        """Row indices of each batch; kinds are kept apart, sides too unless the plan mixes those of a base."""
+        """Row indices of each batch; kinds stay apart, sides too unless the plan mixes those of a base."""
         groups: dict[object, list[int]] = {}
         for index, side in enumerate(sides):
             weights = id(self._sides[side].model) if self.plan.mixed else side
