@@ -23,11 +23,10 @@ NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)  # 4.127
 FLOAT_BYTES = {"float32": 4, "bfloat16": 2}
 # TRL's fused output head computes logits in tiles of so many tokens and entries of the vocabulary.
 _TILE_TOKENS, _TILE_ENTRIES = 4096, 32_768
-# Measured by benchmarks/memory.py: a process that has imported torch, transformers, PEFT and TRL.
+# Measured: a process that has imported torch, transformers, PEFT and TRL.
 PROCESS_BYTES_CPU = 0.5 * GIB
 # On a CPU, glibc's allocator keeps what was freed between the pieces that are still in use: resident memory
-# is so many times what activations need, measured by benchmarks/memory.py (with MALLOC_MMAP_THRESHOLD_=65536 in
-# the environment the factor is about 1).
+# is so many times what activations need, measured with the settings of benchmarks/memory.py (docs/choosing.md).
 _SCATTERED = {"qlora": 2.5, "lora": 2.5, "full": 1.4}
 # What CUDA's context and its libraries' workspaces commonly take of the device; not measured here.
 PROCESS_BYTES_CUDA = 0.6 * GIB

@@ -101,7 +101,7 @@ def test_activations_of_a_plain_layer_are_those_of_the_paper():
 
 @pytest.mark.parametrize(("weights", "measured_gib"), [("qlora", 3.66), ("lora", 3.53), ("full", 4.38)])
 def test_the_estimate_is_within_a_fifth_of_what_was_measured(weights, measured_gib):
-    """Peak resident memory of three steps on SmolLM2, as benchmarks/memory.py takes it; see docs/choosing.md."""
+    """Peak resident memory of three steps on SmolLM2, with the settings of benchmarks/memory.py."""
     setup = Setup(
         weights=weights, batch_size=8, length=99, dtype="float32", checkpointing=False, device="cpu"
     )
