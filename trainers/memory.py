@@ -26,7 +26,7 @@ _TILE_TOKENS, _TILE_ENTRIES = 4096, 32_768
 # Measured: a process that has imported torch, transformers, PEFT and TRL.
 PROCESS_BYTES_CPU = 0.5 * GIB
 # On a CPU, glibc's allocator keeps what was freed between the pieces that are still in use: resident memory
-# is so many times what activations need, measured with the settings of benchmarks/memory.py (docs/choosing.md).
+# is so many times what activations need, measured with the settings of benchmarks/memory.py.
 _SCATTERED = {"qlora": 2.5, "lora": 2.5, "full": 1.4}
 # What CUDA's context and its libraries' workspaces commonly take of the device; not measured here.
 PROCESS_BYTES_CUDA = 0.6 * GIB
