@@ -74,7 +74,12 @@ def compare_metric(
 
 
 def smallest_detectable(
-    paired: PairedMetric, level: float, margin: float | None = None, confidence: float = CONFIDENCE
+    paired: PairedMetric,
+    level: float,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    *,
+    least_churn: float = 0.0,
 ) -> float | None:
     """True drop that a comparison like this one calls a regression with probability 0.8.
 
@@ -83,13 +88,16 @@ def smallest_detectable(
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: any drop that is not chance counts.
         confidence: Two-sided, of the interval that is held against the margin.
+        least_churn: Probability that a case flips one way by chance, as measured by asking one model again.
+            It counts where cases are asked once and stand alone; otherwise the drops' own spread tells more.
 
     Returns:
         The drop, or None if no drop is found so surely.
     """
     if is_counted(paired):
         n, (lost, gained) = len(paired.keys), flips(paired)
-        return detectable_drop(n, churn_of(lost, gained, n), level, margin=margin, confidence=confidence)
+        churn = max(churn_of(lost, gained, n), least_churn)
+        return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
     reach = 1.0 if paired.kind == "binary" else reach_of(paired)
     return detectable_mean_drop(units_of(paired), level, margin=margin, confidence=confidence, reach=reach)
 

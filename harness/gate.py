@@ -44,6 +44,7 @@ from harness.reasons import (
     describe_tripwire,
     describe_without_verdict,
 )
+from harness.repeats import flip_rate
 from harness.slices import driver_slice, shared_traits
 from harness.statistics.several import holm
 from harness.types import (
@@ -203,11 +204,24 @@ def judge(
             p_adjusted=p_adjusted,
             # Holm's first step is the strictest: what is found there is found whatever the others do.
             minimum_detectable_drop=smallest_detectable(
-                metrics[place], alpha / len(adjusted), tolerated, confidence
+                metrics[place],
+                alpha / len(adjusted),
+                tolerated,
+                confidence,
+                least_churn=_measured_churn(metrics[place], stability or {}),
             ),
             verdict=_judge(row.drop.high, tolerated, rejected=p_adjusted <= alpha),
         )
     return rows, broken
+
+
+def _measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:
+    """Probability that a case flips one way, as reruns of the baseline showed; 0 without any."""
+    if metric.metric != PASS_RATE:
+        return 0.0
+    rate = flip_rate(stability[key] for key in metric.keys if key in stability)
+    # Two reruns that disagree are as often a loss as a gain.
+    return 0.0 if rate is None else rate / 2
 
 
 def _case_tests(

@@ -8,7 +8,7 @@ from harness.answers import OpenEngine, Progress, answer_cases
 from harness.cache import Cache
 from harness.engines.base import CANDIDATE
 from harness.engines.open import open_sides
-from harness.repeats import stability_of
+from harness.repeats import flip_rate, stability_of
 from harness.scoring import score_cases
 from harness.types import ExecutionPlan, GoldenCase, Interval, ModelRef, Stability
 
@@ -47,16 +47,8 @@ class Noise:
 
     @property
     def flip_rate(self) -> float | None:
-        """Chance that two reruns of a case disagree, over all cases; None where no case ran twice.
-
-        The unbiased estimate of 2 p (1 - p) from k answers of which s passed is 2 s (k - s) / (k (k - 1)).
-        """
-        chances = [
-            2 * case.passed * (case.answers - case.passed) / (case.answers * (case.answers - 1))
-            for case in self.stability.values()
-            if case.answers > 1
-        ]
-        return sum(chances) / len(chances) if chances else None
+        """Chance that two reruns of a case disagree, over all cases; None where no case ran twice."""
+        return flip_rate(self.stability.values())
 
 
 def plan_reruns(plan: ExecutionPlan, count: int, dtypes: Sequence[str]) -> list[Rerun]:

@@ -1,6 +1,6 @@
 """Several answers to one case, put together to one result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.types import CaseResult, Outcome, Repeat, Stability
 
@@ -52,3 +52,16 @@ def stability_of(result: CaseResult) -> Stability:
     outcomes = [answer.outcome for answer in answers_of(result)]
     passed, failed = outcomes.count(Outcome.PASSED), outcomes.count(Outcome.FAILED)
     return Stability(passed=passed, answers=passed + failed)
+
+
+def flip_rate(noted: Iterable[Stability]) -> float | None:
+    """Chance that two reruns of a case disagree, over all cases; None where no case ran twice.
+
+    The unbiased estimate of 2 p (1 - p) from k answers of which s passed is 2 s (k - s) / (k (k - 1)).
+    """
+    chances = [
+        2 * case.passed * (case.answers - case.passed) / (case.answers * (case.answers - 1))
+        for case in noted
+        if case.answers > 1
+    ]
+    return sum(chances) / len(chances) if chances else None

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BaselineError
 from harness.gate import gated_margins, judge_metrics, run_gate
-from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome, SetCounts
+from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome, SetCounts, Stability
 
 PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 
@@ -275,6 +275,18 @@ def test_the_detectable_drop_is_that_of_the_rule_in_use(make_result, make_run):
     one, two = make_run(results), make_run([*results, *[make_result(f"b/{n}") for n in range(60)]])
     alone, beside = (row_of(run_gate(run, run)[0], name="a") for run in (one, two))
     assert beside.minimum_detectable_drop > alone.minimum_detectable_drop
+
+
+def test_measured_flips_make_the_detectable_drop_larger_and_never_smaller(run_with):
+    """A lucky comparison without flips doesn't hide that every fifth case is known to be a coin's throw."""
+    run = run_with(80)
+    keys = [result.key for result in run.results]
+    coins = {key: Stability(passed=3 if place % 5 == 0 else 6, answers=6) for place, key in enumerate(keys)}
+    steady = {key: Stability(passed=6, answers=6) for key in keys}
+    plain, noisy, calm = (row_of(run_gate(run, run, stability=noted)[0]) for noted in (None, coins, steady))
+    assert noisy.minimum_detectable_drop > plain.minimum_detectable_drop
+    assert calm.minimum_detectable_drop == plain.minimum_detectable_drop
+    assert noisy.verdict is calm.verdict is plain.verdict is PASS
 
 
 def test_no_gated_metric_is_judged_without_a_margin():
