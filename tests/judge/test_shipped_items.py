@@ -1,23 +1,52 @@
-"""The labelled items that ship."""
+"""The labelled items that ship: enough, balanced, with traps, each with its reason."""
 
+from collections import Counter
 from pathlib import Path
 
-from harness.golden.load import LABELLED
-from harness.judge.labelled import labelled_files, load_labelled_set
+import pytest
 
-ROOT = Path(__file__).parents[2] / "golden_sets" / LABELLED
+from harness.judge.labelled import load_labelled_set
+
+DIRECTORY = Path(__file__).parents[2] / "golden_sets" / "judge"
 
 
-def test_shipped_items_are_read_and_no_label_dominates():
-    """Every file loads, ids are unique over the files, and one answer for all is right at most two times of three."""
-    items = [item for file in labelled_files([ROOT]) for item in load_labelled_set(file).items]
-    assert len({item.id for item in items}) == len(items)
+@pytest.fixture(scope="module")
+def items():
+    return [item for path in sorted(DIRECTORY.glob("*.yaml")) for item in load_labelled_set(path).items]
+
+
+def test_there_are_enough_of_every_task(items):
+    tasks = Counter(item.task for item in items)
+    assert sum(tasks.values()) >= 120
+    assert min(tasks.values()) >= 15
+    assert set(tasks) == {"rubric", "reference", "factuality", "tone", "pairwise"}
+
+
+def test_no_constant_answer_agrees_with_the_labels(items):
+    """Of each task no label makes up more than three fifths."""
     for task in {item.task for item in items}:
-        labels = [item.label for item in items if item.task == task]
-        assert max(labels.count(label) for label in labels) <= len(labels) * 2 / 3
+        labels = Counter(str(item.label) for item in items if item.task == task)
+        assert max(labels.values()) <= 0.6 * sum(labels.values()), (task, labels)
 
 
-def test_shipped_items_hold_every_trap():
-    """Each trap that a calibration reports is in the items."""
-    items = [item for file in labelled_files([ROOT]) for item in load_labelled_set(file).items]
-    assert {item.trap for item in items} == {"none", "verbose", "terse", "injection", "position"}
+def test_every_trap_is_set_often_enough(items):
+    traps = Counter(item.trap for item in items)
+    assert min(traps[trap] for trap in ("verbose", "terse", "injection")) >= 8
+    assert traps["position"] >= 3
+
+
+def test_length_does_not_give_the_label_away(items):
+    """Right answers are not longer than wrong ones: whoever passes the longer half is right no more than by chance."""
+    decided = [item for item in items if item.label in {"pass", "fail"}]
+    middle = sorted(len(item.answer) for item in decided)[len(decided) // 2]
+    right = sum((len(item.answer) > middle) == (item.label == "pass") for item in decided)
+    assert right <= 0.55 * len(decided)
+
+
+def test_the_readme_counts_them(items):
+    text = (DIRECTORY / "README.md").read_text()
+    assert f"{len(items)} items" in text
+
+
+def test_the_files_hold_no_id_twice(items):
+    assert len({item.id for item in items}) == len(items)
