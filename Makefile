@@ -46,7 +46,7 @@ bench: $(VENV)/.installed ## Speed, as ratios measured in one run
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 
 bench-trainers: $(VENV)/.installed ## What each training method learns, with gradient check and gate (an hour)
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/trainers.py
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/training.py
 
 report-demo: $(VENV)/.installed ## Render the latest stored run's report and open it
 	@$(BIN)/tunegate report latest --open

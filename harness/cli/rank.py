@@ -35,7 +35,7 @@ def rank(
     """Gate several models at once and rank them; exit status 1 if any regressed.
 
     They answer together on one loaded base. Each is judged at the level of 5 % divided by their number, so
-    that the verdicts and intervals hold for all of them at once.
+    that any of them is wrongly called a regression with the probability of a single gate.
     """
     candidates = [describe_model(reference) for reference in find_adapters(models)]
     against = _shared_base(candidates) if baseline is None else describe_model(baseline)
@@ -80,7 +80,10 @@ def _table(found: Sequence[Ranked], against: ModelRef) -> Table:
     confidence = next((r.gain.confidence for r in found if r.gain is not None), 0.0)
     table = Table(
         *("", "model", "verdict", "task gain", "probes kept", "front", "run"),
-        title=f"against {against.label}; intervals at {confidence:.1%}, which hold for all rows at once",
+        title=(
+            f"against {against.label}; intervals at {confidence:.1%}, "
+            f"so that a column holds for all rows at 90 %"
+        ),
         title_justify="left",
         box=None,
     )

@@ -1,9 +1,9 @@
 """Does each training method learn? Held-out figures before and after, on the real base model.
 
-    make bench-trainers          or          python benchmarks/trainers.py [METHOD ...] [--again]
+    make bench-trainers          or          python benchmarks/training.py [METHOD ...] [--again]
 
-Each method is trained as a user would, from its configuration in benchmarks/trainers/, then gated with
-pytest. Rows are kept in demo_output/trainers/rows.json: what is there is not done again unless ``--again``
+Each method is trained as a user would, from its configuration in benchmarks/training/, then gated with
+pytest. Rows are kept in demo_output/training/rows.json: what is there is not done again unless ``--again``
 asks for it. Takes about ten minutes a method on two CPU cores.
 
 The gradient check loads the 4-bit base with the trained adapter, runs it forward in eval mode, and compares
@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = Path(__file__).with_name("trainers")
-OUTPUT = ROOT / "demo_output" / "trainers"
+CONFIGS = Path(__file__).with_name("training")
+OUTPUT = ROOT / "demo_output" / "training"
 HEADER = (
     "method",
     "held-out figure",
@@ -163,6 +163,7 @@ def bench(method: str, config: Path) -> dict[str, str]:
         )
     finally:
         ready.unlink()
+    print(f"    trained in {seconds:.0f} s", file=sys.stderr, flush=True)
     manifest = json.loads((adapter / "training_manifest.json").read_text(encoding="utf-8"))
     check = subprocess.run(
         [sys.executable, __file__, "--gradients", str(adapter)],
