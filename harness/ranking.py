@@ -2,8 +2,8 @@
 
 Each candidate is compared with the same baseline at the level alpha / k (Bonferroni): any of them is wrongly
 called a regression with the probability of a single gate, and a column's intervals hold for all rows at
-1 - 2 alpha. Between two candidates no claim is made but the one that the intervals make: who is called the best
-is so for this set of cases.
+1 - 2 alpha. Between two candidates no claim is made but the one that the intervals make: who is called the
+best is so for this set of cases.
 """
 
 import secrets

@@ -144,6 +144,11 @@ def make_ready(run: TrainingRun, trainer: Any, data: str) -> None:
         for parameter in trainer.model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
+        if run.config.adapter is not None:
+            # What training starts from was rounded on the way.
+            from peft import load_peft_weights, set_peft_model_state_dict
+
+            set_peft_model_state_dict(trainer.model, load_peft_weights(str(run.config.adapter), device="cpu"))
     config = run.config
     if config.early_stop.golden:
         from trainers.early_stop import GoldenStop

@@ -55,6 +55,19 @@ def test_dpo_goes_on_from_an_sft_adapter(make_project, pairs, tmp_path):
     ]
 
 
+def test_the_adapter_that_training_starts_from_is_not_rounded(make_project, pairs, tmp_path):
+    """At a rate of nearly nothing what comes out is what went in, to float32's digits and not bfloat16's."""
+    from safetensors.torch import load_file
+
+    first = make_project("sft", [{"prompt": row["prompt"], "completion": row["chosen"]} for row in pairs])
+    assert first.train(output="sft_out") == 0
+    project = make_project("dpo", pairs, adapter="sft_out", learning_rate=1e-12, max_steps=1)
+    assert project.train() == 0
+    before, after = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("sft_out", "out"))
+    assert before.keys() == after.keys()
+    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-6
+
+
 @pytest.mark.parametrize("method", ["dpo", "reward"])
 def test_resume_goes_on(make_project, pairs, method):
     project = make_project(method, pairs)
