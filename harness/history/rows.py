@@ -14,7 +14,8 @@ def run_row(run: Run) -> Row:
     model = run.model
     return (
         *(_text(run.id), _text(run.started_at), run.duration_s, _text(model.label)),
-        *(model.adapter_sha256, model.base_sha256, run.collected),
+        None if model.adapter_sha256 is None else _text(model.adapter_sha256),
+        *(_text(model.base_sha256), run.collected),
         encode(replace(run, results=())),
     )
 

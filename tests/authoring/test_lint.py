@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from harness.authoring.contradictions import contradictions
 from harness.authoring.lint import lint_golden_set
-from harness.golden.load import load_golden_set
+from harness.golden.load import LABELLED, load_golden_set
 from harness.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Message, Outcome
 
-SHIPPED = sorted((Path(__file__).parents[2] / "golden_sets").rglob("*.yaml"))
+SHIPPED = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "golden_sets").rglob("*.yaml")
+    if path.parent.name != LABELLED
+)
 
 
 def rules(tmp_path, cases):

@@ -166,6 +166,8 @@ def values_of(kind):  # noqa: PLR0911 # one return a kind of type reads best
         return PLAIN[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
+        if arguments[-1] is not Ellipsis:
+            return st.tuples(*map(values_of, arguments))
         return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
     if origin is Mapping:
         return st.dictionaries(TEXT, values_of(arguments[1]), max_size=2)

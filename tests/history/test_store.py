@@ -45,7 +45,7 @@ def test_any_answer_survives(tmp_path_factory, make_record, answer):
         assert history.load_record("latest") == record
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_record_comes_back_equal(tmp_path_factory, records, data):
     """Whatever the types may hold: lone surrogates, infinities, integers as large as SQLite's."""
