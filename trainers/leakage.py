@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, ModelError, SettingsError
-from harness.golden.load import LABELLED, load_golden_set
+from harness.golden.find import DEFAULT_GOLDEN, golden_files
+from harness.golden.load import load_golden_set
 from harness.models.resolve import resolve_model
 from harness.types import GoldenCase, GoldenSet
 from trainers.config import LeakageSettings, TrainingConfig
@@ -33,7 +34,6 @@ from trainers.overlap import (
     words_of,
 )
 
-DEFAULT_GOLDEN = Path("golden_sets")
 ENCODER = "minilm"
 # A question of fewer words under another instruction may be the same by chance.
 _SHORTEST_LINE = 4
@@ -84,16 +84,12 @@ def find_golden(paths: Sequence[Path] | None) -> list[GoldenSet]:
     Raises:
         InputError: A path isn't there, or a set can't be read.
     """
-    found: list[Path] = []
-    for path in [DEFAULT_GOLDEN] if paths is None and DEFAULT_GOLDEN.is_dir() else paths or ():
-        if path.is_dir():
-            inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
-            found += [file for file in inside if file.parent.name != LABELLED]
-        elif path.is_file():
-            found.append(path)
-        else:
+    if paths is None:
+        paths = [DEFAULT_GOLDEN] if DEFAULT_GOLDEN.is_dir() else []
+    for path in paths:
+        if not path.exists():
             raise SettingsError(f"golden: {path}: no such file or directory")
-    return [load_golden_set(path) for path in found]
+    return [load_golden_set(path) for path in golden_files(paths)]
 
 
 def check_leakage(

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from harness.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.cache import Cache
-from harness.cli.golden import golden_files
 from harness.errors import SettingsError
+from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.types import CaseResult, GoldenCase
 
@@ -29,8 +29,7 @@ def bisect(
     cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(".tunegate/cache.sqlite"),
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
-    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
-    cases = _wanted(case, files)
+    cases = _wanted(case, golden_files(golden or None))
     checkpoints = find_checkpoints(run_directory)
     console = Console(highlight=False)
     with Cache(cache) as kept, Progress(console=Console(stderr=True), transient=True) as bar:

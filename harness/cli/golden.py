@@ -10,7 +10,8 @@ from pydantic_core import to_json
 from harness.authoring.lint import lint_golden_set
 from harness.cli.new_case import Given, add_case
 from harness.errors import GoldenError
-from harness.golden.load import LABELLED, load_golden_set
+from harness.golden.find import golden_files
+from harness.golden.load import load_golden_set
 from harness.golden.schema import golden_schema
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def lint(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
-    files = [file for path in paths or [Path("golden_sets")] for file in golden_files(path)]
+    files = golden_files(paths or None)
     findings, broken = [], []
     for file in files:
         try:
@@ -76,14 +77,6 @@ def lint(
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def golden_files(path: Path) -> list[Path]:
-    """The golden sets under a directory, or the file itself."""
-    if path.is_dir():
-        found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
-        return [file for file in found if file.parent.name != LABELLED]
-    return [path]
 
 
 @app.command()

@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from harness.cli.golden import golden_files
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
+from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.history.store import open_history
 from harness.noise import Noise, measure_noise, plan_reruns, unstable_interval
@@ -40,8 +40,12 @@ def noise(
     if unknown := [name for name in chosen if name not in DTYPES]:
         raise SettingsError(f"--dtype: found {unknown[0]!r} (allowed: {' | '.join(DTYPES)})")
     found = describe_model(model)
-    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
-    cases = [case for file in files for case in load_golden_set(file).cases if case.skip is None]
+    cases = [
+        case
+        for file in golden_files(golden or None)
+        for case in load_golden_set(file).cases
+        if case.skip is None
+    ]
     plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
     measured = []
     with Progress(console=Console(stderr=True), transient=True) as bar:

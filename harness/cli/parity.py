@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from harness.cli.golden import golden_files
 from harness.engines.open import describe_model
+from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.types import GateVerdict, Interval
 
@@ -37,8 +37,7 @@ def parity(
 
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
     found = describe_model(model)
-    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
-    sets = [load_golden_set(file) for file in files]
+    sets = [load_golden_set(file) for file in golden_files(golden or None)]
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task: TaskID = bar.add_task("", total=None)
         results = measure_parity(

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from harness.errors import GoldenError
 from harness.gate import ALPHA, gated_margins
+from harness.golden.find import DEFAULT_GOLDEN, golden_files
 from harness.golden.load import load_golden_set
 from harness.pairing import PASS_RATE
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
@@ -55,7 +56,7 @@ def power(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded."""
-    sets = [load_golden_set(path) for path in _files(golden or [Path("golden_sets")])]
+    sets = [load_golden_set(path) for path in _files(golden or [DEFAULT_GOLDEN])]
     margins = gated_margins(sets, margin, margin)
     level = ALPHA / len(margins)
     with Console(stderr=True).status("counting cases"):
@@ -78,7 +79,7 @@ def power(
 def _files(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
-        inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
+        inside = golden_files([path])
         if not inside:
             raise GoldenError(path, None, "", "holds no golden set", "a YAML file, or a directory of them")
         files += inside

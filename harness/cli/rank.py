@@ -10,9 +10,9 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from harness.cache import Cache
-from harness.cli.golden import golden_files
 from harness.engines.open import base_of, describe_model
 from harness.errors import BaselineError
+from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.history.store import open_history
 from harness.ranking import Ranked, find_adapters, rank_models
@@ -39,8 +39,7 @@ def rank(
     """
     candidates = [describe_model(reference) for reference in find_adapters(models)]
     against = _shared_base(candidates) if baseline is None else describe_model(baseline)
-    files = [file for path in golden or [Path("golden_sets")] for file in golden_files(path)]
-    sets = [load_golden_set(file) for file in files]
+    sets = [load_golden_set(file) for file in golden_files(golden or None)]
     with (
         Cache(directory / "cache.sqlite") as cache,
         Progress(console=Console(stderr=True), transient=True) as bar,

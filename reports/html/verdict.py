@@ -43,9 +43,7 @@ def verdict_view(record: GateRecord) -> VerdictView:
         candidate=short_label(record.run.model),
         candidate_detail=model_detail(record.run.model),
         baseline=None if baseline is None else short_label(baseline.model),
-        baseline_detail=""
-        if baseline is None
-        else f"{model_detail(baseline.model)}, run {one_line(baseline.id)}",
+        baseline_detail="" if baseline is None else _baseline_detail(baseline),
         findings=tuple(_findings(record)),
         reasons=() if verdict is None else tuple(one_line(reason, _REASON) for reason in verdict.reasons),
         tiles=tuple(_tiles(record)),
