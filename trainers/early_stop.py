@@ -3,18 +3,16 @@
 The cases that decide when to stop are part of the training: gate with others.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.golden.load import load_golden_set
 from harness.scoring import score_cases
-from harness.types import Completion, GoldenCase, Outcome
+from harness.types import Completion, Outcome
 from trainers.config import EarlyStop
 from trainers.run import TrainingRun
-
-_BATCH = 16
+from trainers.sampling import sample_answers
 
 
 class GoldenStop(TrainerCallback):
@@ -48,8 +46,7 @@ class GoldenStop(TrainerCallback):
         **_: Any,
     ) -> None:
         """Score the subset with the weights that were just saved."""
-        answers = dict(zip((case.key for case in self._cases), self._answers(model), strict=True))
-        outcomes = [result.outcome for result in score_cases(self._cases, answers)]
+        outcomes = [result.outcome for result in score_cases(self._cases, self._answers(model))]
         passed = outcomes.count(Outcome.PASSED)
         self.scores.append({"step": state.global_step, "passed": passed, "n": len(outcomes)})
         self._run.console.print(f"step {state.global_step}: {passed} of {len(outcomes)} golden cases pass")
@@ -58,41 +55,23 @@ class GoldenStop(TrainerCallback):
             self._run.console.print(f"no better for {self._settings.patience} checkpoints: stopping early")
             control.should_training_stop = True
 
-    def _answers(self, model: Any) -> list[Completion]:
-        import torch
-
-        was_training = model.training
-        model.eval()
-        found: list[Completion] = []
-        for start in range(0, len(self._cases), _BATCH):
-            cases = self._cases[start : start + _BATCH]
-            batch = self._tokenizer(
-                [self._prompt(case) for case in cases],
-                add_special_tokens=False,
-                padding=True,
-                padding_side="left",
-                return_tensors="pt",
-            ).to(model.device)
-            longest = max(case.generation.max_new_tokens for case in cases)
-            with torch.inference_mode():
-                rows = model.generate(**batch, max_new_tokens=longest, do_sample=False, use_cache=True)
-            found += self._completions(cases, rows[:, batch["input_ids"].shape[1] :])
-        model.train(was_training)
-        return found
-
-    def _prompt(self, case: GoldenCase) -> str:
-        turns = [{"role": message.role, "content": message.content} for message in case.messages]
-        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-
-    def _completions(self, cases: Sequence[GoldenCase], rows: Any) -> list[Completion]:
-        texts = [
-            self._tokenizer.decode(row[: case.generation.max_new_tokens], skip_special_tokens=True)
-            for case, row in zip(cases, rows, strict=True)
-        ]
-        return [
-            Completion(text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0)
-            for text in texts
-        ]
+    def _answers(self, model: Any) -> dict[str, Completion]:
+        """Each case's likeliest answer, by key; the cases of one length limit share batches."""
+        texts: dict[str, str] = {}
+        for limit in sorted({case.generation.max_new_tokens for case in self._cases}):
+            cases = [case for case in self._cases if case.generation.max_new_tokens == limit]
+            prompts = [
+                [{"role": message.role, "content": message.content} for message in case.messages]
+                for case in cases
+            ]
+            answers = sample_answers(model, self._tokenizer, prompts, each=1, max_new_tokens=limit)
+            texts |= {case.key: text for case, (text,) in zip(cases, answers, strict=True)}
+        return {
+            key: Completion(
+                text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+            )
+            for key, text in texts.items()
+        }
 
 
 def keep_best(run: TrainingRun, stop: GoldenStop, trainer: Any) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What a preference trainer learnt, on pairs that it never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.statistics.paired_binary import mcnemar_p
 from harness.statistics.rates import wilson
+from trainers.batches import padded_batches
 from trainers.data import Row
 from trainers.run import TrainingRun
 
@@ -32,14 +33,7 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
     whole = [tokenizer.apply_chat_template(row["prompt"] + row[key], tokenize=False) for row in rows]
     lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in prompts]
     found: list[float] = []
-    for start in range(0, len(rows), _BATCH):
-        batch = tokenizer(
-            whole[start : start + _BATCH],
-            add_special_tokens=False,
-            padding=True,
-            padding_side="right",
-            return_tensors="pt",
-        ).to(model.device)
+    for start, batch in padded_batches(tokenizer, whole, model.device, _BATCH, side="right"):
         with torch.inference_mode():
             logits = model(**batch).logits[:, :-1].float()  # (rows, tokens - 1, vocabulary)
         targets = batch["input_ids"][:, 1:]
@@ -51,12 +45,17 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
     return found
 
 
-def prefers_chosen(model: Any, tokenizer: Any, rows: Sequence[Row]) -> list[bool]:
-    """For each pair whether the chosen answer is the likelier one."""
+def prefers_chosen(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    scores: Callable[[Any, Any, Sequence[Row], str], list[float]],
+) -> list[bool]:
+    """For each pair whether the chosen answer scores higher; ``scores`` is called as mean_logps is."""
     was_training = model.training
     model.eval()
-    chosen = mean_logps(model, tokenizer, rows, "chosen")
-    rejected = mean_logps(model, tokenizer, rows, "rejected")
+    chosen = scores(model, tokenizer, rows, "chosen")
+    rejected = scores(model, tokenizer, rows, "rejected")
     model.train(was_training)
     return [better > worse for better, worse in zip(chosen, rejected, strict=True)]
 

@@ -6,16 +6,16 @@ Ethayarajh et al. (2024), KTO: Model Alignment as Prospect Theoretic Optimizatio
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from trainers.config import PreferenceConfig
 from trainers.entry import run_module
 from trainers.leakage import without_leaks
-from trainers.lengths import check_lengths
-from trainers.preferences import load_pairs, load_thumbs
-from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
+from trainers.preference_run import train_preferences
+from trainers.preferences import load_thumbs
+from trainers.run import TrainingRun
 
 
 class KtoConfig(PreferenceConfig):
@@ -42,46 +42,31 @@ def train(config: KtoConfig, *, resume: bool = False) -> int:
         InputError: Data, base model or settings can't be used.
     """
     thumbs = without_leaks(load_thumbs(config.data, config.max_rows), config)
-    held_out = load_pairs(config.eval_data).rows if config.eval_data else []
-    with training_run("kto", config, thumbs.sha256, resume=resume) as run:
-        from datasets import Dataset
-        from trl import KTOConfig as TrlConfig
-        from trl import KTOTrainer
+    return train_preferences("kto", config, thumbs, ("completion",), _trainer, resume=resume)
 
-        from trainers.adapters import load_trainable
-        from trainers.arguments import trl_arguments
-        from trainers.held_out import compared, prefers_chosen, report
 
-        tokenizer = load_tokenizer(run)
-        check_lengths(thumbs, tokenizer, config.max_length, ("completion",))
-        model, adapter = load_trainable(config, run.base_dir, run.dtype)
-        trainer = KTOTrainer(
-            model=model,
-            args=trl_arguments(
-                TrlConfig,
-                config,
-                run.work,
-                run.dtype,
-                max_length=config.max_length,
-                beta=config.beta,
-                desirable_weight=config.desirable_weight,
-                undesirable_weight=config.undesirable_weight,
-            ),
-            # TRL estimates the KL term from neighbours in file order and so never shuffles by itself.
-            train_dataset=Dataset.from_list(thumbs.rows).shuffle(seed=config.seed),
-            processing_class=tokenizer,
-            peft_config=adapter,
-            callbacks=[run.watch],
-        )
-        make_ready(run, trainer, thumbs.title)
-        before = prefers_chosen(trainer.model, tokenizer, held_out)
-        if not fit(run, trainer):
-            return INTERRUPTED
-        facts: dict[str, Any] = {"data": thumbs.facts}
-        if held_out:
-            after = prefers_chosen(trainer.model, tokenizer, held_out)
-            facts["held_out"] = report(run, compared(before, after))
-        return finish(run, trainer, facts)
+def _trainer(run: TrainingRun, train_dataset: Any, **parts: Any) -> Any:
+    from trl import KTOConfig as TrlConfig
+    from trl import KTOTrainer
+
+    from trainers.arguments import trl_arguments
+
+    config = cast("KtoConfig", run.config)
+    return KTOTrainer(
+        args=trl_arguments(
+            TrlConfig,
+            config,
+            run.work,
+            run.dtype,
+            max_length=config.max_length,
+            beta=config.beta,
+            desirable_weight=config.desirable_weight,
+            undesirable_weight=config.undesirable_weight,
+        ),
+        # TRL estimates the KL term from neighbours in file order and so never shuffles by itself.
+        train_dataset=train_dataset.shuffle(seed=config.seed),
+        **parts,
+    )
 
 
 if __name__ == "__main__":

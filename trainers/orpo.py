@@ -9,16 +9,16 @@ arXiv:2403.07691.
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from trainers.config import PreferenceConfig
 from trainers.entry import run_module
 from trainers.leakage import without_leaks
-from trainers.lengths import check_lengths
+from trainers.preference_run import train_preferences
 from trainers.preferences import load_pairs
-from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
+from trainers.run import TrainingRun
 
 
 class OrpoConfig(PreferenceConfig):
@@ -41,43 +41,27 @@ def train(config: OrpoConfig, *, resume: bool = False) -> int:
         InputError: Data, base model or settings can't be used.
     """
     pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
-    held_out = load_pairs(config.eval_data).rows if config.eval_data else []
-    with training_run("orpo", config, pairs.sha256, resume=resume) as run:
-        from datasets import Dataset
-        from trl.experimental.orpo import ORPOConfig as TrlConfig
-        from trl.experimental.orpo import ORPOTrainer
+    return train_preferences("orpo", config, pairs, ("chosen", "rejected"), _trainer, resume=resume)
 
-        from trainers.adapters import load_trainable
-        from trainers.arguments import trl_arguments
-        from trainers.held_out import compared, prefers_chosen, report
 
-        tokenizer = load_tokenizer(run)
-        check_lengths(pairs, tokenizer, config.max_length, ("chosen", "rejected"))
-        model, adapter = load_trainable(config, run.base_dir, run.dtype)
-        trainer = ORPOTrainer(
-            model=model,
-            args=trl_arguments(
-                TrlConfig,
-                config,
-                run.work,
-                run.dtype,
-                max_length=config.max_length,
-                beta=config.beta,
-            ),
-            train_dataset=Dataset.from_list(pairs.rows),
-            processing_class=tokenizer,
-            peft_config=adapter,
-            callbacks=[run.watch],
-        )
-        make_ready(run, trainer, pairs.title)
-        before = prefers_chosen(trainer.model, tokenizer, held_out)
-        if not fit(run, trainer):
-            return INTERRUPTED
-        facts: dict[str, Any] = {"data": pairs.facts}
-        if held_out:
-            after = prefers_chosen(trainer.model, tokenizer, held_out)
-            facts["held_out"] = report(run, compared(before, after))
-        return finish(run, trainer, facts)
+def _trainer(run: TrainingRun, **parts: Any) -> Any:
+    from trl.experimental.orpo import ORPOConfig as TrlConfig
+    from trl.experimental.orpo import ORPOTrainer
+
+    from trainers.arguments import trl_arguments
+
+    config = cast("OrpoConfig", run.config)
+    return ORPOTrainer(
+        args=trl_arguments(
+            TrlConfig,
+            config,
+            run.work,
+            run.dtype,
+            max_length=config.max_length,
+            beta=config.beta,
+        ),
+        **parts,
+    )
 
 
 if __name__ == "__main__":

@@ -10,18 +10,19 @@ Bradley and Terry (1952); Ouyang et al. (2022), InstructGPT, arXiv:2203.02155, s
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from harness.errors import SettingsError
+from trainers.batches import padded_batches
 from trainers.config import PreferenceConfig
 from trainers.data import Row, Turn
 from trainers.entry import run_module
 from trainers.leakage import without_leaks
-from trainers.lengths import check_lengths
+from trainers.preference_run import train_preferences
 from trainers.preferences import load_pairs
-from trainers.run import INTERRUPTED, finish, fit, load_tokenizer, make_ready, training_run
+from trainers.run import TrainingRun
 
 _BATCH = 8
 
@@ -52,54 +53,49 @@ def train(config: RewardConfig, *, resume: bool = False) -> int:
     if config.peft.method != "lora" or config.adapter is not None:
         raise SettingsError("peft.method, adapter: a reward model is trained as a new LoRA adapter")
     pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
-    held_out = load_pairs(config.eval_data).rows if config.eval_data else []
-    with training_run("reward", config, pairs.sha256, resume=resume) as run:
-        from datasets import Dataset
-        from trl import RewardConfig as TrlConfig
-        from trl import RewardTrainer
-
-        from trainers.adapters import adapter_config
-        from trainers.arguments import trl_arguments
-        from trainers.held_out import compared, report
-        from trainers.quantised import load_base
-
-        tokenizer = load_tokenizer(run)
-        check_lengths(pairs, tokenizer, config.max_length, ("chosen", "rejected"))
-        trainer = RewardTrainer(
-            model=load_base(run.base_dir, config.quantization, run.dtype, head="reward"),
-            args=trl_arguments(
-                TrlConfig,
-                config,
-                run.work,
-                run.dtype,
-                max_length=config.max_length,
-                center_rewards_coefficient=config.center_rewards,
-            ),
-            train_dataset=Dataset.from_list(pairs.rows),
-            processing_class=tokenizer,
-            peft_config=adapter_config(config.peft, "SEQ_CLS"),
-            callbacks=[run.watch],
-        )
-        make_ready(run, trainer, pairs.title)
-        before = rewards_chosen(trainer.model, tokenizer, held_out)
-        if not fit(run, trainer):
-            return INTERRUPTED
-        facts: dict[str, Any] = {"data": pairs.facts}
-        if held_out:
-            facts["held_out"] = report(
-                run, compared(before, rewards_chosen(trainer.model, tokenizer, held_out))
-            )
-        return finish(run, trainer, facts)
+    return train_preferences(
+        "reward",
+        config,
+        pairs,
+        ("chosen", "rejected"),
+        _trainer,
+        load=_load,
+        scores=answer_rewards,
+        resume=resume,
+    )
 
 
-def rewards_chosen(model: Any, tokenizer: Any, rows: Sequence[Row]) -> list[bool]:
-    """For each pair whether the chosen answer gets the higher reward."""
-    was_training = model.training
-    model.eval()
-    chosen = rewards(model, tokenizer, [row["prompt"] + row["chosen"] for row in rows])
-    rejected = rewards(model, tokenizer, [row["prompt"] + row["rejected"] for row in rows])
-    model.train(was_training)
-    return [better > worse for better, worse in zip(chosen, rejected, strict=True)]
+def _load(run: TrainingRun) -> tuple[Any, Any]:
+    from trainers.adapters import adapter_config
+    from trainers.quantised import load_base
+
+    base = load_base(run.base_dir, run.config.quantization, run.dtype, head="reward")
+    return base, adapter_config(run.config.peft, "SEQ_CLS")
+
+
+def _trainer(run: TrainingRun, **parts: Any) -> Any:
+    from trl import RewardConfig as TrlConfig
+    from trl import RewardTrainer
+
+    from trainers.arguments import trl_arguments
+
+    config = cast("RewardConfig", run.config)
+    return RewardTrainer(
+        args=trl_arguments(
+            TrlConfig,
+            config,
+            run.work,
+            run.dtype,
+            max_length=config.max_length,
+            center_rewards_coefficient=config.center_rewards,
+        ),
+        **parts,
+    )
+
+
+def answer_rewards(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> list[float]:
+    """The reward of each row's answer under ``key``."""
+    return rewards(model, tokenizer, [row["prompt"] + row[key] for row in rows])
 
 
 def rewards(model: Any, tokenizer: Any, conversations: Sequence[list[Turn]]) -> list[float]:
@@ -108,14 +104,7 @@ def rewards(model: Any, tokenizer: Any, conversations: Sequence[list[Turn]]) -> 
 
     texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
     found: list[float] = []
-    for start in range(0, len(texts), _BATCH):
-        batch = tokenizer(
-            texts[start : start + _BATCH],
-            add_special_tokens=False,
-            padding=True,
-            padding_side="right",
-            return_tensors="pt",
-        ).to(model.device)
+    for _, batch in padded_batches(tokenizer, texts, model.device, _BATCH, side="right"):
         with torch.inference_mode():
             found += model(**batch).logits[:, 0].float().tolist()
     return found

@@ -1,11 +1,13 @@
 """Sampling answers outside TRL's own trainers."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
+from trainers.batches import padded_batches
 from trainers.data import Turn
 
 _ANSWERS = 16  # of one batch: more costs memory, fewer waste the device
@@ -18,7 +20,7 @@ def sample_answers(
     *,
     each: int,
     max_new_tokens: int,
-    console: Console,
+    console: Console | None = None,
     temperature: float = 0.0,
     top_p: float = 1.0,
 ) -> list[list[str]]:
@@ -30,7 +32,7 @@ def sample_answers(
         prompts: Conversations that end with the user's turn.
         each: Answers a prompt.
         max_new_tokens: Most tokens of an answer.
-        console: Where progress is shown.
+        console: Where progress is shown; nowhere by default.
         temperature: 0 takes the likeliest token each time.
         top_p: Sum of probability of the tokens that are sampled from.
 
@@ -49,16 +51,11 @@ def sample_answers(
     was_training = model.training
     model.eval()
     size = max(_ANSWERS // each, 1)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        for start in progress.track(range(0, len(texts), size), description="sampling"):
-            batch = tokenizer(
-                texts[start : start + size],
-                add_special_tokens=False,
-                padding=True,
-                padding_side="left",
-                return_tensors="pt",
-            ).to(model.device)
-            batch.pop("token_type_ids", None)
+    shown = console is not None and console.is_terminal
+    batches = padded_batches(tokenizer, texts, model.device, size, side="left")
+    with Progress(console=console, disable=not shown, transient=True) as progress:
+        total = math.ceil(len(texts) / size)
+        for _, batch in progress.track(batches, total=total, description="sampling"):
             with torch.no_grad():
                 tokens = model.generate(
                     **batch,
