@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.answers import OnAnswers
+from harness.engines.base import BASELINE
 from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.judge.calibration import AGREEMENT, Calibration
@@ -16,8 +17,6 @@ from harness.repeats import answers_of
 from harness.scoring import Judging, decides_case
 from harness.settings import Settings
 from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
-
-BASELINE = "baseline"
 
 
 def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:

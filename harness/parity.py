@@ -1,5 +1,6 @@
 """Is what ships what was tested? One adapter computed in several ways, compared pair by pair."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from harness.errors import SettingsError
 from harness.gate import run_gate
 from harness.pairing import PASS_RATE
 from harness.scoring import score_cases
+from harness.session import answered_run
 from harness.statistics.rates import wilson
 from harness.types import Comparison, ExecutionPlan, GoldenSet, Interval, ModelRef, Run, Verdict
 
@@ -115,6 +117,7 @@ def _computed(
     model: ModelRef, name: str, golden_sets: Sequence[GoldenSet], on_progress: Progress
 ) -> tuple[Run, list[Any]]:
     """One plan's run, and the next token's logits on the first cases."""
+    started_at, started = datetime.now(UTC), time.perf_counter()
     weights, dtype = PLANS[name]
     plan = replace(choose_plan(dtype or "auto", "auto", 4096, [model]), weights=weights)
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
@@ -134,16 +137,14 @@ def _computed(
         lambda stage, done, total: on_progress(f"{name}: {stage}", done, total),
         open_engine=open_once,
     )[CANDIDATE]
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    run = Run(
-        id=name,
+    run = answered_run(
+        model,
+        answers,
+        score_cases(cases, answers.completions, reference_losses=answers.reference_losses),
+        golden_sets,
+        describe_environment(Path()),
         started_at=started_at,
-        duration_s=0.0,
-        model=model,
-        plan=plan,
-        environment=describe_environment(Path()),
-        golden_sets=tuple(replace(golden_set, cases=()) for golden_set in golden_sets),
+        duration_s=time.perf_counter() - started,
         collected=len(cases),
-        results=tuple(score_cases(cases, answers.completions, reference_losses=answers.reference_losses)),
     )
     return run, list(opened[0].next_token_logits(CANDIDATE, [case.messages for case in cases[:_LOGIT_CASES]]))

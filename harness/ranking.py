@@ -6,7 +6,6 @@ called a regression with the probability of a single gate, and a column's interv
 best is so for this set of cases.
 """
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from harness.errors import AdapterError
 from harness.gate import ALPHA, run_gate
 from harness.pairing import PASS_RATE
 from harness.scoring import score_cases
+from harness.session import answered_run
 from harness.types import GateRecord, GoldenSet, Interval, ModelRef, Run
 
 
@@ -99,29 +99,25 @@ def rank_models(
     with_text = any(golden_set.probes_forgetting for golden_set in golden_sets)
     answers = answer_cases(sides, plan, cases, cache, on_progress, with_text=with_text)
     environment = describe_environment(root)
-    runs: dict[str, Run] = {}
-    for side, model in sides.items():
-        given = answers[side]
-        runs[side] = Run(
-            id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-            started_at=started_at.isoformat(timespec="seconds"),
-            duration_s=time.perf_counter() - started,
-            model=model,
-            plan=given.plan,
-            environment=environment,
-            golden_sets=tuple(replace(golden_set, cases=()) for golden_set in golden_sets),
-            collected=len(cases),
-            results=tuple(
-                score_cases(
-                    cases,
-                    given.completions,
-                    reference_losses=given.reference_losses,
-                    cache=cache,
-                    on_progress=on_progress,
-                )
+    runs = {
+        side: answered_run(
+            model,
+            answers[side],
+            score_cases(
+                cases,
+                answers[side].completions,
+                reference_losses=answers[side].reference_losses,
+                cache=cache,
+                on_progress=on_progress,
             ),
-            text_losses=given.text_losses,
+            golden_sets,
+            environment,
+            started_at=started_at,
+            duration_s=time.perf_counter() - started,
+            collected=len(cases),
         )
+        for side, model in sides.items()
+    }
     against = runs.pop(BASELINE)
     records = [_judged(run, against, ALPHA / len(candidates)) for run in runs.values()]
     return _ordered([_measured(record, golden_sets) for record in records])

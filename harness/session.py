@@ -11,15 +11,25 @@ from harness.answers import Answers, Progress, answer_cases
 from harness.baselines.file import Baseline, run_of
 from harness.baselines.find import find_baseline
 from harness.cache import Cache
+from harness.engines.base import BASELINE, CANDIDATE
 from harness.engines.open import choose_plan, describe_model
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.gate import run_gate
 from harness.history.store import open_history
-from harness.judging import BASELINE, against_itself, ask_ahead, texts_of
+from harness.judging import against_itself, ask_ahead, texts_of
 from harness.scoring import Judging, score_cases
 from harness.settings import Settings
-from harness.types import CaseResult, ExecutionPlan, GateRecord, GoldenSet, ModelRef, Run, Stability
+from harness.types import (
+    CaseResult,
+    Environment,
+    ExecutionPlan,
+    GateRecord,
+    GoldenSet,
+    ModelRef,
+    Run,
+    Stability,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +50,9 @@ class Inputs:
     @property
     def sides(self) -> dict[str, ModelRef]:
         """The models that answer in this session, by side."""
-        sides = {"candidate": self.candidate}
+        sides = {CANDIDATE: self.candidate}
         if isinstance(self.baseline, ModelRef):
-            sides["baseline"] = self.baseline
+            sides[BASELINE] = self.baseline
         return sides
 
     @property
@@ -148,9 +158,23 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
         collected: How many cases the golden sets held before selection.
     """
     inputs = session.inputs
-    candidate = _run(session, "candidate", inputs.candidate, collected)
+    environment = describe_environment(inputs.root)
+    runs = {
+        side: answered_run(
+            model,
+            session.answers[side],
+            session.results[side],
+            session.golden_sets,
+            environment,
+            started_at=session.started_at,
+            duration_s=session.duration_s,
+            collected=collected,
+        )
+        for side, model in inputs.sides.items()
+    }
+    candidate = runs[CANDIDATE]
     if isinstance(inputs.baseline, ModelRef):
-        baseline: Run | None = _run(session, "baseline", inputs.baseline, collected)
+        baseline: Run | None = runs[BASELINE]
     elif isinstance(inputs.baseline, Baseline):
         raise TypeError("run_session makes a run of an accepted baseline")
     else:
@@ -163,7 +187,7 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
         margin=inputs.settings.margin,
         forgetting_margin=inputs.settings.forgetting_margin,
         stability=_noted_noise(inputs, baseline, session.golden_sets),
-        divergences=session.answers["candidate"].divergences,
+        divergences=session.answers[CANDIDATE].divergences,
     )
     return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
 
@@ -178,18 +202,39 @@ def _noted_noise(inputs: Inputs, baseline: Run, golden_sets: Sequence[GoldenSet]
         return history.load_noise(baseline.model, baseline.plan.dtype, cases)
 
 
-def _run(session: Session, side: str, model: ModelRef, collected: int) -> Run:
-    answers = session.answers[side]
+def answered_run(
+    model: ModelRef,
+    answers: Answers,
+    results: Sequence[CaseResult],
+    golden_sets: Sequence[GoldenSet],
+    environment: Environment,
+    *,
+    started_at: datetime,
+    duration_s: float,
+    collected: int,
+) -> Run:
+    """One model's scored answers as a run, under an id of its own.
+
+    Args:
+        model: Who answered.
+        answers: Its answers.
+        results: What they scored.
+        golden_sets: Where the cases come from.
+        environment: Where this happened.
+        started_at: When, in UTC.
+        duration_s: How long it took, in seconds.
+        collected: How many cases the golden sets held before selection.
+    """
     return Run(
-        id=f"{session.started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-        started_at=session.started_at.isoformat(timespec="seconds"),
-        duration_s=session.duration_s,
+        id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        started_at=started_at.isoformat(timespec="seconds"),
+        duration_s=duration_s,
         model=model,
         plan=answers.plan,
-        environment=describe_environment(session.inputs.root),
-        golden_sets=tuple(replace(golden_set, cases=()) for golden_set in session.golden_sets),
+        environment=environment,
+        golden_sets=tuple(replace(golden_set, cases=()) for golden_set in golden_sets),
         collected=collected,
-        results=tuple(session.results[side]),
+        results=tuple(results),
         text_losses=answers.text_losses,
     )
 

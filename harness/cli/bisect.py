@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
 from harness.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.cache import Cache
+from harness.cli.progress import stage_bars
 from harness.errors import SettingsError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
@@ -32,14 +32,7 @@ def bisect(
     cases = _wanted(case, golden_files(golden or None))
     checkpoints = find_checkpoints(run_directory)
     console = Console(highlight=False)
-    with Cache(cache) as kept, Progress(console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
+    with Cache(cache) as kept, stage_bars() as on_progress:
         found = bisect_cases(checkpoints, cases, kept, on_progress)
     for bisection in found:
         console.print(_table(bisection))

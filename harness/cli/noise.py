@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 
+from harness.cli.progress import current_stage_bar
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.find import golden_files
@@ -48,12 +48,7 @@ def noise(
     ]
     plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
     measured = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task: TaskID = bar.add_task("", total=None)
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
+    with current_stage_bar() as on_progress:
         for plan in plans:
             planned = plan_reruns(plan, reruns, [plan.dtype])
             measured.append((plan, measure_noise(found, plan, planned, cases, on_progress)))

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from harness.cli.progress import current_stage_bar
 from harness.engines.open import describe_model
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
@@ -38,14 +38,8 @@ def parity(
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
     found = describe_model(model)
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task: TaskID = bar.add_task("", total=None)
-        results = measure_parity(
-            found,
-            names,
-            sets,
-            lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total),
-        )
+    with current_stage_bar() as on_progress:
+        results = measure_parity(found, names, sets, on_progress)
     table = Table(
         *("plan", "verdict", "flipped cases", "same answer", "largest logit change"),
         title=f"{found.label}, each against {names[0]}",

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from harness.cache import Cache
+from harness.cli.progress import stage_bars
 from harness.engines.open import base_of, describe_model
 from harness.errors import BaselineError
 from harness.golden.find import golden_files
@@ -40,17 +40,7 @@ def rank(
     candidates = [describe_model(reference) for reference in find_adapters(models)]
     against = _shared_base(candidates) if baseline is None else describe_model(baseline)
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
-    with (
-        Cache(directory / "cache.sqlite") as cache,
-        Progress(console=Console(stderr=True), transient=True) as bar,
-    ):
-        tasks: dict[str, TaskID] = {}
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
+    with Cache(directory / "cache.sqlite") as cache, stage_bars() as on_progress:
         found = rank_models(candidates, against, sets, cache, Path(), on_progress)
     with open_history(directory / "history.sqlite") as history:
         for ranked in found:

@@ -1,0 +1,31 @@
+"""Progress bars of commands that answer and score."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from harness.answers import Progress as OnProgress
+
+
+@contextmanager
+def stage_bars() -> Iterator[OnProgress]:
+    """A bar for each stage, on stderr; they are gone when the work is done."""
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def current_stage_bar() -> Iterator[OnProgress]:
+    """One bar that tells the stage it is at, for work of many stages."""
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda stage, done, total: bars.update(task, description=stage, completed=done, total=total)
