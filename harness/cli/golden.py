@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic_core import to_json
 
 from harness.authoring.lint import lint_golden_set
 from harness.cli.new_case import Given, add_case
@@ -13,6 +12,7 @@ from harness.errors import GoldenError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.golden.schema import golden_schema
+from harness.history.facts import to_json
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
 _FINDINGS = 1
@@ -63,7 +63,7 @@ def lint(
     for earlier in broken[:-1]:
         typer.echo(f"tunegate: {earlier}", err=True)
     if as_json and not broken:
-        typer.echo(to_json(findings, indent=2).decode())
+        typer.echo(to_json(findings))
     elif not as_json:
         for finding in findings:
             typer.echo(str(finding))

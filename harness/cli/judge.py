@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic_core import to_json
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.table import Table
 from harness.answers import Progress as OnProgress
 from harness.cache import Cache
 from harness.errors import GoldenError
+from harness.history.facts import to_json
 from harness.judge.calibration import Calibration, Needs, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
@@ -64,7 +64,7 @@ def calibrate_judge(
             usage = panel.usage
     path = save_calibration(found, directory)
     if as_json:
-        typer.echo(to_json(found, indent=2).decode())
+        typer.echo(to_json(found))
     else:
         _show(found, usage, path)
     if not found.reliable:

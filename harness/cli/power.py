@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +12,7 @@ from harness.errors import GoldenError
 from harness.gate import ALPHA, gated_margins
 from harness.golden.find import DEFAULT_GOLDEN, golden_files
 from harness.golden.load import load_golden_set
+from harness.history.facts import to_json
 from harness.pairing import PASS_RATE
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import LEAST_CHURN, POWER, detectable_drop
@@ -62,7 +62,7 @@ def power(
     with Console(stderr=True).status("counting cases"):
         found = [_power_of(each, margins[each.name, PASS_RATE], churn, level) for each in sets]
     if as_json:
-        typer.echo(to_json(found, indent=2).decode())
+        typer.echo(to_json(found))
         return
     console = Console()
     console.print(_table(found))

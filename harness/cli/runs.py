@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from rich.text import Text
 from harness.baselines.accept import accept_run
 from harness.cli.trend import trend
 from harness.gate import run_gate
+from harness.history.facts import to_json
 from harness.history.place import history_path
 from harness.history.store import History, open_history
 from harness.terminal import outcome_counts, render_gate
@@ -46,7 +46,7 @@ def list_runs(
     with _history(history) as stored:
         lines = stored.list_runs(limit)
     if as_json:
-        typer.echo(to_json(lines, indent=2).decode())
+        typer.echo(to_json(lines))
         return
     table = Table("run", "model", "passed", "of", "other", "verdict", box=None)
     for line in lines:
@@ -71,7 +71,7 @@ def show(
     with _history(history) as stored:
         record = stored.load_record(run)
     if as_json:
-        typer.echo(to_json(record, indent=2).decode())
+        typer.echo(to_json(record))
         return
     console = Console()
     if case is not None:
@@ -121,7 +121,7 @@ def compare(
     comparison, verdict = run_gate(*runs, margin=margin)
     record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
     if as_json:
-        typer.echo(to_json({"comparison": comparison, "verdict": verdict}, indent=2).decode())
+        typer.echo(to_json({"comparison": comparison, "verdict": verdict}))
     else:
         console = Console()
         console.print(render_gate(record, console.width))

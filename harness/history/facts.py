@@ -47,7 +47,12 @@ def decode(kind: type[_T], text: str) -> _T:
 
 def to_json(value: object) -> str:
     """Indented JSON for other programs, to which a number that is not finite is null."""
-    return json.dumps(_finite(_plain(value)), indent=2, allow_nan=False)
+    return json.dumps(finite_facts(value), indent=2, allow_nan=False)
+
+
+def finite_facts(value: object) -> Any:
+    """Dataclasses as mappings that JSON can hold; a number that is not finite is None."""
+    return _finite(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,19 +60,3 @@ def last_layer(encoder: Encoder) -> int:
         if isinstance(config.get(key), int):
             return int(config[key])
     raise ValueError(f"the config.json of {encoder.name} does not say how many layers it has: write layer")
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Keep transformers' loading bars and notices out of a test run's output."""
-    from transformers.utils import logging as library_logging
-
-    shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
-    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers has it so
-    library_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        library_logging.set_verbosity(level)
-        if shown:
-            library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above
