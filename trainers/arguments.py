@@ -1,20 +1,17 @@
 """TRL's own configuration classes, filled from ours."""
 
-from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingsError
-from trainers.config import TrainingConfig
+from trainers.run import TrainingRun
 
 
-def trl_arguments(kind: Any, config: TrainingConfig, work: Path, dtype: Any, **of_method: Any) -> Any:
+def trl_arguments(kind: Any, run: TrainingRun, **of_method: Any) -> Any:
     """An instance of a TRL configuration class: common keys, the method's, then the user's ``trl:`` keys.
 
     Args:
         kind: TRL's class, such as ``trl.SFTConfig``.
-        config: The run's configuration.
-        work: Where checkpoints go, under ``checkpoints``.
-        dtype: torch dtype of the computation.
+        run: Its configuration is taken over; checkpoints go under its ``work``.
         of_method: Keys that only this method has.
 
     Raises:
@@ -22,12 +19,13 @@ def trl_arguments(kind: Any, config: TrainingConfig, work: Path, dtype: Any, **o
     """
     import torch
 
+    config = run.config
     unknown = sorted(set(config.trl) - set(kind.__dataclass_fields__))
     if unknown:
         raise SettingsError(f"trl.{unknown[0]}: no key of TRL's {kind.__name__}; see its documentation")
     cuda = torch.cuda.is_available()
     chosen: dict[str, Any] = {
-        "output_dir": str(work / "checkpoints"),
+        "output_dir": str(run.work / "checkpoints"),
         "learning_rate": config.learning_rate,
         "max_steps": config.max_steps or -1,
         "num_train_epochs": config.epochs,
@@ -37,8 +35,8 @@ def trl_arguments(kind: Any, config: TrainingConfig, work: Path, dtype: Any, **o
         "lr_scheduler_type": "linear",
         "optim": "paged_adamw_8bit" if cuda else "adamw_torch",
         "use_cpu": not cuda,
-        "bf16": dtype == torch.bfloat16,
-        "fp16": dtype == torch.float16,
+        "bf16": run.dtype == torch.bfloat16,
+        "fp16": run.dtype == torch.float16,
         # Recomputing activations saves memory that a small batch doesn't need, for a third more time.
         "gradient_checkpointing": cuda,
         "logging_steps": 1,

@@ -65,9 +65,7 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
             model=model,
             args=trl_arguments(
                 TrlConfig,
-                config,
-                run.work,
-                run.dtype,
+                run,
                 max_length=config.max_length,
                 packing=True,
                 # Cuts documents where a row is full and loses nothing; the default drops what is over.

@@ -59,9 +59,7 @@ def _trainer(run: TrainingRun, **parts: Any) -> Any:
     return DPOTrainer(
         args=trl_arguments(
             TrlConfig,
-            config,
-            run.work,
-            run.dtype,
+            run,
             max_length=config.max_length,
             beta=config.beta,
             label_smoothing=config.label_smoothing,

@@ -55,9 +55,7 @@ def _trainer(run: TrainingRun, train_dataset: Any, **parts: Any) -> Any:
     return KTOTrainer(
         args=trl_arguments(
             TrlConfig,
-            config,
-            run.work,
-            run.dtype,
+            run,
             max_length=config.max_length,
             beta=config.beta,
             desirable_weight=config.desirable_weight,

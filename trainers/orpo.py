@@ -54,9 +54,7 @@ def _trainer(run: TrainingRun, **parts: Any) -> Any:
     return ORPOTrainer(
         args=trl_arguments(
             TrlConfig,
-            config,
-            run.work,
-            run.dtype,
+            run,
             max_length=config.max_length,
             beta=config.beta,
         ),

@@ -16,9 +16,7 @@ def policy_arguments(kind: Any, run: TrainingRun) -> Any:
     config = cast("PolicyConfig", run.config)
     return trl_arguments(
         kind,
-        config,
-        run.work,
-        run.dtype,
+        run,
         beta=config.beta,
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_length,

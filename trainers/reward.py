@@ -83,9 +83,7 @@ def _trainer(run: TrainingRun, **parts: Any) -> Any:
     return RewardTrainer(
         args=trl_arguments(
             TrlConfig,
-            config,
-            run.work,
-            run.dtype,
+            run,
             max_length=config.max_length,
             center_rewards_coefficient=config.center_rewards,
         ),

@@ -214,9 +214,7 @@ def _trainer(run: TrainingRun, config: RftConfig, model: Any, tokenizer: Any, ro
         model=model,
         args=trl_arguments(
             TrlConfig,
-            config,
-            run.work,
-            run.dtype,
+            run,
             max_length=config.max_length,
             completion_only_loss=True,
             packing=False,

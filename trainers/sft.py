@@ -51,9 +51,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
             model=model,
             args=trl_arguments(
                 TrlConfig,
-                config,
-                run.work,
-                run.dtype,
+                run,
                 max_length=config.max_length,
                 completion_only_loss=True,
                 packing=False,

@@ -86,15 +86,25 @@ def test_only_the_answers_tokens_carry_loss(project, tiny_model_dir):
 
     from trainers.arguments import trl_arguments
     from trainers.data import load_examples
+    from trainers.run import TrainingRun
 
     config = load_config(project.config(), SftConfig)
     rows = load_examples(config.data).rows
+    run = TrainingRun(
+        method="sft",
+        config=config,
+        base_dir=tiny_model_dir,
+        work=project.path / "work",
+        checkpoint=None,
+        console=None,
+        watch=None,
+        dtype=torch.float32,
+        started_s=0.0,
+    )
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_model_dir),
-        args=trl_arguments(
-            TrlConfig, config, project.path / "work", torch.float32, completion_only_loss=True
-        ),
+        args=trl_arguments(TrlConfig, run, completion_only_loss=True),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )
