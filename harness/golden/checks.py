@@ -214,6 +214,11 @@ _ALL = (
         invertible=True,
     ),
     _overlap("f1", "SQuAD's token F1 against the closest reference."),
+    _overlap(
+        "entity-f1",
+        "F1 of the entities that the answer lists as JSON, each with type and text.",
+        value_type="json",
+    ),
     _overlap("bleu", "Sentence BLEU (sacreBLEU, add-k smoothing) over 100.", extra="metrics"),
     _overlap("chrf", "chrF (sacreBLEU), character n-gram F-score over 100.", extra="metrics"),
     _overlap("rouge-1", "ROUGE-1 F-measure: shared words.", options=RougeOptions, extra="metrics"),

@@ -3,6 +3,7 @@
 from harness.metrics import (
     bertscore,
     bleu,
+    entities,
     json_checks,
     judged,
     manner,
@@ -30,6 +31,7 @@ METRICS: dict[str, ScoreFunction] = {
     "repetition": manner.repetition,
     "exact-match": overlap.exact_match,
     "f1": overlap.f1,
+    "entity-f1": entities.score_entities,
     "bleu": bleu.bleu,
     "chrf": bleu.chrf,
     "rouge-1": rouge.rouge_1,
