@@ -44,7 +44,9 @@ def completion_key(
     """Key of one answer; ``salt`` names the case, on which a sample (temperature above 0) depends too."""
     asked = [[message.role, message.content] for message in messages]
     stream = salt if settings.temperature > 0 else ""
-    return _hash("completion", _computation(model, plan), asked, asdict(settings), stream)
+    # A setting that is newer than kept answers, and isn't given, leaves their keys as they were.
+    given = {name: value for name, value in asdict(settings).items() if (name, value) != ("task", None)}
+    return _hash("completion", _computation(model, plan), asked, given, stream)
 
 
 def loss_key(

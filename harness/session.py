@@ -73,6 +73,9 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     baseline = find_baseline(settings.baseline, candidate, root, root / settings.directory / "history.sqlite")
     sides = [candidate, *([baseline] if isinstance(baseline, ModelRef) else [])]
     plan = choose_plan(settings.dtype, settings.device, settings.batch_tokens, sides)
+    if plan.engine == "multitask":
+        # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
+        settings = replace(settings, forgetting=False)
     return Inputs(settings=settings, root=root, candidate=candidate, baseline=baseline, plan=plan)
 
 

@@ -105,6 +105,83 @@ def make_tiny_adapter_fixture():
     return make_tiny_adapter
 
 
+@pytest.fixture(scope="session")
+def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer BERT whose tokenizer knows some words and spells all others letter by letter."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    directory = tmp_path_factory.mktemp("tiny_encoder")
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,?!-"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "in", "is", "who", "where", "lives", "call", "book"]
+    pieces = [*words, *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=128,
+    ).save_pretrained(directory)
+    torch.manual_seed(0)
+    BertModel(
+        BertConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=128,
+            initializer_range=0.3,
+        )
+    ).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_multitask_dir(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A multi-task model with random heads on the tiny encoder: tasks ``intent``, ``names`` and ``answer``."""
+    import shutil
+
+    import torch
+    from safetensors.torch import save_file
+
+    from harness.models.digest import model_sha256, tokenizer_sha256
+
+    directory = tmp_path_factory.mktemp("tiny_multitask") / "model"
+    shutil.copytree(tiny_encoder_dir, directory / "encoder")
+    tasks = [
+        {"name": "intent", "kind": "label", "labels": ["book", "call", "where"]},
+        {"name": "names", "kind": "entities", "labels": ["O", "B-city", "I-city", "B-person", "I-person"]},
+        {"name": "answer", "kind": "span", "labels": ["start", "end"]},
+    ]
+    random = torch.Generator().manual_seed(1)
+    heads = {
+        f"{task['name']}.{part}": torch.randn(shape, generator=random)
+        for task in tasks
+        for part, shape in (("weight", (len(task["labels"]), 32)), ("bias", (len(task["labels"]),)))
+    }
+    save_file(heads, directory / "heads.safetensors")
+    config = {
+        "schema_version": 1,
+        "base": str(tiny_encoder_dir),
+        "base_sha256": model_sha256(tiny_encoder_dir),
+        "tokenizer_sha256": tokenizer_sha256(tiny_encoder_dir),
+        "encoder": "full",
+        "max_length": 128,
+        "max_answer_tokens": 30,
+        "tasks": tasks,
+    }
+    (directory / "multitask.json").write_text(json.dumps(config))
+    return directory
+
+
 def make_result(key, outcome=True, *, scores=(), tags=(), cluster=None, prompt="Say yes."):
     """One scored case, ``set/id``; the outcome may be a plain True (passed) or False (failed)."""
     from harness.types import CaseResult, Completion, GoldenCase, Message, Outcome, Score

@@ -32,6 +32,7 @@ def key(model=MODEL, plan=PLAN, asked=ASKED, settings=GREEDY, salt="set/case"):
         {"asked": (Message(role="system", content="hello"),)},
         {"settings": GenerationSettings(max_new_tokens=5)},
         {"settings": GenerationSettings(stop=("x",))},
+        {"settings": GenerationSettings(task="intent")},
     ],
 )
 def test_what_decides_an_answer_changes_its_key(changed):

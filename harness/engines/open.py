@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.engines.adapter import check_base, is_adapter, mixes, read_adapter, read_training
 from harness.engines.base import CANDIDATE, Engine, StreamingEngine
+from harness.engines.multitask.directory import is_multitask, read_multitask
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
@@ -23,13 +24,21 @@ def describe_model(reference: str) -> ModelRef:
     """Check a model as far as its files allow and identify it by content; nothing is loaded.
 
     Args:
-        reference: An adapter directory, a model directory, a catalogue name or a hub id.
+        reference: An adapter directory, a model directory (multi-task or not), a catalogue name or a hub id.
 
     Raises:
         AdapterError: A directory that is no adapter, or one that can't be evaluated.
         ModelError: A base model that can't be had.
     """
     directory = Path(reference).expanduser()
+    if is_multitask(directory):
+        multitask = read_multitask(directory)
+        return ModelRef(
+            label=reference,
+            base_model=reference,
+            base_sha256=multitask.sha256,
+            training=multitask.training,
+        )
     if directory.is_dir() and is_adapter(directory):
         adapter = read_adapter(directory)
         try:
@@ -66,6 +75,9 @@ def base_of(model: ModelRef) -> ModelRef | None:
     Raises:
         ModelError: The model that the manifest names can't be had.
     """
+    if _is_multitask(model):
+        # Its base is a bare encoder: without heads it answers nothing.
+        return None
     if model.adapter_dir is not None:
         return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
     base = model.training.get("base")
@@ -75,6 +87,10 @@ def base_of(model: ModelRef) -> ModelRef | None:
         return describe_model(base)
     except ModelError as error:
         raise ModelError(f"{model.label}: it was trained on {base!r}: {error}") from error
+
+
+def _is_multitask(model: ModelRef) -> bool:
+    return model.adapter_dir is None and is_multitask(Path(model.base_model).expanduser())
 
 
 def missing_libraries() -> list[str]:
@@ -87,11 +103,25 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
 
     Sides on one base share batches in float32 only: there the text is the same as in separate runs, and the
     weights are read once for both; in lower precision the make-up of a batch changes greedy text.
+
+    Raises:
+        ModelError: One side is a multi-task model and another one isn't.
     """
     if device == "auto":
         device = "cuda" if _has_cuda() else "cpu"
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    heads = [_is_multitask(side) for side in sides]
+    if any(heads) and not all(heads):
+        other = sides[heads.index(False)].label
+        raise ModelError(
+            f"{sides[heads.index(True)].label} is a multi-task model and {other} is none: they can't be run "
+            f"side by side; gate {other} alone, and compare with its stored run"
+        )
+    if any(heads):
+        return ExecutionPlan(
+            engine="multitask", dtype=dtype, device=device, batch_tokens=batch_tokens, mixed=False
+        )
     one_base = len({side.base_sha256 for side in sides}) == 1 and len(sides) > 1
     can_mix = one_base and all(mixes(side.adapter_dir) for side in sides)
     return ExecutionPlan(
@@ -124,6 +154,10 @@ def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingE
 
     if plan.device.startswith("cuda") and not torch.cuda.is_available():
         raise EngineError(f"--gate-device {plan.device}: torch sees no CUDA device here; use cpu")
+    if plan.engine == "multitask":
+        from harness.engines.multitask.engine import open_multitask
+
+        return open_multitask(sides, plan)
     from harness.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine(sides, plan)

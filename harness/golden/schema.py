@@ -49,6 +49,9 @@ class GenerationYaml(_Strict):
         int, Field(ge=0, lt=2**32, description="Seed of the samples; ignored by greedy decoding.")
     ] = 0
     stop: Annotated[list[Text], Field(description="Texts that end an answer; they are cut off.")] = []
+    task: Annotated[
+        Text | None, Field(description="Head of a multi-task model that answers; other models ignore it.")
+    ] = None
 
 
 class MessageYaml(_Strict):

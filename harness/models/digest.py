@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import AdapterError
@@ -23,6 +24,10 @@ _MODEL_PATTERNS = (
     "additional_chat_templates/*",
     "modules.json",
 )
+_TOKENIZER_PATTERNS = (
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.*", "merges.txt", "*.model", "*.tiktoken"),
+)
 # Keys of adapter_config.json that say where an adapter was made, not what it computes.
 _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping")
 # PEFT holds these as sets and writes them in an order that differs from process to process.
@@ -32,6 +37,11 @@ _SET_KEYS = ("target_modules", "modules_to_save", "exclude_modules")
 def model_sha256(directory: Path) -> str:
     """Hash of a model directory's content: names and bytes of the files that decide its answers."""
     return _hash_files(directory)
+
+
+def tokenizer_sha256(directory: Path) -> str:
+    """Hash of the files of a model directory that decide how text becomes tokens."""
+    return _hash_files(directory, _TOKENIZER_PATTERNS)
 
 
 def adapter_sha256(directory: Path) -> str:
@@ -58,8 +68,8 @@ def adapter_sha256(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _hash_files(directory: Path) -> str:
-    files = {file for pattern in _MODEL_PATTERNS for file in directory.glob(pattern) if file.is_file()}
+def _hash_files(directory: Path, patterns: Sequence[str] = _MODEL_PATTERNS) -> str:
+    files = {file for pattern in patterns for file in directory.glob(pattern) if file.is_file()}
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(directory).as_posix(), file) for file in files):
         with file.open("rb") as stream:

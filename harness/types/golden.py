@@ -24,13 +24,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationSettings:
-    """How an answer is sampled. Temperature 0 is greedy decoding."""
+    """How an answer is made. Temperature 0 is greedy decoding.
+
+    Attributes:
+        task: Which of a multi-task model's heads answers; models that generate pay no heed to it.
+    """
 
     max_new_tokens: int = 128
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,7 @@ class GoldenCase:
                 self.generation.top_p,
                 self.generation.seed,
                 self.generation.stop,
+                *([] if self.generation.task is None else [self.generation.task]),
             ],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

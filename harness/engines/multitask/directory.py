@@ -1,0 +1,171 @@
+"""A multi-task model's directory, checked as far as its files allow; nothing is loaded.
+
+multitask.json          base, tokenizer and encoder by content, and the tasks
+heads.safetensors       a linear layer for each task: TASK.weight, TASK.bias
+encoder/                the whole encoder, where all its weights were trained
+adapters/NAME/          a LoRA adapter on the base's encoder, else: one for all tasks, or one for each
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.engines.adapter import read_json, read_training
+from harness.engines.safetensors_file import SafetensorsError, read_header
+from harness.errors import AdapterError, ModelError
+from harness.models.digest import adapter_sha256, model_sha256, tokenizer_sha256
+from harness.models.resolve import resolve_model
+
+CONFIG, HEADS, ENCODER, ADAPTERS = "multitask.json", "heads.safetensors", "encoder", "adapters"
+Kind: TypeAlias = Literal["label", "entities", "span"]
+
+
+class Task(BaseModel):
+    """What one head answers.
+
+    Attributes:
+        kind: One of the labels for the whole text, entities in it, or a span of a passage.
+        labels: A head's outputs in their order: labels, or BIO tags; of a span its start and its end.
+        adapter: Name of the adapter that the encoder wears for it; None where the encoder is whole.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str
+    kind: Kind
+    labels: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
+    adapter: str | None = None
+
+
+class MultitaskConfig(BaseModel):
+    """The content of ``multitask.json``.
+
+    Attributes:
+        base: The encoder as training named it; its tokenizer is used.
+        encoder: ``full``: the directory holds an encoder of its own; ``lora``: adapters on the base's.
+        max_length: Most tokens of a question with its passage, or of a text.
+        max_answer_tokens: Most tokens of a span.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    schema_version: Literal[1] = 1
+    base: str
+    base_sha256: str
+    tokenizer_sha256: str
+    encoder: Literal["full", "lora"]
+    max_length: Annotated[int, Field(ge=1)]
+    max_answer_tokens: Annotated[int, Field(ge=1)]
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1, strict=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultitaskModel:
+    """A checked directory.
+
+    Attributes:
+        base_dir: The base model's directory on this machine.
+        sha256: Hash of everything that decides an answer.
+        training: The training manifest, or empty when training left none.
+    """
+
+    directory: Path
+    base_dir: Path
+    config: MultitaskConfig
+    sha256: str
+    training: Mapping[str, Any]
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks by name."""
+        return {task.name: task for task in self.config.tasks}
+
+
+def is_multitask(directory: Path) -> bool:
+    """Whether a directory looks like a multi-task model."""
+    return (directory / CONFIG).is_file()
+
+
+def read_multitask(directory: Path) -> MultitaskModel:
+    """Check a directory.
+
+    Raises:
+        AdapterError: A file is missing or damaged, or the base is another than it was trained on.
+        ModelError: The base can't be had.
+    """
+    path = directory / CONFIG
+    content = read_json(path)
+    try:
+        config = MultitaskConfig.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise AdapterError(f"{path}: {key}: {problem['msg']}; copy or train the model again") from error
+    for task in config.tasks:
+        if (task.adapter is None) != (config.encoder == "full"):
+            raise AdapterError(
+                f"{path}: {task.name}: an adapter goes with encoder lora only; train the model again"
+            )
+    _check_heads(directory / HEADS, config)
+    parts = _parts(directory, config)
+    try:
+        base_dir = resolve_model(config.base)
+    except ModelError as error:
+        raise ModelError(f"{directory}: its base model {config.base!r}: {error}") from error
+    _check_base(directory, config, base_dir)
+    computing = {key: value for key, value in content.items() if key != "base"}
+    digest = hashlib.sha256(json.dumps([computing, parts], sort_keys=True).encode())
+    return MultitaskModel(
+        directory=directory,
+        base_dir=base_dir,
+        config=config,
+        sha256=digest.hexdigest(),
+        training=read_training(directory),
+    )
+
+
+def _check_heads(path: Path, config: MultitaskConfig) -> None:
+    try:
+        shapes = {name: tensor.shape for name, tensor in read_header(path).items()}
+    except (SafetensorsError, OSError) as error:
+        raise AdapterError(f"{path}: {error}; copy or train the model again") from error
+    for task in config.tasks:
+        rows = shapes.get(f"{task.name}.weight", (0,))[0]
+        if rows != len(task.labels) or shapes.get(f"{task.name}.bias") != (rows,):
+            raise AdapterError(
+                f"{path}: the head of {task.name} has {rows} outputs, {CONFIG} names {len(task.labels)}; "
+                f"copy or train the model again"
+            )
+
+
+def _parts(directory: Path, config: MultitaskConfig) -> dict[str, str]:
+    """Hash of each part that the answers depend on."""
+    parts = {HEADS: hashlib.sha256((directory / HEADS).read_bytes()).hexdigest()}
+    if config.encoder == "full":
+        if not (directory / ENCODER / "model.safetensors").is_file():
+            raise AdapterError(f"{directory / ENCODER}: no model.safetensors; did training finish?")
+        return {**parts, ENCODER: model_sha256(directory / ENCODER)}
+    for name in sorted({str(task.adapter) for task in config.tasks}):
+        adapter = directory / ADAPTERS / name
+        if not (adapter / "adapter_model.safetensors").is_file():
+            raise AdapterError(f"{adapter}: no adapter_model.safetensors; did training finish?")
+        parts[f"{ADAPTERS}/{name}"] = adapter_sha256(adapter)
+    return parts
+
+
+def _check_base(directory: Path, config: MultitaskConfig, base_dir: Path) -> None:
+    """The tokenizer must be the one that was trained with, and so must the encoder below adapters."""
+    wanted = [("tokenizer", config.tokenizer_sha256, tokenizer_sha256(base_dir))]
+    if config.encoder == "lora":
+        wanted.append(("base", config.base_sha256, model_sha256(base_dir)))
+    for name, trained_on, found in wanted:
+        if trained_on != found:
+            raise AdapterError(
+                f"{directory}: trained with another {name}: {CONFIG} names {trained_on[:12]}, {base_dir} is "
+                f"{found[:12]}; get the model that it was trained on"
+            )

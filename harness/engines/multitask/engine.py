@@ -1,0 +1,135 @@
+"""The engine that lets a multi-task model's heads answer golden cases."""
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from harness.engines.base import GenerationRequest, LossRequest, OnText
+from harness.engines.batching import pack_batches
+from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
+from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
+from harness.errors import AdapterError, EngineError
+from harness.types import Completion, ExecutionPlan, Message, ModelRef, TextLoss
+
+
+class MultitaskEngine:
+    """Multi-task models; the head that a case's ``generation.task`` names answers its last message."""
+
+    def __init__(self, sides: Mapping[str, MultitaskModel], plan: ExecutionPlan) -> None:
+        """Load what ``sides`` name.
+
+        Args:
+            sides: The checked directory behind each side.
+            plan: How to compute.
+        """
+        self.plan = plan
+        self._models = dict(sides)
+        with warnings.catch_warnings():
+            # The libraries' own deprecations are no news to someone who gates a model.
+            warnings.simplefilter("ignore")
+            self._networks = {
+                side: load_network(model, plan.dtype, plan.device) for side, model in sides.items()
+            }
+
+    def generate(
+        self,
+        requests: Sequence[GenerationRequest],
+        on_batch: Callable[[Mapping[int, Completion]], None],
+        on_text: OnText | None = None,
+    ) -> None:
+        """Answer all requests, a batch of one task at a time.
+
+        Raises:
+            AdapterError: A case asks for a task that the model has no head for, or can't be put to its head.
+            EngineError: The model failed on a batch; the message names its first case.
+        """
+        groups: dict[tuple[str, str], list[int]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault((request.side, self._task_of(request).name), []).append(index)
+        for (side, name), rows in groups.items():
+            network = self._networks[side]
+            task = network.tasks[name]
+            lengths = [self._length(network, task, requests[row]) for row in rows]
+            for batch in pack_batches(lengths, [0] * len(rows), self.plan.batch_tokens):
+                asked = [rows[place] for place in batch]
+                completions = self._answer(
+                    network, task, [requests[row] for row in asked], [lengths[place] for place in batch]
+                )
+                if on_text is not None:
+                    for row, completion in zip(asked, completions, strict=True):
+                        on_text(row, completion.text)
+                on_batch(dict(zip(asked, completions, strict=True)))
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """Refuse: heads predict no text.
+
+        Raises:
+            EngineError: Always, where anything is asked.
+        """
+        if requests:
+            raise EngineError(f"{requests[0].key}: a multi-task model predicts no text; leave perplexity out")
+
+    def largest_logit_change(self, side: str, conversations: Sequence[tuple[Message, ...]]) -> float:
+        """Refuse: there is no answer without the heads to compare with.
+
+        Raises:
+            EngineError: Always.
+        """
+        raise EngineError(f"{self._models[side].directory}: a multi-task model has no next-token logits")
+
+    def _task_of(self, request: GenerationRequest) -> Task:
+        tasks, wanted = self._networks[request.side].tasks, request.settings.task
+        if wanted is None and len(tasks) == 1:
+            return next(iter(tasks.values()))
+        if wanted is None or wanted not in tasks:
+            found = "names no task" if wanted is None else f"asks for the task {wanted!r}"
+            raise AdapterError(
+                f"{self._models[request.side].directory}: the golden case {request.key} {found} "
+                f"(allowed under generation.task: {', '.join(tasks)})"
+            )
+        return tasks[wanted]
+
+    def _length(self, network: Network, task: Task, request: GenerationRequest) -> int:
+        try:
+            return count_tokens(network, task, request.messages[-1].content)
+        except TooLongError as error:
+            raise AdapterError(f"the golden case {request.key} is too long: {error}") from error
+        except ValueError as error:
+            raise AdapterError(
+                f"the golden case {request.key} can't be put to the task {task.name}: {error}"
+            ) from error
+
+    def _answer(
+        self, network: Network, task: Task, requests: Sequence[GenerationRequest], lengths: Sequence[int]
+    ) -> list[Completion]:
+        started = time.perf_counter()
+        try:
+            texts = answer(network, task, [request.messages[-1].content for request in requests])
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(f"answering the batch of {requests[0].key} failed: {error}") from error
+        latency_s = (time.perf_counter() - started) / len(requests)
+        return [
+            Completion(
+                text=text,
+                stop_reason="stop",
+                prompt_tokens=length,
+                # Heads write nothing, they choose.
+                completion_tokens=0,
+                latency_s=latency_s,
+            )
+            for text, length in zip(texts, lengths, strict=True)
+        ]
+
+
+def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> MultitaskEngine:
+    """Load the models of all sides.
+
+    Raises:
+        InputError: A directory can't be used.
+    """
+    return MultitaskEngine(
+        {side: read_multitask(Path(model.base_model).expanduser()) for side, model in sides.items()}, plan
+    )
