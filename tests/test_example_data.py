@@ -19,7 +19,7 @@ from harness.types import Completion, GoldenCase, Outcome
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GOLDEN = sorted(EXAMPLES.glob("*/golden/*.yaml"))
-MADE = ["arithmetic", "extraction", "support"]
+MADE = ["arithmetic", "extraction", "helpdesk", "support"]
 
 
 def made_by(name: str) -> ModuleType:
@@ -218,3 +218,39 @@ def test_a_bill_with_one_wrong_field_fails():
         "total": "310.00",
     }.items():
         assert not passes(case, json.dumps({**right, key: wrong})), key
+
+
+# ---- help desk
+
+
+@pytest.mark.parametrize("task", ["intent", "entities", "answer"])
+def test_the_help_desks_golden_cases_are_neither_trained_nor_held_out(task):
+    def asked(row):
+        return f"{row['question']}\n\n{row['passage']}" if task == "answer" else row["text"]
+
+    train, held_out = (
+        {asked(row) for row in rows(f"helpdesk/{task}{name}.jsonl")} for name in ("", "_held_out")
+    )
+    golden = {
+        case.messages[-1].content
+        for case in load_golden_set(EXAMPLES / "helpdesk/golden" / f"{task}.yaml").cases
+    }
+    assert (len(train), len(held_out), len(golden)) == (300, 100, 80)
+    assert not train & (held_out | golden)
+    assert not held_out & golden
+
+
+def test_no_sentence_pattern_of_the_help_desk_is_both_trained_and_asked():
+    module = made_by("helpdesk")
+    parts = [module.SENTENCES, module.TICKETS, *module.INTENTS.values(), *module.QUESTIONS.values()]
+    for trained, asked in parts:
+        assert not {one.strip() for one in trained.split("|")} & {one.strip() for one in asked.split("|")}
+
+
+def test_each_task_of_the_help_desk_has_all_its_labels():
+    intents = Counter(row["label"] for row in rows("helpdesk/intent.jsonl"))
+    assert len(intents) == 8
+    assert min(intents.values()) >= 25
+    types = Counter(one["type"] for row in rows("helpdesk/entities.jsonl") for one in row["entities"])
+    assert min(types[name] for name in ("person", "place", "device", "date")) >= 60
+    assert any(not row["entities"] for row in rows("helpdesk/entities.jsonl"))

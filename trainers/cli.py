@@ -87,6 +87,16 @@ METHODS: Mapping[str, Method] = {
         help="Reinforcement learning against a reward model, held near the start by KL.",
         example={**_example("prompts.jsonl", "rloo"), "reward_model": "adapters/reward"},
     ),
+    "multitask": Method(
+        module="trainers.multitask.train",
+        config="MultitaskConfig",
+        help="Labels, entities and spans: several heads on one shared encoder.",
+        example={
+            "base": "minilm",
+            "tasks": "[{name: intent, kind: label, data: intent.jsonl, eval_data: intent_held_out.jsonl}]",
+            "output": "models/multitask",
+        },
+    ),
     "rlhf": Method(
         module="trainers.rlhf",
         config="RlhfConfig",

@@ -246,7 +246,16 @@ def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[Key
         if isinstance(here, type) and issubclass(here, BaseModel):
             around = here
             here = here.model_fields[str(step)].annotation if step in here.model_fields else None
+        elif isinstance(step, int):
+            here = _only_entry(here)
     return tuple(key), around
+
+
+def _only_entry(annotation: Any) -> Any:
+    """The class of a list's entries, where there is but one."""
+    inside = get_args(annotation)
+    kinds = [inner for inner in inside if isinstance(inner, type) and issubclass(inner, BaseModel)]
+    return kinds[0] if len(kinds) == 1 else annotation
 
 
 def _alternative(annotation: Any, tag: str) -> type[BaseModel] | None:

@@ -62,7 +62,7 @@ def training_run(
         InputError: The base can't be had, or there is nothing to resume.
     """
     base_dir = resolve_model(config.base)
-    for path in config.early_stop.golden:
+    for path in config.early_stop.golden if isinstance(config, TrainingConfig) else ():
         load_golden_set(path)  # a broken set is told now, not after a model has loaded
     work = config.output.with_name(config.output.name + ".work")
     with _main_process_first():
@@ -172,7 +172,7 @@ def fit(run: TrainingRun, trainer: Any) -> bool:
     Raises:
         SettingsError: The loss is no number, or the disk is full; the last checkpoint stays.
     """
-    with run.watch.stop_on_interrupt(), _disk_errors(run):
+    with run.watch.stop_on_interrupt(), disk_errors(run):
         trainer.train(resume_from_checkpoint=str(run.checkpoint) if run.checkpoint else None)
     if run.watch.interrupted and trainer.state.global_step < trainer.state.max_steps:
         run.console.print(
@@ -213,7 +213,7 @@ def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
     config, made = run.config, run.work / "adapter"
     shutil.rmtree(made, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
-    with _disk_errors(run):
+    with disk_errors(run):
         save_trained(model, trainer.processing_class, config.base, made)
         write_manifest(
             made,
@@ -237,7 +237,7 @@ def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
                 **facts,
             },
         )
-        _replace(config.output, made)
+        put_in_place(config.output, made)
     run.console.print(f"wrote     {config.output} in {time.monotonic() - run.started_s:.0f} s")
     return 0
 
@@ -289,7 +289,7 @@ def last_checkpoint(work: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def _replace(target: Path, made: Path) -> None:
+def put_in_place(target: Path, made: Path) -> None:
     """Put a finished directory into place; the old one stays whole until the new one is."""
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.with_name(target.name + ".old")
@@ -301,7 +301,7 @@ def _replace(target: Path, made: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(run: TrainingRun) -> Iterator[None]:
+def disk_errors(run: TrainingRun) -> Iterator[None]:
     """Say in one line that a file could not be written; checkpoints that are whole stay."""
     from safetensors import SafetensorError
 

@@ -1,0 +1,137 @@
+"""New networks to train, their trained weights, and the directory that they are written to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.engines.loading import quiet_libraries
+from harness.engines.multitask.directory import ADAPTERS, CONFIG, ENCODER, HEADS, MultitaskConfig, Task
+from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
+from harness.errors import SettingsError
+from harness.models.digest import model_sha256, tokenizer_sha256
+from trainers.adapters import adapter_config
+from trainers.config import PeftSettings
+from trainers.multitask.config import MultitaskConfig as Settings
+
+if TYPE_CHECKING:
+    import torch
+
+
+def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], device: str) -> Network:
+    """The base's encoder with untrained adapters, where there are any, and untrained heads.
+
+    A head and an adapter depend on the seed and on their task alone: they begin alike in every network.
+
+    Raises:
+        SettingsError: The base is no encoder, or its tokenizer doesn't know where its tokens stand.
+    """
+    import torch
+
+    with quiet_libraries():
+        tokenizer = load_tokenizer(base_dir)
+        encoder = load_encoder(base_dir)
+    if not tokenizer.is_fast:
+        raise SettingsError(
+            "base: its tokenizer can't tell which characters a token stands for; take another"
+        )
+    most = getattr(encoder.config, "max_position_embeddings", config.max_length)
+    generates = any(name.endswith("ForCausalLM") for name in encoder.config.architectures or ())
+    if generates or not hasattr(encoder.config, "hidden_size"):
+        raise SettingsError(f"base: {config.base} is no encoder; take one such as minilm")
+    if config.max_length > most:
+        raise SettingsError(f"max_length: found {config.max_length} (allowed: up to the encoder's {most})")
+    heads = {}
+    for task in tasks.values():
+        torch.manual_seed(config.seed)
+        heads[task.name] = torch.nn.Linear(encoder.config.hidden_size, len(task.labels)).to(device)
+    return Network(
+        encoder=_with_adapters(encoder, config, tasks).to(device),
+        heads=heads,
+        tokenizer=tokenizer,
+        tasks=tasks,
+        max_length=config.max_length,
+        max_answer_tokens=config.max_answer_tokens,
+    )
+
+
+def _with_adapters(encoder: Any, config: Settings, tasks: Mapping[str, Task]) -> Any:
+    import torch
+
+    settings = PeftSettings(r=config.lora.r, alpha=config.lora.alpha, dropout=config.lora.dropout)
+    for name in dict.fromkeys(task.adapter for task in tasks.values()):
+        if name is None:
+            continue
+        torch.manual_seed(config.seed)
+        wanted = adapter_config(settings, "FEATURE_EXTRACTION")
+        if hasattr(encoder, "peft_config"):
+            encoder.add_adapter(name, wanted)
+        else:
+            from peft import get_peft_model
+
+            encoder = get_peft_model(encoder, wanted, adapter_name=name)
+    return encoder
+
+
+def encoder_parameters(network: Network, task: Task) -> list[torch.nn.Parameter]:
+    """What is trained of the encoder for a task: all of it, or the task's adapter."""
+    if task.adapter is None:
+        return list(network.encoder.parameters())
+    network.encoder.set_adapter(task.adapter)
+    return [parameter for parameter in network.encoder.parameters() if parameter.requires_grad]
+
+
+def trained_weights(network: Network) -> dict[str, torch.Tensor]:
+    """Every weight that training may change, by name; they are the network's own, not copies."""
+    named = network.encoder.named_parameters()
+    of_encoder = {
+        f"encoder.{name}": parameter.data
+        for name, parameter in named
+        if not hasattr(network.encoder, "peft_config") or ".lora_" in name
+    }
+    of_heads = {
+        f"heads.{task}.{name}": parameter.data
+        for task, head in network.heads.items()
+        for name, parameter in head.named_parameters()
+    }
+    return of_encoder | of_heads
+
+
+def write_network(network: Network, config: Settings, base_dir: Path, directory: Path) -> None:
+    """Write a finished network as the directory that the gate reads.
+
+    Args:
+        network: The trained network.
+        config: The run's configuration.
+        base_dir: The base's directory on this machine.
+        directory: To be written; must not exist.
+    """
+    from safetensors.torch import save_file
+
+    directory.mkdir(parents=True)
+    heads = {
+        f"{task}.{name}": tensor.contiguous().cpu()
+        for task, head in network.heads.items()
+        for name, tensor in head.state_dict().items()
+    }
+    save_file(heads, directory / HEADS)
+    if config.encoder == "full":
+        network.encoder.save_pretrained(str(directory / ENCODER))
+    else:
+        for adapter in network.encoder.peft_config.values():
+            adapter.base_model_name_or_path = config.base
+        network.encoder.save_pretrained(str(directory / ADAPTERS))
+        (directory / ADAPTERS / "README.md").unlink(missing_ok=True)
+    facts = MultitaskConfig(
+        base=config.base,
+        base_sha256=model_sha256(base_dir),
+        tokenizer_sha256=tokenizer_sha256(base_dir),
+        encoder=config.encoder,
+        max_length=config.max_length,
+        max_answer_tokens=config.max_answer_tokens,
+        tasks=tuple(network.tasks.values()),
+    )
+    content = facts.model_dump(mode="json")
+    (directory / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,273 @@
+"""Multi-head fine-tuning: labels, entities and spans on one shared encoder.
+
+    tunegate train multitask examples/helpdesk/multitask.yaml [--output DIR] [--resume]
+
+The heads are trained together, one after the other, or each with an adapter of its own. Afterwards each task
+is trained once more alone, on the batches that it had, so that what sharing did to it is known: the
+interference report. The output directory is replaced whole when all of that has finished.
+
+Caruana (1997), Multitask Learning, Machine Learning 28; gradient surgery: Yu et al. (2020), arXiv:2001.06782.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.models.digest import model_sha256
+from trainers.manifest import write_manifest
+from trainers.multitask.config import MultitaskConfig
+from trainers.multitask.data import TaskData, load_tasks, sha256_of
+from trainers.multitask.sampling import Phase, main_phases, single_phase
+from trainers.run import (
+    INTERRUPTED,
+    TrainingRun,
+    disk_errors,
+    put_in_place,
+    require_one_process,
+    training_run,
+)
+
+__all__ = ["MultitaskConfig", "train"]
+
+INTERFERENCE = "interference.json"
+
+
+def train(config: MultitaskConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model or settings can't be used.
+    """
+    require_one_process("multitask")
+    tasks = load_tasks(config)
+    # What a trainer of adapters needs of its configuration for a run, this one has too.
+    prepared: Any = config
+    with training_run("multitask", prepared, sha256_of(tasks), resume=resume) as run:
+        from trainers.multitask.steps import InterruptedTraining
+
+        job = _Job(run, config, tasks)
+        try:
+            with run.watch.stop_on_interrupt(), disk_errors(run):
+                job.train_and_compare()
+        except InterruptedTraining as stopped:
+            run.console.print(f"stopped in {stopped}; {config.output} is untouched; go on with --resume")
+            return INTERRUPTED
+        with disk_errors(run):
+            job.write()
+    return 0
+
+
+class _Job:
+    """One run's phases, and what they found. What is finished lies in the work directory, for --resume."""
+
+    def __init__(self, run: TrainingRun, config: MultitaskConfig, tasks: Mapping[str, TaskData]) -> None:
+        import torch
+
+        from trainers.multitask.network import new_network
+        from trainers.multitask.steps import Progress, phase_of
+
+        self.run, self.config, self.tasks = run, config, tasks
+        self.sizes = {name: len(data.train.rows) for name, data in tasks.items()}
+        self.made = run.work / "model"
+        self.phases = main_phases(config, self.sizes)
+        self.singles = [single_phase(config, self.sizes, name) for name in self._compared()]
+        total = sum(len(phase.steps) for phase in (*self.phases, *self.singles))
+        self.progress = Progress(total=total)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.new_network = new_network
+        # Read now: the file goes when a newer checkpoint is whole.
+        self.stopped_in = None if run.checkpoint is None else phase_of(run.checkpoint)
+
+    def _compared(self) -> list[str]:
+        """Tasks that are trained alone too: those with held-out rows, where the main run shares anything."""
+        if not self.config.interference or self.config.mode == "per-task" or len(self.tasks) == 1:
+            return []
+        return [name for name, data in self.tasks.items() if data.held_out is not None]
+
+    def train_and_compare(self) -> None:
+        """Run all phases that are not finished yet.
+
+        Raises:
+            InputError: A row can't be encoded, or a loss is no number.
+        """
+        from trainers.multitask.evaluate import answers_to
+
+        if self._finished("main") is None:
+            shutil.rmtree(self.made, ignore_errors=True)
+            self._main()
+        else:
+            self.progress.done = sum(len(phase.steps) for phase in self.phases)
+        for phase in self.singles:
+            if self._finished(phase.name) is not None:
+                self.progress.done += len(phase.steps)
+                continue
+            name = phase.tasks[0]
+            data = self.tasks[name]
+            network = self.new_network(self.config, self.run.base_dir, {name: data.task}, self.device)
+            self._phases(network, [phase])
+            self._finish(phase.name, {"answers": answers_to(network, data.task, data.held_out)})
+        self.run.watch.on_train_end(None, None, None)
+
+    def _main(self) -> None:
+        from trainers.multitask.evaluate import answers_to
+        from trainers.multitask.features import check_rows
+        from trainers.multitask.network import encoder_parameters, write_network
+
+        described = {name: data.task for name, data in self.tasks.items()}
+        network = self.new_network(self.config, self.run.base_dir, described, self.device)
+        for data in self.tasks.values():
+            check_rows(network, data.task, data.train)
+            if data.held_out is not None:
+                check_rows(network, data.task, data.held_out)
+        trained = {
+            id(parameter): parameter.numel()
+            for task in described.values()
+            for parameter in encoder_parameters(network, task)
+        }
+        self._say(sum(trained.values()))
+        found = self._phases(network, self.phases)
+        write_network(network, self.config, self.run.base_dir, self.made)
+        answers = {
+            name: answers_to(network, data.task, data.held_out)
+            for name, data in self.tasks.items()
+            if data.held_out is not None
+        }
+        self._finish("main", {**found, "answers": answers})
+
+    def _phases(self, network: Any, phases: Sequence[Phase]) -> dict[str, Any]:
+        """Train a network through phases, from the checkpoint where it is of one of them."""
+        from transformers import TrainerState
+
+        from trainers.multitask.steps import run_phase
+
+        names = [phase.name for phase in phases]
+        checkpoint, first = None, 0
+        if self.stopped_in in names:
+            checkpoint, first = self.run.checkpoint, names.index(self.stopped_in)
+        self.run.watch.on_train_begin(
+            None, TrainerState(global_step=self.progress.done, max_steps=self.progress.total), None
+        )
+        losses: list[dict[str, Any]] = []
+        earlier = self._finished("losses") or {}
+        for place, phase in enumerate(phases):
+            if place < first:
+                losses += earlier.get(phase.name, [])
+                continue
+            run_phase(
+                self.run,
+                network,
+                phase,
+                self.tasks,
+                self.progress,
+                checkpoint if place == first else None,
+            )
+            offset = sum(len(before.steps) for before in phases[:place])
+            mine = [{**entry, "step": entry["step"] + offset} for entry in self.progress.losses]
+            losses += mine
+            earlier = {**earlier, phase.name: mine}
+            self._finish("losses", earlier)
+        return {"losses": losses, "conflicting": dict(self.progress.conflicting)}
+
+    def write(self) -> None:
+        """Measure, print and write what was found, and put the model into its place."""
+        from trainers.multitask.report import held_out_facts, interference_report, show
+
+        main = self._finished("main") or {}
+        alone = {phase.tasks[0]: (self._finished(phase.name) or {})["answers"] for phase in self.singles}
+        report = interference_report(self.config, self.tasks, main["answers"], alone)
+        (self.made / INTERFERENCE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        held_out = held_out_facts(self.tasks, main["answers"])
+        write_manifest(self.made, self._facts(main, held_out, report))
+        show(self.run.console, held_out, report)
+        put_in_place(self.config.output, self.made)
+        for finished in (self._notes(), self.run.work / "checkpoints"):
+            shutil.rmtree(finished, ignore_errors=True)
+        self.run.console.print(
+            f"wrote     {self.config.output} in {time.monotonic() - self.run.started_s:.0f} s"
+        )
+
+    def _facts(
+        self, main: Mapping[str, Any], held_out: Mapping[str, Any], report: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        import torch
+
+        by_step: dict[int, list[float]] = {}
+        for entry in main["losses"]:
+            by_step.setdefault(entry["step"], []).append(entry["loss"])
+        facts = {
+            "method": "multitask",
+            "base": self.config.base,
+            "base_sha256": model_sha256(self.run.base_dir),
+            "config": self.config.model_dump(mode="json"),
+            "seed": self.config.seed,
+            "device": self.device,
+            "compute_dtype": "float32",
+            "threads": torch.get_num_threads(),
+            "processes": 1,
+            "steps": sum(len(phase.steps) for phase in self.phases),
+            "duration_s": round(time.monotonic() - self.run.started_s, 1),
+            "losses": [
+                {"step": step, "loss": sum(losses) / len(losses)} for step, losses in sorted(by_step.items())
+            ],
+            "losses_by_task": main["losses"],
+            "data": {
+                "sha256": sha256_of(self.tasks),
+                "tasks": {
+                    name: {
+                        "train": data.train.facts,
+                        "held_out": None if data.held_out is None else data.held_out.facts,
+                        "batches": sum(
+                            batch.task == name
+                            for phase in self.phases
+                            for step in phase.steps
+                            for batch in step
+                        ),
+                    }
+                    for name, data in self.tasks.items()
+                },
+            },
+            "held_out": dict(held_out),
+            "interference": dict(report),
+        }
+        if self.config.gradients == "pcgrad":
+            facts["conflicting_steps"] = main["conflicting"]
+        return facts
+
+    def _say(self, trained: int) -> None:
+        config = self.config
+        kind = "all of the encoder" if config.encoder == "full" else f"LoRA r={config.lora.r}"
+        how = config.mode if config.mode != "joint" else f"joint, {config.gradients}"
+        rows = ", ".join(f"{name} {size}" for name, size in self.sizes.items())
+        alone = f", then {len(self.singles)} tasks alone to compare" if self.singles else ""
+        self.run.console.print(
+            f"method    multitask ({how}){alone}\n"
+            f"base      {config.base} (float32 on {self.device})\n"
+            f"data      rows of {rows}\n"
+            f"trained   {kind}, {trained / 1e6:.2f} million parameters, and {len(self.tasks)} heads\n"
+            f"output    {config.output}"
+        )
+
+    def _notes(self) -> Path:
+        return self.run.work / "finished"
+
+    def _finished(self, name: str) -> dict[str, Any] | None:
+        path = self._notes() / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def _finish(self, name: str, found: Mapping[str, Any]) -> None:
+        """Note what is finished; the file is there whole or not at all."""
+        self._notes().mkdir(exist_ok=True)
+        path = self._notes() / f"{name}.json"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(found), encoding="utf-8")
+        part.rename(path)
