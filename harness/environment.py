@@ -30,8 +30,8 @@ def describe_environment(root: Path) -> Environment:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    commit = ask_git(root, "rev-parse", "HEAD")
+    changes = ask_git(root, "status", "--porcelain", "--untracked-files=no")
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -41,8 +41,8 @@ def describe_environment(root: Path) -> Environment:
     )
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """Output of a git command, or None where there is no git or no repository."""
+def ask_git(root: Path, *arguments: str) -> str | None:
+    """Output of a git command; None where there is no git, no repository, or no such thing in it."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ _LOGIT_CASES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """One plan against the first.
+    """One plan against another, which stands earlier in the list.
 
     Attributes:
         flips: Share of cases whose verdict differs, either way.
@@ -70,7 +71,7 @@ def check_plans(names: Sequence[str]) -> list[str]:
 def measure_parity(
     model: ModelRef, names: Sequence[str], golden_sets: Sequence[GoldenSet], on_progress: Progress
 ) -> list[Parity]:
-    """Answer all cases under each plan and compare each with the first.
+    """Answer all cases under each plan and compare every two: those with the first plan come first.
 
     Args:
         model: The adapter, or a whole model.
@@ -86,9 +87,8 @@ def measure_parity(
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     for name in names:
         runs[name], logits[name] = _computed(model, name, golden_sets, on_progress)
-    first = names[0]
     found = []
-    for name in names[1:]:
+    for first, name in combinations(names, 2):
         comparison, verdict = run_gate(runs[name], runs[first])
         flipped = sum(
             len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE

@@ -1,8 +1,10 @@
-"""Metrics along the stored runs, and a note where one drifts."""
+"""Metrics along stored or accepted runs, and a note where one drifts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.baselines.file import Baseline
+from harness.pairing import PASS_RATE
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, trend_p
 from harness.statistics.several import holm
 from harness.types import GateRecord, GateVerdict, MetricSummary
@@ -12,7 +14,7 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A metric in one run."""
+    """A metric in one run; the verdict is None where none was kept."""
 
     run_id: str
     started_at: str
@@ -73,13 +75,35 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
                         verdict=row.verdict,
                     )
                 )
+    return _tested(points)
+
+
+def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
+    """Follow each metric that a gate looks at through the runs that became the baseline, oldest first."""
+    points: dict[tuple[str, str], list[Point]] = {}
+    for version in versions:
+        gated = {
+            golden_set.name: {PASS_RATE, *golden_set.gate.metric_margins}
+            for golden_set in version.golden_sets
+        }
+        for kept in version.summaries:
+            if kept.summary.metric in gated.get(kept.set_name, ()):
+                points.setdefault((kept.set_name, kept.summary.metric), []).append(
+                    Point(
+                        run_id=version.run_id,
+                        started_at=version.started_at,
+                        model=version.model.label,
+                        summary=kept.summary,
+                        verdict=None,
+                    )
+                )
+    return _tested(points)
+
+
+def _tested(points: Mapping[tuple[str, str], Sequence[Point]]) -> list[Trend]:
     trends = [
         Trend(set_name=name, metric=metric, points=tuple(found)) for (name, metric), found in points.items()
     ]
-    return _tested(trends)
-
-
-def _tested(trends: Sequence[Trend]) -> list[Trend]:
     long_enough = [trend for trend in trends if len(trend.points) >= TREND_FROM]
     longer = [trend for trend in trends if len(trend.points) >= CHANGE_FROM]
     changes = {id(trend): change_point(_means(trend)) for trend in longer}

@@ -138,10 +138,27 @@ def load_baseline(path: Path) -> Baseline:
         BaselineError: It can't be read, is damaged, or was written by a later version.
     """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        version = facts.pop("schema_version")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BaselineError(f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
+    return read_baseline(text, str(path))
+
+
+def read_baseline(text: str, path: str) -> Baseline:
+    """A baseline from its file's content.
+
+    Args:
+        text: The content.
+        path: What messages call it.
+
+    Raises:
+        BaselineError: It is damaged, or was written by a later version.
+    """
+    try:
+        facts = json.loads(text)
+        version = facts.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
     if version != _SCHEMA_VERSION:

@@ -1,10 +1,10 @@
 """What ``--gate-baseline`` names."""
 
-import subprocess
 from pathlib import Path
 
 from harness.baselines.file import Baseline, baseline_path, load_baseline
 from harness.engines.open import base_of, describe_model
+from harness.environment import ask_git
 from harness.errors import BaselineError
 from harness.history.store import open_history
 from harness.types import ModelRef, Run
@@ -60,11 +60,7 @@ def find_baseline(
 
 
 def _commit(revision: str, root: Path) -> str:
-    command = ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise BaselineError(
-            f"--gate-baseline {_COMMIT}{revision}: git knows no such commit in {root}"
-        ) from error
-    return done.stdout.strip()
+    commit = ask_git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if commit is None:
+        raise BaselineError(f"--gate-baseline {_COMMIT}{revision}: git knows no such commit in {root}")
+    return commit

@@ -8,16 +8,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.baselines.past import accepted_versions
 from harness.history.facts import to_json
 from harness.history.place import history_path
 from harness.history.store import open_history
-from harness.trend import Trend, trends_of
+from harness.trend import Trend, trends_of, trends_of_accepted
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 def trend(
-    limit: Annotated[int, typer.Option(min=2, help="How many of the newest judged runs.")] = 30,
+    limit: Annotated[int, typer.Option(min=2, help="How many of the newest runs.")] = 30,
     passed: Annotated[
         bool, typer.Option("--passed", help="Only runs that passed, as a team would have accepted them.")
     ] = False,
@@ -25,17 +26,25 @@ def trend(
     history: Annotated[
         Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
     ] = None,
+    accepted: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Instead of stored runs, those accepted as this baseline, as git remembers its file.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Follow each gated metric through the runs, and say where one drifts or changed."""
-    with open_history(history_path(history)) as stored:
-        wanted = [
-            line.id
-            for line in stored.list_runs(limit)
-            if (not passed or line.verdict == "pass") and (model is None or model in line.model)
-            if not line.partial
+    if accepted is not None:
+        versions = [
+            version
+            for version in accepted_versions(Path.cwd(), accepted)
+            if model is None or model in version.model.label
         ]
-        trends = trends_of(stored.load_record(run_id) for run_id in reversed(wanted))
+        trends = trends_of_accepted(versions[-limit:])
+    else:
+        trends = _of_stored(history, limit, model, passed=passed)
     if as_json:
         typer.echo(to_json(trends))
         return
@@ -46,6 +55,17 @@ def trend(
         console.print(_table(found))
         if found.note:
             console.print(f"{found.set_name} {found.metric} {found.note}\n", style="yellow")
+
+
+def _of_stored(history: Path | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:
+    with open_history(history_path(history)) as stored:
+        wanted = [
+            line.id
+            for line in stored.list_runs(limit)
+            if (not passed or line.verdict == "pass") and (model is None or model in line.model)
+            if not line.partial
+        ]
+        return trends_of(stored.load_record(run_id) for run_id in reversed(wanted))
 
 
 def _table(found: Trend) -> Table:
