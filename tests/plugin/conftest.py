@@ -88,6 +88,11 @@ class Project:
         return self.pytester.runpytest_inprocess("-p", "no:xdist", *chosen, *arguments)
 
     @property
+    def engine(self) -> type[ScriptedEngine]:
+        """The class of the engines, for tests that change how all of them answer."""
+        return ScriptedEngine
+
+    @property
     def asked(self) -> list[str]:
         """What all engines of the test were asked, as ``side:case``."""
         return [question for engine in self.opened for question in engine.asked]

@@ -1,5 +1,7 @@
 """A judge in a whole session: asked beside generation, kept, gated, refused where it is missing."""
 
+import time
+
 import pytest
 
 JUDGED = """\
@@ -97,11 +99,7 @@ def test_the_key_is_in_no_file_and_no_output(judged, judge_server, monkeypatch):
 
 def test_judging_runs_while_answers_still_come(judged, judge_server, monkeypatch):
     """The judge has seen the first answer before the second is generated."""
-    import sys
-    import time
-
-    conftest = next(module for module in list(sys.modules.values()) if hasattr(module, "ScriptedEngine"))
-    generate, seen = conftest.ScriptedEngine.generate, []
+    generate, seen = judged.engine.generate, []
 
     def patient(self, requests, on_batch):
         def pass_on(batch):
@@ -113,7 +111,7 @@ def test_judging_runs_while_answers_still_come(judged, judge_server, monkeypatch
 
         generate(self, requests, pass_on)
 
-    monkeypatch.setattr(conftest.ScriptedEngine, "generate", patient)
+    monkeypatch.setattr(judged.engine, "generate", patient)
     run(judged, judge_server)
     assert len(seen) == 8
     assert seen[0] > 0
