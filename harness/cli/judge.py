@@ -13,6 +13,7 @@ from rich.table import Table
 
 from harness.answers import Progress as OnProgress
 from harness.cache import Cache
+from harness.cli.label import export, label
 from harness.errors import GoldenError
 from harness.history.facts import to_json
 from harness.judge.calibration import Calibration, Needs, calibrate
@@ -23,6 +24,8 @@ from harness.settings import Settings
 from harness.types import Interval, JudgeUsage
 
 app = typer.Typer(help="Judges: hold them against labels.", no_args_is_help=True)
+app.command("label")(label)
+app.command("export")(export)
 
 _UNRELIABLE = 1
 

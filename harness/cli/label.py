@@ -1,0 +1,97 @@
+"""``tunegate judge label`` and ``tunegate judge export``: what people say of answers."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.cli.label_dialogue import Left, label_items
+from harness.environment import ask_git
+from harness.errors import SettingsError
+from harness.history.place import history_path
+from harness.history.store import open_history
+from harness.labelling.export import Kind, export_labels, export_text, write_export
+from harness.labelling.items import Answered, Ask, items_of
+from harness.labelling.journal import current_labels, open_journal, read_labels
+from harness.labelling.sources import answers_of_files, answers_of_record
+
+LABELS_FILE = Path("labels.jsonl")
+# What a shell says of a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+def label(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="JSON lines with prompt and answer; without any, a stored run."),
+    ] = None,
+    *,
+    run: Annotated[
+        str | None, typer.Option(help="Id of a stored run, start of one, latest, or latest~1.")
+    ] = None,
+    golden: Annotated[
+        list[str] | None, typer.Option(help="Only this golden set of the run; repeated.")
+    ] = None,
+    ask: Annotated[Ask, typer.Option(help="Single answers, pairs, or both.")] = "all",
+    rubric: Annotated[
+        str | None, typer.Option(help="What a good answer satisfies, where the case doesn't say.")
+    ] = None,
+    labels: Annotated[Path, typer.Option(help="The file that labels are added to.")] = LABELS_FILE,
+    who: Annotated[str | None, typer.Option(help="Who labels; git's user.name, or the login.")] = None,
+    seed: Annotated[int, typer.Option(help="Another order, and other places in pairs.")] = 0,
+    history: Annotated[
+        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
+    ] = None,
+) -> None:
+    """Label answers blind, in shuffled order; each label is saved at once, and a later call goes on."""
+    if files and (run or golden):
+        raise SettingsError("--run and --golden choose among stored runs: give them or files, not both")
+    person = (who or ask_git(Path(), "config", "user.name") or getpass.getuser()).strip()
+    if not person:
+        raise SettingsError("--who is empty")
+    answered = (
+        answers_of_files(files, rubric) if files else _of_run(run or "latest", golden or [], rubric, history)
+    )
+    items = items_of(answered, ask=ask, seed=seed)
+    if not items:
+        raise SettingsError(
+            "there is nothing to label: no answer is stored, or --ask pairs and no prompt has two"
+        )
+    with open_journal(labels) as journal:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 100  # a pipe has no width
+        left = label_items(items, journal, person, console)
+        mine = journal.current(person)
+        done = sum(item.id in mine for item in items)
+    typer.echo(f"{done} of {len(items)} labelled by {person}; kept in {labels}")
+    if left is Left.INTERRUPTED:
+        raise typer.Exit(_INTERRUPTED)
+
+
+def _of_run(run: str, golden: list[str], rubric: str | None, history: Path | None) -> list[Answered]:
+    with open_history(history_path(history)) as stored:
+        return answers_of_record(stored.load_record(run), golden, rubric)
+
+
+def export(
+    kind: Annotated[Kind, typer.Argument(help="calibration, pairs or thumbs.")],
+    path: Annotated[Path, typer.Argument(help="The file to write: YAML for calibration, else JSON lines.")],
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="A file of labels, labels.jsonl by default; repeated.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Also where there is such a file.")] = False,
+) -> None:
+    """Make labelled items for judges, or pairs and thumbs for trainers, of the labels that people gave."""
+    standing = current_labels(read_labels(labels or [LABELS_FILE]))
+    made = export_labels(kind, standing)
+    for reason, count in made.left_out.items():
+        typer.echo(f"left out {count}: {reason}", err=True)
+    if not made.rows:
+        raise SettingsError(f"no label makes {kind}: nothing is written")
+    write_export(path, export_text(kind, made, path), replace=replace)
+    if kind == "thumbs" and len({row["label"] for row in made.rows}) == 1:
+        typer.echo("all thumbs point one way: kto needs both", err=True)
+    typer.echo(f"wrote {path}: {len(made.rows)} {'items' if kind == 'calibration' else 'rows'}")

@@ -1,0 +1,186 @@
+"""The dialogue of ``tunegate judge label``: shows one item after the other and keeps what is said of it."""
+
+import contextlib
+import re
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum, auto
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from harness.judge.questions import as_text
+from harness.labelling.items import LabelItem
+from harness.labelling.journal import Journal, Preference, Said
+
+_SINGLE = re.compile(r"(p|pass|f|fail)?([1-5])?")
+_PAIR: dict[str, Preference] = {"a": "a", "b": "b", "t": "tie", "tie": "tie"}
+_OTHER = "s skips, u goes back, x takes the label back, q stops. A comment may follow behind a space"
+_HELP = {
+    1: f"p passes, f fails, 1 to 5 grades (5 is best), p4 does both; {_OTHER}: p4 short and right",
+    2: f"a or b is better, t is a tie; {_OTHER}: a it names the date",
+}
+
+
+class Left(Enum):
+    """How a session ended."""
+
+    DONE = auto()
+    STOPPED = auto()
+    INTERRUPTED = auto()
+
+
+class Move(Enum):
+    """What a line says besides labels."""
+
+    SKIP = auto()
+    BACK = auto()
+    WITHDRAW = auto()
+    QUIT = auto()
+
+
+_MOVES = {
+    "s": Move.SKIP,
+    "skip": Move.SKIP,
+    "u": Move.BACK,
+    "undo": Move.BACK,
+    "back": Move.BACK,
+    "x": Move.WITHDRAW,
+    "q": Move.QUIT,
+    "quit": Move.QUIT,
+}
+
+
+def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console: Console) -> Left:
+    """Ask a person about every item that has no label of theirs yet.
+
+    Going back shows the item before with its label, which stands until another one replaces it.
+
+    Raises:
+        DataError: A label can't be saved.
+    """
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 # gives input() its arrow keys
+    by_id = {item.id: item for item in items}
+    said = journal.current(who)
+    behind = [by_id[item_id] for item_id in said if item_id in by_id]
+    ahead = deque(item for item in items if item.id not in said)
+    try:
+        while ahead or _back_at_the_end(behind):
+            if not ahead:
+                ahead.append(behind.pop())
+            item = ahead[0]
+            label = journal.current(who).get(item.id)
+            _show(console, item, f"{len(items) - len(ahead) + 1} of {len(items)}")
+            if label is not None and label.said is not None:
+                console.print(Text(f"so far: {describe(label.said)}; Enter keeps it"))
+            answer = _ask(item, labelled=label is not None)
+            if answer is Move.QUIT:
+                return Left.STOPPED
+            if answer is Move.BACK:
+                if behind:
+                    ahead.appendleft(behind.pop())
+                else:
+                    console.print("this is the first one")
+                continue
+            if answer is Move.WITHDRAW:
+                if label is not None:
+                    journal.add(item, None, who)
+                    console.print("taken back")
+                continue
+            if isinstance(answer, Said):
+                journal.add(item, answer, who)
+                console.print(Text(f"saved: {describe(answer)}"))
+            behind.append(ahead.popleft())
+    except KeyboardInterrupt:
+        typer.echo("")
+        return Left.INTERRUPTED
+    return Left.DONE
+
+
+def parse_line(line: str, answers: int) -> Said | Move | None:
+    """What a typed line means for one answer, or for two; None where it means nothing."""
+    word, _, comment = line.strip().partition(" ")
+    word, comment = word.lower(), comment.strip()
+    if word in _MOVES:
+        return None if comment else _MOVES[word]
+    if answers == 2:
+        return Said(preference=_PAIR[word], comment=comment) if word in _PAIR else None
+    found = _SINGLE.fullmatch(word)
+    if not word or found is None:
+        return None
+    thumb, grade = found.groups()
+    return Said(
+        passed=None if thumb is None else thumb.startswith("p"),
+        grade=None if grade is None else int(grade),
+        comment=comment,
+    )
+
+
+def describe(said: Said) -> str:
+    """A label in words."""
+    parts = []
+    if said.passed is not None:
+        parts.append("pass" if said.passed else "fail")
+    if said.grade is not None:
+        parts.append(f"grade {said.grade}")
+    if said.preference is not None:
+        parts.append("tie" if said.preference == "tie" else f"{said.preference.upper()} is better")
+    return ", ".join(parts) + (f" ({visible(said.comment)})" if said.comment else "")
+
+
+def visible(text: str) -> str:
+    """A text that can't steer the terminal: what is no sign stands there as its escape."""
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
+
+
+def _back_at_the_end(behind: Sequence[LabelItem]) -> bool:
+    """Whether the person wants to see the last one again."""
+    if not behind:
+        return False
+    try:
+        line = input("that was the last one; u goes back, Enter ends > ")
+    except EOFError:
+        typer.echo("")
+        return False
+    return _MOVES.get(line.strip().lower()) is Move.BACK
+
+
+def _ask(item: LabelItem, *, labelled: bool) -> Said | Move:
+    keys = "p f 1-5" if len(item.answers) == 1 else "a b t"
+    while True:
+        try:
+            line = input(f"{keys} | s u q ? > ")
+        except EOFError:
+            typer.echo("")
+            return Move.QUIT
+        if not line.strip() and labelled:
+            return Move.SKIP
+        found = parse_line(line, len(item.answers))
+        if found is not None:
+            return found
+        typer.echo(_HELP[len(item.answers)])
+
+
+def _show(console: Console, item: LabelItem, place: str) -> None:
+    """The question, what is wanted, and the answers; nothing of where they are from."""
+    console.rule(place)
+    _box(console, "asked", as_text(item.messages))
+    wanted = item.wanted
+    for title, text in (("a good answer", wanted.rubric), ("wanted tone", wanted.tone)):
+        if text is not None:
+            _box(console, title, text)
+    for reference in wanted.references:
+        _box(console, "a right answer", reference)
+    titles = ("answer",) if len(item.answers) == 1 else ("A", "B")
+    for title, text in zip(titles, item.answers, strict=True):
+        _box(console, title, text or "(nothing)")
+
+
+def _box(console: Console, title: str, text: str) -> None:
+    console.print(Panel(Text(visible(text)), title=title, title_align="left"))

@@ -1,0 +1,1 @@
+"""What people say of answers: shown blind, kept at once, handed to calibration and trainers."""

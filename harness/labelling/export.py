@@ -1,0 +1,216 @@
+"""Labels as others read them: labelled items for judges, pairs and thumbs for trainers."""
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from harness.authoring.append import name_of
+from harness.authoring.render import case_text, flow_text
+from harness.errors import DataError
+from harness.judge.questions import as_text
+from harness.labelling.journal import Label
+from harness.types import Message
+
+Row: TypeAlias = dict[str, Any]
+Kind: TypeAlias = Literal["calibration", "pairs", "thumbs"]
+
+_NO_COMMENT = "Labelled without a comment."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What a file is made of.
+
+    Attributes:
+        rows: Its items or lines.
+        left_out: How many labels, or answers that people disagree about, have no place in it, by reason.
+        raters: Who said it.
+    """
+
+    rows: tuple[Row, ...]
+    left_out: Mapping[str, int]
+    raters: tuple[str, ...]
+
+
+def export_labels(kind: Kind, labels: Sequence[Label]) -> Export:
+    """Labels that stand, in one of the three forms."""
+    makers: dict[Kind, Callable[[Sequence[Label], Counter[str]], list[Row]]] = {
+        "calibration": _calibration,
+        "pairs": _pairs,
+        "thumbs": _thumbs,
+    }
+    left_out: Counter[str] = Counter()
+    rows = makers[kind](labels, left_out)
+    raters = tuple(dict.fromkeys(label.who for label in labels))
+    return Export(rows=tuple(rows), left_out=dict(left_out), raters=raters)
+
+
+def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
+    """An item for each thing that a person said, if a judge can be asked the same."""
+    rows: list[Row] = []
+    taken: Counter[str] = Counter()
+    for label in labels:
+        answers = label.item.answers
+        if not _writable([*answers, *(turn.content for turn in label.item.messages)]):
+            left_out["the text can't be written as UTF-8"] += 1
+            continue
+        found = _questions(label)
+        if not found:
+            left_out["neither rubric nor reference says what was wanted"] += 1
+        for task, value, wanted in found:
+            name = f"{label.item.id}-{task}"
+            taken[name] += 1
+            rows.append(
+                {
+                    "id": name if taken[name] == 1 else f"{name}-{taken[name]}",
+                    "task": task,
+                    "question": as_text(label.item.messages),
+                    **wanted,
+                    **(
+                        {"answer": answers[0]}
+                        if len(answers) == 1
+                        else dict(zip(("answer_a", "answer_b"), answers, strict=True))
+                    ),
+                    "label": value,
+                    "reason": _reason(label),
+                    "cluster": _cluster(label.item.messages),
+                    "rater": label.who,
+                    "labelled_at": label.at,
+                }
+            )
+    return rows
+
+
+def _questions(label: Label) -> list[tuple[str, str | int, Row]]:
+    """The judge's question, the label in its words, and what is wanted."""
+    said, wanted = label.said, label.item.wanted
+    assert said is not None
+    if said.preference is not None:
+        rubric = {} if wanted.rubric is None else {"rubric": wanted.rubric}
+        return [("pairwise", said.preference, rubric)]
+    found: list[tuple[str, str | int, Row]] = []
+    reference = {"reference": "\n\n".join(wanted.references)} if wanted.references else {}
+    if said.passed is not None:
+        thumb = "pass" if said.passed else "fail"
+        if wanted.rubric is not None:
+            found.append(("rubric", thumb, {"rubric": wanted.rubric}))
+        elif reference:
+            found.append(("factuality", thumb, reference))
+        elif wanted.tone is not None:
+            found.append(("tone", thumb, {"rubric": wanted.tone}))
+    if said.grade is not None and reference:
+        found.append(("reference", said.grade, reference))
+    return found
+
+
+def _thumbs(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
+    votes: dict[tuple[tuple[Message, ...], str], int] = {}
+    for label in labels:
+        assert label.said is not None
+        if label.said.passed is None:
+            left_out["no thumb was given"] += 1
+        elif not _writable(label.item.answers) or not label.item.answers[0].strip():
+            left_out["the answer is empty, or can't be written as UTF-8"] += 1
+        else:
+            key = (label.item.messages, label.item.answers[0])
+            votes[key] = votes.get(key, 0) + (1 if label.said.passed else -1)
+    return [
+        {"prompt": _prompt(messages), "completion": answer, "label": vote > 0}
+        for (messages, answer), vote in _decided(votes, left_out)
+    ]
+
+
+def _pairs(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
+    votes: dict[tuple[tuple[Message, ...], tuple[str, str]], int] = {}
+    for label in labels:
+        assert label.said is not None
+        texts = [answer.strip() for answer in label.item.answers]
+        if label.said.preference is None:
+            left_out["no preference was asked for"] += 1
+        elif not _writable(label.item.answers) or not all(texts) or texts[0] == texts[1]:
+            left_out[
+                "an answer is empty, or can't be written as UTF-8, or both are equal but for spaces"
+            ] += 1
+        else:
+            first, second = sorted(label.item.answers)
+            preferred = {"a": label.item.answers[0], "b": label.item.answers[1]}.get(label.said.preference)
+            key = (label.item.messages, (first, second))
+            votes[key] = votes.get(key, 0) + {first: 1, second: -1, None: 0}[preferred]
+    return [
+        {
+            "prompt": _prompt(messages),
+            "chosen": first if vote > 0 else second,
+            "rejected": second if vote > 0 else first,
+        }
+        for (messages, (first, second)), vote in _decided(votes, left_out)
+    ]
+
+
+def _decided(votes: Mapping[Any, int], left_out: Counter[str]) -> Iterable[tuple[Any, int]]:
+    """What more people said of than said the opposite of."""
+    for key, vote in votes.items():
+        if vote:
+            yield key, vote
+        else:
+            left_out["a tie, or people disagree evenly"] += 1
+
+
+def _prompt(messages: Sequence[Message]) -> str | list[Row]:
+    if len(messages) == 1 and messages[0].role == "user":
+        return messages[0].content
+    return [{"role": turn.role, "content": turn.content} for turn in messages]
+
+
+def _reason(label: Label) -> str:
+    assert label.said is not None
+    comment = label.said.comment.strip()
+    return comment if comment and _writable([comment]) else _NO_COMMENT
+
+
+def _cluster(messages: Sequence[Message]) -> str:
+    """Answers to one prompt are not independent of one another."""
+    return f"prompt-{sha256(as_text(messages).encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _writable(texts: Iterable[str]) -> bool:
+    """Whether UTF-8 can hold them: a model's answer may have half a surrogate pair."""
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def export_text(kind: Kind, export: Export, path: Path) -> str:
+    """The file's content."""
+    if kind != "calibration":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in export.rows)
+    by = f"By {', '.join(export.raters)}: blind and in shuffled order, with tunegate judge label."
+    items = "".join(case_text(row, "  ") for row in export.rows)
+    return f"name: {name_of(path)}\nlabelled_by: {flow_text(by)}\nitems:\n{items}"
+
+
+def write_export(path: Path, text: str, *, replace: bool) -> None:
+    """Write the file whole, or leave what is there.
+
+    Raises:
+        DataError: There is such a file and it is not to be replaced, or it can't be written.
+    """
+    if path.exists() and not replace:
+        raise DataError(path, None, "is there already: give another name, or --replace")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(text.encode("utf-8"))
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(path, None, f"can't be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,115 @@
+"""What a person is shown: one answer, or two to one prompt, in an order that hides their origin."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from harness.types import Message
+
+Ask: TypeAlias = Literal["all", "answers", "pairs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is known of a good answer.
+
+    Attributes:
+        rubric: What it satisfies.
+        tone: How it is written.
+        references: Right answers.
+    """
+
+    rubric: str | None = None
+    tone: str | None = None
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer as a source has it.
+
+    Attributes:
+        origin: Which run and side, or which file and line. It is never shown.
+    """
+
+    messages: tuple[Message, ...]
+    text: str
+    wanted: Wanted
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelItem:
+    """One answer, or a pair, to be labelled.
+
+    Attributes:
+        id: Made of what is shown, so that the same question is known again whatever run it is from.
+        answers: One, or two in the order in which they are shown as A and B.
+        origins: Where each answer is from.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    answers: tuple[str, ...]
+    wanted: Wanted
+    origins: tuple[str, ...]
+
+
+def items_of(answered: Sequence[Answered], *, ask: Ask, seed: int) -> list[LabelItem]:
+    """Everything there is to label, shuffled.
+
+    The place of an item and of a pair's answers hangs on the seed and the item alone: it stays when others
+    are added. Equal answers to one prompt are one answer, and no pair.
+    """
+    origins: dict[tuple[tuple[Message, ...], Wanted], dict[str, list[str]]] = {}
+    for one in answered:
+        found = origins.setdefault((one.messages, one.wanted), {}).setdefault(one.text, [])
+        if one.origin not in found:
+            found.append(one.origin)
+    items: list[LabelItem] = []
+    for (messages, wanted), texts in origins.items():
+        chosen: list[tuple[str, ...]] = []
+        if ask != "pairs":
+            chosen += [(text,) for text in texts]
+        if ask != "answers":
+            chosen += itertools.combinations(texts, 2)
+        for answers in chosen:
+            item = LabelItem(
+                id=_content_id(messages, wanted, answers),
+                messages=messages,
+                answers=answers,
+                wanted=wanted,
+                origins=tuple(", ".join(texts[text]) for text in answers),
+            )
+            items.append(_placed(item, seed))
+    return sorted(items, key=lambda item: _draw(seed, "order", item.id))
+
+
+def _placed(item: LabelItem, seed: int) -> LabelItem:
+    """A pair with its answers in a drawn order, which is not that of the source."""
+    if len(item.answers) < 2:
+        return item
+    order = sorted(range(2), key=lambda place: item.answers[place])
+    if int(_draw(seed, "sides", item.id), 16) % 2:
+        order.reverse()
+    return replace(
+        item,
+        answers=tuple(item.answers[place] for place in order),
+        origins=tuple(item.origins[place] for place in order),
+    )
+
+
+def _content_id(messages: Sequence[Message], wanted: Wanted, answers: Sequence[str]) -> str:
+    content = [
+        [[turn.role, turn.content] for turn in messages],
+        [wanted.rubric, wanted.tone, wanted.references],
+        sorted(answers),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _draw(seed: int, purpose: str, item_id: str) -> str:
+    return hashlib.sha256(f"{seed}:{purpose}:{item_id}".encode()).hexdigest()
