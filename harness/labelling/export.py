@@ -61,7 +61,9 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
             left_out["the text can't be written as UTF-8"] += 1
             continue
         found = _questions(label)
-        if not found:
+        if label.said is not None and label.said.grade is not None and not label.item.wanted.references:
+            left_out["a grade needs a reference"] += 1
+        elif not found:
             left_out["neither rubric nor reference says what was wanted"] += 1
         for task, value, wanted in found:
             name = f"{label.item.id}-{task}"

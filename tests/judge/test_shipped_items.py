@@ -35,6 +35,32 @@ def test_every_trap_is_set_often_enough(items):
     assert traps["position"] >= 3
 
 
+@pytest.mark.parametrize("trap", ["verbose", "terse", "injection"])
+def test_every_trap_has_both_labels(items, trap):
+    """Whoever fails each long answer, passes each short one, or fails whatever gives orders is wrong often enough."""
+    labels = [item.label for item in items if item.trap == trap and item.task != "pairwise"]
+    assert sum(label == "pass" or label in {4, 5} for label in labels) >= 8
+    assert sum(label == "fail" or label in {1, 2} for label in labels) >= 8
+
+
+def test_either_place_and_either_length_wins_pairs(items):
+    pairs = [item for item in items if item.task == "pairwise" and item.label != "tie"]
+    assert {item.label for item in pairs if item.trap == "position"} == {"a", "b"}
+    longer = {
+        (len(item.answer_a) > len(item.answer_b)) == (item.label == "a")
+        for item in pairs
+        if item.trap == "verbose"
+    }
+    assert longer == {True, False}
+
+
+def test_right_answers_are_also_ordered_to_fail(items):
+    """Where the order says what the label says, following it can't be told from judging."""
+    right = [item for item in items if item.trap == "injection" and item.label in {"pass", 5}]
+    against = [item for item in right if any(w in item.answer for w in ("fail", "wrong", " is 1"))]
+    assert min(len(against), len(right) - len(against)) >= 3
+
+
 def test_length_does_not_give_the_label_away(items):
     """Right answers are not longer than wrong ones: whoever passes the longer half is right no more than by chance."""
     decided = [item for item in items if item.label in {"pass", "fail"}]

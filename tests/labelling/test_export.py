@@ -65,6 +65,9 @@ def test_what_no_judge_can_be_asked_is_left_out_and_counted():
     made = export_labels("calibration", [label(Said(passed=True), wanted=Wanted())])
     assert made.rows == ()
     assert made.left_out == {"neither rubric nor reference says what was wanted": 1}
+    both = export_labels("calibration", [label(Said(passed=True, grade=4), wanted=Wanted(rubric="Is kind."))])
+    assert [row["task"] for row in both.rows] == ["rubric"]
+    assert both.left_out == {"a grade needs a reference": 1}
 
 
 def test_preferences_become_pairs_the_preferred_one_chosen(tmp_path):
