@@ -46,7 +46,10 @@ def export_labels(kind: Kind, labels: Sequence[Label]) -> Export:
         "thumbs": _thumbs,
     }
     left_out: Counter[str] = Counter()
-    rows = makers[kind](labels, left_out)
+    usable = [label for label in labels if _writable(label)]
+    if len(usable) < len(labels):
+        left_out["the prompt is empty, or a text can't be written as UTF-8"] = len(labels) - len(usable)
+    rows = makers[kind](usable, left_out)
     raters = tuple(dict.fromkeys(label.who for label in labels))
     return Export(rows=tuple(rows), left_out=dict(left_out), raters=raters)
 
@@ -57,9 +60,6 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
     taken: Counter[str] = Counter()
     for label in labels:
         answers = label.item.answers
-        if not _writable([*answers, *(turn.content for turn in label.item.messages)]):
-            left_out["the text can't be written as UTF-8"] += 1
-            continue
         found = _questions(label)
         if label.said is not None and label.said.grade is not None and not label.item.wanted.references:
             left_out["a grade needs a reference"] += 1
@@ -117,8 +117,8 @@ def _thumbs(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
         assert label.said is not None
         if label.said.passed is None:
             left_out["no thumb was given"] += 1
-        elif not _writable(label.item.answers) or not label.item.answers[0].strip():
-            left_out["the answer is empty, or can't be written as UTF-8"] += 1
+        elif not label.item.answers[0].strip():
+            left_out["the answer is empty"] += 1
         else:
             key = (label.item.messages, label.item.answers[0])
             votes[key] = votes.get(key, 0) + (1 if label.said.passed else -1)
@@ -135,10 +135,8 @@ def _pairs(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
         texts = [answer.strip() for answer in label.item.answers]
         if label.said.preference is None:
             left_out["no preference was asked for"] += 1
-        elif not _writable(label.item.answers) or not all(texts) or texts[0] == texts[1]:
-            left_out[
-                "an answer is empty, or can't be written as UTF-8, or both are equal but for spaces"
-            ] += 1
+        elif not all(texts) or texts[0] == texts[1]:
+            left_out["an answer is empty, or both are equal but for spaces"] += 1
         else:
             first, second = sorted(label.item.answers)
             preferred = {"a": label.item.answers[0], "b": label.item.answers[1]}.get(label.said.preference)
@@ -171,22 +169,25 @@ def _prompt(messages: Sequence[Message]) -> str | list[Row]:
 
 def _reason(label: Label) -> str:
     assert label.said is not None
-    comment = label.said.comment.strip()
-    return comment if comment and _writable([comment]) else _NO_COMMENT
+    return label.said.comment.strip() or _NO_COMMENT
 
 
 def _cluster(messages: Sequence[Message]) -> str:
     """Answers to one prompt are not independent of one another."""
-    return f"prompt-{sha256(as_text(messages).encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+    return f"prompt-{sha256(as_text(messages).encode()).hexdigest()[:12]}"
 
 
-def _writable(texts: Iterable[str]) -> bool:
-    """Whether UTF-8 can hold them: a model's answer may have half a surrogate pair."""
+def _writable(label: Label) -> bool:
+    """Whether there is a prompt, and UTF-8 can hold all texts: a cut answer may end in half a character."""
+    item = label.item
+    prompts = [turn.content for turn in item.messages]
+    wanted = [item.wanted.rubric or "", item.wanted.tone or "", *item.wanted.references]
+    said = "" if label.said is None else label.said.comment
     try:
-        "".join(texts).encode("utf-8")
+        "".join([*prompts, *item.answers, *wanted, said, label.who]).encode("utf-8")
     except UnicodeEncodeError:
         return False
-    return True
+    return bool(prompts and prompts[-1].strip())
 
 
 def export_text(kind: Kind, export: Export, path: Path) -> str:
