@@ -10,6 +10,8 @@ For each gated metric, with ``drop`` = baseline - candidate, at the level of 5 %
 Besides, where cases were asked several times, or are known from a noise record, each case is tested on its
 own, at the same joint level: a set regresses if more of them are shown to be broken than it tolerates.
 
+Where fresh answers can be had, what regressed has to show in them too (:mod:`harness.confirming`).
+
 The run regresses if any metric does, passes if all do, and is inconclusive otherwise. Without a real change a
 run is called regressed with a probability of at most 5 %; with a real drop at the margin a metric passes with
 a probability of about 5 %. Passing needs every metric to pass, so it needs no adjustment for their number.
@@ -21,6 +23,7 @@ from dataclasses import replace
 
 from harness.broken import CaseTest, broken_cases, broken_limits, case_tests
 from harness.compare import compare_metric, smallest_detectable
+from harness.confirming import AskAgain, confirm
 from harness.errors import BaselineError
 from harness.forgetting.retention import measure_forgetting
 from harness.pairing import (
@@ -34,6 +37,7 @@ from harness.pairing import (
 )
 from harness.reasons import (
     describe_broken,
+    describe_confirmation,
     describe_driver,
     describe_forgetting,
     describe_missing,
@@ -78,6 +82,7 @@ def run_gate(
     alpha: float = ALPHA,
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
+    ask_again: AskAgain | None = None,
 ) -> tuple[Comparison, Verdict]:
     """Compare two runs and judge the candidate.
 
@@ -91,6 +96,7 @@ def run_gate(
         stability: How the baseline's model fared when it was asked again with nothing changed, by case key.
             Cases that never changed can then be shown to be broken by few answers.
         divergences: KL(baseline ‖ candidate) on the bundled passages, where both models could be asked.
+        ask_again: Gets fresh answers to the cases that make a regression; it has to show in those too.
 
     Raises:
         BaselineError: The runs have no case in common.
@@ -104,6 +110,10 @@ def run_gate(
     margins = gated_margins(candidate.golden_sets, margin, forgetting_margin)
     limits = broken_limits(candidate.golden_sets)
     rows, broken = judge(metrics, margins, alpha, limits=limits, stability=stability or {})
+    if ask_again is not None:
+        rows, broken, confirmations = confirm(rows, broken, limits, ask_again)
+    else:
+        confirmations = []
     sets = {golden_set.name: golden_set for golden_set in candidate.golden_sets}
     probes = [
         pair for pair in pairing.pairs if is_decided(pair) and sets[pair[0].case.set_name].probes_forgetting
@@ -136,6 +146,7 @@ def run_gate(
             driver for metric, of_set in open_rates if (driver := driver_slice(metric, of_set, 1 - 2 * alpha))
         ),
         traits=tuple(trait for metric, of_set in open_rates for trait in shared_traits(metric, of_set)),
+        confirmations=tuple(confirmations),
     )
     return comparison, _verdict(candidate, baseline, comparison, pairing, metrics)
 
@@ -261,6 +272,10 @@ def _verdict(
     found += [
         (GateVerdict.REGRESS if beyond else GateVerdict.PASS, reason)
         for reason, beyond in describe_broken(comparison, broken_limits(sets.values()))
+    ]
+    found += [
+        (GateVerdict.REGRESS if each.stands else GateVerdict.INCONCLUSIVE, describe_confirmation(each))
+        for each in comparison.confirmations
     ]
     probes = [row.verdict for row in comparison.metrics if sets[row.set_name].probes_forgetting]
     for word in _WORST_FIRST[:2]:

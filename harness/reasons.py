@@ -11,6 +11,7 @@ from harness.types import (
     BrokenCase,
     CaseResult,
     Comparison,
+    Confirmation,
     DriverSlice,
     Forgetting,
     GateVerdict,
@@ -123,6 +124,23 @@ def _broke(case: BrokenCase) -> str:
     name = case.key.partition("/")[2]
     was, now = (f"{side.passed}/{side.answers}" for side in (case.was, case.now))
     return f"{name} {was} → {now} (p={case.p_value:.2g})"
+
+
+def describe_confirmation(found: Confirmation) -> str:
+    """What asking again showed, and what it cost."""
+    cases = "case" if len(found.cases) == 1 else "cases"
+    what = f"{found.set_name}: {len(found.cases)} {found.finding} {cases}"
+    if found.was is None or found.now is None:
+        return f"{what} could not be asked again, so the finding stands: {found.problem}"
+    judged = f" and {found.judge_requests} judge requests" if found.judge_requests else ""
+    cost = f"{2 * found.times * len(found.cases)} fresh answers{judged} in {found.duration_s:.0f} s"
+    shown = (
+        f"baseline {found.was.passed}/{found.was.answers}, candidate {found.now.passed}/{found.now.answers}, "
+        f"p={found.p_value:.2g}; {cost}"
+    )
+    if found.problem:
+        return f"{what} asked again, {shown}: {found.problem}, so the finding stands"
+    return f"{what} asked again {'confirm it' if found.stands else 'do not confirm a drop'}: {shown}"
 
 
 def describe_driver(driver: DriverSlice) -> str:

@@ -50,11 +50,13 @@ class Judging:
 
     Attributes:
         panel: The judge or judges; None when none was given.
+        afresh: Whether each answer to a case is judged by a reply of its own, and none that was given before.
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
         distrusted: Check types that this judge can't be trusted with: they stay unscored.
     """
 
     panel: Panel | None = None
+    afresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
 
@@ -85,6 +87,7 @@ def score_cases(
     by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
     requests: dict[tuple[int, int], ScoringRequest] = {}
     answers = [(case, key) for case in cases for key in case.answer_keys]
+    numbers = [number for case in cases for number in range(1, len(case.answer_keys) + 1)]
     for row, (case, key) in enumerate(answers):
         if case.skip is not None or key not in completions:
             continue
@@ -99,6 +102,7 @@ def score_cases(
                 reference_losses=losses.get(case.key),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
+                repeat=numbers[row] if judging.afresh else 0,
             )
     if judging.panel is not None:
         # All questions are under way at once; the loop below only waits for the replies.

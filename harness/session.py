@@ -11,6 +11,7 @@ from harness.answers import Answers, Progress, answer_cases
 from harness.baselines.file import Baseline, run_of
 from harness.baselines.find import find_baseline
 from harness.cache import Cache
+from harness.confirming import AskAgain
 from harness.engines.base import BASELINE, CANDIDATE
 from harness.engines.open import choose_plan, describe_model
 from harness.environment import describe_environment
@@ -71,6 +72,11 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         raise InputError("no model: give --model")
     candidate = describe_model(settings.model)
     baseline = find_baseline(settings.baseline, candidate, root, root / settings.directory / "history.sqlite")
+    if settings.confirm and baseline is not None and not isinstance(baseline, ModelRef):
+        raise InputError(
+            "--gate-confirm asks both sides again, and of this baseline only the answers are stored: "
+            "take the base or an adapter directory as baseline, or leave it out"
+        )
     sides = [candidate, *([baseline] if isinstance(baseline, ModelRef) else [])]
     plan = choose_plan(settings.dtype, settings.device, settings.batch_tokens, sides)
     if plan.engine == "multitask":
@@ -153,12 +159,13 @@ class Session:
     results: Mapping[str, Sequence[CaseResult]]
 
 
-def conclude(session: Session, *, collected: int) -> GateRecord:
+def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = None) -> GateRecord:
     """Compare with the baseline and judge.
 
     Args:
         session: The scored answers.
         collected: How many cases the golden sets held before selection.
+        ask_again: Gets fresh answers to the cases that make a regression.
     """
     inputs = session.inputs
     environment = describe_environment(inputs.root)
@@ -191,6 +198,7 @@ def conclude(session: Session, *, collected: int) -> GateRecord:
         forgetting_margin=inputs.settings.forgetting_margin,
         stability=_noted_noise(inputs, baseline, session.golden_sets),
         divergences=session.answers[CANDIDATE].divergences,
+        ask_again=ask_again,
     )
     return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
 

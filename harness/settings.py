@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 from harness.errors import SettingsError
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+_MOST_CONFIRMATIONS = 100
 FAIL_ON = ("regress", "inconclusive", "case")
 
 
@@ -34,6 +35,7 @@ class Settings:
         batch_tokens: Token budget of a batch.
         cache: Whether answers and scores are read from and written to the cache.
         fail_on: What fails the run besides errors and must-pass cases.
+        confirm: How often each side is asked again what makes a regression; 0 leaves it at the first word.
         directory: Where history, cache and reports are kept, relative to the project's root.
         judge: Specs of the judge, or of an odd number of judges.
         judge_concurrency: Questions to a judge that are under way at a time.
@@ -53,6 +55,7 @@ class Settings:
     batch_tokens: int = 4096
     cache: bool = True
     fail_on: Literal["regress", "inconclusive", "case"] = "regress"
+    confirm: int = 0
     directory: str = ".tunegate"
     accept: str | None = None
     accept_reason: str | None = None
@@ -92,6 +95,12 @@ def _fraction(text: str) -> float:
 def _positive(text: str) -> int:
     if not text.strip().isdecimal() or int(text) < 1:
         raise ValueError("a whole number from 1")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) > _MOST_CONFIRMATIONS:
+        raise ValueError(f"a whole number from 0 to {_MOST_CONFIRMATIONS}")
     return int(text)
 
 
@@ -207,6 +216,13 @@ SETTINGS: Mapping[str, Setting] = {
         metavar="|".join(FAIL_ON),
         parse=_one_of(*FAIL_ON),
         help="fail on a regression, also on an inconclusive gate, or on any failed case (default: regress)",
+    ),
+    "confirm": Setting(
+        flag="--gate-confirm",
+        metavar="N",
+        parse=_count,
+        help="ask the cases that make a regression N times again on both sides; it has to show again "
+        "(default: 0, don't)",
     ),
     "directory": Setting(
         flag="--gate-directory",

@@ -251,6 +251,27 @@ def make_run_fixture():
     return make_run
 
 
+@pytest.fixture(name="run_of")
+def run_of_fixture():
+    """Makes a run from the number of passed answers of each case, of five."""
+    from dataclasses import replace
+
+    from harness.types import Outcome, Repeat
+
+    def build(passed, answers=5, **settings):
+        results = []
+        for place, count in enumerate(passed):
+            result = make_result(f"s/{place:03}", count == answers)
+            repeats = tuple(
+                Repeat(completion=result.completion, outcome=Outcome.PASSED if n < count else Outcome.FAILED)
+                for n in range(answers)
+            )
+            results.append(replace(result, repeats=repeats if answers > 1 else ()))
+        return make_run(results, **settings)
+
+    return build
+
+
 class ScriptedServer:
     """A real HTTP server on 127.0.0.1 that speaks the OpenAI protocol and answers as a test says.
 

@@ -1,34 +1,14 @@
 """Cases that broke, each shown on its own: what the gate makes of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from harness.gate import judge, run_gate
 from harness.pairing import PairedMetric
 from harness.statistics.per_case import Trials
-from harness.types import GateSettings, GateVerdict, Outcome, Repeat, Stability
+from harness.types import GateSettings, GateVerdict, Stability
 
 PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
-
-
-@pytest.fixture(name="run_of")
-def _run_of(make_result, make_run):
-    """Makes a run from the number of passed answers of each case, of five."""
-
-    def build(passed, answers=5, **settings):
-        results = []
-        for place, count in enumerate(passed):
-            result = make_result(f"s/{place:03}", count == answers)
-            repeats = tuple(
-                Repeat(completion=result.completion, outcome=Outcome.PASSED if n < count else Outcome.FAILED)
-                for n in range(answers)
-            )
-            results.append(replace(result, repeats=repeats if answers > 1 else ()))
-        return make_run(results, **settings)
-
-    return build
 
 
 def test_one_broken_case_in_a_large_set_is_a_regression(run_of):

@@ -19,6 +19,7 @@ class ScoringRequest:
             None when it was not measured.
         panel: Who judges, for checks that a judge decides.
         baseline_text: The baseline's answer to the case, where there is one.
+        repeat: Counts further times that a judge is asked the same.
     """
 
     case: GoldenCase
@@ -27,6 +28,7 @@ class ScoringRequest:
     reference_losses: tuple[TextLoss, ...] | None = None
     panel: Panel | None = None
     baseline_text: str | None = None
+    repeat: int = 0
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]

@@ -33,6 +33,7 @@ def _single(request: ScoringRequest) -> JudgeRequest:
         request.text,
         rubric=None if value is None else text_of(value),
         references=request.case.references,
+        repeat=request.repeat,
     )
 
 
@@ -44,6 +45,7 @@ def _pair(request: ScoringRequest, baseline_text: str) -> tuple[JudgeRequest, Ju
         request.text,
         baseline_text,
         rubric=None if value is None else text_of(value),
+        repeat=request.repeat,
     )
 
 

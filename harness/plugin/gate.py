@@ -1,6 +1,6 @@
 """The gate of one pytest session: which cases are selected, their results, the verdict, the exit status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.answers import answer_cases
+from harness.asking_again import ask_again
 from harness.baselines.accept import accept_run
 from harness.baselines.file import Baseline, check_name
 from harness.cache import Cache
+from harness.confirming import FreshAnswers
 from harness.engines.base import Engine
 from harness.engines.open import missing_libraries, open_sides
 from harness.errors import (
@@ -245,7 +247,11 @@ class Gate(NoGate):
         if self._session is None:
             return
         try:
-            self.record = conclude(self._session, collected=self.collected)
+            self.record = conclude(
+                self._session,
+                collected=self.collected,
+                ask_again=self._ask_again if self.settings.confirm else None,
+            )
             directory = save(self.record, self.inputs.directory)
             paths = self._config.hook.pytest_tunegate_report(
                 config=self._config, record=self.record, directory=directory
@@ -256,6 +262,15 @@ class Gate(NoGate):
             raise pytest.UsageError(str(error)) from error
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             session.exitstatus = self._exit_status(session)
+
+    def _ask_again(self, keys: Collection[str]) -> FreshAnswers:
+        """Fresh answers to the cases that make a regression."""
+        assert self._session is not None
+        times = self.settings.confirm
+        with open_progress(self._config) as on_progress:
+            return ask_again(
+                self._session, keys, times, self.cache, on_progress, self.judging, open_engine=open_sides
+            )
 
     def _accept(self) -> None:
         """Accept this run as a baseline, where that was asked for and the gate doesn't speak against it.

@@ -8,6 +8,7 @@ Fractions are in [0, 1], times in seconds, losses in nats per token.
 from harness.types.comparison import (
     BrokenCase,
     Comparison,
+    Confirmation,
     DriverSlice,
     Forgetting,
     GateRecord,
@@ -51,6 +52,7 @@ __all__ = [
     "Check",
     "Comparison",
     "Completion",
+    "Confirmation",
     "DriverSlice",
     "Environment",
     "ExecutionPlan",

@@ -134,6 +134,37 @@ class SharedTrait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What fresh answers say of a regression that was found at first.
+
+    Attributes:
+        finding: What was asked about again: a pass rate's ``flipped`` cases, or single ``broken`` ones.
+        cases: Keys of the cases that were asked again, on both sides.
+        was: The baseline's fresh answers, of those with a verdict.
+        now: The candidate's.
+        p_value: One-sided, of "these cases are answered no worse", from the fresh answers alone; Holm's
+            adjustment over all findings that were looked at again. None where nothing could be asked.
+        stands: Whether the regression stands.
+        problem: Why it stands without having been confirmed; empty where the fresh answers decided.
+        times: Fresh answers a case and side.
+        judge_requests: How often a judge was asked, for all findings together.
+        duration_s: How long asking again took, for all findings together, in seconds.
+    """
+
+    set_name: str
+    finding: Literal["flipped", "broken"]
+    cases: tuple[str, ...]
+    was: Stability | None = None
+    now: Stability | None = None
+    p_value: float | None = None
+    stands: bool
+    problem: str = ""
+    times: int = 0
+    judge_requests: int = 0
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetCounts:
     """What became of one golden set's cases: the denominators of all its figures.
 
@@ -197,6 +228,7 @@ class Comparison:
         drivers: For each set that didn't pass: the slice that lost most, where one stands out.
         traits: What its lost cases have in common.
         counts: The denominators, by golden set.
+        confirmations: What was asked again of what regressed at first.
     """
 
     candidate_run: str
@@ -209,6 +241,7 @@ class Comparison:
     drivers: tuple[DriverSlice, ...] = ()
     traits: tuple[SharedTrait, ...] = ()
     counts: tuple[SetCounts, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
