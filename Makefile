@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "==> $(TORCH) (the largest part, a few minutes on a slow line)"
 	@$(BIN)/python -m pip install --quiet $(TORCH)
 	@echo "==> tunegate with its engine, metrics, trainers and test tools"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,metrics,train,judge,serve]' --group dev
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,metrics,train,judge,serve,rag]' --group dev
 	@touch $@
 
 demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)

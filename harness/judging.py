@@ -12,7 +12,7 @@ from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.judged import questions_of, task_of
+from harness.metrics.judged import ask_beforehand, task_of
 from harness.repeats import answers_of
 from harness.scoring import Judging, decides_case
 from harness.settings import Settings
@@ -112,20 +112,18 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
             case = by_key[key]
             for other in {side, *(texts if side == BASELINE else ())}:
                 if key in texts[other]:
-                    panel.start(
+                    ask_beforehand(
+                        panel,
                         [
-                            question
+                            ScoringRequest(
+                                case=case,
+                                check=check,
+                                text=texts[other][key],
+                                baseline_text=texts[BASELINE].get(key),
+                            )
                             for check in judged_checks(case)
                             if base_type(check.type) not in judging.distrusted
-                            for question in questions_of(
-                                ScoringRequest(
-                                    case=case,
-                                    check=check,
-                                    text=texts[other][key],
-                                    baseline_text=texts[BASELINE].get(key),
-                                )
-                            )
-                        ]
+                        ],
                     )
 
     return on_answers

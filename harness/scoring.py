@@ -16,7 +16,7 @@ from harness.golden.checks import CHECK_TYPES, base_type
 from harness.judge.panel import Panel
 from harness.metrics.definition import ScoreFunction, ScoringRequest
 from harness.metrics.identity import cache_key
-from harness.metrics.judged import questions_of
+from harness.metrics.judged import ask_beforehand
 from harness.metrics.libraries import missing_extras, require_encoders
 from harness.metrics.table import METRICS
 from harness.repeats import fold_repeats
@@ -106,7 +106,7 @@ def score_cases(
             )
     if judging.panel is not None:
         # All questions are under way at once; the loop below only waits for the replies.
-        judging.panel.start([question for request in requests.values() for question in questions_of(request)])
+        ask_beforehand(judging.panel, requests.values())
     results: dict[tuple[int, int], Result] = {}
     for metric, places in by_metric.items():
         scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)

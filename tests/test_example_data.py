@@ -19,6 +19,7 @@ from harness.types import Completion, GoldenCase, Outcome
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GOLDEN = sorted(EXAMPLES.glob("*/golden/*.yaml"))
+JUDGED = ["handbook"]
 MADE = ["arithmetic", "extraction", "helpdesk", "support"]
 
 
@@ -53,7 +54,9 @@ def test_no_golden_set_of_an_example_has_a_lint_finding(path):
     assert [str(finding) for finding in lint_golden_set(load_golden_set(path))] == []
 
 
-@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in GOLDEN if path.stem not in JUDGED], ids=lambda path: path.stem
+)
 def test_each_reference_passes_its_own_case_and_silence_passes_none(path):
     for case in load_golden_set(path).cases:
         assert passes(case, case.references[0]), case.id

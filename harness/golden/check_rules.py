@@ -31,6 +31,7 @@ def make_check(
     options: Mapping[str, JsonValue],
     *,
     references: Sequence[str],
+    context: Sequence[str] = (),
     line: int = 0,
 ) -> Check:
     """A validated check.
@@ -41,6 +42,7 @@ def make_check(
         value: Its value, if one is written.
         options: Its other keys.
         references: The case's references, which stand in for a missing value.
+        context: Its retrieved passages.
         line: Its line in the golden set.
 
     Raises:
@@ -55,6 +57,10 @@ def make_check(
         raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", ", ".join(check_names()))
     _check_threshold(kind, threshold)
     _check_value(kind, value, references)
+    if kind.needs_context and not any(passage.strip() for passage in context):
+        raise CheckProblem((), f"{kind.name} needs retrieved_context")
+    if kind.always_references and not references:
+        raise CheckProblem((), f"{kind.name} needs references")
     given = _options(kind, json.dumps(options, sort_keys=True))
     return Check(type=name, threshold=threshold, value=value, options=given, line=line)
 

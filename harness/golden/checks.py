@@ -67,6 +67,14 @@ class RougeOptions(Options):
     stem: Annotated[bool, Field(description="Compare word stems (Porter).")] = False
 
 
+class RelevancyOptions(EncoderOptions):
+    """Keys of ``answer-relevancy``."""
+
+    questions: Annotated[
+        int, Field(ge=1, le=20, description="How many questions the judge makes of the answer.")
+    ] = 3
+
+
 class RepetitionOptions(Options):
     """Keys of ``repetition``."""
 
@@ -84,6 +92,8 @@ class CheckType:
             missing, the case's references take its place (``is-json``: no schema is required).
         value_type: JSON type of ``value``.
         needs_references: The check can't run in a case without references (unless ``value`` is given).
+        always_references: It needs references also where ``value`` is given.
+        needs_context: It can't run in a case without retrieved passages.
         minimum: Least sensible threshold.
         maximum: Greatest sensible threshold; None when the scale is open.
         higher_is_better: False when a lower number is the better one: the threshold is then a maximum.
@@ -98,6 +108,8 @@ class CheckType:
     value: Literal["required", "optional", "refused"]
     value_type: Literal["string", "strings", "pattern", "schema", "json"] = "string"
     needs_references: bool = False
+    always_references: bool = False
+    needs_context: bool = False
     minimum: float = 0.0
     maximum: float | None = 1.0
     higher_is_better: bool = True
@@ -135,6 +147,7 @@ def _judged(
     kind: Literal["binary", "graded"],
     summary: str,
     value: Literal["required", "optional", "refused"],
+    extra: Literal["judge", "rag"] = "judge",
     **rest: object,
 ) -> CheckType:
     return CheckType(
@@ -142,9 +155,26 @@ def _judged(
         kind=kind,
         summary=summary,
         value=value,
-        extra="judge",
+        extra=extra,
         judged=True,
         **rest,  # type: ignore[arg-type] # as above
+    )
+
+
+def _rag(name: str, summary: str, **rest: object) -> CheckType:
+    """A metric of ragas; its ``value`` is the question, where that isn't the last message."""
+    return _judged(name, "graded", summary, "optional", "rag", **rest)
+
+
+def _passages(name: str, summary: str) -> CheckType:
+    return CheckType(
+        name=name,
+        kind="graded",
+        summary=summary,
+        value="required",
+        value_type="strings",
+        needs_context=True,
+        extra="rag",
     )
 
 
@@ -280,6 +310,35 @@ _ALL = (
         "graded",
         "A judge prefers the answer to the baseline's, asked in both orders: 1, 0.5 for a tie, 0.",
         "optional",
+    ),
+    _rag(
+        "faithfulness",
+        "Statements of the answer that follow from the passages, over all (ragas).",
+        needs_context=True,
+    ),
+    _rag(
+        "context-recall",
+        "Statements of the first reference that stand in the passages, over all (ragas).",
+        always_references=True,
+        needs_context=True,
+    ),
+    _rag(
+        "context-precision",
+        "Average precision of the passages' order, useful ones first (ragas).",
+        always_references=True,
+        needs_context=True,
+    ),
+    _rag(
+        "answer-relevancy",
+        "Cosine of the question with questions made of the answer; 0 if it commits to nothing (ragas).",
+        minimum=-1.0,
+        options=RelevancyOptions,
+    ),
+    _passages(
+        "string-context-recall", "Wanted passages that were retrieved, over all, by their letters (ragas)."
+    ),
+    _passages(
+        "string-context-precision", "Average precision of the passages' order, wanted ones first (ragas)."
     ),
 )
 

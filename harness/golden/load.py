@@ -99,7 +99,7 @@ class _Reading:
             set_name=self.raw.name,
             messages=self._messages(fill_text),
             references=references,
-            checks=self._checks(references, fill_text),
+            checks=self._checks(references, passages, fill_text),
             tags=tuple(dict.fromkeys([*case.tags, *self.raw.defaults.tags])),
             cluster=case.cluster,
             retrieved_context=passages,
@@ -151,7 +151,9 @@ class _Reading:
             raise golden_error(self.document, self._key(*key), f"{case.id}: the prompt is empty")
         return messages
 
-    def _checks(self, references: Sequence[str], fill_text: Callable[[str], str]) -> tuple[Check, ...]:
+    def _checks(
+        self, references: Sequence[str], passages: Sequence[str], fill_text: Callable[[str], str]
+    ) -> tuple[Check, ...]:
         own = {check.type for check in self.case.checks}
         written: list[tuple[KeyPath, CheckYaml]] = [
             (("defaults", "checks", number), check)
@@ -162,10 +164,15 @@ class _Reading:
         if not written:
             problem, allowed = f"{self.case.id}: no check", "at least one, here or in defaults"
             raise golden_error(self.document, self._key("checks"), problem, allowed)
-        return tuple(self._check(key, check, references, fill_text) for key, check in written)
+        return tuple(self._check(key, check, references, passages, fill_text) for key, check in written)
 
     def _check(
-        self, key: KeyPath, check: CheckYaml, references: Sequence[str], fill_text: Callable[[str], str]
+        self,
+        key: KeyPath,
+        check: CheckYaml,
+        references: Sequence[str],
+        passages: Sequence[str],
+        fill_text: Callable[[str], str],
     ) -> Check:
         try:
             return make_check(
@@ -174,6 +181,7 @@ class _Reading:
                 fill_value(check.value, fill_text),
                 dict(check.__pydantic_extra__ or {}),
                 references=references,
+                context=passages,
                 line=self.document.line(key),
             )
         except TemplateError as error:

@@ -8,18 +8,19 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
 from harness.judge.replies import ReplyError, read_reply
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage
 
+_T = TypeVar("_T")
 # Raised when a change here changes what a kept reply means.
 _REVISION = 1
 # A reply that can't be read is asked for again: a server's fault may have cut it.
@@ -114,6 +115,18 @@ class Judge:
             loop = self._running_loop()
             self._asked[key] = asyncio.run_coroutine_threadsafe(self._answer(key, request), loop)
             return self._asked[key]
+
+    def spawn(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
+        """Run what asks this judge several questions in turn, beside all that is under way.
+
+        Raises:
+            JudgeError: The judge is closed.
+        """
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise JudgeError("the judge is closed")
+            return asyncio.run_coroutine_threadsafe(work, self._running_loop())
 
     def ask_all(
         self, requests: Sequence[JudgeRequest], on_progress: Callable[[int, int], None] | None = None

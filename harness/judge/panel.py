@@ -75,7 +75,7 @@ class Panel:
                 reply if isinstance(reply, JudgeError) else single_verdict(request, reply)
                 for reply in replies
             ]
-            verdicts.append(self._together(request.task, votes))
+            verdicts.append(self.together(request.task, votes))
         return verdicts
 
     def judge_pairs(self, pairs: Sequence[tuple[JudgeRequest, JudgeRequest]]) -> list[Vote]:
@@ -90,7 +90,7 @@ class Panel:
                     votes.append(failed or JudgeError("no reply"))
                 else:
                     votes.append(pair_verdict(pair, (first, second))[0])
-            verdicts.append(self._together("pairwise", votes))
+            verdicts.append(self.together("pairwise", votes))
         return verdicts
 
     def judge_pair(
@@ -117,7 +117,8 @@ class Panel:
         self.start(requests)
         return list(zip(*(judge.ask_all(requests) for judge in self.judges), strict=True))
 
-    def _together(self, task: str, votes: Sequence[Vote]) -> Vote:
+    def together(self, task: str, votes: Sequence[Vote]) -> Vote:
+        """One verdict out of each judge's own; each is noted for the agreement."""
         values = tuple(None if isinstance(vote, JudgeError) else vote.value for vote in votes)
         self.votes.setdefault(task, []).append(values)
         return combine(votes)

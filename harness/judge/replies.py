@@ -107,6 +107,10 @@ def _respelt(value: Any, schema: Mapping[str, Any]) -> Any:
         return _WORDS.get(value.strip().lower(), value)
     if wanted in {"integer", "number"} and isinstance(value, str):
         return _number(value.strip(), value)
+    if wanted == "array" and isinstance(value, list):
+        return [_respelt(one, schema.get("items", {})) for one in value]
+    if wanted == "object" and isinstance(value, dict):
+        return _coerced(value, schema)
     if isinstance(value, str) and "enum" in schema:
         return next((one for one in schema["enum"] if str(one).lower() == value.strip().lower()), value)
     return value

@@ -39,4 +39,6 @@ def cache_key(request: ScoringRequest) -> str | None:
         "text": request.text,
         "references": request.case.references,
     }
+    if kind.needs_context:
+        content |= {"value": request.check.value, "retrieved_context": request.case.retrieved_context}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

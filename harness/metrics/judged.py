@@ -1,11 +1,12 @@
-"""Checks that a judge decides: rubric, reference, facts, tone, comparison with the baseline's answer."""
+"""Checks that a judge decides: rubric, reference, facts, tone, pairs, and ragas' of retrieved passages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from harness.errors import JudgeError
 from harness.golden.checks import base_type
 from harness.judge.panel import Panel, Vote
 from harness.judge.questions import pair_requests, single_request
+from harness.metrics import rag
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, text_of
 from harness.types import JudgeRequest, MetricError, Score
 
@@ -49,14 +50,16 @@ def _pair(request: ScoringRequest, baseline_text: str) -> tuple[JudgeRequest, Ju
     )
 
 
-def questions_of(request: ScoringRequest) -> list[JudgeRequest]:
-    """What a check asks of the judge, to ask it beforehand; empty when that is not known yet."""
-    name = base_type(request.check.type)
-    if name in _TASKS:
-        return [_single(request)]
-    if name != "pairwise" or request.baseline_text is None or request.baseline_text == request.text:
-        return []
-    return list(_pair(request, request.baseline_text))
+def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
+    """Ask what checks ask of the judge, as far as it is known, without waiting. Others are passed over."""
+    for request in requests:
+        name, other = base_type(request.check.type), request.baseline_text
+        if name in _TASKS:
+            panel.start([_single(request)])
+        elif name in rag.RAG_METRICS:
+            rag.start(panel, request)
+        elif name == "pairwise" and other is not None and other != request.text:
+            panel.start(_pair(request, other))
 
 
 def _judged(ask: Callable[[Panel, Sequence[ScoringRequest]], list[Vote]]) -> ScoreFunction:
@@ -83,6 +86,7 @@ def _error(request: ScoringRequest, reason: str) -> MetricError:
     return MetricError(metric=base_type(request.check.type), error=reason)
 
 
+of_passages = _judged(rag.votes)
 single = _judged(lambda panel, requests: panel.judge_singles([_single(request) for request in requests]))
 
 

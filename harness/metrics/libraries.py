@@ -12,6 +12,7 @@ from harness.types import GoldenCase
 # Distribution name → import name, by check type.
 _ROUGE = {"evaluate": "evaluate", "rouge-score": "rouge_score"}
 _JUDGE = {"openai": "openai", "tenacity": "tenacity"}
+_RAG = {"ragas": "ragas", "langchain-community": "langchain_community", **_JUDGE}
 LIBRARIES: dict[str, dict[str, str]] = {
     "bleu": {"sacrebleu": "sacrebleu"},
     "chrf": {"sacrebleu": "sacrebleu"},
@@ -27,6 +28,12 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "factuality": _JUDGE,
     "tone": _JUDGE,
     "pairwise": _JUDGE,
+    "faithfulness": _RAG,
+    "context-recall": _RAG,
+    "context-precision": _RAG,
+    "answer-relevancy": {**_RAG, "sentence-transformers": "sentence_transformers"},
+    "string-context-recall": {**_RAG, "rapidfuzz": "rapidfuzz"},
+    "string-context-precision": {**_RAG, "rapidfuzz": "rapidfuzz"},
 }
 
 
@@ -52,7 +59,7 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
     """
     for case in cases:
         for check in case.checks:
-            if case.skip is None and base_type(check.type) in {"bertscore", "similar"}:
+            if case.skip is None and base_type(check.type) in {"bertscore", "similar", "answer-relevancy"}:
                 find_encoder(encoder_name(check))
 
 

@@ -9,6 +9,7 @@ from harness.metrics import (
     manner,
     overlap,
     perplexity,
+    retrieval,
     rouge,
     similar,
     text,
@@ -46,4 +47,10 @@ METRICS: dict[str, ScoreFunction] = {
     "factuality": judged.single,
     "tone": judged.single,
     "pairwise": judged.pairwise,
+    "faithfulness": judged.of_passages,
+    "context-recall": judged.of_passages,
+    "context-precision": judged.of_passages,
+    "answer-relevancy": judged.of_passages,
+    "string-context-recall": retrieval.string_context_recall,
+    "string-context-precision": retrieval.string_context_precision,
 }

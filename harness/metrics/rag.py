@@ -1,0 +1,167 @@
+"""The metrics of ragas about retrieved passages, by its own code and prompts, through our judge.
+
+Es, S. et al. 2023, "RAGAS: Automated Evaluation of Retrieval Augmented Generation" (arXiv:2309.15217), as
+ragas 0.4.3 computes them:
+
+- ``faithfulness``: statements of the answer that follow from the passages, over all of its statements;
+- ``context-recall``: statements of the reference that follow from the passages, over all of its statements;
+- ``context-precision``: average precision of the passages in their order, a passage being relevant if it
+  was useful in arriving at the reference;
+- ``answer-relevancy``: mean cosine of the question with questions that the judge makes of the answer; 0 if
+  the judge finds each time that the answer commits to nothing.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeAlias
+
+from harness.errors import JudgeError
+from harness.golden.checks import base_type
+from harness.judge.client import Judge
+from harness.judge.panel import Panel, Vote
+from harness.metrics.definition import ScoringRequest, quote, text_of
+from harness.metrics.encoders import DECIMALS
+from harness.metrics.ragas_bridge import encoder_embeddings, judged_model, ragas_version
+from harness.types import JudgeVerdict
+
+# Computes one metric with a judge; ragas' result has the value.
+_Compute: TypeAlias = Callable[[Any, ScoringRequest], Awaitable[Any]]
+
+
+def start(panel: Panel, request: ScoringRequest) -> None:
+    """Ask a request's questions without waiting: scoring asks the same later, and finds the replies."""
+    for judge in panel.judges:
+        # A fault is told by scoring, which meets it again.
+        judge.spawn(_vote(judge, request))
+
+
+def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
+    """The panel's value for each request. All of their questions are under way together."""
+    waiting: list[list[Future[Vote]]] = [
+        [judge.spawn(_vote(judge, request)) for judge in panel.judges] for request in requests
+    ]
+    return [
+        panel.together(base_type(request.check.type), [future.result() for future in futures])
+        for request, futures in zip(requests, waiting, strict=True)
+    ]
+
+
+async def _vote(judge: Judge, request: ScoringRequest) -> Vote:
+    name = base_type(request.check.type)
+    try:
+        if not request.text.strip() and name in {"faithfulness", "answer-relevancy"}:
+            raise JudgeError("the answer is empty")  # noqa: TRY301 # told like any other fault
+        model = judged_model(judge, request.case.key, name, first_repeat=100 * request.repeat)
+        found = await _COMPUTE[name](model, request)
+        value = round(float(found.value), DECIMALS)
+        reason = _REASONS[name](model.replies)
+    except JudgeError as error:
+        return error
+    except Exception as error:  # any fault of the library is the answer's, never the run's
+        return JudgeError(f"ragas: {type(error).__name__}: {error}")
+    if not math.isfinite(value):
+        return JudgeError(reason)
+    return JudgeVerdict(
+        passed=None,
+        value=value,
+        reason=reason,
+        judge_model=model.judge_model,
+        prompt_version=f"ragas {ragas_version()}",
+        raw_reply="",
+    )
+
+
+def question_of(request: ScoringRequest) -> str:
+    """The check's own question, or else the case's last message."""
+    value = request.check.value
+    return request.case.messages[-1].content if value is None else text_of(value)
+
+
+async def _faithfulness(model: Any, request: ScoringRequest) -> Any:
+    from ragas.metrics.collections import Faithfulness
+
+    return await Faithfulness(llm=model).ascore(
+        user_input=question_of(request),
+        response=request.text,
+        retrieved_contexts=list(request.case.retrieved_context),
+    )
+
+
+async def _context_recall(model: Any, request: ScoringRequest) -> Any:
+    from ragas.metrics.collections import ContextRecall
+
+    return await ContextRecall(llm=model).ascore(
+        user_input=question_of(request),
+        retrieved_contexts=list(request.case.retrieved_context),
+        reference=request.case.references[0],
+    )
+
+
+async def _context_precision(model: Any, request: ScoringRequest) -> Any:
+    from ragas.metrics.collections import ContextPrecisionWithReference
+
+    return await ContextPrecisionWithReference(llm=model).ascore(
+        user_input=question_of(request),
+        reference=request.case.references[0],
+        retrieved_contexts=list(request.case.retrieved_context),
+    )
+
+
+async def _answer_relevancy(model: Any, request: ScoringRequest) -> Any:
+    from ragas.metrics.collections import AnswerRelevancy
+
+    embeddings = encoder_embeddings(request.check)
+    questions = int(str(request.check.options.get("questions", 3)))
+    metric = AnswerRelevancy(llm=model, embeddings=embeddings, strictness=questions)
+    found = await metric.ascore(user_input=question_of(request), response=request.text)
+    if not any(reply.question for reply in model.replies):
+        # ragas calls that 0.
+        raise JudgeError("the judge made no question of the answer")
+    return found
+
+
+_COMPUTE: Mapping[str, _Compute] = {
+    "faithfulness": _faithfulness,
+    "context-recall": _context_recall,
+    "context-precision": _context_precision,
+    "answer-relevancy": _answer_relevancy,
+}
+
+
+def _told_faithfulness(replies: Sequence[Any]) -> str:
+    if len(replies) < 2:
+        return "the judge found no statement in the answer"
+    verdicts = replies[1].statements
+    unsupported = [one.statement for one in verdicts if not one.verdict]
+    told = f"{len(verdicts) - len(unsupported)} of {len(verdicts)} statements follow from the passages"
+    return f"{told}; not {quote(unsupported[0])}" if unsupported else told
+
+
+def _told_recall(replies: Sequence[Any]) -> str:
+    found = replies[0].classifications
+    if not found:
+        return "the judge found no statement in the reference"
+    missing = [one.statement for one in found if not one.attributed]
+    told = f"{len(found) - len(missing)} of {len(found)} statements of the reference stand in the passages"
+    return f"{told}; not {quote(missing[0])}" if missing else told
+
+
+def _told_precision(replies: Sequence[Any]) -> str:
+    useful = [str(number) for number, reply in enumerate(replies, 1) if reply.verdict]
+    return f"useful passages: {', '.join(useful) or 'none'} of {len(replies)}"
+
+
+def _told_relevancy(replies: Sequence[Any]) -> str:
+    if all(reply.noncommittal for reply in replies):
+        return "the answer commits to nothing"
+    return f"it answers {quote(replies[0].question)}"
+
+
+_REASONS: Mapping[str, Callable[[Sequence[Any]], str]] = {
+    "faithfulness": _told_faithfulness,
+    "context-recall": _told_recall,
+    "context-precision": _told_precision,
+    "answer-relevancy": _told_relevancy,
+}
+RAG_METRICS = tuple(_COMPUTE)

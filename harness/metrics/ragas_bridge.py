@@ -1,0 +1,172 @@
+"""What ragas calls an LLM and embeddings, made of our judge and our encoder.
+
+ragas keeps its prompts and formulas; who answers, the cache, retries, concurrency and accounting are the
+judge's. ragas takes any number where it asks for 0 or 1, and any number of verdicts for its statements;
+here the reply has to hold what was asked for, or is asked for again and is then an error.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any, cast
+
+from harness.judge.client import Judge
+from harness.metrics.encoders import encoder_name, find_encoder
+from harness.types import Check, JsonValue, JudgeRequest, Message
+
+_ZERO_OR_ONE = ("verdict", "attributed", "noncommittal")
+# Statements come with a reason each.
+_MOST_TOKENS = 2048
+
+
+def import_ragas() -> None:
+    """Import ragas with its reports home switched off; anything but the word "true" leaves them on."""
+    os.environ["RAGAS_DO_NOT_TRACK"] = "true"
+    import ragas  # noqa: F401 # the environment has to be set before its first import
+
+
+@cache
+def ragas_version() -> str:
+    """Version of the library, for verdicts: its prompts are part of it."""
+    return version("ragas")
+
+
+@cache
+def _model_class() -> type[Any]:
+    import_ragas()
+    from ragas.llms.base import InstructorBaseRagasLLM
+
+    class JudgedModel(InstructorBaseRagasLLM):  # type: ignore[misc] # ragas is not checked here
+        """A judge as ragas' LLM, for one metric of one answer."""
+
+        def __init__(self, judge: Judge, key: str, task: str, first_repeat: int) -> None:
+            self.replies: list[Any] = []
+            self.judge_model = ""
+            self._judge, self._key, self._task, self._first = judge, key, task, first_repeat
+            self._asked: Counter[str] = Counter()
+
+        def generate(self, prompt: str, response_model: type[Any]) -> Any:
+            """Never called: scores are computed asynchronously."""
+            raise NotImplementedError
+
+        async def agenerate(self, prompt: str, response_model: type[Any]) -> Any:
+            """Ask the judge; the same prompt again is another question."""
+            request = JudgeRequest(
+                key=self._key,
+                task=self._task,
+                messages=(Message(role="user", content=prompt),),
+                reply_schema=_schema_of(cast("Any", response_model), self._wanted(response_model)),
+                prompt_version=f"ragas {ragas_version()} {response_model.__name__}",
+                repeat=self._first + self._asked[prompt],
+                max_tokens=_MOST_TOKENS,
+            )
+            self._asked[prompt] += 1
+            reply = await self._judge.ask(request)
+            self.judge_model = reply.model
+            self.replies.append(response_model.model_validate(dict(reply.data)))
+            return self.replies[-1]
+
+        def _wanted(self, response_model: type[Any]) -> int | None:
+            """How many verdicts there are to be: one for each statement that was found before."""
+            found = getattr(self.replies[-1], "statements", None) if self.replies else None
+            return len(found) if found and response_model.__name__ == "NLIStatementOutput" else None
+
+    return JudgedModel
+
+
+def judged_model(judge: Judge, key: str, task: str, first_repeat: int = 0) -> Any:
+    """A judge as ragas' LLM, for one metric of one answer.
+
+    Args:
+        judge: Who answers.
+        key: The case's key.
+        task: The metric.
+        first_repeat: Number of the first question of a wording.
+
+    Returns:
+        An object with ``agenerate``, whose ``replies`` holds what was answered so far.
+    """
+    return _model_class()(judge, key, task, first_repeat)
+
+
+@cache
+def _schema_of(response_model: type[Any], verdicts: int | None) -> dict[str, JsonValue]:
+    return reply_schema(response_model.model_json_schema(), verdicts)
+
+
+def reply_schema(schema: Mapping[str, Any], verdicts: int | None = None) -> dict[str, JsonValue]:
+    """A pydantic schema without references, and with what ragas asks for but doesn't check.
+
+    Args:
+        schema: JSON Schema of the reply's model.
+        verdicts: How many entries its list of statements has to have.
+    """
+    definitions = schema.get("$defs", {})
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, list):
+            return [plain(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return plain(definitions[part["$ref"].rpartition("/")[2]])
+        made = {name: plain(one) for name, one in part.items() if name != "$defs"}
+        if made.get("type") == "object":
+            made["additionalProperties"] = False
+            for name in _ZERO_OR_ONE:
+                if name in made["properties"]:
+                    made["properties"][name] |= {"minimum": 0, "maximum": 1}
+        return made
+
+    whole: dict[str, JsonValue] = plain(schema)
+    properties = whole["properties"]
+    if verdicts is not None and isinstance(properties, dict):
+        statements = properties["statements"]
+        assert isinstance(statements, dict)
+        statements |= {"minItems": verdicts, "maxItems": verdicts}
+    return whole
+
+
+@cache
+def _embeddings_class() -> type[Any]:
+    import_ragas()
+    from ragas.embeddings.base import BaseRagasEmbedding
+
+    class EncoderEmbeddings(BaseRagasEmbedding):  # type: ignore[misc] # as above
+        """A text encoder of ours as ragas' embeddings."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self._name = name
+
+        def embed_text(self, text: str, **kwargs: Any) -> list[float]:
+            """The vector of one text."""
+            return list(_vector(self._name, text))
+
+        async def aembed_text(self, text: str, **kwargs: Any) -> list[float]:
+            """The same, without holding up other answers' questions."""
+            import asyncio
+
+            return await asyncio.to_thread(self.embed_text, text)
+
+        async def aembed_texts(self, texts: Sequence[str], **kwargs: Any) -> list[list[float]]:
+            """The vectors of several texts."""
+            return [await self.aembed_text(text) for text in texts]
+
+    return EncoderEmbeddings
+
+
+def encoder_embeddings(check: Check) -> Any:
+    """The encoder that a check names, as ragas' embeddings."""
+    return _embeddings_class()(encoder_name(check))
+
+
+@cache
+def _vector(name: str, text: str) -> tuple[float, ...]:
+    """A text's vector, of length 1: computed once, since asking ahead and scoring both need it."""
+    from harness.metrics.similar import load_encoder
+
+    vector = load_encoder(find_encoder(name)).encode(text, normalize_embeddings=True, show_progress_bar=False)
+    return tuple(vector.tolist())
