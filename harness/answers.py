@@ -1,11 +1,11 @@
 """Getting every answer that a session needs: from the cache, else from the engine, batch by batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from harness.cache import Cache, completion_key, liveness_key, loss_key
-from harness.engines.base import BASELINE, CANDIDATE, Engine, GenerationRequest, LossRequest
+from harness.engines.base import BASELINE, ORIGIN, Engine, GenerationRequest, LossRequest
 from harness.engines.open import check_alive, open_sides
 from harness.forgetting.text import load_passages
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
@@ -26,18 +26,19 @@ class Answers:
         completions: By answer key; a case that is asked more than once has several.
         reference_losses: Cross-entropy of each of a case's references, by case key, where a check needs it.
         text_losses: Cross-entropy on the bundled passages; empty when they were not asked for.
-        divergences: KL(baseline ‖ this side) on the same passages, of a candidate on its baseline's base.
+        divergences: KL(other side ‖ this side) on the same passages, by the other side; of a candidate, from
+            sides on the same base.
         plan: How these answers were computed.
     """
 
     completions: Mapping[str, Completion]
     reference_losses: Mapping[str, tuple[TextLoss, ...]]
     text_losses: tuple[TextLoss, ...]
-    divergences: tuple[TextLoss, ...]
+    divergences: Mapping[str, tuple[TextLoss, ...]]
     plan: ExecutionPlan
 
 
-def answer_cases(
+def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers each need other parts of it
     sides: Mapping[str, ModelRef],
     plan: ExecutionPlan,
     cases: Sequence[GoldenCase],
@@ -45,6 +46,7 @@ def answer_cases(
     on_progress: Progress,
     *,
     with_text: bool = False,
+    only: Mapping[str, Collection[str]] | None = None,
     open_engine: OpenEngine | None = None,
     on_answers: OnAnswers = lambda side, answers: None,
 ) -> dict[str, Answers]:
@@ -57,6 +59,7 @@ def answer_cases(
         cache: Looked up first; every finished batch is written to it.
         on_progress: Told how many answers of a stage are there.
         with_text: Whether the bundled passages are scored too.
+        only: Keys of the cases that a side answers, for sides that don't answer all.
         open_engine: Called only if an answer is missing; loads the models by default.
         on_answers: Given each side's answers as they come, the kept ones first.
 
@@ -64,6 +67,10 @@ def answer_cases(
         EngineError: The model failed on a batch.
         AdapterError: An adapter changes nothing.
     """
+    asked_of = {
+        side: [case for case in cases if only is None or side not in only or case.key in only[side]]
+        for side in sides
+    }
     asked = [
         GenerationRequest(
             key=key,
@@ -72,10 +79,10 @@ def answer_cases(
             settings=replace(case.generation, seed=case.generation.seed + number),
         )
         for side in sides
-        for case in cases
+        for case in asked_of[side]
         for number, key in enumerate(case.answer_keys)
     ]
-    references = [request for side in sides for request in _references_of(side, cases)]
+    references = [request for side in sides for request in _references_of(side, asked_of[side])]
     passages = [request for side in sides for request in _passages_of(side)] if with_text else []
     apart = _divergences_of(sides) if with_text else []
     texts = [*references, *passages, *apart]
@@ -129,7 +136,11 @@ def answer_cases(
             completions={asked[i].key: completions[i] for i in range(len(asked)) if asked[i].side == side},
             reference_losses=reference_losses[side],
             text_losses=tuple(losses[i] for i in of_text if texts[i].side == side and not texts[i].against),
-            divergences=tuple(losses[i] for i in of_text if texts[i].side == side and texts[i].against),
+            divergences={
+                other: tuple(losses[i] for i in of_text if (texts[i].side, texts[i].against) == (side, other))
+                for other in dict.fromkeys(texts[i].against for i in of_text if texts[i].side == side)
+                if other is not None
+            },
             plan=plan,
         )
         for side in sides
@@ -168,10 +179,12 @@ def _passages_of(side: str) -> list[LossRequest]:
 
 
 def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
-    """The candidate's divergence from its baseline on each passage; none where they don't share a base."""
-    if {CANDIDATE, BASELINE} - set(sides) or sides[CANDIDATE].base_sha256 != sides[BASELINE].base_sha256:
-        return []
+    """Each candidate's divergence on each passage from what it is held against, where they share a base."""
     return [
-        LossRequest(key=name, side=CANDIDATE, text=text, against=BASELINE)
+        LossRequest(key=name, side=side, text=text, against=other)
+        for side, model in sides.items()
+        if side not in {BASELINE, ORIGIN}
+        for other in (BASELINE, ORIGIN)
+        if other in sides and sides[other].base_sha256 == model.base_sha256
         for name, text in load_passages().items()
     ]

@@ -54,6 +54,7 @@ from harness.statistics.several import holm
 from harness.types import (
     BrokenCase,
     Comparison,
+    Forgetting,
     GateVerdict,
     GoldenSet,
     MetricComparison,
@@ -114,10 +115,6 @@ def run_gate(
         rows, broken, confirmations = confirm(rows, broken, limits, ask_again)
     else:
         confirmations = []
-    sets = {golden_set.name: golden_set for golden_set in candidate.golden_sets}
-    probes = [
-        pair for pair in pairing.pairs if is_decided(pair) and sets[pair[0].case.set_name].probes_forgetting
-    ]
     open_rates = [
         (metric, [pair for pair in pairing.pairs if pair[0].case.set_name == metric.set_name])
         for metric, row in zip(metrics, rows, strict=True)
@@ -127,13 +124,7 @@ def run_gate(
         candidate_run=candidate.id,
         baseline_run=baseline.id,
         metrics=tuple(rows),
-        forgetting=measure_forgetting(
-            probes,
-            candidate.text_losses,
-            baseline.text_losses,
-            confidence=1 - 2 * alpha,
-            divergences=divergences,
-        ),
+        forgetting=forgetting_between(candidate, baseline, alpha=alpha, divergences=divergences),
         unpaired=tuple(pairing.unpaired),
         unstable={
             result.key: noted
@@ -149,6 +140,28 @@ def run_gate(
         confirmations=tuple(confirmations),
     )
     return comparison, _verdict(candidate, baseline, comparison, pairing, metrics)
+
+
+def forgetting_between(
+    candidate: Run, before: Run, *, alpha: float = ALPHA, divergences: Sequence[TextLoss] = ()
+) -> Forgetting | None:
+    """What the candidate lost of what another run could do; None when nothing was measured.
+
+    Args:
+        candidate: The run to be judged; its golden sets say which cases are probes.
+        before: What it is held against: the baseline, or the base behind it.
+        alpha: Each interval's one-sided level.
+        divergences: KL(before ‖ candidate) on the bundled passages.
+    """
+    probed = {golden_set.name for golden_set in candidate.golden_sets if golden_set.probes_forgetting}
+    probes = [
+        pair
+        for pair in pair_runs(candidate, before).pairs
+        if is_decided(pair) and pair[0].case.set_name in probed
+    ]
+    return measure_forgetting(
+        probes, candidate.text_losses, before.text_losses, confidence=1 - 2 * alpha, divergences=divergences
+    )
 
 
 def gated_margins(

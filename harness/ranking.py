@@ -7,10 +7,11 @@ best is so for this set of cases.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from harness.answers import Progress, answer_cases
 from harness.cache import Cache
@@ -23,7 +24,10 @@ from harness.gate import ALPHA, run_gate
 from harness.pairing import PASS_RATE
 from harness.scoring import score_cases
 from harness.session import answered_run
-from harness.types import GateRecord, GoldenSet, Interval, ModelRef, Run
+from harness.types import GateRecord, GoldenCase, GoldenSet, Interval, ModelRef, Stability
+
+# Of a model, a type of numbers and cases: how the model fared when it was asked again, by case key.
+NotedNoise: TypeAlias = Callable[[ModelRef, str, Sequence[GoldenCase]], Mapping[str, Stability]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,7 @@ def rank_models(
     cache: Cache,
     root: Path,
     on_progress: Progress,
+    noted_noise: NotedNoise = lambda model, dtype, cases: {},
 ) -> list[Ranked]:
     """Answer all cases with all models together, judge each candidate, and order them.
 
@@ -84,6 +89,7 @@ def rank_models(
         cache: Where answers and scores are looked up and kept.
         root: The project's root.
         on_progress: Told of each stage's progress.
+        noted_noise: What is known of reruns of a model in a type of numbers, by case.
 
     Returns:
         The best first: those that don't regress before those that do, then by gain, then by what they kept.
@@ -119,13 +125,18 @@ def rank_models(
         for side, model in sides.items()
     }
     against = runs.pop(BASELINE)
-    records = [_judged(run, against, ALPHA / len(candidates)) for run in runs.values()]
+    stability = noted_noise(baseline, plan.dtype, cases)
+    records = []
+    for side, run in runs.items():
+        comparison, verdict = run_gate(
+            run,
+            against,
+            alpha=ALPHA / len(candidates),
+            stability=stability,
+            divergences=answers[side].divergences.get(BASELINE, ()),
+        )
+        records.append(GateRecord(run=run, baseline=against, comparison=comparison, verdict=verdict))
     return _ordered([_measured(record, golden_sets) for record in records])
-
-
-def _judged(run: Run, baseline: Run, alpha: float) -> GateRecord:
-    comparison, verdict = run_gate(run, baseline, alpha=alpha)
-    return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
 
 
 def _measured(record: GateRecord, golden_sets: Sequence[GoldenSet]) -> Ranked:

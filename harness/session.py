@@ -12,11 +12,11 @@ from harness.baselines.file import Baseline, run_of
 from harness.baselines.find import find_baseline
 from harness.cache import Cache
 from harness.confirming import AskAgain
-from harness.engines.base import BASELINE, CANDIDATE
-from harness.engines.open import choose_plan, describe_model
+from harness.engines.base import BASELINE, CANDIDATE, ORIGIN
+from harness.engines.open import base_of, choose_plan, describe_model
 from harness.environment import describe_environment
 from harness.errors import InputError
-from harness.gate import run_gate
+from harness.gate import forgetting_between, run_gate
 from harness.history.store import open_history
 from harness.judging import against_itself, ask_ahead, texts_of
 from harness.scoring import Judging, score_cases
@@ -39,6 +39,8 @@ class Inputs:
 
     Attributes:
         baseline: A model to run beside the candidate, a stored or an accepted run, or None for no comparison.
+        origin: The candidate's base, where the baseline is another model: what was forgotten is measured
+            against both.
         root: The project's root.
     """
 
@@ -47,10 +49,11 @@ class Inputs:
     candidate: ModelRef
     baseline: ModelRef | Run | Baseline | None
     plan: ExecutionPlan
+    origin: ModelRef | None = None
 
     @property
     def sides(self) -> dict[str, ModelRef]:
-        """The models that answer in this session, by side."""
+        """The models that are compared and answer in this session, by side."""
         sides = {CANDIDATE: self.candidate}
         if isinstance(self.baseline, ModelRef):
             sides[BASELINE] = self.baseline
@@ -82,7 +85,24 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     if plan.engine == "multitask":
         # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
         settings = replace(settings, forgetting=False)
-    return Inputs(settings=settings, root=root, candidate=candidate, baseline=baseline, plan=plan)
+    return Inputs(
+        settings=settings,
+        root=root,
+        candidate=candidate,
+        baseline=baseline,
+        plan=plan,
+        origin=_origin(candidate, baseline) if settings.forgetting else None,
+    )
+
+
+def _origin(candidate: ModelRef, baseline: ModelRef | Run | Baseline | None) -> ModelRef | None:
+    """An adapter's base, where the baseline is something else than that."""
+    if baseline is None or candidate.adapter_dir is None:
+        return None
+    compared = baseline if isinstance(baseline, ModelRef) else baseline.model
+    if compared.adapter_sha256 is None and compared.base_sha256 == candidate.base_sha256:
+        return None
+    return base_of(candidate)
 
 
 def run_session(
@@ -114,13 +134,18 @@ def run_session(
         inputs = replace(inputs, baseline=run_of(inputs.baseline, cases))
     if isinstance(inputs.baseline, Run):
         judging = replace(judging, baseline_texts=texts_of(inputs.baseline))
+    probes = [case for golden_set in golden_sets if golden_set.probes_forgetting for case in golden_set.cases]
+    sides = dict(inputs.sides)
+    if inputs.origin is not None and with_text:
+        sides[ORIGIN] = inputs.origin
     answers = answer_cases(
-        inputs.sides,
+        sides,
         inputs.plan,
         asked,
         cache,
         on_progress,
         with_text=with_text,
+        only={ORIGIN: {probe.key for probe in probes}},
         on_answers=ask_ahead(judging, asked),
     )
     if BASELINE in answers:
@@ -128,7 +153,7 @@ def run_session(
         judging = replace(judging, baseline_texts=texts)
     results = {
         side: score_cases(
-            cases,
+            probes if side == ORIGIN else cases,
             given.completions,
             reference_losses=given.reference_losses,
             cache=cache,
@@ -169,6 +194,9 @@ def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = N
     """
     inputs = session.inputs
     environment = describe_environment(inputs.root)
+    sides = dict(inputs.sides)
+    if inputs.origin is not None and ORIGIN in session.answers:
+        sides[ORIGIN] = inputs.origin
     runs = {
         side: answered_run(
             model,
@@ -180,7 +208,7 @@ def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = N
             duration_s=session.duration_s,
             collected=collected,
         )
-        for side, model in inputs.sides.items()
+        for side, model in sides.items()
     }
     candidate = runs[CANDIDATE]
     if isinstance(inputs.baseline, ModelRef):
@@ -197,9 +225,13 @@ def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = N
         margin=inputs.settings.margin,
         forgetting_margin=inputs.settings.forgetting_margin,
         stability=_noted_noise(inputs, baseline, session.golden_sets),
-        divergences=session.answers[CANDIDATE].divergences,
+        divergences=session.answers[CANDIDATE].divergences.get(BASELINE, ()),
         ask_again=ask_again,
     )
+    if ORIGIN in runs:
+        apart = session.answers[CANDIDATE].divergences.get(ORIGIN, ())
+        since_base = forgetting_between(candidate, runs[ORIGIN], divergences=apart)
+        comparison = replace(comparison, forgetting_since_base=since_base)
     return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
 
 

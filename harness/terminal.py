@@ -37,8 +37,12 @@ def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
     if record.comparison is not None and record.baseline is not None:
         parts.append(metric_table(record.comparison))
         parts += _reasons(record)
-        if record.comparison.forgetting is not None:
-            parts.append(_forgetting_line(record.comparison.forgetting))
+        comparison = record.comparison
+        if comparison.forgetting is not None:
+            parts.append(_forgetting_line(comparison.forgetting, "forgetting  ", "the baseline"))
+        if comparison.forgetting_since_base is not None:
+            base = record.run.model.base_model
+            parts.append(_forgetting_line(comparison.forgetting_since_base, "since base  ", base))
         parts += _lost_cases(record, width)
     else:
         parts.append(Text(f"{outcome_counts(record.run)}; no baseline, so no verdict"))
@@ -128,12 +132,12 @@ def _reasons(record: GateRecord) -> Iterator[Text]:
             yield Text(f"• {side}: {outcome_counts(run)}")
 
 
-def _forgetting_line(forgetting: Forgetting) -> Text:
-    line = Text("forgetting  ", style="dim")
+def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text:
+    line = Text(title, style="dim")
     if forgetting.overall is not None:
         kept = forgetting.overall
         line.append(
-            f"kept {kept.retained} of {kept.passed_by_baseline} probes that the baseline passed "
+            f"kept {kept.retained} of {kept.passed_by_baseline} probes that {before_it} passed "
             f"({kept.rate.estimate:.0%} [{kept.rate.low:.0%}, {kept.rate.high:.0%}])",
             style="default",
         )

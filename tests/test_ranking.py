@@ -1,5 +1,7 @@
 """Several candidates are answered together, judged each, and ranked without overstating."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -10,7 +12,7 @@ from harness.errors import AdapterError
 from harness.golden.load import load_golden_set
 from harness.history.store import open_history
 from harness.ranking import find_adapters, rank_models
-from harness.types import GateVerdict
+from harness.types import GateVerdict, Stability
 
 CASES = "\n".join(
     f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(12)
@@ -79,3 +81,54 @@ def test_the_command_keeps_each_gate_in_the_history(adapters, golden, tmp_path):
         lines = history.list_runs()
         assert len(lines) == 2
         assert (result.exit_code == 1) == any(line.verdict == "regress" for line in lines)
+
+
+def test_reruns_of_the_baseline_are_heeded_as_in_a_single_gate(adapters, golden, tiny_model_dir, tmp_path):
+    """A case that the baseline itself passed and failed is marked in each candidate's gate."""
+    candidates = [describe_model(path) for path in find_adapters([str(adapters)])]
+    base = describe_model(str(tiny_model_dir))
+    asked = []
+
+    def noted(model, dtype, cases):
+        asked.append((model, dtype))
+        return {cases[0].key: Stability(passed=3, answers=5)}
+
+    sets = [load_golden_set(golden)]
+    found = rank_models(candidates, base, sets, Cache(None), tmp_path, lambda *_: None, noted)
+    assert asked == [(base, "float32")]
+    assert [list(ranked.record.comparison.unstable) for ranked in found] == [["small/c0"]] * 2
+
+
+def test_each_candidate_s_divergence_from_the_baseline_is_measured(adapters, tmp_path, tiny_model_dir):
+    """The wild adapter moves the next word's probabilities further than the mild one."""
+    path = tmp_path / "probes.yaml"
+    path.write_text(
+        f"name: probes\nprobes_forgetting: true\ngeneration: {{max_new_tokens: 4}}\ncases:\n{CASES}\n"
+    )
+    candidates = [describe_model(path) for path in find_adapters([str(adapters)])]
+    base = describe_model(str(tiny_model_dir))
+    found = rank_models(candidates, base, [load_golden_set(path)], Cache(None), tmp_path, lambda *_: None)
+    apart = {
+        ranked.record.run.model.label.rpartition("/")[2]: ranked.record.comparison.forgetting.divergence
+        for ranked in found
+    }
+    assert apart["wild"].low > apart["mild"].estimate > 0
+
+
+def test_json_holds_every_gate(adapters, golden, tmp_path):
+    arguments = [
+        "rank",
+        str(adapters),
+        "--golden",
+        str(golden),
+        "--directory",
+        str(tmp_path / "kept"),
+        "--json",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    found = json.loads(result.stdout)
+    assert {ranked["record"]["run"]["model"]["label"] for ranked in found} == {
+        str(adapters / "mild"),
+        str(adapters / "wild"),
+    }
+    assert all(ranked["record"]["verdict"]["outcome"] for ranked in found)

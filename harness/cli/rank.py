@@ -14,6 +14,7 @@ from harness.engines.open import base_of, describe_model
 from harness.errors import BaselineError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
+from harness.history.facts import to_json
 from harness.history.store import open_history
 from harness.ranking import Ranked, find_adapters, rank_models
 from harness.terminal import interval
@@ -31,6 +32,9 @@ def rank(
         list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
     ] = None,
     directory: Annotated[Path, typer.Option(help="Holds history and cache.")] = Path(".tunegate"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: every candidate's whole gate.")
+    ] = False,
 ) -> None:
     """Gate several models at once and rank them; exit status 1 if any regressed.
 
@@ -40,12 +44,18 @@ def rank(
     candidates = [describe_model(reference) for reference in find_adapters(models)]
     against = _shared_base(candidates) if baseline is None else describe_model(baseline)
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
-    with Cache(directory / "cache.sqlite") as cache, stage_bars() as on_progress:
-        found = rank_models(candidates, against, sets, cache, Path(), on_progress)
-    with open_history(directory / "history.sqlite") as history:
+    with (
+        open_history(directory / "history.sqlite") as history,
+        Cache(directory / "cache.sqlite") as cache,
+        stage_bars() as on_progress,
+    ):
+        found = rank_models(candidates, against, sets, cache, Path(), on_progress, history.load_noise)
         for ranked in found:
             history.save(ranked.record)
-    Console(highlight=False).print(_table(found, against))
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        Console(highlight=False).print(_table(found, against))
     if any(
         ranked.record.verdict and ranked.record.verdict.outcome is GateVerdict.REGRESS for ranked in found
     ):

@@ -222,6 +222,9 @@ class Comparison:
 
     Attributes:
         unstable: Of the compared cases those that the baseline's own reruns passed and failed, by key.
+        forgetting: Against the baseline.
+        forgetting_since_base: Against the model that the candidate was trained on, where the baseline is
+            another one: what several adapters in a row lost. For information.
         unpaired: Keys of cases that are on one side only, changed between the runs, or have no
             verdict on one side: they are left out of every paired figure, and counted here.
         broken: Cases that are shown to be answered worse, each on its own.
@@ -235,6 +238,7 @@ class Comparison:
     baseline_run: str
     metrics: tuple[MetricComparison, ...]
     forgetting: Forgetting | None = None
+    forgetting_since_base: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
     unstable: Mapping[str, Stability] = field(default_factory=dict)
     broken: tuple[BrokenCase, ...] = ()

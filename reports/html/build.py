@@ -7,7 +7,7 @@ from reports.html.banners import banners
 from reports.html.cases import case_views
 from reports.html.groups import case_groups, case_list
 from reports.html.metrics import metrics_view
-from reports.html.panels import forgetting_view, manifest, set_rows, training_view
+from reports.html.panels import forgetting_views, manifest, set_rows, training_view
 from reports.html.text import one_line
 from reports.html.verdict import verdict_view
 from reports.html.view import ReportView
@@ -30,7 +30,7 @@ def build_view(record: GateRecord) -> ReportView:
         metrics=metrics_view(record),
         groups=tuple(case_groups(record, cases)),
         cases=case_list(cases),
-        forgetting=forgetting_view(record),
+        forgetting=tuple(forgetting_views(record)),
         training=training_view(record),
         sets=tuple(set_rows(record)),
         manifest=tuple(manifest(record)),

@@ -5,10 +5,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from harness.canaries import canary_lines
-from harness.types import Environment, GateRecord, Interval, JsonValue, ModelRef, Outcome, Retention, Run
+from harness.types import (
+    Environment,
+    Forgetting,
+    GateRecord,
+    Interval,
+    JsonValue,
+    ModelRef,
+    Outcome,
+    Retention,
+    Run,
+)
 from reports.html import figures
 from reports.html.cases import excerpt
 from reports.html.charts import LossCurve, loss_curve
+from reports.html.text import one_line
 from reports.html.view import (
     Estimate,
     Fact,
@@ -24,17 +35,33 @@ _MOST_FACTS = 200
 _LONGEST_FACT = 2_000
 
 
-def forgetting_view(record: GateRecord) -> ForgettingView | None:
-    """Retained skills and the change on general text; None when neither was measured."""
-    forgetting = None if record.comparison is None else record.comparison.forgetting
-    if forgetting is None:
-        return None
+def forgetting_views(record: GateRecord) -> Iterator[ForgettingView]:
+    """Retained skills and the change on general text, against the baseline and against the base behind it."""
+    comparison = record.comparison
+    if comparison is None:
+        return
+    if comparison.forgetting is not None:
+        passages = tuple(_passages(record))
+        yield _forgetting_view(comparison.forgetting, "forgetting", "Forgetting", "baseline", passages)
+    if comparison.forgetting_since_base is not None:
+        base = one_line(record.run.model.base_model)
+        yield _forgetting_view(
+            comparison.forgetting_since_base, "since-base", "Forgetting since the base", base, ()
+        )
+
+
+def _forgetting_view(
+    forgetting: Forgetting, anchor: str, title: str, before: str, passages: tuple[LossRow, ...]
+) -> ForgettingView:
     rows = [_retention_row(skill) for skill in forgetting.by_skill]
     if forgetting.overall is not None:
         rows.insert(0, _retention_row(forgetting.overall, all_skills=True))
     change = forgetting.loss_change
     rates = [skill.rate for skill in (forgetting.overall, *forgetting.by_skill) if skill is not None]
     return ForgettingView(
+        anchor=anchor,
+        title=title,
+        before=before,
         rows=tuple(rows),
         confidence=_confidence(rates[0]) if rates else "",
         loss_change=None if change is None else _loss_change(change),
@@ -42,7 +69,7 @@ def forgetting_view(record: GateRecord) -> ForgettingView | None:
         refusals="" if forgetting.refusals is None else "{} → {}".format(*forgetting.refusals),
         loss_confidence="" if change is None else _confidence(change),
         tripped=forgetting.tripped,
-        passages=tuple(_passages(record)),
+        passages=passages,
     )
 
 

@@ -272,8 +272,15 @@ class LossRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgettingView:
-    """What the candidate lost of what the baseline could do."""
+    """What the candidate lost of what another model could do.
 
+    Attributes:
+        before: The other model: ``baseline``, or the name of the base behind it.
+    """
+
+    anchor: str
+    title: str
+    before: str
     rows: tuple[RetentionRow, ...]
     confidence: str
     loss_change: Estimate | None
@@ -337,7 +344,7 @@ class ReportView:
     metrics: MetricsView
     groups: tuple[CaseGroup, ...]
     cases: CaseList
-    forgetting: ForgettingView | None
+    forgetting: tuple[ForgettingView, ...]
     training: TrainingView | None
     sets: tuple[SetRow, ...]
     manifest: tuple[Facts, ...]
