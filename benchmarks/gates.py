@@ -115,10 +115,15 @@ def paired(before: Counts, now: Counts, answers: int) -> PairedMetric:
     )
 
 
-def tunegate(before: Counts, now: Counts, answers: int) -> bool:
-    """Whether this gate calls the run regressed, at its default margin."""
-    rows, cases = judge([paired(before, now, answers)], {("s", PASS_RATE): MARGIN})
+def tunegate(before: Counts, now: Counts, answers: int, margin: float = MARGIN) -> bool:
+    """Whether this gate calls the run regressed."""
+    rows, cases = judge([paired(before, now, answers)], {("s", PASS_RATE): margin})
     return rows[0].verdict is GateVerdict.REGRESS or bool(cases)
+
+
+def without_margin(before: Counts, now: Counts, answers: int) -> bool:
+    """The same with ``--gate-margin=0``: the question that gates without a margin ask."""
+    return tunegate(before, now, answers, margin=0.0)
 
 
 def any_drop(before: Counts, now: Counts, answers: int) -> bool:
@@ -156,16 +161,18 @@ def main() -> None:
     chosen = parser.parse_args()
     found = list(scenarios(chosen.runs, chosen.change, chosen.cases))
     others = peer_verdicts(chosen.peers, found)
-    gates = {"tunegate": tunegate, "any drop": any_drop}
-    print("| change | cases × answers | tunegate | regressgate | adaptergate | MLflow | any drop |")
-    print("|---|---|---|---|---|---|---|")
+    gates = {"tunegate": tunegate, "margin 0": without_margin, "any drop": any_drop}
+    print(
+        "| change | cases × answers | tunegate | margin 0 | regressgate | adaptergate | MLflow | any drop |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for change, name, answers, (before, now) in found:
         rates = {
             gate: np.mean([rule(old, new, answers) for old, new in zip(before, now, strict=True)])
             for gate, rule in gates.items()
         }
         rates |= {gate: others[f"{gate}|{change}|{name}"].mean() for gate in PEER_GATES}
-        shown = [f"{100 * rates[gate]:.0f} %" for gate in ("tunegate", *PEER_GATES, "any drop")]
+        shown = [f"{100 * rates[gate]:.0f} %" for gate in ("tunegate", "margin 0", *PEER_GATES, "any drop")]
         print(f"| {change} | {name} | {' | '.join(shown)} |", flush=True)
 
 

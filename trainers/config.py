@@ -73,10 +73,8 @@ class LeakageSettings(Strict):
     ] = 13
     embedding: Annotated[
         float | None,
-        Field(
-            gt=0, le=1, description="Look for questions of at least this cosine, such as 0.95; null: don't."
-        ),
-    ] = None
+        Field(gt=0, le=1, description="Look for questions of at least this cosine; null: don't."),
+    ] = 0.95
 
 
 class TrainingConfig(Strict):

@@ -2,8 +2,8 @@
 
 Three ways to find them: the same question (with or without its reference) word by word; a run of 13 words of
 a case in a row, as Brown et al. (2020), Language Models are Few-Shot Learners, arXiv:2005.14165, appendix C;
-and, when asked for, embeddings that lie close together. Instructions that many rows or cases share don't
-count.
+and embeddings that lie close together, where the encoder is there. Instructions that many rows or cases share
+don't count.
 """
 
 from collections import defaultdict
@@ -38,7 +38,8 @@ ENCODER = "minilm"
 # A question of fewer words under another instruction may be the same by chance.
 _SHORTEST_LINE = 4
 _SHOWN = 3
-# So many are searched in about two seconds.
+# So many are searched for words in about two seconds, and for embeddings in about four minutes on two cores:
+# more than that is not done unasked.
 _MANY_ROWS = 20_000
 
 
@@ -127,7 +128,7 @@ def check_leakage(
                 settings.ngram,
             )
         )
-    if settings.embedding is not None and embedding_unavailable() is None:
+    if settings.embedding is not None and cases and embedding_skipped(examples, settings) is None:
         rows = [" ".join(word for part in distinctive(words, shared) for word in part) for words in asked]
         ways.append(_embeddings(looked_for, rows, settings.embedding))
     for way in ways:
@@ -227,8 +228,11 @@ def _embeddings(
         yield kept[row][0], own[column], "embedding", detail
 
 
-def embedding_unavailable() -> str | None:
-    """Why embeddings can't be compared here; None when they can."""
+def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | None:
+    """Why embeddings are not compared though the settings don't forbid it; None when they are."""
+    unasked = "embedding" not in settings.model_fields_set
+    if unasked and len(examples.rows) > _MANY_ROWS:
+        return f"more than {_MANY_ROWS} rows; leakage: {{embedding: {settings.embedding}}} looks at them all"
     if find_spec("sentence_transformers") is None:
         return "sentence-transformers is missing: pip install 'tunegate[metrics]'"
     try:
@@ -246,11 +250,12 @@ def without_leaks(examples: Examples, config: TrainingConfig) -> Examples:
         InputError: A golden set isn't there, or can't be read.
     """
     settings, sets = config.leakage, find_golden(config.golden)
-    with _status(len(examples.rows), settings):
+    skipped = None if settings.embedding is None else embedding_skipped(examples, settings)
+    slow = len(examples.rows) >= _MANY_ROWS or (settings.embedding is not None and skipped is None and sets)
+    with _status(len(examples.rows)) if slow else nullcontext():
         leaks = check_leakage(examples, sets, settings)
     if leaks and not settings.allow:
         raise DataError(*leaks[0].row, _refusal(leaks))
-    skipped = None if settings.embedding is None else embedding_unavailable()
     facts = {
         "golden_sets": {golden_set.path: golden_set.content_sha256 for golden_set in sets},
         "cases": sum(len(golden_set.cases) for golden_set in sets),
@@ -271,10 +276,8 @@ def without_leaks(examples: Examples, config: TrainingConfig) -> Examples:
     return replace(examples, leakage=facts)
 
 
-def _status(rows: int, settings: LeakageSettings) -> AbstractContextManager[object]:
+def _status(rows: int) -> AbstractContextManager[object]:
     """A sign of life on the terminal while a search lasts that takes more than a moment."""
-    if rows < _MANY_ROWS and settings.embedding is None:
-        return nullcontext()
     from rich.console import Console
 
     return Console(stderr=True).status(f"looking for golden cases in {rows} rows")

@@ -1,6 +1,7 @@
 """Golden cases in training data are found, named by case and row; what everything shares is not taken for them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,15 @@ from harness.golden.load import load_golden_set
 from harness.models.resolve import resolve_model
 from trainers.config import LeakageSettings, load_config
 from trainers.data import Examples, load_examples
-from trainers.leakage import check_leakage, find_golden, without_leaks
+from trainers.leakage import check_leakage, embedding_skipped, find_golden, without_leaks
 from trainers.preferences import load_pairs
 from trainers.sft import SftConfig
 from trainers.texts import load_texts
 
 ROOT = Path(__file__).parents[2]
 INSTRUCTION = "Extract the order as JSON with keys name, city, item, quantity."
-ON = LeakageSettings()
+# The ways that need no encoder.
+ON = LeakageSettings(embedding=None)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,7 @@ def test_a_sentence_inside_a_longer_one_is_found_by_its_words_in_a_row(rows_with
     row = {"prompt": f"Yesterday we heard that {sentence} Isn't that nice?", "completion": "x"}
     examples = rows_with(row)
     assert found(examples, orders) == [("orders/bob-teapots", 401, "ngram")]
-    assert found(examples, orders, LeakageSettings(ngram=None)) == []
+    assert found(examples, orders, LeakageSettings(ngram=None, embedding=None)) == []
     (leak,) = check_leakage(examples, [orders], ON)
     assert '"bob from bristol would like to order 4 teapots"' in leak.detail
 
@@ -173,8 +175,10 @@ def golden_file(tmp_path):
 def config_of(tmp_path, **changes):
     path = tmp_path / "config.yaml"
     golden = str(ROOT / "golden_sets" / "orders.yaml")
+    # By words alone: loading an encoder takes seconds.
+    words = {"leakage": {"embedding": None}}
     path.write_text(
-        json.dumps({"base": "b", "data": "rows.jsonl", "output": "out", "golden": golden, **changes})
+        json.dumps({"base": "b", "data": "rows.jsonl", "output": "out", "golden": golden, **words, **changes})
     )
     return load_config(path, SftConfig)
 
@@ -240,6 +244,16 @@ def test_embeddings_are_skipped_and_said_to_be_where_the_encoder_is_not_fetched(
     assert "embeddings skipped: minilm isn't fetched yet" in checked.title
 
 
+def test_many_rows_are_compared_by_embeddings_only_where_that_is_asked_for(rows_with):
+    """It would take minutes that nobody asked for; the note says how to ask."""
+    few = rows_with(first=3)
+    many = replace(few, rows=few.rows[:1] * 20_001, places=few.places[:1] * 20_001)
+    assert "more than 20000 rows; leakage: {embedding: 0.95}" in str(
+        embedding_skipped(many, LeakageSettings())
+    )
+    assert "20000" not in str(embedding_skipped(many, LeakageSettings(embedding=0.95)))
+
+
 @pytest.mark.parametrize("leakage", ["yes", {"ngrams": 13}, {"ngram": 2}, {"embedding": 95}])
 def test_wrong_settings_are_refused_with_their_line(tmp_path, leakage):
     with pytest.raises(SettingsError, match=r"config.yaml:1: leakage"):
@@ -267,6 +281,14 @@ def test_embeddings_find_a_case_in_other_words(rows_with, orders):
     }
     examples = rows_with(row)
     assert found(examples, orders) == []
-    assert found(examples, orders, LeakageSettings(embedding=0.95)) == [
-        ("orders/bob-teapots", 401, "embedding")
-    ]
+    assert found(examples, orders, LeakageSettings()) == [("orders/bob-teapots", 401, "embedding")]
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("name", ["orders", "arithmetic", "extraction"])
+def test_no_shipped_case_lies_close_to_its_training_data(name):
+    """Data of one narrow task is alike; what its rows share is taken out before embeddings are compared."""
+    resolve_model("minilm")
+    folder = ROOT / "examples" / name
+    golden = find_golden([folder / "golden" if name != "orders" else ROOT / "golden_sets"])
+    assert check_leakage(load_examples([folder / "train.jsonl"]), golden, LeakageSettings()) == []

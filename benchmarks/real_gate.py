@@ -1,0 +1,226 @@
+"""Does the gate keep its word on a real model? The figures of docs/gate-evidence.md that no simulation makes.
+
+    python benchmarks/real_gate.py [--reruns 20] [--only reruns|strengths]
+
+*Reruns*: one adapter answers the golden sets again and again with other batches (and, where answers are
+drawn, other seeds); each rerun is gated against the one before it. Nothing changed, so none may regress.
+
+*Strengths*: a harmful adapter's update is scaled down, and each strength gated against the base. Then the
+probes' paired outcomes are drawn again, n at a time, 1000 times: the drop is then known exactly, and so is
+how often the gate should find it. That is held beside how often it does.
+
+Trains the demo's two adapters first, if they are not there (about five minutes on two cores).
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from gate_errors import paired, print_table
+
+from harness.answers import answer_cases
+from harness.cache import Cache
+from harness.engines.base import CANDIDATE
+from harness.engines.open import base_of, choose_plan, describe_model
+from harness.environment import describe_environment
+from harness.gate import ALPHA, PROBE_MARGIN, judge_metrics, run_gate
+from harness.golden.find import golden_files
+from harness.golden.load import load_golden_set
+from harness.pairing import PASS_RATE, pair_runs, paired_metrics
+from harness.scoring import score_cases
+from harness.session import answered_run
+from harness.statistics.power import regression_power
+from harness.types import ExecutionPlan, GateVerdict, GoldenCase, GoldenSet, ModelRef, Run
+
+ROOT = Path(__file__).parents[1]
+OUTPUT = ROOT / "demo_output" / "real_gate"
+SIZES = (20, 50, 100)
+DRAWS = 1000
+STRENGTHS = (1.0, 0.5, 0.25)
+# Token budgets of a batch: each rerun meets other neighbours and other padding.
+BUDGETS = (4096, 2048, 3072, 1433, 2457)
+# The orders' 22 sentence patterns can't exclude a drop of 5 points; this they can.
+ORDERS_MARGIN = 0.15
+
+
+def trained(name: str) -> Path:
+    """One of the demo's adapters, trained if it isn't there."""
+    adapter = OUTPUT / name
+    if not (adapter / "adapter_config.json").exists():
+        config = ROOT / "examples" / "orders" / {"good": "sft.yaml", "harmful": "harmful.yaml"}[name]
+        print(f"==> training the {name} adapter", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "trainers.sft", str(config), "--output", str(adapter)]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return adapter
+
+
+def scaled(adapter: Path, strength: float) -> Path:
+    """The adapter with its update times ``strength``: LoRA's scale is alpha / r."""
+    copy = OUTPUT / f"{adapter.name}-{strength:g}"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(adapter, copy)
+    path = copy / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["lora_alpha"] *= strength
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return copy
+
+
+def answered(
+    model: ModelRef,
+    plan: ExecutionPlan,
+    sets: Sequence[GoldenSet],
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Run:
+    """One run over the sets, asked anew and not from a cache."""
+    cases = [case for golden_set in sets for case in golden_set.cases]
+    asked = [drawn(case, temperature, seed) for case in cases]
+    answers = answer_cases({CANDIDATE: model}, plan, asked, Cache(None), lambda *_: None)[CANDIDATE]
+    return answered_run(
+        model,
+        answers,
+        score_cases(cases, answers.completions),
+        sets,
+        describe_environment(ROOT),
+        started_at=datetime.now(UTC),
+        duration_s=0.0,
+        collected=len(cases),
+    )
+
+
+def drawn(case: GoldenCase, temperature: float, seed: int) -> GoldenCase:
+    """The case as it is asked in one rerun."""
+    return replace(case, generation=replace(case.generation, temperature=temperature, seed=seed))
+
+
+def reruns(sets: Sequence[GoldenSet], count: int) -> None:
+    """One adapter against itself."""
+    model = describe_model(str(trained("good")))
+    modes = {
+        "greedy, float32": ("float32", 0.0),
+        "greedy, bfloat16": ("bfloat16", 0.0),
+        "drawn at temperature 0.7, bfloat16": ("bfloat16", 0.7),
+    }
+    rows = []
+    for mode, (dtype, temperature) in modes.items():
+        runs = []
+        for number in range(count + 1):
+            plan = choose_plan(dtype, "auto", BUDGETS[number % len(BUDGETS)], [model])
+            runs.append(answered(model, plan, sets, temperature=temperature, seed=number))
+            print(f"    {mode}: {number + 1} of {count + 1}", file=sys.stderr, flush=True)
+        gates = [run_gate(later, earlier, margin=ORDERS_MARGIN) for earlier, later in pairwise(runs)]
+        for name in [golden_set.name for golden_set in sets]:
+            rates = [
+                row
+                for comparison, _ in gates
+                for row in comparison.metrics
+                if (row.set_name, row.metric) == (name, PASS_RATE)
+            ]
+            flipped = [len(row.lost) + len(row.gained) for row in rates]
+            verdicts = [row.verdict for row in rates if row.verdict is not None]
+            rows.append([mode, name, str(rates[0].n), f"{min(flipped)}–{max(flipped)}", *counted(verdicts)])
+        rows.append([mode, "whole run", "", "", *counted([verdict.outcome for _, verdict in gates])])
+    print_table(
+        f"One adapter against itself, {count} reruns; margins {ORDERS_MARGIN:.2f} and {PROBE_MARGIN:.2f}",
+        ["answers", "set", "n", "flips", *GateVerdict],
+        rows,
+    )
+
+
+def counted(verdicts: Iterable[GateVerdict]) -> list[str]:
+    """How often each verdict was given."""
+    found = Counter(verdicts)
+    return [str(found[word]) for word in GateVerdict]
+
+
+def strengths(sets: Sequence[GoldenSet]) -> None:
+    """A harmful adapter at several strengths against its base, as it is and by samples of its probes."""
+    probes = [golden_set for golden_set in sets if golden_set.probes_forgetting]
+    harmful = trained("harmful")
+    models = {strength: describe_model(str(scaled(harmful, strength))) for strength in STRENGTHS}
+    base = base_of(models[1.0])
+    assert base is not None
+    plan = choose_plan("float32", "auto", 4096, [base])
+    before = answered(base, plan, probes)
+    whole, sampled = [], []
+    for strength, model in models.items():
+        now = answered(model, plan, probes)
+        comparison, verdict = run_gate(now, before)
+        row = next(row for row in comparison.metrics if row.metric == PASS_RATE)
+        assert row.minimum_detectable_drop is not None
+        whole.append(
+            [
+                f"{strength:g}",
+                f"{len(row.lost)} lost, {len(row.gained)} gained of {row.n}",
+                f"{row.drop.estimate:+.3f} [{row.drop.low:+.3f}, {row.drop.high:+.3f}]",
+                f"{row.minimum_detectable_drop:.2f}",
+                str(verdict.outcome),
+            ]
+        )
+        metric = next(each for each in paired_metrics(pair_runs(now, before)) if each.metric == PASS_RATE)
+        sampled += [sample(strength, np.array(metric.drops), n) for n in SIZES]
+    print_table(
+        "A harmful adapter's update, scaled, against its base",
+        ["strength", "probes", "drop", "detectable", "verdict"],
+        whole,
+    )
+    print_table(
+        f"Its probes drawn n at a time, {DRAWS} times, margin {PROBE_MARGIN:.2f}",
+        ["strength", "true drop", "n", "detectable (median)", "regress, predicted", *GateVerdict],
+        sampled,
+    )
+
+
+def sample(strength: float, drops: "np.ndarray[tuple[int], np.dtype[np.float64]]", n: int) -> list[str]:
+    """Verdicts on samples of n probes: with replacement, so that each is an independent draw."""
+    random = np.random.default_rng(0)
+    rows = [
+        judge_metrics([paired(random.choice(drops, n))], {("s", PASS_RATE): PROBE_MARGIN})[0]
+        for _ in range(DRAWS)
+    ]
+    printed = [row.minimum_detectable_drop for row in rows if row.minimum_detectable_drop is not None]
+    found = Counter(row.verdict for row in rows)
+    gained = float((drops < 0).mean())
+    power = regression_power(n, gained, ALPHA, margin=PROBE_MARGIN)(float(drops.mean()))
+    return [
+        f"{strength:g}",
+        f"{drops.mean():.3f}",
+        str(n),
+        f"{np.median(printed):.2f}" if printed else "none",
+        f"{power:.0%}",
+        *(f"{found[word] / DRAWS:.0%}" for word in GateVerdict),
+    ]
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--reruns", type=int, default=20)
+    parser.add_argument("--only", choices=("reruns", "strengths"))
+    arguments = parser.parse_args()
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    sets = [load_golden_set(path) for path in golden_files(None)]
+    parts: Mapping[str, object] = {
+        "strengths": lambda: strengths(sets),
+        "reruns": lambda: reruns(sets, arguments.reruns),
+    }
+    for name, part in parts.items():
+        if arguments.only in {None, name} and callable(part):
+            part()
+
+
+if __name__ == "__main__":
+    main()
