@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -215,20 +216,25 @@ class TransformersEngine:
         adapters = [self._sides[request.side].adapter for request in requests]
         joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
         ids, mask = self._pad(joined, left=False, pad=_pad_id(first.tokenizer))
+        # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
+        # Logits of the prompts that all rows begin with are not needed: they would take a good part of the
+        # time, and over long prompts more memory than the model.
+        starts = [max(len(prompt) - 1, 0) for prompt in prompts]
+        skipped = min(starts)
         with torch.inference_mode():
-            logits = self._text_logits(first, adapters, ids, mask)  # (rows, tokens - 1, vocabulary)
+            logits = self._text_logits(first, adapters, ids, mask, skipped)  # (rows, places, vocabulary)
             if requests[0].against is None:
-                nats = torch.nn.functional.cross_entropy(  # (rows, tokens - 1)
-                    logits.transpose(1, 2), ids[:, 1:], reduction="none"
+                nats = torch.nn.functional.cross_entropy(  # (rows, places)
+                    logits.transpose(1, 2), ids[:, skipped + 1 :], reduction="none"
                 )
             else:
                 other = self._sides[requests[0].against]
-                theirs = self._text_logits(other, [other.adapter] * len(requests), ids, mask).log_softmax(-1)
+                others = [other.adapter] * len(requests)
+                theirs = self._text_logits(other, others, ids, mask, skipped).log_softmax(-1)
                 nats = (theirs.exp() * (theirs - logits.log_softmax(-1))).sum(-1)
         losses = []
-        for row, (request, prompt, text) in enumerate(zip(requests, prompts, texts, strict=True)):
-            # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
-            scored = nats[row, max(len(prompt) - 1, 0) : len(prompt) + len(text) - 1]
+        for row, (request, start, joint) in enumerate(zip(requests, starts, joined, strict=True)):
+            scored = nats[row, start - skipped : len(joint) - 1 - skipped]
             if scored.numel() == 0:
                 raise EngineError(f"{request.key}: one token with nothing before it can't be scored")
             losses.append(
@@ -239,14 +245,26 @@ class TransformersEngine:
         return losses
 
     def _text_logits(
-        self, side: Side, adapters: Sequence[str | None], ids: torch.Tensor, mask: torch.Tensor
+        self,
+        side: Side,
+        adapters: Sequence[str | None],
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        skipped: int,
     ) -> torch.Tensor:
-        """Logits of every token but the first, given those before it: (rows, tokens - 1, vocabulary)."""
+        """Logits that each place but the skipped first ones and the last gives the next token.
+
+        Returns:
+            (rows, tokens - 1 - skipped, vocabulary).
+        """
         cache, cached = self._cache(side, len(ids))
         mask = self._torch.cat([mask.new_ones(len(ids), cached), mask], dim=-1)
+        inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache}
         forward = self._forward(side.model, adapters)
-        logits: torch.Tensor = forward(input_ids=ids, attention_mask=mask, past_key_values=cache).logits
-        return logits[:, :-1].float()
+        if "logits_to_keep" in inspect.signature(side.model.forward).parameters:
+            kept = self._torch.arange(skipped, ids.shape[1] - 1, device=ids.device)
+            return forward(**inputs, logits_to_keep=kept).logits.float()  # type: ignore[no-any-return] # untyped
+        return forward(**inputs).logits[:, skipped:-1].float()  # type: ignore[no-any-return] # as above
 
     def _cache(self, side: Side, rows: int) -> tuple[Any, int]:
         """A key/value cache that holds the side's virtual tokens, if it has any, and their number."""

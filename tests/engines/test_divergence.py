@@ -32,8 +32,9 @@ def test_it_is_the_mean_kl_of_the_next_token(tiny_adapter_dir, mixed):
     entries = engine._sides
     ids = torch.tensor([[2, *engine._ids(CANDIDATE, text)]])
     with torch.inference_mode():
-        now = engine._text_logits(entries[CANDIDATE], [entries[CANDIDATE].adapter], ids, torch.ones_like(ids))
-        then = engine._text_logits(entries[BASELINE], [None], ids, torch.ones_like(ids))
+        mask = torch.ones_like(ids)
+        now = engine._text_logits(entries[CANDIDATE], [entries[CANDIDATE].adapter], ids, mask, 0)
+        then = engine._text_logits(entries[BASELINE], [None], ids, mask, 0)
     expected = torch.nn.functional.kl_div(
         now.log_softmax(-1)[0], then.log_softmax(-1)[0], log_target=True, reduction="batchmean"
     )

@@ -146,6 +146,49 @@ def test_losses_after_a_conversation_score_the_text_only(mixed_engine):
     assert losses[0].tokens == 2
 
 
+def test_texts_after_prompts_of_other_lengths_score_as_alone(sides, mixed_engine):
+    """The logits of the prompts' common beginning are left out, and no text loses a token by it."""
+    prompts = ("what is one", "what is one and two and three and four and five", "what")
+    asked = [
+        LossRequest(
+            key=prompt, side="candidate", text="one two", messages=(Message(role="user", content=prompt),)
+        )
+        for prompt in prompts
+    ]
+    together, alone = {}, {}
+    mixed_engine.losses(asked, together.update)
+    for place, request in enumerate(asked):
+        mixed_engine.losses([request], lambda found, place=place: alone.update({place: found[0]}))
+    assert {place: loss.tokens for place, loss in together.items()} == {0: 2, 1: 2, 2: 2}
+    for place, loss in alone.items():
+        assert together[place].nats_per_token == pytest.approx(loss.nats_per_token, rel=1e-5)
+
+
+def test_a_model_that_computes_all_logits_gives_the_same_ones(mixed_engine):
+    """Not every architecture can leave some out."""
+    import torch
+
+    side = mixed_engine._sides["candidate"]
+
+    class Whole(torch.nn.Module):
+        def forward(self, input_ids, attention_mask, past_key_values):
+            return side.model(
+                input_ids=input_ids, attention_mask=attention_mask, past_key_values=past_key_values
+            )
+
+    whole = replace(side, model=Whole())
+    whole.model.config = side.model.config
+    ids = torch.tensor([[2, 5, 6, 7, 8]])
+    with torch.inference_mode():
+        found = [
+            mixed_engine._text_logits(each, [side.adapter], ids, torch.ones_like(ids), 2)
+            for each in (side, whole)
+        ]
+    assert found[0].shape == found[1].shape
+    assert found[0].shape[1] == 2
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+
+
 def test_an_adapter_that_changes_no_logit_is_refused(tiny_model_dir, tmp_path, make_tiny_adapter):
     """A dead adapter that slipped past the file check is found by its logits."""
     dead = make_tiny_adapter(tiny_model_dir, tmp_path / "dead", spread=0.0)
