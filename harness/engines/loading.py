@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, adapter_kind
 from harness.errors import EngineError
 from harness.models.resolve import resolve_model
 from harness.types import ExecutionPlan, ModelRef
+
+_LOADING = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> dict[str, 
         same = [key for key in bases if key[0] == model.base_sha256 and kind in {key[1], NO_ADAPTER}]
         key = same[0] if same else (model.base_sha256, kind)
         prompt = None
-        with quiet_libraries():
+        with quiet_load():
             if key not in bases:
                 bases[key] = _load_base(plan, base_dir)
             if kind == VIRTUAL_TOKENS:
@@ -125,16 +128,23 @@ def _load_tokenizer(base_dir: Path, adapter_dir: str | None) -> Any:
 
 
 @contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' loading bars and notices out of a test run's output."""
+def quiet_load() -> Iterator[None]:
+    """One load at a time in this process, without the libraries' bars and notices.
+
+    While transformers loads a model it replaces ``PreTrainedModel.tie_weights`` of the class by one that does
+    nothing. Of two threads that load at once, such as the gate's engine and a judge, the second may put the
+    replaced one back for good; every model with tied weights that is loaded from then on has an output head
+    of nothing, and answers from whatever stands in memory, without an error.
+    """
     from transformers.utils import logging as library_logging
 
-    shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
-    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it so
-    library_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        library_logging.set_verbosity(level)
-        if shown:
-            library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above
+    with _LOADING:
+        shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
+        library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it so
+        library_logging.set_verbosity(logging.ERROR)
+        try:
+            yield
+        finally:
+            library_logging.set_verbosity(level)
+            if shown:
+                library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above

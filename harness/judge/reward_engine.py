@@ -108,9 +108,9 @@ class RewardEngine:
         from peft import PeftModel
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from harness.engines.loading import quiet_libraries
+        from harness.engines.loading import quiet_load
 
-        with quiet_libraries():
+        with quiet_load():
             own = (self._directory / "tokenizer_config.json").exists()
             tokenizer = AutoTokenizer.from_pretrained(
                 self._directory if own else self._base_dir, trust_remote_code=False, local_files_only=True

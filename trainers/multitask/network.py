@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.loading import quiet_libraries
+from harness.engines.loading import quiet_load
 from harness.engines.multitask.directory import ADAPTERS, CONFIG, ENCODER, HEADS, MultitaskConfig, Task
 from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
 from harness.errors import SettingsError
@@ -30,7 +30,7 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
     """
     import torch
 
-    with quiet_libraries():
+    with quiet_load():
         tokenizer = load_tokenizer(base_dir)
         encoder = load_encoder(base_dir)
     if not tokenizer.is_fast:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.loading import quiet_libraries
+from harness.engines.loading import quiet_load
 from harness.engines.multitask.decode import (
     best_span,
     entities_of,
@@ -56,7 +56,7 @@ def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
     from safetensors.torch import load_file
 
     config = model.config
-    with quiet_libraries():
+    with quiet_load():
         encoder = load_encoder(model.directory / ENCODER if config.encoder == "full" else model.base_dir)
         if config.encoder == "lora":
             from peft import PeftModel
