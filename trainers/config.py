@@ -94,6 +94,10 @@ class TrainingConfig(Strict):
         Literal["nf4", "none"],
         Field(description="nf4 holds the base in 4 bits (QLoRA); none in full precision (LoRA)."),
     ] = "nf4"
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"],
+        Field(description="Type of numbers to compute in; auto: 16 bits where the device has them natively."),
+    ] = "auto"
     peft: Annotated[PeftSettings, Field(description="What is trained.")] = PeftSettings()
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 2e-4
     max_steps: Annotated[

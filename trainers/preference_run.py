@@ -60,11 +60,28 @@ def train_preferences(
             callbacks=[run.watch],
         )
         make_ready(run, trainer, examples.title)
-        before = prefers_chosen(trainer.model, tokenizer, held_out, scores)
+        before = _preferred(run, trainer.model, tokenizer, held_out, scores)
         if not fit(run, trainer):
             return INTERRUPTED
         facts: dict[str, Any] = {"data": examples.facts}
         if held_out:
-            after = prefers_chosen(trainer.model, tokenizer, held_out, scores)
+            after = _preferred(run, trainer.model, tokenizer, held_out, scores)
             facts["held_out"] = report(run, compared(before, after))
         return finish(run, trainer, facts)
+
+
+def _preferred(
+    run: TrainingRun,
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    scores: Callable[[Any, Any, Sequence[Row], str], list[float]],
+) -> list[bool]:
+    """For each pair whether the chosen answer scores higher, in the type of numbers that is trained in.
+
+    ORPO's trainer holds norms in 32 bits beside a head of 16: outside of autocast these don't multiply.
+    """
+    import torch
+
+    with torch.autocast(model.device.type, dtype=run.dtype, enabled=run.dtype != torch.float32):
+        return prefers_chosen(model, tokenizer, rows, scores)

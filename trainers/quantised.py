@@ -6,10 +6,15 @@ from typing import Any
 from harness.errors import SettingsError
 
 
-def compute_dtype() -> Any:
-    """bfloat16 where the device computes in it natively, else float32 (emulation is several times slower)."""
+def compute_dtype(wanted: str = "auto") -> Any:
+    """The torch dtype of that name; of ``auto`` what the device computes in natively, at best bfloat16.
+
+    Emulated bfloat16 is several times slower than float32.
+    """
     import torch
 
+    if wanted != "auto":
+        return getattr(torch, wanted)
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -28,7 +28,7 @@ from trainers.manifest import FILE
 from trainers.run import last_checkpoint, require_one_process
 
 _OF_RECIPE = "What the recipe sets."
-_COMMON = frozenset({"quantization", "seed", "golden", "leakage"})
+_COMMON = frozenset({"quantization", "dtype", "seed", "golden", "leakage"})
 
 
 class SftStage(sft.SftConfig):
@@ -62,6 +62,10 @@ class RlhfConfig(Strict):
     quantization: Annotated[
         Literal["nf4", "none"], Field(description="As in each stage; it holds for all three.")
     ] = "nf4"
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"],
+        Field(description="As in each stage; it holds for all three."),
+    ] = "auto"
     seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
     golden: Annotated[
         tuple[Path, ...] | None,

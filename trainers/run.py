@@ -87,7 +87,7 @@ def training_run(
             checkpoint=checkpoint,
             console=console,
             watch=Watch(console),
-            dtype=compute_dtype(),
+            dtype=compute_dtype(config.dtype),
             started_s=time.monotonic(),
         )
 

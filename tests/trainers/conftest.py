@@ -29,6 +29,8 @@ class Project:
         (path / "held_out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in HELD_OUT))
         self.settings = {
             "base": str(base),
+            # What is learnt in so few steps shall not depend on what this machine's CPU can do.
+            "dtype": "float32",
             "data": "rows.jsonl",
             "output": "out",
             "peft": {"r": 4},

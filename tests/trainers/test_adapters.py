@@ -21,11 +21,11 @@ KINDS = {
 def test_it_trains_and_answers_through_the_gates_engine(make_project, kind):
     """Base and candidate answer side by side; the candidate is alive and says what it was taught."""
     rows = [{"prompt": f"what is w{i}", "completion": "one two three"} for i in range(12)]
+    # Slow enough to learn the words in bfloat16 too, where a CPU computes in that.
+    rate = {"full": 0.003, "ia3": 0.05, "prefix": 0.05, "prompt": 0.05}.get(kind, 0.02)
     project = make_project(
-        "sft", rows, peft=KINDS[kind], quantization="none", max_steps=30, learning_rate=0.05
+        "sft", rows, peft=KINDS[kind], quantization="none", max_steps=40, learning_rate=rate
     )
-    if kind == "full":
-        project.settings["learning_rate"] = 0.003
     assert project.train() == 0
     candidate = describe_model(str(project.output))
     assert candidate.training["method"] == "sft"

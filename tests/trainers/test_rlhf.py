@@ -27,6 +27,7 @@ def recipe(tiny_model_dir, tmp_path, pairs):
     answers = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
     settings = {
         "base": str(tiny_model_dir),
+        "dtype": "float32",
         "output": "out",
         "sft": {
             "data": rows_of(tmp_path / "sft.jsonl", answers),

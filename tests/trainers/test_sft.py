@@ -24,6 +24,7 @@ def project(tiny_model_dir, tmp_path):
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in ROWS))
     settings = {
         "base": str(tiny_model_dir),
+        "dtype": "float32",
         "data": "rows.jsonl",
         "output": "out",
         "peft": {"r": 4},

@@ -1,0 +1,44 @@
+"""Every trainer computes in the type of numbers that is asked for; in 16 bits its parts have to fit together."""
+
+import math
+
+import pytest
+
+CAT = "def reward(completions, **columns):\n    return [c[-1]['content'].count('cat') for c in completions]\n"
+SAMPLING = {
+    "rewards": [{"type": "python", "path": "mine.py:reward"}],
+    "num_generations": 4,
+    "batch_size": 4,
+    "max_completion_length": 6,
+}
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "orpo", "kto", "reward", "continual", "grpo"])
+def test_it_trains_in_bfloat16_on_a_base_in_4_bits(make_project, pairs, thumbs, texts, method):
+    """Held-out pairs are judged before and after, with and without gradients, and the adapter is written."""
+    answers = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
+    rows = {"kto": thumbs, "continual": texts, "sft": answers}.get(method, pairs)
+    of_method = {"grpo": SAMPLING, "continual": {"max_length": 32}}.get(method, {})
+    if method in {"dpo", "orpo", "kto", "reward"}:
+        of_method = {"eval_data": "held_out.jsonl"}
+    project = make_project(method, rows, dtype="bfloat16", max_steps=2, save_steps=2, **of_method)
+    (project.path / "mine.py").write_text(CAT)
+    assert project.train() == 0
+    manifest = project.manifest
+    assert manifest["compute_dtype"] == "bfloat16"
+    assert manifest["config"]["dtype"] == "bfloat16"
+    assert len(manifest["losses"]) == 2
+    assert all(math.isfinite(entry["loss"]) for entry in manifest["losses"])
+    assert manifest["adapter_sha256"]
+
+
+def test_float32_is_taken_where_the_device_has_less(make_project, pairs):
+    project = make_project("dpo", pairs, dtype="float32", max_steps=1)
+    assert project.train() == 0
+    assert project.manifest["compute_dtype"] == "float32"
+
+
+def test_another_name_is_refused_with_what_is_allowed(make_project, pairs, capsys):
+    project = make_project("dpo", pairs, dtype="int8")
+    assert project.train() == 4
+    assert "dtype: found 'int8'" in capsys.readouterr().err
