@@ -8,13 +8,15 @@ same.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
+    from harness.engines.base import GenerationRequest
     from harness.types import GenerationSettings
 
 # Taking rows out of the cache copies it: worth it once this fraction of the batch has ended.
@@ -148,3 +150,27 @@ def _advance(row: _Row, token: int, stop_ids: frozenset[int], to_text: Callable[
     elif len(row.tokens) >= row.settings.max_new_tokens:
         row.stop_reason = "length"
     return bool(row.stop_reason)
+
+
+def own_stream(request: GenerationRequest) -> GenerationSettings:
+    """The settings with a seed of the request's own, so that its sample doesn't depend on its batch."""
+    digest = hashlib.sha256(f"{request.settings.seed}:{request.key}".encode()).digest()
+    return replace(request.settings, seed=int.from_bytes(digest[:6]))
+
+
+def pad_id(tokenizer: Any) -> int:
+    """What fills a row up. It is masked out, so any valid id serves a tokenizer that names none."""
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0)
+
+
+def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Tokens that end an answer: the model's generation config and the tokenizer may name different ones."""
+    named = model.generation_config.eos_token_id
+    ids = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
+    return frozenset(token for token in ids if token is not None)
+
+
+def before_stop(text: str, stops: Sequence[str]) -> str:
+    """The text up to the first of its stop strings."""
+    ends = [text.find(stop) for stop in stops if stop in text]
+    return text[: min(ends)] if ends else text

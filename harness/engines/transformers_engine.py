@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
-from harness.engines.decode import decode_batch
+from harness.engines.decode import before_stop, decode_batch, own_stream, pad_id, stop_ids
 from harness.engines.loading import Side, load_sides
 from harness.engines.prompt_learning import virtual_tokens
+from harness.engines.shared_prompts import logits_behind
 from harness.errors import EngineError
-from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
+from harness.types import Completion, ExecutionPlan, Message, ModelRef, TextLoss
 
 if TYPE_CHECKING:
     import torch
@@ -96,10 +95,15 @@ class TransformersEngine:
         kinds = [
             f"{request.side} against {request.against}" if request.against else "" for request in requests
         ]
+        # Texts behind one prompt stay together in a batch as if all were as long as the longest.
+        longest: dict[tuple[str, tuple[int, ...]], int] = {}
+        questions = [(request.side, tuple(ids)) for request, ids in zip(requests, prompts, strict=True)]
+        for question, text in zip(questions, texts, strict=True):
+            longest[question] = max(longest.get(question, 0), len(text))
         for batch in self._batches(
             [request.side for request in requests],
             [len(prompt) for prompt in prompts],
-            [len(text) for text in texts],
+            [longest[question] for question in questions],
             min(self.plan.batch_tokens, _LOSS_BATCH_TOKENS),
             kinds=kinds,
         ):
@@ -170,7 +174,7 @@ class TransformersEngine:
         first = self._sides[requests[0].side]
         tokenizer, model = first.tokenizer, first.model
         adapters = [self._sides[request.side].adapter for request in requests]
-        ids, mask = self._pad(prompts, left=True, pad=_pad_id(tokenizer))
+        ids, mask = self._pad(prompts, left=True, pad=pad_id(tokenizer))
 
         def select_rows(places: list[int]) -> None:
             adapters[:] = [adapters[place] for place in places]
@@ -180,7 +184,7 @@ class TransformersEngine:
 
         def on_tokens(place: int, tokens: list[int]) -> None:
             if on_text is not None:
-                on_text(place, _before_stop(to_text(tokens), requests[place].settings.stop))
+                on_text(place, before_stop(to_text(tokens), requests[place].settings.stop))
 
         with self._torch.inference_mode():
             cache, cached = self._cache(first, len(requests))
@@ -189,8 +193,8 @@ class TransformersEngine:
                 cache,
                 ids,
                 mask,
-                [_own_stream(request) for request in requests],
-                stop_ids=_stop_ids(model, tokenizer),
+                [own_stream(request) for request in requests],
+                stop_ids=stop_ids(model, tokenizer),
                 to_text=to_text,
                 select_rows=select_rows,
                 cached=cached,
@@ -199,7 +203,7 @@ class TransformersEngine:
         latency_s = (time.perf_counter() - started) / len(requests)
         return [
             Completion(
-                text=_before_stop(to_text(row.tokens), request.settings.stop),
+                text=before_stop(to_text(row.tokens), request.settings.stop),
                 stop_reason="stop" if row.stop_reason == "stop" else "length",
                 prompt_tokens=len(prompt),
                 completion_tokens=len(row.tokens),
@@ -211,11 +215,13 @@ class TransformersEngine:
     def _loss_batch(
         self, requests: Sequence[LossRequest], prompts: Sequence[list[int]], texts: Sequence[list[int]]
     ) -> list[TextLoss]:
+        if shared := self._shared_losses(requests, prompts, texts):
+            return shared
         torch = self._torch
         first = self._sides[requests[0].side]
         adapters = [self._sides[request.side].adapter for request in requests]
         joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
-        ids, mask = self._pad(joined, left=False, pad=_pad_id(first.tokenizer))
+        ids, mask = self._pad(joined, left=False, pad=pad_id(first.tokenizer))
         # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
         # Logits of the prompts that all rows begin with are not needed: they would take a good part of the
         # time, and over long prompts more memory than the model.
@@ -243,6 +249,40 @@ class TransformersEngine:
                 )
             )
         return losses
+
+    def _shared_losses(
+        self, requests: Sequence[LossRequest], prompts: Sequence[list[int]], texts: Sequence[list[int]]
+    ) -> list[TextLoss]:
+        """The same where several texts stand behind one prompt; empty where none do."""
+        torch, first = self._torch, self._sides[requests[0].side]
+        asked = [(request.side, tuple(ids)) for request, ids in zip(requests, prompts, strict=True)]
+        places = {question: place for place, question in enumerate(dict.fromkeys(asked))}
+        if len(places) == len(asked) or requests[0].against is not None or not all(prompts):
+            return []
+        pad = pad_id(first.tokenizer)
+        text_ids, text_mask = self._pad(texts, left=False, pad=pad)
+        with torch.inference_mode():
+            cache, cached = self._cache(first, len(places))
+            logits = logits_behind(
+                self._forward(first.model, [self._sides[side].adapter for side, _ in places]),
+                self._forward(first.model, [self._sides[side].adapter for side, _ in asked]),
+                cache,
+                self._pad([list(ids) for _, ids in places], left=True, pad=pad),
+                (text_ids, text_mask),
+                [places[question] for question in asked],
+                cached=cached,
+            )
+            nats = torch.nn.functional.cross_entropy(  # (texts, tokens)
+                logits.float().transpose(1, 2), text_ids, reduction="none"
+            )
+        return [
+            TextLoss(
+                passage=request.key,
+                nats_per_token=float(nats[row, : len(text)].double().mean()),
+                tokens=len(text),
+            )
+            for row, (request, text) in enumerate(zip(requests, texts, strict=True))
+        ]
 
     def _text_logits(
         self,
@@ -330,29 +370,6 @@ class TransformersEngine:
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:
     """As ``on_text``, for places in a batch instead of places among all requests."""
     return lambda place, text: on_text(batch[place], text)
-
-
-def _own_stream(request: GenerationRequest) -> GenerationSettings:
-    """The settings with a seed of the request's own, so that its sample doesn't depend on its batch."""
-    digest = hashlib.sha256(f"{request.settings.seed}:{request.key}".encode()).digest()
-    return replace(request.settings, seed=int.from_bytes(digest[:6]))
-
-
-def _pad_id(tokenizer: Any) -> int:
-    # Padding is masked out; any valid id serves a tokenizer that names none.
-    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0)
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Tokens that end an answer: the model's generation config and the tokenizer may name different ones."""
-    named = model.generation_config.eos_token_id
-    ids = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
-    return frozenset(token for token in ids if token is not None)
-
-
-def _before_stop(text: str, stops: Sequence[str]) -> str:
-    ends = [text.find(stop) for stop in stops if stop in text]
-    return text[: min(ends)] if ends else text
 
 
 @contextmanager

@@ -164,6 +164,24 @@ def test_texts_after_prompts_of_other_lengths_score_as_alone(sides, mixed_engine
         assert together[place].nats_per_token == pytest.approx(loss.nats_per_token, rel=1e-5)
 
 
+def test_texts_behind_one_prompt_score_as_alone(sides, mixed_engine):
+    """The prompt is read once for all of them; two sides may ask the same, and texts differ in length."""
+    asked = [
+        LossRequest(key=text, side=side, text=text, messages=(Message(role="user", content=prompt),))
+        for side in ("candidate", "baseline")
+        for prompt in ("what is one", "what is one and two and three")
+        for text in ("one", "one two three", "the cat sat on a mat")
+    ]
+    together, alone = {}, {}
+    mixed_engine.losses(asked, together.update)
+    for place, request in enumerate(asked):
+        mixed_engine.losses([request], lambda found, place=place: alone.update({place: found[0]}))
+    assert len({round(loss.nats_per_token, 6) for loss in alone.values()}) == 12
+    for place, loss in alone.items():
+        assert together[place].tokens == loss.tokens
+        assert together[place].nats_per_token == pytest.approx(loss.nats_per_token, rel=1e-5)
+
+
 def test_a_model_that_computes_all_logits_gives_the_same_ones(mixed_engine):
     """Not every architecture can leave some out."""
     import torch

@@ -1,0 +1,59 @@
+"""Several texts behind one prompt: the prompt is read once, and each text goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def logits_behind(
+    read_prompts: Callable[..., Any],
+    read_texts: Callable[..., Any],
+    cache: Any,
+    prompts: tuple[torch.Tensor, torch.Tensor],
+    texts: tuple[torch.Tensor, torch.Tensor],
+    owners: Sequence[int],
+    *,
+    cached: int = 0,
+) -> torch.Tensor:
+    """Logits that predict each token of each text, given its prompt.
+
+    Args:
+        read_prompts: The model's forward for the rows of ``prompts``.
+        read_texts: The same for the rows of ``texts``.
+        cache: Key/value cache, empty but for ``cached`` tokens.
+        prompts: Token ids and attention mask, (prompts, tokens), padded on the left.
+        texts: Token ids and attention mask, (texts, tokens), padded on the right.
+        owners: Each text's prompt, by its place.
+        cached: Tokens that the cache holds already, the same number in each row.
+
+    Returns:
+        (texts, tokens, vocabulary); behind a text's end they mean nothing.
+    """
+    import torch
+
+    (prompt_ids, prompt_mask), (text_ids, text_mask) = prompts, texts
+    mask = torch.cat([prompt_mask.new_ones(len(prompt_ids), cached), prompt_mask], dim=-1)
+    positions = (prompt_mask.cumsum(-1) - 1).clamp(min=0) + cached  # (prompts, tokens)
+    last = read_prompts(
+        input_ids=prompt_ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1:]  # (prompts, 1, vocabulary)
+    rows = torch.tensor(owners, device=text_ids.device)
+    cache.batch_select_indices(rows)
+    # The last token of a text predicts what nobody asks for.
+    behind = read_texts(
+        input_ids=text_ids[:, :-1],
+        attention_mask=torch.cat([mask[rows], text_mask[:, :-1]], dim=-1),
+        position_ids=positions[rows, -1:] + text_mask[:, :-1].cumsum(-1),
+        past_key_values=cache,
+        use_cache=True,
+    ).logits  # (texts, tokens - 1, vocabulary)
+    return torch.cat([last[rows], behind], dim=1)
