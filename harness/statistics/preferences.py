@@ -1,36 +1,45 @@
-"""Who is preferred: win rates that length doesn't buy, and strengths of several models from their pairs."""
+"""How often one is preferred to another: as it is, and as it would be at equal length."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from harness.statistics.paired_graded import paired_interval
 from harness.statistics.rates import CONFIDENCE
+from harness.statistics.tied_logistic import fit_tied
+from harness.statistics.units import group
 from harness.types import Interval
 
-_ITERATIONS = 200
-_SETTLED = 1e-10
-# Half a won and half a lost comparison: what never lost would else be infinitely strong.
-_PRIOR = 0.5
+# Lengths whose logarithms are this close are equal.
+_SPREAD = 1e-10
+# From a tie, the least and the most that a comparison can come to.
+_FROM_TIE = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strength:
-    """A model's strength among others.
+def win_rate(
+    wins: Sequence[float], clusters: Sequence[str | int], confidence: float = CONFIDENCE
+) -> Interval:
+    """The rate of preferences, a tie counting half, as the gate holds its ``pairwise`` metric against a tie.
 
-    Attributes:
-        strength: Logarithm of its odds, centred over the models; two models' difference is the log odds of
-            the one being preferred.
-        win_rate: Expected rate at which it is preferred to the others' average.
+    Args:
+        wins: 1 where the answer was preferred, 0 where the other was, 0.5 for a tie; at least one.
+        clusters: Each comparison's cluster; a name of its own for one without.
+        confidence: Two-sided.
     """
-
-    model: str
-    strength: Interval
-    win_rate: float
-    comparisons: int
+    drops = group([_FROM_TIE - win for win in wins], clusters)
+    drop = paired_interval(drops, confidence, reach=_FROM_TIE, span=_FROM_TIE)
+    return Interval(
+        estimate=_FROM_TIE - drop.estimate,
+        low=_FROM_TIE - drop.high,
+        high=_FROM_TIE - drop.low,
+        confidence=confidence,
+        method=drop.method if drops.count == len(wins) else f"{drop.method} over {drops.count} clusters",
+    )
 
 
 def length_controlled_win_rate(
-    wins: Sequence[float], length_ratios: Sequence[float], confidence: float = CONFIDENCE
+    wins: Sequence[float],
+    length_ratios: Sequence[float],
+    clusters: Sequence[str | int] | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """The win rate there would be if both answers were of one length.
 
@@ -40,7 +49,8 @@ def length_controlled_win_rate(
     Args:
         wins: 1 where the answer was preferred, 0 where the other was, 0.5 for a tie.
         length_ratios: Each answer's length over the other's, above 0.
-        confidence: Two-sided; of the intercept, by Wald with a robust variance.
+        clusters: Each comparison's cluster; by default each stands alone.
+        confidence: Two-sided; of the intercept.
 
     Raises:
         ValueError: There are fewer than two comparisons, or a ratio is not above 0.
@@ -50,99 +60,20 @@ def length_controlled_win_rate(
     if min(length_ratios) <= 0:
         raise ValueError("a length ratio has to be above 0")
     import numpy as np
-    from scipy.special import expit, ndtri
+    from scipy.special import expit
 
     y = np.asarray(wins, dtype=float)
     logs = np.log(np.asarray(length_ratios, dtype=float))
     spread = float(logs.std())
-    squashed = np.tanh(logs / spread) if spread > _SETTLED else np.zeros_like(logs)
+    squashed = np.tanh(logs / spread) if spread > _SPREAD else np.zeros_like(logs)
     x = np.column_stack([np.ones_like(y), squashed])  # (comparisons, 2)
-    # A weak ridge stands for half a comparison: it keeps fully separated wins finite.
-    ridge = np.diag([_PRIOR, _PRIOR])
-    beta = np.zeros(2)
-    for _ in range(_ITERATIONS):
-        p = expit(x @ beta)
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge
-        step = np.linalg.solve(hessian, x.T @ (y - p) - ridge @ beta)
-        beta = beta + step
-        if float(np.abs(step).max()) < _SETTLED:
-            break
-    p = expit(x @ beta)
-    bread = np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x + ridge)
-    meat = (x * ((y - p) ** 2)[:, None]).T @ x + ridge / 4
-    error = math.sqrt(float((bread @ meat @ bread)[0, 0]))
-    half = float(ndtri((1 + confidence) / 2)) * error
+    fit = fit_tied(x, y, range(len(wins)) if clusters is None else clusters, [0] * len(wins))
+    intercept = float(fit.coefficients[0])
+    half = fit.quantile(confidence) * fit.error(np.array([1.0, 0.0]))
     return Interval(
-        estimate=float(expit(beta[0])),
-        low=float(expit(beta[0] - half)),
-        high=float(expit(beta[0] + half)),
+        estimate=float(expit(intercept)),
+        low=float(expit(intercept - half)),
+        high=float(expit(intercept + half)),
         confidence=confidence,
-        method="logistic regression at equal length",
+        method=f"logistic regression at equal length, t over {fit.clusters} clusters",
     )
-
-
-def bradley_terry(
-    wins: Mapping[tuple[str, str], float], confidence: float = CONFIDENCE
-) -> tuple[Strength, ...]:
-    """Strengths of several models from pairwise preferences, the strongest first.
-
-    Bradley, R. A. and Terry, M. E. (1952), Biometrika 39, fitted by Newton's method: a tie is half a win for
-    either side, and each model has half a win and half a loss against an average one, so that one that never
-    lost has a finite strength. Intervals by the observed information.
-
-    Args:
-        wins: How often the first model of each key was preferred to the second.
-        confidence: Two-sided.
-
-    Raises:
-        ValueError: There are fewer than two models, a count is negative, or a model meets itself.
-    """
-    models = sorted({model for pair in wins for model in pair})
-    if len(models) < 2:
-        raise ValueError("strengths need at least two models")
-    if any(a == b or not 0 <= count < math.inf for (a, b), count in wins.items()):
-        raise ValueError("each count is of two different models, and not negative")
-    import numpy as np
-    from scipy.special import expit, ndtri
-
-    place = {model: number for number, model in enumerate(models)}
-    won = np.zeros((len(models), len(models)))
-    for (winner, loser), count in wins.items():
-        won[place[winner], place[loser]] += count
-    met = won + won.T
-    beta = np.zeros(len(models))
-    information = np.eye(len(models))
-    for _ in range(_ITERATIONS):
-        p = expit(beta[:, None] - beta[None, :])
-        own = expit(beta)
-        gradient = (won - met * p).sum(axis=1) + _PRIOR - 2 * _PRIOR * own
-        weight = met * p * (1 - p)
-        information = np.diag(weight.sum(axis=1) + 2 * _PRIOR * own * (1 - own)) - weight
-        step = np.linalg.solve(information, gradient)
-        beta = beta + step
-        if float(np.abs(step).max()) < _SETTLED:
-            break
-    centre = np.eye(len(models)) - 1 / len(models)
-    covariance = centre @ np.linalg.inv(information) @ centre
-    beta = beta - beta.mean()
-    z = float(ndtri((1 + confidence) / 2))
-    found = []
-    for model, row in place.items():
-        half = z * math.sqrt(max(float(covariance[row, row]), 0.0))
-        value = float(beta[row])
-        others = [float(expit(value - beta[other])) for other in range(len(models)) if other != row]
-        found.append(
-            Strength(
-                model=model,
-                strength=Interval(
-                    estimate=value,
-                    low=value - half,
-                    high=value + half,
-                    confidence=confidence,
-                    method="Bradley-Terry",
-                ),
-                win_rate=math.fsum(others) / len(others),
-                comparisons=round(float(met[row].sum())),
-            )
-        )
-    return tuple(sorted(found, key=lambda one: -one.strength.estimate))

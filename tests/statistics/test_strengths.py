@@ -1,0 +1,125 @@
+"""Who is strongest, and how sure that is."""
+
+import math
+import random
+
+import pytest
+
+from harness.statistics.strengths import Compared, bradley_terry
+
+
+def logistic(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def met(first, second, *values, cluster=None):
+    return [
+        Compared(first=first, second=second, value=value, cluster=place if cluster is None else cluster)
+        for place, value in enumerate(values)
+    ]
+
+
+def drawn(draw, truth, cases, *, per_cluster=1, ties=0.0, apart=0.0):
+    """Every pair on each case; within a cluster each model is stronger or weaker by the same amount."""
+    names, rows = list(truth), []
+    for cluster in range(cases // per_cluster):
+        moved = {name: truth[name] + draw.gauss(0, apart) for name in names}
+        for _ in range(per_cluster):
+            for place, first in enumerate(names):
+                for second in names[place + 1 :]:
+                    won = float(draw.random() < logistic(moved[first] - moved[second]))
+                    rows += met(first, second, 0.5 if draw.random() < ties else won, cluster=cluster)
+    return rows
+
+
+def test_two_models_have_the_log_odds_of_their_wins():
+    """With half a win and half a loss each against an average model: 31.5 of 42 wins, at odds of 3."""
+    strong, weak = bradley_terry(met("a", "b", *[1.0] * 750, *[0.0] * 250))
+    assert (strong.model, weak.model) == ("a", "b")
+    assert strong.strength.estimate - weak.strength.estimate == pytest.approx(math.log(3), abs=0.01)
+    assert strong.win_rate.estimate == pytest.approx(0.75, abs=0.002)
+    assert strong.win_rate.estimate + weak.win_rate.estimate == pytest.approx(1)
+    assert strong.comparisons == weak.comparisons == 1000
+
+
+def test_the_interval_of_one_win_rate_is_the_usual_one():
+    """A rate of 0.75 of 1000 has an error of sqrt(0.75 x 0.25 / 1000) = 0.0137."""
+    found = bradley_terry(met("a", "b", *[1.0] * 750, *[0.0] * 250))[0].win_rate
+    assert (found.high - found.low) / 2 == pytest.approx(1.645 * 0.0137, rel=0.02)
+
+
+def test_strengths_are_recovered_from_indirect_comparisons():
+    """Models a and c never meet; both met b."""
+    truth = {"a": 1.0, "b": 0.0, "c": -1.0}
+    wins = round(400 * logistic(1.0))
+    rows = [*met("a", "b", *[1.0] * wins, *[0.0] * (400 - wins))]
+    rows += met("c", "b", *[0.0] * wins, *[1.0] * (400 - wins))
+    found = {one.model: one for one in bradley_terry(rows)}
+    for model, strength in truth.items():
+        assert found[model].strength.estimate == pytest.approx(strength, abs=0.02)
+        assert found[model].strength.low < strength < found[model].strength.high
+    assert found["b"].comparisons == 800
+
+
+def test_a_model_that_never_lost_is_finite_and_uncertain():
+    best = bradley_terry(met("a", "b", *[1.0] * 5))[0]
+    assert best.model == "a"
+    assert math.isfinite(best.strength.estimate)
+    assert best.strength.low < 0.5 < best.strength.high
+
+
+def test_ties_make_equals_and_many_of_them_make_sure_of_it():
+    few, many = (bradley_terry(met("a", "b", *[0.5] * n))[0] for n in (10, 200))
+    assert few.strength.estimate == many.strength.estimate == pytest.approx(0)
+    assert many.win_rate.high < 0.51 < few.win_rate.high
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.0, 1.0, 1.0, 0.0), (1.0,) * 5])
+def test_copies_within_clusters_are_no_further_evidence(values):
+    """Each comparison four times over, once as clusters and once as if drawn anew: also where all agree."""
+    once = met("a", "b", *values * 4)
+    copied = [one for one in once for _ in range(4)]
+    anew = met("a", "b", *[one.value for one in copied])
+    width, as_clusters, as_new = (
+        bradley_terry(rows)[0].win_rate.high - bradley_terry(rows)[0].win_rate.low
+        for rows in (once, copied, anew)
+    )
+    assert as_clusters > 0.8 * width
+    assert as_new < 0.65 * width
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "at least two"),
+        (met("a", "a", 1.0) + met("a", "b", 1.0), "two different"),
+        (met("a", "b", 1.5), "from 0 to 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        bradley_terry(rows)
+
+
+@pytest.mark.parametrize(
+    ("truth", "settings", "target"),
+    [
+        ({"a": 0.5, "b": 0.0, "c": -0.5}, {"cases": 60}, 0.5),
+        ({"a": 0.5, "b": 0.0, "c": -0.5}, {"cases": 60, "ties": 0.6}, None),
+        ({"a": 0.5, "b": 0.0, "c": -0.5}, {"cases": 60, "per_cluster": 4, "apart": 2.0}, None),
+        ({"a": 1.5, "b": -1.5}, {"cases": 20}, 1.5),
+    ],
+    ids=["plain", "ties", "clusters", "nearly always"],
+)
+def test_intervals_cover(truth, settings, target):
+    """Of 200 draws the strongest model's interval holds the truth in about 90 %, never in far fewer."""
+    draw = random.Random(7)
+    if target is None:
+        target = bradley_terry(drawn(draw, truth, **{**settings, "cases": 20_000}))[0].strength.estimate
+    held = 0
+    for _ in range(200):
+        found = {one.model: one for one in bradley_terry(drawn(draw, truth, **settings))}
+        held += found["a"].strength.low <= target <= found["a"].strength.high
+    assert held / 200 >= 0.85
+    if len(truth) > 2:
+        assert held / 200 <= 0.96
