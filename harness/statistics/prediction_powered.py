@@ -1,65 +1,186 @@
 """A mean from many judged items, corrected by the few that people labelled too."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.statistics.rates import CONFIDENCE
+from harness.statistics.units import group, unseen_share
 from harness.types import Interval
+
+_NO_SPREAD = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartlyLabelled:
+    """Items that a judge scored, of which people labelled a random part.
+
+    Attributes:
+        labels: People's values of the labelled items.
+        judged: The judge's values of the same items.
+        judged_only: The judge's values of the items that nobody labelled; drawn like the labelled ones.
+        clusters: Each item's cluster, the labelled ones first; a name of its own for an item without one.
+            Empty: each item stands alone.
+    """
+
+    labels: tuple[float, ...]
+    judged: tuple[float, ...]
+    judged_only: tuple[float, ...] = ()
+    clusters: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Estimate:
+    """A corrected mean before its interval.
+
+    Attributes:
+        influence: How much each cluster moves the mean from its expectation, scaled for few clusters.
+        units: Clusters that hold a label.
+        unseen: Half width below which the interval must not fall: what few labels may have missed.
+    """
+
+    value: float
+    influence: Mapping[str | int, float]
+    units: int
+    unseen: float
+    method: str
 
 
 def prediction_powered_mean(
-    labels: Sequence[float],
-    judged: Sequence[float],
-    judged_only: Sequence[float],
+    items: PartlyLabelled,
     confidence: float = CONFIDENCE,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> Interval:
     """Mean of what people would say, over all items, with an interval that holds however wrong the judge is.
 
     The judge's mean over the unlabelled items, plus its mean error on the labelled ones. Angelopoulos, A. et
     al. (2023), Prediction-powered inference, Science 382; the judge is weighed by how much it helps as in
     Angelopoulos, A., Duchi, J. and Zrnic, T. (2023), PPI++ (arXiv:2311.01453): a useless one is left out.
-    With so few labels that normality is doubtful, Student's t takes its place.
+    With so few labels that normality is doubtful, Student's t takes its place. The variance is that of the
+    clusters' sums, so a cluster may be labelled in part. Where no label differs from what the judge said,
+    the share of errors that so few labels may miss bounds the interval from within (the rule of three).
 
     Args:
-        labels: People's values of the labelled items, at least two.
-        judged: The judge's values of the same items.
-        judged_only: The judge's values of the items that nobody labelled; drawn like the labelled ones.
+        items: The items.
         confidence: Two-sided.
+        least: Lower end of the values' scale: no bound lies below it.
+        most: Upper end of the scale.
 
     Raises:
-        ValueError: There are fewer than two labelled items, or not one judged value a label.
+        ValueError: The labelled items lie in fewer than two clusters, or not each has the judge's value.
     """
-    n, more = len(labels), len(judged_only)
-    if n < 2 or len(judged) != n:
-        raise ValueError("at least two labelled items are needed, each with the judge's value")
+    found = _estimate(items, confidence, most - least)
+    return _interval(found, confidence, least, most)
+
+
+def prediction_powered_difference(
+    first: PartlyLabelled,
+    second: PartlyLabelled,
+    confidence: float = CONFIDENCE,
+    *,
+    span: float = math.inf,
+) -> Interval:
+    """First corrected mean minus the second, of answers to the same cases.
+
+    What a cluster (or case) adds to both means is subtracted before its variance is taken, so that the pairs
+    count, whichever answers of them are labelled. Each side's labels are to be a random part of that side.
+
+    Args:
+        first: One side's items; a case's cluster has the same name on both sides.
+        second: The other side's.
+        confidence: Two-sided.
+        span: Length of the values' scale: no bound lies beyond it.
+
+    Raises:
+        ValueError: A side can't be corrected, or has no clusters' names.
+    """
+    if not first.clusters or not second.clusters:
+        raise ValueError("both sides need the names of their cases or clusters")
+    one, other = (_estimate(side, confidence, span) for side in (first, second))
+    difference = _Estimate(
+        value=one.value - other.value,
+        influence={
+            cluster: one.influence.get(cluster, 0.0) - other.influence.get(cluster, 0.0)
+            for cluster in {**one.influence, **other.influence}
+        },
+        units=min(one.units, other.units),
+        unseen=math.hypot(one.unseen, other.unseen),
+        method=f"{one.method}; less {other.method}",
+    )
+    return _interval(difference, confidence, -span, span)
+
+
+def _interval(found: _Estimate, confidence: float, least: float, most: float) -> Interval:
     from scipy.special import stdtrit
 
-    weight = _weight(labels, judged, judged_only)
-    corrections = [label - weight * own for label, own in zip(labels, judged, strict=True)]
-    estimate = _mean(corrections) + (weight * _mean(judged_only) if more else 0.0)
-    variance = _variance(corrections) / n
-    if more > 1:
-        variance += weight**2 * _variance(judged_only) / more
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance)
+    error = math.sqrt(math.fsum(share * share for share in found.influence.values()))
+    half = max(float(stdtrit(found.units - 1, (1 + confidence) / 2)) * error, found.unseen)
     return Interval(
-        estimate=estimate,
-        low=estimate - half,
-        high=estimate + half,
+        estimate=min(max(found.value, least), most),
+        low=max(found.value - half, least),
+        high=min(found.value + half, most),
         confidence=confidence,
-        method=f"prediction-powered, {n} labelled, {more} judged only, weight {weight:.2f}",
+        method=found.method,
     )
 
 
+def _estimate(items: PartlyLabelled, confidence: float, span: float) -> _Estimate:
+    n, more = len(items.labels), len(items.judged_only)
+    clusters = items.clusters or tuple(range(n + more))
+    if len(items.judged) != n or len(clusters) != n + more:
+        raise ValueError("each labelled item needs the judge's value, and each item its cluster")
+    of_labelled, of_others = clusters[:n], clusters[n:]
+    units = len(set(of_labelled))
+    if units < 2:
+        raise ValueError("at least two labelled items are needed, in different clusters")
+    # What lies in one cluster has no spread to tell how far its mean may be off: it is not counted on.
+    others = items.judged_only if len(set(of_others)) > 1 else ()
+    weight = _weight(items.labels, items.judged, others)
+    corrections = [label - weight * own for label, own in zip(items.labels, items.judged, strict=True)]
+    influence = _influence(corrections, of_labelled)
+    value = _mean(corrections)
+    if weight > 0:
+        value += weight * _mean(items.judged_only)
+        for cluster, share in _influence(items.judged_only, of_others).items():
+            influence[cluster] = influence.get(cluster, 0.0) + weight * share
+    errors = [label - own for label, own in zip(items.labels, items.judged, strict=True)]
+    unseen = 0.0
+    if _spread(errors if weight > 0 else corrections) <= _NO_SPREAD:
+        effective = group(errors, of_labelled).effective
+        unseen = unseen_share(effective, (1 - confidence) / 2) * (span if math.isfinite(span) else 1.0)
+    return _Estimate(
+        value=value,
+        influence=influence,
+        units=units,
+        unseen=unseen,
+        method=f"prediction-powered, {n} labelled, {more} judged only, weight {weight:.2f}"
+        + (f", {len(set(clusters))} clusters" if len(set(clusters)) < n + more else ""),
+    )
+
+
+def _influence(values: Sequence[float], clusters: Sequence[str | int]) -> dict[str | int, float]:
+    """How much each cluster moves the mean: its squares add up to the mean's variance, clusters whole."""
+    mean, shares = _mean(values), dict.fromkeys(clusters, 0.0)
+    for value, cluster in zip(values, clusters, strict=True):
+        shares[cluster] += (value - mean) / len(values)
+    scale = math.sqrt(len(shares) / (len(shares) - 1))
+    return {cluster: scale * share for cluster, share in shares.items()}
+
+
 def _weight(labels: Sequence[float], judged: Sequence[float], judged_only: Sequence[float]) -> float:
-    """The weight of the judge that makes the variance least, from 0 to 1."""
-    if len(judged_only) < 2:
+    """The judge's weight, from 0 to 1: the one of least variance if items stand alone, else near it."""
+    if not judged_only:
         return 0.0
     n, mean_label, mean_judged = len(labels), _mean(labels), _mean(judged)
     shared = math.fsum(
         (label - mean_label) * (own - mean_judged) for label, own in zip(labels, judged, strict=True)
     ) / (n - 1)
-    spread = _variance([*judged, *judged_only])
-    if spread == 0:
+    both = [*judged, *judged_only]
+    mean = _mean(both)
+    spread = math.fsum((value - mean) ** 2 for value in both) / (len(both) - 1)
+    if spread <= _NO_SPREAD:
         return 0.0
     return min(max(shared / ((1 + n / len(judged_only)) * spread), 0.0), 1.0)
 
@@ -68,6 +189,5 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _variance(values: Sequence[float]) -> float:
-    mean = _mean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
