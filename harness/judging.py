@@ -93,6 +93,28 @@ def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str,
                     )
 
 
+def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> str:
+    """What is known of a judge that is to decide one metric, for the terminal.
+
+    Raises:
+        SettingsError: It was found unreliable, at all or with this metric's question.
+    """
+    distrusted = distrusted_checks(calibration)
+    if metric in distrusted:
+        raise SettingsError(
+            f"--judge {judge}: UNRELIABLE: {distrusted[metric]}: take another judge, "
+            f"or hold this one against better items with tunegate judge calibrate"
+        )
+    known = describe_trust(calibration, {})
+    if calibration is None:
+        return known
+    task = task_of(metric)
+    own = calibration.by_task.get(task)
+    if own is None:
+        return f"{known}; of {task} its items tell nothing"
+    return f"{known}; of {task} {own.estimate:.2f} [{own.low:.2f}, {own.high:.2f}]"
+
+
 def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
     """A function that sends the judge its questions about answers as they come in.
 

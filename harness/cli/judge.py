@@ -1,19 +1,18 @@
 """``tunegate judge``: what judges are worth."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.answers import Progress as OnProgress
 from harness.cache import Cache
+from harness.cli.judge_compare import compare
 from harness.cli.label import export, label
+from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
 from harness.history.facts import to_json
 from harness.judge.calibration import Calibration, Needs, calibrate
@@ -23,16 +22,17 @@ from harness.judging import open_panel
 from harness.settings import Settings
 from harness.types import Interval, JudgeUsage
 
-app = typer.Typer(help="Judges: hold them against labels.", no_args_is_help=True)
+app = typer.Typer(help="Judges: hold them against labels, compare models by them.", no_args_is_help=True)
 app.command("label")(label)
 app.command("export")(export)
+app.command("compare")(compare)
 
 _UNRELIABLE = 1
 
 
 @app.callback()
 def _group() -> None:
-    """Judges: hold them against labels."""
+    """Judges: hold them against labels, compare models by them."""
 
 
 @app.command("calibrate")
@@ -62,7 +62,7 @@ def calibrate_judge(
     with Cache(directory / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
-        with panel, _progress() as on_progress:
+        with panel, watched_bar("judging") as on_progress:
             found = calibrate(panel, items, hashes, needs=needs, repeats=repeats, on_progress=on_progress)
             usage = panel.usage
     path = save_calibration(found, directory)
@@ -118,23 +118,3 @@ def _figures(interval: Interval | None) -> tuple[str, str]:
     if interval is None:
         return "–", ""
     return f"{interval.estimate:.2f}", f"[{interval.low:.2f}, {interval.high:.2f}]"
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """A bar on stderr, where someone is watching."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("judging")
-
-        def show(stage: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from harness.answers import Progress as OnProgress
 
@@ -29,3 +29,19 @@ def current_stage_bar() -> Iterator[OnProgress]:
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda stage, done, total: bars.update(task, description=stage, completed=done, total=total)
+
+
+@contextmanager
+def watched_bar(stage: str) -> Iterator[OnProgress]:
+    """A bar of one long stage with the time left, where someone is watching."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(stage)
+        yield lambda _, done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Several models by a judge's preferences between their stored answers."""
