@@ -11,6 +11,7 @@ from rich.table import Table
 
 from harness.cache import Cache
 from harness.cli.judge_compare import compare
+from harness.cli.judge_correct import correct
 from harness.cli.label import export, label
 from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
@@ -26,6 +27,7 @@ app = typer.Typer(help="Judges: hold them against labels, compare models by them
 app.command("label")(label)
 app.command("export")(export)
 app.command("compare")(compare)
+app.command("correct")(correct)
 
 _UNRELIABLE = 1
 

@@ -60,7 +60,7 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
     taken: Counter[str] = Counter()
     for label in labels:
         answers = label.item.answers
-        found = _questions(label)
+        found = questions_of(label)
         if label.said is not None and label.said.grade is not None and not label.item.wanted.references:
             left_out["a grade needs a reference"] += 1
         elif not found:
@@ -89,8 +89,14 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
     return rows
 
 
-def _questions(label: Label) -> list[tuple[str, str | int, Row]]:
-    """The judge's question, the label in its words, and what is wanted."""
+def questions_of(label: Label) -> list[tuple[str, str | int, Row]]:
+    """What a label that stands says, in a judge's words.
+
+    A thumb is of the rubric, else of the references' facts, else of the tone; a grade is of the references.
+
+    Returns:
+        The judge's question, the label, and what is wanted; several where a label says several things.
+    """
     said, wanted = label.said, label.item.wanted
     assert said is not None
     if said.preference is not None:

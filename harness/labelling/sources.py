@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import DataError, SettingsError
-from harness.labelling.items import Answered, Wanted
+from harness.labelling.items import Answered, LabelItem, Wanted
 from harness.types import GateRecord, GoldenCase, Message, Run
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -57,13 +57,23 @@ def answers_of_record(record: GateRecord, golden_sets: Collection[str], rubric: 
     return answered
 
 
+def is_of_run(item: LabelItem, run_id: str) -> bool:
+    """Whether a single answer is one of a run's, be it as candidate or as another run's baseline."""
+    named = {_origin(side, run_id) for side in ("candidate", "baseline")}
+    return len(item.answers) == 1 and not named.isdisjoint(item.origins[0].split(", "))
+
+
+def _origin(side: str, run_id: str) -> str:
+    return f"{side} of run {run_id}"
+
+
 def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | None) -> list[Answered]:
     return [
         Answered(
             messages=result.case.messages,
             text=result.completion.text,
             wanted=_wanted(result.case, rubric),
-            origin=f"{side} of run {run.id}",
+            origin=_origin(side, run.id),
         )
         for result in run.results
         if result.completion is not None and result.case.set_name in golden_sets

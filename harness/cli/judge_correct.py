@@ -1,0 +1,94 @@
+"""``tunegate judge correct``: what people's labels make of a judge's scores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.label import LABELS_FILE
+from harness.golden.checks import CHECK_TYPES
+from harness.history.facts import to_json
+from harness.history.place import history_path
+from harness.history.store import open_history
+from harness.labelling.correction import Corrections, correct_scores
+from harness.labelling.journal import current_labels, read_labels
+from harness.types import Interval
+
+_PIPE_WIDTH = 140
+
+
+def correct(
+    run: Annotated[str, typer.Argument(help="Id of a stored run, start of one, latest, or latest~1.")],
+    *,
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="A file of labels, labels.jsonl by default; repeated.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only this judged metric, such as llm-rubric; repeated.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Correct a judge's means by people's labels of a random part of the answers.
+
+    What people would say of all answers, with an interval that holds however wrong the judge is.
+    """
+    with open_history(history_path(history)) as stored:
+        record = stored.load_record(run)
+    found = correct_scores(record, current_labels(read_labels(labels or [LABELS_FILE])), metric or ())
+    if as_json:
+        typer.echo(to_json(found))
+        return
+    unused = ", ".join(f"{count} {reason}" for reason, count in found.unused.items())
+    typer.echo(
+        f"run {found.run_id}: {found.used} of {found.labels} labels used" + (f"; {unused}" if unused else "")
+    )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH  # a pipe has no width; Rich would fold the rows at 80
+    console.print(_table(found))
+    if found.differences:
+        console.print()
+        console.print(_differences(found))
+
+
+def _table(found: Corrections) -> Table:
+    table = Table(
+        *("set", "metric", "side", "n", "judge [90 %]", "labelled", "people [90 %]", "corrected [90 %]", ""),
+        box=None,
+    )
+    for row in found.rows:
+        left_out = "; ".join(f"left out: {count} {reason}" for reason, count in row.left_out.items())
+        table.add_row(
+            *(row.set_name, row.metric, row.side, str(row.n), _mean(row.judge, row.metric)),
+            *(str(row.labelled), _mean(row.people, row.metric), _mean(row.corrected, row.metric)),
+            "; ".join(part for part in (row.note, left_out) if part),
+        )
+    return table
+
+
+def _differences(found: Corrections) -> Table:
+    table = Table(
+        *("set", "metric", "n", "judge [90 %]", "labelled", "corrected [90 %]"),
+        title="candidate minus baseline, paired by case",
+        title_justify="left",
+        box=None,
+    )
+    for row in found.differences:
+        table.add_row(
+            *(row.set_name, row.metric, str(row.n), _mean(row.judge, row.metric, sign="+")),
+            *(f"{row.labelled[0]} and {row.labelled[1]}", _mean(row.corrected, row.metric, sign="+")),
+        )
+    return table
+
+
+def _mean(value: Interval | None, metric: str, sign: str = "") -> str:
+    """A rate as a percentage, a grade as it is."""
+    if value is None:
+        return "–"
+    form = f"{sign}.0%" if CHECK_TYPES[metric].kind == "binary" else f"{sign}.2f"
+    return f"{value.estimate:{form}} [{value.low:{form}}, {value.high:{form}}]"
