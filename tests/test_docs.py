@@ -76,6 +76,20 @@ def test_each_command_stands_in_the_readme():
     assert [command for command in commands(app) if command not in text] == []
 
 
+def test_each_option_of_the_judge_s_commands_is_documented():
+    text = page("docs/judge.md")
+    group = typer.main.get_command(app).commands["judge"]
+    assert {"compare", "correct", "label"} <= set(group.commands)
+    options = [
+        (name, option)
+        for name, command in group.commands.items()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    ]
+    assert [each for each in options if f"`{each[1]}`" not in text] == []
+
+
 def test_links_between_pages_lead_somewhere():
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "golden_sets").glob("*.md")]
     broken = [

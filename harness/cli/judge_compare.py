@@ -99,7 +99,7 @@ def _head(found: Tournament, identity: str, trust: str, usage: JudgeUsage) -> It
     clustered = f" in {found.clusters} clusters" if found.clusters < found.cases else ""
     missing = "; ".join(f"{reason}: {count}" for reason, count in found.left_out.items())
     left_out = f"; left out: {missing}" if missing else ""
-    yield f"cases     {found.cases}{clustered} that all {len(found.models)} models answered{left_out}"
+    yield f"cases     {found.cases}{clustered} that all models answered{left_out}"
     ties = ", ".join(f"{count} {kind}" for kind, count in found.ties.items())
     yield f"pairs     {len(found.pairs)}; ties: {sum(found.ties.values())}" + (f" ({ties})" if ties else "")
     if found.order is not None:

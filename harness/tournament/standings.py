@@ -127,8 +127,8 @@ def _kind_of_tie(pair: JudgedPair) -> str:
     if pair.equal:
         return "equal answers"
     if pair.orders is not None and not _steady(pair):
-        return "the preference changed with the order"
-    return "called a tie"
+        return "changed with the order"
+    return "called ties"
 
 
 def _strengths(decided: Sequence[JudgedPair]) -> tuple[Strength, ...]:

@@ -74,7 +74,7 @@ def test_three_models_are_ordered_and_held_against_the_first(stored, judge_serve
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert "judge openai:scripted@" in lines[0]
     assert "not calibrated: tunegate judge calibrate says" in lines[0]
-    assert "cases 12 that all 3 models answered; left out: not in every run: 1" in lines
+    assert "cases 12 that all models answered; left out: not in every run: 1" in lines
     assert "pairs 36; ties: 0" in lines
     assert "order 100% [82%, 100%] of 36 preferences outlive the order" in lines
     table = lines[lines.index("Bradley-Terry strengths") :]

@@ -55,7 +55,7 @@ def test_a_judge_that_prefers_what_comes_first_has_preferred_none(panel, judge_s
     judge_server.answer = lambda body: {"reason": "r", "winner": "A"}
     found = compare_models(panel(), three[:2])
     assert found.order.estimate == 0.0
-    assert found.ties == {"the preference changed with the order": 20}
+    assert found.ties == {"changed with the order": 20}
     assert found.rates[0].win_rate.estimate == 0.5
 
 
