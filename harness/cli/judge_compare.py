@@ -14,6 +14,7 @@ from harness.errors import BaselineError
 from harness.history.facts import to_json
 from harness.history.place import history_path
 from harness.history.store import History, open_history
+from harness.judge.calibration import Needs
 from harness.judge.trust import find_calibration
 from harness.judging import open_panel, trusted_with
 from harness.settings import Settings
@@ -106,7 +107,10 @@ def _head(found: Tournament, identity: str, trust: str, usage: JudgeUsage) -> It
         yield f"order     {_share(found.order)} of {found.order_n} preferences outlive the order"
     if found.errors:
         failed = sum(found.errors.values())
-        yield f"errored   {failed} of {len(found.pairs)} pairs: no verdict, they count nowhere"
+        beyond = failed > Needs().errored * len(found.pairs)
+        yield f"errored   {failed} of {len(found.pairs)} pairs: no verdict, they count nowhere" + (
+            "; so many are missing that the figures may be off" if beyond else ""
+        )
         shown = sorted(found.errors.items(), key=lambda error: -error[1])
         for reason, count in shown[:_ERRORS_SHOWN]:
             yield f"          {count} × {reason}"

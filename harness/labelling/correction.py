@@ -215,7 +215,7 @@ def _correction(
     if not labelled:
         note = "nothing is labelled"
     elif not enough:
-        note = "too few labels: two are needed, in different clusters"
+        note = "too few labels: 2 clusters are needed" if labelled[1:] else "too few labels: 2 are needed"
     elif len(labelled) < FEW:
         note = f"few labels: below {FEW} the interval is rough"
     return Correction(

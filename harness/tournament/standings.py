@@ -85,7 +85,7 @@ def compare_models(
     Raises:
         BaselineError: A run is named twice or missing, or the runs have no answered case in common.
         SettingsError: A run has no such golden set.
-        JudgeError: Not one pair got a verdict.
+        JudgeError: Not one pair that was asked about got a verdict.
     """
     names = name_models(runs)
     if against is not None and against.id not in names:
@@ -95,9 +95,11 @@ def compare_models(
     pairs = judge_pairs(panel, common, on_progress)
     decided = [pair for pair in pairs if pair.value is not None]
     errors = Counter(pair.error for pair in pairs if pair.error)
-    if not decided:
-        first = next(iter(errors))
-        raise JudgeError(f"judge {panel.identity}: not one of {len(pairs)} pairs got a verdict: {first}")
+    # Equal answers alone, which nobody was asked about, would make all models equals.
+    if errors and all(pair.equal for pair in decided):
+        raise JudgeError(
+            f"judge {panel.identity}: not one of {errors.total()} pairs got a verdict: {next(iter(errors))}"
+        )
     asked = [pair for pair in decided if pair.orders is not None]
     others = [name for name in names.values() if name != reference]
     return Tournament(

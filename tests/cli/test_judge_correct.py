@@ -79,7 +79,7 @@ def test_one_label_makes_no_figure(stored):
     label(1)
     result = judge("correct", "latest")
     assert result.exit_code == 0
-    assert "too few labels: two are needed" in result.output
+    assert "too few labels: 2 are needed" in result.output
     assert "nan" not in result.output.lower()
 
 

@@ -150,9 +150,9 @@ def test_labels_of_elsewhere_do_not_count_and_are_told(judged_run):
 @pytest.mark.parametrize(
     ("labelled", "clusters", "note"),
     [
-        (1, (), "too few labels: two are needed"),
+        (1, (), "too few labels: 2 are needed"),
         (2, (), "few labels: below 15 the interval is rough"),
-        (4, ("a",) * 4 + ("b",) * 16, "too few labels: two are needed, in different clusters"),
+        (4, ("a",) * 4 + ("b",) * 16, "too few labels: 2 clusters are needed"),
         (15, (), ""),
     ],
 )

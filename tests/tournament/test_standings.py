@@ -74,10 +74,18 @@ def test_pairs_without_a_verdict_count_nowhere_and_are_told_with_their_reason(
     assert (broken.case, broken.error) == ("s/07", reason)
 
 
-def test_without_one_verdict_there_is_no_comparison(panel, judge_server, three):
+@pytest.mark.parametrize(("other", "asked"), [(1, 20), (2, 10)])
+def test_without_one_verdict_there_is_no_comparison(panel, judge_server, three, other, asked):
+    """Not even where equal answers tie: ten ties and ten broken replies would make the models equals."""
     judge_server.answer = lambda body: "no idea"
-    with pytest.raises(JudgeError, match=r"not one of 20 pairs got a verdict: no usable reply"):
-        compare_models(panel(), three[:2])
+    with pytest.raises(JudgeError, match=rf"not one of {asked} pairs got a verdict: no usable reply"):
+        compare_models(panel(), [three[0], three[other]])
+
+
+def test_equal_models_need_no_verdict(panel, run_with, judge_server):
+    found = compare_models(panel(), [run_with(name, dict.fromkeys(KEYS, "same")) for name in "ab"])
+    assert found.rates[0].win_rate.estimate == 0.5
+    assert (found.order, found.order_n, judge_server.bodies) == (None, 0, [])
 
 
 def test_what_length_bought_is_taken_off(panel, judge_server, run_with, shown):
