@@ -8,11 +8,13 @@ from harness.types import GateRecord
 
 
 @pytest.hookspec
-def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path) -> Path | None:
+def pytest_tunegate_report(
+    config: pytest.Config, record: GateRecord, directory: Path, label: str
+) -> Path | None:
     """Show or send what a finished gate found.
 
-    Called once at the end of a ``pytest --model`` session, after the run was saved. The path returned is
-    printed in the terminal section; None prints nothing.
+    Called at the end of a ``pytest --model`` session for each model, after its run was saved. The path
+    returned is printed in the terminal section; None prints nothing.
 
     Example, in a conftest.py::
 
@@ -25,4 +27,5 @@ def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory:
         config: The pytest session's configuration.
         record: The run, its baseline, their comparison and the verdict.
         directory: The run's own directory; it exists.
+        label: What tells the model from the session's others; empty where it is the only one.
     """

@@ -10,7 +10,7 @@ from harness.golden.checks import CHECK_TYPES, base_type
 from harness.judge.calibration import AGREEMENT, Calibration
 from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
-from harness.judge.panel import Panel
+from harness.judge.panel import Panel, describe_agreement
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.judged import ask_beforehand, task_of
 from harness.repeats import answers_of
@@ -73,6 +73,22 @@ def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str
     assert kappa is not None  # a reliable judge has one
     bounds = f"[{kappa.low:.2f}, {kappa.high:.2f}]"
     return f"calibrated on {calibration.items} items, kappa {kappa.estimate:.2f} {bounds}"
+
+
+def describe_judging(panel: Panel, note: str) -> list[str]:
+    """What judging took, and what is known of the judge, for the terminal: lines."""
+    usage = panel.usage
+    lines = [f"judge:  {panel.identity}: {note}"] if note else []
+    if not usage.requests and not usage.from_cache:
+        return lines
+    parts = [f"{usage.requests} requests", f"{usage.from_cache} kept replies"]
+    parts += [f"{usage.retried} retried"] if usage.retried else []
+    parts += [f"{usage.failed} without a verdict"] if usage.failed else []
+    parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
+    parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
+    lines.append(f"        {', '.join(parts)}")
+    agreements = ((task, describe_agreement(votes)) for task, votes in panel.votes.items())
+    return lines + [f"        {task}: {agreement}" for task, agreement in agreements if agreement is not None]
 
 
 def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str, str], judge: str) -> None:

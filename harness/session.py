@@ -1,30 +1,30 @@
-"""One gate, from checked inputs to a record. Knows nothing of pytest."""
+"""One gate, from checked inputs to a record for each candidate. Knows nothing of pytest.
+
+Several candidates are compared with the same baseline, each at the level alpha / k (Bonferroni): any of them
+is wrongly called a regression with the probability of a single gate.
+"""
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.answers import Answers, Progress, answer_cases
 from harness.baselines.file import Baseline, run_of
-from harness.baselines.find import find_baseline
 from harness.cache import Cache
 from harness.confirming import AskAgain
-from harness.engines.base import BASELINE, CANDIDATE, ORIGIN
-from harness.engines.open import base_of, choose_plan, describe_model
+from harness.engines.base import BASELINE, ORIGIN
 from harness.environment import describe_environment
-from harness.errors import InputError
-from harness.gate import forgetting_between, run_gate
+from harness.gate import ALPHA, forgetting_between, run_gate
 from harness.history.store import open_history
+from harness.inputs import Inputs
 from harness.judging import against_itself, ask_ahead, texts_of
 from harness.scoring import Judging, score_cases
-from harness.settings import Settings
 from harness.types import (
     CaseResult,
     Environment,
-    ExecutionPlan,
     GateRecord,
     GoldenSet,
     ModelRef,
@@ -33,86 +33,16 @@ from harness.types import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What a gate starts from, checked: nothing here can be wrong any more, short of running out of memory.
-
-    Attributes:
-        baseline: A model to run beside the candidate, a stored or an accepted run, or None for no comparison.
-        origin: The candidate's base, where the baseline is another model: what was forgotten is measured
-            against both.
-        root: The project's root.
-    """
-
-    settings: Settings
-    root: Path
-    candidate: ModelRef
-    baseline: ModelRef | Run | Baseline | None
-    plan: ExecutionPlan
-    origin: ModelRef | None = None
-
-    @property
-    def sides(self) -> dict[str, ModelRef]:
-        """The models that are compared and answer in this session, by side."""
-        sides = {CANDIDATE: self.candidate}
-        if isinstance(self.baseline, ModelRef):
-            sides[BASELINE] = self.baseline
-        return sides
-
-    @property
-    def directory(self) -> Path:
-        """Where history, cache and reports are kept."""
-        return self.root / self.settings.directory
-
-
-def prepare(settings: Settings, root: Path) -> Inputs:
-    """Check the candidate and the baseline, before any model loads.
-
-    Raises:
-        InputError: The model, adapter or baseline can't be used; the message is one line.
-    """
-    if settings.model is None:
-        raise InputError("no model: give --model")
-    candidate = describe_model(settings.model)
-    baseline = find_baseline(settings.baseline, candidate, root, root / settings.directory / "history.sqlite")
-    if settings.confirm and baseline is not None and not isinstance(baseline, ModelRef):
-        raise InputError(
-            "--gate-confirm asks both sides again, and of this baseline only the answers are stored: "
-            "take the base or an adapter directory as baseline, or leave it out"
-        )
-    sides = [candidate, *([baseline] if isinstance(baseline, ModelRef) else [])]
-    plan = choose_plan(settings.dtype, settings.device, settings.batch_tokens, sides)
-    if plan.engine == "multitask":
-        # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
-        settings = replace(settings, forgetting=False)
-    return Inputs(
-        settings=settings,
-        root=root,
-        candidate=candidate,
-        baseline=baseline,
-        plan=plan,
-        origin=_origin(candidate, baseline) if settings.forgetting else None,
-    )
-
-
-def _origin(candidate: ModelRef, baseline: ModelRef | Run | Baseline | None) -> ModelRef | None:
-    """An adapter's base, where the baseline is something else than that."""
-    if baseline is None or candidate.adapter_dir is None:
-        return None
-    compared = baseline if isinstance(baseline, ModelRef) else baseline.model
-    if compared.adapter_sha256 is None and compared.base_sha256 == candidate.base_sha256:
-        return None
-    return base_of(candidate)
-
-
 def run_session(
     inputs: Inputs,
     golden_sets: Sequence[GoldenSet],
     cache: Cache,
     on_progress: Progress,
     judging: Judging | None = None,
+    *,
+    only: Mapping[str, Collection[str]] | None = None,
 ) -> "Session":
-    """Answer and score the selected cases, on all sides.
+    """Answer and score the selected cases, on all sides together.
 
     Args:
         inputs: The checked inputs.
@@ -120,10 +50,11 @@ def run_session(
         cache: Where answers and scores are looked up and kept.
         on_progress: Told of each stage's progress.
         judging: Who decides the checks that a judge decides; asked while other answers are still generated.
+        only: Keys of the cases that a side answers, for sides that don't answer all.
 
     Raises:
         EngineError: The model failed.
-        AdapterError: The adapter changes nothing.
+        AdapterError: An adapter changes nothing.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
@@ -134,10 +65,11 @@ def run_session(
         inputs = replace(inputs, baseline=run_of(inputs.baseline, cases))
     if isinstance(inputs.baseline, Run):
         judging = replace(judging, baseline_texts=texts_of(inputs.baseline))
-    probes = [case for golden_set in golden_sets if golden_set.probes_forgetting for case in golden_set.cases]
-    sides = dict(inputs.sides)
+    sides, only = dict(inputs.sides), dict(only or {})
     if inputs.origin is not None and with_text:
         sides[ORIGIN] = inputs.origin
+        probed = [golden_set for golden_set in golden_sets if golden_set.probes_forgetting]
+        only[ORIGIN] = {case.key for golden_set in probed for case in golden_set.cases}
     answers = answer_cases(
         sides,
         inputs.plan,
@@ -145,7 +77,7 @@ def run_session(
         cache,
         on_progress,
         with_text=with_text,
-        only={ORIGIN: {probe.key for probe in probes}},
+        only=only,
         on_answers=ask_ahead(judging, asked),
     )
     if BASELINE in answers:
@@ -153,7 +85,7 @@ def run_session(
         judging = replace(judging, baseline_texts=texts)
     results = {
         side: score_cases(
-            probes if side == ORIGIN else cases,
+            [case for case in cases if side not in only or case.key in only[side]],
             given.completions,
             reference_losses=given.reference_losses,
             cache=cache,
@@ -184,25 +116,31 @@ class Session:
     results: Mapping[str, Sequence[CaseResult]]
 
 
-def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = None) -> GateRecord:
-    """Compare with the baseline and judge.
+def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = None) -> dict[str, GateRecord]:
+    """Compare each candidate with the baseline and judge it.
 
     Args:
         session: The scored answers.
         collected: How many cases the golden sets held before selection.
-        ask_again: Gets fresh answers to the cases that make a regression.
+        ask_again: Gets fresh answers to the cases that make a regression, where there is one candidate.
+
+    Returns:
+        The records by the candidates' names.
+
+    Raises:
+        BaselineError: A candidate has no case in common with the baseline.
     """
     inputs = session.inputs
-    environment = describe_environment(inputs.root)
     sides = dict(inputs.sides)
     if inputs.origin is not None and ORIGIN in session.answers:
         sides[ORIGIN] = inputs.origin
+    environment = describe_environment(inputs.root)
     runs = {
         side: answered_run(
             model,
             session.answers[side],
             session.results[side],
-            session.golden_sets,
+            _sets_with(session.golden_sets, session.results[side]),
             environment,
             started_at=session.started_at,
             duration_s=session.duration_s,
@@ -210,29 +148,41 @@ def conclude(session: Session, *, collected: int, ask_again: AskAgain | None = N
         )
         for side, model in sides.items()
     }
-    candidate = runs[CANDIDATE]
-    if isinstance(inputs.baseline, ModelRef):
-        baseline: Run | None = runs[BASELINE]
-    elif isinstance(inputs.baseline, Baseline):
+    if isinstance(inputs.baseline, Baseline):
         raise TypeError("run_session makes a run of an accepted baseline")
-    else:
-        baseline = inputs.baseline and against_itself(inputs.baseline)
+    stored = inputs.baseline if isinstance(inputs.baseline, Run) else None
+    baseline = runs.get(BASELINE) or (stored and against_itself(stored))
     if baseline is None:
-        return GateRecord(run=candidate)
-    comparison, verdict = run_gate(
-        candidate,
-        baseline,
-        margin=inputs.settings.margin,
-        forgetting_margin=inputs.settings.forgetting_margin,
-        stability=_noted_noise(inputs, baseline, session.golden_sets),
-        divergences=session.answers[CANDIDATE].divergences.get(BASELINE, ()),
-        ask_again=ask_again,
-    )
-    if ORIGIN in runs:
-        apart = session.answers[CANDIDATE].divergences.get(ORIGIN, ())
-        since_base = forgetting_between(candidate, runs[ORIGIN], divergences=apart)
-        comparison = replace(comparison, forgetting_since_base=since_base)
-    return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+        return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
+    stability = _noted_noise(inputs, baseline, session.golden_sets)
+    alpha = ALPHA / len(inputs.candidates)
+    records = {}
+    for candidate in inputs.candidates:
+        run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
+        comparison, verdict = run_gate(
+            run,
+            baseline,
+            margin=inputs.settings.margin,
+            forgetting_margin=inputs.settings.forgetting_margin,
+            alpha=alpha,
+            stability=stability,
+            divergences=divergences.get(BASELINE, ()),
+            ask_again=ask_again,
+        )
+        if ORIGIN in runs and run.model.adapter_dir is not None:
+            apart = divergences.get(ORIGIN, ())
+            since_base = forgetting_between(run, runs[ORIGIN], alpha=alpha, divergences=apart)
+            comparison = replace(comparison, forgetting_since_base=since_base)
+        records[candidate.name] = GateRecord(
+            run=run, baseline=baseline, comparison=comparison, verdict=verdict
+        )
+    return records
+
+
+def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) -> list[GoldenSet]:
+    """The sets that any of the results belongs to."""
+    keys = {result.key for result in results}
+    return [golden_set for golden_set in golden_sets if any(case.key in keys for case in golden_set.cases)]
 
 
 def _noted_noise(inputs: Inputs, baseline: Run, golden_sets: Sequence[GoldenSet]) -> dict[str, Stability]:

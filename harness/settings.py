@@ -23,8 +23,9 @@ class Settings:
     """How one gate runs.
 
     Attributes:
-        model: The candidate: an adapter directory, model directory, catalogue name or hub id. None: no gate.
-        baseline: ``base``, ``none``, another model like ``model``, or a stored run.
+        model: The candidates: each an adapter directory, model directory, catalogue name or hub id, or a
+            directory of several adapters. Empty: no gate.
+        baseline: ``base``, ``none``, another model, or a stored run.
         golden: Files and directories of golden sets, relative to the project's root.
         paths: What to collect besides golden sets when the command line names nothing.
         margin: Largest tolerated drop of every task set's pass rate; None leaves it to the sets.
@@ -43,7 +44,7 @@ class Settings:
         judge_prices: Of a million prompt tokens and a million completion tokens; None: no cost is told.
     """
 
-    model: str | None = None
+    model: tuple[str, ...] = ()
     baseline: str = "base"
     golden: tuple[str, ...] = ("golden_sets",)
     paths: tuple[str, ...] = ()
@@ -125,6 +126,14 @@ def _paths(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(os.pathsep) if part)
 
 
+def _models(text: str) -> tuple[str, ...]:
+    models = _paths(text)
+    if not models:
+        # Never silently no gate where one was asked for, such as by a variable that is empty.
+        raise ValueError(f"a directory or name, several separated by {os.pathsep!r}")
+    return models
+
+
 def _judges(text: str) -> tuple[str, ...]:
     specs = tuple(text.split())
     if not specs or not all(spec.startswith(("openai:", "local:", "reward:")) for spec in specs):
@@ -156,8 +165,9 @@ SETTINGS: Mapping[str, Setting] = {
     "model": Setting(
         flag="--model",
         metavar="DIR|NAME",
-        parse=str,
-        help="the candidate: an adapter directory, a model directory, a catalogue name or a hub id",
+        parse=_models,
+        help="the candidate: an adapter directory, a model directory, a catalogue name or a hub id; "
+        "repeated, or a directory of adapters: several, gated together and ranked",
     ),
     "baseline": Setting(
         flag="--gate-baseline",
@@ -321,7 +331,7 @@ def _from_pyproject(path: Path) -> Mapping[str, object]:
         source = f"{path}: [tool.tunegate] {key}"
         if (
             isinstance(value, list)
-            and name in {"golden", "paths", "judge"}
+            and name in {"model", "golden", "paths", "judge"}
             and all(isinstance(v, str) for v in value)
         ):
             chosen[name] = tuple(value)

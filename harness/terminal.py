@@ -21,7 +21,7 @@ from harness.types import (
     Run,
 )
 
-_STYLES = {GateVerdict.PASS: "green", GateVerdict.REGRESS: "red", GateVerdict.INCONCLUSIVE: "yellow"}
+STYLES = {GateVerdict.PASS: "green", GateVerdict.REGRESS: "red", GateVerdict.INCONCLUSIVE: "yellow"}
 _SHOWN_CASES = 5
 _EXCERPT = 60
 
@@ -57,7 +57,7 @@ def _headline(record: GateRecord) -> Text:
     word = record.verdict.outcome
     against = record.baseline.model.label if record.baseline else "no baseline"
     line = Text()
-    line.append(f" {word.upper()} ", style=f"bold reverse {_STYLES[word]}")
+    line.append(f" {word.upper()} ", style=f"bold reverse {STYLES[word]}")
     line.append(f"  {record.run.model.label} against {against}")
     return line
 
@@ -81,7 +81,7 @@ def metric_table(comparison: Comparison) -> Table:
         verdict = Text("–", style="dim")
         if row.verdict is not None:
             words = [word for word in (row.verdict, standing(row)) if word]
-            verdict = Text(", ".join(words), style=_STYLES[row.verdict])
+            verdict = Text(", ".join(words), style=STYLES[row.verdict])
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),

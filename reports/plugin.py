@@ -42,12 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path) -> Path:
+def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path, label: str) -> Path:
     """Write the HTML report."""
     from reports.files import write_whole
     from reports.html import render_report
 
-    path = _path_of(config, _REPORT) or directory / "report.html"
+    path = _path_of(config, _REPORT, label) or directory / "report.html"
     return write_whole(path, render_report(record), _source(config, _REPORT))
 
 
@@ -55,20 +55,26 @@ class JsonReport:
     """The part that ``--gate-json`` switches on; its path is printed beside the HTML report's."""
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
-    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord) -> Path | None:
+    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, label: str) -> Path | None:
         """Write the JSON file."""
         from reports.files import write_whole
         from reports.json_file import render_json
 
-        path = _path_of(config, _JSON)
+        path = _path_of(config, _JSON, label)
         return None if path is None else write_whole(path, render_json(record), _source(config, _JSON))
 
 
-def _path_of(config: pytest.Config, dest: str) -> Path | None:
-    """The path asked for; a relative one starts where pytest was started."""
+def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:
+    """The path asked for; a relative one starts where pytest was started.
+
+    One of several models has its label before the suffix, so that none overwrites another's file.
+    """
     _, variable, _ = _OPTIONS[dest]
     asked = config.getoption(dest, None) or os.environ.get(variable)
-    return config.invocation_params.dir / Path(asked).expanduser() if asked else None
+    if not asked:
+        return None
+    path = config.invocation_params.dir / Path(asked).expanduser()
+    return path.with_name(f"{path.stem}-{label.replace('/', '--')}{path.suffix}") if label else path
 
 
 def _source(config: pytest.Config, dest: str) -> str:

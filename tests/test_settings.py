@@ -1,5 +1,6 @@
 """Where settings come from, which wins, and how a wrong one is named."""
 
+import os
 from dataclasses import fields
 
 import pytest
@@ -38,6 +39,19 @@ def test_lists_and_booleans_from_pyproject_and_environment(tmp_path):
     assert not settings.cache
 
 
+def test_several_models_from_each_place(tmp_path):
+    """A list in pyproject.toml, a path list in the variable, the option as often as it is given."""
+    root = write(tmp_path, "model = ['a', 'b']")
+    assert load_settings({}, root, {}).model == ("a", "b")
+    assert load_settings({}, root, {"TUNEGATE_MODEL": f"c{os.pathsep}d"}).model == ("c", "d")
+    assert load_settings({"model": ("e",)}, root, {"TUNEGATE_MODEL": "c"}).model == ("e",)
+
+
+def test_an_empty_variable_is_no_way_to_gate_nothing(tmp_path):
+    with pytest.raises(SettingsError, match="TUNEGATE_MODEL: found ''"):
+        load_settings({}, tmp_path, {"TUNEGATE_MODEL": ""})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -57,7 +71,9 @@ def test_a_wrong_key_or_value_is_named_with_what_is_allowed(tmp_path, text, mess
 
 # Any text is a model's name, a device or a path: those can only be found wrong when they are used.
 CHECKED = [
-    name for name, setting in SETTINGS.items() if setting.parse is not str and name not in {"golden", "paths"}
+    name
+    for name, setting in SETTINGS.items()
+    if setting.parse is not str and name not in {"model", "golden", "paths"}
 ]
 
 

@@ -1,5 +1,6 @@
 """What ``--gate-baseline`` names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.baselines.file import Baseline, baseline_path, load_baseline
@@ -7,26 +8,27 @@ from harness.engines.open import base_of, describe_model
 from harness.environment import ask_git
 from harness.errors import BaselineError
 from harness.history.store import open_history
+from harness.models.catalogue import CATALOGUE
 from harness.types import ModelRef, Run
 
 _COMMIT = "commit:"
-_ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a directory"
+_ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
 
 
 def find_baseline(
-    wanted: str, candidate: ModelRef, root: Path, history_path: Path
+    wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path
 ) -> ModelRef | Run | Baseline | None:
     """Resolve a baseline.
 
     Args:
-        wanted: ``base`` (what the candidate was trained on), ``none``, a directory of another model, an
-            accepted baseline's name, a stored run, or ``commit:REV``: the newest whole run of that commit.
-        candidate: The model to be judged.
+        wanted: ``base`` (what the candidates were trained on), ``none``, another model, an accepted
+            baseline's name, a stored run, or ``commit:REV``: the newest whole run of that commit.
+        candidates: The models to be judged.
         root: The project's root, which accepted baselines lie under.
         history_path: The project's history; may be missing.
 
     Returns:
-        A model to run beside the candidate, a stored run, an accepted one, or None for no comparison.
+        A model to run beside the candidates, a stored run, an accepted one, or None for no comparison.
 
     Raises:
         InputError: It names nothing, or nothing that can be used.
@@ -34,12 +36,11 @@ def find_baseline(
     if wanted == "none":
         return None
     if wanted == "base":
-        # A bare base model has nothing below it to be compared with.
-        return base_of(candidate)
+        return shared_base(candidates)
     accepted = baseline_path(root, wanted) if "/" not in wanted else None
     if accepted is not None and accepted.is_file():
         return load_baseline(accepted)
-    if Path(wanted).expanduser().is_dir():
+    if _is_model(wanted):
         return describe_model(wanted)
     if not history_path.is_file():
         raise BaselineError(
@@ -57,6 +58,25 @@ def find_baseline(
                 )
             return history.load_run(run_id)
         return history.load_run(wanted)
+
+
+def _is_model(wanted: str) -> bool:
+    """Whether it is a directory, a name of the catalogue, or a hub id: no run has a slash in its name."""
+    is_hub_id = "/" in wanted and not wanted.startswith(_COMMIT)
+    return is_hub_id or wanted in CATALOGUE or Path(wanted).expanduser().is_dir()
+
+
+def shared_base(models: Sequence[ModelRef]) -> ModelRef | None:
+    """The base of all models; None for a single model without one, which has nothing below it.
+
+    Raises:
+        BaselineError: Several models have none, or more than one.
+    """
+    bases = {base.base_sha256: base for model in models if (base := base_of(model)) is not None}
+    if len(models) > 1 and len(bases) != 1:
+        named = ", ".join(base.label for base in bases.values()) or "none"
+        raise BaselineError(f"the models share no base ({named}): name one for all with --gate-baseline")
+    return next(iter(bases.values()), None)
 
 
 def _commit(revision: str, root: Path) -> str:

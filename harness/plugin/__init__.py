@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
-from harness.plugin.fixtures import generate, golden, judge, model
+from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
 from harness.plugin.gate import GATE, Gate, NoGate, open_gate
 from harness.plugin.options import add_options, settings_of
 
-__all__ = ["generate", "golden", "judge", "model"]
+__all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -43,6 +43,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
     """Collect the YAML files of the golden sets."""
     return golden_file_of(file_path, parent)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run hand-written tests that ask the model for each of several models."""
+    ask_each_model(metafunc)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -38,7 +38,7 @@ class GoldenFile(pytest.File):
     """One golden set."""
 
     def collect(self) -> Iterable["GoldenItem"]:
-        """One item a case, in the file's order; a broken file is refused once all are read."""
+        """One item a case and model, in the file's order; a broken file is refused once all are read."""
         gate = self.config.stash[GATE]
         try:
             golden_set = load_golden_set(self.path)
@@ -53,18 +53,33 @@ class GoldenFile(pytest.File):
             # Declared here, so that a project with --strict-markers may select by tag.
             self.config.addinivalue_line("markers", f"{tag}: golden cases of this tag or set")
         for case in golden_set.cases:
-            item: GoldenItem = GoldenItem.from_parent(self, name=case.id, golden_set=golden_set, case=case)
-            yield item
+            for candidate in gate.names:
+                name = _labelled(case.id, candidate)
+                item: GoldenItem = GoldenItem.from_parent(
+                    self,
+                    name=name,
+                    # As text, so that pytest reads its brackets as it does those of --lf and of arguments.
+                    nodeid=f"{self.nodeid}::{name}",
+                    golden_set=golden_set,
+                    case=case,
+                    candidate=candidate,
+                )
+                yield item
 
 
 class GoldenItem(pytest.Item):
-    """One case. Its outcome comes from the session's gate, which answers all selected cases at once."""
+    """One case of one model. Its outcome comes from the session's gate, which answers all selected at once.
 
-    def __init__(self, *, golden_set: GoldenSet, case: GoldenCase, **rest: Any) -> None:
+    Attributes:
+        candidate: The model's name; empty where there is one only.
+    """
+
+    def __init__(self, *, golden_set: GoldenSet, case: GoldenCase, candidate: str = "", **rest: Any) -> None:
         """Mark the item with its set and tags, and with the case's own skip or xfail."""
         super().__init__(**rest)
         self.golden_set = golden_set
         self.case = case
+        self.candidate = candidate
         for name in ("golden", golden_set.name, *case.tags):
             self.add_marker(name)
         if case.skip is not None:
@@ -83,7 +98,7 @@ class GoldenItem(pytest.Item):
     def annotate(self, report: pytest.TestReport) -> None:
         """Say on the report how its outcome counts where pytest's own words would mislead."""
         gate = self.config.stash[GATE]
-        result = gate.known_result(self.case.key)
+        result = gate.known_result(self)
         if result is None or hasattr(report, "wasxfail"):
             return
         if report.failed and result.outcome is Outcome.FAILED and gate.only_compares(self.case):
@@ -100,7 +115,12 @@ class GoldenItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the case stands, 0-based line."""
-        return self.path, max(self.case.line - 1, 0), self.case.key
+        return self.path, max(self.case.line - 1, 0), _labelled(self.case.key, self.candidate)
+
+
+def _labelled(name: str, candidate: str) -> str:
+    """A case's name with the model's, as pytest writes parameters."""
+    return f"{name}[{candidate}]" if candidate else name
 
 
 class CaseFailedError(Exception):

@@ -20,6 +20,9 @@ from harness.types import (
     ModelRef,
 )
 
+# Not among the names that a project may take for a fixture of its own.
+CANDIDATE_NAME = "_tunegate_candidate"
+
 
 def _gate(config: pytest.Config) -> Gate:
     gate = config.stash[GATE]
@@ -28,14 +31,34 @@ def _gate(config: pytest.Config) -> Gate:
     return gate
 
 
+@pytest.fixture(scope="session", name=CANDIDATE_NAME)
+def candidate_name(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
+    """Which of the session's models is asked: tests that ask one run for each of several."""
+    names = _gate(pytestconfig).names
+    if len(names) > 1 and not hasattr(request, "param"):
+        pytest.fail(
+            f"{len(names)} models are gated: name generate or model among the test's arguments, "
+            f"so that it runs for each",
+            pytrace=False,
+        )
+    return getattr(request, "param", names[0])
+
+
+def ask_each_model(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks the model for each of the session's models, where there are several."""
+    names = metafunc.config.stash[GATE].names
+    if len(names) > 1 and CANDIDATE_NAME in metafunc.fixturenames:
+        metafunc.parametrize(CANDIDATE_NAME, names, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def model(pytestconfig: pytest.Config) -> ModelRef:
+def model(pytestconfig: pytest.Config, _tunegate_candidate: str) -> ModelRef:
     """The candidate: its label, directory, base model and hashes. Skips without ``--model``."""
-    return _gate(pytestconfig).inputs.candidate
+    return _gate(pytestconfig).candidate(_tunegate_candidate).model
 
 
 @pytest.fixture(scope="session")
-def generate(pytestconfig: pytest.Config) -> Callable[..., Completion]:
+def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[..., Completion]:
     """Ask the candidate: ``generate("prompt", max_new_tokens=32)`` gives a Completion.
 
     The keywords are those of GenerationSettings. A conversation is given as a list of Message. Answers come
@@ -51,7 +74,7 @@ def generate(pytestconfig: pytest.Config) -> Callable[..., Completion]:
             messages=messages,
             generation=GenerationSettings(**settings),  # type: ignore[arg-type] # it checks its own keywords
         )
-        return gate.answer(case)
+        return gate.answer(case, _tunegate_candidate)
 
     return ask
 

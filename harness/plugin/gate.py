@@ -1,4 +1,7 @@
-"""The gate of one pytest session: which cases are selected, their results, the verdict, the exit status."""
+"""The gate of one pytest session: which cases are selected, their results, the verdict, the exit status.
+
+A session with one model is that with several, of which there is one: it alone has no name.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -14,30 +17,16 @@ from harness.baselines.file import Baseline, check_name
 from harness.cache import Cache
 from harness.confirming import FreshAnswers
 from harness.engines.base import Engine
-from harness.engines.open import missing_libraries, open_sides
-from harness.errors import (
-    AdapterError,
-    BaselineError,
-    EngineError,
-    GoldenError,
-    InputError,
-    ModelError,
-    SettingsError,
-    TunegateError,
-)
+from harness.engines.open import open_sides
+from harness.errors import AdapterError, BaselineError, EngineError, GoldenError, InputError, TunegateError
 from harness.forgetting.probes import probe_directory
 from harness.golden.load import LABELLED
-from harness.judge.trust import find_calibration
-from harness.judging import (
-    describe_trust,
-    distrusted_checks,
-    judged_checks,
-    open_panel,
-    refuse_distrusted,
-)
+from harness.inputs import Candidate, Inputs, prepare
+from harness.judging import describe_judging, open_panel
 from harness.plugin.progress import open_progress
-from harness.scoring import Judging, missing_extras, require_encoders
-from harness.session import Inputs, Session, conclude, prepare, run_session, save
+from harness.readiness import make_ready
+from harness.scoring import Judging
+from harness.session import Session, conclude, run_session, save
 from harness.settings import Settings
 from harness.types import (
     CaseResult,
@@ -57,7 +46,13 @@ GATE: "pytest.StashKey[NoGate]" = pytest.StashKey()
 
 
 class NoGate:
-    """A session without ``--model``: golden cases are skipped, nothing is printed."""
+    """A session without ``--model``: golden cases are skipped, nothing is printed.
+
+    Attributes:
+        names: Of the models that each case is an item for; a name is empty where there are not several.
+    """
+
+    names: tuple[str, ...] = ("",)
 
     def __init__(self, settings: Settings | None = None, root: Path | None = None) -> None:
         """Note where the golden sets lie."""
@@ -96,8 +91,8 @@ class NoGate:
         """No result without a model: the item is skipped."""
         pytest.skip("no --model given")
 
-    def known_result(self, key: str) -> CaseResult | None:
-        """The result of a case, if there is one already."""
+    def known_result(self, item: "GoldenItem") -> CaseResult | None:
+        """The item's result, if there is one already."""
         return None
 
     def only_compares(self, case: GoldenCase) -> bool:
@@ -115,19 +110,26 @@ class NoGate:
 
 
 class Gate(NoGate):
-    """A session with ``--model``."""
+    """A session with ``--model``.
+
+    Attributes:
+        records: What was found, by the models' names.
+        written: Each one's reports.
+    """
 
     def __init__(self, config: pytest.Config, inputs: Inputs) -> None:
         """Open the cache; nothing is loaded yet."""
         super().__init__(inputs.settings, inputs.root)
         self.inputs = inputs
-        self.record: GateRecord | None = None
-        self.written: list[Path] = []
+        self.names = tuple(candidate.name for candidate in inputs.candidates)
+        self.records: dict[str, GateRecord] = {}
+        self.written: dict[str, list[Path]] = {}
         self._config = config
-        self._selected: list[tuple[GoldenSet, GoldenCase]] = []
+        self._selected: list[GoldenItem] = []
         self._session: Session | None = None
         self._engine: Engine | None = None
-        self._results: dict[str, CaseResult] = {}
+        # By model and case.
+        self._results: dict[tuple[str, str], CaseResult] = {}
         self.cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
         self.judging = Judging(panel=open_panel(inputs.settings, self.cache))
         self.judge_note = ""
@@ -154,89 +156,81 @@ class Gate(NoGate):
     def select(self, items: "Sequence[GoldenItem]") -> None:
         """Note the cases to be answered, and check that what they need is installed."""
         super().select(items)
-        self._selected = [(item.golden_set, item.case) for item in items]
+        self._selected = list(items)
         if self._config.option.collectonly:
             return
-        cases = [case for _, case in self._selected if case.skip is None]
-        extras = set(missing_extras(cases))
-        if cases and missing_libraries():
-            extras.add("local")
-        if extras:
-            raise pytest.UsageError(
-                f"the selected cases need more than is installed: "
-                f"pip install 'tunegate[{','.join(sorted(extras))}]'"
-            )
-        if self.judging.panel is None and (judged := [case for case in cases if judged_checks(case)]):
-            raise pytest.UsageError(
-                f"{judged[0].key}: {judged_checks(judged[0])[0].type} needs a judge: "
-                f"give --gate-judge ({len(judged)} of the selected cases have such checks)"
-            )
         try:
-            self._trust_judge(cases)
-            require_encoders(cases)
-        except (ModelError, SettingsError) as error:
+            self.judging, self.judge_note = make_ready(
+                self.selected_sets(), self.judging, self.inputs.directory
+            )
+        except InputError as error:
             raise pytest.UsageError(str(error)) from error
-
-    def _trust_judge(self, cases: Sequence[GoldenCase]) -> None:
-        """Look up what the judge was found to be worth, and refuse it where it would decide in vain.
-
-        Raises:
-            SettingsError: An unreliable judge would decide.
-        """
-        panel = self.judging.panel
-        if panel is None or not any(judged_checks(case) for case in cases):
-            return
-        calibration = find_calibration(self.inputs.directory, panel.identity)
-        distrusted = distrusted_checks(calibration)
-        refuse_distrusted(self.selected_sets(), distrusted, panel.identity)
-        self.judging = replace(self.judging, distrusted=frozenset(distrusted))
-        self.judge_note = describe_trust(calibration, distrusted)
 
     def result_of(self, item: "GoldenItem") -> CaseResult:
         """The case's result; the first call answers and scores all selected cases."""
         if self._session is None:
             self._run()
-        return self._results[item.case.key]
+        return self._results[item.candidate, item.case.key]
 
     def _run(self) -> None:
+        # A model of which no case is selected takes no part: it answers nothing, and costs no level.
+        keys: dict[str, set[str]] = {}
+        for item in self._selected:
+            keys.setdefault(item.candidate, set()).add(item.case.key)
+        candidates = tuple(each for each in self.inputs.candidates if each.name in keys)
         with open_progress(self._config) as on_progress:
             try:
                 self._session = run_session(
-                    self.inputs, self.selected_sets(), self.cache, on_progress, self.judging
+                    replace(self.inputs, candidates=candidates),
+                    self.selected_sets(),
+                    self.cache,
+                    on_progress,
+                    self.judging,
+                    only={candidate.side: keys[candidate.name] for candidate in candidates},
                 )
             except AdapterError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
             except EngineError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
-        self._results = {result.key: result for result in self._session.results["candidate"]}
+        self._results = {
+            (candidate.name, result.key): result
+            for candidate in candidates
+            for result in self._session.results[candidate.side]
+        }
 
-    def answer(self, case: GoldenCase) -> Completion:
-        """The candidate's answer to a case that stands in no golden set."""
-        sides = {"candidate": self.inputs.candidate}
+    def candidate(self, name: str) -> Candidate:
+        """The model of a name."""
+        return self.inputs.candidates[self.names.index(name)]
+
+    def answer(self, case: GoldenCase, name: str) -> Completion:
+        """A model's answer to a case that stands in no golden set."""
+        asked = self.candidate(name)
+        sides = {asked.side: asked.model}
         with open_progress(self._config) as on_progress:
             answers = answer_cases(
                 sides, self.inputs.plan, [case], self.cache, on_progress, open_engine=self._open_once
             )
-        return answers["candidate"].completions[case.key]
+        return answers[asked.side].completions[case.key]
 
     def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
-        """One engine for all the questions of hand-written tests."""
+        """One engine, of all candidates, for all the questions of hand-written tests."""
         if self._engine is None:
-            self._engine = open_sides(sides, plan)
+            candidates = {candidate.side: candidate.model for candidate in self.inputs.candidates}
+            self._engine = open_sides(candidates, plan)
         return self._engine
 
     def selected_sets(self) -> list[GoldenSet]:
-        """The golden sets with their selected cases only."""
+        """The golden sets with those of their cases that any model is to answer."""
         sets: dict[str, GoldenSet] = {}
-        cases: dict[str, list[GoldenCase]] = {}
-        for golden_set, case in self._selected:
-            sets[golden_set.name] = golden_set
-            cases.setdefault(golden_set.name, []).append(case)
-        return [replace(golden_set, cases=tuple(cases[name])) for name, golden_set in sets.items()]
+        cases: dict[str, dict[str, GoldenCase]] = {}
+        for item in self._selected:
+            sets[item.golden_set.name] = item.golden_set
+            cases.setdefault(item.golden_set.name, {})[item.case.id] = item.case
+        return [replace(golden_set, cases=tuple(cases[name].values())) for name, golden_set in sets.items()]
 
-    def known_result(self, key: str) -> CaseResult | None:
-        """The result of a case, if there is one already."""
-        return self._results.get(key)
+    def known_result(self, item: "GoldenItem") -> CaseResult | None:
+        """The item's result, if there is one already."""
+        return self._results.get((item.candidate, item.case.key))
 
     def only_compares(self, case: GoldenCase) -> bool:
         """With a baseline, a case that isn't must-pass is judged by the comparison alone."""
@@ -247,16 +241,17 @@ class Gate(NoGate):
         if self._session is None:
             return
         try:
-            self.record = conclude(
+            self.records = conclude(
                 self._session,
                 collected=self.collected,
                 ask_again=self._ask_again if self.settings.confirm else None,
             )
-            directory = save(self.record, self.inputs.directory)
-            paths = self._config.hook.pytest_tunegate_report(
-                config=self._config, record=self.record, directory=directory
-            )
-            self.written = [path for path in paths if path is not None]
+            for name, record in self.records.items():
+                directory = save(record, self.inputs.directory)
+                paths = self._config.hook.pytest_tunegate_report(
+                    config=self._config, record=record, directory=directory, label=name
+                )
+                self.written[name] = [path for path in paths if path is not None]
             self._accept()
         except TunegateError as error:
             raise pytest.UsageError(str(error)) from error
@@ -273,20 +268,21 @@ class Gate(NoGate):
             )
 
     def _accept(self) -> None:
-        """Accept this run as a baseline, where that was asked for and the gate doesn't speak against it.
+        """Accept the only model's run as a baseline, where that was asked for and the gate isn't against it.
 
         Raises:
             BaselineError: The run can't serve as one.
         """
-        name, record = self.settings.accept, self.record
-        if name is None or record is None:
+        name = self.settings.accept
+        if name is None:
             return
+        ((model, record),) = self.records.items()
         if record.verdict is not None and record.verdict.outcome is GateVerdict.REGRESS:
             raise BaselineError(
                 f"--gate-accept {name}: the run regressed and is not accepted; if that is meant: "
                 f"tunegate runs accept {record.run.id} {name} --reason ..."
             )
-        self.written.append(
+        self.written[model].append(
             accept_run(
                 record.run,
                 name,
@@ -297,12 +293,12 @@ class Gate(NoGate):
         )
 
     def _exit_status(self, session: pytest.Session) -> pytest.ExitCode:
-        verdict = self.record.verdict.outcome if self.record and self.record.verdict else None
+        verdicts = {record.verdict.outcome for record in self.records.values() if record.verdict}
         refused = {GateVerdict.REGRESS}
         if self.settings.fail_on == "inconclusive":
             refused.add(GateVerdict.INCONCLUSIVE)
         failed_otherwise = session.testsfailed > self.missed or bool(session.shouldfail)
-        if failed_otherwise or verdict in refused:
+        if failed_otherwise or verdicts & refused:
             return pytest.ExitCode.TESTS_FAILED
         return pytest.ExitCode.OK
 
@@ -317,17 +313,25 @@ class Gate(NoGate):
             against = f"against {baseline.name}, accepted {baseline.accepted_at[:10]}: {baseline.reason}"
         else:
             against = f"against run {baseline.id}"
-        plan = self.inputs.plan
-        return f"tunegate: {self.inputs.candidate.label} {against}, {plan.dtype} on {plan.device}"
+        plan, candidates = self.inputs.plan, self.inputs.candidates
+        several = f"{len(candidates)} models ({', '.join(self.names)})"
+        gated = candidates[0].model.label if len(candidates) == 1 else several
+        return f"tunegate: {gated} {against}, {plan.dtype} on {plan.device}"
 
     def print_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The gate's section."""
-        from harness.plugin.summary import print_gate, print_judging
+        from harness.plugin.summary import print_gate, print_ranking
 
-        if self.record is not None:
-            print_gate(terminal, self.record, self.written)
-            if self.judging.panel is not None:
-                print_judging(terminal, self.judging.panel, self.judge_note)
+        if not self.records:
+            return
+        if len(self.records) == 1:
+            ((name, record),) = self.records.items()
+            print_gate(terminal, record, self.written.get(name, ()))
+        else:
+            print_ranking(terminal, self.records, self.written)
+        if self.judging.panel is not None:
+            for line in describe_judging(self.judging.panel, self.judge_note):
+                terminal.write_line(line)
 
     def close(self) -> None:
         """Close the judges and the cache."""
@@ -337,12 +341,12 @@ class Gate(NoGate):
 
 
 def open_gate(config: pytest.Config, settings: Settings) -> NoGate:
-    """The session's gate, with its model and baseline checked.
+    """The session's gate, with its models and baseline checked.
 
     Raises:
-        pytest.UsageError: The model, adapter or baseline can't be used, or workers were asked for.
+        pytest.UsageError: A model, adapter or baseline can't be used, or workers were asked for.
     """
-    if settings.model is None:
+    if not settings.model:
         return NoGate(settings, config.rootpath)
     if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
         raise pytest.UsageError(

@@ -10,7 +10,7 @@ from harness.errors import SettingsError
 from harness.settings import SETTINGS, Settings, boolean, environment_variable, load_settings
 
 _DEST = "tunegate_"
-_REPEATED = ("golden", "judge")
+_REPEATED = ("model", "golden", "judge")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -31,7 +31,7 @@ def add_options(parser: pytest.Parser) -> None:
         else:
             details |= {"metavar": setting.metavar, "action": "append" if name in _REPEATED else "store"}
         if name == "model":
-            _add_model_option(group, {**details, "action": "append"})
+            _add_model_option(group, details)
         else:
             group.addoption(setting.flag, **details)
 
@@ -54,12 +54,6 @@ def settings_of(config: pytest.Config) -> Settings:
     for name in _REPEATED:
         if flags[name] is not None:
             flags[name] = tuple(flags[name])
-    models = list(dict.fromkeys(flags["model"] or [None]))
-    if len(models) > 1:
-        raise pytest.UsageError(
-            f"--model: one at a time; several are ranked by: tunegate rank {' '.join(models)}"
-        )
-    flags["model"] = models[0]
     try:
         return load_settings(flags, config.rootpath, os.environ)
     except SettingsError as error:

@@ -1,21 +1,43 @@
 """The gate's section at the end of pytest's output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from harness.judge.panel import Panel, describe_agreement
+from harness.ranking import rank_records
+from harness.ranking_table import render_ranking
 from harness.terminal import render_gate
 from harness.types import GateRecord
 
 
 def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
     """Print the verdict, the figures behind it, and where the reports are."""
-    writer = terminal._tw  # pytest gives plugins no other way to its width and colour
     terminal.section("tunegate", sep="=")
+    _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
+    for path in written:
+        terminal.write_line(f"report: {path}")
+    terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
+
+
+def print_ranking(
+    terminal: pytest.TerminalReporter,
+    records: Mapping[str, GateRecord],
+    written: Mapping[str, Sequence[Path]],
+) -> None:
+    """Print the ranked models, why each that regressed did, and where the reports are."""
+    found = rank_records(records)
+    terminal.section("tunegate", sep="=")
+    _render(terminal, render_ranking(found))
+    for ranked in found:
+        for path in written.get(ranked.name, ()):
+            terminal.write_line(f"report: {ranked.name}: {path}")
+
+
+def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
+    writer = terminal._tw  # pytest gives plugins no other way to its width and colour
     text = StringIO()
     console = Console(
         file=text,
@@ -24,26 +46,5 @@ def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: S
         color_system="auto" if writer.hasmarkup else None,
         highlight=False,
     )
-    console.print(render_gate(record, width=writer.fullwidth))
+    console.print(shown)
     writer.write(text.getvalue())
-    for path in written:
-        terminal.write_line(f"report: {path}")
-    terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
-
-
-def print_judging(terminal: pytest.TerminalReporter, panel: Panel, note: str) -> None:
-    """Print what judging took, and what is known of the judge."""
-    usage = panel.usage
-    if note:
-        terminal.write_line(f"judge:  {panel.identity}: {note}")
-    if not usage.requests and not usage.from_cache:
-        return
-    parts = [f"{usage.requests} requests", f"{usage.from_cache} kept replies"]
-    parts += [f"{usage.retried} retried"] if usage.retried else []
-    parts += [f"{usage.failed} without a verdict"] if usage.failed else []
-    parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
-    parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
-    terminal.write_line(f"        {', '.join(parts)}")
-    for task, votes in panel.votes.items():
-        if (agreement := describe_agreement(votes)) is not None:
-            terminal.write_line(f"        {task}: {agreement}")

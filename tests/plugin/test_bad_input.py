@@ -105,10 +105,3 @@ def test_another_plugin_may_own_the_short_option(project):
     )
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["10 tests collected*"])
-
-
-def test_two_models_are_sent_to_the_ranking(project):
-    """The last one would otherwise win silently."""
-    result = project.run("--model=other")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--model: one at a time; several are ranked by: tunegate rank * other*"])

@@ -25,7 +25,7 @@ def pytest_sessionfinish(session):
     directory.mkdir(parents=True)
     record = pickle.loads(pathlib.Path("record.pickle").read_bytes())
     paths = session.config.hook.pytest_tunegate_report(
-        config=session.config, record=record, directory=directory
+        config=session.config, record=record, directory=directory, label=pathlib.Path("label").read_text()
     )
     print("written:", *(str(path) for path in paths if path is not None))
 """
@@ -37,6 +37,7 @@ def project(pytester: pytest.Pytester, invented: Callable[..., GateRecord]) -> p
     import pickle
 
     pytester.path.joinpath("record.pickle").write_bytes(pickle.dumps(invented(lost=2)))
+    pytester.path.joinpath("label").write_text("")
     pytester.makeconftest(CALLER)
     pytester.makepyfile("def test_nothing(): pass")
     return pytester
@@ -53,6 +54,14 @@ def test_both_files_go_where_the_options_say_and_both_paths_are_told(project: py
     result.stdout.fnmatch_lines([f"*written: {project.path}/out/a.html {project.path}/out/deep/a.json"])
     assert json.loads(project.path.joinpath("out/deep/a.json").read_text())["schema_version"] == 1
     assert not project.path.joinpath("runs/one/report.html").exists()
+
+
+def test_the_label_of_one_of_several_models_goes_before_the_suffix(project: pytest.Pytester) -> None:
+    """Each model has a file of its own; a label of two parts makes no directory."""
+    project.path.joinpath("label").write_text("first/mild")
+    project.runpytest_inprocess("-s", "--gate-report=out/a.html", "--gate-json=a.json")
+    assert project.path.joinpath("out/a-first--mild.html").is_file()
+    assert project.path.joinpath("a-first--mild.json").is_file()
 
 
 def test_environment_variables_stand_in_for_the_options(
