@@ -129,7 +129,7 @@ def _load_tokenizer(base_dir: Path, adapter_dir: str | None) -> Any:
 
 @contextmanager
 def quiet_load() -> Iterator[None]:
-    """One load at a time in this process, without the libraries' bars and notices.
+    """One load at a time in this process, without the libraries' bars and notices; import them inside too.
 
     While transformers loads a model it replaces ``PreTrainedModel.tie_weights`` of the class by one that does
     nothing. Of two threads that load at once, such as the gate's engine and a judge, the second may put the
@@ -142,9 +142,14 @@ def quiet_load() -> Iterator[None]:
         shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
         library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it so
         library_logging.set_verbosity(logging.ERROR)
+        # PEFT imports it, and its import complains of a kernel that nobody here needs.
+        quantisation = logging.getLogger("bitsandbytes")
+        heard = quantisation.level
+        quantisation.setLevel(logging.ERROR)
         try:
             yield
         finally:
+            quantisation.setLevel(heard)
             library_logging.set_verbosity(level)
             if shown:
                 library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above

@@ -68,8 +68,8 @@ def _is_cut(model: "SentenceTransformer", text: str) -> bool:
 @cache
 def load_encoder(encoder: Encoder) -> "SentenceTransformer":
     """The encoder, loaded once a process."""
-    from sentence_transformers import SentenceTransformer
-
     with quiet_load():
+        from sentence_transformers import SentenceTransformer
+
         model = SentenceTransformer(str(encoder.directory))
     return model.float().eval()
