@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -52,14 +53,13 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> dict[str, 
         same = [key for key in bases if key[0] == model.base_sha256 and kind in {key[1], NO_ADAPTER}]
         key = same[0] if same else (model.base_sha256, kind)
         prompt = None
-        with quiet_load():
-            if key not in bases:
-                bases[key] = _load_base(plan, base_dir)
-            if kind == VIRTUAL_TOKENS:
-                prompt = _attach(bases[key], side, str(model.adapter_dir)).eval()
-            elif model.adapter_dir is not None:
-                bases[key] = _attach(bases[key], side, model.adapter_dir)
-            tokenizer = _load_tokenizer(base_dir, model.adapter_dir)
+        if key not in bases:
+            bases[key] = _load_base(plan, base_dir)
+        if kind == VIRTUAL_TOKENS:
+            prompt = _attach(bases[key], side, str(model.adapter_dir)).eval()
+        elif model.adapter_dir is not None:
+            bases[key] = _attach(bases[key], side, model.adapter_dir)
+        tokenizer = _load_tokenizer(base_dir, model.adapter_dir)
         if plan.weights == "merged" and model.adapter_dir is not None and prompt is None:
             # Merged weights belong to one adapter: nothing else may share them.
             merged = bases.pop(key).merge_and_unload()
@@ -147,7 +147,10 @@ def quiet_load() -> Iterator[None]:
         heard = quantisation.level
         quantisation.setLevel(logging.ERROR)
         try:
-            yield
+            with warnings.catch_warnings():
+                # The libraries' own deprecations are no news to someone who gates a model.
+                warnings.simplefilter("ignore")
+                yield
         finally:
             quantisation.setLevel(heard)
             library_logging.set_verbosity(level)

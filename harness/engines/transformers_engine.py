@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
 from harness.engines.decode import before_stop, decode_batch, own_stream, pad_id, stop_ids
-from harness.engines.loading import Side, load_sides
+from harness.engines.loading import Side, load_sides, quiet_load
 from harness.engines.prompt_learning import virtual_tokens
 from harness.engines.shared_prompts import logits_behind
 from harness.errors import EngineError
@@ -40,18 +39,13 @@ class TransformersEngine:
             sides: The model behind each side, such as ``candidate`` and ``baseline``.
             plan: How to compute; ``dtype`` is a torch dtype's name, ``device`` a torch device.
         """
-        with warnings.catch_warnings():
-            # The libraries' own deprecations are no news to someone who gates a model.
-            warnings.simplefilter("ignore")
-            self._start(sides, plan)
+        with quiet_load():
+            import torch
 
-    def _start(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
-        import torch
-
-        self.plan = plan
-        self._torch = torch
-        self._device = torch.device(plan.device)
-        self._sides = load_sides(sides, plan)
+            self.plan = plan
+            self._torch = torch
+            self._device = torch.device(plan.device)
+            self._sides = load_sides(sides, plan)
 
     def generate(
         self,

@@ -105,12 +105,13 @@ class RewardEngine:
 
     def _load(self) -> None:
         import torch
-        from peft import PeftModel
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         from harness.engines.loading import quiet_load
 
         with quiet_load():
+            from peft import PeftModel
+            from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
             own = (self._directory / "tokenizer_config.json").exists()
             tokenizer = AutoTokenizer.from_pretrained(
                 self._directory if own else self._base_dir, trust_remote_code=False, local_files_only=True

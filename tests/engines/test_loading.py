@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.engines.loading import load_sides
-from harness.engines.open import choose_plan, describe_model
+from harness.engines.open import choose_plan, describe_model, open_sides
 
 
 @pytest.fixture
@@ -32,11 +31,11 @@ def test_threads_that_load_at_once_get_whole_models(tied_model_dir):
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(4) as pool:
-            loaded = list(pool.map(lambda _: load_sides({"candidate": model}, plan), range(24)))
+            loaded = list(pool.map(lambda _: open_sides({"candidate": model}, plan), range(24)))
     finally:
         sys.setswitchinterval(interval)
         left, PreTrainedModel.tie_weights = PreTrainedModel.tie_weights, tie
     assert left is tie
-    for sides in loaded:
-        weights = sides["candidate"].model
+    for engine in loaded:
+        weights = engine._sides["candidate"].model
         assert weights.get_output_embeddings().weight is weights.get_input_embeddings().weight

@@ -1,12 +1,12 @@
 """The engine that lets a multi-task model's heads answer golden cases."""
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
+from harness.engines.loading import quiet_load
 from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError
@@ -25,9 +25,7 @@ class MultitaskEngine:
         """
         self.plan = plan
         self._models = dict(sides)
-        with warnings.catch_warnings():
-            # The libraries' own deprecations are no news to someone who gates a model.
-            warnings.simplefilter("ignore")
+        with quiet_load():
             self._networks = {
                 side: load_network(model, plan.dtype, plan.device) for side, model in sides.items()
             }
