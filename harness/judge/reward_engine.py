@@ -51,6 +51,7 @@ class RewardEngine:
         self._name = f"reward:{self._directory.name}"
         self._model: Any = None
         self._tokenizer: Any = None
+        self._known: dict[str, float] = {}
         self._gatherer: Gatherer[JudgeRequest, JudgeReply] = Gatherer(self._answer, _MOST)
         self.requests = 0
 
@@ -132,16 +133,18 @@ class RewardEngine:
         self._model, self._tokenizer = model.to(device).eval(), tokenizer
 
     def _rewards(self, conversations: Sequence[list[dict[str, str]]]) -> list[float]:
-        """The number of each conversation, which ends with the answer."""
+        """The number of each conversation, which ends with the answer.
+
+        None is computed twice: pairs come in both orders, and calibration asks everything again.
+        """
         import torch
 
         texts = [self._tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        found: dict[int, float] = {}
-        for start in range(0, len(order), _BATCH):
-            places = order[start : start + _BATCH]
+        new = sorted(set(texts) - self._known.keys(), key=len)
+        for start in range(0, len(new), _BATCH):
+            rows = new[start : start + _BATCH]
             batch = self._tokenizer(
-                [texts[place] for place in places],
+                rows,
                 add_special_tokens=False,
                 padding=True,
                 padding_side="right",
@@ -149,8 +152,8 @@ class RewardEngine:
             ).to(self._model.device)
             with torch.inference_mode():
                 logits = self._model(**batch).logits[:, 0].float().tolist()  # (rows,)
-            found.update(zip(places, logits, strict=True))
-        return [found[place] for place in range(len(texts))]
+            self._known.update(zip(rows, logits, strict=True))
+        return [self._known[text] for text in texts]
 
     async def close(self) -> None:
         """Stop and let the weights go."""

@@ -156,6 +156,32 @@ def test_a_reward_model_s_numbers_are_the_trainer_s(reward_dir, tiny_model_dir, 
     assert reply.data["reason"] == f"rewards {expected[0]} and {expected[1]}"
 
 
+def test_an_answer_is_scored_once_whatever_its_place_and_however_often_it_is_asked(
+    reward_dir, judge_of, monkeypatch
+):
+    """Pairs come in both orders and calibration asks again: two answers are two rows."""
+    from harness.judge.reward_engine import RewardEngine
+
+    rows = []
+    load = RewardEngine._load
+
+    def counted(self):
+        load(self)
+        self._model.register_forward_pre_hook(
+            lambda module, args, inputs: rows.extend(inputs["input_ids"]), with_kwargs=True
+        )
+
+    monkeypatch.setattr(RewardEngine, "_load", counted)
+    asked = [
+        request
+        for repeat in range(3)
+        for request in pair_requests("s/c", QUESTION, "the cat", "two three", repeat=repeat)
+    ]
+    replies = judge_of(f"reward:{reward_dir}").ask_all(asked)
+    assert len(replies) == 6
+    assert len(rows) == 2
+
+
 def test_the_threshold_decides(reward_dir, judge_of):
     (request,) = [questions()[0]]
     assert judge_of(f"reward:{reward_dir}@-1000").ask_all([request])[0].data["pass"] is True
