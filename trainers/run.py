@@ -87,7 +87,8 @@ def training_run(
             checkpoint=checkpoint,
             console=console,
             watch=Watch(console),
-            dtype=compute_dtype(config.dtype),
+            # Encoders with heads are small, and always trained in 32 bits.
+            dtype=compute_dtype(config.dtype if isinstance(config, TrainingConfig) else "float32"),
             started_s=time.monotonic(),
         )
 
