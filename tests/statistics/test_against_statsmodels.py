@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -16,6 +16,7 @@ proportion = pytest.importorskip("statsmodels.stats.proportion")
 tables = pytest.importorskip("statsmodels.stats.contingency_tables")
 
 
+@settings(max_examples=20)  # statsmodels collects garbage at every call: half a second late in a session
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm(p_values):
     expected = multitest.multipletests(p_values, method="holm")[1]
