@@ -25,7 +25,7 @@ from harness.types import GateVerdict
 # mlflow 3.18.0 brings compare_evaluations, but asks for a mlflow-skinny that could not be installed; the one
 # before it serves.
 PEERS = (
-    ["regressgate==0.1.0", "adaptergate==0.5.4", "mlflow-skinny==3.17.2"],
+    ["regressgate==0.1.0", "adaptergate==0.5.4", "mlflow-skinny==3.17.2", "numpy", "scipy", "pandas"],
     ["--no-deps", "mlflow==3.18.0"],
 )
 PEER_GATES = ("regressgate", "adaptergate", "mlflow")

@@ -1,6 +1,6 @@
 """Does the gate keep its word on a real model? The figures of docs/gate-evidence.md that no simulation makes.
 
-    python benchmarks/real_gate.py [--reruns 20] [--only reruns|strengths]
+    python benchmarks/real_gate.py [--reruns 20] [--only reruns|strengths] [--answers float32|bfloat16|drawn]
 
 *Reruns*: one adapter answers the golden sets again and again with other batches (and, where answers are
 drawn, other seeds); each rerun is gated against the one before it. Nothing changed, so none may regress.
@@ -45,6 +45,12 @@ ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "demo_output" / "real_gate"
 SIZES = (20, 50, 100)
 DRAWS = 1000
+# How answers come about, their type of numbers, and the temperature.
+MODES = {
+    "float32": ("greedy, float32", "float32", 0.0),
+    "bfloat16": ("greedy, bfloat16", "bfloat16", 0.0),
+    "drawn": ("drawn at temperature 0.7, float32", "float32", 0.7),
+}
 STRENGTHS = (0.5, 0.25, 0.1)
 # Token budgets of a batch: each rerun meets other neighbours and other padding.
 BUDGETS = (4096, 2048, 3072, 1433, 2457)
@@ -104,34 +110,33 @@ def drawn(case: GoldenCase, temperature: float, seed: int) -> GoldenCase:
     return replace(case, generation=replace(case.generation, temperature=temperature, seed=seed))
 
 
-def reruns(sets: Sequence[GoldenSet], count: int) -> None:
+def reruns(sets: Sequence[GoldenSet], count: int, only: str | None) -> None:
     """One adapter against itself."""
     model = describe_model(str(trained("good")))
-    modes = {
-        "greedy, float32": ("float32", 0.0),
-        "greedy, bfloat16": ("bfloat16", 0.0),
-        "drawn at temperature 0.7, bfloat16": ("bfloat16", 0.7),
-    }
     rows = []
-    for mode, (dtype, temperature) in modes.items():
+    for name, (mode, dtype, temperature) in MODES.items():
+        if only not in {None, name}:
+            continue
         # Without chance and rounding nothing can differ: a few reruns show that.
-        again = count if dtype != "float32" else min(count, 3)
+        again = count if name != "float32" else min(count, 3)
         runs = []
         for number in range(again + 1):
             plan = choose_plan(dtype, "auto", BUDGETS[number % len(BUDGETS)], [model])
             runs.append(answered(model, plan, sets, temperature=temperature, seed=number))
             print(f"    {mode}: {number + 1} of {again + 1}", file=sys.stderr, flush=True)
         gates = [run_gate(later, earlier, margin=ORDERS_MARGIN) for earlier, later in pairwise(runs)]
-        for name in [golden_set.name for golden_set in sets]:
+        for golden_set in sets:
             rates = [
                 row
                 for comparison, _ in gates
                 for row in comparison.metrics
-                if (row.set_name, row.metric) == (name, PASS_RATE)
+                if (row.set_name, row.metric) == (golden_set.name, PASS_RATE)
             ]
             flipped = [len(row.lost) + len(row.gained) for row in rates]
             verdicts = [row.verdict for row in rates if row.verdict is not None]
-            rows.append([mode, name, str(rates[0].n), f"{min(flipped)}–{max(flipped)}", *counted(verdicts)])
+            rows.append(
+                [mode, golden_set.name, str(rates[0].n), f"{min(flipped)}–{max(flipped)}", *counted(verdicts)]
+            )
         rows.append([mode, "whole run", "", "", *counted([verdict.outcome for _, verdict in gates])])
     print_table(
         f"One adapter against itself, each rerun against the one before; margins {ORDERS_MARGIN:.2f} and "
@@ -213,12 +218,13 @@ def main() -> None:
     )
     parser.add_argument("--reruns", type=int, default=20)
     parser.add_argument("--only", choices=("reruns", "strengths"))
+    parser.add_argument("--answers", choices=tuple(MODES), help="only these reruns")
     arguments = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     sets = [load_golden_set(path) for path in golden_files(None)]
     parts: Mapping[str, object] = {
         "strengths": lambda: strengths(sets),
-        "reruns": lambda: reruns(sets, arguments.reruns),
+        "reruns": lambda: reruns(sets, arguments.reruns, arguments.answers),
     }
     for name, part in parts.items():
         if arguments.only in {None, name} and callable(part):
