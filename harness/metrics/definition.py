@@ -87,6 +87,11 @@ def text_of(value: JsonValue) -> str:
 def quote(text: str, limit: int = 60) -> str:
     """Text between quotation marks for an explanation: one printable line, its middle cut if long."""
     if len(text) <= limit:
-        return repr(text)
+        return _quoted(text)
     half = limit // 2
-    return f"{text[:half]!r} … {text[-half:]!r}"
+    return f"{_quoted(text[:half])} … {_quoted(text[-half:])}"
+
+
+def _quoted(text: str) -> str:
+    """As it stands where it can, so that a pattern's backslashes are not doubled; else escaped."""
+    return f"'{text}'" if text.isprintable() and "'" not in text else repr(text)

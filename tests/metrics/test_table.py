@@ -67,3 +67,11 @@ def test_a_long_text_is_quoted_with_its_middle_cut_and_on_one_line() -> None:
     assert shown.startswith("'start\\n")
     assert shown.endswith("end'")
     assert "…" in shown
+
+
+def test_a_pattern_is_shown_as_it_was_written() -> None:
+    """Its backslashes are not doubled; what can't be printed is escaped."""
+    assert quote(r"\b4\b") == r"'\b4\b'"
+    assert quote("two\nlines") == r"'two\nlines'"
+    assert quote("it's") == '"it\'s"'
+    assert quote("a" * 100, limit=10) == "'aaaaa' … 'aaaaa'"
