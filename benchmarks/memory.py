@@ -61,6 +61,7 @@ def measured(directory: Path, data: Path, batch_size: int, settings: dict[str, o
     """Peak memory of three steps, in bytes."""
     config = {
         "base": BASE,
+        "dtype": "float32",
         "data": str(data),
         "output": str(directory / "out"),
         "max_rows": batch_size * STEPS,
