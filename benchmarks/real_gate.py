@@ -219,9 +219,10 @@ def main() -> None:
     parser.add_argument("--reruns", type=int, default=20)
     parser.add_argument("--only", choices=("reruns", "strengths"))
     parser.add_argument("--answers", choices=tuple(MODES), help="only these reruns")
+    parser.add_argument("--golden", type=Path, action="append", help="only these golden sets")
     arguments = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    sets = [load_golden_set(path) for path in golden_files(None)]
+    sets = [load_golden_set(path) for path in golden_files(arguments.golden)]
     parts: Mapping[str, object] = {
         "strengths": lambda: strengths(sets),
         "reruns": lambda: reruns(sets, arguments.reruns, arguments.answers),
