@@ -1,8 +1,8 @@
 """What our SFT costs beside a bare TRL script that does the same steps, in one run.
 
-    python benchmarks/trainer_overhead.py [--steps 24]
+    python benchmarks/trainer_overhead.py [--steps 24] [--times 2]
 
-Both train the same rows with the same settings in processes of their own, in turn, twice; printed is the
+Both train the same rows with the same settings in processes of their own, in turn; printed is the
 ratio of the shorter times, from the process's start to the written adapter. Ours looks for golden cases in
 the data besides, hashes base and adapter and writes the manifest: seconds, whatever the number of steps.
 """
@@ -91,7 +91,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, default=24)
-    steps = parser.parse_args().steps
+    parser.add_argument("--times", type=int, default=2, help="how often each is run")
+    chosen = parser.parse_args()
+    steps = chosen.steps
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         ours, bare = place / "ours.yaml", place / "bare.py"
@@ -100,7 +102,7 @@ def main() -> None:
             BARE.format(data=str(DATA), output=str(place / "bare"), steps=steps), encoding="utf-8"
         )
         times: dict[str, list[float]] = {"ours": [], "bare": []}
-        for _ in range(2):
+        for _ in range(chosen.times):
             times["bare"].append(seconds([sys.executable, str(bare)]))
             times["ours"].append(seconds([sys.executable, "-m", "trainers.sft", str(ours)]))
         print(f"{steps} steps: bare TRL {min(times['bare']):.1f} s, tunegate {min(times['ours']):.1f} s")
