@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -223,13 +223,10 @@ def main() -> None:
     arguments = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     sets = [load_golden_set(path) for path in golden_files(arguments.golden)]
-    parts: Mapping[str, object] = {
-        "strengths": lambda: strengths(sets),
-        "reruns": lambda: reruns(sets, arguments.reruns, arguments.answers),
-    }
-    for name, part in parts.items():
-        if arguments.only in {None, name} and callable(part):
-            part()
+    if arguments.only != "reruns":
+        strengths(sets)
+    if arguments.only != "strengths":
+        reruns(sets, arguments.reruns, arguments.answers)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.ranking import Ranked
-from harness.terminal import STYLES, interval, outcome_counts
-from harness.types import Interval, Outcome, Run
+from harness.terminal import STYLES, interval, outcome_counts, share
+from harness.types import Outcome, Run
 
 
 def render_ranking(found: Sequence[Ranked]) -> RenderableType:
@@ -51,7 +51,7 @@ def _table(found: Sequence[Ranked]) -> Table:
             ranked.name,
             Text(word, style="" if verdict is None else STYLES[verdict.outcome]),
             "–" if ranked.gain is None else interval(ranked.gain),
-            "–" if ranked.kept is None else _share(ranked.kept),
+            "–" if ranked.kept is None else share(ranked.kept),
             "*" if ranked.on_front else "",
             ranked.record.run.id,
         )
@@ -73,7 +73,3 @@ def _notes(found: Sequence[Ranked]) -> Iterator[str]:
 
 def _lacks_verdicts(run: Run) -> bool:
     return any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in run.results)
-
-
-def _share(value: Interval) -> str:
-    return f"{value.estimate:.0%} [{value.low:.0%}, {value.high:.0%}]"

@@ -107,6 +107,11 @@ def interval(value: Interval) -> str:
     return f"{value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
 
 
+def share(value: Interval) -> str:
+    """A rate and its bounds, in percent."""
+    return f"{value.estimate:.0%} [{value.low:.0%}, {value.high:.0%}]"
+
+
 def detectable(row: MetricComparison) -> str:
     """The minimum detectable drop."""
     return "none" if row.minimum_detectable_drop is None else f"≥ {row.minimum_detectable_drop:.2f}"

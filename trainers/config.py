@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -63,6 +63,10 @@ def allowed(value: object) -> object:
     return {"allow": True} if value == "allow" else value
 
 
+# Types of numbers to compute in.
+DtypeName: TypeAlias = Literal["auto", "bfloat16", "float16", "float32"]
+
+
 class LeakageSettings(Strict):
     """How golden cases are looked for in the training data."""
 
@@ -95,7 +99,7 @@ class TrainingConfig(Strict):
         Field(description="nf4 holds the base in 4 bits (QLoRA); none in full precision (LoRA)."),
     ] = "nf4"
     dtype: Annotated[
-        Literal["auto", "bfloat16", "float16", "float32"],
+        DtypeName,
         Field(description="Type of numbers to compute in; auto: 16 bits where the device has them natively."),
     ] = "auto"
     peft: Annotated[PeftSettings, Field(description="What is trained.")] = PeftSettings()

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from rich.console import Console
 
 from trainers import reward, rloo, sft
-from trainers.config import LeakageSettings, Strict, TrainingConfig, allowed, listed
+from trainers.config import DtypeName, LeakageSettings, Strict, TrainingConfig, allowed, listed
 from trainers.entry import run_module
 from trainers.manifest import FILE
 from trainers.run import last_checkpoint, require_one_process
@@ -63,7 +63,7 @@ class RlhfConfig(Strict):
         Literal["nf4", "none"], Field(description="As in each stage; it holds for all three.")
     ] = "nf4"
     dtype: Annotated[
-        Literal["auto", "bfloat16", "float16", "float32"],
+        DtypeName,
         Field(description="As in each stage; it holds for all three."),
     ] = "auto"
     seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0

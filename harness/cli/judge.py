@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from harness.cache import Cache
+from harness.cli.console import table_console
 from harness.cli.judge_compare import compare
 from harness.cli.judge_correct import correct
 from harness.cli.label import export, label
@@ -108,9 +108,7 @@ def _show(found: Calibration, usage: JudgeUsage, path: Path) -> None:
     for trap, rate in found.by_trap.items():
         name = "no trap" if trap == "none" else trap
         table.add_row(f"  right: {name}", "", *_figures(rate), "", "")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120  # a pipe has no width; Rich would fold the rows at 80
+    console = table_console(pipe_width=120)
     typer.echo(f"{found.judge}: {found.items} items of {', '.join(found.labelled)}")
     console.print(table)
     typer.echo(f"{usage.requests} requests, {usage.from_cache} kept replies; kept in {path}")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from harness.cache import Cache
+from harness.cli.console import table_console
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
 from harness.history.facts import to_json
@@ -18,11 +18,10 @@ from harness.judge.calibration import Needs
 from harness.judge.trust import find_calibration
 from harness.judging import open_panel, trusted_with
 from harness.settings import Settings
-from harness.terminal import interval
+from harness.terminal import interval, share
 from harness.tournament.standings import Tournament, compare_models
 from harness.types import Interval, JudgeUsage, Run
 
-_PIPE_WIDTH = 120
 _ERRORS_SHOWN = 3
 
 
@@ -72,9 +71,7 @@ def compare(
         return
     for line in _head(found, identity, trust, usage):
         typer.echo(line)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH  # a pipe has no width; Rich would fold the rows at 80
+    console = table_console(pipe_width=120)
     for table in (_strengths(found), _rates(found)):
         console.print()
         console.print(table)
@@ -146,4 +143,4 @@ def _rates(found: Tournament) -> Table:
 
 
 def _share(value: Interval | None) -> str:
-    return "–" if value is None else f"{value.estimate:.0%} [{value.low:.0%}, {value.high:.0%}]"
+    return "–" if value is None else share(value)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from harness.cli.console import table_console
 from harness.cli.label import LABELS_FILE
 from harness.golden.checks import CHECK_TYPES
 from harness.history.facts import to_json
@@ -15,8 +15,6 @@ from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
 from harness.labelling.journal import current_labels, read_labels
 from harness.types import Interval
-
-_PIPE_WIDTH = 140
 
 
 def correct(
@@ -47,9 +45,7 @@ def correct(
     typer.echo(
         f"run {found.run_id}: {found.used} of {found.labels} labels used" + (f"; {unused}" if unused else "")
     )
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH  # a pipe has no width; Rich would fold the rows at 80
+    console = table_console(pipe_width=140)
     console.print(_table(found))
     if found.differences:
         console.print()

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from harness.cli.console import table_console
 from harness.cli.label_dialogue import Left, label_items
 from harness.environment import ask_git
 from harness.errors import SettingsError
@@ -60,9 +60,7 @@ def label(
             "there is nothing to label: no answer is stored, or --ask pairs and no prompt has two"
         )
     with open_journal(labels) as journal:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = 100  # a pipe has no width
+        console = table_console(pipe_width=100)
         left = label_items(items, journal, person, console)
         mine = journal.current(person)
         done = sum(item.id in mine for item in items)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from harness.cli.console import table_console
 from harness.engines.safetensors_file import SafetensorsError, read_header
 from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
@@ -81,9 +82,7 @@ def list_models() -> None:
         fetched = "yes" if (model_directory(entry.name) / "config.json").is_file() else "no"
         size = f"{entry.wheel_bytes / _MEGABYTE:.0f} MB"
         table.add_row(entry.name, entry.title, entry.purpose, size, entry.licence, fetched)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120  # a pipe has no width; Rich would fold the rows at 80
+    console = table_console(pipe_width=120)
     console.print(table)
     typer.echo(f"\nFetched models lie in {tunegate_home() / 'models'}")
 

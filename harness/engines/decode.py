@@ -76,9 +76,7 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
     device = input_ids.device
     rows = [_Row(index, row, _generator(row, device), []) for index, row in enumerate(settings)]
     decoded: list[Decoded | None] = [None] * len(rows)
-    positions = (attention_mask.cumsum(-1) - 1).clamp(min=0) + cached  # (rows, tokens)
-    before = attention_mask.new_ones(len(rows), cached)
-    attention_mask = torch.cat([before, attention_mask], dim=-1)  # (rows, cached + tokens)
+    attention_mask, positions = behind_cached(attention_mask, cached)
     step_ids = input_ids
     while True:
         logits = forward(
@@ -150,6 +148,19 @@ def _advance(row: _Row, token: int, stop_ids: frozenset[int], to_text: Callable[
     elif len(row.tokens) >= row.settings.max_new_tokens:
         row.stop_reason = "length"
     return bool(row.stop_reason)
+
+
+def behind_cached(attention_mask: torch.Tensor, cached: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a forward is told of left-padded rows that stand behind tokens of a cache.
+
+    Returns:
+        The attention mask, (rows, cached + tokens), and each token's position, (rows, tokens).
+    """
+    import torch
+
+    positions = (attention_mask.cumsum(-1) - 1).clamp(min=0) + cached
+    before = attention_mask.new_ones(len(attention_mask), cached)
+    return torch.cat([before, attention_mask], dim=-1), positions
 
 
 def own_stream(request: GenerationRequest) -> GenerationSettings:

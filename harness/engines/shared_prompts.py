@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.engines.decode import behind_cached
+
 if TYPE_CHECKING:
     import torch
 
@@ -36,8 +38,7 @@ def logits_behind(
     import torch
 
     (prompt_ids, prompt_mask), (text_ids, text_mask) = prompts, texts
-    mask = torch.cat([prompt_mask.new_ones(len(prompt_ids), cached), prompt_mask], dim=-1)
-    positions = (prompt_mask.cumsum(-1) - 1).clamp(min=0) + cached  # (prompts, tokens)
+    mask, positions = behind_cached(prompt_mask, cached)
     last = read_prompts(
         input_ids=prompt_ids,
         attention_mask=mask,

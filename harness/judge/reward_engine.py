@@ -140,7 +140,8 @@ class RewardEngine:
         import torch
 
         texts = [self._tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
-        new = sorted(set(texts) - self._known.keys(), key=len)
+        # In one order whatever the process: rows that share a batch differ in their last digits.
+        new = sorted((text for text in dict.fromkeys(texts) if text not in self._known), key=len)
         for start in range(0, len(new), _BATCH):
             rows = new[start : start + _BATCH]
             batch = self._tokenizer(

@@ -123,9 +123,9 @@ def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
     layers = last_layer(encoder)
     if layer > layers:
         raise ValueError(f"{encoder.name} has {layers} layers, so layer {layer} is none of them")
-    from bert_score import BERTScorer
-
     with _plain_path(encoder.directory) as path, quiet_load():
+        from bert_score import BERTScorer
+
         scorer = BERTScorer(model_type=path, num_layers=layer)
     scorer._model.float()
     tokenizer = scorer._tokenizer

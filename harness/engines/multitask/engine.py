@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
-from harness.engines.loading import quiet_load
 from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError
@@ -25,10 +24,7 @@ class MultitaskEngine:
         """
         self.plan = plan
         self._models = dict(sides)
-        with quiet_load():
-            self._networks = {
-                side: load_network(model, plan.dtype, plan.device) for side, model in sides.items()
-            }
+        self._networks = {side: load_network(model, plan.dtype, plan.device) for side, model in sides.items()}
 
     def generate(
         self,
