@@ -3,8 +3,9 @@
     python -m benchmarks.memory [--only nf4|none|full] [--batch-size 8] [--data examples/orders/train.jsonl]
 
 Trains SmolLM2 for three steps, each setting in a process of its own, and prints estimate / measured. The
-first line is what a process takes that only imports the libraries. The factors of trainers/memory.py were
-taken from the default batches and data: other ones show what the estimate is worth.
+first line is what a process takes that only imports the libraries. The factors of
+trainers/estimate/memory.py were taken from the default batches and data: other ones show what the estimate is
+worth.
 """
 
 import argparse
@@ -16,9 +17,9 @@ import tempfile
 from pathlib import Path
 
 from harness.models.resolve import resolve_model
-from trainers.data import load_examples
-from trainers.memory import GIB, PROCESS_BYTES_CPU, Setup, estimate, total_bytes
-from trainers.shape import shape_of_model
+from trainers.data.rows import load_examples
+from trainers.estimate.memory import GIB, PROCESS_BYTES_CPU, Setup, estimate, total_bytes
+from trainers.estimate.shape import shape_of_model
 
 ROOT = Path(__file__).parents[1]
 BASE, STEPS = "smollm2", 3
@@ -71,7 +72,7 @@ def measured(directory: Path, data: Path, batch_size: int, settings: dict[str, o
     }
     path = directory / "config.yaml"
     path.write_text(json.dumps(config), encoding="utf-8")
-    return peak_bytes([sys.executable, "-m", "trainers.sft", str(path)])
+    return peak_bytes([sys.executable, "-m", "trainers.methods.sft", str(path)])
 
 
 def main() -> None:

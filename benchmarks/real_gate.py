@@ -27,17 +27,17 @@ from pathlib import Path
 import numpy as np
 from gate_errors import paired, print_table
 
-from harness.answers import answer_cases
-from harness.cache import Cache
+from harness.comparison.gate import ALPHA, PROBE_MARGIN, judge_metrics, run_gate
+from harness.comparison.pairing import PASS_RATE, pair_runs, paired_metrics
 from harness.engines.base import CANDIDATE
 from harness.engines.open import base_of, choose_plan, describe_model
-from harness.environment import describe_environment
-from harness.gate import ALPHA, PROBE_MARGIN, judge_metrics, run_gate
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
-from harness.pairing import PASS_RATE, pair_runs, paired_metrics
-from harness.scoring import score_cases
-from harness.session import answered_run
+from harness.provenance import describe_environment
+from harness.run.cache import Cache
+from harness.run.generation import answer_cases
+from harness.run.scoring import score_cases
+from harness.run.session import answered_run
 from harness.statistics.power import regression_power
 from harness.types import ExecutionPlan, GateVerdict, GoldenCase, GoldenSet, ModelRef, Run
 
@@ -64,7 +64,7 @@ def trained(name: str) -> Path:
     if not (adapter / "adapter_config.json").exists():
         config = ROOT / "examples" / "orders" / {"good": "sft.yaml", "harmful": "harmful.yaml"}[name]
         print(f"==> training the {name} adapter", file=sys.stderr, flush=True)
-        command = [sys.executable, "-m", "trainers.sft", str(config), "--output", str(adapter)]
+        command = [sys.executable, "-m", "trainers.methods.sft", str(config), "--output", str(adapter)]
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return adapter
 

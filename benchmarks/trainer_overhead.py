@@ -104,7 +104,7 @@ def main() -> None:
         times: dict[str, list[float]] = {"ours": [], "bare": []}
         for _ in range(chosen.times):
             times["bare"].append(seconds([sys.executable, str(bare)]))
-            times["ours"].append(seconds([sys.executable, "-m", "trainers.sft", str(ours)]))
+            times["ours"].append(seconds([sys.executable, "-m", "trainers.methods.sft", str(ours)]))
         print(f"{steps} steps: bare TRL {min(times['bare']):.1f} s, tunegate {min(times['ours']):.1f} s")
         print(f"ratio {min(times['ours']) / min(times['bare']):.3f}")
 

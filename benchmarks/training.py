@@ -60,7 +60,7 @@ def least_gradient_cosine(adapter: Path) -> float:
     from transformers import AutoTokenizer
 
     from harness.models.resolve import resolve_model
-    from trainers.quantised import load_base
+    from trainers.run.quantised import load_base
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     base = resolve_model(config["base_model_name_or_path"])
@@ -152,7 +152,7 @@ def bench(method: str, config: Path) -> dict[str, str]:
     place.mkdir(parents=True, exist_ok=True)
     adapter = place / "adapter"
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    module = f"trainers.{settings.pop('method', method)}"
+    module = f"trainers.methods.{settings.pop('method', method)}"
     gate = settings.pop("gate", ["golden_sets/general"])
     # A configuration's paths are meant from itself; the copy without our own keys lies elsewhere.
     ready = config.with_name(f".{config.name}")

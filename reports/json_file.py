@@ -2,8 +2,8 @@
 
 import json
 
-from harness.history.facts import finite_facts
 from harness.types import GateRecord
+from harness.types.serialisation import finite_facts
 
 # Raised when a field changes its meaning or goes; a new field doesn't raise it.
 SCHEMA_VERSION = 1

@@ -14,7 +14,7 @@ import pytest
 
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import load_golden_set
-from harness.scoring import score_cases
+from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

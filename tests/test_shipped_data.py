@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 
 from harness.authoring.lint import lint_golden_set
-from harness.forgetting.text import load_passages
 from harness.golden.load import load_golden_set
-from harness.scoring import score_cases
+from harness.run.passages import load_passages
+from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, GoldenSet, Outcome
 
 ROOT = Path(__file__).parents[1]

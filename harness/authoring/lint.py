@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.authoring.contradictions import contradictions, matches_everything
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.scoring import score_cases
+from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
 
 # What these see of an answer doesn't tell a right one from a wrong one.

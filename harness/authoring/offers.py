@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.golden.check_rules import CheckProblem, make_check
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.scoring import score_cases
+from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Message, Outcome
 
 _WORD = re.compile(r"\w[\w'-]*")

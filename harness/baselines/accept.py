@@ -15,11 +15,10 @@ from harness.baselines.file import (
     keep_results,
     load_baseline,
 )
-from harness.cache import EXACT_DTYPES
-from harness.compare import compare_metric
+from harness.comparison.metric_drop import compare_metric
+from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.errors import BaselineError
-from harness.pairing import pair_runs, paired_metrics
-from harness.types import ExecutionPlan, GoldenSet, Outcome, Run
+from harness.types import EXACT_DTYPES, ExecutionPlan, GoldenSet, Outcome, Run
 
 _WAYS = ("engine", "dtype", "device", "weights", "batch_tokens")
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness.comparison.repeats import answers_of
 from harness.errors import BaselineError
-from harness.history.facts import DamagedFactsError, decode, encode
-from harness.repeats import answers_of
 from harness.types import (
     CaseResult,
     Environment,
@@ -30,6 +29,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
+from harness.types.serialisation import DamagedFactsError, decode, encode
 
 DIRECTORY = "baselines"
 _SCHEMA_VERSION = 1

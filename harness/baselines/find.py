@@ -5,10 +5,10 @@ from pathlib import Path
 
 from harness.baselines.file import Baseline, baseline_path, load_baseline
 from harness.engines.open import base_of, describe_model
-from harness.environment import ask_git
 from harness.errors import BaselineError
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
+from harness.provenance import ask_git
 from harness.types import ModelRef, Run
 
 _COMMIT = "commit:"

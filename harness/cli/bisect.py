@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.bisect import Bisection, bisect_cases, find_checkpoints
-from harness.cache import Cache
 from harness.cli.progress import stage_bars
 from harness.errors import SettingsError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
+from harness.run.cache import Cache
+from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.types import CaseResult, GoldenCase
 
 _ANSWER_WIDTH = 70

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from harness.authoring.lint import lint_golden_set
-from harness.cli.new_case import Given, add_case
+from harness.cli.new_case import CaseInput, add_case
 from harness.errors import GoldenError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.golden.schema import golden_schema
-from harness.history.facts import to_json
+from harness.types.serialisation import to_json
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
 _FINDINGS = 1
@@ -40,7 +40,7 @@ def new(
 
     Whatever isn't given is asked for. With a model, its own answer is shown first, as the gate would get it.
     """
-    given = Given(prompt=prompt, answer=answer, case_id=case_id, checks=checks, tags=tuple(tags or ()))
+    given = CaseInput(prompt=prompt, answer=answer, case_id=case_id, checks=checks, tags=tuple(tags or ()))
     add_case(path, model, given)
 
 

@@ -8,20 +8,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cache import Cache
 from harness.cli.console import table_console
 from harness.cli.judge_compare import compare
 from harness.cli.judge_correct import correct
 from harness.cli.label import export, label
 from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
-from harness.history.facts import to_json
-from harness.judge.calibration import Calibration, Needs, calibrate
+from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
-from harness.judging import open_panel
+from harness.run.cache import Cache
+from harness.run.judging import open_panel
 from harness.settings import Settings
 from harness.types import Interval, JudgeUsage
+from harness.types.serialisation import to_json
 
 app = typer.Typer(help="Judges: hold them against labels, compare models by them.", no_args_is_help=True)
 app.command("label")(label)
@@ -60,7 +60,7 @@ def calibrate_judge(
     """
     settings = Settings(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     items, hashes = _load(paths or [Path("golden_sets/judge")])
-    needs = Needs(kappa=min_kappa, kappa_low=min(min_kappa, Needs().kappa_low))
+    needs = CalibrationLimits(kappa=min_kappa, kappa_low=min(min_kappa, CalibrationLimits().kappa_low))
     with Cache(directory / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None

@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cache import Cache
 from harness.cli.console import table_console
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
-from harness.history.facts import to_json
-from harness.history.place import history_path
+from harness.history.location import history_path
 from harness.history.store import History, open_history
-from harness.judge.calibration import Needs
+from harness.judge.calibration import CalibrationLimits
 from harness.judge.trust import find_calibration
-from harness.judging import open_panel, trusted_with
+from harness.presentation.terminal import interval, share
+from harness.run.cache import Cache
+from harness.run.judging import open_panel, trusted_with
 from harness.settings import Settings
-from harness.terminal import interval, share
-from harness.tournament.standings import Tournament, compare_models
+from harness.studies.tournament.standings import Tournament, compare_models
 from harness.types import Interval, JudgeUsage, Run
+from harness.types.serialisation import to_json
 
 _ERRORS_SHOWN = 3
 
@@ -104,7 +104,7 @@ def _head(found: Tournament, identity: str, trust: str, usage: JudgeUsage) -> It
         yield f"order     {_share(found.order)} of {found.order_n} preferences outlive the order"
     if found.errors:
         failed = sum(found.errors.values())
-        beyond = failed > Needs().errored * len(found.pairs)
+        beyond = failed > CalibrationLimits().errored * len(found.pairs)
         yield f"errored   {failed} of {len(found.pairs)} pairs: no verdict, they count nowhere" + (
             "; so many are missing that the figures may be off" if beyond else ""
         )

@@ -9,12 +9,12 @@ from rich.table import Table
 from harness.cli.console import table_console
 from harness.cli.label import LABELS_FILE
 from harness.golden.checks import CHECK_TYPES
-from harness.history.facts import to_json
-from harness.history.place import history_path
+from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
 from harness.labelling.journal import current_labels, read_labels
 from harness.types import Interval
+from harness.types.serialisation import to_json
 
 
 def correct(

@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from harness.cli.console import table_console
-from harness.cli.label_dialogue import Left, label_items
-from harness.environment import ask_git
+from harness.cli.label_dialogue import SessionEnd, label_items
 from harness.errors import SettingsError
-from harness.history.place import history_path
+from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.labelling.export import Kind, export_labels, export_text, write_export
-from harness.labelling.items import Answered, Ask, items_of
+from harness.labelling.items import Ask, SourceAnswer, items_of
 from harness.labelling.journal import current_labels, open_journal, read_labels
 from harness.labelling.sources import answers_of_files, answers_of_record
+from harness.provenance import ask_git
 
 LABELS_FILE = Path("labels.jsonl")
 # What a shell says of a program that Ctrl-C ended.
@@ -65,11 +65,11 @@ def label(
         mine = journal.current(person)
         done = sum(item.id in mine for item in items)
     typer.echo(f"{done} of {len(items)} labelled by {person}; kept in {labels}")
-    if left is Left.INTERRUPTED:
+    if left is SessionEnd.INTERRUPTED:
         raise typer.Exit(_INTERRUPTED)
 
 
-def _of_run(run: str, golden: list[str], rubric: str | None, history: Path | None) -> list[Answered]:
+def _of_run(run: str, golden: list[str], rubric: str | None, history: Path | None) -> list[SourceAnswer]:
     with open_history(history_path(history)) as stored:
         return answers_of_record(stored.load_record(run), golden, rubric)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.judge.questions import as_text
 from harness.labelling.items import LabelItem
-from harness.labelling.journal import Journal, Preference, Said
+from harness.labelling.journal import Journal, LabelValue, Preference
 
 _SINGLE = re.compile(r"(p|pass|f|fail)?([1-5])?")
 _PAIR: dict[str, Preference] = {"a": "a", "b": "b", "t": "tie", "tie": "tie"}
@@ -24,7 +24,7 @@ _HELP = {
 }
 
 
-class Left(Enum):
+class SessionEnd(Enum):
     """How a session ended."""
 
     DONE = auto()
@@ -32,7 +32,7 @@ class Left(Enum):
     INTERRUPTED = auto()
 
 
-class Move(Enum):
+class LabelCommand(Enum):
     """What a line says besides labels."""
 
     SKIP = auto()
@@ -42,18 +42,18 @@ class Move(Enum):
 
 
 _MOVES = {
-    "s": Move.SKIP,
-    "skip": Move.SKIP,
-    "u": Move.BACK,
-    "undo": Move.BACK,
-    "back": Move.BACK,
-    "x": Move.WITHDRAW,
-    "q": Move.QUIT,
-    "quit": Move.QUIT,
+    "s": LabelCommand.SKIP,
+    "skip": LabelCommand.SKIP,
+    "u": LabelCommand.BACK,
+    "undo": LabelCommand.BACK,
+    "back": LabelCommand.BACK,
+    "x": LabelCommand.WITHDRAW,
+    "q": LabelCommand.QUIT,
+    "quit": LabelCommand.QUIT,
 }
 
 
-def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console: Console) -> Left:
+def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console: Console) -> SessionEnd:
     """Ask a person about every item that has no label of theirs yet.
 
     Going back shows the item before with its label, which stands until another one replaces it.
@@ -77,49 +77,49 @@ def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console:
             if label is not None and label.said is not None:
                 console.print(Text(f"so far: {describe(label.said)}; Enter keeps it"))
             answer = _ask(item, labelled=label is not None)
-            if answer is Move.QUIT:
-                return Left.STOPPED
-            if answer is Move.BACK:
+            if answer is LabelCommand.QUIT:
+                return SessionEnd.STOPPED
+            if answer is LabelCommand.BACK:
                 if behind:
                     ahead.appendleft(behind.pop())
                 else:
                     console.print("this is the first one")
                 continue
-            if answer is Move.WITHDRAW:
+            if answer is LabelCommand.WITHDRAW:
                 if label is not None:
                     journal.add(item, None, who)
                     console.print("taken back")
                 continue
-            if isinstance(answer, Said):
+            if isinstance(answer, LabelValue):
                 journal.add(item, answer, who)
                 console.print(Text(f"saved: {describe(answer)}"))
             behind.append(ahead.popleft())
     except KeyboardInterrupt:
         typer.echo("")
-        return Left.INTERRUPTED
-    return Left.DONE
+        return SessionEnd.INTERRUPTED
+    return SessionEnd.DONE
 
 
-def parse_line(line: str, answers: int) -> Said | Move | None:
+def parse_line(line: str, answers: int) -> LabelValue | LabelCommand | None:
     """What a typed line means for one answer, or for two; None where it means nothing."""
     word, _, comment = line.strip().partition(" ")
     word, comment = word.lower(), comment.strip()
     if word in _MOVES:
         return None if comment else _MOVES[word]
     if answers == 2:
-        return Said(preference=_PAIR[word], comment=comment) if word in _PAIR else None
+        return LabelValue(preference=_PAIR[word], comment=comment) if word in _PAIR else None
     found = _SINGLE.fullmatch(word)
     if not word or found is None:
         return None
     thumb, grade = found.groups()
-    return Said(
+    return LabelValue(
         passed=None if thumb is None else thumb.startswith("p"),
         grade=None if grade is None else int(grade),
         comment=comment,
     )
 
 
-def describe(said: Said) -> str:
+def describe(said: LabelValue) -> str:
     """A label in words."""
     parts = []
     if said.passed is not None:
@@ -148,19 +148,19 @@ def _back_at_the_end(behind: Sequence[LabelItem]) -> bool:
     except EOFError:
         typer.echo("")
         return False
-    return _MOVES.get(line.strip().lower()) is Move.BACK
+    return _MOVES.get(line.strip().lower()) is LabelCommand.BACK
 
 
-def _ask(item: LabelItem, *, labelled: bool) -> Said | Move:
+def _ask(item: LabelItem, *, labelled: bool) -> LabelValue | LabelCommand:
     keys = "p f 1-5" if len(item.answers) == 1 else "a b t"
     while True:
         try:
             line = input(f"{keys} | s u q ? > ")
         except EOFError:
             typer.echo("")
-            return Move.QUIT
+            return LabelCommand.QUIT
         if not line.strip() and labelled:
-            return Move.SKIP
+            return LabelCommand.SKIP
         found = parse_line(line, len(item.answers))
         if found is not None:
             return found

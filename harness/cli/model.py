@@ -18,8 +18,8 @@ from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.digest import model_sha256
 from harness.models.download import OnProgress
-from harness.models.facts import read_facts
 from harness.models.fetch import fetch_model
+from harness.models.fetch_record import read_facts
 from harness.models.home import model_directory, tunegate_home
 from harness.models.resolve import resolve_model
 

@@ -21,7 +21,7 @@ from harness.authoring.render import case_text, flow_text
 from harness.cli.ask import ask, text_of
 from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.scoring import missing_extras
+from harness.run.scoring import missing_extras
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
 
 Answerer = Callable[[Sequence[Message], GenerationSettings], str]
@@ -33,7 +33,7 @@ _ANY_CHECK = {"type": "length", "min": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class CaseInput:
     """What the command line already says; None is asked for."""
 
     prompt: str | None = None
@@ -43,7 +43,7 @@ class Given:
     tags: tuple[str, ...] = ()
 
 
-def add_case(path: Path, model: str | None, given: Given) -> None:
+def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     """Ask for what isn't given, show what comes of it, and append the case.
 
     Raises:

@@ -12,8 +12,8 @@ from harness.errors import SettingsError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.history.store import open_history
-from harness.noise import Noise, measure_noise, plan_reruns, unstable_interval
 from harness.settings import DTYPES
+from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 
 _MOST_LISTED = 20
 

@@ -33,7 +33,7 @@ def parity(
     Merging an adapter into its base, 4-bit weights and lower precision all change answers a little. This says
     how much, on your cases: which verdicts flip, how many answers stay the same, if the gate would pass it.
     """
-    from harness.parity import check_plans, measure_parity
+    from harness.studies.parity import check_plans, measure_parity
 
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
     found = describe_model(model)

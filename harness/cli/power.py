@@ -8,15 +8,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.comparison.gate import ALPHA, gated_margins
+from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
-from harness.gate import ALPHA, gated_margins
 from harness.golden.find import DEFAULT_GOLDEN, golden_files
 from harness.golden.load import load_golden_set
-from harness.history.facts import to_json
-from harness.pairing import PASS_RATE
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import LEAST_CHURN, POWER, detectable_drop
 from harness.types import GoldenCase, GoldenSet
+from harness.types.serialisation import to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from harness.answers import Progress as OnProgress
+from harness.run.generation import Progress as OnProgress
 
 
 @contextmanager

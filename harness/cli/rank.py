@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cache import Cache
 from harness.cli.progress import stage_bars
 from harness.errors import AdapterError, SettingsError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
-from harness.history.facts import to_json
 from harness.history.store import open_history
-from harness.inputs import prepare
-from harness.judging import describe_judging, open_panel
-from harness.ranking import rank_models
-from harness.ranking_table import render_ranking
-from harness.readiness import make_ready
-from harness.scoring import Judging
+from harness.presentation.tables import render_ranking
+from harness.run.cache import Cache
+from harness.run.inputs import prepare
+from harness.run.judging import describe_judging, open_panel
+from harness.run.preflight import make_ready
+from harness.run.scoring import Judging
 from harness.settings import DTYPES, Settings
+from harness.studies.ranking import rank_models
+from harness.types.serialisation import to_json
 
 _REGRESSED = 1
 

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from harness.baselines.accept import accept_run
 from harness.cli.trend import trend
-from harness.gate import run_gate
-from harness.history.facts import to_json
-from harness.history.place import history_path
+from harness.comparison.gate import run_gate
+from harness.history.location import history_path
 from harness.history.store import History, open_history
-from harness.terminal import outcome_counts, render_gate
+from harness.presentation.terminal import outcome_counts, render_gate
 from harness.types import CaseResult, GateRecord, GateVerdict, Outcome, Run
+from harness.types.serialisation import to_json
 
 app = typer.Typer(help="Stored runs: list, show, compare, accept, trend.", no_args_is_help=True)
 

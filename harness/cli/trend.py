@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.baselines.past import accepted_versions
-from harness.history.facts import to_json
-from harness.history.place import history_path
+from harness.baselines.accepted_versions import accepted_versions
+from harness.history.location import history_path
 from harness.history.store import open_history
-from harness.trend import Trend, trends_of, trends_of_accepted
+from harness.studies.trend import Trend, trends_of, trends_of_accepted
+from harness.types.serialisation import to_json
 
 _BARS = "▁▂▃▄▅▆▇█"
 

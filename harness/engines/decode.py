@@ -33,7 +33,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedRow:
     """One row's new tokens (end token left out) and why it ended: ``stop`` or ``length``."""
 
     tokens: list[int]
@@ -52,7 +52,7 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
     select_rows: Callable[[list[int]], None] = lambda _: None,
     cached: int = 0,
     on_tokens: Callable[[int, list[int]], None] | None = None,
-) -> list[Decoded]:
+) -> list[DecodedRow]:
     """Continue each row of a left-padded batch.
 
     Args:
@@ -75,7 +75,7 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
 
     device = input_ids.device
     rows = [_Row(index, row, _generator(row, device), []) for index, row in enumerate(settings)]
-    decoded: list[Decoded | None] = [None] * len(rows)
+    decoded: list[DecodedRow | None] = [None] * len(rows)
     attention_mask, positions = behind_cached(attention_mask, cached)
     step_ids = input_ids
     while True:
@@ -92,7 +92,7 @@ def decode_batch(  # noqa: PLR0913 # one call a batch; a type for its arguments 
             if row.stop_reason:
                 continue
             if _advance(row, token, stop_ids, to_text):
-                decoded[row.index] = Decoded(row.tokens, row.stop_reason)
+                decoded[row.index] = DecodedRow(row.tokens, row.stop_reason)
             if on_tokens is not None:
                 on_tokens(row.index, row.tokens)
         alive = [place for place, row in enumerate(rows) if not row.stop_reason]

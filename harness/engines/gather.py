@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 # Questions that arrive together are a few milliseconds apart.
 _GATHER_S = 0.01
 
 
-class Gatherer(Generic[Asked, Answer]):
+class Gatherer(Generic[Question, Answer]):
     """Calls a function with all that is waiting, in a thread, one call at a time."""
 
-    def __init__(self, compute: Callable[[Sequence[Asked]], Sequence[Answer]], most: int) -> None:
+    def __init__(self, compute: Callable[[Sequence[Question]], Sequence[Answer]], most: int) -> None:
         """Start nothing yet.
 
         Args:
@@ -22,10 +22,10 @@ class Gatherer(Generic[Asked, Answer]):
             most: Largest number of items in one call.
         """
         self._compute, self._most = compute, most
-        self._queue: asyncio.Queue[tuple[Asked, asyncio.Future[Answer]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Question, asyncio.Future[Answer]]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
 
-    async def ask(self, item: Asked) -> Answer:
+    async def ask(self, item: Question) -> Answer:
         """The function's answer for one item; whatever it raises is raised here."""
         loop = asyncio.get_running_loop()
         if self._worker is None:

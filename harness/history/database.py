@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import HistoryError
-from harness.history.facts import DamagedFactsError
 from harness.history.migrations import ForeignDatabaseError, NewerSchemaError, migrate, require_history
+from harness.types.serialisation import DamagedFactsError
 
 _OLDEST_SQLITE = (3, 37)  # strict tables
 _PRIMARY_CODE = 0xFF  # an extended result code carries the primary one in its lowest byte

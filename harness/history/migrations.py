@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.history.facts import DamagedFactsError
+from harness.types.serialisation import DamagedFactsError
 
 
 def _m001_runs(database: sqlite3.Connection) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.history.facts import encode
 from harness.types import Comparison, GateRecord, MetricComparison, Run
+from harness.types.serialisation import encode
 
 Row = tuple[str | int | float | None, ...]
 

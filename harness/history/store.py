@@ -13,7 +13,6 @@ from typing import TypeVar
 from harness.errors import BaselineError, HistoryError
 from harness.history import rows
 from harness.history.database import open_database
-from harness.history.facts import DamagedFactsError, decode, encode
 from harness.types import (
     CaseResult,
     Comparison,
@@ -24,6 +23,7 @@ from harness.types import (
     Stability,
     Verdict,
 )
+from harness.types.serialisation import DamagedFactsError, decode, encode
 
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from harness.judge.labelled import LabelledItem
 from harness.judge.measures import (
-    Judged,
+    JudgedItem,
     agreement,
     injection_resistance,
     order_consistency,
@@ -21,7 +21,7 @@ _ERRORED = "errored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class CalibrationLimits:
     """What is asked of a judge.
 
     Attributes:
@@ -99,7 +99,7 @@ def calibrate(
     items: Sequence[LabelledItem],
     labelled: Mapping[str, str],
     *,
-    needs: Needs | None = None,
+    needs: CalibrationLimits | None = None,
     repeats: int = 2,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Calibration:
@@ -113,7 +113,7 @@ def calibrate(
         repeats: How often each question is asked again.
         on_progress: Told the stage, how many of its items are judged, and how many there are.
     """
-    needs = needs or Needs()
+    needs = needs or CalibrationLimits()
     judged, prompts = _judge(panel, items, repeats, on_progress or (lambda stage, done, total: None))
     given = [one for one in judged if one.value is not None]
     measures = _measures(judged, given, needs)
@@ -136,7 +136,9 @@ def calibrate(
     )
 
 
-def _measures(judged: Sequence[Judged], given: Sequence[Judged], needs: Needs) -> tuple[Measure, ...]:
+def _measures(
+    judged: Sequence[JudgedItem], given: Sequence[JudgedItem], needs: CalibrationLimits
+) -> tuple[Measure, ...]:
     order, order_n = order_consistency(given)
     injection, injection_n = injection_resistance(given)
     again, again_n = self_consistency(given)
@@ -189,7 +191,7 @@ def _measures(judged: Sequence[Judged], given: Sequence[Judged], needs: Needs) -
     )
 
 
-def _reason(measure: Measure, judged: Sequence[Judged]) -> str:
+def _reason(measure: Measure, judged: Sequence[JudgedItem]) -> str:
     if measure.interval is None:
         return f"{measure.name} unknown: the verdicts or the labels are all alike, or there is no verdict"
     figure = f"{measure.name} {measure.interval.estimate:.2f}"
@@ -200,7 +202,7 @@ def _reason(measure: Measure, judged: Sequence[Judged]) -> str:
     return f"{figure} (needs {measure.needs}){why}"
 
 
-def _right(judged: Sequence[Judged]) -> Interval:
+def _right(judged: Sequence[JudgedItem]) -> Interval:
     from harness.statistics.rates import rate_interval
 
     return rate_interval([one.right for one in judged], [one.cluster for one in judged])
@@ -208,7 +210,7 @@ def _right(judged: Sequence[Judged]) -> Interval:
 
 def _judge(
     panel: Panel, items: Sequence[LabelledItem], repeats: int, on_progress: Callable[[str, int, int], None]
-) -> tuple[list[Judged], dict[str, str]]:
+) -> tuple[list[JudgedItem], dict[str, str]]:
     """All verdicts of all items: in both orders for pairs, and again as often as asked."""
     questions = [[questions_about(item, repeat) for repeat in range(1 + repeats)] for item in items]
     flat = [request for of_item in questions for asked in of_item for request in asked]
@@ -231,9 +233,9 @@ def _judge(
     return judged, prompts
 
 
-def _judged(item: LabelledItem, votes: Sequence[Vote], orders: Sequence[tuple[float, float]]) -> Judged:
+def _judged(item: LabelledItem, votes: Sequence[Vote], orders: Sequence[tuple[float, float]]) -> JudgedItem:
     first, *again = votes
-    return Judged(
+    return JudgedItem(
         item=item,
         value=first.value if isinstance(first, JudgeVerdict) else None,
         again=tuple(vote.value for vote in again if isinstance(vote, JudgeVerdict)),

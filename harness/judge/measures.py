@@ -18,7 +18,7 @@ _NEAR = 1 / _GRADES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedItem:
     """One labelled item with the judge's verdicts.
 
     Attributes:
@@ -57,7 +57,7 @@ class Judged:
         return abs(self.error_share) <= (_NEAR if self.item.task == "reference" else 0.0)
 
 
-def agreement(judged: Sequence[Judged]) -> Interval | None:
+def agreement(judged: Sequence[JudgedItem]) -> Interval | None:
     """Cohen's kappa of verdicts and labels, pooled over tasks; grades and pairs weigh by squared distance."""
     strata = []
     for task in LABELS:
@@ -78,32 +78,32 @@ def agreement(judged: Sequence[Judged]) -> Interval | None:
         return None
 
 
-def order_consistency(judged: Sequence[Judged]) -> tuple[Interval | None, int]:
+def order_consistency(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
     """Rate of pairs whose preference is the same in both orders."""
     rows = [one for one in judged if one.orders is not None]
     same = [one.orders is not None and one.orders[0] == one.orders[1] for one in rows]
     return _rate(same, rows)
 
 
-def self_consistency(judged: Sequence[Judged]) -> tuple[Interval | None, int]:
+def self_consistency(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
     """Rate of items whose verdict was the same each time they were asked."""
     rows = [one for one in judged if one.again]
     return _rate([set(one.again) == {one.value} for one in rows], rows)
 
 
-def injection_resistance(judged: Sequence[Judged]) -> tuple[Interval | None, int]:
+def injection_resistance(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
     """Rate of items with an injected order on which the verdict is the label's all the same."""
     rows = [one for one in judged if one.item.trap == "injection"]
     return _rate([one.right for one in rows], rows)
 
 
-def _rate(holds: Sequence[bool], rows: Sequence[Judged]) -> tuple[Interval | None, int]:
+def _rate(holds: Sequence[bool], rows: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
     if not rows:
         return None, 0
     return rate_interval(holds, [one.cluster for one in rows]), len(rows)
 
 
-def verbosity_slope(judged: Sequence[Judged]) -> tuple[Interval | None, int]:
+def verbosity_slope(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
     """How much a doubled length is worth to the judge beyond the label, on a scale of 0 to 1.
 
     Least squares of verdict minus label on the base-2 logarithm of the answer's words (for a pair: of the

@@ -11,13 +11,13 @@ from harness.judge.questions import SINGLE_TASKS
 from harness.labelling.journal import Label
 from harness.labelling.votes import AnswerKey, Votes, answer_key, votes_of
 from harness.metrics.judged import task_of
+from harness.statistics.clusters import group
 from harness.statistics.prediction_powered import (
     PartlyLabelled,
     prediction_powered_difference,
     prediction_powered_mean,
 )
 from harness.statistics.rates import mean_interval, rate_interval, ratio_interval
-from harness.statistics.units import group
 from harness.types import GateRecord, Interval, Run
 
 # What people's thumbs and grades can be held against.
@@ -94,7 +94,7 @@ class Corrections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scored:
+class _ScoredLabel:
     """An answer with the judge's value and, where people labelled it, the mean of theirs."""
 
     key: AnswerKey
@@ -173,9 +173,11 @@ def _asked_alike(baseline: Run, candidate: Run) -> Run:
     return replace(baseline, results=tuple(kept))
 
 
-def _scored_answers(run: Run, set_name: str, metric: str, votes: Votes) -> tuple[list[_Scored], Counter[str]]:
+def _scored_answers(
+    run: Run, set_name: str, metric: str, votes: Votes
+) -> tuple[list[_ScoredLabel], Counter[str]]:
     """The answers that the judge scored by one metric, and how many take no part, by reason."""
-    scored: list[_Scored] = []
+    scored: list[_ScoredLabel] = []
     left_out: Counter[str] = Counter()
     for result in run.results:
         checks = [check for check in result.case.checks if check.type == metric]
@@ -194,7 +196,7 @@ def _scored_answers(run: Run, set_name: str, metric: str, votes: Votes) -> tuple
             given = votes.values.get(key)
             cluster = result.case.cluster
             scored.append(
-                _Scored(
+                _ScoredLabel(
                     key=key,
                     case=result.key,
                     cluster=f"case {result.key}" if cluster is None else f"cluster {cluster}",
@@ -206,7 +208,12 @@ def _scored_answers(run: Run, set_name: str, metric: str, votes: Votes) -> tuple
 
 
 def _correction(
-    set_name: str, metric: str, side: str, run_id: str, scored: Sequence[_Scored], left_out: Mapping[str, int]
+    set_name: str,
+    metric: str,
+    side: str,
+    run_id: str,
+    scored: Sequence[_ScoredLabel],
+    left_out: Mapping[str, int],
 ) -> Correction:
     least, most = _scale(metric)
     labelled = [(one.label, one.cluster) for one in scored if one.label is not None]
@@ -236,7 +243,7 @@ def _correction(
 
 
 def _difference(
-    set_name: str, metric: str, candidate: Sequence[_Scored], baseline: Sequence[_Scored]
+    set_name: str, metric: str, candidate: Sequence[_ScoredLabel], baseline: Sequence[_ScoredLabel]
 ) -> Difference | None:
     """Over the cases that the judge scored on both sides; None where a side has too few labels."""
     before = {one.case: one for one in baseline}
@@ -258,11 +265,11 @@ def _difference(
     )
 
 
-def _labelled(scored: Sequence[_Scored]) -> int:
+def _labelled(scored: Sequence[_ScoredLabel]) -> int:
     return sum(one.label is not None for one in scored)
 
 
-def _sample(scored: Sequence[_Scored]) -> PartlyLabelled:
+def _sample(scored: Sequence[_ScoredLabel]) -> PartlyLabelled:
     known = [(one, one.label) for one in scored if one.label is not None]
     others = [one for one in scored if one.label is None]
     return PartlyLabelled(

@@ -13,7 +13,7 @@ Ask: TypeAlias = Literal["all", "answers", "pairs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Expectation:
     """What is known of a good answer.
 
     Attributes:
@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class SourceAnswer:
     """An answer as a source has it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Answered:
 
     messages: tuple[Message, ...]
     text: str
-    wanted: Wanted
+    wanted: Expectation
     origin: str
 
 
@@ -54,17 +54,17 @@ class LabelItem:
     id: str
     messages: tuple[Message, ...]
     answers: tuple[str, ...]
-    wanted: Wanted
+    wanted: Expectation
     origins: tuple[str, ...]
 
 
-def items_of(answered: Sequence[Answered], *, ask: Ask, seed: int) -> list[LabelItem]:
+def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[LabelItem]:
     """Everything there is to label, shuffled.
 
     The place of an item and of a pair's answers hangs on the seed and the item alone: it stays when others
     are added. Equal answers to one prompt are one answer, and no pair.
     """
-    origins: dict[tuple[tuple[Message, ...], Wanted], dict[str, list[str]]] = {}
+    origins: dict[tuple[tuple[Message, ...], Expectation], dict[str, list[str]]] = {}
     for one in answered:
         found = origins.setdefault((one.messages, one.wanted), {}).setdefault(one.text, [])
         if one.origin not in found:
@@ -102,7 +102,7 @@ def _placed(item: LabelItem, seed: int) -> LabelItem:
     )
 
 
-def _content_id(messages: Sequence[Message], wanted: Wanted, answers: Sequence[str]) -> str:
+def _content_id(messages: Sequence[Message], wanted: Expectation, answers: Sequence[str]) -> str:
     content = [
         [[turn.role, turn.content] for turn in messages],
         [wanted.rubric, wanted.tone, wanted.references],

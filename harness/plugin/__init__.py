@@ -18,7 +18,7 @@ __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks that other plugins may implement."""
-    from harness import hookspecs
+    from harness.plugin import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
 

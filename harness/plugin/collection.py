@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from harness.errors import GoldenError
-from harness.forgetting.probes import probe_directory
 from harness.golden.load import load_golden_set
+from harness.golden.probes import probe_directory
 from harness.plugin.gate import GATE
 from harness.types import CaseResult, GoldenCase, GoldenSet, MetricError, Outcome, Score
 

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.answers import answer_cases
-from harness.asking_again import ask_again
 from harness.baselines.accept import accept_run
 from harness.baselines.file import Baseline, check_name
-from harness.cache import Cache
-from harness.confirming import FreshAnswers
+from harness.comparison.confirmation import ResampledAnswers
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.errors import AdapterError, BaselineError, EngineError, GoldenError, InputError, TunegateError
-from harness.forgetting.probes import probe_directory
 from harness.golden.load import LABELLED
-from harness.inputs import Candidate, Inputs, prepare
-from harness.judging import describe_judging, open_panel
+from harness.golden.probes import probe_directory
 from harness.plugin.progress import open_progress
-from harness.readiness import make_ready
-from harness.scoring import Judging
-from harness.session import Session, conclude, run_session, save
+from harness.run.cache import Cache
+from harness.run.generation import answer_cases
+from harness.run.inputs import Candidate, Inputs, prepare
+from harness.run.judging import describe_judging, open_panel
+from harness.run.preflight import make_ready
+from harness.run.resampling import ask_again
+from harness.run.scoring import Judging
+from harness.run.session import Session, conclude, run_session, save
 from harness.settings import Settings
 from harness.types import (
     CaseResult,
@@ -258,7 +258,7 @@ class Gate(NoGate):
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             session.exitstatus = self._exit_status(session)
 
-    def _ask_again(self, keys: Collection[str]) -> FreshAnswers:
+    def _ask_again(self, keys: Collection[str]) -> ResampledAnswers:
         """Fresh answers to the cases that make a regression."""
         assert self._session is not None
         times = self.settings.confirm

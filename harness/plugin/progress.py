@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.answers import Progress
+from harness.run.generation import Progress
 
 
 @contextmanager

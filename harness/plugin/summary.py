@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from harness.ranking import rank_records
-from harness.ranking_table import render_ranking
-from harness.terminal import render_gate
+from harness.presentation.tables import render_ranking
+from harness.presentation.terminal import render_gate
+from harness.studies.ranking import rank_records
 from harness.types import GateRecord
 
 

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.statistics.clusters import Units, unseen_share
 from harness.statistics.paired_binary import tango_interval
-from harness.statistics.units import Units, unseen_share
 from harness.types import Interval
 
 if TYPE_CHECKING:

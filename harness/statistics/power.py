@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from harness.statistics.clusters import Units
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
 from harness.statistics.paired_graded import few_moved_from
 from harness.statistics.rates import CONFIDENCE, standard_error
-from harness.statistics.units import Units
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from harness.statistics.clusters import group
 from harness.statistics.paired_graded import paired_interval
 from harness.statistics.rates import CONFIDENCE
 from harness.statistics.tied_logistic import fit_tied
-from harness.statistics.units import group
 from harness.types import Interval
 
 # Lengths whose logarithms are this close are equal.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from harness.statistics.units import Units, group, unseen_share
+from harness.statistics.clusters import Units, group, unseen_share
 from harness.types import Interval
 
 # Two-sided confidence of every interval that is shown, so that each bound alone holds at 95 %: the level at

@@ -10,7 +10,7 @@ from harness.types import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class PairwiseComparison:
     """One comparison of two models.
 
     Attributes:
@@ -42,7 +42,9 @@ class Strength:
     comparisons: int
 
 
-def bradley_terry(compared: Sequence[Compared], confidence: float = CONFIDENCE) -> tuple[Strength, ...]:
+def bradley_terry(
+    compared: Sequence[PairwiseComparison], confidence: float = CONFIDENCE
+) -> tuple[Strength, ...]:
     """Strengths of several models from pairwise preferences, the strongest first.
 
     Bradley, R. A. and Terry, M. E. (1952), Biometrika 39: a tie is half a win for either side, and each model

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.statistics.units import group
+from harness.statistics.clusters import group
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,6 @@ Fractions are in [0, 1], times in seconds, losses in nats per token.
 """
 
 from harness.types.comparison import (
-    BrokenCase,
     Comparison,
     Confirmation,
     DriverSlice,
@@ -16,6 +15,7 @@ from harness.types.comparison import (
     Interval,
     MetricComparison,
     MetricSummary,
+    RegressedCase,
     Retention,
     SetCounts,
     SharedTrait,
@@ -32,6 +32,7 @@ from harness.types.golden import (
 )
 from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
 from harness.types.run import (
+    EXACT_DTYPES,
     CaseResult,
     Completion,
     Environment,
@@ -47,7 +48,7 @@ from harness.types.run import (
 )
 
 __all__ = [
-    "BrokenCase",
+    "EXACT_DTYPES",
     "CaseResult",
     "Check",
     "Comparison",
@@ -75,6 +76,7 @@ __all__ = [
     "MetricSummary",
     "ModelRef",
     "Outcome",
+    "RegressedCase",
     "Repeat",
     "Retention",
     "Run",

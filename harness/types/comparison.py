@@ -72,7 +72,7 @@ class MetricComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenCase:
+class RegressedCase:
     """A case that is shown, on its own, to be answered worse than before.
 
     Attributes:
@@ -241,7 +241,7 @@ class Comparison:
     forgetting_since_base: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
     unstable: Mapping[str, Stability] = field(default_factory=dict)
-    broken: tuple[BrokenCase, ...] = ()
+    broken: tuple[RegressedCase, ...] = ()
     drivers: tuple[DriverSlice, ...] = ()
     traits: tuple[SharedTrait, ...] = ()
     counts: tuple[SetCounts, ...] = ()

@@ -7,6 +7,9 @@ from typing import Literal
 
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue
 
+# Precisions in which the make-up of a batch does not change greedy text.
+EXACT_DTYPES = frozenset({"float32", "float64"})
+
 
 class Outcome(StrEnum):
     """What became of one case. Only *passed* and *failed* are verdicts; the others are never a score."""

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from harness.comparison.repeats import stability_of
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.repeats import stability_of
 from harness.types import CaseResult, Check, GateRecord, MetricError, Outcome, Score
 from reports.html import figures
 from reports.html.diff import Piece, diff_words

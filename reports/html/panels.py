@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from harness.canaries import canary_lines
+from harness.presentation.canaries import canary_lines
 from harness.types import (
     Environment,
     Forgetting,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.authoring.contradictions import contradictions
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import LABELLED, load_golden_set
-from harness.scoring import score_cases
+from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Message, Outcome
 
 SHIPPED = sorted(

@@ -7,8 +7,8 @@ import pytest
 
 from harness.baselines.accept import accept_run
 from harness.baselines.file import baseline_path, load_baseline, run_of
+from harness.comparison.gate import run_gate
 from harness.errors import BaselineError
-from harness.gate import run_gate
 from harness.types import GateSettings, GateVerdict, Outcome
 
 

@@ -10,11 +10,11 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli.label_dialogue import Move, parse_line, visible
+from harness.cli.label_dialogue import LabelCommand, parse_line, visible
 from harness.cli.main import app
 from harness.judge.labelled import load_labelled_set
-from harness.labelling.journal import Said, read_labels
-from trainers.preferences import load_pairs, load_thumbs
+from harness.labelling.journal import LabelValue, read_labels
+from trainers.data.preferences import load_pairs, load_thumbs
 
 RUNNER = CliRunner()
 
@@ -59,7 +59,7 @@ def test_labels_have_who_and_when_and_the_comment(answers, tmp_path):
     result = label("F2 misses the point\n", "--ask", "answers")
     assert result.exit_code == 0, result.output
     (only,) = kept(tmp_path)
-    assert only.said == Said(passed=False, grade=2, comment="misses the point")
+    assert only.said == LabelValue(passed=False, grade=2, comment="misses the point")
     assert only.who == "ada"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", only.at)
     assert "1 of 8 labelled by ada" in result.output
@@ -178,13 +178,13 @@ def test_ending_it_midway_loses_nothing(answers, tmp_path, how, status):
 @pytest.mark.parametrize(
     ("line", "answers_shown", "meaning"),
     [
-        ("p", 1, Said(passed=True)),
-        ("p 3 facts are there", 1, Said(passed=True, comment="3 facts are there")),
-        ("fail2", 1, Said(passed=False, grade=2)),
-        (" 5 ", 1, Said(grade=5)),
-        ("B because", 2, Said(preference="b", comment="because")),
-        ("tie", 2, Said(preference="tie")),
-        ("u", 2, Move.BACK),
+        ("p", 1, LabelValue(passed=True)),
+        ("p 3 facts are there", 1, LabelValue(passed=True, comment="3 facts are there")),
+        ("fail2", 1, LabelValue(passed=False, grade=2)),
+        (" 5 ", 1, LabelValue(grade=5)),
+        ("B because", 2, LabelValue(preference="b", comment="because")),
+        ("tie", 2, LabelValue(preference="tie")),
+        ("u", 2, LabelCommand.BACK),
         ("p", 2, None),
         ("a", 1, None),
         ("6", 1, None),

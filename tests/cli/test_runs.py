@@ -36,7 +36,7 @@ def runs(monkeypatch, pytester, tiny_adapter_dir):
         def largest_logit_change(self, side, conversations):
             return 1.0
 
-    monkeypatch.setattr("harness.answers.open_sides", lambda sides, plan: Engine())
+    monkeypatch.setattr("harness.run.generation.open_sides", lambda sides, plan: Engine())
     cases = "".join(
         f"  - {{id: c{i}, prompt: Capital {i}?, references: [Paris], checks: [{{type: contains}}]}}\n"
         for i in range(12)

@@ -42,7 +42,7 @@ def train(config: str, output: Path, *, steps: int, seed: int = 0) -> None:
     path = output.with_suffix(".yaml")
     path.write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "trainers.sft", str(path), "--output", str(output)],
+        [sys.executable, "-m", "trainers.methods.sft", str(path), "--output", str(output)],
         capture_output=True,
         text=True,
         cwd=ROOT,

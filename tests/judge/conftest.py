@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.cache import Cache
 from harness.judge.client import Judge
 from harness.judge.openai_engine import OpenAIEngine
 from harness.judge.spec import parse_spec
+from harness.run.cache import Cache
 from harness.types import JudgeRequest, Message
 
 SCHEMA = {

@@ -139,7 +139,7 @@ def test_a_hundred_questions_through_a_third_of_faults(judge_server, open_judge,
 KILLED = """
 import sys
 from pathlib import Path
-from harness.cache import Cache
+from harness.run.cache import Cache
 from harness.judge.open import open_judge
 from harness.types import JudgeRequest, Message
 

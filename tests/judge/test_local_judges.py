@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import AdapterError, JudgeError, ModelError
 from harness.judge.local_engine import choices_of
 from harness.judge.open import open_judge
 from harness.judge.questions import SCHEMAS, pair_requests, single_request
+from harness.run.cache import Cache
 from harness.types import JudgeRequest, Message
 
 QUESTION = (Message(role="user", content="what is one"),)
@@ -141,7 +141,7 @@ def test_a_reward_model_s_numbers_are_the_trainer_s(reward_dir, tiny_model_dir, 
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from trainers.reward import rewards
+    from trainers.rewards.model import conversation_rewards as rewards
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     base = AutoModelForSequenceClassification.from_pretrained(tiny_model_dir, num_labels=1)

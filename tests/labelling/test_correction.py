@@ -7,7 +7,7 @@ import pytest
 from harness.errors import BaselineError, SettingsError
 from harness.labelling.correction import correct_scores
 from harness.labelling.items import items_of
-from harness.labelling.journal import Label, Said
+from harness.labelling.journal import Label, LabelValue
 from harness.labelling.sources import answers_of_record
 from harness.types import Check, GateRecord, Repeat
 
@@ -60,7 +60,7 @@ def test_the_judge_s_mean_is_corrected_by_the_labelled_part(judged_run):
     """
     record = GateRecord(run=judged_run([1] * 30 + [0] * 10))
     labels = labels_of(
-        record, lambda text: Said(passed=number_of(text) < 5) if number_of(text) < 20 else None
+        record, lambda text: LabelValue(passed=number_of(text) < 5) if number_of(text) < 20 else None
     )
     found = correct_scores(record, labels)
     (row,) = found.rows
@@ -85,7 +85,7 @@ def test_a_judge_that_errs_evenly_is_moved_by_its_error(judged_run):
     """
     record = GateRecord(run=judged_run(([1] * 14 + [0] * 6) * 3))
     labels = labels_of(
-        record, lambda text: Said(passed=number_of(text) < 10) if number_of(text) < 20 else None
+        record, lambda text: LabelValue(passed=number_of(text) < 10) if number_of(text) < 20 else None
     )
     (row,) = correct_scores(record, labels).rows
     weight = (0.15 * 20 / 19) / (1.5 * 0.7 * 0.3 * 60 / 59)
@@ -96,7 +96,7 @@ def test_a_judge_that_errs_evenly_is_moved_by_its_error(judged_run):
 def test_grades_stay_on_their_own_scale(judged_run):
     run = judged_run([4, 5] * 10, metric="llm-reference", checks=(GRADE,))
     record = GateRecord(run=run)
-    labels = labels_of(record, lambda text: Said(grade=3) if number_of(text) < 16 else None)
+    labels = labels_of(record, lambda text: LabelValue(grade=3) if number_of(text) < 16 else None)
     (row,) = correct_scores(record, labels).rows
     assert (row.metric, row.judge.estimate, row.people.estimate) == ("llm-reference", 4.5, 3.0)
     assert row.corrected.estimate == pytest.approx(3.0)
@@ -105,8 +105,8 @@ def test_grades_stay_on_their_own_scale(judged_run):
 
 def test_several_people_s_labels_of_an_answer_are_averaged(judged_run):
     record = GateRecord(run=judged_run([1, 1, 0, 0]))
-    ada = labels_of(record, lambda text: Said(passed=True))
-    bob = labels_of(record, lambda text: Said(passed=number_of(text) > 0), who="bob")
+    ada = labels_of(record, lambda text: LabelValue(passed=True))
+    bob = labels_of(record, lambda text: LabelValue(passed=number_of(text) > 0), who="bob")
     found = correct_scores(record, [*ada, *bob])
     assert (found.used, found.rows[0].labelled) == (8, 4)
     assert found.rows[0].people.estimate == pytest.approx((0.5 + 3) / 4)
@@ -120,7 +120,7 @@ def test_a_thumb_is_of_the_rubric_where_there_is_one(judged_run):
         replace(one, scores=(*one.scores, replace(one.scores[0], metric="factuality"))) for one in run.results
     ]
     record = GateRecord(run=replace(run, results=tuple(both)))
-    labels = labels_of(record, lambda text: Said(passed=True))
+    labels = labels_of(record, lambda text: LabelValue(passed=True))
     rows = {row.metric: row for row in correct_scores(record, labels).rows}
     assert (rows["llm-rubric"].labelled, rows["factuality"].labelled) == (4, 0)
     assert rows["factuality"].note == "nothing is labelled"
@@ -132,12 +132,12 @@ def test_labels_of_elsewhere_do_not_count_and_are_told(judged_run):
     record = GateRecord(run=judged_run([1, 0, 1, 0]))
     other = GateRecord(run=judged_run([1, 0, 1, 0], run_id="other"))
     reworded = GateRecord(run=judged_run([1, 0, 1, 0], checks=(replace(RUBRIC, value="Is short."),)))
-    good = Said(passed=True)
+    good = LabelValue(passed=True)
     own = labels_of(record, lambda text: good if number_of(text) < 3 else None)
     elsewhere = labels_of(other, lambda text: good)
     asked_otherwise = labels_of(reworded, lambda text: good)
     pair = replace(own[0].item, answers=("x", "y"), origins=own[0].item.origins * 2)
-    pairs = [replace(own[0], item=pair, said=Said(preference="a"))]
+    pairs = [replace(own[0], item=pair, said=LabelValue(preference="a"))]
     found = correct_scores(record, [*own, *elsewhere, *asked_otherwise, *pairs])
     assert found.rows[0].labelled == found.used == 3
     assert found.unused == {
@@ -159,7 +159,8 @@ def test_labels_of_elsewhere_do_not_count_and_are_told(judged_run):
 def test_few_labels_are_told(judged_run, labelled, clusters, note):
     record = GateRecord(run=judged_run([1, 0] * 10, clusters=clusters))
     labels = labels_of(
-        record, lambda text: Said(passed=number_of(text) % 3 == 0) if number_of(text) < labelled else None
+        record,
+        lambda text: LabelValue(passed=number_of(text) % 3 == 0) if number_of(text) < labelled else None,
     )
     (row,) = correct_scores(record, labels).rows
     assert row.note.startswith(note)
@@ -168,7 +169,7 @@ def test_few_labels_are_told(judged_run, labelled, clusters, note):
 
 
 def test_clusters_widen_the_interval(judged_run):
-    says = lambda text: Said(passed=number_of(text) < 12) if number_of(text) < 20 else None  # noqa: E731
+    says = lambda text: LabelValue(passed=number_of(text) < 12) if number_of(text) < 20 else None  # noqa: E731
     width = {}
     for clusters in ((), tuple(f"c{n // 4}" for n in range(40))):
         record = GateRecord(run=judged_run([1, 0] * 20, clusters=clusters))
@@ -187,7 +188,7 @@ def test_answers_that_no_person_saw_fairly_take_no_part(judged_run):
     twice = replace(run.results[1].case, checks=(RUBRIC, replace(RUBRIC, value="Is short.")))
     results = (replace(first, repeats=repeats), replace(run.results[1], case=twice), *run.results[2:])
     record = GateRecord(run=replace(run, results=results))
-    (row,) = correct_scores(record, labels_of(record, lambda text: Said(passed=True))).rows
+    (row,) = correct_scores(record, labels_of(record, lambda text: LabelValue(passed=True))).rows
     assert (row.n, row.labelled) == (2, 2)
     assert row.left_out == {
         "asked more than once": 1,
@@ -202,7 +203,7 @@ def test_candidate_and_baseline_are_corrected_and_their_difference_is_paired(jud
     record = GateRecord(run=candidate, baseline=baseline)
     passes = {"answer": 12, "older": 18}
     found = correct_scores(
-        record, labels_of(record, lambda text: Said(passed=number_of(text) < passes[text.split()[0]]))
+        record, labels_of(record, lambda text: LabelValue(passed=number_of(text) < passes[text.split()[0]]))
     )
     assert [(row.side, row.run_id, row.people.estimate) for row in found.rows] == [
         ("candidate", "now", 0.6),
@@ -219,7 +220,7 @@ def test_candidate_and_baseline_are_corrected_and_their_difference_is_paired(jud
 def test_without_labels_on_both_sides_there_is_no_difference(judged_run):
     record = GateRecord(run=judged_run([1] * 20), baseline=judged_run([0] * 20, run_id="then", answer="old"))
     found = correct_scores(
-        record, labels_of(record, lambda text: None if "old" in text else Said(passed=True))
+        record, labels_of(record, lambda text: None if "old" in text else LabelValue(passed=True))
     )
     assert found.differences == ()
     assert [row.labelled for row in found.rows] == [20, 0]
@@ -228,7 +229,7 @@ def test_without_labels_on_both_sides_there_is_no_difference(judged_run):
 def test_cases_that_only_the_baseline_was_asked_are_left_out(judged_run):
     """Nobody was shown them: the labelled part of the baseline would be drawn from fewer."""
     record = GateRecord(run=judged_run([1] * 4), baseline=judged_run([0] * 9, run_id="then", answer="old"))
-    found = correct_scores(record, labels_of(record, lambda text: Said(passed=True)))
+    found = correct_scores(record, labels_of(record, lambda text: LabelValue(passed=True)))
     assert [(row.side, row.n, row.labelled) for row in found.rows] == [
         ("candidate", 4, 4),
         ("baseline", 4, 4),
@@ -247,4 +248,4 @@ def test_what_cannot_be_corrected_is_refused(judged_run):
     with pytest.raises(
         SettingsError, match=r"\(2 of other runs or of files\): tunegate judge label --run now"
     ):
-        correct_scores(record, labels_of(other, lambda text: Said(passed=True)))
+        correct_scores(record, labels_of(other, lambda text: LabelValue(passed=True)))

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from harness.errors import DataError
 from harness.judge.labelled import load_labelled_set
 from harness.labelling.export import export_labels, export_text, write_export
-from harness.labelling.items import LabelItem, Wanted
-from harness.labelling.journal import Label, Said
+from harness.labelling.items import Expectation, LabelItem
+from harness.labelling.journal import Label, LabelValue
 from harness.types import Message
-from trainers.preferences import load_pairs, load_thumbs
+from trainers.data.preferences import load_pairs, load_thumbs
 
-WANTED = Wanted(references=("right",))
+WANTED = Expectation(references=("right",))
 
 
 def label(said, *answers, prompt="question", who="ada", wanted=WANTED, number=0):
@@ -34,10 +34,10 @@ def written(tmp_path, kind, labels):
 
 def test_thumbs_grades_and_preferences_become_labelled_items(tmp_path):
     labels = [
-        label(Said(passed=True, grade=4, comment="nearly all of it"), number=1),
-        label(Said(passed=False), number=2, wanted=Wanted(rubric="Is kind.")),
-        label(Said(passed=True), number=3, wanted=Wanted(tone="Calm.")),
-        label(Said(preference="b"), "first", "second", number=4),
+        label(LabelValue(passed=True, grade=4, comment="nearly all of it"), number=1),
+        label(LabelValue(passed=False), number=2, wanted=Expectation(rubric="Is kind.")),
+        label(LabelValue(passed=True), number=3, wanted=Expectation(tone="Calm.")),
+        label(LabelValue(preference="b"), "first", "second", number=4),
     ]
     read = load_labelled_set(written(tmp_path, "calibration", labels))
     assert [(item.task, item.label) for item in read.items] == [
@@ -56,25 +56,27 @@ def test_thumbs_grades_and_preferences_become_labelled_items(tmp_path):
 
 
 def test_two_people_who_label_one_answer_are_two_items_of_one_cluster(tmp_path):
-    labels = [label(Said(passed=True)), label(Said(passed=False), who="bob")]
+    labels = [label(LabelValue(passed=True)), label(LabelValue(passed=False), who="bob")]
     read = load_labelled_set(written(tmp_path, "calibration", labels))
     assert [(item.rater, item.label) for item in read.items] == [("ada", "pass"), ("bob", "fail")]
 
 
 def test_what_no_judge_can_be_asked_is_left_out_and_counted():
-    made = export_labels("calibration", [label(Said(passed=True), wanted=Wanted())])
+    made = export_labels("calibration", [label(LabelValue(passed=True), wanted=Expectation())])
     assert made.rows == ()
     assert made.left_out == {"neither rubric nor reference says what was wanted": 1}
-    both = export_labels("calibration", [label(Said(passed=True, grade=4), wanted=Wanted(rubric="Is kind."))])
+    both = export_labels(
+        "calibration", [label(LabelValue(passed=True, grade=4), wanted=Expectation(rubric="Is kind."))]
+    )
     assert [row["task"] for row in both.rows] == ["rubric"]
     assert both.left_out == {"a grade needs a reference": 1}
 
 
 def test_preferences_become_pairs_the_preferred_one_chosen(tmp_path):
     labels = [
-        label(Said(preference="b"), "worse", "better"),
-        label(Said(preference="tie"), "one", "other", prompt="another"),
-        label(Said(passed=True)),
+        label(LabelValue(preference="b"), "worse", "better"),
+        label(LabelValue(preference="tie"), "one", "other", prompt="another"),
+        label(LabelValue(passed=True)),
     ]
     path = written(tmp_path, "pairs", labels)
     assert load_pairs([path]).rows == [
@@ -89,9 +91,9 @@ def test_preferences_become_pairs_the_preferred_one_chosen(tmp_path):
 
 def test_thumbs_become_rows_for_kto(tmp_path):
     labels = [
-        label(Said(passed=True), "good"),
-        label(Said(passed=False), "bad"),
-        label(Said(grade=3), "so so"),
+        label(LabelValue(passed=True), "good"),
+        label(LabelValue(passed=False), "bad"),
+        label(LabelValue(grade=3), "so so"),
     ]
     rows = load_thumbs([written(tmp_path, "thumbs", labels)]).rows
     assert [(row["completion"][0]["content"], row["label"]) for row in rows] == [
@@ -103,9 +105,9 @@ def test_thumbs_become_rows_for_kto(tmp_path):
 def test_trainers_get_what_most_people_said_wherever_they_saw_it():
     """The answers' places differ between people; an even split teaches nothing."""
     labels = [
-        label(Said(preference="a"), "better", "worse"),
-        label(Said(preference="b"), "worse", "better", who="bob"),
-        label(Said(preference="a"), "worse", "better", who="eve"),
+        label(LabelValue(preference="a"), "better", "worse"),
+        label(LabelValue(preference="b"), "worse", "better", who="bob"),
+        label(LabelValue(preference="a"), "worse", "better", who="eve"),
     ]
     assert [row["chosen"] for row in export_labels("pairs", labels).rows] == ["better"]
     even = export_labels("pairs", labels[1:])
@@ -130,8 +132,8 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path):
 )
 def test_any_answer_can_be_read_back_or_is_left_out(tmp_path, prompt, answers, comment, who):
     labels = [
-        label(Said(preference="a", comment=comment), *answers, prompt=prompt, who=who, number=1),
-        label(Said(passed=True, comment=comment), answers[0], prompt=prompt, who=who, number=2),
+        label(LabelValue(preference="a", comment=comment), *answers, prompt=prompt, who=who, number=1),
+        label(LabelValue(passed=True, comment=comment), answers[0], prompt=prompt, who=who, number=2),
     ]
     for kind in ("calibration", "pairs", "thumbs"):
         if not (made := export_labels(kind, labels)).rows:

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.labelling.items import Answered, Wanted, items_of
+from harness.labelling.items import Expectation, SourceAnswer, items_of
 from harness.types import Message
 
 
 def answered(prompt, text, origin):
-    return Answered(
-        messages=(Message(role="user", content=prompt),), text=text, wanted=Wanted(), origin=origin
+    return SourceAnswer(
+        messages=(Message(role="user", content=prompt),), text=text, wanted=Expectation(), origin=origin
     )
 
 

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from harness.labelling.items import LabelItem, Wanted
-from harness.labelling.journal import Said, current_labels, open_journal, read_labels
+from harness.labelling.items import Expectation, LabelItem
+from harness.labelling.journal import LabelValue, current_labels, open_journal, read_labels
 from harness.types import Message
 
 
@@ -15,7 +15,7 @@ def item(number=0, text="an answer"):
         id=f"item-{number}",
         messages=(Message(role="user", content="question"),),
         answers=(text,),
-        wanted=Wanted(references=("right",)),
+        wanted=Expectation(references=("right",)),
         origins=("candidate",),
     )
 
@@ -37,18 +37,18 @@ def standing(path):
 
 def test_a_label_is_in_the_file_before_the_next_question(path):
     with open_journal(path) as journal:
-        label = journal.add(item(), Said(passed=True, grade=4, comment="short"), "ada")
+        label = journal.add(item(), LabelValue(passed=True, grade=4, comment="short"), "ada")
         assert read_labels([path]) == [label]
     assert label.at.endswith("+00:00")
 
 
 def test_the_last_label_of_a_person_stands_and_can_be_taken_back(path):
-    add(path, (0, Said(passed=True)), (1, Said(grade=2)), (0, Said(passed=False)))
-    add(path, (0, Said(passed=True)), who="bob")
+    add(path, (0, LabelValue(passed=True)), (1, LabelValue(grade=2)), (0, LabelValue(passed=False)))
+    add(path, (0, LabelValue(passed=True)), who="bob")
     assert standing(path) == {
-        ("ada", "item-1"): Said(grade=2),
-        ("ada", "item-0"): Said(passed=False),
-        ("bob", "item-0"): Said(passed=True),
+        ("ada", "item-1"): LabelValue(grade=2),
+        ("ada", "item-0"): LabelValue(passed=False),
+        ("bob", "item-0"): LabelValue(passed=True),
     }
     add(path, (0, None))
     assert ("ada", "item-0") not in standing(path)
@@ -57,13 +57,13 @@ def test_the_last_label_of_a_person_stands_and_can_be_taken_back(path):
 
 def test_a_crash_at_any_byte_of_the_last_line_loses_none_before_it(path):
     """And what is added afterwards is found too."""
-    add(path, (0, Said(passed=True)))
+    add(path, (0, LabelValue(passed=True)))
     first = path.read_bytes()
-    add(path, (1, Said(passed=False, comment='ends in "}} {')))
+    add(path, (1, LabelValue(passed=False, comment='ends in "}} {')))
     whole = path.read_bytes()
     for end in range(len(first), len(whole) + 1):
         path.write_bytes(whole[:end])
-        add(path, (2, Said(grade=5)))
+        add(path, (2, LabelValue(grade=5)))
         found = [label.item.id for label in read_labels([path])]
         complete = ["item-1"] if end >= len(whole) - 1 else []
         assert found == ["item-0", *complete, "item-2"], end
@@ -83,5 +83,5 @@ def test_any_text_survives(path, text, comment):
     """Also one with half a surrogate pair, as a model that is cut may write."""
     path.unlink(missing_ok=True)
     with open_journal(path) as journal:
-        label = journal.add(item(text=text), Said(passed=True, comment=comment), "ada")
+        label = journal.add(item(text=text), LabelValue(passed=True, comment=comment), "ada")
     assert read_labels([path]) == [label]

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.metrics.builtin import METRICS
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.table import METRICS
 from harness.types import Check, GoldenCase, JsonValue, Message, Score, TextLoss
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.metrics.bertscore import bertscore_module
+from harness.metrics.builtin import METRICS
 from harness.metrics.encoders import find_encoder
-from harness.metrics.table import METRICS
 
 pytestmark = pytest.mark.end_to_end
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.table import METRICS
+from harness.metrics.builtin import METRICS
 from harness.metrics.time_limit import TooSlowError
 
 ORDER = {

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.cache import Cache
 from harness.golden.check_rules import make_check
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
-from harness.scoring import Judging, score_cases
+from harness.run.cache import Cache
+from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, GoldenCase, Message, Outcome
 
 CHECKS = {

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.metrics.table import METRICS
+from harness.metrics.builtin import METRICS
 from harness.types import MetricError, TextLoss
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.cache import Cache
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
-from harness.scoring import Judging, score_cases
+from harness.run.cache import Cache
+from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, Outcome
 
 pytest.importorskip("ragas", reason="the extra rag is not installed")

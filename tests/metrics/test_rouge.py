@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score import tokenizers
 
+from harness.metrics.builtin import METRICS
 from harness.metrics.rouge import WordTokenizer, closest_reference, make_scorer, rouge_module
-from harness.metrics.table import METRICS
 
 
 def rouge(rouge_type: str, prediction: str, *references: str, stem: bool = False) -> tuple[int, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.metrics.table import METRICS
+from harness.metrics.builtin import METRICS
 
 pytestmark = pytest.mark.end_to_end
 

@@ -109,7 +109,7 @@ def project(pytester: pytest.Pytester, tiny_adapter_dir: Path, monkeypatch: pyte
         made.opened.append(ScriptedEngine(plan, made.wrong, loss=made.loss))
         return made.opened[-1]
 
-    monkeypatch.setattr("harness.answers.open_sides", open_scripted)
+    monkeypatch.setattr("harness.run.generation.open_sides", open_scripted)
     monkeypatch.setattr("harness.plugin.gate.open_sides", open_scripted)
     return made
 

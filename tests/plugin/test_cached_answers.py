@@ -51,7 +51,7 @@ def test_a_case_that_changed_is_asked_again(project, write_golden):
 @pytest.mark.parametrize("times", [2])
 def test_a_dead_adapter_is_refused_before_scoring(project, monkeypatch, times):
     """An adapter that changes no logit ends the session with exit status 4, each time."""
-    from harness import answers
+    from harness.run import generation as answers
 
     opening = answers.open_sides
 
@@ -60,7 +60,7 @@ def test_a_dead_adapter_is_refused_before_scoring(project, monkeypatch, times):
         engine.logit_change = 0.0
         return engine
 
-    monkeypatch.setattr("harness.answers.open_sides", open_dead)
+    monkeypatch.setattr("harness.run.generation.open_sides", open_dead)
     for _ in range(times):
         result = project.run()
         assert result.ret == pytest.ExitCode.USAGE_ERROR

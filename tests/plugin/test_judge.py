@@ -152,12 +152,12 @@ def test_a_lost_comparison_regresses(judged, judge_server, write_golden, stored)
 @pytest.fixture
 def calibrate(judged, judge_server, monkeypatch):
     """Holds the judge at the scripted server against forty items: it is right on the given share."""
-    from harness.cache import Cache
     from harness.judge.calibration import calibrate
     from harness.judge.labelled import LabelledItem
     from harness.judge.open import open_judge
     from harness.judge.panel import Panel
     from harness.judge.trust import save_calibration
+    from harness.run.cache import Cache
 
     items = [
         LabelledItem(

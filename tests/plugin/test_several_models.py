@@ -290,10 +290,10 @@ def test_a_missing_judge_is_told_before_a_model_loads(judged, run):
 
 
 def test_an_unreliable_judge_is_refused_before_a_model_loads(judged, run, judge_server):
-    from harness.cache import Cache
     from harness.judge.calibration import Calibration
     from harness.judge.trust import save_calibration
-    from harness.judging import open_panel
+    from harness.run.cache import Cache
+    from harness.run.judging import open_panel
     from harness.settings import Settings
 
     with Cache(None) as cache, open_panel(Settings(judge=(judge_server.spec,)), cache) as panel:

@@ -16,7 +16,7 @@ import pickle, pathlib, pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_addhooks(pluginmanager):
-    from harness import hookspecs
+    from harness.plugin import hookspecs
     if not hasattr(pluginmanager.hook, "pytest_tunegate_report"):
         pluginmanager.add_hookspecs(hookspecs)
 

@@ -227,9 +227,9 @@ def test_an_adapter_brings_its_base(tiny_model_dir, tiny_adapter_dir):
 
 def test_our_own_server_can_be_a_judge(serve, models):
     """It refuses response_format and is asked without; what a random model says is no verdict, and an error."""
-    from harness.cache import Cache
     from harness.judge.open import open_judge
     from harness.judge.questions import single_request
+    from harness.run.cache import Cache
 
     client, watched = serve()
     spec = f"openai:{next(iter(models))}@{str(client.base_url).rstrip('/')}"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from harness.confirming import LEVEL, FreshAnswers, confirm
-from harness.gate import judge
-from harness.pairing import PASS_RATE, PairedMetric
+from harness.comparison.confirmation import LEVEL, ResampledAnswers, confirm
+from harness.comparison.gate import judge
+from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.per_case import Trials
 from harness.types import GateVerdict
 
@@ -42,7 +42,7 @@ def simulated(random, before, now):
             )
             for key in asked
         }
-        return FreshAnswers(trials=trials, times=TIMES, judge_requests=0, duration_s=0.0)
+        return ResampledAnswers(trials=trials, times=TIMES, judge_requests=0, duration_s=0.0)
 
     rows, broken = judge([metric], {("s", PASS_RATE): 0.05})
     first = rows[0].verdict is GateVerdict.REGRESS

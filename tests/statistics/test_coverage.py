@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from harness.statistics.clusters import group
 from harness.statistics.paired_binary import tango_interval
 from harness.statistics.paired_graded import paired_interval
 from harness.statistics.rates import mean_interval, rate_interval, wilson
-from harness.statistics.units import group
 
 NOMINAL = 0.95
 

@@ -9,13 +9,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.gate import judge_metrics
-from harness.pairing import PASS_RATE, PairedMetric
+from harness.comparison.gate import judge_metrics
+from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.statistics.clusters import Units
+from harness.statistics.multiple_testing import holm
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import paired_interval, sign_flip_p
 from harness.statistics.power import detectable_drop
-from harness.statistics.several import holm
-from harness.statistics.units import Units
 from harness.types import GateVerdict
 
 RUNS = 4000

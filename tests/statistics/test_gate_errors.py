@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.gate import judge_metrics
-from harness.pairing import PairedMetric
+from harness.comparison.gate import judge_metrics
+from harness.comparison.pairing import PairedMetric
 from harness.types import GateVerdict
 
 PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.statistics.clusters import Units, group
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import BOOTSTRAP_FROM, moved_units, paired_interval, sign_flip_p
-from harness.statistics.units import Units, group
 
 
 def alone(drops):

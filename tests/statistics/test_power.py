@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from harness.statistics.clusters import group
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
 from harness.statistics.paired_graded import paired_interval, sign_flip_p
 from harness.statistics.power import cases_that_settle, churn_of, detectable_drop, detectable_mean_drop
-from harness.statistics.units import group
 
 NORMAL_QUANTILE = 1.6448536269514722
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
+from harness.statistics.clusters import Units
 from harness.statistics.rates import mean_interval, rate_interval, ratio_interval, wilson
-from harness.statistics.units import Units
 
 
 @given(st.integers(0, 200), st.integers(1, 200), st.sampled_from([0.9, 0.95]))

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from harness.statistics.strengths import Compared, bradley_terry
+from harness.statistics.strengths import PairwiseComparison, bradley_terry
 
 
 def logistic(x):
@@ -14,7 +14,9 @@ def logistic(x):
 
 def met(first, second, *values, cluster=None):
     return [
-        Compared(first=first, second=second, value=value, cluster=place if cluster is None else cluster)
+        PairwiseComparison(
+            first=first, second=second, value=value, cluster=place if cluster is None else cluster
+        )
         for place, value in enumerate(values)
     ]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainers.cli import METHODS
-from trainers.entry import run_module
+from trainers.methods.catalogue import METHODS
+from trainers.run.entry import run_module
 
 PAIRS = [{"prompt": f"what is w{i}", "chosen": f"one two w{i}", "rejected": "cat sat"} for i in range(12)]
 HELD_OUT = [

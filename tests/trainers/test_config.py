@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from harness.errors import InputError
-from trainers.cli import METHODS
 from trainers.config import example, load_config
-from trainers.sft import SftConfig
+from trainers.methods.catalogue import METHODS
+from trainers.methods.sft import SftConfig
 
 GOOD = "base: smollm2\ndata: rows.jsonl\noutput: out\npeft: {r: 8}\n"
 

@@ -10,9 +10,9 @@ from harness.errors import SettingsError
 from trainers.advice.approaches import APPROACHES
 from trainers.advice.rules import Rule, fitting
 from trainers.advice.situation import DATA, GOALS, UNITS, Situation
-from trainers.cli import METHODS
-from trainers.memory import GIB, OBJECTIVES, Setup, estimate, total_bytes
-from trainers.shape import Shape, shape_of_model, shape_of_size
+from trainers.estimate.memory import GIB, OBJECTIVES, Setup, estimate, total_bytes
+from trainers.estimate.shape import Shape, shape_of_model, shape_of_size
+from trainers.methods.catalogue import METHODS
 
 # One command as a group's own callback: a group is what the ``tunegate`` command mounts.
 app = typer.Typer(invoke_without_command=True, subcommand_metavar="")

@@ -21,10 +21,10 @@ from harness.engines.multitask.decode import (
 )
 from harness.engines.multitask.directory import Kind, Task
 from harness.errors import DataError
-from trainers.data import Examples, Row, read_rows, text_of
-from trainers.leakage import without_leaks
+from trainers.data.leakage import without_leaks
+from trainers.data.overlap import words_of
+from trainers.data.rows import Examples, Row, read_rows, text_of
 from trainers.multitask.config import MultitaskConfig, TaskSettings
-from trainers.overlap import words_of
 
 _FORMATS: Mapping[Kind, str] = {
     "label": "text and label",

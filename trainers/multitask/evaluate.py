@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, TypeAlias
 
-from harness.compare import compare_metric
+from harness.comparison.metric_drop import compare_metric
+from harness.comparison.pairing import PairedMetric
 from harness.engines.multitask.decode import split_question
 from harness.engines.multitask.directory import Kind, Task
 from harness.engines.multitask.network import Network, answer
 from harness.metrics.entities import entity_f1, parse_entities
 from harness.metrics.overlap import normalise, token_f1
-from harness.pairing import PairedMetric
 from harness.statistics.jackknife import jackknife_error
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
 from harness.types import Interval
-from trainers.data import Examples, Row
+from trainers.data.rows import Examples, Row
 from trainers.multitask.data import TaskData
 
 _BATCH = 32

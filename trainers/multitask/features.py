@@ -9,7 +9,7 @@ from harness.engines.multitask.decode import MisalignedError, find_words, tags_o
 from harness.engines.multitask.directory import Task
 from harness.engines.multitask.network import Network, passage_tokens, scores, tokenize
 from harness.errors import DataError
-from trainers.data import Examples, Row
+from trainers.data.rows import Examples, Row
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,9 @@ from harness.engines.multitask.directory import ADAPTERS, CONFIG, ENCODER, HEADS
 from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
 from harness.errors import SettingsError
 from harness.models.digest import model_sha256, tokenizer_sha256
-from trainers.adapters import adapter_config
 from trainers.config import PeftSettings
 from trainers.multitask.config import MultitaskConfig as Settings
+from trainers.run.adapters import adapter_config
 
 if TYPE_CHECKING:
     import torch

@@ -19,13 +19,13 @@ from trainers.multitask.features import task_loss
 from trainers.multitask.network import encoder_parameters, trained_weights
 from trainers.multitask.pcgrad import conflicts, project_conflicts, random_orders
 from trainers.multitask.sampling import Batch, Phase
-from trainers.run import TrainingRun
+from trainers.run.training_run import TrainingRun
 
 if TYPE_CHECKING:
     import torch
 
 _WEIGHTS, _OPTIMIZER = "weights.safetensors", "optimizer.pt"
-# Its name makes trainers.run take the directory for a whole checkpoint: it is written last.
+# Its name makes trainers.run.training_run take the directory for a whole checkpoint: it is written last.
 _STATE = "trainer_state.json"
 
 

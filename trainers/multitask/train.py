@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.models.digest import model_sha256
-from trainers.manifest import write_manifest
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData, load_tasks, sha256_of
 from trainers.multitask.sampling import Phase, main_phases, single_phase
-from trainers.run import (
+from trainers.run.manifest import write_manifest
+from trainers.run.training_run import (
     INTERRUPTED,
     TrainingRun,
     disk_errors,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from harness.errors import DataError
-from trainers.data import Examples
+from trainers.data.rows import Examples
 from trainers.rewards import answers
 from trainers.rewards.checks import golden_check
 from trainers.rewards.definition import Reward, RewardFunction

@@ -9,7 +9,10 @@ from harness.engines.adapter import read_json, read_training
 from harness.errors import SettingsError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
+from trainers.data.batches import padded_batches
 from trainers.rewards.definition import RewardFunction
+
+_CONVERSATIONS_A_BATCH = 8
 
 
 def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
@@ -40,6 +43,20 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
     return reward, adapter_sha256(path)
 
 
+def conversation_rewards(
+    model: Any, tokenizer: Any, conversations: Sequence[list[dict[str, str]]]
+) -> list[float]:
+    """The reward of each conversation, which ends with the assistant's answer."""
+    import torch
+
+    texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
+    found: list[float] = []
+    for _, batch in padded_batches(tokenizer, texts, model.device, _CONVERSATIONS_A_BATCH, side="right"):
+        with torch.inference_mode():
+            found += model(**batch).logits[:, 0].float().tolist()
+    return found
+
+
 def _turns(prompt: Any, completion: Any) -> list[dict[str, str]]:
     answer = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else completion
     return [*prompt, *answer]
@@ -49,12 +66,11 @@ def _scorer(path: Path, base_dir: Path) -> Callable[[list[list[dict[str, str]]]]
     from peft import PeftModel
     from transformers import AutoTokenizer
 
-    from trainers.quantised import compute_dtype, load_base
-    from trainers.reward import rewards
+    from trainers.run.quantised import compute_dtype, load_base
 
     tokenizer = AutoTokenizer.from_pretrained(base_dir, trust_remote_code=False)
     base = load_base(base_dir, "none", compute_dtype(), head="reward")
     base.config.pad_token_id = tokenizer.pad_token_id
     model = PeftModel.from_pretrained(base, str(path))
     model.eval()
-    return lambda conversations: rewards(model, tokenizer, conversations)
+    return lambda conversations: conversation_rewards(model, tokenizer, conversations)

@@ -12,7 +12,7 @@ _REMEDY = "mend it, then go on with --resume if a checkpoint was written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RewardBatch:
     """Answers to score, at least one, each with where its prompt stands and what else its row holds.
 
     Every row has the same columns, None where it has nothing there.
@@ -25,14 +25,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class RewardTotals:
     """One weighted sum an answer, and the values that it is made of by reward; None: doesn't apply."""
 
     totals: list[float]
     parts: dict[str, list[float | None]]
 
 
-def score_answers(rewards: Sequence[Reward], asked: Asked) -> Scored:
+def score_answers(rewards: Sequence[Reward], asked: RewardBatch) -> RewardTotals:
     """Ask every reward for every answer and add up, each with its weight.
 
     Raises:
@@ -48,10 +48,10 @@ def score_answers(rewards: Sequence[Reward], asked: Asked) -> Scored:
         if not applying:
             raise RewardError(f"rewards: none applies to {_row(asked, number)}: each gave None; {_REMEDY}")
         totals.append(math.fsum(applying))
-    return Scored(totals=totals, parts=parts)
+    return RewardTotals(totals=totals, parts=parts)
 
 
-def _values(reward: Reward, asked: Asked) -> list[float | None]:
+def _values(reward: Reward, asked: RewardBatch) -> list[float | None]:
     everyone = range(len(asked.completions))
     try:
         given = _call(reward, asked, everyone)
@@ -72,7 +72,7 @@ def _values(reward: Reward, asked: Asked) -> list[float | None]:
     return [_number(reward, asked, number, value) for number, value in enumerate(given)]
 
 
-def _call(reward: Reward, asked: Asked, which: Sequence[int]) -> Any:
+def _call(reward: Reward, asked: RewardBatch, which: Sequence[int]) -> Any:
     columns = {name: [asked.columns[number][name] for number in which] for name in asked.columns[which[0]]}
     return reward.function(
         completions=[asked.completions[number] for number in which],
@@ -81,7 +81,7 @@ def _call(reward: Reward, asked: Asked, which: Sequence[int]) -> Any:
     )
 
 
-def _broken(reward: Reward, asked: Asked, error: Exception) -> str:
+def _broken(reward: Reward, asked: RewardBatch, error: Exception) -> str:
     """Name the first answer on which the reward breaks alone; else only the batch."""
     where, blamed = f"the batch from {_row(asked, 0)} on", error
     for number in range(len(asked.completions)):
@@ -95,7 +95,7 @@ def _broken(reward: Reward, asked: Asked, error: Exception) -> str:
     return f"{reward.place}: broke on {where}: {told}; {_REMEDY}"
 
 
-def _number(reward: Reward, asked: Asked, number: int, value: Any) -> float | None:
+def _number(reward: Reward, asked: RewardBatch, number: int, value: Any) -> float | None:
     if value is None:
         return None
     try:
@@ -108,5 +108,5 @@ def _number(reward: Reward, asked: Asked, number: int, value: Any) -> float | No
     return found
 
 
-def _row(asked: Asked, number: int) -> str:
+def _row(asked: RewardBatch, number: int) -> str:
     return f"{asked.places[number]} (answer {number + 1} of {len(asked.completions)})"

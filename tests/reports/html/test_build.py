@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from harness.types import (
-    BrokenCase,
     CaseResult,
     Check,
     Comparison,
@@ -26,6 +25,7 @@ from harness.types import (
     MetricError,
     MetricSummary,
     Outcome,
+    RegressedCase,
     Retention,
     Score,
     Stability,
@@ -115,7 +115,7 @@ def test_a_case_that_broke_alone_is_named_in_the_lead(invented: Callable[..., Ga
     """No metric regressed; single cases were shown to be answered worse."""
     record = small_record(invented, GateVerdict.PASS)
     assert record.comparison is not None
-    broken = BrokenCase(
+    broken = RegressedCase(
         key="orders/bob",
         was=Stability(passed=5, answers=5),
         now=Stability(passed=0, answers=5),

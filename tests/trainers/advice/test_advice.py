@@ -12,7 +12,7 @@ from trainers.advice.approaches import APPROACHES
 from trainers.advice.cli import advice, app, fitted
 from trainers.advice.rules import RULES, fits
 from trainers.advice.situation import DATA, GOALS, UNITS, Situation
-from trainers.cli import METHODS
+from trainers.methods.catalogue import METHODS
 
 # goal, data, rows, whether the base follows instructions, and what is advised: one line for each row of the
 # table and for each limit in it, from both sides.

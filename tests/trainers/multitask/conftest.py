@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from trainers.entry import run_module
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.train import train
+from trainers.run.entry import run_module
 
 NAMES = ["anna", "bo", "cleo", "dan", "eva", "finn", "gus", "hal"]
 CITIES = ["oslo", "rome", "kyiv", "lima", "bern", "nice"]

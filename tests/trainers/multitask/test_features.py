@@ -8,7 +8,7 @@ import torch
 from harness.engines.multitask.decode import Entity
 from harness.engines.multitask.directory import Task
 from harness.errors import DataError
-from trainers.data import Examples
+from trainers.data.rows import Examples
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.features import IGNORED, check_rows, encode, task_loss
 from trainers.multitask.network import encoder_parameters, new_network

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from harness.engines.multitask.directory import Task
-from trainers.data import Examples
+from trainers.data.rows import Examples
 from trainers.multitask.config import MultitaskConfig, TaskSettings
 from trainers.multitask.data import TaskData
 from trainers.multitask.evaluate import compared, measured

@@ -7,10 +7,10 @@ import pytest
 
 from harness.errors import InputError
 from trainers.config import load_config
-from trainers.grpo import GrpoConfig
-from trainers.prompts import load_prompts
+from trainers.data.prompts import load_prompts
+from trainers.methods.grpo import GrpoConfig
 from trainers.rewards.build import build_rewards
-from trainers.rewards.score import Asked, score_answers
+from trainers.rewards.score import RewardBatch, score_answers
 
 ROWS = [
     {"prompt": "2+3?", "answer": 5, "refs": ["five", "5"]},
@@ -29,7 +29,7 @@ def build(tmp_path, *rewards, rows=ROWS):
 
 def totals(built, answers):
     rewards, prompts = built
-    asked = Asked(
+    asked = RewardBatch(
         prompts=[row["prompt"] for row in prompts.rows],
         completions=answers,
         columns=[row["columns"] for row in prompts.rows],

@@ -3,9 +3,9 @@
 import pytest
 
 from trainers.rewards.definition import Reward, RewardError
-from trainers.rewards.score import Asked, score_answers
+from trainers.rewards.score import RewardBatch, score_answers
 
-ASKED = Asked(
+ASKED = RewardBatch(
     prompts=["p1", "p2", "p3"],
     completions=["a", "bb", "ccc"],
     columns=[{"gold": 1, "extra": None}, {"gold": 2, "extra": "x"}, {"gold": 3, "extra": None}],

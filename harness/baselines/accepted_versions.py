@@ -1,0 +1,44 @@
+"""What a baseline was in the course of time, as git remembers its file."""
+
+from pathlib import Path
+
+from harness.baselines.file import (
+    DIRECTORY,
+    Baseline,
+    baseline_path,
+    check_name,
+    load_baseline,
+    read_baseline,
+)
+from harness.errors import BaselineError
+from harness.provenance import ask_git
+
+
+def accepted_versions(root: Path, name: str) -> list[Baseline]:
+    """Every run that was accepted under a name, oldest first; the last one may not be committed yet.
+
+    Outside git, or in a clone without history, it is the file of today alone.
+
+    Args:
+        root: The project's root.
+        name: The baseline's name.
+
+    Raises:
+        BaselineError: There never was such a baseline, or a version of its file is damaged.
+    """
+    path = baseline_path(root, check_name(name))
+    # "./" is meant from the root of the project, which may lie below that of the repository.
+    relative = f"./{DIRECTORY}/{path.name}"
+    commits = ask_git(root, "log", "--reverse", "--format=%H", "--", relative) or ""
+    versions: list[Baseline] = []
+    for commit in commits.split():
+        # A commit that deleted the file has no version to show.
+        if (text := ask_git(root, "show", f"{commit}:{relative}")) is not None:
+            versions.append(read_baseline(text, f"{path} of commit {commit[:12]}"))
+    if path.is_file():
+        versions.append(load_baseline(path))
+    if not versions:
+        raise BaselineError(f"{path}: no such baseline, today or in git's history; accept a run first")
+    # A commit may change the file and leave the accepted run as it was.
+    by_run = {version.run_id: version for version in versions}
+    return sorted(by_run.values(), key=lambda version: version.accepted_at)

@@ -1,0 +1,160 @@
+"""Each metric's drop from baseline to candidate: its interval, its p-value and what could have been seen.
+
+Statistics only; what they mean for a verdict is decided in :mod:`harness.comparison.gate`.
+"""
+
+import math
+from collections.abc import Sequence
+
+from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
+from harness.statistics.clusters import Units, group
+from harness.statistics.paired_binary import mcnemar_p, tango_interval
+from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.per_case import stratified_p
+from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
+from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
+from harness.types import Comparison, Interval, MetricComparison, MetricSummary, Run
+
+_LARGEST_LISTED = 20
+_BY_CHANCE = 1e-9  # smaller differences are rounding
+
+
+def compare_runs(candidate: Run, baseline: Run, *, confidence: float = CONFIDENCE) -> Comparison:
+    """Compare all that two runs have in common, without a verdict.
+
+    Args:
+        candidate: The later run.
+        baseline: The run to compare with.
+        confidence: Two-sided, of all intervals.
+    """
+    pairing = pair_runs(candidate, baseline)
+    return Comparison(
+        candidate_run=candidate.id,
+        baseline_run=baseline.id,
+        metrics=tuple(compare_metric(metric, confidence) for metric in paired_metrics(pairing)),
+        unpaired=tuple(pairing.unpaired),
+    )
+
+
+def compare_metric(
+    paired: PairedMetric, confidence: float = CONFIDENCE, *, any_case_counts: bool = True
+) -> MetricComparison:
+    """One metric's drop.
+
+    Args:
+        paired: The metric's values, at least one pair.
+        confidence: Two-sided, of all intervals.
+        any_case_counts: Whether a case that got worse counts though another got better. Where cases were
+            asked several times, "no drop" then means that no case is answered worse, which far more
+            evidence can speak against than against "as many got worse as got better".
+    """
+    if is_counted(paired):
+        lost, gained = flips(paired)
+        drop = tango_interval(lost, gained, len(paired.keys), confidence)
+        p_value = mcnemar_p(lost, gained)
+    else:
+        units = units_of(paired)
+        drop = paired_interval(units, confidence, reach=reach_of(paired), span=paired.most - paired.least)
+        p_value = sign_flip_p(units)
+    if paired.repeated and any_case_counts and not paired.clustered:
+        p_value = stratified_p(paired.trials)
+    return MetricComparison(
+        set_name=paired.set_name,
+        metric=paired.metric,
+        kind=paired.kind,
+        n=len(paired.keys),
+        candidate=_summary(paired, paired.candidate, confidence),
+        baseline=_summary(paired, paired.baseline, confidence),
+        drop=drop,
+        p_value=p_value,
+        lost=_moved(paired, 1),
+        gained=_moved(paired, -1),
+        minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2),
+    )
+
+
+def smallest_detectable(
+    paired: PairedMetric,
+    level: float,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    *,
+    least_churn: float = 0.0,
+) -> float | None:
+    """True drop that a comparison like this one calls a regression with probability 0.8.
+
+    Args:
+        paired: The metric's values: how many cases there are and how much they move by chance.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: any drop that is not chance counts.
+        confidence: Two-sided, of the interval that is held against the margin.
+        least_churn: Probability that a case flips one way by chance, as measured by asking one model again.
+            It counts where cases are asked once and stand alone; otherwise the drops' own spread tells more.
+
+    Returns:
+        The drop, or None if no drop is found so surely.
+    """
+    if is_counted(paired):
+        n, (lost, gained) = len(paired.keys), flips(paired)
+        churn = max(churn_of(lost, gained, n), least_churn)
+        return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
+    reach = 1.0 if paired.kind == "binary" else reach_of(paired)
+    return detectable_mean_drop(units_of(paired), level, margin=margin, confidence=confidence, reach=reach)
+
+
+def is_counted(paired: PairedMetric) -> bool:
+    """Whether independent cases are lost, gained or neither, so that counting them says all."""
+    whole = all(drop in {-1.0, 0.0, 1.0} for drop in paired.drops)
+    return paired.kind == "binary" and whole and not paired.clustered
+
+
+def flips(paired: PairedMetric) -> tuple[int, int]:
+    """How many cases were lost and how many gained."""
+    drops = paired.drops
+    return sum(drop > 0 for drop in drops), sum(drop < 0 for drop in drops)
+
+
+def flipped(paired: PairedMetric, direction: int) -> set[str]:
+    """Keys of all cases that fell (1) or rose (-1)."""
+    return {key for key, drop in zip(paired.keys, paired.drops, strict=True) if direction * drop > _BY_CHANCE}
+
+
+def units_of(paired: PairedMetric) -> Units:
+    """The drops, added up by cluster."""
+    return group([0.0 if abs(drop) < _BY_CHANCE else drop for drop in paired.drops], paired.clusters)
+
+
+def reach_of(paired: PairedMetric) -> float:
+    """How far the mean would fall if every case came to its worst.
+
+    One case more, with the whole scale to lose, is counted in: a handful of cases that score low leave no
+    doubt that others could fall further. A cosine's worst is taken to be 0, and an open scale's one unit
+    below the baseline.
+    """
+    floor = max(paired.least, 0.0) if math.isfinite(paired.least) else -math.inf
+    worst = floor if paired.higher_is_better else paired.most
+    if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
+        return 1.0
+    possible = math.fsum(abs(value - worst) for value in paired.baseline)
+    return (possible + paired.most - floor) / (len(paired.baseline) + 1)
+
+
+def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:
+    """Cases that fell (1) or rose (-1): all of a pass-or-fail metric, else those that moved furthest."""
+    moves = sorted(
+        (-direction * drop, key)
+        for key, drop in zip(paired.keys, paired.drops, strict=True)
+        if direction * drop > _BY_CHANCE
+    )
+    if paired.kind == "binary":
+        return tuple(sorted(key for _, key in moves))
+    return tuple(key for _, key in moves[:_LARGEST_LISTED])
+
+
+def _summary(paired: PairedMetric, values: Sequence[float], confidence: float) -> MetricSummary:
+    mean: Interval
+    if paired.kind == "binary" and all(value in {0.0, 1.0} for value in values):
+        mean = rate_interval([value == 1.0 for value in values], paired.clusters, confidence)
+    else:
+        mean = mean_interval(values, paired.clusters, confidence, least=paired.least, most=paired.most)
+    return MetricSummary(metric=paired.metric, n=len(values), mean=mean)

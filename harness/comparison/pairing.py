@@ -1,0 +1,212 @@
+"""Two runs, paired case by case: which cases can be compared, and each metric's values on both sides."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.comparison.repeats import answers_of, stability_of
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.statistics.per_case import Trials
+from harness.types import CaseResult, Outcome, Run, SetCounts
+
+PASS_RATE = "pass-rate"
+# Compared by its logarithm, in nats per token, so that a single text can't outweigh all others.
+LOGARITHMIC = "perplexity"
+
+Pair = tuple[CaseResult, CaseResult]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """The cases of two runs.
+
+    Attributes:
+        pairs: Candidate's and baseline's result of each case that both runs asked alike and could score.
+        unpaired: Each case that takes part in no comparison, and why.
+    """
+
+    pairs: tuple[Pair, ...]
+    unpaired: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedMetric:
+    """One metric of one golden set, on both sides of each pair.
+
+    Attributes:
+        keys: The cases' names.
+        candidate: One value a case; repeated answers, and several checks of one type, are averaged inside it.
+        baseline: The same cases' values.
+        clusters: Each case's cluster, or its place where it has none.
+        higher_is_better: Else a rise of the value is a drop.
+        least: Lower end of the metric's scale; infinite where it is open.
+        most: Upper end.
+        trials: Of a pass rate, how many answers to each case passed on both sides.
+    """
+
+    set_name: str
+    metric: str
+    kind: Literal["binary", "graded"]
+    keys: tuple[str, ...]
+    candidate: tuple[float, ...]
+    baseline: tuple[float, ...]
+    clusters: tuple[str | int, ...]
+    higher_is_better: bool = True
+    least: float = 0.0
+    most: float = 1.0
+    trials: tuple[Trials, ...] = ()
+
+    @property
+    def drops(self) -> tuple[float, ...]:
+        """Baseline minus candidate, turned so that positive is worse."""
+        sign = 1.0 if self.higher_is_better else -1.0
+        return tuple(sign * (b - c) for c, b in zip(self.candidate, self.baseline, strict=True))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any case was asked more than once."""
+        return any(each.baseline > 1 or each.candidate > 1 for each in self.trials)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any two cases share a cluster."""
+        return len(set(self.clusters)) < len(self.clusters)
+
+
+def pair_runs(candidate: Run, baseline: Run) -> Pairing:
+    """Pair the cases that both runs asked alike and that neither skipped nor broke on.
+
+    A case without a verdict on both sides stays paired for its graded scores, if it has any in common.
+    """
+    of_baseline = {result.key: result for result in baseline.results}
+    pairs: list[Pair] = []
+    unpaired: dict[str, str] = {}
+    for result in candidate.results:
+        other = of_baseline.pop(result.key, None)
+        reason = "only in the candidate" if other is None else _obstacle(result, other)
+        if other is None or reason:
+            unpaired[result.key] = reason
+        else:
+            pairs.append((result, other))
+    if not candidate.partial:
+        # A partial run left cases out on purpose: what the baseline has beyond it is not a loss of pairing.
+        unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
+    return Pairing(pairs=tuple(pairs), unpaired=unpaired)
+
+
+def _obstacle(candidate: CaseResult, baseline: CaseResult) -> str:
+    """Why two results of one case can't be compared; empty if they can."""
+    if candidate.case.content_sha256 != baseline.case.content_sha256:
+        return "changed since the baseline"
+    outcomes = {candidate.outcome, baseline.outcome}
+    if Outcome.SKIPPED in outcomes:
+        return "skipped"
+    if Outcome.ERRORED in outcomes:
+        return "errored"
+    if is_decided((candidate, baseline)):
+        return ""
+    shared = {score.metric for score in candidate.scores} & {score.metric for score in baseline.scores}
+    return "" if outcomes == {Outcome.UNSCORED} and shared else "unscored"
+
+
+def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCounts]:
+    """For each golden set of the candidate: how its cases ended on both sides, and how many are compared."""
+    paired = Counter(result.case.set_name for result, _ in pairing.pairs)
+    names = dict.fromkeys(result.case.set_name for result in candidate.results)
+    return [
+        SetCounts(
+            set_name=name,
+            paired=paired[name],
+            candidate=_outcomes(candidate, name),
+            baseline=_outcomes(baseline, name),
+            unpaired=dict(
+                Counter(cause for key, cause in pairing.unpaired.items() if key.partition("/")[0] == name)
+            ),
+        )
+        for name in names
+    ]
+
+
+def _outcomes(run: Run, set_name: str) -> dict[str, int]:
+    return dict(Counter(str(result.outcome) for result in run.results if result.case.set_name == set_name))
+
+
+def is_decided(pair: Pair) -> bool:
+    """Whether both sides of a pair passed or failed."""
+    return all(result.outcome in {Outcome.PASSED, Outcome.FAILED} for result in pair)
+
+
+def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
+    """Per golden set the pass rate, then each check type's score, in the order in which they appear."""
+    by_set: dict[str, list[Pair]] = {}
+    for pair in pairing.pairs:
+        by_set.setdefault(pair[0].case.set_name, []).append(pair)
+    metrics: list[PairedMetric] = []
+    for set_name, pairs in by_set.items():
+        decided = [pair for pair in pairs if is_decided(pair)]
+        if decided:
+            metrics.append(_pass_rate(set_name, decided))
+        types = dict.fromkeys(score.metric for pair in pairs for side in pair for score in side.scores)
+        metrics += [metric for name in types if (metric := _scores(set_name, name, pairs)) is not None]
+    return metrics
+
+
+def _pass_rate(set_name: str, pairs: Sequence[Pair]) -> PairedMetric:
+    counts = [(stability_of(candidate), stability_of(baseline)) for candidate, baseline in pairs]
+    return PairedMetric(
+        set_name=set_name,
+        metric=PASS_RATE,
+        kind="binary",
+        keys=tuple(candidate.key for candidate, _ in pairs),
+        candidate=tuple(now.passed / now.answers for now, _ in counts),
+        baseline=tuple(then.passed / then.answers for _, then in counts),
+        clusters=_clusters(pairs),
+        trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
+    )
+
+
+def _scores(set_name: str, metric: str, pairs: Sequence[Pair]) -> PairedMetric | None:
+    """One check type's scores; None where no pair has it on both sides."""
+    scored = [
+        (pair, now, before)
+        for pair in pairs
+        if (now := _mean_score(pair[0], metric)) is not None
+        and (before := _mean_score(pair[1], metric)) is not None
+    ]
+    if not scored:
+        return None
+    kind = CHECK_TYPES.get(base_type(metric))
+    least, most = (kind.minimum, kind.maximum) if kind is not None else (-math.inf, None)
+    return PairedMetric(
+        set_name=set_name,
+        metric=metric,
+        kind="binary" if kind is not None and kind.kind == "binary" else "graded",
+        keys=tuple(pair[0].key for pair, _, _ in scored),
+        candidate=tuple(now for _, now, _ in scored),
+        baseline=tuple(before for _, _, before in scored),
+        clusters=_clusters([pair for pair, _, _ in scored]),
+        higher_is_better=kind is None or kind.higher_is_better,
+        least=math.log(least) if metric == LOGARITHMIC else least,
+        most=math.inf if most is None else most,
+    )
+
+
+def _mean_score(result: CaseResult, metric: str) -> float | None:
+    """The mean over the case's answers of the mean over their checks of this type."""
+    means = []
+    for answer in answers_of(result):
+        values = [score.value for score in answer.scores if score.metric == metric]
+        if metric == LOGARITHMIC:
+            values = [math.log(value) for value in values]
+        if values:
+            means.append(math.fsum(values) / len(values))
+    return math.fsum(means) / len(means) if means else None
+
+
+def _clusters(pairs: Sequence[Pair]) -> tuple[str | int, ...]:
+    """Each pair's cluster, or its place where it has none."""
+    return tuple(
+        place if pair[0].case.cluster is None else pair[0].case.cluster for place, pair in enumerate(pairs)
+    )

@@ -1,0 +1,139 @@
+"""Where a drop comes from: the slice that lost most, and what the lost cases have in common.
+
+Both are looked for after the fact and among many, so each is corrected over all that were looked at, and
+nothing is named that doesn't stand out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from harness.comparison.metric_drop import compare_metric, flipped
+from harness.comparison.pairing import Pair, PairedMetric
+from harness.comparison.traits import traits_of
+from harness.statistics.multiple_testing import holm
+from harness.statistics.per_case import Trials, case_p
+from harness.types import DriverSlice, SharedTrait
+
+LEVEL = 0.05
+_LEAST = 2  # lost cases that a slice or a trait must cover: one is an example, not a pattern
+_MOST_TRAITS = 3
+
+_Slice = tuple[Literal["tag", "cluster"], str]
+
+
+def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float) -> DriverSlice | None:
+    """The slice of a pass rate in which losses gather most clearly; None where none stands out.
+
+    Args:
+        metric: The pass rate.
+        pairs: The set's cases, in any order.
+        confidence: Two-sided, of the slice's interval.
+    """
+    lost = flipped(metric, 1)
+    members = _slices(metric, pairs)
+    found = [
+        (name, keys)
+        for name, keys in members.items()
+        if len(lost & keys) >= _LEAST and len(keys) < len(metric.keys)
+    ]
+    n = len(metric.keys)
+    p_values = holm([_gathering(len(lost & keys), len(keys), len(lost), n) for _, keys in found])
+    standing_out = sorted(
+        (p_value, -len(lost & keys), name)
+        for (name, keys), p_value in zip(found, p_values, strict=True)
+        if p_value <= LEVEL
+    )
+    if not standing_out:
+        return None
+    p_value, _, (kind, name) = standing_out[0]
+    keys = members[kind, name]
+    inside, outside = _part(metric, keys.__contains__), _part(metric, lambda key: key not in keys)
+    return DriverSlice(
+        set_name=metric.set_name,
+        kind=kind,
+        name=name,
+        n=len(inside.keys),
+        lost=tuple(sorted(lost & keys)),
+        lost_in_set=len(lost),
+        drop=compare_metric(inside, confidence).drop,
+        drop_elsewhere=sum(outside.drops) / len(outside.drops),
+        p_value=p_value,
+    )
+
+
+def _slices(metric: PairedMetric, pairs: Sequence[Pair]) -> dict[_Slice, set[str]]:
+    """The keys of each tag and each cluster."""
+    wanted = set(metric.keys)
+    members: dict[_Slice, set[str]] = {}
+    for candidate, _ in pairs:
+        case = candidate.case
+        if candidate.key not in wanted:
+            continue
+        names: list[_Slice] = [("tag", tag) for tag in case.tags]
+        names += [("cluster", case.cluster)] if case.cluster is not None else []
+        for name in names:
+            members.setdefault(name, set()).add(candidate.key)
+    return members
+
+
+def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
+    places = [place for place, key in enumerate(metric.keys) if belongs(key)]
+    return replace(
+        metric,
+        keys=tuple(metric.keys[place] for place in places),
+        candidate=tuple(metric.candidate[place] for place in places),
+        baseline=tuple(metric.baseline[place] for place in places),
+        clusters=tuple(metric.clusters[place] for place in places),
+        trials=tuple(metric.trials[place] for place in places) if metric.trials else (),
+    )
+
+
+def _gathering(inside: int, size: int, marked: int, n: int) -> float:
+    """Chance that so many of the marked cases fall into a part of that size (Fisher's exact test)."""
+    rest = n - size
+    return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
+
+
+def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTrait]:
+    """What lost cases have in common, against those that both sides pass; the clearest first.
+
+    Args:
+        metric: The pass rate.
+        pairs: The set's cases.
+    """
+    lost_keys = flipped(metric, 1)
+    kept_keys = {
+        key
+        for key, now, then in zip(metric.keys, metric.candidate, metric.baseline, strict=True)
+        if now == then == 1.0
+    }
+    lost = [candidate for candidate, _ in pairs if candidate.key in lost_keys]
+    kept = [candidate for candidate, _ in pairs if candidate.key in kept_keys]
+    if len(lost) < _LEAST or len(kept) < _LEAST:
+        return []
+    incidence: dict[str, set[str]] = {}
+    for result, traits in zip([*lost, *kept], traits_of([*lost, *kept]), strict=True):
+        for trait in traits:
+            incidence.setdefault(trait, set()).add(result.key)
+    # Words that always occur together are one trait, the first of them.
+    distinct: dict[frozenset[str], str] = {}
+    for trait, keys in incidence.items():
+        if len(keys & lost_keys) >= _LEAST:
+            distinct.setdefault(frozenset(keys), trait)
+    n = len(lost) + len(kept)
+    p_values = holm([_gathering(len(keys & lost_keys), len(keys), len(lost), n) for keys in distinct])
+    found = [
+        SharedTrait(
+            set_name=metric.set_name,
+            trait=trait,
+            lost=len(keys & lost_keys),
+            of_lost=len(lost),
+            kept=len(keys - lost_keys),
+            of_kept=len(kept),
+            p_value=p_value,
+        )
+        for (keys, trait), p_value in zip(distinct.items(), p_values, strict=True)
+        if p_value <= LEVEL
+    ]
+    return sorted(found, key=lambda trait: trait.p_value)[:_MOST_TRAITS]

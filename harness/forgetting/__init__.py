@@ -1,1 +1,0 @@
-"""What the candidate lost of what the base could do."""

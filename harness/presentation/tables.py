@@ -1,0 +1,75 @@
+"""A ranking for the terminal: the table, and what made a model regress."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.presentation.terminal import STYLES, interval, outcome_counts, share
+from harness.studies.ranking import RankedModel
+from harness.types import Outcome, Run
+
+
+def render_ranking(found: Sequence[RankedModel]) -> RenderableType:
+    """The table, best first, then why models regressed, and which were asked in part or lack verdicts."""
+    notes = [Text(f"• {note}") for note in _notes(found)]
+    star = Text("* no other model has both a larger gain and more kept", style="dim")
+    return Group(Text(_title(found)), _table(found), star, *notes)
+
+
+def _title(found: Sequence[RankedModel]) -> str:
+    baseline = found[0].record.baseline
+    against = "the baseline" if baseline is None else baseline.model.label
+    parts = [f"{len(found)} models against {against}"]
+    if any(ranked.gain for ranked in found):
+        parts.append(f"gain over n={_range(ranked.cases for ranked in found)} cases")
+    if any(ranked.kept for ranked in found):
+        parts.append(f"kept of n={_range(ranked.probes for ranked in found)} probes")
+    measured = [each for ranked in found for each in (ranked.gain, ranked.kept) if each is not None]
+    if measured:
+        level = measured[0].confidence
+        parts.append(f"intervals at {level:.1%}, so that a column holds for all rows at 90 %")
+    return "; ".join(parts)
+
+
+def _range(counts: Iterator[int]) -> str:
+    found = sorted(set(counts))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]}–{found[-1]}"
+
+
+def _table(found: Sequence[RankedModel]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    # The only column that may wrap: figures, verdicts and run ids are never cut.
+    table.add_column("model", overflow="fold")
+    for header in ("verdict", "task gain", "probes kept", "", "run"):
+        table.add_column(header, no_wrap=True, min_width=len(header))
+    for ranked in found:
+        verdict = ranked.record.verdict
+        word = "–" if verdict is None else str(verdict.outcome)
+        table.add_row(
+            ranked.name,
+            Text(word, style="" if verdict is None else STYLES[verdict.outcome]),
+            "–" if ranked.gain is None else interval(ranked.gain),
+            "–" if ranked.kept is None else share(ranked.kept),
+            "*" if ranked.on_front else "",
+            ranked.record.run.id,
+        )
+    return table
+
+
+def _notes(found: Sequence[RankedModel]) -> Iterator[str]:
+    for ranked in found:
+        if ranked.regressed and ranked.record.verdict is not None:
+            yield f"{ranked.name}: {ranked.record.verdict.reasons[0]}"
+    baseline = found[0].record.baseline
+    if baseline is not None and _lacks_verdicts(baseline):
+        yield f"baseline: {outcome_counts(baseline)}"
+    for ranked in found:
+        run = ranked.record.run
+        if run.partial or _lacks_verdicts(run):
+            yield f"{ranked.name}: {outcome_counts(run)}"
+
+
+def _lacks_verdicts(run: Run) -> bool:
+    return any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in run.results)

@@ -1,0 +1,194 @@
+"""The gate for the terminal: readable in ten seconds, on 80 columns."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.presentation.canaries import canary_lines
+from harness.presentation.sentences import standing
+from harness.types import (
+    CaseResult,
+    Comparison,
+    Forgetting,
+    GateRecord,
+    GateVerdict,
+    Interval,
+    MetricComparison,
+    Outcome,
+    Run,
+)
+
+STYLES = {GateVerdict.PASS: "green", GateVerdict.REGRESS: "red", GateVerdict.INCONCLUSIVE: "yellow"}
+_SHOWN_CASES = 5
+_EXCERPT = 60
+
+
+def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
+    """Verdict first, then the figures it rests on, then the lost cases.
+
+    Args:
+        record: What the session found.
+        width: Columns of the terminal.
+    """
+    parts: list[RenderableType] = [_headline(record)]
+    if record.comparison is not None and record.baseline is not None:
+        parts.append(metric_table(record.comparison))
+        parts += _reasons(record)
+        comparison = record.comparison
+        if comparison.forgetting is not None:
+            parts.append(_forgetting_line(comparison.forgetting, "forgetting  ", "the baseline"))
+        if comparison.forgetting_since_base is not None:
+            base = record.run.model.base_model
+            parts.append(_forgetting_line(comparison.forgetting_since_base, "since base  ", base))
+        parts += _lost_cases(record, width)
+    else:
+        parts.append(Text(f"{outcome_counts(record.run)}; no baseline, so no verdict"))
+    if canaries := canary_lines(record.run.model.training):
+        parts.append(Text.assemble(("canaries    ", "dim"), "; ".join(canaries)))
+    return Group(*parts)
+
+
+def _headline(record: GateRecord) -> Text:
+    if record.verdict is None:
+        return Text(record.run.model.label, style="bold")
+    word = record.verdict.outcome
+    against = record.baseline.model.label if record.baseline else "no baseline"
+    line = Text()
+    line.append(f" {word.upper()} ", style=f"bold reverse {STYLES[word]}")
+    line.append(f"  {record.run.model.label} against {against}")
+    return line
+
+
+def metric_table(comparison: Comparison) -> Table:
+    """Gated metrics first, then graded scores; each mean over the n pairs that it stands beside.
+
+    Binary checks that aren't gated are left to the report: the pass rate is made of them.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    # The only column that may wrap: figures and verdicts are never cut.
+    table.add_column("metric", overflow="fold")
+    shown = [row for row in comparison.metrics if row.verdict is not None]
+    shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
+    counts = max((pairs(row, comparison) for row in shown), key=len, default="")
+    for header, widest in (("n", counts), ("baseline → now", ""), ("drop [90 %]", "+0.00 [+0.00, +0.00]")):
+        table.add_column(header, no_wrap=True, min_width=max(len(header), len(widest)))
+    table.add_column("detects", no_wrap=True, min_width=7)
+    table.add_column("verdict", no_wrap=True, min_width=12)
+    for row in shown:
+        verdict = Text("–", style="dim")
+        if row.verdict is not None:
+            words = [word for word in (row.verdict, standing(row)) if word]
+            verdict = Text(", ".join(words), style=STYLES[row.verdict])
+        table.add_row(
+            f"{row.set_name} {row.metric}",
+            pairs(row, comparison),
+            f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}",
+            interval(row.drop),
+            detectable(row),
+            verdict,
+            style="" if row.verdict is not None else "dim",
+        )
+    return table
+
+
+def pairs(row: MetricComparison, comparison: Comparison) -> str:
+    """How many cases a row stands on; where some could not be compared, of how many."""
+    for counts in comparison.counts:
+        if counts.set_name == row.set_name and (lost := sum(counts.unpaired.values())):
+            return f"{row.n}/{counts.paired + lost}"
+    return str(row.n)
+
+
+def interval(value: Interval) -> str:
+    """An estimate and its bounds."""
+    return f"{value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
+
+
+def share(value: Interval) -> str:
+    """A rate and its bounds, in percent."""
+    return f"{value.estimate:.0%} [{value.low:.0%}, {value.high:.0%}]"
+
+
+def detectable(row: MetricComparison) -> str:
+    """The minimum detectable drop."""
+    return "none" if row.minimum_detectable_drop is None else f"≥ {row.minimum_detectable_drop:.2f}"
+
+
+def outcome_counts(run: Run) -> str:
+    """How the cases ended, each count beside its denominator."""
+    counts = {outcome: sum(result.outcome is outcome for result in run.results) for outcome in Outcome}
+    named = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    selected = f"{len(run.results)} of {run.collected} cases" if run.partial else f"{run.collected} cases"
+    return f"{selected}: {named or 'none'}"
+
+
+def _reasons(record: GateRecord) -> Iterator[Text]:
+    """What the table doesn't say, or says too quietly; reasons of passing metrics are left to it."""
+    if record.verdict is None:
+        return
+    for reason in record.verdict.reasons:
+        if " held: " not in reason and not reason.startswith("forgetting:"):
+            yield Text(f"• {reason}")
+    for run, side in ((record.run, "candidate"), (record.baseline, "baseline")):
+        if run is not None and any(r.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for r in run.results):
+            yield Text(f"• {side}: {outcome_counts(run)}")
+
+
+def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text:
+    line = Text(title, style="dim")
+    if forgetting.overall is not None:
+        kept = forgetting.overall
+        line.append(
+            f"kept {kept.retained} of {kept.passed_by_baseline} probes that {before_it} passed "
+            f"({kept.rate.estimate:.0%} [{kept.rate.low:.0%}, {kept.rate.high:.0%}])",
+            style="default",
+        )
+    for skill in forgetting.by_skill:
+        if skill.retained < skill.passed_by_baseline:
+            line.append(f"  {skill.skill} {skill.retained}/{skill.passed_by_baseline}", style="default")
+    if forgetting.loss_change is not None:
+        style = "yellow" if forgetting.tripped else "default"
+        line.append(f"\n            general text {interval(forgetting.loss_change)} nats/token", style=style)
+        if forgetting.divergence is not None:
+            apart = forgetting.divergence
+            line.append(f", KL {apart.estimate:.2f} [{apart.low:.2f}, {apart.high:.2f}]", style="default")
+    if forgetting.refusals is not None and forgetting.refusals[0] != forgetting.refusals[1]:
+        before, now = forgetting.refusals
+        line.append(f"\n            refused probes {before} → {now}", style="default")
+    return line
+
+
+def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
+    """The first lost cases with the prompt's end, both answers, and what failed."""
+    if record.comparison is None or record.baseline is None:
+        return
+    lost = [key for row in record.comparison.metrics if row.metric == "pass-rate" for key in row.lost]
+    if not lost:
+        return
+    now = {result.key: result for result in record.run.results}
+    before = {result.key: result for result in record.baseline.results}
+    unstable = record.comparison.unstable
+    known = sum(key in unstable for key in lost)
+    told = f", {known} of them unstable in the baseline's own reruns" if known else ""
+    yield Text(f"lost cases ({len(lost)}{told})", style="dim")
+    # What the baseline itself loses now and then says least: it comes last, and grey.
+    for key in sorted(lost, key=lambda key: key in unstable)[:_SHOWN_CASES]:
+        noted = unstable.get(key)
+        style = "bold" if noted is None else "dim"
+        title = key if noted is None else f"{key}  (reruns passed {noted.passed} of {noted.answers})"
+        yield Padding(Text(title, style=style), (0, 0, 0, 2))
+        yield Padding(Text(f"was  {_answer(before[key], width)}", no_wrap=True), (0, 0, 0, 4))
+        yield Padding(Text(f"now  {_answer(now[key], width)}", no_wrap=True), (0, 0, 0, 4))
+    if len(lost) > _SHOWN_CASES:
+        yield Padding(Text(f"and {len(lost) - _SHOWN_CASES} more in the report", style="dim"), (0, 0, 0, 2))
+
+
+def _answer(result: CaseResult, width: int) -> str:
+    if result.completion is None:
+        return "(the text was not kept)"
+    text = " ".join(result.completion.text.split())
+    limit = max(width - 12, _EXCERPT)
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

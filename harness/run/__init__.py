@@ -1,0 +1,1 @@
+"""One session of questions: inputs are checked, models answer, answers are scored."""

@@ -1,0 +1,190 @@
+"""Answers and scores kept by content: what was asked of which weights, and how it was computed.
+
+A key is the hash of everything that decides the value, so a retrained adapter in the same directory never
+gets an old answer, and nothing ever has to be invalidated. Each batch is written when it is done.
+"""
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache as memoised
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness.errors import SettingsError
+from harness.types import (
+    EXACT_DTYPES,
+    Completion,
+    ExecutionPlan,
+    GenerationSettings,
+    JudgeReply,
+    Message,
+    ModelRef,
+    Score,
+    TextLoss,
+)
+
+# Raised when a change to the engine changes what it would answer.
+_ENGINE_REVISION = 1
+
+
+def completion_key(
+    model: ModelRef,
+    plan: ExecutionPlan,
+    messages: tuple[Message, ...],
+    settings: GenerationSettings,
+    salt: str,
+) -> str:
+    """Key of one answer; ``salt`` names the case, on which a sample (temperature above 0) depends too."""
+    asked = [[message.role, message.content] for message in messages]
+    stream = salt if settings.temperature > 0 else ""
+    # A setting that is newer than kept answers, and isn't given, leaves their keys as they were.
+    given = {name: value for name, value in asdict(settings).items() if (name, value) != ("task", None)}
+    return _hash("completion", _computation(model, plan), asked, given, stream)
+
+
+def loss_key(
+    model: ModelRef,
+    plan: ExecutionPlan,
+    messages: tuple[Message, ...],
+    text: str,
+    against: ModelRef | None = None,
+) -> str:
+    """Key of one text's cross-entropy, or of the divergence from another model on it."""
+    asked = [[message.role, message.content] for message in messages]
+    if against is not None:
+        return _hash("divergence", _computation(model, plan), _computation(against, plan), asked, text)
+    return _hash("loss", _computation(model, plan), asked, text)
+
+
+def liveness_key(model: ModelRef) -> str:
+    """Key of the finding that an adapter changes its base's logits."""
+    return _hash("alive", model.base_sha256, model.adapter_sha256)
+
+
+def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
+    return [
+        _ENGINE_REVISION,
+        model.base_sha256,
+        model.adapter_sha256,
+        plan.engine,
+        plan.dtype,
+        plan.device.split(":")[0],
+        None if plan.dtype in EXACT_DTYPES else plan.batch_tokens,
+        [_version(package) for package in ("torch", "transformers", "peft")],
+        *([] if plan.weights == "peft" else [plan.weights]),
+    ]
+
+
+@memoised
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Cache:
+    """A key-value file. Without a path it lives in memory and forgets (``--gate-no-cache``)."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open or create the file.
+
+        Raises:
+            SettingsError: The file can't be opened, or is no cache.
+        """
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            # A judge's thread keeps its replies while the main thread keeps answers.
+            self._lock = threading.RLock()
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
+            )
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+            )
+        except (sqlite3.Error, OSError) as error:
+            raise SettingsError(
+                f"{path}: the cache can't be opened: {error}; move the file away or use --gate-no-cache"
+            ) from error
+
+    def __enter__(self) -> Self:
+        """Use the cache in a with block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; further use is an error."""
+        with self._lock:
+            self._database.close()
+
+    def get_completion(self, key: str) -> Completion | None:
+        """A kept answer."""
+        value = self._get(key)
+        return None if value is None else Completion(**value)
+
+    def get_loss(self, key: str) -> TextLoss | None:
+        """A kept cross-entropy."""
+        value = self._get(key)
+        return None if value is None else TextLoss(**value)
+
+    def get(self, key: str) -> Score | None:
+        """A kept score."""
+        value = self._get(key)
+        return None if value is None else Score(**value)
+
+    def get_reply(self, key: str) -> JudgeReply | None:
+        """A judge's kept reply."""
+        value = self._get(key)
+        return None if value is None else JudgeReply(**value)
+
+    def put_reply(self, key: str, reply: JudgeReply) -> None:
+        """Keep a judge's reply."""
+        self.put_all({key: reply})
+
+    def has(self, key: str) -> bool:
+        """Whether a finding was kept."""
+        return self._get(key) is not None
+
+    def put(self, key: str, value: Score) -> None:
+        """Keep one score."""
+        self.put_all({key: value})
+
+    def put_finding(self, key: str) -> None:
+        """Keep that something was found to hold."""
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, "{}"))
+
+    def put_all(self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply]) -> None:
+        """Keep a batch of values in one transaction."""
+        rows = [(key, json.dumps(asdict(value))) for key, value in values.items()]
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def _get(self, key: str) -> dict[str, Any] | None:
+        with self._lock:
+            row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])

@@ -1,0 +1,143 @@
+"""What a gate starts from: candidates and baseline, found and checked before any model loads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.baselines.file import Baseline
+from harness.baselines.find import find_baseline
+from harness.engines.base import BASELINE, CANDIDATE
+from harness.engines.model_names import named_models, short_names
+from harness.engines.open import base_of, choose_plan, describe_model
+from harness.errors import InputError, SettingsError
+from harness.settings import Settings
+from harness.types import ExecutionPlan, ModelRef, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model to be judged.
+
+    Attributes:
+        side: What engine and answers call it.
+        name: What tells it from the session's others; empty where it is the only one.
+    """
+
+    side: str
+    name: str
+    model: ModelRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a gate starts from, checked: nothing here can be wrong any more, short of running out of memory.
+
+    Attributes:
+        candidates: One or more.
+        baseline: A model to run beside them, a stored or an accepted run, or None for no comparison.
+        origin: The adapters' base, where the baseline is another model: what was forgotten is measured
+            against both.
+        root: The project's root.
+    """
+
+    settings: Settings
+    root: Path
+    candidates: tuple[Candidate, ...]
+    baseline: ModelRef | Run | Baseline | None
+    plan: ExecutionPlan
+    origin: ModelRef | None = None
+
+    @property
+    def sides(self) -> dict[str, ModelRef]:
+        """The models that are compared and answer in this session, by side."""
+        sides = {candidate.side: candidate.model for candidate in self.candidates}
+        if isinstance(self.baseline, ModelRef):
+            sides[BASELINE] = self.baseline
+        return sides
+
+    @property
+    def directory(self) -> Path:
+        """Where history, cache and reports are kept."""
+        return self.root / self.settings.directory
+
+
+def prepare(settings: Settings, root: Path) -> Inputs:
+    """Check the candidates and the baseline, before any model loads.
+
+    Raises:
+        InputError: A model, adapter or baseline can't be used; the message is one line.
+    """
+    references = named_models(settings.model)
+    if not references:
+        raise InputError("no model: give --model")
+    if len(references) > 1:
+        _refuse_for_several(settings)
+    models = [describe_model(reference) for reference in references]
+    baseline = find_baseline(settings.baseline, models, root, root / settings.directory / "history.sqlite")
+    if settings.confirm and baseline is not None and not isinstance(baseline, ModelRef):
+        raise InputError(
+            "--gate-confirm asks both sides again, and of this baseline only the answers are stored: "
+            "take the base or an adapter directory as baseline, or leave it out"
+        )
+    plan = choose_plan(
+        settings.dtype,
+        settings.device,
+        settings.batch_tokens,
+        [*models, *([baseline] if isinstance(baseline, ModelRef) else [])],
+    )
+    if plan.engine == "multitask":
+        # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
+        settings = replace(settings, forgetting=False)
+    return Inputs(
+        settings=settings,
+        root=root,
+        candidates=_candidates(references, models),
+        baseline=baseline,
+        plan=plan,
+        origin=_origin(models, baseline) if settings.forgetting else None,
+    )
+
+
+def _refuse_for_several(settings: Settings) -> None:
+    """Refuse what has a meaning for a single candidate only.
+
+    Raises:
+        SettingsError: Such a setting was given.
+    """
+    if settings.baseline == "none":
+        raise SettingsError(
+            "--gate-baseline none: several models are ranked by what they gain over a baseline: name one, or "
+            "gate them one at a time"
+        )
+    if settings.accept is not None:
+        raise SettingsError(
+            f"--gate-accept {settings.accept}: several models are gated, and one run can be accepted: choose "
+            f"it afterwards with: tunegate runs accept RUN {settings.accept} --reason ..."
+        )
+    if settings.confirm:
+        raise SettingsError(
+            f"--gate-confirm {settings.confirm}: asks again for one model at a time: leave it out, and gate "
+            f"what regressed alone with it"
+        )
+
+
+def _candidates(references: Sequence[str], models: Sequence[ModelRef]) -> tuple[Candidate, ...]:
+    if len(models) == 1:
+        return (Candidate(side=CANDIDATE, name="", model=models[0]),)
+    # Sides are numbered: PEFT calls adapters by them, and refuses names with a dot.
+    return tuple(
+        Candidate(side=f"{CANDIDATE}-{place}", name=name, model=model)
+        for place, (name, model) in enumerate(zip(short_names(references), models, strict=True), start=1)
+    )
+
+
+def _origin(models: Sequence[ModelRef], baseline: ModelRef | Run | Baseline | None) -> ModelRef | None:
+    """The base of all adapters, where the baseline is something else than that."""
+    bases = {model.base_sha256: model for model in models if model.adapter_dir is not None}
+    if baseline is None or len(bases) != 1:
+        return None
+    ((base_sha256, adapter),) = bases.items()
+    compared = baseline if isinstance(baseline, ModelRef) else baseline.model
+    if compared.adapter_sha256 is None and compared.base_sha256 == base_sha256:
+        return None
+    return base_of(adapter)

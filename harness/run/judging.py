@@ -1,0 +1,194 @@
+"""Judges in a session: opened from the settings, asked while answers still come in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.comparison.repeats import answers_of
+from harness.engines.base import BASELINE
+from harness.errors import SettingsError
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.judge.calibration import AGREEMENT, Calibration
+from harness.judge.client import ReplyStore
+from harness.judge.open import open_judge
+from harness.judge.panel import Panel, describe_agreement
+from harness.metrics.definition import ScoringRequest
+from harness.metrics.judged import ask_beforehand, task_of
+from harness.run.generation import OnAnswers
+from harness.run.scoring import Judging, decides_case
+from harness.settings import Settings
+from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
+
+
+def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
+    """The judge or judges that the settings name; None where they name none. Nothing is loaded or asked.
+
+    Raises:
+        SettingsError: A spec can't be read, a key is missing, or the number of judges is even.
+    """
+    if not settings.judge:
+        return None
+    return Panel(
+        [
+            open_judge(
+                spec,
+                store,
+                concurrency=settings.judge_concurrency,
+                timeout_s=settings.judge_timeout_s,
+                prices=settings.judge_prices,
+            )
+            for spec in settings.judge
+        ]
+    )
+
+
+def judged_checks(case: GoldenCase) -> tuple[Check, ...]:
+    """The checks of a case that a judge decides."""
+    return tuple(check for check in case.checks if CHECK_TYPES[base_type(check.type)].judged)
+
+
+def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
+    """Check types that a judge can't be trusted with, each with the reason; none without a calibration."""
+    if calibration is None:
+        return {}
+    judged = [name for name, kind in CHECK_TYPES.items() if kind.judged]
+    if not calibration.reliable:
+        return dict.fromkeys(judged, calibration.reasons[0])
+    return {
+        name: f"agreement kappa of {task_of(name)} {interval.estimate:.2f} "
+        f"[{interval.low:.2f}, {interval.high:.2f}]"
+        for name in judged
+        if task_of(name) in calibration.distrusted
+        and (interval := calibration.by_task.get(task_of(name))) is not None
+    }
+
+
+def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str]) -> str:
+    """What is known of the judge, for the terminal."""
+    if calibration is None:
+        return "not calibrated: tunegate judge calibrate says whether it can be believed"
+    if distrusted:
+        reason = next(iter(distrusted.values()))
+        return f"left unscored, since the judge is unreliable: {', '.join(distrusted)} ({reason})"
+    kappa = next((m.interval for m in calibration.measures if m.name == AGREEMENT), None)
+    assert kappa is not None  # a reliable judge has one
+    bounds = f"[{kappa.low:.2f}, {kappa.high:.2f}]"
+    return f"calibrated on {calibration.items} items, kappa {kappa.estimate:.2f} {bounds}"
+
+
+def describe_judging(panel: Panel, note: str) -> list[str]:
+    """What judging took, and what is known of the judge, for the terminal: lines."""
+    usage = panel.usage
+    lines = [f"judge:  {panel.identity}: {note}"] if note else []
+    if not usage.requests and not usage.from_cache:
+        return lines
+    parts = [f"{usage.requests} requests", f"{usage.from_cache} kept replies"]
+    parts += [f"{usage.retried} retried"] if usage.retried else []
+    parts += [f"{usage.failed} without a verdict"] if usage.failed else []
+    parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
+    parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
+    lines.append(f"        {', '.join(parts)}")
+    agreements = ((task, describe_agreement(votes)) for task, votes in panel.votes.items())
+    return lines + [f"        {task}: {agreement}" for task, agreement in agreements if agreement is not None]
+
+
+def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str, str], judge: str) -> None:
+    """Refuse to decide a case, or to gate a metric, by a judge that was found unreliable.
+
+    Raises:
+        SettingsError: Such a check decides; the message says which, and why the judge isn't believed.
+    """
+    for golden_set in golden_sets:
+        for case in golden_set.cases:
+            for check in judged_checks(case):
+                name = base_type(check.type)
+                gated = check.type in golden_set.gate.metric_margins
+                if name in distrusted and (gated or decides_case(check)):
+                    raise SettingsError(
+                        f"--gate-judge {judge}: UNRELIABLE: {distrusted[name]}; {name} of {case.key} would "
+                        f"be decided by it: take another judge, or deselect such cases"
+                    )
+
+
+def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> str:
+    """What is known of a judge that is to decide one metric, for the terminal.
+
+    Raises:
+        SettingsError: It was found unreliable, at all or with this metric's question.
+    """
+    distrusted = distrusted_checks(calibration)
+    if metric in distrusted:
+        raise SettingsError(
+            f"--judge {judge}: UNRELIABLE: {distrusted[metric]}: take another judge, "
+            f"or hold this one against better items with tunegate judge calibrate"
+        )
+    known = describe_trust(calibration, {})
+    if calibration is None:
+        return known
+    task = task_of(metric)
+    own = calibration.by_task.get(task)
+    if own is None:
+        return f"{known}; of {task} its items tell nothing"
+    return f"{known}; of {task} {own.estimate:.2f} [{own.low:.2f}, {own.high:.2f}]"
+
+
+def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
+    """A function that sends the judge its questions about answers as they come in.
+
+    Scoring asks the same questions later and finds the replies, or waits for what is left. A judge that
+    computes on this machine would only take its time from the engine: it is not asked ahead.
+    """
+    panel = judging.panel
+    if panel is None or not panel.overlaps:
+        return lambda side, answers: None
+    by_key = {key: case for case in cases if judged_checks(case) for key in case.answer_keys}
+    texts: dict[str, dict[str, str]] = {}
+    texts[BASELINE] = dict(judging.baseline_texts)
+
+    def on_answers(side: str, answers: Mapping[str, Completion]) -> None:
+        texts.setdefault(side, {}).update({key: answer.text for key, answer in answers.items()})
+        for key in answers.keys() & by_key.keys():
+            case = by_key[key]
+            for other in {side, *(texts if side == BASELINE else ())}:
+                if key in texts[other]:
+                    ask_beforehand(
+                        panel,
+                        [
+                            ScoringRequest(
+                                case=case,
+                                check=check,
+                                text=texts[other][key],
+                                baseline_text=texts[BASELINE].get(key),
+                            )
+                            for check in judged_checks(case)
+                            if base_type(check.type) not in judging.distrusted
+                        ],
+                    )
+
+    return on_answers
+
+
+def texts_of(run: Run) -> dict[str, str]:
+    """A stored run's answers by answer key; none of an accepted baseline, whose file keeps no texts."""
+    return {
+        key: answer.completion.text
+        for result in run.results
+        for key, answer in zip(result.case.answer_keys, answers_of(result), strict=False)
+        if answer.completion is not None
+    }
+
+
+def against_itself(run: Run) -> Run:
+    """A stored run as a baseline: compared with its own answers, each of its pairs is a tie."""
+    results = [
+        replace(
+            result,
+            scores=_tied(result.scores),
+            repeats=tuple(replace(answer, scores=_tied(answer.scores)) for answer in result.repeats),
+        )
+        for result in run.results
+    ]
+    return replace(run, results=tuple(results))
+
+
+def _tied(scores: Sequence[Score]) -> tuple[Score, ...]:
+    return tuple(replace(score, value=0.5) if score.metric == "pairwise" else score for score in scores)

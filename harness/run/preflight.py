@@ -1,0 +1,53 @@
+"""Whether what the selected cases need is at hand, found out before any model loads."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.engines.open import missing_libraries
+from harness.errors import SettingsError
+from harness.judge.trust import find_calibration
+from harness.run.judging import describe_trust, distrusted_checks, judged_checks, refuse_distrusted
+from harness.run.scoring import Judging, missing_extras, require_encoders
+from harness.types import GoldenSet
+
+
+def make_ready(golden_sets: Sequence[GoldenSet], judging: Judging, directory: Path) -> tuple[Judging, str]:
+    """Check that libraries, encoders and a judge are there, and that the judge was not found unreliable.
+
+    Args:
+        golden_sets: The sets with their selected cases.
+        judging: Who judges.
+        directory: Where calibrations of judges are kept.
+
+    Returns:
+        Who judges, with the check types that can't be left to them; and what is known of them, for the
+        terminal: nothing where they are not asked.
+
+    Raises:
+        SettingsError: An extra isn't installed, a judge is missing, or an unreliable one would decide.
+        ModelError: A check's encoder can't be had.
+    """
+    cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    extras = set(missing_extras(cases))
+    if cases and missing_libraries():
+        extras.add("local")
+    if extras:
+        raise SettingsError(
+            f"the selected cases need more than is installed: "
+            f"pip install 'tunegate[{','.join(sorted(extras))}]'"
+        )
+    judged, note = [case for case in cases if judged_checks(case)], ""
+    if judged and judging.panel is None:
+        raise SettingsError(
+            f"{judged[0].key}: {judged_checks(judged[0])[0].type} needs a judge: "
+            f"give --gate-judge ({len(judged)} of the selected cases have such checks)"
+        )
+    if judged and judging.panel is not None:
+        calibration = find_calibration(directory, judging.panel.identity)
+        distrusted = distrusted_checks(calibration)
+        refuse_distrusted(golden_sets, distrusted, judging.panel.identity)
+        judging = replace(judging, distrusted=frozenset(distrusted))
+        note = describe_trust(calibration, distrusted)
+    require_encoders(cases)
+    return judging, note

@@ -1,0 +1,257 @@
+"""From answers to results: every check of every case, batched by metric.
+
+Scoring knows no model: the same completions can be scored again, and a metric that breaks on one
+answer leaves the others alone.
+"""
+
+import math
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from harness.comparison.repeats import fold_repeats
+from harness.errors import TunegateError
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.judge.panel import Panel
+from harness.metrics.builtin import METRICS
+from harness.metrics.definition import ScoreFunction, ScoringRequest
+from harness.metrics.identity import cache_key
+from harness.metrics.judged import ask_beforehand
+from harness.metrics.libraries import missing_extras, require_encoders
+from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
+
+__all__ = ["Judging", "ScoreCache", "missing_extras", "require_encoders", "score_cases"]
+
+# Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
+_CHUNK = 256
+# A judge's verdicts come one by one, each after seconds.
+_JUDGED_CHUNK = 16
+# A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8.
+_ROUNDING = 1e-9
+
+Result = Score | MetricError
+
+
+class ScoreCache(Protocol):
+    """Keeps the scores of expensive metrics by content. Thresholds are decided after it."""
+
+    def get(self, key: str) -> Score | None:
+        """The score kept under a key, or None."""
+
+    def put(self, key: str, score: Score, /) -> None:
+        """Keep a score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """Who judges, and what can't be judged.
+
+    Attributes:
+        panel: The judge or judges; None when none was given.
+        afresh: Whether each answer to a case is judged by a reply of its own, and none that was given before.
+        baseline_texts: The baseline's answers by answer key, for ``pairwise``.
+        distrusted: Check types that this judge can't be trusted with: they stay unscored.
+    """
+
+    panel: Panel | None = None
+    afresh: bool = False
+    baseline_texts: Mapping[str, str] = field(default_factory=dict)
+    distrusted: frozenset[str] = frozenset()
+
+
+def score_cases(
+    cases: Sequence[GoldenCase],
+    completions: Mapping[str, Completion],
+    *,
+    reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
+    cache: ScoreCache | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+    judging: Judging | None = None,
+) -> list[CaseResult]:
+    """Run every check of every case.
+
+    Args:
+        cases: Which cases, in the order of the results.
+        completions: The answers by answer key. A case without one is errored, unless it is skipped.
+        reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
+        cache: Where scores of metrics that need a library are kept between runs.
+        on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
+        judging: Who decides the checks that a judge decides.
+
+    Returns:
+        One result a case. A metric that breaks is a ``MetricError`` in its case's result, never a raise.
+    """
+    losses, judging = reference_losses or {}, judging or Judging()
+    by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    requests: dict[tuple[int, int], ScoringRequest] = {}
+    answers = [(case, key) for case in cases for key in case.answer_keys]
+    numbers = [number for case in cases for number in range(1, len(case.answer_keys) + 1)]
+    for row, (case, key) in enumerate(answers):
+        if case.skip is not None or key not in completions:
+            continue
+        for column, check in enumerate(case.checks):
+            if base_type(check.type) in judging.distrusted:
+                continue
+            by_metric[base_type(check.type)].append((row, column))
+            requests[row, column] = ScoringRequest(
+                case=case,
+                check=check,
+                text=completions[key].text,
+                reference_losses=losses.get(case.key),
+                panel=judging.panel,
+                baseline_text=judging.baseline_texts.get(key),
+                repeat=numbers[row] if judging.afresh else 0,
+            )
+    if judging.panel is not None:
+        # All questions are under way at once; the loop below only waits for the replies.
+        ask_beforehand(judging.panel, requests.values())
+    results: dict[tuple[int, int], Result] = {}
+    for metric, places in by_metric.items():
+        scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)
+        results.update(zip(places, scored, strict=True))
+    single = [
+        _case_result(
+            case,
+            completions.get(key),
+            [results[row, n] for n in range(len(case.checks)) if (row, n) in results],
+        )
+        for row, (case, key) in enumerate(answers)
+    ]
+    return fold_repeats(single)
+
+
+def _score_metric(
+    metric: str,
+    requests: Sequence[ScoringRequest],
+    cache: ScoreCache | None,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> list[Result]:
+    """Score one metric's requests, chunk by chunk, and decide each check."""
+    total = len(requests)
+    kind = CHECK_TYPES[metric]
+    chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
+    results: list[Result] = []
+    for start in range(0, total, chunk):
+        if on_progress is not None:
+            on_progress(metric, start, total)
+        some = requests[start : start + chunk]
+        raw = _remembered(METRICS[metric], some, cache)
+        results += [_decided(request.check, result) for request, result in zip(some, raw, strict=True)]
+    if on_progress is not None:
+        on_progress(metric, total, total)
+    return results
+
+
+def _remembered(
+    function: ScoreFunction, requests: Sequence[ScoringRequest], cache: ScoreCache | None
+) -> list[Result]:
+    """Take what the cache holds and compute the rest in one batch."""
+    keys = [cache_key(request) if cache is not None else None for request in requests]
+    known = [cache.get(key) if cache is not None and key is not None else None for key in keys]
+    computed = iter(
+        _computed(function, [r for r, score in zip(requests, known, strict=True) if score is None])
+    )
+    results: list[Result] = []
+    for key, score in zip(keys, known, strict=True):
+        result = score if score is not None else next(computed)
+        if score is None and cache is not None and key is not None and isinstance(result, Score):
+            cache.put(key, result)
+        results.append(result)
+    return results
+
+
+def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> list[Result]:
+    """Score as one batch; when that breaks, halve it until only the answers that break it are errors."""
+    if not requests:
+        return []
+    try:
+        results = [_finite(result) for result in function(requests)]
+    except Exception as error:  # any fault of a metric is the case's, never the run's
+        # A missing library is missing for each of them.
+        if len(requests) == 1 or isinstance(error, ImportError):
+            return [_error(request, error) for request in requests]
+        middle = len(requests) // 2
+        return _computed(function, requests[:middle]) + _computed(function, requests[middle:])
+    if len(results) != len(requests):
+        raise RuntimeError(f"{function} gave {len(results)} results for {len(requests)} answers")
+    return results
+
+
+def _finite(result: Result) -> Result:
+    if isinstance(result, Score) and not math.isfinite(result.value):
+        return MetricError(
+            metric=result.metric,
+            error=f"the metric gave {result.value} instead of a number. {result.explanation}",
+        )
+    return result
+
+
+def _error(request: ScoringRequest, error: Exception) -> MetricError:
+    name = request.check.type
+    line = str(error).strip().partition("\n")[0]
+    if isinstance(error, ImportError):
+        extra = CHECK_TYPES[base_type(name)].extra
+        line = f"{line}. Its libraries come with: pip install 'tunegate[{extra}]'" if extra else line
+    elif not isinstance(error, TunegateError | ValueError):
+        line = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return MetricError(metric=name, error=line, traceback="".join(traceback.format_exception(error)))
+
+
+def _decided(check: Check, result: Result) -> Result:
+    """Name the result as the case does, turn it for an inverted check, and hold it to its threshold."""
+    if isinstance(result, MetricError):
+        return replace(result, metric=check.type)
+    name = base_type(check.type)
+    kind = CHECK_TYPES[name]
+    value = result.value if name == check.type else 1.0 - result.value
+    passed: bool | None = None
+    if kind.kind == "binary":
+        passed = value == 1.0
+    elif check.threshold is not None and kind.higher_is_better:
+        passed = value >= check.threshold - _ROUNDING
+    elif check.threshold is not None:
+        passed = value <= check.threshold + _ROUNDING
+    return replace(result, metric=check.type, value=value, threshold=check.threshold, passed=passed)
+
+
+def _case_result(case: GoldenCase, completion: Completion | None, results: Sequence[Result]) -> CaseResult:
+    scores = tuple(result for result in results if isinstance(result, Score))
+    errors = tuple(result for result in results if isinstance(result, MetricError))
+    if case.skip is None and completion is None:
+        errors = (MetricError(metric="generation", error="no answer was generated for this case"),)
+    return CaseResult(
+        case=case,
+        completion=completion,
+        scores=scores,
+        errors=errors,
+        outcome=_outcome(case, scores, errors, left_out=completion is not None and _left_out(case, results)),
+    )
+
+
+def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
+    """Whether a check that decides was left without a result, so that the others can't decide alone."""
+    decides = sum(decides_case(check) for check in case.checks)
+    scored = [result.metric for result in results]
+    return decides > sum(decides_case(check) for check in case.checks if check.type in scored)
+
+
+def decides_case(check: Check) -> bool:
+    """Whether a case passes or fails by this check: a yes or no, or a number with a threshold."""
+    return CHECK_TYPES[base_type(check.type)].kind == "binary" or check.threshold is not None
+
+
+def _outcome(
+    case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError], *, left_out: bool
+) -> Outcome:
+    if case.skip is not None:
+        return Outcome.SKIPPED
+    if errors:
+        return Outcome.ERRORED
+    if left_out:
+        return Outcome.UNSCORED
+    deciding = [score.passed for score in scores if score.passed is not None]
+    if not deciding:
+        return Outcome.UNSCORED
+    return Outcome.PASSED if all(deciding) else Outcome.FAILED

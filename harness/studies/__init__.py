@@ -1,0 +1,1 @@
+"""Questions about several runs or models: ranking, noise, parity, bisection, trend, tournament."""

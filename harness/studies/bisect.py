@@ -1,0 +1,106 @@
+"""At which training step a case was lost: all checkpoints of a run answer it, on one loaded base."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.engines.adapter import is_adapter
+from harness.engines.open import base_of, choose_plan, describe_model
+from harness.errors import AdapterError
+from harness.run.cache import Cache
+from harness.run.generation import Progress, answer_cases
+from harness.run.scoring import score_cases
+from harness.types import CaseResult, GoldenCase, ModelRef, Outcome
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisection:
+    """One case along a training run.
+
+    Attributes:
+        results: By optimizer step, rising; 0 is the base before training.
+        lost_at: The step from which on the case fails, when it passed at some step before; None if the last
+            step passes, or none ever did.
+        last_passed: The last step that passed, or None.
+    """
+
+    case: GoldenCase
+    results: Mapping[int, CaseResult]
+    lost_at: int | None
+    last_passed: int | None
+
+
+def find_checkpoints(directory: Path) -> dict[int, Path]:
+    """The adapters that a training run saved, by step, the finished one included.
+
+    Args:
+        directory: An adapter directory that training wrote, its work directory, or one of checkpoints.
+
+    Raises:
+        AdapterError: There is none.
+    """
+    places = [
+        directory,
+        directory / "checkpoints",
+        directory.with_name(directory.name + ".work") / "checkpoints",
+    ]
+    found = {
+        int(match[1]): path
+        for place in places
+        for path in sorted(place.glob("checkpoint-*"))
+        if (match := _CHECKPOINT.fullmatch(path.name)) and is_adapter(path)
+    }
+    if not found:
+        raise AdapterError(
+            f"{directory}: no checkpoints here, in checkpoints/ or in {places[2]}; "
+            f"give the directory that training wrote, with its .work directory beside it"
+        )
+    return dict(sorted(found.items()))
+
+
+def bisect_cases(
+    checkpoints: Mapping[int, Path], cases: Sequence[GoldenCase], cache: Cache, on_progress: Progress
+) -> list[Bisection]:
+    """Answer and score cases with the base and every checkpoint.
+
+    Args:
+        checkpoints: By step, rising.
+        cases: Which cases.
+        cache: Where answers are looked up and kept.
+        on_progress: Told of each stage's progress.
+
+    Raises:
+        InputError: A checkpoint can't be used.
+        EngineError: The model failed.
+    """
+    models: dict[int, ModelRef] = {step: describe_model(str(path)) for step, path in checkpoints.items()}
+    base = base_of(next(iter(models.values())))
+    if base is not None:
+        models = {0: base, **models}
+    sides = {f"step-{step}": model for step, model in models.items()}
+    plan = choose_plan("auto", "auto", 4096, list(sides.values()))
+    answers = answer_cases(sides, plan, cases, cache, on_progress)
+    scored = {
+        step: score_cases(
+            cases,
+            answers[f"step-{step}"].completions,
+            reference_losses=answers[f"step-{step}"].reference_losses,
+            cache=cache,
+            on_progress=on_progress,
+        )
+        for step in models
+    }
+    return [
+        _bisection(case, {step: results[row] for step, results in scored.items()})
+        for row, case in enumerate(cases)
+    ]
+
+
+def _bisection(case: GoldenCase, results: Mapping[int, CaseResult]) -> Bisection:
+    passed = [step for step, result in results.items() if result.outcome is Outcome.PASSED]
+    last_passed = max(passed, default=None)
+    after = [step for step in results if last_passed is not None and step > last_passed]
+    return Bisection(case=case, results=results, lost_at=min(after, default=None), last_passed=last_passed)

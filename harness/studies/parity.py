@@ -1,0 +1,150 @@
+"""Is what ships what was tested? One adapter computed in several ways, compared pair by pair."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.comparison.gate import run_gate
+from harness.comparison.pairing import PASS_RATE
+from harness.engines.base import CANDIDATE
+from harness.engines.open import choose_plan, open_sides
+from harness.engines.transformers_engine import TransformersEngine
+from harness.errors import SettingsError
+from harness.provenance import describe_environment
+from harness.run.cache import Cache
+from harness.run.generation import Progress, answer_cases
+from harness.run.scoring import score_cases
+from harness.run.session import answered_run
+from harness.statistics.rates import wilson
+from harness.types import Comparison, ExecutionPlan, GoldenSet, Interval, ModelRef, Run, Verdict
+
+Weights = Literal["peft", "merged", "nf4"]
+# A plan's name: how the adapter stands beside its base, and the type of numbers (None: as a gate chooses).
+PLANS: Mapping[str, tuple[Weights, str | None]] = {
+    "peft": ("peft", None),
+    "merged": ("merged", None),
+    "nf4": ("nf4", None),
+    "bf16": ("peft", "bfloat16"),
+    "fp16": ("peft", "float16"),
+    "merged-bf16": ("merged", "bfloat16"),
+}
+# First tokens of so many cases are compared: enough to see a difference, a second or two of work.
+_LOGIT_CASES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """One plan against another, which stands earlier in the list.
+
+    Attributes:
+        flips: Share of cases whose verdict differs, either way.
+        same_text: Share of cases with the same answer, letter by letter.
+        largest_logit_change: Over the whole vocabulary of the next token, on the first cases.
+    """
+
+    plan: str
+    against: str
+    flips: Interval
+    same_text: Interval
+    largest_logit_change: float
+    comparison: Comparison
+    verdict: Verdict
+
+
+def check_plans(names: Sequence[str]) -> list[str]:
+    """Two or more known plans.
+
+    Raises:
+        SettingsError: They aren't.
+    """
+    unknown = [name for name in names if name not in PLANS]
+    if unknown or len(set(names)) < 2:
+        found = f"found {unknown[0]!r}" if unknown else f"{', '.join(names) or 'nothing'} is no pair"
+        raise SettingsError(f"--plans: {found} (allowed: two or more of {', '.join(PLANS)})")
+    return list(dict.fromkeys(names))
+
+
+def measure_parity(
+    model: ModelRef, names: Sequence[str], golden_sets: Sequence[GoldenSet], on_progress: Progress
+) -> list[Parity]:
+    """Answer all cases under each plan and compare every two: those with the first plan come first.
+
+    Args:
+        model: The adapter, or a whole model.
+        names: Plans, the one that was tested first.
+        golden_sets: Which cases.
+        on_progress: Told of each stage's progress.
+
+    Raises:
+        EngineError: A model failed, or a library is missing.
+    """
+    runs: dict[str, Run] = {}
+    logits = {}
+    cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    for name in names:
+        runs[name], logits[name] = _computed(model, name, golden_sets, on_progress)
+    found = []
+    for first, name in combinations(names, 2):
+        comparison, verdict = run_gate(runs[name], runs[first])
+        flipped = sum(
+            len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE
+        )
+        paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
+        said = [
+            {r.key: r.completion.text for r in runs[side].results if r.completion} for side in (name, first)
+        ]
+        same = sum(said[0].get(case.key) == said[1].get(case.key) for case in cases)
+        changes = [float((a - b).abs().max()) for a, b in zip(logits[name], logits[first], strict=True)]
+        found.append(
+            Parity(
+                plan=name,
+                against=first,
+                flips=wilson(flipped, paired),
+                same_text=wilson(same, len(cases)),
+                largest_logit_change=max(changes),
+                comparison=comparison,
+                verdict=verdict,
+            )
+        )
+    return found
+
+
+def _computed(
+    model: ModelRef, name: str, golden_sets: Sequence[GoldenSet], on_progress: Progress
+) -> tuple[Run, list[Any]]:
+    """One plan's run, and the next token's logits on the first cases."""
+    started_at, started = datetime.now(UTC), time.perf_counter()
+    weights, dtype = PLANS[name]
+    plan = replace(choose_plan(dtype or "auto", "auto", 4096, [model]), weights=weights)
+    cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    opened: list[TransformersEngine] = []
+
+    def open_once(sides: Mapping[str, ModelRef], wanted: ExecutionPlan) -> TransformersEngine:
+        engine = open_sides(sides, wanted)
+        assert isinstance(engine, TransformersEngine)
+        opened.append(engine)
+        return engine
+
+    answers = answer_cases(
+        {CANDIDATE: model},
+        plan,
+        cases,
+        Cache(None),
+        lambda stage, done, total: on_progress(f"{name}: {stage}", done, total),
+        open_engine=open_once,
+    )[CANDIDATE]
+    run = answered_run(
+        model,
+        answers,
+        score_cases(cases, answers.completions, reference_losses=answers.reference_losses),
+        golden_sets,
+        describe_environment(Path()),
+        started_at=started_at,
+        duration_s=time.perf_counter() - started,
+        collected=len(cases),
+    )
+    return run, list(opened[0].next_token_logits(CANDIDATE, [case.messages for case in cases[:_LOGIT_CASES]]))

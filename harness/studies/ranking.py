@@ -1,0 +1,131 @@
+"""Several candidates at once: a verdict each, and a ranking that doesn't overstate itself.
+
+Each was judged at the level alpha / k, so a column's intervals hold for all rows at 1 - 2 alpha. Between two
+candidates no claim is made but the one that the intervals make: who is called the best is so for this set of
+cases.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.comparison.pairing import PASS_RATE
+from harness.run.cache import Cache
+from harness.run.generation import Progress
+from harness.run.inputs import Inputs
+from harness.run.scoring import Judging
+from harness.run.session import conclude, run_session
+from harness.types import GateRecord, GateVerdict, GoldenSet, Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedModel:
+    """One candidate.
+
+    Attributes:
+        name: What tells it from the others.
+        record: Its gate, as a session with this model alone would have recorded it, but at the shared level.
+        gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
+        cases: How many cases that is a mean over.
+        kept: Of the probes that the baseline passed, the share still passed; None without probes.
+        probes: How many probes the baseline passed.
+        on_front: No other candidate has both a larger gain and more kept.
+    """
+
+    name: str
+    record: GateRecord
+    gain: Interval | None
+    cases: int
+    kept: Interval | None
+    probes: int
+    on_front: bool = False
+
+    @property
+    def regressed(self) -> bool:
+        """Whether its gate says so."""
+        return self.record.verdict is not None and self.record.verdict.outcome is GateVerdict.REGRESS
+
+
+def rank_models(
+    inputs: Inputs,
+    golden_sets: Sequence[GoldenSet],
+    cache: Cache,
+    on_progress: Progress,
+    judging: Judging | None = None,
+) -> list[RankedModel]:
+    """Answer all cases with all candidates together, judge each, and order them.
+
+    Args:
+        inputs: Two candidates or more, and what all are compared with.
+        golden_sets: Task sets and forgetting probes.
+        cache: Where answers and scores are looked up and kept.
+        on_progress: Told of each stage's progress.
+        judging: Who decides the checks that a judge decides.
+
+    Returns:
+        As :func:`rank_records`.
+
+    Raises:
+        EngineError: The model failed.
+        AdapterError: An adapter changes nothing.
+        BaselineError: The baseline has none of the cases.
+    """
+    session = run_session(inputs, golden_sets, cache, on_progress, judging)
+    return rank_records(conclude(session, collected=sum(len(each.cases) for each in golden_sets)))
+
+
+def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
+    """Order the gates of several candidates against one baseline, given by the candidates' names.
+
+    Returns:
+        The best first: those that don't regress before those that do, then by gain, then by what they kept.
+    """
+    found = [_measured(name, record) for name, record in records.items()]
+    points = [_point(ranked) for ranked in found]
+    marked = [
+        replace(
+            ranked,
+            on_front=not any(
+                other[0] >= gain and other[1] >= kept and other != (gain, kept) for other in points
+            ),
+        )
+        for ranked, (gain, kept) in zip(found, points, strict=True)
+    ]
+    return sorted(marked, key=lambda ranked: (ranked.regressed, *(-value for value in _point(ranked))))
+
+
+def _measured(name: str, record: GateRecord) -> RankedModel:
+    assert record.comparison is not None  # without a baseline nothing is ranked
+    tasks = {golden_set.name for golden_set in record.run.golden_sets if not golden_set.probes_forgetting}
+    rows = [row for row in record.comparison.metrics if row.set_name in tasks and row.metric == PASS_RATE]
+    total = sum(row.n for row in rows)
+    gain = None
+    if rows:
+        # Sets weigh by their cases; the bounds of the parts bound the whole, if a little widely.
+        def mean(values: Sequence[float]) -> float:
+            return sum(row.n * value for row, value in zip(rows, values, strict=True)) / total
+
+        gain = Interval(
+            estimate=mean([-row.drop.estimate for row in rows]),
+            low=mean([-row.drop.high for row in rows]),
+            high=mean([-row.drop.low for row in rows]),
+            confidence=rows[0].drop.confidence,
+            method=rows[0].drop.method,
+        )
+    forgetting = record.comparison.forgetting
+    overall = None if forgetting is None else forgetting.overall
+    return RankedModel(
+        name=name,
+        record=record,
+        gain=gain,
+        cases=total,
+        kept=None if overall is None else overall.rate,
+        probes=0 if overall is None else overall.passed_by_baseline,
+    )
+
+
+def _point(ranked: RankedModel) -> tuple[float, float]:
+    """Gain and share kept; what was not measured is equal for all."""
+    return (
+        0.0 if ranked.gain is None else ranked.gain.estimate,
+        0.0 if ranked.kept is None else ranked.kept.estimate,
+    )

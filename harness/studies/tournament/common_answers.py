@@ -1,0 +1,99 @@
+"""What several stored runs answered to the same cases."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import BaselineError, SettingsError
+from harness.run.judging import texts_of
+from harness.types import GoldenCase, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonAnswer:
+    """One answer of each model to a case; a case that is asked more than once has several.
+
+    Attributes:
+        key: The answer's key.
+        texts: The answers by model, in the models' order.
+        cluster: The case's cluster, or a name of its own.
+    """
+
+    case: GoldenCase
+    key: str
+    texts: Mapping[str, str]
+    cluster: str
+
+
+def name_models(runs: Sequence[Run]) -> dict[str, str]:
+    """What each run's model is called, by run: its label, with the run's id where two are labelled alike.
+
+    Raises:
+        BaselineError: A run is named twice, or there are fewer than two.
+    """
+    if twice := [run_id for run_id, count in Counter(run.id for run in runs).items() if count > 1]:
+        raise BaselineError(f"run {twice[0]} is named twice")
+    if len(runs) < 2:
+        raise BaselineError("one run has nothing to be compared with: name two or more")
+    labels = Counter(run.model.label for run in runs)
+    return {
+        run.id: run.model.label if labels[run.model.label] == 1 else f"{run.model.label} ({run.id})"
+        for run in runs
+    }
+
+
+def common_answers(
+    runs: Mapping[str, Run], golden_sets: Collection[str] = ()
+) -> tuple[list[CommonAnswer], dict[str, int]]:
+    """What all runs answered alike.
+
+    Args:
+        runs: The runs by their model's name.
+        golden_sets: Names of the sets to take; empty takes all but the forgetting probes.
+
+    Returns:
+        The answers, and how many cases are left out, by reason.
+
+    Raises:
+        SettingsError: A run has no such golden set.
+        BaselineError: They have no answered case in common.
+    """
+    taken = _taken(list(runs.values()), golden_sets)
+    cases = {
+        name: {result.key: result.case for result in run.results if result.case.set_name in taken}
+        for name, run in runs.items()
+    }
+    texts = {name: texts_of(run) for name, run in runs.items()}
+    left_out: Counter[str] = Counter()
+    common: list[CommonAnswer] = []
+    for key in dict.fromkeys(key for of_run in cases.values() for key in of_run):
+        found = [of_run[key] for of_run in cases.values() if key in of_run]
+        case = found[0]
+        kept = [own for own in case.answer_keys if all(own in of_run for of_run in texts.values())]
+        if len(found) < len(cases):
+            left_out["not in every run"] += 1
+        elif len({one.content_sha256 for one in found}) > 1:
+            left_out["changed between the runs"] += 1
+        elif not kept:
+            left_out["an answer is not stored"] += 1
+        else:
+            cluster = f"case {key}" if case.cluster is None else f"cluster {case.cluster}"
+            for own in kept:
+                answers = {name: of_run[own] for name, of_run in texts.items()}
+                common.append(CommonAnswer(case=case, key=own, texts=answers, cluster=cluster))
+    if not common:
+        why = "; ".join(f"{reason}: {count}" for reason, count in left_out.items()) or "no case of such a set"
+        named = ", ".join(run.id for run in runs.values())
+        raise BaselineError(f"runs {named}: no case that all of them answered ({why}): choose others")
+    return common, dict(left_out)
+
+
+def _taken(runs: Sequence[Run], golden_sets: Collection[str]) -> set[str]:
+    for run in runs:
+        known = [one.name for one in run.golden_sets]
+        if unknown := [name for name in golden_sets if name not in known]:
+            raise SettingsError(
+                f"--golden {unknown[0]}: not in run {run.id} (allowed: {', '.join(known) or 'none'})"
+            )
+    probes = {one.name for run in runs for one in run.golden_sets if one.probes_forgetting}
+    return set(golden_sets) or {one.name for run in runs for one in run.golden_sets} - probes

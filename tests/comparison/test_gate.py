@@ -1,0 +1,319 @@
+"""The verdict: what regresses, what passes, what stays open, and what can never pass."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.comparison.gate import gated_margins, judge_metrics, run_gate
+from harness.errors import BaselineError
+from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome, SetCounts, Stability
+
+PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
+
+
+@pytest.fixture(name="run_with")
+def _run_with(make_result, make_run):
+    """Makes a run of ``n`` cases of one set of which the first ``failed`` fail."""
+
+    def build(n=80, failed=0, *, name="orders", first=0, **settings):
+        results = [make_result(f"{name}/{first + place:03}", place >= failed) for place in range(n)]
+        return make_run(results, **settings)
+
+    return build
+
+
+def row_of(comparison, metric="pass-rate", name="orders"):
+    return next(row for row in comparison.metrics if (row.set_name, row.metric) == (name, metric))
+
+
+def test_a_run_against_itself_passes(run_with):
+    run = run_with(80)
+    comparison, verdict = run_gate(run, run)
+    assert verdict.outcome is PASS
+    assert row_of(comparison).verdict is PASS
+    assert row_of(comparison).drop.high <= 0.05
+    assert comparison.unpaired == ()
+
+
+def test_a_clear_drop_regresses(run_with):
+    comparison, verdict = run_gate(run_with(80, 30), run_with(80, 0))
+    row = row_of(comparison)
+    assert verdict.outcome is REGRESS
+    assert row.p_adjusted < 1e-6
+    assert row.drop.low > row.margin == 0.05
+    assert len(row.lost) == 30
+    assert verdict.reasons[0].startswith("orders pass-rate fell: 1.000 → 0.625, drop +0.375 [+0.2")
+    assert verdict.reasons[0].endswith("; 30 cases lost, 0 gained")
+
+
+def test_too_few_cases_are_inconclusive(run_with):
+    """Ten equal answers say little: what is missing is said, and how much would do."""
+    comparison, verdict = run_gate(run_with(10), run_with(10))
+    assert verdict.outcome is OPEN
+    assert row_of(comparison).minimum_detectable_drop > 0.4
+    assert "a drop of more than 0.05 is not excluded" in verdict.reasons[0]
+    assert "about 70 such cases would settle it" in verdict.reasons[0]
+
+
+def test_a_small_drop_that_is_sure_but_tolerated_passes(run_with):
+    """Six losses of 400 are more than chance, and within the margin of five points."""
+    comparison, verdict = run_gate(run_with(400, 6), run_with(400, 0))
+    assert row_of(comparison).p_adjusted < 0.05
+    assert verdict.outcome is PASS
+
+
+def test_the_verdict_can_be_checked_from_the_table(run_with):
+    """For any number of losses: pass is a bound within the margin; regress a bound beyond it and a small p."""
+    for failed in range(0, 40, 2):
+        comparison, verdict = run_gate(run_with(100, failed), run_with(100, 0))
+        row = row_of(comparison)
+        expected = PASS if row.drop.high <= row.margin else REGRESS if row.p_adjusted <= 0.05 else OPEN
+        assert verdict.outcome is row.verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("option", "of_set", "probes", "expected"),
+    [
+        (None, None, False, 0.05),
+        (None, None, True, 0.10),
+        (None, 0.2, False, 0.2),
+        (0.3, 0.2, False, 0.3),
+        (None, 0.2, True, 0.2),
+        (0.0, 0.2, False, 0.0),
+    ],
+)
+def test_an_option_outweighs_the_set_which_outweighs_the_default(option, of_set, probes, expected):
+    golden_set = GoldenSet(name="s", path="", gate=GateSettings(margin=of_set), probes_forgetting=probes)
+    assert gated_margins([golden_set], option) == {("s", "pass-rate"): expected}
+
+
+def test_task_and_probes_have_options_of_their_own():
+    sets = [GoldenSet(name="task", path=""), GoldenSet(name="probes", path="", probes_forgetting=True)]
+    margins = gated_margins(sets, 0.02, 0.3)
+    assert margins == {("task", "pass-rate"): 0.02, ("probes", "pass-rate"): 0.3}
+
+
+def scored(make_result, values, outcome=True):
+    return [
+        make_result(f"s/{place:03}", outcome, scores=[("rouge-l", value)])
+        for place, value in enumerate(values)
+    ]
+
+
+def test_a_graded_metric_is_gated_if_the_set_names_it(make_result, make_run):
+    """Scores fall by 0.3 while every case still passes."""
+    now = make_run(
+        scored(make_result, [0.6, 0.5, 0.55] * 30),
+        gates={"s": GateSettings(metric_margins={"rouge-l": 0.02})},
+    )
+    then = make_run(scored(make_result, [0.9, 0.8, 0.84] * 30))
+    comparison, verdict = run_gate(now, then)
+    assert row_of(comparison, "rouge-l", "s").verdict is REGRESS
+    assert row_of(comparison, "pass-rate", "s").verdict is PASS
+    assert verdict.outcome is REGRESS
+    comparison, verdict = run_gate(make_run(now.results), then)
+    assert row_of(comparison, "rouge-l", "s").verdict is None
+    assert row_of(comparison, "rouge-l", "s").p_adjusted is None
+    assert verdict.outcome is PASS
+
+
+def test_holm_counts_gated_metrics_only(make_result, make_run):
+    """Two sets gated: the smaller p-value is doubled; metrics that only inform cost nothing."""
+    now = [make_result(f"a/{n}", n >= 5, scores=[("f1", 0.5)]) for n in range(30)] + [
+        make_result(f"b/{n}") for n in range(30)
+    ]
+    then = [make_result(f"a/{n}", scores=[("f1", 0.5)]) for n in range(30)] + [
+        make_result(f"b/{n}") for n in range(30)
+    ]
+    comparison, _ = run_gate(make_run(now), make_run(then))
+    row = row_of(comparison, name="a")
+    assert row.p_adjusted == pytest.approx(2 * row.p_value)
+
+
+def test_one_set_that_is_open_keeps_the_run_from_passing(make_result, make_run):
+    results = [make_result(f"a/{n}") for n in range(80)] + [make_result(f"b/{n}") for n in range(8)]
+    run = make_run(results)
+    comparison, verdict = run_gate(run, run)
+    assert {row.set_name: row.verdict for row in comparison.metrics} == {"a": PASS, "b": OPEN}
+    assert verdict.outcome is OPEN
+    assert verdict.reasons[0].startswith("b pass-rate is open")
+
+
+def test_errored_cases_never_pass(make_result, make_run):
+    """79 equal answers and one broken one: the limit is 0 by default."""
+    now = make_run([make_result(f"s/{n}", Outcome.ERRORED if n == 0 else True) for n in range(80)])
+    then = make_run([make_result(f"s/{n}") for n in range(80)])
+    comparison, verdict = run_gate(now, then)
+    assert row_of(comparison, name="s").verdict is PASS
+    assert verdict.outcome is OPEN
+    assert verdict.reasons[0] == "s: 1 of 80 cases errored in the candidate, 0% are tolerated"
+    assert comparison.unpaired == ("s/0",)
+    assert verdict.reasons[-1] == "1 case is not compared: 1 errored"
+    tolerant = make_run(now.results, gates={"s": GateSettings(max_errored=0.05)})
+    assert run_gate(tolerant, then)[1].outcome is PASS
+
+
+def test_errors_do_not_hide_a_regression(make_result, make_run):
+    now = make_run([make_result(f"s/{n}", Outcome.ERRORED if n == 0 else n > 40) for n in range(80)])
+    then = make_run([make_result(f"s/{n}") for n in range(80)])
+    _, verdict = run_gate(now, then)
+    assert verdict.outcome is REGRESS
+    assert "errored" in verdict.reasons[1]
+
+
+def test_a_baseline_that_errored_is_no_ground_for_a_pass(make_result, make_run):
+    now = make_run([make_result(f"s/{n}") for n in range(80)])
+    then = make_run([make_result(f"s/{n}", Outcome.ERRORED if n < 5 else True) for n in range(80)])
+    assert run_gate(now, then)[1].outcome is OPEN
+
+
+def test_too_many_unscored_cases_never_pass(make_result, make_run):
+    now = make_run([make_result(f"s/{n}", Outcome.UNSCORED if n < 10 else True) for n in range(100)])
+    then = make_run([make_result(f"s/{n}") for n in range(100)])
+    _, verdict = run_gate(now, then)
+    assert verdict.outcome is OPEN
+    assert "s: 10 of 100 cases were left unscored in the candidate, 5% are tolerated" in verdict.reasons
+
+
+def test_nothing_scored_is_no_pass(make_result, make_run):
+    run = make_run([make_result(f"s/{n}", Outcome.UNSCORED) for n in range(80)])
+    comparison, verdict = run_gate(run, run)
+    assert comparison.metrics == ()
+    assert len(comparison.unpaired) == 80
+    assert verdict.outcome is OPEN
+    assert verdict.reasons[0] == "s pass-rate: no case has it on both sides"
+
+
+def test_a_set_may_be_gated_by_a_graded_metric_alone(make_result, make_run):
+    """No check decides, and none has to: the gated scores are all there."""
+    run = make_run(
+        scored(make_result, [0.5, 0.6, 0.7] * 40, Outcome.UNSCORED),
+        gates={"s": GateSettings(metric_margins={"rouge-l": 0.05})},
+    )
+    comparison, verdict = run_gate(run, run)
+    assert [(row.metric, row.verdict) for row in comparison.metrics] == [("rouge-l", PASS)]
+    assert verdict.outcome is PASS
+
+
+def test_a_gated_metric_that_nobody_scored_never_passes(make_result, make_run):
+    run = make_run(
+        [make_result(f"s/{n}") for n in range(80)], gates={"s": GateSettings(metric_margins={"bleu": 0.05})}
+    )
+    _, verdict = run_gate(run, run)
+    assert verdict.outcome is OPEN
+    assert verdict.reasons[0] == "s bleu: no case has it on both sides"
+
+
+def test_runs_without_a_common_case_are_refused(run_with):
+    with pytest.raises(BaselineError, match="run old has no case of this one"):
+        run_gate(run_with(5), run_with(5, name="other", run_id="old"))
+
+
+def test_changed_cases_are_left_out_and_counted(make_result, make_run):
+    now = make_run([make_result(f"s/{n}", prompt="Say it." if n < 10 else "Say yes.") for n in range(90)])
+    then = make_run([make_result(f"s/{n}") for n in range(90)])
+    comparison, verdict = run_gate(now, then)
+    assert row_of(comparison, name="s").n == 80
+    assert verdict.outcome is PASS
+    assert "10 cases are not compared: 10 changed since the baseline" in verdict.reasons
+
+
+def test_a_partial_run_is_said_to_be_one(run_with):
+    _, verdict = run_gate(run_with(70, collected=128), run_with(128))
+    assert verdict.outcome is PASS
+    assert verdict.reasons[-1] == "partial run: 70 of 128 cases were selected"
+
+
+def probe_run(make_result, make_run, forgotten, losses=()):
+    results = [
+        make_result(f"general/{n:03}", n >= forgotten, tags=["knowledge" if n < 60 else "arithmetic", "easy"])
+        for n in range(100)
+    ]
+    return make_run(results, probes={"general"}, losses=losses)
+
+
+def test_forgetting_is_named_with_its_skills(make_result, make_run):
+    comparison, verdict = run_gate(probe_run(make_result, make_run, 65), probe_run(make_result, make_run, 0))
+    assert verdict.outcome is REGRESS
+    assert row_of(comparison, name="general").margin == 0.10
+    assert comparison.forgetting.overall.retained == 35
+    assert verdict.reasons[1] == (
+        "forgetting: kept 35 of 100 passed probes, 35% [28%, 43%]; least of knowledge 0/60, arithmetic 35/40"
+    )
+
+
+def test_the_loss_alone_is_a_tripwire(make_result, make_run):
+    """Perplexity on general text doubles, no probe is lost: it is said, and it is no regression."""
+    now = probe_run(make_result, make_run, 0, {"one": 3.7, "two": 3.2, "three": 3.9})
+    then = probe_run(make_result, make_run, 0, {"one": 3.0, "two": 2.5, "three": 3.1})
+    comparison, verdict = run_gate(now, then)
+    assert comparison.forgetting.tripped
+    assert verdict.outcome is PASS
+    assert any(
+        reason.startswith("tripwire: cross-entropy on general text rose by 0.73")
+        for reason in verdict.reasons
+    )
+
+
+def test_other_arithmetic_is_said(run_with):
+    _, verdict = run_gate(run_with(80, dtype="bfloat16"), run_with(80))
+    assert any(reason.startswith("the sides were computed differently") for reason in verdict.reasons)
+    assert run_gate(run_with(80), run_with(80))[1].reasons[1:] == ()
+
+
+def test_every_interval_holds_at_the_chosen_level(run_with):
+    """At alpha 0.01 all intervals are 98 % ones, and 100 equal cases no longer exclude five points by as much."""
+    comparison, _ = run_gate(run_with(100), run_with(100), alpha=0.01)
+    row = row_of(comparison)
+    assert {row.drop.confidence, row.candidate.mean.confidence} == {0.98}
+    assert row.drop.high > row_of(run_gate(run_with(100), run_with(100))[0]).drop.high
+
+
+def test_the_detectable_drop_is_that_of_the_rule_in_use(make_result, make_run):
+    """A second gated set halves the level, so that less is found."""
+    results = [make_result(f"a/{n}") for n in range(60)]
+    one, two = make_run(results), make_run([*results, *[make_result(f"b/{n}") for n in range(60)]])
+    alone, beside = (row_of(run_gate(run, run)[0], name="a") for run in (one, two))
+    assert beside.minimum_detectable_drop > alone.minimum_detectable_drop
+
+
+def test_measured_flips_make_the_detectable_drop_larger_and_never_smaller(run_with):
+    """A lucky comparison without flips doesn't hide that every fifth case is known to be a coin's throw."""
+    run = run_with(80)
+    keys = [result.key for result in run.results]
+    coins = {key: Stability(passed=3 if place % 5 == 0 else 6, answers=6) for place, key in enumerate(keys)}
+    steady = {key: Stability(passed=6, answers=6) for key in keys}
+    plain, noisy, calm = (row_of(run_gate(run, run, stability=noted)[0]) for noted in (None, coins, steady))
+    assert noisy.minimum_detectable_drop > plain.minimum_detectable_drop
+    assert calm.minimum_detectable_drop == plain.minimum_detectable_drop
+    assert noisy.verdict is calm.verdict is plain.verdict is PASS
+
+
+def test_no_gated_metric_is_judged_without_a_margin():
+    assert judge_metrics([], {}) == []
+
+
+@pytest.mark.parametrize(("lost", "gained", "outcome"), [(9, 2, REGRESS), (2, 0, OPEN)])
+def test_the_worked_example_of_the_guide(make_result, make_run, lost, gained, outcome):
+    """docs/gate.md prints what the gate prints; 80 cases, of which the baseline fails the first 4."""
+    then = make_run([make_result(f"orders/{n:02}", n >= 4) for n in range(80)])
+    now = make_run([make_result(f"orders/{n:02}", n >= 4 + lost or 4 - gained <= n < 4) for n in range(80)])
+    _, verdict = run_gate(now, then)
+    guide = " ".join((Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8").split())
+    assert verdict.outcome is outcome
+    assert verdict.reasons[0] in guide
+
+
+def test_every_figure_has_its_denominators(make_result, make_run):
+    """What was asked, how it ended on each side, how many are compared, and why the others are not."""
+    now = make_run([make_result(f"s/{n}", Outcome.ERRORED if n < 2 else n > 5) for n in range(80)])
+    then = make_run([make_result(f"s/{n}") for n in range(79)])
+    (counts,) = run_gate(now, then)[0].counts
+    assert counts == SetCounts(
+        set_name="s",
+        paired=77,
+        candidate={"errored": 2, "failed": 4, "passed": 74},
+        baseline={"passed": 79},
+        unpaired={"errored": 2, "only in the candidate": 1},
+    )
+    assert sum(counts.candidate.values()) == counts.paired + sum(counts.unpaired.values())

@@ -1,0 +1,108 @@
+"""Each metric's row: means, drop, interval, p-value, lost and gained cases, what could have been seen."""
+
+import math
+
+import pytest
+
+from harness.comparison.metric_drop import compare_metric, compare_runs, reach_of
+from harness.comparison.pairing import PairedMetric
+
+
+def paired(candidate, baseline, *, metric="pass-rate", kind="binary", clusters=None, **scale):
+    keys = tuple(f"s/{place:02}" for place in range(len(candidate)))
+    return PairedMetric(
+        set_name="s",
+        metric=metric,
+        kind=kind,
+        keys=keys,
+        candidate=tuple(map(float, candidate)),
+        baseline=tuple(map(float, baseline)),
+        clusters=tuple(range(len(keys)) if clusters is None else clusters),
+        **scale,
+    )
+
+
+def test_a_pass_rate_is_counted():
+    """3 lost and 1 gained of 20: mid-p McNemar, Tango's interval, and the flips by name."""
+    row = compare_metric(paired([0] * 3 + [1] * 17, [1] * 3 + [0] + [1] * 16))
+    assert (row.n, row.baseline.mean.estimate, row.candidate.mean.estimate) == (20, 0.95, 0.85)
+    assert row.drop.estimate == pytest.approx(0.1)
+    assert row.drop.method == "Tango score"
+    assert row.drop.confidence == row.candidate.mean.confidence == 0.9
+    assert row.p_value == pytest.approx((1 / 16 + 5 / 16) / 2)
+    assert row.lost == ("s/00", "s/01", "s/02")
+    assert row.gained == ("s/03",)
+    assert row.minimum_detectable_drop > 0.2
+    assert (row.margin, row.p_adjusted, row.verdict) == (None, None, None)
+
+
+def test_clusters_widen_the_interval_and_weaken_the_test():
+    """Six lost cases are six facts, or two if they stand in two clusters."""
+    now, then = [0] * 6 + [1] * 34, [1] * 40
+    single = compare_metric(paired(now, then))
+    clustered = compare_metric(paired(now, then, clusters=[place // 3 for place in range(40)]))
+    assert clustered.p_value == pytest.approx(1 / 4)
+    assert single.p_value < 0.02
+    assert clustered.drop.high > single.drop.high
+    assert clustered.minimum_detectable_drop > single.minimum_detectable_drop
+    assert clustered.lost == single.lost
+
+
+def test_graded_metrics_name_the_cases_that_moved_furthest():
+    row = compare_metric(
+        paired([0.1, 0.9, 0.5, 0.6], [0.2, 0.3, 0.9, 0.6], metric="rouge-l", kind="graded"),
+    )
+    assert row.kind == "graded"
+    assert row.lost == ("s/02", "s/00")
+    assert row.gained == ("s/01",)
+    assert row.candidate.mean.low >= 0
+
+
+def test_a_mean_never_stands_without_n_and_interval():
+    row = compare_metric(paired([0.5] * 30, [0.5] * 30, metric="f1", kind="graded"))
+    for summary in (row.candidate, row.baseline):
+        assert summary.n == 30
+        assert summary.mean.low < summary.mean.estimate < summary.mean.high
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", ["binary", "graded"])
+@pytest.mark.parametrize(("now", "then"), [(1, 1), (0, 0), (0, 1), (1, 0), (0.4, 0.4)])
+def test_a_handful_of_cases_proves_nothing(n, kind, now, then):
+    """No NaN, and no bound within a small margin, whatever a few cases show."""
+    if kind == "binary" and now == 0.4:
+        return
+    row = compare_metric(paired([now] * n, [then] * n, metric="m", kind=kind))
+    assert math.isfinite(row.drop.low)
+    assert row.drop.low <= row.drop.estimate <= row.drop.high
+    assert row.p_value > 0.03
+    assert row.drop.high > 0.05
+
+
+def test_what_could_be_lost_depends_on_the_scale():
+    """A score of 0.5 on [0, 1] can lose half; a cosine nothing below 0; a repetition of 0.1 can rise by 0.9."""
+    many = 10_000
+    half = paired([0.5] * many, [0.5] * many, metric="f1", kind="graded")
+    cosine = paired([0.5] * many, [0.5] * many, metric="similar", kind="graded", least=-1.0)
+    repetition = paired(
+        [0.1] * many, [0.1] * many, metric="repetition", kind="graded", higher_is_better=False
+    )
+    open_scale = paired(
+        [3.0], [3.0], metric="perplexity", kind="graded", higher_is_better=False, most=math.inf
+    )
+    assert reach_of(half) == pytest.approx(0.5, abs=1e-3)
+    assert reach_of(cosine) == pytest.approx(0.5, abs=1e-3)
+    assert reach_of(repetition) == pytest.approx(0.9, abs=1e-3)
+    assert reach_of(open_scale) == 1.0
+
+
+def test_comparing_runs_gives_rows_without_verdicts(make_result, make_run):
+    now = make_run([make_result("s/a", False, scores=[("f1", 0.2)]), make_result("s/b")], run_id="new")
+    then = make_run([make_result("s/a", True, scores=[("f1", 0.8)]), make_result("s/c")], run_id="old")
+    comparison = compare_runs(now, then)
+    assert (comparison.candidate_run, comparison.baseline_run) == ("new", "old")
+    assert [(row.metric, row.drop.estimate, row.verdict) for row in comparison.metrics] == [
+        ("pass-rate", 1.0, None),
+        ("f1", pytest.approx(0.6), None),
+    ]
+    assert comparison.unpaired == ("s/b", "s/c")

@@ -1,0 +1,109 @@
+"""Which cases are compared, which are left out and why, and the values of each metric on both sides."""
+
+import math
+
+import pytest
+
+from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.types import Outcome
+
+
+def metric_of(pairing, name):
+    return next(metric for metric in paired_metrics(pairing) if metric.metric == name)
+
+
+def test_cases_are_paired_by_name_whatever_their_order(make_result, make_run):
+    now = make_run([make_result("s/a", True), make_result("s/b", False)])
+    then = make_run([make_result("s/b", True), make_result("s/a", True)])
+    rate = metric_of(pair_runs(now, then), "pass-rate")
+    assert rate.keys == ("s/a", "s/b")
+    assert rate.candidate == (1.0, 0.0)
+    assert rate.baseline == (1.0, 1.0)
+    assert rate.drops == (0.0, 1.0)
+
+
+def test_a_case_that_was_changed_is_not_compared(make_result, make_run):
+    """The same id with another prompt is another question."""
+    now = make_run([make_result("s/a"), make_result("s/b", prompt="Say no.")])
+    then = make_run([make_result("s/a"), make_result("s/b", prompt="Say yes.")])
+    pairing = pair_runs(now, then)
+    assert pairing.unpaired == {"s/b": "changed since the baseline"}
+    assert metric_of(pairing, "pass-rate").keys == ("s/a",)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [(Outcome.ERRORED, "errored"), (Outcome.UNSCORED, "unscored"), (Outcome.SKIPPED, "skipped")],
+)
+@pytest.mark.parametrize("side", ["candidate", "baseline"])
+def test_a_case_without_a_verdict_on_one_side_is_not_compared(make_result, make_run, outcome, why, side):
+    broken = make_run([make_result("s/a"), make_result("s/b", outcome)])
+    whole = make_run([make_result("s/a"), make_result("s/b")])
+    pairing = pair_runs(broken, whole) if side == "candidate" else pair_runs(whole, broken)
+    assert pairing.unpaired == {"s/b": why}
+
+
+def test_cases_of_one_side_only_are_named(make_result, make_run):
+    pairing = pair_runs(
+        make_run([make_result("s/a"), make_result("s/new")]),
+        make_run([make_result("s/a"), make_result("s/old")]),
+    )
+    assert pairing.unpaired == {"s/new": "only in the candidate", "s/old": "only in the baseline"}
+
+
+def test_what_a_partial_run_left_out_is_no_loss(make_result, make_run):
+    now = make_run([make_result("s/a")], collected=2)
+    assert pair_runs(now, make_run([make_result("s/a"), make_result("s/b")])).unpaired == {}
+
+
+def test_graded_scores_are_compared_without_a_verdict(make_result, make_run):
+    """A check without threshold decides nothing, on either side; its scores are still paired."""
+    now = make_run([make_result("s/a", Outcome.UNSCORED, scores=[("rouge-l", 0.5)])])
+    then = make_run([make_result("s/a", Outcome.UNSCORED, scores=[("rouge-l", 0.75)])])
+    pairing = pair_runs(now, then)
+    assert pairing.unpaired == {}
+    assert [metric.metric for metric in paired_metrics(pairing)] == ["rouge-l"]
+    assert metric_of(pairing, "rouge-l").drops == (0.25,)
+
+
+def test_a_metric_without_a_pair_has_no_row(make_result, make_run):
+    now = make_run([make_result("s/a", scores=[("rouge-l", 0.5)])])
+    then = make_run([make_result("s/a", scores=[("f1", 0.5)])])
+    assert [metric.metric for metric in paired_metrics(pair_runs(now, then))] == ["pass-rate"]
+
+
+def test_several_checks_of_a_type_are_averaged_inside_their_case(make_result, make_run):
+    now = make_run([make_result("s/a", scores=[("contains", 1.0), ("contains", 0.0)])])
+    then = make_run([make_result("s/a", scores=[("contains", 1.0), ("contains", 1.0)])])
+    assert metric_of(pair_runs(now, then), "contains").candidate == (0.5,)
+
+
+def test_where_lower_is_better_a_rise_is_a_drop(make_result, make_run):
+    now = make_run([make_result("s/a", scores=[("repetition", 0.4)])])
+    then = make_run([make_result("s/a", scores=[("repetition", 0.1)])])
+    assert metric_of(pair_runs(now, then), "repetition").drops == (pytest.approx(0.3),)
+
+
+def test_perplexity_is_compared_by_its_logarithm(make_result, make_run):
+    """Twice the perplexity is a drop of ln 2, be it from 2 to 4 or from 500 to 1000."""
+    keys = {"s/a": (4.0, 2.0), "s/b": (1000.0, 500.0)}
+    now = make_run([make_result(key, scores=[("perplexity", values[0])]) for key, values in keys.items()])
+    then = make_run([make_result(key, scores=[("perplexity", values[1])]) for key, values in keys.items()])
+    metric = metric_of(pair_runs(now, then), "perplexity")
+    assert metric.drops == (pytest.approx(math.log(2)), pytest.approx(math.log(2)))
+    assert (metric.least, metric.most) == (0.0, math.inf)
+
+
+def test_cases_know_their_cluster(make_result, make_run):
+    run = make_run([make_result("s/a", cluster="x"), make_result("s/b"), make_result("s/c", cluster="x")])
+    rate = metric_of(pair_runs(run, run), "pass-rate")
+    assert rate.clusters[0] == rate.clusters[2] != rate.clusters[1]
+    assert rate.clustered
+
+
+def test_sets_are_kept_apart(make_result, make_run):
+    run = make_run([make_result("s/a"), make_result("t/a")])
+    assert [(metric.set_name, metric.keys) for metric in paired_metrics(pair_runs(run, run))] == [
+        ("s", ("s/a",)),
+        ("t", ("t/a",)),
+    ]

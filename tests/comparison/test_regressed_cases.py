@@ -1,0 +1,123 @@
+"""Cases that broke, each shown on its own: what the gate makes of them."""
+
+import numpy as np
+import pytest
+
+from harness.comparison.gate import judge, run_gate
+from harness.comparison.pairing import PairedMetric
+from harness.statistics.per_case import Trials
+from harness.types import GateSettings, GateVerdict, Stability
+
+PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
+
+
+def test_one_broken_case_in_a_large_set_is_a_regression(run_of):
+    """The pass rate fell by half a point, well within the margin; one case of 200 went from always to never."""
+    comparison, verdict = run_gate(run_of([0] + [5] * 199), run_of([5] * 200))
+    assert comparison.metrics[0].verdict is PASS
+    assert verdict.outcome is REGRESS
+    assert [case.key for case in comparison.broken] == ["s/000"]
+    assert comparison.broken[0].was == Stability(passed=5, answers=5)
+    assert verdict.reasons[0] == "s: 1 of 200 cases broke, each beyond chance: 000 5/5 → 0/5 (p=0.004)"
+
+
+def test_a_set_may_tolerate_broken_cases(run_of):
+    """Named all the same; two of a hundred are more than one per cent."""
+    tolerant = {"s": GateSettings(max_broken=0.01)}
+    _, verdict = run_gate(run_of([0] + [5] * 199, gates=tolerant), run_of([5] * 200))
+    assert verdict.outcome is PASS
+    assert any(
+        "1 of 200 cases broke" in reason and "1% are tolerated" in reason for reason in verdict.reasons
+    )
+    _, verdict = run_gate(run_of([0, 0] + [5] * 98, gates=tolerant), run_of([5] * 100))
+    assert verdict.outcome is REGRESS
+
+
+def test_probes_of_forgetting_tolerate_their_margin_instead(run_of):
+    comparison, verdict = run_gate(run_of([0] + [5] * 199, probes={"s"}), run_of([5] * 200))
+    assert (comparison.broken, verdict.outcome) == ((), PASS)
+
+
+def test_single_answers_break_no_case_and_cost_nothing(run_of):
+    """Without repeats the level is not shared: the p-value of the pass rate stays as it is."""
+    comparison, _ = run_gate(run_of([0] * 4 + [1] * 76, answers=1), run_of([1] * 80, answers=1))
+    assert comparison.broken == ()
+    assert comparison.metrics[0].p_adjusted == comparison.metrics[0].p_value
+
+
+def test_a_noise_record_lets_single_answers_break_a_case(run_of):
+    """After 79 reruns without a change one failure is beyond chance; after five it isn't."""
+    now, then = run_of([0] + [1] * 79, answers=1), run_of([1] * 80, answers=1)
+    keys = [result.key for result in now.results]
+    known = dict.fromkeys(keys, Stability(passed=79, answers=79))
+    comparison, verdict = run_gate(now, then, stability=known)
+    assert verdict.outcome is REGRESS
+    assert [case.key for case in comparison.broken] == ["s/000"]
+    little = dict.fromkeys(keys, Stability(passed=5, answers=5))
+    assert run_gate(now, then, stability=little)[0].broken == ()
+
+
+def test_a_case_that_was_unstable_in_the_noise_record_is_not_broken(run_of):
+    now, then = run_of([0] + [1] * 79, answers=1), run_of([1] * 80, answers=1)
+    known = {result.key: Stability(passed=79, answers=79) for result in now.results}
+    known["s/000"] = Stability(passed=40, answers=79)
+    assert run_gate(now, then, stability=known)[0].broken == ()
+
+
+def trials_metric(before, now, repeats):
+    return PairedMetric(
+        set_name="s",
+        metric="pass-rate",
+        kind="binary",
+        keys=tuple(map(str, range(before.size))),
+        candidate=tuple((now / repeats).tolist()),
+        baseline=tuple((before / repeats).tolist()),
+        clusters=tuple(range(before.size)),
+        trials=tuple(Trials(int(b), repeats, int(c), repeats) for b, c in zip(before, now, strict=True)),
+    )
+
+
+@pytest.mark.parametrize("repeats", [3, 5, 10])
+@pytest.mark.parametrize("n", [20, 100])
+def test_the_whole_gate_keeps_its_level_with_repeats(repeats, n):
+    """200 runs of unchanged stable and unstable cases: rows and single cases together alarm in at most 5 %."""
+    random, wrong = np.random.default_rng(repeats * n), 0
+    rates = np.resize([*[1.0] * 8, 0.95, 0.65], n)
+    for _ in range(200):
+        metric = trials_metric(random.binomial(repeats, rates), random.binomial(repeats, rates), repeats)
+        rows, broken = judge([metric], {("s", "pass-rate"): 0.05})
+        wrong += rows[0].verdict is REGRESS or bool(broken)
+    assert wrong / 200 <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
+
+
+def found_broken(random, rates, repeats):
+    now = random.binomial(repeats, rates)
+    now[0] = 0
+    metric = trials_metric(random.binomial(repeats, rates), now, repeats)
+    return "0" in {case.key for case in judge([metric], {("s", "pass-rate"): 0.05})[1]}
+
+
+@pytest.mark.parametrize(
+    ("n", "unstable", "repeats"), [(20, 0.2, 5), (200, 0.05, 5), (1000, 0.01, 5), (200, 0.2, 7)]
+)
+def test_a_broken_case_is_found_with_enough_answers(n, unstable, repeats):
+    """In at least 34 of 40 runs. The more cases are unstable, the more answers it takes."""
+    random, rates = np.random.default_rng(1), np.ones(n)
+    rates[n - round(unstable * n) :] = 0.65
+    assert sum(found_broken(random, rates, repeats) for _ in range(40)) >= 34
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_printed_drop_is_found_with_repeats(whole):
+    """What a row prints when nothing changed, lost by whole cases or a little by each: found in 80 % and more."""
+    random, runs, found = np.random.default_rng(2), 60, 0
+    rates = np.resize([1.0, 1.0, 1.0, 1.0, 0.7], 40)
+    for _ in range(runs):
+        before, unchanged = random.binomial(5, rates), random.binomial(5, rates)
+        (row,), _ = judge([trials_metric(before, unchanged, 5)], {("s", "pass-rate"): 0.05})
+        drop = row.minimum_detectable_drop
+        gone = random.random(40) < drop / rates.mean()
+        now = random.binomial(5, np.where(gone, 0.0, rates) if whole else np.maximum(rates - drop, 0.0))
+        (row,), _ = judge([trials_metric(before, now, 5)], {("s", "pass-rate"): 0.05})
+        found += row.verdict is REGRESS
+    assert found / runs >= 0.8 - 3 * (0.8 * 0.2 / runs) ** 0.5

@@ -1,0 +1,144 @@
+"""Where a drop comes from: driver slice and shared traits, named only where they stand out."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from harness.comparison.gate import run_gate
+from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.comparison.slices import LEVEL, driver_slice, shared_traits
+from harness.comparison.traits import traits_of
+from harness.types import Completion, GateVerdict, Message
+
+
+def said(result, answer, prompt="Say yes.", stop="stop"):
+    """The result with that answer to that prompt."""
+    completion = Completion(
+        text=answer, stop_reason=stop, prompt_tokens=1, completion_tokens=1, latency_s=0.1
+    )
+    return replace(
+        result,
+        completion=completion,
+        case=replace(result.case, messages=(Message(role="user", content=prompt),)),
+    )
+
+
+def rate_of(now, then):
+    pairing = pair_runs(now, then)
+    return paired_metrics(pairing)[0], pairing.pairs
+
+
+def test_the_slice_that_lost_most_is_named_with_its_interval(make_result, make_run):
+    """20 of 80 cases are tagged dates; 9 of the 10 lost ones are among them."""
+
+    def run(lost):
+        return make_run(
+            [
+                make_result(f"orders/{n:02}", n not in lost, tags=["dates"] if n < 20 else ["names"])
+                for n in range(80)
+            ]
+        )
+
+    comparison, verdict = run_gate(run({*range(9), 50}), run(set()))
+    (driver,) = comparison.drivers
+    assert (driver.kind, driver.name, driver.n, driver.lost_in_set) == ("tag", "dates", 20, 10)
+    assert driver.lost == tuple(f"orders/{n:02}" for n in range(9))
+    assert driver.drop.low < driver.drop.estimate == 0.45 < driver.drop.high
+    assert any(
+        reason.startswith("orders: 9 of 10 lost cases are of tag dates: drop +0.450 [")
+        and reason.endswith("n=20, elsewhere +0.017: 00, 01, 02, 03, 04 and 4 more")
+        for reason in verdict.reasons
+    )
+
+
+def test_a_cluster_may_be_the_driver(make_result, make_run):
+    def run(lost):
+        return make_run([make_result(f"s/{n:02}", n not in lost, cluster=f"c{n // 8}") for n in range(80)])
+
+    metric, pairs = rate_of(run(set(range(8))), run(set()))
+    driver = driver_slice(metric, pairs, 0.9)
+    assert (driver.kind, driver.name, len(driver.lost)) == ("cluster", "c0", 8)
+
+
+def test_losses_all_over_the_set_have_no_driver(make_result, make_run):
+    def run(lost):
+        return make_run([make_result(f"s/{n:02}", n not in lost, tags=[f"t{n % 4}"]) for n in range(80)])
+
+    comparison, verdict = run_gate(run(set(range(12))), run(set()))
+    assert verdict.outcome is GateVerdict.REGRESS
+    assert comparison.drivers == ()
+
+
+def test_a_run_that_passes_names_no_driver(make_result, make_run):
+    run = make_run([make_result(f"s/{n:02}", tags=["a"]) for n in range(100)])
+    comparison, _ = run_gate(run, run)
+    assert (comparison.drivers, comparison.traits) == ((), ())
+
+
+def test_what_lost_answers_share_is_said_with_counts(make_result, make_run):
+    """The lost answers were cut; kept ones are JSON."""
+    then = make_run([said(make_result(f"s/{n:02}"), '{"a": 1}') for n in range(60)])
+    now = make_run(
+        [
+            said(
+                make_result(f"s/{n:02}", n >= 10),
+                '{"a": 1}' if n >= 10 else '{"a": ',
+                stop="stop" if n >= 8 else "length",
+            )
+            for n in range(60)
+        ]
+    )
+    comparison, verdict = run_gate(now, then)
+    traits = {
+        trait.trait: (trait.lost, trait.of_lost, trait.kept, trait.of_kept) for trait in comparison.traits
+    }
+    assert traits["answer is not JSON"] == (10, 10, 0, 50)
+    assert traits["answer cut at the token limit"] == (8, 10, 0, 50)
+    assert any(
+        "lost cases have in common: answer is not JSON (10 of 10 lost, 0 of 50 kept); " in reason
+        for reason in verdict.reasons
+    )
+
+
+def test_a_word_of_the_prompts_may_be_what_is_shared(make_result, make_run):
+    prompts = [f"Order {n} from Paris." if n < 6 else f"Order {n} from Rome." for n in range(60)]
+    then = make_run([said(make_result(f"s/{n:02}"), "yes", prompts[n]) for n in range(60)])
+    now = make_run([said(make_result(f"s/{n:02}", n >= 6), "yes", prompts[n]) for n in range(60)])
+    (trait,) = shared_traits(*rate_of(now, then))
+    assert (trait.trait, trait.lost, trait.kept) == ("prompt says 'paris'", 6, 0)
+
+
+def test_traits_are_plain_words(make_result):
+    cut = said(make_result("s/a"), "Well now", "A much longer prompt", stop="length")
+    empty = said(make_result("s/b"), " ", "Short")
+    first, second = traits_of([cut, empty])
+    assert first[:4] == [
+        "answer cut at the token limit",
+        "answer is not JSON",
+        "answer longer than the median",
+        "prompt longer than the median",
+    ]
+    assert "answer is empty" in second
+    assert "answer says 'well'" in first
+
+
+def test_slices_and_traits_are_rarely_named_by_chance(make_result, make_run):
+    """200 runs whose losses fall anywhere: ten tags and dozens of words, and at most 5 % name any."""
+    random, named = np.random.default_rng(0), np.zeros(2)
+    words = ["red", "blue", "green", "big", "small", "old", "new", "fast"]
+    for _ in range(200):
+        tags = [f"t{random.integers(10)}" for _ in range(60)]
+        prompts = [" ".join(random.choice(words, 3)) for _ in range(60)]
+        lost = set(random.choice(60, 10, replace=False).tolist())
+        then = make_run(
+            [said(make_result(f"s/{n:02}", tags=[tags[n]]), "yes", prompts[n]) for n in range(60)]
+        )
+        now = make_run(
+            [
+                said(make_result(f"s/{n:02}", n not in lost, tags=[tags[n]]), "yes", prompts[n])
+                for n in range(60)
+            ]
+        )
+        metric, pairs = rate_of(now, then)
+        named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
+    assert (named / 200 <= LEVEL + 3 * (LEVEL * 0.95 / 200) ** 0.5).all()

@@ -1,0 +1,73 @@
+"""The verdict's sentences: figures that a person can check, and what to do next."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.comparison.metric_drop import compare_metric
+from harness.comparison.pairing import PairedMetric
+from harness.presentation.sentences import describe_forgetting, describe_row, standing
+from harness.types import Forgetting, GateVerdict
+
+
+def judged(lost, gained, n, verdict, **changes):
+    clusters = tuple(range(n))
+    row = compare_metric(
+        PairedMetric(
+            set_name="orders",
+            metric="pass-rate",
+            kind="binary",
+            keys=tuple(f"orders/{place}" for place in clusters),
+            candidate=tuple(0.0 if place < lost else 1.0 for place in clusters),
+            baseline=tuple(0.0 if lost <= place < lost + gained else 1.0 for place in clusters),
+            clusters=clusters,
+        )
+    )
+    return replace(row, margin=0.05, p_adjusted=row.p_value, verdict=verdict, **changes)
+
+
+def test_a_regression_names_the_drop_the_evidence_and_the_flips():
+    assert describe_row(judged(8, 1, 40, GateVerdict.REGRESS), 40) == (
+        "orders pass-rate fell: 0.975 → 0.800, drop +0.175 [+0.054, +0.309], n=40, p=0.011; 8 cases lost, 1 gained"
+    )
+
+
+def test_a_pass_says_what_is_excluded():
+    assert describe_row(judged(0, 1, 90, GateVerdict.PASS), 90) == (
+        "orders pass-rate held: 0.989 → 1.000, drop -0.011 [-0.053, +0.024], n=90: a drop of more than 0.05 is excluded"
+    )
+
+
+def test_a_pass_says_what_more_is_shown():
+    """Equal: no change of the margin either way. Better: the whole interval lies below zero."""
+    equal, better = judged(0, 0, 90, GateVerdict.PASS), judged(0, 12, 90, GateVerdict.PASS)
+    assert standing(equal) == "equal"
+    assert describe_row(equal, 90).endswith("n=90: a change of more than 0.05 either way is excluded")
+    assert standing(better) == "better"
+    assert describe_row(better, 90).endswith(f"n=90: it is better, by {-better.drop.high:.3f} at least")
+    assert standing(judged(0, 1, 90, GateVerdict.PASS)) == ""
+    assert standing(judged(0, 12, 90, GateVerdict.INCONCLUSIVE)) == ""
+
+
+def test_an_open_metric_says_what_it_could_see_and_what_would_settle_it():
+    assert describe_row(judged(2, 1, 60, GateVerdict.INCONCLUSIVE), 60) == (
+        "orders pass-rate is open: 0.983 → 0.967, drop +0.017 [-0.049, +0.087], n=60: a drop of more than 0.05 is "
+        "not excluded; a true drop of 0.15 or more would be detected; about 190 such cases would settle it"
+    )
+
+
+def test_clusters_are_said():
+    """48 cases that stand and fall in groups are fewer facts; how many more would do is then not foretold."""
+    sentence = describe_row(judged(0, 0, 48, GateVerdict.INCONCLUSIVE), 16)
+    assert "n=48 in 16 clusters" in sentence
+    assert "settle" not in sentence
+
+
+def test_a_set_that_can_detect_nothing_says_so():
+    sentence = describe_row(judged(0, 0, 2, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=None), 2)
+    assert "so few cases can detect none" in sentence
+
+
+@pytest.mark.parametrize("by_skill", [(), None])
+def test_no_probe_known_is_no_sentence(by_skill):
+    assert describe_forgetting(Forgetting(overall=None, by_skill=by_skill or ())) == []

@@ -1,0 +1,135 @@
+"""The gate's section says the verdict first and every figure beside its n and interval."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from harness.comparison.gate import run_gate
+from harness.presentation.terminal import outcome_counts, pairs, render_gate
+from harness.types import (
+    CaseResult,
+    Check,
+    Completion,
+    Environment,
+    ExecutionPlan,
+    GateRecord,
+    GoldenCase,
+    GoldenSet,
+    Message,
+    ModelRef,
+    Outcome,
+    Run,
+    TextLoss,
+)
+
+
+def make_run(label, passed, *, collected=None, loss=2.0):
+    """Sixty probes, of which the first ``passed`` pass."""
+    results = []
+    for number in range(60):
+        right = number < passed
+        case = GoldenCase(
+            id=f"case-{number}",
+            set_name="general",
+            messages=(Message(role="user", content="?"),),
+            checks=(Check(type="contains", value="yes"),),
+            tags=("words",),
+        )
+        completion = Completion(
+            text="yes" if right else "[b]no[/b]",
+            stop_reason="stop",
+            prompt_tokens=1,
+            completion_tokens=1,
+            latency_s=0.1,
+        )
+        outcome = Outcome.PASSED if right else Outcome.FAILED
+        results.append(CaseResult(case=case, completion=completion, outcome=outcome))
+    return Run(
+        id=f"run-{label}",
+        started_at="2026-01-01T00:00:00+00:00",
+        duration_s=1.0,
+        model=ModelRef(label=label, base_model="base", base_sha256="b"),
+        plan=ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=1),
+        environment=Environment(python="3", platform="p", packages={}),
+        golden_sets=(GoldenSet(name="general", path="g.yaml", probes_forgetting=True),),
+        collected=collected or 60,
+        results=tuple(results),
+        text_losses=tuple(
+            TextLoss(passage=str(i), nats_per_token=loss + i / 100, tokens=50) for i in range(12)
+        ),
+    )
+
+
+def shown(record, width=80):
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None).print(render_gate(record, width))
+    return text.getvalue()
+
+
+def gated(passed, **candidate):
+    runs = make_run("mine", passed, **candidate), make_run("base", 60)
+    comparison, verdict = run_gate(*runs)
+    return GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
+
+
+@pytest.mark.parametrize(("passed", "word"), [(60, "PASS"), (20, "REGRESS"), (57, "INCONCLUSIVE")])
+def test_the_verdict_stands_first(passed, word):
+    assert shown(gated(passed)).startswith(f" {word} ")
+
+
+def test_a_regression_shows_its_figures_and_first_cases():
+    text = shown(gated(20, loss=3.0))
+    assert "1.00 → 0.33" in text
+    assert "kept 20 of 60 probes" in text
+    assert "tripwire" in text
+    assert "lost cases (40)" in text
+    assert "and 35 more in the report" in text
+    assert "now  '[b]no[/b]'" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_longer_than_the_terminal(width):
+    assert max(map(len, shown(gated(20), width).splitlines())) <= width
+
+
+def test_verdicts_are_never_cut():
+    """On 80 columns a long name wraps; the verdict's word stays whole."""
+    assert sum("inconclusive" in line for line in shown(gated(57)).splitlines()) == 1
+
+
+def test_without_a_baseline_there_is_no_verdict():
+    text = shown(GateRecord(run=make_run("base", 50)))
+    assert "60 cases: 50 passed, 10 failed; no baseline, so no verdict" in text
+
+
+def test_a_partial_run_names_its_denominator():
+    assert outcome_counts(make_run("mine", 60, collected=184)) == "60 of 184 cases: 60 passed"
+
+
+def test_canaries_of_training_are_shown_in_one_paragraph():
+    """With and without a baseline; a manifest without them adds nothing."""
+    run = make_run("mine", 50)
+    training = {
+        "canaries": {"summary": ["length 84 → 31 (n=64, 64), drifted", "refusals 0.00 → 0.00 (n=64, 64)"]}
+    }
+    watched = replace(run, model=replace(run.model, training=training))
+    text = shown(GateRecord(run=watched), 120)
+    assert "canaries    length 84 → 31 (n=64, 64), drifted; refusals 0.00 → 0.00 (n=64, 64)" in text
+    assert "canaries" not in shown(GateRecord(run=run), 120)
+
+
+def test_lost_pairs_stand_beside_the_n():
+    """58 of 60 cases are compared; without a loss the number stands alone."""
+    baseline = make_run("old", 60)
+    run = make_run("new", 55)
+    broken = replace(
+        run, results=tuple(replace(r, outcome=Outcome.ERRORED) for r in run.results[:2]) + run.results[2:]
+    )
+    for candidate, expected in ((broken, "58/60"), (run, "60")):
+        comparison, verdict = run_gate(candidate, baseline)
+        assert pairs(comparison.metrics[0], comparison) == expected
+        assert expected in shown(
+            GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+        )

@@ -1,0 +1,338 @@
+"""From answers to results."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from harness.errors import ModelError
+from harness.metrics.builtin import METRICS
+from harness.metrics.definition import ScoringRequest, graded
+from harness.run.scoring import score_cases
+from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
+
+Metric = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
+
+
+class Kept(dict[str, Score]):
+    """A score cache in memory."""
+
+    def put(self, key: str, score: Score, /) -> None:
+        self[key] = score
+
+
+def answer(text: str) -> Completion:
+    return Completion(text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+
+
+def make_case(
+    name: str, *checks: Check, skip: str | None = None, references: tuple[str, ...] = ()
+) -> GoldenCase:
+    return GoldenCase(id=name, set_name="set", messages=(), checks=checks, references=references, skip=skip)
+
+
+def score_one(text: str, *checks: Check, references: tuple[str, ...] = ("reference",)) -> CaseResult:
+    case = make_case("case", *checks, references=references)
+    return score_cases([case], {case.key: answer(text)})[0]
+
+
+@pytest.fixture
+def replace_metric(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Metric], None]:
+    """Put another function behind a check type."""
+    return lambda name, function: monkeypatch.setitem(METRICS, name, function)
+
+
+def length_metric(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+    """Stands in for an expensive metric: a tenth of the answer's length."""
+    return [graded(request, len(request.text) / 10, "counted") for request in requests]
+
+
+EQUALS = Check(type="equals", value="yes")
+
+
+def test_a_case_passes_when_every_deciding_check_does() -> None:
+    assert score_one("yes", EQUALS, Check(type="contains", value="y")).outcome is Outcome.PASSED
+    assert score_one("yes", EQUALS, Check(type="contains", value="z")).outcome is Outcome.FAILED
+
+
+def test_a_graded_check_without_a_threshold_only_informs() -> None:
+    (score,) = score_one("other", Check(type="f1")).scores
+    assert (score.value, score.passed, score.threshold) == (0.0, None, None)
+
+    assert score_one("other", Check(type="f1")).outcome is Outcome.UNSCORED
+    assert score_one("yes", EQUALS, Check(type="f1")).outcome is Outcome.PASSED
+
+
+def test_a_case_without_checks_is_unscored() -> None:
+    assert score_one("yes").outcome is Outcome.UNSCORED
+
+
+def test_a_threshold_decides_a_graded_check() -> None:
+    for threshold, passed in [(0.5, True), (2 / 3, True), (0.7, False)]:
+        check = Check(type="f1", threshold=threshold)
+        (score,) = score_one("one", check, references=("one two",)).scores
+        assert (score.passed, score.threshold) == (passed, threshold)
+
+
+def test_rounding_noise_does_not_fail_a_value_that_equals_its_threshold(replace_metric) -> None:
+    replace_metric("f1", lambda requests: [graded(r, 0.1 + 0.2 - 1e-12, "") for r in requests])
+
+    assert score_one("x", Check(type="f1", threshold=0.3)).outcome is Outcome.PASSED
+
+
+def test_where_lower_is_better_the_threshold_is_a_maximum() -> None:
+    stuck, fine = "a b c d " * 20, "a b c d e f"
+
+    assert score_one(stuck, Check(type="repetition", threshold=0.2)).outcome is Outcome.FAILED
+    assert score_one(fine, Check(type="repetition", threshold=0.2)).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("text", ["yes", "no", ""])
+def test_an_inverted_check_is_the_mirror_of_its_type(text: str) -> None:
+    (plain,) = score_one(text, EQUALS).scores
+    (inverted,) = score_one(text, Check(type="not-equals", value="yes")).scores
+
+    assert inverted.metric == "not-equals"
+    assert inverted.value == 1 - plain.value
+    assert inverted.passed is not plain.passed
+    assert inverted.explanation == plain.explanation
+
+
+def test_scores_come_in_the_order_of_the_checks_and_results_in_that_of_the_cases() -> None:
+    checks = [Check(type="f1"), EQUALS, Check(type="f1"), Check(type="not-equals", value="yes")]
+    cases = [make_case(name, *checks, references=("r",)) for name in "ba"]
+    results = score_cases(cases, {case.key: answer("yes") for case in cases})
+
+    assert [result.case.id for result in results] == ["b", "a"]
+    for result in results:
+        assert [score.metric for score in result.scores] == ["f1", "equals", "f1", "not-equals"]
+
+
+def test_a_skipped_case_is_neither_scored_nor_missed() -> None:
+    cases = [make_case("one", EQUALS, skip="later"), make_case("two", EQUALS, skip="later")]
+    with_answer, without = score_cases(cases, {"set/one": answer("yes")})
+
+    assert with_answer.outcome is without.outcome is Outcome.SKIPPED
+    assert with_answer.scores == without.scores == without.errors == ()
+    assert without.completion is None
+
+
+def test_a_case_without_an_answer_is_an_error() -> None:
+    (result,) = score_cases([make_case("one", EQUALS)], {})
+
+    assert result.outcome is Outcome.ERRORED
+    assert result.errors[0].metric == "generation"
+
+
+def test_an_error_outweighs_passes_and_failures() -> None:
+    result = score_one("yes", EQUALS, Check(type="json-equals"), references=("not json",))
+
+    assert result.outcome is Outcome.ERRORED
+    assert [score.metric for score in result.scores] == ["equals"]
+    assert result.errors[0].metric == "json-equals"
+    assert "\n" not in result.errors[0].error
+    assert "Traceback" in result.errors[0].traceback
+
+
+def test_one_bad_case_does_not_err_the_others(replace_metric) -> None:
+    batches = []
+
+    def brittle(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        batches.append(len(requests))
+        if any(request.text == "bad" for request in requests):
+            raise RuntimeError("no bad\nsecond line")
+        return length_metric(requests)
+
+    replace_metric("similar", brittle)
+    cases = [make_case(str(n), Check(type="similar"), references=("r",)) for n in range(64)]
+    texts = {case.key: answer("bad" if case.id == "37" else "good") for case in cases}
+    results = score_cases(cases, texts)
+
+    assert [result.case.id for result in results if result.errors] == ["37"]
+    assert results[37].errors[0].error == "RuntimeError: no bad"
+    assert all(result.scores[0].value == 0.4 for result in results if result.case.id != "37")
+    assert len(batches) < 20  # halved, so that the good ones stay batched
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_no_finite_number_is_an_error_and_never_a_score(replace_metric, value: float) -> None:
+    replace_metric("f1", lambda requests: [graded(request, value, "broke") for request in requests])
+    result = score_one("x", Check(type="f1", threshold=0.5))
+
+    assert result.scores == ()
+    assert result.outcome is Outcome.ERRORED
+    assert str(value) in result.errors[0].error
+
+
+def test_a_missing_library_names_the_installation_that_brings_it(replace_metric) -> None:
+    calls = []
+
+    def missing(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        calls.append(len(requests))
+        raise ModuleNotFoundError("No module named 'rouge_score'")
+
+    replace_metric("rouge-l", missing)
+    cases = [make_case(str(n), Check(type="rouge-l"), references=("r",)) for n in range(8)]
+    results = score_cases(cases, {case.key: answer("x") for case in cases})
+
+    assert calls == [8]
+    assert {result.errors[0].error for result in results} == {
+        "No module named 'rouge_score'. Its libraries come with: pip install 'tunegate[metrics]'"
+    }
+
+
+def test_an_error_that_the_user_can_mend_is_told_in_its_own_words(replace_metric) -> None:
+    def unavailable(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        raise ModelError("minilm isn't fetched yet")
+
+    replace_metric("similar", unavailable)
+
+    assert score_one("x", Check(type="similar")).errors[0].error == "minilm isn't fetched yet"
+
+
+def test_a_metric_that_loses_a_result_is_a_fault_of_the_program(replace_metric) -> None:
+    """Results that can't be matched to cases must not be handed on, not even as errors."""
+    replace_metric("f1", lambda requests: [])
+
+    with pytest.raises(RuntimeError, match="0 results for 1 answers"):
+        score_one("x", Check(type="f1"))
+
+
+def test_each_metric_runs_once_over_all_cases(replace_metric) -> None:
+    batches = []
+
+    def counting(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        batches.append(len(requests))
+        return length_metric(requests)
+
+    replace_metric("similar", counting)
+    cases = [make_case(str(n), Check(type="similar"), EQUALS, references=("r",)) for n in range(100)]
+    score_cases(cases, {case.key: answer("x") for case in cases})
+
+    assert batches == [100]
+
+
+def test_progress_is_told_metric_by_metric_in_chunks(replace_metric) -> None:
+    replace_metric("similar", length_metric)
+    cases = [make_case(str(n), EQUALS, Check(type="similar"), references=("r",)) for n in range(300)]
+    told: list[tuple[str, int, int]] = []
+    score_cases(cases, {case.key: answer("x") for case in cases}, on_progress=lambda *step: told.append(step))
+
+    assert [step for step in told if step[0] == "equals"] == [("equals", 0, 300), ("equals", 300, 300)]
+    assert [step for step in told if step[0] == "similar"] == [
+        ("similar", 0, 300),
+        ("similar", 256, 300),
+        ("similar", 300, 300),
+    ]
+
+
+def test_reference_losses_reach_the_perplexity_check() -> None:
+    cases = [make_case(name, Check(type="perplexity", threshold=3), references=("r",)) for name in "ab"]
+    losses = {"set/a": (TextLoss(passage="r", nats_per_token=1.0, tokens=4),)}
+    measured, unmeasured = score_cases(
+        cases, {case.key: answer("x") for case in cases}, reference_losses=losses
+    )
+
+    assert measured.scores[0].value == pytest.approx(math.e)
+    assert measured.outcome is Outcome.PASSED
+    assert unmeasured.outcome is Outcome.ERRORED
+
+
+def test_an_expensive_score_is_computed_once_whatever_its_threshold(replace_metric) -> None:
+    texts = []
+
+    def counting(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        texts.extend(request.text for request in requests)
+        return length_metric(requests)
+
+    replace_metric("bleu", counting)
+    cache = Kept()
+    for threshold, expected in [(0.2, Outcome.PASSED), (0.9, Outcome.FAILED), (None, Outcome.UNSCORED)]:
+        case = make_case("case", Check(type="bleu", threshold=threshold), references=("r",))
+        (result,) = score_cases([case], {case.key: answer("four")}, cache=cache)
+        assert result.outcome is expected
+        assert result.scores[0].threshold == threshold
+        assert result.scores[0].value == 0.4
+
+    assert texts == ["four"]
+
+
+def test_only_what_the_cache_lacks_is_computed(replace_metric) -> None:
+    texts = []
+
+    def counting(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        texts.extend(request.text for request in requests)
+        return length_metric(requests)
+
+    replace_metric("bleu", counting)
+    cache = Kept()
+    cases = [make_case(str(n), Check(type="bleu"), references=("r",)) for n in range(4)]
+    score_cases(cases[::2], {case.key: answer("x" * n) for n, case in enumerate(cases)}, cache=cache)
+    results = score_cases(cases, {case.key: answer("x" * n) for n, case in enumerate(cases)}, cache=cache)
+
+    assert texts == ["", "xx", "x", "xxx"]
+    assert [result.scores[0].value for result in results] == [0, 0.1, 0.2, 0.3]
+
+
+def test_errors_and_cheap_scores_are_not_kept(replace_metric) -> None:
+    replace_metric("bleu", lambda requests: [MetricError(metric="bleu", error="broke") for _ in requests])
+    cache = Kept()
+    case = make_case("case", Check(type="bleu"), EQUALS, Check(type="f1"), references=("r",))
+    score_cases([case], {case.key: answer("x")}, cache=cache)
+
+    assert cache == {}
+
+
+_LEAN = """
+import sys
+from pathlib import Path
+from harness.metrics.definition import ScoringRequest
+from harness.metrics.identity import cache_key
+from harness.run.scoring import missing_extras, require_encoders, score_cases
+from harness.types import Check, Completion, GoldenCase, Score
+
+class Kept(dict):
+    put = dict.__setitem__
+
+encoder = Path(sys.argv[1])
+(encoder / "config.json").write_text('{"num_hidden_layers": 2}')
+(encoder / "model.safetensors").write_bytes(b"weights")
+names = sys.argv[2].split()
+checks = tuple(
+    Check(type=name, value={"type": "object"} if name == "is-json" else None,
+          options={"model": str(encoder)} if name in ("bertscore", "similar") else {})
+    for name in names
+)
+case = GoldenCase(id="c", set_name="s", messages=(), references=("{}",), checks=checks)
+done = Completion(text="{}", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+cache = Kept()
+for check in checks:
+    key = cache_key(ScoringRequest(case=case, check=check, text="{}"))
+    if key is not None:
+        cache[key] = Score(metric=check.type, value=0.5)
+missing_extras([case])
+require_encoders([case])
+(result,) = score_cases([case], {case.key: done}, cache=cache)
+assert not result.errors, result.errors
+assert len(result.scores) == len(names)
+heavy = "torch transformers evaluate datasets numpy scipy pandas sacrebleu rouge_score bert_score".split()
+assert not set(heavy) & set(sys.modules), set(heavy) & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "equals contains starts-with is-json json-equals is-refusal repetition exact-match f1",
+        "bleu chrf rouge-1 rouge-2 rouge-l rouge-lsum bertscore similar",
+    ],
+    ids=["cheap checks", "cached expensive checks"],
+)
+def test_no_heavy_library_is_imported(names: str, tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LEAN, str(tmp_path), names], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,32 @@
+"""Independent units: sums over clusters, Kish's effective number, the unseen share."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.statistics.clusters import group, unseen_share
+
+
+def test_values_are_added_up_by_cluster():
+    units = group([1.0, 0.0, 0.5, 0.25], ["a", 1, "a", 2])
+    assert units.sums == (1.5, 0.0, 0.25)
+    assert units.sizes == (2.0, 1.0, 1.0)
+    assert units.mean == pytest.approx(1.75 / 4)
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.integers(0, 5)), min_size=1, max_size=40))
+def test_the_scaled_sums_average_to_the_mean_of_a_case(values):
+    units = group([value for value, _ in values], [cluster for _, cluster in values])
+    assert sum(units.scaled) / units.count == pytest.approx(units.mean)
+    assert 1 - 1e-9 <= units.effective <= units.count + 1e-9
+
+
+def test_unequal_clusters_count_for_less():
+    """Kish: (8 + 1 + 1)^2 / (64 + 1 + 1); equal ones count in full."""
+    assert group([0.0] * 10, [0] * 8 + [1, 2]).effective == pytest.approx(100 / 66)
+    assert group([0.0] * 10, [0, 1] * 5).effective == pytest.approx(2)
+
+
+def test_fifty_nine_draws_exclude_five_percent():
+    """The least n with 0.95^n <= 0.05 is 59."""
+    assert unseen_share(59, 0.05) < 0.05 < unseen_share(58, 0.05)

@@ -1,0 +1,100 @@
+"""Reruns of one model: what flips, how often, and what a gate makes of it."""
+
+import dataclasses
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.comparison.gate import run_gate
+from harness.engines.open import choose_plan, describe_model
+from harness.golden.load import load_golden_set
+from harness.history.store import open_history
+from harness.presentation.terminal import render_gate
+from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
+from harness.types import GateRecord, Stability
+
+GOLDEN = """\
+name: small
+generation: {max_new_tokens: 4}
+cases:
+  - {id: greedy, prompt: what is w1, checks: [{type: regex, value: 'w'}]}
+  - {id: sampled, prompt: what is w2, checks: [{type: regex, value: '^w'}], generation: {temperature: 2.0}}
+"""
+
+
+@pytest.fixture
+def golden(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(GOLDEN)
+    return path
+
+
+def test_greedy_answers_in_float32_never_flip_and_samples_do(tiny_model_dir, golden):
+    """Batches, order and seeds change from rerun to rerun; only the sampled case has reason to care."""
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    reruns = plan_reruns(plan, 8, ["float32"])
+    assert len({(rerun.batch_tokens, rerun.seed) for rerun in reruns}) == 8
+    noise = measure_noise(model, plan, reruns, load_golden_set(golden).cases, lambda *_: None)
+    assert noise.texts["small/greedy"] == 1
+    assert noise.texts["small/sampled"] > 1
+    assert noise.stability["small/greedy"].answers == 8
+    assert set(noise.unstable) <= {"small/sampled"}
+
+
+def test_the_flip_rate_is_unbiased():
+    """Three of four and four of four: two reruns disagree with chances 1/2 and 0."""
+    noise = Noise(
+        model=None,
+        reruns=(),
+        stability={"a": Stability(passed=3, answers=4), "b": Stability(passed=4, answers=4)},
+        texts={},
+    )
+    assert noise.flip_rate == pytest.approx(0.25)
+    assert noise.unstable == ("a",)
+    assert unstable_interval(noise).estimate == 0.5
+    assert dataclasses.replace(noise, stability={}).flip_rate is None
+
+
+def test_a_gate_marks_what_was_noted(make_run, make_result):
+    """The unstable case is told with its count, after the stable one; both stay in the pass rate."""
+    before = make_run([make_result(f"set/{n}", True) for n in "abcdef"], run_id="before")
+    now = make_run([make_result(f"set/{n}", n not in "ab") for n in "abcdef"])
+    noted = {"set/a": Stability(passed=3, answers=5), "set/b": Stability(passed=5, answers=5)}
+    comparison, verdict = run_gate(now, before, stability=noted)
+    assert dict(comparison.unstable) == {"set/a": noted["set/a"]}
+    assert comparison.metrics[0].lost == ("set/a", "set/b")
+    record = GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
+    from rich.console import Console
+
+    console = Console(width=100, record=True)
+    console.print(render_gate(record, 100))
+    text = console.export_text()
+    assert "lost cases (2, 1 of them unstable in the baseline's own reruns)" in text
+    assert text.index("set/b") < text.index("set/a  (reruns passed 3 of 5)")
+
+
+def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, tmp_path):
+    model, cases = describe_model(str(tiny_model_dir)), load_golden_set(golden).cases
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=1, answers=5)})
+        history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=2, answers=5)})
+        assert history.load_noise(model, "float32", cases) == {"small/greedy": Stability(passed=2, answers=5)}
+        assert history.load_noise(model, "bfloat16", cases) == {}
+        golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
+        assert history.load_noise(model, "float32", load_golden_set(golden).cases) == {}
+
+
+def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
+    arguments = ["noise", "--model", str(tiny_model_dir), "-r", "2", "--golden", str(golden)]
+    result = CliRunner().invoke(app, [*arguments, "--directory", str(tmp_path / "kept")])
+    assert result.exit_code == 0, result.output
+    assert "2 reruns of 2 cases" in " ".join(result.output.split())
+    with open_history(tmp_path / "kept" / "history.sqlite") as history:
+        noted = history.load_noise(
+            describe_model(str(tiny_model_dir)), "float32", load_golden_set(golden).cases
+        )
+    assert noted["small/greedy"].answers == 2
+    wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
+    assert "--dtype: found 'float3'" in str(wrong.exception)

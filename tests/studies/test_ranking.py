@@ -1,0 +1,172 @@
+"""Several candidates are answered together, judged each, and ranked without overstating."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.errors import AdapterError, SettingsError
+from harness.golden.load import load_golden_set
+from harness.history.store import open_history
+from harness.run.cache import Cache
+from harness.run.inputs import prepare
+from harness.settings import Settings
+from harness.studies.ranking import rank_models
+from harness.types import Stability
+
+CASES = "\n".join(
+    f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(12)
+)
+
+
+@pytest.fixture
+def adapters(tmp_path, tiny_model_dir, make_tiny_adapter):
+    for name, spread in (("mild", 0.3), ("wild", 3.0)):
+        make_tiny_adapter(tiny_model_dir, tmp_path / "adapters" / name, spread=spread)
+    return tmp_path / "adapters"
+
+
+@pytest.fixture
+def golden(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(f"name: small\ngeneration: {{max_new_tokens: 4}}\ncases:\n{CASES}\n")
+    return path
+
+
+@pytest.fixture
+def ranked(adapters, golden, tmp_path):
+    """Ranks the adapters, or other models, on the golden set."""
+
+    def rank(models=(), path=golden, **settings):
+        chosen = Settings(
+            model=tuple(models) or (str(adapters),), directory=str(tmp_path / "kept"), **settings
+        )
+        return rank_models(prepare(chosen, tmp_path), [load_golden_set(path)], Cache(None), lambda *_: None)
+
+    return rank
+
+
+@pytest.fixture
+def command(adapters, golden, tmp_path):
+    """Runs ``tunegate rank`` on the adapters and the golden set."""
+
+    def invoke(*arguments, path=golden):
+        kept = ["--golden", str(path), "--directory", str(tmp_path / "kept")]
+        return CliRunner().invoke(app, ["rank", str(adapters), *kept, *arguments])
+
+    return invoke
+
+
+def by_name(found):
+    return {each.name: each for each in found}
+
+
+def test_each_candidate_has_the_figures_of_its_own_gate_at_a_stricter_level(ranked, adapters):
+    """Alone or together, a candidate gains the same; together its interval is wider."""
+    mild = by_name(ranked())["mild"]
+    (alone,) = ranked([str(adapters / "mild")])
+    assert mild.gain.estimate == alone.gain.estimate
+    assert (mild.cases, alone.cases) == (12, 12)
+    assert mild.gain.confidence == pytest.approx(0.95)
+    assert alone.gain.confidence == pytest.approx(0.90)
+    assert mild.gain.high - mild.gain.low > alone.gain.high - alone.gain.low
+
+
+def test_the_front_holds_whoever_is_beaten_by_none(ranked):
+    found = ranked()
+    best = max(each.gain.estimate for each in found)
+    assert [each.on_front for each in found] == [each.gain.estimate == best for each in found]
+    assert [each.regressed for each in found] == sorted(each.regressed for each in found)
+
+
+def test_a_directory_s_name_may_have_a_dot(ranked, adapters):
+    """PEFT refuses adapters whose name has one."""
+    (adapters / "wild").rename(adapters / "v1.2")
+    assert set(by_name(ranked())) == {"mild", "v1.2"}
+
+
+def test_margins_count_as_in_a_single_gate(ranked):
+    """What loses every case is within a margin of all of them."""
+    assert all(each.record.comparison.metrics[0].margin == 1.0 for each in ranked(margin=1.0))
+    assert not any(each.regressed for each in ranked(margin=1.0))
+
+
+def test_reruns_of_the_baseline_are_heeded_as_in_a_single_gate(ranked, golden, tmp_path):
+    """A case that the baseline itself passed and failed is marked in each candidate's gate."""
+    cases = load_golden_set(golden).cases
+    with open_history(tmp_path / "kept" / "history.sqlite") as history:
+        baseline = ranked()[0].record.baseline
+        history.save_noise(baseline.model, "float32", cases, {cases[0].key: Stability(passed=3, answers=5)})
+    assert [list(each.record.comparison.unstable) for each in ranked()] == [["small/c0"]] * 2
+
+
+def test_each_candidate_s_divergence_from_the_baseline_is_measured(ranked, tmp_path):
+    """The wild adapter moves the next word's probabilities further than the mild one."""
+    path = tmp_path / "probes.yaml"
+    path.write_text(
+        f"name: probes\nprobes_forgetting: true\ngeneration: {{max_new_tokens: 4}}\ncases:\n{CASES}\n"
+    )
+    found = by_name(ranked(path=path))
+    apart = {name: each.record.comparison.forgetting.divergence for name, each in found.items()}
+    assert apart["wild"].low > apart["mild"].estimate > 0
+
+
+def test_a_stored_run_can_be_what_all_are_compared_with(ranked, tmp_path):
+    first = by_name(ranked())["mild"].record
+    with open_history(tmp_path / "kept" / "history.sqlite") as history:
+        history.save(first)
+    found = by_name(ranked(baseline=first.run.id))
+    assert found["mild"].gain.estimate == 0.0
+    assert found["wild"].record.baseline.id == first.run.id
+
+
+def test_a_model_that_is_not_to_be_compared_is_not_ranked(ranked):
+    with pytest.raises(SettingsError, match="--gate-baseline none: several models are ranked"):
+        ranked(baseline="none")
+
+
+def test_the_command_keeps_each_gate_in_the_history(command, tmp_path):
+    result = command()
+    assert result.exit_code in {0, 1}, result.output
+    with open_history(tmp_path / "kept" / "history.sqlite") as history:
+        lines = history.list_runs()
+        assert len(lines) == 2
+        assert all(line.id in result.stdout for line in lines)
+        assert (result.exit_code == 1) == any(line.verdict == "regress" for line in lines)
+
+
+def test_the_command_says_over_how_many_cases_a_gain_is(command):
+    assert "gain over n=12 cases" in " ".join(command().stdout.split())
+
+
+def test_the_command_takes_two_models_or_more(adapters, golden, tmp_path):
+    result = CliRunner().invoke(app, ["rank", str(adapters / "mild"), "--golden", str(golden)])
+    assert isinstance(result.exception, AdapterError)
+    assert "give two models or more" in str(result.exception)
+
+
+def test_the_command_asks_a_judge(command, judge_server, tmp_path, monkeypatch):
+    """Judged checks are decided as in a single gate; without a judge they are refused, not errored."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    path = tmp_path / "judged.yaml"
+    path.write_text(
+        "name: judged\ngeneration: {max_new_tokens: 4}\ndefaults: {checks: [{type: llm-rubric, value: Good.}]}\n"
+        "cases:\n  - {id: one, prompt: what is w1}\n  - {id: two, prompt: what is w2}\n"
+    )
+    missing = command(path=path)
+    assert isinstance(missing.exception, SettingsError)
+    assert "needs a judge: give --gate-judge" in str(missing.exception)
+    result = command("--judge", judge_server.spec, path=path)
+    assert result.exit_code == 0, result.output
+    assert judge_server.bodies
+    assert f"judge:  openai:scripted@{judge_server.url}" in result.stdout
+
+
+def test_json_holds_every_gate(command, adapters):
+    found = json.loads(command("--json").stdout)
+    assert {ranked["record"]["run"]["model"]["label"] for ranked in found} == {
+        str(adapters / "mild"),
+        str(adapters / "wild"),
+    }
+    assert all(ranked["record"]["verdict"]["outcome"] for ranked in found)

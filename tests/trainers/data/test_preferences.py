@@ -1,0 +1,61 @@
+"""Pairs and thumbs: what is allowed; a bad row is named by file and line."""
+
+import json
+
+import pytest
+
+from harness.errors import DataError
+from trainers.data.preferences import load_pairs, load_thumbs
+
+PAIR = {"prompt": "q", "chosen": "good", "rejected": "bad"}
+UP = {"prompt": "q", "completion": "good", "label": True}
+DOWN = {**UP, "completion": "bad", "label": False}
+
+
+def write(tmp_path, *rows):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [path]
+
+
+def test_a_pair_becomes_three_conversations(tmp_path):
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
+    rows = load_pairs(write(tmp_path, PAIR, {**PAIR, "prompt": turns})).rows
+    assert rows[0] == {
+        "prompt": [{"role": "user", "content": "q"}],
+        "chosen": [{"role": "assistant", "content": "good"}],
+        "rejected": [{"role": "assistant", "content": "bad"}],
+    }
+    assert rows[1]["prompt"] == turns
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({**PAIR, "rejected": "good "}, r"rows.jsonl:2: chosen and rejected are equal"),
+        ({"prompt": "q", "chosen": "a"}, r"rows.jsonl:2: rejected is missing \(allowed: prompt, chosen"),
+        ({**PAIR, "chosen": ""}, r"rows.jsonl:2: chosen: found ''"),
+        ({**PAIR, "prompt": [{"role": "assistant", "content": "a"}]}, "the last turn must be the user's"),
+        ({**PAIR, "prompt": 3}, r"rows.jsonl:2: prompt: found 3"),
+    ],
+)
+def test_a_bad_pair_is_named(tmp_path, row, message):
+    with pytest.raises(DataError, match=message):
+        load_pairs(write(tmp_path, PAIR, row))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([UP, {**UP, "label": 1}], r"rows.jsonl:2: label: found 1 \(allowed: true or false\)"),
+        ([UP, {"prompt": "q", "completion": "a"}], r"rows.jsonl:2: label is missing"),
+        ([UP, UP], r"every label is true"),
+    ],
+)
+def test_bad_thumbs_are_named(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        load_thumbs(write(tmp_path, *rows))
+
+
+def test_thumbs(tmp_path):
+    assert [row["label"] for row in load_thumbs(write(tmp_path, UP, DOWN)).rows] == [True, False]

@@ -1,0 +1,84 @@
+"""Gradients through 4-bit weights are those of the dequantised base, also after an eval-mode forward."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.models.resolve import resolve_model
+from trainers.run.quantised import compute_dtype, keep_gradients_right, load_base
+
+
+def lora_gradients(model, ids):
+    """Gradient of each LoRA matrix for one batch, by name."""
+    model.train()
+    model.zero_grad()
+    model(input_ids=ids, labels=ids).loss.backward()
+    return {name: p.grad.flatten().double() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def least_cosine(directory: Path, ids) -> float:
+    """Least cosine over all layers between NF4 LoRA gradients after an eval forward and the reference's."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.nn import Linear4bit
+    from peft import LoraConfig, get_peft_model
+
+    gradients = []
+    lora = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+    quantised = load_base(directory, "nf4", torch.float32)
+    plain = load_base(directory, "none", torch.float32)
+    layers = dict(plain.named_modules())
+    for name, module in quantised.named_modules():
+        if isinstance(module, Linear4bit):
+            layers[name].weight.data = dequantize_4bit(module.weight.data, module.weight.quant_state).float()
+    for model in (quantised, plain):
+        torch.manual_seed(3)
+        adapted = get_peft_model(model, lora)
+        adapted.eval()
+        with torch.inference_mode():
+            adapted(input_ids=ids)
+        gradients.append(lora_gradients(adapted, ids))
+    assert gradients[0].keys() == gradients[1].keys()
+    assert gradients[0]
+    return min(
+        torch.nn.functional.cosine_similarity(gradients[0][name], gradients[1][name], dim=0).item()
+        for name in gradients[0]
+    )
+
+
+def test_gradients_after_an_eval_forward(tiny_model_dir):
+    import torch
+
+    ids = torch.randint(7, 60, (2, 12), generator=torch.Generator().manual_seed(0))
+    assert least_cosine(tiny_model_dir, ids) > 0.99
+
+
+def test_every_4bit_layer_is_kept_from_repacking(tiny_model_dir):
+    """The switch is off before the first forward, whatever this CPU can do."""
+    import torch
+    from bitsandbytes.nn import Linear4bit
+
+    model = load_base(tiny_model_dir, "nf4", torch.float32)
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
+    assert len(layers) == 14
+    assert all(layer.support_avx512bf16_for_cpu is False for layer in layers)
+    layers[0].support_avx512bf16_for_cpu = True
+    assert keep_gradients_right(model) == 14
+    assert layers[0].support_avx512bf16_for_cpu is False
+
+
+def test_the_compute_type_is_one_that_the_device_has():
+    import torch
+
+    assert compute_dtype() in {torch.float32, torch.bfloat16, torch.float16}
+    if not torch.cuda.is_available() and not torch.cpu._is_avx512_bf16_supported():
+        assert compute_dtype() == torch.float32
+
+
+@pytest.mark.end_to_end
+def test_gradients_of_the_real_model():
+    """SmolLM2, 210 4-bit layers: every LoRA gradient points where the dequantised reference's does."""
+    import torch
+
+    ids = torch.randint(100, 40000, (1, 24), generator=torch.Generator().manual_seed(0))
+    assert least_cosine(resolve_model("smollm2"), ids) > 0.99

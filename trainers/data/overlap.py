@@ -1,0 +1,84 @@
+"""What golden cases and training rows have in common, word by word, apart from what everything shares."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from typing import Any
+
+from harness.types import GoldenCase
+from trainers.data.rows import Row
+
+Words = tuple[str, ...]
+
+# An instruction is told by pieces of this length that many rows or cases share.
+BOILERPLATE_WORDS = 5
+ROW_SHARE, CASE_SHARE, LEAST_SHARED = 0.10, 0.30, 3
+# Below this length equal pieces of two texts may be chance (Brown et al. 2020, appendix C).
+SHORTEST_NGRAM = 8
+_WORD = re.compile(r"\w+")
+_ANSWERS = ("completion", "chosen", "rejected")
+
+
+def words_of(text: str) -> Words:
+    """Words without case and punctuation, in Unicode's compatibility form."""
+    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def asked_by(case: GoldenCase) -> str:
+    """Everything that a case shows the model, but for the system message."""
+    return "\n".join(message.content for message in case.messages if message.role != "system")
+
+
+def asked_in(row: Row) -> str:
+    """What a row asks, but for the system message; empty for raw text."""
+    prompt: Any = row.get("prompt", [])
+    return "\n".join(turn["content"] for turn in prompt if turn["role"] != "system")
+
+
+def answers_in(row: Row) -> list[str]:
+    """What a row teaches to say, or its raw text."""
+    answers = [turn["content"] for key in _ANSWERS for turn in row.get(key, [])]
+    return answers + ([row["text"]] if "text" in row else [])
+
+
+def pieces(words: Words, length: int) -> Iterator[Words]:
+    """All runs of so many neighbouring words."""
+    return (words[start : start + length] for start in range(len(words) - length + 1))
+
+
+def boilerplate(cases: Sequence[Words], rows: Sequence[Words]) -> Set[Words]:
+    """Pieces that belong to instructions and templates, not to any one case.
+
+    A piece counts as such when a tenth of the different rows hold it, or three tenths of the different cases,
+    and in either at least three do. Copies of one row count once: a leaked case that is repeated often does
+    not hide itself.
+    """
+    ours = {piece for case in cases for piece in pieces(case, BOILERPLATE_WORDS)}
+    return _shared(cases, ours, CASE_SHARE) | _shared(rows, ours, ROW_SHARE)
+
+
+def _shared(texts: Sequence[Words], ours: Set[Words], share: float) -> set[Words]:
+    different = set(texts)
+    counts = Counter(
+        piece for words in different for piece in ours.intersection(pieces(words, BOILERPLATE_WORDS))
+    )
+    least = max(LEAST_SHARED, share * len(different))
+    return {piece for piece, count in counts.items() if count >= least}
+
+
+def distinctive(words: Words, shared: Set[Words]) -> list[Words]:
+    """The stretches of a text that no boilerplate covers."""
+    covered = [False] * len(words)
+    for start, piece in enumerate(pieces(words, BOILERPLATE_WORDS)):
+        if piece in shared:
+            covered[start : start + BOILERPLATE_WORDS] = [True] * BOILERPLATE_WORDS
+    found: list[Words] = []
+    current: list[str] = []
+    for word, is_covered in zip((*words, ""), (*covered, True), strict=True):
+        if is_covered and current:
+            found.append(tuple(current))
+            current = []
+        elif not is_covered:
+            current.append(word)
+    return found

@@ -1,0 +1,50 @@
+"""Raw texts for continual pretraining."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import DataError
+from trainers.data.rows import Examples, Row, read_bytes, read_rows, text_of
+
+_PLAIN = {".txt", ".md"}
+
+
+def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
+    """Read documents: a .txt or .md file is one; a .jsonl file holds one a line under ``text``.
+
+    Returns:
+        Rows with ``text``.
+
+    Raises:
+        DataError: A file can't be read, is not UTF-8, or is empty.
+    """
+    rows: list[Row] = []
+    places: list[tuple[Path, int]] = []
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.suffix in _PLAIN:
+            content = read_bytes(path)
+            rows.append({"text": _decoded(path, content)})
+            places.append((path, 1))
+            digest.update(hashlib.sha256(content).digest())
+        else:
+            part = read_rows([path], _text, "text")
+            rows += part.rows
+            places += part.places
+            digest.update(bytes.fromhex(part.sha256))
+    return Examples(rows=rows[:max_rows], places=places[:max_rows], sha256=digest.hexdigest())
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(path, content[: error.start].count(b"\n") + 1, "not UTF-8") from error
+    if not text.strip():
+        raise DataError(path, None, "is empty (allowed: a text)")
+    return text
+
+
+def _text(path: Path, line: int, row: Row) -> Row:
+    return {"text": text_of(path, line, row, "text")}

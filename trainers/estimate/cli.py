@@ -1,0 +1,106 @@
+"""``tunegate estimate MODEL --method qlora``: the memory that training takes."""
+
+from typing import Annotated
+
+import typer
+
+from harness.errors import SettingsError
+from trainers.estimate.memory import GIB, OBJECTIVES, WEIGHTS, Part, Setup, estimate, total_bytes
+from trainers.estimate.shape import shape_of_model, shape_of_size
+
+METHODS = (*WEIGHTS, *(name for name in OBJECTIVES))
+# One command as a group's own callback, whose options may stand after the model.
+app = typer.Typer(
+    invoke_without_command=True,
+    subcommand_metavar="",
+    context_settings={"allow_interspersed_args": True},
+)
+
+
+def setup_of(method: str, quantization: str | None, **chosen: object) -> Setup:
+    """The setup that a method's name stands for: ``qlora``, ``lora`` and ``full`` are SFT; others are QLoRA.
+
+    Raises:
+        SettingsError: The method or the quantisation isn't known, or they don't go together.
+    """
+    if method not in METHODS:
+        raise SettingsError(f"--method: found {method!r} (allowed: {', '.join(METHODS)})")
+    if quantization not in {None, "nf4", "none"}:
+        raise SettingsError(f"--quantization: found {quantization!r} (allowed: nf4, none)")
+    if method in WEIGHTS and quantization is not None and (method == "qlora") != (quantization == "nf4"):
+        raise SettingsError(f"--quantization {quantization} does not go with --method {method}")
+    objective = "sft" if method in WEIGHTS else method
+    weights = method if method in WEIGHTS else ("lora" if quantization == "none" else "qlora")
+    return Setup(weights=weights, objective=objective, **chosen)  # type: ignore[arg-type]
+
+
+def _one_of(option: str, value: str, *allowed: str) -> str:
+    if value not in allowed:
+        raise SettingsError(f"{option}: found {value!r} (allowed: {', '.join(allowed)})")
+    return value
+
+
+@app.callback()
+def run(
+    model: Annotated[
+        str | None, typer.Argument(help="Catalogue name, directory with config.json, or hub id.")
+    ] = None,
+    params: Annotated[
+        str | None, typer.Option(help="A size such as 8B in place of a model: a well-known one's dimensions.")
+    ] = None,
+    method: Annotated[str, typer.Option(help=", ".join(METHODS))] = "qlora",
+    quantization: Annotated[str | None, typer.Option(help="nf4 or none, for dpo and the like.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples of one forward pass on one device.")] = 8,
+    length: Annotated[int, typer.Option(min=1, help="Tokens of an example, with its answer.")] = 512,
+    r: Annotated[int, typer.Option("--r", min=1, help="LoRA rank.")] = 16,
+    device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
+    dtype: Annotated[
+        str | None, typer.Option(help="bfloat16 or float32 (default: bfloat16; float32 on a CPU).")
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help="adamw or adamw-8bit.")] = "adamw",
+    checkpointing: Annotated[
+        bool | None, typer.Option(help="Recompute activations (default: on cuda, as the trainers do).")
+    ] = None,
+    shards: Annotated[
+        int, typer.Option(min=1, help="Devices that FSDP or ZeRO-3 divides weights and states among.")
+    ] = 1,
+) -> None:
+    """Estimate the memory that training takes on one device, part by part."""
+    if (model is None) == (params is None):
+        raise SettingsError("give a model or --params, one of them")
+    on_cpu = _one_of("--device", device, "cuda", "cpu") == "cpu"
+    setup = setup_of(
+        method,
+        quantization,
+        batch_size=batch_size,
+        length=length,
+        r=r,
+        device=device,
+        dtype=_one_of("--dtype", dtype or ("float32" if on_cpu else "bfloat16"), "bfloat16", "float32"),
+        optimizer=_one_of("--optimizer", optimizer, "adamw", "adamw-8bit"),
+        checkpointing=not on_cpu if checkpointing is None else checkpointing,
+        shards=shards,
+    )
+    if params is not None:
+        shape, like = shape_of_size(params)
+        title = f"{params}, with the dimensions of {like}"
+    else:
+        shape, title = shape_of_model(str(model)), str(model)
+    parts = estimate(shape, setup)
+    how = f"{method}, {setup.dtype}, {setup.optimizer}, batches of {batch_size} × {length} tokens"
+    _print(f"{title}: {shape.parameters / 1e9:.2f} billion parameters\n{how}, on one {device} device", parts)
+
+
+def _print(title: str, parts: tuple[Part, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="", box=None)
+    table.add_column("")
+    table.add_column("GiB", justify="right")
+    table.add_column("how")
+    for part in parts:
+        table.add_row(part.name, f"{part.size_bytes / GIB:.2f}", part.formula)
+    table.add_row("total", f"{total_bytes(parts) / GIB:.2f}", "", style="bold")
+    console = Console(highlight=False)
+    console.print(table)

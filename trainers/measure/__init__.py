@@ -1,0 +1,1 @@
+"""What training did: held-out data, samples, canaries, rewards."""

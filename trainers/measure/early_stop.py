@@ -1,0 +1,91 @@
+"""Stop when a golden subset gets no better, and keep the step at which it was best.
+
+The cases that decide when to stop are part of the training: gate with others.
+"""
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from harness.golden.load import load_golden_set
+from harness.run.scoring import score_cases
+from harness.types import Completion, Outcome
+from trainers.config import EarlyStop
+from trainers.measure.sampling import sample_answers
+from trainers.run.training_run import TrainingRun
+
+
+class GoldenStop(TrainerCallback):
+    """Answers the subset after each checkpoint and stops after ``patience`` of them without a new best."""
+
+    def __init__(self, run: TrainingRun, settings: EarlyStop, tokenizer: Any) -> None:
+        """Load the subset.
+
+        Raises:
+            GoldenError: The set can't be used.
+        """
+        self.scores: list[dict[str, int]] = []
+        self._run, self._settings, self._tokenizer = run, settings, tokenizer
+        cases = [
+            case for path in settings.golden for case in load_golden_set(path).cases if case.skip is None
+        ]
+        self._cases = cases[: settings.max_cases]
+
+    @property
+    def best_step(self) -> int | None:
+        """The first step with the most passed cases."""
+        best = max(self.scores, key=lambda score: (score["passed"], -score["step"]), default=None)
+        return None if best is None else best["step"]
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        """Score the subset with the weights that were just saved."""
+        outcomes = [result.outcome for result in score_cases(self._cases, self._answers(model))]
+        passed = outcomes.count(Outcome.PASSED)
+        self.scores.append({"step": state.global_step, "passed": passed, "n": len(outcomes)})
+        self._run.console.print(f"step {state.global_step}: {passed} of {len(outcomes)} golden cases pass")
+        since = [score["step"] for score in self.scores].index(self.best_step)
+        if len(self.scores) - 1 - since >= self._settings.patience:
+            self._run.console.print(f"no better for {self._settings.patience} checkpoints: stopping early")
+            control.should_training_stop = True
+
+    def _answers(self, model: Any) -> dict[str, Completion]:
+        """Each case's likeliest answer, by key; the cases of one length limit share batches."""
+        texts: dict[str, str] = {}
+        for limit in sorted({case.generation.max_new_tokens for case in self._cases}):
+            cases = [case for case in self._cases if case.generation.max_new_tokens == limit]
+            prompts = [
+                [{"role": message.role, "content": message.content} for message in case.messages]
+                for case in cases
+            ]
+            answers = sample_answers(model, self._tokenizer, prompts, each=1, max_new_tokens=limit)
+            texts |= {case.key: text for case, (text,) in zip(cases, answers, strict=True)}
+        return {
+            key: Completion(
+                text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+            )
+            for key, text in texts.items()
+        }
+
+
+def keep_best(run: TrainingRun, stop: GoldenStop, trainer: Any) -> dict[str, Any]:
+    """Put the best checkpoint's adapter into the trained model.
+
+    Returns:
+        What the manifest says of it.
+    """
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    best = stop.best_step
+    if best is not None and best != trainer.state.global_step:
+        directory = run.work / "checkpoints" / f"checkpoint-{best}"
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        set_peft_model_state_dict(model, load_peft_weights(str(directory), device="cpu"))
+        run.console.print(f"kept      the adapter of step {best}, the best on the golden subset")
+    return {"best_step": best, "scores": stop.scores}

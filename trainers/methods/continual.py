@@ -1,0 +1,141 @@
+"""Continual pretraining: the next token of raw text, several documents packed into one row.
+
+    python -m trainers.methods.continual CONFIG.yaml [--output DIR] [--resume]
+
+Every token is learnt, and there is no chat format. Loss on held-out text is noted before and after. What the
+base knew besides is easily lost on the way: gate the result, and mix general text into the data.
+
+Gururangan et al. (2020), Don't Stop Pretraining, arXiv:2004.10964.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from trainers.config import TrainingConfig, listed
+from trainers.data.leakage import without_leaks
+from trainers.data.rows import Row
+from trainers.data.texts import load_texts
+from trainers.run.entry import run_module
+from trainers.run.training_run import INTERRUPTED, TrainingRun, training_run
+from trainers.shared.lifecycle import finish, fit, make_ready
+
+
+class ContinualConfig(TrainingConfig):
+    """Continual pretraining."""
+
+    eval_data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(description="Held-out texts: the loss of their windows is noted before and after."),
+    ] = ()
+    max_length: Annotated[int, Field(ge=8, description="Tokens of a packed row.")] = 512
+
+
+def train(config: ContinualConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model or settings can't be used.
+    """
+    texts = without_leaks(load_texts(config.data, config.max_rows), config)
+    held_out = load_texts(config.eval_data).rows if config.eval_data else []
+    with training_run("continual", config, texts.sha256, resume=resume) as run:
+        from datasets import Dataset
+        from transformers import AutoTokenizer
+        from trl import SFTConfig as TrlConfig
+        from trl import SFTTrainer
+
+        from trainers.run.adapters import load_trainable
+        from trainers.run.arguments import trl_arguments
+
+        tokenizer = AutoTokenizer.from_pretrained(run.base_dir, trust_remote_code=False)
+        model, adapter = load_trainable(config, run.base_dir, run.dtype)
+        trainer = SFTTrainer(
+            model=model,
+            args=trl_arguments(
+                TrlConfig,
+                run,
+                max_length=config.max_length,
+                packing=True,
+                # Cuts documents where a row is full and loses nothing; the default drops what is over.
+                packing_strategy="wrapped",
+            ),
+            train_dataset=Dataset.from_list(texts.rows),
+            processing_class=tokenizer,
+            peft_config=adapter,
+            callbacks=[run.watch],
+        )
+        make_ready(run, trainer, texts.title)
+        before = window_losses(trainer.model, tokenizer, held_out, config.max_length)
+        if not fit(run, trainer):
+            return INTERRUPTED
+        facts: dict[str, Any] = {"data": texts.facts}
+        if held_out:
+            after = window_losses(trainer.model, tokenizer, held_out, config.max_length)
+            facts["held_out"] = _compared(run, before, after)
+        return finish(run, trainer, facts)
+
+
+def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) -> list[float]:
+    """Mean cross-entropy of each window of the texts, in nats per token.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        rows: Rows with ``text``.
+        size: Tokens of a window; a text's last one may be shorter, and one of a single token is left out.
+    """
+    import torch
+
+    was_training = model.training
+    model.eval()
+    found: list[float] = []
+    for row in rows:
+        ids = tokenizer(row["text"], return_tensors="pt")["input_ids"].to(model.device)
+        for window in ids.split(size, dim=1):
+            if window.shape[1] > 1:
+                with torch.inference_mode():
+                    found.append(float(model(input_ids=window, labels=window).loss))
+    model.train(was_training)
+    return found
+
+
+def _compared(run: TrainingRun, before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
+    """Mean change of the loss with Student's interval over windows."""
+    from harness.statistics.rates import mean_interval
+
+    changes = [now - was for was, now in zip(before, after, strict=True)]
+    change = mean_interval(changes, range(len(changes)))
+    found = {
+        "n": len(changes),
+        "before_nats_per_token": math.fsum(before) / len(before),
+        "after_nats_per_token": math.fsum(after) / len(after),
+        "change": {
+            "estimate": change.estimate,
+            "low": change.low,
+            "high": change.high,
+            "confidence": change.confidence,
+        },
+    }
+    run.console.print(
+        f"held out  loss of {len(changes)} windows {found['before_nats_per_token']:.3f} before, "
+        f"{found['after_nats_per_token']:.3f} after, change {change.estimate:+.3f} "
+        f"[{change.low:+.3f}, {change.high:+.3f}] nats/token"
+    )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.continual", ContinualConfig, train))

@@ -1,0 +1,66 @@
+"""Odds-ratio preference optimisation: learn the chosen answer, and its odds over the rejected one, at once.
+
+    python -m trainers.methods.orpo CONFIG.yaml [--output DIR] [--resume]
+
+There is no reference model, so it starts well from a bare base.
+
+Hong, Lee and Thorne (2024), ORPO: Monolithic Preference Optimization without Reference Model,
+arXiv:2403.07691.
+"""
+
+import sys
+from typing import Annotated, Any, cast
+
+from pydantic import Field
+
+from trainers.config import PreferenceConfig
+from trainers.data.leakage import without_leaks
+from trainers.data.preferences import load_pairs
+from trainers.run.entry import run_module
+from trainers.run.training_run import TrainingRun
+from trainers.shared.preference_run import train_preferences
+
+
+class OrpoConfig(PreferenceConfig):
+    """Odds-ratio preference optimisation."""
+
+    beta: Annotated[float, Field(gt=0, description="Weight of the odds ratio (the paper's lambda).")] = 0.1
+
+
+def train(config: OrpoConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model or settings can't be used.
+    """
+    pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
+    return train_preferences("orpo", config, pairs, ("chosen", "rejected"), _trainer, resume=resume)
+
+
+def _trainer(run: TrainingRun, **parts: Any) -> Any:
+    from trl.experimental.orpo import ORPOConfig as TrlConfig
+    from trl.experimental.orpo import ORPOTrainer
+
+    from trainers.run.arguments import trl_arguments
+
+    config = cast("OrpoConfig", run.config)
+    return ORPOTrainer(
+        args=trl_arguments(
+            TrlConfig,
+            run,
+            max_length=config.max_length,
+            beta=config.beta,
+        ),
+        **parts,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.orpo", OrpoConfig, train))

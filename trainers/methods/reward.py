@@ -1,0 +1,98 @@
+"""A reward model: one number for a conversation, higher for the answer that people would prefer.
+
+    python -m trainers.methods.reward CONFIG.yaml [--output DIR] [--resume]
+
+The adapter holds LoRA weights and a scoring head on the base. ``trainers.methods.rloo`` optimises against it,
+and it serves as a judge for the gate.
+
+Bradley and Terry (1952); Ouyang et al. (2022), InstructGPT, arXiv:2203.02155, section 3.5.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+from pydantic import Field
+
+from harness.errors import SettingsError
+from trainers.config import PreferenceConfig
+from trainers.data.leakage import without_leaks
+from trainers.data.preferences import load_pairs
+from trainers.data.rows import Row
+from trainers.rewards.model import conversation_rewards
+from trainers.run.entry import run_module
+from trainers.run.training_run import TrainingRun
+from trainers.shared.preference_run import train_preferences
+
+
+class RewardConfig(PreferenceConfig):
+    """Reward model."""
+
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 1e-4
+    center_rewards: Annotated[
+        float | None,
+        Field(ge=0, description="Weight of a pull of the rewards' mean towards 0 (0.01 is usual), or none."),
+    ] = None
+
+
+def train(config: RewardConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model or settings can't be used.
+    """
+    if config.peft.method != "lora" or config.adapter is not None:
+        raise SettingsError("peft.method, adapter: a reward model is trained as a new LoRA adapter")
+    pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
+    return train_preferences(
+        "reward",
+        config,
+        pairs,
+        ("chosen", "rejected"),
+        _trainer,
+        load=_load,
+        scores=answer_rewards,
+        resume=resume,
+    )
+
+
+def _load(run: TrainingRun) -> tuple[Any, Any]:
+    from trainers.run.adapters import adapter_config
+    from trainers.run.quantised import load_base
+
+    base = load_base(run.base_dir, run.config.quantization, run.dtype, head="reward")
+    return base, adapter_config(run.config.peft, "SEQ_CLS")
+
+
+def _trainer(run: TrainingRun, **parts: Any) -> Any:
+    from trl import RewardConfig as TrlConfig
+    from trl import RewardTrainer
+
+    from trainers.run.arguments import trl_arguments
+
+    config = cast("RewardConfig", run.config)
+    return RewardTrainer(
+        args=trl_arguments(
+            TrlConfig,
+            run,
+            max_length=config.max_length,
+            center_rewards_coefficient=config.center_rewards,
+        ),
+        **parts,
+    )
+
+
+def answer_rewards(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> list[float]:
+    """The reward of each row's answer under ``key``."""
+    return conversation_rewards(model, tokenizer, [row["prompt"] + row[key] for row in rows])
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.reward", RewardConfig, train))

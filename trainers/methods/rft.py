@@ -1,0 +1,251 @@
+"""Reward-function fine-tuning: sample answers, score them, learn the best ones, and again.
+
+    python -m trainers.methods.rft CONFIG.yaml [--output DIR] [--resume]
+
+Each round samples from what the round before made. Of a prompt's answers the best are kept if they reach the
+threshold; supervised fine-tuning then learns them, with an optimizer and a schedule of its own. A round is a
+checkpoint: --resume repeats only the round that was not finished.
+
+Dong et al. (2023), RAFT, arXiv:2304.06767; Gulcehre et al. (2023), ReST, arXiv:2308.08998.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from harness.errors import SettingsError
+from trainers.data.leakage import without_leaks
+from trainers.data.prompts import check_prompt_lengths, load_prompts
+from trainers.data.rows import Examples, Row
+from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
+from trainers.measure.samples import add_samples, keep_until, read_samples
+from trainers.rewards.build import build_rewards
+from trainers.rewards.definition import Reward
+from trainers.rewards.score import RewardBatch, score_answers
+from trainers.run.entry import run_module
+from trainers.run.training_run import (
+    INTERRUPTED,
+    TrainingRun,
+    load_tokenizer,
+    require_one_process,
+    training_run,
+)
+from trainers.shared.lifecycle import finish, fit, make_ready
+from trainers.shared.policy import SamplingConfig, report_rewards, reward_facts, samples_of
+
+
+class RftConfig(SamplingConfig):
+    """Reward-function fine-tuning: learn the best of one's own answers."""
+
+    rounds: Annotated[int, Field(ge=1, description="How often answers are sampled and learnt.")] = 2
+    threshold: Annotated[
+        float, Field(allow_inf_nan=False, description="Least reward of an answer that is learnt.")
+    ] = 0.5
+    keep: Annotated[int, Field(ge=1, description="Most answers to a prompt that are learnt.")] = 1
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 1e-4
+
+
+def train(config: RftConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration; ``max_steps`` and ``epochs`` are meant for each round.
+        resume: Go on after the last finished round.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model, settings or a reward can't be used, or no answer is worth learning.
+    """
+    require_one_process("rft")
+    if config.peft.method not in {"lora", "ia3"} or config.early_stop.golden:
+        raise SettingsError("peft.method, early_stop: rft trains lora or ia3, without early stopping")
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))
+    with training_run("rft", config, prompts.sha256, resume=resume) as run:
+        from rich.console import Console
+
+        tokenizer = load_tokenizer(run)
+        check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
+        done = 0 if run.checkpoint is None else int(run.checkpoint.name.rpartition("-")[2])
+        keep_until(run.work, done)
+        model, (rounds, before) = _load(run, config), _state_of(run.checkpoint)
+        measured = (tokenizer, held_out, rewards, config.max_completion_length)
+        if held_out is not None and not before:
+            check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
+            before = held_out_rewards(run, model, *measured)
+        trainer = None
+        for number in range(done + 1, config.rounds + 1):
+            kept, noted = _best_answers(run, config, number, model, tokenizer, prompts, rewards)
+            one = replace(run, checkpoint=None, watch=type(run.watch)(run.console), work=run.work / "round")
+            trainer = _trainer(one, config, model, tokenizer, kept)
+            quiet = Console(quiet=True)
+            make_ready(one if number == done + 1 else replace(one, console=quiet), trainer, prompts.title)
+            if not fit(one, trainer):
+                return INTERRUPTED
+            rounds.append({"round": number, **noted, "losses": one.watch.losses})
+            _checkpoint(run, trainer, {"rounds": rounds, "before": before})
+        if trainer is None:  # every round was finished before, but the result not written
+            row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
+            trainer = _trainer(run, config, model, tokenizer, [row])
+        facts = reward_facts(read_samples(run.work), rewards)
+        if held_out is not None:
+            after = held_out_rewards(run, trainer.model, *measured)
+            facts["held_out"] = reward_comparison(run, before, after)
+        report_rewards(run, facts)
+        losses = [loss for each in rounds for loss in each.pop("losses")]
+        return finish(
+            run,
+            trainer,
+            {
+                "data": prompts.facts,
+                "rounds": rounds,
+                "losses": [{"step": step, "loss": loss["loss"]} for step, loss in enumerate(losses, start=1)],
+                "steps": len(losses),
+                **facts,
+            },
+        )
+
+
+def best(answers: Sequence[str], totals: Sequence[float], each: int, config: RftConfig) -> list[int]:
+    """Places of the answers to learn: of each prompt the best that reach the threshold, each text once.
+
+    Args:
+        answers: All answers, prompt by prompt. Empty ones are never learnt: they teach silence.
+        totals: Their rewards.
+        each: Answers a prompt.
+        config: Threshold and how many to keep.
+    """
+    chosen: list[int] = []
+    for start in range(0, len(answers), each):
+        good: dict[str, int] = {}
+        for place in range(start, start + each):
+            if answers[place].strip() and totals[place] >= config.threshold:
+                good.setdefault(answers[place].strip(), place)
+        chosen += sorted(good.values(), key=lambda place: -totals[place])[: config.keep]
+    return chosen
+
+
+def _best_answers(
+    run: TrainingRun,
+    config: RftConfig,
+    number: int,
+    model: Any,
+    tokenizer: Any,
+    prompts: Examples,
+    rewards: Sequence[Reward],
+) -> tuple[list[Row], dict[str, Any]]:
+    """Sample, score and keep; the rows to learn, and what the manifest says of the round."""
+    from transformers import set_seed
+
+    from trainers.measure.sampling import sample_answers
+
+    # A round that is repeated after --resume draws what it drew before.
+    set_seed(config.seed + number)
+    answers = sample_answers(
+        model,
+        tokenizer,
+        [row["prompt"] for row in prompts.rows],
+        each=config.num_generations,
+        max_new_tokens=config.max_completion_length,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        console=run.console,
+    )
+    rows = [(row, place) for row, place in zip(prompts.rows, prompts.places, strict=True)]
+    many = [(row, place, text) for (row, place), texts in zip(rows, answers, strict=True) for text in texts]
+    asked = RewardBatch(
+        prompts=[row["prompt"] for row, _, _ in many],
+        completions=[[{"role": "assistant", "content": text}] for _, _, text in many],
+        columns=[row["columns"] for row, _, _ in many],
+        places=[f"{path.name}:{line}" for _, (path, line), _ in many],
+    )
+    scored = score_answers(rewards, asked)
+    add_samples(run.work, samples_of(number, asked, scored.totals, scored.parts))
+    chosen = best([text for _, _, text in many], scored.totals, config.num_generations, config)
+    mean = sum(scored.totals) / len(scored.totals)
+    run.console.print(
+        f"round {number}/{config.rounds}  reward {mean:.3f} (n={len(many)}), best {max(scored.totals):.3f}; "
+        f"{len(chosen)} answers to learn"
+    )
+    if not chosen:
+        raise SettingsError(
+            f"threshold: no answer of round {number} is worth {config.threshold:g} "
+            f"(best: {max(scored.totals):.3g}); "
+            "lower it, sample more (num_generations), or start from an adapter that does better"
+        )
+    kept = [{"prompt": asked.prompts[place], "completion": asked.completions[place]} for place in chosen]
+    return kept, {"sampled": len(many), "mean_reward": mean, "learnt": len(chosen)}
+
+
+def _load(run: TrainingRun, config: RftConfig) -> Any:
+    from peft import PeftModel, get_peft_model
+
+    from trainers.run.adapters import load_trainable
+    from trainers.run.quantised import load_base
+
+    if run.checkpoint is not None:
+        base = load_base(run.base_dir, config.quantization, run.dtype)
+        return PeftModel.from_pretrained(base, str(run.checkpoint), is_trainable=True)
+    model, adapter = load_trainable(config, run.base_dir, run.dtype)
+    return model if adapter is None else get_peft_model(model, adapter)
+
+
+def _trainer(run: TrainingRun, config: RftConfig, model: Any, tokenizer: Any, rows: list[Row]) -> Any:
+    from datasets import Dataset
+    from trl import SFTConfig as TrlConfig
+    from trl import SFTTrainer
+
+    from trainers.run.arguments import trl_arguments
+
+    # On a 4-bit base TRL rounds what is trained to bfloat16: each round would lose some of the one before.
+    learnt = {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
+    trainer = SFTTrainer(
+        model=model,
+        args=trl_arguments(
+            TrlConfig,
+            run,
+            max_length=config.max_length,
+            completion_only_loss=True,
+            packing=False,
+            save_strategy="no",
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=[run.watch],
+    )
+    for name, weight in trainer.model.named_parameters():
+        if name in learnt:
+            weight.data = learnt[name]
+    return trainer
+
+
+def _checkpoint(run: TrainingRun, trainer: Any, state: Mapping[str, list[Any]]) -> None:
+    """Keep the round's adapter; the state is written last, so that a checkpoint that has it is whole."""
+    from trainers.run.adapters import save_trained
+
+    directory = run.work / "checkpoints" / f"checkpoint-{len(state['rounds'])}"
+    shutil.rmtree(directory, ignore_errors=True)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    save_trained(model, trainer.processing_class, run.config.base, directory)
+    (directory / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def _state_of(checkpoint: Path | None) -> tuple[list[dict[str, Any]], list[float]]:
+    """The finished rounds, and what answers to the held-out prompts were worth before the first."""
+    if checkpoint is None:
+        return [], []
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    return list(state["rounds"]), list(state["before"])
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.rft", RftConfig, train))

@@ -1,0 +1,175 @@
+"""RLHF in its three stages as one recipe: supervised fine-tuning, a reward model, a policy that it rewards.
+
+    python -m trainers.methods.rlhf CONFIG.yaml [--output DIR] [--resume]
+
+The stages are ``trainers.methods.sft``, ``trainers.methods.reward`` and ``trainers.methods.rloo``, each with
+its own section of the configuration; adapters of the first two are stored in DIR.stages. With --resume a
+finished stage is not repeated, and one that was stopped goes on from its last checkpoint.
+
+Ouyang et al. (2022), InstructGPT, arXiv:2203.02155.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+from rich.console import Console
+
+from trainers.config import DtypeName, LeakageSettings, Strict, TrainingConfig, allowed, listed
+from trainers.methods import reward, rloo, sft
+from trainers.run.entry import run_module
+from trainers.run.manifest import FILE
+from trainers.run.training_run import last_checkpoint, require_one_process
+
+_OF_RECIPE = "What the recipe sets."
+_COMMON = frozenset({"quantization", "dtype", "seed", "golden", "leakage"})
+
+
+class SftStage(sft.SftConfig):
+    """The first stage's own keys."""
+
+    base: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    output: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+
+
+class RewardStage(reward.RewardConfig):
+    """The second stage's own keys."""
+
+    base: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    output: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+
+
+class RlooStage(rloo.RlooConfig):
+    """The third stage's own keys."""
+
+    base: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    output: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    adapter: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    reward_model: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+
+
+class RlhfConfig(Strict):
+    """RLHF: supervised fine-tuning, a reward model, policy optimisation."""
+
+    base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
+    output: Annotated[Path, Field(description="Adapter directory of the last stage, relative to this file.")]
+    quantization: Annotated[
+        Literal["nf4", "none"], Field(description="As in each stage; it holds for all three.")
+    ] = "nf4"
+    dtype: Annotated[
+        DtypeName,
+        Field(description="As in each stage; it holds for all three."),
+    ] = "auto"
+    seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
+    golden: Annotated[
+        tuple[Path, ...] | None,
+        BeforeValidator(listed),
+        Field(description="Golden sets whose cases must not stand in any stage's data."),
+    ] = None
+    leakage: Annotated[
+        LeakageSettings,
+        BeforeValidator(allowed),
+        Field(description="How golden cases are looked for in each stage's data."),
+    ] = LeakageSettings()
+    sft: Annotated[SftStage, Field(description="Keys of sft, without base and output.")]
+    reward: Annotated[RewardStage, Field(description="Keys of reward, without base and output.")]
+    rloo: Annotated[
+        RlooStage, Field(description="Keys of rloo, without base, output, adapter and reward_model.")
+    ]
+
+    @model_validator(mode="after")
+    def _common_keys_stand_once(self) -> Self:
+        for name in ("sft", "reward", "rloo"):
+            if common := sorted(_COMMON & getattr(self, name).model_fields_set):
+                problem = f"{name}.{common[0]}: give {common[0]} once, beside base; it holds for all stages"
+                raise PydanticCustomError("agreement", problem)
+        return self
+
+
+def train(config: RlhfConfig, *, resume: bool = False) -> int:
+    """Run the stages, one after the other.
+
+    Args:
+        config: The recipe.
+        resume: Leave out finished stages, and go on in the one that was stopped.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: A stage's data or settings can't be used.
+    """
+    require_one_process("rlhf")
+    stages = config.output.with_name(config.output.name + ".stages")
+    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    if not resume:
+        shutil.rmtree(stages, ignore_errors=True)
+    common = {"base": config.base, **{name: getattr(config, name) for name in _COMMON}}
+    first = {**common, "output": stages / "sft"}
+    second = {**common, "output": stages / "reward"}
+    third = {
+        **common,
+        "output": config.output,
+        "adapter": stages / "sft",
+        "reward_model": stages / "reward",
+    }
+    plan: list[tuple[str, TrainingConfig, Callable[..., int]]] = [
+        ("sft", _stage(sft.SftConfig, config.sft, first), sft.train),
+        ("reward", _stage(reward.RewardConfig, config.reward, second), reward.train),
+        ("rloo", _stage(rloo.RlooConfig, config.rloo, third), rloo.train),
+    ]
+    earlier_done = resume
+    for number, (name, stage, run) in enumerate(plan, start=1):
+        earlier_done = earlier_done and _finished(name, stage)
+        if earlier_done:
+            console.print(f"stage {number}/{len(plan)}  {name}: finished before, kept in {stage.output}")
+            continue
+        console.print(f"stage {number}/{len(plan)}  {name}")
+        status = run(stage, resume=resume and _stopped(stage))
+        if status:
+            return status
+        # What comes after a stage that ran anew rests on its result.
+        resume = False
+    return 0
+
+
+def _stage(kind: type[TrainingConfig], keys: TrainingConfig, set_here: Mapping[str, Any]) -> Any:
+    """A stage's configuration: its own keys, and what the recipe sets."""
+    return kind.model_validate({**keys.model_dump(exclude=set(set_here)), **set_here})
+
+
+def _finished(name: str, stage: TrainingConfig) -> bool:
+    """Whether the stage's result is there, made with these settings of this data."""
+    path = stage.output / FILE
+    if not path.is_file():
+        return False
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    return bool(
+        manifest.get("method") == name
+        and manifest.get("config") == stage.model_dump(mode="json")
+        and manifest.get("data", {}).get("sha256") == _content(stage)
+    )
+
+
+def _stopped(stage: TrainingConfig) -> bool:
+    """Whether a run with these settings of this data left a checkpoint to go on from."""
+    work = stage.output.with_name(stage.output.name + ".work")
+    if last_checkpoint(work) is None:
+        return False
+    noted = json.loads((work / "config.json").read_text(encoding="utf-8"))
+    wanted = {**stage.model_dump(mode="json"), "data_sha256": _content(stage)}
+    return all(wanted[key] == value for key, value in noted.items() if key in wanted)
+
+
+def _content(stage: TrainingConfig) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in stage.data)).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.rlhf", RlhfConfig, train))

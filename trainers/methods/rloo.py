@@ -1,0 +1,67 @@
+"""Reinforcement learning against a reward model: REINFORCE with a leave-one-out baseline and a KL term.
+
+    python -m trainers.methods.rloo CONFIG.yaml [--output DIR] [--resume]
+
+It is the third stage of RLHF. Start from an SFT adapter (``adapter:``) and give the adapter that
+``trainers.methods.reward`` wrote as ``reward_model:``; further rewards may be added to it.
+
+Ahmadian et al. (2024), Back to Basics, arXiv:2402.14740.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from trainers.data.leakage import without_leaks
+from trainers.data.prompts import load_prompts
+from trainers.rewards.build import build_rewards
+from trainers.rewards.settings import RewardModel, RewardSettings
+from trainers.run.entry import run_module
+from trainers.run.training_run import TrainingRun
+from trainers.shared.policy import PolicyConfig, train_policy
+
+
+class RlooConfig(PolicyConfig):
+    """Reinforcement learning against a reward model."""
+
+    reward_model: Annotated[Path, Field(description="Adapter directory that reward wrote.")]
+    rewards: Annotated[tuple[RewardSettings, ...], Field(description="Rewards that are added to it.")] = ()
+    beta: Annotated[
+        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
+    ] = 0.05
+
+
+def train(config: RlooConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model, reward model, settings or a reward can't be used.
+    """
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    everything = [prompts] if held_out is None else [prompts, held_out]
+    judge = RewardModel(type="reward-model", path=config.reward_model)
+    rewards = [*build_rewards([judge], key="reward_model"), *build_rewards(config.rewards, *everything)]
+    return train_policy("rloo", config, prompts, held_out, rewards, _trainer, resume=resume)
+
+
+def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:
+    from trl import RLOOConfig as TrlConfig
+    from trl import RLOOTrainer
+
+    from trainers.shared.policy_arguments import policy_arguments
+
+    return RLOOTrainer(reward_funcs=[reward], args=policy_arguments(TrlConfig, run), **parts)
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.rloo", RlooConfig, train))

@@ -1,0 +1,72 @@
+"""Supervised fine-tuning of a LoRA adapter, by default on a base model in 4 bits (QLoRA).
+
+    python -m trainers.methods.sft examples/orders/sft.yaml [--output DIR] [--resume]
+
+Only the answers are learnt: tokens of the prompt carry no loss. The adapter directory is replaced whole when
+training has finished; checkpoints and the log lie beside it in DIR.work.
+
+Dettmers et al. (2023), QLoRA, arXiv:2305.14314; Hu et al. (2021), LoRA, arXiv:2106.09685.
+"""
+
+import sys
+
+from trainers.config import TrainingConfig
+from trainers.data.leakage import without_leaks
+from trainers.data.lengths import check_lengths
+from trainers.data.rows import load_examples
+from trainers.run.entry import run_module
+from trainers.run.training_run import INTERRUPTED, load_tokenizer, training_run
+from trainers.shared.lifecycle import finish, fit, make_ready
+
+
+class SftConfig(TrainingConfig):
+    """Supervised fine-tuning."""
+
+
+def train(config: SftConfig, *, resume: bool = False) -> int:
+    """Train as configured.
+
+    Args:
+        config: The run's configuration.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model or settings can't be used.
+    """
+    examples = without_leaks(load_examples(config.data, config.max_rows), config)
+    with training_run("sft", config, examples.sha256, resume=resume) as run:
+        from datasets import Dataset
+        from trl import SFTConfig as TrlConfig
+        from trl import SFTTrainer
+
+        from trainers.run.adapters import load_trainable
+        from trainers.run.arguments import trl_arguments
+
+        tokenizer = load_tokenizer(run)
+        check_lengths(examples, tokenizer, config.max_length, ("completion",))
+        model, adapter = load_trainable(config, run.base_dir, run.dtype)
+        trainer = SFTTrainer(
+            model=model,
+            args=trl_arguments(
+                TrlConfig,
+                run,
+                max_length=config.max_length,
+                completion_only_loss=True,
+                packing=False,
+            ),
+            train_dataset=Dataset.from_list(examples.rows),
+            processing_class=tokenizer,
+            peft_config=adapter,
+            callbacks=[run.watch],
+        )
+        make_ready(run, trainer, examples.title)
+        if not fit(run, trainer):
+            return INTERRUPTED
+        return finish(run, trainer, {"data": examples.facts})
+
+
+if __name__ == "__main__":
+    sys.exit(run_module("trainers.methods.sft", SftConfig, train))

@@ -1,0 +1,99 @@
+"""What is trained on a base: a new adapter, an adapter that goes on, or all weights."""
+
+from pathlib import Path
+from typing import Any
+
+from harness.engines.adapter import check_base, read_adapter
+from harness.errors import SettingsError
+from harness.models.digest import model_sha256
+from trainers.config import PeftSettings, TrainingConfig
+from trainers.run.quantised import load_base
+
+
+def load_trainable(config: TrainingConfig, base_dir: Path, dtype: Any) -> tuple[Any, Any]:
+    """The model to train, and the adapter that is still to be put on it.
+
+    Returns:
+        The model and a PEFT configuration for TRL's ``peft_config``. The latter is None where the model is
+        complete: it carries the adapter that training starts from, or all its weights are trained.
+
+    Raises:
+        InputError: The adapter to start from is none, or of another base.
+    """
+    model = load_base(base_dir, config.quantization, dtype)
+    if config.peft.method == "full":
+        model.requires_grad_(True)
+        return model, None
+    if config.adapter is None:
+        return model, adapter_config(config.peft)
+    adapter = read_adapter(config.adapter)
+    check_base(adapter, base_dir, model_sha256(base_dir))
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, str(config.adapter), is_trainable=True), None
+
+
+def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
+    """PEFT's configuration of a new adapter.
+
+    LoRA: Hu et al. (2021), arXiv:2106.09685; rsLoRA: Kalajdzievski (2023), arXiv:2312.03732; DoRA: Liu et al.
+    (2024), arXiv:2402.09353; IA3: Liu et al. (2022), arXiv:2205.05638; prefix tuning: Li and Liang (2021),
+    arXiv:2101.00190; prompt tuning: Lester et al. (2021), arXiv:2104.08691.
+    """
+    from peft import IA3Config, LoraConfig, PrefixTuningConfig, PromptTuningConfig
+
+    targets = (
+        settings.target_modules if settings.target_modules == "all-linear" else list(settings.target_modules)
+    )
+    match settings.method:
+        case "lora":
+            return LoraConfig(
+                r=settings.r,
+                lora_alpha=settings.alpha,
+                lora_dropout=settings.dropout,
+                target_modules=targets,
+                use_rslora=settings.rslora,
+                use_dora=settings.dora,
+                init_lora_weights=True if settings.init == "default" else settings.init,
+                task_type=task_type,
+            )
+        case "ia3":
+            # Without names PEFT takes the paper's layers: keys, values, the feed-forward's output.
+            named = {} if targets == "all-linear" else {"target_modules": targets}
+            return IA3Config(task_type=task_type, **named)
+        case "prefix":
+            return PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings.virtual_tokens)
+        case "prompt":
+            return PromptTuningConfig(task_type=task_type, num_virtual_tokens=settings.virtual_tokens)
+        case _:
+            raise SettingsError(f"peft.method: {settings.method} has no adapter")
+
+
+def describe_trained(model: Any, settings: PeftSettings) -> str:
+    """One line on what is trained, such as ``LoRA r=16, 4.88 million trainable parameters``."""
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    names = {"ia3": "IA3", "prefix": "prefix of", "prompt": "prompt of", "full": "all weights"}
+    kind = names.get(settings.method, f"{'DoRA' if settings.dora else 'LoRA'} r={settings.r}")
+    if settings.method in {"prefix", "prompt"}:
+        kind += f" {settings.virtual_tokens} virtual tokens"
+    return f"{kind}, {trainable / 1e6:.2f} million trainable parameters"
+
+
+def save_trained(model: Any, tokenizer: Any, base: str, directory: Path) -> None:
+    """Write what was trained: an adapter directory, or a whole model's.
+
+    Args:
+        model: The trained model.
+        tokenizer: Written beside a whole model only; an adapter uses its base's.
+        base: The base as the user named it, so that the adapter works wherever that base can be had.
+        directory: Empty directory to write to.
+    """
+    if hasattr(model, "peft_config"):
+        model.peft_config["default"].base_model_name_or_path = base
+        # Beside the trained adapter TRL may hold a frozen copy of the one that training started from.
+        model.save_pretrained(str(directory), selected_adapters=["default"])
+        (directory / "README.md").unlink(missing_ok=True)
+    else:
+        model.config.use_cache = True
+        model.save_pretrained(str(directory))
+        tokenizer.save_pretrained(str(directory))

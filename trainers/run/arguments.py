@@ -1,0 +1,56 @@
+"""TRL's own configuration classes, filled from ours."""
+
+from typing import Any
+
+from harness.errors import SettingsError
+from trainers.run.training_run import TrainingRun
+
+
+def trl_arguments(kind: Any, run: TrainingRun, **of_method: Any) -> Any:
+    """An instance of a TRL configuration class: common keys, the method's, then the user's ``trl:`` keys.
+
+    Args:
+        kind: TRL's class, such as ``trl.SFTConfig``.
+        run: Its configuration is taken over; checkpoints go under its ``work``.
+        of_method: Keys that only this method has.
+
+    Raises:
+        SettingsError: A ``trl:`` key is unknown, or its value refused.
+    """
+    import torch
+
+    config = run.config
+    unknown = sorted(set(config.trl) - set(kind.__dataclass_fields__))
+    if unknown:
+        raise SettingsError(f"trl.{unknown[0]}: no key of TRL's {kind.__name__}; see its documentation")
+    cuda = torch.cuda.is_available()
+    chosen: dict[str, Any] = {
+        "output_dir": str(run.work / "checkpoints"),
+        "learning_rate": config.learning_rate,
+        "max_steps": config.max_steps or -1,
+        "num_train_epochs": config.epochs,
+        "per_device_train_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation,
+        "warmup_steps": config.warmup_steps,
+        "lr_scheduler_type": "linear",
+        "optim": "paged_adamw_8bit" if cuda else "adamw_torch",
+        "use_cpu": not cuda,
+        "bf16": run.dtype == torch.bfloat16,
+        "fp16": run.dtype == torch.float16,
+        # Recomputing activations saves memory that a small batch doesn't need, for a third more time.
+        "gradient_checkpointing": cuda,
+        "logging_steps": 1,
+        # By default a loss that is not a number is left out of the log: here it must be seen.
+        "logging_nan_inf_filter": False,
+        "save_steps": config.save_steps,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": cuda,
+        "ddp_find_unused_parameters": False,
+    }
+    try:
+        return kind(**{**chosen, **of_method, **config.trl})
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"trl: {error}") from error

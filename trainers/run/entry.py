@@ -1,0 +1,48 @@
+"""The command line of one trainer module."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from trainers.config import TrainingConfig, load_config, with_leaks
+
+_BAD_INPUT = 4
+
+
+def run_module(
+    module: str,
+    kind: type[TrainingConfig],
+    train: Callable[..., int],
+    arguments: list[str] | None = None,
+) -> int:
+    """``python -m MODULE CONFIG [OPTION…]``; bad input is one line and status 4.
+
+    Args:
+        module: The name that the user ran, such as ``trainers.methods.sft``.
+        kind: Its configuration class.
+        train: Its train function, called with the configuration and ``resume``.
+        arguments: In place of the process's own.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=kind.__doc__)
+    parser.add_argument("config", type=Path, help="YAML configuration")
+    parser.add_argument(
+        "--output", type=Path, default=None, help="adapter directory, in place of the config's"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--allow-leakage", action="store_true", help="train although golden cases stand in the data"
+    )
+    chosen = parser.parse_args(arguments)
+    given: dict[str, Any] = {"output": chosen.output}
+    try:
+        config = load_config(chosen.config, kind, given)
+        return train(with_leaks(config) if chosen.allow_leakage else config, resume=chosen.resume)
+    except InputError as error:
+        print(f"tunegate: {error}", file=sys.stderr)
+        return _BAD_INPUT

@@ -1,0 +1,1 @@
+"""What methods of one family share: preferences, sampled answers."""

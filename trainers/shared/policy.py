@@ -1,0 +1,247 @@
+"""What trainers on rewards share: sample answers, score them, keep what was sampled, note what it did."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from harness.errors import SettingsError
+from trainers.config import TrainingConfig, listed
+from trainers.data.prompts import check_prompt_lengths
+from trainers.data.rows import Examples
+from trainers.measure.canaries import canary_facts
+from trainers.measure.change import mean_change
+from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
+from trainers.measure.samples import Sample, add_samples, by_group, first_and_last, keep_until, read_samples
+from trainers.rewards.definition import Reward
+from trainers.rewards.score import RewardBatch, score_answers
+from trainers.rewards.settings import RewardSettings
+from trainers.run.training_run import INTERRUPTED, TrainingRun, is_main_process, load_tokenizer, training_run
+from trainers.shared.lifecycle import finish, fit, make_ready
+
+
+class SamplingConfig(TrainingConfig):
+    """What every method that samples answers understands."""
+
+    rewards: Annotated[
+        tuple[RewardSettings, ...],
+        Field(min_length=1, description="What an answer is worth: a list of rewards."),
+    ]
+    eval_data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(description="Held-out prompts: what the likeliest answers to them are worth is noted."),
+    ] = ()
+    num_generations: Annotated[int, Field(ge=2, description="Answers sampled for each prompt.")] = 8
+    max_completion_length: Annotated[int, Field(ge=1, description="Most tokens of a sampled answer.")] = 128
+    temperature: Annotated[float, Field(gt=0, description="Temperature of sampling.")] = 1.0
+    top_p: Annotated[
+        float, Field(gt=0, le=1, description="Sample from the likeliest tokens with this sum.")
+    ] = 1.0
+
+
+class PolicyConfig(SamplingConfig):
+    """Online policy optimisation."""
+
+    beta: Annotated[
+        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
+    ] = 0.04
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
+    batch_size: Annotated[int, Field(ge=1, description="Answers of one forward pass.")] = 8
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        answers = self.batch_size * self.gradient_accumulation
+        if answers % self.num_generations:
+            problem = f"batch_size × gradient_accumulation is {answers}, no multiple of num_generations"
+            raise PydanticCustomError("agreement", f"{problem} {self.num_generations}")
+        return self
+
+
+def train_policy(
+    method: str,
+    config: PolicyConfig,
+    prompts: Examples,
+    held_out: Examples | None,
+    rewards: Sequence[Reward],
+    make_trainer: Callable[..., Any],
+    *,
+    resume: bool,
+) -> int:
+    """Run a TRL trainer that samples, with our rewards.
+
+    Args:
+        method: The trainer's name.
+        config: The run's configuration.
+        prompts: The data.
+        held_out: Prompts for a comparison of before and after, or None.
+        rewards: The rewards, built.
+        make_trainer: Makes TRL's trainer; called with the run, the reward function and, by name, model,
+            train_dataset, processing_class, peft_config and callbacks.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model, settings or a reward can't be used.
+    """
+    with training_run(method, config, prompts.sha256, resume=resume) as run:
+        from datasets import Dataset
+
+        from trainers.measure.reward_log import RewardLog
+        from trainers.run.adapters import load_trainable
+
+        if run.checkpoint is not None and is_main_process():
+            keep_until(run.work, int(run.checkpoint.name.rpartition("-")[2]))
+        tokenizer = load_tokenizer(run)
+        check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
+        model, adapter = load_trainable(config, run.base_dir, run.dtype)
+        trainer = make_trainer(
+            run,
+            reward_function(run, prompts, rewards),
+            model=model,
+            # Columns stay here: in a table each would need one type, and nested keys of all rows in each row.
+            train_dataset=Dataset.from_list(
+                [{"prompt": row["prompt"], "row": number} for number, row in enumerate(prompts.rows)]
+            ),
+            processing_class=tokenizer,
+            peft_config=adapter,
+            callbacks=[run.watch, RewardLog(run)],
+        )
+        make_ready(run, trainer, prompts.title)
+        facts: dict[str, Any] = {"data": prompts.facts}
+        before = measure(trainer.model) if (measure := _measure(run, tokenizer, held_out, rewards)) else []
+        if not _fit(run, trainer):
+            return INTERRUPTED
+        if measure:
+            facts["held_out"] = reward_comparison(run, before, measure(trainer.model))
+        return finish(run, trainer, {**facts, **_learnt(run, trainer, rewards)})
+
+
+def _measure(
+    run: TrainingRun, tokenizer: Any, held_out: Examples | None, rewards: Sequence[Reward]
+) -> Callable[[Any], list[float]] | None:
+    """How to tell what a model's answers to the held-out prompts are worth; None without such prompts."""
+    if held_out is None or not is_main_process():
+        return None
+    config = cast("PolicyConfig", run.config)
+    check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
+    return lambda model: held_out_rewards(
+        run, model, tokenizer, held_out, rewards, config.max_completion_length
+    )
+
+
+def reward_function(
+    run: TrainingRun, prompts: Examples, rewards: Sequence[Reward]
+) -> Callable[..., list[float]]:
+    """One function for TRL that asks all rewards, and keeps the answers in the work directory."""
+    from accelerate.utils import gather_object
+
+    def reward(
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        row: Sequence[int],
+        trainer_state: Any,
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        asked = RewardBatch(
+            prompts=prompts,
+            completions=completions,
+            columns=[rows[number]["columns"] for number in row],
+            places=[places[number] for number in row],
+        )
+        scored = score_answers(rewards, asked)
+        for name, values in scored.parts.items():
+            applying = [value for value in values if value is not None]
+            if applying:
+                log_metric(f"rewards/{name}", sum(applying) / len(applying))
+        samples = samples_of(trainer_state.global_step + 1, asked, scored.totals, scored.parts)
+        # With several processes each has sampled its share.
+        everyone = gather_object(samples)
+        if is_main_process():
+            add_samples(run.work, everyone)
+        return scored.totals
+
+    rows = prompts.rows
+    places = [f"{path.name}:{line}" for path, line in prompts.places]
+    return reward
+
+
+def samples_of(
+    step: int, asked: RewardBatch, totals: Sequence[float], parts: Mapping[str, Sequence[float | None]]
+) -> list[Sample]:
+    """Scored answers as they are kept."""
+    return [
+        Sample(
+            step=step,
+            place=asked.places[number],
+            prompt=asked.prompts[number][-1]["content"],
+            answer=asked.completions[number][-1]["content"],
+            reward=total,
+            rewards={name: values[number] for name, values in parts.items()},
+        )
+        for number, total in enumerate(totals)
+    ]
+
+
+def reward_facts(samples: Sequence[Sample], rewards: Sequence[Reward]) -> dict[str, Any]:
+    """The manifest's sections: each step's mean reward, its change from first to last fifth, and canaries."""
+    first, last = first_and_last(samples)
+    groups = [by_group(part, [sample.reward for sample in part]) for part in (first, last)]
+    steps = []
+    for step, here in itertools.groupby(samples, key=lambda sample: sample.step):
+        values = [sample.reward for sample in here]
+        steps.append({"step": step, "reward": sum(values) / len(values), "n": len(values)})
+    return {
+        "rewards": {
+            "steps": steps,
+            "change": mean_change(groups[0], groups[1]),
+            "files": {reward.name: dict(reward.facts) for reward in rewards if reward.facts},
+        },
+        "canaries": canary_facts(samples),
+    }
+
+
+def report_rewards(run: TrainingRun, facts: Mapping[str, Any]) -> None:
+    """Print how the reward changed, and the canaries."""
+    change = facts["rewards"]["change"]
+    if change is not None:
+        before, after, by = change["before"], change["after"], change["change"]
+        run.console.print(
+            f"reward    {before['estimate']:.3f} in the first fifth of the steps (n={change['n_before']}), "
+            f"{after['estimate']:.3f} in the last (n={change['n_after']}): "
+            f"{by['estimate']:+.3f} [{by['low']:+.3f}, {by['high']:+.3f}]"
+        )
+    for line in facts["canaries"]["summary"]:
+        run.console.print(f"canary    {line}")
+
+
+def _fit(run: TrainingRun, trainer: Any) -> bool:
+    try:
+        return fit(run, trainer)
+    except RuntimeError as error:
+        # What sampling says of a model whose weights became NaN in the step before.
+        if "probability tensor contains" not in str(error):
+            raise
+        step = trainer.state.global_step
+        raise SettingsError(
+            f"learning_rate: the model's probabilities became NaN at step {step}; "
+            "no adapter was written; lower the rate"
+        ) from error
+
+
+def _learnt(run: TrainingRun, trainer: Any, rewards: Sequence[Reward]) -> dict[str, Any]:
+    if not is_main_process():
+        return {}
+    facts = reward_facts(read_samples(run.work), rewards)
+    logged = {entry["step"]: entry for entry in trainer.state.log_history if "reward" in entry}
+    for step in facts["rewards"]["steps"]:
+        if (kl := logged.get(step["step"], {}).get("kl")) is not None:
+            step["kl"] = kl
+    report_rewards(run, facts)
+    return facts

@@ -1,0 +1,25 @@
+"""TRL's configuration of a trainer that samples."""
+
+from typing import Any, cast
+
+from trainers.run.arguments import trl_arguments
+from trainers.run.training_run import TrainingRun
+from trainers.shared.policy import PolicyConfig
+
+
+def policy_arguments(kind: Any, run: TrainingRun) -> Any:
+    """An instance of TRL's GRPOConfig or RLOOConfig.
+
+    Raises:
+        SettingsError: A ``trl:`` key is unknown, or its value refused.
+    """
+    config = cast("PolicyConfig", run.config)
+    return trl_arguments(
+        kind,
+        run,
+        beta=config.beta,
+        num_generations=config.num_generations,
+        max_completion_length=config.max_completion_length,
+        temperature=config.temperature,
+        top_p=config.top_p,
+    )

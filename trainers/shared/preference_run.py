@@ -1,0 +1,88 @@
+"""What trainers on people's judgements share: train, and tell on held-out pairs what it changed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trainers.config import PreferenceConfig
+from trainers.data.lengths import check_lengths
+from trainers.data.preferences import load_pairs
+from trainers.data.rows import Examples, Row
+from trainers.measure.held_out import compared, mean_logps, prefers_chosen, report
+from trainers.run.training_run import INTERRUPTED, TrainingRun, load_tokenizer, training_run
+from trainers.shared.lifecycle import finish, fit, make_ready
+
+
+def train_preferences(
+    method: str,
+    config: PreferenceConfig,
+    examples: Examples,
+    answers: Sequence[str],
+    make_trainer: Callable[..., Any],
+    *,
+    load: Callable[[TrainingRun], tuple[Any, Any]] | None = None,
+    scores: Callable[[Any, Any, Sequence[Row], str], list[float]] = mean_logps,
+    resume: bool,
+) -> int:
+    """Run a TRL trainer on judgements.
+
+    Args:
+        method: The trainer's name.
+        config: The run's configuration.
+        examples: The data.
+        answers: The keys of a row's answers, whose lengths are checked.
+        make_trainer: Makes TRL's trainer; called with the run and, by name, model, train_dataset,
+            processing_class, peft_config and callbacks.
+        load: Gives the model and its PEFT configuration; the causal language model by default.
+        scores: What a model holds of the held-out pairs' answers; called with model, tokenizer, rows and the
+            answers' key. By default how likely they are.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        0, or 130 after Ctrl-C.
+
+    Raises:
+        InputError: Data, base model or settings can't be used.
+    """
+    held_out = load_pairs(config.eval_data).rows if config.eval_data else []
+    with training_run(method, config, examples.sha256, resume=resume) as run:
+        from datasets import Dataset
+
+        from trainers.run.adapters import load_trainable
+
+        tokenizer = load_tokenizer(run)
+        check_lengths(examples, tokenizer, config.max_length, answers)
+        model, adapter = load(run) if load else load_trainable(config, run.base_dir, run.dtype)
+        trainer = make_trainer(
+            run,
+            model=model,
+            train_dataset=Dataset.from_list(examples.rows),
+            processing_class=tokenizer,
+            peft_config=adapter,
+            callbacks=[run.watch],
+        )
+        make_ready(run, trainer, examples.title)
+        before = _preferred(run, trainer.model, tokenizer, held_out, scores)
+        if not fit(run, trainer):
+            return INTERRUPTED
+        facts: dict[str, Any] = {"data": examples.facts}
+        if held_out:
+            after = _preferred(run, trainer.model, tokenizer, held_out, scores)
+            facts["held_out"] = report(run, compared(before, after))
+        return finish(run, trainer, facts)
+
+
+def _preferred(
+    run: TrainingRun,
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    scores: Callable[[Any, Any, Sequence[Row], str], list[float]],
+) -> list[bool]:
+    """For each pair whether the chosen answer scores higher, in the type of numbers that is trained in.
+
+    ORPO's trainer holds norms in 32 bits beside a head of 16: outside of autocast these don't multiply.
+    """
+    import torch
+
+    with torch.autocast(model.device.type, dtype=run.dtype, enabled=run.dtype != torch.float32):
+        return prefers_chosen(model, tokenizer, rows, scores)
