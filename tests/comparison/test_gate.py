@@ -1,5 +1,6 @@
 """The verdict: what regresses, what passes, what stays open, and what can never pass."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,25 @@ def test_the_verdict_can_be_checked_from_the_table(run_with):
         row = row_of(comparison)
         expected = PASS if row.drop.high <= row.margin else REGRESS if row.p_adjusted <= 0.05 else OPEN
         assert verdict.outcome is row.verdict is expected
+
+
+def test_a_bound_at_the_margin_is_within_it(run_with):
+    """The margin is the largest drop that is tolerated; one step of a float below, the bound lies beyond it."""
+    now, then = run_with(100, 3), run_with(100, 0)
+    bound = row_of(run_gate(now, then)[0]).drop.high
+    for margin, expected in ((bound, PASS), (math.nextafter(bound, 0), OPEN)):
+        comparison, verdict = run_gate(now, then, margin=margin)
+        assert row_of(comparison).margin == margin
+        assert verdict.outcome is row_of(comparison).verdict is expected
+
+
+def test_a_p_value_at_the_level_rejects(run_with):
+    """Five losses and no gain have a mid-p of exactly 1/64: at that level it is a regression, just below not."""
+    now, then = run_with(60, 5), run_with(60, 0)
+    for alpha, expected in ((1 / 64, REGRESS), (math.nextafter(1 / 64, 0), OPEN)):
+        comparison, verdict = run_gate(now, then, alpha=alpha)
+        assert row_of(comparison).p_adjusted == 1 / 64
+        assert verdict.outcome is row_of(comparison).verdict is expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from harness.errors import ModelError
 from harness.metrics.builtin import METRICS
 from harness.metrics.definition import ScoringRequest, graded
-from harness.run.scoring import score_cases
+from harness.run.scoring import Judging, score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
 Metric = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
@@ -87,6 +87,24 @@ def test_where_lower_is_better_the_threshold_is_a_maximum() -> None:
 
     assert score_one(stuck, Check(type="repetition", threshold=0.2)).outcome is Outcome.FAILED
     assert score_one(fine, Check(type="repetition", threshold=0.2)).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("text", ["yes", "no"])
+def test_a_deciding_check_that_nobody_may_judge_leaves_its_case_without_a_verdict(text: str) -> None:
+    """The other check alone must not decide, whichever way it goes; what only informs may be left out."""
+    judged = Check(type="llm-rubric", value="is polite")
+    graded_only = Check(type="perplexity")
+    for left_out, outcome in [
+        (judged, Outcome.UNSCORED),
+        (Check(type="perplexity", threshold=3), Outcome.UNSCORED),
+        (graded_only, Outcome.PASSED if text == "yes" else Outcome.FAILED),
+    ]:
+        case = make_case("case", EQUALS, left_out, references=("r",))
+        distrusting = Judging(distrusted=frozenset({left_out.type}))
+        (result,) = score_cases([case], {case.key: answer(text)}, judging=distrusting)
+        assert result.outcome is outcome
+        assert [score.metric for score in result.scores] == ["equals"]
+        assert result.errors == ()
 
 
 @pytest.mark.parametrize("text", ["yes", "no", ""])

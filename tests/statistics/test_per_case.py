@@ -52,6 +52,26 @@ def test_several_broken_cases_are_all_found():
     assert [p <= 0.05 for p in adjusted] == [True] * 3 + [False] * 50
 
 
+def test_a_case_that_is_found_no_longer_counts_against_the_others():
+    """By hand: 5 of 5 to 0 of 5 is 1/252, 4 of 4 to 0 of 4 is 1/70.
+
+    Neither can show the other's p-value but the first case the second's: without stepping down the second
+    would be 1/70 + 1/252.
+    """
+    assert case_p_values([Trials(4, 4, 0, 4), Trials(5, 5, 0, 5)]) == pytest.approx([1 / 70, 1 / 252])
+    assert case_p_values([Trials(5, 5, 0, 5)] * 3) == pytest.approx([3 / 252] * 3)
+
+
+def test_a_weaker_case_never_counts_for_more_than_a_stronger_one():
+    """By hand: 1/10 and 26/252. The second case could have shown 1/252, so the first counts 1/10 + 1/252.
+
+    Alone, the second would count 26/252, which is less; it takes over what the first one counts.
+    """
+    adjusted = case_p_values([Trials(2, 2, 0, 3), Trials(4, 5, 1, 5)])
+    assert adjusted == pytest.approx([131 / 1260, 131 / 1260])
+    assert adjusted[1] > case_p(Trials(4, 5, 1, 5)) == pytest.approx(26 / 252)
+
+
 def test_one_answer_a_side_can_break_no_case():
     assert case_p(Trials(1, 1, 0, 1)) == least_case_p(Trials(1, 1, 0, 1)) == 0.5
 

@@ -48,6 +48,30 @@ def test_a_drop_within_the_margin_is_no_regression_however_sure():
     assert 0.04 < detectable_drop(5000, 0.02, 0.05, margin=0.05) < 0.06
 
 
+def test_the_mean_drop_of_a_worked_example():
+    """50 scores of +0.1 and 50 of -0.1: the error is sqrt(100 x 0.01 x 100/99) / 100 = 0.0100504.
+
+    "No drop" is rejected in 80 % of runs from (1.644854 + 0.841621) x 0.0100504 = 0.024990 on. Beyond a margin
+    of 0.05 the bound reaches in 80 % of runs from 0.05 - (1.644854 - 0.841621) x 0.0100504 = 0.041927 on.
+    """
+    units = group([0.1, -0.1] * 50, range(100))
+    assert detectable_mean_drop(units, 0.05) == pytest.approx(0.024990, abs=2e-6)
+    assert detectable_mean_drop(units, 0.05, margin=0.05) == pytest.approx(0.041927, abs=2e-6)
+    # At a level of 1 %: (2.326348 + 0.841621) x 0.0100504; with a margin of 0.01 the test is the harder part.
+    assert detectable_mean_drop(units, 0.01, margin=0.01) == pytest.approx(0.031839, abs=2e-6)
+    # The 98 % interval and 90 % power: 0.05 - (2.326348 - 1.281552) x 0.0100504.
+    stricter = detectable_mean_drop(units, 0.05, margin=0.05, confidence=0.98, power=0.9)
+    assert stricter == pytest.approx(0.039499, abs=2e-6)
+
+
+def test_where_hardly_any_score_moved_whole_units_are_counted():
+    """Of 1000 units none moved: the drop of a pass rate in so many cases, times what a unit can lose."""
+    still = group([0.0] * 1000, range(1000))
+    counted = detectable_drop(1000, churn_of(0, 0, 1000), 0.05, margin=0.1, mid=False)
+    assert detectable_mean_drop(still, 0.05, margin=0.05, reach=0.5) == pytest.approx(counted * 0.5)
+    assert detectable_mean_drop(still, 0.05, margin=0.5, reach=0.5) is None
+
+
 @pytest.mark.parametrize("n", [20, 50, 100, 200])
 @pytest.mark.parametrize("churn", [0.0, 0.02, 0.05, 0.10])
 def test_the_printed_drop_is_detected(n, churn):

@@ -42,6 +42,27 @@ def test_cases_that_agree_inside_their_cluster_count_once():
     assert four.high - four.low == pytest.approx(one.high - one.low, rel=0.06)
 
 
+def test_the_design_effect_of_a_worked_example():
+    """Rao and Scott by hand: clusters (1 1) (0 0) (1 1) (1 0), a rate of 5/8.
+
+    Squares (2 - 1.25)^2 x 2 + 1.25^2 + 0.25^2 = 2.75, over 8 x 5/8 x 3/8 = 1.875, times 4/3 for four clusters:
+    a design effect of 88/45, and 8 / (88/45) = 45/11 effective cases.
+    """
+    interval = rate_interval([True, True, False, False, True, True, True, False], [0, 0, 1, 1, 2, 2, 3, 3])
+    expected = wilson(5 / 8 * 45 / 11, 45 / 11)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    # Wilson's formula with z = 1.644854: centre 0.575240 and half 0.309478.
+    assert (interval.low, interval.high) == pytest.approx((0.265762, 0.884718), abs=1e-6)
+    assert interval.method == "Wilson over 4 clusters"
+
+
+def test_clusters_that_balance_out_earn_no_more_than_their_cases():
+    """Each of four clusters passes one of two: a design effect of 0, taken as 1, so eight cases."""
+    interval = rate_interval([True, False] * 4, [0, 0, 1, 1, 2, 2, 3, 3])
+    expected = wilson(4, 8)
+    assert (interval.low, interval.high) == (expected.low, expected.high)
+
+
 def test_clusters_that_all_pass_count_once():
     """There is no spread to estimate a design effect from, so the worst is assumed."""
     assert rate_interval([True] * 12, [0, 1, 2] * 4).low == pytest.approx(wilson(3, 3).low)
