@@ -9,7 +9,7 @@ from harness.types import Completion, ExecutionPlan, GenerationSettings, Message
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 # The candidate's base, where the baseline is another model.
-ORIGIN = "origin"
+BASE = "base"
 
 # Told an answer's place among the requests and its text so far.
 OnText: TypeAlias = Callable[[int, str], None]

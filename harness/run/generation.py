@@ -1,13 +1,18 @@
-"""Getting every answer that a session needs: from the cache, else from the engine, batch by batch."""
+"""Getting every answer that a session needs: from the cache, else from the engine, batch by batch.
+
+Four steps: plan the requests, look them up in the cache, compute what is missing, assemble the answers by
+side. Each finished batch is stored at once, so that a crash loses one batch.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from harness.engines.base import BASELINE, ORIGIN, Engine, GenerationRequest, LossRequest
+from harness.engines.base import Engine
 from harness.engines.open import check_alive, open_sides
-from harness.run.cache import Cache, completion_key, liveness_key, loss_key
-from harness.run.passages import load_passages
+from harness.run.cache import Cache, liveness_key
+from harness.run.partial_answers import PartialAnswers, look_up, store_completions, store_losses
+from harness.run.workload import Workload, plan_workload
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
 
 # Stage, finished, total.
@@ -56,105 +61,110 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         sides: The models, by side.
         plan: How to compute.
         cases: The selected cases.
-        cache: Looked up first; every finished batch is written to it.
+        cache: Looked up first; every finished batch is stored in it.
         on_progress: Told how many answers of a stage are there.
         with_text: Whether the bundled passages are scored too.
         only: Keys of the cases that a side answers, for sides that don't answer all.
         open_engine: Called only if an answer is missing; loads the models by default.
-        on_answers: Given each side's answers as they come, the kept ones first.
+        on_answers: Given each side's answers as they come, the stored ones first.
+
+    Returns:
+        The answers by side.
 
     Raises:
         EngineError: The model failed on a batch.
         AdapterError: An adapter changes nothing.
     """
-    asked_of = {
-        side: [case for case in cases if only is None or side not in only or case.key in only[side]]
-        for side in sides
-    }
-    asked = [
-        GenerationRequest(
-            key=key,
-            side=side,
-            messages=case.messages,
-            settings=replace(case.generation, seed=case.generation.seed + number),
-        )
-        for side in sides
-        for case in asked_of[side]
-        for number, key in enumerate(case.answer_keys)
-    ]
-    references = [request for side in sides for request in _references_of(side, asked_of[side])]
-    passages = [request for side in sides for request in _passages_of(side)] if with_text else []
-    apart = _divergences_of(sides) if with_text else []
-    texts = [*references, *passages, *apart]
-    keys = [completion_key(sides[r.side], plan, r.messages, r.settings, r.key) for r in asked]
-    text_keys = [
-        loss_key(sides[r.side], plan, r.messages, r.text, sides[r.against] if r.against else None)
-        for r in texts
-    ]
-    completions = {i: kept for i, key in enumerate(keys) if (kept := cache.get_completion(key))}
-    losses = {i: loss for i, key in enumerate(text_keys) if (loss := cache.get_loss(key))}
-    _hand_over(asked, completions, on_answers)
-    missing = [i for i in range(len(asked)) if i not in completions]
-    missing_texts = [i for i in range(len(texts)) if i not in losses]
-    needed = {asked[i].side for i in missing} | {texts[i].side for i in missing_texts}
-    needed |= {against for i in missing_texts if (against := texts[i].against)}
+    workload = plan_workload(sides, cases, with_text=with_text, only=only)
+    answers = look_up(workload, sides, plan, cache)
+    _hand_over(workload, answers.completions, on_answers)
+    needed = answers.needed_sides
     if needed:
         plan = replace(plan, mixed=plan.mixed and len(needed) > 1)
-        opened = {side: sides[side] for side in sides if side in needed}
+        opened = {side: model for side, model in sides.items() if side in needed}
         on_progress("loading", 0, len(opened))
         engine = (open_engine or open_sides)(opened, plan)
         if plan.weights != "merged":
-            # Merged weights can't be had without what was merged into them.
+            # Merged weights can't be separated from what was merged into them.
             _check_alive(engine, opened, cache)
         on_progress("loading", len(opened), len(opened))
-
-        def keep_completions(batch: Mapping[int, Completion]) -> None:
-            done = {missing[i]: completion for i, completion in batch.items()}
-            cache.put_all({keys[i]: completion for i, completion in done.items()})
-            completions.update(done)
-            _hand_over(asked, done, on_answers)
-            on_progress("answering", len(completions), len(asked))
-
-        def keep_losses(batch: Mapping[int, TextLoss]) -> None:
-            done = {missing_texts[i]: loss for i, loss in batch.items()}
-            cache.put_all({text_keys[i]: loss for i, loss in done.items()})
-            losses.update(done)
-            on_progress("scoring texts", len(losses), len(texts))
-
-        on_progress("answering", len(completions), len(asked))
-        if missing:
-            engine.generate([asked[i] for i in missing], keep_completions)
-        if missing_texts:
-            engine.losses([texts[i] for i in missing_texts], keep_losses)
-    reference_losses: dict[str, dict[str, tuple[TextLoss, ...]]] = {side: {} for side in sides}
-    for i, request in enumerate(references):
-        of_side = reference_losses[request.side]
-        of_side[request.key] = (*of_side.get(request.key, ()), losses[i])
-    of_text = range(len(references), len(texts))
-    return {
-        side: Answers(
-            completions={asked[i].key: completions[i] for i in range(len(asked)) if asked[i].side == side},
-            reference_losses=reference_losses[side],
-            text_losses=tuple(losses[i] for i in of_text if texts[i].side == side and not texts[i].against),
-            divergences={
-                other: tuple(losses[i] for i in of_text if (texts[i].side, texts[i].against) == (side, other))
-                for other in dict.fromkeys(texts[i].against for i in of_text if texts[i].side == side)
-                if other is not None
-            },
-            plan=plan,
-        )
-        for side in sides
-    }
+        compute_missing(engine, answers, cache, on_progress, on_answers)
+    return {side: assemble(side, answers, plan) for side in sides}
 
 
-def _hand_over(
-    asked: Sequence[GenerationRequest], done: Mapping[int, Completion], on_answers: OnAnswers
+def compute_missing(
+    engine: Engine, answers: PartialAnswers, cache: Cache, on_progress: Progress, on_answers: OnAnswers
 ) -> None:
+    """Ask the engine for what is missing, and store each finished batch.
+
+    Args:
+        engine: Has every model loaded that something is missing of.
+        answers: What is there; filled up.
+        cache: Where each batch is stored.
+        on_progress: Told how many answers and texts are there, the stored ones included.
+        on_answers: Given each batch's answers by side.
+    """
+    workload, texts = answers.workload, answers.workload.texts
+    places, text_places = answers.missing_answers, answers.missing_texts
+
+    def keep_completions(batch: Mapping[int, Completion]) -> None:
+        finished = {places[index]: completion for index, completion in batch.items()}
+        store_completions(answers, finished, cache)
+        _hand_over(workload, finished, on_answers)
+        on_progress("answering", len(answers.completions), len(workload.answers))
+
+    def keep_losses(batch: Mapping[int, TextLoss]) -> None:
+        store_losses(answers, {text_places[index]: loss for index, loss in batch.items()}, cache)
+        on_progress("scoring texts", len(answers.losses), len(texts))
+
+    on_progress("answering", len(answers.completions), len(workload.answers))
+    if places:
+        engine.generate([workload.answers[place] for place in places], keep_completions)
+    if text_places:
+        engine.losses([texts[place] for place in text_places], keep_losses)
+
+
+def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
+    """Put one side's answers together, when all are there.
+
+    Args:
+        side: Whose.
+        answers: The finished workload.
+        plan: How they were computed.
+    """
+    workload = answers.workload
+    losses = [answers.losses[place] for place in range(len(answers.text_keys))]
+    passages_from = len(workload.references)
+    divergences_from = passages_from + len(workload.passages)
+    reference_losses: dict[str, tuple[TextLoss, ...]] = {}
+    for request, loss in zip(workload.references, losses[:passages_from], strict=True):
+        if request.side == side:
+            reference_losses[request.key] = (*reference_losses.get(request.key, ()), loss)
+    passages = zip(workload.passages, losses[passages_from:divergences_from], strict=True)
+    divergences: dict[str, tuple[TextLoss, ...]] = {}
+    for request, loss in zip(workload.divergences, losses[divergences_from:], strict=True):
+        if request.side == side and request.against is not None:
+            divergences[request.against] = (*divergences.get(request.against, ()), loss)
+    return Answers(
+        completions={
+            request.key: answers.completions[place]
+            for place, request in enumerate(workload.answers)
+            if request.side == side
+        },
+        reference_losses=reference_losses,
+        text_losses=tuple(loss for request, loss in passages if request.side == side),
+        divergences=divergences,
+        plan=plan,
+    )
+
+
+def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answers: OnAnswers) -> None:
     by_side: dict[str, dict[str, Completion]] = {}
-    for i, completion in done.items():
-        by_side.setdefault(asked[i].side, {})[asked[i].key] = completion
-    for side, answers in by_side.items():
-        on_answers(side, answers)
+    for place, completion in finished.items():
+        request = workload.answers[place]
+        by_side.setdefault(request.side, {})[request.key] = completion
+    for side, completions in by_side.items():
+        on_answers(side, completions)
 
 
 def _check_alive(engine: Engine, sides: Mapping[str, ModelRef], cache: Cache) -> None:
@@ -162,29 +172,3 @@ def _check_alive(engine: Engine, sides: Mapping[str, ModelRef], cache: Cache) ->
         if not cache.has(liveness_key(model)):
             check_alive(engine, side, model)
             cache.put_finding(liveness_key(model))
-
-
-def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
-    """The references that a perplexity check scores, in the order of their cases."""
-    return [
-        LossRequest(key=case.key, side=side, text=reference, messages=case.messages)
-        for case in cases
-        if any(check.type == "perplexity" for check in case.checks)
-        for reference in case.references
-    ]
-
-
-def _passages_of(side: str) -> list[LossRequest]:
-    return [LossRequest(key=name, side=side, text=text) for name, text in load_passages().items()]
-
-
-def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
-    """Each candidate's divergence on each passage from what it is held against, where they share a base."""
-    return [
-        LossRequest(key=name, side=side, text=text, against=other)
-        for side, model in sides.items()
-        if side not in {BASELINE, ORIGIN}
-        for other in (BASELINE, ORIGIN)
-        if other in sides and sides[other].base_sha256 == model.base_sha256
-        for name, text in load_passages().items()
-    ]

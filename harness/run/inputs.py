@@ -35,7 +35,7 @@ class Inputs:
     Attributes:
         candidates: One or more.
         baseline: A model to run beside them, a stored or an accepted run, or None for no comparison.
-        origin: The adapters' base, where the baseline is another model: what was forgotten is measured
+        base: The adapters' base, where the baseline is another model: what was forgotten is measured
             against both.
         root: The project's root.
     """
@@ -45,7 +45,7 @@ class Inputs:
     candidates: tuple[Candidate, ...]
     baseline: ModelRef | Run | Baseline | None
     plan: ExecutionPlan
-    origin: ModelRef | None = None
+    base: ModelRef | None = None
 
     @property
     def sides(self) -> dict[str, ModelRef]:
@@ -94,7 +94,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         candidates=_candidates(references, models),
         baseline=baseline,
         plan=plan,
-        origin=_origin(models, baseline) if settings.forgetting else None,
+        base=_base_beside(models, baseline) if settings.forgetting else None,
     )
 
 
@@ -131,7 +131,7 @@ def _candidates(references: Sequence[str], models: Sequence[ModelRef]) -> tuple[
     )
 
 
-def _origin(models: Sequence[ModelRef], baseline: ModelRef | Run | Baseline | None) -> ModelRef | None:
+def _base_beside(models: Sequence[ModelRef], baseline: ModelRef | Run | Baseline | None) -> ModelRef | None:
     """The base of all adapters, where the baseline is something else than that."""
     bases = {model.base_sha256: model for model in models if model.adapter_dir is not None}
     if baseline is None or len(bases) != 1:

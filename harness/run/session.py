@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.baselines.file import Baseline, run_of
 from harness.comparison.confirmation import Resample
 from harness.comparison.gate import ALPHA, forgetting_between, run_gate
-from harness.engines.base import BASELINE, ORIGIN
+from harness.engines.base import BASE, BASELINE
 from harness.history.store import open_history
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
@@ -66,10 +66,10 @@ def run_session(
     if isinstance(inputs.baseline, Run):
         judging = replace(judging, baseline_texts=texts_of(inputs.baseline))
     sides, only = dict(inputs.sides), dict(only or {})
-    if inputs.origin is not None and with_text:
-        sides[ORIGIN] = inputs.origin
+    if inputs.base is not None and with_text:
+        sides[BASE] = inputs.base
         probed = [golden_set for golden_set in golden_sets if golden_set.probes_forgetting]
-        only[ORIGIN] = {case.key for golden_set in probed for case in golden_set.cases}
+        only[BASE] = {case.key for golden_set in probed for case in golden_set.cases}
     answers = answer_cases(
         sides,
         inputs.plan,
@@ -132,8 +132,8 @@ def conclude(session: Session, *, collected: int, ask_again: Resample | None = N
     """
     inputs = session.inputs
     sides = dict(inputs.sides)
-    if inputs.origin is not None and ORIGIN in session.answers:
-        sides[ORIGIN] = inputs.origin
+    if inputs.base is not None and BASE in session.answers:
+        sides[BASE] = inputs.base
     environment = describe_environment(inputs.root)
     runs = {
         side: answered_run(
@@ -169,9 +169,9 @@ def conclude(session: Session, *, collected: int, ask_again: Resample | None = N
             divergences=divergences.get(BASELINE, ()),
             ask_again=ask_again,
         )
-        if ORIGIN in runs and run.model.adapter_dir is not None:
-            apart = divergences.get(ORIGIN, ())
-            since_base = forgetting_between(run, runs[ORIGIN], alpha=alpha, divergences=apart)
+        if BASE in runs and run.model.adapter_dir is not None:
+            apart = divergences.get(BASE, ())
+            since_base = forgetting_between(run, runs[BASE], alpha=alpha, divergences=apart)
             comparison = replace(comparison, forgetting_since_base=since_base)
         records[candidate.name] = GateRecord(
             run=run, baseline=baseline, comparison=comparison, verdict=verdict

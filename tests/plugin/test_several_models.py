@@ -243,11 +243,11 @@ def test_another_adapter_is_the_baseline_of_all_and_the_base_is_asked_for_the_pr
             for n in range(60)
         )
     )
-    project.loss |= {"origin": 2.0}
+    project.loss |= {"base": 2.0}
     project.wrong[WILD] = {f"a{n}" for n in range(6)}
     result = run(f"--gate-baseline={project.adapter}", "--gate-json=out.json", forgetting=True)
-    of_base = [question for question in project.asked if question.startswith("origin:")]
-    assert sorted(of_base) == sorted(f"origin:a{n}" for n in range(60))
+    of_base = [question for question in project.asked if question.startswith("base:")]
+    assert sorted(of_base) == sorted(f"base:a{n}" for n in range(60))
     record = json.loads((adapters.parent / "out-wild.json").read_text())
     assert record["comparison"]["forgetting_since_base"]["overall"]["retained"] == 54
     result.stdout.fnmatch_lines(["*kept of n=60 probes*", "mild *100% ?*?* [*] *", "wild *90% ?*?*"])

@@ -21,7 +21,7 @@ def generations(project, tiny_model_dir, tmp_path, make_tiny_adapter, write_gold
         PROBES + "".join(PROBE.format(n=n) for n in range(N))
     )
     project.wrong |= {"candidate": {f"a{n}" for n in range(8)}, "baseline": {f"a{n}" for n in range(4)}}
-    project.loss |= {"candidate": 2.15, "baseline": 2.08, "origin": 2.0}
+    project.loss |= {"candidate": 2.15, "baseline": 2.08, "base": 2.0}
     return project, make_tiny_adapter(tiny_model_dir, tmp_path / "first", spread=0.3, seed=5)
 
 
@@ -55,15 +55,15 @@ def test_the_base_answers_the_probes_alone(generations):
     """The capitals, which are no probes, are not asked of it."""
     project, first = generations
     run(project, f"--gate-baseline={first}")
-    of_base = [question for question in project.asked if question.startswith("origin:")]
-    assert sorted(of_base) == sorted(f"origin:a{n}" for n in range(N))
+    of_base = [question for question in project.asked if question.startswith("base:")]
+    assert sorted(of_base) == sorted(f"base:a{n}" for n in range(N))
 
 
 def test_against_the_base_itself_it_is_told_once(generations):
     project, _ = generations
     run(project)
     assert record(project)["comparison"]["forgetting_since_base"] is None
-    assert not any(question.startswith("origin:") for question in project.asked)
+    assert not any(question.startswith("base:") for question in project.asked)
 
 
 def test_a_stored_run_of_another_adapter_is_no_obstacle(generations):
@@ -84,4 +84,4 @@ def test_without_the_probes_nothing_is_asked_of_the_base(generations):
         "golden_sets/capitals.yaml", f"--gate-baseline={first}", "--gate-json=record.json", forgetting=True
     )
     assert record(project)["comparison"]["forgetting_since_base"] is None
-    assert not any(question.startswith("origin:") for question in project.asked)
+    assert not any(question.startswith("base:") for question in project.asked)

@@ -1,0 +1,96 @@
+"""The answers of a workload that are there so far: those that the cache stores, then each finished batch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.run.cache import Cache, completion_key, loss_key
+from harness.run.workload import Workload
+from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
+
+
+@dataclass(slots=True, kw_only=True)
+class PartialAnswers:
+    """What is there of a workload so far, by place in the workload.
+
+    Attributes:
+        answer_keys: Where the cache stores each of the workload's answers, in its order.
+        text_keys: The same for its texts.
+        completions: The answers that are there.
+        losses: The texts' losses that are there.
+    """
+
+    workload: Workload
+    answer_keys: tuple[str, ...]
+    text_keys: tuple[str, ...]
+    completions: dict[int, Completion] = field(default_factory=dict)
+    losses: dict[int, TextLoss] = field(default_factory=dict)
+
+    @property
+    def missing_answers(self) -> list[int]:
+        """Places of the answers that are not there yet."""
+        return [place for place in range(len(self.answer_keys)) if place not in self.completions]
+
+    @property
+    def missing_texts(self) -> list[int]:
+        """Places of the texts whose loss is not there yet."""
+        return [place for place in range(len(self.text_keys)) if place not in self.losses]
+
+    @property
+    def needed_sides(self) -> set[str]:
+        """The sides whose models have to be loaded for what is missing."""
+        answers, texts = self.workload.answers, self.workload.texts
+        needed = {answers[place].side for place in self.missing_answers}
+        for place in self.missing_texts:
+            needed.add(texts[place].side)
+            if (against := texts[place].against) is not None:
+                needed.add(against)
+        return needed
+
+
+def look_up(
+    workload: Workload, sides: Mapping[str, ModelRef], plan: ExecutionPlan, cache: Cache
+) -> PartialAnswers:
+    """Find what the cache stores of a workload.
+
+    Args:
+        workload: What is asked.
+        sides: The models, by side.
+        plan: How they would compute: an answer that was computed in another way is another answer.
+        cache: Where to look.
+    """
+    found = PartialAnswers(
+        workload=workload,
+        answer_keys=tuple(
+            completion_key(sides[request.side], plan, request.messages, request.settings, request.key)
+            for request in workload.answers
+        ),
+        text_keys=tuple(
+            loss_key(
+                sides[request.side],
+                plan,
+                request.messages,
+                request.text,
+                sides[request.against] if request.against else None,
+            )
+            for request in workload.texts
+        ),
+    )
+    for place, key in enumerate(found.answer_keys):
+        if (completion := cache.get_completion(key)) is not None:
+            found.completions[place] = completion
+    for place, key in enumerate(found.text_keys):
+        if (loss := cache.get_loss(key)) is not None:
+            found.losses[place] = loss
+    return found
+
+
+def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache) -> None:
+    """Add finished answers, by place, and store them in the cache."""
+    cache.put_all({answers.answer_keys[place]: completion for place, completion in finished.items()})
+    answers.completions.update(finished)
+
+
+def store_losses(answers: PartialAnswers, finished: Mapping[int, TextLoss], cache: Cache) -> None:
+    """Add finished losses, by place, and store them in the cache."""
+    cache.put_all({answers.text_keys[place]: loss for place, loss in finished.items()})
+    answers.losses.update(finished)

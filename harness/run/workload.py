@@ -1,0 +1,97 @@
+"""All that one session asks of its models, as a list of requests: planned before anything is looked up."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
+from harness.run.passages import load_passages
+from harness.types import GoldenCase, ModelRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The requests of a session. Their places in these tuples name them until the answers are assembled.
+
+    Attributes:
+        answers: One request for each answer to each case, by side.
+        references: The references that a perplexity check scores.
+        passages: The bundled passages of general text.
+        divergences: The same passages, each with the side that the divergence is measured from.
+    """
+
+    answers: tuple[GenerationRequest, ...]
+    references: tuple[LossRequest, ...] = ()
+    passages: tuple[LossRequest, ...] = ()
+    divergences: tuple[LossRequest, ...] = ()
+
+    @property
+    def texts(self) -> tuple[LossRequest, ...]:
+        """All texts whose loss is asked for: references, then passages, then divergences."""
+        return (*self.references, *self.passages, *self.divergences)
+
+
+def plan_workload(
+    sides: Mapping[str, ModelRef],
+    cases: Sequence[GoldenCase],
+    *,
+    with_text: bool = False,
+    only: Mapping[str, Collection[str]] | None = None,
+) -> Workload:
+    """List what each side is asked.
+
+    Args:
+        sides: The models, by side.
+        cases: The selected cases.
+        with_text: Whether the bundled passages are scored too.
+        only: Keys of the cases that a side answers, for sides that don't answer all.
+
+    Returns:
+        The requests, side by side, each side's in the order of the cases.
+    """
+    limits = only or {}
+    cases_of = {side: [c for c in cases if side not in limits or c.key in limits[side]] for side in sides}
+    return Workload(
+        answers=tuple(request for side in sides for request in _answers_of(side, cases_of[side])),
+        references=tuple(request for side in sides for request in _references_of(side, cases_of[side])),
+        passages=tuple(request for side in sides for request in _passages_of(side)) if with_text else (),
+        divergences=tuple(_divergences_of(sides)) if with_text else (),
+    )
+
+
+def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationRequest]:
+    """A case's answers differ by their seed: its own, then the numbers after it."""
+    return [
+        GenerationRequest(
+            key=key,
+            side=side,
+            messages=case.messages,
+            settings=replace(case.generation, seed=case.generation.seed + number),
+        )
+        for case in cases
+        for number, key in enumerate(case.answer_keys)
+    ]
+
+
+def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
+    return [
+        LossRequest(key=case.key, side=side, text=reference, messages=case.messages)
+        for case in cases
+        if any(check.type == "perplexity" for check in case.checks)
+        for reference in case.references
+    ]
+
+
+def _passages_of(side: str) -> list[LossRequest]:
+    return [LossRequest(key=name, side=side, text=text) for name, text in load_passages().items()]
+
+
+def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
+    """Each candidate's divergence on each passage from the baseline and the base, where they share a base."""
+    return [
+        LossRequest(key=name, side=side, text=text, against=other)
+        for side, model in sides.items()
+        if side not in {BASELINE, BASE}
+        for other in (BASELINE, BASE)
+        if other in sides and sides[other].base_sha256 == model.base_sha256
+        for name, text in load_passages().items()
+    ]
