@@ -1,6 +1,16 @@
-"""The pytest plugin: options, collection of golden sets, and the gate at the end of the session.
+"""The pytest plugin. Each hook is a few lines that hand over to the module that does the work.
 
-Each hook is a few lines that hand over to the module beside this one which does the work.
+A session goes through these phases, in this order:
+
+1. Configure: options become settings (``options``), settings become checked inputs (``harness.run.inputs``).
+2. Collect: each case of a golden set becomes an item a model (``collection``).
+3. Select: ``-k``, ``-m`` and ``--lf`` leave some cases (``selection``); what they need is checked to be there
+   (``harness.run.preflight``).
+4. Run: the first item asks for its result, and all selected cases are answered and scored together
+   (``session``, ``harness.run``: generation, scoring). Each item then fails, skips or passes as its case did.
+5. Finish: the runs are paired, compared and judged (``harness.comparison``: pairing, comparison, gate,
+   findings), stored and reported; the verdict decides the exit status (``exit_status``).
+6. Summarise: the findings are printed (``summary``, ``harness.presentation``).
 """
 
 from collections.abc import Generator
@@ -10,8 +20,10 @@ import pytest
 
 from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
-from harness.plugin.gate import GATE, Gate, NoGate, open_gate
+from harness.plugin.header import describe_inputs
 from harness.plugin.options import add_options, settings_of
+from harness.plugin.selection import SELECTION
+from harness.plugin.session import GATE, open_session
 
 __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 
@@ -31,11 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check every option, the adapter and the baseline before anything is collected or loaded."""
     config.addinivalue_line("markers", "golden: a case of a golden set")
-    config.stash[GATE] = open_gate(config, settings_of(config))
+    open_session(config, settings_of(config))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Close the cache."""
+    """Close the judges and the cache."""
     if (gate := config.stash.get(GATE, None)) is not None:
         gate.close()
 
@@ -55,11 +67,13 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
     """Add the bundled probes before anything is deselected; then note which cases are left to be answered."""
-    gate = config.stash[GATE]
-    if gate.adds_probes:
+    selection = config.stash[SELECTION]
+    if selection.adds_bundled:
         items += collect_probes(session)
     yield
-    gate.select([item for item in items if isinstance(item, GoldenItem)])
+    selection.take([item for item in items if isinstance(item, GoldenItem)])
+    if (gate := config.stash.get(GATE, None)) is not None and not config.option.collectonly:
+        gate.make_ready()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -86,15 +100,20 @@ def pytest_report_teststatus(
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Compare, judge, save and report; the verdict decides the exit status."""
-    session.config.stash[GATE].finish(session)
+    if (gate := session.config.stash.get(GATE, None)) is not None:
+        gate.finish(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the gate's section."""
-    config.stash.get(GATE, NoGate()).print_summary(terminalreporter)
+    gate = config.stash.get(GATE, None)
+    if gate is not None and gate.records:
+        from harness.plugin.summary import print_summary
+
+        print_summary(terminalreporter, gate)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what is gated against what; nothing in a session without a model."""
     gate = config.stash.get(GATE, None)
-    return gate.header() if isinstance(gate, Gate) else None
+    return None if gate is None else describe_inputs(gate.inputs)

@@ -2,33 +2,51 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.golden.probes import probe_directory
-from harness.plugin.gate import GATE
-from harness.types import CaseResult, GoldenCase, GoldenSet, MetricError, Outcome, Score
+from harness.plugin.failure_text import describe_failure
+from harness.plugin.selection import SELECTION
+from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
 
-_EXCERPT_CHARACTERS = 600
+
+class CaseResults(Protocol):
+    """Where an item gets its result from."""
+
+    def result_of(self, candidate: str, key: str) -> CaseResult:
+        """The result of a case; the first call answers and scores all selected cases."""
+
+    def known_result(self, candidate: str, key: str) -> CaseResult | None:
+        """The result of a case, if there is one already."""
+
+    def only_compares(self, case: GoldenCase) -> bool:
+        """Whether a failure of this case is judged by the comparison alone."""
+
+    def note_missed(self, node_id: str) -> None:
+        """Note an item whose failure is judged by the comparison alone."""
+
+
+# Not in the stash of a session without a model.
+RESULTS: pytest.StashKey[CaseResults] = pytest.StashKey()
 
 
 def golden_file_of(file_path: Path, parent: pytest.Collector) -> "GoldenFile | None":
-    """A collector for a YAML file that lies among the golden sets; None for any other file."""
-    gate = parent.config.stash[GATE]
-    if file_path.suffix not in {".yaml", ".yml"} or not gate.is_golden(file_path):
+    """A collector for a YAML file that is among the golden sets; None for any other file."""
+    if file_path.suffix not in {".yaml", ".yml"} or not parent.config.stash[SELECTION].is_golden(file_path):
         return None
     golden_file: GoldenFile = GoldenFile.from_parent(parent, path=file_path)
     return golden_file
 
 
 def collect_probes(session: pytest.Session) -> list[pytest.Item]:
-    """Items of the bundled forgetting probes, which lie outside the project's own folders."""
+    """Items of the bundled forgetting probes, which are outside the project's own folders."""
     items: list[pytest.Item] = []
     for path in sorted(probe_directory().glob("*.yaml")):
-        # Not by pytest's walk: that would load the conftest files of whatever folder tunegate lies in.
+        # Not by pytest's walk: that would load the conftest files of whatever folder tunegate is in.
         golden_file: GoldenFile = GoldenFile.from_parent(session, path=path, nodeid=f"general/{path.name}")
         items += session.genitems(golden_file)
     return items
@@ -38,22 +56,22 @@ class GoldenFile(pytest.File):
     """One golden set."""
 
     def collect(self) -> Iterable["GoldenItem"]:
-        """One item a case and model, in the file's order; a broken file is refused once all are read."""
-        gate = self.config.stash[GATE]
+        """One item a case and model, in the file's order; a faulty file is refused once all are read."""
+        selection = self.config.stash[SELECTION]
         try:
             golden_set = load_golden_set(self.path)
         except GoldenError as error:
-            gate.broken.append(error)
+            selection.note_fault(error)
             return
-        if golden_set.probes_forgetting and not gate.settings.forgetting:
+        if golden_set.probes_forgetting and not selection.with_probes:
             return
-        gate.collected += len(golden_set.cases)
+        selection.note_set(golden_set)
         tags = {tag for case in golden_set.cases for tag in case.tags}
         for tag in sorted(tags | {golden_set.name}):
             # Declared here, so that a project with --strict-markers may select by tag.
             self.config.addinivalue_line("markers", f"{tag}: golden cases of this tag or set")
         for case in golden_set.cases:
-            for candidate in gate.names:
+            for candidate in selection.names:
                 name = _labelled(case.id, candidate)
                 item: GoldenItem = GoldenItem.from_parent(
                     self,
@@ -89,7 +107,10 @@ class GoldenItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fail, skip or pass as the case did."""
-        result = self.config.stash[GATE].result_of(self)
+        results = self.config.stash.get(RESULTS, None)
+        if results is None:
+            pytest.skip("no --model given")
+        result = results.result_of(self.candidate, self.case.key)
         if result.outcome is Outcome.UNSCORED:
             pytest.skip("unscored: no check of this case gives a verdict")
         if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
@@ -97,13 +118,13 @@ class GoldenItem(pytest.Item):
 
     def annotate(self, report: pytest.TestReport) -> None:
         """Say on the report how its outcome counts where pytest's own words would mislead."""
-        gate = self.config.stash[GATE]
-        result = gate.known_result(self)
-        if result is None or hasattr(report, "wasxfail"):
+        results = self.config.stash.get(RESULTS, None)
+        result = None if results is None else results.known_result(self.candidate, self.case.key)
+        if results is None or result is None or hasattr(report, "wasxfail"):
             return
-        if report.failed and result.outcome is Outcome.FAILED and gate.only_compares(self.case):
+        if report.failed and result.outcome is Outcome.FAILED and results.only_compares(self.case):
             report.tunegate_status = "missed"  # type: ignore[attr-defined] # reports carry plugins' notes
-            gate.missed += 1
+            results.note_missed(self.nodeid)
         elif report.skipped and result.outcome is Outcome.UNSCORED:
             report.tunegate_status = "unscored"  # type: ignore[attr-defined] # as above
 
@@ -124,41 +145,9 @@ def _labelled(name: str, candidate: str) -> str:
 
 
 class CaseFailedError(Exception):
-    """A case's answer missed a check, or a check broke."""
+    """A case's answer missed a check, or a check could not be computed."""
 
     def __init__(self, result: CaseResult) -> None:
         """Keep the result for the report."""
         super().__init__(result.key)
         self.result = result
-
-
-def describe_failure(result: CaseResult) -> str:
-    """Failed case as text: last prompt, answer, and each failed or broken check."""
-    case = result.case
-    lines = [f"prompt:  {_excerpt(case.messages[-1].content)}"]
-    if result.completion is not None:
-        cut = " (cut at max_new_tokens)" if result.completion.stop_reason == "length" else ""
-        lines.append(f"answer:  {_excerpt(result.completion.text)}{cut}")
-    if result.repeats:
-        passed = sum(answer.outcome is Outcome.PASSED for answer in result.repeats)
-        lines.append(f"repeats: {passed} of {len(result.repeats)} answers passed; shown is one that did not")
-    lines += [f"expects: {_excerpt(reference)}" for reference in case.references]
-    lines += [describe_score(score) for score in result.scores if score.passed is False]
-    lines += [describe_error(error) for error in result.errors]
-    return "\n".join(lines)
-
-
-def describe_score(score: Score) -> str:
-    """One failed check as a line."""
-    limit = "" if score.threshold is None else f" {score.value:.3g}, threshold {score.threshold:g}"
-    return f"failed:  {score.metric}{limit}" + (f": {score.explanation}" if score.explanation else "")
-
-
-def describe_error(error: MetricError) -> str:
-    """One broken check as a line."""
-    return f"errored: {error.metric}: {error.error}"
-
-
-def _excerpt(text: str) -> str:
-    shown = text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + " …"
-    return shown.replace("\n", "\n         ")

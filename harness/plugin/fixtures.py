@@ -9,7 +9,8 @@ from harness.errors import JudgeError
 from harness.golden.load import load_golden_set
 from harness.judge.questions import SINGLE_TASKS, single_request
 from harness.judge.trust import find_calibration
-from harness.plugin.gate import GATE, Gate
+from harness.plugin.selection import SELECTION
+from harness.plugin.session import GATE, GateSession
 from harness.types import (
     Completion,
     GenerationSettings,
@@ -24,9 +25,9 @@ from harness.types import (
 CANDIDATE_NAME = "_tunegate_candidate"
 
 
-def _gate(config: pytest.Config) -> Gate:
-    gate = config.stash[GATE]
-    if not isinstance(gate, Gate):
+def _gate(config: pytest.Config) -> GateSession:
+    gate = config.stash.get(GATE, None)
+    if gate is None:
         pytest.skip("no --model given")
     return gate
 
@@ -34,7 +35,7 @@ def _gate(config: pytest.Config) -> Gate:
 @pytest.fixture(scope="session", name=CANDIDATE_NAME)
 def candidate_name(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
     """Which of the session's models is asked: tests that ask one run for each of several."""
-    names = _gate(pytestconfig).names
+    names = _gate(pytestconfig).selection.names
     if len(names) > 1 and not hasattr(request, "param"):
         pytest.fail(
             f"{len(names)} models are gated: name generate or model among the test's arguments, "
@@ -46,7 +47,7 @@ def candidate_name(request: pytest.FixtureRequest, pytestconfig: pytest.Config) 
 
 def ask_each_model(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks the model for each of the session's models, where there are several."""
-    names = metafunc.config.stash[GATE].names
+    names = metafunc.config.stash[SELECTION].names
     if len(names) > 1 and CANDIDATE_NAME in metafunc.fixturenames:
         metafunc.parametrize(CANDIDATE_NAME, names, indirect=True, scope="session")
 
@@ -74,7 +75,7 @@ def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[
             messages=messages,
             generation=GenerationSettings(**settings),  # type: ignore[arg-type] # it checks its own keywords
         )
-        return gate.answer(case, _tunegate_candidate)
+        return gate.questions.answer(case, gate.candidate(_tunegate_candidate))
 
     return ask
 

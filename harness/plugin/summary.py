@@ -7,13 +7,32 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from harness.plugin.session import GateSession
 from harness.presentation.tables import render_ranking
 from harness.presentation.terminal import render_gate
+from harness.run.judging import describe_judging
 from harness.studies.ranking import rank_records
 from harness.types import GateRecord
 
 
-def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
+def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
+    """Print what was found, where the reports are, and what judging took.
+
+    Args:
+        terminal: Where to print.
+        gate: A session that has judged one model or several.
+    """
+    if len(gate.records) == 1:
+        ((name, record),) = gate.records.items()
+        _print_gate(terminal, record, gate.written.get(name, ()))
+    else:
+        _print_ranking(terminal, gate.records, gate.written)
+    if gate.judging.panel is not None:
+        for line in describe_judging(gate.judging.panel, gate.judge_note):
+            terminal.write_line(line)
+
+
+def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
     """Print the verdict, the figures behind it, and where the reports are."""
     terminal.section("tunegate", sep="=")
     _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
@@ -22,7 +41,7 @@ def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: S
     terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
 
 
-def print_ranking(
+def _print_ranking(
     terminal: pytest.TerminalReporter,
     records: Mapping[str, GateRecord],
     written: Mapping[str, Sequence[Path]],

@@ -1,25 +1,24 @@
 """Fresh answers to cases that were answered already, on both sides of a session."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.comparison.confirmation import ResampledAnswers
 from harness.comparison.repeats import stability_of
 from harness.engines.base import BASELINE, CANDIDATE
-from harness.engines.open import open_sides
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.scoring import Judging, score_cases
 from harness.run.session import Session
 from harness.statistics.per_case import Trials
-from harness.types import GoldenCase
+from harness.types import GoldenCase, GoldenSet, Stability
 
 # Seeds of fresh answers start so far beyond a case's own: it has at most 100 of those.
 _SEEDS_APART = 100_000
 
 
-def ask_again(
+def resample(
     session: Session,
     keys: Collection[str],
     times: int,
@@ -27,76 +26,82 @@ def ask_again(
     on_progress: Progress,
     judging: Judging,
     *,
-    open_engine: OpenEngine = open_sides,
+    open_engine: OpenEngine | None = None,
 ) -> ResampledAnswers:
-    """Ask some of a session's cases again.
+    """Answer some of a session's cases afresh, with new seeds, on both sides.
 
     Args:
         session: The answered session, with a model on both sides.
         keys: Keys of the cases.
         times: Answers a case and side.
-        cache: Fresh answers are kept too, apart from the first ones.
+        cache: Fresh answers are stored too, apart from the first ones.
         on_progress: Told of each stage's progress.
         judging: Who decides the checks that a judge decides; each fresh answer gets a reply of its own.
-        open_engine: Loads the models.
+        open_engine: Called only if an answer is missing; loads the models by default.
 
     Raises:
         TunegateError: The models can't answer.
     """
-    started = time.perf_counter()
-    before = 0 if judging.panel is None else judging.panel.usage.requests
-    cases = [
-        _again(case, times)
-        for golden_set in session.golden_sets
-        for case in golden_set.cases
-        if case.key in keys
-    ]
-    inputs = session.inputs
+    started, requests_before = time.perf_counter(), _judge_requests(judging)
+    cases = _reseeded_cases(session.golden_sets, keys, times)
     answers = answer_cases(
-        inputs.sides,
-        inputs.plan,
+        session.inputs.sides,
+        session.inputs.plan,
         cases,
         cache,
         lambda stage, done, total: on_progress(f"confirming: {stage}", done, total),
         open_engine=open_engine,
     )
-    afresh = replace(
-        judging,
-        afresh=True,
-        baseline_texts={key: given.text for key, given in answers[BASELINE].completions.items()},
-    )
-    found = {
-        side: {
-            result.key: stability_of(result)
-            for result in score_cases(
-                cases,
-                given.completions,
-                reference_losses=given.reference_losses,
-                cache=cache,
-                on_progress=on_progress,
-                judging=afresh,
-            )
-        }
+    baseline_texts = {key: given.text for key, given in answers[BASELINE].completions.items()}
+    afresh = replace(judging, afresh=True, baseline_texts=baseline_texts)
+    results = {
+        side: score_cases(
+            cases,
+            given.completions,
+            reference_losses=given.reference_losses,
+            cache=cache,
+            on_progress=on_progress,
+            judging=afresh,
+        )
         for side, given in answers.items()
     }
-    was, now = found[BASELINE], found[CANDIDATE]
+    stability = {
+        side: {result.key: stability_of(result) for result in of_side} for side, of_side in results.items()
+    }
     return ResampledAnswers(
-        trials={
-            case.key: Trials(
-                baseline_passed=was[case.key].passed,
-                baseline=was[case.key].answers,
-                candidate_passed=now[case.key].passed,
-                candidate=now[case.key].answers,
-            )
-            for case in cases
-        },
+        trials=_trials(stability[BASELINE], stability[CANDIDATE]),
         times=times,
-        judge_requests=0 if judging.panel is None else judging.panel.usage.requests - before,
+        judge_requests=_judge_requests(judging) - requests_before,
         duration_s=time.perf_counter() - started,
     )
 
 
-def _again(case: GoldenCase, times: int) -> GoldenCase:
-    """The case with other seeds: a greedy answer is computed anew, in another batch."""
-    settings = replace(case.generation, seed=case.generation.seed + _SEEDS_APART)
-    return replace(case, generation=settings, repeat=times)
+def _judge_requests(judging: Judging) -> int:
+    return 0 if judging.panel is None else judging.panel.usage.requests
+
+
+def _reseeded_cases(golden_sets: Sequence[GoldenSet], keys: Collection[str], times: int) -> list[GoldenCase]:
+    """The cases with other seeds: a greedy answer is computed anew, in another batch."""
+    return [
+        replace(
+            case,
+            generation=replace(case.generation, seed=case.generation.seed + _SEEDS_APART),
+            repeat=times,
+        )
+        for golden_set in golden_sets
+        for case in golden_set.cases
+        if case.key in keys
+    ]
+
+
+def _trials(baseline: Mapping[str, Stability], candidate: Mapping[str, Stability]) -> dict[str, Trials]:
+    """How often each case passed on both sides, by its key."""
+    return {
+        key: Trials(
+            baseline_passed=baseline[key].passed,
+            baseline=baseline[key].answers,
+            candidate_passed=candidate[key].passed,
+            candidate=candidate[key].answers,
+        )
+        for key in baseline
+    }

@@ -110,7 +110,7 @@ def project(pytester: pytest.Pytester, tiny_adapter_dir: Path, monkeypatch: pyte
         return made.opened[-1]
 
     monkeypatch.setattr("harness.run.generation.open_sides", open_scripted)
-    monkeypatch.setattr("harness.plugin.gate.open_sides", open_scripted)
+    monkeypatch.setattr("harness.plugin.questions.open_sides", open_scripted)
     return made
 
 

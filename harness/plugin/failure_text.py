@@ -1,0 +1,35 @@
+"""A failed case as text: what pytest shows in place of a traceback."""
+
+from harness.types import CaseResult, MetricError, Outcome, Score
+
+_EXCERPT_CHARACTERS = 600
+
+
+def describe_failure(result: CaseResult) -> str:
+    """Failed case as text: last prompt, answer, and each failed or errored check."""
+    case = result.case
+    lines = [f"prompt:  {_excerpt(case.messages[-1].content)}"]
+    if result.completion is not None:
+        cut = " (cut at max_new_tokens)" if result.completion.stop_reason == "length" else ""
+        lines.append(f"answer:  {_excerpt(result.completion.text)}{cut}")
+    if result.repeats:
+        passed = sum(answer.outcome is Outcome.PASSED for answer in result.repeats)
+        lines.append(f"repeats: {passed} of {len(result.repeats)} answers passed; shown is one that did not")
+    lines += [f"expects: {_excerpt(reference)}" for reference in case.references]
+    lines += [_describe_score(score) for score in result.scores if score.passed is False]
+    lines += [_describe_error(error) for error in result.errors]
+    return "\n".join(lines)
+
+
+def _describe_score(score: Score) -> str:
+    limit = "" if score.threshold is None else f" {score.value:.3g}, threshold {score.threshold:g}"
+    return f"failed:  {score.metric}{limit}" + (f": {score.explanation}" if score.explanation else "")
+
+
+def _describe_error(error: MetricError) -> str:
+    return f"errored: {error.metric}: {error.error}"
+
+
+def _excerpt(text: str) -> str:
+    shown = text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + " …"
+    return shown.replace("\n", "\n         ")

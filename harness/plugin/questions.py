@@ -1,0 +1,40 @@
+"""Questions of hand-written tests: answered by the session's models, from its cache where they are known."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from harness.engines.base import Engine
+from harness.engines.open import open_sides
+from harness.plugin.progress import open_progress
+from harness.run.cache import Cache
+from harness.run.generation import answer_cases
+from harness.run.inputs import Candidate, Inputs
+from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
+
+
+class Questions:
+    """Answers questions that are in no golden set, with one engine for all of them."""
+
+    def __init__(self, config: pytest.Config, inputs: Inputs, cache: Cache) -> None:
+        """Nothing is loaded before a question is asked that the cache can't answer."""
+        self._config = config
+        self._inputs = inputs
+        self._cache = cache
+        self._engine: Engine | None = None
+
+    def answer(self, case: GoldenCase, candidate: Candidate) -> Completion:
+        """A model's answer to a case."""
+        sides = {candidate.side: candidate.model}
+        with open_progress(self._config) as on_progress:
+            answers = answer_cases(
+                sides, self._inputs.plan, [case], self._cache, on_progress, open_engine=self._open_once
+            )
+        return answers[candidate.side].completions[case.key]
+
+    def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        """One engine of all candidates, whichever is asked first."""
+        if self._engine is None:
+            candidates = {candidate.side: candidate.model for candidate in self._inputs.candidates}
+            self._engine = open_sides(candidates, plan)
+        return self._engine

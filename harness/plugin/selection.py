@@ -1,0 +1,100 @@
+"""Which cases a session is about: what was collected of the golden sets, and what selection left of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from harness.errors import GoldenError
+from harness.golden.load import LABELLED
+from harness.types import GoldenCase, GoldenSet
+
+
+class SelectedCase(Protocol):
+    """One case of one model, as pytest selected it: an item."""
+
+    golden_set: GoldenSet
+    case: GoldenCase
+    candidate: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Selection:
+    """The golden cases of a session, filled while pytest collects and selects.
+
+    Attributes:
+        golden: Files and directories of the golden sets.
+        names: Of the models that each case is an item for; a name is empty where there are not several.
+        with_probes: Whether sets that probe forgetting are collected.
+        adds_bundled: Whether the bundled probes are collected beside the project's own sets.
+        collected: How many cases the golden sets hold, before selection.
+        faults: What is wrong with golden sets; told together, when all files are read.
+        cases: What is left to be answered.
+    """
+
+    golden: tuple[Path, ...]
+    names: tuple[str, ...] = ("",)
+    with_probes: bool = True
+    adds_bundled: bool = False
+    collected: int = 0
+    faults: list[GoldenError] = field(default_factory=list)
+    cases: tuple[SelectedCase, ...] = ()
+
+    def is_golden(self, path: Path) -> bool:
+        """Whether a file is, or is below, one of the golden paths; a judge's labelled items are none."""
+        return path.parent.name != LABELLED and any(
+            path == golden or golden in path.parents for golden in self.golden
+        )
+
+    def note_set(self, golden_set: GoldenSet) -> None:
+        """Count a set's cases as collected."""
+        self.collected += len(golden_set.cases)
+
+    def note_fault(self, error: GoldenError) -> None:
+        """Keep what is wrong with a file until all are read."""
+        self.faults.append(error)
+
+    def take(self, cases: Sequence[SelectedCase]) -> None:
+        """Note the cases to be answered.
+
+        Raises:
+            pytest.UsageError: A golden set can't be used; one line for each fault.
+        """
+        if (fault := shared_name(cases)) is not None:
+            self.note_fault(fault)
+        if self.faults:
+            raise pytest.UsageError(*(str(error) for error in self.faults))
+        self.cases = tuple(cases)
+
+    def golden_sets(self) -> list[GoldenSet]:
+        """The golden sets with those of their cases that any model is to answer."""
+        sets: dict[str, GoldenSet] = {}
+        cases: dict[str, dict[str, GoldenCase]] = {}
+        for each in self.cases:
+            sets[each.golden_set.name] = each.golden_set
+            cases.setdefault(each.golden_set.name, {})[each.case.id] = each.case
+        return [replace(golden_set, cases=tuple(cases[name].values())) for name, golden_set in sets.items()]
+
+    def keys_by_name(self) -> dict[str, set[str]]:
+        """Keys of the cases that each model answers, by its name; without models that answer none."""
+        keys: dict[str, set[str]] = {}
+        for each in self.cases:
+            keys.setdefault(each.candidate, set()).add(each.case.key)
+        return keys
+
+
+def shared_name(cases: Sequence[SelectedCase]) -> GoldenError | None:
+    """The first golden set whose name another file has too, as a fault; None where each has its own."""
+    paths: dict[str, str] = {}
+    for each in cases:
+        golden_set = each.golden_set
+        other = paths.setdefault(golden_set.name, golden_set.path)
+        if other != golden_set.path:
+            problem = f"the set's name {golden_set.name!r} is taken by {other}"
+            return GoldenError(golden_set.path, None, "name", problem, "a name of its own")
+    return None
+
+
+SELECTION: pytest.StashKey[Selection] = pytest.StashKey()

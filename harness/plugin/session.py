@@ -1,0 +1,209 @@
+"""A pytest session with a model: it answers when the first case asks, and judges at the end.
+
+A session with one model is that with several, of which there is one: it alone has no name.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.baselines.file import check_name
+from harness.comparison.confirmation import ResampledAnswers
+from harness.errors import AdapterError, EngineError, InputError, TunegateError
+from harness.plugin.acceptance import accept_record
+from harness.plugin.arguments import collect_golden_sets
+from harness.plugin.collection import RESULTS
+from harness.plugin.exit_status import exit_status
+from harness.plugin.progress import open_progress
+from harness.plugin.questions import Questions
+from harness.plugin.selection import SELECTION, Selection
+from harness.run.cache import Cache
+from harness.run.inputs import Candidate, Inputs, prepare
+from harness.run.judging import open_panel
+from harness.run.preflight import make_ready
+from harness.run.resampling import resample
+from harness.run.scoring import Judging
+from harness.run.session import Session, conclude, run_session, save
+from harness.settings import Settings
+from harness.types import CaseResult, GateRecord, GoldenCase
+
+
+class GateSession:
+    """What a session with ``--model`` holds open, and what it has found.
+
+    Attributes:
+        inputs: The checked models and baseline.
+        selection: The cases to be answered.
+        judging: Who judges, checked once the cases are selected.
+        judge_note: What is known of the judge, for the terminal.
+        questions: Answers hand-written tests.
+        records: What was found, by the models' names.
+        written: Each one's reports.
+    """
+
+    def __init__(self, config: pytest.Config, inputs: Inputs, selection: Selection) -> None:
+        """Open the cache; nothing is loaded yet."""
+        self.inputs = inputs
+        self.selection = selection
+        self.records: dict[str, GateRecord] = {}
+        self.written: dict[str, list[Path]] = {}
+        self._config = config
+        self._session: Session | None = None
+        # By model and case.
+        self._results: dict[tuple[str, str], CaseResult] = {}
+        self._missed: set[str] = set()
+        self._cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
+        self.judging = Judging(panel=open_panel(inputs.settings, self._cache))
+        self.judge_note = ""
+        self.questions = Questions(config, inputs, self._cache)
+
+    def candidate(self, name: str) -> Candidate:
+        """The model of a name."""
+        return next(candidate for candidate in self.inputs.candidates if candidate.name == name)
+
+    def make_ready(self) -> None:
+        """Check that what the selected cases need is installed, and that a judge can be believed.
+
+        Raises:
+            pytest.UsageError: Something is missing.
+        """
+        try:
+            self.judging, self.judge_note = make_ready(
+                self.selection.golden_sets(), self.judging, self.inputs.directory
+            )
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def result_of(self, candidate: str, key: str) -> CaseResult:
+        """The case's result; the first call answers and scores all selected cases."""
+        if self._session is None:
+            self._session = self._answer_all()
+            self._results = {
+                (each.name, result.key): result
+                for each in self._session.inputs.candidates
+                for result in self._session.results[each.side]
+            }
+        return self._results[candidate, key]
+
+    def known_result(self, candidate: str, key: str) -> CaseResult | None:
+        """The case's result, if there is one already."""
+        return self._results.get((candidate, key))
+
+    def only_compares(self, case: GoldenCase) -> bool:
+        """With a baseline, a case that isn't must-pass is judged by the comparison alone."""
+        compared = self.inputs.baseline is not None
+        return compared and not case.must_pass and self.inputs.settings.fail_on != "case"
+
+    def note_missed(self, node_id: str) -> None:
+        """Note an item whose failure is judged by the comparison alone."""
+        self._missed.add(node_id)
+
+    def finish(self, session: pytest.Session) -> None:
+        """Judge, save and report, accept where that was asked for, and decide the exit status.
+
+        Raises:
+            pytest.UsageError: The runs can't be compared, or the run can't be accepted.
+        """
+        if self._session is None:
+            return
+        try:
+            self._conclude(self._session)
+        except TunegateError as error:
+            raise pytest.UsageError(str(error)) from error
+        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            session.exitstatus = exit_status(
+                {record.verdict.outcome for record in self.records.values() if record.verdict},
+                fail_on=self.inputs.settings.fail_on,
+                failed=session.testsfailed,
+                missed=len(self._missed),
+                stopped=bool(session.shouldfail),
+            )
+
+    def close(self) -> None:
+        """Close the judges and the cache."""
+        if self.judging.panel is not None:
+            self.judging.panel.close()
+        self._cache.close()
+
+    def _answer_all(self) -> Session:
+        # A model of which no case is selected takes no part: it answers nothing, and costs no level.
+        keys = self.selection.keys_by_name()
+        candidates = tuple(each for each in self.inputs.candidates if each.name in keys)
+        with open_progress(self._config) as on_progress:
+            try:
+                return run_session(
+                    replace(self.inputs, candidates=candidates),
+                    self.selection.golden_sets(),
+                    self._cache,
+                    on_progress,
+                    self.judging,
+                    only={candidate.side: keys[candidate.name] for candidate in candidates},
+                )
+            except AdapterError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            except EngineError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+    def _conclude(self, session: Session) -> None:
+        settings = self.inputs.settings
+
+        def get_fresh(keys: Collection[str]) -> ResampledAnswers:
+            with open_progress(self._config) as on_progress:
+                return resample(session, keys, settings.confirm, self._cache, on_progress, self.judging)
+
+        self.records = conclude(
+            session, collected=self.selection.collected, ask_again=get_fresh if settings.confirm else None
+        )
+        for name, record in self.records.items():
+            directory = save(record, self.inputs.directory)
+            paths = self._config.hook.pytest_tunegate_report(
+                config=self._config, record=record, directory=directory, label=name
+            )
+            self.written[name] = [path for path in paths if path is not None]
+        if settings.accept is not None:
+            # Refused for several models, before anything was loaded.
+            ((name, record),) = self.records.items()
+            self.written[name].append(accept_record(record, settings.accept, settings, self.inputs.root))
+
+
+# Not in the stash of a session without a model.
+GATE: pytest.StashKey[GateSession] = pytest.StashKey()
+
+
+def open_session(config: pytest.Config, settings: Settings) -> None:
+    """Put the session's selection and, where there is a model, its gate into the stash.
+
+    Args:
+        config: The pytest session's configuration.
+        settings: The session's settings.
+
+    Raises:
+        pytest.UsageError: A model, adapter or baseline can't be used, or workers were asked for.
+    """
+    golden = tuple(config.rootpath / path for path in settings.golden)
+    config.stash[SELECTION] = Selection(golden=golden, with_probes=settings.forgetting)
+    if not settings.model:
+        return
+    if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
+        raise pytest.UsageError(
+            "--model: all cases are answered together in one process; run without xdist's -n and --dist"
+        )
+    try:
+        inputs = prepare(settings, config.rootpath)
+        if settings.accept is not None:
+            check_name(settings.accept)
+        forgetting = inputs.settings.forgetting
+        selection = Selection(
+            golden=golden,
+            names=tuple(candidate.name for candidate in inputs.candidates),
+            with_probes=forgetting,
+        )
+        gate = GateSession(config, inputs, selection)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[SELECTION] = selection
+    config.stash[GATE] = config.stash[RESULTS] = gate
+    more = [config.rootpath / path for path in settings.paths]
+    selection.adds_bundled = collect_golden_sets(config, golden, more, forgetting=forgetting)
