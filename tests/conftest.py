@@ -210,6 +210,8 @@ def make_run(results, *, gates=None, probes=(), collected=None, losses=(), dtype
     ``gates`` maps a set's name to its GateSettings, ``probes`` names the sets that probe forgetting, and
     ``losses`` maps a passage to its nats per token.
     """
+    from harness.comparison.repeats import scored_metrics
+    from harness.golden.checks import CHECK_TYPES, base_type
     from harness.types import Environment, ExecutionPlan, GateSettings, GoldenSet, ModelRef, Run, TextLoss
 
     gates = gates or {}
@@ -236,6 +238,7 @@ def make_run(results, *, gates=None, probes=(), collected=None, losses=(), dtype
             TextLoss(passage=passage, nats_per_token=nats, tokens=100)
             for passage, nats in dict(losses).items()
         ),
+        metrics={name: CHECK_TYPES[base_type(name)].facts for name in scored_metrics(results)},
     )
 
 

@@ -115,5 +115,6 @@ def _baseline(run: Run, name: str, reason: str) -> Baseline:
             KeptSummary(set_name=metric.set_name, summary=compare_metric(metric).candidate)
             for metric in paired_metrics(pair_runs(run, run))
         ),
+        metrics=run.metrics,
         cases=keep_results(run.results),
     )

@@ -13,14 +13,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.comparison.repeats import answers_of
+from harness.comparison.repeats import answers_of, scored_metrics
 from harness.errors import BaselineError
+from harness.history.first_metrics import FIRST_METRICS
 from harness.types import (
     CaseResult,
     Environment,
     ExecutionPlan,
     GoldenCase,
     GoldenSet,
+    MetricFacts,
     MetricSummary,
     ModelRef,
     Outcome,
@@ -70,6 +72,7 @@ class Baseline:
         accepted_at: ISO 8601 in UTC.
         reason: Why it was accepted, for those who come later.
         cases: By key.
+        metrics: How the scores of each metric are read; None in files that were written before they said so.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Baseline:
     collected: int
     text_losses: tuple[TextLoss, ...]
     summaries: tuple[KeptSummary, ...]
+    metrics: Mapping[str, MetricFacts] | None = None
     cases: Mapping[str, KeptCase]
 
 
@@ -199,7 +203,16 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
         collected=baseline.collected,
         results=tuple(results),
         text_losses=baseline.text_losses,
+        metrics=_metrics_of(baseline, results),
     )
+
+
+def _metrics_of(baseline: Baseline, results: Sequence[CaseResult]) -> dict[str, MetricFacts]:
+    """How the results' scores are read."""
+    said = baseline.metrics
+    if said is None:
+        said = {name: MetricFacts(**facts) for name, facts in FIRST_METRICS.items()}
+    return {name: said[name] for name in scored_metrics(results) if name in said}
 
 
 def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:

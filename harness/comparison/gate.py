@@ -298,7 +298,7 @@ def _verdict(
             found += [(word, reason) for reason in describe_forgetting(comparison.forgetting)]
             break
     hindrances = [
-        *describe_missing(sets.values(), candidate, comparison.metrics),
+        *describe_missing(sets.values(), candidate, comparison.metrics, pairing.refused),
         *describe_without_verdict(candidate, "candidate", sets.values()),
         *describe_without_verdict(baseline, "baseline", sets.values()),
     ]

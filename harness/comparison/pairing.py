@@ -2,18 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.comparison.repeats import answers_of, stability_of
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.comparison.repeats import answers_of, scored_metrics, stability_of
 from harness.statistics.per_case import Trials
-from harness.types import CaseResult, Outcome, Run, SetCounts
+from harness.types import CaseResult, MetricFacts, Outcome, Run, SetCounts
 
 PASS_RATE = "pass-rate"
-# Compared by its logarithm, in nats per token, so that a single text can't outweigh all others.
-LOGARITHMIC = "perplexity"
 
 Pair = tuple[CaseResult, CaseResult]
 
@@ -25,10 +22,14 @@ class Pairing:
     Attributes:
         pairs: Candidate's and baseline's result of each case that both runs asked alike and could score.
         unpaired: Each case that takes part in no comparison, and why.
+        metrics: How the metrics that can be compared are read; both runs say the same of them.
+        refused: Each metric that both runs have scores of and that can't be compared, and why.
     """
 
     pairs: tuple[Pair, ...]
     unpaired: Mapping[str, str]
+    metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +81,14 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
 
     A case without a verdict on both sides stays paired for its graded scores, if it has any in common.
     """
+    refused = _refused_metrics(candidate, baseline)
+    changed = {name for name in refused if name in candidate.metrics and name in baseline.metrics}
     of_baseline = {result.key: result for result in baseline.results}
     pairs: list[Pair] = []
     unpaired: dict[str, str] = {}
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
-        reason = "only in the candidate" if other is None else _obstacle(result, other)
+        reason = "only in the candidate" if other is None else _obstacle(result, other, changed)
         if other is None or reason:
             unpaired[result.key] = reason
         else:
@@ -93,13 +96,52 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     if not candidate.partial:
         # A partial run left cases out on purpose: what the baseline has beyond it is not a loss of pairing.
         unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
-    return Pairing(pairs=tuple(pairs), unpaired=unpaired)
+    return Pairing(
+        pairs=tuple(pairs),
+        unpaired=unpaired,
+        metrics={name: facts for name, facts in candidate.metrics.items() if name not in refused},
+        refused=refused,
+    )
 
 
-def _obstacle(candidate: CaseResult, baseline: CaseResult) -> str:
-    """Why two results of one case can't be compared; empty if they can."""
+def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
+    """Metrics that both runs have scores of and that can't be compared, each with the reason."""
+    of_baseline = set(scored_metrics(baseline.results))
+    shared = [name for name in scored_metrics(candidate.results) if name in of_baseline]
+    reasons = {name: _difference(candidate.metrics.get(name), baseline.metrics.get(name)) for name in shared}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _difference(now: MetricFacts | None, before: MetricFacts | None) -> str:
+    """Why values of one metric can't be compared, from what the two runs say of it; empty if they can."""
+    if now is None or before is None:
+        sides = [side for side, facts in (("candidate", now), ("baseline", before)) if facts is None]
+        return f"nothing is known of its direction and scale in the {' and the '.join(sides)}"
+    if now == before:
+        return ""
+    if now.version != before.version:
+        return (
+            f"the baseline was scored with version {before.version} of it, the candidate with {now.version}"
+        )
+    what = "direction" if now.higher_is_better != before.higher_is_better else "scale"
+    return f"its {what} is another one in the baseline"
+
+
+def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[str]) -> str:
+    """Why two results of one case can't be compared; empty if they can.
+
+    Args:
+        candidate: The one result.
+        baseline: The other.
+        changed: Metrics that were another one when the baseline was scored.
+    """
     if candidate.case.content_sha256 != baseline.case.content_sha256:
         return "changed since the baseline"
+    if decided_otherwise := [
+        s.metric for s in candidate.scores if s.passed is not None and s.metric in changed
+    ]:
+        # The case may have flipped because its check did.
+        return f"decided by {decided_otherwise[0]}, which was another one in the baseline"
     outcomes = {candidate.outcome, baseline.outcome}
     if Outcome.SKIPPED in outcomes:
         return "skipped"
@@ -149,7 +191,10 @@ def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
         if decided:
             metrics.append(_pass_rate(set_name, decided))
         types = dict.fromkeys(score.metric for pair in pairs for side in pair for score in side.scores)
-        metrics += [metric for name in types if (metric := _scores(set_name, name, pairs)) is not None]
+        known = [(name, pairing.metrics[name]) for name in types if name in pairing.metrics]
+        metrics += [
+            row for name, facts in known if (row := _scores(set_name, name, facts, pairs)) is not None
+        ]
     return metrics
 
 
@@ -167,38 +212,51 @@ def _pass_rate(set_name: str, pairs: Sequence[Pair]) -> PairedMetric:
     )
 
 
-def _scores(set_name: str, metric: str, pairs: Sequence[Pair]) -> PairedMetric | None:
+def _scores(set_name: str, metric: str, facts: MetricFacts, pairs: Sequence[Pair]) -> PairedMetric | None:
     """One check type's scores; None where no pair has it on both sides."""
     scored = [
         (pair, now, before)
         for pair in pairs
-        if (now := _mean_score(pair[0], metric)) is not None
-        and (before := _mean_score(pair[1], metric)) is not None
+        if (now := _mean_score(pair[0], metric, facts)) is not None
+        and (before := _mean_score(pair[1], metric, facts)) is not None
     ]
     if not scored:
         return None
-    kind = CHECK_TYPES.get(base_type(metric))
-    least, most = (kind.minimum, kind.maximum) if kind is not None else (-math.inf, None)
+    least, most = _scale(facts)
     return PairedMetric(
         set_name=set_name,
         metric=metric,
-        kind="binary" if kind is not None and kind.kind == "binary" else "graded",
+        kind=facts.kind,
         keys=tuple(pair[0].key for pair, _, _ in scored),
         candidate=tuple(now for _, now, _ in scored),
         baseline=tuple(before for _, _, before in scored),
         clusters=_clusters([pair for pair, _, _ in scored]),
-        higher_is_better=kind is None or kind.higher_is_better,
-        least=math.log(least) if metric == LOGARITHMIC else least,
-        most=math.inf if most is None else most,
+        higher_is_better=facts.higher_is_better,
+        least=least,
+        most=most,
     )
 
 
-def _mean_score(result: CaseResult, metric: str) -> float | None:
-    """The mean over the case's answers of the mean over their checks of this type."""
+def _scale(facts: MetricFacts) -> tuple[float, float]:
+    """Both ends of the scale on which two runs are compared; infinite where it is open."""
+    if facts.logarithmic:
+        # Only what is above 0 has a logarithm.
+        return (
+            math.log(facts.least) if facts.least else -math.inf,
+            math.inf if facts.most is None else math.log(facts.most),
+        )
+    return (
+        -math.inf if facts.least is None else facts.least,
+        math.inf if facts.most is None else facts.most,
+    )
+
+
+def _mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | None:
+    """The mean over the case's answers of the mean over their checks of this type, or of their logarithms."""
     means = []
     for answer in answers_of(result):
         values = [score.value for score in answer.scores if score.metric == metric]
-        if metric == LOGARITHMIC:
+        if facts.logarithmic:
             values = [math.log(value) for value in values]
         if values:
             means.append(math.fsum(values) / len(values))

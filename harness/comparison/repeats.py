@@ -20,6 +20,12 @@ def fold_repeats(results: Sequence[CaseResult]) -> list[CaseResult]:
     return [_folded(answers) for answers in by_case.values()]
 
 
+def scored_metrics(results: Iterable[CaseResult]) -> tuple[str, ...]:
+    """Names of the metrics that any answer has a score of, each once, in the order in which they appear."""
+    scores = (score for result in results for answer in answers_of(result) for score in answer.scores)
+    return tuple(dict.fromkeys(score.metric for score in scores))
+
+
 def _folded(answers: Sequence[CaseResult]) -> CaseResult:
     if len(answers) == 1:
         return answers[0]

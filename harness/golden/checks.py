@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.types import MetricFacts
+
 
 class Options(BaseModel):
     """Base of a check's further keys: unknown ones are refused, and so is the text "3" for a number."""
@@ -97,6 +99,8 @@ class CheckType:
         minimum: Least sensible threshold.
         maximum: Greatest sensible threshold; None when the scale is open.
         higher_is_better: False when a lower number is the better one: the threshold is then a maximum.
+        logarithmic: Two runs are compared by its logarithm.
+        version: Changes whenever it would give the same answer another value.
         invertible: ``not-TYPE`` exists.
         extra: The optional installation that brings the library, or None when the base has it.
         judged: A judge decides it.
@@ -113,10 +117,24 @@ class CheckType:
     minimum: float = 0.0
     maximum: float | None = 1.0
     higher_is_better: bool = True
+    logarithmic: bool = False
+    version: str = "1"
     invertible: bool = False
     options: type[Options] = Options
     extra: str | None = None
     judged: bool = False
+
+    @property
+    def facts(self) -> MetricFacts:
+        """What a run that was scored with it says of it."""
+        return MetricFacts(
+            kind=self.kind,
+            higher_is_better=self.higher_is_better,
+            least=self.minimum,
+            most=self.maximum,
+            logarithmic=self.logarithmic,
+            version=self.version,
+        )
 
 
 def _text(name: str, summary: str, value: Literal["required", "optional"], **rest: object) -> CheckType:
@@ -285,6 +303,7 @@ _ALL = (
         minimum=1.0,
         maximum=None,
         higher_is_better=False,
+        logarithmic=True,
         extra="local",
     ),
     _judged("llm-rubric", "binary", "A judge finds that the answer satisfies the rubric.", "required"),

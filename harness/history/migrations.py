@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from harness.history.first_metrics import FIRST_METRICS
 from harness.types.serialisation import DamagedFactsError
 
 
@@ -163,10 +164,31 @@ def _m003_noise(database: sqlite3.Connection) -> None:
     )
 
 
+def _m004_metrics(database: sqlite3.Connection) -> None:
+    """Each run says how its metrics are read; of runs so far that is known by the metrics' names."""
+    for run_id, facts in database.execute("SELECT id, facts FROM runs").fetchall():
+        results = database.execute("SELECT facts FROM results WHERE run_id = ? ORDER BY place", (run_id,))
+        try:
+            names = dict.fromkeys(name for (result,) in results for name in _scored(json.loads(result)))
+            run = json.loads(facts)
+            run["metrics"] = {name: FIRST_METRICS[name] for name in names if name in FIRST_METRICS}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFactsError(f"run {run_id} is damaged: {error!r}") from error
+        database.execute("UPDATE runs SET facts = ? WHERE id = ?", (json.dumps(run), run_id))
+
+
+def _scored(result: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the metrics that a case's answers have scores of."""
+    for answer in result.get("repeats") or [result]:
+        for score in answer["scores"]:
+            yield score["metric"]
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_runs,
     _m002_comparisons,
     _m003_noise,
+    _m004_metrics,
 )
 _TABLES_OF_FIRST = {"runs", "results", "scores", "gates"}
 

@@ -193,9 +193,19 @@ def describe_tripwire(forgetting: Forgetting) -> list[str]:
 
 
 def describe_missing(
-    golden_sets: Iterable[GoldenSet], candidate: Run, rows: Sequence[MetricComparison]
+    golden_sets: Iterable[GoldenSet],
+    candidate: Run,
+    rows: Sequence[MetricComparison],
+    refused: Mapping[str, str],
 ) -> list[str]:
-    """What is gated and was asked, but could not be compared."""
+    """What is gated and was asked, but could not be compared.
+
+    Args:
+        golden_sets: Say what is gated.
+        candidate: Was asked.
+        rows: What was compared.
+        refused: Metrics that can't be compared, each with the reason.
+    """
     compared = {(row.set_name, row.metric) for row in rows}
     reasons = []
     for golden_set in golden_sets:
@@ -207,7 +217,8 @@ def describe_missing(
             missing += [PASS_RATE] if (golden_set.name, PASS_RATE) not in compared else []
         if results:
             reasons += [
-                f"{golden_set.name} {metric}: no case has it on both sides" for metric in sorted(missing)
+                f"{golden_set.name} {metric}: {refused.get(metric, 'no case has it on both sides')}"
+                for metric in sorted(missing)
             ]
     return reasons
 
@@ -268,4 +279,5 @@ def describe_pairing(candidate: Run, pairing: Pairing) -> list[str]:
         total = len(pairing.unpaired)
         listed = ", ".join(f"{count} {cause}" for cause, count in causes)
         reasons.append(f"{total} {'case is' if total == 1 else 'cases are'} not compared: {listed}")
+    reasons += [f"{metric} is not compared: {reason}" for metric, reason in pairing.refused.items()]
     return reasons

@@ -15,6 +15,7 @@ from harness.baselines.file import Baseline, run_of
 from harness.comparison.confirmation import Resample
 from harness.comparison.gate import ALPHA, forgetting_between, run_gate
 from harness.engines.base import BASE, BASELINE
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.history.store import open_history
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
@@ -229,6 +230,11 @@ def answered_run(
         collected=collected,
         results=tuple(results),
         text_losses=answers.text_losses,
+        metrics={
+            check.type: CHECK_TYPES[base_type(check.type)].facts
+            for result in results
+            for check in result.case.checks
+        },
     )
 
 

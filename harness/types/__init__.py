@@ -31,6 +31,7 @@ from harness.types.golden import (
     Message,
 )
 from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
+from harness.types.metric import MetricFacts
 from harness.types.run import (
     EXACT_DTYPES,
     CaseResult,
@@ -73,6 +74,7 @@ __all__ = [
     "Message",
     "MetricComparison",
     "MetricError",
+    "MetricFacts",
     "MetricSummary",
     "ModelRef",
     "Outcome",

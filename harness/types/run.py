@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue
+from harness.types.metric import MetricFacts
 
 # Precisions in which the make-up of a batch does not change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
@@ -176,6 +177,8 @@ class Run:
         started_at: ISO 8601 in UTC.
         collected: How many cases the golden sets held; more than ``len(results)`` in a partial run.
         golden_sets: The sets' headers, their ``cases`` left empty: the cases stand in ``results``.
+        metrics: How the scores of each metric are read, by the name that its scores bear. A metric without
+            an entry can be shown, and compared with nothing.
     """
 
     id: str
@@ -188,6 +191,7 @@ class Run:
     collected: int
     results: tuple[CaseResult, ...]
     text_losses: tuple[TextLoss, ...] = ()
+    metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:

@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from harness.comparison.repeats import stability_of
-from harness.golden.checks import CHECK_TYPES, base_type
-from harness.types import CaseResult, Check, GateRecord, MetricError, Outcome, Score
+from harness.types import CaseResult, Check, GateRecord, MetricError, MetricFacts, Outcome, Score
 from reports.html import figures
 from reports.html.diff import Piece, diff_words
 from reports.html.text import fitting_limit, one_line
@@ -33,7 +32,14 @@ def case_views(record: GateRecord) -> list[CaseView]:
     pairs = min(_MOST_PAIRS, _ALL_PAIRS // max(len(results), 1))
     return [
         _case_view(
-            number, result, before.get(result.key), changes, limit, pairs, _unstable_note(record, result.key)
+            number,
+            result,
+            before.get(result.key),
+            changes,
+            limit,
+            pairs,
+            _unstable_note(record, result.key),
+            record.run.metrics,
         )
         for number, result in enumerate(results, start=1)
     ]
@@ -84,13 +90,14 @@ def _case_view(
     limit: int,
     most_pairs: int,
     unstable: str,
+    metrics: Mapping[str, MetricFacts],
 ) -> CaseView:
     case = result.case
     notes = [*_notes(result, before), *([unstable] if unstable else [])]
     if before is not None and before.case.content_sha256 != case.content_sha256:
         before = None
     baseline, candidate, note = _answers(result, before, limit, most_pairs)
-    rows = _check_rows(result, before, limit)
+    rows = _check_rows(result, before, limit, metrics)
     return CaseView(
         number=number,
         set_name=one_line(case.set_name),
@@ -193,23 +200,32 @@ def _answer(result: CaseResult | None, pieces: Sequence[Piece], omitted: int = 0
     )
 
 
-def _check_rows(result: CaseResult, before: CaseResult | None, limit: int) -> list[CheckRow]:
+def _check_rows(
+    result: CaseResult, before: CaseResult | None, limit: int, metrics: Mapping[str, MetricFacts]
+) -> list[CheckRow]:
     """One row a check, those that failed first."""
     rows: list[CheckRow] = []
     seen: dict[str, int] = {}
     for check in result.case.checks:
         place = seen.setdefault(check.type, 0)
         seen[check.type] += 1
-        rows += _check_row(check.type, place, _wants(check), result, before, limit)
+        facts = metrics.get(check.type)
+        rows += _check_row(check.type, place, _wants(check, facts), result, before, limit, facts)
     # What was scored without a check of the case, such as a failed generation.
     for name in dict.fromkeys(entry.metric for entry in _entries(result)):
         if name not in seen:
-            rows += _check_row(name, 0, "", result, before, limit)
+            rows += _check_row(name, 0, "", result, before, limit, metrics.get(name))
     return sorted(rows, key=lambda row: row.candidate.passed is not False)
 
 
 def _check_row(
-    name: str, place: int, wants: str, result: CaseResult, before: CaseResult | None, limit: int
+    name: str,
+    place: int,
+    wants: str,
+    result: CaseResult,
+    before: CaseResult | None,
+    limit: int,
+    facts: MetricFacts | None,
 ) -> list[CheckRow]:
     now = _nth(result, name, place)
     then = None if before is None else _nth(before, name, place)
@@ -223,10 +239,14 @@ def _check_row(
         and now.passed is not False
     ):
         why = f"before: {then.explanation}" if then.explanation else why
-    mark = _mark(now) or Mark(value="–")
+    mark = _mark(now, facts) or Mark(value="–")
     return [
         CheckRow(
-            name=one_line(name), wants=wants, baseline=_mark(then), candidate=mark, why=excerpt(why, limit)
+            name=one_line(name),
+            wants=wants,
+            baseline=_mark(then, facts),
+            candidate=mark,
+            why=excerpt(why, limit),
         )
     ]
 
@@ -247,22 +267,20 @@ def _explanation(entry: Score | MetricError | None) -> str:
     return entry.error if isinstance(entry, MetricError) else entry.explanation
 
 
-def _mark(entry: Score | MetricError | None) -> Mark | None:
+def _mark(entry: Score | MetricError | None, facts: MetricFacts | None) -> Mark | None:
     if entry is None:
         return None
     if isinstance(entry, MetricError):
         return Mark(value="error", passed=False)
-    kind = CHECK_TYPES.get(base_type(entry.metric))
-    binary = kind is not None and kind.kind == "binary"
+    binary = facts is not None and facts.kind == "binary"
     return Mark(value="" if binary else figures.score(entry.value), passed=entry.passed)
 
 
-def _wants(check: Check) -> str:
+def _wants(check: Check, facts: MetricFacts | None) -> str:
     """What a check asks for: its threshold, its value, its options."""
     parts: list[str] = []
     if check.threshold is not None:
-        kind = CHECK_TYPES.get(base_type(check.type))
-        sign = "≥" if kind is None or kind.higher_is_better else "≤"
+        sign = "threshold" if facts is None else "≥" if facts.higher_is_better else "≤"
         parts.append(f"{sign}\u00a0{check.threshold:g}")
     if isinstance(check.value, str):
         parts.append(one_line(check.value, _WANTS))

@@ -1,10 +1,9 @@
 """The metric table: every mean with its n and interval, every drop against its margin."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.golden.checks import CHECK_TYPES, base_type
 from harness.statistics.rates import mean_interval, wilson
 from harness.types import (
     CaseResult,
@@ -12,6 +11,7 @@ from harness.types import (
     GateVerdict,
     Interval,
     MetricComparison,
+    MetricFacts,
     MetricSummary,
     Outcome,
     Run,
@@ -34,7 +34,10 @@ def metrics_view(record: GateRecord) -> MetricsView:
         rows = [row for golden_set in record.run.golden_sets for row in _scores(record.run, golden_set.name)]
         return MetricsView(
             gated=(),
-            informing=tuple(_plain_row(set_name, summary, binary) for set_name, summary, binary in rows),
+            informing=tuple(
+                _plain_row(set_name, summary, binary, record.run.metrics)
+                for set_name, summary, binary in rows
+            ),
             axis=None,
             informing_axis=None,
             confidence=_confidence(summary.mean for _, summary, _ in rows),
@@ -42,7 +45,7 @@ def metrics_view(record: GateRecord) -> MetricsView:
             bound_confidence="",
             methods=_methods(summary.mean for _, summary, _ in rows),
         )
-    metrics = record.comparison.metrics
+    metrics, facts = record.comparison.metrics, record.run.metrics
     gated = [row for row in worst_first(metrics) if row.verdict is not None]
     informing = [row for row in metrics if row.verdict is None]
     # An axis each: what only informs may rest on a handful of cases, whose bars would squeeze the others.
@@ -50,8 +53,8 @@ def metrics_view(record: GateRecord) -> MetricsView:
     drops = [row.drop for row in metrics]
     means = [side.mean for row in metrics for side in (row.baseline, row.candidate)]
     return MetricsView(
-        gated=tuple(_row(row, axes[0]) for row in gated),
-        informing=tuple(_row(row, axes[1]) for row in informing),
+        gated=tuple(_row(row, axes[0], facts) for row in gated),
+        informing=tuple(_row(row, axes[1], facts) for row in informing),
         axis=axes[0],
         informing_axis=axes[1],
         confidence=_confidence(means),
@@ -93,14 +96,19 @@ def margin_text(value: float, *, rate: bool) -> str:
     return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + "\u00a0pts"
 
 
-def metric_name(metric: str) -> str:
-    """What a metric is called; perplexity is compared by its logarithm, and so are its figures."""
+def metric_name(metric: str, facts: Mapping[str, MetricFacts]) -> str:
+    """What a metric is called; one that is compared by its logarithm is shown by it, such as perplexity.
+
+    Args:
+        metric: Its name in the run.
+        facts: What the run says of its metrics.
+    """
     if metric == PASS_RATE:
         return "pass rate"
-    return f"log {metric}" if base_type(metric) == "perplexity" else metric
+    return f"log {metric}" if metric in facts and facts[metric].logarithmic else metric
 
 
-def _row(row: MetricComparison, axis: Axis) -> MetricRow:
+def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) -> MetricRow:
     rate = is_rate(row)
     able = row.minimum_detectable_drop
     low, high = (
@@ -111,11 +119,11 @@ def _row(row: MetricComparison, axis: Axis) -> MetricRow:
     drawing = f"drop {drop}, interval {low} to {high}" + (f", margin {margin}" if margin else "")
     return MetricRow(
         set_name=row.set_name,
-        metric=metric_name(row.metric),
-        note=_note(row.metric),
+        metric=metric_name(row.metric, facts),
+        note=_note(facts.get(row.metric)),
         n=figures.count(row.n),
-        candidate=_estimate(row.candidate, rate=rate),
-        baseline=_estimate(row.baseline, rate=rate),
+        candidate=_estimate(row.candidate, facts, rate=rate),
+        baseline=_estimate(row.baseline, facts, rate=rate),
         drop=Estimate(value=drop, interval=f"[{low}, {high}]"),
         forest=forest_row(axis, row.drop, row.margin),
         drawing=drawing,
@@ -127,27 +135,30 @@ def _row(row: MetricComparison, axis: Axis) -> MetricRow:
     )
 
 
-def _note(metric: str) -> str:
-    kind = CHECK_TYPES.get(base_type(metric))
-    return "lower is better" if kind is not None and not kind.higher_is_better else ""
+def _note(facts: MetricFacts | None) -> str:
+    return "lower is better" if facts is not None and not facts.higher_is_better else ""
 
 
-def _estimate(summary: MetricSummary, *, rate: bool) -> Estimate:
-    low, high = _inside(summary)
+def _estimate(summary: MetricSummary, facts: Mapping[str, MetricFacts], *, rate: bool) -> Estimate:
+    low, high = _inside(summary, facts)
     bounds = f"{low * 100:.1f}, {high * 100:.1f}" if rate else f"{figures.mean(low)}, {figures.mean(high)}"
     return Estimate(
         value=mean_text(summary.mean.estimate, rate=rate), interval=f"[{bounds}]".replace("-", "−")
     )
 
 
-def _inside(summary: MetricSummary) -> tuple[float, float]:
+def _inside(summary: MetricSummary, facts: Mapping[str, MetricFacts]) -> tuple[float, float]:
     """The interval without what lies off the metric's scale, such as a rate above one."""
     low, high = summary.mean.low, summary.mean.high
-    kind = CHECK_TYPES.get(base_type(summary.metric))
-    least, most = (0.0, 1.0) if kind is None else (kind.minimum, kind.maximum)
-    if base_type(summary.metric) == "perplexity":
+    if summary.metric == PASS_RATE:
+        return max(low, 0.0), min(high, 1.0)
+    known = facts.get(summary.metric)
+    if known is None or known.logarithmic:
         return low, high
-    return max(low, least), high if most is None else min(high, most)
+    return (
+        low if known.least is None else max(low, known.least),
+        high if known.most is None else min(high, known.most),
+    )
 
 
 def _scores(run: Run, set_name: str) -> list[tuple[str, MetricSummary, bool]]:
@@ -158,16 +169,17 @@ def _scores(run: Run, set_name: str) -> list[tuple[str, MetricSummary, bool]]:
     rows = [(set_name, _summary(PASS_RATE, decided, passed), True)] if decided else []
     for metric in dict.fromkeys(score.metric for result in results for score in result.scores):
         scored = [result for result in results if any(score.metric == metric for score in result.scores)]
-        kind = CHECK_TYPES.get(base_type(metric))
-        binary = kind is not None and kind.kind == "binary"
-        values = [_mean_score(result, metric) for result in scored]
+        facts = run.metrics.get(metric)
+        binary = facts is not None and facts.kind == "binary"
+        logarithmic = facts is not None and facts.logarithmic
+        values = [_mean_score(result, metric, logarithmic=logarithmic) for result in scored]
         rows.append((set_name, _summary(metric, scored, values), binary))
     return rows
 
 
-def _mean_score(result: CaseResult, metric: str) -> float:
+def _mean_score(result: CaseResult, metric: str, *, logarithmic: bool) -> float:
     values = [score.value for score in result.scores if score.metric == metric]
-    if base_type(metric) == "perplexity":
+    if logarithmic:
         values = [math.log(value) for value in values]
     return math.fsum(values) / len(values)
 
@@ -182,13 +194,15 @@ def _summary(metric: str, results: Sequence[CaseResult], values: Sequence[float]
     return MetricSummary(metric=metric, n=len(values), mean=mean)
 
 
-def _plain_row(set_name: str, summary: MetricSummary, rate: bool) -> MetricRow:
+def _plain_row(
+    set_name: str, summary: MetricSummary, rate: bool, facts: Mapping[str, MetricFacts]
+) -> MetricRow:
     return MetricRow(
         set_name=set_name,
-        metric=metric_name(summary.metric),
-        note=_note(summary.metric),
+        metric=metric_name(summary.metric, facts),
+        note=_note(facts.get(summary.metric)),
         n=figures.count(summary.n),
-        candidate=_estimate(summary, rate=rate),
+        candidate=_estimate(summary, facts, rate=rate),
     )
 
 

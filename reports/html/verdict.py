@@ -80,7 +80,7 @@ def _lead(record: GateRecord) -> tuple[str, str]:
     other = short_label(record.baseline.model)
     gated = [row for row in record.comparison.metrics if row.verdict is not None]
     if record.verdict.outcome is GateVerdict.PASS:
-        better = [_row_name(row) for row in gated if row.drop.high < 0]
+        better = [_row_name(row, record) for row in gated if row.drop.high < 0]
         also = f" On {_listed(better)} it is better." if better else ""
         return f"The candidate is no worse than {other} by more than the margins tolerate.{also}", ""
     deciding = [row for row in gated if row.verdict is record.verdict.outcome]
@@ -88,21 +88,22 @@ def _lead(record: GateRecord) -> tuple[str, str]:
         broken = _listed([one_line(case.key) for case in record.comparison.broken])
         return f"The candidate answers {broken} worse than {other}, by more than chance explains.", ""
     if record.verdict.outcome is GateVerdict.REGRESS:
-        where = _listed([_row_name(row) for row in deciding])
+        where = _listed([_row_name(row, record) for row in deciding])
         return f"The candidate is worse than {other} on {where}, by more than chance explains.", ""
     if not deciding:
         # Errors or missing verdicts decided, not a figure: the gate's first reason says which.
         reason = record.verdict.reasons[0] if record.verdict.reasons else "no reason was recorded"
         return f"Too much is missing for a verdict: {reason}.", "Mend what broke and run the gate again."
-    where = _listed([_row_name(row) for row in deciding])
+    where = _listed([_row_name(row, record) for row in deciding])
     return (
         f"These cases can't tell whether the candidate is worse than {other} on {where}.",
         "More cases would settle it; so would a wider margin, if that much may be lost.",
     )
 
 
-def _row_name(row: MetricComparison) -> str:
-    return row.set_name if row.metric == PASS_RATE else f"{row.set_name} {metric_name(row.metric)}"
+def _row_name(row: MetricComparison, record: GateRecord) -> str:
+    name = metric_name(row.metric, record.run.metrics)
+    return row.set_name if row.metric == PASS_RATE else f"{row.set_name} {name}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -122,7 +123,7 @@ def _findings(record: GateRecord) -> Iterable[Finding]:
     for row in worst_first(record.comparison.metrics):
         if row.verdict is not None:
             word = "better" if row.drop.high < 0 else _WORDS[row.verdict]
-            yield Finding(tone=TONES[row.verdict], word=word, name=_row_name(row), text=_told(row))
+            yield Finding(tone=TONES[row.verdict], word=word, name=_row_name(row, record), text=_told(row))
 
 
 def _told(row: MetricComparison) -> str:

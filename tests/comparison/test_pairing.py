@@ -1,11 +1,13 @@
 """Which cases are compared, which are left out and why, and the values of each metric on both sides."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
-from harness.types import Outcome
+from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score
 
 
 def metric_of(pairing, name):
@@ -107,3 +109,70 @@ def test_sets_are_kept_apart(make_result, make_run):
         ("s", ("s/a",)),
         ("t", ("t/a",)),
     ]
+
+
+def test_a_metric_that_the_runs_do_not_describe_is_refused(make_result, make_run):
+    """Taking higher for better would call a loss a gain."""
+    now = replace(make_run([make_result("s/a", scores=[("f1", 0.5)])]), metrics={})
+    pairing = pair_runs(now, make_run([make_result("s/a", scores=[("f1", 0.75)])]))
+    assert [row.metric for row in paired_metrics(pairing)] == ["pass-rate"]
+    assert pairing.refused == {"f1": "nothing is known of its direction and scale in the candidate"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"version": "2"}, "the baseline was scored with version 2 of it, the candidate with 1"),
+        ({"higher_is_better": False}, "its direction is another one in the baseline"),
+        ({"most": 100.0}, "its scale is another one in the baseline"),
+        ({"kind": "binary"}, "its scale is another one in the baseline"),
+        ({"logarithmic": True}, "its scale is another one in the baseline"),
+    ],
+)
+def test_a_metric_that_was_another_one_is_refused(make_result, make_run, change, reason):
+    now = make_run([make_result("s/a", scores=[("f1", 0.5), ("bleu", 0.5)])])
+    then = make_run([make_result("s/a", scores=[("f1", 0.75), ("bleu", 0.5)])])
+    then = replace(then, metrics={**then.metrics, "f1": replace(then.metrics["f1"], **change)})
+    pairing = pair_runs(now, then)
+    assert [row.metric for row in paired_metrics(pairing)] == ["pass-rate", "bleu"]
+    assert pairing.refused == {"f1": reason}
+
+
+def test_a_case_that_another_version_of_a_check_decided_is_not_compared(make_result, make_run):
+    """It may have flipped because its check did."""
+
+    def decided(value):
+        result = make_result("s/a", value > 0.5, scores=[("f1", value)])
+        return replace(
+            result, scores=tuple(replace(s, threshold=0.5, passed=value > 0.5) for s in result.scores)
+        )
+
+    now, then = make_run([decided(0.25), make_result("s/b")]), make_run([decided(0.75), make_result("s/b")])
+    assert pair_runs(now, then).unpaired == {}
+    newer = replace(now, metrics={"f1": replace(now.metrics["f1"], version="2")})
+    pairing = pair_runs(newer, then)
+    assert pairing.unpaired == {"s/a": "decided by f1, which was another one in the baseline"}
+    assert metric_of(pairing, "pass-rate").keys == ("s/b",)
+
+
+def test_what_the_runs_say_decides_and_not_this_installation(make_result, make_run):
+    """A metric that is not installed here is compared as its runs say."""
+    facts = {"wordiness": MetricFacts(kind="graded", higher_is_better=False, least=None, most=None)}
+    now = replace(make_run([make_result("s/a")]), metrics=facts)
+    now = replace(now, results=(replace(now.results[0], scores=(Score(metric="wordiness", value=9.0),)),))
+    then = replace(now, results=(replace(now.results[0], scores=(Score(metric="wordiness", value=4.0),)),))
+    row = metric_of(pair_runs(now, then), "wordiness")
+    assert row.drops == (5.0,)
+    assert (row.least, row.most) == (-math.inf, math.inf)
+
+
+def test_a_gated_metric_that_is_refused_leaves_the_gate_inconclusive(make_result, make_run):
+    gates = {"s": GateSettings(margin=0.2, metric_margins={"f1": 0.05})}
+    results = [make_result(f"s/{n}", scores=[("f1", 0.5)]) for n in range(60)]
+    now, then = make_run(results, gates=gates), make_run(results, gates=gates)
+    assert run_gate(now, then)[1].outcome is GateVerdict.PASS
+    then = replace(then, metrics={"f1": replace(then.metrics["f1"], version="0")})
+    comparison, verdict = run_gate(now, then)
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    assert verdict.reasons[0] == "s f1: the baseline was scored with version 0 of it, the candidate with 1"
+    assert [row.metric for row in comparison.metrics] == ["pass-rate"]

@@ -26,6 +26,7 @@ from harness.types import (
     Message,
     MetricComparison,
     MetricError,
+    MetricFacts,
     MetricSummary,
     ModelRef,
     Outcome,
@@ -86,6 +87,7 @@ def make_run(run_id="20260101-000000-aaaa", cases=3, answer="an answer", label="
         collected=cases,
         results=tuple(results),
         text_losses=(TextLoss(passage="tides", nats_per_token=2.5, tokens=100),),
+        metrics={"f1": MetricFacts(kind="graded")},
     )
 
 

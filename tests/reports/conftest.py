@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.golden.checks import CHECK_TYPES, base_type, check_names
 from harness.types import (
     CaseResult,
     Check,
@@ -245,6 +246,7 @@ def make_run(model: ModelRef, results: list[CaseResult], told: Told, loss: float
             )
             for number in range(1, 7)
         ),
+        metrics={name: CHECK_TYPES[base_type(name)].facts for name in check_names()},
     )
 
 
