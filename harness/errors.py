@@ -6,6 +6,7 @@ TunegateError
 │   ├── GoldenError       a golden set: file, line, key, what was found, what is allowed
 │   ├── DataError         a training file: file, line, what was found
 │   ├── ModelError        a base model that is missing, damaged or not the one asked for
+│   ├── PromptError       a conversation that a model's chat template can't write, or that is too long for it
 │   ├── AdapterError      a directory that is no adapter, is truncated, dead, or of another base
 │   └── BaselineError     a baseline or run that isn't there or can't be compared
 ├── EngineError           generation failed while running
@@ -58,6 +59,10 @@ class DataError(InputError):
 
 class ModelError(InputError):
     """A base model is missing, damaged, or not the one that was asked for."""
+
+
+class PromptError(InputError):
+    """A conversation can't be put to a model: its chat template refuses it, or it is too long."""
 
 
 class AdapterError(InputError):

@@ -1,9 +1,10 @@
 """What the gate asks of an engine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from harness.prompts.rendering import RenderedPrompt
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, TextLoss
 
 CANDIDATE = "candidate"
@@ -22,12 +23,14 @@ class GenerationRequest:
     Attributes:
         key: Names the request in results and messages (a case's key).
         side: Which of the engine's loaded models answers: ``candidate`` or ``baseline``.
+        prompt: The conversation as the side's model reads it; None leaves rendering to the engine.
     """
 
     key: str
     side: str
     messages: tuple[Message, ...]
     settings: GenerationSettings
+    prompt: RenderedPrompt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class LossRequest:
     Attributes:
         against: Another side on the same base: then what is wanted is the divergence from it,
             KL(against ‖ side), mean over the text's tokens.
+        settings: How the conversation is rendered.
+        prompt: The rendered conversation; None leaves rendering to the engine.
     """
 
     key: str
@@ -44,6 +49,8 @@ class LossRequest:
     text: str
     messages: tuple[Message, ...] = ()
     against: str | None = None
+    settings: GenerationSettings = field(default_factory=GenerationSettings)
+    prompt: RenderedPrompt | None = None
 
 
 class Engine(Protocol):
@@ -73,6 +80,15 @@ class Engine(Protocol):
 
 class StreamingEngine(Engine, Protocol):
     """An engine that can show answers while they are written."""
+
+    def render(
+        self, side: str, messages: Sequence[Message], settings: GenerationSettings
+    ) -> RenderedPrompt | None:
+        """A conversation as a side's model reads it; None where it reads no rendered prompts.
+
+        Raises:
+            PromptError: The model can't be asked it.
+        """
 
     def generate(
         self,

@@ -14,6 +14,7 @@ from typing import Any
 from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, adapter_kind
 from harness.errors import EngineError
 from harness.models.resolve import resolve_model
+from harness.prompts.tokenizers import load_tokenizer
 from harness.types import ExecutionPlan, ModelRef
 
 _LOADING = threading.RLock()
@@ -59,7 +60,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> dict[str, 
             prompt = _attach(bases[key], side, str(model.adapter_dir)).eval()
         elif model.adapter_dir is not None:
             bases[key] = _attach(bases[key], side, model.adapter_dir)
-        tokenizer = _load_tokenizer(base_dir, model.adapter_dir)
+        tokenizer = load_tokenizer(base_dir, None if model.adapter_dir is None else Path(model.adapter_dir))
         if plan.weights == "merged" and model.adapter_dir is not None and prompt is None:
             # Merged weights belong to one adapter: nothing else may share them.
             merged = bases.pop(key).merge_and_unload()
@@ -116,15 +117,6 @@ def _attach(base: Any, name: str, adapter_dir: str) -> Any:
         base.load_adapter(adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
         return base
     return PeftModel.from_pretrained(base, adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
-
-
-def _load_tokenizer(base_dir: Path, adapter_dir: str | None) -> Any:
-    """The adapter's own tokenizer where training saved one, since that is what it was trained with."""
-    from transformers import AutoTokenizer
-
-    own = adapter_dir is not None and (Path(adapter_dir) / "tokenizer_config.json").exists()
-    directory = adapter_dir if own else base_dir
-    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from harness.engines.loading import Side, load_sides, quiet_load
 from harness.engines.prompt_learning import virtual_tokens
 from harness.engines.shared_prompts import logits_behind
 from harness.errors import EngineError
-from harness.types import Completion, ExecutionPlan, Message, ModelRef, TextLoss
+from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
+from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +59,7 @@ class TransformersEngine:
         Raises:
             EngineError: The model failed on a batch; the message names its first case.
         """
-        prompts = [self._prompt_ids(request.side, request.messages) for request in requests]
+        prompts = [self._request_ids(request) for request in requests]
         for batch in self._batches(
             [request.side for request in requests],
             [len(prompt) for prompt in prompts],
@@ -341,24 +342,31 @@ class TransformersEngine:
             self._torch.tensor(mask, device=self._device),
         )
 
+    def render(self, side: str, messages: Sequence[Message], settings: GenerationSettings) -> RenderedPrompt:
+        """A conversation as a side's model reads it.
+
+        Raises:
+            PromptError: Its chat template refuses the conversation.
+        """
+        return render_prompt(self._sides[side].tokenizer, messages, settings)
+
     def _prompt_ids(self, side: str, messages: Sequence[Message]) -> list[int]:
         tokenizer = self._sides[side].tokenizer
-        if tokenizer.chat_template is None:
-            # A model without a chat template continues plain text.
-            return self._ids(side, "\n".join(message.content for message in messages))
-        chat = [{"role": message.role, "content": message.content} for message in messages]
-        text = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-        # The template has written the special tokens already.
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return prompt_ids(tokenizer, render_prompt(tokenizer, messages, GenerationSettings()))
+
+    def _request_ids(self, request: GenerationRequest | LossRequest) -> list[int]:
+        prompt = request.prompt or self.render(request.side, request.messages, request.settings)
+        return prompt_ids(self._sides[request.side].tokenizer, prompt)
 
     def _context_ids(self, request: LossRequest) -> list[int]:
         if request.messages:
-            return self._prompt_ids(request.side, request.messages)
+            return self._request_ids(request)
+        # Nothing stands before a text on its own: even a BOS that prompts go without helps its first token.
         begin = self._sides[request.side].tokenizer.bos_token_id
         return [] if begin is None else [begin]
 
     def _ids(self, side: str, text: str) -> list[int]:
-        return list(self._sides[side].tokenizer(text, add_special_tokens=False)["input_ids"])
+        return text_ids(self._sides[side].tokenizer, text)
 
 
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.errors import SettingsError
+from harness.prompts.rendering import RenderedPrompt
 from harness.types import (
     EXACT_DTYPES,
     Completion,
@@ -29,6 +30,9 @@ from harness.types import (
     TextLoss,
 )
 
+# Raised when a change to rendering changes what is asked.
+_PROMPT_REVISION = 1
+_RENDERING = ("chat_template_kwargs", "date")
 # Raised when a change to the engine changes what it would answer.
 _ENGINE_REVISION = 1
 
@@ -39,13 +43,42 @@ def completion_key(
     messages: tuple[Message, ...],
     settings: GenerationSettings,
     salt: str,
+    prompt: RenderedPrompt | None = None,
 ) -> str:
-    """Key of one answer; ``salt`` names the case, on which a sample (temperature above 0) depends too."""
+    """Key of one answer.
+
+    Args:
+        model: Who answers.
+        plan: How it computes.
+        messages: What is asked.
+        settings: How the answer is made.
+        salt: Names the case, on which a sample (temperature above 0) depends too.
+        prompt: What is asked as the model reads it; None for models that read no rendered prompt.
+    """
     asked = [[message.role, message.content] for message in messages]
     stream = salt if settings.temperature > 0 else ""
-    # A setting that is newer than kept answers, and isn't given, leaves their keys as they were.
-    given = {name: value for name, value in asdict(settings).items() if (name, value) != ("task", None)}
-    return _hash("completion", _computation(model, plan), asked, given, stream)
+    given = {
+        name: getattr(settings, name) for name in ("max_new_tokens", "temperature", "top_p", "seed", "stop")
+    }
+    # What only decides how the prompt is written is in the prompt.
+    later = {name: value for name, value in settings.later_settings.items() if name not in _RENDERING}
+    rendered = [] if prompt is None else [prompt.sha256]
+    return _hash("completion", _computation(model, plan), asked, {**given, **later}, stream, *rendered)
+
+
+def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: GenerationSettings) -> str:
+    """Key of a rendered prompt: of the files that hold tokenizer and template, and what these read."""
+    asked = [[message.role, message.content] for message in messages]
+    files = [model.base_sha256, model.adapter_sha256]
+    reads = [dict(settings.chat_template_kwargs), settings.date]
+    return _hash(
+        "prompt", _PROMPT_REVISION, files, asked, reads, _version("transformers"), _version("jinja2")
+    )
+
+
+def context_key(model: ModelRef) -> str:
+    """Key of the length of a model's context."""
+    return _hash("context", _PROMPT_REVISION, model.base_sha256, _version("transformers"))
 
 
 def loss_key(
@@ -54,9 +87,21 @@ def loss_key(
     messages: tuple[Message, ...],
     text: str,
     against: ModelRef | None = None,
+    prompt: RenderedPrompt | None = None,
 ) -> str:
-    """Key of one text's cross-entropy, or of the divergence from another model on it."""
-    asked = [[message.role, message.content] for message in messages]
+    """Key of one text's cross-entropy, or of the divergence from another model on it.
+
+    Args:
+        model: Whose cross-entropy.
+        plan: How it computes.
+        messages: The conversation before the text.
+        text: What is scored.
+        against: The model that the divergence is measured from.
+        prompt: The conversation as the model reads it; None where there is none.
+    """
+    asked: list[object] = [[message.role, message.content] for message in messages]
+    if prompt is not None:
+        asked.append(prompt.sha256)
     if against is not None:
         return _hash("divergence", _computation(model, plan), _computation(against, plan), asked, text)
     return _hash("loss", _computation(model, plan), asked, text)
@@ -155,6 +200,20 @@ class Cache:
         value = self._get(key)
         return None if value is None else JudgeReply(**value)
 
+    def get_prompt(self, key: str) -> RenderedPrompt | None:
+        """A stored rendered prompt."""
+        value = self._get(key)
+        return None if value is None else RenderedPrompt(**value)
+
+    def get_context(self, key: str) -> tuple[int | None] | None:
+        """A model's context in tokens, (None,) where it has no limit; None where it isn't stored."""
+        value = self._get(key)
+        return None if value is None else (value["tokens"],)
+
+    def put_context(self, key: str, tokens: int | None) -> None:
+        """Store the length of a model's context."""
+        self._put(key, json.dumps({"tokens": tokens}))
+
     def put_reply(self, key: str, reply: JudgeReply) -> None:
         """Keep a judge's reply."""
         self.put_all({key: reply})
@@ -169,10 +228,15 @@ class Cache:
 
     def put_finding(self, key: str) -> None:
         """Keep that something was found to hold."""
-        with self._lock:
-            self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, "{}"))
+        self._put(key, "{}")
 
-    def put_all(self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply]) -> None:
+    def _put(self, key: str, value: str) -> None:
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, value))
+
+    def put_all(
+        self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply | RenderedPrompt]
+    ) -> None:
         """Keep a batch of values in one transaction."""
         rows = [(key, json.dumps(asdict(value))) for key, value in values.items()]
         with self._lock:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from harness.engines.base import Engine
+from harness.engines.base import Engine, GenerationRequest
 from harness.engines.open import check_alive, open_sides
 from harness.run.cache import Cache, liveness_key
 from harness.run.partial_answers import PartialAnswers, look_up, store_completions, store_losses
+from harness.run.prompting import render_workload
 from harness.run.workload import Workload, plan_workload
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
 
@@ -72,10 +73,14 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         The answers by side.
 
     Raises:
+        PromptError: A case can't be put to a model; found before any model loads.
         EngineError: The model failed on a batch.
         AdapterError: An adapter changes nothing.
     """
-    workload = plan_workload(sides, cases, with_text=with_text, only=only)
+    workload = plan_workload(
+        sides, cases, with_text=with_text, only=only, chat_template_kwargs=plan.chat_template_kwargs
+    )
+    workload = render_workload(workload, sides, plan, cache)
     answers = look_up(workload, sides, plan, cache)
     _hand_over(workload, answers.completions, on_answers)
     needed = answers.needed_sides
@@ -147,7 +152,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             divergences[request.against] = (*divergences.get(request.against, ()), loss)
     return Answers(
         completions={
-            request.key: answers.completions[place]
+            request.key: _with_prompt(answers.completions[place], request)
             for place, request in enumerate(workload.answers)
             if request.side == side
         },
@@ -156,6 +161,14 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
         divergences=divergences,
         plan=plan,
     )
+
+
+def _with_prompt(completion: Completion, request: GenerationRequest) -> Completion:
+    """The completion with what was asked: the cache stores each prompt once, and apart."""
+    prompt = request.prompt
+    if prompt is None:
+        return completion
+    return replace(completion, prompt=prompt.shown, prompt_sha256=prompt.sha256)
 
 
 def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answers: OnAnswers) -> None:

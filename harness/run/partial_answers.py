@@ -61,7 +61,9 @@ def look_up(
     found = PartialAnswers(
         workload=workload,
         answer_keys=tuple(
-            completion_key(sides[request.side], plan, request.messages, request.settings, request.key)
+            completion_key(
+                sides[request.side], plan, request.messages, request.settings, request.key, request.prompt
+            )
             for request in workload.answers
         ),
         text_keys=tuple(
@@ -71,6 +73,7 @@ def look_up(
                 request.messages,
                 request.text,
                 sides[request.against] if request.against else None,
+                request.prompt,
             )
             for request in workload.texts
         ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
 from harness.run.passages import load_passages
-from harness.types import GoldenCase, ModelRef
+from harness.types import GoldenCase, JsonValue, ModelRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ def plan_workload(
     *,
     with_text: bool = False,
     only: Mapping[str, Collection[str]] | None = None,
+    chat_template_kwargs: Mapping[str, JsonValue] | None = None,
 ) -> Workload:
     """List what each side is asked.
 
@@ -44,11 +45,13 @@ def plan_workload(
         cases: The selected cases.
         with_text: Whether the bundled passages are scored too.
         only: Keys of the cases that a side answers, for sides that don't answer all.
+        chat_template_kwargs: Values for the chat template where a case gives none of that name.
 
     Returns:
         The requests, side by side, each side's in the order of the cases.
     """
     limits = only or {}
+    cases = [_with_kwargs(case, chat_template_kwargs) for case in cases] if chat_template_kwargs else cases
     cases_of = {side: [c for c in cases if side not in limits or c.key in limits[side]] for side in sides}
     return Workload(
         answers=tuple(request for side in sides for request in _answers_of(side, cases_of[side])),
@@ -56,6 +59,11 @@ def plan_workload(
         passages=tuple(request for side in sides for request in _passages_of(side)) if with_text else (),
         divergences=tuple(_divergences_of(sides)) if with_text else (),
     )
+
+
+def _with_kwargs(case: GoldenCase, usual: Mapping[str, JsonValue]) -> GoldenCase:
+    kwargs = {**usual, **case.generation.chat_template_kwargs}
+    return replace(case, generation=replace(case.generation, chat_template_kwargs=kwargs))
 
 
 def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationRequest]:
@@ -74,7 +82,7 @@ def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationReques
 
 def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
     return [
-        LossRequest(key=case.key, side=side, text=reference, messages=case.messages)
+        LossRequest(key=case.key, side=side, text=reference, messages=case.messages, settings=case.generation)
         for case in cases
         if any(check.type == "perplexity" for check in case.checks)
         for reference in case.references

@@ -22,6 +22,7 @@ from harness.types.comparison import (
     Verdict,
 )
 from harness.types.golden import (
+    PINNED_DATE,
     Check,
     GateSettings,
     GenerationSettings,
@@ -50,6 +51,7 @@ from harness.types.run import (
 
 __all__ = [
     "EXACT_DTYPES",
+    "PINNED_DATE",
     "CaseResult",
     "Check",
     "Comparison",

@@ -13,6 +13,9 @@ JsonValue = TypeAliasType(
     "JsonValue", "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 )
 
+# What templates that write today's date are told: the day that Llama's own templates fall back to.
+PINNED_DATE = "2024-07-26"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -24,10 +27,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationSettings:
-    """How an answer is made. Temperature 0 is greedy decoding.
+    """How a prompt is written and an answer is made. Temperature 0 is greedy decoding.
 
     Attributes:
         task: Which of a multi-task model's heads answers; models that generate pay no heed to it.
+        chat_template_kwargs: Values that the chat template reads, such as ``enable_thinking``.
+        date: The day that a chat template is told is today, as YYYY-MM-DD.
+        max_reasoning_tokens: Most tokens of the reasoning before the answer; ``max_new_tokens`` then counts
+            the answer's alone. None: the reasoning counts as part of the answer's tokens.
+        score_reasoning: Whether the reasoning stays a part of the text that checks see.
+        use_model_settings: Whether the model's own generation config is heeded: penalties, suppressed tokens.
     """
 
     max_new_tokens: int = 128
@@ -36,6 +45,36 @@ class GenerationSettings:
     seed: int = 0
     stop: tuple[str, ...] = ()
     task: str | None = None
+    chat_template_kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
+    date: str = PINNED_DATE
+    max_reasoning_tokens: int | None = None
+    score_reasoning: bool = False
+    use_model_settings: bool = False
+
+    @property
+    def token_limit(self) -> int:
+        """Most tokens that are generated, reasoning and answer together."""
+        return self.max_new_tokens + (self.max_reasoning_tokens or 0)
+
+    @property
+    def later_settings(self) -> dict[str, JsonValue]:
+        """Settings that first answers and runs were stored without, where they differ from their defaults.
+
+        Hashes hold these only where they are given, so that what was stored before keeps its hash.
+        """
+        usual = _USUAL_SETTINGS
+        return {
+            name: dict(value) if isinstance(value := getattr(self, name), Mapping) else value
+            for name in _LATER
+            if getattr(self, name) != getattr(usual, name)
+        }
+
+
+_LATER = (
+    *("task", "chat_template_kwargs", "date", "max_reasoning_tokens", "score_reasoning"),
+    "use_model_settings",
+)
+_USUAL_SETTINGS = GenerationSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +141,8 @@ class GoldenCase:
     @property
     def content_sha256(self) -> str:
         """Hash of what is asked and how it is checked; two runs pair a case only if it is equal."""
+        later = self.generation.later_settings
+        task = later.pop("task", None)
         content = {
             "messages": [[m.role, m.content] for m in self.messages],
             "references": self.references,
@@ -113,7 +154,8 @@ class GoldenCase:
                 self.generation.top_p,
                 self.generation.seed,
                 self.generation.stop,
-                *([] if self.generation.task is None else [self.generation.task]),
+                *([] if task is None else [task]),
+                *([later] if later else []),
             ],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

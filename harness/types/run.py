@@ -27,8 +27,13 @@ class Completion:
     """One answer.
 
     Attributes:
+        text: The answer, without the reasoning before it.
         stop_reason: ``stop`` when the model ended by itself, ``length`` when the token limit cut it.
+        completion_tokens: Tokens of reasoning and answer.
         latency_s: The batch's wall time divided by its rows, in seconds.
+        reasoning: What a reasoning model wrote before its answer; None where it wrote none.
+        prompt: What the model was asked, as its chat template writes it.
+        prompt_sha256: Hash of that.
     """
 
     text: str
@@ -36,6 +41,14 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     latency_s: float
+    reasoning: str | None = None
+    prompt: str | None = None
+    prompt_sha256: str | None = None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the model reasoned and then said nothing, such as where a limit cut its reasoning."""
+        return self.reasoning is not None and not self.text.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +160,7 @@ class ExecutionPlan:
         mixed: Several models answered in one batch (PEFT's ``adapter_names``).
         weights: How an adapter stands beside its base: ``peft`` (apart from it), ``merged`` (added into it),
             or ``nf4`` (apart, on a base in 4 bits).
+        chat_template_kwargs: What chat templates were told where a case told them nothing of that name.
     """
 
     engine: str
@@ -155,6 +169,7 @@ class ExecutionPlan:
     batch_tokens: int
     mixed: bool = False
     weights: Literal["peft", "merged", "nf4"] = "peft"
+    chat_template_kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from harness.engines.batching import pack_batches
 from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError
-from harness.types import Completion, ExecutionPlan, Message, ModelRef, TextLoss
+from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 
 class MultitaskEngine:
@@ -54,6 +54,9 @@ class MultitaskEngine:
                     for row, completion in zip(asked, completions, strict=True):
                         on_text(row, completion.text)
                 on_batch(dict(zip(asked, completions, strict=True)))
+
+    def render(self, side: str, messages: Sequence[Message], settings: GenerationSettings) -> None:
+        """None: heads read the last message as it is."""
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]

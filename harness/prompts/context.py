@@ -1,0 +1,33 @@
+"""How much a model can read: its context, from its configuration alone."""
+
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ModelError
+
+
+def context_length(model_dir: Path) -> int | None:
+    """Most tokens of prompt and answer together that a model has places for; None where it has no such limit.
+
+    Raises:
+        ModelError: The configuration can't be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
+        text: Any = config.get_text_config(decoder=True)
+    except Exception as error:  # a damaged or unknown configuration raises whatever its library does
+        line = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"{model_dir / 'config.json'}: can't be read: {line}; save the model again"
+        ) from error
+    places = getattr(text, "max_position_embeddings", None)
+    if not isinstance(places, int) or places < 1:
+        return None
+    # Stretched positions: some configurations give the context before stretching, others the one after.
+    rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    factor, original = rope.get("factor"), rope.get("original_max_position_embeddings")
+    if isinstance(factor, int | float) and isinstance(original, int):
+        places = max(places, int(factor * original))
+    return places

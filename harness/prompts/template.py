@@ -1,0 +1,91 @@
+"""Writing a conversation with a tokenizer's chat template, on a pinned day."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from harness.errors import PromptError
+
+# What transformers' own function takes: a value of that name would change what it does, not what it writes.
+RESERVED_KWARGS = frozenset(
+    [
+        *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt"),
+        *("continue_final_message", "tokenize", "sanitize_control_tokens", "padding", "truncation"),
+        *("max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"),
+        *("tokenizer_kwargs", "strftime_now"),
+    ]
+)
+# Each directive of strftime, which a template asks for by a format that need not stand in its text.
+_DIRECTIVES = (
+    *("%-d", "%-m", "%-H", "%-I", "%-M", "%-S", "%-j", "%-y"),
+    *("%a", "%A", "%w", "%d", "%b", "%B", "%m", "%y", "%Y", "%H", "%I", "%p", "%M", "%S", "%f", "%j", "%U"),
+    *("%W", "%c", "%x", "%X", "%G", "%u", "%V", "%F", "%T", "%D", "%R", "%e", "%z", "%Z"),
+)
+
+
+def write_chat(
+    tokenizer: Any,
+    turns: Sequence[Mapping[str, str]],
+    kwargs: Mapping[str, Any],
+    date: str,
+    *,
+    for_answer: bool,
+) -> str:
+    """The conversation as the chat template writes it.
+
+    Args:
+        tokenizer: With a chat template.
+        turns: Mappings with ``role`` and ``content``.
+        kwargs: Further values for the template, such as ``enable_thinking``.
+        date: The day that the template is told is today, as YYYY-MM-DD.
+        for_answer: Whether the beginning of an answer is written behind the last turn.
+
+    Raises:
+        PromptError: The template refuses the conversation, or can't be run at all.
+    """
+    from jinja2.exceptions import TemplateError
+
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                [dict(turn) for turn in turns],
+                chat_template=pin_date(tokenizer.get_chat_template(), date),
+                add_generation_prompt=for_answer,
+                tokenize=False,
+                **kwargs,
+            )
+        )
+    except Exception as error:  # a template is a program of somebody else's, which may raise anything
+        # The template's own raise_exception: all that jinja raises by itself is of a class below this one.
+        if type(error) is TemplateError:
+            said = str(error).strip().partition("\n")[0].rstrip(".")
+            raise PromptError(f"the chat template refuses it: {said}; {_remedy(turns)}") from error
+        line = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise PromptError(
+            f"the chat template can't be run: {type(error).__name__}: {line}; "
+            f"fix chat_template.jinja (or chat_template in tokenizer_config.json) of the model"
+        ) from error
+
+
+def pin_date(template: str, date: str) -> str:
+    """The template with its clock stopped on a day; what asks for no date stays as it is.
+
+    transformers gives templates a function ``strftime_now``, and replaces any that is passed in its place; a
+    macro of that name in the template itself hides it.
+    """
+    if "strftime_now" not in template:
+        return template
+    day = datetime.datetime.fromisoformat(date)
+    replaced = "".join(f" | replace({each!r}, {day.strftime(each)!r})" for each in _DIRECTIVES)
+    # The line break is the block's own, which the environment drops: the template begins at a line's start.
+    return "{%- macro strftime_now(format) -%}{{- format" + replaced + " -}}{%- endmacro %}\n" + template
+
+
+def _remedy(turns: Sequence[Mapping[str, str]]) -> str:
+    roles = [turn["role"] for turn in turns]
+    if "system" in roles:
+        return "leave the system message out or put its text into the first user message"
+    if any(role == after for role, after in pairwise(roles)):
+        return "let user and assistant take turns"
+    return "change the conversation, or skip the case"

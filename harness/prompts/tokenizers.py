@@ -1,0 +1,70 @@
+"""A model's tokenizer with the chat template that belongs to it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.errors import AdapterError, ModelError
+
+
+def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
+    """The tokenizer that a model or adapter is asked with.
+
+    An adapter's own tokenizer comes before its base's. Of chat templates ``chat_template.jinja`` beside the
+    adapter comes first, then the one in its own tokenizer's configuration, then the base's: an adapter that
+    was saved without a template was still trained behind one.
+
+    Args:
+        base_dir: The model's directory.
+        adapter_dir: The adapter's, or None.
+
+    Returns:
+        transformers' tokenizer; its ``chat_template`` is None only where nothing has one.
+
+    Raises:
+        ModelError: The base's tokenizer can't be loaded.
+        AdapterError: The adapter's can't, or its template can't be read.
+    """
+    own = adapter_dir is not None and (adapter_dir / "tokenizer_config.json").is_file()
+    if adapter_dir is None or not own:
+        tokenizer = _loaded(base_dir, ModelError)
+        written = None if adapter_dir is None else _written_template(adapter_dir)
+        if written is not None:
+            tokenizer.chat_template = written
+        return tokenizer
+    tokenizer = _loaded(adapter_dir, AdapterError)
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = (
+            _written_template(adapter_dir) or _loaded(base_dir, ModelError).chat_template
+        )
+    return tokenizer
+
+
+def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # a damaged or unknown tokenizer raises whatever its library does
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise kind(f"{directory}: its tokenizer can't be loaded: {reason.strip()}; save it again") from error
+
+
+def _written_template(directory: Path) -> Any:
+    """The template files of a directory that may hold no tokenizer: one template, or several by name."""
+    try:
+        single = directory / "chat_template.jinja"
+        older = directory / "chat_template.json"
+        found = {
+            file.stem: file.read_text(encoding="utf-8")
+            for file in sorted((directory / "additional_chat_templates").glob("*.jinja"))
+        }
+        if single.is_file():
+            found["default"] = single.read_text(encoding="utf-8")
+        elif older.is_file():
+            found["default"] = str(json.loads(older.read_text(encoding="utf-8"))["chat_template"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdapterError(
+            f"{directory}: its chat template can't be read: {error}; save it as chat_template.jinja"
+        ) from error
+    return found["default"] if list(found) == ["default"] else found or None

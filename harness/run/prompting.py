@@ -1,0 +1,167 @@
+"""Rendering all prompts of a workload, before any model loads: what can't be asked is told at once.
+
+Rendered prompts are stored in the cache, so that a session whose answers are all known loads no tokenizer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.loading import quiet_load
+from harness.errors import PromptError
+from harness.models.resolve import resolve_model
+from harness.prompts.context import context_length
+from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
+from harness.prompts.tokenizers import load_tokenizer
+from harness.run.cache import Cache, context_key, prompt_key
+from harness.run.workload import Workload
+from harness.types import ExecutionPlan, GenerationSettings, Message, ModelRef
+
+# Problems that are told in full, and cases that are named in each.
+_SHOWN_PROBLEMS, _SHOWN_CASES = 5, 3
+
+
+def render_workload(
+    workload: Workload, sides: Mapping[str, ModelRef], plan: ExecutionPlan, cache: Cache
+) -> Workload:
+    """Render each request's prompt, and check that the model has room for it and its answer.
+
+    Args:
+        workload: What is asked.
+        sides: The models, by side.
+        plan: Only models that read rendered prompts get any: multi-task models read the last message.
+        cache: Looked up first; new prompts are stored in it.
+
+    Returns:
+        The workload with its prompts.
+
+    Raises:
+        PromptError: A chat template refuses a conversation or can't be run, or a prompt is too long; one line
+            a reason, with the cases that it holds for.
+        InputError: A tokenizer or configuration can't be loaded.
+    """
+    if plan.engine != "transformers":
+        return workload
+    rendering = _Rendering(sides, cache)
+    rendered = replace(
+        workload,
+        answers=tuple(rendering.of_answer(request) for request in workload.answers),
+        references=tuple(rendering.of_reference(request) for request in workload.references),
+    )
+    rendering.store()
+    if rendering.problems:
+        raise PromptError(_told(rendering.problems))
+    return rendered
+
+
+@dataclass(slots=True)
+class _Rendering:
+    """Prompts of a session while they are rendered.
+
+    Attributes:
+        problems: Keys of the cases by what is wrong with them.
+    """
+
+    sides: Mapping[str, ModelRef]
+    cache: Cache
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    tokenizers: dict[str, Any] = field(default_factory=dict)
+    contexts: dict[str, int | None] = field(default_factory=dict)
+    fresh: dict[str, RenderedPrompt] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def of_answer(self, request: GenerationRequest) -> GenerationRequest:
+        prompt = self._prompt(request.side, request.key, request.messages, request.settings)
+        if prompt is None:
+            return request
+        room = request.settings.token_limit
+        remedy = "shorten it, lower max_new_tokens, or skip the case"
+        self._check_room(request.side, request.key, prompt.tokens, room, "of the answer", remedy)
+        return replace(request, prompt=prompt)
+
+    def of_reference(self, request: LossRequest) -> LossRequest:
+        prompt = self._prompt(request.side, request.key, request.messages, request.settings)
+        if prompt is None:
+            return request
+        # A character is a token at most in all but byte-level pieces: only long texts are counted.
+        context, length = self._context(request.side), len(request.text.encode())
+        if context is not None and prompt.tokens + length > context:
+            length = len(text_ids(self._tokenizer(request.side), request.text))
+            remedy = "shorten prompt or reference, or skip the case"
+            self._check_room(request.side, request.key, prompt.tokens, length, "of its reference", remedy)
+        return replace(request, prompt=prompt)
+
+    def store(self) -> None:
+        """Keep what was rendered here for the next session."""
+        self.cache.put_all(self.fresh)
+
+    def _prompt(
+        self, side: str, key: str, messages: tuple[Message, ...], settings: GenerationSettings
+    ) -> RenderedPrompt | None:
+        """The prompt, or None with the problem noted."""
+        place = prompt_key(self.sides[side], messages, settings)
+        if place in self.refused:
+            self._note(self.refused[place], key)
+            return None
+        prompt = self.fresh.get(place) or self.cache.get_prompt(place)
+        if prompt is None:
+            try:
+                prompt = render_prompt(self._tokenizer(side), messages, settings)
+            except PromptError as error:
+                self.refused[place] = f"{self.sides[side].label}: {error}"
+                self._note(self.refused[place], key)
+                return None
+            self.fresh[place] = prompt
+        return prompt
+
+    def _check_room(self, side: str, key: str, prompt: int, rest: int, what: str, remedy: str) -> None:
+        context = self._context(side)
+        if context is not None and prompt + rest > context:
+            self._note(
+                f"{self.sides[side].label}: {prompt} tokens of the prompt and {rest} {what} are more than "
+                f"its context of {context}; {remedy}",
+                key,
+            )
+
+    def _note(self, problem: str, key: str) -> None:
+        keys = self.problems.setdefault(problem, [])
+        if key not in keys:
+            keys.append(key)
+
+    def _tokenizer(self, side: str) -> Any:
+        if side not in self.tokenizers:
+            model = self.sides[side]
+            with quiet_load():
+                self.tokenizers[side] = load_tokenizer(
+                    resolve_model(model.base_model),
+                    None if model.adapter_dir is None else Path(model.adapter_dir),
+                )
+        return self.tokenizers[side]
+
+    def _context(self, side: str) -> int | None:
+        model = self.sides[side]
+        if model.base_sha256 not in self.contexts:
+            key = context_key(model)
+            stored = self.cache.get_context(key)
+            if stored is None:
+                with quiet_load():
+                    stored = (context_length(resolve_model(model.base_model)),)
+                self.cache.put_context(key, stored[0])
+            self.contexts[model.base_sha256] = stored[0]
+        return self.contexts[model.base_sha256]
+
+
+def _told(problems: Mapping[str, Sequence[str]]) -> str:
+    """One line a problem, those with most cases first."""
+    ordered = sorted(problems.items(), key=lambda item: -len(item[1]))
+    lines = [f"{_named(keys)}: {problem}" for problem, keys in ordered[:_SHOWN_PROBLEMS]]
+    if left := len(ordered) - _SHOWN_PROBLEMS:
+        lines += [f"and {left} more such problems"] if left > 0 else []
+    return "\n".join(lines)
+
+
+def _named(keys: Sequence[str]) -> str:
+    shown, left = ", ".join(keys[:_SHOWN_CASES]), len(keys) - _SHOWN_CASES
+    return f"{shown} and {left} more cases" if left > 0 else shown

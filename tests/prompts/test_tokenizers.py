@@ -1,0 +1,77 @@
+"""Which tokenizer and which chat template an adapter is asked with."""
+
+import pytest
+
+from harness.errors import AdapterError, ModelError
+from harness.prompts.tokenizers import load_tokenizer
+
+
+@pytest.fixture
+def base(letters, tmp_path):
+    directory = tmp_path / "base"
+    letters("BASE {{ messages[0].content }}").save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture
+def adapter(tmp_path):
+    directory = tmp_path / "adapter"
+    directory.mkdir()
+    return directory
+
+
+def test_the_base_s_own(base, adapter):
+    assert load_tokenizer(base).chat_template.startswith("BASE")
+    assert load_tokenizer(base, adapter).chat_template.startswith("BASE")
+
+
+def test_a_template_file_beside_the_adapter_is_heeded_without_a_tokenizer(base, adapter):
+    (adapter / "chat_template.jinja").write_text("ADAPTER {{ messages[0].content }}")
+    assert load_tokenizer(base, adapter).chat_template.startswith("ADAPTER")
+
+
+def test_an_older_template_file_is_heeded(base, adapter):
+    (adapter / "chat_template.json").write_text('{"chat_template": "OLDER"}')
+    assert load_tokenizer(base, adapter).chat_template == "OLDER"
+
+
+def test_named_templates_beside_the_adapter_are_heeded(base, adapter):
+    (adapter / "additional_chat_templates").mkdir()
+    (adapter / "additional_chat_templates" / "rag.jinja").write_text("RAG")
+    (adapter / "chat_template.jinja").write_text("ADAPTER")
+    assert load_tokenizer(base, adapter).chat_template == {"rag": "RAG", "default": "ADAPTER"}
+
+
+def test_an_adapter_s_own_tokenizer_comes_first(base, adapter, letters):
+    letters("OWN", eos="<|end|>").save_pretrained(adapter)
+    tokenizer = load_tokenizer(base, adapter)
+    assert (tokenizer.chat_template, tokenizer.eos_token) == ("OWN", "<|end|>")
+    (adapter / "chat_template.jinja").write_text("FILE")
+    assert load_tokenizer(base, adapter).chat_template == "FILE"
+
+
+def test_an_own_tokenizer_without_a_template_takes_the_base_s(base, adapter, letters):
+    letters(None, eos="<|end|>").save_pretrained(adapter)
+    tokenizer = load_tokenizer(base, adapter)
+    assert tokenizer.chat_template.startswith("BASE")
+    assert tokenizer.eos_token == "<|end|>"
+
+
+def test_without_any_template_there_is_none(letters, tmp_path):
+    letters().save_pretrained(tmp_path)
+    assert load_tokenizer(tmp_path).chat_template is None
+
+
+def test_a_damaged_tokenizer_is_named(base, adapter):
+    (adapter / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(AdapterError, match="adapter: its tokenizer can't be loaded"):
+        load_tokenizer(base, adapter)
+    (base / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelError, match="base: its tokenizer can't be loaded"):
+        load_tokenizer(base)
+
+
+def test_a_damaged_template_file_is_named(base, adapter):
+    (adapter / "chat_template.json").write_text("[]")
+    with pytest.raises(AdapterError, match="chat template can't be read"):
+        load_tokenizer(base, adapter)
