@@ -6,6 +6,7 @@ import pytest
 
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
+from harness.errors import EngineError, InputError
 from harness.plugin.progress import open_progress
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
@@ -24,12 +25,17 @@ class Questions:
         self._engine: Engine | None = None
 
     def answer(self, case: GoldenCase, candidate: Candidate) -> Completion:
-        """A model's answer to a case."""
+        """A model's answer to a case; one that can't be asked it ends the session: no regression."""
         sides = {candidate.side: candidate.model}
         with open_progress(self._config) as on_progress:
-            answers = answer_cases(
-                sides, self._inputs.plan, [case], self._cache, on_progress, open_engine=self._open_once
-            )
+            try:
+                answers = answer_cases(
+                    sides, self._inputs.plan, [case], self._cache, on_progress, open_engine=self._open_once
+                )
+            except InputError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            except EngineError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
         return answers[candidate.side].completions[case.key]
 
     def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.baselines.file import check_name
 from harness.comparison.confirmation import ResampledAnswers
-from harness.errors import AdapterError, EngineError, InputError, TunegateError
+from harness.errors import EngineError, InputError, TunegateError
 from harness.plugin.acceptance import accept_record
 from harness.plugin.arguments import collect_golden_sets
 from harness.plugin.collection import RESULTS
@@ -23,6 +23,7 @@ from harness.run.cache import Cache
 from harness.run.inputs import Candidate, Inputs, prepare
 from harness.run.judging import open_panel
 from harness.run.preflight import make_ready
+from harness.run.prompting import check_prompts
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, conclude, run_session, save
@@ -64,17 +65,23 @@ class GateSession:
         return next(candidate for candidate in self.inputs.candidates if candidate.name == name)
 
     def make_ready(self) -> None:
-        """Check that what the selected cases need is installed, and that a judge can be believed.
+        """Check that what the cases need is installed, that a judge can be believed, and models asked them.
 
         Raises:
-            pytest.UsageError: Something is missing.
+            pytest.UsageError: Something is missing, or a case can't be put to a model; one line a reason.
         """
+        golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
-            self.judging, self.judge_note = make_ready(
-                self.selection.golden_sets(), self.judging, self.inputs.directory
+            self.judging, self.judge_note = make_ready(golden_sets, self.judging, self.inputs.directory)
+            check_prompts(
+                self.inputs.sides,
+                self.inputs.plan,
+                [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None],
+                self._cache,
+                only={each.side: keys.get(each.name, set()) for each in self.inputs.candidates},
             )
         except InputError as error:
-            raise pytest.UsageError(str(error)) from error
+            raise pytest.UsageError(*str(error).splitlines()) from error
 
     def result_of(self, candidate: str, key: str) -> CaseResult:
         """The case's result; the first call answers and scores all selected cases."""
@@ -141,7 +148,7 @@ class GateSession:
                     self.judging,
                     only={candidate.side: keys[candidate.name] for candidate in candidates},
                 )
-            except AdapterError as error:
+            except InputError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
             except EngineError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)

@@ -3,7 +3,7 @@
 Rendered prompts are stored in the cache, so that a session whose answers are all known loads no tokenizer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from harness.prompts.context import context_length
 from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
 from harness.prompts.tokenizers import load_tokenizer
 from harness.run.cache import Cache, context_key, prompt_key
-from harness.run.workload import Workload
-from harness.types import ExecutionPlan, GenerationSettings, Message, ModelRef
+from harness.run.workload import Workload, plan_workload
+from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef
 
 # Problems that are told in full, and cases that are named in each.
 _SHOWN_PROBLEMS, _SHOWN_CASES = 5, 3
@@ -54,6 +54,30 @@ def render_workload(
     if rendering.problems:
         raise PromptError(_told(rendering.problems))
     return rendered
+
+
+def check_prompts(
+    sides: Mapping[str, ModelRef],
+    plan: ExecutionPlan,
+    cases: Sequence[GoldenCase],
+    cache: Cache,
+    *,
+    only: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Render all that cases ask of models, to learn before anything loads whether they can be asked it.
+
+    Args:
+        sides: The models, by side.
+        plan: How they compute.
+        cases: The cases that are asked.
+        cache: Where the prompts are kept for those who ask.
+        only: Keys of the cases that a side answers, for sides that don't answer all.
+
+    Raises:
+        InputError: As render_workload.
+    """
+    workload = plan_workload(sides, cases, only=only, chat_template_kwargs=plan.chat_template_kwargs)
+    render_workload(workload, sides, plan, cache)
 
 
 @dataclass(slots=True)

@@ -105,3 +105,62 @@ def test_another_plugin_may_own_the_short_option(project):
     )
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["10 tests collected*"])
+
+
+def with_template(project, tmp_path, template):
+    """The project's adapter with a chat template beside it."""
+    project.adapter = shutil.copytree(project.adapter, tmp_path / "templated")
+    (project.adapter / "chat_template.jinja").write_text(template)
+
+
+def test_a_chat_template_that_cannot_be_run_is_one_line_for_all_cases(project, tmp_path):
+    with_template(project, tmp_path, "{% for %}")
+    result = project.run()
+    refused(
+        project,
+        result,
+        "ERROR: capitals/france, * and 7 more cases: *templated: the chat template can't be run*",
+    )
+    assert result.stderr.str().count("ERROR") == 1
+
+
+def test_a_template_that_refuses_system_messages(project, tmp_path, write_golden):
+    """The right cases are named, and the others not."""
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[-1].content }}"
+    with_template(project, tmp_path, refusing)
+    path = project.pytester.path / "golden_sets/capitals.yaml"
+    write_golden(
+        project.pytester,
+        "capitals",
+        path.read_text().replace("- id: italy", "- id: italy\n    system: Be brief."),
+    )
+    refused(
+        project, project.run(), "ERROR: capitals/italy: *refuses it: no system; leave the system message out*"
+    )
+    project.run("-k", "not italy").assert_outcomes(passed=9, deselected=1)
+
+
+def test_a_case_that_is_longer_than_the_context(project, write_golden):
+    path = project.pytester.path / "golden_sets/capitals.yaml"
+    write_golden(
+        project.pytester, "capitals", path.read_text().replace("What is", "w1 " * 500 + "What is", 1)
+    )
+    refused(
+        project,
+        project.run(),
+        "ERROR: capitals/france: *its context of 512; shorten it, lower max_new_tokens*",
+    )
+
+
+def test_a_limit_that_leaves_no_room_for_the_prompt(project, write_golden):
+    path = project.pytester.path / "golden_sets/capitals.yaml"
+    write_golden(project.pytester, "capitals", "generation: {max_new_tokens: 512}\n" + path.read_text())
+    refused(project, project.run(), "ERROR: capitals/* 7 more cases: *and 512 of the answer are more*")
+
+
+def test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure(project, tmp_path):
+    with_template(project, tmp_path, "{% for %}")
+    project.pytester.makepyfile("def test_asks(generate):\n    generate('w1')\n")
+    result = project.run("test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "the chat template can't be run" in result.stdout.str()

@@ -1,0 +1,122 @@
+"""Prompts of a workload: rendered before anything loads, stored, recorded with the answers, pinned to a day."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from harness.engines.open import base_of, choose_plan, describe_model
+from harness.errors import PromptError
+from harness.run import prompting
+from harness.run.cache import Cache
+from harness.run.generation import answer_cases
+from harness.run.prompting import check_prompts
+from harness.types import Check, GenerationSettings, GoldenCase, Message
+
+DATED = "{{ strftime_now('%d %b %Y') }} {% for m in messages %}{{ m.content }} {% endfor %}"
+
+
+@pytest.fixture
+def cache():
+    with Cache(None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def dated(tiny_adapter_dir, tmp_path):
+    """An adapter with a template that writes the date."""
+    directory = shutil.copytree(tiny_adapter_dir, tmp_path / "dated")
+    (directory / "chat_template.jinja").write_text(DATED)
+    return directory
+
+
+def sides_of(directory):
+    candidate = describe_model(str(directory))
+    return {"candidate": candidate, "baseline": base_of(candidate)}
+
+
+def plan_of(sides):
+    return choose_plan("float32", "cpu", 4096, list(sides.values()))
+
+
+def asked(name="a", **settings):
+    return GoldenCase(
+        id=name,
+        set_name="s",
+        messages=(Message(role="user", content="w1"),),
+        generation=GenerationSettings(max_new_tokens=4, **settings),
+    )
+
+
+def answers(sides, cases, cache, engine_class, plan=None):
+    engine = engine_class()
+    given = answer_cases(
+        sides, plan or plan_of(sides), cases, cache, lambda *_: None, open_engine=lambda *_: engine
+    )
+    return engine, {side: found.completions for side, found in given.items()}
+
+
+def test_what_was_asked_is_recorded_for_each_side(dated, cache, engine_class):
+    _, given = answers(sides_of(dated), [asked()], cache, engine_class)
+    assert given["candidate"]["s/a"].prompt == "26 Jul 2024 w1 "
+    assert given["baseline"]["s/a"].prompt == "<|user|> w1 <|end|> <|assistant|> "
+    assert len({completions["s/a"].prompt_sha256 for completions in given.values()}) == 2
+
+
+def test_another_date_is_another_prompt_and_another_answer(dated, cache, engine_class):
+    """Only of the side whose template writes the date: the other's prompt is the same, and so is its answer."""
+    sides = sides_of(dated)
+    answers(sides, [asked()], cache, engine_class)
+    engine, given = answers(sides, [asked(date="2025-01-02")], cache, engine_class)
+    assert engine.asked == [("candidate", "s/a")]
+    assert given["candidate"]["s/a"].prompt == "02 Jan 2025 w1 "
+
+
+def test_prompts_are_rendered_once(dated, cache, engine_class, monkeypatch):
+    sides = sides_of(dated)
+    check_prompts(sides, plan_of(sides), [asked()], cache)
+    monkeypatch.setattr(prompting, "render_prompt", lambda *_: pytest.fail("rendered again"))
+    monkeypatch.setattr(prompting, "load_tokenizer", lambda *_: pytest.fail("loaded again"))
+    answers(sides, [asked()], cache, engine_class)
+
+
+def test_values_for_templates_come_from_the_plan_unless_a_case_has_its_own(dated, cache, engine_class):
+    (dated / "chat_template.jinja").write_text("{{ tone }} {{ place }} {{ messages[0].content }}")
+    sides = sides_of(dated)
+    plan = replace(plan_of(sides), chat_template_kwargs={"tone": "calm", "place": "here"})
+    cases = [asked(), asked("b", chat_template_kwargs={"tone": "loud"})]
+    _, given = answers(sides, cases, cache, engine_class, plan)
+    assert [given["candidate"][key].prompt for key in ("s/a", "s/b")] == ["calm here w1", "loud here w1"]
+
+
+def test_a_reference_that_leaves_the_context_is_refused(tiny_adapter_dir, cache):
+    sides = sides_of(tiny_adapter_dir)
+    long = replace(asked(), references=("w1 " * 600,), checks=(Check(type="perplexity"),))
+    with pytest.raises(PromptError, match=r"s/a: .*600 of its reference are more than its context of 512"):
+        check_prompts(sides, plan_of(sides), [long], cache)
+
+
+def test_each_reason_is_told_once_with_its_cases(dated, cache):
+    (dated / "chat_template.jinja").write_text(
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}x"
+    )
+    sides = sides_of(dated)
+    system = (Message(role="system", content="s"), Message(role="user", content="w1"))
+    refused = [replace(asked(name), messages=system) for name in "abcde"]
+    long = replace(asked("long"), generation=GenerationSettings(max_new_tokens=600))
+    with pytest.raises(PromptError) as told:
+        check_prompts(sides, plan_of(sides), [*refused, long, asked("good")], cache)
+    lines = str(told.value).splitlines()
+    assert len(lines) == 3  # refused by the candidate; too long for each side
+    assert lines[0].startswith("s/a, s/b, s/c and 2 more cases: ")
+    assert all(line.startswith("s/long: ") for line in lines[1:])
+
+
+def test_a_base_without_positions_has_no_limit(tiny_model_dir, tmp_path, cache):
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    del config["max_position_embeddings"]
+    (base / "config.json").write_text(json.dumps({**config, "model_type": "bloom"}))
+    sides = {"candidate": describe_model(str(base))}
+    check_prompts(sides, plan_of(sides), [asked(max_reasoning_tokens=30000)], cache)
