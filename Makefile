@@ -1,6 +1,6 @@
 # Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench bench-trainers report-demo clean
+.PHONY: help demo test test-fast check mutate bench bench-trainers report-demo clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -40,6 +40,9 @@ check: $(VENV)/.installed ## Format, lint, types and import layers
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+mutate: $(VENV)/.installed ## How many small faults in the gate's arithmetic, cache and scoring the tests find
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutation.py --fail-under 90 --survivors
 
 bench: $(VENV)/.installed ## Speed, as ratios measured in one run
 	@$(BIN)/python benchmarks/start_up.py

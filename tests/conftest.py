@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("tunegate", deadline=None)
+# Thousands of runs that only have to say whether anything fails.
+settings.register_profile(
+    "mutation", deadline=None, max_examples=20, database=None, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("tunegate")
 
 CHAT_TEMPLATE = (

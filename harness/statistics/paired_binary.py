@@ -88,14 +88,25 @@ def excludes_drop(
 
 def _upper(lost: float, gained: float, n: float, z: float, continuity: float) -> float:
     """Smallest drop that is refuted."""
-    from scipy.special import ndtr
-
     low, high = max((lost - gained) / n, -1 + 1e-12), 1.0
     if lost >= n - 1e-9:
         return 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if excludes_drop(lost, gained, n, middle, z, continuity) else (middle, high)
-    # The score test is too sure of a handful. Not even if all pairs gained is a drop refuted whose chance of
-    # letting that happen, ((1 - drop) / 2)^n at most, is above the level.
-    return max(high, float(1 - 2 * ndtr(-z) ** (1 / n)))
+    return max(high, least_bound(n, z))
+
+
+def least_bound(n: float, z: float) -> float:
+    """The least upper bound that n pairs can have: of a handful, the score test is too sure.
+
+    Not even if all pairs gained is a drop refuted whose chance of letting that happen, ((1 - drop) / 2)^n at
+    most, is above the level.
+
+    Args:
+        n: All pairs.
+        z: Normal quantile of the level.
+    """
+    from scipy.special import ndtr
+
+    return float(1 - 2 * ndtr(-z) ** (1 / n))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from harness.statistics.paired_binary import tango_interval
+from harness.statistics.paired_binary import excludes_drop, least_bound
 from harness.statistics.power import POWER, gain_chances, regression_power
 from harness.statistics.rates import CONFIDENCE
 
@@ -22,10 +22,13 @@ def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDE
         confidence: Two-sided, of the interval that is held against the margin.
     """
     import numpy as np
-    from scipy.special import bdtr
+    from scipy.special import bdtr, ndtri
 
+    z = float(ndtri((1 + confidence) / 2))
+    if least_bound(n, z) > margin:
+        return 0.0
     gains, chances = gain_chances(n, churn)
-    most = np.array([_most_losses(n, int(gained), margin, confidence) for gained in gains])
+    most = np.array([_most_losses(n, int(gained), margin, z) for gained in gains])
     allowed = most >= 0
     if not bool(allowed.any()):
         return 0.0
@@ -34,12 +37,12 @@ def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDE
     return float((chances[allowed] * passes).sum())
 
 
-def _most_losses(n: int, gained: int, margin: float, confidence: float) -> int:
+def _most_losses(n: int, gained: int, margin: float, z: float) -> int:
     """Most losses beside so many gains with which the pass rate passes; -1 if it doesn't without any."""
     low, high = -1, n - gained
     while low < high:
         middle = (low + high + 1) // 2
-        within = tango_interval(middle, gained, n, confidence).high <= margin
+        within = excludes_drop(middle, gained, n, margin, z)
         low, high = (middle, high) if within else (low, middle - 1)
     return low
 

@@ -77,6 +77,7 @@ def trials_metric(before, now, repeats):
     )
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("repeats", [3, 5, 10])
 @pytest.mark.parametrize("n", [20, 100])
 def test_the_whole_gate_keeps_its_level_with_repeats(repeats, n):
@@ -97,6 +98,7 @@ def found_broken(random, rates, repeats):
     return "0" in {case.key for case in judge([metric], {("s", "pass-rate"): 0.05})[1]}
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("n", "unstable", "repeats"), [(20, 0.2, 5), (200, 0.05, 5), (1000, 0.01, 5), (200, 0.2, 7)]
 )
@@ -107,6 +109,7 @@ def test_a_broken_case_is_found_with_enough_answers(n, unstable, repeats):
     assert sum(found_broken(random, rates, repeats) for _ in range(40)) >= 34
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_printed_drop_is_found_with_repeats(whole):
     """What a row prints when nothing changed, lost by whole cases or a little by each: found in 80 % and more."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
@@ -122,6 +123,7 @@ def test_traits_are_plain_words(make_result):
     assert "answer says 'well'" in first
 
 
+@pytest.mark.simulation
 def test_slices_and_traits_are_rarely_named_by_chance(make_result, make_run):
     """200 runs whose losses fall anywhere: ten tags and dozens of words, and at most 5 % name any."""
     random, named = np.random.default_rng(0), np.zeros(2)

@@ -1,8 +1,10 @@
 """Where statsmodels has the same method, its figures are ours."""
 
+import gc
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -16,7 +18,14 @@ proportion = pytest.importorskip("statsmodels.stats.proportion")
 tables = pytest.importorskip("statsmodels.stats.contingency_tables")
 
 
-@settings(max_examples=20)  # statsmodels collects garbage at every call: half a second late in a session
+@pytest.fixture(autouse=True, scope="module")
+def spare_the_collector():
+    """Statsmodels collects garbage at every call: half a second each, late in a session that holds much."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm(p_values):
     expected = multitest.multipletests(p_values, method="holm")[1]

@@ -26,6 +26,29 @@ def hold(found, *, most=0.97):
     assert 0.93 - error <= np.mean(found) <= most + error
 
 
+def test_worked_examples_of_each_interval():
+    """Newcombe's and Fagerland's published ones; Student's t: 2.776445 x sqrt(2.5 / 5); jumps of one size are Tango's."""
+    assert ends(wilson(81, 263, NOMINAL)) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert ends(tango_interval(1, 7, 21, NOMINAL, continuity=0)) == pytest.approx((-0.517, -0.026), abs=6e-4)
+    assert ends(mean_interval([1.0, 2.0, 3.0, 4.0, 5.0], range(5), NOMINAL)) == pytest.approx(
+        (1.0367568, 4.9632432)
+    )
+    # Two of three clusters pass whole: as if there were three cases, with a design effect of 2 x 3 / 2.
+    assert ends(rate_interval([True] * 4 + [False] * 2, [0, 0, 1, 1, 2, 2], NOMINAL)) == pytest.approx(
+        ends(wilson(4 / 3, 2, NOMINAL))
+    )
+    few = group([0.5, 0.5] + [0.0] * 98, range(100))
+    counted = tango_interval(2, 0, 100, NOMINAL)
+    assert ends(paired_interval(few, NOMINAL, reach=0.5)) == pytest.approx(
+        (counted.low / 2, counted.high / 2)
+    )
+
+
+def ends(interval):
+    return interval.low, interval.high
+
+
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 50, 100, 500])
 def test_wilson(n):
     """Exactly, on average over rates from 0.02 to 0.98, as Newcombe (1998) tells it."""
@@ -37,6 +60,7 @@ def test_wilson(n):
     assert 0.93 <= (chances * inside).sum(axis=1).mean() <= 0.97
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "most"), [(20, 1.0), (50, 0.975), (100, 0.97), (200, 0.97), (500, 0.97)])
 def test_tango(n, most):
     """Drops of 0 to 20 points, 1 to 10 % gained by chance; the quarter case of continuity shows in small sets."""
@@ -65,6 +89,7 @@ def sparse(random, n, drop):
     return np.where(random.random(n) < 0.3, random.normal(drop / 0.3, 0.2, n), 0.0)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("kind", [normal, skewed, sparse])
 @pytest.mark.parametrize(("n", "most"), [(20, 1.0), (60, 0.975), (200, 0.97)])
 def test_graded_scores(kind, n, most):
@@ -82,6 +107,7 @@ def together(random, clusters, whole, single):
     return np.where(np.repeat(random.random(clusters) < 0.5, 3), np.repeat(whole, 3), single)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("clusters", "most"), [(20, 1.0), (60, 0.97), (120, 0.97)])
 def test_drops_of_clusters(clusters, most):
     random, found, places = np.random.default_rng(clusters), [], np.repeat(np.arange(clusters), 3).tolist()
@@ -96,6 +122,7 @@ def test_drops_of_clusters(clusters, most):
     hold(found, most=most)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("clusters", [20, 60, 120])
 def test_means_and_rates_of_clusters(clusters):
     """Student's t over clusters, and Wilson's interval with a design effect."""
@@ -111,6 +138,7 @@ def test_means_and_rates_of_clusters(clusters):
     hold(rates)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 50, 200])
 def test_means_of_single_cases(n):
     random = np.random.default_rng(n)

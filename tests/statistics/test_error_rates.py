@@ -43,6 +43,16 @@ def error(rate, runs):
     return 3 * (rate * (1 - rate) / runs) ** 0.5
 
 
+def test_a_worked_example():
+    """9 lost and 2 gained of 80: (67 + 12) / 2 of 2048 patterns are a mid-p of 0.0193. 2 lost, none gained: 1/8."""
+    assert p_of(9, 2) == pytest.approx((55 + 11 + 1 + 11 + 1) / 2 / 2048)
+    assert regresses(9, 2, 80)
+    assert not regresses(9, 2, 80, level=0.019)
+    assert p_of(2, 0) == pytest.approx(1 / 8)
+    assert not regresses(2, 0, 80)
+
+
+@pytest.mark.simulation
 def test_the_counted_rule_is_the_gate_s():
     """What is counted here is what judge_metrics says, for 200 random pairs of runs."""
     random = np.random.default_rng(0)
@@ -62,6 +72,7 @@ def test_the_counted_rule_is_the_gate_s():
             assert (row.verdict is GateVerdict.PASS) == (highest(lost, gained, n) <= MARGIN)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 50, 100, 200, 500])
 @pytest.mark.parametrize("churn", [0.0, 0.01, 0.02, 0.05, 0.10])
 def test_no_change_fails_at_most_five_percent(n, churn):
@@ -71,6 +82,7 @@ def test_no_change_fails_at_most_five_percent(n, churn):
     assert np.mean(found) <= 0.05 + error(0.05, RUNS)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 100, 500])
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
 def test_five_metrics_fail_at_most_five_percent(n, shared):
@@ -96,6 +108,7 @@ def cluster_regresses(sums):
     return sign_flip_p(units) <= 0.05 and paired_interval(units, 0.9, resamples=499).high > MARGIN
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("clusters", [10, 40, 160])
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
 def test_clusters_fail_at_most_five_percent(clusters, alike):
@@ -108,6 +121,7 @@ def test_clusters_fail_at_most_five_percent(clusters, alike):
     assert np.mean(found) <= 0.05 + error(0.05, runs)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 50, 100, 200, 500])
 @pytest.mark.parametrize("churn", [0.02, 0.05])
 @pytest.mark.parametrize("metrics", [1, 5])
@@ -120,6 +134,7 @@ def test_the_printed_drop_is_found_in_eighty_percent(n, churn, metrics):
     assert np.mean([regresses(lost, gained, n, level) for lost, gained in runs]) >= 0.8 - error(0.8, RUNS)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [70, 100, 200, 500])
 @pytest.mark.parametrize("churn", [0.0, 0.02, 0.05])
 def test_a_drop_at_the_margin_passes_in_about_five_percent(n, churn):

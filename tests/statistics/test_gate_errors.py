@@ -46,6 +46,19 @@ def at_most(rate, runs):
     return rate + 3 * (rate * (1 - rate) / runs) ** 0.5
 
 
+def test_a_worked_example():
+    """100 cases: nine lost and none gained are 1/1024 by mid-p, Holm's over two metrics twice that; the other stays."""
+    lost, same = np.array([1.0] * 9 + [0.0] * 91), np.zeros(100)
+    rows = judge_metrics(
+        [paired(lost, name="a"), paired(same, name="b")], {("s", "a"): 0.05, ("s", "b"): 0.05}
+    )
+    assert [row.p_adjusted for row in rows] == pytest.approx([2 / 1024, 1.0])
+    assert [row.verdict for row in rows] == [REGRESS, PASS]
+    assert rows[0].drop.estimate == pytest.approx(0.09)
+    assert rows[1].drop.high == pytest.approx(0.0310148, abs=1e-7)
+
+
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 50, 100, 200])
 @pytest.mark.parametrize("churn", [0.0, 0.02, 0.05, 0.10])
 def test_no_change_is_rarely_called_a_regression(n, churn):
@@ -57,6 +70,7 @@ def test_no_change_is_rarely_called_a_regression(n, churn):
     assert np.mean([verdict is REGRESS for verdict in called]) <= at_most(0.05, runs)
 
 
+@pytest.mark.simulation
 def test_five_metrics_are_no_more_often_wrong_than_one():
     """Five gated metrics of one run, three binary and two graded, that share half of what moves them."""
     random, runs, n = np.random.default_rng(5), 150, 60
@@ -80,6 +94,7 @@ def test_five_metrics_are_no_more_often_wrong_than_one():
     assert wrong / runs <= at_most(0.05, runs)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
 def test_clusters_do_not_raise_false_alarms(together):
     """120 cases in 40 clusters; counted one by one, whole clusters that flip would be called a drop too often."""
@@ -95,6 +110,7 @@ def test_clusters_do_not_raise_false_alarms(together):
     assert np.mean([verdict is REGRESS for verdict in called]) <= at_most(0.05, runs)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "margin"), [(30, 0.1), (70, 0.05), (100, 0.05), (100, 0.1), (200, 0.05)])
 @pytest.mark.parametrize("churn", [0.0, 0.02, 0.05])
 def test_a_drop_as_large_as_the_margin_rarely_passes(n, margin, churn):
@@ -107,6 +123,7 @@ def test_a_drop_as_large_as_the_margin_rarely_passes(n, margin, churn):
     assert np.mean([verdict is PASS for verdict in called]) <= at_most(0.05, runs)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(("groups", "margin"), [(40, 0.1), (60, 0.1)])
 def test_clusters_do_not_raise_false_passes(groups, margin, together):
@@ -122,6 +139,7 @@ def test_clusters_do_not_raise_false_passes(groups, margin, together):
     assert np.mean([verdict is PASS for verdict in called]) <= at_most(0.05, runs)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "sets"), [(40, 1), (100, 1), (100, 3)])
 def test_the_printed_drop_regresses_the_run(n, sets):
     """One set of several drops by what its row printed when nothing had changed; the others stay: 80 % are found."""

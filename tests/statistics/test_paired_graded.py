@@ -71,6 +71,36 @@ def test_the_bootstrap_needs_enough_that_moved():
     assert paired_interval(alone([0.1, -0.1] * BOOTSTRAP_FROM), 0.9).method == "studentised bootstrap"
 
 
+def test_the_bootstrap_of_a_worked_example():
+    """Thirty units of one and two cases, 199 resamples: the definition in plain loops, with the same draws.
+
+    Of each resample the mean's distance from the sample's mean over its own error (at least a thousandth of the
+    sample's); the bounds are the mean less the 95 % and the 5 % quantile of those, times the sample's error.
+    """
+    sums = [0.4, 0.1, -0.2, 0.3, 0.2, -0.1, 0.5, 0.3, 0.2, 0.1] * 3
+    sizes = [1.0, 2.0] * 15
+
+    def mean_and_error(places):
+        total = math.fsum(sizes[place] for place in places)
+        mean = math.fsum(sums[place] for place in places) / total
+        squares = math.fsum((sums[place] - mean * sizes[place]) ** 2 for place in places)
+        return mean, math.sqrt(squares) / total
+
+    mean, error = mean_and_error(range(30))
+    quotients = []
+    for drawn in np.random.default_rng(0).integers(0, 30, size=(199, 30)).tolist():
+        other, spread = mean_and_error(drawn)
+        quotients.append((other - mean) / max(spread, error / 1000))
+    quotients.sort()
+    # 5 % of the 198 steps between 199 values: 9.9.
+    shallow = quotients[188] + 0.1 * (quotients[189] - quotients[188])
+    steep = quotients[9] + 0.9 * (quotients[10] - quotients[9])
+    interval = paired_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), 0.9, reach=0.01, resamples=199)
+    assert (interval.low, interval.high) == pytest.approx((mean - shallow * error, mean - steep * error))
+    assert (interval.estimate, interval.confidence) == (pytest.approx(5.4 / 45), 0.9)
+    assert interval.method == "studentised bootstrap"
+
+
 def clusters_that_gain(random, count, size, rate):
     """Whole clusters gain everything with the probability ``rate``, else nothing."""
     gained = np.repeat(random.random(count) < rate, size)
@@ -85,6 +115,7 @@ def test_clusters_that_nearly_all_gained_have_a_narrow_interval(kept):
     assert -1 <= interval.low <= interval.estimate <= interval.high < -0.6
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("rate", [0.98, 0.9])
 def test_the_interval_of_clusters_that_nearly_all_gained_holds_the_truth(rate):
     """500 samples: each bound is wrong in at most 5 % and three standard deviations; none is as wide as the scale."""
@@ -162,6 +193,7 @@ def broken(random, n, drop):
     )
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("kind", [dense, skewed, sparse, broken])
 @pytest.mark.parametrize(("n", "margin"), [(20, 0.2), (60, 0.1), (100, 0.05), (200, 0.1)])
 def test_a_drop_at_the_margin_passes_in_about_five_percent(kind, n, margin):
@@ -174,6 +206,7 @@ def test_a_drop_at_the_margin_passes_in_about_five_percent(kind, n, margin):
     assert np.mean(passed) <= 0.05 + 3 * (0.05 * 0.95 / 800) ** 0.5
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("kind", [dense, skewed])
 @pytest.mark.parametrize("n", [40, 100])
 def test_the_interval_covers_the_truth(kind, n):
@@ -187,6 +220,7 @@ def test_the_interval_covers_the_truth(kind, n):
     assert 0.86 <= np.mean([i.low <= truth <= i.high for i in intervals]) <= 0.955
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 60])
 @pytest.mark.parametrize("cluster", [1, 4])
 def test_no_change_is_rarely_called_a_drop(n, cluster):
@@ -200,6 +234,7 @@ def test_no_change_is_rarely_called_a_drop(n, cluster):
     assert rejected / 800 <= 0.05 + 3 * (0.05 * 0.95 / 800) ** 0.5
 
 
+@pytest.mark.simulation
 def test_unequal_clusters_are_resampled_whole():
     """Clusters of 1 to 6 cases that move together: 90 % intervals hold the truth in at least 86 % of 500 samples."""
     random = np.random.default_rng(2)

@@ -41,7 +41,7 @@ def test_a_case_that_broke_stands_out_of_many_that_always_pass():
     assert set(adjusted[1:]) == {1.0}
 
 
-def test_cases_that_could_have_shown_as_much_count():
+def test_a_worked_example_of_cases_that_could_have_shown_as_much():
     """Ten cases that passed five of their ten answers each had the same chance."""
     adjusted = case_p_values([Trials(5, 5, 0, 5), *[Trials(3, 5, 2, 5)] * 9])
     assert adjusted[0] == pytest.approx(10 / 252)
@@ -106,6 +106,7 @@ def test_with_one_answer_a_side_it_is_mcnemars_mid_p(lost, gained):
     assert stratified_p(cases) == pytest.approx(expected)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("repeats", [1, 3, 5, 10])
 @pytest.mark.parametrize("n", [20, 200])
 def test_unchanged_cases_are_rarely_called_broken(repeats, n):
@@ -119,6 +120,7 @@ def test_unchanged_cases_are_rarely_called_broken(repeats, n):
     assert wrong / 600 <= 0.05 + 3 * (0.05 * 0.95 / 600) ** 0.5
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("repeats", [1, 3, 5])
 @pytest.mark.parametrize("n", [20, 100])
 def test_unchanged_cases_together_are_rarely_called_worse(repeats, n):

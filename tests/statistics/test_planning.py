@@ -1,5 +1,7 @@
 """How many cases it takes: against simulation of the gate's own rule."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,32 @@ def flips(random, n, lose, gain):
     return int((drawn < lose).sum()), int((drawn >= 1 - gain).sum())
 
 
+def test_the_chance_to_pass_of_a_worked_example():
+    """60 cases that never flip leave a bound of 0.0508, 61 one of 0.0500: those pass.
+
+    With 61 cases of which 2 % flip each way, no loss passes beside none or one gain, one beside two or three, two
+    beside four or five and so on; the chances of those tables are added up.
+    """
+    assert pass_chance(60, 0.0, 0.05) == 0.0
+    assert pass_chance(61, 0.0, 0.05) == 1.0
+    most = [
+        max((lost for lost in range(20) if tango_interval(lost, gained, 61, 0.9).high <= 0.05), default=-1)
+        for gained in range(14)
+    ]
+    assert most[:6] == [0, 0, 1, 1, 2, 2]
+    chance = math.fsum(
+        math.comb(61, gained)
+        * math.comb(61 - gained, lost)
+        * 0.02 ** (gained + lost)
+        * 0.96 ** (61 - gained - lost)
+        for gained, largest in enumerate(most)
+        for lost in range(largest + 1)
+    )
+    assert pass_chance(61, 0.02, 0.05) == pytest.approx(chance, abs=1e-8)
+    assert chance == pytest.approx(0.424915, abs=1e-6)
+
+
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("n", "churn", "margin"), [(60, 0.01, 0.1), (100, 0.02, 0.05), (200, 0.05, 0.05), (40, 0.0, 0.1)]
 )
@@ -32,6 +60,7 @@ def test_so_many_cases_pass_and_a_third_fewer_do_not(margin, churn):
     assert pass_chance(cases * 2 // 3, churn, margin) < 0.8
 
 
+@pytest.mark.simulation
 def test_so_many_cases_detect_the_drop():
     """The smallest detectable drop of that many cases is the one that was asked for."""
     cases = cases_to_detect(0.1, 0.02, 0.05, margin=0.05)

@@ -8,7 +8,13 @@ import pytest
 from harness.statistics.clusters import group
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
 from harness.statistics.paired_graded import paired_interval, sign_flip_p
-from harness.statistics.power import cases_that_settle, churn_of, detectable_drop, detectable_mean_drop
+from harness.statistics.power import (
+    cases_that_settle,
+    churn_of,
+    detectable_drop,
+    detectable_mean_drop,
+    regression_power,
+)
 
 NORMAL_QUANTILE = 1.6448536269514722
 
@@ -48,6 +54,29 @@ def test_a_drop_within_the_margin_is_no_regression_however_sure():
     assert 0.04 < detectable_drop(5000, 0.02, 0.05, margin=0.05) < 0.06
 
 
+def test_the_power_of_a_worked_example():
+    """Five cases, one in ten gained by chance, at 5 %: by hand.
+
+    Four losses and no gain have a mid-p of 1/32, four losses beside a gain one of 7/64: only four or five losses
+    without a gain are called a drop. No gain has a chance of 0.9^5; a case that is not gained is lost with
+    s = (0.1 + drop) / 0.9, so the power is 0.9^5 (5 s^4 (1 - s) + s^5).
+    """
+    power = regression_power(5, 0.1, 0.05)
+    for drop, expected in ((0.3, 0.07424), (0.5, 0.27216), (0.6, 0.40817), (0.7, 0.53248)):
+        assert power(drop) == pytest.approx(expected, abs=1e-9)
+    assert detectable_drop(5, 0.1, 0.05, power=0.40817) == pytest.approx(0.6, abs=6e-4)
+    assert detectable_drop(5, 0.1, 0.05, power=0.6) is None  # the largest possible drop, 0.8, has 0.59049
+
+
+def test_the_churn_of_a_worked_example():
+    """The fewer flips and their error, over all cases; at least 2 %, and 5 % where a small set shows none."""
+    assert churn_of(3, 8, 100) == churn_of(8, 3, 100) == pytest.approx((3 + 2) / 100)
+    assert churn_of(3, 8, 20) == pytest.approx((3 + 2) / 20)
+    assert churn_of(0, 5, 40) == pytest.approx(1 / 40)
+    assert churn_of(0, 5, 100) == 0.02
+    assert churn_of(0, 0, 10) == 0.05
+
+
 def test_the_mean_drop_of_a_worked_example():
     """50 scores of +0.1 and 50 of -0.1: the error is sqrt(100 x 0.01 x 100/99) / 100 = 0.0100504.
 
@@ -72,6 +101,7 @@ def test_where_hardly_any_score_moved_whole_units_are_counted():
     assert detectable_mean_drop(still, 0.05, margin=0.5, reach=0.5) is None
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 50, 100, 200])
 @pytest.mark.parametrize("churn", [0.0, 0.02, 0.05, 0.10])
 def test_the_printed_drop_is_detected(n, churn):
@@ -96,6 +126,7 @@ def test_the_printed_drop_is_detected(n, churn):
     assert np.mean(found) >= 0.8 - monte_carlo_error(0.8, 1500)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("spread", [0.05, 0.3])
 def test_the_printed_mean_drop_is_detected(spread):
     """The same of a graded metric: normal drops, 60 cases, margin 0.05."""
@@ -111,6 +142,7 @@ def test_the_printed_mean_drop_is_detected(spread):
     assert np.mean(found) >= 0.8 - monte_carlo_error(0.8, 400)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
 def test_the_printed_drop_of_clusters_is_detected(together):
     """40 clusters of 3, whole ones lost with the given probability, else cases on their own."""

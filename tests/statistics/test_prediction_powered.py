@@ -28,6 +28,7 @@ def partly(labels, judged, judged_only=(), clusters=()):
     )
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "more", "flatter"), [(60, 500, 0.3), (30, 300, 0.1), (60, 60, 0.9)])
 def test_intervals_cover_however_the_judge_flatters(n, more, flatter):
     """The judge alone would be wrong by up to a third; 400 intervals hold the truth in about 90 %.
@@ -75,6 +76,18 @@ def test_the_estimate_is_the_judge_s_mean_and_its_mean_error():
     assert "weight 0.31" in found.method
 
 
+def test_the_interval_of_the_worked_example():
+    """Of the same items: the labels less 14/45 of the judge's values, and 14/45 of its values on the rest.
+
+    Squares of the deviations over 4, times 4/3, of both parts add up to 0.225143^2; Student's quantile of three
+    degrees is 2.353363.
+    """
+    found = prediction_powered_mean(partly([1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]))
+    assert (found.low, found.high) == pytest.approx((0.1423792845, 1.2020651600))
+    assert found.method == "prediction-powered, 4 labelled, 4 judged only, weight 0.31"
+    assert found.confidence == 0.9
+
+
 def test_a_judge_that_was_never_caught_may_still_err():
     """Twenty labels without a difference exclude a share of errors above 1 - 0.05^(1/20) = 0.139, no less."""
     found = prediction_powered_mean(partly([1] * 20, [1] * 20, [1] * 400), least=0, most=1)
@@ -87,6 +100,7 @@ def test_bounds_stay_on_the_scale():
     assert found.high == 5
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("size", [4, 10])
 def test_intervals_cover_where_clusters_agree_and_are_labelled_in_part(size):
     """Cases of a cluster share their truth nine times in ten; labels are drawn from cases, not clusters."""
@@ -123,6 +137,7 @@ def _holds(interval, truth):
     return interval.low <= truth <= interval.high
 
 
+@pytest.mark.simulation
 def test_differences_cover_whichever_answers_are_labelled():
     """The second model fails one in five of what the first one passes; each side has labels of its own."""
     draw = random.Random(29)

@@ -19,6 +19,22 @@ def drawn(draw, n, merit, length_effect):
     return wins, ratios
 
 
+def test_a_worked_example():
+    """Four answers of one length, three preferred: with half a win and half a loss more, 3.5 of 5.
+
+    The scores' spread is (3 x 0.3^2 + 0.7^2) x 4/3 + 0.21 = 1.223333, above the model's 5 x 0.21; over 5 x 0.21
+    the error of the logit is sqrt(1.223333) / 1.05, times 2.353363, Student's quantile of three degrees.
+    """
+    found = length_controlled_win_rate([1, 1, 1, 0], [1.0] * 4)
+    half = 2.3533634348 * math.sqrt(1.2233333333) / 1.05
+    centre = math.log(0.7 / 0.3)
+    assert found.estimate == pytest.approx(0.7)
+    assert (found.low, found.high) == pytest.approx((logistic(centre - half), logistic(centre + half)))
+    assert (found.low, found.high) == pytest.approx((0.1636007706, 0.9653192009))
+    assert found.method == "logistic regression at equal length, t over 4 clusters"
+    assert found.confidence == 0.9
+
+
 def test_wins_that_length_bought_are_taken_off():
     """The answers are no better, only longer: the plain rate says 0.8, at equal length it is a coin's throw."""
     wins, ratios = drawn(random.Random(1), 2000, 0.0, 2.0)
@@ -49,6 +65,7 @@ def test_what_cannot_be_fitted_is_refused(wins, ratios):
         length_controlled_win_rate(wins, ratios)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("merit", "n", "per_cluster"), [(0.4, 120, 1), (2.2, 40, 1), (0.4, 120, 4)])
 def test_length_controlled_intervals_cover(merit, n, per_cluster):
     """Of 300 draws about 90 % hold the truth, also near 1 (a little more), and where clusters agree."""

@@ -50,6 +50,24 @@ def test_the_interval_of_one_win_rate_is_the_usual_one():
     assert (found.high - found.low) / 2 == pytest.approx(1.645 * 0.0137, rel=0.02)
 
 
+def test_a_worked_example():
+    """Three wins of four. By symmetry the strengths are b and -b, of 3 - 4 F(2b) + 1/2 - F(b) = 0, F the logistic.
+
+    Bisection gives b = 0.474443 and a win rate F(2b) = 0.720891. The information along (1, -1) is 8 F(2b)
+    (1 - F(2b)) + F(b) (1 - F(b)); the scores' spread over four clusters is larger than the model's, and gives
+    an error of 0.573964, times 2.353363, Student's quantile of three degrees.
+    """
+    strong, weak = bradley_terry(met("a", "b", 1.0, 1.0, 1.0, 0.0))
+    assert strong.strength.estimate == pytest.approx(0.4744434506, abs=1e-9)
+    assert strong.strength.low == pytest.approx(0.4744434506 - 2.3533634348 * 0.5739639788, abs=1e-8)
+    assert strong.strength.high == pytest.approx(0.4744434506 + 2.3533634348 * 0.5739639788, abs=1e-8)
+    rate = strong.win_rate
+    assert (rate.low, rate.estimate, rate.high) == pytest.approx((0.1477189602, 0.7208912698, 0.9746766427))
+    assert (weak.strength.estimate, weak.win_rate.estimate) == pytest.approx((-0.4744434506, 0.2791087302))
+    assert strong.strength.method == rate.method == "Bradley-Terry, t over 4 clusters"
+    assert strong.strength.confidence == rate.confidence == 0.9
+
+
 def test_strengths_are_recovered_from_indirect_comparisons():
     """Models a and c never meet; both met b."""
     truth = {"a": 1.0, "b": 0.0, "c": -1.0}
@@ -103,6 +121,7 @@ def test_what_makes_no_sense_is_refused(rows, message):
         bradley_terry(rows)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("truth", "settings", "target"),
     [

@@ -1,0 +1,134 @@
+"""How many small faults the tests find: a mutation run over the gate's arithmetic, its cache and its scoring.
+
+    python benchmarks/mutation.py [statistics] [comparison] [cache] [scoring] [--only PATTERN] [--survivors]
+
+mutmut puts one fault at a time into a function (another operator, number, argument, text) and runs the tests
+that reach it. It works on a copy of the checkout in .tunegate/mutation, in which two things differ:
+
+- ``lru_cache`` is taken off, because decorated functions are passed over; a cache changes the speed alone;
+- ``strict=True`` of ``zip`` is left out: it guards against a fault in this program that no input reaches.
+
+Each room has its own tests alone, without simulations: what those find, the worked examples beside them
+have to find as well.
+"""
+
+import argparse
+import fnmatch
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PLACE = ROOT / ".tunegate" / "mutation"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is mutated, and the tests that have to find it."""
+
+    mutated: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+ROOMS = {
+    "statistics": Room(("harness/statistics/*.py",), ("tests/statistics",)),
+    "comparison": Room(("harness/comparison/*.py",), ("tests/comparison",)),
+    "cache": Room(("harness/run/cache.py",), ("tests/run/test_cache.py",)),
+    "scoring": Room(("harness/run/scoring.py",), ("tests/run/test_scoring.py",)),
+}
+COPIED = ("harness", "reports", "docs", "golden_sets", "conftest.py", "tests/conftest.py")
+_LEFT_OUT = re.compile(r"^ *@(?:lru_cache|memoised)\b.*\n|, strict=True\b", re.MULTILINE)
+# The same tests, quicker: no plug-in that they don't use, fewer random examples, none of them made smaller.
+_PLUGINS = ("cacheprovider", "langsmith_plugin", "xdist", "unraisableexception", "threadexception")
+_PYTEST = [*(f"-pno:{name}" for name in _PLUGINS), "--hypothesis-profile=mutation", "-m", "not simulation"]
+# mutmut's exit status of a run in which the fault was not found, and of one that no test reaches.
+_SURVIVED, _UNREACHED = 0, 33
+
+
+def prepare(place: Path, room: Room) -> None:
+    """Bring a room's copy up to date; what was found of functions that didn't change is kept."""
+    for name in (*COPIED, *room.tests):
+        source = ROOT / name
+        for path in [source] if source.is_file() else sorted(source.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                _copy(path, place / path.relative_to(ROOT), room)
+    config = {
+        "source_paths": ["harness"],
+        "only_mutate": room.mutated,
+        "also_copy": [name for name in COPIED if not name.startswith(("harness", "tests"))],
+        "pytest_add_cli_args_test_selection": room.tests,
+        "pytest_add_cli_args": _PYTEST,
+        "use_git_change_detection": False,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in config.items()]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (place / "pyproject.toml").write_text("\n".join([project, "[tool.mutmut]", *lines, ""]), encoding="utf-8")
+
+
+def _copy(path: Path, target: Path, room: Room) -> None:
+    """Copy one file, unless the copy says the same already."""
+    data = path.read_bytes()
+    if any(fnmatch.fnmatch(str(path.relative_to(ROOT)), pattern) for pattern in room.mutated):
+        data = _LEFT_OUT.sub("", data.decode()).encode()
+    if not target.exists() or target.read_bytes() != data:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def mutmut(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of mutmut in a copy."""
+    return subprocess.run(
+        [sys.executable, "-m", "mutmut", *arguments], cwd=place, text=True, capture_output=True, check=False
+    )
+
+
+def results(place: Path, pattern: str) -> dict[str, dict[str, int | None]]:
+    """Exit status of each mutant by file: None where it was not run yet."""
+    found = {}
+    for path in sorted(place.glob("mutants/harness/**/*.meta")):
+        by_name = json.loads(path.read_text())["exit_code_by_key"]
+        chosen = {name: status for name, status in by_name.items() if fnmatch.fnmatch(name, pattern)}
+        if chosen:
+            found[str(path.relative_to(place / "mutants")).removesuffix(".meta")] = chosen
+    return found
+
+
+def main() -> int:
+    """Run, and print how many faults of each file were found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; all by default")
+    parser.add_argument("--only", default="*", help="mutants by name, such as 'harness.statistics.rates.*'")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--survivors", action="store_true", help="print the faults that were not found")
+    parser.add_argument("--fail-under", type=float, default=0.0, metavar="PERCENT")
+    given = parser.parse_args()
+    total = missed = 0
+    for name in given.rooms or ROOMS:
+        place = PLACE / name
+        prepare(place, ROOMS[name])
+        done = mutmut(place, "run", "--max-children", str(given.workers), given.only)
+        if done.returncode:
+            print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
+            return done.returncode
+        for file, statuses in results(place, given.only).items():
+            survived = sorted(
+                mutant for mutant, status in statuses.items() if status in {_SURVIVED, _UNREACHED}
+            )
+            total, missed = total + len(statuses), missed + len(survived)
+            print(_line(file, len(statuses), len(survived)))
+            for mutant in survived if given.survivors else []:
+                print(mutmut(place, "show", mutant).stdout)
+    print(_line("all", total, missed))
+    return int(100 * (total - missed) < given.fail_under * total)
+
+
+def _line(name: str, faults: int, missed: int) -> str:
+    share = 100 * (faults - missed) / faults if faults else 0.0
+    return f"{name:44} {faults:5} faults, {share:5.1f} % found"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
