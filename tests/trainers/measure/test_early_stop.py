@@ -38,18 +38,20 @@ def test_it_stops_and_keeps_the_first_best(make_project):
 
 
 def test_it_goes_on_while_it_gets_better(make_project):
+    """Without a better checkpoint it would stop at step 12: the first one, and five that are waited for."""
     project = make_project(
         "sft",
         ROWS,
-        max_steps=24,
-        save_steps=8,
-        learning_rate=0.05,
-        early_stop={"golden": "stop.yaml", "patience": 3},
+        max_steps=16,
+        save_steps=2,
+        learning_rate=0.01,
+        early_stop={"golden": "stop.yaml", "patience": 5},
     )
     (project.path / "stop.yaml").write_text(golden("one two three"))
     assert project.train() == 0
-    assert project.manifest["steps"] == 24
-    assert project.manifest["early_stop"]["scores"][-1]["passed"] == 1
+    scores = [score["passed"] for score in project.manifest["early_stop"]["scores"]]
+    assert (scores[0], scores[-1]) == (0, 1)
+    assert project.manifest["steps"] > 12
 
 
 def test_a_broken_set_is_told_before_training(make_project, capsys):
