@@ -3,7 +3,7 @@
     python benchmarks/gate_errors.py [--runs 2000]
 
 Every figure is a share of simulated runs, each judged by the gate as it is
-(`harness.comparison.gate.judge_metrics`).
+(`harness.comparison.metric_verdicts.judge_metrics`).
 A case that the model answers alike on both sides stays; the others are lost or gained at the rates given.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison.gate import judge_metrics
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.power import cases_that_settle, detectable_drop
 from harness.types import GateVerdict

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison.gate import judge
+from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.per_case import Trials
 from harness.types import GateVerdict

@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 from gate_errors import paired, print_table
 
-from harness.comparison.gate import ALPHA, PROBE_MARGIN, judge_metrics, run_gate
+from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN, judge_metrics
 from harness.comparison.pairing import PASS_RATE, pair_runs, paired_metrics
 from harness.engines.base import CANDIDATE
 from harness.engines.open import base_of, choose_plan, describe_model

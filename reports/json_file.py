@@ -2,15 +2,16 @@
 
 import json
 
+from harness.presentation.sentences import sentence_of
 from harness.types import GateRecord
 from harness.types.serialisation import finite_facts
 
 # Raised when a field changes its meaning or goes; a new field doesn't raise it.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def render_json(record: GateRecord) -> str:
-    """The record's fields, with ``schema_version`` before them.
+    """The record's fields after ``schema_version``, with each finding's sentence beside its figures.
 
     A number that is not finite, such as the loss of a training run that diverged, becomes null. All else
     than ASCII is escaped, so that even a lone surrogate in an answer survives.
@@ -19,4 +20,7 @@ def render_json(record: GateRecord) -> str:
         record: What a gate found out.
     """
     plain = {"schema_version": SCHEMA_VERSION, **finite_facts(record)}
+    if record.verdict is not None:
+        for written, finding in zip(plain["verdict"]["findings"], record.verdict.findings, strict=True):
+            written["sentence"] = sentence_of(finding)
     return json.dumps(plain, indent=1, allow_nan=False) + "\n"

@@ -21,6 +21,7 @@ from harness.comparison.gate import run_gate
 from harness.engines.adapter import read_training
 from harness.golden.load import load_golden_set
 from harness.history.store import open_history
+from harness.presentation.sentences import sentences_of
 from harness.run.cache import Cache
 from harness.types import Completion, GateRecord, GateVerdict, MetricFacts
 from reports.html import render_report
@@ -105,7 +106,7 @@ def test_a_run_of_a_metric_that_is_not_known_is_compared_without_it(history_file
     assert any(
         "sparkle is not compared: nothing is known of its direction and scale in the candidate and the baseline"
         in r
-        for r in verdict.reasons
+        for r in sentences_of(verdict)
     )
 
 

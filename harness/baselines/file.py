@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from harness.comparison.repeats import answers_of, scored_metrics
 from harness.errors import BaselineError
 from harness.history.first_metrics import FIRST_METRICS
+from harness.history.stored_reasons import with_renamed_limit
 from harness.types import (
     CaseResult,
     Environment,
@@ -34,7 +35,7 @@ from harness.types import (
 from harness.types.serialisation import DamagedFactsError, decode, encode
 
 DIRECTORY = "baselines"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_NAMES = {"base", "none", "latest"}
 
@@ -165,7 +166,9 @@ def read_baseline(text: str, path: str) -> Baseline:
         version = facts.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
-    if version != _SCHEMA_VERSION:
+    if version == 1:
+        facts = with_renamed_limit(facts)
+    elif version != _SCHEMA_VERSION:
         raise BaselineError(
             f"{path}: written in format {version}, this tunegate reads {_SCHEMA_VERSION}: upgrade tunegate"
         )

@@ -11,6 +11,7 @@ from harness.cli.progress import current_stage_bar
 from harness.engines.open import describe_model
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
+from harness.presentation.sentences import sentence_of
 from harness.types import GateVerdict, Interval
 
 _REGRESSED = 1
@@ -59,7 +60,9 @@ def parity(
     console.print(table)
     for result in results:
         if result.verdict.outcome is not GateVerdict.PASS:
-            console.print(f"{result.plan} against {result.against}: {result.verdict.reasons[0]}")
+            console.print(
+                f"{result.plan} against {result.against}: {sentence_of(result.verdict.findings[0])}"
+            )
     # The first is what was tested; how two others differ is told, and decides nothing.
     tested = [result for result in results if result.against == names[0]]
     if any(result.verdict.outcome is GateVerdict.REGRESS for result in tested):

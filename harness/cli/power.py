@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.comparison.gate import ALPHA, gated_margins
+from harness.comparison.metric_verdicts import ALPHA, gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
 from harness.golden.find import DEFAULT_GOLDEN, golden_files

@@ -1,6 +1,6 @@
 """Each metric's drop from baseline to candidate: its interval, its p-value and what could have been seen.
 
-Statistics only; what they mean for a verdict is decided in :mod:`harness.comparison.gate`.
+Statistics only; what they mean for a verdict is decided in :mod:`harness.comparison.metric_verdicts`.
 """
 
 import math
@@ -13,7 +13,15 @@ from harness.statistics.paired_graded import paired_interval, sign_flip_p
 from harness.statistics.per_case import stratified_p
 from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
-from harness.types import Comparison, Interval, MetricComparison, MetricSummary, Run
+from harness.types import (
+    Comparison,
+    GateVerdict,
+    Interval,
+    MetricComparison,
+    MetricSummary,
+    Run,
+    Standing,
+)
 
 _LARGEST_LISTED = 20
 _BY_CHANCE = 1e-9  # smaller differences are rounding
@@ -100,6 +108,20 @@ def smallest_detectable(
         return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
     reach = 1.0 if paired.kind == "binary" else reach_of(paired)
     return detectable_mean_drop(units_of(paired), level, margin=margin, confidence=confidence, reach=reach)
+
+
+def standing(row: MetricComparison) -> Standing | None:
+    """What a metric that passed is shown to be besides; None where it did not pass.
+
+    *Better*: the drop's interval is below zero. *Equal*: it is within the margin on both sides, which is two
+    one-sided tests (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power
+    approach. J. Pharmacokinetics and Biopharmaceutics 15). Each bound alone is wrong in 5 %.
+    """
+    if row.verdict is not GateVerdict.PASS or row.margin is None:
+        return None
+    if row.drop.high < 0:
+        return Standing.BETTER
+    return Standing.EQUAL if row.drop.low >= -row.margin else Standing.NO_WORSE
 
 
 def is_counted(paired: PairedMetric) -> bool:

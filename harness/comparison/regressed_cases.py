@@ -1,4 +1,4 @@
-"""Cases that are each shown to be answered worse: one broken case is found though the mean hardly moves."""
+"""Cases that are each shown to be answered worse: one is found though the mean hardly moves."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from harness.comparison.pairing import PairedMetric
 from harness.statistics.per_case import Trials, case_p_values, least_case_p
 from harness.types import GoldenSet, RegressedCase, Stability
 
-# Of forgetting probes any number may break: what they tolerate is their margin.
+# Of forgetting probes any number may regress: what they tolerate is their margin.
 _ANY = 1.0
 
 
@@ -32,12 +32,12 @@ class CaseTest:
         return min(self.p_values)
 
 
-def broken_limits(golden_sets: Iterable[GoldenSet]) -> dict[str, float]:
-    """The share of cases that may break, by set."""
+def regressed_limits(golden_sets: Iterable[GoldenSet]) -> dict[str, float]:
+    """The share of cases that may regress, by set."""
     return {
         golden_set.name: (_ANY if golden_set.probes_forgetting else 0.0)
-        if golden_set.gate.max_broken is None
-        else golden_set.gate.max_broken
+        if golden_set.gate.max_regressed is None
+        else golden_set.gate.max_regressed
         for golden_set in golden_sets
     }
 
@@ -52,7 +52,7 @@ def case_tests(
 
     Args:
         metrics: The gated metrics; only pass rates hold the answers to single cases.
-        limits: The share of cases that may break, by set; a set without one is not tested.
+        limits: The share of cases that may regress, by set; a set without one is not tested.
         stability: Further answers of the baseline's model by case, from a noise record.
         level: Level at which the smallest p-value will be judged at first. A set of which no case can reach
             it is left out, so that it costs the other tests nothing. That depends only on how many answers of
@@ -83,7 +83,7 @@ def _with_record(trials: Trials, record: Stability | None) -> Trials:
     )
 
 
-def broken_cases(test: CaseTest, p_adjusted: float, alpha: float) -> list[RegressedCase]:
+def regressed_cases(test: CaseTest, p_adjusted: float, alpha: float) -> list[RegressedCase]:
     """The cases that are shown to be worse, the surest first.
 
     Args:

@@ -57,7 +57,7 @@ def build_golden_set(document: Document) -> GoldenSet:
             metric_margins={name: gate.margin for name, gate in raw.gate.metrics.items()},
             max_unscored=raw.gate.max_unscored,
             max_errored=raw.gate.max_errored,
-            max_broken=raw.gate.max_broken,
+            max_regressed=raw.gate.max_regressed,
         ),
         probes_forgetting=raw.probes_forgetting,
         content_sha256=hashlib.sha256(document.text.encode()).hexdigest(),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from harness.golden.checks import CHECK_TYPES, CheckType, check_names
 from harness.types import JsonValue
@@ -148,9 +148,13 @@ class GateYaml(_Strict):
     ] = {}
     max_unscored: Annotated[Fraction, Field(description="Largest tolerated part of unscored cases.")] = 0.05
     max_errored: Annotated[Fraction, Field(description="Largest tolerated part of errored cases.")] = 0.0
-    max_broken: Annotated[
+    max_regressed: Annotated[
         Fraction | None,
-        Field(description="Largest tolerated part of cases that each are shown to be worse (0; probes any)."),
+        Field(
+            # The name of earlier versions is still read.
+            validation_alias=AliasChoices("max_regressed", "max_broken"),
+            description="Largest tolerated part of cases that each are shown to be worse (0; probes any).",
+        ),
     ] = None
 
 

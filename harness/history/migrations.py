@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from harness.history.first_metrics import FIRST_METRICS
+from harness.history.stored_reasons import with_findings, with_renamed_limit
 from harness.types.serialisation import DamagedFactsError
 
 
@@ -184,11 +185,26 @@ def _scored(result: Mapping[str, Any]) -> Iterator[str]:
             yield score["metric"]
 
 
+def _m005_findings(database: sqlite3.Connection) -> None:
+    """Verdicts as findings in place of sentences; regressed cases under their name."""
+    for table, key, changed in (
+        ("gates", "run_id", with_findings),
+        ("runs", "id", with_renamed_limit),
+    ):
+        for name, text in database.execute(f"SELECT {key}, facts FROM {table}").fetchall():
+            try:
+                facts = json.dumps(changed(json.loads(text)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DamagedFactsError(f"what {table} holds of run {name} is damaged: {error!r}") from error
+            database.execute(f"UPDATE {table} SET facts = ? WHERE {key} = ?", (facts, name))
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_runs,
     _m002_comparisons,
     _m003_noise,
     _m004_metrics,
+    _m005_findings,
 )
 _TABLES_OF_FIRST = {"runs", "results", "scores", "gates"}
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.presentation.sentences import sentence_of
 from harness.presentation.terminal import STYLES, interval, outcome_counts, share
 from harness.studies.ranking import RankedModel
 from harness.types import Outcome, Run
@@ -61,7 +62,7 @@ def _table(found: Sequence[RankedModel]) -> Table:
 def _notes(found: Sequence[RankedModel]) -> Iterator[str]:
     for ranked in found:
         if ranked.regressed and ranked.record.verdict is not None:
-            yield f"{ranked.name}: {ranked.record.verdict.reasons[0]}"
+            yield f"{ranked.name}: {sentence_of(ranked.record.verdict.findings[0])}"
     baseline = found[0].record.baseline
     if baseline is not None and _lacks_verdicts(baseline):
         yield f"baseline: {outcome_counts(baseline)}"

@@ -7,8 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.comparison.metric_drop import standing
 from harness.presentation.canaries import canary_lines
-from harness.presentation.sentences import standing
+from harness.presentation.sentences import sentence_of
 from harness.types import (
     CaseResult,
     Comparison,
@@ -17,8 +18,11 @@ from harness.types import (
     GateVerdict,
     Interval,
     MetricComparison,
+    MetricFinding,
     Outcome,
+    RetentionFinding,
     Run,
+    Standing,
 )
 
 STYLES = {GateVerdict.PASS: "green", GateVerdict.REGRESS: "red", GateVerdict.INCONCLUSIVE: "yellow"}
@@ -80,8 +84,7 @@ def metric_table(comparison: Comparison) -> Table:
     for row in shown:
         verdict = Text("–", style="dim")
         if row.verdict is not None:
-            words = [word for word in (row.verdict, standing(row)) if word]
-            verdict = Text(", ".join(words), style=STYLES[row.verdict])
+            verdict = Text(", ".join(_words(row)), style=STYLES[row.verdict])
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),
@@ -92,6 +95,12 @@ def metric_table(comparison: Comparison) -> Table:
             style="" if row.verdict is not None else "dim",
         )
     return table
+
+
+def _words(row: MetricComparison) -> list[str]:
+    """The verdict, and what else a metric that passed is shown to be."""
+    found = standing(row)
+    return [str(row.verdict), *([found] if found in {Standing.BETTER, Standing.EQUAL} else [])]
 
 
 def pairs(row: MetricComparison, comparison: Comparison) -> str:
@@ -129,9 +138,11 @@ def _reasons(record: GateRecord) -> Iterator[Text]:
     """What the table doesn't say, or says too quietly; reasons of passing metrics are left to it."""
     if record.verdict is None:
         return
-    for reason in record.verdict.reasons:
-        if " held: " not in reason and not reason.startswith("forgetting:"):
-            yield Text(f"• {reason}")
+    for finding in record.verdict.findings:
+        passed = isinstance(finding.data, MetricFinding) and finding.verdict is GateVerdict.PASS
+        # Retained skills have a line of their own.
+        if not passed and not isinstance(finding.data, RetentionFinding):
+            yield Text(f"• {sentence_of(finding)}")
     for run, side in ((record.run, "candidate"), (record.baseline, "baseline")):
         if run is not None and any(r.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for r in run.results):
             yield Text(f"• {side}: {outcome_counts(run)}")

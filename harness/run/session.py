@@ -6,15 +6,25 @@ is wrongly called a regression with the probability of a single gate.
 
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.baselines.file import Baseline, run_of
-from harness.comparison.confirmation import Resample
-from harness.comparison.gate import ALPHA, forgetting_between, run_gate
+from harness.comparison.confirmation import ResampledAnswers
+from harness.comparison.gate import (
+    cases_to_confirm,
+    forgetting_between,
+    judge_runs,
+    with_resampled,
+)
+from harness.comparison.gate import (
+    conclude as write_down,
+)
+from harness.comparison.metric_verdicts import ALPHA
 from harness.engines.base import BASE, BASELINE
+from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.history.store import open_history
 from harness.provenance import describe_environment
@@ -117,7 +127,12 @@ class Session:
     results: Mapping[str, Sequence[CaseResult]]
 
 
-def conclude(session: Session, *, collected: int, ask_again: Resample | None = None) -> dict[str, GateRecord]:
+def conclude(
+    session: Session,
+    *,
+    collected: int,
+    ask_again: Callable[[Collection[str]], ResampledAnswers] | None = None,
+) -> dict[str, GateRecord]:
     """Compare each candidate with the baseline and judge it.
 
     Args:
@@ -160,7 +175,7 @@ def conclude(session: Session, *, collected: int, ask_again: Resample | None = N
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
-        comparison, verdict = run_gate(
+        judgement = judge_runs(
             run,
             baseline,
             margin=inputs.settings.margin,
@@ -168,8 +183,13 @@ def conclude(session: Session, *, collected: int, ask_again: Resample | None = N
             alpha=alpha,
             stability=stability,
             divergences=divergences.get(BASELINE, ()),
-            ask_again=ask_again,
         )
+        if ask_again is not None and (keys := cases_to_confirm(judgement)):
+            try:
+                judgement = with_resampled(judgement, ask_again(keys))
+            except TunegateError as error:
+                judgement = with_resampled(judgement, None, str(error))
+        comparison, verdict = write_down(judgement)
         if BASE in runs and run.model.adapter_dir is not None:
             apart = divergences.get(BASE, ())
             since_base = forgetting_between(run, runs[BASE], alpha=alpha, divergences=apart)

@@ -1,11 +1,11 @@
-"""A comparison: what changed between two runs, and what the gate says of it."""
+"""A comparison: what changed between two runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from harness.types.run import Run, Stability
+from harness.types.run import Stability
 
 
 class GateVerdict(StrEnum):
@@ -138,21 +138,21 @@ class Confirmation:
     """What fresh answers say of a regression that was found at first.
 
     Attributes:
-        finding: What was asked about again: a pass rate's ``flipped`` cases, or single ``broken`` ones.
-        cases: Keys of the cases that were asked again, on both sides.
+        finding: What was resampled: a pass rate's ``flipped`` cases, or single ``regressed`` ones.
+        cases: Keys of the cases that were resampled, on both sides.
         was: The baseline's fresh answers, of those with a verdict.
         now: The candidate's.
         p_value: One-sided, of "these cases are answered no worse", from the fresh answers alone; Holm's
-            adjustment over all findings that were looked at again. None where nothing could be asked.
+            adjustment over all findings that were resampled. None where nothing could be asked.
         stands: Whether the regression stands.
         problem: Why it stands without having been confirmed; empty where the fresh answers decided.
         times: Fresh answers a case and side.
         judge_requests: How often a judge was asked, for all findings together.
-        duration_s: How long asking again took, for all findings together, in seconds.
+        duration_s: How long resampling took, for all findings together, in seconds.
     """
 
     set_name: str
-    finding: Literal["flipped", "broken"]
+    finding: Literal["flipped", "regressed"]
     cases: tuple[str, ...]
     was: Stability | None = None
     now: Stability | None = None
@@ -227,11 +227,11 @@ class Comparison:
             another one: what several adapters in a row lost. For information.
         unpaired: Keys of cases that are on one side only, changed between the runs, or have no
             verdict on one side: they are left out of every paired figure, and counted here.
-        broken: Cases that are shown to be answered worse, each on its own.
+        regressed_cases: Cases that are shown to be answered worse, each on its own.
         drivers: For each set that didn't pass: the slice that lost most, where one stands out.
         traits: What its lost cases have in common.
         counts: The denominators, by golden set.
-        confirmations: What was asked again of what regressed at first.
+        confirmations: What resampling showed of what regressed at first.
     """
 
     candidate_run: str
@@ -241,26 +241,8 @@ class Comparison:
     forgetting_since_base: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
     unstable: Mapping[str, Stability] = field(default_factory=dict)
-    broken: tuple[RegressedCase, ...] = ()
+    regressed_cases: tuple[RegressedCase, ...] = ()
     drivers: tuple[DriverSlice, ...] = ()
     traits: tuple[SharedTrait, ...] = ()
     counts: tuple[SetCounts, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """The gate's word, with the reasons in order of weight."""
-
-    outcome: GateVerdict
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRecord:
-    """Everything that one ``pytest --model`` session found out; what history keeps and reports show."""
-
-    run: Run
-    baseline: Run | None = None
-    comparison: Comparison | None = None
-    verdict: Verdict | None = None

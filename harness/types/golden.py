@@ -170,15 +170,15 @@ class GateSettings:
         metric_margins: Graded metrics gated besides the pass rate, each with its tolerated drop.
         max_unscored: Largest tolerated fraction of unscored cases.
         max_errored: Largest tolerated fraction of errored cases.
-        max_broken: Largest tolerated fraction of cases that are shown, each on its own, to be answered worse;
-            None for the default: 0, and any in forgetting probes.
+        max_regressed: Largest tolerated fraction of cases that are shown, each on its own, to be answered
+            worse; None for the default: 0, and any in forgetting probes.
     """
 
     margin: float | None = None
     metric_margins: Mapping[str, float] = field(default_factory=dict)
     max_unscored: float = 0.05
     max_errored: float = 0.0
-    max_broken: float | None = None
+    max_regressed: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+from harness.presentation.sentences import sentence_of, sentences_of
 from harness.types import (
     GateRecord,
     GateVerdict,
@@ -22,12 +23,12 @@ from reports.html.metrics import (
     worst_first,
 )
 from reports.html.text import one_line
-from reports.html.view import Finding, Tile, VerdictView
+from reports.html.view import MetricLine, Tile, VerdictView
 
 _SHA_DIGITS = 10
 _MOST_NAMES = 3
 _REASON = 600
-_WORDS = {GateVerdict.PASS: "held", GateVerdict.REGRESS: "worse", GateVerdict.INCONCLUSIVE: "open"}
+_WORDS = {GateVerdict.PASS: "held", GateVerdict.REGRESS: "worse", GateVerdict.INCONCLUSIVE: "unclear"}
 
 
 def verdict_view(record: GateRecord) -> VerdictView:
@@ -44,8 +45,10 @@ def verdict_view(record: GateRecord) -> VerdictView:
         candidate_detail=model_detail(record.run.model),
         baseline=None if baseline is None else short_label(baseline.model),
         baseline_detail="" if baseline is None else _baseline_detail(baseline),
-        findings=tuple(_findings(record)),
-        reasons=() if verdict is None else tuple(one_line(reason, _REASON) for reason in verdict.reasons),
+        metrics=tuple(_metric_lines(record)),
+        reasons=()
+        if verdict is None
+        else tuple(one_line(sentence, _REASON) for sentence in sentences_of(verdict)),
         tiles=tuple(_tiles(record)),
     )
 
@@ -85,15 +88,15 @@ def _lead(record: GateRecord) -> tuple[str, str]:
         return f"The candidate is no worse than {other} by more than the margins tolerate.{also}", ""
     deciding = [row for row in gated if row.verdict is record.verdict.outcome]
     if record.verdict.outcome is GateVerdict.REGRESS and not deciding:
-        broken = _listed([one_line(case.key) for case in record.comparison.broken])
-        return f"The candidate answers {broken} worse than {other}, by more than chance explains.", ""
+        regressed = _listed([one_line(case.key) for case in record.comparison.regressed_cases])
+        return f"The candidate answers {regressed} worse than {other}, by more than chance explains.", ""
     if record.verdict.outcome is GateVerdict.REGRESS:
         where = _listed([_row_name(row, record) for row in deciding])
         return f"The candidate is worse than {other} on {where}, by more than chance explains.", ""
     if not deciding:
-        # Errors or missing verdicts decided, not a figure: the gate's first reason says which.
-        reason = record.verdict.reasons[0] if record.verdict.reasons else "no reason was recorded"
-        return f"Too much is missing for a verdict: {reason}.", "Mend what broke and run the gate again."
+        # Errors or missing verdicts decided, not a figure: the first finding says which.
+        reason = sentence_of(record.verdict.findings[0])
+        return f"Too much is missing for a verdict: {reason}.", "Fix what errored and run the gate again."
     where = _listed([_row_name(row, record) for row in deciding])
     return (
         f"These cases can't tell whether the candidate is worse than {other} on {where}.",
@@ -116,14 +119,14 @@ def _more(names: Sequence[str]) -> str:
     return f"{figures.count(len(names) - _MOST_NAMES + 1)} more"
 
 
-def _findings(record: GateRecord) -> Iterable[Finding]:
+def _metric_lines(record: GateRecord) -> Iterable[MetricLine]:
     """Each gated metric in a plain sentence, the worst first."""
     if record.comparison is None:
         return
     for row in worst_first(record.comparison.metrics):
         if row.verdict is not None:
             word = "better" if row.drop.high < 0 else _WORDS[row.verdict]
-            yield Finding(tone=TONES[row.verdict], word=word, name=_row_name(row, record), text=_told(row))
+            yield MetricLine(tone=TONES[row.verdict], word=word, name=_row_name(row, record), text=_told(row))
 
 
 def _told(row: MetricComparison) -> str:

@@ -164,7 +164,7 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class MetricLine:
     """One gated metric in a sentence."""
 
     tone: Tone
@@ -189,7 +189,7 @@ class VerdictView:
     candidate_detail: str
     baseline: str | None
     baseline_detail: str
-    findings: tuple[Finding, ...]
+    metrics: tuple[MetricLine, ...]
     reasons: tuple[str, ...]
     tiles: tuple[Tile, ...]
 

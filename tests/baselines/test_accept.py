@@ -93,6 +93,6 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path, damage):
 
 def test_a_later_format_is_told(run, tmp_path):
     path = accept_run(run, "shipped", "why", tmp_path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 2}))
-    with pytest.raises(BaselineError, match="written in format 2, this tunegate reads 1: upgrade"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 3}))
+    with pytest.raises(BaselineError, match="written in format 3, this tunegate reads 2: upgrade"):
         load_baseline(path)

@@ -3,12 +3,12 @@
 import pytest
 
 from harness.comparison.confirmation import ResampledAnswers
-from harness.comparison.gate import run_gate
-from harness.errors import EngineError
+from harness.comparison.gate import cases_to_confirm, conclude, judge_runs, with_resampled
+from harness.presentation.sentences import sentences_of
 from harness.statistics.per_case import Trials
 from harness.types import GateVerdict, Stability
 
-REGRESS, OPEN = GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
+REGRESS, UNCLEAR = GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 
 
 @pytest.fixture
@@ -21,46 +21,44 @@ def runs(make_result, make_run):
     return build(range(12)), build((70, 71))
 
 
-def asking(was, now, times=3, *, seen=None, error=None):
+def answers(keys, was, now, times=3):
     """Fresh answers: of all cases alike, or by key."""
-
-    def ask_again(keys):
-        if seen is not None:
-            seen.append(set(keys))
-        if error is not None:
-            raise error
-        trials = {
-            key: Trials(*(value(key) if callable(value) else value for value in (was, times, now, times)))
-            for key in keys
-        }
-        return ResampledAnswers(trials=trials, times=times, judge_requests=0, duration_s=4.2)
-
-    return ask_again
+    trials = {
+        key: Trials(*(value(key) if callable(value) else value for value in (was, times, now, times)))
+        for key in keys
+    }
+    return ResampledAnswers(trials=trials, times=times, judge_requests=0, duration_s=4.2)
 
 
-def test_flipped_cases_of_both_directions_are_asked_again_and_no_others(runs):
-    seen = []
-    run_gate(*runs, ask_again=asking(3, 0, seen=seen))
-    assert seen == [{f"orders/{place:03}" for place in (*range(12), 70, 71)}]
+def confirmed(runs, was, now, times=3):
+    """Both looks at two runs."""
+    first = judge_runs(*runs)
+    return conclude(with_resampled(first, answers(cases_to_confirm(first), was, now, times)))
+
+
+def test_flipped_cases_of_both_directions_are_to_be_resampled_and_no_others(runs):
+    assert cases_to_confirm(judge_runs(*runs)) == {f"orders/{place:03}" for place in (*range(12), 70, 71)}
 
 
 def test_what_shows_again_regresses(runs):
-    comparison, verdict = run_gate(*runs, ask_again=asking(3, 0))
+    comparison, verdict = confirmed(runs, 3, 0)
     (found,) = comparison.confirmations
     assert verdict.outcome is REGRESS
     assert found.stands
     assert (found.was, found.now) == (Stability(passed=42, answers=42), Stability(passed=0, answers=42))
-    assert verdict.reasons[1] == (
-        f"orders: 14 flipped cases asked again confirm it: baseline 42/42, candidate 0/42, "
+    assert sentences_of(verdict)[1] == (
+        f"orders: 14 flipped cases resampled confirm it: baseline 42/42, candidate 0/42, "
         f"p={found.p_value:.2g}; 84 fresh answers in 4 s"
     )
 
 
-def test_what_does_not_show_again_is_open(runs):
-    comparison, verdict = run_gate(*runs, ask_again=asking(2, 2))
-    assert verdict.outcome is OPEN
-    assert [row.verdict for row in comparison.metrics] == [OPEN]
-    assert "asked again do not confirm a drop: baseline 28/42, candidate 28/42" in "\n".join(verdict.reasons)
+def test_what_does_not_show_again_is_inconclusive(runs):
+    comparison, verdict = confirmed(runs, 2, 2)
+    assert verdict.outcome is UNCLEAR
+    assert [row.verdict for row in comparison.metrics] == [UNCLEAR]
+    assert "resampled do not confirm a drop: baseline 28/42, candidate 28/42" in "\n".join(
+        sentences_of(verdict)
+    )
 
 
 def test_gains_that_show_again_count_against_losses_that_do(runs):
@@ -72,43 +70,41 @@ def test_gains_that_show_again_count_against_losses_that_do(runs):
     def now(key):
         return 0 if key in {"orders/000", "orders/001"} else 1 if key < "orders/070" else 3
 
-    _, verdict = run_gate(*runs, ask_again=asking(was, now))
-    assert verdict.outcome is OPEN
+    _, verdict = confirmed(runs, was, now)
+    assert verdict.outcome is UNCLEAR
 
 
 def test_without_a_regression_nothing_is_asked(runs):
     candidate, _ = runs
-    seen = []
-    comparison, _ = run_gate(candidate, candidate, ask_again=asking(3, 0, seen=seen))
-    assert seen == []
-    assert comparison.confirmations == ()
+    first = judge_runs(candidate, candidate)
+    assert cases_to_confirm(first) == frozenset()
+    assert conclude(first)[0].confirmations == ()
 
 
 def test_a_model_that_cannot_answer_again_does_not_clear_itself(runs):
-    comparison, verdict = run_gate(*runs, ask_again=asking(0, 0, error=EngineError("out of memory")))
+    comparison, verdict = conclude(with_resampled(judge_runs(*runs), None, "out of memory"))
     assert verdict.outcome is REGRESS
-    assert "could not be asked again, so the finding stands: out of memory" in verdict.reasons[1]
+    assert "could not be resampled, so the regression stands: out of memory" in sentences_of(verdict)[1]
     assert comparison.confirmations[0].p_value is None
 
 
 def test_a_judge_that_went_down_does_not_clear_a_model(runs):
     """Fresh answers without verdicts show nothing."""
-
-    def ask_again(keys):
-        trials = {key: Trials(0, 0, 0, 0) for key in keys}
-        return ResampledAnswers(trials=trials, times=3, judge_requests=84, duration_s=1.0)
-
-    _, verdict = run_gate(*runs, ask_again=ask_again)
+    first = judge_runs(*runs)
+    trials = {key: Trials(0, 0, 0, 0) for key in cases_to_confirm(first)}
+    silent = ResampledAnswers(trials=trials, times=3, judge_requests=84, duration_s=1.0)
+    _, verdict = conclude(with_resampled(first, silent))
     assert verdict.outcome is REGRESS
     assert (
-        "only 0 and 0 of 42 fresh answers a side have a verdict, so the finding stands" in verdict.reasons[1]
+        "only 0 and 0 of 42 fresh answers a side have a verdict, so the regression stands"
+        in sentences_of(verdict)[1]
     )
 
 
-@pytest.mark.parametrize(("now", "outcome"), [(0, REGRESS), (3, OPEN)])
-def test_a_broken_case_has_to_break_again(run_of, now, outcome):
+@pytest.mark.parametrize(("now", "outcome"), [(0, REGRESS), (3, UNCLEAR)])
+def test_a_regressed_case_has_to_regress_again(run_of, now, outcome):
     """Of 40 cases asked five times one went from always right to always wrong."""
-    comparison, verdict = run_gate(run_of([0] + [5] * 39), run_of([5] * 40), ask_again=asking(3, now))
+    comparison, verdict = confirmed((run_of([0] + [5] * 39), run_of([5] * 40)), 3, now)
     assert verdict.outcome is outcome
-    assert {each.finding for each in comparison.confirmations} == {"flipped", "broken"}
-    assert bool(comparison.broken) == (outcome is REGRESS)
+    assert {each.finding for each in comparison.confirmations} == {"flipped", "regressed"}
+    assert bool(comparison.regressed_cases) == (outcome is REGRESS)

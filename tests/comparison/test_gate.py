@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.comparison.gate import gated_margins, judge_metrics, run_gate
+from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import gated_margins, judge_metrics
 from harness.errors import BaselineError
+from harness.presentation.sentences import sentences_of
 from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome, SetCounts, Stability
 
 PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
@@ -43,8 +45,8 @@ def test_a_clear_drop_regresses(run_with):
     assert row.p_adjusted < 1e-6
     assert row.drop.low > row.margin == 0.05
     assert len(row.lost) == 30
-    assert verdict.reasons[0].startswith("orders pass-rate fell: 1.000 → 0.625, drop +0.375 [+0.2")
-    assert verdict.reasons[0].endswith("; 30 cases lost, 0 gained")
+    assert sentences_of(verdict)[0].startswith("orders pass-rate fell: 1.000 → 0.625, drop +0.375 [+0.2")
+    assert sentences_of(verdict)[0].endswith("; 30 cases lost, 0 gained")
 
 
 def test_too_few_cases_are_inconclusive(run_with):
@@ -52,8 +54,8 @@ def test_too_few_cases_are_inconclusive(run_with):
     comparison, verdict = run_gate(run_with(10), run_with(10))
     assert verdict.outcome is OPEN
     assert row_of(comparison).minimum_detectable_drop > 0.4
-    assert "a drop of more than 0.05 is not excluded" in verdict.reasons[0]
-    assert "about 70 such cases would settle it" in verdict.reasons[0]
+    assert "a drop of more than 0.05 is not excluded" in sentences_of(verdict)[0]
+    assert "about 70 such cases would settle it" in sentences_of(verdict)[0]
 
 
 def test_a_small_drop_that_is_sure_but_tolerated_passes(run_with):
@@ -156,7 +158,7 @@ def test_one_set_that_is_open_keeps_the_run_from_passing(make_result, make_run):
     comparison, verdict = run_gate(run, run)
     assert {row.set_name: row.verdict for row in comparison.metrics} == {"a": PASS, "b": OPEN}
     assert verdict.outcome is OPEN
-    assert verdict.reasons[0].startswith("b pass-rate is open")
+    assert sentences_of(verdict)[0].startswith("b pass-rate is inconclusive")
 
 
 def test_errored_cases_never_pass(make_result, make_run):
@@ -166,9 +168,9 @@ def test_errored_cases_never_pass(make_result, make_run):
     comparison, verdict = run_gate(now, then)
     assert row_of(comparison, name="s").verdict is PASS
     assert verdict.outcome is OPEN
-    assert verdict.reasons[0] == "s: 1 of 80 cases errored in the candidate, 0% are tolerated"
+    assert sentences_of(verdict)[0] == "s: 1 of 80 cases errored in the candidate, 0% are tolerated"
     assert comparison.unpaired == ("s/0",)
-    assert verdict.reasons[-1] == "1 case is not compared: 1 errored"
+    assert sentences_of(verdict)[-1] == "1 case is not compared: 1 errored"
     tolerant = make_run(now.results, gates={"s": GateSettings(max_errored=0.05)})
     assert run_gate(tolerant, then)[1].outcome is PASS
 
@@ -178,7 +180,7 @@ def test_errors_do_not_hide_a_regression(make_result, make_run):
     then = make_run([make_result(f"s/{n}") for n in range(80)])
     _, verdict = run_gate(now, then)
     assert verdict.outcome is REGRESS
-    assert "errored" in verdict.reasons[1]
+    assert "errored" in sentences_of(verdict)[1]
 
 
 def test_a_baseline_that_errored_is_no_ground_for_a_pass(make_result, make_run):
@@ -192,7 +194,7 @@ def test_too_many_unscored_cases_never_pass(make_result, make_run):
     then = make_run([make_result(f"s/{n}") for n in range(100)])
     _, verdict = run_gate(now, then)
     assert verdict.outcome is OPEN
-    assert "s: 10 of 100 cases were left unscored in the candidate, 5% are tolerated" in verdict.reasons
+    assert "s: 10 of 100 cases were left unscored in the candidate, 5% are tolerated" in sentences_of(verdict)
 
 
 def test_nothing_scored_is_no_pass(make_result, make_run):
@@ -201,7 +203,7 @@ def test_nothing_scored_is_no_pass(make_result, make_run):
     assert comparison.metrics == ()
     assert len(comparison.unpaired) == 80
     assert verdict.outcome is OPEN
-    assert verdict.reasons[0] == "s pass-rate: no case has it on both sides"
+    assert sentences_of(verdict)[0] == "s pass-rate: no case has it on both sides"
 
 
 def test_a_set_may_be_gated_by_a_graded_metric_alone(make_result, make_run):
@@ -221,7 +223,7 @@ def test_a_gated_metric_that_nobody_scored_never_passes(make_result, make_run):
     )
     _, verdict = run_gate(run, run)
     assert verdict.outcome is OPEN
-    assert verdict.reasons[0] == "s bleu: no case has it on both sides"
+    assert sentences_of(verdict)[0] == "s bleu: no case has it on both sides"
 
 
 def test_runs_without_a_common_case_are_refused(run_with):
@@ -235,13 +237,13 @@ def test_changed_cases_are_left_out_and_counted(make_result, make_run):
     comparison, verdict = run_gate(now, then)
     assert row_of(comparison, name="s").n == 80
     assert verdict.outcome is PASS
-    assert "10 cases are not compared: 10 changed since the baseline" in verdict.reasons
+    assert "10 cases are not compared: 10 changed since the baseline" in sentences_of(verdict)
 
 
 def test_a_partial_run_is_said_to_be_one(run_with):
     _, verdict = run_gate(run_with(70, collected=128), run_with(128))
     assert verdict.outcome is PASS
-    assert verdict.reasons[-1] == "partial run: 70 of 128 cases were selected"
+    assert sentences_of(verdict)[-1] == "partial run: 70 of 128 cases were selected"
 
 
 def probe_run(make_result, make_run, forgotten, losses=()):
@@ -257,7 +259,7 @@ def test_forgetting_is_named_with_its_skills(make_result, make_run):
     assert verdict.outcome is REGRESS
     assert row_of(comparison, name="general").margin == 0.10
     assert comparison.forgetting.overall.retained == 35
-    assert verdict.reasons[1] == (
+    assert sentences_of(verdict)[1] == (
         "forgetting: kept 35 of 100 passed probes, 35% [28%, 43%]; least of knowledge 0/60, arithmetic 35/40"
     )
 
@@ -271,14 +273,14 @@ def test_the_loss_alone_is_a_tripwire(make_result, make_run):
     assert verdict.outcome is PASS
     assert any(
         reason.startswith("tripwire: cross-entropy on general text rose by 0.73")
-        for reason in verdict.reasons
+        for reason in sentences_of(verdict)
     )
 
 
 def test_other_arithmetic_is_said(run_with):
     _, verdict = run_gate(run_with(80, dtype="bfloat16"), run_with(80))
-    assert any(reason.startswith("the sides were computed differently") for reason in verdict.reasons)
-    assert run_gate(run_with(80), run_with(80))[1].reasons[1:] == ()
+    assert any(reason.startswith("the sides were computed differently") for reason in sentences_of(verdict))
+    assert sentences_of(run_gate(run_with(80), run_with(80))[1])[1:] == ()
 
 
 def test_every_interval_holds_at_the_chosen_level(run_with):
@@ -321,7 +323,7 @@ def test_the_worked_example_of_the_guide(make_result, make_run, lost, gained, ou
     _, verdict = run_gate(now, then)
     guide = " ".join((Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8").split())
     assert verdict.outcome is outcome
-    assert verdict.reasons[0] in guide
+    assert sentences_of(verdict)[0] in guide
 
 
 def test_every_figure_has_its_denominators(make_result, make_run):

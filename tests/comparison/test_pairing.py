@@ -7,6 +7,7 @@ import pytest
 
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.presentation.sentences import sentences_of
 from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score
 
 
@@ -174,5 +175,7 @@ def test_a_gated_metric_that_is_refused_leaves_the_gate_inconclusive(make_result
     then = replace(then, metrics={"f1": replace(then.metrics["f1"], version="0")})
     comparison, verdict = run_gate(now, then)
     assert verdict.outcome is GateVerdict.INCONCLUSIVE
-    assert verdict.reasons[0] == "s f1: the baseline was scored with version 0 of it, the candidate with 1"
+    assert (
+        sentences_of(verdict)[0] == "s f1: the baseline was scored with version 0 of it, the candidate with 1"
+    )
     assert [row.metric for row in comparison.metrics] == ["pass-rate"]

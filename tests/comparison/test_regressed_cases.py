@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from harness.comparison.gate import judge, run_gate
+from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
+from harness.presentation.sentences import sentences_of
 from harness.statistics.per_case import Trials
 from harness.types import GateSettings, GateVerdict, Stability
 
@@ -16,18 +18,21 @@ def test_one_broken_case_in_a_large_set_is_a_regression(run_of):
     comparison, verdict = run_gate(run_of([0] + [5] * 199), run_of([5] * 200))
     assert comparison.metrics[0].verdict is PASS
     assert verdict.outcome is REGRESS
-    assert [case.key for case in comparison.broken] == ["s/000"]
-    assert comparison.broken[0].was == Stability(passed=5, answers=5)
-    assert verdict.reasons[0] == "s: 1 of 200 cases broke, each beyond chance: 000 5/5 → 0/5 (p=0.004)"
+    assert [case.key for case in comparison.regressed_cases] == ["s/000"]
+    assert comparison.regressed_cases[0].was == Stability(passed=5, answers=5)
+    assert (
+        sentences_of(verdict)[0] == "s: 1 of 200 cases regressed, each beyond chance: 000 5/5 → 0/5 (p=0.004)"
+    )
 
 
-def test_a_set_may_tolerate_broken_cases(run_of):
+def test_a_set_may_tolerate_regressed_cases(run_of):
     """Named all the same; two of a hundred are more than one per cent."""
-    tolerant = {"s": GateSettings(max_broken=0.01)}
+    tolerant = {"s": GateSettings(max_regressed=0.01)}
     _, verdict = run_gate(run_of([0] + [5] * 199, gates=tolerant), run_of([5] * 200))
     assert verdict.outcome is PASS
     assert any(
-        "1 of 200 cases broke" in reason and "1% are tolerated" in reason for reason in verdict.reasons
+        "1 of 200 cases regressed" in reason and "1% are tolerated" in reason
+        for reason in sentences_of(verdict)
     )
     _, verdict = run_gate(run_of([0, 0] + [5] * 98, gates=tolerant), run_of([5] * 100))
     assert verdict.outcome is REGRESS
@@ -35,13 +40,13 @@ def test_a_set_may_tolerate_broken_cases(run_of):
 
 def test_probes_of_forgetting_tolerate_their_margin_instead(run_of):
     comparison, verdict = run_gate(run_of([0] + [5] * 199, probes={"s"}), run_of([5] * 200))
-    assert (comparison.broken, verdict.outcome) == ((), PASS)
+    assert (comparison.regressed_cases, verdict.outcome) == ((), PASS)
 
 
 def test_single_answers_break_no_case_and_cost_nothing(run_of):
     """Without repeats the level is not shared: the p-value of the pass rate stays as it is."""
     comparison, _ = run_gate(run_of([0] * 4 + [1] * 76, answers=1), run_of([1] * 80, answers=1))
-    assert comparison.broken == ()
+    assert comparison.regressed_cases == ()
     assert comparison.metrics[0].p_adjusted == comparison.metrics[0].p_value
 
 
@@ -52,16 +57,16 @@ def test_a_noise_record_lets_single_answers_break_a_case(run_of):
     known = dict.fromkeys(keys, Stability(passed=79, answers=79))
     comparison, verdict = run_gate(now, then, stability=known)
     assert verdict.outcome is REGRESS
-    assert [case.key for case in comparison.broken] == ["s/000"]
+    assert [case.key for case in comparison.regressed_cases] == ["s/000"]
     little = dict.fromkeys(keys, Stability(passed=5, answers=5))
-    assert run_gate(now, then, stability=little)[0].broken == ()
+    assert run_gate(now, then, stability=little)[0].regressed_cases == ()
 
 
 def test_a_case_that_was_unstable_in_the_noise_record_is_not_broken(run_of):
     now, then = run_of([0] + [1] * 79, answers=1), run_of([1] * 80, answers=1)
     known = {result.key: Stability(passed=79, answers=79) for result in now.results}
     known["s/000"] = Stability(passed=40, answers=79)
-    assert run_gate(now, then, stability=known)[0].broken == ()
+    assert run_gate(now, then, stability=known)[0].regressed_cases == ()
 
 
 def trials_metric(before, now, repeats):

@@ -9,6 +9,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.slices import LEVEL, driver_slice, shared_traits
 from harness.comparison.traits import traits_of
+from harness.presentation.sentences import sentences_of
 from harness.types import Completion, GateVerdict, Message
 
 
@@ -48,7 +49,7 @@ def test_the_slice_that_lost_most_is_named_with_its_interval(make_result, make_r
     assert any(
         reason.startswith("orders: 9 of 10 lost cases are of tag dates: drop +0.450 [")
         and reason.endswith("n=20, elsewhere +0.017: 00, 01, 02, 03, 04 and 4 more")
-        for reason in verdict.reasons
+        for reason in sentences_of(verdict)
     )
 
 
@@ -97,7 +98,7 @@ def test_what_lost_answers_share_is_said_with_counts(make_result, make_run):
     assert traits["answer cut at the token limit"] == (8, 10, 0, 50)
     assert any(
         "lost cases have in common: answer is not JSON (10 of 10 lost, 0 of 50 kept); " in reason
-        for reason in verdict.reasons
+        for reason in sentences_of(verdict)
     )
 
 

@@ -283,3 +283,11 @@ def test_loading_imports_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_former_name_of_max_regressed_is_still_read(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "name: s\ngate: {max_broken: 0.2}\ncases: [{id: a, prompt: p, checks: [{type: equals, value: x}]}]\n"
+    )
+    assert load_golden_set(path).gate.max_regressed == 0.2

@@ -16,6 +16,7 @@ from harness.types import (
     Completion,
     Environment,
     ExecutionPlan,
+    Finding,
     Forgetting,
     GateRecord,
     GateVerdict,
@@ -29,6 +30,7 @@ from harness.types import (
     MetricFacts,
     MetricSummary,
     ModelRef,
+    NoteFinding,
     Outcome,
     Retention,
     Run,
@@ -140,7 +142,10 @@ def make_record(run_id="20260101-000000-aaaa", **run):
             ),
             unpaired=("set/case-2",),
         ),
-        verdict=Verdict(outcome=GateVerdict.INCONCLUSIVE, reasons=("set pass-rate is open",)),
+        verdict=Verdict(
+            outcome=GateVerdict.INCONCLUSIVE,
+            findings=(Finding(data=NoteFinding(text="set pass-rate is inconclusive")),),
+        ),
     )
 
 

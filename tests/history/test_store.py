@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from harness.errors import BaselineError, HistoryError
 from harness.history.migrations import MIGRATIONS
 from harness.history.store import open_history
-from harness.types import GateRecord
+from harness.presentation.sentences import sentence_of
+from harness.types import GateRecord, GateVerdict
 
 
 def test_a_record_comes_back_equal(tmp_path, make_record):
@@ -166,7 +167,14 @@ def test_a_file_of_schema_1_is_still_read(tmp_path, make_record, make_run):
     """A real file that the first schema wrote, kept as it was."""
     old = shutil.copy(Path(__file__).parent / "fixtures" / "schema_1.sqlite", tmp_path / "h.sqlite")
     with open_history(Path(old)) as history:
-        assert history.load_record("20260101-000000-aaaa") == make_record()
+        record, expected = history.load_record("20260101-000000-aaaa"), make_record()
+        assert replace(record, verdict=expected.verdict) == expected
+        assert record.verdict.outcome is GateVerdict.INCONCLUSIVE
+        # Its only sentence was about the gated metric, whose figures stand in the comparison.
+        (finding,) = record.verdict.findings
+        assert (finding.verdict, finding.set_name, finding.metric) == ("inconclusive", "set", "pass-rate")
+        assert finding.data.n == record.comparison.metrics[0].n
+        assert sentence_of(finding).startswith("set pass-rate is inconclusive: ")
         assert history.load_record("latest") == GateRecord(run=make_run(run_id="20260102-000000-cccc"))
     with closing(sqlite3.connect(old)) as database:
         assert database.execute("SELECT count(*) FROM comparisons").fetchone() == (2,)

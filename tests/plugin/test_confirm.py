@@ -31,7 +31,7 @@ def asked_again(project):
 def test_a_real_regression_is_confirmed(towns):
     result = run(towns, "--gate-confirm=3")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*12 flipped cases asked again confirm it: baseline 36/36, candidate 0/36*"])
+    result.stdout.fnmatch_lines(["*12 flipped cases resampled confirm it: baseline 36/36, candidate 0/36*"])
     # Twelve cases, twice more after the first fresh answer, on both sides.
     assert len(asked_again(towns)) == 12 * 2 * 2
 
@@ -47,7 +47,7 @@ def test_a_passing_flake_does_not_fail_the_build(towns, monkeypatch):
     monkeypatch.setattr(towns.engine, "generate", flaky)
     result = run(towns, "--gate-confirm=3")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "*12 flipped cases asked again do not confirm a drop*"])
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "*12 flipped cases resampled do not confirm a drop*"])
 
 
 def test_the_second_session_asks_nothing_anew(towns):
@@ -55,7 +55,7 @@ def test_the_second_session_asks_nothing_anew(towns):
     asked = len(towns.asked)
     result = run(towns, "--gate-confirm=3")
     assert len(towns.asked) == asked
-    result.stdout.fnmatch_lines(["*asked again confirm it*"])
+    result.stdout.fnmatch_lines(["*resampled confirm it*"])
 
 
 def test_without_it_the_first_word_stands(towns):
@@ -95,7 +95,5 @@ def test_judges_are_asked_anew(project, write_golden, judge_server, monkeypatch)
     result = project.run("golden_sets/judged.yaml", f"--gate-judge={judge_server.spec}", "--gate-confirm=2")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
-        [
-            "*12 flipped cases asked again do not confirm a drop: baseline 24/24, candidate 24/24*judge requests*"
-        ]
+        ["*12 flipped cases resampled do not confirm a drop: baseline 24/24, candidate 24/24*judge requests*"]
     )

@@ -22,14 +22,14 @@ def test_each_case_is_asked_so_often_with_seeds_of_their_own(repeated):
     ]
 
 
-def test_a_case_that_broke_fails_the_run(repeated):
-    """Ten cases could never show that the mean fell by 0.05; five answers to one of them show that it broke."""
+def test_a_case_that_regressed_fails_the_run(repeated):
+    """Ten cases could never show that the mean fell by 0.05; five answers to one of them show that it regressed."""
     repeated.wrong["candidate"] = {"peru", "peru#2", "peru#3", "peru#4", "peru#5"}
     result = repeated.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     output = " ".join(result.stdout.str().split())
     assert "REGRESS" in output
-    assert "capitals: 1 of 10 cases broke, each beyond chance: peru 5/5 → 0/5" in output
+    assert "capitals: 1 of 10 cases regressed, each beyond chance: peru 5/5 → 0/5" in output
 
 
 def test_one_bad_answer_of_five_is_told_and_decides_nothing(repeated):

@@ -1,13 +1,15 @@
 """The verdict's sentences: figures that a person can check, and what to do next."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
-from harness.comparison.metric_drop import compare_metric
+from harness.comparison.findings import metric_findings, retention_findings
+from harness.comparison.metric_drop import compare_metric, standing
 from harness.comparison.pairing import PairedMetric
-from harness.presentation.sentences import describe_forgetting, describe_row, standing
-from harness.types import Forgetting, GateVerdict
+from harness.presentation.sentences import _WRITERS, sentence_of
+from harness.types import Comparison, FindingData, Forgetting, GateVerdict, Standing
 
 
 def judged(lost, gained, n, verdict, **changes):
@@ -26,6 +28,17 @@ def judged(lost, gained, n, verdict, **changes):
     return replace(row, margin=0.05, p_adjusted=row.p_value, verdict=verdict, **changes)
 
 
+def describe_row(row, clusters):
+    """The sentence about one judged metric."""
+    comparison = Comparison(candidate_run="now", baseline_run="then", metrics=(row,))
+    (finding,) = metric_findings(comparison, {(row.set_name, row.metric): clusters})
+    return sentence_of(finding)
+
+
+def test_every_kind_of_finding_has_a_writer():
+    assert set(_WRITERS) == set(get_args(FindingData))
+
+
 def test_a_regression_names_the_drop_the_evidence_and_the_flips():
     assert describe_row(judged(8, 1, 40, GateVerdict.REGRESS), 40) == (
         "orders pass-rate fell: 0.975 → 0.800, drop +0.175 [+0.054, +0.309], n=40, p=0.011; 8 cases lost, 1 gained"
@@ -41,17 +54,17 @@ def test_a_pass_says_what_is_excluded():
 def test_a_pass_says_what_more_is_shown():
     """Equal: no change of the margin either way. Better: the whole interval lies below zero."""
     equal, better = judged(0, 0, 90, GateVerdict.PASS), judged(0, 12, 90, GateVerdict.PASS)
-    assert standing(equal) == "equal"
+    assert standing(equal) is Standing.EQUAL
     assert describe_row(equal, 90).endswith("n=90: a change of more than 0.05 either way is excluded")
-    assert standing(better) == "better"
+    assert standing(better) is Standing.BETTER
     assert describe_row(better, 90).endswith(f"n=90: it is better, by {-better.drop.high:.3f} at least")
-    assert standing(judged(0, 1, 90, GateVerdict.PASS)) == ""
-    assert standing(judged(0, 12, 90, GateVerdict.INCONCLUSIVE)) == ""
+    assert standing(judged(0, 1, 90, GateVerdict.PASS)) is Standing.NO_WORSE
+    assert standing(judged(0, 12, 90, GateVerdict.INCONCLUSIVE)) is None
 
 
-def test_an_open_metric_says_what_it_could_see_and_what_would_settle_it():
+def test_an_inconclusive_metric_says_what_it_could_see_and_what_would_settle_it():
     assert describe_row(judged(2, 1, 60, GateVerdict.INCONCLUSIVE), 60) == (
-        "orders pass-rate is open: 0.983 → 0.967, drop +0.017 [-0.049, +0.087], n=60: a drop of more than 0.05 is "
+        "orders pass-rate is inconclusive: 0.983 → 0.967, drop +0.017 [-0.049, +0.087], n=60: a drop of more than 0.05 is "
         "not excluded; a true drop of 0.15 or more would be detected; about 190 such cases would settle it"
     )
 
@@ -70,4 +83,10 @@ def test_a_set_that_can_detect_nothing_says_so():
 
 @pytest.mark.parametrize("by_skill", [(), None])
 def test_no_probe_known_is_no_sentence(by_skill):
-    assert describe_forgetting(Forgetting(overall=None, by_skill=by_skill or ())) == []
+    comparison = Comparison(
+        candidate_run="now",
+        baseline_run="then",
+        metrics=(),
+        forgetting=Forgetting(overall=None, by_skill=by_skill or ()),
+    )
+    assert retention_findings(comparison, []) == []

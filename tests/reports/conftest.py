@@ -18,6 +18,7 @@ from harness.types import (
     Completion,
     Environment,
     ExecutionPlan,
+    Finding,
     Forgetting,
     GateRecord,
     GateVerdict,
@@ -29,6 +30,7 @@ from harness.types import (
     MetricError,
     MetricSummary,
     ModelRef,
+    NoteFinding,
     Outcome,
     Retention,
     Run,
@@ -285,11 +287,13 @@ def make_record(told: Told | None = None, **counts: Any) -> GateRecord:
     baseline = make_run(base, sides["before"], told, 0.0, "20260131-142501-0b1e")
     comparison = compared(run, baseline)
     outcome = max((row.verdict for row in comparison.metrics if row.verdict), key=WORST_LAST.index)
-    reasons = tuple(
-        f"{row.set_name} {row.metric}: {row.verdict}" for row in comparison.metrics if row.verdict
+    findings = tuple(
+        Finding(data=NoteFinding(text=f"{row.set_name} {row.metric}: {row.verdict}"))
+        for row in comparison.metrics
+        if row.verdict
     )
     return GateRecord(
-        run=run, baseline=baseline, comparison=comparison, verdict=Verdict(outcome=outcome, reasons=reasons)
+        run=run, baseline=baseline, comparison=comparison, verdict=Verdict(outcome=outcome, findings=findings)
     )
 
 

@@ -52,7 +52,7 @@ def test_the_report_goes_to_the_run_directory_by_default(project: pytest.Pyteste
 def test_both_files_go_where_the_options_say_and_both_paths_are_told(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("-s", "--gate-report=out/a.html", "--gate-json=out/deep/a.json")
     result.stdout.fnmatch_lines([f"*written: {project.path}/out/a.html {project.path}/out/deep/a.json"])
-    assert json.loads(project.path.joinpath("out/deep/a.json").read_text())["schema_version"] == 1
+    assert json.loads(project.path.joinpath("out/deep/a.json").read_text())["schema_version"] == 2
     assert not project.path.joinpath("runs/one/report.html").exists()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.comparison.confirmation import LEVEL, ResampledAnswers, confirm
-from harness.comparison.gate import judge
+from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.per_case import Trials
 from harness.types import GateVerdict

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.comparison.gate import judge_metrics
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.clusters import Units
 from harness.statistics.multiple_testing import holm

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.comparison.gate import judge_metrics
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PairedMetric
 from harness.types import GateVerdict
 

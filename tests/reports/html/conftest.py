@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.types import Completion, GateRecord, Message, MetricError, Outcome, Score
+from harness.types import Completion, Finding, GateRecord, Message, MetricError, NoteFinding, Outcome, Score
 from reports.html import render_report
 
 
@@ -123,7 +123,7 @@ def spoil(record: GateRecord, text: str) -> GateRecord:
         baseline=replace(
             record.baseline, model=model, results=spoiled(record.baseline.results, f"{text} and more")
         ),
-        verdict=replace(record.verdict, reasons=(text,)),
+        verdict=replace(record.verdict, findings=(Finding(data=NoteFinding(text=text)),)),
     )
 
 

@@ -14,6 +14,7 @@ from harness.types import (
     Check,
     Comparison,
     Completion,
+    Finding,
     Forgetting,
     GateRecord,
     GateVerdict,
@@ -24,8 +25,11 @@ from harness.types import (
     MetricComparison,
     MetricError,
     MetricSummary,
+    NoteFinding,
+    NoVerdictFinding,
     Outcome,
     RegressedCase,
+    RegressedCasesFinding,
     Retention,
     Score,
     Stability,
@@ -88,7 +92,13 @@ def small_record(
                 refusals=(0, 1),
             ),
         ),
-        verdict=Verdict(outcome=verdict, reasons=("orders pass-rate fell", "general pass-rate held")),
+        verdict=Verdict(
+            outcome=verdict,
+            findings=(
+                Finding(data=NoteFinding(text="orders pass-rate fell")),
+                Finding(data=NoteFinding(text="general pass-rate held")),
+            ),
+        ),
     )
 
 
@@ -111,11 +121,11 @@ def test_each_verdict_has_a_word_a_sentence_and_a_tone(invented: Callable[..., G
     assert "no worse than smollm2" in leads[GateVerdict.PASS]
 
 
-def test_a_case_that_broke_alone_is_named_in_the_lead(invented: Callable[..., GateRecord]) -> None:
+def test_a_case_that_regressed_alone_is_named_in_the_lead(invented: Callable[..., GateRecord]) -> None:
     """No metric regressed; single cases were shown to be answered worse."""
     record = small_record(invented, GateVerdict.PASS)
     assert record.comparison is not None
-    broken = RegressedCase(
+    case = RegressedCase(
         key="orders/bob",
         was=Stability(passed=5, answers=5),
         now=Stability(passed=0, answers=5),
@@ -123,8 +133,17 @@ def test_a_case_that_broke_alone_is_named_in_the_lead(invented: Callable[..., Ga
     )
     regressed = replace(
         record,
-        comparison=replace(record.comparison, broken=(broken,)),
-        verdict=Verdict(outcome=GateVerdict.REGRESS, reasons=("orders: 1 of 3 cases broke",)),
+        comparison=replace(record.comparison, regressed_cases=(case,)),
+        verdict=Verdict(
+            outcome=GateVerdict.REGRESS,
+            findings=(
+                Finding(
+                    verdict=GateVerdict.REGRESS,
+                    set_name="orders",
+                    data=RegressedCasesFinding(cases=(case,), n=3, tolerated=0.0),
+                ),
+            ),
+        ),
     )
     assert "answers orders/bob worse than smollm2" in build_view(regressed).verdict.lead
 
@@ -136,7 +155,7 @@ def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..
     comparison = replace(record.comparison, metrics=(better, *record.comparison.metrics[1:]))
     view = build_view(replace(record, comparison=comparison)).verdict
     assert view.lead.endswith("On orders it is better.")
-    assert view.findings[0].word == "better"
+    assert view.metrics[0].word == "better"
 
 
 def test_a_wide_interval_that_only_informs_does_not_squeeze_the_gated_ones(
@@ -175,10 +194,20 @@ def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases
 def test_a_verdict_that_rests_on_missing_results_says_so(invented: Callable[..., GateRecord]) -> None:
     record = small_record(invented, GateVerdict.PASS)
     verdict = Verdict(
-        outcome=GateVerdict.INCONCLUSIVE, reasons=("orders: 9 of 9 cases errored in the candidate",)
+        outcome=GateVerdict.INCONCLUSIVE,
+        findings=(
+            Finding(
+                verdict=GateVerdict.INCONCLUSIVE,
+                set_name="orders",
+                data=NoVerdictFinding(side="candidate", outcome=Outcome.ERRORED, cases=9, n=9, tolerated=0.0),
+            ),
+        ),
     )
     view = build_view(replace(record, verdict=verdict)).verdict
-    assert view.lead == "Too much is missing for a verdict: orders: 9 of 9 cases errored in the candidate."
+    assert (
+        view.lead
+        == "Too much is missing for a verdict: orders: 9 of 9 cases errored in the candidate, 0% are tolerated."
+    )
 
 
 def test_a_row_of_no_case_on_the_other_side_is_not_compared(invented: Callable[..., GateRecord]) -> None:

@@ -1,0 +1,305 @@
+"""What a comparison amounts to: typed findings in order of weight, and the verdict that follows from them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.comparison.forgetting import LOSS_LIMIT
+from harness.comparison.metric_drop import standing
+from harness.comparison.pairing import PASS_RATE, Pairing
+from harness.comparison.regressed_cases import regressed_limits
+from harness.statistics.power import cases_that_settle
+from harness.types import (
+    EXACT_DTYPES,
+    CaseResult,
+    Comparison,
+    ConfirmationFinding,
+    DriverFinding,
+    Finding,
+    Forgetting,
+    GateVerdict,
+    GoldenSet,
+    MetricComparison,
+    MetricFinding,
+    NotComparedFinding,
+    NothingGatedFinding,
+    NoVerdictFinding,
+    Outcome,
+    PartialRunFinding,
+    PlansFinding,
+    RegressedCase,
+    RegressedCasesFinding,
+    RetentionFinding,
+    Run,
+    SharedTrait,
+    TraitsFinding,
+    TripwireFinding,
+    UnpairedFinding,
+)
+
+# The worst verdict of the parts is the verdict of the whole.
+_WORST_FIRST = (GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE, GateVerdict.PASS)
+
+
+def outcome_of(findings: Iterable[Finding]) -> GateVerdict:
+    """The run's verdict: the worst that a finding has; inconclusive where none has any."""
+    verdicts = {finding.verdict for finding in findings}
+    return next((word for word in _WORST_FIRST if word in verdicts), GateVerdict.INCONCLUSIVE)
+
+
+def findings_of(
+    candidate: Run,
+    baseline: Run,
+    comparison: Comparison,
+    pairing: Pairing,
+    clusters: Mapping[tuple[str, str], int],
+) -> list[Finding]:
+    """Everything that was found, those that decide the verdict first.
+
+    Args:
+        candidate: The judged run.
+        baseline: What it was compared with.
+        comparison: The comparison, each gated metric judged.
+        pairing: The cases that are compared and those that aren't.
+        clusters: How many independent cases or clusters stand behind each set's metric.
+    """
+    sets = candidate.golden_sets
+    deciding = [
+        *metric_findings(comparison, clusters),
+        *regressed_case_findings(comparison, regressed_limits(sets)),
+        *confirmation_findings(comparison),
+        *retention_findings(comparison, sets),
+        *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused),
+        *no_verdict_findings(candidate, baseline, sets),
+    ]
+    found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
+    found += [
+        Finding(set_name=driver.set_name, metric=PASS_RATE, data=DriverFinding(driver=driver))
+        for driver in comparison.drivers
+    ]
+    found += _traits_findings(comparison.traits)
+    found += _tripwire_findings(comparison.forgetting)
+    found += _plans_findings(candidate, baseline)
+    found += _pairing_findings(candidate, pairing)
+    return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
+
+
+def metric_findings(comparison: Comparison, clusters: Mapping[tuple[str, str], int]) -> list[Finding]:
+    """Each gated metric with its verdict.
+
+    Args:
+        comparison: The comparison, each gated metric judged.
+        clusters: How many independent cases or clusters stand behind each set's metric.
+    """
+    return [
+        Finding(
+            verdict=row.verdict,
+            set_name=row.set_name,
+            metric=row.metric,
+            data=_metric_finding(row, clusters.get((row.set_name, row.metric), row.n)),
+        )
+        for row in comparison.metrics
+        if row.verdict is not None
+    ]
+
+
+def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
+    margin = row.margin or 0.0
+    to_settle = None
+    # How many cases would do can only be said where cases are counted one by one.
+    if row.verdict is GateVerdict.INCONCLUSIVE and row.drop.method == "Tango score" and clusters == row.n:
+        lost, gained = len(row.lost), len(row.gained)
+        to_settle = cases_that_settle(lost, gained, row.n, margin, row.drop.confidence)
+    return MetricFinding(
+        scale=row.kind,
+        baseline=row.baseline.mean.estimate,
+        candidate=row.candidate.mean.estimate,
+        drop=row.drop,
+        n=row.n,
+        clusters=clusters,
+        p_value=row.p_value if row.p_adjusted is None else row.p_adjusted,
+        lost=len(row.lost),
+        gained=len(row.gained),
+        margin=margin,
+        minimum_detectable_drop=row.minimum_detectable_drop,
+        standing=standing(row),
+        cases_to_settle=to_settle,
+    )
+
+
+def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float]) -> list[Finding]:
+    """For each set with regressed cases: which, and whether that is more than it tolerates.
+
+    Args:
+        comparison: The comparison.
+        limits: Largest tolerated share of regressed cases by golden set.
+    """
+    sizes = {row.set_name: row.n for row in comparison.metrics if row.metric == PASS_RATE}
+    by_set: dict[str, list[RegressedCase]] = {}
+    for case in comparison.regressed_cases:
+        by_set.setdefault(case.key.partition("/")[0], []).append(case)
+    return [
+        Finding(
+            verdict=GateVerdict.REGRESS
+            if len(cases) > limits.get(name, 0.0) * sizes[name]
+            else GateVerdict.PASS,
+            set_name=name,
+            metric=PASS_RATE,
+            data=RegressedCasesFinding(cases=tuple(cases), n=sizes[name], tolerated=limits.get(name, 0.0)),
+        )
+        for name, cases in by_set.items()
+    ]
+
+
+def confirmation_findings(comparison: Comparison) -> list[Finding]:
+    """What resampling showed of each regression."""
+    return [
+        Finding(
+            verdict=GateVerdict.REGRESS if each.stands else GateVerdict.INCONCLUSIVE,
+            set_name=each.set_name,
+            metric=PASS_RATE,
+            data=ConfirmationFinding(confirmation=each),
+        )
+        for each in comparison.confirmations
+    ]
+
+
+def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet]) -> list[Finding]:
+    """What was forgotten, by skill, where the probes' own metric did not pass.
+
+    Args:
+        comparison: The comparison, each gated metric judged.
+        golden_sets: The candidate's sets; they say which hold probes.
+    """
+    forgetting = comparison.forgetting
+    probes = {golden_set.name for golden_set in golden_sets if golden_set.probes_forgetting}
+    verdicts = {row.verdict for row in comparison.metrics if row.set_name in probes}
+    verdict = next((word for word in _WORST_FIRST[:2] if word in verdicts), None)
+    if forgetting is None or forgetting.overall is None or verdict is None:
+        return []
+    worst = sorted(forgetting.by_skill, key=lambda skill: (skill.rate.estimate, skill.skill))
+    lost = tuple(skill for skill in worst if skill.retained < skill.passed_by_baseline)
+    return [Finding(verdict=verdict, data=RetentionFinding(overall=forgetting.overall, worst=lost))]
+
+
+def not_compared_findings(
+    golden_sets: Iterable[GoldenSet],
+    candidate: Run,
+    rows: Sequence[MetricComparison],
+    refused: Mapping[str, str],
+) -> list[Finding]:
+    """What is gated and was asked, but could not be compared.
+
+    Args:
+        golden_sets: The candidate's sets.
+        candidate: The judged run.
+        rows: The metrics that were compared.
+        refused: Metrics that can't be compared, each with the reason.
+    """
+    compared = {(row.set_name, row.metric) for row in rows}
+    found = []
+    for golden_set in golden_sets:
+        results = _asked(candidate, golden_set)
+        gated = golden_set.gate.metric_margins
+        missing = [metric for metric in gated if (golden_set.name, metric) not in compared]
+        # A set whose cases are all graded, with a graded metric gated, has no pass rate to compare.
+        if not gated or any(result.outcome is not Outcome.UNSCORED for result in results):
+            missing += [PASS_RATE] if (golden_set.name, PASS_RATE) not in compared else []
+        found += [
+            Finding(
+                verdict=GateVerdict.INCONCLUSIVE,
+                set_name=golden_set.name,
+                metric=metric,
+                data=NotComparedFinding(reason=refused.get(metric, "")),
+            )
+            for metric in sorted(missing)
+            if results
+        ]
+    return found
+
+
+def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[GoldenSet]) -> list[Finding]:
+    """Sets of which too many cases errored or were left unscored, on either side.
+
+    Args:
+        candidate: The judged run.
+        baseline: What it was compared with.
+        golden_sets: The candidate's sets.
+    """
+    found = []
+    for run, side in ((candidate, "candidate"), (baseline, "baseline")):
+        for golden_set in golden_sets:
+            results, limits = _asked(run, golden_set), golden_set.gate
+            errored = sum(result.outcome is Outcome.ERRORED for result in results)
+            # A case without a verdict is not missing where one of its scores is what is gated.
+            unscored = sum(
+                result.outcome is Outcome.UNSCORED
+                and not any(score.metric in limits.metric_margins for score in result.scores)
+                for result in results
+            )
+            found += [
+                Finding(
+                    verdict=GateVerdict.INCONCLUSIVE,
+                    set_name=golden_set.name,
+                    data=NoVerdictFinding(
+                        side="candidate" if side == "candidate" else "baseline",
+                        outcome=outcome,
+                        cases=count,
+                        n=len(results),
+                        tolerated=limit,
+                    ),
+                )
+                for count, outcome, limit in (
+                    (errored, Outcome.ERRORED, limits.max_errored),
+                    (unscored, Outcome.UNSCORED, limits.max_unscored),
+                )
+                if results and count / len(results) > limit
+            ]
+    return found
+
+
+def _asked(run: Run, golden_set: GoldenSet) -> list[CaseResult]:
+    return [
+        result
+        for result in run.results
+        if result.case.set_name == golden_set.name and result.outcome is not Outcome.SKIPPED
+    ]
+
+
+def _traits_findings(traits: Sequence[SharedTrait]) -> list[Finding]:
+    by_set: dict[str, list[SharedTrait]] = {}
+    for each in traits:
+        by_set.setdefault(each.set_name, []).append(each)
+    return [
+        Finding(set_name=name, metric=PASS_RATE, data=TraitsFinding(traits=tuple(shared)))
+        for name, shared in by_set.items()
+    ]
+
+
+def _tripwire_findings(forgetting: Forgetting | None) -> list[Finding]:
+    if forgetting is None or forgetting.loss_change is None or not forgetting.tripped:
+        return []
+    return [Finding(data=TripwireFinding(change=forgetting.loss_change, limit=LOSS_LIMIT))]
+
+
+def _plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
+    """Different ways of computing, which make answers differ without a change of the model."""
+    now, then = candidate.plan, baseline.plan
+    ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
+    # In float32 the shape of the batches does not change greedy text; in lower precision it does.
+    if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):
+        return []
+    return [Finding(data=PlansFinding(candidate=now, baseline=then))]
+
+
+def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:
+    found = []
+    if candidate.partial:
+        data = PartialRunFinding(selected=len(candidate.results), collected=candidate.collected)
+        found.append(Finding(data=data))
+    if pairing.unpaired:
+        causes = dict(Counter(pairing.unpaired.values()).most_common())
+        found.append(Finding(data=UnpairedFinding(causes=causes)))
+    return found + [
+        Finding(metric=metric, data=NotComparedFinding(reason=reason))
+        for metric, reason in pairing.refused.items()
+    ]

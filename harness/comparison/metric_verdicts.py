@@ -1,0 +1,128 @@
+"""The decision about each gated metric and each case: one level of error, shared over all tests of a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.comparison.metric_drop import compare_metric, smallest_detectable
+from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
+from harness.comparison.repeats import flip_rate
+from harness.statistics.multiple_testing import holm
+from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
+
+ALPHA = 0.05
+TASK_MARGIN = 0.05
+PROBE_MARGIN = 0.10
+
+# A golden set's name and a metric's.
+_Name = tuple[str, str]
+
+
+def gated_margins(
+    golden_sets: Sequence[GoldenSet], margin: float | None = None, forgetting_margin: float | None = None
+) -> dict[_Name, float]:
+    """What is gated, each with its tolerated drop: a run's option, else the set's own, else the default."""
+    margins: dict[_Name, float] = {}
+    for golden_set in golden_sets:
+        chosen = forgetting_margin if golden_set.probes_forgetting else margin
+        default = PROBE_MARGIN if golden_set.probes_forgetting else TASK_MARGIN
+        of_set = default if golden_set.gate.margin is None else golden_set.gate.margin
+        margins[golden_set.name, PASS_RATE] = of_set if chosen is None else chosen
+        for metric, of_metric in golden_set.gate.metric_margins.items():
+            margins[golden_set.name, metric] = of_metric
+    return margins
+
+
+def judge_metrics(
+    metrics: Sequence[PairedMetric], margins: Mapping[_Name, float], alpha: float = ALPHA
+) -> list[MetricComparison]:
+    """As :func:`judge`, the metrics alone."""
+    return judge(metrics, margins, alpha)[0]
+
+
+def judge(
+    metrics: Sequence[PairedMetric],
+    margins: Mapping[_Name, float],
+    alpha: float = ALPHA,
+    *,
+    limits: Mapping[str, float] | None = None,
+    stability: Mapping[str, Stability] | None = None,
+) -> tuple[list[MetricComparison], list[RegressedCase]]:
+    """Compare each metric, judge those that have a margin, and find the cases that regressed.
+
+    All p-values of the run share one level by Holm's correction: those of the gated metrics, and that of
+    "no case regressed" of each set in which a case could be shown to have.
+
+    Args:
+        metrics: The paired values.
+        margins: Largest tolerated drop by golden set and metric.
+        alpha: One-sided level of the regression test over all gated metrics, and of each metric's bound that
+            is compared with its margin.
+        limits: Largest tolerated share of regressed cases by golden set; 0 by default.
+        stability: How the baseline's model fared when it was resampled with nothing changed, by case key.
+
+    Returns:
+        A comparison for each metric, in their order, and the regressed cases.
+    """
+    confidence = 1 - 2 * alpha
+    gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
+    chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
+    rows = [
+        compare_metric(metric, confidence, any_case_counts=chosen.get(metric.set_name, 0.0) == 0)
+        for metric in metrics
+    ]
+    tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, alpha)
+    adjusted = holm([*(rows[place].p_value for place in gated), *(test.p_value for test in tests)])
+    regressed = [
+        case
+        for test, p_adjusted in zip(tests, adjusted[len(gated) :], strict=True)
+        for case in regressed_cases(test, p_adjusted, alpha)
+    ]
+    for place, p_adjusted in zip(gated, adjusted, strict=False):
+        row, tolerated = rows[place], margins[rows[place].set_name, rows[place].metric]
+        rows[place] = replace(
+            row,
+            margin=tolerated,
+            p_adjusted=p_adjusted,
+            # Holm's first step is the strictest: what is found there is found whatever the others do.
+            minimum_detectable_drop=smallest_detectable(
+                metrics[place],
+                alpha / len(adjusted),
+                tolerated,
+                confidence,
+                least_churn=_measured_churn(metrics[place], stability or {}),
+            ),
+            verdict=_decide(row.drop.high, tolerated, rejected=p_adjusted <= alpha),
+        )
+    return rows, regressed
+
+
+def _measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:
+    """Probability that a case flips one way, as reruns of the baseline showed; 0 without any."""
+    if metric.metric != PASS_RATE:
+        return 0.0
+    rate = flip_rate(stability[key] for key in metric.keys if key in stability)
+    # Two reruns that disagree are as often a loss as a gain.
+    return 0.0 if rate is None else rate / 2
+
+
+def _case_tests(
+    gated: Sequence[PairedMetric],
+    limits: Mapping[str, float],
+    stability: Mapping[str, Stability],
+    alpha: float,
+) -> list[CaseTest]:
+    """The sets of which a case can be shown to have regressed at the level that is left for it."""
+    found = case_tests(gated, limits, stability, alpha / (len(gated) + 1))
+    # Each further test leaves less to the others.
+    while found and len(
+        fewer := case_tests(gated, limits, stability, alpha / (len(gated) + len(found)))
+    ) < len(found):
+        found = fewer
+    return found
+
+
+def _decide(highest_drop: float, margin: float, *, rejected: bool) -> GateVerdict:
+    if highest_drop <= margin:
+        return GateVerdict.PASS
+    return GateVerdict.REGRESS if rejected else GateVerdict.INCONCLUSIVE
