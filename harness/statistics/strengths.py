@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.statistics.rates import CONFIDENCE
-from harness.statistics.tied_logistic import fit_tied
+from harness.statistics.tied_logistic import TiedFit, fit_tied
 from harness.types import Interval
 
 
@@ -63,7 +63,6 @@ def bradley_terry(
     if any(one.first == one.second or not 0 <= one.value <= 1 for one in compared):
         raise ValueError("each comparison is of two different models, with a value from 0 to 1")
     import numpy as np
-    from scipy.special import expit, logit
 
     place = {model: number for number, model in enumerate(models)}
     x = np.zeros((len(compared), len(models)))  # (comparisons, models)
@@ -75,34 +74,50 @@ def bradley_terry(
         y[row] = one.value if place[one.first] == first else 1 - one.value
         strata.append(first * len(models) + second)
     fit = fit_tied(x, y, [one.cluster for one in compared], strata)
-    method = f"Bradley-Terry, t over {fit.clusters} clusters"
-    reach = fit.quantile(confidence)
-    found = []
-    for model, row in place.items():
-        centred = np.full(len(models), -1 / len(models))
-        centred[row] += 1
-        value = float(centred @ fit.coefficients)
-        half = reach * fit.error(centred)
-        rates = expit(fit.coefficients[row] - np.delete(fit.coefficients, row))
-        rate = float(rates.mean())
-        # Its logit's gradient, so that no bound leaves the scale.
-        slopes = rates * (1 - rates) / len(rates) / (rate * (1 - rate))
-        gradient = np.insert(-slopes, row, math.fsum(slopes))
-        around = reach * fit.error(gradient)
-        found.append(
-            Strength(
-                model=model,
-                strength=Interval(
-                    estimate=value, low=value - half, high=value + half, confidence=confidence, method=method
-                ),
-                win_rate=Interval(
-                    estimate=rate,
-                    low=float(expit(logit(rate) - around)),
-                    high=float(expit(logit(rate) + around)),
-                    confidence=confidence,
-                    method=method,
-                ),
-                comparisons=int((x[:, row] != 0).sum()),
-            )
+    found = [
+        Strength(
+            model=model,
+            strength=_strength(fit, row, len(models), confidence),
+            win_rate=_win_rate(fit, row, confidence),
+            comparisons=int((x[:, row] != 0).sum()),
         )
+        for model, row in place.items()
+    ]
     return tuple(sorted(found, key=lambda one: -one.strength.estimate))
+
+
+def _strength(fit: TiedFit, row: int, models: int, confidence: float) -> Interval:
+    """A model's coefficient against the mean of all."""
+    import numpy as np
+
+    centred = np.full(models, -1 / models)
+    centred[row] += 1
+    value = float(centred @ fit.coefficients)
+    half = fit.quantile(confidence) * fit.error(centred)
+    return Interval(
+        estimate=value, low=value - half, high=value + half, confidence=confidence, method=_method(fit)
+    )
+
+
+def _win_rate(fit: TiedFit, row: int, confidence: float) -> Interval:
+    """A model's mean probability of being preferred to another."""
+    import numpy as np
+    from scipy.special import expit, logit
+
+    rates = expit(fit.coefficients[row] - np.delete(fit.coefficients, row))
+    rate = float(rates.mean())
+    # Its logit's gradient, so that no bound leaves the scale.
+    slopes = rates * (1 - rates) / len(rates) / (rate * (1 - rate))
+    gradient = np.insert(-slopes, row, math.fsum(slopes))
+    around = fit.quantile(confidence) * fit.error(gradient)
+    return Interval(
+        estimate=rate,
+        low=float(expit(logit(rate) - around)),
+        high=float(expit(logit(rate) + around)),
+        confidence=confidence,
+        method=_method(fit),
+    )
+
+
+def _method(fit: TiedFit) -> str:
+    return f"Bradley-Terry, t over {fit.clusters} clusters"

@@ -1,0 +1,58 @@
+"""The house: the page shows the layers of today, rooms stay few, functions and files stay small."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("harness", "trainers", "reports")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+_STILL_LONG = {"rank", "decode_batch", "conclude", "run_session", "create_app", "train"}
+_MOST_LINES, _MOST_LINES_OF_A_FUNCTION, _MOST_ROOMS = 400, 60, 25
+
+
+def drawn():
+    spec = importlib.util.spec_from_file_location("draw_layers", ROOT / "docs" / "draw_layers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_todays_layers():
+    """Renew it with ``python docs/draw_layers.py --write``."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert drawn().renewed(page) == page
+
+
+def test_each_room_says_what_it_is_for():
+    module = drawn()
+    rooms = [
+        (package, room)
+        for package in ("harness", "trainers")
+        for floor in module.layers(package)
+        for room in floor
+    ]
+    assert [room for room in rooms if not module.purpose(*room)] == []
+
+
+def test_rooms_stay_few():
+    """The harness's rooms, and the two packages above it."""
+    rooms = [room for floor in drawn().layers("harness") for room in floor]
+    assert len(rooms) + 2 <= _MOST_ROOMS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= _MOST_LINES
+    functions = [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    long = {node.name: node.end_lineno - node.lineno + 1 for node in functions}
+    assert {
+        name: lines
+        for name, lines in long.items()
+        if lines > _MOST_LINES_OF_A_FUNCTION and name not in _STILL_LONG
+    } == {}
