@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
+# One worker a core, each with one thread: two-threaded torch beside a busy neighbour is many times slower.
+WORKERS ?= auto
+PYTEST = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,10 +33,10 @@ test: $(VENV)/.installed ## All tests, the end-to-end tier on the real model inc
 	@$(BIN)/tunegate model fetch smollm2 minilm
 	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
 	  echo "==> no Chromium could be had: the report's browser tests will be skipped"
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+	@$(PYTEST)
 
-test-fast: $(VENV)/.installed ## Unit tests only, seconds
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not end_to_end and not browser"
+test-fast: $(VENV)/.installed ## Unit tests only, minutes
+	@$(PYTEST) -m "not end_to_end and not browser"
 
 check: $(VENV)/.installed ## Format, lint, types and import layers
 	@$(BIN)/ruff format --check .

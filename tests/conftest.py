@@ -14,6 +14,32 @@ settings.register_profile(
 )
 settings.load_profile("tunegate")
 
+# The folders whose files take longest, in the order in which workers should begin them.
+LONGEST = ("tests/end_to_end/", "tests/reports/html/test_browser.py", "tests/trainers/", "tests/statistics/")
+
+
+def pytest_collection_modifyitems(config, items):
+    """On several workers the longest files come first, so that none is left over at the end."""
+    if hasattr(config, "workerinput"):
+        places = [*LONGEST, ""]
+        items.sort(
+            key=lambda item: next(n for n, place in enumerate(places) if item.nodeid.startswith(place))
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests stay on one worker and share what they set up; those on the real model don't meet."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return LONGEST[0] if nodeid.startswith(LONGEST[0]) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)
+
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|> {{ message['content'] }} <|end|> {% endfor %}"
     "{% if add_generation_prompt %}<|assistant|> {% endif %}"
