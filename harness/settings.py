@@ -5,6 +5,7 @@ names each setting once; options, environment variables, pyproject keys and the 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -136,7 +137,8 @@ def _models(text: str) -> tuple[str, ...]:
 
 def _judges(text: str) -> tuple[str, ...]:
     specs = tuple(text.split())
-    if not specs or not all(spec.startswith(("openai:", "local:", "reward:")) for spec in specs):
+    # Which kinds there are is known once plug-ins are: opening a judge tells.
+    if not specs or not all(re.match(r"[a-z][a-z0-9-]*:.", spec) for spec in specs):
         raise ValueError("openai:MODEL@URL | local:MODEL | reward:DIR, several separated by spaces")
     return specs
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.golden.checks import CHECK_TYPES, CheckType, base_type, check_names
+from harness.golden.checks import CHECK_TYPES, base_type, check_names
 from harness.golden.embedded_schema import schema_problem
 from harness.golden.explain import allowed_by, did_you_mean, shown
 from harness.golden.yaml_lines import KeyPath
+from harness.registry import Metric, Options
 from harness.types import Check, JsonValue
 
 
@@ -65,19 +66,19 @@ def make_check(
     return Check(type=name, threshold=threshold, value=value, options=given, line=line)
 
 
-def _check_threshold(kind: CheckType, threshold: float | None) -> None:
+def _check_threshold(kind: Metric, threshold: float | None) -> None:
     if threshold is None:
         return
     if kind.kind == "binary":
         raise CheckProblem(("threshold",), f"{kind.name} is true or false", "no threshold")
-    if threshold < kind.minimum or (kind.maximum is not None and threshold > kind.maximum):
-        upper = "" if kind.maximum is None else f" to {kind.maximum:g}"
-        raise CheckProblem(
-            ("threshold",), f"found {threshold:g}", f"{kind.minimum:g}{upper or ' or more'} for {kind.name}"
-        )
+    least, most = kind.minimum, kind.maximum
+    if (least is not None and threshold < least) or (most is not None and threshold > most):
+        between = f"{least:g} or more" if most is None else f"{most:g} or less"
+        between = between if least is None or most is None else f"{least:g} to {most:g}"
+        raise CheckProblem(("threshold",), f"found {threshold:g}", f"{between} for {kind.name}")
 
 
-def _check_value(kind: CheckType, value: JsonValue, references: Sequence[str]) -> None:
+def _check_value(kind: Metric, value: JsonValue, references: Sequence[str]) -> None:
     if value is None:
         _check_references(kind, references)
         return
@@ -103,7 +104,7 @@ def _check_value(kind: CheckType, value: JsonValue, references: Sequence[str]) -
             pass
 
 
-def _check_references(kind: CheckType, references: Sequence[str]) -> None:
+def _check_references(kind: Metric, references: Sequence[str]) -> None:
     """What a check without a value needs."""
     if kind.value == "required":
         raise CheckProblem((), f"{kind.name} needs a value")
@@ -150,13 +151,13 @@ def _refuse_constant(name: str) -> None:
 
 
 @cache
-def _options_of(kind_name: str, written: str) -> dict[str, Any]:
-    return CHECK_TYPES[kind_name].options.model_validate_json(written).model_dump(exclude_defaults=True)
+def _options_of(options: type[Options], written: str) -> dict[str, Any]:
+    return options.model_validate_json(written).model_dump(exclude_defaults=True)
 
 
-def _options(kind: CheckType, written: str) -> dict[str, Any]:
+def _options(kind: Metric, written: str) -> dict[str, Any]:
     try:
-        return dict(_options_of(kind.name, written))
+        return dict(_options_of(kind.options, written))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = tuple(problem["loc"])

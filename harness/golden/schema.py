@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, create_model, model_validator
 
-from harness.golden.checks import CHECK_TYPES, CheckType, check_names
+from harness.golden.checks import CHECK_TYPES, check_names
+from harness.registry import Metric
 from harness.types import JsonValue
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -204,7 +205,7 @@ _VALUE_TYPES: dict[str, Any] = {
 }
 
 
-def _check_schema(name: str, check: CheckType) -> dict[str, Any]:
+def _check_schema(name: str, check: Metric) -> dict[str, Any]:
     keys: dict[str, Any] = {"type": (Literal[name], ...)}
     if check.value != "refused":
         kind = _VALUE_TYPES[check.value_type]

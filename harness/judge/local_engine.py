@@ -29,6 +29,11 @@ from harness.types import (
 _MOST = 32
 
 
+def open_local(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "LocalEngine":
+    """The engine of ``local:MODEL``; it asks no server, so it needs neither a time limit nor a key."""
+    return LocalEngine(spec)
+
+
 class LocalEngine:
     """Judges with a model of this machine."""
 

@@ -7,10 +7,9 @@ from harness.engines.open import missing_libraries
 from harness.errors import SettingsError
 from harness.judge.base import JudgeEngine
 from harness.judge.client import Judge, ReplyStore
-from harness.judge.local_engine import LocalEngine
-from harness.judge.openai_engine import OpenAIEngine
-from harness.judge.reward_engine import RewardEngine
-from harness.judge.spec import JudgeSpec, parse_spec
+from harness.judge.kinds import judge_kinds
+from harness.judge.spec import parse_spec
+from harness.registry import load_function
 
 
 def open_judge(
@@ -25,7 +24,7 @@ def open_judge(
     """A judge by its spec; nothing is loaded and nobody is asked before the first question.
 
     Args:
-        text: ``openai:MODEL@URL``, ``local:MODEL`` or ``reward:ADAPTER_DIR``.
+        text: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:ADAPTER_DIR`` or a plug-in's.
         store: Where replies are kept.
         concurrency: Questions under way at a time.
         timeout_s: Longest time for one attempt.
@@ -36,15 +35,10 @@ def open_judge(
         InputError: The spec can't be read, its key is missing, or there is no such model.
     """
     spec = parse_spec(text)
-    engine = _engine(spec, timeout_s, environment)
-    return Judge(engine, store, concurrency=concurrency, prices=prices)
-
-
-def _engine(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> JudgeEngine:
-    if spec.kind == "openai":
-        return OpenAIEngine(spec, timeout_s=timeout_s, environment=environment)
-    if missing := missing_libraries():
+    kind = judge_kinds()[spec.kind]
+    if kind.needs_engine and (missing := missing_libraries()):
         raise SettingsError(
             f"judge {spec}: {', '.join(missing)} not installed: pip install 'tunegate[local]'"
         )
-    return LocalEngine(spec) if spec.kind == "local" else RewardEngine(spec)
+    engine: JudgeEngine = load_function(kind.open, f"judge {spec.kind!r}")(spec, timeout_s, environment)
+    return Judge(engine, store, concurrency=concurrency, prices=prices)

@@ -36,6 +36,11 @@ class _PassingFaultError(Exception):
         self.pause_s = pause_s
 
 
+def open_openai(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "OpenAIEngine":
+    """The engine of ``openai:MODEL@URL``."""
+    return OpenAIEngine(spec, timeout_s=timeout_s, environment=environment)
+
+
 class OpenAIEngine:
     """Asks a server, again where a fault may pass, and waits as long as it says."""
 

@@ -1,17 +1,16 @@
-"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL`` or ``reward:ADAPTER_DIR[@THRESHOLD]``."""
+"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:ADAPTER_DIR[@THRESHOLD]`` or a plug-in's."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
 from harness.errors import SettingsError
+from harness.judge.kinds import judge_kinds
+from harness.registry import load_function
 
 DEFAULT_URL = "https://api.openai.com/v1"
 # Where keys stand: one for any judge, and OpenAI's own.
 KEY_VARIABLES = ("TUNEGATE_JUDGE_API_KEY", "OPENAI_API_KEY")
-
-_ALLOWED = "openai:MODEL@URL, local:MODEL or reward:ADAPTER_DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +18,13 @@ class JudgeSpec:
     """A judge as written.
 
     Attributes:
+        kind: Name of a judge kind of the registry.
         model: A server's model name, a local model's name or directory, or an adapter's directory.
         url: The server's address up to ``/v1``; None for a local judge.
         threshold: Of a reward model: the reward above which an answer passes.
     """
 
-    kind: Literal["openai", "local", "reward"]
+    kind: str
     model: str
     url: str | None = None
     threshold: float = 0.0
@@ -39,20 +39,37 @@ def parse_spec(text: str) -> JudgeSpec:
     """Read a judge's spec.
 
     Raises:
-        SettingsError: It is none of the three forms, or its address holds a key.
+        SettingsError: It is of no kind that is known, or its address holds a key.
     """
-    kind, colon, rest = text.strip().partition(":")
-    if not colon or kind not in {"openai", "local", "reward"} or not rest.strip():
-        raise SettingsError(f"judge {_shown(text)!r}: no such judge (allowed: {_ALLOWED})")
-    if kind == "local":
-        return JudgeSpec(kind="local", model=rest.strip())
-    if kind == "reward":
-        named = re.fullmatch(r"(?P<directory>.+?)(?:@(?P<threshold>-?\d+(?:\.\d+)?))?", rest.strip())
-        assert named is not None  # any text is a directory's name
-        return JudgeSpec(kind="reward", model=named["directory"], threshold=float(named["threshold"] or 0))
-    found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<url>https?://\S+))?", rest.strip())
+    name, _, rest = text.strip().partition(":")
+    kinds = judge_kinds()
+    if name not in kinds or not rest.strip():
+        allowed = ", ".join(kind.form for kind in kinds.values())
+        raise SettingsError(f"judge {_shown(text)!r}: no such judge (allowed: {allowed})")
+    read = kinds[name].read
+    if read is None:
+        return JudgeSpec(kind=name, model=rest.strip())
+    spec: JudgeSpec = load_function(read, f"judge {name!r}")(rest.strip())
+    return spec
+
+
+def read_reward(reference: str) -> JudgeSpec:
+    """The spec of a reward model: its directory, and the threshold where one is written."""
+    named = re.fullmatch(r"(?P<directory>.+?)(?:@(?P<threshold>-?\d+(?:\.\d+)?))?", reference, re.DOTALL)
+    assert named is not None  # any text is a directory's name
+    return JudgeSpec(kind="reward", model=named["directory"], threshold=float(named["threshold"] or 0))
+
+
+def read_openai(reference: str) -> JudgeSpec:
+    """The spec of a server's model.
+
+    Raises:
+        SettingsError: It is no model at an address, or the address holds a key.
+    """
+    found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<url>https?://\S+))?", reference)
     if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
-        raise SettingsError(f"judge {_shown(text)!r}: no model at an address (allowed: openai:MODEL@URL)")
+        shown = _shown(f"openai:{reference}")
+        raise SettingsError(f"judge {shown!r}: no model at an address (allowed: openai:MODEL@URL)")
     return JudgeSpec(kind="openai", model=found["model"], url=_checked_url(found["url"] or DEFAULT_URL))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import BaselineError, SettingsError
-from harness.golden.checks import CHECK_TYPES
 from harness.judge.questions import SINGLE_TASKS
 from harness.labelling.journal import Label
 from harness.labelling.votes import AnswerKey, Votes, answer_key, votes_of
 from harness.metrics.judged import task_of
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.statistics.clusters import group
 from harness.statistics.prediction_powered import (
     PartlyLabelled,
@@ -22,7 +22,7 @@ from harness.types import GateRecord, Interval, Run
 
 # What people's thumbs and grades can be held against.
 CORRECTABLE = tuple(
-    name for name, kind in CHECK_TYPES.items() if kind.judged and task_of(name) in SINGLE_TASKS
+    name for name, kind in BUILTIN_METRICS.items() if kind.judged and task_of(name) in SINGLE_TASKS
 )
 # Fewer labels make an interval that is right on average and rough in the case at hand.
 FEW = 15
@@ -281,13 +281,14 @@ def _sample(scored: Sequence[_ScoredLabel]) -> PartlyLabelled:
 
 
 def _scale(metric: str) -> tuple[float, float]:
-    kind = CHECK_TYPES[metric]
-    assert kind.maximum is not None  # no judged metric has an open scale
+    kind = BUILTIN_METRICS[metric]
+    assert kind.minimum is not None  # no judged metric has an open scale
+    assert kind.maximum is not None
     return kind.minimum, kind.maximum
 
 
 def _mean(values: Sequence[float], clusters: Sequence[str], metric: str) -> Interval:
     least, most = _scale(metric)
-    if CHECK_TYPES[metric].kind == "binary" and all(value in {least, most} for value in values):
+    if BUILTIN_METRICS[metric].kind == "binary" and all(value in {least, most} for value in values):
         return rate_interval([value == most for value in values], clusters)
     return mean_interval(values, clusters, least=least, most=most)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from harness.golden.checks import base_type
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.judge.panel import Panel
+from harness.registry import load_function
 from harness.types import Check, GoldenCase, JsonValue, MetricError, Score, TextLoss
 
 
@@ -38,6 +39,16 @@ A result's ``value`` is the type's own (an inverted check's is turned afterwards
 decided then too), so its explanation states a fact about the answer rather than praise or blame. A
 function may raise: the caller then asks again one request at a time.
 """
+
+
+def score_function(name: str) -> ScoreFunction:
+    """The function of a check type, imported now.
+
+    Raises:
+        SettingsError: It is a plug-in's and can't be imported.
+    """
+    function: ScoreFunction = load_function(CHECK_TYPES[name].function, f"metric {name!r}")
+    return function
 
 
 def one_by_one(score: Callable[[ScoringRequest], Score | MetricError]) -> ScoreFunction:

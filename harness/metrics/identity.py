@@ -8,6 +8,7 @@ from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.encoders import find_encoder
 from harness.metrics.libraries import library_versions
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 
 # Raise it when a metric's own code here changes its values or explanations.
 _REVISION = 1
@@ -18,11 +19,12 @@ def cache_key(request: ScoringRequest) -> str | None:
 
     The threshold is left out: it is decided after the score. None when the score is not to be kept: it is
     computed faster than it is looked up, a judge keeps its own replies, or a library or encoder is missing.
+    A score of another version of the metric is never found.
     """
     name = base_type(request.check.type)
     kind = CHECK_TYPES[name]
     versions = library_versions(name)
-    if kind.extra is None or kind.judged or name == "perplexity" or versions is None:
+    if not kind.cached or versions is None:
         return None
     options = kind.options.model_validate(dict(request.check.options)).model_dump(mode="json")
     encoder = options.pop("model", None)
@@ -41,4 +43,10 @@ def cache_key(request: ScoringRequest) -> str | None:
     }
     if kind.needs_context:
         content |= {"value": request.check.value, "retrieved_context": request.case.retrieved_context}
+    if kind.version != "1":
+        content["version"] = kind.version
+    if name not in BUILTIN_METRICS:
+        # Nothing is known of what a plug-in's function reads of the case.
+        content |= {"case": request.case.content_sha256, "metadata": dict(request.case.metadata)}
+        content |= {"value": request.check.value, "function": str(kind.function)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

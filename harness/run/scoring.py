@@ -15,8 +15,7 @@ from harness.comparison.repeats import fold_repeats
 from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.judge.panel import Panel
-from harness.metrics.builtin import METRICS
-from harness.metrics.definition import ScoreFunction, ScoringRequest
+from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.judged import ask_beforehand
 from harness.metrics.libraries import missing_extras, require_encoders
@@ -132,12 +131,13 @@ def _score_metric(
     total = len(requests)
     kind = CHECK_TYPES[metric]
     chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
+    function = score_function(metric)
     results: list[Result] = []
     for start in range(0, total, chunk):
         if on_progress is not None:
             on_progress(metric, start, total)
         some = requests[start : start + chunk]
-        raw = _remembered(METRICS[metric], some, cache)
+        raw = _remembered(function, some, cache)
         results += [_decided(request.check, result) for request, result in zip(some, raw, strict=True)]
     if on_progress is not None:
         on_progress(metric, total, total)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import GoldenError
-from harness.golden.checks import CHECK_TYPES, CheckType
 from harness.golden.load import load_golden_set
 from harness.golden.schema import MessageYaml, MetricGateYaml
+from harness.registry import Metric
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "golden-sets.md").read_text(encoding="utf-8")
 VALUES = {
@@ -22,13 +23,13 @@ VALUES = {
 
 def row(name: str) -> str:
     """How the page's table should say it."""
-    check = CHECK_TYPES[name]
+    check = BUILTIN_METRICS[name]
     turned = "yes" if check.invertible else "–"
     options = ", ".join(f"`{option}`" for option in check.options.model_fields) or "–"
     return f"| `{name}` | {value_of(check)} | {threshold_of(check)} | {turned} | {options} |"
 
 
-def value_of(check: CheckType) -> str:
+def value_of(check: Metric) -> str:
     if check.value == "refused":
         return "references" if check.needs_references else "–"
     if check.value == "required":
@@ -36,7 +37,7 @@ def value_of(check: CheckType) -> str:
     return VALUES[check.value_type] + (", or references" if check.needs_references else ", or nothing")
 
 
-def threshold_of(check: CheckType) -> str:
+def threshold_of(check: Metric) -> str:
     if check.kind == "binary":
         return "–"
     limits = (
@@ -45,20 +46,20 @@ def threshold_of(check: CheckType) -> str:
     return limits.replace("-", "−") + ("" if check.higher_is_better else ", at most")
 
 
-@pytest.mark.parametrize("name", CHECK_TYPES)
+@pytest.mark.parametrize("name", BUILTIN_METRICS)
 def test_each_check_type_has_its_row(name):
     assert row(name) in PAGE.splitlines()
 
 
-@pytest.mark.parametrize("name", CHECK_TYPES)
+@pytest.mark.parametrize("name", BUILTIN_METRICS)
 def test_each_further_key_is_described(name):
-    for option in CHECK_TYPES[name].options.model_fields:
+    for option in BUILTIN_METRICS[name].options.model_fields:
         assert re.search(rf"^\| `{option}` \| .*`{name.partition('-')[0]}", PAGE, re.MULTILINE), option
 
 
 def test_no_row_names_a_type_that_is_gone():
     table = PAGE.partition("| type | value")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) == list(CHECK_TYPES)
+    assert re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) == list(BUILTIN_METRICS)
 
 
 @pytest.mark.parametrize("model", [MessageYaml, MetricGateYaml], ids=lambda model: model.__name__)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.metrics.builtin import METRICS
-from harness.metrics.definition import ScoringRequest
+from harness.metrics.definition import ScoringRequest, score_function
 from harness.types import Check, GoldenCase, JsonValue, Message, Score, TextLoss
 
 
@@ -40,7 +39,7 @@ def score() -> Callable[..., Score]:
     """``score(type, answer, *references, value=…, **options)``: the metric's own score, undecided."""
 
     def score_one(check_type: str, text: str, *references: str, **rest: JsonValue) -> Score:
-        (result,) = METRICS[check_type]([build_request(check_type, text, *references, **rest)])
+        (result,) = score_function(check_type)([build_request(check_type, text, *references, **rest)])
         assert isinstance(result, Score), result
         return result
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.metrics.bertscore import bertscore_module
-from harness.metrics.builtin import METRICS
+from harness.metrics.definition import score_function
 from harness.metrics.encoders import find_encoder
 
 pytestmark = pytest.mark.end_to_end
@@ -49,7 +49,9 @@ def test_the_closest_reference_counts(score) -> None:
 
 def test_a_batch_scores_as_its_members_do_alone(request_for, score) -> None:
     texts = [TEXT, PARAPHRASE, "", UNRELATED, "word " * 300, "北京"] * 3
-    together = METRICS["bertscore"]([request_for("bertscore", text, TEXT, UNRELATED) for text in texts])
+    together = score_function("bertscore")(
+        [request_for("bertscore", text, TEXT, UNRELATED) for text in texts]
+    )
     alone = [score("bertscore", text, TEXT, UNRELATED) for text in texts]
 
     assert [one.value for one in together] == pytest.approx([one.value for one in alone], abs=2e-6)
@@ -64,7 +66,7 @@ def test_a_huge_answer_is_cut_and_the_explanation_says_so(score) -> None:
 
 def test_a_layer_that_the_encoder_lacks_is_an_error(request_for) -> None:
     with pytest.raises(ValueError, match="minilm has 6 layers, so layer 9 is none of them"):
-        METRICS["bertscore"]([request_for("bertscore", TEXT, TEXT, layer=9)])
+        score_function("bertscore")([request_for("bertscore", TEXT, TEXT, layer=9)])
 
 
 def test_an_encoder_whose_path_looks_like_a_t5_is_loaded_as_what_it_is(score, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of metrics and the table of check types name the same things."""
+"""Each metric's record names a function that is there, and stands on the reference page."""
 
 import subprocess
 import sys
@@ -6,23 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from harness.golden.checks import CHECK_TYPES
-from harness.metrics.builtin import METRICS
-from harness.metrics.definition import quote
-from harness.metrics.libraries import LIBRARIES
+from harness.metrics.definition import quote, score_function
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 
 REFERENCE_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def test_every_check_type_has_a_metric_and_the_reverse() -> None:
-    assert list(METRICS) == list(CHECK_TYPES)
+@pytest.mark.parametrize("name", BUILTIN_METRICS)
+def test_every_metric_has_a_function(name: str) -> None:
+    assert callable(score_function(name))
 
 
-def test_a_check_type_names_libraries_exactly_when_it_has_an_extra() -> None:
-    assert set(LIBRARIES) == {name for name, kind in CHECK_TYPES.items() if kind.extra is not None}
+def test_a_metric_names_libraries_exactly_when_it_has_an_extra() -> None:
+    assert {name for name, metric in BUILTIN_METRICS.items() if metric.libraries} == {
+        name for name, metric in BUILTIN_METRICS.items() if metric.extra is not None
+    }
 
 
-@pytest.mark.parametrize("name", CHECK_TYPES)
+def test_stored_are_the_scores_that_a_library_computes() -> None:
+    """A judge keeps its own replies, and a perplexity is made of stored losses."""
+    assert {name for name, metric in BUILTIN_METRICS.items() if metric.cached} == {
+        *("bleu", "chrf", "rouge-1", "rouge-2", "rouge-l", "rouge-lsum", "bertscore", "similar"),
+        *("string-context-recall", "string-context-precision"),
+    }
+
+
+@pytest.mark.parametrize("name", BUILTIN_METRICS)
 def test_the_reference_page_has_a_row_for_every_check_type(name: str) -> None:
     rows = [line for line in REFERENCE_PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
 
@@ -33,17 +42,17 @@ def test_the_reference_page_has_no_row_for_anything_else() -> None:
     lines = REFERENCE_PAGE.read_text(encoding="utf-8").splitlines()
     named = [line.split("`")[1] for line in lines if line.startswith("| `")]
 
-    assert sorted(named) == sorted(CHECK_TYPES)
+    assert sorted(named) == sorted(BUILTIN_METRICS)
 
 
-@pytest.mark.parametrize("name", CHECK_TYPES)
+@pytest.mark.parametrize("name", BUILTIN_METRICS)
 def test_the_reference_page_says_of_each_type_which_way_is_better_and_what_it_costs(name: str) -> None:
     row = next(
         line
         for line in REFERENCE_PAGE.read_text(encoding="utf-8").splitlines()
         if line.startswith(f"| `{name}` |")
     )
-    kind = CHECK_TYPES[name]
+    kind = BUILTIN_METRICS[name]
 
     assert ("0 or 1" in row) == (kind.kind == "binary")
     assert ("lower" in row) == (not kind.higher_is_better)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.builtin import METRICS
+from harness.metrics.definition import score_function
 from harness.metrics.time_limit import TooSlowError
 
 ORDER = {
@@ -74,14 +74,14 @@ def test_a_reference_to_an_address_is_an_error_and_no_download(
     request = request_for("is-json", "{}", value={"$ref": "http://example.invalid/schema.json"})
 
     with pytest.raises(Exception, match="Unresolvable"):
-        METRICS["is-json"]([request])
+        score_function("is-json")([request])
 
 
 def test_a_schema_with_a_pattern_that_backtracks_is_stopped(request_for) -> None:
     request = request_for("is-json", json.dumps("a" * 60 + "b"), value={"pattern": "(a+)+$"})
 
     with pytest.raises(TooSlowError, match="the schema's pattern"):
-        METRICS["is-json"]([request])
+        score_function("is-json")([request])
 
 
 def test_json_equals_names_path_expected_and_found(score) -> None:
@@ -147,7 +147,7 @@ def test_a_value_takes_the_references_place(score) -> None:
 
 def test_a_reference_that_is_no_json_is_an_error_of_the_case(request_for) -> None:
     with pytest.raises(ValueError, match="a reference of the case is no JSON"):
-        METRICS["json-equals"]([request_for("json-equals", "{}", "Bob")])
+        score_function("json-equals")([request_for("json-equals", "{}", "Bob")])
 
 
 def test_keys_and_text_from_a_hostile_answer_stay_printable(score) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.metrics.builtin import METRICS
+from harness.metrics.definition import score_function
 from harness.types import MetricError, TextLoss
 
 
@@ -25,7 +25,7 @@ def test_the_likeliest_reference_counts(score) -> None:
 
 @pytest.mark.parametrize("losses", [None, ()])
 def test_without_a_measured_loss_it_is_an_error(request_for, losses: tuple[TextLoss, ...] | None) -> None:
-    (result,) = METRICS["perplexity"]([request_for("perplexity", "", "a", losses=losses)])
+    (result,) = score_function("perplexity")([request_for("perplexity", "", "a", losses=losses)])
 
     assert isinstance(result, MetricError)
     assert "not measured" in result.error

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score import tokenizers
 
-from harness.metrics.builtin import METRICS
+from harness.metrics.definition import score_function
 from harness.metrics.rouge import WordTokenizer, closest_reference, make_scorer, rouge_module
 
 
@@ -72,7 +72,7 @@ def test_values_are_fractions_and_the_closest_reference_counts(answer: str, one:
 @pytest.mark.parametrize("check_type", ["rouge-l", "rouge-lsum"])
 def test_a_huge_answer_is_refused_by_rouge_l_instead_of_taking_minutes(request_for, check_type: str) -> None:
     with pytest.raises(ValueError, match="an answer of 6000 words against a reference of 5000"):
-        METRICS[check_type]([request_for(check_type, "a " * 6000, "b", "c " * 5000)])
+        score_function(check_type)([request_for(check_type, "a " * 6000, "b", "c " * 5000)])
 
 
 @pytest.mark.end_to_end
@@ -92,7 +92,7 @@ def test_a_check_scores_through_the_module_with_each_requests_own_options(reques
         request_for("rouge-1", "running", "runs", stem=True),
         request_for("rouge-1", "runs", "runs"),
     ]
-    results = METRICS["rouge-1"](requests)
+    results = score_function("rouge-1")(requests)
 
     assert [result.value for result in results] == [0, 1, 1]
     assert results[2].explanation == "precision 1.00, recall 1.00 against 'runs'"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.metrics.builtin import METRICS
+from harness.metrics.definition import score_function
 
 pytestmark = pytest.mark.end_to_end
 
@@ -37,7 +37,7 @@ def test_the_closest_reference_counts(score) -> None:
 
 def test_a_batch_scores_as_its_members_do_alone(request_for, score) -> None:
     texts = [TEXT, PARAPHRASE, "", UNRELATED, "word " * 300, "北京"] * 3
-    together = METRICS["similar"]([request_for("similar", text, TEXT, UNRELATED) for text in texts])
+    together = score_function("similar")([request_for("similar", text, TEXT, UNRELATED) for text in texts])
     alone = [score("similar", text, TEXT, UNRELATED) for text in texts]
 
     assert [one.value for one in together] == pytest.approx([one.value for one in alone], abs=2e-6)

@@ -3,13 +3,15 @@
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from harness.errors import ModelError
-from harness.metrics.builtin import METRICS
 from harness.metrics.definition import ScoringRequest, graded
+from harness.registry import Registry, use_registry
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.run.scoring import Judging, score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
@@ -39,9 +41,16 @@ def score_one(text: str, *checks: Check, references: tuple[str, ...] = ("referen
 
 
 @pytest.fixture
-def replace_metric(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Metric], None]:
+def replace_metric(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Metric], None]]:
     """Put another function behind a check type."""
-    return lambda name, function: monkeypatch.setitem(METRICS, name, function)
+    before = use_registry(Registry())
+
+    def replaced(name: str, function: Metric) -> None:
+        monkeypatch.setitem(BUILTIN_METRICS, name, replace(BUILTIN_METRICS[name], function=function))
+        use_registry(Registry())
+
+    yield replaced
+    use_registry(before)
 
 
 def length_metric(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:

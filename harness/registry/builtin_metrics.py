@@ -1,0 +1,334 @@
+"""The metrics that tunegate brings, one record each.
+
+The loader of golden sets validates against this table, the JSON Schema and the reference page are made from
+it, and scoring imports each function when it is first needed.
+"""
+
+from typing import Literal
+
+from harness.registry.metric import Metric
+from harness.registry.options import (
+    BertScoreOptions,
+    EncoderOptions,
+    JsonEqualsOptions,
+    LengthOptions,
+    RegexOptions,
+    RelevancyOptions,
+    RepetitionOptions,
+    RougeOptions,
+)
+
+# Distribution name → import name.
+_SACREBLEU = {"sacrebleu": "sacrebleu"}
+_ROUGE = {"evaluate": "evaluate", "rouge-score": "rouge_score"}
+_JUDGE = {"openai": "openai", "tenacity": "tenacity"}
+_RAG = {"ragas": "ragas", "langchain-community": "langchain_community", **_JUDGE}
+
+
+def _text(
+    name: str, function: str, summary: str, value: Literal["required", "optional"], **rest: object
+) -> Metric:
+    return Metric(
+        name=name,
+        kind="binary",
+        summary=summary,
+        function=f"harness.metrics.{function}",
+        value=value,
+        needs_references=value == "optional",
+        invertible=True,
+        **rest,  # type: ignore[arg-type] # the keywords are Metric's own, passed on as they came
+    )
+
+
+def _overlap(name: str, function: str, summary: str, **rest: object) -> Metric:
+    return Metric(
+        name=name,
+        kind="graded",
+        summary=summary,
+        function=f"harness.metrics.{function}",
+        needs_references=True,
+        **rest,  # type: ignore[arg-type] # as above
+    )
+
+
+def _library(name: str, function: str, summary: str, **rest: object) -> Metric:
+    """As _overlap, of a library that takes its time."""
+    return _overlap(name, function, summary, extra="metrics", cached=True, **rest)
+
+
+def _judged(
+    name: str,
+    function: str,
+    kind: Literal["binary", "graded"],
+    summary: str,
+    value: Literal["required", "optional", "refused"],
+    **rest: object,
+) -> Metric:
+    # A judge keeps its own replies: the scores need no keeping.
+    given: dict[str, object] = {"extra": "judge", "libraries": _JUDGE, **rest}
+    return Metric(
+        name=name,
+        kind=kind,
+        summary=summary,
+        function=f"harness.metrics.{function}",
+        value=value,
+        judged=True,
+        **given,  # type: ignore[arg-type] # as above
+    )
+
+
+def _rag(name: str, function: str, summary: str, **rest: object) -> Metric:
+    """A metric of ragas; its ``value`` is the question, where that isn't the last message."""
+    given: dict[str, object] = {"extra": "rag", "libraries": _RAG, **rest}
+    return _judged(name, function, "graded", summary, "optional", **given)
+
+
+def _passages(name: str, function: str, summary: str) -> Metric:
+    return Metric(
+        name=name,
+        kind="graded",
+        summary=summary,
+        function=f"harness.metrics.{function}",
+        value="required",
+        value_type="strings",
+        needs_context=True,
+        extra="rag",
+        libraries={**_RAG, "rapidfuzz": "rapidfuzz"},
+        cached=True,
+    )
+
+
+_ALL: tuple[Metric, ...] = (
+    _text(
+        "equals",
+        "text:equals",
+        "The answer, stripped of outer white space, is the value (or one reference).",
+        "optional",
+    ),
+    _text("iequals", "text:iequals", "As equals, letters of either case.", "optional"),
+    _text("contains", "text:contains", "The value (or one reference) stands in the answer.", "optional"),
+    _text("icontains", "text:icontains", "As contains, letters of either case.", "optional"),
+    _text(
+        "contains-any",
+        "text:contains_any",
+        "At least one of the values stands in the answer.",
+        "required",
+        value_type="strings",
+    ),
+    _text(
+        "contains-all",
+        "text:contains_all",
+        "All of the values stand in the answer.",
+        "required",
+        value_type="strings",
+    ),
+    _text(
+        "starts-with",
+        "text:starts_with",
+        "The answer, stripped, starts with the value (or one reference).",
+        "optional",
+    ),
+    _text(
+        "regex",
+        "text:regex",
+        "The pattern matches somewhere in the answer (Python's re.search).",
+        "required",
+        value_type="pattern",
+        options=RegexOptions,
+    ),
+    Metric(
+        name="is-json",
+        function="harness.metrics.json_checks:is_json",
+        kind="binary",
+        summary="The whole answer is JSON and, when a schema is given, valid under it.",
+        value="optional",
+        value_type="schema",
+        invertible=True,
+    ),
+    _text(
+        "json-equals",
+        "json_checks:json_equals",
+        "The answer is JSON equal to the value (or one reference), key order aside.",
+        "optional",
+        value_type="json",
+        options=JsonEqualsOptions,
+    ),
+    Metric(
+        name="length",
+        function="harness.metrics.manner:length",
+        kind="binary",
+        summary="The answer's length lies within min and max.",
+        value="refused",
+        invertible=True,
+        options=LengthOptions,
+    ),
+    Metric(
+        name="is-refusal",
+        function="harness.metrics.manner:is_refusal",
+        kind="binary",
+        summary="The answer declines to answer (by its wording).",
+        value="refused",
+        invertible=True,
+    ),
+    Metric(
+        name="repetition",
+        function="harness.metrics.manner:repetition",
+        kind="graded",
+        summary="Fraction of the answer's word n-grams that repeat an earlier one; lower is better.",
+        value="refused",
+        higher_is_better=False,
+        options=RepetitionOptions,
+    ),
+    Metric(
+        name="exact-match",
+        function="harness.metrics.overlap:exact_match",
+        kind="binary",
+        summary="SQuAD's exact match: equal to a reference, case, punctuation and articles aside.",
+        value="refused",
+        needs_references=True,
+        invertible=True,
+    ),
+    _overlap("f1", "overlap:f1", "SQuAD's token F1 against the closest reference."),
+    _overlap(
+        "entity-f1",
+        "entities:score_entities",
+        "F1 of the entities that the answer lists as JSON, each with type and text.",
+        value_type="json",
+    ),
+    _library(
+        "bleu", "bleu:bleu", "Sentence BLEU (sacreBLEU, add-k smoothing) over 100.", libraries=_SACREBLEU
+    ),
+    _library(
+        "chrf", "bleu:chrf", "chrF (sacreBLEU), character n-gram F-score over 100.", libraries=_SACREBLEU
+    ),
+    _library(
+        "rouge-1", "rouge:rouge_1", "ROUGE-1 F-measure: shared words.", options=RougeOptions, libraries=_ROUGE
+    ),
+    _library(
+        "rouge-2",
+        "rouge:rouge_2",
+        "ROUGE-2 F-measure: shared word pairs.",
+        options=RougeOptions,
+        libraries=_ROUGE,
+    ),
+    _library(
+        "rouge-l",
+        "rouge:rouge_l",
+        "ROUGE-L F-measure: longest common word subsequence.",
+        options=RougeOptions,
+        libraries=_ROUGE,
+    ),
+    _library(
+        "rouge-lsum",
+        "rouge:rouge_lsum",
+        "ROUGE-Lsum F-measure: ROUGE-L sentence by sentence (one a line).",
+        options=RougeOptions,
+        libraries=_ROUGE,
+    ),
+    _library(
+        "bertscore",
+        "bertscore:bertscore",
+        "BERTScore F1: greedy cosine matching of contextual token vectors, not rescaled.",
+        minimum=-1.0,
+        options=BertScoreOptions,
+        libraries={"evaluate": "evaluate", "bert-score": "bert_score"},
+    ),
+    _library(
+        "similar",
+        "similar:similar",
+        "Cosine of the sentence embeddings. It does not see negation: never the only check.",
+        minimum=-1.0,
+        options=EncoderOptions,
+        libraries={"sentence-transformers": "sentence_transformers"},
+    ),
+    _overlap(
+        "perplexity",
+        "perplexity:perplexity",
+        "Perplexity of the reference under the model, given the prompt; lower is better.",
+        minimum=1.0,
+        maximum=None,
+        higher_is_better=False,
+        logarithmic=True,
+        extra="local",
+        libraries={"torch": "torch"},
+    ),
+    _judged(
+        "llm-rubric",
+        "judged:single",
+        "binary",
+        "A judge finds that the answer satisfies the rubric.",
+        "required",
+    ),
+    _judged(
+        "llm-reference",
+        "judged:single",
+        "graded",
+        "A judge's grade of the answer against the references.",
+        "refused",
+        needs_references=True,
+        minimum=1.0,
+        maximum=5.0,
+    ),
+    _judged(
+        "factuality",
+        "judged:single",
+        "binary",
+        "A judge finds that the answer agrees with the facts of the references.",
+        "refused",
+        needs_references=True,
+    ),
+    _judged(
+        "tone",
+        "judged:single",
+        "binary",
+        "A judge finds that the answer is written in the wanted tone.",
+        "required",
+    ),
+    _judged(
+        "pairwise",
+        "judged:pairwise",
+        "graded",
+        "A judge prefers the answer to the baseline's, asked in both orders: 1, 0.5 for a tie, 0.",
+        "optional",
+    ),
+    _rag(
+        "faithfulness",
+        "judged:of_passages",
+        "Statements of the answer that follow from the passages, over all (ragas).",
+        needs_context=True,
+    ),
+    _rag(
+        "context-recall",
+        "judged:of_passages",
+        "Statements of the first reference that stand in the passages, over all (ragas).",
+        always_references=True,
+        needs_context=True,
+    ),
+    _rag(
+        "context-precision",
+        "judged:of_passages",
+        "Average precision of the passages' order, useful ones first (ragas).",
+        always_references=True,
+        needs_context=True,
+    ),
+    _rag(
+        "answer-relevancy",
+        "judged:of_passages",
+        "Cosine of the question with questions made of the answer; 0 if it commits to nothing (ragas).",
+        minimum=-1.0,
+        options=RelevancyOptions,
+        libraries={**_RAG, "sentence-transformers": "sentence_transformers"},
+    ),
+    _passages(
+        "string-context-recall",
+        "retrieval:string_context_recall",
+        "Wanted passages that were retrieved, over all, by their letters (ragas).",
+    ),
+    _passages(
+        "string-context-precision",
+        "retrieval:string_context_precision",
+        "Average precision of the passages' order, wanted ones first (ragas).",
+    ),
+)
+
+BUILTIN_METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

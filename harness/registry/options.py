@@ -1,0 +1,76 @@
+"""The further keys of each check that has any, as a golden set may write them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Options(BaseModel):
+    """Base of a check's further keys: unknown ones are refused, and so is the text "3" for a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class RegexOptions(Options):
+    """Keys of ``regex``."""
+
+    ignore_case: Annotated[bool, Field(description="Match letters of either case.")] = False
+
+
+class JsonEqualsOptions(Options):
+    """Keys of ``json-equals``."""
+
+    ignore: Annotated[list[str], Field(description="Top-level keys that are not compared.")] = []
+    tolerance: Annotated[float, Field(ge=0, description="Largest absolute difference of two numbers.")] = 0.0
+
+
+class LengthOptions(Options):
+    """Keys of ``length``."""
+
+    min: Annotated[int | None, Field(ge=0, description="Least length that passes.")] = None
+    max: Annotated[int | None, Field(ge=0, description="Greatest length that passes.")] = None
+    unit: Annotated[
+        Literal["characters", "words", "lines", "sentences"], Field(description="What is counted.")
+    ] = "characters"
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "LengthOptions":
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+
+class EncoderOptions(Options):
+    """Keys of ``similar``."""
+
+    model: Annotated[
+        str, Field(description="Encoder: a catalogue name, a directory or a hub id of sentence-transformers.")
+    ] = "minilm"
+
+
+class BertScoreOptions(EncoderOptions):
+    """Keys of ``bertscore``."""
+
+    layer: Annotated[int | None, Field(ge=1, description="Encoder layer; the last one by default.")] = None
+
+
+class RougeOptions(Options):
+    """Keys of the ``rouge-*`` checks."""
+
+    stem: Annotated[bool, Field(description="Compare word stems (Porter).")] = False
+
+
+class RelevancyOptions(EncoderOptions):
+    """Keys of ``answer-relevancy``."""
+
+    questions: Annotated[
+        int, Field(ge=1, le=20, description="How many questions the judge makes of the answer.")
+    ] = 3
+
+
+class RepetitionOptions(Options):
+    """Keys of ``repetition``."""
+
+    ngram: Annotated[int, Field(ge=1, description="Length in words of the repeated piece.")] = 4

@@ -1,0 +1,168 @@
+"""Plug-ins: how they are found, what they add, and what is left out of it.
+
+A plug-in that breaks, or takes a name that is taken, costs one line of warning: never a traceback, and never
+the meaning of a built-in name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from importlib import import_module, metadata
+from typing import Any, TypeAlias, TypeVar, cast
+
+from harness.errors import SettingsError
+from harness.registry.metric import Metric
+from harness.registry.records import EngineKind, Function, JudgeKind, RewardKind, Sink, TrainMethod
+
+GROUP = "tunegate.plugins"
+HOOK = "pytest_tunegate_register"
+
+Record: TypeAlias = Metric | JudgeKind | EngineKind | RewardKind | TrainMethod | Sink
+_KINDS: dict[type, str] = {
+    Metric: "metric",
+    JudgeKind: "judge",
+    EngineKind: "engine",
+    RewardKind: "reward",
+    TrainMethod: "training method",
+    Sink: "sink",
+}
+_NAME = re.compile(r"(?!not-)[a-z][a-z0-9-]*")
+_R = TypeVar("_R", bound=Record)
+
+
+class Registrar:
+    """What a plug-in's ``pytest_tunegate_register(registry)`` is given."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.records: list[Record] = []
+
+    def add(self, *records: Record) -> None:
+        """Register metrics, judges, engines, rewards, training methods or sinks.
+
+        Raises:
+            TypeError: Something else was given.
+        """
+        for record in records:
+            if type(record) not in _KINDS:
+                raise TypeError(f"add() takes records of harness.registry, not {type(record).__name__}")
+        self.records += records
+
+
+class Registry:
+    """What plug-ins have added, by kind.
+
+    Attributes:
+        warnings: What was left out, one line each.
+    """
+
+    def __init__(self, warn: Callable[[str], None] = lambda line: None) -> None:
+        """Hold nothing yet; installed plug-ins are loaded when a name is first looked up.
+
+        Args:
+            warn: Told of each warning when it is found.
+        """
+        self.warnings: list[str] = []
+        self._warn = warn
+        self._added: dict[type, dict[str, tuple[Record, str]]] = {kind: {} for kind in _KINDS}
+        self._merged: dict[type, Mapping[str, Record]] = {}
+        self._registered: set[Any] = set()
+        self._installed_loaded = False
+
+    def merged(self, kind: type[_R], built_in: Mapping[str, _R]) -> Mapping[str, _R]:
+        """The built-in records of a kind, then those of plug-ins.
+
+        Args:
+            kind: The records' class.
+            built_in: By name; none of them can be replaced.
+        """
+        self._load_installed()
+        if kind not in self._merged:
+            records: dict[str, Record] = dict(built_in)
+            for name, (record, source) in self._added[kind].items():
+                if name in built_in:
+                    self._leave_out(source, record, f"the built-in {_KINDS[kind]} of that name stays")
+                else:
+                    records[name] = record
+            self._merged[kind] = records
+        return cast("Mapping[str, _R]", self._merged[kind])
+
+    def register(self, source: str, function: Callable[[Registrar], object]) -> None:
+        """Let a plug-in add its records: all of them, or none where it breaks.
+
+        Args:
+            source: What warnings call the plug-in.
+            function: Its ``pytest_tunegate_register``; called once, however often it is found.
+        """
+        if function in self._registered:
+            return
+        self._registered.add(function)
+        registrar = Registrar()
+        try:
+            function(registrar)
+        except (Exception, SystemExit) as error:  # any fault of a plug-in is its own
+            self.note(f"plug-in {source} is left out: {_one_line(error)}")
+            return
+        for record in registrar.records:
+            self._add(record, source)
+
+    def note(self, warning: str) -> None:
+        """Keep a warning, once, and pass it on."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+            self._warn(warning)
+
+    def _load_installed(self) -> None:
+        """Register what distributions declare under ``tunegate.plugins``."""
+        if self._installed_loaded:
+            return
+        self._installed_loaded = True
+        for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+            try:
+                loaded = entry.load()
+                function = loaded if callable(loaded) else getattr(loaded, HOOK)
+            except (Exception, SystemExit) as error:  # as above
+                self.note(f"plug-in {entry.name} is left out: {_one_line(error)}")
+            else:
+                self.register(entry.name, function)
+
+    def _add(self, record: Record, source: str) -> None:
+        kind = type(record)
+        if not _NAME.fullmatch(record.name):
+            rule = "a name is lower-case letters, digits and hyphens, and does not start with not-"
+            self._leave_out(source, record, rule)
+        elif isinstance(record, Metric) and record.judged:
+            self._leave_out(
+                source, record, "judged metrics ask questions that only tunegate's own judges know"
+            )
+        elif record.name in self._added[kind]:
+            self._leave_out(source, record, f"plug-in {self._added[kind][record.name][1]} has that name")
+        else:
+            self._added[kind][record.name] = (record, source)
+            self._merged.pop(kind, None)
+
+    def _leave_out(self, source: str, record: Record, why: str) -> None:
+        self.note(f"plug-in {source}: {_KINDS[type(record)]} {record.name!r} is left out: {why}")
+
+
+def load_function(function: Function, place: str) -> Any:
+    """The function or class that a record names.
+
+    Args:
+        function: Itself, or its path ``module:name``.
+        place: What needs it, for the message.
+
+    Raises:
+        SettingsError: It can't be imported.
+    """
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (Exception, SystemExit) as error:  # the fault of whoever registered it
+        raise SettingsError(f"{place}: {function} can't be imported: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

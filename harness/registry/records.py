@@ -1,0 +1,102 @@
+"""What else than metrics can be registered: one record a kind, inert until its name is asked for.
+
+A function may be given itself or by its path ``module:name``, which is imported when it is first called.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Function: TypeAlias = str | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeKind:
+    """A kind of judge, as ``--gate-judge=NAME:REFERENCE`` names it.
+
+    Attributes:
+        name: What stands in front of the colon.
+        form: How it is written, for messages, such as ``openai:MODEL@URL``.
+        open: Called with a ``harness.judge.spec.JudgeSpec``, the longest time for one attempt in seconds and
+            the environment; gives a ``harness.judge.base.JudgeEngine``. Nothing is to be loaded or asked yet.
+        read: Called with what stands behind the colon; gives the JudgeSpec. None: all of it names the model.
+        needs_engine: It runs a model on this machine by tunegate's own engine, which has to be installed.
+    """
+
+    name: str
+    form: str
+    open: Function
+    read: Function | None = None
+    needs_engine: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKind:
+    """Something that runs models, as ``--model=NAME:REFERENCE`` names it.
+
+    Attributes:
+        name: What stands in front of the colon.
+        summary: One sentence.
+        describe: Called with the reference; gives a ``harness.types.ModelRef`` that identifies the model by
+            content (``base_sha256`` is part of every cache key), without loading it. It may refuse it by an
+            ``harness.errors.InputError``.
+        open: Called with the ModelRefs by side and the ``harness.types.ExecutionPlan``; gives a
+            ``harness.engines.base.Engine``.
+        measures_text: Whether it can give the cross-entropy of texts. If not, the forgetting probes' general
+            text is left out.
+    """
+
+    name: str
+    summary: str
+    describe: Function
+    open: Function
+    measures_text: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardKind:
+    """A reward, as a training configuration's ``rewards: [{type: NAME}]`` names it.
+
+    Attributes:
+        name: Its ``type``.
+        settings: A subclass of ``trainers.rewards.settings.Weighted`` whose ``type`` is ``Literal[name]``.
+        build: Called with the settings and where they stand, for messages; gives a
+            ``trainers.rewards.definition.BuiltReward``.
+    """
+
+    name: str
+    settings: Function
+    build: Function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainMethod:
+    """A trainer, as ``tunegate train NAME CONFIG.yaml`` names it.
+
+    Attributes:
+        name: The command.
+        train: Called with the configuration and ``resume=``; gives the exit status.
+        config: The configuration's class, a subclass of ``trainers.config.Strict``.
+        help: One line.
+        example: Values of the required keys in the configuration that ``--init`` prints.
+    """
+
+    name: str
+    train: Function
+    config: Function
+    help: str
+    example: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """Where finished runs are sent besides the history.
+
+    Attributes:
+        name: For messages.
+        send: Called with the ``harness.types.GateRecord`` and the run's directory, once the run is stored;
+            may give a path to be printed.
+    """
+
+    name: str
+    send: Function
