@@ -1,4 +1,4 @@
-"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:ADAPTER_DIR[@THRESHOLD]`` or a plug-in's."""
+"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:DIR[@THRESHOLD]`` or a plug-in's."""
 
 import re
 from dataclasses import dataclass

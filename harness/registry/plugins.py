@@ -131,9 +131,7 @@ class Registry:
             rule = "a name is lower-case letters, digits and hyphens, and does not start with not-"
             self._leave_out(source, record, rule)
         elif isinstance(record, Metric) and record.judged:
-            self._leave_out(
-                source, record, "judged metrics ask questions that only tunegate's own judges know"
-            )
+            self._leave_out(source, record, "a plug-in's metric can't be judged")
         elif record.name in self._added[kind]:
             self._leave_out(source, record, f"plug-in {self._added[kind][record.name][1]} has that name")
         else:
