@@ -3,7 +3,7 @@
 import stat
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.authoring.append import append_case, with_case
@@ -108,6 +108,7 @@ def test_the_case_stands_behind_the_last_one(tmp_path):
 
 
 @pytest.mark.parametrize("text", STYLES.values(), ids=STYLES)
+@settings(max_examples=25)  # of each of the 21 styles
 @given(
     prompt=TEXTS.filter(str.strip),
     references=st.lists(TEXTS, max_size=2),

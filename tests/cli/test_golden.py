@@ -49,17 +49,6 @@ def new(*arguments, text=""):
     return RUNNER.invoke(app, ["golden", "new", *map(str, arguments)], input=text)
 
 
-def tunegate(*arguments, **options):
-    code = "from harness.cli.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
-
-
 def test_the_model_is_asked_as_the_gate_would_ask_it(path, asked):
     result = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n")
     assert result.exit_code == 0, result.output
@@ -170,16 +159,16 @@ def test_a_weak_choice_is_told(path):
         (SET, ["--model", "nowhere", "--prompt", "P?"], "no model 'nowhere'"),
     ],
 )
-def test_bad_input_is_one_line_before_anything_is_written(path, text, arguments, message):
+def test_bad_input_is_one_line_before_anything_is_written(tunegate, path, text, arguments, message):
     path.write_text(text)
-    done = tunegate("golden", "new", path, *arguments, stdin=subprocess.DEVNULL)
+    done = tunegate("golden", "new", path, *arguments)
     assert done.returncode == 4, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line]
     assert message in line
     assert path.read_text() == text
 
 
-def test_lint_names_every_broken_file_and_exits_with_4(tmp_path):
+def test_lint_names_every_broken_file_and_exits_with_4(tunegate, tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.yaml").write_text("nam: x\ncases: []\n")
     (tmp_path / "good.yaml").write_text(SET)
@@ -191,7 +180,7 @@ def test_lint_names_every_broken_file_and_exits_with_4(tmp_path):
     ]
 
 
-def test_lint_of_what_is_not_there(tmp_path):
+def test_lint_of_what_is_not_there(tunegate, tmp_path):
     done = tunegate("golden", "lint", cwd=tmp_path)
     assert done.returncode == 4
     assert done.stderr == "tunegate: golden_sets: can't be read: No such file or directory\n"

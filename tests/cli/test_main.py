@@ -14,13 +14,6 @@ RUNNER = CliRunner()
 GROUPS = ["model", "golden", "runs", "train", "report", "serve"]
 
 
-def tunegate(*arguments, **options):
-    code = "import sys; from harness.cli.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, **options
-    )
-
-
 @pytest.mark.parametrize("arguments", [[], *[[group] for group in GROUPS]])
 def test_every_group_has_help(arguments):
     result = RUNNER.invoke(app, [*arguments, "--help"])
@@ -52,13 +45,24 @@ def test_starting_imports_nothing_heavy():
         (["train", "sft", "none.yaml"], "none.yaml: can't be read"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_status_4(tmp_path, arguments, message):
+def test_bad_input_is_one_line_and_exit_status_4(tunegate, tmp_path, arguments, message):
     (tmp_path / "broken.yaml").write_text("nam: x\ncases: []\n")
     done = tunegate(*arguments, cwd=tmp_path)
     assert done.returncode == 4, done.stderr
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_the_process_ends_with_the_same_status_and_line(tunegate, tmp_path):
+    """Once as a user types it; the other tests call the entry point."""
+    code = "from harness.cli.main import main; main()"
+    arguments = ["golden", "lint", "nowhere.yaml"]
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    called = tunegate(*arguments, cwd=tmp_path)
+    assert (process.returncode, process.stdout, process.stderr) == (4, called.stdout, called.stderr)
 
 
 def test_golden_new_adds_a_case_and_lint_is_content(tmp_path):
