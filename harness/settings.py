@@ -4,15 +4,17 @@ A flag wins over an environment variable, that over ``[tool.tunegate]``, that ov
 names each setting once; options, environment variables, pyproject keys and the reference page follow it.
 """
 
+import json
 import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from harness.errors import SettingsError
+from harness.types import RESERVED_KWARGS, JsonValue
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _MOST_CONFIRMATIONS = 100
@@ -39,6 +41,7 @@ class Settings:
         fail_on: What fails the run besides errors and must-pass cases.
         confirm: How often each side is asked again what makes a regression; 0 leaves it at the first word.
         directory: Where history, cache and reports are kept, relative to the project's root.
+        chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         judge: Specs of the judge, or of an odd number of judges.
         judge_concurrency: Questions to a judge that are under way at a time.
         judge_timeout_s: Longest time for one attempt at a question, in seconds.
@@ -62,6 +65,7 @@ class Settings:
     accept: str | None = None
     accept_reason: str | None = None
     accept_dirty: bool = False
+    chat_template_kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
     judge: tuple[str, ...] = ()
     judge_concurrency: int = 8
     judge_timeout_s: float = 60.0
@@ -151,6 +155,16 @@ def _seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError("a number of seconds above 0")
     return value
+
+
+def _template_values(text: str) -> dict[str, JsonValue]:
+    try:
+        values = dict(json.loads(text).items())
+    except (ValueError, AttributeError):
+        raise ValueError('JSON such as {"enable_thinking": false}') from None
+    if taken := sorted(RESERVED_KWARGS & set(values)):
+        raise ValueError(f"values that a template reads; {taken[0]} is none")
+    return values
 
 
 def _prices(text: str) -> tuple[float, float]:
@@ -254,6 +268,12 @@ SETTINGS: Mapping[str, Setting] = {
     "accept_dirty": Setting(
         flag="--gate-accept-dirty", parse=boolean, help="accept a run of uncommitted changes too"
     ),
+    "chat_template_kwargs": Setting(
+        flag="--gate-chat-template-kwargs",
+        metavar="JSON",
+        parse=_template_values,
+        help="values for the models' chat templates, such as {\"enable_thinking\": false}; a case's own win",
+    ),
     "judge": Setting(
         flag="--gate-judge",
         metavar="SPEC",
@@ -337,6 +357,8 @@ def _from_pyproject(path: Path) -> Mapping[str, object]:
             and all(isinstance(v, str) for v in value)
         ):
             chosen[name] = tuple(value)
+        elif isinstance(value, dict) and name == "chat_template_kwargs":
+            chosen[name] = _parsed(source, json.dumps(value, default=str), SETTINGS[name])
         elif isinstance(value, bool):
             chosen[name] = _parsed(source, str(value).lower(), SETTINGS[name])
         elif isinstance(value, str | int | float):

@@ -88,3 +88,16 @@ def test_a_wrong_value_names_its_environment_variable(tmp_path, name):
 def test_a_margin_is_a_fraction(tmp_path, text):
     with pytest.raises(SettingsError, match="--gate-margin: found"):
         load_settings({"margin": text}, tmp_path, {})
+
+
+def test_values_for_chat_templates_are_json_or_a_table(tmp_path):
+    root = write(tmp_path, "[tool.tunegate.chat_template_kwargs]\nenable_thinking = false")
+    assert load_settings({}, root, {}).chat_template_kwargs == {"enable_thinking": False}
+    flags = {"chat_template_kwargs": '{"reasoning_effort": "low"}'}
+    assert load_settings(flags, root, {}).chat_template_kwargs == {"reasoning_effort": "low"}
+
+
+@pytest.mark.parametrize("text", ["no", "[1]", "3", '{"tokenize": false}', '{"messages": []}'])
+def test_other_values_for_chat_templates_are_refused(tmp_path, text):
+    with pytest.raises(SettingsError, match=r"--gate-chat-template-kwargs: found .*allowed: "):
+        load_settings({"chat_template_kwargs": text}, tmp_path, {})

@@ -55,6 +55,20 @@ def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> 
     return golden_error(document, key, f"found {shown(problem['input'])}", allowed_by(same))
 
 
+def explain_settings(error: ValidationError) -> tuple[str, str]:
+    """The first problem of generation settings that stand in no file: what was found, and what is allowed."""
+    problems: list[Any] = error.errors(include_url=False)
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    name = dotted(_key(problem))
+    if problem["type"] == "extra_forbidden":
+        known = sorted(GenerationYaml.model_fields)
+        return f"unknown setting {name}{did_you_mean(name, known)}", ", ".join(known)
+    if problem["type"] == "value_error":
+        return f"{name}: {problem['ctx']['error']}", ""
+    same = [p for p in problems if _key(p) == _key(problem)]
+    return f"{name}: found {shown(problem['input'])}", allowed_by(same)
+
+
 def golden_error(document: Document, key: KeyPath, problem: str, allowed: str = "") -> GoldenError:
     """A problem at a key, with its line."""
     return GoldenError(document.path, document.line(key), dotted(key), problem, allowed)

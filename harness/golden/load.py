@@ -1,14 +1,15 @@
 """From a YAML file to a GoldenSet, or to one line that says what is wrong where."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness.errors import SettingsError
 from harness.golden.check_rules import CheckProblem, make_check
-from harness.golden.explain import explain, golden_error
+from harness.golden.explain import explain, explain_settings, golden_error
 from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, Role
 from harness.golden.templates import TemplateError, fill, fill_value, read_if_file
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
@@ -204,8 +205,34 @@ class _Reading:
         settings = self.raw.generation
         if self.case.generation:
             given = {**settings.model_dump(), **self.case.generation}
+            if isinstance(own := self.case.generation.get("chat_template_kwargs"), dict):
+                given["chat_template_kwargs"] = {**settings.chat_template_kwargs, **own}
             try:
                 settings = GenerationYaml.model_validate(given)
             except ValidationError as error:
                 raise explain(self.document, error, self._key("generation")) from error
-        return GenerationSettings(**{**settings.model_dump(), "stop": tuple(settings.stop)})
+        return _as_settings(settings)
+
+
+def generation_settings(given: Mapping[str, object], source: str) -> GenerationSettings:
+    """Settings that are given in Python, by the rules of the YAML.
+
+    Args:
+        given: By their names in the YAML; ``stop`` may be one text or any sequence of them.
+        source: Who gives them, for the message.
+
+    Raises:
+        SettingsError: A name is unknown or a value out of range.
+    """
+    stop = given.get("stop")
+    listed = {**given, "stop": list(stop)} if isinstance(stop, tuple | set | frozenset) else given
+    try:
+        return _as_settings(GenerationYaml.model_validate(listed))
+    except ValidationError as error:
+        problem, allowed = explain_settings(error)
+        raise SettingsError(f"{source}: {problem}" + (f" (allowed: {allowed})" if allowed else "")) from error
+
+
+def _as_settings(settings: GenerationYaml) -> GenerationSettings:
+    stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
+    return GenerationSettings(**{**settings.model_dump(), "stop": stop})

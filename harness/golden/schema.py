@@ -1,12 +1,13 @@
 """The YAML of a golden set as pydantic models: validation, JSON Schema and reference page in one place."""
 
+import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from harness.golden.checks import CHECK_TYPES, check_names
 from harness.registry import Metric
-from harness.types import JsonValue
+from harness.types import PINNED_DATE, RESERVED_KWARGS, JsonValue
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -25,6 +26,22 @@ def _not_reserved(name: str) -> str:
     if name in _RESERVED:
         raise ValueError(f"{name!r} means something else to pytest: another word")
     return name
+
+
+def _not_the_librarys(values: dict[str, Any]) -> dict[str, Any]:
+    if taken := sorted(RESERVED_KWARGS & set(values)):
+        raise ValueError(f"{taken[0]!r} is none of the template's own values: leave it out")
+    return values
+
+
+def _day(text: str) -> str:
+    try:
+        day = datetime.date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise ValueError(f"{text!r} is no day: write it as YYYY-MM-DD")
+    return text
 
 
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
@@ -49,10 +66,38 @@ class GenerationYaml(_Strict):
     seed: Annotated[
         int, Field(ge=0, lt=2**32, description="Seed of the samples; ignored by greedy decoding.")
     ] = 0
-    stop: Annotated[list[Text], Field(description="Texts that end an answer; they are cut off.")] = []
+    stop: Annotated[
+        list[Text] | Text,
+        Field(description="Text or texts that end an answer, special tokens too; they are cut off."),
+    ] = []
     task: Annotated[
         Text | None, Field(description="Head of a multi-task model that answers; other models ignore it.")
     ] = None
+    chat_template_kwargs: Annotated[
+        dict[str, JsonValue],
+        AfterValidator(_not_the_librarys),
+        Field(description="Values that the model's chat template reads, such as enable_thinking."),
+    ] = {}
+    date: Annotated[
+        str,
+        AfterValidator(_day),
+        Field(description="Today, as chat templates that write the date are told: YYYY-MM-DD, in quotes."),
+    ] = PINNED_DATE
+    max_reasoning_tokens: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=131072,
+            description="Most tokens of a reasoning; max_new_tokens then counts the answer behind it alone.",
+        ),
+    ] = None
+    score_reasoning: Annotated[
+        bool, Field(description="Checks see the reasoning too, as a part of the answer.")
+    ] = False
+    use_model_settings: Annotated[
+        bool,
+        Field(description="Heed the model's own generation config: penalties, suppressed tokens and such."),
+    ] = False
 
 
 class MessageYaml(_Strict):

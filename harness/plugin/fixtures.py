@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import JudgeError
-from harness.golden.load import load_golden_set
+from harness.golden.load import generation_settings, load_golden_set
 from harness.judge.questions import SINGLE_TASKS, single_request
 from harness.judge.trust import find_calibration
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession
 from harness.types import (
     Completion,
-    GenerationSettings,
     GoldenCase,
     GoldenSet,
     JudgeVerdict,
@@ -62,8 +61,9 @@ def model(pytestconfig: pytest.Config, _tunegate_candidate: str) -> ModelRef:
 def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[..., Completion]:
     """Ask the candidate: ``generate("prompt", max_new_tokens=32)`` gives a Completion.
 
-    The keywords are those of GenerationSettings. A conversation is given as a list of Message. Answers come
-    from the cache where they are known. Skips without ``--model``.
+    The keywords are the keys of a golden set's ``generation``, checked alike: ``stop="END"``,
+    ``temperature=0.7``. A conversation is given as a list of Message. Answers come from the cache where they
+    are known. Raises SettingsError for a value that isn't allowed. Skips without ``--model``.
     """
     gate = _gate(pytestconfig)
 
@@ -73,7 +73,7 @@ def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[
             id="generate",
             set_name="fixture",
             messages=messages,
-            generation=GenerationSettings(**settings),  # type: ignore[arg-type] # it checks its own keywords
+            generation=generation_settings(settings, "generate"),
         )
         return gate.questions.answer(case, gate.candidate(_tunegate_candidate))
 

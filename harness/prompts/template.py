@@ -7,15 +7,6 @@ from typing import Any
 
 from harness.errors import PromptError
 
-# What transformers' own function takes: a value of that name would change what it does, not what it writes.
-RESERVED_KWARGS = frozenset(
-    [
-        *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt"),
-        *("continue_final_message", "tokenize", "sanitize_control_tokens", "padding", "truncation"),
-        *("max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"),
-        *("tokenizer_kwargs", "strftime_now"),
-    ]
-)
 # Each directive of strftime, which a template asks for by a format that need not stand in its text.
 _DIRECTIVES = (
     *("%-d", "%-m", "%-H", "%-I", "%-M", "%-S", "%-j", "%-y"),

@@ -85,6 +85,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         settings.batch_tokens,
         [*models, *([baseline] if isinstance(baseline, ModelRef) else [])],
     )
+    plan = replace(plan, chat_template_kwargs=settings.chat_template_kwargs)
     if plan.engine == "multitask":
         # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
         settings = replace(settings, forgetting=False)

@@ -42,6 +42,7 @@ from harness.types.findings import (
 )
 from harness.types.golden import (
     PINNED_DATE,
+    RESERVED_KWARGS,
     Check,
     GateSettings,
     GenerationSettings,
@@ -72,6 +73,7 @@ from harness.types.run import (
 __all__ = [
     "EXACT_DTYPES",
     "PINNED_DATE",
+    "RESERVED_KWARGS",
     "CaseResult",
     "Check",
     "Comparison",

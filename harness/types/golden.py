@@ -15,6 +15,16 @@ JsonValue = TypeAliasType(
 
 # What templates that write today's date are told: the day that Llama's own templates fall back to.
 PINNED_DATE = "2024-07-26"
+# What transformers' apply_chat_template takes itself: a value of that name would change what it does, and not
+# what the template writes.
+RESERVED_KWARGS = frozenset(
+    [
+        *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt"),
+        *("continue_final_message", "tokenize", "sanitize_control_tokens", "padding", "truncation"),
+        *("max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"),
+        *("tokenizer_kwargs", "strftime_now"),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,3 +53,21 @@ def test_judge_asks_the_judge(project, judge_server, monkeypatch):
     )
     project.run("test_hand.py", f"--gate-judge={judge_server.spec}").assert_outcomes(passed=3)
     project.run("test_hand.py").assert_outcomes(skipped=3)
+
+
+def test_generate_checks_its_settings_like_a_golden_set(project):
+    project.pytester.makepyfile(
+        test_hand="""
+        import pytest
+        from harness.errors import SettingsError
+
+        def test_one(generate):
+            generate("What?", stop="END")
+
+        @pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_p": 2}, {"max_new_tokens": 0}, {"stops": "x"}])
+        def test_wrong(generate, wrong):
+            with pytest.raises(SettingsError, match="generate: "):
+                generate("What?", **wrong)
+        """
+    )
+    project.run("test_hand.py").assert_outcomes(passed=5)
