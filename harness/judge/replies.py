@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from harness.prompts.reasoning import split_reasoning
 from harness.types import JsonValue
 
 _FENCE = re.compile(r"```[A-Za-z]*\s*\n?(.*?)```", re.DOTALL)
-_THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+# One that stands behind other words is no beginning of a reasoning, but no verdict either.
+_LATER_REASONING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _WORDS = {"true": True, "yes": True, "pass": True, "false": False, "no": False, "fail": False}
 _LONGEST = 100_000
 
@@ -33,13 +35,16 @@ def read_reply(text: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValu
         ReplyError: No object in it follows the schema.
     """
     problem = "no JSON object in it"
-    for found in _objects(_THINKING.sub("", text[:_LONGEST])):
+    answer = _LATER_REASONING.sub("", split_reasoning(text[:_LONGEST]).answer)
+    for found in _objects(answer):
         candidate = _coerced(found, schema)
         error = _first_error(candidate, json.dumps(schema, sort_keys=True))
         if error is None:
             return candidate
         problem = error
-    shown = text.strip()[:80]
+    if not answer.strip() and text.strip():
+        raise ReplyError("the reply is all reasoning, and was cut before its answer")
+    shown = answer.strip()[:80]
     raise ReplyError(f"{problem}: {shown!r}" if shown else "the reply is empty")
 
 

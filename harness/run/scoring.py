@@ -19,6 +19,7 @@ from harness.metrics.definition import ScoreFunction, ScoringRequest, score_func
 from harness.metrics.identity import cache_key
 from harness.metrics.judged import ask_beforehand
 from harness.metrics.libraries import missing_extras, require_encoders
+from harness.prompts.reasoning import split_reasoning
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
 __all__ = ["Judging", "ScoreCache", "missing_extras", "require_encoders", "score_cases"]
@@ -86,6 +87,7 @@ def score_cases(
     by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
     requests: dict[tuple[int, int], ScoringRequest] = {}
     answers = [(case, key) for case in cases for key in case.answer_keys]
+    completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
     numbers = [number for case in cases for number in range(1, len(case.answer_keys) + 1)]
     for row, (case, key) in enumerate(answers):
         if case.skip is not None or key not in completions:
@@ -119,6 +121,14 @@ def score_cases(
         for row, (case, key) in enumerate(answers)
     ]
     return fold_repeats(single)
+
+
+def _apart(completion: Completion, case: GoldenCase) -> Completion:
+    """The completion with its reasoning taken apart, where whoever made it has not done so."""
+    if completion.reasoning is not None or case.generation.score_reasoning:
+        return completion
+    parts = split_reasoning(completion.text, completion.prompt or "")
+    return replace(completion, text=parts.answer, reasoning=parts.reasoning)
 
 
 def _score_metric(
@@ -217,6 +227,8 @@ def _decided(check: Check, result: Result) -> Result:
 
 
 def _case_result(case: GoldenCase, completion: Completion | None, results: Sequence[Result]) -> CaseResult:
+    if completion is not None and completion.unanswered:
+        results = [_of_no_answer(result, completion) for result in results]
     scores = tuple(result for result in results if isinstance(result, Score))
     errors = tuple(result for result in results if isinstance(result, MetricError))
     if case.skip is None and completion is None:
@@ -228,6 +240,16 @@ def _case_result(case: GoldenCase, completion: Completion | None, results: Seque
         errors=errors,
         outcome=_outcome(case, scores, errors, left_out=completion is not None and _left_out(case, results)),
     )
+
+
+def _of_no_answer(result: Result, completion: Completion) -> Result:
+    """A result for a model that reasoned and said nothing: whatever a check says of nothing, it failed."""
+    if isinstance(result, MetricError) or result.passed is None or result.metric == "perplexity":
+        return result
+    cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "only a reasoning"
+    kind = CHECK_TYPES[base_type(result.metric)].kind
+    value = 0.0 if kind == "binary" else result.value
+    return replace(result, value=value, passed=False, explanation=f"no answer: {cut}")
 
 
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:

@@ -8,7 +8,7 @@ from harness.types import CaseResult, Check, GateRecord, MetricError, MetricFact
 from reports.html import figures
 from reports.html.diff import Piece, diff_words
 from reports.html.text import fitting_limit, one_line
-from reports.html.view import Answer, CaseView, Change, CheckRow, Excerpt, Mark, Trace, Turn
+from reports.html.view import Answer, AskedPrompt, CaseView, Change, CheckRow, Excerpt, Mark, Trace, Turn
 
 # Characters of all cases together: the page stays at a few megabytes, however many cases there are.
 _ALL_TEXT = 3_000_000
@@ -74,6 +74,7 @@ def _texts(result: CaseResult, before: Mapping[str, CaseResult]) -> list[str]:
     for side in (result, before.get(result.key)):
         if side is not None and side.completion is not None:
             texts.append(side.completion.text)
+            texts += [text for text in (side.completion.reasoning, side.completion.prompt) if text]
     return texts
 
 
@@ -113,7 +114,7 @@ def _case_view(
         context=tuple(excerpt(text, limit) for text in case.retrieved_context[:_MOST_LISTED]),
         baseline=baseline,
         candidate=candidate,
-        same_answer=_text(before) is not None and _text(before) == _text(result),
+        same_answer=_text(before) is not None and _written(before) == _written(result),
         diff_note=note,
         checks=tuple(rows),
         traces=tuple(
@@ -121,7 +122,34 @@ def _case_view(
             for error in result.errors
             if error.traceback
         ),
+        prompts=tuple(_prompts(result, before, limit)),
     )
+
+
+def _prompts(result: CaseResult, before: CaseResult | None, limit: int) -> list[AskedPrompt]:
+    """What each side was asked as its model read it: once where both read the same."""
+    sides: dict[str, list[str]] = {}
+    hashes: dict[str, str] = {}
+    for label, side in (("baseline", before), ("candidate", result)):
+        completion = None if side is None else side.completion
+        if completion is not None and completion.prompt is not None:
+            sides.setdefault(completion.prompt, []).append(label)
+            hashes[completion.prompt] = (completion.prompt_sha256 or "")[:12]
+    return [
+        AskedPrompt(
+            sides="" if len(sides) == 1 else " and ".join(labels),
+            text=excerpt(prompt, limit),
+            sha256=hashes[prompt],
+        )
+        for prompt, labels in sides.items()
+    ]
+
+
+def _written(result: CaseResult | None) -> tuple[str | None, str | None]:
+    """Answer and reasoning."""
+    if result is None or result.completion is None:
+        return None, None
+    return result.completion.text, result.completion.reasoning
 
 
 def _text(result: CaseResult | None) -> str | None:
@@ -170,11 +198,15 @@ def _answers(
     """Both answers, marked where they differ, and what the marks can't show."""
     now_text, before_text = _text(result), _text(before)
     if now_text is None or before_text is None:
-        return _answer(before, _whole(before_text, limit)), _answer(result, _whole(now_text, limit)), ""
+        return (
+            _answer(before, _whole(before_text, limit), limit),
+            _answer(result, _whole(now_text, limit), limit),
+            "",
+        )
     diff = diff_words(before_text[:limit], now_text[:limit], most_pairs)
     return (
-        _answer(before, diff.before, max(len(before_text) - limit, 0)),
-        _answer(result, diff.after, max(len(now_text) - limit, 0)),
+        _answer(before, diff.before, limit, max(len(before_text) - limit, 0)),
+        _answer(result, diff.after, limit, max(len(now_text) - limit, 0)),
         diff.note,
     )
 
@@ -183,7 +215,9 @@ def _whole(text: str | None, limit: int) -> tuple[Piece, ...]:
     return (Piece("same", text[:limit]),) if text else ()
 
 
-def _answer(result: CaseResult | None, pieces: Sequence[Piece], omitted: int = 0) -> Answer | None:
+def _answer(
+    result: CaseResult | None, pieces: Sequence[Piece], limit: int, omitted: int = 0
+) -> Answer | None:
     if result is None or result.completion is None:
         return None
     completion = result.completion
@@ -196,6 +230,7 @@ def _answer(result: CaseResult | None, pieces: Sequence[Piece], omitted: int = 0
         facts=(
             f"{figures.count(completion.completion_tokens)} tokens, {figures.duration(completion.latency_s)}"
         ),
+        reasoning=None if completion.reasoning is None else excerpt(completion.reasoning, limit),
         long=len(text) > _LONG_CHARACTERS or text.count("\n") >= _LONG_LINES,
     )
 

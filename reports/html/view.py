@@ -39,6 +39,7 @@ class Answer:
         pieces: The text, marked where the other side differs.
         cut: The token limit ended it.
         facts: Its size and time, written out.
+        reasoning: What the model wrote before it; None where it reasoned not.
     """
 
     outcome: str
@@ -47,6 +48,7 @@ class Answer:
     cut: bool = False
     facts: str = ""
     long: bool = False
+    reasoning: "Excerpt | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,20 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPrompt:
+    """A prompt as a model read it.
+
+    Attributes:
+        sides: Who read it.
+        sha256: The beginning of its hash.
+    """
+
+    sides: str
+    text: Excerpt
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
     """One case with both answers.
 
@@ -110,6 +126,7 @@ class CaseView:
     diff_note: str
     checks: tuple[CheckRow, ...]
     traces: tuple[Trace, ...]
+    prompts: tuple[AskedPrompt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

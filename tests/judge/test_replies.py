@@ -27,6 +27,10 @@ SCHEMA = {
         '```json\n{"pass": true}\n```',
         'Here it is:\n{"pass": true}\nI hope that helps.',
         '<think>{"pass": false} would be harsh</think>{"pass": true}',
+        'Well. <think>{"pass": false} would be harsh</think>{"pass": true}',
+        'it says {"pass": false}, but</think>{"pass": true}',
+        '<|channel|>analysis<|message|>{"pass": false}?<|end|><|start|>assistant<|channel|>final<|message|>{"pass": true}',
+        'analysis{"pass": false} is harshassistantfinal{"pass": true}',
         "{'pass': True}",
         '{"pass": "yes"}',
         '{"Pass": true}',
@@ -87,3 +91,8 @@ def test_any_text_is_a_verdict_or_an_error(text):
 )
 def test_what_a_judge_says_around_its_verdict_does_not_change_it(verdict, around):
     assert read_reply(f"{around}\n{json.dumps(verdict)}\n{around}", SCHEMA) == verdict
+
+
+def test_a_reply_that_is_cut_inside_its_reasoning_says_so():
+    with pytest.raises(ReplyError, match="all reasoning, and was cut"):
+        read_reply('<think>{"pass": true} perhaps, but', SCHEMA)

@@ -13,7 +13,17 @@ from harness.metrics.definition import ScoringRequest, graded
 from harness.registry import Registry, use_registry
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.run.scoring import Judging, score_cases
-from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
+from harness.types import (
+    CaseResult,
+    Check,
+    Completion,
+    GenerationSettings,
+    GoldenCase,
+    MetricError,
+    Outcome,
+    Score,
+    TextLoss,
+)
 
 Metric = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
 
@@ -363,3 +373,65 @@ def test_no_heavy_library_is_imported(names: str, tmp_path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+THOUGHT = "<think>\nThe user wants JSON. I can't answer wrongly; Paris or Rome? SECRET-1\n</think>\n\n"
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        (Check(type="equals", value="Paris"), "Paris"),
+        (Check(type="is-json"), '{"a": 1}'),
+        (Check(type="json-equals", value={"a": 1}), '{"a": 1}'),
+        (Check(type="starts-with", value="Paris"), "Paris"),
+        (Check(type="contains", value="Paris"), "Berlin"),
+        (Check(type="not-contains", value="SECRET-1"), "I keep it."),
+        (Check(type="is-refusal"), "Sure, Paris."),
+        (Check(type="length", options={"max": 10}), "Paris"),
+        (Check(type="regex", value=r"^\d+$"), "42"),
+        (Check(type="f1", threshold=0.9), "reference"),
+    ],
+    ids=lambda value: value.type if isinstance(value, Check) else None,
+)
+def test_no_check_sees_the_reasoning(check: Check, text: str) -> None:
+    thought, bare = score_one(THOUGHT + text, check), score_one(text, check)
+    assert thought.scores == bare.scores
+    assert thought.completion is not None
+    assert thought.completion.text == text
+    assert "SECRET-1" in (thought.completion.reasoning or "")
+
+
+def test_checks_see_the_reasoning_where_that_is_asked_for() -> None:
+    case = replace(
+        make_case("case", Check(type="contains", value="SECRET-1")),
+        generation=GenerationSettings(score_reasoning=True),
+    )
+    (result,) = score_cases([case], {case.key: answer(THOUGHT + "Paris")})
+    assert result.outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("stop_reason", ["length", "stop"])
+def test_a_reasoning_without_an_answer_fails_whatever_is_checked(stop_reason: str) -> None:
+    """Nothing would please a check that something is absent, a limit from above, and an optional one."""
+    case = make_case(
+        "case",
+        Check(type="not-contains", value="no"),
+        Check(type="repetition", threshold=0.5),
+        Check(type="length", options={"max": 10}),
+        Check(type="f1"),
+        references=("yes",),
+    )
+    cut = replace(answer("<think>hm"), stop_reason=stop_reason)
+    (result,) = score_cases([case], {case.key: cut})
+    assert result.outcome is Outcome.FAILED
+    assert [score.passed for score in result.scores] == [False, False, False, None]
+    assert result.scores[0].value == 0.0
+    assert all(score.explanation.startswith("no answer: ") for score in result.scores[:3])
+
+
+def test_the_perplexity_of_a_reference_needs_no_answer() -> None:
+    case = make_case("case", Check(type="perplexity", threshold=10), references=("yes",))
+    losses = {case.key: (TextLoss(passage="", nats_per_token=1.0, tokens=3),)}
+    (result,) = score_cases([case], {case.key: answer("<think>hm")}, reference_losses=losses)
+    assert result.outcome is Outcome.PASSED
