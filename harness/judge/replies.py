@@ -35,7 +35,7 @@ def read_reply(text: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValu
         ReplyError: No object in it follows the schema.
     """
     problem = "no JSON object in it"
-    answer = _LATER_REASONING.sub("", split_reasoning(text[:_LONGEST]).answer)
+    answer = _behind_reasoning(text[:_LONGEST])
     for found in _objects(answer):
         candidate = _coerced(found, schema)
         error = _first_error(candidate, json.dumps(schema, sort_keys=True))
@@ -46,6 +46,17 @@ def read_reply(text: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValu
         raise ReplyError("the reply is all reasoning, and was cut before its answer")
     shown = answer.strip()[:80]
     raise ReplyError(f"{problem}: {shown!r}" if shown else "the reply is empty")
+
+
+def _behind_reasoning(text: str) -> str:
+    """The reply without its reasoning; a mark inside an object is the judge's own word, and ends nothing."""
+    masked = text
+    for piece in _braced(text):
+        masked = masked.replace(piece, "\0" * len(piece))
+    parts = split_reasoning(masked)
+    if parts.reasoning is not None:
+        text = text[masked.rindex(parts.answer) :] if parts.answer else ""
+    return _LATER_REASONING.sub("", text)
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
