@@ -1,12 +1,34 @@
 """Answers are kept by content: anything that could change one changes its key."""
 
+import hashlib
+import sqlite3
+import threading
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 
 from harness.errors import SettingsError
-from harness.run.cache import Cache, completion_key, loss_key
-from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, Score, TextLoss
+from harness.prompts.rendering import RenderedPrompt
+from harness.run import cache as cache_module
+from harness.run.cache import (
+    Cache,
+    completion_key,
+    context_key,
+    liveness_key,
+    loss_key,
+    prompt_key,
+)
+from harness.types import (
+    Completion,
+    ExecutionPlan,
+    GenerationSettings,
+    JudgeReply,
+    Message,
+    ModelRef,
+    Score,
+    TextLoss,
+)
 
 MODEL = ModelRef(label="a", base_model="b", base_sha256="base", adapter_dir="/a", adapter_sha256="adapter")
 PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)
@@ -58,6 +80,71 @@ def test_only_samples_depend_on_the_case():
     assert key(settings=warm, salt="other") != key(settings=warm)
 
 
+@pytest.fixture
+def versions(monkeypatch):
+    """Each library is of version 1, jinja2 of version 2; peft is missing."""
+
+    def version(package):
+        if package == "peft":
+            raise metadata.PackageNotFoundError(package)
+        return {"torch": "1", "transformers": "1", "jinja2": "2"}[package]
+
+    monkeypatch.setattr(metadata, "version", version)
+    forget = getattr(cache_module._version, "cache_clear", lambda: None)
+    forget()
+    yield
+    forget()
+
+
+COMPUTED = '[1, "base", "adapter", "transformers", "float32", "cpu", null, ["1", "1", "missing"]]'
+BASE = COMPUTED.replace('"adapter"', "null")
+HELLO = '["user", "hello"]'
+GIVEN = '"max_new_tokens": 128, "seed": 0, "stop": [], "temperature": 0.0, "top_p": 1.0'
+PROMPT = RenderedPrompt(text="hello", tokens=1)
+PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (key, f'["completion", {COMPUTED}, [{HELLO}], {{{GIVEN}}}, ""]'),
+        (
+            lambda: completion_key(MODEL, PLAN, ASKED, GREEDY, "salt", PROMPT),
+            f'["completion", {COMPUTED}, [{HELLO}], {{{GIVEN}}}, "", "{PROMPT_HASH}"]',
+        ),
+        (
+            lambda: key(settings=GenerationSettings(temperature=0.5, task="t"), salt="salt"),
+            f'["completion", {COMPUTED}, [{HELLO}], {{"max_new_tokens": 128, "seed": 0, "stop": [], '
+            f'"task": "t", "temperature": 0.5, "top_p": 1.0}}, "salt"]',
+        ),
+        (
+            lambda: key(plan=replace(PLAN, dtype="bfloat16", device="cuda:1", weights="merged")),
+            '["completion", [1, "base", "adapter", "transformers", "bfloat16", "cuda", 4096, '
+            f'["1", "1", "missing"], "merged"], [{HELLO}], {{{GIVEN}}}, ""]',
+        ),
+        (lambda: loss_key(MODEL, PLAN, ASKED, "x"), f'["loss", {COMPUTED}, [{HELLO}], "x"]'),
+        (
+            lambda: loss_key(MODEL, PLAN, ASKED, "x", prompt=PROMPT),
+            f'["loss", {COMPUTED}, [{HELLO}, "{PROMPT_HASH}"], "x"]',
+        ),
+        (
+            lambda: loss_key(MODEL, PLAN, ASKED, "x", replace(MODEL, adapter_sha256=None)),
+            f'["divergence", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
+        ),
+        (lambda: liveness_key(MODEL), '["alive", "base", "adapter"]'),
+        (lambda: context_key(MODEL), '["context", 1, "base", "1"]'),
+        (
+            lambda: prompt_key(MODEL, ASKED, GenerationSettings(date="2026-01-02")),
+            f'["prompt", 1, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "1", "2"]',
+        ),
+    ],
+)
+def test_keys_are_the_hashes_that_stored_caches_hold(found, text):
+    """A changed key would throw away every stored answer: it may only come with a new revision number."""
+    assert found() == hashlib.sha256(text.encode()).hexdigest()
+
+
 def test_an_answer_and_a_loss_never_share_a_key():
     assert loss_key(MODEL, PLAN, ASKED, "hello") != key()
 
@@ -65,10 +152,15 @@ def test_an_answer_and_a_loss_never_share_a_key():
 def test_values_survive_closing_the_file(tmp_path):
     loss = TextLoss(passage="p", nats_per_token=2.5, tokens=10)
     score = Score(metric="rouge-l", value=0.5, explanation="why")
+    reply = JudgeReply(text="yes", model="judge")
     with Cache(tmp_path / "deep" / "cache.sqlite") as cache:
         cache.put_all({"a": ANSWER, "b": loss})
         cache.put("c", score)
         cache.put_finding("d")
+        cache.put_reply("f", reply)
+        cache.put_all({"g": PROMPT})
+        cache.put_context("h", 4096)
+        cache.put_context("i", None)
     with Cache(tmp_path / "deep" / "cache.sqlite") as cache:
         assert cache.get_completion("a") == ANSWER
         assert cache.get_loss("b") == loss
@@ -76,6 +168,17 @@ def test_values_survive_closing_the_file(tmp_path):
         assert cache.has("d")
         assert not cache.has("e")
         assert cache.get("e") is None
+        assert cache.get_completion("e") is None
+        assert cache.get_loss("e") is None
+        assert cache.get_reply("f") == reply
+        assert cache.get_reply("e") is None
+        assert cache.get_prompt("g") == PROMPT
+        assert cache.get_prompt("e") is None
+        assert (cache.get_context("h"), cache.get_context("i"), cache.get_context("e")) == (
+            (4096,),
+            (None,),
+            None,
+        )
 
 
 def test_without_a_path_nothing_is_kept():
@@ -92,3 +195,67 @@ def test_a_file_that_is_no_cache_is_named(tmp_path):
     path.write_text("not a database, long enough to be read as one" * 20)
     with pytest.raises(SettingsError, match=r"cache.sqlite: the cache can't be opened: .*--gate-no-cache"):
         Cache(path)
+
+
+def test_a_path_that_cannot_be_a_file_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError) as refused:
+        Cache(tmp_path / "file" / "cache.sqlite")
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path}/file/cache.sqlite: the cache can't be opened: ")
+    assert message.endswith("; move the file away or use --gate-no-cache")
+
+
+def test_a_later_value_takes_the_place_of_an_earlier_one(tmp_path):
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        for text in ("hi", "ho"):
+            cache.put_all({"a": replace(ANSWER, text=text)})
+        assert cache.get_completion("a").text == "ho"
+        cache.put_context("b", 1)
+        cache.put_context("b", 2)
+        assert cache.get_context("b") == (2,)
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(tmp_path):
+    """The second row breaks the transaction: nothing of it stays, and the cache goes on."""
+    path = tmp_path / "cache.sqlite"
+    with Cache(path) as cache:
+        with pytest.raises(sqlite3.Error):
+            cache.put_all({"a": ANSWER, ("no", "key"): ANSWER})
+        assert cache.get_completion("a") is None
+        cache.put_all({"a": ANSWER})
+        with Cache(path) as other:  # a second process sees what is stored
+            assert other.get_completion("a") == ANSWER
+
+
+def test_threads_share_a_cache(tmp_path):
+    """A judge's thread stores its replies while the main thread stores answers."""
+    problems = []
+
+    def store(cache, number):
+        try:
+            for place in range(20):
+                cache.put_all({f"{number}-{place}": ANSWER})
+        except Exception as error:
+            problems.append(error)
+
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        threads = [threading.Thread(target=store, args=(cache, number)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert problems == []
+        assert all(cache.get_completion(f"{number}-{place}") for number in range(4) for place in range(20))
+
+
+def test_the_file_is_in_the_mode_that_lets_others_read_while_one_writes(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    with Cache(path):
+        pass
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    cache = Cache(path)
+    cache.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        cache.get("a")
