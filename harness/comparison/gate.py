@@ -2,9 +2,9 @@
 
 For each gated metric, with ``drop`` = baseline - candidate, at the level of 5 %:
 
-- *regress*: "no drop" is rejected (one-sided, Holm over the gated metrics), and the drop's upper bound is
-  beyond the margin;
-- *pass*: the drop's one-sided 95 % upper bound is within the margin;
+- *regress*: "no drop" is rejected (one-sided, Holm over the gated metrics), and the drop's upper bound by the
+  data alone is beyond the margin: a sure but tiny drop is none;
+- *pass*: the drop's one-sided 95 % upper bound, with an allowance for unseen losses, is within the margin;
 - *inconclusive*: neither.
 
 Besides, where cases were answered several times, or are known from a noise record, each case is tested on its
@@ -84,6 +84,7 @@ def run_gate(
     margin: float | None = None,
     forgetting_margin: float | None = None,
     alpha: float = ALPHA,
+    regress_alpha: float | None = None,
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
 ) -> tuple[Comparison, Verdict]:
@@ -99,6 +100,7 @@ def run_gate(
             margin=margin,
             forgetting_margin=forgetting_margin,
             alpha=alpha,
+            regress_alpha=regress_alpha,
             stability=stability,
             divergences=divergences,
         )
@@ -112,6 +114,7 @@ def judge_runs(
     margin: float | None = None,
     forgetting_margin: float | None = None,
     alpha: float = ALPHA,
+    regress_alpha: float | None = None,
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
 ) -> Judgement:
@@ -124,6 +127,7 @@ def judge_runs(
         forgetting_margin: The same for the forgetting probes; by default each set's own, else 0.10.
         alpha: Probability of either wrong verdict: one-sided level of the regression test over all gated
             metrics, and of each metric's bound that is compared with its margin.
+        regress_alpha: The former, where it is another one: a model that is one of k gets a k-th.
         stability: How the baseline's model fared when it was resampled with nothing changed, by case key.
             Cases that never changed can then be shown to have regressed by few answers.
         divergences: KL(baseline ‖ candidate) on the bundled passages, where both models could be asked.
@@ -142,6 +146,7 @@ def judge_runs(
         metrics,
         gated_margins(candidate.golden_sets, margin, forgetting_margin),
         alpha,
+        regress_alpha=regress_alpha,
         limits=limits,
         stability=stability or {},
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
 from harness.statistics.clusters import Units, group
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.paired_graded import mean_drop
 from harness.statistics.per_case import stratified_p
 from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
@@ -59,11 +59,16 @@ def compare_metric(
     if is_counted(paired):
         lost, gained = flips(paired)
         drop = tango_interval(lost, gained, len(paired.keys), confidence)
-        p_value = mcnemar_p(lost, gained)
+        high_of_data, p_value = drop.high, mcnemar_p(lost, gained)
     else:
-        units = units_of(paired)
-        drop = paired_interval(units, confidence, reach=reach_of(paired), span=paired.most - paired.least)
-        p_value = sign_flip_p(units)
+        found = mean_drop(
+            units_of(paired),
+            confidence,
+            reach=reach_of(paired),
+            span=paired.most - paired.least,
+            light_tails=paired.logarithmic,
+        )
+        drop, high_of_data, p_value = found.interval, found.high, found.p_value
     if paired.repeated and any_case_counts and not paired.clustered:
         p_value = stratified_p(paired.trials)
     return MetricComparison(
@@ -74,6 +79,7 @@ def compare_metric(
         candidate=_summary(paired, paired.candidate, confidence),
         baseline=_summary(paired, paired.baseline, confidence),
         drop=drop,
+        high_of_data=high_of_data,
         p_value=p_value,
         lost=_moved(paired, 1),
         gained=_moved(paired, -1),

@@ -45,6 +45,7 @@ def judge(
     margins: Mapping[_Name, float],
     alpha: float = ALPHA,
     *,
+    regress_alpha: float | None = None,
     limits: Mapping[str, float] | None = None,
     stability: Mapping[str, Stability] | None = None,
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
@@ -56,8 +57,9 @@ def judge(
     Args:
         metrics: The paired values.
         margins: Largest tolerated drop by golden set and metric.
-        alpha: One-sided level of the regression test over all gated metrics, and of each metric's bound that
-            is compared with its margin.
+        alpha: One-sided level of each metric's bound that is compared with its margin, and of every interval.
+        regress_alpha: One-sided level of all regression tests together; ``alpha`` by default. A model that is
+            one of k gets a k-th of it: a false alarm of any counts, a false pass is of one alone.
         limits: Largest tolerated share of regressed cases by golden set; 0 by default.
         stability: How the baseline's model fared when it was resampled with nothing changed, by case key.
 
@@ -65,18 +67,19 @@ def judge(
         A comparison for each metric, in their order, and the regressed cases.
     """
     confidence = 1 - 2 * alpha
+    regress_alpha = alpha if regress_alpha is None else regress_alpha
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
     rows = [
         compare_metric(metric, confidence, any_case_counts=chosen.get(metric.set_name, 0.0) == 0)
         for metric in metrics
     ]
-    tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, alpha)
+    tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, regress_alpha)
     adjusted = holm([*(rows[place].p_value for place in gated), *(test.p_value for test in tests)])
     regressed = [
         case
         for test, p_adjusted in zip(tests, adjusted[len(gated) :], strict=True)
-        for case in regressed_cases(test, p_adjusted, alpha)
+        for case in regressed_cases(test, p_adjusted, regress_alpha)
     ]
     for place, p_adjusted in zip(gated, adjusted, strict=False):
         row, tolerated = rows[place], margins[rows[place].set_name, rows[place].metric]
@@ -87,12 +90,12 @@ def judge(
             # Holm's first step is the strictest: what is found there is found whatever the others do.
             minimum_detectable_drop=smallest_detectable(
                 metrics[place],
-                alpha / len(adjusted),
+                regress_alpha / len(adjusted),
                 tolerated,
                 confidence,
                 least_churn=_measured_churn(metrics[place], stability or {}),
             ),
-            verdict=_decide(row.drop.high, tolerated, rejected=p_adjusted <= alpha),
+            verdict=_decide(row, tolerated, rejected=p_adjusted <= regress_alpha),
         )
     return rows, regressed
 
@@ -122,7 +125,9 @@ def _case_tests(
     return found
 
 
-def _decide(highest_drop: float, margin: float, *, rejected: bool) -> GateVerdict:
-    if highest_drop <= margin:
+def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
+    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone."""
+    if row.drop.high <= margin:
         return GateVerdict.PASS
-    return GateVerdict.REGRESS if rejected else GateVerdict.INCONCLUSIVE
+    shown = row.drop.high if row.high_of_data is None else row.high_of_data
+    return GateVerdict.REGRESS if rejected and shown > margin else GateVerdict.INCONCLUSIVE

@@ -42,6 +42,7 @@ class PairedMetric:
         baseline: The same cases' values.
         clusters: Each case's cluster, or its place where it has none.
         higher_is_better: Else a rise of the value is a drop.
+        logarithmic: The values are logarithms, which have no rare huge moves among them.
         least: Lower end of the metric's scale; infinite where it is open.
         most: Upper end.
         trials: Of a pass rate, how many answers to each case passed on both sides.
@@ -55,6 +56,7 @@ class PairedMetric:
     baseline: tuple[float, ...]
     clusters: tuple[str | int, ...]
     higher_is_better: bool = True
+    logarithmic: bool = False
     least: float = 0.0
     most: float = 1.0
     trials: tuple[Trials, ...] = ()
@@ -232,6 +234,7 @@ def _scores(set_name: str, metric: str, facts: MetricFacts, pairs: Sequence[Pair
         baseline=tuple(before for _, _, before in scored),
         clusters=_clusters([pair for pair, _, _ in scored]),
         higher_is_better=facts.higher_is_better,
+        logarithmic=facts.logarithmic,
         least=least,
         most=most,
     )

@@ -30,7 +30,7 @@ def _title(found: Sequence[RankedModel]) -> str:
     measured = [each for ranked in found for each in (ranked.gain, ranked.kept) if each is not None]
     if measured:
         level = measured[0].confidence
-        parts.append(f"intervals at {level:.1%}, so that a column holds for all rows at 90 %")
+        parts.append(f"intervals at {level:.0%}, each by itself")
     return "; ".join(parts)
 
 

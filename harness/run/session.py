@@ -1,7 +1,8 @@
 """One gate, from checked inputs to a record for each candidate. Knows nothing of pytest.
 
-Several candidates are compared with the same baseline, each at the level alpha / k (Bonferroni): any of them
-is wrongly called a regression with the probability of a single gate.
+Several candidates are compared with the same baseline. Each regression is tested at the level alpha / k
+(Bonferroni): any of them is wrongly called one with the probability of a single gate. Each pass is a claim
+about its own model alone, and is tested at alpha.
 """
 
 import secrets
@@ -171,7 +172,7 @@ def conclude(
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     stability = _noted_noise(inputs, baseline, session.golden_sets)
-    alpha = ALPHA / len(inputs.candidates)
+    regress_alpha = ALPHA / len(inputs.candidates)
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
@@ -180,7 +181,7 @@ def conclude(
             baseline,
             margin=inputs.settings.margin,
             forgetting_margin=inputs.settings.forgetting_margin,
-            alpha=alpha,
+            regress_alpha=regress_alpha,
             stability=stability,
             divergences=divergences.get(BASELINE, ()),
         )
@@ -192,7 +193,7 @@ def conclude(
         comparison, verdict = write_down(judgement)
         if BASE in runs and run.model.adapter_dir is not None:
             apart = divergences.get(BASE, ())
-            since_base = forgetting_between(run, runs[BASE], alpha=alpha, divergences=apart)
+            since_base = forgetting_between(run, runs[BASE], divergences=apart)
             comparison = replace(comparison, forgetting_since_base=since_base)
         records[candidate.name] = GateRecord(
             run=run, baseline=baseline, comparison=comparison, verdict=verdict

@@ -77,13 +77,45 @@ def excludes_drop(
         z: Normal quantile of the level.
         continuity: Correction in cases.
     """
+    return bool(_score(lost, gained, n, drop, continuity) <= -z)
+
+
+def drop_p(
+    lost: float, gained: float, n: float, drop: float = 0.0, *, continuity: float = CONTINUITY
+) -> float:
+    """One-sided p-value of "the true drop is at most this", by the score test that the interval inverts.
+
+    It is the error level at which the lower end of :func:`tango_interval` would be at ``drop``, so that test
+    and interval never contradict each other. Of n pairs that all were lost no more is claimed than the chance
+    of that, ((1 + drop) / 2)^n at most.
+
+    Args:
+        lost: Cases lost; effective counts needn't be whole.
+        gained: Cases gained.
+        n: All pairs.
+        drop: The largest drop under the hypothesis.
+        continuity: Correction in cases.
+    """
+    from scipy.special import ndtr
+
+    if not -1 < drop < 1:
+        return 1.0 if drop >= 1 else 0.0
+    statistic = _score(gained, lost, n, -drop, continuity)
+    return max(float(ndtr(statistic)), float(((1 + drop) / 2) ** n))
+
+
+def _score(lost: float, gained: float, n: float, drop: float, continuity: float) -> float:
+    """Tango's standardised distance of the counts from a true drop; far below 0 it is refuted."""
     # The nuisance parameter, a gain's probability, at its most likely value under the drop in question.
     a = 2 * n
     b = -lost - gained + (2 * n - lost + gained) * drop
     c = -gained * drop * (1 - drop)
     gain = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-    variance = max(n * (2 * gain + drop * (1 - drop)), 0.0)
-    return lost - gained - n * drop + continuity <= -z * math.sqrt(variance)
+    distance = lost - gained - n * drop + continuity
+    variance = n * (2 * gain + drop * (1 - drop))
+    if variance <= 0:
+        return math.inf if distance > 0 else -math.inf if distance < 0 else 0.0
+    return distance / math.sqrt(variance)
 
 
 def _upper(lost: float, gained: float, n: float, z: float, continuity: float) -> float:

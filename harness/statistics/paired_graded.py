@@ -8,10 +8,11 @@ units moved alike: then the few that didn't carry the evidence.
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.statistics.clusters import Units, unseen_share
-from harness.statistics.paired_binary import tango_interval
+from harness.statistics.paired_binary import drop_p, tango_interval
 from harness.types import Interval
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
     """
     import numpy as np
 
-    moved = np.array([total for total in units.sums if total != 0.0])
+    moved = np.array([total for total in units.sums if abs(total) > _ROUNDING])
     if moved.size == 0:
         return 1.0
     absolute = np.abs(moved)
@@ -114,6 +115,88 @@ def _whole_number_p(sizes: "NDArray[np.int_]", observed: int) -> float:
     return float(chance[(int(sizes.sum()) + observed) // 2 :].sum())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanDrop:
+    """A mean drop with its interval and its test, which are one procedure.
+
+    p is at most the error level if, and only if, the interval is above 0.
+
+    Attributes:
+        estimate: The mean drop of a case.
+        low: Lower end of the two-sided interval.
+        high: Upper end, from the data alone.
+        high_unseen: Upper end that also allows for losses of a kind that no unit shows.
+        p_value: One-sided, of "no drop".
+        confidence: Two-sided, of the interval.
+        method: How it was computed.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    high_unseen: float
+    p_value: float
+    confidence: float
+    method: str
+
+    @property
+    def interval(self) -> Interval:
+        """The estimate with the bounds that a margin is compared with."""
+        return Interval(
+            estimate=self.estimate,
+            low=self.low,
+            high=self.high_unseen,
+            confidence=self.confidence,
+            method=self.method,
+        )
+
+
+def mean_drop(
+    units: Units,
+    confidence: float,
+    *,
+    reach: float = 1.0,
+    span: float = math.inf,
+    light_tails: bool = False,
+    resamples: int = RESAMPLES,
+) -> MeanDrop:
+    """Interval and test of the mean drop.
+
+    ``high_unseen`` is never below what unseen units may hide: of the population a share of up to
+    ``1 - alpha^(1/units)`` may be lost whole without one such loss in the sample. That protects a pass; a
+    regression has to be shown by the data alone.
+
+    Args:
+        units: The drops, baseline minus candidate.
+        confidence: Two-sided.
+        reach: What a unit that is lost whole would lose, on the score's scale.
+        span: Length of the score's scale: no bound lies beyond it.
+        light_tails: The moves are known to have no rare huge ones among them, as those of a log-probability
+            have none: nothing is allowed for unseen units.
+        resamples: Bootstrap resamples.
+    """
+    reference = few_moved_from(units)
+    # Units that all gained have that much more to lose than the baseline had.
+    exposed = 0.0 if light_tails else reach if reference is None else max(reach, reach - reference)
+    if reference is None:
+        low, high, p_value = _studentised(units, confidence, resamples)
+        method = "studentised bootstrap"
+    else:
+        low, high, p_value = _counted_jumps(units, confidence, exposed, reference)
+        method = "score of counted jumps"
+    mean = units.mean
+    unseen = unseen_share(units.effective, (1 - confidence) / 2) * exposed
+    return MeanDrop(
+        estimate=mean,
+        low=max(low, -span),
+        high=min(high, span),
+        high_unseen=min(max(high, mean + unseen), span),
+        p_value=p_value,
+        confidence=confidence,
+        method=method,
+    )
+
+
 def paired_interval(
     units: Units,
     confidence: float,
@@ -122,40 +205,22 @@ def paired_interval(
     span: float = math.inf,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Interval of the mean drop.
-
-    The upper bound is never below what unseen units may hide: of the population a share of up to
-    ``1 - alpha^(1/units)`` may be lost whole without one such loss in the sample.
+    """Interval of the mean drop, its upper end with an allowance for unseen units; as of :func:`mean_drop`.
 
     Args:
         units: The drops, baseline minus candidate.
         confidence: Two-sided.
-        reach: What a unit that is lost whole would lose, on the score's scale.
-        span: Length of the score's scale: no bound lies beyond it.
+        reach: What a unit that is lost whole would lose.
+        span: Length of the score's scale.
         resamples: Bootstrap resamples.
     """
-    reference = few_moved_from(units)
-    # Units that all gained have that much more to lose than the baseline had.
-    exposed = reach if reference is None else max(reach, reach - reference)
-    if reference is None:
-        low, high = _studentised(units, confidence, resamples)
-        method = "studentised bootstrap"
-    else:
-        low, high = _counted_jumps(units, confidence, exposed, reference)
-        method = "score of counted jumps"
-    mean = units.mean
-    unseen = unseen_share(units.effective, (1 - confidence) / 2) * exposed
-    return Interval(
-        estimate=mean,
-        low=max(low, -span),
-        high=min(max(high, mean + unseen), span),
-        confidence=confidence,
-        method=method,
-    )
+    return mean_drop(units, confidence, reach=reach, span=span, resamples=resamples).interval
 
 
-def _counted_jumps(units: Units, confidence: float, reach: float, reference: float) -> tuple[float, float]:
-    """Tango's interval, each move from the reference counted as so many jumps of one typical size.
+def _counted_jumps(
+    units: Units, confidence: float, reach: float, reference: float
+) -> tuple[float, float, float]:
+    """Tango's interval and p-value; each move from the reference counts as so many jumps of one typical size.
 
     The size that keeps mean and variance is sum y^2 / sum |y| (Bohm, G. and Zech, G. (2014). Statistics of
     weighted Poisson events and its applications. Nucl. Instrum. Meth. A 748). One more jump of the largest
@@ -170,15 +235,21 @@ def _counted_jumps(units: Units, confidence: float, reach: float, reference: flo
     jump = reach
     if largest > 0:
         jump = (math.fsum(move * move for move in moves) + largest * largest) / (down + up + largest)
+    if jump == 0.0:
+        # All units moved alike, and no unseen one is allowed for.
+        return reference, reference, 0.5**units.count if reference > 0 else 1.0
     counted = tango_interval(down / jump, up / jump, units.count, confidence)
-    return reference + counted.low * jump, reference + counted.high * jump
+    p_value = 1.0 if units.mean <= 0 else drop_p(down / jump, up / jump, units.count, -reference / jump)
+    return reference + counted.low * jump, reference + counted.high * jump, p_value
 
 
-def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float, float]:
-    """Bootstrap-t over units, of the linearised ratio estimator.
+def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float, float, float]:
+    """Bootstrap-t over units, of the linearised ratio estimator: interval, and p-value of "no drop".
 
-    Efron, B. and Tibshirani, R. J. (1993). An Introduction to the Bootstrap. Chapman & Hall, section 12.5.
-    The seed is fixed: the same scores give the same interval.
+    Efron, B. and Tibshirani, R. J. (1993). An Introduction to the Bootstrap. Chapman & Hall, sections 12.5
+    and 16.4. The observed quotient is counted in, so that no p-value is 0 (Phipson, B. and Smyth, G. K.
+    (2010). Permutation p-values should never be zero. SAGMB 9(1)). The seed is fixed: the same scores give
+    the same interval.
     """
     import numpy as np
 
@@ -191,9 +262,11 @@ def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float
         means, errors = _mean_and_error(sums[drawn], sizes[drawn])
         # A resample of one unit over and over has no spread; it must not count as infinitely certain.
         quotients.append((means - mean) / np.maximum(errors, 1e-3 * spread))
+    found = np.concatenate(quotients)
     error = (1 - confidence) / 2
-    steep, shallow = np.quantile(np.concatenate(quotients), [error, 1 - error])
-    return float(mean[0] - shallow * spread[0]), float(mean[0] - steep * spread[0])
+    steep, shallow = np.quantile(found, [error, 1 - error])
+    p_value = (1 + int((found >= mean / spread).sum())) / (1 + found.size)
+    return float(mean[0] - shallow * spread[0]), float(mean[0] - steep * spread[0]), p_value
 
 
 def _mean_and_error(

@@ -1,8 +1,7 @@
 """Several candidates at once: a verdict each, and a ranking that doesn't overstate itself.
 
-Each was judged at the level alpha / k, so a column's intervals hold for all rows at 1 - 2 alpha. Between two
-candidates no claim is made but the one that the intervals make: who is called the best is so for this set of
-cases.
+A regression is tested at the level alpha / k; each interval holds by itself. Between two candidates no claim
+is made: who is called the best is so for this set of cases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,8 @@ class RankedModel:
 
     Attributes:
         name: What tells it from the others.
-        record: Its gate, as a session with this model alone would have recorded it, but at the shared level.
+        record: Its gate, as a session with this model alone would have recorded it, but with a k-th of the
+            level for a regression.
         gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
         cases: How many cases that is a mean over.
         kept: Of the probes that the baseline passed, the share still passed; None without probes.

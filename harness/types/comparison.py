@@ -44,7 +44,10 @@ class MetricComparison:
         metric: ``pass-rate`` or a check type.
         kind: ``binary`` (0/1 a case) or ``graded``.
         n: Pairs in which both sides have a verdict.
-        drop: Baseline minus candidate on the metric's scale, turned so that positive is worse.
+        drop: Baseline minus candidate on the metric's scale, turned so that positive is worse. Its upper end
+            allows for losses of a kind that no case shows: it is what a pass has to fit under the margin.
+        high_of_data: The upper end by the cases alone: what a regression has to show beyond the margin. None
+            in records of earlier versions.
         p_value: One-sided, of "no drop".
         p_adjusted: Holm's adjustment over the gated metrics; None when not gated.
         lost: Keys of cases that the baseline passed and the candidate fails (graded: the largest drops).
@@ -68,6 +71,7 @@ class MetricComparison:
     gained: tuple[str, ...] = ()
     margin: float | None = None
     minimum_detectable_drop: float | None = None
+    high_of_data: float | None = None
     verdict: GateVerdict | None = None
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.comparison.confirmation import LEVEL, ResampledAnswers, confirm
+from harness.comparison.confirmation import LEVEL, ResampledAnswers, confirm, regressions_of
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.per_case import Trials
@@ -32,7 +32,7 @@ def simulated(random, before, now):
         clusters=tuple(range(len(keys))),
     )
 
-    def ask_again(asked):
+    def resampled(asked):
         trials = {
             key: Trials(
                 int(random.binomial(TIMES, chances[key][0])),
@@ -44,9 +44,10 @@ def simulated(random, before, now):
         }
         return ResampledAnswers(trials=trials, times=TIMES, judge_requests=0, duration_s=0.0)
 
-    rows, broken = judge([metric], {("s", PASS_RATE): 0.05})
+    rows, regressed = judge([metric], {("s", PASS_RATE): 0.05})
     first = rows[0].verdict is GateVerdict.REGRESS
-    rows, _, _ = confirm(rows, broken, {}, ask_again)
+    asked = [key for each in regressions_of(rows, regressed, {}) for key in each.cases]
+    rows, _, _ = confirm(rows, regressed, {}, resampled(asked))
     return first, rows[0].verdict is GateVerdict.REGRESS
 
 
@@ -85,7 +86,7 @@ def test_a_worked_example(passed_now, p_value, stands):
     )
     (row,), _ = judge([metric], {("s", PASS_RATE): 0.05}, alpha=0.5)
     assert row.verdict is GateVerdict.REGRESS
-    (row,), _, (confirmation,) = confirm([row], [], {}, lambda asked: alone)
+    (row,), _, (confirmation,) = confirm([row], [], {}, alone)
     assert confirmation.p_value == pytest.approx(p_value)
     assert confirmation.stands is stands
     assert row.verdict is (GateVerdict.REGRESS if stands else GateVerdict.INCONCLUSIVE)

@@ -4,6 +4,7 @@ Of independent pass-or-fail cases only the numbers of lost and gained ones count
 judged once and thousands of runs are counted.
 """
 
+import math
 from functools import cache
 
 import numpy as np
@@ -14,7 +15,7 @@ from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.clusters import Units
 from harness.statistics.multiple_testing import holm
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.paired_graded import paired_interval, sign_flip_p
+from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
 
@@ -105,7 +106,8 @@ def test_five_metrics_fail_at_most_five_percent(n, shared):
 def cluster_regresses(sums):
     """Clusters of three; what counts is how many of their cases were lost."""
     units = Units(sums=sums, sizes=(3.0,) * len(sums))
-    return sign_flip_p(units) <= 0.05 and paired_interval(units, 0.9, resamples=499).high > MARGIN
+    found = mean_drop(units, 0.9, resamples=499)
+    return found.p_value <= 0.05 and found.high > MARGIN
 
 
 @pytest.mark.simulation
@@ -140,3 +142,50 @@ def test_the_printed_drop_is_found_in_eighty_percent(n, churn, metrics):
 def test_a_drop_at_the_margin_passes_in_about_five_percent(n, churn):
     runs = counted(np.random.default_rng(n), n, churn + MARGIN, churn)
     assert np.mean([highest(lost, gained, n) <= MARGIN for lost, gained in runs]) <= 0.053 + error(0.05, RUNS)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("n", [20, 40, 54, 80])
+def test_a_sure_but_tiny_change_is_no_regression(n):
+    """Cross-entropy of the references rose by a tenth of the margin: 20 log-probabilities show that it is tiny."""
+    random = np.random.default_rng(n)
+    outcomes = []
+    for _ in range(60):
+        before = random.normal(1.5, 0.4, n)
+        metric = PairedMetric(
+            set_name="s",
+            metric="perplexity",
+            kind="graded",
+            keys=tuple(f"s/{place}" for place in range(n)),
+            candidate=tuple((before + random.normal(0.005, 0.01, n)).tolist()),
+            baseline=tuple(before.tolist()),
+            clusters=tuple(range(n)),
+            higher_is_better=False,
+            logarithmic=True,
+            least=0.0,
+            most=math.inf,
+        )
+        (row,) = judge_metrics([metric], {("s", "perplexity"): MARGIN})
+        outcomes.append(row.verdict)
+    assert GateVerdict.REGRESS not in outcomes
+    assert outcomes.count(GateVerdict.PASS) >= 57
+
+
+def test_a_worked_example_of_a_tiny_change():
+    """20 scores that all fell by about 0.01: "no drop" is refuted, and no drop beyond 0.05 is to be seen.
+
+    The allowance for unseen cases, 1 - 0.05^(1/20) = 0.139 of the scale, forbids a pass and makes no regression.
+    """
+    metric = PairedMetric(
+        set_name="s",
+        metric="rouge-l",
+        kind="graded",
+        keys=tuple(f"s/{place}" for place in range(20)),
+        candidate=tuple(0.8 - 0.008 - 0.004 * (place % 2) for place in range(20)),
+        baseline=(0.8,) * 20,
+        clusters=tuple(range(20)),
+    )
+    (row,) = judge_metrics([metric], {("s", "rouge-l"): MARGIN})
+    assert row.p_value <= 0.05
+    assert row.high_of_data < MARGIN < row.drop.high
+    assert row.verdict is GateVerdict.INCONCLUSIVE

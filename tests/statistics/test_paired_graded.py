@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from harness.statistics.clusters import Units, group
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.paired_graded import BOOTSTRAP_FROM, moved_units, paired_interval, sign_flip_p
+from harness.statistics.paired_graded import (
+    BOOTSTRAP_FROM,
+    mean_drop,
+    moved_units,
+    paired_interval,
+    sign_flip_p,
+)
 
 
 def alone(drops):
@@ -245,3 +251,47 @@ def test_unequal_clusters_are_resampled_whole():
         interval = paired_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), 0.9, reach=0.5, resamples=499)
         covered += interval.low <= 0.03 <= interval.high
     assert 0.86 <= covered / 500 <= 0.95
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.floats(-1, 1).map(lambda x: round(x, 2)), min_size=4, max_size=60),
+    st.integers(1, 4),
+)
+def test_the_test_and_the_interval_never_contradict_each_other(drops, cluster):
+    """P is at most 5 % where the 90 % interval is above 0, and only there; within rounding."""
+    units = group(drops, [place // cluster for place in range(len(drops))])
+    found = mean_drop(units, 0.9, reach=1.0, span=1.0, resamples=499)
+    if found.low > 0.002:
+        assert found.p_value <= 0.052
+    if found.low < -0.002:
+        assert found.p_value >= 0.048
+
+
+def test_a_worked_example_of_the_test():
+    """Four of twenty units lost whole: (4 - 1/4) / sqrt(4) = 1.875, which a normal exceeds in 3.04 %."""
+    found = mean_drop(alone([1.0] * 4 + [0.0] * 16), 0.9)
+    assert found.p_value == pytest.approx(0.0304, abs=5e-5)
+    assert found.low > 0
+
+
+def test_few_units_claim_no_more_than_their_number_allows():
+    """Three of three lost: a chance of 1/8 where each is as likely lost as gained."""
+    assert mean_drop(alone([1.0] * 3), 0.9).p_value == pytest.approx(1 / 8)
+
+
+def test_most_cases_lose_a_little_and_few_gain_much():
+    """95 % lose 0.02 and 5 % gain 0.38: the mean didn't move, and signs alone would say that it did."""
+    random = np.random.default_rng(21)
+    for n in (20, 60):
+        found = [
+            mean_drop(alone(random.choice([0.02, -0.38], n, p=[0.95, 0.05]).tolist()), 0.9, resamples=499)
+            for _ in range(400)
+        ]
+        assert np.mean([each.p_value <= 0.05 for each in found]) <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+
+
+def test_unseen_losses_widen_the_bound_that_a_pass_needs_and_no_other():
+    found = mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0)
+    assert found.high < 0.05 < found.high_unseen
+    assert mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0, light_tails=True).high_unseen == found.high
