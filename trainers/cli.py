@@ -1,16 +1,35 @@
 """``tunegate train METHOD CONFIG.yaml``."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import click
 import typer
+from typer.core import TyperGroup
 
+from harness.registry import TrainMethod, load_function
 from trainers.config import example, load_config, with_leaks
-from trainers.methods.catalogue import METHODS, Method
+from trainers.methods.catalogue import METHODS, train_methods
 
-app = typer.Typer(help="Train an adapter: tunegate train sft CONFIG.yaml", no_args_is_help=True)
+
+class _Methods(TyperGroup):
+    """The methods' commands; those of plug-ins are looked up when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *(name for name in train_methods() if name not in METHODS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in METHODS or cmd_name not in train_methods():
+            return super().get_command(ctx, cmd_name)
+        method = train_methods()[cmd_name]
+        single = typer.Typer(add_completion=False)
+        single.command(cmd_name, help=method.help)(_command(method))
+        command: click.Command = typer.main.get_command(single)
+        return command
+
+
+app = typer.Typer(cls=_Methods, help="Train an adapter: tunegate train sft CONFIG.yaml", no_args_is_help=True)
 
 
 @app.callback()
@@ -18,7 +37,7 @@ def _methods() -> None:
     """Train an adapter: one command a method."""
 
 
-def _command(name: str, method: Method) -> Callable[..., None]:
+def _command(method: TrainMethod) -> Callable[..., None]:
     def run(
         config: Annotated[Path | None, typer.Argument(help="YAML configuration.")] = None,
         output: Annotated[
@@ -32,18 +51,19 @@ def _command(name: str, method: Method) -> Callable[..., None]:
             bool, typer.Option("--init", help="Print a commented configuration and stop.")
         ] = False,
     ) -> None:
-        module: Any = import_module(method.module)
-        kind = getattr(module, method.config)
+        place = f"training method {method.name!r}"
+        kind = load_function(method.config, place)
         if init:
             typer.echo(example(kind, method.example), nl=False)
             return
         if config is None:
-            raise typer.BadParameter(f"give a configuration, or --init for an example of {name}")
+            raise typer.BadParameter(f"give a configuration, or --init for an example of {method.name}")
         settings = load_config(config, kind, {"output": output})
-        raise typer.Exit(module.train(with_leaks(settings) if allow_leakage else settings, resume=resume))
+        train = load_function(method.train, place)
+        raise typer.Exit(train(with_leaks(settings) if allow_leakage else settings, resume=resume))
 
     return run
 
 
-for _name, _method in METHODS.items():
-    app.command(_name, help=_method.help)(_command(_name, _method))
+for _method in METHODS.values():
+    app.command(_method.name, help=_method.help)(_command(_method))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.baselines.file import Baseline, baseline_path, load_baseline
+from harness.engines.kinds import split_reference
 from harness.engines.open import base_of, describe_model
 from harness.errors import BaselineError
 from harness.history.store import open_history
@@ -61,9 +62,11 @@ def find_baseline(
 
 
 def _is_model(wanted: str) -> bool:
-    """Whether it is a directory, a name of the catalogue, or a hub id: no run has a slash in its name."""
-    is_hub_id = "/" in wanted and not wanted.startswith(_COMMIT)
-    return is_hub_id or wanted in CATALOGUE or Path(wanted).expanduser().is_dir()
+    """Whether it is a directory, a catalogue name, a hub id (no run has a slash) or a plug-in's model."""
+    if wanted.startswith(_COMMIT):
+        return False
+    is_named = "/" in wanted or split_reference(wanted) is not None
+    return is_named or wanted in CATALOGUE or Path(wanted).expanduser().is_dir()
 
 
 def shared_base(models: Sequence[ModelRef]) -> ModelRef | None:

@@ -21,7 +21,7 @@ from harness.authoring.render import case_text, flow_text
 from harness.cli.ask import ask, text_of
 from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.run.scoring import missing_extras
+from harness.metrics.libraries import missing_extras
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
 
 Answerer = Callable[[Sequence[Message], GenerationSettings], str]

@@ -11,13 +11,14 @@ from harness.cli.progress import stage_bars
 from harness.errors import AdapterError, SettingsError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
-from harness.history.store import open_history
 from harness.presentation.tables import render_ranking
 from harness.run.cache import Cache
 from harness.run.inputs import prepare
 from harness.run.judging import describe_judging, open_panel
 from harness.run.preflight import make_ready
 from harness.run.scoring import Judging
+from harness.run.session import save
+from harness.run.sinks import send_to_sinks
 from harness.settings import DTYPES, Settings
 from harness.studies.ranking import rank_models
 from harness.types.serialisation import to_json
@@ -81,12 +82,11 @@ def rank(
         )
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
     with Cache(directory / "cache.sqlite") as cache, open_panel(settings, cache) or nullcontext() as panel:
-        judging, note = make_ready(sets, Judging(panel=panel), directory)
+        judging, note = make_ready(sets, Judging(panel=panel), directory, engine=inputs.plan.engine)
         with stage_bars() as on_progress:
             found = rank_models(inputs, sets, cache, on_progress, judging)
-        with open_history(directory / "history.sqlite") as history:
-            for ranked in found:
-                history.save(ranked.record)
+        for ranked in found:
+            send_to_sinks(ranked.record, save(ranked.record, directory))
         told = [] if panel is None else describe_judging(panel, note)
     if as_json:
         typer.echo(to_json(found))

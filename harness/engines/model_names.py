@@ -4,17 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.engines.adapter import is_adapter
+from harness.engines.kinds import engine_kinds
 from harness.engines.multitask.directory import is_multitask
 
 
 def named_models(references: Sequence[str]) -> list[str]:
     """The models that are named, each once; a directory that holds adapters stands for all of them."""
     found: dict[str, str] = {}
-    for reference in references:
+    for reference in _whole(references):
         for each in _adapters_in(Path(reference).expanduser()) or [reference]:
             directory = Path(each).expanduser()
             found.setdefault(str(directory.resolve()) if directory.is_dir() else each, each)
     return list(found.values())
+
+
+def _whole(references: Sequence[str]) -> list[str]:
+    """The references, those put together again that a variable's separator took apart: upper:shout."""
+    whole: list[str] = []
+    for reference in references:
+        if whole and whole[-1] in engine_kinds() and not Path(whole[-1]).exists():
+            whole[-1] += f":{reference}"
+        else:
+            whole.append(reference)
+    return whole
 
 
 def _adapters_in(directory: Path) -> list[str]:

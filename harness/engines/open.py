@@ -7,7 +7,9 @@ from pathlib import Path
 
 from harness.engines.adapter import check_base, is_adapter, mixes, read_adapter, read_training
 from harness.engines.base import CANDIDATE, Engine, StreamingEngine
+from harness.engines.kinds import engine_kinds, is_own, split_reference
 from harness.engines.multitask.directory import is_multitask, read_multitask
+from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
@@ -24,12 +26,22 @@ def describe_model(reference: str) -> ModelRef:
     """Check a model as far as its files allow and identify it by content; nothing is loaded.
 
     Args:
-        reference: An adapter directory, a model directory (multi-task or not), a catalogue name or a hub id.
+        reference: An adapter directory, a model directory (multi-task or not), a catalogue name or a hub id;
+            or a plug-in's engine, a colon and what that engine understands.
 
     Raises:
         AdapterError: A directory that is no adapter, or one that can't be evaluated.
         ModelError: A base model that can't be had.
     """
+    named = split_reference(reference)
+    if named is None:
+        return describe_own(reference)
+    kind, rest = named
+    return describe_own(rest) if is_own(kind.name) else describe_plugin_model(kind, rest)
+
+
+def describe_own(reference: str) -> ModelRef:
+    """As describe_model, of a model that tunegate's own engines run."""
     directory = Path(reference).expanduser()
     if is_multitask(directory):
         multitask = read_multitask(directory)
@@ -90,7 +102,11 @@ def base_of(model: ModelRef) -> ModelRef | None:
 
 
 def _is_multitask(model: ModelRef) -> bool:
-    return model.adapter_dir is None and is_multitask(Path(model.base_model).expanduser())
+    return (
+        model.engine is None
+        and model.adapter_dir is None
+        and is_multitask(Path(model.base_model).expanduser())
+    )
 
 
 def missing_libraries() -> list[str]:
@@ -109,6 +125,15 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     """
     if device == "auto":
         device = "cuda" if _has_cuda() else "cpu"
+    engines = {side.engine: side.label for side in sides}
+    if len(engines) > 1:
+        raise ModelError(
+            f"{' and '.join(engines.values())} are run by different engines: they can't be run side by side; "
+            f"gate one of them alone, and compare with its stored run"
+        )
+    if plugin := next(iter(engines), None):
+        dtype = "float32" if dtype == "auto" else dtype
+        return ExecutionPlan(engine=plugin, dtype=dtype, device=device, batch_tokens=batch_tokens)
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     heads = [_is_multitask(side) for side in sides]
@@ -148,6 +173,13 @@ def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingE
     Raises:
         EngineError: A library is missing, or the plan's device isn't here.
     """
+    if is_own(plan.engine):
+        return open_own(sides, plan)
+    return open_plugin_engine(engine_kinds()[plan.engine], sides, plan)
+
+
+def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEngine:
+    """As open_sides, by tunegate's own engines."""
     if missing := missing_libraries():
         raise EngineError(f"{', '.join(missing)} not installed: pip install 'tunegate[local]'")
     import torch

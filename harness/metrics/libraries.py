@@ -6,7 +6,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.metrics.definition import score_function
 from harness.metrics.encoders import encoder_name, find_encoder
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import GoldenCase
 
 
@@ -22,6 +24,31 @@ def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
         if any(importlib.util.find_spec(module) is None for module in CHECK_TYPES[name].libraries.values())
     }
     return sorted(extra for extra in lacking if extra is not None)
+
+
+def missing_distributions(cases: Iterable[GoldenCase]) -> list[str]:
+    """Distributions that plug-ins' metrics need and this Python lacks."""
+    metrics = {base_type(check.type) for case in cases if case.skip is None for check in case.checks}
+    return sorted(
+        {
+            distribution
+            for name in metrics
+            if CHECK_TYPES[name].extra is None
+            for distribution, module in CHECK_TYPES[name].libraries.items()
+            if importlib.util.find_spec(module) is None
+        }
+    )
+
+
+def require_functions(cases: Iterable[GoldenCase]) -> None:
+    """Import the functions of the cases' plug-in metrics, so that one that is not there is known beforehand.
+
+    Raises:
+        SettingsError: One can't be imported.
+    """
+    for name in {base_type(check.type) for case in cases if case.skip is None for check in case.checks}:
+        if name not in BUILTIN_METRICS:
+            score_function(name)
 
 
 def require_encoders(cases: Iterable[GoldenCase]) -> None:

@@ -22,6 +22,7 @@ from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, go
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
 from harness.plugin.header import describe_inputs
 from harness.plugin.options import add_options, settings_of
+from harness.plugin.registering import close_registry, open_registry, registry_warnings
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, open_session
 
@@ -43,13 +44,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check every option, the adapter and the baseline before anything is collected or loaded."""
     config.addinivalue_line("markers", "golden: a case of a golden set")
-    open_session(config, settings_of(config))
+    open_registry(config)
+    try:
+        open_session(config, settings_of(config))
+    except pytest.UsageError as error:
+        # Perhaps what is missing is what was left out.
+        raise pytest.UsageError(*error.args, *registry_warnings()) from error
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the judges and the cache."""
     if (gate := config.stash.get(GATE, None)) is not None:
         gate.close()
+    close_registry(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -105,7 +112,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the gate's section."""
+    """Print the gate's section, and what was left out of plug-ins."""
+    for warning in registry_warnings():
+        terminalreporter.write_line(warning, yellow=True)
     gate = config.stash.get(GATE, None)
     if gate is not None and gate.records:
         from harness.plugin.summary import print_summary

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.registry import Registrar
 from harness.types import GateRecord
 
 
@@ -28,4 +29,34 @@ def pytest_tunegate_report(
         record: The run, its baseline, their comparison and the verdict.
         directory: The run's own directory; it exists.
         label: What tells the model from the session's others; empty where it is the only one.
+    """
+
+
+@pytest.hookspec
+def pytest_tunegate_register(registry: Registrar) -> None:
+    """Register metrics, judges, engines or sinks of your own for this session.
+
+    Called once, before options are checked. A plug-in that breaks is left out with one line of warning; a
+    name that is taken stays what it was. ``docs/extending.md`` has an example of each kind.
+
+    Example, in a conftest.py::
+
+        from harness.metrics.definition import binary, one_by_one
+        from harness.registry import Metric
+
+        def shouts(request):
+            return binary(request, request.text.isupper(), "letters are upper-case")
+
+        def pytest_tunegate_register(registry):
+            registry.add(
+                Metric(
+                    name="shouts",
+                    kind="binary",
+                    summary="The answer is in upper case.",
+                    function=one_by_one(shouts),
+                )
+            )
+
+    Args:
+        registry: Takes records by ``add``.
     """

@@ -27,6 +27,7 @@ from harness.run.prompting import check_prompts
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, conclude, run_session, save
+from harness.run.sinks import send_to_sinks
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
 
@@ -72,7 +73,9 @@ class GateSession:
         """
         golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
-            self.judging, self.judge_note = make_ready(golden_sets, self.judging, self.inputs.directory)
+            self.judging, self.judge_note = make_ready(
+                golden_sets, self.judging, self.inputs.directory, engine=self.inputs.plan.engine
+            )
             check_prompts(
                 self.inputs.sides,
                 self.inputs.plan,
@@ -168,7 +171,9 @@ class GateSession:
             paths = self._config.hook.pytest_tunegate_report(
                 config=self._config, record=record, directory=directory, label=name
             )
-            self.written[name] = [path for path in paths if path is not None]
+            self.written[name] = [path for path in paths if path is not None] + send_to_sinks(
+                record, directory
+            )
         if settings.accept is not None:
             # Refused for several models, before anything was loaded.
             ((name, record),) = self.records.items()

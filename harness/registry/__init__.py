@@ -5,7 +5,7 @@ and training methods in their own rooms. Each is read together with what plug-in
 (:meth:`Registry.merged`), so that commands, the pytest plugin, lint, schema and docs see the same.
 """
 
-from harness.registry.active import active, use_registry
+from harness.registry.current import active, use_registry
 from harness.registry.metric import Metric
 from harness.registry.options import Options
 from harness.registry.plugins import Registrar, Registry, load_function

@@ -86,16 +86,19 @@ class Registry:
             self._merged[kind] = records
         return cast("Mapping[str, _R]", self._merged[kind])
 
-    def register(self, source: str, function: Callable[[Registrar], object]) -> None:
+    def register(self, source: str, function: Callable[[Registrar], object], identity: object = None) -> None:
         """Let a plug-in add its records: all of them, or none where it breaks.
 
         Args:
             source: What warnings call the plug-in.
-            function: Its ``pytest_tunegate_register``; called once, however often it is found.
+            function: Its ``pytest_tunegate_register``.
+            identity: By what the same plug-in is known again, however often it is found; the function itself
+                by default.
         """
-        if function in self._registered:
+        identity = function if identity is None else identity
+        if identity in self._registered:
             return
-        self._registered.add(function)
+        self._registered.add(identity)
         registrar = Registrar()
         try:
             function(registrar)

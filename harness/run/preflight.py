@@ -4,21 +4,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.engines.kinds import engine_kinds, is_own
 from harness.engines.open import missing_libraries
 from harness.errors import SettingsError
 from harness.judge.trust import find_calibration
+from harness.metrics.libraries import (
+    missing_distributions,
+    missing_extras,
+    require_encoders,
+    require_functions,
+)
 from harness.run.judging import describe_trust, distrusted_checks, judged_checks, refuse_distrusted
-from harness.run.scoring import Judging, missing_extras, require_encoders
-from harness.types import GoldenSet
+from harness.run.scoring import Judging
+from harness.types import GoldenCase, GoldenSet
 
 
-def make_ready(golden_sets: Sequence[GoldenSet], judging: Judging, directory: Path) -> tuple[Judging, str]:
+def make_ready(
+    golden_sets: Sequence[GoldenSet], judging: Judging, directory: Path, *, engine: str = "transformers"
+) -> tuple[Judging, str]:
     """Check that libraries, encoders and a judge are there, and that the judge was not found unreliable.
 
     Args:
         golden_sets: The sets with their selected cases.
         judging: Who judges.
         directory: Where calibrations of judges are kept.
+        engine: Which engine answers.
 
     Returns:
         Who judges, with the check types that can't be left to them; and what is known of them, for the
@@ -29,14 +39,9 @@ def make_ready(golden_sets: Sequence[GoldenSet], judging: Judging, directory: Pa
         ModelError: A check's encoder can't be had.
     """
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
-    extras = set(missing_extras(cases))
-    if cases and missing_libraries():
-        extras.add("local")
-    if extras:
-        raise SettingsError(
-            f"the selected cases need more than is installed: "
-            f"pip install 'tunegate[{','.join(sorted(extras))}]'"
-        )
+    _require_installed(cases, engine)
+    _require_losses(cases, engine)
+    require_functions(cases)
     judged, note = [case for case in cases if judged_checks(case)], ""
     if judged and judging.panel is None:
         raise SettingsError(
@@ -51,3 +56,26 @@ def make_ready(golden_sets: Sequence[GoldenSet], judging: Judging, directory: Pa
         note = describe_trust(calibration, distrusted)
     require_encoders(cases)
     return judging, note
+
+
+def _require_installed(cases: Sequence[GoldenCase], engine: str) -> None:
+    """Refuse cases whose checks, or whose engine, need a library that is not installed."""
+    extras = set(missing_extras(cases))
+    if cases and is_own(engine) and missing_libraries():
+        extras.add("local")
+    missing = [f"'tunegate[{','.join(sorted(extras))}]'"] if extras else []
+    missing += missing_distributions(cases)
+    if missing:
+        raise SettingsError(
+            f"the selected cases need more than is installed: pip install {' '.join(missing)}"
+        )
+
+
+def _require_losses(cases: Sequence[GoldenCase], engine: str) -> None:
+    if engine_kinds()[engine].measures_text:
+        return
+    for case in cases:
+        if any(check.type == "perplexity" for check in case.checks):
+            raise SettingsError(
+                f"{case.key}: perplexity needs the losses of texts, and engine {engine!r} gives none"
+            )

@@ -18,11 +18,8 @@ from harness.judge.panel import Panel
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.judged import ask_beforehand
-from harness.metrics.libraries import missing_extras, require_encoders
 from harness.prompts.reasoning import split_reasoning
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
-
-__all__ = ["Judging", "ScoreCache", "missing_extras", "require_encoders", "score_cases"]
 
 # Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
 _CHUNK = 256

@@ -25,6 +25,7 @@ from harness.comparison.gate import (
 )
 from harness.comparison.metric_verdicts import ALPHA
 from harness.engines.base import BASE, BASELINE
+from harness.engines.kinds import engine_kinds
 from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.history.store import open_history
@@ -71,16 +72,17 @@ def run_session(
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
     asked = [case for case in cases if case.skip is None]
-    with_text = inputs.settings.forgetting and any(golden_set.probes_forgetting for golden_set in golden_sets)
+    probed = [golden_set for golden_set in golden_sets if golden_set.probes_forgetting]
+    forgetting = inputs.settings.forgetting and bool(probed)
+    with_text = forgetting and engine_kinds()[inputs.plan.engine].measures_text
     judging = judging or Judging()
     if isinstance(inputs.baseline, Baseline):
         inputs = replace(inputs, baseline=run_of(inputs.baseline, cases))
     if isinstance(inputs.baseline, Run):
         judging = replace(judging, baseline_texts=texts_of(inputs.baseline))
     sides, only = dict(inputs.sides), dict(only or {})
-    if inputs.base is not None and with_text:
+    if inputs.base is not None and forgetting:
         sides[BASE] = inputs.base
-        probed = [golden_set for golden_set in golden_sets if golden_set.probes_forgetting]
         only[BASE] = {case.key for golden_set in probed for case in golden_set.cases}
     answers = answer_cases(
         sides,

@@ -141,6 +141,7 @@ class ModelRef:
         adapter_sha256: Hash of the adapter's weights and config; None for a bare base model.
         base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
         training: The adapter's ``training_manifest.json``, when there is one.
+        engine: Name of the plug-in's engine that runs it; None where tunegate's own do.
     """
 
     label: str
@@ -149,6 +150,7 @@ class ModelRef:
     adapter_dir: str | None = None
     adapter_sha256: str | None = None
     training: Mapping[str, JsonValue] = field(default_factory=dict)
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -327,7 +327,8 @@ import sys
 from pathlib import Path
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.identity import cache_key
-from harness.run.scoring import missing_extras, require_encoders, score_cases
+from harness.metrics.libraries import missing_extras, require_encoders
+from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Score
 
 class Kept(dict):

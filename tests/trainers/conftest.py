@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.registry import load_function
 from trainers.methods.catalogue import METHODS
 from trainers.run.entry import run_module
 
@@ -48,8 +49,9 @@ class Project:
     def train(self, *arguments: str, **changes) -> int:
         config = self.path / "config.yaml"
         config.write_text(json.dumps({**self.settings, **changes}))
-        module = import_module(METHODS[self.method].module)
-        kind = getattr(module, METHODS[self.method].config)
+        method = METHODS[self.method]
+        module = import_module(str(method.train).partition(":")[0])
+        kind = load_function(method.config, self.method)
         return run_module(self.method, kind, module.train, [str(config), *arguments])
 
     @property

@@ -1,12 +1,12 @@
 """Training configurations are strict: each fault is named with file, line, key and what is allowed."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from harness.errors import InputError
+from harness.registry import load_function
 from trainers.config import example, load_config
 from trainers.methods.catalogue import METHODS
 from trainers.methods.sft import SftConfig
@@ -67,7 +67,7 @@ def test_every_key_is_documented():
     """docs/training.md, or the page of multi-head fine-tuning, has a row for each key."""
     docs = Path(__file__).parents[2] / "docs"
     page = (docs / "training.md").read_text() + (docs / "multitask.md").read_text()
-    kinds = [getattr(importlib.import_module(method.module), method.config) for method in METHODS.values()]
+    kinds = [load_function(method.config, method.name) for method in METHODS.values()]
     names = [
         *(name for kind in kinds for name in kind.model_fields),
         *(
@@ -83,7 +83,7 @@ def test_every_key_is_documented():
 def test_each_methods_example_loads(tmp_path, name):
     """``--init`` prints a configuration that is taken as it is, whatever the method."""
     method = METHODS[name]
-    kind = getattr(importlib.import_module(method.module), method.config)
+    kind = load_function(method.config, method.name)
     path = tmp_path / "config.yaml"
     path.write_text(example(kind, method.example))
     assert isinstance(load_config(path, kind), kind)

@@ -1,88 +1,82 @@
-"""The training methods that the command line and the advice know."""
+"""The training methods that ``tunegate train`` knows: ours, then those of plug-ins."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """A trainer as the command line sees it.
-
-    Attributes:
-        module: Where its ``train`` function and its configuration class are.
-        config: The configuration class's name.
-        help: One line.
-        example: Values of the required keys in the configuration that ``--init`` prints.
-    """
-
-    module: str
-    config: str
-    help: str
-    example: Mapping[str, str]
+from harness.registry import TrainMethod, active
 
 
 def _example(data: str, method: str) -> dict[str, str]:
     return {"base": "smollm2", "data": data, "output": f"adapters/{method}"}
 
 
-METHODS: Mapping[str, Method] = {
-    "sft": Method(
-        module="trainers.methods.sft",
-        config="SftConfig",
+_ALL: tuple[TrainMethod, ...] = (
+    TrainMethod(
+        name="sft",
+        train="trainers.methods.sft:train",
+        config="trainers.methods.sft:SftConfig",
         help="Supervised fine-tuning on answers (QLoRA by default).",
         example=_example("train.jsonl", "sft"),
     ),
-    "dpo": Method(
-        module="trainers.methods.dpo",
-        config="DpoConfig",
+    TrainMethod(
+        name="dpo",
+        train="trainers.methods.dpo:train",
+        config="trainers.methods.dpo:DpoConfig",
         help="Direct preference optimisation on chosen and rejected answers.",
         example=_example("pairs.jsonl", "dpo"),
     ),
-    "orpo": Method(
-        module="trainers.methods.orpo",
-        config="OrpoConfig",
+    TrainMethod(
+        name="orpo",
+        train="trainers.methods.orpo:train",
+        config="trainers.methods.orpo:OrpoConfig",
         help="Odds-ratio preference optimisation: SFT and preferences in one stage, without a reference.",
         example=_example("pairs.jsonl", "orpo"),
     ),
-    "kto": Method(
-        module="trainers.methods.kto",
-        config="KtoConfig",
+    TrainMethod(
+        name="kto",
+        train="trainers.methods.kto:train",
+        config="trainers.methods.kto:KtoConfig",
         help="Kahneman-Tversky optimisation on thumbs up and down.",
         example=_example("thumbs.jsonl", "kto"),
     ),
-    "reward": Method(
-        module="trainers.methods.reward",
-        config="RewardConfig",
+    TrainMethod(
+        name="reward",
+        train="trainers.methods.reward:train",
+        config="trainers.methods.reward:RewardConfig",
         help="A reward model from chosen and rejected answers.",
         example=_example("pairs.jsonl", "reward"),
     ),
-    "continual": Method(
-        module="trainers.methods.continual",
-        config="ContinualConfig",
+    TrainMethod(
+        name="continual",
+        train="trainers.methods.continual:train",
+        config="trainers.methods.continual:ContinualConfig",
         help="Continual pretraining on raw text, packed.",
         example=_example("text.jsonl", "continual"),
     ),
-    "grpo": Method(
-        module="trainers.methods.grpo",
-        config="GrpoConfig",
+    TrainMethod(
+        name="grpo",
+        train="trainers.methods.grpo:train",
+        config="trainers.methods.grpo:GrpoConfig",
         help="Group-relative policy optimisation on rewards.",
         example={**_example("prompts.jsonl", "grpo"), "rewards": "[{type: json-valid}]"},
     ),
-    "rft": Method(
-        module="trainers.methods.rft",
-        config="RftConfig",
+    TrainMethod(
+        name="rft",
+        train="trainers.methods.rft:train",
+        config="trainers.methods.rft:RftConfig",
         help="Reward-function fine-tuning: sample, score, learn the best, and again.",
         example={**_example("prompts.jsonl", "rft"), "rewards": "[{type: json-valid}]"},
     ),
-    "rloo": Method(
-        module="trainers.methods.rloo",
-        config="RlooConfig",
+    TrainMethod(
+        name="rloo",
+        train="trainers.methods.rloo:train",
+        config="trainers.methods.rloo:RlooConfig",
         help="Reinforcement learning against a reward model, held near the start by KL.",
         example={**_example("prompts.jsonl", "rloo"), "reward_model": "adapters/reward"},
     ),
-    "multitask": Method(
-        module="trainers.multitask.train",
-        config="MultitaskConfig",
+    TrainMethod(
+        name="multitask",
+        train="trainers.multitask.train:train",
+        config="trainers.multitask.train:MultitaskConfig",
         help="Labels, entities and spans: several heads on one shared encoder.",
         example={
             "base": "minilm",
@@ -90,9 +84,10 @@ METHODS: Mapping[str, Method] = {
             "output": "models/multitask",
         },
     ),
-    "rlhf": Method(
-        module="trainers.methods.rlhf",
-        config="RlhfConfig",
+    TrainMethod(
+        name="rlhf",
+        train="trainers.methods.rlhf:train",
+        config="trainers.methods.rlhf:RlhfConfig",
         help="RLHF in one recipe: sft, reward and rloo, one after the other.",
         example={
             "base": "smollm2",
@@ -102,4 +97,11 @@ METHODS: Mapping[str, Method] = {
             "rloo": "{data: prompts.jsonl}",
         },
     ),
-}
+)
+
+METHODS: Mapping[str, TrainMethod] = {method.name: method for method in _ALL}
+
+
+def train_methods() -> Mapping[str, TrainMethod]:
+    """All methods by name."""
+    return active().merged(TrainMethod, METHODS)

@@ -17,7 +17,8 @@ from pydantic import Field
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import load_prompts
 from trainers.rewards.build import build_rewards
-from trainers.rewards.settings import RewardModel, RewardSettings
+from trainers.rewards.catalogue import RewardSettings
+from trainers.rewards.settings import RewardModel
 from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy import PolicyConfig, train_policy

@@ -1,24 +1,13 @@
 """From settings to rewards, each checked against the data before a model loads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from harness.errors import DataError
+from harness.errors import DataError, SettingsError, TunegateError
+from harness.registry import load_function
 from trainers.data.rows import Examples
-from trainers.rewards import answers
-from trainers.rewards.checks import golden_check
-from trainers.rewards.definition import Reward, RewardFunction
-from trainers.rewards.function import load_function
-from trainers.rewards.model import model_reward
-from trainers.rewards.settings import (
-    ExactAnswer,
-    GoldenCheck,
-    JsonValid,
-    Length,
-    PythonFunction,
-    RegexFormat,
-    RewardModel,
-    RewardSettings,
-)
+from trainers.rewards.catalogue import BUILTIN_REWARDS, RewardSettings, reward_kinds
+from trainers.rewards.definition import BuiltReward, Reward
 
 
 def build_rewards(
@@ -31,55 +20,46 @@ def build_rewards(
         data: The prompts that will be answered.
         key: What messages call the only reward, where it doesn't stand under ``rewards``.
 
+    Returns:
+        One a setting, in their order.
+
     Raises:
         SettingsError: A reward can't be made.
         DataError: A row lacks a column.
     """
     rewards: list[Reward] = []
     for number, one in enumerate(settings):
-        place = key or f"rewards[{number}] ({one.type})"
-        function, column, facts = _function(one, place)
-        taken = [reward.name for reward in rewards]
-        name = str(one.path).rpartition(":")[2] if isinstance(one, PythonFunction) else one.type
-        if isinstance(one, GoldenCheck):
-            name = str(one.check["type"])
+        kind = str(getattr(one, "type"))  # noqa: B009 # each subclass declares its own
+        place = key or f"rewards[{number}] ({kind})"
+        built = _build(kind, one, place)
+        name, taken = built.name or kind, [reward.name for reward in rewards]
         rewards.append(
             Reward(
                 name=name if name not in taken else f"{name}-{number}",
                 place=place,
                 weight=one.weight,
-                function=function,
-                column=column,
-                facts=facts,
+                function=built.function,
+                column=built.column,
+                facts=built.facts,
             )
         )
         for examples in data:
-            _require_column(examples, column, place)
+            _require_column(examples, built.column, place)
     return rewards
 
 
-def _function(one: RewardSettings, place: str) -> tuple[RewardFunction, str | None, Mapping[str, str]]:
-    """The reward's function, the column that it reads, and facts for the manifest."""
-    column: str | None = None
-    facts: Mapping[str, str] = {}
-    match one:
-        case JsonValid():
-            function = answers.json_valid(one)
-        case ExactAnswer():
-            function, column = answers.exact_answer(one), one.column
-        case RegexFormat():
-            function = answers.regex_format(one)
-        case Length():
-            function = answers.length(one)
-        case GoldenCheck():
-            function, column = golden_check(one, place), one.references
-        case PythonFunction():
-            function, digest = load_function(one.path, place)
-            facts = {"sha256": digest}
-        case RewardModel():
-            function, digest = model_reward(one.path, place)
-            facts = {"sha256": digest}
-    return function, column, facts
+def _build(kind: str, settings: RewardSettings, place: str) -> BuiltReward:
+    build = load_function(reward_kinds()[kind].build, place)
+    try:
+        built: Any = build(settings, place)
+    except Exception as error:
+        if isinstance(error, TunegateError) or kind in BUILTIN_REWARDS:
+            raise
+        # Any fault of a plug-in is its own.
+        raise SettingsError(f"{place}: {type(error).__name__}: {error}") from error
+    if not isinstance(built, BuiltReward):
+        raise SettingsError(f"{place}: build gave a {type(built).__name__} (allowed: a BuiltReward)")
+    return built
 
 
 def _require_column(examples: Examples, column: str | None, place: str) -> None:

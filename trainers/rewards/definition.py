@@ -37,6 +37,22 @@ class Reward:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltReward:
+    """What a reward's settings are built to.
+
+    Attributes:
+        column: Column that every row must have, or None.
+        facts: What the manifest says of it beside its settings, such as a file's hash.
+        name: What logs and manifest call it; by default its type.
+    """
+
+    function: RewardFunction
+    column: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+
+
 def answer_text(completion: Any) -> str:
     """The text of a completion, which is that text or turns that end with it."""
     return completion if isinstance(completion, str) else str(completion[-1]["content"])

@@ -31,8 +31,8 @@ def _function_path(path: Path) -> Path:
     return path
 
 
-class _Weighted(Strict):
-    """What every reward has."""
+class Weighted(Strict):
+    """What every reward has; a subclass has a ``type`` that is the literal of its name."""
 
     weight: Annotated[
         float,
@@ -40,7 +40,7 @@ class _Weighted(Strict):
     ] = 1.0
 
 
-class JsonValid(_Weighted):
+class JsonValid(Weighted):
     """1 where the whole answer is JSON, else 0."""
 
     type: Literal["json-valid"]
@@ -50,7 +50,7 @@ class JsonValid(_Weighted):
     ] = False
 
 
-class ExactAnswer(_Weighted):
+class ExactAnswer(Weighted):
     """1 where the answer equals the row's column, else 0."""
 
     type: Literal["exact-answer"]
@@ -63,7 +63,7 @@ class ExactAnswer(_Weighted):
     ignore_case: Annotated[bool, Field(description="Take letters of either case for equal.")] = False
 
 
-class RegexFormat(_Weighted):
+class RegexFormat(Weighted):
     """1 where the answer has the format, else 0."""
 
     type: Literal["regex"]
@@ -73,7 +73,7 @@ class RegexFormat(_Weighted):
     )
 
 
-class Length(_Weighted):
+class Length(Weighted):
     """1 within the limits, falling linearly to 0 outside."""
 
     type: Literal["length"]
@@ -90,7 +90,7 @@ class Length(_Weighted):
         return self
 
 
-class GoldenCheck(_Weighted):
+class GoldenCheck(Weighted):
     """What a check of a golden set says: its value, or with a threshold 1 if it passes, else 0."""
 
     type: Literal["check"]
@@ -102,7 +102,7 @@ class GoldenCheck(_Weighted):
     ] = None
 
 
-class PythonFunction(_Weighted):
+class PythonFunction(Weighted):
     """What your own function gives."""
 
     type: Literal["python"]
@@ -113,16 +113,8 @@ class PythonFunction(_Weighted):
     ]
 
 
-class RewardModel(_Weighted):
+class RewardModel(Weighted):
     """What a reward model's adapter gives, such as one that ``reward`` wrote."""
 
     type: Literal["reward-model"]
     path: Annotated[Path, Field(description="Its adapter directory, relative to this file.")]
-
-
-RewardSettings = Annotated[
-    JsonValid | ExactAnswer | RegexFormat | Length | GoldenCheck | PythonFunction | RewardModel,
-    Field(discriminator="type"),
-]
-
-REWARD_TYPES = (JsonValid, ExactAnswer, RegexFormat, Length, GoldenCheck, PythonFunction, RewardModel)

@@ -16,9 +16,9 @@ from trainers.measure.canaries import canary_facts
 from trainers.measure.change import mean_change
 from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
 from trainers.measure.samples import Sample, add_samples, by_group, first_and_last, keep_until, read_samples
+from trainers.rewards.catalogue import RewardSettings
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
-from trainers.rewards.settings import RewardSettings
 from trainers.run.training_run import INTERRUPTED, TrainingRun, is_main_process, load_tokenizer, training_run
 from trainers.shared.lifecycle import finish, fit, make_ready
 

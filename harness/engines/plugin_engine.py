@@ -1,0 +1,121 @@
+"""Models and engines of plug-ins, checked for what the gate relies on: a fault of theirs is one line."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from harness.engines.base import GenerationRequest, LossRequest
+from harness.errors import EngineError, ModelError, TunegateError
+from harness.registry import EngineKind, load_function
+from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
+
+_T = TypeVar("_T", Completion, TextLoss)
+
+
+def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
+    """A model that a plug-in's engine runs.
+
+    Args:
+        kind: The engine.
+        reference: What stands behind its name.
+
+    Raises:
+        InputError: The plug-in refuses it, or breaks.
+    """
+    label = f"{kind.name}:{reference}"
+    describe = load_function(kind.describe, f"engine {kind.name!r}")
+    try:
+        model = describe(reference)
+    except TunegateError:
+        raise
+    except Exception as error:  # any fault of a plug-in is its own
+        raise ModelError(f"{label}: {_one_line(error)}") from error
+    if not isinstance(model, ModelRef) or not model.base_sha256:
+        raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
+    return replace(model, label=label, engine=kind.name)
+
+
+def open_plugin_engine(
+    kind: EngineKind, sides: Mapping[str, ModelRef], plan: ExecutionPlan
+) -> "PluginEngine":
+    """Load the models of all sides.
+
+    Args:
+        kind: The engine.
+        sides: The models, by side.
+        plan: How to compute, as far as the engine can choose.
+
+    Raises:
+        EngineError: It can't.
+    """
+    place = f"engine {kind.name!r}"
+    opened = load_function(kind.open, place)
+    with _faults_of(place):
+        return PluginEngine(place=place, engine=opened(sides, plan), plan=plan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginEngine:
+    """A plug-in's engine: what it raises is an EngineError, and what it leaves out is noticed."""
+
+    place: str
+    engine: Any
+    plan: ExecutionPlan
+
+    def render(self, *_: object) -> None:
+        """It reads conversations, not rendered prompts."""
+
+    def generate(
+        self,
+        requests: Sequence[GenerationRequest],
+        on_batch: Callable[[Mapping[int, Completion]], None],
+        on_text: object = None,
+    ) -> None:
+        """As an Engine's; texts are not shown while they are written."""
+        with _all_of(self.place, len(requests), on_batch) as counted:
+            self.engine.generate(requests, counted)
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """As an Engine's."""
+        with _all_of(self.place, len(requests), on_batch) as counted:
+            self.engine.losses(requests, counted)
+
+    def largest_logit_change(self, *arguments: Any) -> float:
+        """As an Engine's; asked only of a model with an ``adapter_dir``."""
+        with _faults_of(self.place):
+            return float(self.engine.largest_logit_change(*arguments))
+
+
+@contextmanager
+def _all_of(
+    place: str, number: int, on_batch: Callable[[Mapping[int, _T]], None]
+) -> Iterator[Callable[[Mapping[int, _T]], None]]:
+    """A callback that counts what it is given; afterwards, all of it has to have come."""
+    given: set[int] = set()
+
+    def counted(batch: Mapping[int, _T]) -> None:
+        given.update(batch)
+        on_batch(batch)
+
+    with _faults_of(place):
+        yield counted
+    if given != set(range(number)):
+        raise EngineError(f"{place}: gave {len(given)} of {number} results")
+
+
+@contextmanager
+def _faults_of(place: str) -> Iterator[None]:
+    try:
+        yield
+    except TunegateError:
+        raise
+    except Exception as error:  # as above
+        raise EngineError(f"{place}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

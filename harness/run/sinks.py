@@ -1,0 +1,28 @@
+"""Sending a stored run to the sinks of plug-ins."""
+
+from pathlib import Path
+
+from harness.registry import Sink, active, load_function
+from harness.types import GateRecord
+
+
+def send_to_sinks(record: GateRecord, directory: Path) -> list[Path]:
+    """Hand a record to every sink. One that breaks costs a line of warning, never the run or its verdict.
+
+    Args:
+        record: The stored run with its comparison and verdict.
+        directory: The run's own directory; it exists.
+
+    Returns:
+        The paths that sinks gave, to be printed.
+    """
+    registry, written = active(), []
+    for sink in registry.merged(Sink, {}).values():
+        try:
+            path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
+        except (Exception, SystemExit) as error:  # any fault of a plug-in is its own
+            line = str(error).strip().partition("\n")[0]
+            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {type(error).__name__}: {line}")
+        else:
+            written += [Path(path)] if path is not None else []
+    return written

@@ -1,0 +1,187 @@
+"""What plug-ins add, and what is left out of it: one line each, never a traceback, never a built-in's meaning."""
+
+import re
+from importlib import metadata
+from types import ModuleType
+
+import pytest
+
+from harness.errors import GoldenError, SettingsError
+from harness.golden.checks import CHECK_TYPES, check_names
+from harness.golden.load import load_golden_set
+from harness.golden.schema import golden_schema
+from harness.registry import JudgeKind, Metric, Registry, Sink, load_function, use_registry
+from harness.registry.builtin_metrics import BUILTIN_METRICS
+
+SHOUTS = Metric(
+    name="shouts", kind="binary", summary="In upper case.", function="nowhere:shouts", invertible=True
+)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """An empty one, in which nothing is installed."""
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    made = Registry()
+    before = use_registry(made)
+    yield made
+    use_registry(before)
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Declares entry points: a name and what it loads, or the error that loading raises."""
+
+    class Entry:
+        def __init__(self, name, loaded):
+            self.name, self.loaded = name, loaded
+
+        def load(self):
+            if isinstance(self.loaded, BaseException):
+                raise self.loaded
+            return self.loaded
+
+    def install(**loaded):
+        entries = [Entry(name, each) for name, each in loaded.items()]
+        monkeypatch.setattr(
+            metadata, "entry_points", lambda group: entries if group == "tunegate.plugins" else []
+        )
+        made = Registry()
+        use_registry(made)
+        return made
+
+    before = use_registry(None)
+    yield install
+    use_registry(before)
+
+
+def test_an_installed_plug_in_s_metric_is_a_check_type_like_any_other(install, tmp_path):
+    install(voice=lambda registry: registry.add(SHOUTS))
+    assert CHECK_TYPES["shouts"] is SHOUTS
+    assert list(CHECK_TYPES) == [*BUILTIN_METRICS, "shouts"]
+    assert "not-shouts" in check_names()
+    path = tmp_path / "set.yaml"
+    path.write_text("name: s\ncases:\n  - {id: a, prompt: p, checks: [{type: not-shouts}]}\n")
+    assert load_golden_set(path).cases[0].checks[0].type == "not-shouts"
+    kinds = [each["properties"]["type"]["const"] for each in golden_schema()["$defs"]["CheckYaml"]["oneOf"]]
+    assert "shouts" in kinds
+
+
+def test_a_plug_in_may_be_a_module_with_the_hook_s_function(install):
+    module = ModuleType("voice")
+    module.pytest_tunegate_register = lambda registry: registry.add(SHOUTS)
+    registry = install(voice=module)
+    assert list(registry.merged(Metric, {})) == ["shouts"]
+
+
+def test_nothing_is_loaded_before_a_name_is_looked_up(install):
+    loaded = []
+    registry = install(voice=lambda registry: loaded.append("voice"))
+    assert loaded == []
+    registry.merged(Metric, {})
+    registry.merged(Metric, {})
+    assert loaded == ["voice"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ModuleNotFoundError("No module named 'gone'"), "ModuleNotFoundError: No module named 'gone'"),
+        (SyntaxError("invalid syntax\nsecond line"), "SyntaxError: invalid syntax"),
+        (SystemExit("bye"), "SystemExit: bye"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_plug_in_that_breaks_at_import_costs_one_line(install, error, told):
+    registry = install(broken=error, voice=lambda registry: registry.add(SHOUTS))
+    assert "shouts" in CHECK_TYPES
+    assert registry.warnings == [f"plug-in broken is left out: {told}"]
+
+
+def test_a_plug_in_that_breaks_while_it_registers_adds_nothing(registry):
+    def half(registrar):
+        registrar.add(SHOUTS)
+        registrar.add("another")
+
+    registry.register("half", half)
+    assert "shouts" not in CHECK_TYPES
+    assert registry.warnings == [
+        "plug-in half is left out: TypeError: add() takes records of harness.registry, not str"
+    ]
+
+
+def test_a_built_in_name_stays_what_it_is(registry):
+    other = Metric(name="contains", kind="graded", summary="Something else.", function="x:y")
+    registry.register("voice", lambda registrar: registrar.add(other, SHOUTS))
+    assert CHECK_TYPES["contains"] is BUILTIN_METRICS["contains"]
+    assert "shouts" in CHECK_TYPES
+    assert registry.warnings == [
+        "plug-in voice: metric 'contains' is left out: the built-in metric of that name stays"
+    ]
+
+
+def test_of_two_plug_ins_the_first_has_the_name(registry):
+    second = Metric(name="shouts", kind="graded", summary="Loudness.", function="x:y")
+    registry.register("voice", lambda registrar: registrar.add(SHOUTS))
+    registry.register("other", lambda registrar: registrar.add(second))
+    assert CHECK_TYPES["shouts"] is SHOUTS
+    assert registry.warnings == ["plug-in other: metric 'shouts' is left out: plug-in voice has that name"]
+
+
+def test_a_plug_in_found_twice_registers_once(registry):
+    def register(registrar):
+        registrar.add(SHOUTS)
+
+    registry.register("voice", register)
+    registry.register("tunegate_voice", register)
+    assert registry.warnings == []
+
+
+@pytest.mark.parametrize("name", ["not-shouts", "Shouts", "my metric", "", "1st", "a:b"])
+def test_a_name_that_could_not_be_written_is_left_out(registry, name):
+    metric = Metric(name=name, kind="binary", summary="s", function="x:y")
+    registry.register("voice", lambda registrar: registrar.add(metric))
+    assert name not in CHECK_TYPES
+    (warning,) = registry.warnings
+    assert re.match(r"plug-in voice: metric .* is left out: a name is lower-case letters", warning)
+
+
+def test_a_judged_metric_is_left_out(registry):
+    metric = Metric(name="taste", kind="binary", summary="s", function="x:y", judged=True)
+    registry.register("voice", lambda registrar: registrar.add(metric))
+    assert registry.warnings == [
+        "plug-in voice: metric 'taste' is left out: a plug-in's metric can't be judged"
+    ]
+
+
+def test_kinds_do_not_take_each_other_s_names(registry):
+    judge = JudgeKind(name="contains", form="contains:X", open="x:y")
+    registry.register("voice", lambda registrar: registrar.add(judge, Sink(name="contains", send="x:y")))
+    assert registry.merged(JudgeKind, {})["contains"] is judge
+    assert registry.warnings == []
+
+
+def test_warnings_are_passed_on_as_they_are_found(monkeypatch):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    told = []
+    registry = Registry(warn=told.append)
+    registry.note("one")
+    registry.note("one")
+    assert told == ["one"]
+
+
+def test_a_function_that_is_not_there_is_said_in_one_line():
+    with pytest.raises(
+        SettingsError, match=r"metric 'shouts': nowhere:shouts can't be imported: ModuleNotFound"
+    ):
+        load_function("nowhere:shouts", "metric 'shouts'")
+    with pytest.raises(SettingsError, match=r"metric 'x': math:nothing can't be imported: AttributeError"):
+        load_function("math:nothing", "metric 'x'")
+    assert load_function("math:sqrt", "metric 'x'")(4) == 2
+
+
+def test_an_unknown_check_type_is_refused_as_before(registry, tmp_path):
+    path = tmp_path / "set.yaml"
+    path.write_text("name: s\ncases:\n  - {id: a, prompt: p, checks: [{type: shouts}]}\n")
+    with pytest.raises(GoldenError, match="unknown check type 'shouts'"):
+        load_golden_set(path)
