@@ -1,3 +1,3 @@
-"""Composition root: wires the gate and its reports into a pytest run from a checkout."""
+"""Composition root: wires tunegate into a pytest run from a checkout."""
 
-pytest_plugins = ["harness.plugin", "reports.plugin"]
+pytest_plugins = ["tunegate.pytest_plugin"]

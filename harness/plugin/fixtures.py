@@ -83,9 +83,14 @@ def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[
 @pytest.fixture(scope="session")
 def golden(pytestconfig: pytest.Config) -> Callable[[str | Path], GoldenSet]:
     """Load a golden set by path relative to the project's root: ``golden("golden_sets/orders.yaml")``."""
+    return golden_loader(pytestconfig)
+
+
+def golden_loader(config: pytest.Config) -> Callable[[str | Path], GoldenSet]:
+    """A function that loads a golden set by path relative to the project's root."""
 
     def load(path: str | Path) -> GoldenSet:
-        return load_golden_set(pytestconfig.rootpath / path)
+        return load_golden_set(config.rootpath / path)
 
     return load
 

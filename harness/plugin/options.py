@@ -1,6 +1,5 @@
 """The command line: one option a setting, each also an environment variable and a pyproject key."""
 
-import argparse
 import os
 from typing import Any
 
@@ -10,12 +9,13 @@ from harness.errors import SettingsError
 from harness.settings import SETTINGS, Settings, boolean, environment_variable, load_settings
 
 _DEST = "tunegate_"
+_GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
 _REPEATED = ("model", "golden", "judge")
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare the options of all settings that have a flag."""
-    group = parser.getgroup("tunegate", "tunegate: a regression gate for fine-tuned models")
+    group = parser.getgroup(_GROUP, _TITLE)
     for name, setting in SETTINGS.items():
         if setting.flag is None:
             continue
@@ -30,18 +30,19 @@ def add_options(parser: pytest.Parser) -> None:
             details |= {"action": "store_const", "const": True}
         else:
             details |= {"metavar": setting.metavar, "action": "append" if name in _REPEATED else "store"}
-        if name == "model":
-            _add_model_option(group, details)
-        else:
-            group.addoption(setting.flag, **details)
+        group.addoption(f"--gate-{name}" if name == "model" else setting.flag, **details)
 
 
-def _add_model_option(group: pytest.OptionGroup, details: dict[str, Any]) -> None:
-    """``--model``, or only ``--gate-model`` where another plugin has taken the short name."""
-    try:
-        group.addoption("--model", "--gate-model", **details)
-    except (ValueError, argparse.ArgumentError):
-        group.addoption("--gate-model", **details)
+def add_model_option(parser: pytest.Parser) -> None:
+    """Declare ``--model``, the short name of ``--gate-model``."""
+    setting = SETTINGS["model"]
+    parser.getgroup(_GROUP, _TITLE).addoption(
+        "--model",
+        dest=_DEST + "model",
+        metavar=setting.metavar,
+        action="append",
+        help="short for --gate-model",
+    )
 
 
 def settings_of(config: pytest.Config) -> Settings:

@@ -10,15 +10,9 @@ import pytest
 
 from harness.types import GateRecord
 
-# A plugin that stands in for the gate: it declares the hook and calls it at the end of the session.
+# A plugin that stands in for the gate: it calls the hook at the end of the session.
 CALLER = """
-import pickle, pathlib, pytest
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_addhooks(pluginmanager):
-    from harness.plugin import hookspecs
-    if not hasattr(pluginmanager.hook, "pytest_tunegate_report"):
-        pluginmanager.add_hookspecs(hookspecs)
+import pickle, pathlib
 
 def pytest_sessionfinish(session):
     directory = pathlib.Path("runs/one")
@@ -44,7 +38,7 @@ def project(pytester: pytest.Pytester, invented: Callable[..., GateRecord]) -> p
 
 
 def test_the_report_goes_to_the_run_directory_by_default(project: pytest.Pytester) -> None:
-    result = project.runpytest_inprocess("-s")
+    result = project.runpytest_inprocess("-s", "-p", "reports.plugin")
     result.stdout.fnmatch_lines(["*written: runs/one/report.html"])
     assert "<!doctype html>" in project.path.joinpath("runs/one/report.html").read_text(encoding="utf-8")
 
@@ -69,7 +63,7 @@ def test_environment_variables_stand_in_for_the_options(
 ) -> None:
     monkeypatch.setenv("TUNEGATE_REPORT", "from_environment.html")
     monkeypatch.setenv("TUNEGATE_JSON", "from_environment.json")
-    project.runpytest_inprocess("--gate-json=flag_wins.json")
+    project.runpytest_inprocess("-p", "reports.plugin", "--gate-json=flag_wins.json")
     assert {path.name for path in project.path.glob("*.html")} == {"from_environment.html"}
     assert {path.name for path in project.path.glob("*.json")} == {"flag_wins.json"}
 

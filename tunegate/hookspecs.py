@@ -1,16 +1,18 @@
 """Hooks that tunegate calls; a plugin or conftest may implement them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.registry import Registrar
-from harness.types import GateRecord
+if TYPE_CHECKING:
+    from harness.registry import Registrar
+    from harness.types import GateRecord
 
 
 @pytest.hookspec
 def pytest_tunegate_report(
-    config: pytest.Config, record: GateRecord, directory: Path, label: str
+    config: pytest.Config, record: "GateRecord", directory: Path, label: str
 ) -> Path | None:
     """Show or send what a finished gate found.
 
@@ -33,7 +35,7 @@ def pytest_tunegate_report(
 
 
 @pytest.hookspec
-def pytest_tunegate_register(registry: Registrar) -> None:
+def pytest_tunegate_register(registry: "Registrar") -> None:
     """Register metrics, judges, engines or sinks of your own for this session.
 
     Called once, before options are checked. A plug-in that breaks is left out with one line of warning; a

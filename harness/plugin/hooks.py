@@ -1,0 +1,107 @@
+"""The hooks of the gate: each is a few lines that hand over to the module that does the work."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
+from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
+from harness.plugin.header import describe_inputs
+from harness.plugin.options import add_options, settings_of
+from harness.plugin.registering import close_registry, open_registry, registry_warnings
+from harness.plugin.selection import SELECTION
+from harness.plugin.session import GATE, open_session
+
+__all__ = ["candidate_name", "generate", "golden", "judge", "model"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ``--gate-*`` options; ``--model`` comes last of all (see :mod:`tunegate.pytest_plugin`)."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check every option, the adapter and the baseline before anything is collected or loaded."""
+    open_registry(config)
+    try:
+        open_session(config, settings_of(config))
+    except pytest.UsageError as error:
+        # Perhaps what is missing is what was left out.
+        raise pytest.UsageError(*error.args, *registry_warnings()) from error
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the judges and the cache."""
+    if (gate := config.stash.get(GATE, None)) is not None:
+        gate.close()
+    close_registry(config)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
+    """Collect the YAML files of the golden sets."""
+    return golden_file_of(file_path, parent)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run hand-written tests that ask the model for each of several models."""
+    ask_each_model(metafunc)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Add the bundled probes before anything is deselected; then note which cases are left to be answered."""
+    selection = config.stash[SELECTION]
+    if selection.adds_bundled:
+        items += collect_probes(session)
+    yield
+    selection.take([item for item in items if isinstance(item, GoldenItem)])
+    if (gate := config.stash.get(GATE, None)) is not None and not config.option.collectonly:
+        gate.make_ready()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on a golden item's report what its failure means for the run."""
+    report = yield
+    if isinstance(item, GoldenItem) and call.when == "call":
+        item.annotate(report)
+    return report
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport,
+) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+    """Count cases that only the comparison judges as *missed*, cases without a verdict as *unscored*."""
+    status: str | None = getattr(report, "tunegate_status", None)
+    if status is None or getattr(report, "when", None) != "call":
+        return None
+    return status, status[0], (status.upper(), {"yellow": True})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Compare, judge, save and report; the verdict decides the exit status."""
+    if (gate := session.config.stash.get(GATE, None)) is not None:
+        gate.finish(session)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the gate's section, and what was left out of plug-ins."""
+    for warning in registry_warnings():
+        terminalreporter.write_line(warning, yellow=True)
+    gate = config.stash.get(GATE, None)
+    if gate is not None and gate.records:
+        from harness.plugin.summary import print_summary
+
+        print_summary(terminalreporter, gate)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is gated against what; nothing in a session without a model."""
+    gate = config.stash.get(GATE, None)
+    return None if gate is None else describe_inputs(gate.inputs)

@@ -1,0 +1,92 @@
+"""tunegate as an installation has it: its packages and entry points, beside the libraries of this environment."""
+
+import os
+import subprocess
+import sysconfig
+import tomllib
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A virtual environment whose metadata is that of this checkout's pyproject.toml."""
+
+    scripts: Path
+
+    def run(self, cwd, *command, **variables):
+        """Run a command of the environment in a folder, with nothing on the path but what it installed."""
+        hidden = {"PYTHONPATH", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONSAFEPATH"}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in hidden and not name.startswith(("TUNEGATE_", "PYTEST_XDIST"))
+        }
+        return subprocess.run(
+            [str(self.scripts / command[0]), *command[1:]],
+            cwd=cwd,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory):
+    """The libraries are links to those installed here; an older installation of tunegate itself is left out."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True, with_pip=False)
+    scripts = Path(sysconfig.get_path("scripts", "venv", vars={"base": str(folder)}))
+    packages = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(folder)}))
+    own = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    for library in {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}:
+        for entry in library.iterdir():
+            if (
+                "tunegate" not in entry.name
+                and entry.name not in own
+                and not (packages / entry.name).exists()
+            ):
+                (packages / entry.name).symlink_to(entry)
+    for name in own:
+        (packages / name).symlink_to(ROOT / name)
+    _write_metadata(packages / "tunegate-0.dist-info")
+    for name, target in {"pytest": "pytest:console_main", **PROJECT["project"]["scripts"]}.items():
+        module, _, function = target.partition(":")
+        script = scripts / name
+        script.write_text(
+            f"#!{scripts / 'python'}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+        )
+        script.chmod(0o755)
+    return Installation(scripts)
+
+
+def _write_metadata(folder):
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.4\nName: tunegate\nVersion: 0.1.0\n")
+    groups = {"console_scripts": PROJECT["project"]["scripts"], **PROJECT["project"]["entry-points"]}
+    lines = []
+    for group, entries in groups.items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+    (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write files of a project, given by path; answers the project's folder."""
+
+    def write_files(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    return write_files

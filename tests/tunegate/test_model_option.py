@@ -1,0 +1,93 @@
+"""A project that has an option ``--model`` of its own keeps it; the gate's then is ``--gate-model``."""
+
+import pytest
+
+CONFTEST = """
+import pytest
+
+def pytest_addoption(parser):
+    parser.addoption("--model", default="tiny", help="my own model option")
+
+@pytest.fixture
+def model(request):
+    return request.config.getoption("--model")
+"""
+TEST = "def test_a(model):\n    assert model == {!r}\n"
+GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
+LINE = "tunegate: --model is this project's own option here; the gate's is --gate-model"
+
+
+@pytest.mark.parametrize("place", ["conftest.py", "tests/conftest.py"])
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [((), "tiny"), (("--model=big",), "big"), (("--model", "big"), "big"), (("-h",), None)],
+)
+def test_a_conftest_s_own_option_works_and_one_line_says_so(installation, write, place, arguments, value):
+    project = write({"pyproject.toml": "", place: CONFTEST, "tests/test_a.py": TEST.format(value)})
+    done = installation.run(project, "pytest", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if value is None:
+        assert "my own model option" in done.stdout
+        assert "--gate-model" in done.stdout
+        return
+    assert "1 passed" in done.stdout
+    assert done.stdout.count(LINE) == 1
+    quiet = installation.run(project, "pytest", "-q", *arguments)
+    assert quiet.stderr == LINE + "\n"
+    assert "tunegate" not in quiet.stdout
+
+
+def test_the_gate_is_reached_by_the_long_name(installation, write):
+    project = write({"pyproject.toml": "", "conftest.py": CONFTEST, "golden_sets/sums.yaml": GOLDEN})
+    done = installation.run(project, "pytest", "--gate-model=nowhere", "--model=tiny")
+    assert done.returncode == 4
+    assert "nowhere" in done.stderr
+
+
+def test_a_conftest_found_during_collection_may_add_it_too(installation, write):
+    """Its default is then known; without us that works, so it has to with us."""
+    files = {"pyproject.toml": "", "deep/er/conftest.py": CONFTEST, "deep/er/test_a.py": TEST.format("tiny")}
+    done = installation.run(write({**files, "golden_sets/sums.yaml": GOLDEN}), "pytest")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("package_first", [True, False])
+def test_another_plugin_s_option_works(installation, write, package_first):
+    name = "aaa_plugin" if package_first else "zzz_plugin"
+    project = write({"pyproject.toml": "", f"{name}.py": CONFTEST, "test_a.py": TEST.format("big")})
+    done = installation.run(project, "python", "-m", "pytest", "-p", name, "--model=big")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert LINE in done.stdout
+
+
+def test_the_value_after_a_blank_is_no_place_to_look_for_conftest_files(installation, write):
+    """With ``--model DIR`` the project's conftest.py is still the first one, so its options are known."""
+    option = "def pytest_addoption(parser):\n    parser.addoption('--own', default='x')\n"
+    project = write(
+        {"pyproject.toml": "", "conftest.py": option, "models/a/adapter_config.json": "{}", "test_a.py": ""}
+    )
+    done = installation.run(project, "pytest", "--model", "models/a", "--own=y", "test_a.py")
+    assert "unrecognized arguments" not in done.stderr
+    done = installation.run(project, "pytest", "--own=y", "--model", "models/a")
+    assert "unrecognized arguments" not in done.stderr
+    assert "no golden set" in done.stderr or "adapter_config.json" in done.stderr
+
+
+@pytest.mark.parametrize("form", [("@arguments",), ("--model", "nowhere")], ids=" ".join)
+def test_the_option_is_found_in_files_of_arguments_and_in_the_configuration(installation, write, form):
+    project = write({"pyproject.toml": "", "arguments": "--model=nowhere\n", "golden_sets/sums.yaml": GOLDEN})
+    assert "nowhere" in installation.run(project, "pytest", *form).stderr
+    (project / "pytest.ini").write_text("[pytest]\naddopts = --model=nowhere\n")
+    assert "nowhere" in installation.run(project, "pytest").stderr
+    (project / "pytest.ini").unlink()
+    assert "nowhere" in installation.run(project, "pytest", PYTEST_ADDOPTS="--model=nowhere").stderr
+
+
+def test_a_conftest_may_name_the_plugin_where_automatic_loading_is_off(installation, write):
+    files = {"conftest.py": 'pytest_plugins = ["tunegate.pytest_plugin"]\n', "golden_sets/sums.yaml": GOLDEN}
+    project = write({"pyproject.toml": "", **files})
+    for variables in ({}, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}):
+        done = installation.run(project, "pytest", "--model=nowhere", **variables)
+        assert done.returncode == 4
+        assert "nowhere" in done.stderr
+        assert "1 skipped" in installation.run(project, "pytest", **variables).stdout

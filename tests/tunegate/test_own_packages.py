@@ -1,0 +1,127 @@
+"""A project with a package of one of our names keeps its pytest; its gate is refused with a way out."""
+
+import pytest
+
+GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
+USES_OWN = """
+def test_own():
+    import {name}
+    assert {name}.OWN
+"""
+PYTEST = [("pytest",), ("python", "-m", "pytest")]
+PATH = "[tool.pytest.ini_options]\npythonpath = ['.']\n"
+
+
+def project_of(write, *names, **more):
+    files = {f"{name}/__init__.py": "OWN = True\n" for name in names}
+    files["tests/test_own.py"] = "".join(
+        USES_OWN.format(name=name).replace("test_own", f"test_{name}") for name in names
+    )
+    return write({"pyproject.toml": PATH, **files, **more})
+
+
+@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
+@pytest.mark.parametrize(
+    "names", [("reports",), ("harness",), ("harness", "reports", "trainers")], ids="+".join
+)
+def test_a_project_s_own_packages_are_what_its_tests_get(installation, write, command, names):
+    project = project_of(write, *names)
+    done = installation.run(project, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(names)} passed" in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("tunegate: off: ")] != []
+    quiet = installation.run(project, *command, "-q")
+    assert quiet.returncode == 0
+    assert quiet.stderr.startswith("tunegate: off: ")
+    assert quiet.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
+@pytest.mark.parametrize(
+    "form", [("--model=X",), ("--model", "X"), ("--gate-model=X",), ("--gate-margin=0.1",)], ids=" ".join
+)
+def test_a_gate_that_is_asked_for_is_refused_with_the_remedy(installation, write, command, form):
+    project = project_of(write, "reports", "harness", **{"golden_sets/sums.yaml": GOLDEN})
+    done = installation.run(project, *command, *form)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert done.stderr.startswith(
+        f"ERROR: {form[0].partition('=')[0]}: {project}/harness has the name of a package"
+    )
+    assert done.stderr.rstrip().endswith("run the gate by: tunegate gate --model=DIR")
+    assert done.stderr.rstrip().count("\n") == 0
+
+
+@pytest.mark.parametrize("variables", [{"TUNEGATE_MODEL": "X"}, {}], ids=["variable", "key"])
+def test_a_gate_that_the_settings_ask_for_is_refused_too(installation, write, variables):
+    table = "" if variables else "[tool.tunegate]\nmodel = 'X'\n"
+    project = project_of(write, "harness", **{"pyproject.toml": PATH + table})
+    done = installation.run(project, "pytest", **variables)
+    assert done.returncode == 4
+    assert done.stderr.startswith(
+        "ERROR: TUNEGATE_MODEL: " if variables else "ERROR: [tool.tunegate] model: "
+    )
+
+
+def test_a_conftest_that_puts_its_folder_onto_the_path_is_foreseen(installation, write):
+    """Plain pytest, no pythonpath: the root gets onto the path only when its conftest.py is imported."""
+    files = {"pyproject.toml": "", "conftest.py": "import reports\nassert reports.OWN\n"}
+    project = project_of(write, "reports", **files, **{"golden_sets/sums.yaml": GOLDEN})
+    assert installation.run(project, "pytest").returncode == 0
+    assert installation.run(project, "pytest", "--model=X").returncode == 4
+
+
+def test_a_module_and_a_package_beside_the_tests_are_seen_before_golden_sets_are_read(installation, write):
+    """The folder ``golden_sets`` is collected before ``tests``, whose folder pytest puts onto the path only then."""
+    project = write(
+        {
+            "pyproject.toml": "",
+            "golden_sets/sums.yaml": GOLDEN,
+            "tests/harness/__init__.py": "OWN = True\n",
+            "tests/reports.py": "OWN = True\n",
+            "tests/test_own.py": USES_OWN.format(name="harness")
+            + USES_OWN.format(name="reports").replace("_own", "_2"),
+        }
+    )
+    done = installation.run(project, "pytest")
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+def test_a_folder_of_results_called_reports_is_no_package(installation, write):
+    """Without ``__init__.py`` it takes nothing from ours, so the gate is on."""
+    files = {
+        "reports/result.xml": "",
+        "golden_sets/sums.yaml": GOLDEN,
+        "tests/test_one.py": "def test_one(): pass\n",
+    }
+    project = write({"pyproject.toml": PATH, **files})
+    for command in PYTEST:
+        done = installation.run(project, *command, "-rs")
+        assert done.returncode == 0, done.stderr
+        assert "no --model given" in done.stdout
+        assert "tunegate: off" not in done.stdout
+    refused = installation.run(project, "pytest", "--model=nowhere")
+    assert "nowhere" in refused.stderr
+    assert "has the name" not in refused.stderr
+
+
+def test_own_trainers_do_not_stand_in_the_gate_s_way(installation, write):
+    project = project_of(write, "trainers", **{"golden_sets/sums.yaml": GOLDEN})
+    done = installation.run(project, "pytest")
+    assert "1 passed, 1 skipped" in done.stdout
+    assert "tunegate: off" not in done.stdout
+
+
+def test_fixtures_and_hooks_of_the_gate_do_not_break_a_project_in_which_it_is_off(installation, write):
+    project = project_of(
+        write,
+        "harness",
+        **{
+            "conftest.py": "def pytest_tunegate_report(config, record):\n    return None\n",
+            "tests/test_gate.py": "import pytest\n@pytest.mark.golden\ndef test_a(model, generate, judge): pass\n"
+            "def test_b(golden): pass\n",
+        },
+    )
+    done = installation.run(project, "pytest", "--strict-markers", "-rs")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 2 skipped" in done.stdout

@@ -1,0 +1,67 @@
+"""Whether the names ``harness`` and ``reports`` lead to our packages or to a project's own."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+# What a gate imports. Our ``trainers`` takes no part in a pytest session, so a project may have its own.
+GATE_PACKAGES = ("harness", "reports")
+ALL_PACKAGES = (*GATE_PACKAGES, "trainers")
+# The folder that holds all our packages: site-packages, or a checkout.
+OUR_FOLDER = Path(__file__).resolve().parents[1]
+
+
+def foreign_package(folders: Iterable[Path]) -> Path | None:
+    """The first package or module of somebody else that has the name of one of ours.
+
+    Args:
+        folders: Where a project's own packages would be, beside the places that Python searches now: a
+            conftest file puts its folder in front of all others.
+
+    Returns:
+        The package's folder or the module's file; None where the names are ours.
+    """
+    searched = list(dict.fromkeys(folders))
+    for name in GATE_PACKAGES:
+        found = _found_now(name)
+        places = [found] if found is not None else []
+        for place in (*places, *_in_folders(name, searched)):
+            if not _is_ours(place):
+                return place
+    return None
+
+
+def use_our_packages() -> None:
+    """Make the names of all our packages mean ours for the rest of this process, whatever the path says."""
+    sys.path.insert(0, str(OUR_FOLDER))
+    try:
+        for name in ALL_PACKAGES:
+            importlib.import_module(name)
+    finally:
+        sys.path.remove(str(OUR_FOLDER))
+
+
+def _found_now(name: str) -> Path | None:
+    """Where ``import`` would take a package from; a folder without ``__init__.py`` is none."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None or not spec.has_location:
+        return None
+    origin = Path(spec.origin)
+    return origin.parent if origin.stem == "__init__" else origin
+
+
+def _in_folders(name: str, folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if (folder / name / "__init__.py").is_file():
+            yield folder / name
+        elif (folder / f"{name}.py").is_file():
+            yield folder / f"{name}.py"
+
+
+def _is_ours(place: Path) -> bool:
+    return place.resolve().parent == OUR_FOLDER

@@ -1,0 +1,170 @@
+"""pytest's entry point: it loads the gate where a session has to do with it, and is nearly free elsewhere.
+
+The gate is loaded where one of its options, its variables or a ``[tool.tunegate]`` table is present, or once
+a golden set is collected. Until then nothing but this package is imported. Where a project has packages of
+our names (see :mod:`tunegate.own_packages`), the gate stays off and says so; a session that asks for it is
+refused.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunegate import hookspecs
+from tunegate.own_packages import foreign_package
+from tunegate.request import asks_for_gate, concerns_gate, needs_model_option, with_long_name
+
+# The plugins that do the work, in the order of their options in --help.
+_PLUGINS = ("harness.plugin.hooks", "reports.plugin")
+# A plugin of this name says that our packages are loaded already, so that a project's own can't come first.
+PINNED = "tunegate-pinned"
+_GOLDEN_FOLDER = "golden_sets"
+_NOTICE = pytest.StashKey[str]()
+_FOREIGN = pytest.StashKey[Path | None]()
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that others may implement, whether or not the gate runs."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Where a conftest file names this plugin, this is the only occasion left to add options."""
+    if any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
+        config: Any = pluginmanager.get_plugin("pytestconfig")
+        arguments = [str(argument) for argument in config.invocation_params.args]
+        _prepare(config, arguments)
+        _finish(config, parser, arguments)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Load the gate if the session has to do with it; add ``--model`` after the conftest files had theirs."""
+    if _prepare(early_config, args):
+        # --model is not declared yet: its value must not pass for a path at which to look for conftest files.
+        known = parser.parse_known_args([with_long_name(argument) for argument in args])
+        early_config.known_args_namespace.file_or_dir = known.file_or_dir
+    yield
+    _finish(early_config, parser, args)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our marker, and say also in a quiet session why the gate is off."""
+    config.addinivalue_line("markers", "golden: a case of a golden set")
+    notice = config.stash.get(_NOTICE, None)
+    if notice is not None and config.get_verbosity() < 0 and not hasattr(config, "workerinput"):
+        print(notice, file=sys.stderr)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say why the gate is off, or by which option it is reached."""
+    return config.stash.get(_NOTICE, None)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Load the gate at the first golden set, and let it collect that; it sees to all later files itself."""
+    config = parent.config
+    if file_path.suffix not in {".yaml", ".yml"} or config.pluginmanager.has_plugin(_PLUGINS[0]):
+        return None
+    if config.rootpath / _GOLDEN_FOLDER not in file_path.parents or not _load_gate(config):
+        return None
+    gate: Any = config.pluginmanager.get_plugin(_PLUGINS[0])
+    collector: pytest.Collector | None = gate.pytest_collect_file(file_path=file_path, parent=parent)
+    return collector
+
+
+# These stand in for the gate's own fixtures, which take their place where a gate runs.
+
+
+@pytest.fixture(scope="session")
+def model() -> None:
+    """The candidate: its label, directory, base model and hashes. Skips without ``--model``."""
+    pytest.skip("no --model given")
+
+
+@pytest.fixture(scope="session")
+def generate() -> None:
+    """Ask the candidate: ``generate("prompt", max_new_tokens=32)``. Skips without ``--model``."""
+    pytest.skip("no --model given")
+
+
+@pytest.fixture(scope="session")
+def judge() -> None:
+    """Ask the judge of ``--gate-judge``. Skips without ``--model``."""
+    pytest.skip("no --model given")
+
+
+@pytest.fixture(scope="session")
+def golden(pytestconfig: pytest.Config) -> Callable[..., Any]:
+    """Load a golden set by path relative to the project's root: ``golden("golden_sets/orders.yaml")``."""
+    foreign = pytestconfig.stash[_FOREIGN]
+    if foreign is not None:
+        pytest.skip(_why_off(foreign))
+    load: Callable[..., Any] = importlib.import_module("harness.plugin.fixtures").golden_loader(pytestconfig)
+    return load
+
+
+def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
+    """Look for packages of our names, and load the gate if the session has to do with it; whether it did."""
+    root, here = config.rootpath, config.invocation_params.dir
+    folders = {root: None, here: None}
+    has_settings = concerns_gate(arguments, root)
+    in_use = has_settings or (root / _GOLDEN_FOLDER).is_dir()
+    if in_use and asks_for_gate(arguments, root, model_is_taken=False) is None:
+        # Nothing is lost by staying off, so also where a test file's folder would get onto the path later.
+        folders |= dict.fromkeys(_test_folders(root))
+    pinned = config.pluginmanager.has_plugin(PINNED)
+    config.stash[_FOREIGN] = None if pinned else foreign_package(folders)
+    return has_settings and _load_gate(config)
+
+
+def _test_folders(root: Path) -> Iterator[Path]:
+    """The folders in the root from which pytest imports test files by putting them onto the path."""
+    for folder in root.iterdir():
+        if folder.is_dir() and not folder.name.startswith(".") and not (folder / "__init__.py").exists():
+            yield folder
+
+
+def _load_gate(config: pytest.Config) -> bool:
+    """Load the plugins that do the work, unless a project's packages have their names; whether it did."""
+    if config.stash[_FOREIGN] is not None:
+        return False
+    for name in _PLUGINS:
+        config.pluginmanager.import_plugin(name)
+    return True
+
+
+def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> None:
+    """Add ``--model`` where it is used and free; refuse a gate that is asked for and can't run.
+
+    Raises:
+        pytest.UsageError: A gate is asked for in a project that has a package of our names.
+    """
+    unknown = object()
+    is_taken = config.getoption("--model", unknown) is not unknown
+    foreign = config.stash[_FOREIGN]
+    if foreign is not None:
+        asked = asks_for_gate(arguments, config.rootpath, model_is_taken=is_taken)
+        if asked is not None:
+            raise pytest.UsageError(f"{asked}: {_why_off(foreign)}")
+        config.stash[_NOTICE] = f"tunegate: off: {_why_off(foreign)}"
+    elif is_taken:
+        config.stash[_NOTICE] = (
+            "tunegate: --model is this project's own option here; the gate's is --gate-model"
+        )
+    elif needs_model_option(arguments):
+        # Only where it is used: a conftest file that is found later may add one of its own.
+        importlib.import_module("harness.plugin.options").add_model_option(parser)
+
+
+def _why_off(foreign: Path) -> str:
+    return (
+        f"{foreign} has the name of a package of tunegate's and comes before it in this session; "
+        f"run the gate by: tunegate gate --model=DIR"
+    )

@@ -1,0 +1,64 @@
+"""What a pytest session asks of the gate, told from its arguments, variables and configuration alone."""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_SHORT, _LONG, _PREFIX = "--model", "--gate-model", "--gate-"
+_HELP = {"-h", "--help"}
+
+
+def is_model_option(argument: str) -> bool:
+    """Whether an argument is ``--model`` or ``--model=...``, which projects may have too."""
+    return argument.partition("=")[0] == _SHORT
+
+
+def is_gate_option(argument: str) -> bool:
+    """Whether an argument is an option of this package's, or may be."""
+    return is_model_option(argument) or argument.startswith(_PREFIX)
+
+
+def needs_model_option(arguments: Sequence[str]) -> bool:
+    """Whether to declare ``--model``: it is used, may be used in a file of arguments, or is to be listed."""
+    return any(is_model_option(each) or each.startswith("@") or each in _HELP for each in arguments)
+
+
+def with_long_name(argument: str) -> str:
+    """``--model`` under the name that nobody else has."""
+    return argument.replace(_SHORT, _LONG, 1) if is_model_option(argument) else argument
+
+
+def concerns_gate(arguments: Sequence[str], root: Path) -> bool:
+    """Whether the gate's options and settings have to be read: one of them is given, or help is asked for."""
+    return (
+        any(is_gate_option(each) or each.startswith("@") or each in _HELP for each in arguments)
+        or any(name in os.environ for name in ("TUNEGATE_MODEL", "TUNEGATE_GOLDEN"))
+        or bool(_table(root))
+    )
+
+
+def asks_for_gate(arguments: Sequence[str], root: Path, *, model_is_taken: bool) -> str | None:
+    """What asks for a gate: the option, variable or key; None where nothing does.
+
+    Args:
+        arguments: The command line, with what the configuration adds to it.
+        root: Where the project's pyproject.toml is.
+        model_is_taken: Whether ``--model`` is somebody else's option in this session.
+    """
+    for argument in arguments:
+        if is_gate_option(argument) and not (model_is_taken and is_model_option(argument)):
+            return argument.partition("=")[0]
+    if "TUNEGATE_MODEL" in os.environ:
+        return "TUNEGATE_MODEL"
+    return "[tool.tunegate] model" if "model" in _table(root) else None
+
+
+def _table(root: Path) -> Mapping[str, object]:
+    """The settings in pyproject.toml; empty where there are none, or where pytest itself refuses the file."""
+    try:
+        text = (root / "pyproject.toml").read_text(encoding="utf-8")
+        table = tomllib.loads(text)["tool"]["tunegate"] if "tunegate" in text else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return table if isinstance(table, dict) else {}
