@@ -20,8 +20,8 @@ from tunegate.request import asks_for_gate, concerns_gate, needs_model_option, w
 
 # The plugins that do the work, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
-# A plugin of this name says that our packages are loaded already, so that a project's own can't come first.
-PINNED = "tunegate-pinned"
+# Where this plugin is, our packages are loaded already, and a project's own can't come first.
+_PINNED = "tunegate.pinned"
 _GOLDEN_FOLDER = "golden_sets"
 _NOTICE = pytest.StashKey[str]()
 _FOREIGN = pytest.StashKey[Path | None]()
@@ -119,7 +119,7 @@ def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     if in_use and asks_for_gate(arguments, root, model_is_taken=False) is None:
         # Nothing is lost by staying off, so also where a test file's folder would get onto the path later.
         folders |= dict.fromkeys(_test_folders(root))
-    pinned = config.pluginmanager.has_plugin(PINNED)
+    pinned = config.pluginmanager.has_plugin(_PINNED)
     config.stash[_FOREIGN] = None if pinned else foreign_package(folders)
     return has_settings and _load_gate(config)
 

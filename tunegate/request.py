@@ -29,12 +29,31 @@ def with_long_name(argument: str) -> str:
     return argument.replace(_SHORT, _LONG, 1) if is_model_option(argument) else argument
 
 
+def with_short_name(argument: str) -> str:
+    """``--gate-model`` as ``--model``."""
+    return argument.replace(_LONG, _SHORT, 1) if argument.partition("=")[0] == _LONG else argument
+
+
 def concerns_gate(arguments: Sequence[str], root: Path) -> bool:
     """Whether the gate's options and settings have to be read: one of them is given, or help is asked for."""
     return (
         any(is_gate_option(each) or each.startswith("@") or each in _HELP for each in arguments)
         or any(name in os.environ for name in ("TUNEGATE_MODEL", "TUNEGATE_GOLDEN"))
         or bool(_table(root))
+    )
+
+
+def names_a_model(arguments: Sequence[str], root: Path) -> bool:
+    """Whether the command line, a variable or the configuration names a model, or help is asked for.
+
+    Args:
+        arguments: The command line, with what the configuration adds to it.
+        root: Where the project's pyproject.toml is.
+    """
+    return (
+        needs_model_option([with_short_name(each) for each in arguments])
+        or "TUNEGATE_MODEL" in os.environ
+        or "model" in _table(root)
     )
 
 

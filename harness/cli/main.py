@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import harness.cli.bisect
+import harness.cli.gate
 import harness.cli.golden
 import harness.cli.judge
 import harness.cli.model
@@ -31,6 +32,7 @@ app.add_typer(harness.cli.model.app, name="model")
 app.add_typer(harness.cli.golden.app, name="golden")
 app.add_typer(harness.cli.runs.app, name="runs")
 app.add_typer(harness.cli.judge.app, name="judge")
+app.command("gate", context_settings=harness.cli.gate.PASSED_ON)(harness.cli.gate.gate)
 app.command("serve")(harness.cli.serve.serve)
 app.command("power")(harness.cli.power.power)
 app.command("noise")(harness.cli.noise.noise)

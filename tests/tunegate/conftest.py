@@ -6,6 +6,7 @@ import sysconfig
 import tomllib
 import venv
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -49,16 +50,14 @@ def installation(tmp_path_factory):
     own = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     for library in {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}:
         for entry in library.iterdir():
-            if (
-                "tunegate" not in entry.name
-                and entry.name not in own
-                and not (packages / entry.name).exists()
-            ):
+            is_wanted = entry.name not in own and "tunegate" not in entry.name and not _is_plugin(entry)
+            if is_wanted and not (packages / entry.name).exists():
                 (packages / entry.name).symlink_to(entry)
     for name in own:
         (packages / name).symlink_to(ROOT / name)
     _write_metadata(packages / "tunegate-0.dist-info")
-    for name, target in {"pytest": "pytest:console_main", **PROJECT["project"]["scripts"]}.items():
+    (pytest_script,) = entry_points(group="console_scripts", name="pytest")
+    for name, target in {"pytest": pytest_script.value, **PROJECT["project"]["scripts"]}.items():
         module, _, function = target.partition(":")
         script = scripts / name
         script.write_text(
@@ -66,6 +65,12 @@ def installation(tmp_path_factory):
         )
         script.chmod(0o755)
     return Installation(scripts)
+
+
+def _is_plugin(entry):
+    """Whether an entry is the metadata of a pytest plugin: others would only take time here."""
+    points = entry / "entry_points.txt"
+    return points.is_file() and "[pytest11]" in points.read_text()
 
 
 def _write_metadata(folder):

@@ -32,7 +32,11 @@ def test_a_conftest_s_own_option_works_and_one_line_says_so(installation, write,
         return
     assert "1 passed" in done.stdout
     assert done.stdout.count(LINE) == 1
-    quiet = installation.run(project, "pytest", "-q", *arguments)
+
+
+def test_a_quiet_session_s_output_is_left_alone(installation, write):
+    project = write({"pyproject.toml": "", "conftest.py": CONFTEST, "tests/test_a.py": TEST.format("tiny")})
+    quiet = installation.run(project, "pytest", "-q")
     assert quiet.stderr == LINE + "\n"
     assert "tunegate" not in quiet.stdout
 

@@ -29,8 +29,11 @@ def test_a_project_s_own_packages_are_what_its_tests_get(installation, write, co
     done = installation.run(project, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(names)} passed" in done.stdout
-    assert [line for line in done.stdout.splitlines() if line.startswith("tunegate: off: ")] != []
-    quiet = installation.run(project, *command, "-q")
+    assert sum(line.startswith("tunegate: off: ") for line in done.stdout.splitlines()) == 1
+
+
+def test_a_quiet_session_says_so_too_beside_its_output(installation, write):
+    quiet = installation.run(project_of(write, "reports"), "pytest", "-q")
     assert quiet.returncode == 0
     assert quiet.stderr.startswith("tunegate: off: ")
     assert quiet.stderr.count("\n") == 1

@@ -1,0 +1,20 @@
+"""``tunegate gate``: pytest's gate, in a project whose own packages have the names of ours."""
+
+import typer
+
+from tunegate.request import with_long_name
+
+# All that follows is pytest's to read.
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def gate(context: typer.Context) -> None:
+    """Gate a model: the same as pytest --model=DIR, with all of pytest's options.
+
+    It also works in a project that has a package harness, reports or trainers of its own, and where a
+    conftest.py has an option --model.
+    """
+    import pytest
+
+    arguments = [with_long_name(argument) for argument in context.args]
+    raise typer.Exit(int(pytest.main(["-p", "tunegate.pinned", *arguments])))

@@ -1,0 +1,63 @@
+"""``tunegate gate`` is pytest's gate with our packages, in whatever project it is run."""
+
+import pytest
+
+GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
+PATH = "[tool.pytest.ini_options]\npythonpath = ['.']\n"
+OWN = {"harness/__init__.py": "OWN = True\n", "reports/__init__.py": "OWN = True\n"}
+
+
+@pytest.fixture
+def project(write):
+    return write({"pyproject.toml": PATH, "golden_sets/sums.yaml": GOLDEN, **OWN})
+
+
+@pytest.mark.parametrize("command", [("tunegate",), ("python", "-m", "tunegate")], ids=" ".join)
+def test_it_collects_the_golden_sets_of_a_project_with_packages_of_our_names(
+    installation, project, tiny_adapter_dir, command
+):
+    arguments = (f"--model={tiny_adapter_dir}", "--gate-no-forgetting", "--collect-only", "-q")
+    done = installation.run(project, *command, "gate", *arguments, PYTHONPATH=str(project))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("golden_sets/sums.yaml::a\n")
+
+
+def test_other_commands_work_there_too(installation, project):
+    done = installation.run(project, "tunegate", "golden", "lint", PYTHONPATH=str(project))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "1 set, 0 findings\n"
+
+
+def test_the_model_option_is_the_gate_s_whoever_else_has_it(installation, project):
+    (project / "conftest.py").write_text("def pytest_addoption(parser):\n    parser.addoption('--model')\n")
+    for form in (["--model=nowhere"], ["--model", "nowhere"]):
+        done = installation.run(project, "tunegate", "gate", *form)
+        assert done.returncode == 4
+        assert "no model 'nowhere'" in done.stderr
+
+
+def test_a_conftest_that_needs_the_project_s_own_package_is_told_what_to_do(installation, project):
+    (project / "reports" / "layout.py").write_text("")
+    (project / "conftest.py").write_text("import reports.layout\n")
+    done = installation.run(project, "tunegate", "gate", "--model=nowhere")
+    assert done.returncode == 4
+    assert "No module named 'reports.layout'" in done.stderr
+    assert "add --noconftest" in done.stderr
+    assert done.stderr.rstrip().count("\n") == 0
+    assert (
+        "no model 'nowhere'"
+        in installation.run(project, "tunegate", "gate", "--model=nowhere", "--noconftest").stderr
+    )
+
+
+def test_a_broken_conftest_is_still_pytest_s_to_report(installation, project):
+    (project / "conftest.py").write_text("import nothing_of_this_name\n")
+    done = installation.run(project, "tunegate", "gate", "--model=nowhere")
+    assert done.returncode == 4
+    assert "ImportError while loading conftest" in done.stderr
+
+
+def test_without_a_model_there_is_nothing_to_gate(installation, project):
+    done = installation.run(project, "tunegate", "gate", "-q")
+    assert done.returncode == 4
+    assert done.stderr == "ERROR: no model: give --model=DIR\n\n"
