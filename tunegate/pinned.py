@@ -1,7 +1,7 @@
 """A pytest plugin that gives a session our packages though a project's have their names.
 
-``tunegate gate`` loads it. What the session imports as ``harness``, ``reports`` or ``trainers`` is ours then; the project's own of those
-names can't be imported in it.
+``tunegate gate`` loads it. What the session imports as ``harness``, ``reports`` or ``trainers`` is ours then;
+the project's own packages of those names can't be imported in it.
 """
 
 from collections.abc import Generator
@@ -35,6 +35,6 @@ def pytest_load_initial_conftests(
         if foreign is None or missed is None or missed.partition(".")[0] not in ALL_PACKAGES:
             raise
         raise pytest.UsageError(
-            f"{error.path}: {error.cause} ({foreign} can't be imported beside tunegate's package of that name; "
+            f"{error.path}: {error.cause} ({foreign} can't be imported beside tunegate's own package: "
             f"add --noconftest to gate without the project's conftest files)"
         ) from error
