@@ -44,17 +44,22 @@ _LEFT_OUT = re.compile(r"^ *@(?:lru_cache|memoised)\b.*\n|, strict=True\b", re.M
 # The same tests, quicker: no plug-in that they don't use, fewer random examples, none of them made smaller.
 _PLUGINS = ("cacheprovider", "langsmith_plugin", "xdist", "unraisableexception", "threadexception")
 _PYTEST = [*(f"-pno:{name}" for name in _PLUGINS), "--hypothesis-profile=mutation", "-m", "not simulation"]
-# mutmut's exit status of a run in which the fault was not found, and of one that no test reaches.
-_SURVIVED, _UNREACHED = 0, 33
+# Status of a fault that was not found, of one that no test reaches, and of one that was not tried.
+_MISSED = {0, 33, None}
 
 
 def prepare(place: Path, room: Room) -> None:
     """Bring a room's copy up to date; what was found of functions that didn't change is kept."""
+    changed = set()
     for name in (*COPIED, *room.tests):
         source = ROOT / name
         for path in [source] if source.is_file() else sorted(source.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                _copy(path, place / path.relative_to(ROOT), room)
+                relative = path.relative_to(ROOT)
+                if _copy(path, place / relative, room):
+                    changed.add(relative.parts[0])
+    if "tests" in changed:
+        _forget_survivors(place)
     config = {
         "source_paths": ["harness"],
         "only_mutate": room.mutated,
@@ -68,14 +73,27 @@ def prepare(place: Path, room: Room) -> None:
     (place / "pyproject.toml").write_text("\n".join([project, "[tool.mutmut]", *lines, ""]), encoding="utf-8")
 
 
-def _copy(path: Path, target: Path, room: Room) -> None:
-    """Copy one file, unless the copy says the same already."""
+def _copy(path: Path, target: Path, room: Room) -> bool:
+    """Copy one file, unless the copy says the same already; whether it was copied."""
     data = path.read_bytes()
     if any(fnmatch.fnmatch(str(path.relative_to(ROOT)), pattern) for pattern in room.mutated):
         data = _LEFT_OUT.sub("", data.decode()).encode()
-    if not target.exists() or target.read_bytes() != data:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+    if target.exists() and target.read_bytes() == data:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    return True
+
+
+def _forget_survivors(place: Path) -> None:
+    """Other tests may find what was not found, and reach what was not reached."""
+    (place / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
+    for path in place.glob("mutants/harness/**/*.meta"):
+        found = json.loads(path.read_text())
+        for mutant, status in found["exit_code_by_key"].items():
+            if status in _MISSED:
+                found["exit_code_by_key"][mutant] = None
+        path.write_text(json.dumps(found))
 
 
 def mutmut(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -114,9 +132,7 @@ def main() -> int:
             print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
             return done.returncode
         for file, statuses in results(place, given.only).items():
-            survived = sorted(
-                mutant for mutant, status in statuses.items() if status in {_SURVIVED, _UNREACHED}
-            )
+            survived = sorted(mutant for mutant, status in statuses.items() if status in _MISSED)
             total, missed = total + len(statuses), missed + len(survived)
             print(_line(file, len(statuses), len(survived)))
             for mutant in survived if given.survivors else []:

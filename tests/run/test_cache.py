@@ -153,7 +153,7 @@ def test_values_survive_closing_the_file(tmp_path):
     loss = TextLoss(passage="p", nats_per_token=2.5, tokens=10)
     score = Score(metric="rouge-l", value=0.5, explanation="why")
     reply = JudgeReply(text="yes", model="judge")
-    with Cache(tmp_path / "deep" / "cache.sqlite") as cache:
+    with Cache(tmp_path / "quite" / "deep" / "cache.sqlite") as cache:
         cache.put_all({"a": ANSWER, "b": loss})
         cache.put("c", score)
         cache.put_finding("d")
@@ -161,7 +161,7 @@ def test_values_survive_closing_the_file(tmp_path):
         cache.put_all({"g": PROMPT})
         cache.put_context("h", 4096)
         cache.put_context("i", None)
-    with Cache(tmp_path / "deep" / "cache.sqlite") as cache:
+    with Cache(tmp_path / "quite" / "deep" / "cache.sqlite") as cache:
         assert cache.get_completion("a") == ANSWER
         assert cache.get_loss("b") == loss
         assert cache.get("c") == score
