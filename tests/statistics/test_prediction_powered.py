@@ -163,21 +163,26 @@ def test_fully_labelled_sides_differ_as_their_pairs_do():
     assert found.low == pytest.approx(0.25 - 2.353 * 0.25, abs=0.001)
 
 
+TOO_FEW = "at least two labelled items are needed, in different clusters"
+MISSING = "each labelled item needs the judge's value, and each item its cluster"
+
+
 @pytest.mark.parametrize(
-    "items",
+    ("items", "message"),
     [
-        partly([1.0], [1.0], [1.0, 0.0]),
-        partly([1.0, 0.0], [1.0, 0.0], [1.0], clusters=("a", "a", "b")),
-        partly([1.0, 0.0], [1.0], [1.0]),
+        (partly([1.0], [1.0], [1.0, 0.0]), TOO_FEW),
+        (partly([1.0, 0.0], [1.0, 0.0], [1.0], clusters=("a", "a", "b")), TOO_FEW),
+        (partly([1.0, 0.0], [1.0], [1.0]), MISSING),
+        (partly([1.0, 0.0], [1.0, 0.0], [1.0], clusters=("a", "b")), MISSING),
     ],
-    ids=["one label", "one cluster", "a value is missing"],
+    ids=["one label", "one cluster", "a value is missing", "a cluster is missing"],
 )
-def test_what_cannot_be_corrected_is_refused(items):
-    with pytest.raises(ValueError, match="labelled item"):
+def test_what_cannot_be_corrected_is_refused(items, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
         prediction_powered_mean(items)
 
 
 def test_sides_without_names_have_no_difference():
     side = partly([1, 0], [1, 0])
-    with pytest.raises(ValueError, match="names"):
+    with pytest.raises(ValueError, match=r"^both sides need the names of their cases or clusters$"):
         prediction_powered_difference(side, side)

@@ -7,6 +7,8 @@ import pytest
 
 from harness.statistics.strengths import PairwiseComparison, bradley_terry
 
+DIFFERENT = "each comparison is of two different models, with a value from 0 to 1"
+
 
 def logistic(x):
     return 1 / (1 + math.exp(-x))
@@ -68,6 +70,40 @@ def test_a_worked_example():
     assert strong.strength.confidence == rate.confidence == 0.9
 
 
+@pytest.mark.parametrize(
+    ("values", "clusters", "strength", "half"),
+    [
+        # Two of four ties count 2 / (4 + 4): a variance of 1/4 - 1/16 each, and the model's error is the larger.
+        ((1.0, 0.5, 0.5, 0.0), (0, 1, 2, 3), 0.0, 2.3533634348 * 0.4157397096),
+        # All alike: two clusters count as two comparisons, so each variance twice; t of one degree.
+        ((1.0, 1.0, 1.0, 1.0), (0, 0, 1, 1), 1.2865453211, 6.3137515147 * 1.1229127144),
+        # One cluster is one comparison, whether or not its comparisons are alike.
+        ((1.0, 1.0, 1.0, 1.0), (0, 0, 0, 0), 1.2865453211, 6.3137515147 * 1.5320166394),
+        ((1.0, 1.0, 1.0, 0.0), (0, 0, 0, 0), 0.4744434506, 6.3137515147 * 0.9895957208),
+    ],
+    ids=["ties", "alike in two clusters", "alike in one", "not alike in one"],
+)
+def test_ties_and_clusters_of_worked_examples(values, clusters, strength, half):
+    """Reference figures: the equation by bisection, the error along (1, -1) by hand as in the example above."""
+    rows = [
+        PairwiseComparison(first="a", second="b", value=value, cluster=cluster)
+        for value, cluster in zip(values, clusters, strict=True)
+    ]
+    found = {one.model: one.strength for one in bradley_terry(rows)}
+    assert found["a"].estimate == pytest.approx(strength, abs=1e-9)
+    assert found["a"].high - found["a"].estimate == pytest.approx(half, abs=1e-8)
+    assert found["b"].low == pytest.approx(-strength - half, abs=1e-8)
+    surer = {one.model: one.strength for one in bradley_terry(rows, 0.98)}["a"]
+    assert (surer.confidence, surer.high > found["a"].high) == (0.98, True)
+
+
+def test_who_is_named_first_makes_no_difference():
+    """A loss of b against a is a win of a against b."""
+    rows = [*met("a", "b", 1.0, 0.5), *met("b", "a", 0.0, 1.0)]
+    turned = [*met("a", "b", 1.0, 0.5), *met("a", "b", 1.0, 0.0)]
+    assert bradley_terry(rows) == bradley_terry(turned)
+
+
 def test_strengths_are_recovered_from_indirect_comparisons():
     """Models a and c never meet; both met b."""
     truth = {"a": 1.0, "b": 0.0, "c": -1.0}
@@ -111,13 +147,14 @@ def test_copies_within_clusters_are_no_further_evidence(values):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "at least two"),
-        (met("a", "a", 1.0) + met("a", "b", 1.0), "two different"),
-        (met("a", "b", 1.5), "from 0 to 1"),
+        ([], "strengths need at least two models"),
+        (met("a", "a", 1.0) + met("a", "b", 1.0), DIFFERENT),
+        (met("a", "b", 1.5), DIFFERENT),
+        (met("a", "b", -0.5), DIFFERENT),
     ],
 )
 def test_what_makes_no_sense_is_refused(rows, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
         bradley_terry(rows)
 
 
