@@ -37,8 +37,8 @@ from harness.golden.load import load_golden_set
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
+from harness.run.records import answered_run
 from harness.run.scoring import score_cases
-from harness.run.session import answered_run
 from harness.statistics.power import regression_power
 from harness.types import ExecutionPlan, GateVerdict, GoldenCase, GoldenSet, ModelRef, Run
 

@@ -39,13 +39,13 @@ class Settings:
         batch_tokens: Token budget of a batch.
         cache: Whether answers and scores are read from and written to the cache.
         fail_on: What fails the run besides errors and must-pass cases.
-        confirm: How often each side is asked again what makes a regression; 0 leaves it at the first word.
+        confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
         directory: Where history, cache and reports are kept, relative to the project's root.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         judge: Specs of the judge, or of an odd number of judges.
         judge_concurrency: Questions to a judge that are under way at a time.
         judge_timeout_s: Longest time for one attempt at a question, in seconds.
-        judge_prices: Of a million prompt tokens and a million completion tokens; None: no cost is told.
+        judge_prices: Of a million prompt tokens and a million completion tokens; None: no cost is reported.
     """
 
     model: tuple[str, ...] = ()
@@ -247,7 +247,7 @@ SETTINGS: Mapping[str, Setting] = {
         flag="--gate-confirm",
         metavar="N",
         parse=_count,
-        help="ask the cases that make a regression N times again on both sides; it has to show again "
+        help="resample the cases that make a regression N times on both sides; it has to show again "
         "(default: 0, don't)",
     ),
     "directory": Setting(
@@ -296,7 +296,7 @@ SETTINGS: Mapping[str, Setting] = {
         flag="--gate-judge-prices",
         metavar="IN/OUT",
         parse=_prices,
-        help="prices of a million prompt and completion tokens, to tell what judging cost",
+        help="prices of a million prompt and completion tokens, to say what judging cost",
     ),
 }
 

@@ -30,7 +30,7 @@ def pytest_tunegate_report(
         config: The pytest session's configuration.
         record: The run, its baseline, their comparison and the verdict.
         directory: The run's own directory; it exists.
-        label: What tells the model from the session's others; empty where it is the only one.
+        label: The model's name, unique in the session; empty where it is the only one.
     """
 
 

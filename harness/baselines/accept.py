@@ -43,7 +43,7 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
     """
     check_name(name)
     if not reason.strip():
-        raise BaselineError("--reason: say why this run is accepted; whoever compares with it will read it")
+        raise BaselineError("--reason: say why this run is accepted; those who compare with it will read it")
     path = baseline_path(root, name)
     for problem in _obstacles(run, root, path, allow_dirty=allow_dirty):
         raise BaselineError(f"run {run.id} can't be accepted as {name}: {problem}")
@@ -74,7 +74,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
                 if now != then
             )
             yield (
-                f"it was computed otherwise than the baseline it would replace ({changed}); "
+                f"it was computed in another way than the baseline it would replace ({changed}); "
                 f"take another name, or delete {path}"
             )
     if run.environment.dirty and not allow_dirty:

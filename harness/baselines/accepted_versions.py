@@ -1,4 +1,4 @@
-"""What a baseline was in the course of time, as git remembers its file."""
+"""Earlier versions of a baseline, as git stores its file."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def accepted_versions(root: Path, name: str) -> list[Baseline]:
         BaselineError: There never was such a baseline, or a version of its file is damaged.
     """
     path = baseline_path(root, check_name(name))
-    # "./" is meant from the root of the project, which may lie below that of the repository.
+    # "./" is relative to the project's root, which may be below the repository's.
     relative = f"./{DIRECTORY}/{path.name}"
     commits = ask_git(root, "log", "--reverse", "--format=%H", "--", relative) or ""
     versions: list[Baseline] = []

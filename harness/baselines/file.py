@@ -108,7 +108,7 @@ def check_name(name: str) -> str:
 
 
 def baseline_path(root: Path, name: str) -> Path:
-    """Where a baseline's file lies in a project."""
+    """Where a baseline's file is in a project."""
     return root / DIRECTORY / f"{name}.json"
 
 
@@ -179,18 +179,18 @@ def read_baseline(text: str, path: str) -> Baseline:
 
 
 def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
-    """The accepted run as far as its file tells it, for cases that are asked as they were then.
+    """The accepted run as far as its file stores it, for cases that are asked as they were then.
 
     Args:
         baseline: The accepted run.
         cases: The golden cases of today. One that was changed since keeps the hash of today out of the pairs:
-            it comes without answers, and so is told as changed.
+            it comes without answers, and so is reported as changed.
     """
     results = []
     for case in cases:
         kept = baseline.cases.get(case.key)
         if kept is not None:
-            # Any other content has another hash, which is what tells a changed case.
+            # Any other content has another hash, which is how a changed case is noticed.
             asked = case if kept.sha256 == case.content_sha256 else replace(case, messages=())
             results.append(_result(asked, kept))
     asked_alike = json.dumps(sorted((result.key, result.case.content_sha256) for result in results))

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.baselines.file import Baseline, baseline_path, load_baseline
+from harness.baselines.file import baseline_path, load_baseline
+from harness.baselines.target import NO_TARGET, ComparisonTarget, accepted_target, model_target, run_target
 from harness.engines.kinds import split_reference
 from harness.engines.open import base_of, describe_model
 from harness.errors import BaselineError
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
 from harness.provenance import ask_git
-from harness.types import ModelRef, Run
+from harness.types import ModelRef
 
 _COMMIT = "commit:"
 _ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
@@ -18,31 +19,29 @@ _ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
 
 def find_baseline(
     wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path
-) -> ModelRef | Run | Baseline | None:
-    """Resolve a baseline.
+) -> ComparisonTarget:
+    """Find what a setting names as the baseline.
 
     Args:
         wanted: ``base`` (what the candidates were trained on), ``none``, another model, an accepted
             baseline's name, a stored run, or ``commit:REV``: the newest whole run of that commit.
         candidates: The models to be judged.
-        root: The project's root, which accepted baselines lie under.
+        root: The project's root, which holds the accepted baselines.
         history_path: The project's history; may be missing.
-
-    Returns:
-        A model to run beside the candidates, a stored run, an accepted one, or None for no comparison.
 
     Raises:
         InputError: It names nothing, or nothing that can be used.
     """
     if wanted == "none":
-        return None
+        return NO_TARGET
     if wanted == "base":
-        return shared_base(candidates)
+        base = shared_base(candidates)
+        return NO_TARGET if base is None else model_target(base)
     accepted = baseline_path(root, wanted) if "/" not in wanted else None
     if accepted is not None and accepted.is_file():
-        return load_baseline(accepted)
+        return accepted_target(load_baseline(accepted))
     if _is_model(wanted):
-        return describe_model(wanted)
+        return model_target(describe_model(wanted))
     if not history_path.is_file():
         raise BaselineError(
             f"--gate-baseline {wanted}: no such directory, no accepted baseline of that name, and no run is "
@@ -57,8 +56,8 @@ def find_baseline(
                     f"--gate-baseline {wanted}: no whole run of commit {commit[:12]} is stored, made without "
                     f"uncommitted changes; check it out and gate it first"
                 )
-            return history.load_run(run_id)
-        return history.load_run(wanted)
+            return run_target(history.load_run(run_id))
+        return run_target(history.load_run(wanted))
 
 
 def _is_model(wanted: str) -> bool:

@@ -23,7 +23,7 @@ def text_of(
         option: The option's name, without dashes.
         question: What is asked.
         default: What an empty line stands for.
-        check: Raises InputError for a text that can't be used: one that was typed is then asked for again.
+        check: Raises InputError for a text that can't be used: the question is then repeated.
 
     Raises:
         InputError: The given text can't be used, or nobody answers.

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.options import GoldenOption
 from harness.cli.progress import stage_bars
 from harness.errors import SettingsError
 from harness.golden.find import golden_files
@@ -23,9 +24,7 @@ _ANSWER_WIDTH = 70
 def bisect(
     run_directory: Annotated[Path, typer.Argument(help="What training wrote, with its .work beside it.")],
     case: Annotated[list[str], typer.Option("--case", help="Id of a case, or set/id; may be repeated.")],
-    golden: Annotated[
-        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
-    ] = None,
+    golden: GoldenOption = None,
     cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(".tunegate/cache.sqlite"),
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""

@@ -8,6 +8,7 @@ import typer
 
 from harness.authoring.lint import lint_golden_set
 from harness.cli.new_case import CaseInput, add_case
+from harness.cli.options import JsonOption
 from harness.errors import GoldenError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
@@ -49,26 +50,26 @@ def lint(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Golden sets or directories; golden_sets by default.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
     files = golden_files(paths or None)
-    findings, broken = [], []
+    findings, faulty = [], []
     for file in files:
         try:
             findings += lint_golden_set(load_golden_set(file))
         except GoldenError as error:
-            broken.append(error)
-    # All broken files are named; the last one's error ends the command as any bad input does.
-    for earlier in broken[:-1]:
+            faulty.append(error)
+    # All faulty files are named; the last one's error ends the command as any bad input does.
+    for earlier in faulty[:-1]:
         typer.echo(f"tunegate: {earlier}", err=True)
-    if as_json and not broken:
+    if as_json and not faulty:
         typer.echo(to_json(findings))
     elif not as_json:
         for finding in findings:
             typer.echo(str(finding))
-    if broken:
-        raise broken[-1]
+    if faulty:
+        raise faulty[-1]
     if not as_json:
         typer.echo(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}", err=True)
     if findings:

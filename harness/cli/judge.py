@@ -12,6 +12,7 @@ from harness.cli.console import table_console
 from harness.cli.judge_compare import compare
 from harness.cli.judge_correct import correct
 from harness.cli.label import export, label
+from harness.cli.options import JsonOption
 from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
 from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
@@ -23,7 +24,7 @@ from harness.settings import Settings
 from harness.types import Interval, JudgeUsage
 from harness.types.serialisation import to_json
 
-app = typer.Typer(help="Judges: hold them against labels, compare models by them.", no_args_is_help=True)
+app = typer.Typer(help="Judges: calibrate them on labels, compare models by them.", no_args_is_help=True)
 app.command("label")(label)
 app.command("export")(export)
 app.command("compare")(compare)
@@ -34,7 +35,7 @@ _UNRELIABLE = 1
 
 @app.callback()
 def _group() -> None:
-    """Judges: hold them against labels, compare models by them."""
+    """Judges: calibrate them on labels, compare models by them."""
 
 
 @app.command("calibrate")
@@ -46,13 +47,13 @@ def calibrate_judge(
         list[Path] | None, typer.Argument(help="Labelled sets or directories; golden_sets/judge by default.")
     ] = None,
     min_kappa: Annotated[float, typer.Option(min=0, max=1, help="Least agreement with the labels.")] = 0.6,
-    repeats: Annotated[int, typer.Option(min=0, max=20, help="How often each question is asked again.")] = 2,
+    repeats: Annotated[int, typer.Option(min=0, max=20, help="How often each question is repeated.")] = 2,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
     directory: Annotated[
         Path, typer.Option(envvar="TUNEGATE_DIRECTORY", help="Where cache and calibrations are kept.")
     ] = Path(".tunegate"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Hold a judge against labelled items; exit status 1 if it can't be relied on.
 

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from harness.cli.console import table_console
+from harness.cli.options import HistoryOption
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
 from harness.history.location import history_path
@@ -38,16 +39,14 @@ def compare(
         list[str] | None, typer.Option(help="Only this golden set of the runs; repeated.")
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="The run that the others are held against (default: the first).")
+        str | None, typer.Option(help="The run that the others are compared with (default: the first).")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
     directory: Annotated[
         Path, typer.Option(envvar="TUNEGATE_DIRECTORY", help="Where cache and calibrations are kept.")
     ] = Path(".tunegate"),
-    history: Annotated[
-        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
-    ] = None,
+    history: HistoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every pair too.")] = False,
 ) -> None:
     """Compare stored runs' answers pair by pair, by a judge's preferences, and order their models.
@@ -78,7 +77,7 @@ def compare(
 
 
 def _load(stored: History, references: Sequence[str], against: str | None) -> tuple[list[Run], Run | None]:
-    """The runs, and the one that the others are held against; None for the first."""
+    """The runs, and the one that the others are compared with; None for the first."""
     if len(references) == 1:
         record = stored.load_record(references[0])
         if record.baseline is None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from harness.cli.console import table_console
 from harness.cli.label import LABELS_FILE
+from harness.cli.options import HistoryOption, JsonOption
 from harness.golden.checks import CHECK_TYPES
 from harness.history.location import history_path
 from harness.history.store import open_history
@@ -26,10 +27,8 @@ def correct(
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this judged metric, such as llm-rubric; repeated.")
     ] = None,
-    history: Annotated[
-        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    history: HistoryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Correct a judge's means by people's labels of a random part of the answers.
 

@@ -8,6 +8,7 @@ import typer
 
 from harness.cli.console import table_console
 from harness.cli.label_dialogue import SessionEnd, label_items
+from harness.cli.options import HistoryOption
 from harness.errors import SettingsError
 from harness.history.location import history_path
 from harness.history.store import open_history
@@ -41,9 +42,7 @@ def label(
     labels: Annotated[Path, typer.Option(help="The file that labels are added to.")] = LABELS_FILE,
     who: Annotated[str | None, typer.Option(help="Who labels; git's user.name, or the login.")] = None,
     seed: Annotated[int, typer.Option(help="Another order, and other places in pairs.")] = 0,
-    history: Annotated[
-        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
-    ] = None,
+    history: HistoryOption = None,
 ) -> None:
     """Label answers blind, in shuffled order; each label is saved at once, and a later call goes on."""
     if files and (run or golden):

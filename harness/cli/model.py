@@ -35,7 +35,7 @@ def fetch(
     ],
 ) -> None:
     """Get models into the cache; nothing to do for those already there."""
-    # Those that the catalogue lacks come first: a misspelt name is told before anything is downloaded.
+    # Those that the catalogue lacks come first: a misspelt name is reported before anything is downloaded.
     for name in sorted(dict.fromkeys(names), key=lambda name: name in CATALOGUE):
         if name in CATALOGUE:
             with _progress(name) as on_progress:
@@ -84,7 +84,7 @@ def list_models() -> None:
         table.add_row(entry.name, entry.title, entry.purpose, size, entry.licence, fetched)
     console = table_console(pipe_width=120)
     console.print(table)
-    typer.echo(f"\nFetched models lie in {tunegate_home() / 'models'}")
+    typer.echo(f"\nFetched models are in {tunegate_home() / 'models'}")
 
 
 @app.command()

@@ -58,7 +58,7 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
         """The set with the case, checks aside; nothing is written."""
         return with_case(path, {"id": case_id, "prompt": prompt, "checks": [_ANY_CHECK], **tags})[1]
 
-    # A broken set, a taken id, a missing model is told before anything is typed.
+    # A faulty set, a taken id, a missing model is reported before anything is typed.
     name = given.case_id or _UNNAMED
     taken = {case.id for case in preview("?", name).cases}
     answerer = None if model is None else model_answerer(model)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.cli.options import DeviceOption, GoldenOption
 from harness.cli.progress import current_stage_bar
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
@@ -19,22 +20,20 @@ _MOST_LISTED = 20
 
 
 def noise(
-    model: Annotated[str, typer.Option(help="The model to ask again and again, as a rule the baseline.")],
+    model: Annotated[str, typer.Option(help="The model to resample, as a rule the baseline.")],
     reruns: Annotated[int, typer.Option("-r", "--reruns", min=2, help="Reruns of each dtype.")] = 5,
     dtype: Annotated[
         list[str] | None, typer.Option("--dtype", help="Type of numbers; may be repeated (default: auto).")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: DeviceOption = "auto",
     batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
-    golden: Annotated[
-        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
-    ] = None,
+    golden: GoldenOption = None,
     directory: Annotated[Path, typer.Option(help="Where the history is kept.")] = Path(".tunegate"),
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
 
     The history keeps how often each case passed. Gates against this model then mark unstable cases, and a
-    case that never failed can be shown to be broken by fewer answers.
+    case that never failed can be shown to have regressed by fewer answers.
     """
     chosen = dtype or ["auto"]
     if unknown := [name for name in chosen if name not in DTYPES]:

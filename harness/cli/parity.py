@@ -1,12 +1,12 @@
 """``tunegate parity``: is what ships what was tested?"""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.options import GoldenOption
 from harness.cli.progress import current_stage_bar
 from harness.engines.open import describe_model
 from harness.golden.find import golden_files
@@ -25,9 +25,7 @@ def parity(
             help="Ways to compute, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."
         ),
     ] = "peft,merged,nf4,bf16",
-    golden: Annotated[
-        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
-    ] = None,
+    golden: GoldenOption = None,
 ) -> None:
     """Compute one model in several ways and compare every two; exit status 1 if any is worse than the first.
 
@@ -63,7 +61,7 @@ def parity(
             console.print(
                 f"{result.plan} against {result.against}: {sentence_of(result.verdict.findings[0])}"
             )
-    # The first is what was tested; how two others differ is told, and decides nothing.
+    # The first is what was tested; how two others differ is shown, and decides nothing.
     tested = [result for result in results if result.against == names[0]]
     if any(result.verdict.outcome is GateVerdict.REGRESS for result in tested):
         raise typer.Exit(_REGRESSED)

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.options import JsonOption
 from harness.comparison.metric_verdicts import ALPHA, gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
@@ -53,7 +54,7 @@ def power(
     churn: Annotated[
         float, typer.Option(min=0, max=0.4, help="Share of cases that flip by chance, each way.")
     ] = LEAST_CHURN,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded."""
     sets = [load_golden_set(path) for path in _files(golden or [DEFAULT_GOLDEN])]

@@ -25,7 +25,7 @@ def stage_bars() -> Iterator[OnProgress]:
 
 @contextmanager
 def current_stage_bar() -> Iterator[OnProgress]:
-    """One bar that tells the stage it is at, for work of many stages."""
+    """One bar that names the stage it is at, for work of many stages."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda stage, done, total: bars.update(task, description=stage, completed=done, total=total)

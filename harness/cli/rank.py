@@ -1,5 +1,6 @@
 """``tunegate rank``: several candidates against one baseline."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.cli.options import DeviceOption, DtypeOption, GoldenOption
 from harness.cli.progress import stage_bars
 from harness.errors import AdapterError, SettingsError
 from harness.golden.find import golden_files
@@ -16,11 +18,11 @@ from harness.run.cache import Cache
 from harness.run.inputs import prepare
 from harness.run.judging import describe_judging, open_panel
 from harness.run.preflight import make_ready
+from harness.run.records import save
 from harness.run.scoring import Judging
-from harness.run.session import save
 from harness.run.sinks import send_to_sinks
 from harness.settings import DTYPES, Settings
-from harness.studies.ranking import rank_models
+from harness.studies.ranking import RankedModel, rank_models
 from harness.types.serialisation import to_json
 
 _REGRESSED = 1
@@ -36,9 +38,7 @@ def rank(
             help="What all are compared with: another model, a stored or an accepted run.",
         ),
     ] = "base",
-    golden: Annotated[
-        list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
-    ] = None,
+    golden: GoldenOption = None,
     margin: Annotated[
         float | None, typer.Option(min=0, max=1, help="Largest tolerated drop of a task set's pass rate.")
     ] = None,
@@ -51,8 +51,8 @@ def rank(
             "--judge", "--gate-judge", help="openai:MODEL@URL, local:MODEL or reward:DIR; repeated, a panel."
         ),
     ] = None,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
     directory: Annotated[Path, typer.Option(help="Holds history and cache.")] = Path(".tunegate"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: every candidate's whole gate.")
@@ -75,24 +75,30 @@ def rank(
         directory=str(directory),
         judge=tuple(judge or ()),
     )
+    found, notes = _ranked(settings, golden)
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        Console(highlight=False).print(render_ranking(found))
+        for line in notes:
+            typer.echo(line)
+    if any(ranked.regressed for ranked in found):
+        raise typer.Exit(_REGRESSED)
+
+
+def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[RankedModel], list[str]]:
+    """The ranked models, stored in the history, and what is known of the judge, as lines."""
     inputs = prepare(settings, Path())
     if len(inputs.candidates) < 2:
         raise AdapterError(
-            f"{', '.join(models)}: give two models or more, or a directory of several adapters"
+            f"{', '.join(settings.model)}: give two models or more, or a directory of several adapters"
         )
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
+    directory = inputs.directory
     with Cache(directory / "cache.sqlite") as cache, open_panel(settings, cache) or nullcontext() as panel:
         judging, note = make_ready(sets, Judging(panel=panel), directory, engine=inputs.plan.engine)
         with stage_bars() as on_progress:
             found = rank_models(inputs, sets, cache, on_progress, judging)
         for ranked in found:
             send_to_sinks(ranked.record, save(ranked.record, directory))
-        told = [] if panel is None else describe_judging(panel, note)
-    if as_json:
-        typer.echo(to_json(found))
-    else:
-        Console(highlight=False).print(render_ranking(found))
-        for line in told:
-            typer.echo(line)
-    if any(ranked.regressed for ranked in found):
-        raise typer.Exit(_REGRESSED)
+        return found, [] if panel is None else describe_judging(panel, note)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.baselines.accept import accept_run
+from harness.cli.options import HistoryOption, JsonOption
 from harness.cli.trend import trend
 from harness.comparison.gate import run_gate
 from harness.history.location import history_path
@@ -23,10 +24,6 @@ app = typer.Typer(help="Stored runs: list, show, compare, accept, trend.", no_ar
 
 app.command("trend")(trend)
 
-HistoryOption = Annotated[
-    Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _FAILED = 1
 
 

@@ -28,7 +28,7 @@ def serve(
 ) -> None:
     """Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.
 
-    The base bears the name it was given, each adapter its directory's. Answers are greedy unless a request
+    The base has the name it was given, each adapter its directory's. Answers are greedy unless a request
     says otherwise, and questions that wait together are answered in one batch.
     """
     if missing := [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.baselines.accepted_versions import accepted_versions
+from harness.cli.options import HistoryOption, JsonOption
 from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
@@ -23,9 +24,7 @@ def trend(
         bool, typer.Option("--passed", help="Only runs that passed, as a team would have accepted them.")
     ] = False,
     model: Annotated[str | None, typer.Option(help="Only runs of models whose name contains this.")] = None,
-    history: Annotated[
-        Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
-    ] = None,
+    history: HistoryOption = None,
     accepted: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +32,7 @@ def trend(
             help="Instead of stored runs, those accepted as this baseline, as git remembers its file.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Follow each gated metric through the runs, and say where one drifts or changed."""
     if accepted is not None:

@@ -30,7 +30,7 @@ class Selection:
         with_probes: Whether sets that probe forgetting are collected.
         adds_bundled: Whether the bundled probes are collected beside the project's own sets.
         collected: How many cases the golden sets hold, before selection.
-        faults: What is wrong with golden sets; told together, when all files are read.
+        faults: What is wrong with golden sets; reported together, when all files are read.
         cases: What is left to be answered.
     """
 

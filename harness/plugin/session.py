@@ -20,13 +20,15 @@ from harness.plugin.progress import open_progress
 from harness.plugin.questions import Questions
 from harness.plugin.selection import SELECTION, Selection
 from harness.run.cache import Cache
+from harness.run.conclusion import conclude_session
 from harness.run.inputs import Candidate, Inputs, prepare
 from harness.run.judging import open_panel
 from harness.run.preflight import make_ready
 from harness.run.prompting import check_prompts
+from harness.run.records import save
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
-from harness.run.session import Session, conclude, run_session, save
+from harness.run.session import Session, run_session
 from harness.run.sinks import send_to_sinks
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
@@ -103,7 +105,7 @@ class GateSession:
 
     def only_compares(self, case: GoldenCase) -> bool:
         """With a baseline, a case that isn't must-pass is judged by the comparison alone."""
-        compared = self.inputs.baseline is not None
+        compared = self.inputs.target.kind != "none"
         return compared and not case.must_pass and self.inputs.settings.fail_on != "case"
 
     def note_missed(self, node_id: str) -> None:
@@ -163,8 +165,8 @@ class GateSession:
             with open_progress(self._config) as on_progress:
                 return resample(session, keys, settings.confirm, self._cache, on_progress, self.judging)
 
-        self.records = conclude(
-            session, collected=self.selection.collected, ask_again=get_fresh if settings.confirm else None
+        self.records = conclude_session(
+            session, collected=self.selection.collected, resample=get_fresh if settings.confirm else None
         )
         for name, record in self.records.items():
             directory = save(record, self.inputs.directory)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.baselines.file import Baseline
 from harness.baselines.find import find_baseline
+from harness.baselines.target import ComparisonTarget
 from harness.engines.base import BASELINE, CANDIDATE
 from harness.engines.model_names import named_models, short_names
 from harness.engines.open import base_of, choose_plan, describe_model
 from harness.errors import InputError, SettingsError
 from harness.settings import Settings
-from harness.types import ExecutionPlan, ModelRef, Run
+from harness.types import ExecutionPlan, ModelRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Candidate:
 
     Attributes:
         side: What engine and answers call it.
-        name: What tells it from the session's others; empty where it is the only one.
+        name: Unique in the session; empty where it is the only one.
     """
 
     side: str
@@ -34,7 +34,7 @@ class Inputs:
 
     Attributes:
         candidates: One or more.
-        baseline: A model to run beside them, a stored or an accepted run, or None for no comparison.
+        target: What they are compared with.
         base: The adapters' base, where the baseline is another model: what was forgotten is measured
             against both.
         root: The project's root.
@@ -43,7 +43,7 @@ class Inputs:
     settings: Settings
     root: Path
     candidates: tuple[Candidate, ...]
-    baseline: ModelRef | Run | Baseline | None
+    target: ComparisonTarget
     plan: ExecutionPlan
     base: ModelRef | None = None
 
@@ -51,8 +51,8 @@ class Inputs:
     def sides(self) -> dict[str, ModelRef]:
         """The models that are compared and answer in this session, by side."""
         sides = {candidate.side: candidate.model for candidate in self.candidates}
-        if isinstance(self.baseline, ModelRef):
-            sides[BASELINE] = self.baseline
+        if self.target.live_model is not None:
+            sides[BASELINE] = self.target.live_model
         return sides
 
     @property
@@ -73,17 +73,17 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     if len(references) > 1:
         _refuse_for_several(settings)
     models = [describe_model(reference) for reference in references]
-    baseline = find_baseline(settings.baseline, models, root, root / settings.directory / "history.sqlite")
-    if settings.confirm and baseline is not None and not isinstance(baseline, ModelRef):
+    target = find_baseline(settings.baseline, models, root, root / settings.directory / "history.sqlite")
+    if settings.confirm and target.is_stored:
         raise InputError(
-            "--gate-confirm asks both sides again, and of this baseline only the answers are stored: "
+            "--gate-confirm resamples both sides, and of this baseline only the answers are stored: "
             "take the base or an adapter directory as baseline, or leave it out"
         )
     plan = choose_plan(
         settings.dtype,
         settings.device,
         settings.batch_tokens,
-        [*models, *([baseline] if isinstance(baseline, ModelRef) else [])],
+        [*models, *([target.live_model] if target.live_model is not None else [])],
     )
     plan = replace(plan, chat_template_kwargs=settings.chat_template_kwargs)
     if plan.engine == "multitask":
@@ -93,9 +93,9 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         settings=settings,
         root=root,
         candidates=_candidates(references, models),
-        baseline=baseline,
+        target=target,
         plan=plan,
-        base=_base_beside(models, baseline) if settings.forgetting else None,
+        base=_base_beside(models, target) if settings.forgetting else None,
     )
 
 
@@ -117,7 +117,7 @@ def _refuse_for_several(settings: Settings) -> None:
         )
     if settings.confirm:
         raise SettingsError(
-            f"--gate-confirm {settings.confirm}: asks again for one model at a time: leave it out, and gate "
+            f"--gate-confirm {settings.confirm}: resamples for one model at a time: leave it out, and gate "
             f"what regressed alone with it"
         )
 
@@ -132,13 +132,12 @@ def _candidates(references: Sequence[str], models: Sequence[ModelRef]) -> tuple[
     )
 
 
-def _base_beside(models: Sequence[ModelRef], baseline: ModelRef | Run | Baseline | None) -> ModelRef | None:
-    """The base of all adapters, where the baseline is something else than that."""
+def _base_beside(models: Sequence[ModelRef], target: ComparisonTarget) -> ModelRef | None:
+    """The base of all adapters, where they are compared with something else than that."""
     bases = {model.base_sha256: model for model in models if model.adapter_dir is not None}
-    if baseline is None or len(bases) != 1:
+    if target.model is None or len(bases) != 1:
         return None
     ((base_sha256, adapter),) = bases.items()
-    compared = baseline if isinstance(baseline, ModelRef) else baseline.model
-    if compared.adapter_sha256 is None and compared.base_sha256 == base_sha256:
+    if target.model.adapter_sha256 is None and target.model.base_sha256 == base_sha256:
         return None
     return base_of(adapter)

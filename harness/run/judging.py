@@ -119,7 +119,7 @@ def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> st
     if metric in distrusted:
         raise SettingsError(
             f"--judge {judge}: UNRELIABLE: {distrusted[metric]}: take another judge, "
-            f"or hold this one against better items with tunegate judge calibrate"
+            f"or calibrate this one on better items with tunegate judge calibrate"
         )
     known = describe_trust(calibration, {})
     if calibration is None:
@@ -127,7 +127,7 @@ def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> st
     task = task_of(metric)
     own = calibration.by_task.get(task)
     if own is None:
-        return f"{known}; of {task} its items tell nothing"
+        return f"{known}; of {task} its items say nothing"
     return f"{known}; of {task} {own.estimate:.2f} [{own.low:.2f}, {own.high:.2f}]"
 
 

@@ -36,7 +36,7 @@ def make_ready(
 
     Raises:
         SettingsError: An extra isn't installed, a judge is missing, or an unreliable one would decide.
-        ModelError: A check's encoder can't be had.
+        ModelError: A check's encoder is unavailable.
     """
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     _require_installed(cases, engine)

@@ -1,4 +1,4 @@
-"""Rendering all prompts of a workload, before any model loads: what can't be asked is told at once.
+"""Rendering all prompts of a workload, before any model loads: what can't be asked is reported at once.
 
 Rendered prompts are stored in the cache, so that a session whose answers are all known loads no tokenizer.
 """
@@ -19,7 +19,7 @@ from harness.run.cache import Cache, context_key, prompt_key
 from harness.run.workload import Workload, plan_workload
 from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef
 
-# Problems that are told in full, and cases that are named in each.
+# How many problems are reported in full, and cases named in each.
 _SHOWN_PROBLEMS, _SHOWN_CASES = 5, 3
 
 
@@ -52,7 +52,7 @@ def render_workload(
     )
     rendering.store()
     if rendering.problems:
-        raise PromptError(_told(rendering.problems))
+        raise PromptError(_described(rendering.problems))
     return rendered
 
 
@@ -177,7 +177,7 @@ class _Rendering:
         return self.contexts[model.base_sha256]
 
 
-def _told(problems: Mapping[str, Sequence[str]]) -> str:
+def _described(problems: Mapping[str, Sequence[str]]) -> str:
     """One line a problem, those with most cases first."""
     ordered = sorted(problems.items(), key=lambda item: -len(item[1]))
     lines = [f"{_named(keys)}: {problem}" for problem, keys in ordered[:_SHOWN_PROBLEMS]]

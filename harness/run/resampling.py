@@ -9,8 +9,8 @@ from harness.comparison.repeats import stability_of
 from harness.engines.base import BASELINE, CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
-from harness.run.scoring import Judging, score_cases
-from harness.run.session import Session
+from harness.run.scoring import Judging
+from harness.run.session import Session, score_sides
 from harness.statistics.per_case import Trials
 from harness.types import GoldenCase, GoldenSet, Stability
 
@@ -28,7 +28,7 @@ def resample(
     *,
     open_engine: OpenEngine | None = None,
 ) -> ResampledAnswers:
-    """Answer some of a session's cases afresh, with new seeds, on both sides.
+    """Get fresh answers to some of a session's cases, with new seeds, on both sides.
 
     Args:
         session: The answered session, with a model on both sides.
@@ -52,19 +52,7 @@ def resample(
         lambda stage, done, total: on_progress(f"confirming: {stage}", done, total),
         open_engine=open_engine,
     )
-    baseline_texts = {key: given.text for key, given in answers[BASELINE].completions.items()}
-    afresh = replace(judging, afresh=True, baseline_texts=baseline_texts)
-    results = {
-        side: score_cases(
-            cases,
-            given.completions,
-            reference_losses=given.reference_losses,
-            cache=cache,
-            on_progress=on_progress,
-            judging=afresh,
-        )
-        for side, given in answers.items()
-    }
+    results = score_sides(answers, cases, cache, on_progress, replace(judging, fresh=True))
     stability = {
         side: {result.key: stability_of(result) for result in of_side} for side, of_side in results.items()
     }
@@ -81,7 +69,7 @@ def _judge_requests(judging: Judging) -> int:
 
 
 def _reseeded_cases(golden_sets: Sequence[GoldenSet], keys: Collection[str], times: int) -> list[GoldenCase]:
-    """The cases with other seeds: a greedy answer is computed anew, in another batch."""
+    """The cases with other seeds: a greedy answer is computed again, in another batch."""
     return [
         replace(
             case,

@@ -47,13 +47,13 @@ class Judging:
 
     Attributes:
         panel: The judge or judges; None when none was given.
-        afresh: Whether each answer to a case is judged by a reply of its own, and none that was given before.
+        fresh: Whether each answer to a case is judged by a reply of its own, and none that was given before.
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
         distrusted: Check types that this judge can't be trusted with: they stay unscored.
     """
 
     panel: Panel | None = None
-    afresh: bool = False
+    fresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
 
@@ -100,7 +100,7 @@ def score_cases(
                 reference_losses=losses.get(case.key),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
-                repeat=numbers[row] if judging.afresh else 0,
+                repeat=numbers[row] if judging.fresh else 0,
             )
     if judging.panel is not None:
         # All questions are under way at once; the loop below only waits for the replies.

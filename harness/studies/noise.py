@@ -18,7 +18,7 @@ _BUDGETS = (1.0, 0.5, 0.75, 0.35, 0.6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rerun:
-    """One way of asking again."""
+    """One way of resampling."""
 
     dtype: str
     batch_tokens: int
@@ -52,7 +52,7 @@ class Noise:
 
 
 def plan_reruns(plan: ExecutionPlan, count: int, dtypes: Sequence[str]) -> list[Rerun]:
-    """Ways of asking again: the types of numbers in turn, each with batches and seeds of its own.
+    """Ways of resampling: the types of numbers in turn, each with batches and seeds of its own.
 
     Args:
         plan: How the gate would compute.
@@ -79,7 +79,7 @@ def measure_noise(
     *,
     open_engine: OpenEngine = open_sides,
 ) -> Noise:
-    """Ask one model the same cases again and again; nothing is taken from the cache.
+    """Resample one model on the same cases; nothing is taken from the cache.
 
     Args:
         model: The model, as a rule the baseline's.

@@ -17,8 +17,8 @@ from harness.errors import SettingsError
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
+from harness.run.records import answered_run
 from harness.run.scoring import score_cases
-from harness.run.session import answered_run
 from harness.statistics.rates import wilson
 from harness.types import Comparison, ExecutionPlan, GoldenSet, Interval, ModelRef, Run, Verdict
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from harness.comparison.pairing import PASS_RATE
 from harness.run.cache import Cache
+from harness.run.conclusion import conclude_session
 from harness.run.generation import Progress
 from harness.run.inputs import Inputs
 from harness.run.scoring import Judging
-from harness.run.session import conclude, run_session
+from harness.run.session import run_session
 from harness.types import GateRecord, GateVerdict, GoldenSet, Interval
 
 
@@ -21,7 +22,7 @@ class RankedModel:
     """One candidate.
 
     Attributes:
-        name: What tells it from the others.
+        name: Unique among the candidates.
         record: Its gate, as a session with this model alone would have recorded it, but with a k-th of the
             level for a regression.
         gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
@@ -70,7 +71,7 @@ def rank_models(
         BaselineError: The baseline has none of the cases.
     """
     session = run_session(inputs, golden_sets, cache, on_progress, judging)
-    return rank_records(conclude(session, collected=sum(len(each.cases) for each in golden_sets)))
+    return rank_records(conclude_session(session, collected=sum(len(each.cases) for each in golden_sets)))
 
 
 def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:

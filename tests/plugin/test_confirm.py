@@ -24,7 +24,7 @@ def run(project, *arguments):
     return project.run("golden_sets/towns.yaml", *arguments)
 
 
-def asked_again(project):
+def resampled(project):
     return sorted(question for question in project.asked if "#" in question)
 
 
@@ -33,7 +33,7 @@ def test_a_real_regression_is_confirmed(towns):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*12 flipped cases resampled confirm it: baseline 36/36, candidate 0/36*"])
     # Twelve cases, twice more after the first fresh answer, on both sides.
-    assert len(asked_again(towns)) == 12 * 2 * 2
+    assert len(resampled(towns)) == 12 * 2 * 2
 
 
 def test_a_passing_flake_does_not_fail_the_build(towns, monkeypatch):
@@ -61,14 +61,14 @@ def test_the_second_session_asks_nothing_anew(towns):
 def test_without_it_the_first_word_stands(towns):
     result = run(towns)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert asked_again(towns) == []
+    assert resampled(towns) == []
 
 
-def test_a_stored_baseline_cannot_be_asked_again(towns):
+def test_a_stored_baseline_cannot_be_resampled(towns):
     run(towns)
     result = run(towns, "--gate-confirm=3", "--gate-baseline=latest")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--gate-confirm asks both sides again, and of this baseline only*"])
+    result.stderr.fnmatch_lines(["*--gate-confirm resamples both sides, and of this baseline only*"])
 
 
 JUDGED = """\

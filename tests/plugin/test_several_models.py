@@ -185,7 +185,7 @@ def test_a_node_id_selects_a_case_of_one_model_or_of_all(run):
     ("flag", "line"),
     [
         ("--gate-accept=shipped", "ERROR: --gate-accept shipped: *tunegate runs accept RUN shipped*"),
-        ("--gate-confirm=3", "ERROR: --gate-confirm 3: asks again for one model at a time*"),
+        ("--gate-confirm=3", "ERROR: --gate-confirm 3: resamples for one model at a time*"),
         ("--gate-baseline=none", "ERROR: --gate-baseline none: several models are ranked by what they gain*"),
         ("--model=nowhere", "ERROR: *no model 'nowhere'*"),
     ],

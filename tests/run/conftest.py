@@ -1,8 +1,21 @@
 """Models by name alone, and an engine that records what it is asked."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from harness.types import Completion, ExecutionPlan, GoldenCase, Message, ModelRef, TextLoss
+from harness.run.inputs import Candidate, Inputs
+from harness.settings import Settings
+from harness.types import (
+    Check,
+    Completion,
+    ExecutionPlan,
+    GoldenCase,
+    GoldenSet,
+    Message,
+    ModelRef,
+    TextLoss,
+)
 
 
 def completion(text):
@@ -16,10 +29,11 @@ class RecordingEngine:
         asked: Sides and keys of the answers, in the order in which they were asked.
         scored: Sides and texts of the losses.
         breaks_after: Fails when so many answers are given.
+        wrong: Sides and keys that are answered with nothing.
     """
 
     def __init__(self, breaks_after=None):
-        self.asked, self.scored, self.breaks_after = [], [], breaks_after
+        self.asked, self.scored, self.breaks_after, self.wrong = [], [], breaks_after, set()
 
     def generate(self, requests, on_batch):
         for start in range(0, len(requests), 2):
@@ -27,7 +41,12 @@ class RecordingEngine:
                 raise MemoryError
             batch = list(enumerate(requests))[start : start + 2]
             self.asked += [(request.side, request.key) for _, request in batch]
-            on_batch({i: completion(f"{r.side} {r.key} {r.settings.seed}") for i, r in batch})
+            on_batch({i: completion(self.text(request)) for i, request in batch})
+
+    def text(self, request):
+        if (request.side, request.key) in self.wrong:
+            return ""
+        return f"{request.side} {request.key} {request.settings.seed}"
 
     def losses(self, requests, on_batch):
         self.scored += [(request.side, request.text) for request in requests]
@@ -71,3 +90,47 @@ def case_of():
         return GoldenCase(id=name, set_name="s", messages=(Message(role="user", content=name),), **rest)
 
     return build
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Makes sessions open a recording engine; the sides that were opened, and the engine."""
+    engine, sides = RecordingEngine(), []
+
+    def open_sides(opening, plan):
+        sides.append(tuple(opening))
+        return engine
+
+    monkeypatch.setattr("harness.run.generation.open_sides", open_sides)
+    kinds = {"fake": SimpleNamespace(measures_text=True)}
+    monkeypatch.setattr("harness.run.session.engine_kinds", lambda: kinds)
+    engine.opened = sides
+    return engine
+
+
+@pytest.fixture
+def inputs_of(models, plan, tmp_path):
+    """Makes the inputs of a session: two adapters on one base, or what is given."""
+
+    def build(target, *, candidates=("candidate",), base=None, **settings):
+        return Inputs(
+            settings=Settings(**{"forgetting": False, **settings}),
+            root=tmp_path,
+            candidates=tuple(
+                Candidate(side=side, name=side if len(candidates) > 1 else "", model=models["candidate"])
+                for side in candidates
+            ),
+            target=target,
+            plan=plan,
+            base=base,
+        )
+
+    return build
+
+
+@pytest.fixture
+def golden_set(case_of):
+    """Forty cases; an engine's answer names side and key, and passes where the key is in it."""
+    check = Check(type="contains", value="s/")
+    cases = tuple(case_of(f"{number:02}", checks=(check,)) for number in range(40))
+    return GoldenSet(name="s", path="s.yaml", cases=cases)

@@ -15,8 +15,8 @@ from harness.types import Interval, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgainstOne:
-    """One model against the one that all are held against.
+class HeadToHead:
+    """One model against the one that all are compared with.
 
     Attributes:
         n: Pairs with a verdict.
@@ -40,7 +40,7 @@ class Tournament:
         clusters: How many independent clusters the cases form.
         left_out: How many cases are not compared, by reason.
         strengths: The strongest first; of models with a verdict.
-        against: The model that the others are held against.
+        against: The model that the others are compared with.
         rates: The others against it.
         order: Rate of pairs whose preference is the same in both orders, of those that were asked.
         order_n: How many those are.
@@ -56,7 +56,7 @@ class Tournament:
     left_out: Mapping[str, int]
     strengths: tuple[Strength, ...]
     against: str
-    rates: tuple[AgainstOne, ...]
+    rates: tuple[HeadToHead, ...]
     order: Interval | None
     order_n: int
     ties: Mapping[str, int]
@@ -78,7 +78,7 @@ def compare_models(
     Args:
         panel: The judge or judges.
         runs: Two runs or more.
-        against: The one of them that the others are held against; the first by default.
+        against: The one of them that the others are compared with; the first by default.
         golden_sets: Names of the sets to take; empty takes all but the forgetting probes.
         on_progress: Told the stage, how many pairs are judged, and how many there are.
 
@@ -143,7 +143,7 @@ def _strengths(decided: Sequence[JudgedPair]) -> tuple[Strength, ...]:
     )
 
 
-def _against(model: str, reference: str, decided: Sequence[JudgedPair]) -> AgainstOne:
+def _against(model: str, reference: str, decided: Sequence[JudgedPair]) -> HeadToHead:
     wins, ratios, clusters = [], [], []
     for pair in decided:
         if {pair.first, pair.second} == {model, reference} and pair.value is not None:
@@ -151,7 +151,7 @@ def _against(model: str, reference: str, decided: Sequence[JudgedPair]) -> Again
             wins.append(pair.value if shown_first else 1 - pair.value)
             ratios.append(pair.length_ratio if shown_first else 1 / pair.length_ratio)
             clusters.append(pair.cluster)
-    return AgainstOne(
+    return HeadToHead(
         model=model,
         n=len(wins),
         win_rate=win_rate(wins, clusters) if wins else None,

@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+GoldenOption = Annotated[
+    list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
+]
+HistoryOption = Annotated[
+    Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

@@ -1,0 +1,84 @@
+"""What a gate starts from is checked before any model loads."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.baselines.target import NO_TARGET, model_target, run_target
+from harness.errors import InputError, SettingsError
+from harness.run.inputs import prepare
+from harness.settings import Settings
+
+
+@pytest.fixture
+def prepared(models, monkeypatch, make_run, make_result, tmp_path):
+    """Prepares a gate of models by label, against a target by name."""
+    stored = replace(make_run([make_result("s/a")]), model=models["baseline"])
+    targets = {
+        "none": NO_TARGET,
+        "base": model_target(models["base"]),
+        "old": model_target(models["baseline"]),
+        "stored": run_target(stored),
+    }
+    known = {"new": models["candidate"], "old": models["baseline"], "b": models["base"]}
+    monkeypatch.setattr("harness.run.inputs.named_models", list)
+    monkeypatch.setattr("harness.run.inputs.describe_model", known.__getitem__)
+    monkeypatch.setattr("harness.run.inputs.find_baseline", lambda wanted, *_: targets[wanted])
+    monkeypatch.setattr("harness.engines.open.mixes", lambda directory: True)
+
+    def build(*names, **settings):
+        return prepare(Settings(model=names, device="cpu", **settings), tmp_path)
+
+    return build
+
+
+def test_one_candidate_has_no_name_and_the_baseline_a_side(prepared, models):
+    inputs = prepared("new")
+    assert [(each.side, each.name) for each in inputs.candidates] == [("candidate", "")]
+    assert inputs.sides == {"candidate": models["candidate"], "baseline": models["base"]}
+    assert inputs.plan.mixed
+
+
+def test_several_candidates_are_numbered_and_named(prepared):
+    inputs = prepared("new", "old")
+    assert [(each.side, each.name) for each in inputs.candidates] == [
+        ("candidate-1", "new"),
+        ("candidate-2", "old"),
+    ]
+    assert list(inputs.sides) == ["candidate-1", "candidate-2", "baseline"]
+
+
+def test_a_stored_run_has_no_side(prepared):
+    assert list(prepared("new", baseline="stored").sides) == ["candidate"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "found"), [("base", False), ("none", False), ("old", True), ("stored", True)]
+)
+def test_the_base_joins_where_something_else_is_compared_with(prepared, models, baseline, found):
+    assert prepared("new", baseline=baseline).base == (models["base"] if found else None)
+    assert prepared("new", baseline=baseline, forgetting=False).base is None
+
+
+def test_a_stored_baseline_cannot_be_resampled(prepared):
+    with pytest.raises(InputError, match="--gate-confirm resamples both sides"):
+        prepared("new", baseline="stored", confirm=3)
+    assert prepared("new", baseline="old", confirm=3).settings.confirm == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"baseline": "none"}, "--gate-baseline none: several models"),
+        ({"accept": "shipped"}, "--gate-accept shipped: several models"),
+        ({"confirm": 3}, "--gate-confirm 3: resamples for one model"),
+    ],
+)
+def test_what_has_a_meaning_for_one_candidate_only_is_refused_for_several(prepared, settings, message):
+    with pytest.raises(SettingsError, match=message):
+        prepared("new", "old", **settings)
+
+
+def test_no_model_is_refused(prepared):
+    with pytest.raises(InputError, match="give --model"):
+        prepared()

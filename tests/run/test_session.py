@@ -1,0 +1,81 @@
+"""A session answers and scores what is selected, on all sides that have to answer."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.baselines.accept import accept_run
+from harness.baselines.file import load_baseline
+from harness.baselines.target import NO_TARGET, accepted_target, model_target, run_target
+from harness.run.cache import Cache
+from harness.run.session import run_session
+from harness.types import Outcome
+
+
+@pytest.fixture
+def run():
+    """Runs a session of inputs on golden sets."""
+
+    def start(inputs, *golden_sets, **rest):
+        with Cache(None) as cache:
+            return run_session(inputs, golden_sets, cache, lambda *_: None, **rest)
+
+    return start
+
+
+def outcomes(session, side):
+    return {result.key: result.outcome for result in session.results[side]}
+
+
+def test_a_model_as_baseline_answers_beside_the_candidate(run, inputs_of, models, golden_set, opened):
+    opened.wrong = {("baseline", "s/03")}
+    session = run(inputs_of(model_target(models["baseline"])), golden_set)
+    assert session.sides == {side: models[side] for side in ("candidate", "baseline")}
+    assert opened.opened == [("candidate", "baseline")]
+    assert set(outcomes(session, "candidate").values()) == {Outcome.PASSED}
+    failed = [key for key, outcome in outcomes(session, "baseline").items() if outcome is Outcome.FAILED]
+    assert failed == ["s/03"]
+    assert session.stored is None
+
+
+def test_a_stored_run_answers_nothing(run, inputs_of, golden_set, opened, make_run, make_result):
+    stored = make_run([make_result("s/00")])
+    session = run(inputs_of(run_target(stored)), golden_set)
+    assert set(session.results) == {"candidate"}
+    assert session.stored is stored
+    assert run(inputs_of(NO_TARGET), golden_set).stored is None
+
+
+def test_an_accepted_baseline_is_read_for_the_cases_of_today(
+    run, inputs_of, golden_set, opened, make_run, make_result, tmp_path
+):
+    path = accept_run(make_run([make_result(f"s/0{n}") for n in range(3)]), "shipped", "why", tmp_path)
+    few = replace(golden_set, cases=golden_set.cases[:2])
+    session = run(inputs_of(accepted_target(load_baseline(path))), few)
+    assert [result.key for result in session.stored.results] == ["s/00", "s/01"]
+
+
+def test_skipped_cases_are_scored_as_skipped_and_not_asked(run, inputs_of, golden_set, opened):
+    first, *rest = golden_set.cases
+    cases = (replace(first, skip="later"), *rest)
+    session = run(inputs_of(NO_TARGET), replace(golden_set, cases=cases))
+    assert outcomes(session, "candidate")["s/00"] is Outcome.SKIPPED
+    assert ("candidate", "s/00") not in opened.asked
+
+
+def test_a_side_can_be_limited_to_some_cases(run, inputs_of, models, golden_set, opened):
+    session = run(inputs_of(model_target(models["baseline"])), golden_set, only={"candidate": {"s/01"}})
+    assert list(outcomes(session, "candidate")) == ["s/01"]
+    assert len(outcomes(session, "baseline")) == 40
+
+
+@pytest.mark.parametrize("probed", [True, False])
+def test_the_base_behind_the_adapters_answers_the_probes_alone(
+    run, inputs_of, models, golden_set, opened, case_of, probed
+):
+    probes = replace(golden_set, name="p", cases=(case_of("p1"),), probes_forgetting=probed)
+    chosen = inputs_of(model_target(models["baseline"]), base=models["base"], forgetting=True)
+    session = run(chosen, golden_set, probes)
+    assert [key for side, key in opened.asked if side == "base"] == (["s/p1"] if probed else [])
+    assert ("base" in session.results) is probed
+    assert bool(session.answers["candidate"].text_losses) is probed
