@@ -10,9 +10,11 @@ TunegateError
 │   ├── AdapterError      a directory that is no adapter, is truncated, dead, or of another base
 │   └── BaselineError     a baseline or run that isn't there or can't be compared
 ├── EngineError           generation failed while running
+│   └── CasesFailedError  it failed on some of the cases; the others were answered
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -83,3 +85,14 @@ class JudgeError(TunegateError):
 
 class EngineError(TunegateError):
     """The model failed while it was generating; the message names the cases."""
+
+
+class CasesFailedError(EngineError):
+    """The model failed on some of the cases that it was asked, and answered all others."""
+
+    def __init__(self, failures: Mapping[int, str]) -> None:
+        """Name what failed, by its place among what was asked."""
+        self.failures = dict(failures)
+        first = next(iter(self.failures.values()))
+        more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
+        super().__init__(first + more)

@@ -1,19 +1,36 @@
 """What can be known of an adapter without loading a model: is it one, is it whole, alive, of this base?"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.engines.safetensors_file import SafetensorsError, Tensor, is_all_zero, read_header
-from harness.errors import AdapterError
+from harness.errors import AdapterError, ModelError
 
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
 _MANIFEST = "training_manifest.json"
+_OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
 NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
 _OF_VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"}
+# Keys of a LoRA or IA3 that say no more than how large its matrices are and where they stand. An adapter that
+# sets any other one does something of its own to the base, and isn't put beside others.
+_PLAIN_KEYS = {
+    *("peft_type", "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
+    *("inference_mode", "r", "target_modules", "exclude_modules", "feedforward_modules", "lora_alpha"),
+    *(
+        "lora_dropout",
+        "fan_in_fan_out",
+        "use_rslora",
+        "layers_to_transform",
+        "layers_pattern",
+        "rank_pattern",
+    ),
+    *("alpha_pattern", "qalora_group_size", "megatron_core", "init_ia3_weights"),
+}
+_PLAIN_VALUES = {"bias": ("none",), "init_lora_weights": (True, "gaussian")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +48,53 @@ class Adapter:
     tensors: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterTraits:
+    """How an adapter can be run beside others.
+
+    Attributes:
+        kind: PEFT's name, ``virtual tokens`` for all that are made of those, or ``none``.
+        shares: Whether it may stand on one copy of the base with others of its kind.
+        mixes: Whether PEFT has a way to run its rows in one batch with those of others and of none.
+        batches: Whether our loop can run it; else the library's ``generate`` does.
+    """
+
+    kind: str
+    shares: bool = True
+    mixes: bool = True
+    batches: bool = True
+
+
+BARE = AdapterTraits(kind=NO_ADAPTER)
+
+
 def adapter_kind(directory: str | None) -> str:
     """PEFT's name of an adapter's kind, ``virtual tokens`` for all that are made of those, or ``none``."""
-    if directory is None:
-        return NO_ADAPTER
+    return BARE.kind if directory is None else adapter_traits(directory).kind
+
+
+def adapter_traits(directory: str) -> AdapterTraits:
+    """What an adapter's configuration says of running it beside others."""
     config = read_json(Path(directory) / _CONFIG)
     kind = str(config.get("peft_type"))
-    return VIRTUAL_TOKENS if kind in _OF_VIRTUAL_TOKENS else kind
+    if kind in _OF_VIRTUAL_TOKENS:
+        return AdapterTraits(kind=VIRTUAL_TOKENS, mixes=False)
+    plain = kind in {"LORA", "IA3"} and all(
+        not value or key in _PLAIN_KEYS or value in _PLAIN_VALUES.get(key, ())
+        for key, value in config.items()
+    )
+    conditional = bool(config.get("alora_invocation_tokens"))
+    return AdapterTraits(
+        kind=kind,
+        shares=plain,
+        mixes=kind == "LORA" and not config.get("use_dora") and not conditional,
+        batches=not conditional,
+    )
 
 
 def mixes(directory: str | None) -> bool:
-    """Whether PEFT runs an adapter's rows in one batch with those of others and of none: plain LoRA only."""
-    if directory is None:
-        return True
-    config = read_json(Path(directory) / _CONFIG)
-    return config.get("peft_type") == "LORA" and not config.get("use_dora")
+    """Whether PEFT has a way to run an adapter's rows in one batch with those of others and of none."""
+    return directory is None or adapter_traits(directory).mixes
 
 
 def is_adapter(directory: Path) -> bool:
@@ -85,7 +134,8 @@ def read_adapter(directory: Path) -> Adapter:
     if not tensors:
         raise AdapterError(f"{weights}: holds no tensor; save the adapter again")
     up_projections = [tensor for name, tensor in tensors.items() if ".lora_B." in name]
-    if up_projections and all(is_all_zero(weights, tensor) for tensor in up_projections):
+    nothing_else = all(".lora_A." in name or ".lora_B." in name for name in tensors)
+    if up_projections and nothing_else and all(is_all_zero(weights, tensor) for tensor in up_projections):
         raise AdapterError(
             f"{directory}: dead adapter: every lora_B is zero, so it changes nothing; was it ever trained?"
         )
@@ -98,7 +148,7 @@ def read_adapter(directory: Path) -> Adapter:
 
 
 def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
-    """Check that an adapter was trained on this base: by the manifest's hash, else by its LoRA shapes.
+    """Check that an adapter was trained on this base: by the manifest's hash, and by its LoRA shapes.
 
     Raises:
         AdapterError: The base is another one.
@@ -109,31 +159,39 @@ def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
             f"{adapter.directory}: trained on another base: its manifest names {trained_on[:12]}, "
             f"{base_dir} is {base_sha256[:12]}; point base_model_name_or_path at the right one"
         )
+    for name, own, base in _misfits(adapter, base_dir):
+        raise AdapterError(
+            f"{adapter.directory}: adapter of another base: {name} is {list(own)}, "
+            f"its layer in {base_dir} is {list(base)}"
+        )
+
+
+def _misfits(adapter: Adapter, base_dir: Path) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """LoRA matrices that fit their layer in no way, as far as the files tell.
+
+    A layer that the base's files call otherwise (fused, renamed or tied), or hold packed, is left to what the
+    libraries say when they load it.
+    """
+    config = read_json(base_dir / "config.json")
+    own_config = read_json(adapter.directory / _CONFIG)
+    if "quantization_config" in config or own_config.get("use_qalora") or own_config.get("use_bdlora"):
+        return
     base_shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(base_dir.glob("*.safetensors")):
         try:
             base_shapes |= {name: tensor.shape for name, tensor in read_header(file).items()}
         except SafetensorsError as error:
-            raise AdapterError(f"{file}: {error}; fetch the base model again") from error
+            raise ModelError(f"{file}: {error}; fetch the base model again") from error
     for name, tensor in adapter.tensors.items():
-        part = ".lora_A." if ".lora_A." in name else ".lora_B." if ".lora_B." in name else None
-        if part is None or "embedding" in name or len(tensor.shape) != 2:
-            continue
-        layer = name.split(part)[0].removeprefix("base_model.model.") + ".weight"
-        expected = base_shapes.get(layer)
-        if expected is None:
-            raise AdapterError(
-                f"{adapter.directory}: adapter of another base: it changes {layer}, which {base_dir} lacks"
-            )
-        # A reads the layer's inputs, B writes its outputs; linear weights are (outputs, inputs).
-        own, of_base = (
-            (tensor.shape[1], expected[-1]) if part == ".lora_A." else (tensor.shape[0], expected[0])
-        )
-        if own != of_base:
-            raise AdapterError(
-                f"{adapter.directory}: adapter of another base: {name} is {list(tensor.shape)}, "
-                f"{layer} of {base_dir} is {list(expected)}"
-            )
+        for part, side in ((".lora_A.", 1), (".lora_B.", 0)):
+            layer, found, _ = name.removeprefix("base_model.model.").partition(part)
+            expected = base_shapes.get(f"{layer}.weight")
+            if not found or expected is None or len(expected) != 2 or len(tensor.shape) != 2:
+                continue
+            # A reads the layer's inputs, B writes its outputs; weights are (outputs, inputs), in a Conv1D the
+            # other way round. An output layer's rows change with the vocabulary.
+            if tensor.shape[side] not in expected and not (side == 0 and layer.endswith(_OUTPUT_LAYERS)):
+                yield name, tensor.shape, expected
 
 
 def read_training(directory: Path) -> Mapping[str, Any]:

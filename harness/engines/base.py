@@ -74,8 +74,8 @@ class Engine(Protocol):
     ) -> None:
         """Cross-entropy of each text; ``on_batch`` gets losses by index into ``requests``."""
 
-    def largest_logit_change(self, side: str, conversations: Sequence[tuple[Message, ...]]) -> float:
-        """Largest absolute difference that a side's adapter makes to the next-token logits."""
+    def largest_logit_change(self, side: str) -> float:
+        """Largest absolute difference that a side's adapter makes to what its base says."""
 
 
 class StreamingEngine(Engine, Protocol):

@@ -1,100 +1,76 @@
-"""Loading base models and adapters, as few copies as their kinds allow."""
+"""Loading one base model, one adapter, one tokenizer; each complete, or refused by name."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, adapter_kind
-from harness.errors import EngineError
-from harness.models.resolve import resolve_model
-from harness.prompts.tokenizers import load_tokenizer
-from harness.types import ExecutionPlan, ModelRef
+from harness.engines.adapter import VIRTUAL_TOKENS, adapter_kind, read_json
+from harness.engines.failures import loading_failures
+from harness.engines.load_report import (
+    refuse_incomplete_adapter,
+    refuse_incomplete_model,
+    refuse_not_finite,
+    refuse_unknown_keys,
+)
+from harness.errors import AdapterError, EngineError, ModelError
+from harness.types import ExecutionPlan
 
 _LOADING = threading.RLock()
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the engine's models: the loaded weights, which adapter in them, and its tokenizer.
-
-    Attributes:
-        prompt: PEFT's model around ``model`` that holds virtual tokens, where the adapter is made of them.
-    """
-
-    model: Any
-    adapter: str | None
-    tokenizer: Any
-    prompt: Any = None
-
-
-def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> dict[str, Side]:
-    """Load the models of all sides; those that can share a base's weights do.
-
-    Args:
-        sides: The model behind each side.
-        plan: The type of numbers, the device, and how adapters stand beside their base.
+def load_base(plan: ExecutionPlan, directory: Path) -> Any:
+    """A base model in the plan's type of numbers, on its device.
 
     Raises:
+        ModelError: It can't be loaded, or a weight is missing or has no place.
         EngineError: A library for the plan's weights is missing.
     """
-    # Adapters of one kind share their base's weights; a side without one joins the first that is loaded.
-    bases: dict[tuple[str, str], Any] = {}
-    loaded: dict[str, Side] = {}
-    keys: dict[str, tuple[str, str]] = {}
-    for side, model in sorted(sides.items(), key=lambda item: item[1].adapter_dir is None):
-        base_dir = resolve_model(model.base_model)
-        kind = adapter_kind(model.adapter_dir)
-        same = [key for key in bases if key[0] == model.base_sha256 and kind in {key[1], NO_ADAPTER}]
-        key = same[0] if same else (model.base_sha256, kind)
-        prompt = None
-        if key not in bases:
-            bases[key] = _load_base(plan, base_dir)
-        if kind == VIRTUAL_TOKENS:
-            prompt = _attach(bases[key], side, str(model.adapter_dir)).eval()
-        elif model.adapter_dir is not None:
-            bases[key] = _attach(bases[key], side, model.adapter_dir)
-        tokenizer = load_tokenizer(base_dir, None if model.adapter_dir is None else Path(model.adapter_dir))
-        if plan.weights == "merged" and model.adapter_dir is not None and prompt is None:
-            # Merged weights belong to one adapter: nothing else may share them.
-            merged = bases.pop(key).merge_and_unload()
-            keys[side] = key = (model.base_sha256, f"merged into {side}")
-            bases[key] = merged
-            loaded[side] = Side(merged, None, tokenizer)
-            continue
-        keys[side] = key
-        adapter = side if model.adapter_dir is not None and prompt is None else None
-        loaded[side] = Side(bases[key], adapter, tokenizer, prompt)
-    # Attaching an adapter wraps the base in a new object, which every side of that base must hold.
-    return {side: replace(entry, model=bases[keys[side]].eval()) for side, entry in loaded.items()}
+    quantization = _quantization(plan)
+    with loading_failures(str(directory), ModelError):
+        import torch
+
+        model, report = _auto_class(directory).from_pretrained(
+            directory,
+            dtype=getattr(torch, plan.dtype),
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            # The report then names them all, and they are refused.
+            ignore_mismatched_sizes=True,
+            **quantization,
+        )
+        refuse_incomplete_model(directory, report)
+        # A model in 4 bits stays where it was made.
+        return (model if getattr(model, "is_quantized", False) else model.to(plan.device)).eval()
 
 
-def _load_base(plan: ExecutionPlan, directory: Path) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=getattr(torch, plan.dtype),
-        quantization_config=_quantization(plan),
-        trust_remote_code=False,
-        use_safetensors=True,
-        local_files_only=True,
+def _auto_class(directory: Path) -> Any:
+    """What loads the model: as one of text alone, or of pictures too, whose text side then answers."""
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
     )
-    # A model in 4 bits lies where it was made.
-    return model if plan.weights == "nf4" else model.to(plan.device)
+
+    config = type(AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True))
+    if config not in MODEL_FOR_CAUSAL_LM_MAPPING and config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoModelForImageTextToText
+    return AutoModelForCausalLM
 
 
-def _quantization(plan: ExecutionPlan) -> Any:
-    """How the base is held: in 4 bits as the trainers hold it, or (None) in the plan's own type."""
+def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
+    """How the base is held: in 4 bits as the trainers hold it, or as its own config says."""
     if plan.weights != "nf4":
-        return None
+        return {}
     try:
         import bitsandbytes  # noqa: F401 # transformers would fail later and less clearly
     except ImportError as error:
@@ -102,21 +78,63 @@ def _quantization(plan: ExecutionPlan) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call] # transformers leaves it so
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call] # transformers leaves it so
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, plan.dtype),
     )
+    return {"quantization_config": config, "device_map": {"": plan.device}}
 
 
-def _attach(base: Any, name: str, adapter_dir: str) -> Any:
-    from peft import PeftModel
+def attach(base: Any, name: str, adapter_dir: str) -> Any:
+    """Put an adapter on a base model, or beside the adapters that it has.
 
-    if isinstance(base, PeftModel):
-        base.load_adapter(adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
-        return base
-    return PeftModel.from_pretrained(base, adapter_dir, adapter_name=name, autocast_adapter_dtype=False)
+    Returns:
+        PEFT's model around the base, with this adapter active.
+
+    Raises:
+        AdapterError: It can't be loaded, a weight is missing, has no place or is not finite, or its
+            configuration holds a key that PEFT doesn't know.
+    """
+    directory = Path(adapter_dir)
+    with loading_failures(adapter_dir, AdapterError):
+        from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig, PeftModel, PeftModelForCausalLM
+
+        config = read_json(directory / "adapter_config.json")
+        kind = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]]
+        refuse_unknown_keys(directory, config, kind.__dataclass_fields__)
+        _refuse_not_finite_tensors(directory)
+        # Layers may have been renamed since an adapter was saved; PEFT's own from_pretrained says so too.
+        virtual = adapter_kind(adapter_dir) == VIRTUAL_TOKENS
+        renamed = None if virtual else getattr(base, "_checkpoint_conversion_mapping", None) or {}
+        if not isinstance(base, PeftModel):
+            read = PeftConfig.from_pretrained(adapter_dir)
+            read.inference_mode = True
+            base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=False)
+        report = base.load_adapter(
+            adapter_dir,
+            name,
+            autocast_adapter_dtype=False,
+            torch_device=str(base.device),
+            key_mapping=renamed,
+        )
+        refuse_incomplete_adapter(directory, report, virtual=virtual)
+        base.set_adapter(name)
+        return base.eval()
+
+
+def _refuse_not_finite_tensors(directory: Path) -> None:
+    import torch
+    from safetensors import safe_open
+
+    broken = []
+    with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 # no mapping: it can't be iterated
+            tensor = file.get_tensor(name)
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                broken.append(name)
+    refuse_not_finite(str(directory), broken, AdapterError)
 
 
 @contextmanager

@@ -13,13 +13,9 @@ from harness.engines.plugin_engine import describe_plugin_model, open_plugin_eng
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
-from harness.types import ExecutionPlan, Message, ModelRef
+from harness.types import ExecutionPlan, ModelRef
 
 _LIBRARIES = ("torch", "transformers", "peft")
-_LIVENESS_PROMPTS = (
-    (Message(role="user", content="Write one sentence about the sea."),),
-    (Message(role="user", content="What is 2 + 2?"),),
-)
 
 
 def describe_model(reference: str) -> ModelRef:
@@ -212,7 +208,7 @@ def check_alive(engine: Engine, side: str, model: ModelRef) -> None:
     Raises:
         AdapterError: It changes no logit: scoring it would score the base model.
     """
-    if model.adapter_dir is not None and engine.largest_logit_change(side, _LIVENESS_PROMPTS) == 0.0:
+    if model.adapter_dir is not None and engine.largest_logit_change(side) == 0.0:
         raise AdapterError(
             f"{model.adapter_dir}: the adapter loads but changes no logit: it is dead, or names other layers"
         )

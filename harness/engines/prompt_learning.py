@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.engines.side import Side
+
+
+def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
+    """A key/value cache that holds the side's virtual tokens, if it has any, and their number."""
+    from transformers import DynamicCache
+
+    if side.prompt is not None:
+        return virtual_tokens(side.prompt, rows)
+    return DynamicCache(config=side.model.config.get_text_config(decoder=True)), 0
+
 
 def virtual_tokens(wrapped: Any, rows: int) -> tuple[Any, int]:
     """The key/value cache that an adapter's virtual tokens leave, as if the model had read them first.
@@ -22,7 +33,7 @@ def virtual_tokens(wrapped: Any, rows: int) -> tuple[Any, int]:
     base = wrapped.get_base_model()
     count = int(wrapped.active_peft_config.num_virtual_tokens)
     prompt = wrapped.get_prompt(batch_size=rows)
-    cache = DynamicCache(config=base.config)
+    cache = DynamicCache(config=base.config.get_text_config(decoder=True))
     if wrapped.active_peft_config.peft_type == "PREFIX_TUNING":
         for layer, (keys, values) in enumerate(_keys_and_values(prompt)):
             cache.update(keys, values, layer)

@@ -34,7 +34,7 @@ from harness.types import (
 _PROMPT_REVISION = 1
 _RENDERING = ("chat_template_kwargs", "date")
 # Raised when a change to the engine changes what it would answer.
-_ENGINE_REVISION = 1
+_ENGINE_REVISION = 2
 
 
 def completion_key(
@@ -121,7 +121,7 @@ def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
         plan.dtype,
         plan.device.split(":")[0],
         None if plan.dtype in EXACT_DTYPES else plan.batch_tokens,
-        [_version(package) for package in ("torch", "transformers", "peft")],
+        [_version(package) for package in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes")],
         *([] if plan.weights == "peft" else [plan.weights]),
     ]
 

@@ -5,11 +5,12 @@ side. Each finished batch is stored at once, so that a crash loses one batch.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from harness.engines.base import Engine, GenerationRequest
 from harness.engines.open import check_alive, open_sides
+from harness.errors import CasesFailedError
 from harness.run.cache import Cache, liveness_key
 from harness.run.partial_answers import PartialAnswers, look_up, store_completions, store_losses
 from harness.run.prompting import render_workload
@@ -35,6 +36,7 @@ class Answers:
         divergences: KL(other side ‖ this side) on the same passages, by the other side; of a candidate, from
             sides on the same base.
         plan: How these answers were computed.
+        failures: By answer key, why a case has no answer: the model failed on it alone.
     """
 
     completions: Mapping[str, Completion]
@@ -42,6 +44,7 @@ class Answers:
     text_losses: tuple[TextLoss, ...]
     divergences: Mapping[str, tuple[TextLoss, ...]]
     plan: ExecutionPlan
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers each need other parts of it
@@ -94,6 +97,7 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
             _check_alive(engine, opened, cache)
         on_progress("loading", len(opened), len(opened))
         compute_missing(engine, answers, cache, on_progress, on_answers)
+        plan = engine.plan
     return {side: assemble(side, answers, plan) for side in sides}
 
 
@@ -102,12 +106,17 @@ def compute_missing(
 ) -> None:
     """Ask the engine for what is missing, and store each finished batch.
 
+    A case, or a reference, on which the model fails alone is noted as failed; the others are answered.
+
     Args:
         engine: Has every model loaded that something is missing of.
         answers: What is there; filled up.
         cache: Where each batch is stored.
         on_progress: Told how many answers and texts are there, the stored ones included.
         on_answers: Given each batch's answers by side.
+
+    Raises:
+        EngineError: The model failed on all that it was asked, or on general text.
     """
     workload, texts = answers.workload, answers.workload.texts
     places, text_places = answers.missing_answers, answers.missing_texts
@@ -124,9 +133,18 @@ def compute_missing(
 
     on_progress("answering", len(answers.completions), len(workload.answers))
     if places:
-        engine.generate([workload.answers[place] for place in places], keep_completions)
+        try:
+            engine.generate([workload.answers[place] for place in places], keep_completions)
+        except CasesFailedError as error:
+            answers.failures.update({places[index]: reason for index, reason in error.failures.items()})
     if text_places:
-        engine.losses([texts[place] for place in text_places], keep_losses)
+        try:
+            engine.losses([texts[place] for place in text_places], keep_losses)
+        except CasesFailedError as error:
+            failed = {text_places[index]: reason for index, reason in error.failures.items()}
+            if max(failed) >= len(workload.references):
+                raise
+            answers.failed_texts.update(failed)
 
 
 def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
@@ -138,28 +156,35 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
         plan: How they were computed.
     """
     workload = answers.workload
-    losses = [answers.losses[place] for place in range(len(answers.text_keys))]
+    losses = [answers.losses.get(place) for place in range(len(answers.text_keys))]
     passages_from = len(workload.references)
     divergences_from = passages_from + len(workload.passages)
+    # One of a case's references that failed leaves the others without meaning: the best of all is asked for.
+    failed = {(workload.texts[place].side, workload.texts[place].key) for place in answers.failed_texts}
     reference_losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in zip(workload.references, losses[:passages_from], strict=True):
-        if request.side == side:
+        if request.side == side and loss is not None and (side, request.key) not in failed:
             reference_losses[request.key] = (*reference_losses.get(request.key, ()), loss)
     passages = zip(workload.passages, losses[passages_from:divergences_from], strict=True)
     divergences: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in zip(workload.divergences, losses[divergences_from:], strict=True):
-        if request.side == side and request.against is not None:
+        if request.side == side and request.against is not None and loss is not None:
             divergences[request.against] = (*divergences.get(request.against, ()), loss)
     return Answers(
         completions={
             request.key: _with_prompt(answers.completions[place], request)
             for place, request in enumerate(workload.answers)
-            if request.side == side
+            if request.side == side and place in answers.completions
         },
         reference_losses=reference_losses,
-        text_losses=tuple(loss for request, loss in passages if request.side == side),
+        text_losses=tuple(loss for request, loss in passages if request.side == side and loss is not None),
         divergences=divergences,
         plan=plan,
+        failures={
+            workload.answers[place].key: reason
+            for place, reason in answers.failures.items()
+            if workload.answers[place].side == side
+        },
     )
 
 

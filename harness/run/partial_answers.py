@@ -17,6 +17,8 @@ class PartialAnswers:
         text_keys: The same for its texts.
         completions: The answers that are there.
         losses: The texts' losses that are there.
+        failures: Why the model has no answer, where it failed on one alone.
+        failed_texts: The same of texts.
     """
 
     workload: Workload
@@ -24,6 +26,8 @@ class PartialAnswers:
     text_keys: tuple[str, ...]
     completions: dict[int, Completion] = field(default_factory=dict)
     losses: dict[int, TextLoss] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    failed_texts: dict[int, str] = field(default_factory=dict)
 
     @property
     def missing_answers(self) -> list[int]:

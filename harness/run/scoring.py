@@ -63,6 +63,7 @@ def score_cases(
     completions: Mapping[str, Completion],
     *,
     reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
+    failures: Mapping[str, str] | None = None,
     cache: ScoreCache | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
     judging: Judging | None = None,
@@ -73,6 +74,7 @@ def score_cases(
         cases: Which cases, in the order of the results.
         completions: The answers by answer key. A case without one is errored, unless it is skipped.
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
+        failures: By answer key, why a case has no answer.
         cache: Where scores of metrics that need a library are kept between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
         judging: Who decides the checks that a judge decides.
@@ -80,28 +82,13 @@ def score_cases(
     Returns:
         One result a case. A metric that breaks is a ``MetricError`` in its case's result, never a raise.
     """
-    losses, judging = reference_losses or {}, judging or Judging()
-    by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    requests: dict[tuple[int, int], ScoringRequest] = {}
+    judging = judging or Judging()
     answers = [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
-    numbers = [number for case in cases for number in range(1, len(case.answer_keys) + 1)]
-    for row, (case, key) in enumerate(answers):
-        if case.skip is not None or key not in completions:
-            continue
-        for column, check in enumerate(case.checks):
-            if base_type(check.type) in judging.distrusted:
-                continue
-            by_metric[base_type(check.type)].append((row, column))
-            requests[row, column] = ScoringRequest(
-                case=case,
-                check=check,
-                text=completions[key].text,
-                reference_losses=losses.get(case.key),
-                panel=judging.panel,
-                baseline_text=judging.baseline_texts.get(key),
-                repeat=numbers[row] if judging.fresh else 0,
-            )
+    requests = _requests(cases, completions, reference_losses or {}, judging)
+    by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for place, request in requests.items():
+        by_metric[base_type(request.check.type)].append(place)
     if judging.panel is not None:
         # All questions are under way at once; the loop below only waits for the replies.
         ask_beforehand(judging.panel, requests.values())
@@ -114,10 +101,37 @@ def score_cases(
             case,
             completions.get(key),
             [results[row, n] for n in range(len(case.checks)) if (row, n) in results],
+            (failures or {}).get(key),
         )
         for row, (case, key) in enumerate(answers)
     ]
     return fold_repeats(single)
+
+
+def _requests(
+    cases: Sequence[GoldenCase],
+    completions: Mapping[str, Completion],
+    losses: Mapping[str, tuple[TextLoss, ...]],
+    judging: Judging,
+) -> dict[tuple[int, int], ScoringRequest]:
+    """What is scored, by the place of the answer among all answers and of the check in its case."""
+    requests: dict[tuple[int, int], ScoringRequest] = {}
+    answers = [(case, key, number) for case in cases for number, key in enumerate(case.answer_keys, start=1)]
+    for row, (case, key, number) in enumerate(answers):
+        if case.skip is not None or key not in completions:
+            continue
+        for column, check in enumerate(case.checks):
+            if base_type(check.type) not in judging.distrusted:
+                requests[row, column] = ScoringRequest(
+                    case=case,
+                    check=check,
+                    text=completions[key].text,
+                    reference_losses=losses.get(case.key),
+                    panel=judging.panel,
+                    baseline_text=judging.baseline_texts.get(key),
+                    repeat=number if judging.fresh else 0,
+                )
+    return requests
 
 
 def _apart(completion: Completion, case: GoldenCase) -> Completion:
@@ -223,13 +237,15 @@ def _decided(check: Check, result: Result) -> Result:
     return replace(result, metric=check.type, value=value, threshold=check.threshold, passed=passed)
 
 
-def _case_result(case: GoldenCase, completion: Completion | None, results: Sequence[Result]) -> CaseResult:
+def _case_result(
+    case: GoldenCase, completion: Completion | None, results: Sequence[Result], failure: str | None
+) -> CaseResult:
     if completion is not None and completion.unanswered:
         results = [_of_no_answer(result, completion) for result in results]
     scores = tuple(result for result in results if isinstance(result, Score))
     errors = tuple(result for result in results if isinstance(result, MetricError))
     if case.skip is None and completion is None:
-        errors = (MetricError(metric="generation", error="no answer was generated for this case"),)
+        errors = (MetricError(metric="generation", error=failure or "no answer was generated for this case"),)
     return CaseResult(
         case=case,
         completion=completion,

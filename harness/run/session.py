@@ -128,6 +128,7 @@ def score_sides(
             [case for case in cases if side not in limits or case.key in limits[side]],
             given.completions,
             reference_losses=given.reference_losses,
+            failures=given.failures,
             cache=cache,
             on_progress=on_progress,
             judging=judging,

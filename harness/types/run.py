@@ -154,6 +154,23 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How one side of a session was run, as the engine found to be right.
+
+    Attributes:
+        side: ``candidate``, ``baseline`` and so on.
+        weights: Whether other sides stood on the same copy of the base.
+        batches: ``mixed`` with other sides' rows, ``separate``, or a ``single`` prompt at a time.
+        decoder: Our own loop over ``batched`` rows, or the ``library``'s generate.
+    """
+
+    side: str
+    weights: Literal["own", "shared"]
+    batches: Literal["mixed", "separate", "single"]
+    decoder: Literal["batched", "library"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionPlan:
     """How the answers were computed: part of the result, since it changes greedy text in low precision.
 
@@ -163,6 +180,7 @@ class ExecutionPlan:
         weights: How an adapter stands beside its base: ``peft`` (apart from it), ``merged`` (added into it),
             or ``nf4`` (apart, on a base in 4 bits).
         chat_template_kwargs: What chat templates were told where a case told them nothing of that name.
+        placements: How each side was run, where one was: answers from the cache need none.
     """
 
     engine: str
@@ -172,6 +190,7 @@ class ExecutionPlan:
     mixed: bool = False
     weights: Literal["peft", "merged", "nf4"] = "peft"
     chat_template_kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
+    placements: tuple[Placement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

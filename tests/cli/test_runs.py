@@ -19,6 +19,9 @@ def runs(monkeypatch, pytester, tiny_adapter_dir):
     state = {"answer": "good"}
 
     class Engine:
+        def __init__(self, plan):
+            self.plan = plan
+
         def generate(self, requests, on_batch):
             for index, asked in enumerate(requests):
                 text = "Paris" if asked.side == "baseline" else answers[state["answer"]]
@@ -33,10 +36,10 @@ def runs(monkeypatch, pytester, tiny_adapter_dir):
         def losses(self, requests, on_batch):
             raise AssertionError("nothing to score")
 
-        def largest_logit_change(self, side, conversations):
+        def largest_logit_change(self, side):
             return 1.0
 
-    monkeypatch.setattr("harness.run.generation.open_sides", lambda sides, plan: Engine())
+    monkeypatch.setattr("harness.run.generation.open_sides", lambda sides, plan: Engine(plan))
     cases = "".join(
         f"  - {{id: c{i}, prompt: Capital {i}?, references: [Paris], checks: [{{type: contains}}]}}\n"
         for i in range(12)

@@ -56,6 +56,8 @@ def test_how_often_a_case_is_asked_does_not_change_what_it_asks(cases_of):
 
 
 class RecordingEngine:
+    plan = ExecutionPlan(engine="fake", dtype="float32", device="cpu", batch_tokens=1)
+
     def __init__(self):
         self.seen = []
 
@@ -68,13 +70,13 @@ class RecordingEngine:
             }
         )
 
-    def largest_logit_change(self, side, conversations):
+    def largest_logit_change(self, side):
         return 1.0
 
 
 def test_each_answer_has_a_seed_and_a_cache_entry_of_its_own(cases_of):
     engine, model = RecordingEngine(), ModelRef(label="m", base_model="m", base_sha256="0")
-    plan = ExecutionPlan(engine="fake", dtype="float32", device="cpu", batch_tokens=1)
+    plan = engine.plan
     with Cache(None) as cache:
         for _ in range(2):
             answers = answer_cases(

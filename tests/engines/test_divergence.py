@@ -4,6 +4,7 @@ import pytest
 
 from harness.engines.base import BASELINE, CANDIDATE, LossRequest
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+from harness.engines.text_losses import text_logits
 from harness.types import TextLoss
 
 
@@ -33,8 +34,8 @@ def test_it_is_the_mean_kl_of_the_next_token(tiny_adapter_dir, mixed):
     ids = torch.tensor([[2, *engine._ids(CANDIDATE, text)]])
     with torch.inference_mode():
         mask = torch.ones_like(ids)
-        now = engine._text_logits(entries[CANDIDATE], [entries[CANDIDATE].adapter], ids, mask, 0)
-        then = engine._text_logits(entries[BASELINE], [None], ids, mask, 0)
+        now = text_logits([entries[CANDIDATE]], ids, mask, 0)
+        then = text_logits([entries[BASELINE]], ids, mask, 0)
     expected = torch.nn.functional.kl_div(
         now.log_softmax(-1)[0], then.log_softmax(-1)[0], log_target=True, reduction="batchmean"
     )

@@ -67,7 +67,7 @@ class ScriptedEngine:
                 {index: TextLoss(passage=request.key, nats_per_token=self.loss[request.side], tokens=50)}
             )
 
-    def largest_logit_change(self, side, conversations) -> float:
+    def largest_logit_change(self, side) -> float:
         return self.logit_change
 
 

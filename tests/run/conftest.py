@@ -32,6 +32,8 @@ class RecordingEngine:
         wrong: Sides and keys that are answered with nothing.
     """
 
+    plan = ExecutionPlan(engine="fake", dtype="float32", device="cpu", batch_tokens=1, mixed=True)
+
     def __init__(self, breaks_after=None):
         self.asked, self.scored, self.breaks_after, self.wrong = [], [], breaks_after, set()
 
@@ -57,7 +59,7 @@ class RecordingEngine:
             }
         )
 
-    def largest_logit_change(self, side, conversations):
+    def largest_logit_change(self, side):
         return 1.0
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.errors import CasesFailedError
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.passages import load_passages
@@ -25,6 +26,7 @@ def answered(models, plan, cache):
 
         def open_engine(opening, wanted):
             opened.append((tuple(opening), wanted.mixed))
+            engine.plan = wanted
             return engine
 
         some = {side: models[side] for side in sides}
@@ -123,7 +125,7 @@ def test_merged_weights_are_not_asked_whether_their_adapter_is_alive(answered, c
     """They can't be separated from it; unmerged weights are asked once, and the finding is stored."""
 
     class Dead(engine_class):
-        def largest_logit_change(self, side, conversations):
+        def largest_logit_change(self, side):
             raise AssertionError("asked")
 
     answered([case_of("a")], Dead(), ("candidate",), chosen=replace(plan, weights="merged"))
@@ -131,3 +133,26 @@ def test_merged_weights_are_not_asked_whether_their_adapter_is_alive(answered, c
         answered([case_of("b")], Dead(), ("candidate",))
     answered([case_of("b")], engine_class(), ("candidate",))
     answered([case_of("c")], Dead(), ("candidate",))
+
+
+def test_a_case_that_the_model_fails_on_alone_is_noted_and_the_others_answered(
+    answered, case_of, engine_class
+):
+    """One bad case is errored, not the run; nothing is stored of it."""
+
+    class Picky(engine_class):
+        def generate(self, requests, on_batch):
+            bad = [place for place, request in enumerate(requests) if request.key == "s/bad"]
+            good = [request for request in requests if request.key != "s/bad"]
+            places = [place for place, request in enumerate(requests) if request.key != "s/bad"]
+            super().generate(good, lambda batch: on_batch({places[i]: done for i, done in batch.items()}))
+            if bad:
+                raise CasesFailedError({place: f"{requests[place].key}: too odd" for place in bad})
+
+    answers, _ = answered([case_of("a"), case_of("bad")], Picky())
+    for side in ("candidate", "baseline"):
+        assert list(answers[side].completions) == ["s/a"]
+        assert answers[side].failures == {"s/bad": "s/bad: too odd"}
+    again = Picky()
+    answered([case_of("a"), case_of("bad")], again)
+    assert again.asked == []

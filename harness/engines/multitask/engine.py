@@ -69,7 +69,7 @@ class MultitaskEngine:
         if requests:
             raise EngineError(f"{requests[0].key}: a multi-task model predicts no text; leave perplexity out")
 
-    def largest_logit_change(self, side: str, conversations: Sequence[tuple[Message, ...]]) -> float:
+    def largest_logit_change(self, side: str) -> float:
         """Refuse: there is no answer without the heads to compare with.
 
         Raises:

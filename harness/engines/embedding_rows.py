@@ -1,0 +1,61 @@
+"""The vocabulary that an adapter was trained with, where that isn't its base's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.engines.fingerprints import bare_name
+from harness.engines.safetensors_file import read_header
+from harness.errors import AdapterError
+
+# Which dimension of an embedding's or output layer's tensors is the vocabulary; None where none is.
+_DIMENSIONS = {
+    ".weight": 0,
+    ".lora_A.weight": None,
+    ".lora_B.weight": 0,
+    ".lora_embedding_A": 1,
+}
+
+
+def rows_of_adapter(model: Any, adapter_dir: Path) -> int | None:
+    """How many rows an adapter's own embeddings have; None where it holds none.
+
+    Raises:
+        AdapterError: Its input and output embeddings are of different sizes.
+    """
+    layers = (model.get_input_embeddings(), model.get_output_embeddings())
+    ends = {
+        name.rpartition(".")[2] for name, module in model.named_modules() if any(module is e for e in layers)
+    }
+    found: dict[int, str] = {}
+    for name, tensor in read_header(adapter_dir / "adapter_model.safetensors").items():
+        bare = bare_name(name.replace(".modules_to_save.", "."))
+        for ending, dimension in _DIMENSIONS.items():
+            layer = bare.removesuffix(ending)
+            if layer != bare and layer.rpartition(".")[2] in ends and dimension is not None:
+                found.setdefault(tensor.shape[dimension], name)
+    if len(found) > 1:
+        raise AdapterError(
+            f"{adapter_dir}: its embeddings are of different sizes: "
+            f"{', '.join(f'{name} {size}' for size, name in found.items())}; save the adapter again"
+        )
+    return next(iter(found), None)
+
+
+def weights_in_file(adapter_dir: Path) -> set[str]:
+    """Names in the bare base of the weights that an adapter's file holds a value for."""
+    names = read_header(adapter_dir / "adapter_model.safetensors")
+    return {bare_name(name.replace(".modules_to_save.", ".")) for name in names}
+
+
+def resize(model: Any, rows: int) -> None:
+    """Give a model a vocabulary of ``rows``, as it had when the adapter was trained.
+
+    New rows are left to the adapter's own embeddings, which take the place of all of them.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model.resize_token_embeddings(rows, mean_resizing=False)

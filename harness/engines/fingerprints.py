@@ -1,0 +1,91 @@
+"""Telling whether weights are still what they were: sums of each, and answers to fixed tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+# Lengths of the rows that are asked: different ones, so that a batch of them is padded.
+_PROBE_LENGTHS = (12, 5)
+# Tokens that each row is made to go on with.
+PROBE_STEPS = 2
+# Logits that differ by less than this fraction of the largest are equal up to rounding.
+_ROUNDING = {"float64": 1e-6, "float32": 1e-3}
+_LOW_PRECISION = 0.1
+
+
+def weight_sums(model: Any) -> dict[str, float]:
+    """The sum of each parameter and buffer that holds fractions, by the name it has in the bare base."""
+    import torch
+
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
+    held = [(bare_name(name), tensor) for name, tensor in tensors if tensor.is_floating_point()]
+    if not held:
+        return {}
+    sums = torch.stack([tensor.detach().sum(dtype=torch.float64).cpu() for _, tensor in held])
+    return dict(zip((name for name, _ in held), sums.tolist(), strict=True))
+
+
+def bare_name(name: str) -> str:
+    """A tensor's name as it was before PEFT wrapped the model and its layers."""
+    name = name.removeprefix("base_model.model.").removeprefix("base_model.")
+    for wrapper in (".base_layer.", ".original_module.", ".token_adapter."):
+        while wrapper in name:
+            name = name.replace(wrapper, ".")
+    return name
+
+
+def changed_weights(before: dict[str, float], model: Any) -> list[str]:
+    """Names of the bare base's weights that are not in a wrapped model any more, or not as they were."""
+    now = weight_sums(model)
+    return [name for name, value in before.items() if now.get(name) != value]
+
+
+def not_finite(model: Any, sums: dict[str, float]) -> list[str]:
+    """Names of the parameters that hold NaN or infinity."""
+    import math
+
+    import torch
+
+    return [
+        name
+        for name, parameter in model.named_parameters()
+        if not math.isfinite(sums.get(bare_name(name), 0.0)) and not bool(torch.isfinite(parameter).all())
+    ]
+
+
+def probe_rows(tokenizer: Any, embedding_rows: int) -> list[list[int]]:
+    """Token ids to ask a model with, no special ones, the same for every model of a vocabulary."""
+    reserved = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
+    ordinary = [token for token in range(min(len(tokenizer), embedding_rows)) if token not in reserved]
+    ordinary = ordinary or list(range(embedding_rows))
+    # Steps of a prime apart, so that neighbours in the vocabulary are not neighbours in a row.
+    drawn = iter(ordinary[(7919 * place + 13) % len(ordinary)] for place in range(10_000))
+    return [[next(drawn) for _ in range(length + PROBE_STEPS)] for length in _PROBE_LENGTHS]
+
+
+def same_logits(found: Any, expected: Any, dtype: str) -> bool:
+    """Whether logits are equal up to rounding in a type of numbers."""
+    import torch
+
+    if found.shape != expected.shape or not bool(torch.isfinite(found).all()):
+        return False
+    scale = float(expected.abs().max())
+    return float((found - expected).abs().max()) <= _ROUNDING.get(dtype, _LOW_PRECISION) * max(scale, 1e-6)
+
+
+def row_logits(forward: Any, rows: Sequence[Sequence[int]], device: Any) -> Any:
+    """Logits of each row's last prompt token and of the steps behind it, asked one row at a time.
+
+    Returns:
+        (rows, 1 + PROBE_STEPS, vocabulary), as float32 on the CPU.
+    """
+    import torch
+
+    found = []
+    with torch.inference_mode():
+        for row in rows:
+            ids = torch.tensor([list(row)], device=device)
+            logits = forward(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            found.append(logits[0, -1 - PROBE_STEPS :].float().cpu())
+    return torch.stack(found)

@@ -1,0 +1,147 @@
+"""One copy of a base's weights in memory, and the adapters on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, AdapterTraits
+from harness.engines.embedding_rows import resize, rows_of_adapter
+from harness.engines.fingerprints import changed_weights, not_finite, probe_rows, row_logits, weight_sums
+from harness.engines.load_report import refuse_not_finite
+from harness.engines.loading import attach, load_base
+from harness.engines.side import adapted
+from harness.errors import ModelError
+from harness.types import ExecutionPlan
+
+
+@dataclass(slots=True, kw_only=True)
+class Host:
+    """A loaded base model that sides share, or that one has for itself.
+
+    Attributes:
+        base_sha256: The base's content.
+        model: The base, or PEFT's model around it.
+        model_settings: The base's own generation config; while it is here the model has a plain one.
+        rows: Token ids that it is asked with, to tell whether it is still the same.
+        bare_logits: What the bare base says to them.
+        sums: The bare base's weights, each as a sum.
+        traits: Of each side's adapter.
+        prompts: PEFT's models that hold virtual tokens, by side.
+        logits: What each side said alone, as soon as its adapter was attached.
+        changed: Names of the base's weights that an adapter changed.
+        resized: Whether the vocabulary was made an adapter's.
+        packs: Whether the first forward changes how its weights are held, so that none may come before an
+            adapter: bitsandbytes' 4 bits on some CPUs.
+    """
+
+    base_sha256: str
+    directory: Path
+    model: Any
+    model_settings: Any
+    rows: list[list[int]]
+    bare_logits: Any
+    sums: dict[str, float]
+    traits: dict[str, AdapterTraits] = field(default_factory=dict)
+    prompts: dict[str, Any] = field(default_factory=dict)
+    logits: dict[str, Any] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+    resized: bool = False
+    packs: bool = False
+
+    @property
+    def is_bare_base(self) -> bool:
+        """Whether with all adapters off it still is the base."""
+        return not self.changed and not self.resized and not (self.packs and self.traits)
+
+    def takes(self, traits: AdapterTraits) -> bool:
+        """Whether an adapter may join those that are here."""
+        if traits.kind == NO_ADAPTER or not self.is_bare_base:
+            return self.is_bare_base
+        together = (*self.traits.values(), traits)
+        return all(each.shares for each in together) and len({each.kind for each in together}) == 1
+
+
+def open_host(
+    base_sha256: str, directory: Path, plan: ExecutionPlan, tokenizer: Any, adapter_dir: str | None
+) -> Host:
+    """Load a base.
+
+    Args:
+        base_sha256: Its content's hash.
+        directory: Where it is.
+        plan: How to compute.
+        tokenizer: The base's.
+        adapter_dir: The adapter that it is loaded for, whose vocabulary may be another one; None for none.
+
+    Raises:
+        ModelError: It can't be loaded as it is, or holds NaN or infinity.
+    """
+    from transformers import GenerationConfig
+
+    model = load_base(plan, directory)
+    settings, model.generation_config = model.generation_config, GenerationConfig()  # type: ignore[no-untyped-call] # as above
+    found, wanted = model.get_input_embeddings().weight.shape[0], None
+    if adapter_dir is not None:
+        wanted = rows_of_adapter(model, Path(adapter_dir))
+    rows = probe_rows(tokenizer, min(found, wanted or found))
+    packs = bool(getattr(model, "is_quantized", False)) and model.device.type == "cpu"
+    bare_logits = None if packs and adapter_dir else row_logits(model, rows, model.device)
+    if wanted not in (None, found):
+        resize(model, wanted)
+    sums = weight_sums(model)
+    refuse_not_finite(str(directory), not_finite(model, sums), ModelError)
+    return Host(
+        base_sha256=base_sha256,
+        directory=directory,
+        model=model,
+        model_settings=settings,
+        rows=rows,
+        bare_logits=bare_logits,
+        sums=sums,
+        resized=wanted not in (None, found),
+        packs=packs,
+    )
+
+
+def change_by(host: Host, side: str) -> float:
+    """Largest difference that a side's adapter makes to what its base says, or reads of any token."""
+    import math
+
+    import torch
+
+    if side not in host.traits or host.resized or not host.traits[side].batches:
+        # A vocabulary of its own is a change; and what waits for some token can't be seen without it.
+        return math.inf
+    change = float((host.logits[side] - host.bare_logits).abs().max())
+    if change or side in host.prompts or not hasattr(host.model, "peft_config"):
+        return change
+    # Only tokens that were not asked may be changed.
+    tokens = torch.arange(len(host.model.get_input_embeddings().weight), device=host.model.device)
+    with torch.inference_mode():
+        found = []
+        for adapter in (side, None):
+            with adapted(host.model, [adapter]):
+                found.append(host.model.get_input_embeddings()(tokens).float())
+    return float((found[0] - found[1]).abs().max())
+
+
+def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) -> None:
+    """Attach a side's adapter and note what it says alone, and what it did to the base.
+
+    Raises:
+        AdapterError: It can't be loaded, or doesn't load completely.
+    """
+    if traits.kind == VIRTUAL_TOKENS:
+        host.prompts[side] = attach(host.model, side, adapter_dir)
+        host.logits[side] = row_logits(host.prompts[side], host.rows, host.prompts[side].device)
+    else:
+        host.model = attach(host.model, side, adapter_dir)
+        with adapted(host.model, [side]) as forward:
+            host.logits[side] = row_logits(forward, host.rows, host.model.device)
+    host.traits[side] = traits
+    host.changed = changed_weights(host.sums, host.model)
+    if host.bare_logits is None:
+        with adapted(host.model, [None]) as forward:
+            host.bare_logits = row_logits(forward, host.rows, host.model.device)

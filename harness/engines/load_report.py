@@ -1,0 +1,129 @@
+"""What the libraries say of a load: every tensor must have found its place, and every key its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import AdapterError, ModelError
+
+# What torch.compile and DataParallel put before the names of what they wrap.
+_WRAPPED = ("_orig_mod.", "module.")
+# PEFT shares these between layers, or makes them anew from what is saved.
+_DERIVED = ("vblora_vector_bank", "prompt_encoder", ".tinylora_v.", ".unilora_theta_d.")
+# Where virtual tokens are kept; PEFT reads them by another way than the report that it returns.
+_VIRTUAL_TOKENS = ("prompt_embeddings", "prefix_task_", "input_type_mask", "trainable_")
+
+
+def refuse_incomplete_model(directory: Path, report: Mapping[str, Any]) -> None:
+    """Check transformers' report on a loaded model.
+
+    Raises:
+        ModelError: A weight is missing (transformers fills it with random numbers), has another shape, or
+            belongs nowhere.
+    """
+    mismatched = [str(name) for name, *_ in report["mismatched_keys"]]
+    found = {
+        "are missing and would be random": sorted(report["missing_keys"]),
+        "have another shape than its config says": sorted(mismatched),
+        "belong nowhere in it": sorted(report["unexpected_keys"]),
+    }
+    for problem, names in found.items():
+        if names:
+            raise ModelError(
+                f"{directory}: {len(names)} of its weights {problem}: {_some(names)}; "
+                f"{_remedy([*report['missing_keys'], *report['unexpected_keys']])}"
+            )
+
+
+def refuse_incomplete_adapter(directory: Path, report: Any, *, virtual: bool) -> None:
+    """Check PEFT's report on a loaded adapter.
+
+    Args:
+        directory: The adapter's.
+        report: What ``load_adapter`` returned.
+        virtual: Whether the adapter is made of virtual tokens.
+
+    Raises:
+        AdapterError: A weight is missing (it would be random) or belongs nowhere in the base.
+    """
+    missing = [name for name in report.missing_keys if not any(part in name for part in _DERIVED)]
+    twice = _held_twice(directory, report.unexpected_keys)
+    unexpected = [
+        name
+        for name in report.unexpected_keys
+        if name not in twice and not (virtual and any(part in name for part in _VIRTUAL_TOKENS))
+    ]
+    if unexpected:
+        raise AdapterError(
+            f"{directory}: adapter of another base: {len(unexpected)} of its weights belong nowhere in it: "
+            f"{_some(unexpected)}; {_remedy(unexpected)}"
+        )
+    if missing:
+        raise AdapterError(
+            f"{directory}: {len(missing)} of its weights are missing and would be random: {_some(missing)}; "
+            f"save the adapter again"
+        )
+
+
+def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Check that PEFT knows every key of adapter_config.json; it drops those that it doesn't.
+
+    Raises:
+        AdapterError: A key that is set to something is unknown.
+    """
+    unknown = sorted(
+        key
+        for key in set(config) - {*known, "runtime_config"}
+        if config[key] not in (None, False, "", [], {})
+    )
+    if unknown:
+        raise AdapterError(
+            f"{directory}/adapter_config.json: the installed PEFT doesn't know {', '.join(unknown)} and "
+            f"would ignore it; install the version that saved it (peft_version: "
+            f"{config.get('peft_version', 'unknown')}), or remove what does not matter"
+        )
+
+
+def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError] | type[ModelError]) -> None:
+    """Refuse weights that hold NaN or infinity.
+
+    Raises:
+        InputError: ``names`` is not empty.
+    """
+    broken = sorted(names)
+    if broken:
+        raise kind(
+            f"{owner}: {len(broken)} of its weights hold NaN or infinity: {_some(broken)}; "
+            f"did training diverge? take an earlier checkpoint"
+        )
+
+
+def _held_twice(directory: Path, names: Iterable[str]) -> set[str]:
+    """Those that the file holds under their plain name too, as PEFT writes them for a resized vocabulary."""
+    import torch
+    from safetensors import safe_open
+
+    copies = {name: name.replace(".modules_to_save.", ".") for name in names if ".modules_to_save." in name}
+    if not copies:
+        return set()
+    with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
+        held = set(file.keys())
+        return {
+            name
+            for name, plain in copies.items()
+            if {name, plain} <= held and torch.equal(file.get_tensor(name), file.get_tensor(plain))
+        }
+
+
+def _remedy(names: Iterable[str]) -> str:
+    prefix = next((prefix for prefix in _WRAPPED for name in names if prefix in name), None)
+    if prefix is None:
+        return "is it of this architecture, and whole?"
+    return f"the names hold {prefix!r}, left by a wrapper of torch: save the unwrapped model"
+
+
+def _some(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:3]) + (" …" if len(shown) > 3 else "")

@@ -1,0 +1,92 @@
+"""Choosing tokens otherwise than by the largest logit: by a model's own settings, or at random."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.engines.base import GenerationRequest
+    from harness.engines.side import Side
+    from harness.types import GenerationSettings
+
+# The next token, given its logits, (vocabulary,), and the answer's tokens so far.
+Choose: TypeAlias = "Callable[[torch.Tensor, list[int]], int]"
+
+
+def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Choose | None:
+    """How a request's tokens are chosen.
+
+    Args:
+        request: With its settings.
+        side: Who answers.
+        prompt: The prompt's tokens, which penalties count too.
+
+    Returns:
+        None where it is the most probable token.
+    """
+    settings, draw = request.settings, _sampler(request, side.model.device)
+    if not settings.use_model_settings:
+        return None if draw is None else lambda logits, _tokens: draw(logits)
+    process = _model_settings(side, len(prompt))
+
+    def choose(logits: torch.Tensor, tokens: list[int]) -> int:
+        logits = process(logits, [*prompt, *tokens])
+        return int(logits.argmax()) if draw is None else draw(logits)
+
+    return choose
+
+
+def _model_settings(side: Side, prompt_tokens: int) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
+    """What the model's generation config does to logits: penalties, suppressed and forced tokens.
+
+    What it says of sampling and of lengths is left to the golden set.
+    """
+    import torch
+
+    settings = copy.deepcopy(side.model_settings)
+    settings.do_sample, settings.num_beams, settings.guidance_scale = False, 1, None
+    settings.update(**settings._get_default_generation_params(), defaults_only=True)
+    device = side.model.device
+    eos = sorted(side.stop_ids)
+    settings._eos_token_tensor = torch.tensor(eos, device=device) if eos else None
+    base: Any = side.model.get_base_model() if hasattr(side.model, "peft_config") else side.model
+    processors = base._get_logits_processor(
+        generation_config=settings, input_ids_seq_length=prompt_tokens, device=device, model_kwargs={}
+    )
+
+    def process(logits: torch.Tensor, tokens: list[int]) -> torch.Tensor:
+        ids = torch.tensor([tokens], device=logits.device)
+        return processors(ids, logits[None].float())[0]  # type: ignore[no-any-return] # untyped
+
+    return process
+
+
+def _sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor], int] | None:
+    """Draws a request's tokens; None where it is answered greedily.
+
+    The stream's seed is the request's own, so that a sample doesn't depend on its batch.
+    """
+    import torch
+
+    settings = request.settings
+    if settings.temperature <= 0:
+        return None
+    digest = hashlib.sha256(f"{settings.seed}:{request.key}".encode()).digest()
+    stream = torch.Generator(device=device).manual_seed(int.from_bytes(digest[:6]))
+    return lambda logits: _sample(logits, settings, stream)
+
+
+def _sample(logits: torch.Tensor, settings: GenerationSettings, stream: torch.Generator) -> int:
+    """Draw one token by nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751)."""
+    import torch
+
+    probabilities = torch.softmax(logits.float() / settings.temperature, dim=-1)  # (vocabulary,)
+    ordered, tokens = probabilities.sort(descending=True)
+    # The smallest set whose mass reaches top-p: a token stays while the mass before it is still below.
+    ordered[(ordered.cumsum(-1) - ordered) >= settings.top_p] = 0
+    return int(tokens[torch.multinomial(ordered, 1, generator=stream)[0]])

@@ -1,0 +1,119 @@
+"""One of the engine's models, as it stands in memory, and ways to run it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+# PEFT's name for "no adapter" inside a mixed batch.
+_NO_ADAPTER = "__base__"
+# Arguments of a forward that some architectures don't take, and can do without.
+_OPTIONAL = ("position_ids", "logits_to_keep")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A model: the loaded weights, which adapter in them, and all that belongs to it alone.
+
+    Attributes:
+        adapter: The adapter's name inside ``model``; None for the base, and where ``prompt`` is given.
+        tokenizer: The adapter's own, or the base's.
+        model_settings: The base's generation config.
+        prompt: PEFT's model around ``model`` that holds virtual tokens, where the adapter is made of them.
+        decoder: ``batched`` by our loop, or ``library``: one prompt at a time by transformers' ``generate``,
+            for models that can't be batched.
+        group: Sides with an equal one may share batches.
+        change: Largest difference that its adapter makes to what its base says or reads.
+    """
+
+    model: Any
+    adapter: str | None
+    tokenizer: Any
+    model_settings: Any
+    prompt: Any = None
+    decoder: Literal["batched", "library"] = "batched"
+    group: str = ""
+    change: float = math.inf
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer: the generation config and the tokenizer may name different ones."""
+        named = self.model_settings.eos_token_id
+        ids = set(named if isinstance(named, list) else [named]) | {self.tokenizer.eos_token_id}
+        return frozenset(token for token in ids if token is not None)
+
+    @property
+    def pad_id(self) -> int:
+        """What fills a row up. It is masked out, so any valid id serves a tokenizer that names none."""
+        named = self.tokenizer.pad_token_id
+        return int(named if named is not None else self.tokenizer.eos_token_id or 0)
+
+
+@contextmanager
+def adapted(model: Any, adapters: Sequence[str | None]) -> Iterator[Callable[..., Any]]:
+    """The model's forward with each row through its adapter, or through none.
+
+    Entered once around a batch: PEFT walks through all layers whenever it switches.
+
+    Args:
+        model: A base model, or PEFT's model around it.
+        adapters: Each row's adapter; read at each call, since rows leave a batch.
+    """
+    forward = _with_accepted(model)
+    names = set(adapters)
+    if not hasattr(model, "peft_config"):
+        yield forward
+    elif names == {None}:
+        with model.disable_adapter():
+            yield forward
+    elif len(names) == 1:
+        if model.active_adapter != adapters[0]:
+            model.set_adapter(adapters[0])
+        yield forward
+    else:
+        try:
+            yield lambda **inputs: forward(**inputs, adapter_names=[name or _NO_ADAPTER for name in adapters])
+        except BaseException:
+            _remove_peft_hooks(model)
+            raise
+
+
+@contextmanager
+def whole_model(side: Side) -> Iterator[Any]:
+    """The object whose ``generate`` and plain forward are those of a bare script."""
+    if side.prompt is not None:
+        yield side.prompt
+        return
+    with adapted(side.model, [side.adapter]):
+        yield side.model
+
+
+def accepts(model: Any, argument: str) -> bool:
+    """Whether a model's forward takes an argument by name."""
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    return argument in inspect.signature(base.forward).parameters
+
+
+def _remove_peft_hooks(model: Any) -> None:
+    """Take off the hooks that hand each row its adapter: PEFT leaves them on when a forward fails."""
+    for module in model.modules():
+        for number, hook in list(module._forward_pre_hooks.items()):
+            if isinstance(hook, partial) and hook.func.__module__.startswith("peft."):
+                del module._forward_pre_hooks[number]
+                module._forward_pre_hooks_with_kwargs.pop(number, None)
+
+
+def _with_accepted(model: Any) -> Callable[..., Any]:
+    left_out = [argument for argument in _OPTIONAL if not accepts(model, argument)]
+    if not left_out:
+        return model  # type: ignore[no-any-return] # transformers' modules are untyped here
+
+    def forward(**inputs: Any) -> Any:
+        return model(**{name: value for name, value in inputs.items() if name not in left_out})
+
+    return forward

@@ -1,0 +1,165 @@
+"""Cross-entropy of texts behind their prompts, and the divergence of one side from another on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.engines.padding import pad_rows
+from harness.engines.prompt_learning import empty_cache
+from harness.engines.shared_prompts import logits_behind
+from harness.engines.side import Side, accepts, adapted, whole_model
+from harness.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredText:
+    """A text to be scored, in tokens.
+
+    Attributes:
+        key: Names it in messages.
+        side: Whose loss.
+        against: Whose divergence from this side is wanted instead of a loss.
+    """
+
+    key: str
+    side: Side
+    prompt: Sequence[int]
+    text: Sequence[int]
+    against: Side | None = None
+
+
+def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
+    """Each scored token's loss (or divergence) in nats, of texts whose sides share batches.
+
+    Returns:
+        One tensor a text, (tokens,): all of its tokens, but for a first one that nothing stands before.
+
+    Raises:
+        EngineError: A text has no token that can be predicted.
+    """
+    import torch
+
+    with torch.inference_mode():
+        if batch[0].side.decoder == "library" or (batch[0].against or batch[0].side).decoder == "library":
+            found = [_nats_alone(one) for one in batch]
+        else:
+            found = _nats_behind_shared(batch) or _nats_side_by_side(batch)
+    for one, nats in zip(batch, found, strict=True):
+        if nats.numel() == 0:
+            raise EngineError(f"{one.key}: one token with nothing before it can't be scored")
+    return found
+
+
+def _nats_alone(one: ScoredText) -> torch.Tensor:
+    """By the plain forward of a bare script, one text at a time."""
+    import torch
+
+    ids = torch.tensor([[*one.prompt, *one.text]], device=one.side.model.device)
+    start = max(len(one.prompt), 1)
+
+    def logits_of(side: Side) -> torch.Tensor:
+        with whole_model(side) as model:
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()
+        # Virtual tokens stand before all others: the text's own are counted from the end.
+        return logits[len(logits) - ids.shape[1] + start - 1 : -1]  # type: ignore[no-any-return] # untyped
+
+    return _nats(logits_of(one.side), ids[0, start:], logits_of(one.against) if one.against else None)
+
+
+def _nats_side_by_side(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
+    """By one forward over all rows."""
+    joined = [[*one.prompt, *one.text] for one in batch]
+    ids, mask = pad_rows(joined, batch[0].side.pad_id, batch[0].side.model.device, left=False)
+    # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
+    # Logits of the prompts that all rows begin with are not needed: they would take a good part of the
+    # time, and over long prompts more memory than the model.
+    starts = [max(len(one.prompt) - 1, 0) for one in batch]
+    skipped = min(starts)
+    logits = text_logits([one.side for one in batch], ids, mask, skipped)  # (rows, places, vocabulary)
+    others = None
+    if batch[0].against is not None:
+        others = text_logits([one.against or one.side for one in batch], ids, mask, skipped)
+    found = []
+    for row, (start, tokens) in enumerate(zip(starts, joined, strict=True)):
+        places = slice(start - skipped, len(tokens) - 1 - skipped)
+        wanted = ids[row, start + 1 : len(tokens)]
+        found.append(_nats(logits[row, places], wanted, None if others is None else others[row, places]))
+    return found
+
+
+def _nats_behind_shared(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
+    """The same where several texts stand behind one prompt, which is read once; empty where none do."""
+    asked = [(id(one.side), tuple(one.prompt)) for one in batch]
+    places = {question: place for place, question in enumerate(dict.fromkeys(asked))}
+    if len(places) == len(asked) or batch[0].against is not None or not all(one.prompt for one in batch):
+        return []
+    first = batch[0].side
+    firsts = [batch[asked.index(question)] for question in places]
+    cache, cached = empty_cache(first, len(places))
+    if not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
+        return []
+    device = first.model.device
+    text_ids, text_mask = pad_rows([one.text for one in batch], first.pad_id, device, left=False)
+    readers = [one.side.adapter for one in firsts]
+
+    def read_prompts(**inputs: Any) -> Any:
+        with adapted(first.model, readers) as forward:
+            return forward(**inputs)
+
+    def read_texts(**inputs: Any) -> Any:
+        with adapted(first.model, [one.side.adapter for one in batch]) as forward:
+            return forward(**inputs)
+
+    logits = logits_behind(
+        read_prompts,
+        read_texts,
+        cache,
+        pad_rows([one.prompt for one in firsts], first.pad_id, device),
+        (text_ids, text_mask),
+        [places[question] for question in asked],
+        cached=cached,
+    ).float()
+    return [
+        _nats(logits[row, : len(one.text)], text_ids[row, : len(one.text)], None)
+        for row, one in enumerate(batch)
+    ]
+
+
+def text_logits(sides: Sequence[Side], ids: torch.Tensor, mask: torch.Tensor, skipped: int) -> torch.Tensor:
+    """Logits that each place but the skipped first ones and the last gives the next token.
+
+    Args:
+        sides: Who reads each row.
+        ids: Tokens, (rows, tokens), padded behind.
+        mask: 1 where they are not padding.
+        skipped: How many first places are left out.
+
+    Returns:
+        (rows, tokens - 1 - skipped, vocabulary).
+    """
+    import torch
+
+    model = sides[0].model
+    cache, cached = empty_cache(sides[0], len(ids))
+    mask = torch.cat([mask.new_ones(len(ids), cached), mask], dim=-1)
+    inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache}
+    with adapted(model, [side.adapter for side in sides]) as forward:
+        if accepts(model, "logits_to_keep"):
+            kept = torch.arange(skipped, ids.shape[1] - 1, device=ids.device)
+            return forward(**inputs, logits_to_keep=kept).logits.float()  # type: ignore[no-any-return] # untyped
+        return forward(**inputs).logits[:, skipped:-1].float()  # type: ignore[no-any-return] # as above
+
+
+def _nats(logits: torch.Tensor, tokens: torch.Tensor, others: torch.Tensor | None) -> torch.Tensor:
+    """Cross-entropy of the tokens, or KL(others ‖ logits) at their places, (tokens,)."""
+    import torch
+
+    if others is None:
+        return torch.nn.functional.cross_entropy(logits, tokens, reduction="none")
+    theirs = others.log_softmax(-1)
+    return (theirs.exp() * (theirs - logits.log_softmax(-1))).sum(-1)

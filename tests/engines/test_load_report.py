@@ -1,0 +1,125 @@
+"""Weights and configuration keys that don't find their place are refused by name."""
+
+import json
+
+import pytest
+
+from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.errors import AdapterError, ModelError
+
+
+def opened(directory):
+    model = describe_model(str(directory))
+    return open_sides({"candidate": model}, choose_plan("float32", "cpu", 512, [model]))
+
+
+def rewrite(file, change):
+    """Write a safetensors file anew, with its tensors changed."""
+    from safetensors.torch import load_file, save_file
+
+    save_file(change(load_file(file)), file, metadata={"format": "pt"})
+
+
+@pytest.fixture
+def model_dir(tiny_model_dir, tmp_path):
+    import shutil
+
+    return shutil.copytree(tiny_model_dir, tmp_path / "model")
+
+
+@pytest.fixture
+def adapter_dir(make_adapter, lora):
+    return make_adapter(lora())
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            lambda tensors: {name: t for name, t in tensors.items() if "layers.1.mlp" not in name},
+            r"3 of its weights are missing and would be random: model\.layers\.1\.mlp\.down_proj\.weight",
+        ),
+        (
+            lambda tensors: {f"_orig_mod.{name}": tensor for name, tensor in tensors.items()},
+            r"missing .*'_orig_mod\.', left by a wrapper",
+        ),
+        (
+            lambda tensors: {
+                **tensors,
+                "model.layers.7.mlp.up_proj.weight": tensors["lm_head.weight"].clone(),
+            },
+            r"belong nowhere in it: model\.layers\.7\.mlp\.up_proj\.weight",
+        ),
+        (
+            lambda tensors: {**tensors, "lm_head.weight": tensors["lm_head.weight"] * float("nan")},
+            r"hold NaN or infinity: lm_head\.weight",
+        ),
+        (
+            lambda tensors: {**tensors, "lm_head.weight": tensors["lm_head.weight"][:, :32].clone()},
+            r"another shape than its config says: lm_head\.weight",
+        ),
+    ],
+    ids=["missing", "renamed", "unexpected", "nan", "shape"],
+)
+def test_a_model_whose_weights_do_not_fit(model_dir, change, problem):
+    rewrite(model_dir / "model.safetensors", change)
+    with pytest.raises(ModelError, match=problem):
+        opened(model_dir)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            lambda tensors: {name: t for name, t in tensors.items() if "layers.1.mlp" not in name},
+            r"6 of its weights are missing and would be random: .*layers\.1\.mlp",
+        ),
+        (
+            lambda tensors: {
+                name.replace("model.model", "model._orig_mod.model"): t for name, t in tensors.items()
+            },
+            r"another base: .* belong nowhere in it: .*'_orig_mod\.', left by a wrapper",
+        ),
+        (
+            lambda tensors: {
+                **tensors,
+                "base_model.model.model.layers.9.mlp.up_proj.lora_A.weight": next(
+                    iter(tensors.values())
+                ).clone(),
+            },
+            r"another base: 1 of its weights belong nowhere in it: .*layers\.9",
+        ),
+        (
+            lambda tensors: {name: t / 0 if "q_proj.lora_A" in name else t for name, t in tensors.items()},
+            r"hold NaN or infinity: .*q_proj\.lora_A",
+        ),
+    ],
+    ids=["missing", "renamed", "unexpected", "infinite"],
+)
+def test_an_adapter_whose_weights_do_not_fit(adapter_dir, change, problem):
+    rewrite(adapter_dir / "adapter_model.safetensors", change)
+    with pytest.raises(AdapterError, match=problem):
+        opened(adapter_dir)
+
+
+def set_config(directory, **changes):
+    config = json.loads((directory / "adapter_config.json").read_text())
+    (directory / "adapter_config.json").write_text(json.dumps({**config, **changes}))
+
+
+def test_a_key_that_peft_does_not_know_is_refused(adapter_dir):
+    """PEFT would drop it, and compute something else than what was trained."""
+    set_config(adapter_dir, use_quantum=True, peft_version="9.9")
+    with pytest.raises(AdapterError, match=r"doesn't know use_quantum .*peft_version: 9\.9"):
+        opened(adapter_dir)
+
+
+def test_an_unknown_key_that_is_switched_off_does_not_matter(adapter_dir):
+    set_config(adapter_dir, use_quantum=False, quantum_config={}, quantum_name=None)
+    assert opened(adapter_dir).largest_logit_change("candidate") > 0
+
+
+def test_layers_that_the_base_does_not_have_are_one_line(adapter_dir):
+    set_config(adapter_dir, target_modules=["no_such_layer"])
+    with pytest.raises(AdapterError, match=r"adapter can't be loaded: .*Target modules .*no_such_layer"):
+        opened(adapter_dir)
