@@ -22,6 +22,7 @@ from harness.types import (
     MetricFinding,
     NotComparedFinding,
     NothingGatedFinding,
+    NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
     PartialRunFinding,
@@ -31,6 +32,7 @@ from harness.types import (
     RetentionFinding,
     Run,
     SharedTrait,
+    Standing,
     TraitsFinding,
     TripwireFinding,
     UnpairedFinding,
@@ -68,6 +70,8 @@ def findings_of(
         *regressed_case_findings(comparison, regressed_limits(sets)),
         *confirmation_findings(comparison),
         *retention_findings(comparison, sets),
+        *nothing_to_lose_findings(comparison.metrics),
+        *_tripwire_findings(comparison.forgetting),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused),
         *no_verdict_findings(candidate, baseline, sets),
     ]
@@ -77,7 +81,6 @@ def findings_of(
         for driver in comparison.drivers
     ]
     found += _traits_findings(comparison.traits)
-    found += _tripwire_findings(comparison.forgetting)
     found += _plans_findings(candidate, baseline)
     found += _pairing_findings(candidate, pairing)
     return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
@@ -181,6 +184,32 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
     return [Finding(verdict=verdict, data=RetentionFinding(overall=forgetting.overall, worst=lost))]
 
 
+def nothing_to_lose_findings(rows: Sequence[MetricComparison]) -> list[Finding]:
+    """Pass rates that passed though the baseline had too little to lose for a regression to be possible.
+
+    A set on which the candidate is shown to be better is none of them: it gained what the baseline lacked.
+
+    Args:
+        rows: The judged metrics.
+    """
+    return [
+        Finding(
+            verdict=GateVerdict.INCONCLUSIVE,
+            set_name=row.set_name,
+            metric=row.metric,
+            data=NothingToLoseFinding(
+                passed=round(row.baseline.mean.estimate * row.n, 2), n=row.n, margin=row.margin
+            ),
+        )
+        for row in rows
+        if row.metric == PASS_RATE
+        and row.verdict is GateVerdict.PASS
+        and row.margin is not None
+        and row.baseline.mean.estimate <= row.margin
+        and standing(row) is not Standing.BETTER
+    ]
+
+
 def not_compared_findings(
     golden_sets: Iterable[GoldenSet],
     candidate: Run,
@@ -278,7 +307,9 @@ def _traits_findings(traits: Sequence[SharedTrait]) -> list[Finding]:
 def _tripwire_findings(forgetting: Forgetting | None) -> list[Finding]:
     if forgetting is None or forgetting.loss_change is None or not forgetting.tripped:
         return []
-    return [Finding(data=TripwireFinding(change=forgetting.loss_change, limit=LOSS_LIMIT))]
+    # It never makes a regression; but no model passes whose text got so much worse.
+    data = TripwireFinding(change=forgetting.loss_change, limit=LOSS_LIMIT)
+    return [Finding(verdict=GateVerdict.INCONCLUSIVE, data=data)]
 
 
 def _plans_findings(candidate: Run, baseline: Run) -> list[Finding]:

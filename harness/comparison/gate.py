@@ -133,7 +133,7 @@ def judge_runs(
         divergences: KL(baseline ‖ candidate) on the bundled passages, where both models could be asked.
 
     Raises:
-        BaselineError: The runs have no case in common.
+        BaselineError: The runs have no case in common, or the baseline passes none of the forgetting probes.
     """
     if {result.key for result in candidate.results}.isdisjoint(result.key for result in baseline.results):
         raise BaselineError(
@@ -141,6 +141,7 @@ def judge_runs(
         )
     pairing = pair_runs(candidate, baseline)
     metrics = paired_metrics(pairing)
+    _require_something_to_forget(candidate, metrics)
     limits = regressed_limits(candidate.golden_sets)
     rows, regressed = judge(
         metrics,
@@ -162,6 +163,16 @@ def judge_runs(
         regressed=tuple(regressed),
         limits=limits,
     )
+
+
+def _require_something_to_forget(candidate: Run, metrics: Sequence[PairedMetric]) -> None:
+    probed = {golden_set.name for golden_set in candidate.golden_sets if golden_set.probes_forgetting}
+    for metric in metrics:
+        if metric.metric == PASS_RATE and metric.set_name in probed and not any(metric.baseline):
+            raise BaselineError(
+                f"{metric.set_name}: the baseline passes none of its {len(metric.keys)} probes, so nothing "
+                f"can be forgotten: choose probes that it passes, or leave them out with --gate-no-forgetting"
+            )
 
 
 def cases_to_confirm(judgement: Judgement) -> frozenset[str]:

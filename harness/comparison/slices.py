@@ -6,24 +6,22 @@ nothing is named that doesn't stand out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
 from harness.comparison.traits import traits_of
-from harness.statistics.multiple_testing import holm
-from harness.statistics.per_case import Trials, case_p
+from harness.statistics.gathering import gathering_p
 from harness.types import DriverSlice, SharedTrait
 
 LEVEL = 0.05
 _LEAST = 2  # lost cases that a slice or a trait must cover: one is an example, not a pattern
 _MOST_TRAITS = 3
 
-_Slice = tuple[Literal["tag", "cluster"], str]
-
 
 def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float) -> DriverSlice | None:
-    """The slice of a pass rate in which losses gather most clearly; None where none stands out.
+    """The tag of a pass rate in which losses gather most clearly; None where none stands out.
+
+    A cluster is no slice: that its cases are lost together is what a cluster means, and tells nothing.
 
     Args:
         metric: The pass rate.
@@ -31,14 +29,17 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
         confidence: Two-sided, of the slice's interval.
     """
     lost = flipped(metric, 1)
-    members = _slices(metric, pairs)
+    members = _tags(metric, pairs)
     found = [
         (name, keys)
         for name, keys in members.items()
         if len(lost & keys) >= _LEAST and len(keys) < len(metric.keys)
     ]
-    n = len(metric.keys)
-    p_values = holm([_gathering(len(lost & keys), len(keys), len(lost), n) for _, keys in found])
+    p_values = gathering_p(
+        [key in lost for key in metric.keys],
+        metric.clusters,
+        [[place for place, key in enumerate(metric.keys) if key in keys] for _, keys in found],
+    )
     standing_out = sorted(
         (p_value, -len(lost & keys), name)
         for (name, keys), p_value in zip(found, p_values, strict=True)
@@ -46,12 +47,12 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
     )
     if not standing_out:
         return None
-    p_value, _, (kind, name) = standing_out[0]
-    keys = members[kind, name]
+    p_value, _, name = standing_out[0]
+    keys = members[name]
     inside, outside = _part(metric, keys.__contains__), _part(metric, lambda key: key not in keys)
     return DriverSlice(
         set_name=metric.set_name,
-        kind=kind,
+        kind="tag",
         name=name,
         n=len(inside.keys),
         lost=tuple(sorted(lost & keys)),
@@ -62,18 +63,14 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
     )
 
 
-def _slices(metric: PairedMetric, pairs: Sequence[Pair]) -> dict[_Slice, set[str]]:
-    """The keys of each tag and each cluster."""
-    wanted = set(metric.keys)
-    members: dict[_Slice, set[str]] = {}
+def _tags(metric: PairedMetric, pairs: Sequence[Pair]) -> dict[str, set[str]]:
+    """The keys of each tag's cases."""
+    compared = set(metric.keys)
+    members: dict[str, set[str]] = {}
     for candidate, _ in pairs:
-        case = candidate.case
-        if candidate.key not in wanted:
-            continue
-        names: list[_Slice] = [("tag", tag) for tag in case.tags]
-        names += [("cluster", case.cluster)] if case.cluster is not None else []
-        for name in names:
-            members.setdefault(name, set()).add(candidate.key)
+        if candidate.key in compared:
+            for tag in candidate.case.tags:
+                members.setdefault(tag, set()).add(candidate.key)
     return members
 
 
@@ -87,12 +84,6 @@ def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
         clusters=tuple(metric.clusters[place] for place in places),
         trials=tuple(metric.trials[place] for place in places) if metric.trials else (),
     )
-
-
-def _gathering(inside: int, size: int, marked: int, n: int) -> float:
-    """Chance that so many of the marked cases fall into a part of that size (Fisher's exact test)."""
-    rest = n - size
-    return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
 
 
 def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTrait]:
@@ -121,8 +112,14 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
     for trait, keys in incidence.items():
         if len(keys & lost_keys) >= _LEAST:
             distinct.setdefault(frozenset(keys), trait)
-    n = len(lost) + len(kept)
-    p_values = holm([_gathering(len(keys & lost_keys), len(keys), len(lost), n) for keys in distinct])
+    looked_at = [*lost, *kept]
+    places = {result.key: place for place, result in enumerate(looked_at)}
+    cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
+    p_values = gathering_p(
+        [result.key in lost_keys for result in looked_at],
+        [cluster_of[result.key] for result in looked_at],
+        [[places[key] for key in keys] for keys in distinct],
+    )
     found = [
         SharedTrait(
             set_name=metric.set_name,

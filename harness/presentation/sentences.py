@@ -13,6 +13,7 @@ from harness.types import (
     NotComparedFinding,
     NoteFinding,
     NothingGatedFinding,
+    NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
     PartialRunFinding,
@@ -136,6 +137,13 @@ def _not_compared(finding: Finding, data: NotComparedFinding) -> str:
     return f"{finding.set_name} {finding.metric}: {data.reason or 'no case has it on both sides'}"
 
 
+def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:
+    return (
+        f"{finding.set_name}: the baseline passes {data.passed:g} of {data.n} cases, so no drop can be "
+        f"beyond the margin of {data.margin:g}: choose cases that it passes"
+    )
+
+
 def _no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
     what = "errored" if data.outcome is Outcome.ERRORED else "were left unscored"
     return (
@@ -204,6 +212,7 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     ConfirmationFinding: _confirmation,
     RetentionFinding: _retention,
     NotComparedFinding: _not_compared,
+    NothingToLoseFinding: _nothing_to_lose,
     NoVerdictFinding: _no_verdict,
     DriverFinding: _driver,
     TraitsFinding: _traits,

@@ -204,7 +204,7 @@ class Forgetting:
         overall: Retention over all probes; None when the baseline passed none of them.
         by_skill: The same for each skill (a probe set's tag).
         loss_change: Candidate minus baseline cross-entropy on general text, in nats per token;
-            None when it was not measured. A tripwire, never the only reason of a verdict.
+            None when it was not measured. A tripwire: it never makes a regression alone.
         tripped: The loss change is larger than its limit.
         divergence: KL(baseline ‖ candidate) on the same text, in nats per token: how far the next word's
             probabilities moved, whether for better or worse. For information.

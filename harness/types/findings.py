@@ -111,6 +111,22 @@ class NotComparedFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NothingToLoseFinding:
+    """The baseline passes so few cases of a set that no loss of them would be beyond the margin.
+
+    Attributes:
+        passed: Mean passes of the baseline, in cases.
+        n: Compared cases.
+        margin: Largest tolerated drop.
+    """
+
+    kind: Literal["nothing-to-lose"] = "nothing-to-lose"
+    passed: float
+    n: int
+    margin: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoVerdictFinding:
     """Too many cases of a set errored, or were left unscored, on one side.
 
@@ -199,6 +215,7 @@ FindingData: TypeAlias = (
     | ConfirmationFinding
     | RetentionFinding
     | NotComparedFinding
+    | NothingToLoseFinding
     | NoVerdictFinding
     | DriverFinding
     | TraitsFinding

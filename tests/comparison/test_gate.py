@@ -265,16 +265,39 @@ def test_forgetting_is_named_with_its_skills(make_result, make_run):
 
 
 def test_the_loss_alone_is_a_tripwire(make_result, make_run):
-    """Perplexity on general text doubles, no probe is lost: it is said, and it is no regression."""
+    """Perplexity on general text doubles, no probe is lost: that is no regression, and no pass either."""
     now = probe_run(make_result, make_run, 0, {"one": 3.7, "two": 3.2, "three": 3.9})
     then = probe_run(make_result, make_run, 0, {"one": 3.0, "two": 2.5, "three": 3.1})
     comparison, verdict = run_gate(now, then)
     assert comparison.forgetting.tripped
-    assert verdict.outcome is PASS
+    assert verdict.outcome is OPEN
     assert any(
         reason.startswith("tripwire: cross-entropy on general text rose by 0.73")
         for reason in sentences_of(verdict)
     )
+
+
+def test_a_baseline_that_passes_too_little_to_lose_is_no_ground_for_a_pass(run_with):
+    """Of 200 cases the baseline passes 2, and so does the candidate."""
+    equal = run_gate(run_with(200, 198), run_with(200, 198))
+    assert equal[1].outcome is OPEN
+    assert sentences_of(equal[1])[0] == (
+        "orders: the baseline passes 2 of 200 cases, so no drop can be beyond the margin of 0.05: "
+        "choose cases that it passes"
+    )
+
+
+def test_what_the_baseline_lacked_and_the_candidate_gained_is_a_pass(run_with):
+    assert run_gate(run_with(80, 40), run_with(80, 80))[1].outcome is PASS
+
+
+def test_probes_of_which_the_baseline_passes_none_are_refused(make_result, make_run):
+    now, then = (
+        probe_run(make_result, make_run, 0, {}),
+        make_run([make_result(f"general/{n:03}", False) for n in range(100)]),
+    )
+    with pytest.raises(BaselineError, match="general: the baseline passes none of its 100 probes"):
+        run_gate(now, then)
 
 
 def test_other_arithmetic_is_said(run_with):

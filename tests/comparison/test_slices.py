@@ -53,13 +53,34 @@ def test_the_slice_that_lost_most_is_named_with_its_interval(make_result, make_r
     )
 
 
-def test_a_cluster_may_be_the_driver(make_result, make_run):
+def test_a_cluster_that_is_lost_whole_is_one_event(make_result, make_run):
+    """One of ten clusters is lost whole: whatever its cases share, they share because they are one cluster."""
+
     def run(lost):
-        return make_run([make_result(f"s/{n:02}", n not in lost, cluster=f"c{n // 8}") for n in range(80)])
+        return make_run(
+            [
+                make_result(f"s/{n:02}", n not in lost, cluster=f"c{n // 8}", tags=[f"t{n // 8}"])
+                for n in range(80)
+            ]
+        )
 
     metric, pairs = rate_of(run(set(range(8))), run(set()))
-    driver = driver_slice(metric, pairs, 0.9)
-    assert (driver.kind, driver.name, len(driver.lost)) == ("cluster", "c0", 8)
+    assert driver_slice(metric, pairs, 0.9) is None
+
+
+def test_a_tag_whose_clusters_are_all_lost_is_the_driver(make_result, make_run):
+    """Six of twenty clusters have the tag, and they alone are lost."""
+
+    def run(lost):
+        return make_run(
+            [
+                make_result(f"s/{n:02}", n not in lost, cluster=f"c{n // 4}", tags=["a" if n < 24 else "b"])
+                for n in range(80)
+            ]
+        )
+
+    driver = driver_slice(*rate_of(run(set(range(24))), run(set())), 0.9)
+    assert (driver.name, len(driver.lost), driver.lost_in_set) == ("a", 24, 24)
 
 
 def test_losses_all_over_the_set_have_no_driver(make_result, make_run):
@@ -145,3 +166,36 @@ def test_slices_and_traits_are_rarely_named_by_chance(make_result, make_run):
         metric, pairs = rate_of(now, then)
         named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
     assert (named / 200 <= LEVEL + 3 * (LEVEL * 0.95 / 200) ** 0.5).all()
+
+
+@pytest.mark.simulation
+def test_random_clusters_that_are_lost_whole_name_nothing(make_result, make_run):
+    """60 runs of 20 clusters, 4 of them lost whole: tags follow the clusters, as words of the prompts do."""
+    random, named = np.random.default_rng(1), np.zeros(2)
+    runs = 60
+    for _ in range(runs):
+        tags = [f"t{random.integers(6)}" for _ in range(20)]
+        gone = set(random.choice(20, 4, replace=False).tolist())
+        then = make_run(
+            [
+                said(
+                    make_result(f"s/{n:02}", cluster=f"c{n // 4}", tags=[tags[n // 4]]),
+                    "yes",
+                    f"word{n // 4}",
+                )
+                for n in range(80)
+            ]
+        )
+        now = make_run(
+            [
+                said(
+                    make_result(f"s/{n:02}", n // 4 not in gone, cluster=f"c{n // 4}", tags=[tags[n // 4]]),
+                    "yes",
+                    f"word{n // 4}",
+                )
+                for n in range(80)
+            ]
+        )
+        metric, pairs = rate_of(now, then)
+        named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
+    assert (named / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5).all()

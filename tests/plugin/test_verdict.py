@@ -107,7 +107,7 @@ def test_a_stored_run_can_be_the_baseline(project):
 
 
 def test_the_loss_on_general_text_alone_does_not_regress(project, write_golden):
-    """The cross-entropy change is a tripwire: it is said, and is never the only reason."""
+    """The cross-entropy change is a tripwire: it makes no regression, and lets no run pass."""
     (project.pytester.path / "golden_sets/general").mkdir()
     (project.pytester.path / "golden_sets/general/g.yaml").write_text(
         "name: g\nprobes_forgetting: true\ncases:\n"
@@ -121,4 +121,4 @@ def test_the_loss_on_general_text_alone_does_not_regress(project, write_golden):
         "golden_sets/general", f"--model={project.adapter}", "--gate-margin=0.5", forgetting=True
     )
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["*PASS*", "*tripwire: cross-entropy on general text rose by 1.00*"])
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "*tripwire: cross-entropy on general text rose by 1.00*"])
