@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.comparison.findings import metric_findings
 from harness.golden.checks import CHECK_TYPES, base_type, check_names
 from harness.types import (
     CaseResult,
@@ -18,7 +19,6 @@ from harness.types import (
     Completion,
     Environment,
     ExecutionPlan,
-    Finding,
     Forgetting,
     GateRecord,
     GateVerdict,
@@ -30,7 +30,6 @@ from harness.types import (
     MetricError,
     MetricSummary,
     ModelRef,
-    NoteFinding,
     Outcome,
     Retention,
     Run,
@@ -287,11 +286,7 @@ def make_record(told: Told | None = None, **counts: Any) -> GateRecord:
     baseline = make_run(base, sides["before"], told, 0.0, "20260131-142501-0b1e")
     comparison = compared(run, baseline)
     outcome = max((row.verdict for row in comparison.metrics if row.verdict), key=WORST_LAST.index)
-    findings = tuple(
-        Finding(data=NoteFinding(text=f"{row.set_name} {row.metric}: {row.verdict}"))
-        for row in comparison.metrics
-        if row.verdict
-    )
+    findings = tuple(metric_findings(comparison, {}))
     return GateRecord(
         run=run, baseline=baseline, comparison=comparison, verdict=Verdict(outcome=outcome, findings=findings)
     )

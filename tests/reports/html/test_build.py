@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.comparison.findings import metric_findings
 from harness.types import (
     CaseResult,
     Check,
@@ -25,7 +26,6 @@ from harness.types import (
     MetricComparison,
     MetricError,
     MetricSummary,
-    NoteFinding,
     NoVerdictFinding,
     Outcome,
     RegressedCase,
@@ -72,7 +72,7 @@ def small_record(
         if (result.outcome, before[result.key].outcome) == (Outcome.FAILED, Outcome.PASSED)
     ]
     kept = Retention(skill="all", passed_by_baseline=2, retained=2, rate=interval(1.0, 0.34, 1.0))
-    return replace(
+    record = replace(
         record,
         comparison=Comparison(
             candidate_run=record.run.id,
@@ -92,13 +92,10 @@ def small_record(
                 refusals=(0, 1),
             ),
         ),
-        verdict=Verdict(
-            outcome=verdict,
-            findings=(
-                Finding(data=NoteFinding(text="orders pass-rate fell")),
-                Finding(data=NoteFinding(text="general pass-rate held")),
-            ),
-        ),
+    )
+    return replace(
+        record,
+        verdict=Verdict(outcome=verdict, findings=tuple(metric_findings(record.comparison, {}))),
     )
 
 
@@ -153,7 +150,8 @@ def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..
     assert record.comparison is not None
     better = replace(record.comparison.metrics[0], drop=interval(-0.5, -0.6, -0.3))
     comparison = replace(record.comparison, metrics=(better, *record.comparison.metrics[1:]))
-    view = build_view(replace(record, comparison=comparison)).verdict
+    verdict = Verdict(outcome=GateVerdict.PASS, findings=tuple(metric_findings(comparison, {})))
+    view = build_view(replace(record, comparison=comparison, verdict=verdict)).verdict
     assert view.lead.endswith("On orders it is better.")
     assert view.metrics[0].word == "better"
 
