@@ -1,0 +1,69 @@
+"""Who judges is known before anything is asked; a stored run keeps its texts and ties with itself."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.judge.calibration import Calibration
+from harness.run.judging import (
+    against_itself,
+    ask_ahead,
+    distrusted_checks,
+    judged_checks,
+    open_panel,
+    refuse_distrusted,
+    texts_of,
+    trusted_with,
+)
+from harness.run.scoring import Judging
+from harness.settings import Settings
+from harness.types import Check, GoldenSet, Outcome, Repeat
+
+UNRELIABLE = Calibration(judge="j", prompts={}, labelled={}, items=40, measures=(), reasons=("kappa 0.1",))
+
+
+def test_without_a_judge_there_is_no_panel_and_nothing_is_asked_ahead(case_of):
+    assert open_panel(Settings(), store=None) is None
+    assert ask_ahead(Judging(), [case_of("a")])("candidate", {}) is None
+
+
+def test_judged_checks_are_those_that_a_judge_decides(case_of):
+    case = case_of("a", checks=(Check(type="contains", value="x"), Check(type="llm-rubric", value="Good.")))
+    assert [check.type for check in judged_checks(case)] == ["llm-rubric"]
+
+
+def test_an_unreliable_judge_is_trusted_with_nothing():
+    assert distrusted_checks(None) == {}
+    assert distrusted_checks(UNRELIABLE)["llm-rubric"] == "kappa 0.1"
+    assert "contains" not in distrusted_checks(UNRELIABLE)
+    with pytest.raises(SettingsError, match=r"UNRELIABLE: kappa 0\.1"):
+        trusted_with("llm-rubric", UNRELIABLE, "j")
+    assert trusted_with("llm-rubric", None, "j").startswith("not calibrated")
+
+
+@pytest.mark.parametrize("check_type", ["llm-rubric", "not-llm-rubric"])
+def test_what_a_distrusted_judge_would_decide_is_refused(case_of, check_type):
+    case = case_of("a", checks=(Check(type=check_type, value="Good."),))
+    golden_set = GoldenSet(name="s", path="s.yaml", cases=(case,))
+    with pytest.raises(SettingsError, match="llm-rubric of s/a would be decided by it"):
+        refuse_distrusted([golden_set], {"llm-rubric": "kappa 0.1"}, "j")
+    refuse_distrusted([golden_set], {"llm-reference": "kappa 0.1"}, "j")
+
+
+def test_a_stored_run_s_texts_are_by_answer_key(make_run, make_result):
+    first, second = make_result("s/a"), make_result("s/b")
+    answer = Repeat(completion=first.completion, outcome=Outcome.PASSED)
+    other = replace(answer, completion=replace(first.completion, text="no"))
+    twice = replace(first, case=replace(first.case, repeat=2), repeats=(answer, other))
+    silent = replace(second, completion=None)
+    assert texts_of(make_run([twice, silent])) == {"s/a": "yes", "s/a#2": "no"}
+
+
+def test_compared_with_its_own_answers_a_run_s_pairs_are_ties(make_run, make_result):
+    scores = [("pairwise", 1.0), ("contains", 1.0)]
+    result = make_result("s/a", scores=scores)
+    repeat = Repeat(completion=result.completion, outcome=Outcome.PASSED, scores=result.scores)
+    tied = against_itself(make_run([replace(result, repeats=(repeat,))])).results[0]
+    for each in (tied, tied.repeats[0]):
+        assert {score.metric: score.value for score in each.scores} == {"pairwise": 0.5, "contains": 1.0}
