@@ -5,12 +5,13 @@ side. Each finished batch is stored at once, so that a crash loses one batch.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeAlias
 
-from harness.engines.base import Engine, GenerationRequest
+from harness.engines.base import Engine
 from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError
+from harness.run.answers import Answers, assemble
 from harness.run.cache import Cache, liveness_key
 from harness.run.partial_answers import PartialAnswers, look_up, store_completions, store_losses
 from harness.run.prompting import render_workload
@@ -23,28 +24,6 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 OnAnswers: TypeAlias = Callable[[str, Mapping[str, Completion]], None]
 # Loads the models of the given sides.
 OpenEngine: TypeAlias = Callable[[Mapping[str, ModelRef], ExecutionPlan], Engine]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What one side answered.
-
-    Attributes:
-        completions: By answer key; a case that is asked more than once has several.
-        reference_losses: Cross-entropy of each of a case's references, by case key, where a check needs it.
-        text_losses: Cross-entropy on the bundled passages; empty when they were not asked for.
-        divergences: KL(other side ‖ this side) on the same passages, by the other side; of a candidate, from
-            sides on the same base.
-        plan: How these answers were computed.
-        failures: By answer key, why a case has no answer: the model failed on it alone.
-    """
-
-    completions: Mapping[str, Completion]
-    reference_losses: Mapping[str, tuple[TextLoss, ...]]
-    text_losses: tuple[TextLoss, ...]
-    divergences: Mapping[str, tuple[TextLoss, ...]]
-    plan: ExecutionPlan
-    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers each need other parts of it
@@ -145,55 +124,6 @@ def compute_missing(
             if max(failed) >= len(workload.references):
                 raise
             answers.failed_texts.update(failed)
-
-
-def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
-    """Put one side's answers together, when all are there.
-
-    Args:
-        side: Whose.
-        answers: The finished workload.
-        plan: How they were computed.
-    """
-    workload = answers.workload
-    losses = [answers.losses.get(place) for place in range(len(answers.text_keys))]
-    passages_from = len(workload.references)
-    divergences_from = passages_from + len(workload.passages)
-    # One of a case's references that failed leaves the others without meaning: the best of all is asked for.
-    failed = {(workload.texts[place].side, workload.texts[place].key) for place in answers.failed_texts}
-    reference_losses: dict[str, tuple[TextLoss, ...]] = {}
-    for request, loss in zip(workload.references, losses[:passages_from], strict=True):
-        if request.side == side and loss is not None and (side, request.key) not in failed:
-            reference_losses[request.key] = (*reference_losses.get(request.key, ()), loss)
-    passages = zip(workload.passages, losses[passages_from:divergences_from], strict=True)
-    divergences: dict[str, tuple[TextLoss, ...]] = {}
-    for request, loss in zip(workload.divergences, losses[divergences_from:], strict=True):
-        if request.side == side and request.against is not None and loss is not None:
-            divergences[request.against] = (*divergences.get(request.against, ()), loss)
-    return Answers(
-        completions={
-            request.key: _with_prompt(answers.completions[place], request)
-            for place, request in enumerate(workload.answers)
-            if request.side == side and place in answers.completions
-        },
-        reference_losses=reference_losses,
-        text_losses=tuple(loss for request, loss in passages if request.side == side and loss is not None),
-        divergences=divergences,
-        plan=plan,
-        failures={
-            workload.answers[place].key: reason
-            for place, reason in answers.failures.items()
-            if workload.answers[place].side == side
-        },
-    )
-
-
-def _with_prompt(completion: Completion, request: GenerationRequest) -> Completion:
-    """The completion with what was asked: the cache stores each prompt once, and apart."""
-    prompt = request.prompt
-    if prompt is None:
-        return completion
-    return replace(completion, prompt=prompt.shown, prompt_sha256=prompt.sha256)
 
 
 def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answers: OnAnswers) -> None:

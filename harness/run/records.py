@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.history.store import open_history
 from harness.provenance import describe_environment
-from harness.run.generation import Answers
+from harness.run.answers import Answers
 from harness.run.session import Session
 from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from harness.baselines.target import stored_run
 from harness.engines.base import BASE, BASELINE
 from harness.engines.kinds import engine_kinds
+from harness.run.answers import Answers
 from harness.run.cache import Cache
-from harness.run.generation import Answers, Progress, answer_cases
+from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Inputs
 from harness.run.judging import ask_ahead, texts_of
 from harness.run.scoring import Judging, score_cases

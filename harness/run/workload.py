@@ -1,11 +1,15 @@
 """All that one session asks of its models, as a list of requests: planned before anything is looked up."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
 
 from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
 from harness.run.passages import load_passages
 from harness.types import GoldenCase, JsonValue, ModelRef
+
+_Request = TypeVar("_Request")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +54,23 @@ def plan_workload(
     Returns:
         The requests, side by side, each side's in the order of the cases.
     """
-    limits = only or {}
-    cases = [_with_kwargs(case, chat_template_kwargs) for case in cases] if chat_template_kwargs else cases
-    cases_of = {side: [c for c in cases if side not in limits or c.key in limits[side]] for side in sides}
+    if chat_template_kwargs:
+        cases = [_with_kwargs(case, chat_template_kwargs) for case in cases]
+    cases_of = {side: _limited(cases, (only or {}).get(side)) for side in sides}
     return Workload(
-        answers=tuple(request for side in sides for request in _answers_of(side, cases_of[side])),
-        references=tuple(request for side in sides for request in _references_of(side, cases_of[side])),
-        passages=tuple(request for side in sides for request in _passages_of(side)) if with_text else (),
+        answers=_joined(_answers_of(side, cases_of[side]) for side in sides),
+        references=_joined(_references_of(side, cases_of[side]) for side in sides),
+        passages=_joined(_passages_of(side) for side in sides) if with_text else (),
         divergences=tuple(_divergences_of(sides)) if with_text else (),
     )
+
+
+def _limited(cases: Sequence[GoldenCase], keys: Collection[str] | None) -> list[GoldenCase]:
+    return [case for case in cases if keys is None or case.key in keys]
+
+
+def _joined(lists: Iterable[Sequence[_Request]]) -> tuple[_Request, ...]:
+    return tuple(chain.from_iterable(lists))
 
 
 def _with_kwargs(case: GoldenCase, usual: Mapping[str, JsonValue]) -> GoldenCase:

@@ -14,7 +14,7 @@ from harness.run.generation import Progress
 from harness.run.inputs import Inputs
 from harness.run.scoring import Judging
 from harness.run.session import run_session
-from harness.types import GateRecord, GateVerdict, GoldenSet, Interval
+from harness.types import GateRecord, GateVerdict, GoldenSet, Interval, MetricComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,29 +98,33 @@ def _measured(name: str, record: GateRecord) -> RankedModel:
     assert record.comparison is not None  # without a baseline nothing is ranked
     tasks = {golden_set.name for golden_set in record.run.golden_sets if not golden_set.probes_forgetting}
     rows = [row for row in record.comparison.metrics if row.set_name in tasks and row.metric == PASS_RATE]
-    total = sum(row.n for row in rows)
-    gain = None
-    if rows:
-        # Sets weigh by their cases; the bounds of the parts bound the whole, if a little widely.
-        def mean(values: Sequence[float]) -> float:
-            return sum(row.n * value for row, value in zip(rows, values, strict=True)) / total
-
-        gain = Interval(
-            estimate=mean([-row.drop.estimate for row in rows]),
-            low=mean([-row.drop.high for row in rows]),
-            high=mean([-row.drop.low for row in rows]),
-            confidence=rows[0].drop.confidence,
-            method=rows[0].drop.method,
-        )
     forgetting = record.comparison.forgetting
     overall = None if forgetting is None else forgetting.overall
     return RankedModel(
         name=name,
         record=record,
-        gain=gain,
-        cases=total,
+        gain=_gain(rows),
+        cases=sum(row.n for row in rows),
         kept=None if overall is None else overall.rate,
         probes=0 if overall is None else overall.passed_by_baseline,
+    )
+
+
+def _gain(rows: Sequence[MetricComparison]) -> Interval | None:
+    """Mean rise of pass rates: sets weigh by their cases; the bounds of the parts bound the whole."""
+    if not rows:
+        return None
+    total = sum(row.n for row in rows)
+
+    def mean(values: Sequence[float]) -> float:
+        return sum(row.n * value for row, value in zip(rows, values, strict=True)) / total
+
+    return Interval(
+        estimate=mean([-row.drop.estimate for row in rows]),
+        low=mean([-row.drop.high for row in rows]),
+        high=mean([-row.drop.low for row in rows]),
+        confidence=rows[0].drop.confidence,
+        method=rows[0].drop.method,
     )
 
 

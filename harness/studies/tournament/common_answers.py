@@ -59,33 +59,47 @@ def common_answers(
         BaselineError: They have no answered case in common.
     """
     taken = _taken(list(runs.values()), golden_sets)
-    cases = {
-        name: {result.key: result.case for result in run.results if result.case.set_name in taken}
-        for name, run in runs.items()
-    }
+    cases = [
+        {result.key: result.case for result in run.results if result.case.set_name in taken}
+        for run in runs.values()
+    ]
     texts = {name: texts_of(run) for name, run in runs.items()}
     left_out: Counter[str] = Counter()
     common: list[CommonAnswer] = []
-    for key in dict.fromkeys(key for of_run in cases.values() for key in of_run):
-        found = [of_run[key] for of_run in cases.values() if key in of_run]
-        case = found[0]
-        kept = [own for own in case.answer_keys if all(own in of_run for of_run in texts.values())]
-        if len(found) < len(cases):
-            left_out["not in every run"] += 1
-        elif len({one.content_sha256 for one in found}) > 1:
-            left_out["changed between the runs"] += 1
-        elif not kept:
-            left_out["an answer is not stored"] += 1
+    for key in dict.fromkeys(key for of_run in cases for key in of_run):
+        found = [of_run[key] for of_run in cases if key in of_run]
+        stored = [own for own in found[0].answer_keys if all(own in of_run for of_run in texts.values())]
+        reason = _why_left_out(found, len(runs), stored)
+        if reason is None:
+            common += _answers_to(found[0], stored, texts)
         else:
-            cluster = f"case {key}" if case.cluster is None else f"cluster {case.cluster}"
-            for own in kept:
-                answers = {name: of_run[own] for name, of_run in texts.items()}
-                common.append(CommonAnswer(case=case, key=own, texts=answers, cluster=cluster))
+            left_out[reason] += 1
     if not common:
         why = "; ".join(f"{reason}: {count}" for reason, count in left_out.items()) or "no case of such a set"
         named = ", ".join(run.id for run in runs.values())
         raise BaselineError(f"runs {named}: no case that all of them answered ({why}): choose others")
     return common, dict(left_out)
+
+
+def _why_left_out(found: Sequence[GoldenCase], runs: int, stored: Sequence[str]) -> str | None:
+    """Why a case is not compared, from its copies and its answers that all runs store; None if it is."""
+    if len(found) < runs:
+        return "not in every run"
+    if len({one.content_sha256 for one in found}) > 1:
+        return "changed between the runs"
+    return None if stored else "an answer is not stored"
+
+
+def _answers_to(
+    case: GoldenCase, keys: Sequence[str], texts: Mapping[str, Mapping[str, str]]
+) -> list[CommonAnswer]:
+    cluster = f"case {case.key}" if case.cluster is None else f"cluster {case.cluster}"
+    return [
+        CommonAnswer(
+            case=case, key=key, texts={name: of_run[key] for name, of_run in texts.items()}, cluster=cluster
+        )
+        for key in keys
+    ]
 
 
 def _taken(runs: Sequence[Run], golden_sets: Collection[str]) -> set[str]:

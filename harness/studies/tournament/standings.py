@@ -93,15 +93,8 @@ def compare_models(
     reference = names[runs[0].id if against is None else against.id]
     common, left_out = common_answers({names[run.id]: run for run in runs}, golden_sets)
     pairs = judge_pairs(panel, common, on_progress)
-    decided = [pair for pair in pairs if pair.value is not None]
-    errors = Counter(pair.error for pair in pairs if pair.error)
-    # Equal answers alone, which nobody was asked about, would make all models equals.
-    if errors and all(pair.equal for pair in decided):
-        raise JudgeError(
-            f"judge {panel.identity}: not one of {errors.total()} pairs got a verdict: {next(iter(errors))}"
-        )
+    decided, errors = _decided(pairs, panel.identity)
     asked = [pair for pair in decided if pair.orders is not None]
-    others = [name for name in names.values() if name != reference]
     return Tournament(
         models={name: run_id for run_id, name in names.items()},
         cases=len({one.case.key for one in common}),
@@ -109,16 +102,37 @@ def compare_models(
         left_out=left_out,
         strengths=_strengths(decided),
         against=reference,
-        rates=tuple(_against(name, reference, decided) for name in others),
-        order=rate_interval([_steady(pair) for pair in asked], [pair.cluster for pair in asked])
-        if asked
-        else None,
+        rates=tuple(_against(name, reference, decided) for name in names.values() if name != reference),
+        order=_order_rate(asked),
         order_n=len(asked),
         ties=Counter(_kind_of_tie(pair) for pair in decided if pair.value == TIE),
         errors=errors,
         agreement=describe_agreement(panel.votes.get("pairwise", [])),
         pairs=tuple(pairs),
     )
+
+
+def _decided(pairs: Sequence[JudgedPair], judge: str) -> tuple[list[JudgedPair], Counter[str]]:
+    """The pairs with a verdict, and how many have none, by reason.
+
+    Raises:
+        JudgeError: Not one pair that was asked about got a verdict.
+    """
+    decided = [pair for pair in pairs if pair.value is not None]
+    errors = Counter(pair.error for pair in pairs if pair.error)
+    # Equal answers alone, which nobody was asked about, would make all models equals.
+    if errors and all(pair.equal for pair in decided):
+        raise JudgeError(
+            f"judge {judge}: not one of {errors.total()} pairs got a verdict: {next(iter(errors))}"
+        )
+    return decided, errors
+
+
+def _order_rate(asked: Sequence[JudgedPair]) -> Interval | None:
+    """Rate of pairs whose preference is the same in both orders; None where nobody was asked."""
+    if not asked:
+        return None
+    return rate_interval([_steady(pair) for pair in asked], [pair.cluster for pair in asked])
 
 
 def _steady(pair: JudgedPair) -> bool:
