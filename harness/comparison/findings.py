@@ -20,6 +20,7 @@ from harness.types import (
     GoldenSet,
     MetricComparison,
     MetricFinding,
+    MustPassFinding,
     NotComparedFinding,
     NothingGatedFinding,
     NothingToLoseFinding,
@@ -36,6 +37,7 @@ from harness.types import (
     TraitsFinding,
     TripwireFinding,
     UnpairedFinding,
+    Verdict,
 )
 
 # The worst verdict of the parts is the verdict of the whole.
@@ -68,6 +70,7 @@ def findings_of(
     deciding = [
         *metric_findings(comparison, clusters),
         *regressed_case_findings(comparison, regressed_limits(sets)),
+        *must_pass_findings(candidate),
         *confirmation_findings(comparison),
         *retention_findings(comparison, sets),
         *nothing_to_lose_findings(comparison.metrics),
@@ -151,6 +154,31 @@ def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float])
         )
         for name, cases in by_set.items()
     ]
+
+
+def must_pass_findings(candidate: Run) -> list[Finding]:
+    """For each set the cases that must pass and did not: one of them is enough to fail the run."""
+    by_set: dict[str, list[str]] = {}
+    for result in candidate.results:
+        if result.case.must_pass and result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
+            by_set.setdefault(result.case.set_name, []).append(result.key)
+    return [
+        Finding(verdict=GateVerdict.REGRESS, set_name=name, data=MustPassFinding(cases=tuple(keys)))
+        for name, keys in by_set.items()
+    ]
+
+
+def with_further(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """The verdict with what was found besides the comparison, in order of weight.
+
+    Args:
+        verdict: The gate's.
+        findings: Each with a verdict of its own.
+    """
+    found = [*findings, *verdict.findings]
+    deciding = [each for word in _WORST_FIRST for each in found if each.verdict is word]
+    informing = [each for each in found if each.verdict is None]
+    return Verdict(outcome=outcome_of(found), findings=(*deciding, *informing))
 
 
 def confirmation_findings(comparison: Comparison) -> list[Finding]:

@@ -1,15 +1,17 @@
 """Findings in plain English sentences. Everything that is said about a verdict is written here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.types import (
     ConfirmationFinding,
     DriverFinding,
+    FailedTestsFinding,
     Finding,
     GateVerdict,
     Interval,
     MetricFinding,
+    MustPassFinding,
     NotComparedFinding,
     NoteFinding,
     NothingGatedFinding,
@@ -102,6 +104,22 @@ def _regressed_case(case: RegressedCase) -> str:
     return f"{name} {was} → {now} (p={case.p_value:.2g})"
 
 
+def _must_pass(finding: Finding, data: MustPassFinding) -> str:
+    ids = [key.partition("/")[2] for key in data.cases]
+    cases = "case that must pass" if len(ids) == 1 else "cases that must pass"
+    return f"{finding.set_name}: {len(ids)} {cases} did not: {_named(ids)}"
+
+
+def _failed_tests(_: Finding, data: FailedTestsFinding) -> str:
+    tests = "test" if len(data.tests) == 1 else "tests"
+    return f"{len(data.tests)} hand-written {tests} of the model failed: {_named(data.tests)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
+
+
 def _confirmation(finding: Finding, data: ConfirmationFinding) -> str:
     found = data.confirmation
     cases = "case" if len(found.cases) == 1 else "cases"
@@ -155,11 +173,10 @@ def _no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
 def _driver(_: Finding, data: DriverFinding) -> str:
     driver = data.driver
     ids = [key.partition("/")[2] for key in driver.lost]
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
     return (
         f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
         f" {driver.name}: drop {_span(driver.drop)}, n={driver.n},"
-        f" elsewhere {driver.drop_elsewhere:+.3f}: {', '.join(ids[:_MOST_NAMED])}{more}"
+        f" elsewhere {driver.drop_elsewhere:+.3f}: {_named(ids)}"
     )
 
 
@@ -209,6 +226,8 @@ def _note(_: Finding, data: NoteFinding) -> str:
 _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     MetricFinding: _metric,
     RegressedCasesFinding: _regressed_cases,
+    MustPassFinding: _must_pass,
+    FailedTestsFinding: _failed_tests,
     ConfirmationFinding: _confirmation,
     RetentionFinding: _retention,
     NotComparedFinding: _not_compared,

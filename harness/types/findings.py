@@ -82,6 +82,22 @@ class RegressedCasesFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MustPassFinding:
+    """Cases of one set that must pass, whatever the comparison says, and did not."""
+
+    kind: Literal["must-pass"] = "must-pass"
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTestsFinding:
+    """Hand-written tests that asked the model and failed, by their node ids."""
+
+    kind: Literal["failed-tests"] = "failed-tests"
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationFinding:
     """What resampling showed of a regression."""
 
@@ -212,6 +228,8 @@ class NoteFinding:
 FindingData: TypeAlias = (
     MetricFinding
     | RegressedCasesFinding
+    | MustPassFinding
+    | FailedTestsFinding
     | ConfirmationFinding
     | RetentionFinding
     | NotComparedFinding

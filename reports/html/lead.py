@@ -40,8 +40,10 @@ def lead_of(record: GateRecord) -> tuple[str, str]:
     if record.verdict.outcome is GateVerdict.REGRESS:
         if metrics:
             return f"The candidate is worse than {other} on {where}, by more than chance explains.", ""
-        cases = _listed(_regressed_cases(deciding))
-        return f"The candidate answers {cases} worse than {other}, by more than chance explains.", ""
+        if cases := _regressed_cases(deciding):
+            said = f"The candidate answers {_listed(cases)} worse than {other}, by more than chance explains."
+            return said, ""
+        return f"The candidate fails what it must not fail: {sentence_of(deciding[0])}.", ""
     if metrics:
         return (
             f"These cases can't tell whether the candidate is worse than {other} on {where}.",

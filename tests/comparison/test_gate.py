@@ -1,15 +1,26 @@
 """The verdict: what regresses, what passes, what stays open, and what can never pass."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import gated_margins, judge_metrics
 from harness.errors import BaselineError
 from harness.presentation.sentences import sentences_of
-from harness.types import GateSettings, GateVerdict, GoldenSet, Outcome, SetCounts, Stability
+from harness.types import (
+    FailedTestsFinding,
+    Finding,
+    GateSettings,
+    GateVerdict,
+    GoldenSet,
+    Outcome,
+    SetCounts,
+    Stability,
+)
 
 PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 
@@ -298,6 +309,28 @@ def test_probes_of_which_the_baseline_passes_none_are_refused(make_result, make_
     )
     with pytest.raises(BaselineError, match="general: the baseline passes none of its 100 probes"):
         run_gate(now, then)
+
+
+def test_a_failed_must_pass_case_fails_the_run_whatever_the_comparison_says(make_result, make_run):
+    """One of 200 cases fails on both sides, so nothing was lost; but it must pass."""
+    results = [make_result(f"s/{n:03}", n > 0) for n in range(200)]
+    results[0] = replace(results[0], case=replace(results[0].case, must_pass=True))
+    run = make_run(results)
+    comparison, verdict = run_gate(run, run)
+    assert row_of(comparison, name="s").verdict is PASS
+    assert verdict.outcome is REGRESS
+    assert sentences_of(verdict)[0] == "s: 1 case that must pass did not: 000"
+
+
+def test_what_is_found_besides_the_comparison_changes_the_verdict(run_with):
+    _, verdict = run_gate(run_with(200), run_with(200))
+    failed = Finding(verdict=REGRESS, data=FailedTestsFinding(tests=("test_a.py::test_short",)))
+    with_test = with_further(verdict, [failed])
+    assert (verdict.outcome, with_test.outcome) == (PASS, REGRESS)
+    assert sentences_of(with_test) == (
+        "1 hand-written test of the model failed: test_a.py::test_short",
+        *sentences_of(verdict),
+    )
 
 
 def test_other_arithmetic_is_said(run_with):
