@@ -38,18 +38,22 @@ def lead_of(record: GateRecord) -> tuple[str, str]:
         also = f" On {_listed(better)} it is better." if better else ""
         return f"The candidate is no worse than {other} by more than the margins tolerate.{also}", ""
     if record.verdict.outcome is GateVerdict.REGRESS:
-        if metrics:
-            return f"The candidate is worse than {other} on {where}, by more than chance explains.", ""
-        if cases := _regressed_cases(deciding):
-            said = f"The candidate answers {_listed(cases)} worse than {other}, by more than chance explains."
-            return said, ""
-        return f"The candidate fails what it must not fail: {sentence_of(deciding[0])}.", ""
+        return _regressed(deciding, where, other), ""
     if metrics:
         return (
             f"These cases can't tell whether the candidate is worse than {other} on {where}.",
             "More cases would settle it; so would a wider margin, if that much may be lost.",
         )
     return _without_a_metric(record.verdict, deciding)
+
+
+def _regressed(deciding: Sequence[Finding], where: str, other: str) -> str:
+    """What the candidate is worse on: a metric, single cases, or what it must not fail."""
+    if where:
+        return f"The candidate is worse than {other} on {where}, by more than chance explains."
+    if cases := _regressed_cases(deciding):
+        return f"The candidate answers {_listed(cases)} worse than {other}, by more than chance explains."
+    return f"The candidate fails what it must not fail: {sentence_of(deciding[0])}."
 
 
 def metric_title(finding: Finding, record: GateRecord) -> str:
