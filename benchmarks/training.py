@@ -60,7 +60,7 @@ def least_gradient_cosine(adapter: Path) -> float:
     from transformers import AutoTokenizer
 
     from harness.models.resolve import resolve_model
-    from trainers.run.quantised import load_base
+    from trainers.run.base_model import load_base
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     base = resolve_model(config["base_model_name_or_path"])

@@ -81,16 +81,34 @@ class LeakageSettings(Strict):
     ] = 0.95
 
 
-class TrainingConfig(Strict):
-    """What every trainer of a causal language model understands."""
+class RunConfig(Strict):
+    """What every training run understands, whatever it trains."""
 
     base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
+    output: Annotated[Path, Field(description="Adapter directory to write, relative to this file.")]
+    golden: Annotated[
+        tuple[Path, ...] | None,
+        BeforeValidator(listed),
+        Field(description="Golden sets whose cases must not stand in the data; null: ./golden_sets."),
+    ] = None
+    leakage: Annotated[
+        LeakageSettings,
+        BeforeValidator(allowed),
+        Field(
+            description="How golden cases are looked for in the data; allow: train although there are some."
+        ),
+    ] = LeakageSettings()
+    seed: Annotated[int, Field(ge=0, description="Seed of everything that is drawn at random.")] = 0
+
+
+class TrainingConfig(RunConfig):
+    """What every trainer of a causal language model understands."""
+
     data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
         Field(min_length=1, description="JSONL file of examples, or a list of files, relative to this file."),
     ]
-    output: Annotated[Path, Field(description="Adapter directory to write, relative to this file.")]
     adapter: Annotated[
         Path | None, Field(description="LoRA adapter to start from, such as one that sft wrote.")
     ] = None
@@ -122,18 +140,6 @@ class TrainingConfig(Strict):
         EarlyStop,
         Field(description="Stop when a golden subset gets no better, and keep the best checkpoint."),
     ] = EarlyStop()
-    golden: Annotated[
-        tuple[Path, ...] | None,
-        BeforeValidator(listed),
-        Field(description="Golden sets whose cases must not stand in the data; null: ./golden_sets."),
-    ] = None
-    leakage: Annotated[
-        LeakageSettings,
-        BeforeValidator(allowed),
-        Field(
-            description="How golden cases are looked for in the data; allow: train although there are some."
-        ),
-    ] = LeakageSettings()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
     trl: Annotated[
         dict[str, Any],
@@ -169,7 +175,10 @@ class PreferenceConfig(TrainingConfig):
     batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 4
 
 
-def with_leaks(config: TrainingConfig) -> TrainingConfig:
+RunConfigT = TypeVar("RunConfigT", bound=RunConfig)
+
+
+def with_leaks(config: RunConfigT) -> RunConfigT:
     """The configuration with golden cases in the data allowed, as by ``leakage: allow``."""
     return config.model_copy(update={"leakage": config.leakage.model_copy(update={"allow": True})})
 
@@ -278,9 +287,17 @@ def _alternative(annotation: Any, tag: str) -> type[BaseModel] | None:
 
 
 def example(kind: type[BaseModel], values: Mapping[str, str]) -> str:
-    """A commented configuration: every key with its meaning, defaults commented out."""
+    """A commented configuration: every key with its meaning, defaults commented out.
+
+    Args:
+        kind: The method's configuration class.
+        values: Values in YAML of the keys that are written out; they come first.
+
+    Returns:
+        YAML text.
+    """
     lines = []
-    for name, field in kind.model_fields.items():
+    for name, field in sorted(kind.model_fields.items(), key=lambda item: item[0] not in values):
         lines.append(f"# {field.description}")
         default = field.default
         if name in values:

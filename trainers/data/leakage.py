@@ -20,7 +20,7 @@ from harness.golden.find import DEFAULT_GOLDEN, golden_files
 from harness.golden.load import load_golden_set
 from harness.models.resolve import resolve_model
 from harness.types import GoldenCase, GoldenSet
-from trainers.config import LeakageSettings, TrainingConfig
+from trainers.config import LeakageSettings, RunConfig
 from trainers.data.overlap import (
     SHORTEST_NGRAM,
     Words,
@@ -242,7 +242,7 @@ def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | No
     return None
 
 
-def without_leaks(examples: Examples, config: TrainingConfig) -> Examples:
+def without_leaks(examples: Examples, config: RunConfig) -> Examples:
     """The data, checked before anything is trained; what was found goes into the manifest with it.
 
     Raises:

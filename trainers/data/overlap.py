@@ -3,7 +3,8 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from harness.types import GoldenCase
@@ -47,7 +48,7 @@ def pieces(words: Words, length: int) -> Iterator[Words]:
     return (words[start : start + length] for start in range(len(words) - length + 1))
 
 
-def boilerplate(cases: Sequence[Words], rows: Sequence[Words]) -> Set[Words]:
+def boilerplate(cases: Sequence[Words], rows: Sequence[Words]) -> AbstractSet[Words]:
     """Pieces that belong to instructions and templates, not to any one case.
 
     A piece counts as such when a tenth of the different rows hold it, or three tenths of the different cases,
@@ -58,7 +59,7 @@ def boilerplate(cases: Sequence[Words], rows: Sequence[Words]) -> Set[Words]:
     return _shared(cases, ours, CASE_SHARE) | _shared(rows, ours, ROW_SHARE)
 
 
-def _shared(texts: Sequence[Words], ours: Set[Words], share: float) -> set[Words]:
+def _shared(texts: Sequence[Words], ours: set[Words], share: float) -> set[Words]:
     different = set(texts)
     counts = Counter(
         piece for words in different for piece in ours.intersection(pieces(words, BOILERPLATE_WORDS))
@@ -67,7 +68,7 @@ def _shared(texts: Sequence[Words], ours: Set[Words], share: float) -> set[Words
     return {piece for piece, count in counts.items() if count >= least}
 
 
-def distinctive(words: Words, shared: Set[Words]) -> list[Words]:
+def distinctive(words: Words, shared: AbstractSet[Words]) -> list[Words]:
     """The stretches of a text that no boilerplate covers."""
     covered = [False] * len(words)
     for start, piece in enumerate(pieces(words, BOILERPLATE_WORDS)):

@@ -1,11 +1,12 @@
 """``tunegate estimate MODEL --method qlora``: the memory that training takes."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, TypeVar
 
 import typer
 
 from harness.errors import SettingsError
-from trainers.estimate.memory import GIB, OBJECTIVES, WEIGHTS, Part, Setup, estimate, total_bytes
+from trainers.estimate.memory import GIB, OBJECTIVES, WEIGHTS, Part, Setup, Weights, estimate, total_bytes
 from trainers.estimate.shape import shape_of_model, shape_of_size
 
 METHODS = (*WEIGHTS, *(name for name in OBJECTIVES))
@@ -17,8 +18,16 @@ app = typer.Typer(
 )
 
 
-def setup_of(method: str, quantization: str | None, **chosen: object) -> Setup:
+OptionT = TypeVar("OptionT", bound=str)
+
+
+def setup_of(method: str, quantization: str | None, chosen: Setup = Setup()) -> Setup:
     """The setup that a method's name stands for: ``qlora``, ``lora`` and ``full`` are SFT; others are QLoRA.
+
+    Args:
+        method: One of METHODS.
+        quantization: ``nf4`` or ``none``; None for the method's own.
+        chosen: The rest of the setup.
 
     Raises:
         SettingsError: The method or the quantisation isn't known, or they don't go together.
@@ -30,14 +39,16 @@ def setup_of(method: str, quantization: str | None, **chosen: object) -> Setup:
     if method in WEIGHTS and quantization is not None and (method == "qlora") != (quantization == "nf4"):
         raise SettingsError(f"--quantization {quantization} does not go with --method {method}")
     objective = "sft" if method in WEIGHTS else method
-    weights = method if method in WEIGHTS else ("lora" if quantization == "none" else "qlora")
-    return Setup(weights=weights, objective=objective, **chosen)  # type: ignore[arg-type]
+    of_method: Weights = "lora" if quantization == "none" else "qlora"
+    weights = next((name for name in WEIGHTS if name == method), of_method)
+    return replace(chosen, weights=weights, objective=objective)
 
 
-def _one_of(option: str, value: str, *allowed: str) -> str:
-    if value not in allowed:
-        raise SettingsError(f"{option}: found {value!r} (allowed: {', '.join(allowed)})")
-    return value
+def _one_of(option: str, value: str, *allowed: OptionT) -> OptionT:
+    for one in allowed:
+        if one == value:
+            return one
+    raise SettingsError(f"{option}: found {value!r} (allowed: {', '.join(allowed)})")
 
 
 @app.callback()
@@ -69,18 +80,17 @@ def run(
     if (model is None) == (params is None):
         raise SettingsError("give a model or --params, one of them")
     on_cpu = _one_of("--device", device, "cuda", "cpu") == "cpu"
-    setup = setup_of(
-        method,
-        quantization,
+    chosen = Setup(
         batch_size=batch_size,
         length=length,
         r=r,
-        device=device,
+        device="cpu" if on_cpu else "cuda",
         dtype=_one_of("--dtype", dtype or ("float32" if on_cpu else "bfloat16"), "bfloat16", "float32"),
         optimizer=_one_of("--optimizer", optimizer, "adamw", "adamw-8bit"),
         checkpointing=not on_cpu if checkpointing is None else checkpointing,
         shards=shards,
     )
+    setup = setup_of(method, quantization, chosen)
     if params is not None:
         shape, like = shape_of_size(params)
         title = f"{params}, with the dimensions of {like}"

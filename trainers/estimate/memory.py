@@ -14,7 +14,7 @@ kept, and one layer's activations (section 5).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from trainers.estimate.shape import Shape
 
@@ -63,7 +63,8 @@ OBJECTIVES: Mapping[str, Objective] = {
     "rloo": Objective(samples=True),
     "rlhf": Objective(samples=True, judged=True),
 }
-WEIGHTS = ("qlora", "lora", "full")
+Weights: TypeAlias = Literal["qlora", "lora", "full"]
+WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class Setup:
         shards: Devices that weights, gradients and states are divided among.
     """
 
-    weights: Literal["qlora", "lora", "full"] = "qlora"
+    weights: Weights = "qlora"
     objective: str = "sft"
     batch_size: int = 8
     length: int = 512

@@ -1,18 +1,19 @@
 """A mean before and after, each with its interval, and the interval of the change."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from harness.statistics.rates import mean_interval
 from harness.types import Interval
 
 CONFIDENCE = 0.90
+GroupT = TypeVar("GroupT")
 
 
 def mean_change(
-    before: Mapping[Hashable, Sequence[float]],
-    after: Mapping[Hashable, Sequence[float]],
+    before: Mapping[GroupT, Sequence[float]],
+    after: Mapping[GroupT, Sequence[float]],
     confidence: float = CONFIDENCE,
     *,
     least: float = -math.inf,
@@ -52,9 +53,7 @@ def mean_change(
     }
 
 
-def _mean(
-    groups: Mapping[Hashable, Sequence[float]], confidence: float, least: float, most: float
-) -> Interval:
+def _mean(groups: Mapping[GroupT, Sequence[float]], confidence: float, least: float, most: float) -> Interval:
     values = [value for group in groups.values() for value in group]
     clusters = [number for number, group in enumerate(groups.values()) for _ in group]
     return mean_interval(values, clusters, confidence, least=least, most=most)

@@ -10,7 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from harness.golden.load import load_golden_set
 from harness.run.scoring import score_cases
 from harness.types import Completion, Outcome
-from trainers.config import EarlyStop
+from trainers.config import EarlyStop, TrainingConfig
 from trainers.measure.sampling import sample_answers
 from trainers.run.training_run import TrainingRun
 
@@ -18,7 +18,7 @@ from trainers.run.training_run import TrainingRun
 class GoldenStop(TrainerCallback):
     """Answers the subset after each checkpoint and stops after ``patience`` of them without a new best."""
 
-    def __init__(self, run: TrainingRun, settings: EarlyStop, tokenizer: Any) -> None:
+    def __init__(self, run: TrainingRun[TrainingConfig], settings: EarlyStop, tokenizer: Any) -> None:
         """Load the subset.
 
         Raises:
@@ -33,9 +33,12 @@ class GoldenStop(TrainerCallback):
 
     @property
     def best_step(self) -> int | None:
-        """The first step with the most passed cases."""
-        best = max(self.scores, key=lambda score: (score["passed"], -score["step"]), default=None)
-        return None if best is None else best["step"]
+        """The first step with the most passed cases; None before the first checkpoint."""
+        return self.scores[self._best()]["step"] if self.scores else None
+
+    def _best(self) -> int:
+        """Place of the first score with the most passed cases."""
+        return max(range(len(self.scores)), key=lambda place: self.scores[place]["passed"])
 
     def on_save(
         self,
@@ -50,8 +53,7 @@ class GoldenStop(TrainerCallback):
         passed = outcomes.count(Outcome.PASSED)
         self.scores.append({"step": state.global_step, "passed": passed, "n": len(outcomes)})
         self._run.console.print(f"step {state.global_step}: {passed} of {len(outcomes)} golden cases pass")
-        since = [score["step"] for score in self.scores].index(self.best_step)
-        if len(self.scores) - 1 - since >= self._settings.patience:
+        if len(self.scores) - 1 - self._best() >= self._settings.patience:
             self._run.console.print(f"no better for {self._settings.patience} checkpoints: stopping early")
             control.should_training_stop = True
 
@@ -74,7 +76,7 @@ class GoldenStop(TrainerCallback):
         }
 
 
-def keep_best(run: TrainingRun, stop: GoldenStop, trainer: Any) -> dict[str, Any]:
+def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) -> dict[str, Any]:
     """Put the best checkpoint's adapter into the trained model.
 
     Returns:

@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.statistics.paired_binary import mcnemar_p
 from harness.statistics.rates import wilson
+from trainers.config import RunConfig
 from trainers.data.batches import padded_batches
 from trainers.data.rows import Row
 from trainers.run.training_run import TrainingRun
@@ -84,7 +85,7 @@ def accuracy(right: Sequence[bool]) -> dict[str, float]:
     }
 
 
-def report(run: TrainingRun, found: dict[str, Any]) -> dict[str, Any]:
+def report(run: TrainingRun[RunConfig], found: dict[str, Any]) -> dict[str, Any]:
     """Print a comparison, and give it back for the manifest."""
     before, after = found["before"], found["after"]
     run.console.print(

@@ -6,6 +6,7 @@ from typing import Any
 from harness.statistics.clusters import Units
 from harness.statistics.paired_graded import sign_flip_p
 from harness.statistics.rates import mean_interval
+from trainers.config import RunConfig
 from trainers.data.rows import Examples
 from trainers.measure.sampling import sample_answers
 from trainers.rewards.definition import Reward
@@ -14,7 +15,7 @@ from trainers.run.training_run import TrainingRun
 
 
 def held_out_rewards(
-    run: TrainingRun,
+    run: TrainingRun[RunConfig],
     model: Any,
     tokenizer: Any,
     prompts: Examples,
@@ -43,22 +44,25 @@ def held_out_rewards(
     return score_answers(rewards, asked).totals
 
 
-def reward_comparison(run: TrainingRun, before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
+def reward_comparison(
+    run: TrainingRun[RunConfig], before: Sequence[float], after: Sequence[float]
+) -> dict[str, Any]:
     """Both means with intervals, and the test of "no better", paired by prompt; also printed."""
     gains = [now - was for was, now in zip(before, after, strict=True)]
-    found = {
+    means = _mean(before), _mean(after)
+    # The test asks whether the sum of drops is large; a gain is a drop turned round.
+    p_value = sign_flip_p(Units(sums=tuple(gains), sizes=(1.0,) * len(gains)))
+    run.console.print(
+        f"held out  reward of the likeliest answer to {len(after)} prompts {_told(means[0])} before, "
+        f"{_told(means[1])} after (p={p_value:.2g} of no better)"
+    )
+    return {
         "figure": "mean reward",
         "n": len(after),
-        "before": _mean(before),
-        "after": _mean(after),
-        # The test asks whether the sum of drops is large; a gain is a drop turned round.
-        "p_no_better": sign_flip_p(Units(sums=tuple(gains), sizes=(1.0,) * len(gains))),
+        "before": means[0],
+        "after": means[1],
+        "p_no_better": p_value,
     }
-    run.console.print(
-        f"held out  reward of the likeliest answer to {found['n']} prompts {_told(found['before'])} before, "
-        f"{_told(found['after'])} after (p={found['p_no_better']:.2g} of no better)"
-    )
-    return found
 
 
 def _mean(values: Sequence[float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from trainers.config import RunConfig
 from trainers.measure.samples import read_samples
 from trainers.run.training_run import TrainingRun
 
@@ -13,7 +14,7 @@ _SHOWN = 60
 class RewardLog(TrainerCallback):
     """Prints reward and a sample every tenth of the run."""
 
-    def __init__(self, run: TrainingRun) -> None:
+    def __init__(self, run: TrainingRun[RunConfig]) -> None:
         """Show on the run's console what lies in its work directory."""
         self._run = run
 

@@ -21,8 +21,8 @@ from trainers.data.leakage import without_leaks
 from trainers.data.rows import Row
 from trainers.data.texts import load_texts
 from trainers.run.entry import run_module
-from trainers.run.training_run import INTERRUPTED, TrainingRun, training_run
-from trainers.shared.lifecycle import finish, fit, make_ready
+from trainers.run.training_run import INTERRUPTED, TrainingRun
+from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
 
 class ContinualConfig(TrainingConfig):
@@ -51,7 +51,7 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
     """
     texts = without_leaks(load_texts(config.data, config.max_rows), config)
     held_out = load_texts(config.eval_data).rows if config.eval_data else []
-    with training_run("continual", config, texts.sha256, resume=resume) as run:
+    with method_run("continual", config, texts.sha256, resume=resume) as run:
         from datasets import Dataset
         from transformers import AutoTokenizer
         from trl import SFTConfig as TrlConfig
@@ -112,7 +112,9 @@ def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) ->
     return found
 
 
-def _compared(run: TrainingRun, before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
+def _compared(
+    run: TrainingRun[ContinualConfig], before: Sequence[float], after: Sequence[float]
+) -> dict[str, Any]:
     """Mean change of the loss with Student's interval over windows."""
     from harness.statistics.rates import mean_interval
 

@@ -10,7 +10,7 @@ Mitchell (2023), A note on DPO with noisy preferences.
 """
 
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -49,13 +49,13 @@ def train(config: DpoConfig, *, resume: bool = False) -> int:
     return train_preferences("dpo", config, pairs, ("chosen", "rejected"), _trainer, resume=resume)
 
 
-def _trainer(run: TrainingRun, **parts: Any) -> Any:
+def _trainer(run: TrainingRun[DpoConfig], **parts: Any) -> Any:
     from trl import DPOConfig as TrlConfig
     from trl import DPOTrainer
 
     from trainers.run.arguments import trl_arguments
 
-    config = cast("DpoConfig", run.config)
+    config = run.config
     return DPOTrainer(
         args=trl_arguments(
             TrlConfig,

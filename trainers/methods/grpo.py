@@ -44,7 +44,7 @@ def train(config: GrpoConfig, *, resume: bool = False) -> int:
     return train_policy("grpo", config, prompts, held_out, rewards, _trainer, resume=resume)
 
 
-def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:
+def _trainer(run: TrainingRun[GrpoConfig], reward: Any, **parts: Any) -> Any:
     from trl import GRPOConfig as TrlConfig
     from trl import GRPOTrainer
 

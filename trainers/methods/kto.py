@@ -6,7 +6,7 @@ Ethayarajh et al. (2024), KTO: Model Alignment as Prospect Theoretic Optimizatio
 """
 
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -45,13 +45,13 @@ def train(config: KtoConfig, *, resume: bool = False) -> int:
     return train_preferences("kto", config, thumbs, ("completion",), _trainer, resume=resume)
 
 
-def _trainer(run: TrainingRun, train_dataset: Any, **parts: Any) -> Any:
+def _trainer(run: TrainingRun[KtoConfig], train_dataset: Any, **parts: Any) -> Any:
     from trl import KTOConfig as TrlConfig
     from trl import KTOTrainer
 
     from trainers.run.arguments import trl_arguments
 
-    config = cast("KtoConfig", run.config)
+    config = run.config
     return KTOTrainer(
         args=trl_arguments(
             TrlConfig,

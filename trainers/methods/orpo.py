@@ -9,7 +9,7 @@ arXiv:2403.07691.
 """
 
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -44,13 +44,13 @@ def train(config: OrpoConfig, *, resume: bool = False) -> int:
     return train_preferences("orpo", config, pairs, ("chosen", "rejected"), _trainer, resume=resume)
 
 
-def _trainer(run: TrainingRun, **parts: Any) -> Any:
+def _trainer(run: TrainingRun[OrpoConfig], **parts: Any) -> Any:
     from trl.experimental.orpo import ORPOConfig as TrlConfig
     from trl.experimental.orpo import ORPOTrainer
 
     from trainers.run.arguments import trl_arguments
 
-    config = cast("OrpoConfig", run.config)
+    config = run.config
     return ORPOTrainer(
         args=trl_arguments(
             TrlConfig,

@@ -10,7 +10,7 @@ Bradley and Terry (1952); Ouyang et al. (2022), InstructGPT, arXiv:2203.02155, s
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -63,21 +63,21 @@ def train(config: RewardConfig, *, resume: bool = False) -> int:
     )
 
 
-def _load(run: TrainingRun) -> tuple[Any, Any]:
+def _load(run: TrainingRun[RewardConfig]) -> tuple[Any, Any]:
     from trainers.run.adapters import adapter_config
-    from trainers.run.quantised import load_base
+    from trainers.run.base_model import load_base
 
     base = load_base(run.base_dir, run.config.quantization, run.dtype, head="reward")
     return base, adapter_config(run.config.peft, "SEQ_CLS")
 
 
-def _trainer(run: TrainingRun, **parts: Any) -> Any:
+def _trainer(run: TrainingRun[RewardConfig], **parts: Any) -> Any:
     from trl import RewardConfig as TrlConfig
     from trl import RewardTrainer
 
     from trainers.run.arguments import trl_arguments
 
-    config = cast("RewardConfig", run.config)
+    config = run.config
     return RewardTrainer(
         args=trl_arguments(
             TrlConfig,

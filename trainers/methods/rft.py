@@ -12,8 +12,8 @@ Dong et al. (2023), RAFT, arXiv:2304.06767; Gulcehre et al. (2023), ReST, arXiv:
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,21 +23,23 @@ from harness.errors import SettingsError
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import check_prompt_lengths, load_prompts
 from trainers.data.rows import Examples, Row
-from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
+from trainers.measure.held_out_reward import reward_comparison
 from trainers.measure.samples import add_samples, keep_until, read_samples
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
 from trainers.run.entry import run_module
-from trainers.run.training_run import (
-    INTERRUPTED,
-    TrainingRun,
-    load_tokenizer,
-    require_one_process,
-    training_run,
+from trainers.run.processes import require_one_process
+from trainers.run.training_run import INTERRUPTED, TrainingRun
+from trainers.run.work_directory import STATE_FILE, checkpoint_step
+from trainers.shared.lifecycle import finish, fit, make_ready, method_run
+from trainers.shared.policy import (
+    SamplingConfig,
+    held_out_measure,
+    report_rewards,
+    reward_facts,
+    samples_of,
 )
-from trainers.shared.lifecycle import finish, fit, make_ready
-from trainers.shared.policy import SamplingConfig, report_rewards, reward_facts, samples_of
 
 
 class RftConfig(SamplingConfig):
@@ -70,49 +72,76 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))
-    with training_run("rft", config, prompts.sha256, resume=resume) as run:
-        from rich.console import Console
+    with method_run("rft", config, prompts.sha256, resume=resume) as run:
+        from trainers.run.base_model import load_tokenizer
 
-        tokenizer = load_tokenizer(run)
+        tokenizer = load_tokenizer(run.base_dir)
         check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
-        done = 0 if run.checkpoint is None else int(run.checkpoint.name.rpartition("-")[2])
-        keep_until(run.work, done)
-        model, (rounds, before) = _load(run, config), _state_of(run.checkpoint)
-        measured = (tokenizer, held_out, rewards, config.max_completion_length)
-        if held_out is not None and not before:
-            check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
-            before = held_out_rewards(run, model, *measured)
-        trainer = None
-        for number in range(done + 1, config.rounds + 1):
-            kept, noted = _best_answers(run, config, number, model, tokenizer, prompts, rewards)
-            one = replace(run, checkpoint=None, watch=type(run.watch)(run.console), work=run.work / "round")
-            trainer = _trainer(one, config, model, tokenizer, kept)
-            quiet = Console(quiet=True)
-            make_ready(one if number == done + 1 else replace(one, console=quiet), trainer, prompts.title)
-            if not fit(one, trainer):
-                return INTERRUPTED
-            rounds.append({"round": number, **noted, "losses": one.watch.losses})
-            _checkpoint(run, trainer, {"rounds": rounds, "before": before})
-        if trainer is None:  # every round was finished before, but the result not written
-            row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
-            trainer = _trainer(run, config, model, tokenizer, [row])
+        keep_until(run.work, 0 if run.checkpoint is None else checkpoint_step(run.checkpoint))
+        measure = held_out_measure(run, tokenizer, held_out, rewards)
+        model, state = _load(run), _read_state(run.checkpoint)
+        if measure is not None and not state.before:
+            state.before = measure(model)
+        trainer = _train_rounds(run, state, model, tokenizer, prompts, rewards)
+        if trainer is None:
+            return INTERRUPTED
         facts = reward_facts(read_samples(run.work), rewards)
-        if held_out is not None:
-            after = held_out_rewards(run, trainer.model, *measured)
-            facts["held_out"] = reward_comparison(run, before, after)
+        if measure is not None:
+            facts["held_out"] = reward_comparison(run, state.before, measure(trainer.model))
         report_rewards(run, facts)
-        losses = [loss for each in rounds for loss in each.pop("losses")]
-        return finish(
-            run,
-            trainer,
-            {
-                "data": prompts.facts,
-                "rounds": rounds,
-                "losses": [{"step": step, "loss": loss["loss"]} for step, loss in enumerate(losses, start=1)],
-                "steps": len(losses),
-                **facts,
-            },
-        )
+        return finish(run, trainer, {"data": prompts.facts, **_round_facts(state), **facts})
+
+
+@dataclass(slots=True, kw_only=True)
+class _State:
+    """What a checkpoint holds beside its adapter; it changes as the rounds go on.
+
+    Attributes:
+        rounds: What the manifest says of each finished round, and its losses.
+        before: What the answers to the held-out prompts were worth before the first round.
+    """
+
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
+
+
+def _train_rounds(
+    run: TrainingRun[RftConfig],
+    state: _State,
+    model: Any,
+    tokenizer: Any,
+    prompts: Examples,
+    rewards: Sequence[Reward],
+) -> Any:
+    """Run the rounds that are not finished; TRL's trainer of the last one, or None after Ctrl-C."""
+    from rich.console import Console
+
+    trainer, done = None, len(state.rounds)
+    for number in range(done + 1, run.config.rounds + 1):
+        kept, noted = _best_answers(run, number, model, tokenizer, prompts, rewards)
+        one = replace(run, checkpoint=None, watch=type(run.watch)(run.console), work=run.work / "round")
+        trainer = _trainer(one, model, tokenizer, kept)
+        # The plan is the same in each round: it is printed once.
+        shown = one if number == done + 1 else replace(one, console=Console(quiet=True))
+        make_ready(shown, trainer, prompts.title)
+        if not fit(one, trainer):
+            return None
+        state.rounds.append({"round": number, **noted, "losses": one.watch.losses})
+        _checkpoint(run, trainer, state)
+    if trainer is None:  # every round was finished before, but the result not written
+        row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
+        trainer = _trainer(run, model, tokenizer, [row])
+    return trainer
+
+
+def _round_facts(state: _State) -> dict[str, Any]:
+    """The manifest's sections: the rounds, and the losses of all of them in a row."""
+    losses = [entry["loss"] for each in state.rounds for entry in each["losses"]]
+    return {
+        "rounds": [{key: value for key, value in each.items() if key != "losses"} for each in state.rounds],
+        "losses": [{"step": step, "loss": loss} for step, loss in enumerate(losses, start=1)],
+        "steps": len(losses),
+    }
 
 
 def best(answers: Sequence[str], totals: Sequence[float], each: int, config: RftConfig) -> list[int]:
@@ -135,8 +164,7 @@ def best(answers: Sequence[str], totals: Sequence[float], each: int, config: Rft
 
 
 def _best_answers(
-    run: TrainingRun,
-    config: RftConfig,
+    run: TrainingRun[RftConfig],
     number: int,
     model: Any,
     tokenizer: Any,
@@ -147,6 +175,8 @@ def _best_answers(
     from transformers import set_seed
 
     from trainers.measure.sampling import sample_answers
+
+    config = run.config
 
     # A round that is repeated after --resume draws what it drew before.
     set_seed(config.seed + number)
@@ -186,20 +216,20 @@ def _best_answers(
     return kept, {"sampled": len(many), "mean_reward": mean, "learnt": len(chosen)}
 
 
-def _load(run: TrainingRun, config: RftConfig) -> Any:
+def _load(run: TrainingRun[RftConfig]) -> Any:
     from peft import PeftModel, get_peft_model
 
     from trainers.run.adapters import load_trainable
-    from trainers.run.quantised import load_base
+    from trainers.run.base_model import load_base
 
     if run.checkpoint is not None:
-        base = load_base(run.base_dir, config.quantization, run.dtype)
+        base = load_base(run.base_dir, run.config.quantization, run.dtype)
         return PeftModel.from_pretrained(base, str(run.checkpoint), is_trainable=True)
-    model, adapter = load_trainable(config, run.base_dir, run.dtype)
+    model, adapter = load_trainable(run.config, run.base_dir, run.dtype)
     return model if adapter is None else get_peft_model(model, adapter)
 
 
-def _trainer(run: TrainingRun, config: RftConfig, model: Any, tokenizer: Any, rows: list[Row]) -> Any:
+def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, rows: list[Row]) -> Any:
     from datasets import Dataset
     from trl import SFTConfig as TrlConfig
     from trl import SFTTrainer
@@ -213,7 +243,7 @@ def _trainer(run: TrainingRun, config: RftConfig, model: Any, tokenizer: Any, ro
         args=trl_arguments(
             TrlConfig,
             run,
-            max_length=config.max_length,
+            max_length=run.config.max_length,
             completion_only_loss=True,
             packing=False,
             save_strategy="no",
@@ -222,29 +252,29 @@ def _trainer(run: TrainingRun, config: RftConfig, model: Any, tokenizer: Any, ro
         processing_class=tokenizer,
         callbacks=[run.watch],
     )
-    for name, weight in trainer.model.named_parameters():
+    # The trainer's model is the one that it was given.
+    for name, weight in model.named_parameters():
         if name in learnt:
             weight.data = learnt[name]
     return trainer
 
 
-def _checkpoint(run: TrainingRun, trainer: Any, state: Mapping[str, list[Any]]) -> None:
+def _checkpoint(run: TrainingRun[RftConfig], trainer: Any, state: _State) -> None:
     """Keep the round's adapter; the state is written last, so that a checkpoint that has it is whole."""
     from trainers.run.adapters import save_trained
 
-    directory = run.work / "checkpoints" / f"checkpoint-{len(state['rounds'])}"
+    directory = run.work / "checkpoints" / f"checkpoint-{len(state.rounds)}"
     shutil.rmtree(directory, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     save_trained(model, trainer.processing_class, run.config.base, directory)
-    (directory / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+    (directory / STATE_FILE).write_text(json.dumps(asdict(state)), encoding="utf-8")
 
 
-def _state_of(checkpoint: Path | None) -> tuple[list[dict[str, Any]], list[float]]:
-    """The finished rounds, and what answers to the held-out prompts were worth before the first."""
+def _read_state(checkpoint: Path | None) -> _State:
     if checkpoint is None:
-        return [], []
-    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    return list(state["rounds"]), list(state["before"])
+        return _State()
+    state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+    return _State(rounds=list(state["rounds"]), before=list(state["before"]))
 
 
 if __name__ == "__main__":

@@ -15,49 +15,58 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from rich.console import Console
 
-from trainers.config import DtypeName, LeakageSettings, Strict, TrainingConfig, allowed, listed
+from trainers.config import DtypeName, RunConfig, TrainingConfig
 from trainers.methods import reward, rloo, sft
 from trainers.run.entry import run_module
 from trainers.run.manifest import FILE
-from trainers.run.training_run import last_checkpoint, require_one_process
+from trainers.run.processes import require_one_process
+from trainers.run.work_directory import can_resume, work_directory
 
 _OF_RECIPE = "What the recipe sets."
 _COMMON = frozenset({"quantization", "dtype", "seed", "golden", "leakage"})
 
 
+def _refused(value: object) -> NoReturn:
+    raise PydanticCustomError("recipe", "none; the recipe sets it")
+
+
+# A stage's key that the recipe sets; what stands here until then is not read. Defaults aren't validated, so
+# only a value from the file is refused.
+_SetByRecipe = BeforeValidator(_refused)
+
+
 class SftStage(sft.SftConfig):
     """The first stage's own keys."""
 
-    base: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
-    output: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    base: Annotated[str, _SetByRecipe, Field(description=_OF_RECIPE)] = ""
+    output: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
 
 
 class RewardStage(reward.RewardConfig):
     """The second stage's own keys."""
 
-    base: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
-    output: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    base: Annotated[str, _SetByRecipe, Field(description=_OF_RECIPE)] = ""
+    output: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
 
 
 class RlooStage(rloo.RlooConfig):
     """The third stage's own keys."""
 
-    base: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
-    output: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
-    adapter: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
-    reward_model: Annotated[None, Field(description=_OF_RECIPE)] = None  # type: ignore[assignment]
+    base: Annotated[str, _SetByRecipe, Field(description=_OF_RECIPE)] = ""
+    output: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
+    adapter: Annotated[Path | None, _SetByRecipe, Field(description=_OF_RECIPE)] = None
+    reward_model: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
 
 
-class RlhfConfig(Strict):
+class RlhfConfig(RunConfig):
     """RLHF: supervised fine-tuning, a reward model, policy optimisation."""
 
-    base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
     output: Annotated[Path, Field(description="Adapter directory of the last stage, relative to this file.")]
     quantization: Annotated[
         Literal["nf4", "none"], Field(description="As in each stage; it holds for all three.")
@@ -67,16 +76,6 @@ class RlhfConfig(Strict):
         Field(description="As in each stage; it holds for all three."),
     ] = "auto"
     seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
-    golden: Annotated[
-        tuple[Path, ...] | None,
-        BeforeValidator(listed),
-        Field(description="Golden sets whose cases must not stand in any stage's data."),
-    ] = None
-    leakage: Annotated[
-        LeakageSettings,
-        BeforeValidator(allowed),
-        Field(description="How golden cases are looked for in each stage's data."),
-    ] = LeakageSettings()
     sft: Annotated[SftStage, Field(description="Keys of sft, without base and output.")]
     reward: Annotated[RewardStage, Field(description="Keys of reward, without base and output.")]
     rloo: Annotated[
@@ -131,7 +130,8 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
             console.print(f"stage {number}/{len(plan)}  {name}: finished before, kept in {stage.output}")
             continue
         console.print(f"stage {number}/{len(plan)}  {name}")
-        status = run(stage, resume=resume and _stopped(stage))
+        stopped = resume and can_resume(work_directory(stage.output), stage, _content(stage))
+        status = run(stage, resume=stopped)
         if status:
             return status
         # What comes after a stage that ran anew rests on its result.
@@ -139,7 +139,10 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
     return 0
 
 
-def _stage(kind: type[TrainingConfig], keys: TrainingConfig, set_here: Mapping[str, Any]) -> Any:
+StageT = TypeVar("StageT", bound=TrainingConfig)
+
+
+def _stage(kind: type[StageT], keys: StageT, set_here: Mapping[str, Any]) -> StageT:
     """A stage's configuration: its own keys, and what the recipe sets."""
     return kind.model_validate({**keys.model_dump(exclude=set(set_here)), **set_here})
 
@@ -155,16 +158,6 @@ def _finished(name: str, stage: TrainingConfig) -> bool:
         and manifest.get("config") == stage.model_dump(mode="json")
         and manifest.get("data", {}).get("sha256") == _content(stage)
     )
-
-
-def _stopped(stage: TrainingConfig) -> bool:
-    """Whether a run with these settings of this data left a checkpoint to go on from."""
-    work = stage.output.with_name(stage.output.name + ".work")
-    if last_checkpoint(work) is None:
-        return False
-    noted = json.loads((work / "config.json").read_text(encoding="utf-8"))
-    wanted = {**stage.model_dump(mode="json"), "data_sha256": _content(stage)}
-    return all(wanted[key] == value for key, value in noted.items() if key in wanted)
 
 
 def _content(stage: TrainingConfig) -> str:

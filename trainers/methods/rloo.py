@@ -55,7 +55,7 @@ def train(config: RlooConfig, *, resume: bool = False) -> int:
     return train_policy("rloo", config, prompts, held_out, rewards, _trainer, resume=resume)
 
 
-def _trainer(run: TrainingRun, reward: Any, **parts: Any) -> Any:
+def _trainer(run: TrainingRun[RlooConfig], reward: Any, **parts: Any) -> Any:
     from trl import RLOOConfig as TrlConfig
     from trl import RLOOTrainer
 

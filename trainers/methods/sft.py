@@ -15,8 +15,8 @@ from trainers.data.leakage import without_leaks
 from trainers.data.lengths import check_lengths
 from trainers.data.rows import load_examples
 from trainers.run.entry import run_module
-from trainers.run.training_run import INTERRUPTED, load_tokenizer, training_run
-from trainers.shared.lifecycle import finish, fit, make_ready
+from trainers.run.training_run import INTERRUPTED
+from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
 
 class SftConfig(TrainingConfig):
@@ -37,15 +37,16 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
         InputError: Data, base model or settings can't be used.
     """
     examples = without_leaks(load_examples(config.data, config.max_rows), config)
-    with training_run("sft", config, examples.sha256, resume=resume) as run:
+    with method_run("sft", config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
         from trl import SFTConfig as TrlConfig
         from trl import SFTTrainer
 
         from trainers.run.adapters import load_trainable
         from trainers.run.arguments import trl_arguments
+        from trainers.run.base_model import load_tokenizer
 
-        tokenizer = load_tokenizer(run)
+        tokenizer = load_tokenizer(run.base_dir)
         check_lengths(examples, tokenizer, config.max_length, ("completion",))
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = SFTTrainer(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from trainers.config import LeakageSettings, Strict, allowed, listed
+from trainers.config import RunConfig, Strict, listed
 
 
 class TaskSettings(Strict):
@@ -44,7 +44,7 @@ class LoraSettings(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout on the adapter's input.")] = 0.0
 
 
-class MultitaskConfig(Strict):
+class MultitaskConfig(RunConfig):
     """Multi-head fine-tuning of one shared encoder."""
 
     base: Annotated[str, Field(min_length=1, description="Encoder: catalogue name, directory or hub id.")] = (
@@ -95,18 +95,6 @@ class MultitaskConfig(Strict):
         bool, Field(description="Train each task alone too, and compare on the held-out data.")
     ] = True
     save_steps: Annotated[int, Field(ge=1, description="Steps from one checkpoint to the next.")] = 100
-    golden: Annotated[
-        tuple[Path, ...] | None,
-        BeforeValidator(listed),
-        Field(description="Golden sets whose cases must not stand in the data; null: ./golden_sets."),
-    ] = None
-    leakage: Annotated[
-        LeakageSettings,
-        BeforeValidator(allowed),
-        Field(
-            description="How golden cases are looked for in the data; allow: train although there are some."
-        ),
-    ] = LeakageSettings()
     seed: Annotated[int, Field(ge=0, description="Seed of heads, adapters, data order and dropout.")] = 0
 
     @model_validator(mode="after")

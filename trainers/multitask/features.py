@@ -77,6 +77,7 @@ def check_rows(network: Network, task: Task, examples: Examples) -> None:
 
 def task_loss(network: Network, task: Task, rows: Sequence[Row]) -> torch.Tensor:
     """Cross-entropy of a batch, in nats: a row's, a word's, or the mean of a span's two ends."""
+    import torch
     from torch.nn.functional import cross_entropy
 
     batch, targets = encode(network, task, rows)
@@ -86,7 +87,7 @@ def task_loss(network: Network, task: Task, rows: Sequence[Row]) -> torch.Tensor
         return cross_entropy(said, targets)
     if task.kind == "entities":
         return cross_entropy(said.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-    outside = said.new_ones(said.shape[:2], dtype=bool)  # (rows, tokens)
+    outside = said.new_ones(said.shape[:2], dtype=torch.bool)  # (rows, tokens)
     for row in range(len(rows)):
         outside[row, passage_tokens(batch, row)] = False
     said = said.masked_fill(outside[..., None], float("-inf"))

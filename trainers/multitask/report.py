@@ -64,7 +64,9 @@ def _finding(row: Mapping[str, Any]) -> str:
 def show(console: Console, held_out: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> None:
     """Print the comparison, or where there is none what was reached."""
     if report["rows"]:
-        cells = [("task", "metric", "n", "alone", "together", "change", "p", "finding")]
+        cells: list[tuple[str, ...]] = [
+            ("task", "metric", "n", "alone", "together", "change", "p", "finding")
+        ]
         cells += [_cells(row) for row in report["rows"]]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for line in cells:

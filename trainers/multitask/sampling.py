@@ -73,7 +73,8 @@ def interleaved(counts: Mapping[str, int], seed: int) -> list[str]:
 
 def batches(rows: int, size: int, count: int, seed: str) -> list[tuple[int, ...]]:
     """So many batches of row numbers: passes over all rows in ever new order, the last of each cut short."""
-    source, found = random.Random(seed), []
+    source = random.Random(seed)
+    found: list[tuple[int, ...]] = []
     while len(found) < count:
         order = list(range(rows))
         source.shuffle(order)

@@ -20,13 +20,12 @@ from trainers.multitask.network import encoder_parameters, trained_weights
 from trainers.multitask.pcgrad import conflicts, project_conflicts, random_orders
 from trainers.multitask.sampling import Batch, Phase
 from trainers.run.training_run import TrainingRun
+from trainers.run.work_directory import STATE_FILE
 
 if TYPE_CHECKING:
     import torch
 
 _WEIGHTS, _OPTIMIZER = "weights.safetensors", "optimizer.pt"
-# Its name makes trainers.run.training_run take the directory for a whole checkpoint: it is written last.
-_STATE = "trainer_state.json"
 
 
 class InterruptedTraining(Exception):  # noqa: N818 # it is no error: Ctrl-C was pressed and all is saved
@@ -51,7 +50,7 @@ class Progress:
 
 
 def run_phase(
-    run: TrainingRun,
+    run: TrainingRun[MultitaskConfig],
     network: Network,
     phase: Phase,
     tasks: Mapping[str, TaskData],
@@ -61,7 +60,7 @@ def run_phase(
     """Train a network through one phase.
 
     Args:
-        run: The run; its configuration is MultitaskConfig.
+        run: The run.
         network: Trained in place.
         phase: The batches.
         tasks: The data behind them.
@@ -74,7 +73,7 @@ def run_phase(
     """
     import torch
 
-    config: Any = run.config
+    config = run.config
     shared = encoder_parameters(network, network.tasks[phase.tasks[0]])
     optimizer = _optimizer(network, phase, config, shared)
     progress.losses, progress.conflicting, start = [], {}, 0
@@ -101,7 +100,8 @@ def run_phase(
         )
         optimizer.step()
         progress.done += 1
-        _show(run, progress, sum(losses.values()) / len(losses))
+        loss = sum(losses.values()) / len(losses)
+        run.watch.show(step=progress.done, total=progress.total, loss=loss)
         if run.watch.interrupted or (step + 1) % config.save_steps == 0:
             _save(run.work, phase, step + 1, network, optimizer, progress)
         if run.watch.interrupted:
@@ -154,7 +154,8 @@ def _backward(
         losses[batch.task] = float(loss.detach())
         weighted = data.settings.weight * loss
         if config.gradients != "pcgrad":
-            weighted.backward()  # gradients of several tasks add up
+            # Gradients of several tasks add up.
+            weighted.backward()  # type: ignore[no-untyped-call] # torch gives it no types
             continue
         head = list(network.heads[batch.task].parameters())
         found = torch.autograd.grad(weighted, [*shared, *head], allow_unused=True)
@@ -179,12 +180,7 @@ def _surgery(
     # A part of the encoder that no task reads, such as BERT's pooler, has no gradient and gets none.
     used = [place for place in range(len(shared)) if any(row[place] is not None for row in gradients)]
     rows = [
-        torch.cat(
-            [
-                (torch.zeros_like(shared[place]) if row[place] is None else row[place]).flatten()
-                for place in used
-            ]
-        )
+        torch.cat([_flat(row[place], shared[place]) for place in used])  # (parameters,)
         for row in gradients
     ]
     stacked = torch.stack(rows)  # (tasks, parameters)
@@ -193,19 +189,20 @@ def _surgery(
         progress.conflicting[pair] = progress.conflicting.get(pair, 0) + 1
     total = project_conflicts(stacked, random_orders(len(names), seed)).sum(dim=0)
     sizes = [shared[place].numel() for place in used]
-    for place, piece in zip(used, total.split(sizes), strict=True):
+    pieces = total.split(sizes)  # type: ignore[no-untyped-call] # torch gives it no types
+    for place, piece in zip(used, pieces, strict=True):
         shared[place].grad = piece.view_as(shared[place]).clone()
+
+
+def _flat(gradient: torch.Tensor | None, parameter: torch.Tensor) -> torch.Tensor:
+    """A gradient as a row; where a task has none for a parameter, zeros."""
+    import torch
+
+    return (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
 
 
 def _number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
-
-
-def _show(run: TrainingRun, progress: Progress, loss: float) -> None:
-    from transformers import TrainerControl, TrainerState
-
-    state = TrainerState(global_step=progress.done, max_steps=progress.total)
-    run.watch.on_log(None, state, TrainerControl(), {"loss": loss})
 
 
 def _save(
@@ -234,14 +231,14 @@ def _save(
         "losses": progress.losses,
         "conflicting": progress.conflicting,
     }
-    (directory / _STATE).write_text(json.dumps(state), encoding="utf-8")
+    (directory / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
     for path in older:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def phase_of(checkpoint: Path) -> str:
     """Name of the phase that a checkpoint was written in."""
-    return str(json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))["phase"])
+    return str(json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))["phase"])
 
 
 def _load(checkpoint: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress) -> int:
@@ -253,7 +250,7 @@ def _load(checkpoint: Path, network: Network, optimizer: torch.optim.Optimizer, 
     for name, tensor in trained_weights(network).items():
         tensor.copy_(kept[name])
     optimizer.load_state_dict(torch.load(checkpoint / _OPTIMIZER, weights_only=True))
-    state = json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+    state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
     progress.losses, progress.conflicting = state["losses"], state["conflicting"]
     progress.done = state["done"]
     return int(state["step"])

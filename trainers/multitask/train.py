@@ -11,7 +11,6 @@ Caruana (1997), Multitask Learning, Machine Learning 28; gradient surgery: Yu et
 
 import json
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,9 @@ from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData, load_tasks, sha256_of
 from trainers.multitask.sampling import Phase, main_phases, single_phase
 from trainers.run.manifest import write_manifest
-from trainers.run.training_run import (
-    INTERRUPTED,
-    TrainingRun,
-    disk_errors,
-    put_in_place,
-    require_one_process,
-    training_run,
-)
+from trainers.run.processes import require_one_process
+from trainers.run.training_run import INTERRUPTED, TrainingRun, prepared_run
+from trainers.run.work_directory import disk_errors, put_in_place
 
 __all__ = ["MultitaskConfig", "train"]
 
@@ -50,36 +44,37 @@ def train(config: MultitaskConfig, *, resume: bool = False) -> int:
     """
     require_one_process("multitask")
     tasks = load_tasks(config)
-    # What a trainer of adapters needs of its configuration for a run, this one has too.
-    prepared: Any = config
-    with training_run("multitask", prepared, sha256_of(tasks), resume=resume) as run:
+    # Encoders with heads are small, and always trained in 32 bits.
+    with prepared_run("multitask", config, sha256_of(tasks), dtype="float32", resume=resume) as run:
         from trainers.multitask.steps import InterruptedTraining
 
-        job = _Job(run, config, tasks)
+        job = _Job(run, tasks)
         try:
-            with run.watch.stop_on_interrupt(), disk_errors(run):
+            with run.watch.stop_on_interrupt(), disk_errors(run.work):
                 job.train_and_compare()
         except InterruptedTraining as stopped:
             run.console.print(f"stopped in {stopped}; {config.output} is untouched; go on with --resume")
             return INTERRUPTED
-        with disk_errors(run):
+        with disk_errors(run.work):
             job.write()
     return 0
 
 
 class _Job:
-    """One run's phases, and what they found. What is finished lies in the work directory, for --resume."""
+    """One run's phases, and what they found. What is finished is kept in the work directory, for --resume."""
 
-    def __init__(self, run: TrainingRun, config: MultitaskConfig, tasks: Mapping[str, TaskData]) -> None:
+    def __init__(self, run: TrainingRun[MultitaskConfig], tasks: Mapping[str, TaskData]) -> None:
         import torch
 
         from trainers.multitask.network import new_network
         from trainers.multitask.steps import Progress, phase_of
 
-        self.run, self.config, self.tasks = run, config, tasks
+        self.run, self.config, self.tasks = run, run.config, tasks
+        config = run.config
         self.sizes = {name: len(data.train.rows) for name, data in tasks.items()}
         self.made = run.work / "model"
         self.phases = main_phases(config, self.sizes)
+        self.held_out = {name: data.held_out for name, data in tasks.items() if data.held_out is not None}
         self.singles = [single_phase(config, self.sizes, name) for name in self._compared()]
         total = sum(len(phase.steps) for phase in (*self.phases, *self.singles))
         self.progress = Progress(total=total)
@@ -92,7 +87,7 @@ class _Job:
         """Tasks that are trained alone too: those with held-out rows, where the main run shares anything."""
         if not self.config.interference or self.config.mode == "per-task" or len(self.tasks) == 1:
             return []
-        return [name for name, data in self.tasks.items() if data.held_out is not None]
+        return list(self.held_out)
 
     def train_and_compare(self) -> None:
         """Run all phases that are not finished yet.
@@ -115,8 +110,8 @@ class _Job:
             data = self.tasks[name]
             network = self.new_network(self.config, self.run.base_dir, {name: data.task}, self.device)
             self._phases(network, [phase])
-            self._finish(phase.name, {"answers": answers_to(network, data.task, data.held_out)})
-        self.run.watch.on_train_end(None, None, None)
+            self._finish(phase.name, {"answers": answers_to(network, data.task, self.held_out[name])})
+        self.run.watch.close()
 
     def _main(self) -> None:
         from trainers.multitask.evaluate import answers_to
@@ -137,26 +132,18 @@ class _Job:
         self._say(sum(trained.values()))
         found = self._phases(network, self.phases)
         write_network(network, self.config, self.run.base_dir, self.made)
-        answers = {
-            name: answers_to(network, data.task, data.held_out)
-            for name, data in self.tasks.items()
-            if data.held_out is not None
-        }
+        answers = {name: answers_to(network, described[name], rows) for name, rows in self.held_out.items()}
         self._finish("main", {**found, "answers": answers})
 
     def _phases(self, network: Any, phases: Sequence[Phase]) -> dict[str, Any]:
         """Train a network through phases, from the checkpoint where it is of one of them."""
-        from transformers import TrainerState
-
         from trainers.multitask.steps import run_phase
 
         names = [phase.name for phase in phases]
         checkpoint, first = None, 0
         if self.stopped_in in names:
             checkpoint, first = self.run.checkpoint, names.index(self.stopped_in)
-        self.run.watch.on_train_begin(
-            None, TrainerState(global_step=self.progress.done, max_steps=self.progress.total), None
-        )
+        self.run.watch.start(done=self.progress.done, total=self.progress.total)
         losses: list[dict[str, Any]] = []
         earlier = self._finished("losses") or {}
         for place, phase in enumerate(phases):
@@ -192,9 +179,7 @@ class _Job:
         put_in_place(self.config.output, self.made)
         for finished in (self._notes(), self.run.work / "checkpoints"):
             shutil.rmtree(finished, ignore_errors=True)
-        self.run.console.print(
-            f"wrote     {self.config.output} in {time.monotonic() - self.run.started_s:.0f} s"
-        )
+        self.run.console.print(f"wrote     {self.config.output} in {self.run.elapsed_s:.0f} s")
 
     def _facts(
         self, main: Mapping[str, Any], held_out: Mapping[str, Any], report: Mapping[str, Any]
@@ -215,7 +200,7 @@ class _Job:
             "threads": torch.get_num_threads(),
             "processes": 1,
             "steps": sum(len(phase.steps) for phase in self.phases),
-            "duration_s": round(time.monotonic() - self.run.started_s, 1),
+            "duration_s": round(self.run.elapsed_s, 1),
             "losses": [
                 {"step": step, "loss": sum(losses) / len(losses)} for step, losses in sorted(by_step.items())
             ],

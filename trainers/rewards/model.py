@@ -66,7 +66,7 @@ def _scorer(path: Path, base_dir: Path) -> Callable[[list[list[dict[str, str]]]]
     from peft import PeftModel
     from transformers import AutoTokenizer
 
-    from trainers.run.quantised import compute_dtype, load_base
+    from trainers.run.base_model import compute_dtype, load_base
 
     tokenizer = AutoTokenizer.from_pretrained(base_dir, trust_remote_code=False)
     base = load_base(base_dir, "none", compute_dtype(), head="reward")

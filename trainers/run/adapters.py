@@ -1,17 +1,25 @@
 """What is trained on a base: a new adapter, an adapter that goes on, or all weights."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.engines.adapter import check_base, read_adapter
 from harness.errors import SettingsError
-from harness.models.digest import model_sha256
+from harness.models.digest import adapter_sha256, model_sha256
 from trainers.config import PeftSettings, TrainingConfig
-from trainers.run.quantised import load_base
+from trainers.run.base_model import load_base
+
+if TYPE_CHECKING:
+    import torch
 
 
-def load_trainable(config: TrainingConfig, base_dir: Path, dtype: Any) -> tuple[Any, Any]:
+def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype") -> tuple[Any, Any]:
     """The model to train, and the adapter that is still to be put on it.
+
+    Args:
+        config: The run's configuration.
+        base_dir: The base's directory on this machine.
+        dtype: Type of numbers of the computation.
 
     Returns:
         The model and a PEFT configuration for TRL's ``peft_config``. The latter is None where the model is
@@ -33,12 +41,29 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: Any) -> tuple[
     return PeftModel.from_pretrained(model, str(config.adapter), is_trainable=True), None
 
 
+def starting_adapter(config: TrainingConfig) -> dict[str, str] | None:
+    """Path and content hash of the adapter that training starts from; None without one."""
+    if config.adapter is None:
+        return None
+    return {"path": str(config.adapter), "sha256": adapter_sha256(config.adapter)}
+
+
 def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
     """PEFT's configuration of a new adapter.
 
     LoRA: Hu et al. (2021), arXiv:2106.09685; rsLoRA: Kalajdzievski (2023), arXiv:2312.03732; DoRA: Liu et al.
     (2024), arXiv:2402.09353; IA3: Liu et al. (2022), arXiv:2205.05638; prefix tuning: Li and Liang (2021),
     arXiv:2101.00190; prompt tuning: Lester et al. (2021), arXiv:2104.08691.
+
+    Args:
+        settings: What is trained.
+        task_type: PEFT's name of the task, such as ``CAUSAL_LM`` or ``SEQ_CLS``.
+
+    Returns:
+        An instance of one of PEFT's configuration classes.
+
+    Raises:
+        SettingsError: The method trains no adapter.
     """
     from peft import IA3Config, LoraConfig, PrefixTuningConfig, PromptTuningConfig
 
@@ -59,8 +84,9 @@ def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
             )
         case "ia3":
             # Without names PEFT takes the paper's layers: keys, values, the feed-forward's output.
-            named = {} if targets == "all-linear" else {"target_modules": targets}
-            return IA3Config(task_type=task_type, **named)
+            if targets == "all-linear":
+                return IA3Config(task_type=task_type)
+            return IA3Config(task_type=task_type, target_modules=targets)
         case "prefix":
             return PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings.virtual_tokens)
         case "prompt":
@@ -70,7 +96,12 @@ def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
 
 
 def describe_trained(model: Any, settings: PeftSettings) -> str:
-    """One line on what is trained, such as ``LoRA r=16, 4.88 million trainable parameters``."""
+    """One line on what is trained, such as ``LoRA r=16, 4.88 million trainable parameters``.
+
+    Args:
+        model: The model, its trained parameters marked by ``requires_grad``.
+        settings: What is trained.
+    """
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     names = {"ia3": "IA3", "prefix": "prefix of", "prompt": "prompt of", "full": "all weights"}
     kind = names.get(settings.method, f"{'DoRA' if settings.dora else 'LoRA'} r={settings.r}")
@@ -85,7 +116,7 @@ def save_trained(model: Any, tokenizer: Any, base: str, directory: Path) -> None
     Args:
         model: The trained model.
         tokenizer: Written beside a whole model only; an adapter uses its base's.
-        base: The base as the user named it, so that the adapter works wherever that base can be had.
+        base: The base as the user named it, so that the adapter works wherever that base is available.
         directory: Empty directory to write to.
     """
     if hasattr(model, "peft_config"):

@@ -3,10 +3,11 @@
 from typing import Any
 
 from harness.errors import SettingsError
+from trainers.config import TrainingConfig
 from trainers.run.training_run import TrainingRun
 
 
-def trl_arguments(kind: Any, run: TrainingRun, **of_method: Any) -> Any:
+def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any) -> Any:
     """An instance of a TRL configuration class: common keys, the method's, then the user's ``trl:`` keys.
 
     Args:

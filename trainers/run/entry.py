@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from trainers.config import TrainingConfig, load_config, with_leaks
+from trainers.config import RunConfigT, load_config, with_leaks
 
 _BAD_INPUT = 4
 
 
 def run_module(
     module: str,
-    kind: type[TrainingConfig],
+    kind: type[RunConfigT],
     train: Callable[..., int],
     arguments: list[str] | None = None,
 ) -> int:

@@ -44,6 +44,33 @@ class Watch(TrainerCallback):
         )
         self._task = self._bar.add_task("training", total=None, loss="–")
 
+    def start(self, *, done: int, total: int) -> None:
+        """Start the bar.
+
+        Args:
+            done: Steps that a resumed run has taken already.
+            total: Steps of the whole run.
+        """
+        self._bar.start()
+        self._bar.update(self._task, total=total, completed=done)
+
+    def show(self, *, step: int, total: int, loss: float) -> None:
+        """Keep and show the loss of a step.
+
+        Args:
+            step: The optimizer step, from 1.
+            total: Steps of the whole run.
+            loss: In nats, or whatever the method minimises.
+        """
+        self.losses.append({"step": step, "loss": loss})
+        self._bar.update(self._task, completed=step, loss=f"{loss:.3f}")
+        if not self._console.is_terminal and (step % max(total // 10, 1) == 0 or step == 1):
+            self._console.print(f"step {step}/{total}  loss {loss:.3f}", highlight=False)
+
+    def close(self) -> None:
+        """Leave the finished bar on the screen."""
+        self._bar.stop()
+
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -51,8 +78,7 @@ class Watch(TrainerCallback):
         self.losses = [
             {"step": entry["step"], "loss": entry["loss"]} for entry in state.log_history if "loss" in entry
         ]
-        self._bar.start()
-        self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
+        self.start(done=state.global_step, total=state.max_steps)
 
     def on_log(
         self,
@@ -66,17 +92,11 @@ class Watch(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         loss = float(logs["loss"])
-        self.losses.append({"step": state.global_step, "loss": loss})
         if not math.isfinite(loss):
             # Nothing can be learnt any more, and a checkpoint would be as broken; older ones stay.
             control.should_training_stop = True
             control.should_save = False
-        self._bar.update(self._task, completed=state.global_step, loss=f"{loss:.3f}")
-        tenth = max(state.max_steps // 10, 1)
-        if not self._console.is_terminal and (state.global_step % tenth == 0 or state.global_step == 1):
-            self._console.print(
-                f"step {state.global_step}/{state.max_steps}  loss {loss:.3f}", highlight=False
-            )
+        self.show(step=state.global_step, total=state.max_steps, loss=loss)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -90,7 +110,7 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Leave the finished bar on the screen."""
-        self._bar.stop()
+        self.close()
 
     @contextmanager
     def stop_on_interrupt(self) -> Iterator[None]:
@@ -118,7 +138,7 @@ def output_in_log(path: Path) -> Iterator[None]:
     root.addHandler(handler)
     library_logging.disable_default_handler()
     library_logging.enable_propagation()
-    library_logging.disable_progress_bar()
+    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers gives it no types
     for name in ("datasets", "trl", "accelerate", "bitsandbytes", "peft"):
         logging.getLogger(name).propagate = True
         logging.getLogger(name).handlers.clear()

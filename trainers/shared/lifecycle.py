@@ -1,25 +1,47 @@
-"""The steps that all methods share around TRL's trainer: make it ready, train, write the result."""
+"""A run of one of TRL's trainers, from its preparation to the result: prepare, make ready, train, write."""
 
+import math
 import shutil
-import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from harness.errors import SettingsError
+from harness.golden.load import load_golden_set
 from harness.models.digest import adapter_sha256, model_sha256
+from trainers.config import TrainingConfig
 from trainers.run.manifest import write_manifest
-from trainers.run.training_run import (
-    TrainingRun,
-    disk_errors,
-    dtype_name,
-    is_main_process,
-    put_in_place,
-    started_from,
-)
+from trainers.run.processes import is_main_process
+from trainers.run.training_run import TrainingRun, prepared_run
+from trainers.run.work_directory import disk_errors, put_in_place
+
+TrainingConfigT = TypeVar("TrainingConfigT", bound=TrainingConfig)
 
 
-def make_ready(run: TrainingRun, trainer: Any, data: str) -> None:
-    """Mend what TRL set up otherwise than we want it, and say what is about to be trained.
+@contextmanager
+def method_run(
+    method: str, config: TrainingConfigT, data_sha256: str, *, resume: bool
+) -> Iterator[TrainingRun[TrainingConfigT]]:
+    """Prepare the run of a method that trains a language model.
+
+    Args:
+        method: The trainer's name, such as ``sft``.
+        config: The run's configuration.
+        data_sha256: Hash of the data, which must be the same when a run is resumed.
+        resume: Go on from the last checkpoint.
+
+    Raises:
+        InputError: The base is unavailable, a golden set of ``early_stop`` is damaged, or there is nothing to
+            resume.
+    """
+    for path in config.early_stop.golden:
+        load_golden_set(path)  # a damaged set is named now, not after a model has loaded
+    with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run:
+        yield run
+
+
+def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, data: str) -> None:
+    """Correct what TRL set up otherwise than we want it, and print what is about to be trained.
 
     Args:
         run: The run.
@@ -29,26 +51,38 @@ def make_ready(run: TrainingRun, trainer: Any, data: str) -> None:
     import torch
     from transformers.trainer_callback import PrinterCallback
 
-    from trainers.run.adapters import describe_trained
-
     # Prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
     if run.dtype == torch.float32:
-        # On a 4-bit base TRL holds what is trained in bfloat16, even where everything else is float32: small
-        # updates would be rounded away, and a new head would not fit its inputs.
-        for parameter in trainer.model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
-        if run.config.adapter is not None:
-            # What training starts from was rounded on the way.
-            from peft import load_peft_weights, set_peft_model_state_dict
-
-            set_peft_model_state_dict(trainer.model, load_peft_weights(str(run.config.adapter), device="cpu"))
-    config = run.config
-    if config.early_stop.golden:
+        _train_in_float32(run, trainer.model)
+    if run.config.early_stop.golden:
         from trainers.measure.early_stop import GoldenStop
 
-        trainer.add_callback(GoldenStop(run, config.early_stop, trainer.processing_class))
+        trainer.add_callback(GoldenStop(run, run.config.early_stop, trainer.processing_class))
+    _print_plan(run, trainer, data)
+
+
+def _train_in_float32(run: TrainingRun[TrainingConfig], model: Any) -> None:
+    """Hold what is trained in 32 bits.
+
+    On a 4-bit base TRL holds it in bfloat16, even where everything else is float32: small updates would be
+    rounded away, and a new head would not fit its inputs.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    if run.config.adapter is not None:
+        # What training starts from was rounded on the way.
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, load_peft_weights(str(run.config.adapter), device="cpu"))
+
+
+def _print_plan(run: TrainingRun[TrainingConfig], trainer: Any, data: str) -> None:
+    from trainers.run.adapters import describe_trained
+    from trainers.run.base_model import dtype_name
+
+    config = run.config
     run.console.print(
         f"method    {run.method}\n"
         f"base      {config.base} ({config.quantization}, {dtype_name(run.dtype)} on {trainer.args.device})\n"
@@ -58,8 +92,12 @@ def make_ready(run: TrainingRun, trainer: Any, data: str) -> None:
     )
 
 
-def fit(run: TrainingRun, trainer: Any) -> bool:
+def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
     """Train to the end, or to Ctrl-C.
+
+    Args:
+        run: The run.
+        trainer: TRL's trainer, made ready.
 
     Returns:
         False when Ctrl-C stopped it; the last checkpoint is then the step it stopped at.
@@ -67,7 +105,7 @@ def fit(run: TrainingRun, trainer: Any) -> bool:
     Raises:
         SettingsError: The loss is no number, or the disk is full; the last checkpoint stays.
     """
-    with run.watch.stop_on_interrupt(), disk_errors(run):
+    with run.watch.stop_on_interrupt(), disk_errors(run.work):
         trainer.train(resume_from_checkpoint=str(run.checkpoint) if run.checkpoint else None)
     if run.watch.interrupted and trainer.state.global_step < trainer.state.max_steps:
         run.console.print(
@@ -75,16 +113,16 @@ def fit(run: TrainingRun, trainer: Any) -> bool:
             f"go on with --resume"
         )
         return False
-    broken = next((entry for entry in run.watch.losses if not abs(entry["loss"]) < float("inf")), None)
-    if broken is not None:
+    diverged = next((entry for entry in run.watch.losses if not math.isfinite(entry["loss"])), None)
+    if diverged is not None:
         raise SettingsError(
-            f"learning_rate: the loss became {broken['loss']} at step {broken['step']}; "
+            f"learning_rate: the loss became {diverged['loss']} at step {diverged['step']}; "
             f"no adapter was written; lower the rate"
         )
     return True
 
 
-def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
+def finish(run: TrainingRun[TrainingConfig], trainer: Any, facts: Mapping[str, Any]) -> int:
     """Write adapter and manifest beside the output, then put both into its place.
 
     Args:
@@ -97,8 +135,6 @@ def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
     """
     if not is_main_process():
         return 0
-    import torch
-
     from trainers.measure.early_stop import GoldenStop, keep_best
     from trainers.run.adapters import save_trained
 
@@ -108,30 +144,34 @@ def finish(run: TrainingRun, trainer: Any, facts: Mapping[str, Any]) -> int:
     config, made = run.config, run.work / "adapter"
     shutil.rmtree(made, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
-    with disk_errors(run):
+    with disk_errors(run.work):
         save_trained(model, trainer.processing_class, config.base, made)
-        write_manifest(
-            made,
-            {
-                "method": run.method,
-                "base": config.base,
-                "base_sha256": model_sha256(run.base_dir),
-                "config": config.model_dump(mode="json"),
-                "seed": config.seed,
-                "device": str(trainer.args.device),
-                "compute_dtype": dtype_name(run.dtype),
-                "threads": torch.get_num_threads(),
-                "processes": trainer.args.world_size,
-                "steps": trainer.state.global_step,
-                "duration_s": round(time.monotonic() - run.started_s, 1),
-                "losses": run.watch.losses,
-                "started_from": started_from(config),
-                "adapter_sha256": model_sha256(made)
-                if config.peft.method == "full"
-                else adapter_sha256(made),
-                **facts,
-            },
-        )
+        content = model_sha256(made) if config.peft.method == "full" else adapter_sha256(made)
+        write_manifest(made, {**_common_facts(run, trainer), "adapter_sha256": content, **facts})
         put_in_place(config.output, made)
-    run.console.print(f"wrote     {config.output} in {time.monotonic() - run.started_s:.0f} s")
+    run.console.print(f"wrote     {config.output} in {run.elapsed_s:.0f} s")
     return 0
+
+
+def _common_facts(run: TrainingRun[TrainingConfig], trainer: Any) -> dict[str, Any]:
+    """What the manifest says of every method's run."""
+    import torch
+
+    from trainers.run.adapters import starting_adapter
+    from trainers.run.base_model import dtype_name
+
+    return {
+        "method": run.method,
+        "base": run.config.base,
+        "base_sha256": model_sha256(run.base_dir),
+        "config": run.config.model_dump(mode="json"),
+        "seed": run.config.seed,
+        "device": str(trainer.args.device),
+        "compute_dtype": dtype_name(run.dtype),
+        "threads": torch.get_num_threads(),
+        "processes": trainer.args.world_size,
+        "steps": trainer.state.global_step,
+        "duration_s": round(run.elapsed_s, 1),
+        "losses": run.watch.losses,
+        "started_from": starting_adapter(run.config),
+    }

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Concatenate, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,8 +19,10 @@ from trainers.measure.samples import Sample, add_samples, by_group, first_and_la
 from trainers.rewards.catalogue import RewardSettings
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
-from trainers.run.training_run import INTERRUPTED, TrainingRun, is_main_process, load_tokenizer, training_run
-from trainers.shared.lifecycle import finish, fit, make_ready
+from trainers.run.processes import is_main_process
+from trainers.run.training_run import INTERRUPTED, TrainingRun
+from trainers.run.work_directory import checkpoint_step
+from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
 
 class SamplingConfig(TrainingConfig):
@@ -61,13 +63,16 @@ class PolicyConfig(SamplingConfig):
         return self
 
 
+PolicyConfigT = TypeVar("PolicyConfigT", bound=PolicyConfig)
+
+
 def train_policy(
     method: str,
-    config: PolicyConfig,
+    config: PolicyConfigT,
     prompts: Examples,
     held_out: Examples | None,
     rewards: Sequence[Reward],
-    make_trainer: Callable[..., Any],
+    make_trainer: Callable[Concatenate[TrainingRun[PolicyConfigT], Callable[..., list[float]], ...], Any],
     *,
     resume: bool,
 ) -> int:
@@ -89,15 +94,16 @@ def train_policy(
     Raises:
         InputError: Data, base model, settings or a reward can't be used.
     """
-    with training_run(method, config, prompts.sha256, resume=resume) as run:
+    with method_run(method, config, prompts.sha256, resume=resume) as run:
         from datasets import Dataset
 
         from trainers.measure.reward_log import RewardLog
         from trainers.run.adapters import load_trainable
+        from trainers.run.base_model import load_tokenizer
 
         if run.checkpoint is not None and is_main_process():
-            keep_until(run.work, int(run.checkpoint.name.rpartition("-")[2]))
-        tokenizer = load_tokenizer(run)
+            keep_until(run.work, checkpoint_step(run.checkpoint))
+        tokenizer = load_tokenizer(run.base_dir)
         check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = make_trainer(
@@ -113,8 +119,9 @@ def train_policy(
             callbacks=[run.watch, RewardLog(run)],
         )
         make_ready(run, trainer, prompts.title)
+        measure = held_out_measure(run, tokenizer, held_out, rewards)
         facts: dict[str, Any] = {"data": prompts.facts}
-        before = measure(trainer.model) if (measure := _measure(run, tokenizer, held_out, rewards)) else []
+        before = measure(trainer.model) if measure else []
         if not _fit(run, trainer):
             return INTERRUPTED
         if measure:
@@ -122,13 +129,27 @@ def train_policy(
         return finish(run, trainer, {**facts, **_learnt(run, trainer, rewards)})
 
 
-def _measure(
-    run: TrainingRun, tokenizer: Any, held_out: Examples | None, rewards: Sequence[Reward]
+def held_out_measure(
+    run: TrainingRun[SamplingConfig], tokenizer: Any, held_out: Examples | None, rewards: Sequence[Reward]
 ) -> Callable[[Any], list[float]] | None:
-    """How to tell what a model's answers to the held-out prompts are worth; None without such prompts."""
+    """How to measure what a model's answers to the held-out prompts are worth.
+
+    Args:
+        run: The run.
+        tokenizer: With a chat template.
+        held_out: The prompts, or None.
+        rewards: The rewards, built.
+
+    Returns:
+        A function from a model to one reward a prompt, in their order; None without such prompts, and in all
+        processes but the main one.
+
+    Raises:
+        DataError: A prompt leaves no room for an answer.
+    """
     if held_out is None or not is_main_process():
         return None
-    config = cast("PolicyConfig", run.config)
+    config = run.config
     check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
     return lambda model: held_out_rewards(
         run, model, tokenizer, held_out, rewards, config.max_completion_length
@@ -136,7 +157,7 @@ def _measure(
 
 
 def reward_function(
-    run: TrainingRun, prompts: Examples, rewards: Sequence[Reward]
+    run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward]
 ) -> Callable[..., list[float]]:
     """One function for TRL that asks all rewards, and keeps the answers in the work directory."""
     from accelerate.utils import gather_object
@@ -207,7 +228,7 @@ def reward_facts(samples: Sequence[Sample], rewards: Sequence[Reward]) -> dict[s
     }
 
 
-def report_rewards(run: TrainingRun, facts: Mapping[str, Any]) -> None:
+def report_rewards(run: TrainingRun[SamplingConfig], facts: Mapping[str, Any]) -> None:
     """Print how the reward changed, and the canaries."""
     change = facts["rewards"]["change"]
     if change is not None:
@@ -221,7 +242,7 @@ def report_rewards(run: TrainingRun, facts: Mapping[str, Any]) -> None:
         run.console.print(f"canary    {line}")
 
 
-def _fit(run: TrainingRun, trainer: Any) -> bool:
+def _fit(run: TrainingRun[PolicyConfig], trainer: Any) -> bool:
     try:
         return fit(run, trainer)
     except RuntimeError as error:
@@ -235,7 +256,7 @@ def _fit(run: TrainingRun, trainer: Any) -> bool:
         ) from error
 
 
-def _learnt(run: TrainingRun, trainer: Any, rewards: Sequence[Reward]) -> dict[str, Any]:
+def _learnt(run: TrainingRun[PolicyConfig], trainer: Any, rewards: Sequence[Reward]) -> dict[str, Any]:
     if not is_main_process():
         return {}
     facts = reward_facts(read_samples(run.work), rewards)

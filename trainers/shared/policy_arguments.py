@@ -1,19 +1,19 @@
 """TRL's configuration of a trainer that samples."""
 
-from typing import Any, cast
+from typing import Any
 
 from trainers.run.arguments import trl_arguments
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy import PolicyConfig
 
 
-def policy_arguments(kind: Any, run: TrainingRun) -> Any:
+def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:
     """An instance of TRL's GRPOConfig or RLOOConfig.
 
     Raises:
         SettingsError: A ``trl:`` key is unknown, or its value refused.
     """
-    config = cast("PolicyConfig", run.config)
+    config = run.config
     return trl_arguments(
         kind,
         run,

@@ -1,25 +1,27 @@
 """What trainers on people's judgements share: train, and tell on held-out pairs what it changed."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate, TypeVar
 
 from trainers.config import PreferenceConfig
 from trainers.data.lengths import check_lengths
 from trainers.data.preferences import load_pairs
 from trainers.data.rows import Examples, Row
 from trainers.measure.held_out import compared, mean_logps, prefers_chosen, report
-from trainers.run.training_run import INTERRUPTED, TrainingRun, load_tokenizer, training_run
-from trainers.shared.lifecycle import finish, fit, make_ready
+from trainers.run.training_run import INTERRUPTED, TrainingRun
+from trainers.shared.lifecycle import finish, fit, make_ready, method_run
+
+PreferenceConfigT = TypeVar("PreferenceConfigT", bound=PreferenceConfig)
 
 
 def train_preferences(
     method: str,
-    config: PreferenceConfig,
+    config: PreferenceConfigT,
     examples: Examples,
     answers: Sequence[str],
-    make_trainer: Callable[..., Any],
+    make_trainer: Callable[Concatenate[TrainingRun[PreferenceConfigT], ...], Any],
     *,
-    load: Callable[[TrainingRun], tuple[Any, Any]] | None = None,
+    load: Callable[[TrainingRun[PreferenceConfigT]], tuple[Any, Any]] | None = None,
     scores: Callable[[Any, Any, Sequence[Row], str], list[float]] = mean_logps,
     resume: bool,
 ) -> int:
@@ -44,12 +46,13 @@ def train_preferences(
         InputError: Data, base model or settings can't be used.
     """
     held_out = load_pairs(config.eval_data).rows if config.eval_data else []
-    with training_run(method, config, examples.sha256, resume=resume) as run:
+    with method_run(method, config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
 
         from trainers.run.adapters import load_trainable
+        from trainers.run.base_model import load_tokenizer
 
-        tokenizer = load_tokenizer(run)
+        tokenizer = load_tokenizer(run.base_dir)
         check_lengths(examples, tokenizer, config.max_length, answers)
         model, adapter = load(run) if load else load_trainable(config, run.base_dir, run.dtype)
         trainer = make_trainer(
@@ -72,7 +75,7 @@ def train_preferences(
 
 
 def _preferred(
-    run: TrainingRun,
+    run: TrainingRun[PreferenceConfig],
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row],

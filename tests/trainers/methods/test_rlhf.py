@@ -94,7 +94,7 @@ def test_finished_stages_are_not_repeated(recipe, tmp_path, capsys):
     [
         ({"sft": {"base": "other"}}, "sft.base: found 'other'"),
         ({"sft": {"seed": 3}}, "sft.seed: give seed once, beside base"),
-        ({"rloo": {"betta": 1}}, "rloo.betta: unknown key (allowed: base, data, output"),
+        ({"rloo": {"betta": 1}}, "rloo.betta: unknown key (allowed: base, output"),
         (
             {"rloo": {"rewards": [{"type": "length", "mix": 1}]}},
             "rloo.rewards.0.mix: unknown key (allowed: weight, type, min, max, unit)",

@@ -33,7 +33,7 @@ def test_paths_are_meant_from_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD + "lr: 1\n", r"multitask.yaml:6: lr: unknown key \(allowed: base, tasks, output"),
+        (GOOD + "lr: 1\n", r"multitask.yaml:6: lr: unknown key \(allowed: base, output"),
         (
             GOOD.replace("kind: label", "kind: ner"),
             r"multitask.yaml:4: tasks.0.kind: found 'ner' \(allowed: 'label'",

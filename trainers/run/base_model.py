@@ -1,34 +1,64 @@
 """Loading a base model for training: in 4 bits (QLoRA) or whole, with correct gradients on every CPU."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import SettingsError
+from trainers.config import DtypeName
+
+if TYPE_CHECKING:
+    import torch
 
 
-def compute_dtype(wanted: str = "auto") -> Any:
+def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
     """The torch dtype of that name; of ``auto`` what the device computes in natively, at best bfloat16.
 
     Emulated bfloat16 is several times slower than float32.
     """
     import torch
 
+    named = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
     if wanted != "auto":
-        return getattr(torch, wanted)
+        return named[wanted]
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
 
 
-def load_base(directory: Path, quantization: str, dtype: Any, *, head: str = "text") -> Any:
+def dtype_name(dtype: "torch.dtype") -> str:
+    """A type of numbers as a configuration names it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def load_tokenizer(base_dir: Path) -> Any:
+    """The base's tokenizer, which must know how a conversation is written.
+
+    Raises:
+        SettingsError: It has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_dir, trust_remote_code=False)
+    if tokenizer.chat_template is None:
+        raise SettingsError("base: the tokenizer has no chat template; train a base that has one")
+    return tokenizer
+
+
+def load_base(
+    directory: Path,
+    quantization: Literal["nf4", "none"],
+    dtype: "torch.dtype",
+    *,
+    head: Literal["text", "reward"] = "text",
+) -> Any:
     """A base model with frozen weights, ready for an adapter.
 
     Args:
         directory: The model's directory.
         quantization: ``nf4``: 4-bit NormalFloat with double quantisation (Dettmers et al. 2023,
             arXiv:2305.14314); ``none``: weights in ``dtype``.
-        dtype: torch dtype of the computation.
+        dtype: Type of numbers of the computation.
         head: ``text``: the next token's; ``reward``: a new one that gives a conversation one number.
 
     Raises:
@@ -45,7 +75,7 @@ def load_base(directory: Path, quantization: str, dtype: Any, *, head: str = "te
             raise SettingsError(
                 "quantization: nf4 needs bitsandbytes: pip install 'tunegate[train]'"
             ) from error
-        config = BitsAndBytesConfig(
+        config = BitsAndBytesConfig(  # type: ignore[no-untyped-call] # transformers gives it no types
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
@@ -79,9 +109,9 @@ def keep_gradients_right(model: Any) -> int:
     Returns:
         How many layers were set.
     """
-    import bitsandbytes
+    from bitsandbytes.nn.modules import Linear4bit
 
-    layers = [module for module in model.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
     for layer in layers:
         layer.support_avx512bf16_for_cpu = False
     return len(layers)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.models.resolve import resolve_model
-from trainers.run.quantised import compute_dtype, keep_gradients_right, load_base
+from trainers.run.base_model import compute_dtype, keep_gradients_right, load_base
 
 
 def lora_gradients(model, ids):

@@ -1,0 +1,124 @@
+"""The directory beside the output that holds checkpoints, the log and the unfinished result."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import SettingsError
+from trainers.config import RunConfig
+from trainers.run.processes import is_main_process
+
+# A checkpoint's last file: a checkpoint that has it is whole. The name is that of the transformers library.
+STATE_FILE = "trainer_state.json"
+# What the run is of, to be compared when it is resumed.
+_IDENTITY_FILE = "config.json"
+# Where the result goes, how often it is saved, where the data is stored and what is looked for in it may
+# differ when a run is resumed.
+_NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage"}
+
+
+def work_directory(output: Path) -> Path:
+    """The work directory of a run that writes ``output``."""
+    return output.with_name(output.name + ".work")
+
+
+def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: bool) -> Path | None:
+    """Make the work directory, empty unless the run is resumed.
+
+    Args:
+        work: The directory.
+        config: The run's configuration.
+        data_sha256: Hash of the data.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        The checkpoint to go on from; None for a new run.
+
+    Raises:
+        SettingsError: There is no checkpoint, or data or settings changed since it was written.
+    """
+    if not is_main_process():
+        return last_checkpoint(work) if resume else None
+    identity = {**config.model_dump(mode="json", exclude=_NOT_IDENTITY), "data_sha256": data_sha256}
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        (work / _IDENTITY_FILE).write_text(json.dumps(identity, indent=2), encoding="utf-8")
+        return None
+    checkpoint = last_checkpoint(work)
+    if checkpoint is None:
+        raise SettingsError(f"--resume: no checkpoint in {work / 'checkpoints'}; start without --resume")
+    before = _identity(work)
+    changed = sorted(key for key in identity if before.get(key) != identity[key])
+    if changed:
+        raise SettingsError(f"--resume: {', '.join(changed)} changed since the checkpoint; start afresh")
+    return checkpoint
+
+
+def can_resume(work: Path, config: RunConfig, data_sha256: str) -> bool:
+    """Whether a run with these settings on this data left a checkpoint to go on from.
+
+    Args:
+        work: The run's work directory.
+        config: Its configuration.
+        data_sha256: Hash of its data.
+    """
+    if last_checkpoint(work) is None:
+        return False
+    wanted = {**config.model_dump(mode="json"), "data_sha256": data_sha256}
+    return all(wanted[key] == value for key, value in _identity(work).items() if key in wanted)
+
+
+def _identity(work: Path) -> dict[str, object]:
+    path = work / _IDENTITY_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--resume: {path}: can't be read: {error}; start without --resume") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"--resume: {path}: no JSON object; start without --resume")
+    return found
+
+
+def last_checkpoint(work: Path) -> Path | None:
+    """The newest whole checkpoint."""
+    whole = [path.parent for path in work.glob(f"checkpoints/checkpoint-*/{STATE_FILE}")]
+    return max(whole, key=checkpoint_step, default=None)
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    """The optimizer step (or round) that a checkpoint was written after."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def put_in_place(target: Path, made: Path) -> None:
+    """Put a finished directory into place; the old one stays whole until the new one is there.
+
+    Args:
+        target: Where the result goes.
+        made: The finished directory, on the same file system; it is moved.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    made.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def disk_errors(work: Path) -> Iterator[None]:
+    """Say in one line that a file could not be written; checkpoints that are whole stay."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        kept = last_checkpoint(work)
+        remedy = (
+            f"{kept.name} is kept: make room and go on with --resume" if kept else "make room and start again"
+        )
+        raise SettingsError(f"{work}: can't be written: {error}; {remedy}") from error
