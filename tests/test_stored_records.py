@@ -158,4 +158,5 @@ def test_an_earlier_cache_is_read(tmp_path):
 def test_an_earlier_training_manifest_is_read(tmp_path):
     (tmp_path / "training_manifest.json").write_bytes((STORED / "training_manifest.json").read_bytes())
     training = read_training(tmp_path)
-    assert (training["method"], training["base"], training["steps"]) == ("sft", "tiny", 4)
+    assert training is not None
+    assert (training.method, training.base, training.steps) == ("sft", "tiny", 4)

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -14,19 +13,21 @@ from trainers.methods.catalogue import METHODS, train_methods
 
 
 class _Methods(TyperGroup):
-    """The methods' commands; those of plug-ins are looked up when they are asked for."""
+    """The methods' commands; those of plug-ins are looked up when they are asked for.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    The types of contexts and commands are private to typer.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *(name for name in train_methods() if name not in METHODS)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in METHODS or cmd_name not in train_methods():
             return super().get_command(ctx, cmd_name)
         method = train_methods()[cmd_name]
         single = typer.Typer(add_completion=False)
         single.command(cmd_name, help=method.help)(_command(method))
-        command: click.Command = typer.main.get_command(single)
-        return command
+        return typer.main.get_command(single)
 
 
 app = typer.Typer(cls=_Methods, help="Train an adapter: tunegate train sft CONFIG.yaml", no_args_is_help=True)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness.engines.safetensors_file import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
+from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
-_MANIFEST = "training_manifest.json"
+_LONGEST_VALUE = 80
 _OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
 NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
 _OF_VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"}
@@ -39,12 +42,12 @@ class Adapter:
 
     Attributes:
         base_reference: The base model as training named it: a catalogue name, hub id or directory.
-        training: The training manifest, or empty when training left none.
+        training: The training manifest; None when training left none.
     """
 
     directory: Path
     base_reference: str
-    training: Mapping[str, Any]
+    training: TrainingManifest | None
     tensors: Mapping[str, Tensor]
 
 
@@ -153,8 +156,8 @@ def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
     Raises:
         AdapterError: The base is another one.
     """
-    trained_on = adapter.training.get("base_sha256")
-    if isinstance(trained_on, str) and trained_on != base_sha256:
+    trained_on = None if adapter.training is None else adapter.training.base_sha256
+    if trained_on is not None and trained_on != base_sha256:
         raise AdapterError(
             f"{adapter.directory}: trained on another base: its manifest names {trained_on[:12]}, "
             f"{base_dir} is {base_sha256[:12]}; point base_model_name_or_path at the right one"
@@ -194,10 +197,27 @@ def _misfits(adapter: Adapter, base_dir: Path) -> Iterator[tuple[str, tuple[int,
                 yield name, tensor.shape, expected
 
 
-def read_training(directory: Path) -> Mapping[str, Any]:
-    """The training manifest of a directory, or empty when training left none."""
-    manifest = directory / _MANIFEST
-    return read_json(manifest) if manifest.is_file() else {}
+def read_training(directory: Path) -> TrainingManifest | None:
+    """The training manifest of a directory; None when training left none.
+
+    Raises:
+        AdapterError: It is damaged.
+    """
+    path = directory / MANIFEST_FILE
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    try:
+        return TrainingManifest.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    key = ".".join(map(str, problem["loc"]))
+    found = repr(problem["input"])
+    shown = found if len(found) <= _LONGEST_VALUE else f"{found[:_LONGEST_VALUE]}…"
+    version = content.get("schema_version")
+    newer = type(version) is int and version > SCHEMA_VERSION
+    remedy = "it is of a newer tunegate: update this one" if newer else "copy or train the adapter again"
+    raise AdapterError(f"{path}: {key}: found {shown} ({problem['msg']}); {remedy}")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

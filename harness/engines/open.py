@@ -88,8 +88,8 @@ def base_of(model: ModelRef) -> ModelRef | None:
         return None
     if model.adapter_dir is not None:
         return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
-    base = model.training.get("base")
-    if not isinstance(base, str):
+    base = None if model.training is None else model.training.base
+    if base is None:
         return None
     try:
         return describe_model(base)

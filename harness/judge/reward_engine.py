@@ -192,7 +192,8 @@ def check_reward_model(directory: Path) -> Path:
     if not (directory / "adapter_model.safetensors").is_file():
         raise AdapterError(f"{directory}: no adapter_model.safetensors; did training finish?")
     base_dir = resolve_model(str(config.get("base_model_name_or_path")))
-    trained_on = read_training(directory).get("base_sha256")
-    if isinstance(trained_on, str) and trained_on != model_sha256(base_dir):
+    training = read_training(directory)
+    trained_on = None if training is None else training.base_sha256
+    if trained_on is not None and trained_on != model_sha256(base_dir):
         raise AdapterError(f"{directory}: trained on another base than {base_dir}")
     return base_dir

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue
 from harness.types.metric import MetricFacts
+from harness.types.training import TrainingManifest, stored_manifest
 
 # Precisions in which the make-up of a batch does not change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
@@ -140,6 +143,7 @@ class ModelRef:
         label: What a person calls it: the adapter's path as given, or the base model's name.
         adapter_sha256: Hash of the adapter's weights and config; None for a bare base model.
         base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
+        training: What training noted beside the weights; None when there is no manifest.
         training: The adapter's ``training_manifest.json``, when there is one.
         engine: Name of the plug-in's engine that runs it; None where tunegate's own do.
     """
@@ -149,7 +153,7 @@ class ModelRef:
     base_sha256: str
     adapter_dir: str | None = None
     adapter_sha256: str | None = None
-    training: Mapping[str, JsonValue] = field(default_factory=dict)
+    training: Annotated[TrainingManifest | None, BeforeValidator(stored_manifest)] = None
     engine: str | None = None
 
 

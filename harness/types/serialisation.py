@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 _T = TypeVar("_T")
 
@@ -28,7 +28,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def encode(value: object) -> str:
     """A dataclass as JSON text."""
-    return json.dumps(_plain(value))
+    return json.dumps(plain(value))
 
 
 def decode(kind: type[_T], text: str) -> _T:
@@ -52,16 +52,22 @@ def to_json(value: object) -> str:
 
 def finite_facts(value: object) -> Any:
     """Dataclasses as mappings that JSON can hold; a number that is not finite is None."""
-    return _finite(_plain(value))
+    return _finite(plain(value))
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses as mappings. pydantic's own function refuses lone surrogates in a mapping's keys."""
+def plain(value: Any) -> Any:
+    """Dataclasses and models of files as mappings, tuples as lists.
+
+    pydantic's own function refuses lone surrogates in a mapping's keys.
+    """
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, BaseModel):
+        # A file's model is stored as its file holds it.
+        return plain(value.model_dump(exclude_unset=True))
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {key: plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _finite(value: Any) -> Any:

@@ -1,10 +1,11 @@
 """Where the lines of the inline drawings go, in the units of each drawing's own view box."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
-from harness.types import Interval, JsonValue
+from harness.types import Interval
 from reports.html.figures import nice_step, signed
 
 FOREST_WIDTH = 200.0
@@ -104,22 +105,21 @@ def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
     )
 
 
-def loss_curve(losses: JsonValue) -> LossCurve | None:
-    """The curve of a manifest's ``losses``; None where there are not two points to join.
+def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
+    """The curve of a loss by step; None where there are not two points to join.
 
     Args:
-        losses: A list of ``{step, loss}``, or of bare numbers, counted from 1. Whatever else it holds is
-            counted and left out.
+        losses: Step and loss. What is no finite number is counted and left out.
     """
-    if not isinstance(losses, list):
-        return None
-    read = [_point(place, entry) for place, entry in enumerate(losses, start=1)]
-    points = sorted(point for point in read if point is not None)
+    points = sorted(
+        (float(step), float(loss)) for step, loss in losses if _is_drawn(step) and _is_drawn(loss)
+    )
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return None
     steps, values = [step for step, _ in points], [value for _, value in points]
     floor, ceiling = min(0.0, *values), max(values)
-    if ceiling == floor:
+    # As good as level: scaling would overflow.
+    if ceiling - floor < 1 / _LARGEST:
         ceiling = floor + 1.0
     x_scale = LOSS_WIDTH / (steps[-1] - steps[0])
     y_scale = LOSS_HEIGHT / (ceiling - floor)
@@ -142,23 +142,13 @@ def loss_curve(losses: JsonValue) -> LossCurve | None:
         first_step=steps[0],
         last_step=steps[-1],
         points=len(points),
-        unusable=len(read) - len(points),
+        unusable=len(losses) - len(points),
     )
 
 
-def _point(place: int, entry: JsonValue) -> tuple[float, float] | None:
-    step: float | None = float(place)
-    loss = _number(entry)
-    if isinstance(entry, Mapping):
-        step, loss = _number(entry.get("step", place)), _number(entry.get("loss"))
-    return None if step is None or loss is None else (step, loss)
-
-
-def _number(value: JsonValue) -> float | None:
-    """A finite number: scaling a larger one would overflow."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
-        return None
-    return float(value)
+def _is_drawn(value: float | None) -> TypeGuard[float]:
+    """Whether it is a finite number: scaling a larger one would overflow."""
+    return value is not None and abs(value) < _LARGEST
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -16,6 +16,8 @@ from harness.types import (
     Retention,
     Run,
 )
+from harness.types.serialisation import plain
+from harness.types.training import RewardNotes
 from reports.html import figures
 from reports.html.cases import excerpt
 from reports.html.charts import LossCurve, loss_curve
@@ -113,17 +115,17 @@ def _passages(record: GateRecord) -> Iterator[LossRow]:
 def training_view(record: GateRecord) -> TrainingView | None:
     """The adapter's training manifest; None when it has none."""
     training = record.run.model.training
-    if not training:
+    if training is None:
         return None
-    curve = loss_curve(training.get("losses"))
+    curve = loss_curve([(entry.step, entry.loss) for entry in training.losses])
     drawing = ""
     if curve is not None:
         drawing = (
             f"training loss from {curve.first:.3g} at step {curve.first_step:g} "
             f"to {curve.last:.3g} at step {curve.last_step:g}, lowest {curve.lowest:.3g}"
         )
-    rest = {key: value for key, value in training.items() if key != "losses" or curve is None}
-    rewards = _reward_curve(training)
+    rest = {key: value for key, value in plain(training).items() if key != "losses" or curve is None}
+    rewards = _reward_curve(training.rewards)
     return TrainingView(
         curve=curve,
         drawing=drawing,
@@ -139,18 +141,9 @@ def training_view(record: GateRecord) -> TrainingView | None:
     )
 
 
-def _reward_curve(training: Mapping[str, JsonValue]) -> LossCurve | None:
+def _reward_curve(rewards: RewardNotes | None) -> LossCurve | None:
     """The mean reward of each step's sampled answers; None where training had no rewards."""
-    rewards = training.get("rewards")
-    steps = rewards.get("steps") if isinstance(rewards, Mapping) else None
-    if not isinstance(steps, list):
-        return None
-    points: list[JsonValue] = [
-        {"step": entry.get("step"), "loss": entry.get("reward")}
-        for entry in steps
-        if isinstance(entry, Mapping)
-    ]
-    return loss_curve(points)
+    return None if rewards is None else loss_curve([(entry.step, entry.reward) for entry in rewards.steps])
 
 
 def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[Fact]:

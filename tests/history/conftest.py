@@ -38,6 +38,7 @@ from harness.types import (
     TextLoss,
     Verdict,
 )
+from harness.types.training import StepLoss, TrainingManifest, stored_manifest
 
 
 def make_run(run_id="20260101-000000-aaaa", cases=3, answer="an answer", label="adapters/a"):
@@ -77,7 +78,7 @@ def make_run(run_id="20260101-000000-aaaa", cases=3, answer="an answer", label="
             base_sha256="b" * 64,
             adapter_dir="/a",
             adapter_sha256="a" * 64,
-            training={"losses": [{"step": 1, "loss": 0.5}]},
+            training=TrainingManifest(losses=(StepLoss(step=1, loss=0.5),)),
         ),
         plan=ExecutionPlan(
             engine="transformers", dtype="float32", device="cpu", batch_tokens=4096, mixed=True
@@ -164,6 +165,10 @@ PLAIN = {
     bool: st.booleans(),
     types.NoneType: st.none(),
     JsonValue: JSON,
+    # Whatever a file of that name may have held when an earlier version stored it.
+    TrainingManifest: st.dictionaries(
+        st.sampled_from(sorted(TrainingManifest.model_fields)) | TEXT, JSON, min_size=1, max_size=3
+    ).map(stored_manifest),
 }
 
 

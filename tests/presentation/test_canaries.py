@@ -1,32 +1,29 @@
-"""A manifest's canaries become lines; a manifest is a file on disk and may hold anything."""
+"""A manifest's canaries become lines; what could trick a terminal is left out."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.presentation.canaries import canary_lines
+from harness.types.training import CanaryNotes, TrainingManifest
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
+
+def lines_of(*summary: str) -> list[str]:
+    return canary_lines(TrainingManifest(canaries=CanaryNotes(summary=summary)))
 
 
 def test_each_line_of_the_summary_is_shown():
     lines = ["length 84 → 31 (n=64, 64), drifted", "refusals 0.00 → 0.00 (n=64, 64)"]
-    assert canary_lines({"canaries": {"summary": lines}}) == lines
+    assert lines_of(*lines) == lines
 
 
 def test_a_manifest_without_canaries_has_no_line():
-    assert canary_lines({}) == []
+    assert canary_lines(TrainingManifest()) == canary_lines(None) == []
 
 
 def test_what_could_trick_a_terminal_is_left_out():
-    assert canary_lines({"canaries": {"summary": ["\x1b[2J", "right\u202eleft", 3, "length 1 → 2"]}}) == [
-        "length 1 → 2"
-    ]
+    assert lines_of("\x1b[2J", "right\u202eleft", "length 1 → 2") == ["length 1 → 2"]
 
 
-@given(ANYTHING, ANYTHING)
-def test_anything_else_is_left_out(canaries, summary):
-    for manifest in ({"canaries": canaries}, {"canaries": {"summary": summary}}):
-        assert all(isinstance(line, str) and line.isprintable() for line in canary_lines(manifest))
+@given(st.lists(st.text()))
+def test_every_line_can_be_printed(summary):
+    assert all(line.isprintable() for line in lines_of(*summary))

@@ -23,6 +23,7 @@ from harness.types import (
     Run,
     TextLoss,
 )
+from harness.types.training import CanaryNotes, TrainingManifest
 
 
 def make_run(label, passed, *, collected=None, loss=2.0):
@@ -112,9 +113,8 @@ def test_a_partial_run_names_its_denominator():
 def test_canaries_of_training_are_shown_in_one_paragraph():
     """With and without a baseline; a manifest without them adds nothing."""
     run = make_run("mine", 50)
-    training = {
-        "canaries": {"summary": ["length 84 → 31 (n=64, 64), drifted", "refusals 0.00 → 0.00 (n=64, 64)"]}
-    }
+    lines = ("length 84 → 31 (n=64, 64), drifted", "refusals 0.00 → 0.00 (n=64, 64)")
+    training = TrainingManifest(canaries=CanaryNotes(summary=lines))
     watched = replace(run, model=replace(run.model, training=training))
     text = shown(GateRecord(run=watched), 120)
     assert "canaries    length 84 → 31 (n=64, 64), drifted; refusals 0.00 → 0.00 (n=64, 64)" in text

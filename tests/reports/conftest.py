@@ -5,10 +5,11 @@ import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from harness.comparison.findings import metric_findings
 from harness.golden.checks import CHECK_TYPES, base_type, check_names
@@ -278,7 +279,7 @@ def make_record(told: Told | None = None, **counts: Any) -> GateRecord:
         label="adapters/orders",
         adapter_dir="/home/ada/project/adapters/orders",
         adapter_sha256=sha("adapter"),
-        training=told.training,
+        training=TypeAdapter(ModelRef).validate_python({**asdict(base), "training": told.training}).training,
     )
     run = make_run(adapter, sides["now"], told, told.loss_rise, "20260131-142501-7f3a")
     if not told.compared:

@@ -30,13 +30,17 @@ def test_without_a_baseline_the_other_parts_are_null(invented: Callable[..., Gat
 
 def test_numbers_that_are_not_finite_become_null(invented: Callable[..., GateRecord]) -> None:
     """A training run that diverged has NaN among its losses, which JSON doesn't know."""
-    record = invented(training={"losses": [1.0, math.nan, {"loss": math.inf}]})
+    record = invented(training={"losses": [1.0, math.nan, {"step": 3, "loss": math.inf}]})
 
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is no JSON")
 
     fields = json.loads(render_json(record), parse_constant=refuse)
-    assert fields["run"]["model"]["training"]["losses"] == [1.0, None, {"loss": None}]
+    assert fields["run"]["model"]["training"]["losses"] == [
+        {"step": 1, "loss": 1.0},
+        {"step": 2, "loss": None},
+        {"step": 3, "loss": None},
+    ]
 
 
 def test_a_lone_surrogate_survives_as_ascii(invented: Callable[..., GateRecord]) -> None:

@@ -35,7 +35,7 @@ def test_the_command_lines_output_wins_and_is_meant_from_there(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD + "lr: 1\n", r"sft.yaml:5: lr: unknown key \(allowed: base, data, output"),
+        (GOOD + "lr: 1\n", r"sft.yaml:5: lr: unknown key \(allowed: base, output"),
         (GOOD + "learning_rate: -1\n", r"sft.yaml:5: learning_rate: found -1 \(allowed: greater than 0\)"),
         (GOOD + "learning_rate: fast\n", r"sft.yaml:5: learning_rate: found 'fast'"),
         (GOOD.replace("r: 8", "rank: 8"), r"sft.yaml:4: peft.rank: unknown key \(allowed: method, r, alpha"),

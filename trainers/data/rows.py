@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+from harness.types.training import DataNotes
 
 Turn = dict[str, str]
 Row = dict[str, Any]
@@ -43,14 +44,14 @@ class Examples:
         return f"{rows}; {len(found) or 'none'} of {self.leakage['cases']} golden cases among them{note}"
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def notes(self) -> DataNotes:
         """What the manifest says of the data."""
-        return {
-            "paths": list(dict.fromkeys(str(path) for path, _ in self.places)),
-            "sha256": self.sha256,
-            "rows": len(self.rows),
-            "leakage": None if self.leakage is None else dict(self.leakage),
-        }
+        return DataNotes(
+            paths=tuple(dict.fromkeys(str(path) for path, _ in self.places)),
+            sha256=self.sha256,
+            rows=len(self.rows),
+            leakage=self.leakage,
+        )
 
 
 def load_examples(paths: Sequence[Path], max_rows: int | None = None) -> Examples:

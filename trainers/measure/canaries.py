@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.metrics.manner import refusal_words
+from harness.types.training import CanaryNotes
 from trainers.measure.change import mean_change
 from trainers.measure.samples import Sample, by_group, first_and_last
 
@@ -75,15 +76,15 @@ CANARIES: Mapping[str, Canary] = {
 _CONFIDENCE = 1 - 0.10 / len(CANARIES)
 
 
-def canary_facts(samples: Sequence[Sample]) -> dict[str, Any]:
+def canary_notes(samples: Sequence[Sample]) -> CanaryNotes:
     """The manifest's section: drift from the first to the last fifth of the steps, and means on the way."""
     first, last = first_and_last(samples)
     drift = {name: judge_drift(canary, first, last) for name, canary in CANARIES.items()}
-    return {
-        "drift": drift,
-        "summary": [_told(CANARIES[name], found) for name, found in drift.items() if found is not None],
-        "along": _along(samples),
-    }
+    return CanaryNotes(
+        drift=drift,
+        summary=tuple(_told(CANARIES[name], found) for name, found in drift.items() if found is not None),
+        along=tuple(_along(samples)),
+    )
 
 
 def judge_drift(canary: Canary, first: Sequence[Sample], last: Sequence[Sample]) -> dict[str, Any] | None:

@@ -16,11 +16,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig, listed
 from trainers.data.leakage import without_leaks
 from trainers.data.rows import Row
 from trainers.data.texts import load_texts
 from trainers.run.entry import run_module
+from trainers.run.manifest import merged
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
@@ -81,11 +83,11 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
         before = window_losses(trainer.model, tokenizer, held_out, config.max_length)
         if not fit(run, trainer):
             return INTERRUPTED
-        facts: dict[str, Any] = {"data": texts.facts}
+        noted = TrainingManifest(data=texts.notes)
         if held_out:
             after = window_losses(trainer.model, tokenizer, held_out, config.max_length)
-            facts["held_out"] = _compared(run, before, after)
-        return finish(run, trainer, facts)
+            noted = merged(noted, TrainingManifest(held_out=_compared(run, before, after)))
+        return finish(run, trainer, noted)
 
 
 def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) -> list[float]:

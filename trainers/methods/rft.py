@@ -20,6 +20,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.errors import SettingsError
+from harness.types.serialisation import plain
+from harness.types.training import StepLoss, TrainingManifest
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import check_prompt_lengths, load_prompts
 from trainers.data.rows import Examples, Row
@@ -29,6 +31,7 @@ from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
 from trainers.run.entry import run_module
+from trainers.run.manifest import merged
 from trainers.run.processes import require_one_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.run.work_directory import STATE_FILE, checkpoint_step
@@ -37,7 +40,7 @@ from trainers.shared.policy import (
     SamplingConfig,
     held_out_measure,
     report_rewards,
-    reward_facts,
+    reward_notes,
     samples_of,
 )
 
@@ -85,11 +88,12 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         trainer = _train_rounds(run, state, model, tokenizer, prompts, rewards)
         if trainer is None:
             return INTERRUPTED
-        facts = reward_facts(read_samples(run.work), rewards)
+        noted = merged(_round_notes(state), reward_notes(read_samples(run.work), rewards))
         if measure is not None:
-            facts["held_out"] = reward_comparison(run, state.before, measure(trainer.model))
-        report_rewards(run, facts)
-        return finish(run, trainer, {"data": prompts.facts, **_round_facts(state), **facts})
+            found = reward_comparison(run, state.before, measure(trainer.model))
+            noted = merged(noted, TrainingManifest(held_out=found))
+        report_rewards(run, noted)
+        return finish(run, trainer, merged(TrainingManifest(data=prompts.notes), noted))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +130,7 @@ def _train_rounds(
         make_ready(shown, trainer, prompts.title)
         if not fit(one, trainer):
             return None
-        state.rounds.append({"round": number, **noted, "losses": one.watch.losses})
+        state.rounds.append({"round": number, **noted, "losses": plain(one.watch.losses)})
         _checkpoint(run, trainer, state)
     if trainer is None:  # every round was finished before, but the result not written
         row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
@@ -134,14 +138,14 @@ def _train_rounds(
     return trainer
 
 
-def _round_facts(state: _State) -> dict[str, Any]:
-    """The manifest's sections: the rounds, and the losses of all of them in a row."""
+def _round_notes(state: _State) -> TrainingManifest:
+    """What the manifest says of the rounds, and the losses of all of them in a row."""
     losses = [entry["loss"] for each in state.rounds for entry in each["losses"]]
-    return {
-        "rounds": [{key: value for key, value in each.items() if key != "losses"} for each in state.rounds],
-        "losses": [{"step": step, "loss": loss} for step, loss in enumerate(losses, start=1)],
-        "steps": len(losses),
-    }
+    return TrainingManifest(
+        rounds=tuple({key: value for key, value in each.items() if key != "losses"} for each in state.rounds),
+        losses=tuple(StepLoss(step=step, loss=loss) for step, loss in enumerate(losses, start=1)),
+        steps=len(losses),
+    )
 
 
 def best(answers: Sequence[str], totals: Sequence[float], each: int, config: RftConfig) -> list[int]:

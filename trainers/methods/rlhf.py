@@ -10,7 +10,6 @@ Ouyang et al. (2022), InstructGPT, arXiv:2203.02155.
 """
 
 import hashlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -21,10 +20,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from rich.console import Console
 
+from harness.engines.adapter import read_training
 from trainers.config import DtypeName, RunConfig, TrainingConfig
 from trainers.methods import reward, rloo, sft
 from trainers.run.entry import run_module
-from trainers.run.manifest import FILE
 from trainers.run.processes import require_one_process
 from trainers.run.work_directory import can_resume, work_directory
 
@@ -149,14 +148,12 @@ def _stage(kind: type[StageT], keys: StageT, set_here: Mapping[str, Any]) -> Sta
 
 def _finished(name: str, stage: TrainingConfig) -> bool:
     """Whether the stage's result is there, made with these settings of this data."""
-    path = stage.output / FILE
-    if not path.is_file():
-        return False
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    return bool(
-        manifest.get("method") == name
-        and manifest.get("config") == stage.model_dump(mode="json")
-        and manifest.get("data", {}).get("sha256") == _content(stage)
+    manifest = read_training(stage.output)
+    return (
+        manifest is not None
+        and manifest.method == name
+        and manifest.config == stage.model_dump(mode="json")
+        and manifest.data.sha256 == _content(stage)
     )
 
 

@@ -10,6 +10,7 @@ Dettmers et al. (2023), QLoRA, arXiv:2305.14314; Hu et al. (2021), LoRA, arXiv:2
 
 import sys
 
+from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig
 from trainers.data.leakage import without_leaks
 from trainers.data.lengths import check_lengths
@@ -66,7 +67,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
         make_ready(run, trainer, examples.title)
         if not fit(run, trainer):
             return INTERRUPTED
-        return finish(run, trainer, {"data": examples.facts})
+        return finish(run, trainer, TrainingManifest(data=examples.notes))
 
 
 if __name__ == "__main__":

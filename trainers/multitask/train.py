@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.models.digest import model_sha256
+from harness.types.serialisation import plain
+from harness.types.training import DataNotes, StepLoss, TrainingManifest
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData, load_tasks, sha256_of
 from trainers.multitask.sampling import Phase, main_phases, single_phase
-from trainers.run.manifest import write_manifest
+from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import require_one_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun, prepared_run
 from trainers.run.work_directory import disk_errors, put_in_place
@@ -174,59 +176,57 @@ class _Job:
         report = interference_report(self.config, self.tasks, main["answers"], alone)
         (self.made / INTERFERENCE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         held_out = held_out_facts(self.tasks, main["answers"])
-        write_manifest(self.made, self._facts(main, held_out, report))
+        write_manifest(self.made, self._manifest(main, held_out, report))
         show(self.run.console, held_out, report)
         put_in_place(self.config.output, self.made)
         for finished in (self._notes(), self.run.work / "checkpoints"):
             shutil.rmtree(finished, ignore_errors=True)
         self.run.console.print(f"wrote     {self.config.output} in {self.run.elapsed_s:.0f} s")
 
-    def _facts(
+    def _manifest(
         self, main: Mapping[str, Any], held_out: Mapping[str, Any], report: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> TrainingManifest:
         import torch
 
         by_step: dict[int, list[float]] = {}
         for entry in main["losses"]:
             by_step.setdefault(entry["step"], []).append(entry["loss"])
-        facts = {
-            "method": "multitask",
-            "base": self.config.base,
-            "base_sha256": model_sha256(self.run.base_dir),
-            "config": self.config.model_dump(mode="json"),
-            "seed": self.config.seed,
-            "device": self.device,
-            "compute_dtype": "float32",
-            "threads": torch.get_num_threads(),
-            "processes": 1,
-            "steps": sum(len(phase.steps) for phase in self.phases),
-            "duration_s": round(self.run.elapsed_s, 1),
-            "losses": [
-                {"step": step, "loss": sum(losses) / len(losses)} for step, losses in sorted(by_step.items())
-            ],
-            "losses_by_task": main["losses"],
-            "data": {
-                "sha256": sha256_of(self.tasks),
-                "tasks": {
-                    name: {
-                        "train": data.train.facts,
-                        "held_out": None if data.held_out is None else data.held_out.facts,
-                        "batches": sum(
-                            batch.task == name
-                            for phase in self.phases
-                            for step in phase.steps
-                            for batch in step
-                        ),
-                    }
-                    for name, data in self.tasks.items()
-                },
-            },
-            "held_out": dict(held_out),
-            "interference": dict(report),
-        }
+        manifest = TrainingManifest(
+            method="multitask",
+            base=self.config.base,
+            base_sha256=model_sha256(self.run.base_dir),
+            config=self.config.model_dump(mode="json"),
+            seed=self.config.seed,
+            device=self.device,
+            compute_dtype="float32",
+            threads=torch.get_num_threads(),
+            processes=1,
+            steps=sum(len(phase.steps) for phase in self.phases),
+            duration_s=round(self.run.elapsed_s, 1),
+            losses=tuple(
+                StepLoss(step=step, loss=sum(losses) / len(losses))
+                for step, losses in sorted(by_step.items())
+            ),
+            losses_by_task=tuple(main["losses"]),
+            data=DataNotes(
+                sha256=sha256_of(self.tasks),
+                tasks={name: self._task_notes(name, data) for name, data in self.tasks.items()},
+            ),
+            held_out=dict(held_out),
+            interference=dict(report),
+        )
         if self.config.gradients == "pcgrad":
-            facts["conflicting_steps"] = main["conflicting"]
-        return facts
+            return merged(manifest, TrainingManifest(conflicting_steps=main["conflicting"]))
+        return manifest
+
+    def _task_notes(self, name: str, data: TaskData) -> dict[str, Any]:
+        """What the manifest says of one task's data."""
+        steps = [step for phase in self.phases for step in phase.steps]
+        return {
+            "train": plain(data.train.notes),
+            "held_out": None if data.held_out is None else plain(data.held_out.notes),
+            "batches": sum(batch.task == name for step in steps for batch in step),
+        }
 
     def _say(self, trained: int) -> None:
         config = self.config

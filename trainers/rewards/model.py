@@ -32,7 +32,8 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
     if config.get("task_type") != "SEQ_CLS":
         raise SettingsError(f"{place}: {path}: no reward model; train one with: tunegate train reward")
     base_dir = resolve_model(str(config.get("base_model_name_or_path")))
-    if read_training(path).get("base_sha256") not in {None, model_sha256(base_dir)}:
+    training = read_training(path)
+    if training is not None and training.base_sha256 not in {None, model_sha256(base_dir)}:
         raise SettingsError(f"{place}: {path}: trained on another base than {base_dir}; train it again")
     load = cache(lambda: _scorer(path, base_dir))
 

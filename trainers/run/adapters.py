@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from harness.engines.adapter import check_base, read_adapter
 from harness.errors import SettingsError
 from harness.models.digest import adapter_sha256, model_sha256
+from harness.types.training import StartingAdapter
 from trainers.config import PeftSettings, TrainingConfig
 from trainers.run.base_model import load_base
 
@@ -41,11 +42,11 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype")
     return PeftModel.from_pretrained(model, str(config.adapter), is_trainable=True), None
 
 
-def starting_adapter(config: TrainingConfig) -> dict[str, str] | None:
+def starting_adapter(config: TrainingConfig) -> StartingAdapter | None:
     """Path and content hash of the adapter that training starts from; None without one."""
     if config.adapter is None:
         return None
-    return {"path": str(config.adapter), "sha256": adapter_sha256(config.adapter)}
+    return StartingAdapter(path=str(config.adapter), sha256=adapter_sha256(config.adapter))
 
 
 def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:

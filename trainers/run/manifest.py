@@ -1,29 +1,43 @@
-"""The training manifest: what an adapter was made of, beside its weights."""
+"""Writing the training manifest: what an adapter was made of, beside its weights."""
 
 import json
 import subprocess
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-SCHEMA_VERSION = 1
-FILE = "training_manifest.json"
+from harness.types.serialisation import plain
+from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
+
 _PACKAGES = ("tunegate", "torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
 
 
-def write_manifest(directory: Path, facts: Mapping[str, Any]) -> None:
-    """Write the manifest: the trainer's facts with package versions and the project's commit."""
-    commit = _git("rev-parse", "HEAD")
+def write_manifest(directory: Path, manifest: TrainingManifest) -> None:
+    """Write a manifest, with package versions and the project's commit.
+
+    Args:
+        directory: The directory of the weights.
+        manifest: What the trainer notes.
+    """
     changes = _git("status", "--porcelain", "--untracked-files=no")
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        **facts,
-        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
-        "commit": commit,
-        "dirty": None if changes is None else bool(changes),
-    }
-    (directory / FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    whole = manifest.model_copy(
+        update={
+            "schema_version": SCHEMA_VERSION,
+            "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+            "commit": _git("rev-parse", "HEAD"),
+            "dirty": None if changes is None else bool(changes),
+        }
+    )
+    (directory / MANIFEST_FILE).write_text(json.dumps(plain(whole), indent=2) + "\n", encoding="utf-8")
+
+
+def merged(manifest: TrainingManifest, further: TrainingManifest) -> TrainingManifest:
+    """Two parts of one manifest as one.
+
+    Args:
+        manifest: One part.
+        further: The other one; of a key that both have, its value counts.
+    """
+    return manifest.model_copy(update={key: getattr(further, key) for key in further.model_fields_set})
 
 
 def _version(package: str) -> str | None:

@@ -22,13 +22,15 @@ from rich.progress import (
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as library_logging
 
+from harness.types.training import StepLoss
+
 
 class Watch(TrainerCallback):
     """Shows progress, keeps the losses, and turns the first Ctrl-C into a clean stop with a checkpoint."""
 
     def __init__(self, console: Console) -> None:
         """Show on ``console``; on anything but a terminal a line every tenth of the run."""
-        self.losses: list[dict[str, float]] = []
+        self.losses: list[StepLoss] = []
         self.interrupted = False
         self._console = console
         self._bar = Progress(
@@ -62,7 +64,7 @@ class Watch(TrainerCallback):
             total: Steps of the whole run.
             loss: In nats, or whatever the method minimises.
         """
-        self.losses.append({"step": step, "loss": loss})
+        self.losses.append(StepLoss(step=step, loss=loss))
         self._bar.update(self._task, completed=step, loss=f"{loss:.3f}")
         if not self._console.is_terminal and (step % max(total // 10, 1) == 0 or step == 1):
             self._console.print(f"step {step}/{total}  loss {loss:.3f}", highlight=False)
@@ -76,7 +78,9 @@ class Watch(TrainerCallback):
     ) -> None:
         """Start the bar where a resumed run stands."""
         self.losses = [
-            {"step": entry["step"], "loss": entry["loss"]} for entry in state.log_history if "loss" in entry
+            StepLoss(step=int(entry["step"]), loss=float(entry["loss"]))
+            for entry in state.log_history
+            if "loss" in entry
         ]
         self.start(done=state.global_step, total=state.max_steps)
 

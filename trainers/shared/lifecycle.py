@@ -2,15 +2,16 @@
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
 from harness.models.digest import adapter_sha256, model_sha256
+from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig
-from trainers.run.manifest import write_manifest
+from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun, prepared_run
 from trainers.run.work_directory import disk_errors, put_in_place
@@ -113,22 +114,24 @@ def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
             f"go on with --resume"
         )
         return False
-    diverged = next((entry for entry in run.watch.losses if not math.isfinite(entry["loss"])), None)
+    diverged = next(
+        (entry for entry in run.watch.losses if entry.loss is None or not math.isfinite(entry.loss)), None
+    )
     if diverged is not None:
         raise SettingsError(
-            f"learning_rate: the loss became {diverged['loss']} at step {diverged['step']}; "
+            f"learning_rate: the loss became {diverged.loss} at step {diverged.step}; "
             f"no adapter was written; lower the rate"
         )
     return True
 
 
-def finish(run: TrainingRun[TrainingConfig], trainer: Any, facts: Mapping[str, Any]) -> int:
+def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManifest) -> int:
     """Write adapter and manifest beside the output, then put both into its place.
 
     Args:
         run: The run.
         trainer: TRL's trainer, finished.
-        facts: What the method adds to the manifest; ``data`` is a must.
+        noted: What the method adds to the manifest; ``data`` is a must.
 
     Returns:
         Exit status 0.
@@ -140,38 +143,39 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, facts: Mapping[str, A
 
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, GoldenStop):
-            facts = {**facts, "early_stop": keep_best(run, callback, trainer)}
+            noted = merged(noted, TrainingManifest(early_stop=keep_best(run, callback, trainer)))
     config, made = run.config, run.work / "adapter"
     shutil.rmtree(made, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     with disk_errors(run.work):
         save_trained(model, trainer.processing_class, config.base, made)
         content = model_sha256(made) if config.peft.method == "full" else adapter_sha256(made)
-        write_manifest(made, {**_common_facts(run, trainer), "adapter_sha256": content, **facts})
+        write_manifest(made, merged(_manifest(run, trainer, content), noted))
         put_in_place(config.output, made)
     run.console.print(f"wrote     {config.output} in {run.elapsed_s:.0f} s")
     return 0
 
 
-def _common_facts(run: TrainingRun[TrainingConfig], trainer: Any) -> dict[str, Any]:
+def _manifest(run: TrainingRun[TrainingConfig], trainer: Any, content_sha256: str) -> TrainingManifest:
     """What the manifest says of every method's run."""
     import torch
 
     from trainers.run.adapters import starting_adapter
     from trainers.run.base_model import dtype_name
 
-    return {
-        "method": run.method,
-        "base": run.config.base,
-        "base_sha256": model_sha256(run.base_dir),
-        "config": run.config.model_dump(mode="json"),
-        "seed": run.config.seed,
-        "device": str(trainer.args.device),
-        "compute_dtype": dtype_name(run.dtype),
-        "threads": torch.get_num_threads(),
-        "processes": trainer.args.world_size,
-        "steps": trainer.state.global_step,
-        "duration_s": round(run.elapsed_s, 1),
-        "losses": run.watch.losses,
-        "started_from": starting_adapter(run.config),
-    }
+    return TrainingManifest(
+        method=run.method,
+        base=run.config.base,
+        base_sha256=model_sha256(run.base_dir),
+        config=run.config.model_dump(mode="json"),
+        seed=run.config.seed,
+        device=str(trainer.args.device),
+        compute_dtype=dtype_name(run.dtype),
+        threads=torch.get_num_threads(),
+        processes=trainer.args.world_size,
+        steps=trainer.state.global_step,
+        duration_s=round(run.elapsed_s, 1),
+        losses=tuple(run.watch.losses),
+        started_from=starting_adapter(run.config),
+        adapter_sha256=content_sha256,
+    )

@@ -9,16 +9,18 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.errors import SettingsError
+from harness.types.training import RewardNotes, StepReward, TrainingManifest
 from trainers.config import TrainingConfig, listed
 from trainers.data.prompts import check_prompt_lengths
 from trainers.data.rows import Examples
-from trainers.measure.canaries import canary_facts
+from trainers.measure.canaries import canary_notes
 from trainers.measure.change import mean_change
 from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
 from trainers.measure.samples import Sample, add_samples, by_group, first_and_last, keep_until, read_samples
 from trainers.rewards.catalogue import RewardSettings
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
+from trainers.run.manifest import merged
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.run.work_directory import checkpoint_step
@@ -95,8 +97,6 @@ def train_policy(
         InputError: Data, base model, settings or a reward can't be used.
     """
     with method_run(method, config, prompts.sha256, resume=resume) as run:
-        from datasets import Dataset
-
         from trainers.measure.reward_log import RewardLog
         from trainers.run.adapters import load_trainable
         from trainers.run.base_model import load_tokenizer
@@ -110,23 +110,33 @@ def train_policy(
             run,
             reward_function(run, prompts, rewards),
             model=model,
-            # Columns stay here: in a table each would need one type, and nested keys of all rows in each row.
-            train_dataset=Dataset.from_list(
-                [{"prompt": row["prompt"], "row": number} for number, row in enumerate(prompts.rows)]
-            ),
+            train_dataset=_prompt_table(prompts),
             processing_class=tokenizer,
             peft_config=adapter,
             callbacks=[run.watch, RewardLog(run)],
         )
         make_ready(run, trainer, prompts.title)
         measure = held_out_measure(run, tokenizer, held_out, rewards)
-        facts: dict[str, Any] = {"data": prompts.facts}
+        noted = TrainingManifest(data=prompts.notes)
         before = measure(trainer.model) if measure else []
         if not _fit(run, trainer):
             return INTERRUPTED
         if measure:
-            facts["held_out"] = reward_comparison(run, before, measure(trainer.model))
-        return finish(run, trainer, {**facts, **_learnt(run, trainer, rewards)})
+            found = reward_comparison(run, before, measure(trainer.model))
+            noted = merged(noted, TrainingManifest(held_out=found))
+        return finish(run, trainer, merged(noted, _learnt(run, trainer, rewards)))
+
+
+def _prompt_table(prompts: Examples) -> Any:
+    """The prompts for TRL, each with its row's number.
+
+    Columns stay here: in a table each would need one type, and nested keys of all rows in each row.
+    """
+    from datasets import Dataset
+
+    return Dataset.from_list(
+        [{"prompt": row["prompt"], "row": number} for number, row in enumerate(prompts.rows)]
+    )
 
 
 def held_out_measure(
@@ -210,27 +220,44 @@ def samples_of(
     ]
 
 
-def reward_facts(samples: Sequence[Sample], rewards: Sequence[Reward]) -> dict[str, Any]:
-    """The manifest's sections: each step's mean reward, its change from first to last fifth, and canaries."""
+def reward_notes(
+    samples: Sequence[Sample], rewards: Sequence[Reward], kl: Mapping[int, float] = {}
+) -> TrainingManifest:
+    """What the manifest says of the rewards: each step's mean, its change, and canaries.
+
+    Args:
+        samples: All answers that were sampled, in the steps' order.
+        rewards: The rewards, built.
+        kl: Divergence from the model that training began with, in nats per token, by step.
+
+    Returns:
+        The manifest's sections ``rewards`` and ``canaries``.
+    """
     first, last = first_and_last(samples)
     groups = [by_group(part, [sample.reward for sample in part]) for part in (first, last)]
     steps = []
     for step, here in itertools.groupby(samples, key=lambda sample: sample.step):
         values = [sample.reward for sample in here]
-        steps.append({"step": step, "reward": sum(values) / len(values), "n": len(values)})
-    return {
-        "rewards": {
-            "steps": steps,
-            "change": mean_change(groups[0], groups[1]),
-            "files": {reward.name: dict(reward.facts) for reward in rewards if reward.facts},
-        },
-        "canaries": canary_facts(samples),
-    }
+        found = StepReward(step=step, reward=sum(values) / len(values), n=len(values))
+        steps.append(found.model_copy(update={"kl": kl[step]}) if step in kl else found)
+    return TrainingManifest(
+        rewards=RewardNotes(
+            steps=tuple(steps),
+            change=mean_change(groups[0], groups[1]),
+            files={reward.name: dict(reward.facts) for reward in rewards if reward.facts},
+        ),
+        canaries=canary_notes(samples),
+    )
 
 
-def report_rewards(run: TrainingRun[SamplingConfig], facts: Mapping[str, Any]) -> None:
-    """Print how the reward changed, and the canaries."""
-    change = facts["rewards"]["change"]
+def report_rewards(run: TrainingRun[SamplingConfig], noted: TrainingManifest) -> None:
+    """Print how the reward changed, and the canaries.
+
+    Args:
+        run: The run, on whose console it is printed.
+        noted: Its rewards and canaries.
+    """
+    change: Any = None if noted.rewards is None else noted.rewards.change
     if change is not None:
         before, after, by = change["before"], change["after"], change["change"]
         run.console.print(
@@ -238,7 +265,7 @@ def report_rewards(run: TrainingRun[SamplingConfig], facts: Mapping[str, Any]) -
             f"{after['estimate']:.3f} in the last (n={change['n_after']}): "
             f"{by['estimate']:+.3f} [{by['low']:+.3f}, {by['high']:+.3f}]"
         )
-    for line in facts["canaries"]["summary"]:
+    for line in () if noted.canaries is None else noted.canaries.summary:
         run.console.print(f"canary    {line}")
 
 
@@ -256,13 +283,13 @@ def _fit(run: TrainingRun[PolicyConfig], trainer: Any) -> bool:
         ) from error
 
 
-def _learnt(run: TrainingRun[PolicyConfig], trainer: Any, rewards: Sequence[Reward]) -> dict[str, Any]:
+def _learnt(run: TrainingRun[PolicyConfig], trainer: Any, rewards: Sequence[Reward]) -> TrainingManifest:
     if not is_main_process():
-        return {}
-    facts = reward_facts(read_samples(run.work), rewards)
-    logged = {entry["step"]: entry for entry in trainer.state.log_history if "reward" in entry}
-    for step in facts["rewards"]["steps"]:
-        if (kl := logged.get(step["step"], {}).get("kl")) is not None:
-            step["kl"] = kl
-    report_rewards(run, facts)
-    return facts
+        return TrainingManifest()
+    logged = [
+        entry for entry in trainer.state.log_history if "reward" in entry and entry.get("kl") is not None
+    ]
+    kl = {int(entry["step"]): float(entry["kl"]) for entry in logged}
+    noted = reward_notes(read_samples(run.work), rewards, kl)
+    report_rewards(run, noted)
+    return noted

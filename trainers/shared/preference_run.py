@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, TypeVar
 
+from harness.types.training import TrainingManifest
 from trainers.config import PreferenceConfig
 from trainers.data.lengths import check_lengths
 from trainers.data.preferences import load_pairs
 from trainers.data.rows import Examples, Row
 from trainers.measure.held_out import compared, mean_logps, prefers_chosen, report
+from trainers.run.manifest import merged
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
@@ -67,11 +69,11 @@ def train_preferences(
         before = _preferred(run, trainer.model, tokenizer, held_out, scores)
         if not fit(run, trainer):
             return INTERRUPTED
-        facts: dict[str, Any] = {"data": examples.facts}
+        noted = TrainingManifest(data=examples.notes)
         if held_out:
             after = _preferred(run, trainer.model, tokenizer, held_out, scores)
-            facts["held_out"] = report(run, compared(before, after))
-        return finish(run, trainer, facts)
+            noted = merged(noted, TrainingManifest(held_out=report(run, compared(before, after))))
+        return finish(run, trainer, noted)
 
 
 def _preferred(

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,7 @@ from harness.engines.safetensors_file import SafetensorsError, read_header
 from harness.errors import AdapterError, ModelError
 from harness.models.digest import adapter_sha256, model_sha256, tokenizer_sha256
 from harness.models.resolve import resolve_model
+from harness.types.training import TrainingManifest
 
 CONFIG, HEADS, ENCODER, ADAPTERS = "multitask.json", "heads.safetensors", "encoder", "adapters"
 Kind: TypeAlias = Literal["label", "entities", "span"]
@@ -71,14 +72,14 @@ class MultitaskModel:
     Attributes:
         base_dir: The base model's directory on this machine.
         sha256: Hash of everything that decides an answer.
-        training: The training manifest, or empty when training left none.
+        training: The training manifest; None when training left none.
     """
 
     directory: Path
     base_dir: Path
     config: MultitaskConfig
     sha256: str
-    training: Mapping[str, Any]
+    training: TrainingManifest | None
 
     @property
     def tasks(self) -> Mapping[str, Task]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.types import Completion, Finding, GateRecord, Message, MetricError, NoteFinding, Outcome, Score
+from harness.types.training import TrainingManifest
 from reports.html import render_report
 
 
@@ -106,7 +107,8 @@ def spoil(record: GateRecord, text: str) -> GateRecord:
 
     assert record.baseline is not None
     assert record.verdict is not None
-    model = replace(run.model, label=text, base_model=text, training={"losses": text, text: {text: [text]}})
+    spoiled_training = TrainingManifest(method=text, damaged={"losses": text, text: {text: [text]}})
+    model = replace(run.model, label=text, base_model=text, training=spoiled_training)
     environment = replace(run.environment, packages={text: text}, platform=text, commit=text)
     sets = tuple(replace(golden_set, path=text, content_sha256=text) for golden_set in run.golden_sets)
     return replace(

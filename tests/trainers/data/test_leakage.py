@@ -200,14 +200,14 @@ def test_a_leak_stops_with_one_line_that_names_case_row_and_remedy(rows_with, or
 def test_an_allowed_leak_is_noted_with_the_data(rows_with, orders, tmp_path, leakage):
     row = {"prompt": orders.cases[0].messages[-1].content, "completion": "x"}
     checked = without_leaks(rows_with(row), config_of(tmp_path, leakage=leakage))
-    (noted,) = checked.facts["leakage"]["found"]
+    (noted,) = checked.notes.leakage["found"]
     assert noted["case"] == "orders/bob-teapots"
     assert noted["row"].endswith("rows.jsonl:401")
     assert checked.title.endswith(f"1 of {len(orders.cases)} golden cases among them")
 
 
 def test_clean_data_is_noted_with_what_it_was_searched_for(rows_with, orders, tmp_path):
-    noted = without_leaks(rows_with(), config_of(tmp_path)).facts["leakage"]
+    noted = without_leaks(rows_with(), config_of(tmp_path)).notes.leakage
     assert noted["golden_sets"] == {orders.path: orders.content_sha256}
     assert (noted["cases"], noted["exact"], noted["ngram"], noted["found"]) == (
         len(orders.cases),
@@ -221,11 +221,11 @@ def test_without_golden_sets_there_is_nothing_to_find(rows_with, tmp_path, monke
     """By default they are looked for where one is; none there is no error."""
     monkeypatch.chdir(tmp_path)
     checked = without_leaks(rows_with(first=3), config_of(tmp_path, golden=None))
-    assert checked.facts["leakage"]["cases"] == 0
+    assert checked.notes.leakage["cases"] == 0
     assert checked.title.endswith("no golden set to look for in them")
     (tmp_path / "golden_sets").mkdir()
     (tmp_path / "golden_sets" / "orders.yaml").write_text((ROOT / "golden_sets" / "orders.yaml").read_text())
-    assert without_leaks(rows_with(first=3), config_of(tmp_path, golden=None)).facts["leakage"]["cases"] > 40
+    assert without_leaks(rows_with(first=3), config_of(tmp_path, golden=None)).notes.leakage["cases"] > 40
 
 
 def test_a_golden_path_that_is_not_there_is_refused(rows_with, tmp_path):
@@ -238,7 +238,7 @@ def test_embeddings_are_skipped_and_said_to_be_where_the_encoder_is_not_fetched(
 ):
     monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path))
     checked = without_leaks(rows_with(first=3), config_of(tmp_path, leakage={"embedding": 0.95}))
-    noted = checked.facts["leakage"]
+    noted = checked.notes.leakage
     assert noted["embedding"] is None
     assert "minilm isn't fetched yet" in noted["embedding_skipped"]
     assert "embeddings skipped: minilm isn't fetched yet" in checked.title

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from trainers.measure.canaries import (
     CANARIES,
-    canary_facts,
+    canary_notes,
     distinct_2,
     format_tokens,
     judge_drift,
@@ -52,10 +52,10 @@ PLAIN = [
 
 
 def test_no_drift_where_nothing_changed():
-    facts = canary_facts(samples([PLAIN] * 20))
-    assert set(facts["drift"]) == set(CANARIES)
-    assert not any(found["drifted"] for found in facts["drift"].values())
-    assert all(found["n_before"] == found["n_after"] == 16 for found in facts["drift"].values())
+    notes = canary_notes(samples([PLAIN] * 20))
+    assert set(notes.drift) == set(CANARIES)
+    assert not any(found["drifted"] for found in notes.drift.values())
+    assert all(found["n_before"] == found["n_after"] == 16 for found in notes.drift.values())
 
 
 @pytest.mark.parametrize(
@@ -68,18 +68,16 @@ def test_no_drift_where_nothing_changed():
     ],
 )
 def test_each_way_of_hacking_trips_its_canary(name, hacked):
-    facts = canary_facts(samples([PLAIN] * 8 + [hacked] * 8))
-    found = facts["drift"][name]
+    notes = canary_notes(samples([PLAIN] * 8 + [hacked] * 8))
+    found = notes.drift[name]
     assert found["drifted"]
     assert found["change"]["low"] <= found["change"]["estimate"] <= found["change"]["high"]
-    assert any(
-        line.startswith(CANARIES[name].label) and line.endswith("drifted") for line in facts["summary"]
-    )
+    assert any(line.startswith(CANARIES[name].label) and line.endswith("drifted") for line in notes.summary)
 
 
 def test_a_small_change_is_no_drift_however_sure():
     longer = [text + " Yes." for text in PLAIN]
-    found = canary_facts(samples([PLAIN] * 50 + [longer] * 50))["drift"]["length"]
+    found = canary_notes(samples([PLAIN] * 50 + [longer] * 50)).drift["length"]
     assert found["change"]["low"] > 0
     assert not found["drifted"]
 
@@ -92,12 +90,12 @@ def test_a_large_change_of_few_answers_is_no_drift():
 
 def test_one_prompt_tells_nothing():
     assert judge_drift(CANARIES["length"], samples([["a"]]), samples([["aaaa"]])) is None
-    assert canary_facts([])["summary"] == []
+    assert canary_notes([]).summary == ()
 
 
 def test_means_along_the_way():
     """At most ten stretches, which cover all steps."""
-    along = canary_facts(samples([PLAIN] * 25))["along"]
+    along = canary_notes(samples([PLAIN] * 25)).along
     assert len(along) <= 10
     assert along[0]["steps"][0] == 1
     assert along[-1]["steps"][1] == 25

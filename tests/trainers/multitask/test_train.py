@@ -15,6 +15,7 @@ from harness.engines.multitask.directory import read_multitask
 from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.types import GenerationSettings, Message
 from trainers.multitask import steps
+from trainers.run.progress import Watch
 
 
 def same(left, right):
@@ -97,18 +98,18 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(project, monkeypatch
     assert project.train(**changes) == 0
     whole, losses = project.weights(), project.manifest["losses_by_task"]
 
-    show = steps._show
+    show = Watch.show
 
-    def press(run, progress, loss):
-        show(run, progress, loss)
-        if progress.done == 6:
+    def press(watch, *, step, total, loss):
+        show(watch, step=step, total=total, loss=loss)
+        if step == 6:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(steps, "_show", press)
+    monkeypatch.setattr(Watch, "show", press)
     before = {path.name: path.stat().st_mtime_ns for path in project.output.iterdir()}
     assert project.train(**changes) == 130
     assert {path.name: path.stat().st_mtime_ns for path in project.output.iterdir()} == before
-    monkeypatch.setattr(steps, "_show", show)
+    monkeypatch.setattr(Watch, "show", show)
     assert project.train("--resume", **changes) == 0
     assert same(project.weights(), whole)
     assert project.manifest["losses_by_task"] == losses
@@ -119,15 +120,15 @@ def test_it_goes_on_in_the_comparison_when_it_was_stopped_there(project, monkeyp
     chosen = {"interference": True}
     assert project.train(**chosen) == 0
     whole, report = project.weights(), project.manifest["interference"]
-    show, taken = steps._show, []
+    show, taken = Watch.show, []
 
-    def press(run, progress, loss):
-        show(run, progress, loss)
-        taken.append(progress.done)
-        if progress.done == 18:
+    def press(watch, *, step, total, loss):
+        show(watch, step=step, total=total, loss=loss)
+        taken.append(step)
+        if step == 18:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(steps, "_show", press)
+    monkeypatch.setattr(Watch, "show", press)
     assert project.train(**chosen) == 130
     assert taken == list(range(1, 19))
     assert project.train("--resume", **chosen) == 0

@@ -28,7 +28,7 @@ def test_it_trains_and_answers_through_the_gates_engine(make_project, kind):
     )
     assert project.train() == 0
     candidate = describe_model(str(project.output))
-    assert candidate.training["method"] == "sft"
+    assert candidate.training.method == "sft"
     baseline = describe_model(str(project.settings["base"]))
     sides = {CANDIDATE: candidate, "baseline": baseline}
     plan = choose_plan("float32", "cpu", 512, list(sides.values()))

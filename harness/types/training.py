@@ -1,0 +1,174 @@
+"""The training manifest: what a trainer notes beside the weights, for engines and reports to read.
+
+A key that this version doesn't know, of a newer version or of another writer, is kept as it is.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from harness.types.golden import JsonValue
+
+MANIFEST_FILE = "training_manifest.json"
+SCHEMA_VERSION = 1
+
+
+class _Notes(BaseModel):
+    """Notes of a trainer; further keys are kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+
+class StepLoss(_Notes):
+    """The loss of one optimizer step.
+
+    Attributes:
+        loss: None where it was no finite number, in files that can't hold such.
+    """
+
+    step: int
+    loss: float | None
+
+
+def _counted(losses: object) -> object:
+    """Bare numbers as the losses of the steps from 1 on."""
+    if not isinstance(losses, list | tuple):
+        return losses
+    return [
+        {"step": step, "loss": entry} if isinstance(entry, int | float) else entry
+        for step, entry in enumerate(losses, start=1)
+    ]
+
+
+class StepReward(_Notes):
+    """What the answers that one optimizer step sampled were worth.
+
+    Attributes:
+        reward: Their mean.
+        n: How many answers.
+        kl: Divergence from the model that training began with, in nats per token, where it was computed.
+    """
+
+    step: int
+    reward: float | None
+    n: int | None = None
+    kl: float | None = None
+
+
+class RewardNotes(_Notes):
+    """How the reward changed in training.
+
+    Attributes:
+        change: Means of the first and the last fifth of the steps, and their difference with its interval.
+        files: Content hashes of what the rewards were read from, by reward.
+    """
+
+    steps: Annotated[tuple[StepReward, ...], Field(strict=False)] = ()
+    change: Mapping[str, JsonValue] | None = None
+    files: Mapping[str, JsonValue] = {}
+
+
+class CanaryNotes(_Notes):
+    """Signs of reward hacking.
+
+    Attributes:
+        summary: One line for a person for each canary.
+        drift: By canary, means, change and whether that is drift; None where there was too little to tell.
+        along: Means over stretches of the steps.
+    """
+
+    summary: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    drift: Mapping[str, JsonValue] = {}
+    along: Annotated[tuple[Mapping[str, JsonValue], ...], Field(strict=False)] = ()
+
+
+class StartingAdapter(_Notes):
+    """The adapter that training began with."""
+
+    path: str
+    sha256: str
+
+
+class DataNotes(_Notes):
+    """What was trained on.
+
+    Attributes:
+        sha256: Hash of all files' bytes, one after the other.
+        leakage: Which golden cases were looked for in the rows, how, and which were found.
+        tasks: By task of a multi-task model, its rows.
+    """
+
+    sha256: str | None = None
+    paths: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    rows: int | None = None
+    leakage: Mapping[str, JsonValue] | None = None
+    tasks: Mapping[str, JsonValue] = {}
+
+
+class TrainingManifest(_Notes):
+    """What an adapter, or a whole model, was made of.
+
+    Attributes:
+        method: The trainer's name, such as ``sft``.
+        base: The base model as the user named it.
+        config: The trainer's whole configuration.
+        losses: Of each optimizer step, in the steps' order.
+        held_out: What was measured on held-out data, before and after training where that can be told.
+        damaged: Values of a stored record that can't be read as this version writes them, by key.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    method: str | None = None
+    base: str | None = None
+    base_sha256: str | None = None
+    config: Mapping[str, JsonValue] = {}
+    seed: int | None = None
+    device: str | None = None
+    compute_dtype: str | None = None
+    threads: int | None = None
+    processes: int | None = None
+    steps: int | None = None
+    duration_s: float | None = None
+    losses: Annotated[tuple[StepLoss, ...], BeforeValidator(_counted), Field(strict=False)] = ()
+    losses_by_task: Annotated[tuple[Mapping[str, JsonValue], ...], Field(strict=False)] = ()
+    started_from: StartingAdapter | None = None
+    adapter_sha256: str | None = None
+    data: DataNotes = DataNotes()
+    held_out: Mapping[str, JsonValue] | None = None
+    early_stop: Mapping[str, JsonValue] | None = None
+    rounds: Annotated[tuple[Mapping[str, JsonValue], ...], Field(strict=False)] = ()
+    rewards: RewardNotes | None = None
+    canaries: CanaryNotes | None = None
+    interference: Mapping[str, JsonValue] | None = None
+    conflicting_steps: Mapping[str, int] = {}
+    packages: Mapping[str, str] = {}
+    commit: str | None = None
+    dirty: bool | None = None
+    damaged: Mapping[str, JsonValue] = {}
+
+
+def stored_manifest(stored: object) -> object:
+    """A manifest out of a stored record, which must stay readable: what is damaged is kept aside.
+
+    Args:
+        stored: What the record holds: the keys of a manifest, or None.
+
+    Returns:
+        The manifest, or None where there is none; what is no mapping is handed back as it came.
+    """
+    if not isinstance(stored, Mapping):
+        return stored
+    if not stored:
+        return None
+    try:
+        return TrainingManifest.model_validate(stored)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+    # A key that is no text (a lone surrogate) has no location.
+    unnamed = set(stored) - set(TrainingManifest.model_fields)
+    keys = {key for problem in problems for key in (problem["loc"][:1] or unnamed)}
+    sound = {key: value for key, value in stored.items() if key not in keys}
+    return TrainingManifest.model_validate(
+        {**sound, "damaged": {key: value for key, value in stored.items() if key in keys}}
+    )
