@@ -18,6 +18,7 @@ from harness.golden.schema import (
     GoldenSetYaml,
 )
 from harness.settings import SETTINGS, environment_variable
+from harness.types import GateVerdict, Outcome
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,3 +136,13 @@ def test_commands_of_the_readme_exist():
     assert lines
     known = commands(app)
     assert [line for line in lines if not any(line.startswith(command) for command in known)] == []
+
+
+@pytest.mark.parametrize("words", [GateVerdict, Outcome], ids=lambda words: words.__name__)
+def test_the_glossary_explains_each_verdict_and_outcome(words):
+    terms = {
+        term.strip()
+        for row in re.findall(r"^\| ([^|]+) \|", page("docs/glossary.md"), re.MULTILINE)
+        for term in row.split(",")
+    }
+    assert {str(word.value) for word in words} <= terms
