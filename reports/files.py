@@ -36,6 +36,10 @@ def write_whole(path: Path, text: str, source: str) -> Path:
 def check_writable(path: Path, source: str) -> None:
     """Refuse a path that can't become a file, before any work is done.
 
+    Args:
+        path: Where a report is to go.
+        source: The option or variable that named it, for messages.
+
     Raises:
         SettingsError: It is a directory or device, lies below a file, or where nothing may be written.
     """

@@ -79,7 +79,12 @@ def _texts(result: CaseResult, before: Mapping[str, CaseResult]) -> list[str]:
 
 
 def excerpt(text: str, limit: int) -> Excerpt:
-    """The beginning of a text."""
+    """The beginning of a text.
+
+    Args:
+        text: The whole text.
+        limit: Most characters that are shown.
+    """
     return Excerpt(text=text[:limit], omitted=max(len(text) - limit, 0))
 
 

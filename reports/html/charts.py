@@ -78,7 +78,12 @@ class LossCurve:
 
 
 def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
-    """An axis that shows zero, all margins, and all intervals as far as they lie between −1 and 1."""
+    """An axis that shows zero, all margins, and all intervals as far as they lie between −1 and 1.
+
+    Args:
+        drops: Intervals of all rows, as fractions.
+        margins: Margins of all gated metrics, as fractions.
+    """
     drops, margins = list(drops), list(margins)
     low = max(-1.0, min([-0.05, *(drop.low for drop in drops)]))
     high = min(1.0, max([0.05, *(drop.high for drop in drops), *(margin * 1.4 for margin in margins)]))
@@ -93,7 +98,13 @@ def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
 
 
 def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
-    """Places of one drop, its interval and its margin."""
+    """Places of one drop, its interval and its margin.
+
+    Args:
+        axis: What all rows share.
+        drop: The drop with its interval, as fractions.
+        margin: The metric's margin; None where it isn't gated.
+    """
     return Forest(
         zero=axis.place(0.0),
         low=axis.place(drop.low),

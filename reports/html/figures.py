@@ -17,7 +17,12 @@ def percent(rate: float) -> str:
 
 
 def signed(number: float, decimals: int) -> str:
-    """A number that always carries its sign; what rounds to zero carries none."""
+    """A number that always carries its sign; what rounds to zero carries none.
+
+    Args:
+        number: The number.
+        decimals: Digits behind the point.
+    """
     text = f"{number:+.{decimals}f}".replace("-", _MINUS)
     return text[1:] if not text.strip(f"+{_MINUS}0.") else text
 
@@ -56,7 +61,12 @@ def duration(seconds: float) -> str:
 
 
 def nice_step(span: float, most: int) -> float:
-    """The smallest round step (1, 2 or 5 times a power of ten) that divides a span into at most so many."""
+    """The smallest round step (1, 2 or 5 times a power of ten) that divides a span into at most so many.
+
+    Args:
+        span: What is divided.
+        most: Most steps.
+    """
     if not span > 0 or not math.isfinite(span):
         return 1.0
     raw = span / most

@@ -15,7 +15,12 @@ _MOST_IN_LIST = 2_000
 
 
 def case_groups(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGroup]:
-    """The sections before the list of all cases; lost cases come first."""
+    """The sections before the list of all cases; lost cases come first.
+
+    Args:
+        record: The gate's record.
+        cases: The views of all its cases.
+    """
     errored = [case for case in cases if case.outcome == Outcome.ERRORED]
     groups: list[CaseGroup] = []
     if record.comparison is None:

@@ -80,17 +80,32 @@ def is_rate(row: MetricComparison) -> bool:
 
 
 def drop_text(value: float, *, rate: bool) -> str:
-    """A drop with its unit: ``+55.0 pts`` or ``+0.123``."""
+    """A drop with its unit: ``+55.0 pts`` or ``+0.123``.
+
+    Args:
+        value: The drop: a fraction, or a difference on the metric's scale.
+        rate: Whether the metric is a share of cases.
+    """
     return f"{figures.points(value)}\u00a0pts" if rate else figures.signed(value, 3)
 
 
 def mean_text(value: float, *, rate: bool) -> str:
-    """A mean: a rate in percent, a score as it is."""
+    """A mean: a rate in percent, a score as it is.
+
+    Args:
+        value: The mean: a fraction, or a value on the metric's scale.
+        rate: Whether the metric is a share of cases.
+    """
     return figures.percent(value) if rate else figures.mean(value)
 
 
 def margin_text(value: float, *, rate: bool) -> str:
-    """A margin or detectable drop: ``5 pts`` or ``0.05``."""
+    """A margin or detectable drop: ``5 pts`` or ``0.05``.
+
+    Args:
+        value: The margin: a fraction, or a difference on the metric's scale.
+        rate: Whether the metric is a share of cases.
+    """
     if not rate:
         return f"{value:.3g}".replace("-", "−")
     return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + "\u00a0pts"

@@ -22,7 +22,12 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def one_line(text: str, limit: int = 120) -> str:
-    """The text on one line, its end cut off when it is longer than the limit."""
+    """The text on one line, its end cut off when it is longer than the limit.
+
+    Args:
+        text: The text.
+        limit: Most characters, the sign of omission included.
+    """
     # Cut first: a megabyte need not be split into words for the sake of one line.
     line = " ".join(text[: limit * 4].split())
     return line if len(line) <= limit and len(text) <= limit * 4 else line[: limit - 1] + "…"

@@ -117,7 +117,13 @@ def shape_of(model: str) -> Shape:
 
 
 def fitted(trainers: tuple[str, ...], model: str, memory_gib: float) -> list[str]:
-    """One line a trainer: what it takes with QLoRA, and what to change where that is too much."""
+    """One line a trainer: what it takes with QLoRA, and what to change where that is too much.
+
+    Args:
+        trainers: Names of the trainers, in the order they are run in.
+        model: A size such as 8B, a catalogue name, a directory or a hub id.
+        memory_gib: Memory of one device, in GiB.
+    """
     shape, lines = shape_of(model), []
     for name in trainers:
         batch = 8

@@ -171,7 +171,12 @@ RULES: tuple[Rule, ...] = (
 
 
 def fits(rule: Rule, situation: Situation) -> bool:
-    """Whether a row is for this situation."""
+    """Whether a row is for this situation.
+
+    Args:
+        rule: One row of the table.
+        situation: The goal and the means for it.
+    """
     return (
         situation.goal in rule.goals
         and situation.data in rule.data

@@ -229,7 +229,15 @@ def _embeddings(
 
 
 def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | None:
-    """Why embeddings are not compared though the settings don't forbid it; None when they are."""
+    """Why embeddings are not compared though the settings don't forbid it; None when they are.
+
+    Args:
+        examples: The rows that would be looked at.
+        settings: Which ways of looking are on.
+
+    Returns:
+        The reason, for a person.
+    """
     unasked = "embedding" not in settings.model_fields_set
     if unasked and len(examples.rows) > _MANY_ROWS:
         return f"more than {_MANY_ROWS} rows; leakage: {{embedding: {settings.embedding}}} looks at them all"
@@ -244,6 +252,13 @@ def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | No
 
 def without_leaks(examples: Examples, config: RunConfig) -> Examples:
     """The data, checked before anything is trained; what was found goes into the manifest with it.
+
+    Args:
+        examples: The rows.
+        config: Which golden sets to look for, and how; whether leaks are allowed.
+
+    Returns:
+        The same rows, with ``leakage`` set.
 
     Raises:
         DataError: A golden case stands in the data, and that isn't allowed.

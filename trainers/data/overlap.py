@@ -44,7 +44,15 @@ def answers_in(row: Row) -> list[str]:
 
 
 def pieces(words: Words, length: int) -> Iterator[Words]:
-    """All runs of so many neighbouring words."""
+    """All runs of so many neighbouring words.
+
+    Args:
+        words: Of one text.
+        length: Words of a piece.
+
+    Returns:
+        The pieces in the text's order; none where the text is shorter.
+    """
     return (words[start : start + length] for start in range(len(words) - length + 1))
 
 
@@ -54,6 +62,13 @@ def boilerplate(cases: Sequence[Words], rows: Sequence[Words]) -> AbstractSet[Wo
     A piece counts as such when a tenth of the different rows hold it, or three tenths of the different cases,
     and in either at least three do. Copies of one row count once: a leaked case that is repeated often does
     not hide itself.
+
+    Args:
+        cases: Words of each golden case.
+        rows: Words of each training row.
+
+    Returns:
+        Pieces of BOILERPLATE_WORDS words.
     """
     ours = {piece for case in cases for piece in pieces(case, BOILERPLATE_WORDS)}
     return _shared(cases, ours, CASE_SHARE) | _shared(rows, ours, ROW_SHARE)
@@ -69,7 +84,15 @@ def _shared(texts: Sequence[Words], ours: set[Words], share: float) -> set[Words
 
 
 def distinctive(words: Words, shared: AbstractSet[Words]) -> list[Words]:
-    """The stretches of a text that no boilerplate covers."""
+    """The stretches of a text that no boilerplate covers.
+
+    Args:
+        words: Of one text.
+        shared: The boilerplate, in pieces of BOILERPLATE_WORDS words.
+
+    Returns:
+        The stretches in the text's order.
+    """
     covered = [False] * len(words)
     for start, piece in enumerate(pieces(words, BOILERPLATE_WORDS)):
         if piece in shared:

@@ -14,6 +14,10 @@ _THUMB = "prompt, completion and label (true | false)"
 def load_pairs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
     """Read preference pairs: ``prompt`` (a text or turns), ``chosen`` and ``rejected`` (texts).
 
+    Args:
+        paths: JSONL files.
+        max_rows: Stop after so many; None reads all.
+
     Returns:
         Rows with three lists of role/content turns.
 
@@ -25,6 +29,10 @@ def load_pairs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
 
 def load_thumbs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
     """Read thumbs: ``prompt`` (a text or turns), ``completion`` (a text) and ``label`` (true for thumbs up).
+
+    Args:
+        paths: JSONL files.
+        max_rows: Stop after so many; None reads all.
 
     Returns:
         Rows with two lists of turns and a bool.
@@ -62,6 +70,11 @@ def _need(path: Path, line: int, row: Row, formats: str, keys: Sequence[str]) ->
 
 def prompt_of(path: Path, line: int, row: Row) -> list[Turn]:
     """The row's prompt as turns that end with the user's.
+
+    Args:
+        path: The row's file.
+        line: Its line, from 1.
+        row: The row, which has the key ``prompt``.
 
     Raises:
         DataError: It is neither a text nor such turns.

@@ -17,6 +17,10 @@ _TAKEN = ("prompts", "completions")
 def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
     """Read ``prompt`` (a text, or turns that end with the user's) and any further columns.
 
+    Args:
+        paths: JSONL files.
+        max_rows: Stop after so many; None reads all.
+
     Returns:
         Rows with ``prompt``, a list of turns, and ``columns``: everything else that any row has, None where
         this one has it not.

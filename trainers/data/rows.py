@@ -61,6 +61,10 @@ def load_examples(paths: Sequence[Path], max_rows: int | None = None) -> Example
     - ``instruction``, ``input`` (may be empty or missing) and ``output``;
     - ``messages``: role/content turns ending with the assistant's, which is what is learnt.
 
+    Args:
+        paths: JSONL files.
+        max_rows: Stop after so many; None reads all.
+
     Returns:
         Rows with ``prompt`` and ``completion``, both lists of role/content turns.
 
@@ -118,6 +122,12 @@ def read_bytes(path: Path) -> bytes:
 def text_of(path: Path, line: int, row: Row, key: str) -> str:
     """A text that isn't empty.
 
+    Args:
+        path: The row's file, for messages.
+        line: Its line, from 1.
+        row: The row.
+        key: Where the text is.
+
     Raises:
         DataError: It is missing, empty or no text.
     """
@@ -129,6 +139,15 @@ def text_of(path: Path, line: int, row: Row, key: str) -> str:
 
 def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
     """Role/content turns.
+
+    Args:
+        path: The row's file, for messages.
+        line: Its line, from 1.
+        key: Where the turns are, for messages.
+        value: What is there.
+
+    Returns:
+        Each turn with ``role`` and ``content`` only.
 
     Raises:
         DataError: They aren't.

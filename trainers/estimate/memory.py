@@ -105,12 +105,22 @@ class Part:
 
 
 def lora_parameters(shape: Shape, r: int) -> int:
-    """Parameters of LoRA on every linear layer: r × (inputs + outputs) (Hu et al. 2021, arXiv:2106.09685)."""
+    """Parameters of LoRA on every linear layer: r × (inputs + outputs) (Hu et al. 2021, arXiv:2106.09685).
+
+    Args:
+        shape: The base's dimensions.
+        r: LoRA rank.
+    """
     return shape.layers * sum(r * (inputs + outputs) for inputs, outputs in shape.linears)
 
 
 def estimate(shape: Shape, setup: Setup) -> tuple[Part, ...]:
-    """What training takes on one device, part by part."""
+    """What training takes on one device, part by part.
+
+    Args:
+        shape: The base's dimensions.
+        setup: How it is trained.
+    """
     return (
         *_states(shape, setup),
         _activations(shape, setup),
@@ -175,6 +185,10 @@ def kept_per_token(shape: Shape, setup: Setup) -> float:
     (2 a d); gate, its activation, the other projection and their product (4 f; 2 f without a gate); LoRA's
     inner results (r each). Norms compute in 32 bits: in half precision a copy of each input (2 h × 4 bytes);
     where their weights are trained, also their result.
+
+    Args:
+        shape: The base's dimensions.
+        setup: How it is trained.
     """
     width = FLOAT_BYTES[setup.dtype]
     attention = 5 * shape.heads * shape.head_dim

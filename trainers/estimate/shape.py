@@ -150,6 +150,10 @@ def shape_of_model(reference: str) -> Shape:
 def read_shape(config: Mapping[str, Any], path: str) -> Shape:
     """A shape from a config.json's content; a multimodal model's text part is taken.
 
+    Args:
+        config: Content of a ``config.json``.
+        path: Its file, for messages.
+
     Raises:
         ModelError: A dimension is missing; the message says which.
     """

@@ -92,6 +92,11 @@ def judge_drift(canary: Canary, first: Sequence[Sample], last: Sequence[Sample])
 
     Drift is a change that is surely there (its interval leaves out 0) and large (beyond the limit).
 
+    Args:
+        canary: What is measured, and how large a change counts.
+        first: Answers of the first fifth of the steps.
+        last: Answers of the last fifth.
+
     Returns:
         Means, change and their intervals with n, ``limit`` and ``drifted``; None where there are too few
         prompts to tell.

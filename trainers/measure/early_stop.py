@@ -79,6 +79,11 @@ class GoldenStop(TrainerCallback):
 def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) -> dict[str, Any]:
     """Put the best checkpoint's adapter into the trained model.
 
+    Args:
+        run: The run.
+        stop: The callback that scored the checkpoints.
+        trainer: TRL's trainer, finished; its model is changed.
+
     Returns:
         What the manifest says of it.
     """

@@ -24,6 +24,9 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
         tokenizer: Its tokenizer, with a chat template.
         rows: Rows with ``prompt`` and the answer under ``key``, both lists of turns.
         key: ``chosen`` or ``rejected``.
+
+    Returns:
+        One number a row, in their order.
     """
     import torch
 
@@ -52,7 +55,17 @@ def prefers_chosen(
     rows: Sequence[Row],
     scores: Callable[[Any, Any, Sequence[Row], str], list[float]],
 ) -> list[bool]:
-    """For each pair whether the chosen answer scores higher; ``scores`` is called as mean_logps is."""
+    """For each pair whether the chosen answer scores higher; ``scores`` is called as mean_logps is.
+
+    Args:
+        model: The model; afterwards it is in the mode that it was in.
+        tokenizer: Its tokenizer, with a chat template.
+        rows: Pairs: ``prompt``, ``chosen`` and ``rejected``, all lists of turns.
+        scores: Gives one number for each row's answer under a key.
+
+    Returns:
+        In the rows' order; equal scores count as not preferred.
+    """
     was_training = model.training
     model.eval()
     chosen = scores(model, tokenizer, rows, "chosen")
@@ -62,7 +75,16 @@ def prefers_chosen(
 
 
 def compared(before: Sequence[bool], after: Sequence[bool]) -> dict[str, Any]:
-    """Two accuracies on the same pairs, each with interval and n, and the exact test of "no better"."""
+    """Two accuracies on the same pairs, each with interval and n, and the exact test of "no better".
+
+    Args:
+        before: For each pair whether the chosen answer was preferred before training.
+        after: The same after training, pair by pair.
+
+    Returns:
+        ``n``; ``before`` and ``after``, each with estimate, low, high and confidence; ``p_no_better``, the
+        one-sided p-value.
+    """
     gained = sum(now and not was for was, now in zip(before, after, strict=True))
     lost = sum(was and not now for was, now in zip(before, after, strict=True))
     return {
@@ -86,7 +108,15 @@ def accuracy(right: Sequence[bool]) -> dict[str, float]:
 
 
 def report(run: TrainingRun[RunConfig], found: dict[str, Any]) -> dict[str, Any]:
-    """Print a comparison, and give it back for the manifest."""
+    """Print a comparison, and give it back for the manifest.
+
+    Args:
+        run: The run, on whose console it is printed.
+        found: What compared gives.
+
+    Returns:
+        The same.
+    """
     before, after = found["before"], found["after"]
     run.console.print(
         f"held out  chosen preferred in {_rate(before)} of {found['n']} pairs before, {_rate(after)} after "

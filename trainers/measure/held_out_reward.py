@@ -24,6 +24,17 @@ def held_out_rewards(
 ) -> list[float]:
     """The reward of the greedy answer to each prompt.
 
+    Args:
+        run: The run, on whose console progress is shown.
+        model: A causal language model.
+        tokenizer: Its tokenizer, with a chat template.
+        prompts: The held-out prompts, with the columns that the rewards read.
+        rewards: The rewards, built.
+        max_new_tokens: Most tokens of an answer.
+
+    Returns:
+        The weighted sum of the rewards for each prompt, in their order.
+
     Raises:
         RewardError: A reward can't be had for an answer.
     """
@@ -47,7 +58,17 @@ def held_out_rewards(
 def reward_comparison(
     run: TrainingRun[RunConfig], before: Sequence[float], after: Sequence[float]
 ) -> dict[str, Any]:
-    """Both means with intervals, and the test of "no better", paired by prompt; also printed."""
+    """Both means with intervals, and the test of "no better", paired by prompt; also printed.
+
+    Args:
+        run: The run, on whose console it is printed.
+        before: Rewards before training, one a prompt.
+        after: The same after training, prompt by prompt.
+
+    Returns:
+        ``figure`` and ``n``; ``before`` and ``after``, each with estimate, low, high and confidence;
+        ``p_no_better``, the one-sided p-value.
+    """
     gains = [now - was for was, now in zip(before, after, strict=True)]
     means = _mean(before), _mean(after)
     # The test asks whether the sum of drops is large; a gain is a drop turned round.

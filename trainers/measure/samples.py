@@ -30,7 +30,12 @@ class Sample:
 
 
 def add_samples(work: Path, samples: Sequence[Sample]) -> None:
-    """Append to the work directory's file."""
+    """Append to the work directory's file.
+
+    Args:
+        work: The run's work directory.
+        samples: What to append, oldest first.
+    """
     with (work / FILE).open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
 
@@ -50,7 +55,12 @@ def read_samples(work: Path) -> list[Sample]:
 
 
 def keep_until(work: Path, step: int) -> None:
-    """Drop samples of later steps, which a resumed run draws again."""
+    """Drop samples of later steps, which a resumed run draws again.
+
+    Args:
+        work: The run's work directory.
+        step: The last step that is kept.
+    """
     kept = [sample for sample in read_samples(work) if sample.step <= step]
     (work / FILE).unlink(missing_ok=True)
     add_samples(work, kept)
@@ -65,7 +75,15 @@ def first_and_last(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample
 
 
 def by_group(samples: Sequence[Sample], values: Sequence[float]) -> dict[tuple[int, str], list[float]]:
-    """Values of answers by what they share: the step and the prompt."""
+    """Values of answers by what they share: the step and the prompt.
+
+    Args:
+        samples: The answers.
+        values: One value an answer, in the same order.
+
+    Returns:
+        Values by step and place of the prompt.
+    """
     groups: dict[tuple[int, str], list[float]] = defaultdict(list)
     for sample, value in zip(samples, values, strict=True):
         groups[sample.step, sample.place].append(value)

@@ -98,6 +98,9 @@ def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) ->
         tokenizer: Its tokenizer.
         rows: Rows with ``text``.
         size: Tokens of a window; a text's last one may be shorter, and one of a single token is left out.
+
+    Returns:
+        One number a window, in the texts' order.
     """
     import torch
 

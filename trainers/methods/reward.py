@@ -90,7 +90,17 @@ def _trainer(run: TrainingRun[RewardConfig], **parts: Any) -> Any:
 
 
 def answer_rewards(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> list[float]:
-    """The reward of each row's answer under ``key``."""
+    """The reward of each row's answer under ``key``.
+
+    Args:
+        model: The reward model.
+        tokenizer: Its tokenizer, with a chat template.
+        rows: Rows with ``prompt`` and the answer under ``key``, both lists of turns.
+        key: ``chosen`` or ``rejected``.
+
+    Returns:
+        One number a row, in their order.
+    """
     return conversation_rewards(model, tokenizer, [row["prompt"] + row[key] for row in rows])
 
 

@@ -156,6 +156,9 @@ def best(answers: Sequence[str], totals: Sequence[float], each: int, config: Rft
         totals: Their rewards.
         each: Answers a prompt.
         config: Threshold and how many to keep.
+
+    Returns:
+        Positions in ``answers``: prompt by prompt, of each prompt the best first.
     """
     chosen: list[int] = []
     for start in range(0, len(answers), each):

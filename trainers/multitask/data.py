@@ -67,7 +67,15 @@ def sha256_of(tasks: Mapping[str, TaskData]) -> str:
 
 
 def adapter_of(config: MultitaskConfig, task: str) -> str | None:
-    """Name of the adapter that a task wears."""
+    """Name of the adapter that a task wears.
+
+    Args:
+        config: The run's configuration.
+        task: The task's name.
+
+    Returns:
+        The adapter's name; None where the encoder is trained whole.
+    """
     if config.encoder == "full":
         return None
     return f"task_{task}" if config.mode == "per-task" else "shared"

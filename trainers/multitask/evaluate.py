@@ -29,7 +29,13 @@ METRICS: Mapping[Kind, Mapping[str, Literal["binary", "graded"]]] = {
 
 
 def answers_to(network: Network, task: Task, examples: Examples) -> list[str]:
-    """The head's answers to rows, in their order."""
+    """The head's answers to rows, in their order.
+
+    Args:
+        network: The network.
+        task: The head that is asked.
+        examples: Rows with ``text``.
+    """
     texts = [row["text"] for row in examples.rows]
     network.encoder.eval()
     return [
@@ -40,7 +46,16 @@ def answers_to(network: Network, task: Task, examples: Examples) -> list[str]:
 
 
 def values_of(kind: Kind, answers: Sequence[str], rows: Sequence[Row]) -> dict[str, list[float]]:
-    """The kind's metrics, one value a row."""
+    """The kind's metrics, one value a row.
+
+    Args:
+        kind: The kind of task.
+        answers: One text a row.
+        rows: Rows with ``answer``, in the same order.
+
+    Returns:
+        By metric, one value a row: 0 or 1 of binary metrics, from 0 to 1 of graded ones.
+    """
     pairs = [(said, row["answer"]) for said, row in zip(answers, rows, strict=True)]
     if kind == "label":
         return {"accuracy": [float(said == wanted) for said, wanted in pairs]}
@@ -57,7 +72,16 @@ def values_of(kind: Kind, answers: Sequence[str], rows: Sequence[Row]) -> dict[s
 
 
 def measured(data: TaskData, answers: Sequence[str]) -> dict[str, Any]:
-    """Each metric of one network on a task's held-out rows, with n and interval."""
+    """Each metric of one network on a task's held-out rows, with n and interval.
+
+    Args:
+        data: The task, with held-out rows.
+        answers: The network's answers to them, in their order.
+
+    Returns:
+        ``n``, ``clusters`` (how many independent groups of rows), and each metric's estimate, low, high,
+        confidence and method.
+    """
     if data.held_out is None:
         raise ValueError(f"{data.settings.name} has no held-out rows")
     rows, clusters = data.held_out.rows, _clusters(data)

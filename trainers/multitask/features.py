@@ -20,6 +20,11 @@ IGNORED = -100  # cross_entropy's own mark of what carries no loss
 def encode(network: Network, task: Task, rows: Sequence[Row]) -> tuple[Any, torch.Tensor]:
     """Tokens and targets of a batch.
 
+    Args:
+        network: The network, whose tokenizer is used.
+        task: What the head learns.
+        rows: The batch's rows, with ``text`` and ``target``.
+
     Returns:
         The tokenizer's batch, and the label (rows,), each token's tag (rows, tokens) with only a word's
         first token counting, or the span's first and last token (rows, 2).
@@ -65,6 +70,11 @@ def _span_tokens(
 def check_rows(network: Network, task: Task, examples: Examples) -> None:
     """Check that every row can be encoded, before anything is trained.
 
+    Args:
+        network: The network, whose tokenizer is used.
+        task: What the head learns.
+        examples: All rows of the task.
+
     Raises:
         DataError: With file and line.
     """
@@ -76,7 +86,16 @@ def check_rows(network: Network, task: Task, examples: Examples) -> None:
 
 
 def task_loss(network: Network, task: Task, rows: Sequence[Row]) -> torch.Tensor:
-    """Cross-entropy of a batch, in nats: a row's, a word's, or the mean of a span's two ends."""
+    """Cross-entropy of a batch, in nats: a row's, a word's, or the mean of a span's two ends.
+
+    Args:
+        network: The network.
+        task: What the head learns.
+        rows: The batch's rows, with ``text`` and ``target``.
+
+    Returns:
+        A scalar with a gradient.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 

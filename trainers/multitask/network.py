@@ -25,6 +25,12 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
 
     A head and an adapter depend on the seed and on their task alone: they begin alike in every network.
 
+    Args:
+        config: The run's configuration.
+        base_dir: The base's directory on this machine.
+        tasks: What the heads answer, by name.
+        device: ``cpu`` or ``cuda``.
+
     Raises:
         SettingsError: The base is no encoder, or its tokenizer doesn't know where its tokens stand.
     """
@@ -76,7 +82,12 @@ def _with_adapters(encoder: Any, config: Settings, tasks: Mapping[str, Task]) ->
 
 
 def encoder_parameters(network: Network, task: Task) -> list[torch.nn.Parameter]:
-    """What is trained of the encoder for a task: all of it, or the task's adapter."""
+    """What is trained of the encoder for a task: all of it, or the task's adapter.
+
+    Args:
+        network: The network; the task's adapter is the active one afterwards.
+        task: The task.
+    """
     if task.adapter is None:
         return list(network.encoder.parameters())
     network.encoder.set_adapter(task.adapter)

@@ -36,7 +36,15 @@ def project_conflicts(gradients: torch.Tensor, orders: Sequence[Sequence[int]]) 
 
 
 def random_orders(tasks: int, seed: str) -> list[list[int]]:
-    """For each task the others in random order, as the algorithm asks, so that none always comes first."""
+    """For each task the others in random order, as the algorithm asks, so that none always comes first.
+
+    Args:
+        tasks: How many tasks there are.
+        seed: The same seed gives the same orders.
+
+    Returns:
+        For each task the numbers of the others.
+    """
     source = random.Random(seed)
     return [
         source.sample([other for other in range(tasks) if other != task], tasks - 1) for task in range(tasks)

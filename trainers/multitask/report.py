@@ -16,7 +16,15 @@ LEVEL = 0.05
 def held_out_facts(
     tasks: Mapping[str, TaskData], answers: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
-    """What the written model reaches on each task's held-out rows."""
+    """What the written model reaches on each task's held-out rows.
+
+    Args:
+        tasks: The data, by task.
+        answers: The model's answers to held-out rows, by task.
+
+    Returns:
+        By task, what measured gives.
+    """
     return {name: measured(tasks[name], answers[name]) for name in answers}
 
 
@@ -62,7 +70,13 @@ def _finding(row: Mapping[str, Any]) -> str:
 
 
 def show(console: Console, held_out: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> None:
-    """Print the comparison, or where there is none what was reached."""
+    """Print the comparison, or where there is none what was reached.
+
+    Args:
+        console: Where it is printed.
+        held_out: What held_out_facts gives.
+        report: What interference_report gives.
+    """
     if report["rows"]:
         cells: list[tuple[str, ...]] = [
             ("task", "metric", "n", "alone", "together", "change", "p", "finding")

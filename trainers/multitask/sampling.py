@@ -39,6 +39,9 @@ def shares(sizes: Mapping[str, int], sampling: str, temperature: float = 1.0) ->
         sizes: Number of examples by task.
         sampling: ``balanced``, ``proportional`` or ``temperature``.
         temperature: Of ``temperature``: 1 is proportional, infinity would be balanced.
+
+    Returns:
+        Fractions by task, in the order of ``sizes``.
     """
     power = {"balanced": 0.0, "proportional": 1.0}.get(sampling, 1.0 / temperature)
     weights = {task: float(size) ** power for task, size in sizes.items()}
@@ -51,6 +54,9 @@ def quotas(wanted: Mapping[str, float], steps: int) -> dict[str, int]:
     Args:
         wanted: Shares that add up to 1.
         steps: To be shared out, at least as many as tasks.
+
+    Returns:
+        Steps by task; they add up to ``steps``.
     """
     free = steps - len(wanted)
     whole = {task: 1 + int(share * free) for task, share in wanted.items()}
@@ -61,7 +67,15 @@ def quotas(wanted: Mapping[str, float], steps: int) -> dict[str, int]:
 
 
 def interleaved(counts: Mapping[str, int], seed: int) -> list[str]:
-    """An order of tasks in which each comes so often, spread evenly, with some disorder."""
+    """An order of tasks in which each comes so often, spread evenly, with some disorder.
+
+    Args:
+        counts: How often each task comes.
+        seed: The same seed gives the same order.
+
+    Returns:
+        One task's name a step.
+    """
     source = random.Random(f"{seed}:order")
     places = [
         ((number + source.random()) / count, task)
@@ -72,7 +86,17 @@ def interleaved(counts: Mapping[str, int], seed: int) -> list[str]:
 
 
 def batches(rows: int, size: int, count: int, seed: str) -> list[tuple[int, ...]]:
-    """So many batches of row numbers: passes over all rows in ever new order, the last of each cut short."""
+    """So many batches of row numbers: passes over all rows in ever new order, the last of each cut short.
+
+    Args:
+        rows: How many rows there are.
+        size: Rows of a batch.
+        count: How many batches.
+        seed: The same seed gives the same batches.
+
+    Returns:
+        Row numbers from 0, one tuple a batch.
+    """
     source = random.Random(seed)
     found: list[tuple[int, ...]] = []
     while len(found) < count:
@@ -102,7 +126,13 @@ def main_phases(config: MultitaskConfig, sizes: Mapping[str, int]) -> list[Phase
 
 
 def single_phase(config: MultitaskConfig, sizes: Mapping[str, int], task: str) -> Phase:
-    """The training of one task alone, on the batches that it has in the main phases, in their order."""
+    """The training of one task alone, on the batches that it has in the main phases, in their order.
+
+    Args:
+        config: The configuration.
+        sizes: Number of training rows by task, in the configuration's order.
+        task: The task that is trained alone.
+    """
     return _alone(f"single-{task}", task, _batches_of(config, sizes, task))
 
 

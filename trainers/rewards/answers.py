@@ -51,7 +51,12 @@ def exact_answer(settings: ExactAnswer) -> RewardFunction:
 
 
 def last_match(pattern: str, text: str) -> str | None:
-    """What the pattern's last match in the text holds, or that match's group; None where there is none."""
+    """What the pattern's last match in the text holds, or that match's group; None where there is none.
+
+    Args:
+        pattern: A regular expression with at most one group.
+        text: The text.
+    """
     with processor_time_limit(f"the pattern {pattern!r}"):
         matches = list(re.finditer(pattern, text))
     return matches[-1].group(matches[-1].re.groups) if matches else None

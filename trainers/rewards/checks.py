@@ -18,6 +18,10 @@ _KEYS = {"type", "threshold", "value"}
 def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
     """The check's value on its scale, turned so that higher is better; with a threshold 1 or 0.
 
+    Args:
+        settings: The check, and the column with its references.
+        place: Where the reward stands, for messages.
+
     Raises:
         SettingsError: The check can't be run as written, or has no value that is known while sampling.
     """

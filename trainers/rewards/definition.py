@@ -59,7 +59,12 @@ def answer_text(completion: Any) -> str:
 
 
 def one_each(score: Callable[..., float], column: str | None = None) -> RewardFunction:
-    """A reward function of one that scores a single answer's text, given its row's column if there is one."""
+    """A reward function of one that scores a single answer's text, given its row's column if there is one.
+
+    Args:
+        score: Gives a number for an answer's text, and the column's value where a column is named.
+        column: The column that is read, or None.
+    """
 
     def reward(completions: Sequence[Any], **columns: Any) -> list[float]:
         texts = [answer_text(completion) for completion in completions]

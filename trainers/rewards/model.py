@@ -47,7 +47,16 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
 def conversation_rewards(
     model: Any, tokenizer: Any, conversations: Sequence[list[dict[str, str]]]
 ) -> list[float]:
-    """The reward of each conversation, which ends with the assistant's answer."""
+    """The reward of each conversation, which ends with the assistant's answer.
+
+    Args:
+        model: The reward model, in evaluation mode.
+        tokenizer: Its tokenizer, with a chat template.
+        conversations: Lists of turns.
+
+    Returns:
+        One number a conversation, in their order.
+    """
     import torch
 
     texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]

@@ -35,6 +35,10 @@ class RewardTotals:
 def score_answers(rewards: Sequence[Reward], asked: RewardBatch) -> RewardTotals:
     """Ask every reward for every answer and add up, each with its weight.
 
+    Args:
+        rewards: The rewards, built.
+        asked: The answers.
+
     Raises:
         RewardError: A reward raised, gave another number of values than answers or something else than
             finite numbers, or none applies to an answer.

@@ -169,7 +169,16 @@ def held_out_measure(
 def reward_function(
     run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward]
 ) -> Callable[..., list[float]]:
-    """One function for TRL that asks all rewards, and keeps the answers in the work directory."""
+    """One function for TRL that asks all rewards, and keeps the answers in the work directory.
+
+    Args:
+        run: The run, whose work directory keeps the answers.
+        prompts: The data, which TRL names by row number.
+        rewards: The rewards, built.
+
+    Returns:
+        A function of TRL's signature, which gives one number an answer.
+    """
     from accelerate.utils import gather_object
 
     def reward(
@@ -206,7 +215,14 @@ def reward_function(
 def samples_of(
     step: int, asked: RewardBatch, totals: Sequence[float], parts: Mapping[str, Sequence[float | None]]
 ) -> list[Sample]:
-    """Scored answers as they are kept."""
+    """Scored answers as they are kept.
+
+    Args:
+        step: Optimizer step or round that they were sampled for, from 1.
+        asked: The answers.
+        totals: One weighted sum an answer.
+        parts: Its parts by reward.
+    """
     return [
         Sample(
             step=step,

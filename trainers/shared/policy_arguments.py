@@ -10,6 +10,10 @@ from trainers.shared.policy import PolicyConfig
 def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:
     """An instance of TRL's GRPOConfig or RLOOConfig.
 
+    Args:
+        kind: TRL's class.
+        run: Its configuration is taken over.
+
     Raises:
         SettingsError: A ``trl:`` key is unknown, or its value refused.
     """

@@ -1,0 +1,101 @@
+"""Public functions say what they take and give back, where their names can't say it.
+
+A function with two or more parameters documents each of them under ``Args``. If it gives back several values,
+a mapping, or a list of numbers, ``Returns`` tells which, in what order and unit. Functions that still lack it
+are listed in ``undocumented.txt``; the list may only get shorter.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+KNOWN = Path(__file__).parent / "undocumented.txt"
+# The signatures of these are a library's, which documents them: pytest's hooks, and callbacks of a trainer.
+HOOKS = re.compile(r"pytest_|on_")
+NEEDS_RETURNS = re.compile(r"tuple\[(?!.*\.\.\.\])|dict\[|Mapping\[|(list|Sequence)\[(float|int)\]")
+
+
+def functions(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Public functions and methods of public classes, by qualified name."""
+    for node in getattr(tree, "body", ()):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from functions(node, f"{inside}{node.name}.")
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield f"{inside}{node.name}", node
+
+
+def parameters(node: ast.FunctionDef) -> list[str]:
+    """Names of what a caller gives."""
+    arguments = node.args
+    several = [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
+    every = [*arguments.posonlyargs, *arguments.args, *several, *arguments.kwonlyargs]
+    return [one.arg for one in every if one.arg not in {"self", "cls"} and not one.arg.startswith("_")]
+
+
+def section(docstring: str, *names: str) -> str | None:
+    """The lines below one of these headings; None without any."""
+    found = re.search(rf"^(?:{'|'.join(names)}):\n((?:    .*\n|\n)*)", docstring + "\n", re.MULTILINE)
+    return found[1] if found else None
+
+
+def is_command(node: ast.FunctionDef) -> bool:
+    """Whether typer makes an option of each parameter, which has its help beside it."""
+    return any(re.search(r"\.(command|callback)\(", ast.unparse(one)) for one in node.decorator_list)
+
+
+def lacking(name: str, node: ast.FunctionDef) -> str | None:
+    """What a function's docstring lacks."""
+    wanted = parameters(node)
+    if len(wanted) < 2 or is_command(node) or HOOKS.match(name.rpartition(".")[2]):
+        return None
+    docstring = ast.get_docstring(node) or ""
+    listed = section(docstring, "Args")
+    if listed is None:
+        return "Args"
+    named = set(re.findall(r"^    \*{0,2}(\w+):", listed, re.MULTILINE))
+    if missing := [one for one in wanted if one not in named]:
+        return f"Args: {', '.join(missing)}"
+    returned = "" if node.returns is None else ast.unparse(node.returns)
+    if NEEDS_RETURNS.match(returned) and section(docstring, "Returns", "Yields") is None:
+        return "Returns"
+    return None
+
+
+def undocumented() -> dict[str, str]:
+    """What is lacking, by file and function."""
+    found = {}
+    for package in ("harness", "trainers", "reports"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for name, node in functions(ast.parse(path.read_text(encoding="utf-8"))):
+                if (problem := lacking(name, node)) is not None:
+                    found[f"{path.relative_to(ROOT).as_posix()}::{name}"] = problem
+    return found
+
+
+def test_public_functions_say_what_they_take_and_give_back():
+    known = set(KNOWN.read_text(encoding="utf-8").split()) if KNOWN.is_file() else set()
+    assert {place: problem for place, problem in undocumented().items() if place not in known} == {}
+
+
+def test_what_is_documented_is_taken_off_the_list():
+    known = KNOWN.read_text(encoding="utf-8").split() if KNOWN.is_file() else []
+    assert known == sorted(set(known))
+    assert set(known) - set(undocumented()) == set()
+
+
+def test_a_lack_is_found():
+    """Each rule on a function that breaks it, so that the rules can't die unnoticed."""
+    sources = {
+        'def f(a, b):\n    """Add."""': "Args",
+        'def f(a, b):\n    """Add.\n\n    Args:\n        a: One.\n    """': "Args: b",
+        'def f(a, b) -> tuple[int, str]:\n    """Add.\n\n    Args:\n        a: One.\n        b: Two.\n    """': "Returns",
+        'def f(a, b) -> tuple[int, ...]:\n    """Add.\n\n    Args:\n        a: One.\n        b: Two.\n    """': None,
+        'def f(a):\n    """Double."""': None,
+        'def f(self, a, _b):\n    """Double."""': None,
+    }
+    for source, problem in sources.items():
+        (node,) = ast.parse(source).body
+        assert isinstance(node, ast.FunctionDef)
+        assert lacking("f", node) == problem, source
