@@ -72,6 +72,19 @@ def test_a_weaker_case_never_counts_for_more_than_a_stronger_one():
     assert adjusted[1] > case_p(Trials(4, 5, 1, 5)) == pytest.approx(26 / 252)
 
 
+def test_a_case_alone_counts_all_that_is_as_bad():
+    """4 of 5 to 1 of 5: none passed in 1 of 252 orders, one in 25."""
+    assert case_p_values([Trials(4, 5, 1, 5)]) == pytest.approx([26 / 252])
+    assert case_p_values([Trials(4, 5, 1, 5), Trials(5, 5, 5, 5)]) == pytest.approx([26 / 252, 1.0])
+
+
+def test_the_least_p_value_of_a_case():
+    """Of eight that passed of ten the candidate has at least three: 56 of 252 orders. Without a spread it is 1."""
+    assert least_case_p(Trials(5, 5, 3, 5)) == pytest.approx(56 / 252)
+    assert least_case_p(Trials(2, 5, 3, 5)) == pytest.approx(1 / 252)
+    assert least_case_p(Trials(5, 5, 5, 5)) == least_case_p(Trials(0, 5, 0, 5)) == 1.0
+
+
 def test_one_answer_a_side_can_break_no_case():
     assert case_p(Trials(1, 1, 0, 1)) == least_case_p(Trials(1, 1, 0, 1)) == 0.5
 

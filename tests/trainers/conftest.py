@@ -1,5 +1,6 @@
 """A directory with a configuration and data for a trainer on the tiny model."""
 
+import gc
 import json
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,19 @@ THUMBS = [
     for i in range(16)
 ]
 TEXTS = [{"text": "the cat sat on a mat " * 20}, {"text": "one two three " * 30}]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def let_the_collector_see_all():
+    """What a file's tests left behind is collected after its last one."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def spare_the_collector(let_the_collector_see_all):
+    """Training collects garbage at every save: half a second each with all libraries in sight."""
+    gc.freeze()
 
 
 class Project:

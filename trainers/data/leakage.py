@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -206,26 +207,28 @@ def _embeddings(
     cases: Sequence[_GoldenWords], rows: Sequence[str], least: float
 ) -> Iterator[tuple[int, _GoldenWords, str, str]]:
     """Questions that lie close together (Reimers and Gurevych 2019, arXiv:1908.10084)."""
-    from harness.metrics.encoders import find_encoder
-    from harness.metrics.similar import load_encoder
-
-    model = load_encoder(find_encoder(ENCODER))
     kept = [(number, text) for number, text in enumerate(rows) if text]
     own = [one for one in cases if one.own]
     if not kept or not own:
         return
-
-    def encoded(texts: list[str]) -> Any:
-        return model.encode(texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
-
-    # (rows, cases)
-    cosines = (
-        encoded([text for _, text in kept])
-        @ encoded([" ".join(word for part in one.own for word in part) for one in own]).T
-    )
+    questions = tuple(" ".join(word for part in one.own for word in part) for one in own)
+    cosines = _encoded(tuple(text for _, text in kept)) @ _golden_embeddings(questions).T  # (rows, cases)
     for row, column in zip(*(cosines >= least).nonzero(), strict=True):
         detail = f"the questions' embeddings have a cosine of {cosines[row, column]:.2f}"
         yield kept[row][0], own[column], "embedding", detail
+
+
+def _encoded(texts: tuple[str, ...]) -> Any:
+    """Each text's embedding, of length 1; one a row."""
+    from harness.metrics.encoders import find_encoder
+    from harness.metrics.similar import load_encoder
+
+    model = load_encoder(find_encoder(ENCODER))
+    return model.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
+
+
+# A recipe of several stages asks for the same cases at each.
+_golden_embeddings = lru_cache(maxsize=2)(_encoded)
 
 
 def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | None:
