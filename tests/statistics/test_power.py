@@ -1,18 +1,20 @@
 """The printed minimum detectable drop: known figures, and the power that it promises, by simulation."""
 
+import math
 from functools import cache
 
 import numpy as np
 import pytest
 
 from harness.statistics.clusters import group
-from harness.statistics.paired_binary import excludes_drop, mcnemar_p
+from harness.statistics.paired_binary import excludes_drop, mcnemar_p, tango_interval
 from harness.statistics.paired_graded import paired_interval, sign_flip_p
 from harness.statistics.power import (
     cases_that_settle,
     churn_of,
     detectable_drop,
     detectable_mean_drop,
+    gain_chances,
     regression_power,
 )
 
@@ -68,6 +70,58 @@ def test_the_power_of_a_worked_example():
     assert detectable_drop(5, 0.1, 0.05, power=0.6) is None  # the largest possible drop, 0.8, has 0.59049
 
 
+def test_a_single_loss_may_be_enough():
+    """Three cases at a level of 0.3: one loss without a gain has a mid-p of 1/4, and beside a gain none is enough."""
+    power = regression_power(3, 0.1, 0.3)
+    for drop in (0.2, 0.4):
+        assert power(drop) == pytest.approx(0.9**3 * (1 - (1 - (0.1 + drop) / 0.9) ** 3))
+
+
+def test_the_level_is_reached_by_what_equals_it():
+    """Four losses have a mid-p of exactly 1/32, five of 1/64: all five cases."""
+    share = (0.1 + 0.5) / 0.9
+    assert regression_power(5, 0.1, 1 / 32)(0.5) == pytest.approx(
+        0.9**5 * (5 * share**4 * (1 - share) + share**5)
+    )
+    assert regression_power(5, 0.1, 1 / 64)(0.5) == pytest.approx(0.9**5 * share**5)
+    assert regression_power(5, 0.1, 1 / 64)(1.0) == pytest.approx(
+        0.9**5
+    )  # no more than all that did not gain
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.98])
+@pytest.mark.parametrize("mid", [True, False])
+def test_the_power_with_a_margin_equals_enumeration(confidence, mid):
+    """Every table of twelve cases, by the published interval and test."""
+    n, churn, margin, level, drop = 12, 0.1, 0.3, 0.2, 0.35
+    lose, found = churn + drop, 0.0
+    for lost in range(n + 1):
+        for gained in range(n + 1 - lost):
+            chance = math.comb(n, gained) * math.comb(n - gained, lost)
+            chance *= lose**lost * churn**gained * (1 - lose - churn) ** (n - lost - gained)
+            beyond = tango_interval(lost, gained, n, confidence).high > margin
+            found += chance * (beyond and mcnemar_p(lost, gained, mid=mid) <= level)
+    power = regression_power(n, churn, level, margin=margin, confidence=confidence, mid=mid)
+    assert power(drop) == pytest.approx(found, abs=1e-8)
+
+
+@pytest.mark.parametrize("margin", [None, 0.1])
+@pytest.mark.parametrize("confidence", [0.9, 0.98])
+@pytest.mark.parametrize("mid", [True, False])
+@pytest.mark.parametrize("power", [0.5, 0.8])
+def test_the_detectable_drop_is_where_the_power_is_reached(margin, confidence, mid, power):
+    drop = detectable_drop(150, 0.05, 0.02, margin=margin, confidence=confidence, mid=mid, power=power)
+    found = regression_power(150, 0.05, 0.02, margin=margin, confidence=confidence, mid=mid)
+    assert found(drop) >= power > found(drop - 0.001)
+
+
+def test_how_many_are_gained_by_chance():
+    gains, chances = gain_chances(3, 0.5)
+    assert gains.tolist() == [0, 1, 2, 3]
+    assert chances.tolist() == pytest.approx([1 / 8, 3 / 8, 3 / 8, 1 / 8])
+    assert gain_chances(200, 0.01)[0].tolist() == list(range(17))  # 17 have a chance of 3e-11
+
+
 def test_the_churn_of_a_worked_example():
     """The fewer flips and their error, over all cases; at least 2 %, and 5 % where a small set shows none."""
     assert churn_of(3, 8, 100) == churn_of(8, 3, 100) == pytest.approx((3 + 2) / 100)
@@ -99,6 +153,20 @@ def test_where_hardly_any_score_moved_whole_units_are_counted():
     counted = detectable_drop(1000, churn_of(0, 0, 1000), 0.05, margin=0.1, mid=False)
     assert detectable_mean_drop(still, 0.05, margin=0.05, reach=0.5) == pytest.approx(counted * 0.5)
     assert detectable_mean_drop(still, 0.05, margin=0.5, reach=0.5) is None
+
+
+def test_moves_are_counted_in_units_lost_whole():
+    """Of 40 units six fell and five rose by a half, the most there is: as six lost and five gained cases."""
+    units = group([0.5] * 6 + [-0.5] * 5 + [0.0] * 29, range(40))
+    churn = churn_of(6, 5, 40)
+    assert detectable_mean_drop(units, 0.05, reach=0.5) == pytest.approx(
+        0.5 * detectable_drop(40, churn, 0.05, mid=False)
+    )
+    stricter = detectable_mean_drop(units, 0.05, margin=0.1, confidence=0.98, reach=0.5, power=0.6)
+    counted = detectable_drop(40, churn, 0.05, margin=0.2, confidence=0.98, mid=False, power=0.6)
+    assert stricter == pytest.approx(0.5 * counted)
+    whole = group([1.0] * 6 + [-1.0] * 5 + [0.0] * 29, range(40))
+    assert detectable_mean_drop(whole, 0.05) == pytest.approx(detectable_drop(40, churn, 0.05, mid=False))
 
 
 @pytest.mark.simulation
@@ -171,6 +239,22 @@ def test_as_many_cases_as_said_settle_it():
     assert cases == 70
     assert not excludes_drop(0, 0, 60, 0.05, NORMAL_QUANTILE)
     assert cases_that_settle(2, 1, 40, 0.05) > cases
+
+
+@pytest.mark.parametrize(
+    ("seen", "cases", "surer"),
+    [((0, 0, 40), 61, 113), ((3, 2, 60), 250, 485), ((4, 4, 80), 136, 262), ((0, 0, 200), 200, 200)],
+)
+def test_how_many_cases_settle_worked_examples(seen, cases, surer):
+    """Found by trying every number from the seen one on, with flips in proportion; rounded up to tens."""
+    lost, gained, n = seen
+    assert cases_that_settle(*seen, 0.05) == math.ceil(cases / 10) * 10
+    assert excludes_drop(lost * cases / n, gained * cases / n, cases, 0.05, NORMAL_QUANTILE)
+    if cases > n:
+        assert not excludes_drop(
+            lost * (cases - 1) / n, gained * (cases - 1) / n, cases - 1, 0.05, NORMAL_QUANTILE
+        )
+    assert cases_that_settle(*seen, 0.05, 0.98) == math.ceil(surer / 10) * 10
 
 
 def test_no_number_of_cases_excludes_a_drop_that_is_there():

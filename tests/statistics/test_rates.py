@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
 from harness.statistics.clusters import Units
-from harness.statistics.rates import mean_interval, rate_interval, ratio_interval, wilson
+from harness.statistics.rates import mean_interval, rate_interval, ratio_interval, standard_error, wilson
 
 
 @given(st.integers(0, 200), st.integers(1, 200), st.sampled_from([0.9, 0.95]))
@@ -29,6 +29,39 @@ def test_wilson_of_a_published_example():
 
 def test_a_rate_without_clusters_is_wilsons():
     assert rate_interval([True, False, True], range(3)) == wilson(2, 3)
+
+
+def test_wilson_says_what_it_is():
+    interval = wilson(8, 10)
+    assert (interval.estimate, interval.confidence, interval.method) == (0.8, 0.9, "Wilson")
+    assert all(wilson(0, n).low == 0.0 for n in range(1, 60))
+    assert all(wilson(n, n).high == 1.0 for n in range(1, 60))
+
+
+def test_the_confidence_reaches_every_interval():
+    passed, single, pairs = [True, True, False, False], range(4), [0, 0, 1, 1]
+    assert rate_interval(passed, single, 0.98) == wilson(2, 4, 0.98)
+    assert rate_interval(passed, pairs, 0.98).confidence == 0.98
+    assert rate_interval(passed, pairs, 0.98).low < rate_interval(passed, pairs).low
+    for make in (mean_interval, rate_interval):
+        assert make([1.0, 0.0, 1.0, 1.0], single, 0.98).confidence == 0.98
+        assert make([1.0, 0.0, 1.0, 1.0], single, 0.98).low < make([1.0, 0.0, 1.0, 1.0], single).low
+
+
+def test_two_clusters_have_a_design_effect():
+    """One passes whole, one fails whole: squares 1 + 1, over 4 x 1/4, times 2: an effect of 4, so one case."""
+    interval = rate_interval([True, True, False, False], [0, 0, 1, 1])
+    expected = wilson(0.5, 1)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("passed", "low", "high"), [(True, None, 1.0), (False, 0.0, None)])
+def test_clusters_that_are_all_alike_end_at_the_end_of_the_scale(passed, low, high):
+    interval = rate_interval([passed] * 12, [0, 1, 2] * 4)
+    expected = wilson(3.0 if passed else 0.0, 3)
+    assert interval.low == (pytest.approx(expected.low) if low is None else low)
+    assert interval.high == (pytest.approx(expected.high) if high is None else high)
+    assert interval.estimate == float(passed)
 
 
 def test_cases_that_agree_inside_their_cluster_count_once():
@@ -95,6 +128,25 @@ def test_values_that_never_vary_leave_room_for_the_unseen():
     interval = mean_interval([0.0] * 10, range(10), least=0.0, most=1.0)
     assert (interval.low, interval.high) == (0.0, pytest.approx(1 - 0.05 ** (1 / 10)))
     assert mean_interval([0.0], [0]).high == pytest.approx(0.95)
+
+
+def test_the_unseen_count_with_the_whole_scale():
+    """Ten equal grades of 3 on a scale of 1 to 5: 4 x (1 - 0.05^(1/10)) either way, and one unit on an open scale."""
+    unseen = 1 - 0.05 ** (1 / 10)
+    grades = mean_interval([3.0] * 10, range(10), least=1.0, most=5.0)
+    assert (grades.low, grades.high) == pytest.approx((3 - 4 * unseen, 3 + 4 * unseen))
+    for scale in ({}, {"least": 0.0}, {"most": 9.0}):
+        open_ended = mean_interval([3.0] * 10, range(10), **scale)
+        assert (open_ended.low, open_ended.high) == pytest.approx((3 - unseen, 3 + unseen))
+        assert (open_ended.method, open_ended.confidence) == ("rule of three", 0.9)
+    two = ratio_interval(Units(sums=(1.0, 1.0), sizes=(1.0, 1.0)))
+    assert two.high == pytest.approx(1 + 1 - 0.05 ** (1 / 2))
+
+
+def test_two_values_have_a_spread():
+    """0 and 1: a variance of 1/2, so an error of 1/2; one value, or one cluster, has none."""
+    assert standard_error(Units(sums=(0.0, 1.0), sizes=(1.0, 1.0))) == pytest.approx(0.5)
+    assert standard_error(Units(sums=(3.0,), sizes=(4.0,))) == 0.0
 
 
 def test_no_bound_lies_beyond_the_scale():
