@@ -42,6 +42,7 @@ class Settings:
         confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
         directory: Where history, cache and reports are kept, relative to the project's root.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
+        allow_python_checks: Whether ``python`` checks may run the project's own code.
         judge: Specs of the judge, or of an odd number of judges.
         judge_concurrency: Questions to a judge that are under way at a time.
         judge_timeout_s: Longest time for one attempt at a question, in seconds.
@@ -66,6 +67,7 @@ class Settings:
     accept_reason: str | None = None
     accept_dirty: bool = False
     chat_template_kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
+    allow_python_checks: bool = False
     judge: tuple[str, ...] = ()
     judge_concurrency: int = 8
     judge_timeout_s: float = 60.0
@@ -273,6 +275,11 @@ SETTINGS: Mapping[str, Setting] = {
         metavar="JSON",
         parse=_template_values,
         help="values for the models' chat templates, such as {\"enable_thinking\": false}; a case's own win",
+    ),
+    "allow_python_checks": Setting(
+        flag="--gate-allow-python",
+        parse=boolean,
+        help="let python checks run functions of this project",
     ),
     "judge": Setting(
         flag="--gate-judge",

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.authoring.contradictions import contradictions, matches_everything
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.checks import CHECK_TYPES, base_type, decides
+from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
 
@@ -134,7 +135,7 @@ def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
         yield _Suspicion(case=case, rule="undecided", message="no check decides", remedy=remedy)
         return
     telling = {
-        check.type for check in deciding if base_type(check.type) == check.type and check.type not in _FORM
+        check.type for check in deciding if not check.type.startswith("not-") and check.type not in _FORM
     }
     for name, reason in _BLIND.items():
         if telling == {name}:
@@ -173,16 +174,13 @@ def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:
 
 
 def _deciding(case: GoldenCase) -> list[Check]:
-    return [
-        check
-        for check in case.checks
-        if CHECK_TYPES[base_type(check.type)].kind == "binary" or check.threshold is not None
-    ]
+    return [check for check in case.checks if decides(check)]
 
 
 def _is_cheap(check: Check) -> bool:
-    """Whether it runs with the base installation alone."""
-    return CHECK_TYPES[base_type(check.type)].extra is None
+    """Whether it runs with the base installation alone; the project's own code is not run to lint it."""
+    name = base_type(check.type)
+    return CHECK_TYPES[name].extra is None and name != PYTHON
 
 
 def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:

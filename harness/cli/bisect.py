@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.cli.options import GoldenOption
 from harness.cli.progress import stage_bars
+from harness.cli.python_permission import check_python
 from harness.errors import SettingsError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
@@ -29,10 +30,11 @@ def bisect(
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
     cases = _wanted(case, golden_files(golden or None))
+    allow_python = check_python(cases)
     checkpoints = find_checkpoints(run_directory)
     console = Console(highlight=False)
     with Cache(cache) as kept, stage_bars() as on_progress:
-        found = bisect_cases(checkpoints, cases, kept, on_progress)
+        found = bisect_cases(checkpoints, cases, kept, on_progress, allow_python=allow_python)
     for bisection in found:
         console.print(_table(bisection))
         console.print(_finding(bisection))

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from harness.cli.options import DeviceOption, GoldenOption
 from harness.cli.progress import current_stage_bar
+from harness.cli.python_permission import check_python
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.find import golden_files
@@ -45,12 +46,15 @@ def noise(
         for case in load_golden_set(file).cases
         if case.skip is None
     ]
+    allow_python = check_python(cases)
     plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
     measured = []
     with current_stage_bar() as on_progress:
         for plan in plans:
             planned = plan_reruns(plan, reruns, [plan.dtype])
-            measured.append((plan, measure_noise(found, plan, planned, cases, on_progress)))
+            measured.append(
+                (plan, measure_noise(found, plan, planned, cases, on_progress, allow_python=allow_python))
+            )
     console = Console(highlight=False)
     with open_history(directory / "history.sqlite") as history:
         for plan, result in measured:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from harness.cli.options import GoldenOption
 from harness.cli.progress import current_stage_bar
+from harness.cli.python_permission import check_python
 from harness.engines.open import describe_model
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
@@ -37,8 +38,9 @@ def parity(
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
     found = describe_model(model)
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
+    allow_python = check_python([case for each in sets for case in each.cases])
     with current_stage_bar() as on_progress:
-        results = measure_parity(found, names, sets, on_progress)
+        results = measure_parity(found, names, sets, on_progress, allow_python=allow_python)
     table = Table(
         *("plan", "against", "verdict", "flipped cases", "same answer", "largest logit change"),
         title=found.label,

@@ -1,5 +1,6 @@
 """``tunegate rank``: several candidates against one baseline."""
 
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,7 +22,7 @@ from harness.run.preflight import make_ready
 from harness.run.records import save
 from harness.run.scoring import Judging
 from harness.run.sinks import send_to_sinks
-from harness.settings import DTYPES, Settings
+from harness.settings import DTYPES, Settings, load_settings
 from harness.studies.ranking import RankedModel, rank_models
 from harness.types.serialisation import to_json
 
@@ -74,6 +75,7 @@ def rank(
         device=device,
         directory=str(directory),
         judge=tuple(judge or ()),
+        allow_python_checks=load_settings({}, Path(), os.environ).allow_python_checks,
     )
     found, notes = _ranked(settings, golden)
     if as_json:
@@ -96,7 +98,13 @@ def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[Ran
     sets = [load_golden_set(file) for file in golden_files(golden or None)]
     directory = inputs.directory
     with Cache(directory / "cache.sqlite") as cache, open_panel(settings, cache) or nullcontext() as panel:
-        judging, note = make_ready(sets, Judging(panel=panel), directory, engine=inputs.plan.engine)
+        judging, note = make_ready(
+            sets,
+            Judging(panel=panel),
+            directory,
+            engine=inputs.plan.engine,
+            allow_python=settings.allow_python_checks,
+        )
         with stage_bars() as on_progress:
             found = rank_models(inputs, sets, cache, on_progress, judging)
         for ranked in found:

@@ -4,15 +4,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.golden.checks import CHECK_TYPES, base_type, check_names
+from harness.golden.checks import CHECK_TYPES, check_names
 from harness.golden.embedded_schema import schema_problem
 from harness.golden.explain import allowed_by, did_you_mean, shown
+from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
+from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, JsonValue
 
 
@@ -34,6 +37,7 @@ def make_check(
     references: Sequence[str],
     context: Sequence[str] = (),
     line: int = 0,
+    directory: Path | None = None,
 ) -> Check:
     """A validated check.
 
@@ -45,11 +49,13 @@ def make_check(
         references: The case's references, which stand in for a missing value.
         context: Its retrieved passages.
         line: Its line in the golden set.
+        directory: The golden set's, for a check whose function is in a file beside it.
 
     Raises:
         CheckProblem: The check can't be run as written.
     """
-    kind = CHECK_TYPES.get(base_type(name))
+    # As written: what a check is called, such as python:checks.py:polite, is no type.
+    kind = CHECK_TYPES.get(name.removeprefix("not-"))
     if kind is None or (name.startswith("not-") and not kind.invertible):
         if kind is not None:
             problem = f"{kind.name} is a number and can't be turned around: give it a threshold"
@@ -63,7 +69,21 @@ def make_check(
     if kind.always_references and not references:
         raise CheckProblem((), f"{kind.name} needs references")
     given = _options(kind, json.dumps(options, sort_keys=True))
+    if kind.name == PYTHON:
+        return _python_check(threshold, str(given["path"]), directory, line)
     return Check(type=name, threshold=threshold, value=value, options=given, line=line)
+
+
+def _python_check(threshold: float | None, path: str, directory: Path | None, line: int) -> Check:
+    """A check by a function of the project's own, named after it and known by its file's content."""
+    if directory is None:
+        raise CheckProblem(("path",), "only a golden set's file can name a function", "another check")
+    try:
+        file, sha256 = find_python_file(path, directory)
+    except PythonFileError as error:
+        raise CheckProblem(("path",), str(error), error.allowed) from error
+    options: dict[str, JsonValue] = {"path": path, "sha256": sha256}
+    return Check(type=f"{PYTHON}:{path}", threshold=threshold, options=options, line=line, file=str(file))
 
 
 def _check_threshold(kind: Metric, threshold: float | None) -> None:

@@ -13,7 +13,8 @@ from harness.golden.explain import explain, explain_settings, golden_error
 from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, Role
 from harness.golden.templates import TemplateError, fill, fill_value, read_if_file
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
-from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, Message
+from harness.registry.builtin_metrics import PYTHON
+from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, JsonValue, Message
 
 # Directories of this name hold items that judges are held against, which are no golden sets.
 LABELLED = "judge"
@@ -155,11 +156,11 @@ class _Reading:
     def _checks(
         self, references: Sequence[str], passages: Sequence[str], fill_text: Callable[[str], str]
     ) -> tuple[Check, ...]:
-        own = {check.type for check in self.case.checks}
+        own = {_name(check) for check in self.case.checks}
         written: list[tuple[KeyPath, CheckYaml]] = [
             (("defaults", "checks", number), check)
             for number, check in enumerate(self.raw.defaults.checks)
-            if check.type not in own
+            if _name(check) not in own
         ]
         written += [(self._key("checks", number), check) for number, check in enumerate(self.case.checks)]
         if not written:
@@ -184,6 +185,7 @@ class _Reading:
                 references=references,
                 context=passages,
                 line=self.document.line(key),
+                directory=self.document.path.parent,
             )
         except TemplateError as error:
             raise golden_error(self.document, (*key, "value"), f"{self.case.id}: {error}") from error
@@ -236,3 +238,9 @@ def generation_settings(given: Mapping[str, object], source: str) -> GenerationS
 def _as_settings(settings: GenerationYaml) -> GenerationSettings:
     stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
     return GenerationSettings(**{**settings.model_dump(), "stop": stop})
+
+
+def _name(check: CheckYaml) -> tuple[str, JsonValue]:
+    """What a case's own check replaces of the defaults: that of its type, or of its function."""
+    extra = check.__pydantic_extra__ or {}
+    return check.type, extra.get("path") if check.type == PYTHON else None

@@ -21,6 +21,7 @@ class ScoringRequest:
         panel: Who judges, for checks that a judge decides.
         baseline_text: The baseline's answer to the case, where there is one.
         repeat: Counts further times that a judge is asked the same.
+        allow_python: Whether the project allows its own code to be run.
     """
 
     case: GoldenCase
@@ -30,6 +31,7 @@ class ScoringRequest:
     panel: Panel | None = None
     baseline_text: str | None = None
     repeat: int = 0
+    allow_python: bool = False
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]

@@ -76,7 +76,11 @@ class GateSession:
         golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
             self.judging, self.judge_note = make_ready(
-                golden_sets, self.judging, self.inputs.directory, engine=self.inputs.plan.engine
+                golden_sets,
+                self.judging,
+                self.inputs.directory,
+                engine=self.inputs.plan.engine,
+                allow_python=self.inputs.settings.allow_python_checks,
             )
             check_prompts(
                 self.inputs.sides,

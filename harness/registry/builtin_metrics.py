@@ -12,12 +12,15 @@ from harness.registry.options import (
     EncoderOptions,
     JsonEqualsOptions,
     LengthOptions,
+    PythonOptions,
     RegexOptions,
     RelevancyOptions,
     RepetitionOptions,
     RougeOptions,
 )
 
+# The check that runs a function of the project's own.
+PYTHON = "python"
 # Distribution name → import name.
 _SACREBLEU = {"sacrebleu": "sacrebleu"}
 _ROUGE = {"evaluate": "evaluate", "rouge-score": "rouge_score"}
@@ -251,6 +254,13 @@ _ALL: tuple[Metric, ...] = (
         logarithmic=True,
         extra="local",
         libraries={"torch": "torch"},
+    ),
+    Metric(
+        name=PYTHON,
+        function="harness.metrics.python_function:python",
+        kind="graded",
+        summary="A function of your own: true or false, or with a threshold a number from 0 to 1.",
+        options=PythonOptions,
     ),
     _judged(
         "llm-rubric",

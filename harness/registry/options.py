@@ -11,6 +11,15 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class PythonOptions(Options):
+    """Keys of ``python``."""
+
+    path: Annotated[
+        str,
+        Field(min_length=1, description="File and function beside the golden set, such as checks.py:polite."),
+    ]
+
+
 class RegexOptions(Options):
     """Keys of ``regex``."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from harness.comparison.repeats import answers_of
 from harness.engines.base import BASELINE
 from harness.errors import SettingsError
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.checks import CHECK_TYPES, base_type, decides
 from harness.judge.calibration import AGREEMENT, Calibration
 from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
@@ -14,7 +14,7 @@ from harness.judge.panel import Panel, describe_agreement
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.judged import ask_beforehand, task_of
 from harness.run.generation import OnAnswers
-from harness.run.scoring import Judging, decides_case
+from harness.run.scoring import Judging
 from harness.settings import Settings
 from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
 
@@ -102,7 +102,7 @@ def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str,
             for check in judged_checks(case):
                 name = base_type(check.type)
                 gated = check.type in golden_set.gate.metric_margins
-                if name in distrusted and (gated or decides_case(check)):
+                if name in distrusted and (gated or decides(check)):
                     raise SettingsError(
                         f"--gate-judge {judge}: UNRELIABLE: {distrusted[name]}; {name} of {case.key} would "
                         f"be decided by it: take another judge, or deselect such cases"

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.engines.kinds import engine_kinds, is_own
 from harness.engines.open import missing_libraries
 from harness.errors import SettingsError
+from harness.golden.checks import base_type
 from harness.judge.trust import find_calibration
 from harness.metrics.libraries import (
     missing_distributions,
@@ -14,13 +15,20 @@ from harness.metrics.libraries import (
     require_encoders,
     require_functions,
 )
+from harness.metrics.python_function import NOT_ALLOWED, load_check_of
+from harness.registry.builtin_metrics import PYTHON
 from harness.run.judging import describe_trust, distrusted_checks, judged_checks, refuse_distrusted
 from harness.run.scoring import Judging
 from harness.types import GoldenCase, GoldenSet
 
 
 def make_ready(
-    golden_sets: Sequence[GoldenSet], judging: Judging, directory: Path, *, engine: str = "transformers"
+    golden_sets: Sequence[GoldenSet],
+    judging: Judging,
+    directory: Path,
+    *,
+    engine: str = "transformers",
+    allow_python: bool = False,
 ) -> tuple[Judging, str]:
     """Check that libraries, encoders and a judge are there, and that the judge was not found unreliable.
 
@@ -29,6 +37,7 @@ def make_ready(
         judging: Who judges.
         directory: Where calibrations of judges are kept.
         engine: Which engine answers.
+        allow_python: Whether ``python`` checks may run the project's own code.
 
     Returns:
         Who judges, with the check types that can't be left to them; and what is known of them, for the
@@ -42,6 +51,8 @@ def make_ready(
     _require_installed(cases, engine)
     _require_losses(cases, engine)
     require_functions(cases)
+    require_python(cases, allowed=allow_python)
+    judging = replace(judging, allow_python=allow_python)
     judged, note = [case for case in cases if judged_checks(case)], ""
     if judged and judging.panel is None:
         raise SettingsError(
@@ -79,3 +90,21 @@ def _require_losses(cases: Sequence[GoldenCase], engine: str) -> None:
             raise SettingsError(
                 f"{case.key}: perplexity needs the losses of texts, and engine {engine!r} gives none"
             )
+
+
+def require_python(cases: Sequence[GoldenCase], *, allowed: bool) -> None:
+    """Load the functions of ``python`` checks, where the project allows them to run.
+
+    Args:
+        cases: The selected cases.
+        allowed: Whether it does.
+
+    Raises:
+        SettingsError: It doesn't, or a function can't be loaded.
+    """
+    for case in cases:
+        for check in case.checks:
+            if base_type(check.type) == PYTHON:
+                if not allowed:
+                    raise SettingsError(f"{case.key}: {check.type}: {NOT_ALLOWED}")
+                load_check_of(check)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.checks import metric_facts
 from harness.history.store import open_history
 from harness.provenance import describe_environment
 from harness.run.answers import Answers
@@ -48,11 +48,7 @@ def answered_run(
         collected=collected,
         results=tuple(results),
         text_losses=answers.text_losses,
-        metrics={
-            check.type: CHECK_TYPES[base_type(check.type)].facts
-            for result in results
-            for check in result.case.checks
-        },
+        metrics=metric_facts(check for result in results for check in result.case.checks),
     )
 
 

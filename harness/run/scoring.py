@@ -4,7 +4,6 @@ Scoring knows no model: the same completions can be scored again, and a metric t
 answer leaves the others alone.
 """
 
-import math
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +12,12 @@ from typing import Protocol
 
 from harness.comparison.repeats import fold_repeats
 from harness.errors import TunegateError
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.checks import CHECK_TYPES, base_type, decides, is_binary
 from harness.judge.panel import Panel
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.judged import ask_beforehand
+from harness.metrics.soundness import sound
 from harness.prompts.reasoning import split_reasoning
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
@@ -43,19 +43,21 @@ class ScoreCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """Who judges, and what can't be judged.
+    """Who decides checks that no library decides.
 
     Attributes:
         panel: The judge or judges; None when none was given.
         fresh: Whether each answer to a case is judged by a reply of its own, and none that was given before.
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
         distrusted: Check types that this judge can't be trusted with: they stay unscored.
+        allow_python: Whether ``python`` checks may run the project's code; else they are errored.
     """
 
     panel: Panel | None = None
     fresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
+    allow_python: bool = False
 
 
 def score_cases(
@@ -130,6 +132,7 @@ def _requests(
                     panel=judging.panel,
                     baseline_text=judging.baseline_texts.get(key),
                     repeat=number if judging.fresh else 0,
+                    allow_python=judging.allow_python,
                 )
     return requests
 
@@ -188,25 +191,16 @@ def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> li
     if not requests:
         return []
     try:
-        results = [_finite(result) for result in function(requests)]
+        given = list(function(requests))
+        if len(given) != len(requests):
+            raise ValueError(f"the metric gave {len(given)} results for {len(requests)} answers")
+        return [sound(request, result) for request, result in zip(requests, given, strict=True)]
     except Exception as error:  # any fault of a metric is the case's, never the run's
         # A missing library is missing for each of them.
         if len(requests) == 1 or isinstance(error, ImportError):
             return [_error(request, error) for request in requests]
         middle = len(requests) // 2
         return _computed(function, requests[:middle]) + _computed(function, requests[middle:])
-    if len(results) != len(requests):
-        raise RuntimeError(f"{function} gave {len(results)} results for {len(requests)} answers")
-    return results
-
-
-def _finite(result: Result) -> Result:
-    if isinstance(result, Score) and not math.isfinite(result.value):
-        return MetricError(
-            metric=result.metric,
-            error=f"the metric gave {result.value} instead of a number. {result.explanation}",
-        )
-    return result
 
 
 def _error(request: ScoringRequest, error: Exception) -> MetricError:
@@ -226,9 +220,9 @@ def _decided(check: Check, result: Result) -> Result:
         return replace(result, metric=check.type)
     name = base_type(check.type)
     kind = CHECK_TYPES[name]
-    value = result.value if name == check.type else 1.0 - result.value
+    value = 1.0 - result.value if check.type.startswith("not-") else result.value
     passed: bool | None = None
-    if kind.kind == "binary":
+    if is_binary(check):
         passed = value == 1.0
     elif check.threshold is not None and kind.higher_is_better:
         passed = value >= check.threshold - _ROUNDING
@@ -267,14 +261,9 @@ def _of_no_answer(result: Result, completion: Completion) -> Result:
 
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
     """Whether a check that decides was left without a result, so that the others can't decide alone."""
-    decides = sum(decides_case(check) for check in case.checks)
+    deciding = sum(decides(check) for check in case.checks)
     scored = [result.metric for result in results]
-    return decides > sum(decides_case(check) for check in case.checks if check.type in scored)
-
-
-def decides_case(check: Check) -> bool:
-    """Whether a case passes or fails by this check: a yes or no, or a number with a threshold."""
-    return CHECK_TYPES[base_type(check.type)].kind == "binary" or check.threshold is not None
+    return deciding > sum(decides(check) for check in case.checks if check.type in scored)
 
 
 def _outcome(

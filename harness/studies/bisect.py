@@ -10,7 +10,7 @@ from harness.engines.open import base_of, choose_plan, describe_model
 from harness.errors import AdapterError
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
-from harness.run.scoring import score_cases
+from harness.run.scoring import Judging, score_cases
 from harness.types import CaseResult, GoldenCase, ModelRef, Outcome
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -62,7 +62,12 @@ def find_checkpoints(directory: Path) -> dict[int, Path]:
 
 
 def bisect_cases(
-    checkpoints: Mapping[int, Path], cases: Sequence[GoldenCase], cache: Cache, on_progress: Progress
+    checkpoints: Mapping[int, Path],
+    cases: Sequence[GoldenCase],
+    cache: Cache,
+    on_progress: Progress,
+    *,
+    allow_python: bool = False,
 ) -> list[Bisection]:
     """Answer and score cases with the base and every checkpoint.
 
@@ -71,6 +76,7 @@ def bisect_cases(
         cases: Which cases.
         cache: Where answers are looked up and kept.
         on_progress: Told of each stage's progress.
+        allow_python: Whether ``python`` checks may run the project's own code.
 
     Raises:
         InputError: A checkpoint can't be used.
@@ -90,6 +96,7 @@ def bisect_cases(
             reference_losses=answers[f"step-{step}"].reference_losses,
             cache=cache,
             on_progress=on_progress,
+            judging=Judging(allow_python=allow_python),
         )
         for step in models
     }

@@ -9,7 +9,7 @@ from harness.engines.base import CANDIDATE
 from harness.engines.open import open_sides
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
-from harness.run.scoring import score_cases
+from harness.run.scoring import Judging, score_cases
 from harness.types import ExecutionPlan, GoldenCase, Interval, ModelRef, Stability
 
 # Each rerun packs its batches otherwise, so that rows meet other neighbours and other padding.
@@ -78,6 +78,7 @@ def measure_noise(
     on_progress: Progress,
     *,
     open_engine: OpenEngine = open_sides,
+    allow_python: bool = False,
 ) -> Noise:
     """Resample one model on the same cases; nothing is taken from the cache.
 
@@ -88,6 +89,7 @@ def measure_noise(
         cases: Which cases.
         on_progress: Told of each stage's progress.
         open_engine: Loads the model.
+        allow_python: Whether ``python`` checks may run the project's own code.
 
     Raises:
         EngineError: The model failed.
@@ -108,7 +110,12 @@ def measure_noise(
             ),
             open_engine=open_engine,
         )[CANDIDATE]
-        for result in score_cases(asked, answers.completions, reference_losses=answers.reference_losses):
+        for result in score_cases(
+            asked,
+            answers.completions,
+            reference_losses=answers.reference_losses,
+            judging=Judging(allow_python=allow_python),
+        ):
             found = stability_of(result)
             passed[result.key] += found.passed
             decided[result.key] += found.answers

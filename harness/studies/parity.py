@@ -18,7 +18,7 @@ from harness.provenance import describe_environment
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.records import answered_run
-from harness.run.scoring import score_cases
+from harness.run.scoring import Judging, score_cases
 from harness.statistics.rates import wilson
 from harness.types import Comparison, ExecutionPlan, GoldenSet, Interval, ModelRef, Run, Verdict
 
@@ -69,7 +69,12 @@ def check_plans(names: Sequence[str]) -> list[str]:
 
 
 def measure_parity(
-    model: ModelRef, names: Sequence[str], golden_sets: Sequence[GoldenSet], on_progress: Progress
+    model: ModelRef,
+    names: Sequence[str],
+    golden_sets: Sequence[GoldenSet],
+    on_progress: Progress,
+    *,
+    allow_python: bool = False,
 ) -> list[Parity]:
     """Answer all cases under each plan and compare every two: those with the first plan come first.
 
@@ -78,15 +83,19 @@ def measure_parity(
         names: Plans, the one that was tested first.
         golden_sets: Which cases.
         on_progress: Told of each stage's progress.
+        allow_python: Whether ``python`` checks may run the project's own code.
 
     Raises:
+        SettingsError: It is run by a plug-in's engine.
         EngineError: A model failed, or a library is missing.
     """
+    if model.engine is not None:
+        raise SettingsError(f"{model.label}: a plug-in's engine has no other plans to compare")
     runs: dict[str, Run] = {}
     logits = {}
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     for name in names:
-        runs[name], logits[name] = _computed(model, name, golden_sets, on_progress)
+        runs[name], logits[name] = _computed(model, name, golden_sets, on_progress, allow_python=allow_python)
     found = []
     for first, name in combinations(names, 2):
         comparison, verdict = run_gate(runs[name], runs[first])
@@ -114,7 +123,12 @@ def measure_parity(
 
 
 def _computed(
-    model: ModelRef, name: str, golden_sets: Sequence[GoldenSet], on_progress: Progress
+    model: ModelRef,
+    name: str,
+    golden_sets: Sequence[GoldenSet],
+    on_progress: Progress,
+    *,
+    allow_python: bool,
 ) -> tuple[Run, list[Any]]:
     """One plan's run, and the next token's logits on the first cases."""
     started_at, started = datetime.now(UTC), time.perf_counter()
@@ -140,7 +154,12 @@ def _computed(
     run = answered_run(
         model,
         answers,
-        score_cases(cases, answers.completions, reference_losses=answers.reference_losses),
+        score_cases(
+            cases,
+            answers.completions,
+            reference_losses=answers.reference_losses,
+            judging=Judging(allow_python=allow_python),
+        ),
         golden_sets,
         describe_environment(Path()),
         started_at=started_at,

@@ -99,6 +99,7 @@ class Check:
             case's references are the argument.
         options: The check's other keys, already validated.
         line: 1-based line in the golden set, for messages.
+        file: Of a ``python`` check, where its file is; what it holds stands in the options as a hash.
     """
 
     type: str
@@ -106,6 +107,7 @@ class Check:
     value: JsonValue = None
     options: Mapping[str, JsonValue] = field(default_factory=dict)
     line: int = 0
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

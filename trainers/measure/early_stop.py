@@ -7,7 +7,10 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from harness.errors import SettingsError
+from harness.golden.checks import base_type
 from harness.golden.load import load_golden_set
+from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
 from harness.types import Completion, Outcome
 from trainers.config import EarlyStop, TrainingConfig
@@ -23,6 +26,7 @@ class GoldenStop(TrainerCallback):
 
         Raises:
             GoldenError: The set can't be used.
+            SettingsError: It has a check that runs code of the project.
         """
         self.scores: list[dict[str, int]] = []
         self._run, self._settings, self._tokenizer = run, settings, tokenizer
@@ -30,6 +34,11 @@ class GoldenStop(TrainerCallback):
             case for path in settings.golden for case in load_golden_set(path).cases if case.skip is None
         ]
         self._cases = cases[: settings.max_cases]
+        for case in self._cases:
+            if any(base_type(check.type) == PYTHON for check in case.checks):
+                raise SettingsError(
+                    f"early_stop: {case.key}: python checks are not run in training; leave its set out"
+                )
 
     @property
     def best_step(self) -> int | None:

@@ -1,0 +1,35 @@
+"""A plug-in for tunegate. Everything is named by its path, so that nothing is imported before it is used."""
+
+from harness.registry import EngineKind, JudgeKind, Metric, Registrar, RewardKind, Sink, TrainMethod
+
+
+def pytest_tunegate_register(registry: Registrar) -> None:
+    """Add one of each."""
+    registry.add(
+        Metric(
+            name="politeness",
+            kind="graded",
+            summary="Polite words of the answer, two of them being as polite as can be.",
+            function="tunegate_example.metric:politeness",
+        ),
+        JudgeKind(name="keyword", form="keyword:WORD", open="tunegate_example.judge:open_keyword"),
+        EngineKind(
+            name="canned",
+            summary="Answers that stand in a JSON file, by prompt.",
+            describe="tunegate_example.engine:describe",
+            open="tunegate_example.engine:CannedEngine",
+        ),
+        RewardKind(
+            name="polite",
+            settings="tunegate_example.reward:Polite",
+            build="tunegate_example.reward:build",
+        ),
+        TrainMethod(
+            name="memorise",
+            train="tunegate_example.method:train",
+            config="tunegate_example.method:MemoriseConfig",
+            help="Learn answers by heart, for the canned engine.",
+            example={"data": "train.jsonl", "output": "answers.json"},
+        ),
+        Sink(name="ledger", send="tunegate_example.sink:send"),
+    )

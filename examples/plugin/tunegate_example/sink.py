@@ -1,0 +1,18 @@
+"""The sink ``ledger``: one line a run in ``ledger.txt``, beside the runs' directories."""
+
+from pathlib import Path
+
+from harness.types import GateRecord
+
+
+def send(record: GateRecord, directory: Path) -> Path:
+    """Note a run's verdict.
+
+    Returns:
+        The ledger, to be printed.
+    """
+    ledger = directory.parent / "ledger.txt"
+    outcome = record.verdict.outcome if record.verdict is not None else "no verdict"
+    with ledger.open("a", encoding="utf-8") as file:
+        file.write(f"{record.run.id} {record.run.model.label}: {outcome}\n")
+    return ledger

@@ -1,0 +1,20 @@
+"""Whether a command may run the project's own code, for ``python`` checks."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.run.preflight import require_python
+from harness.settings import load_settings
+from harness.types import GoldenCase
+
+
+def check_python(cases: Sequence[GoldenCase]) -> bool:
+    """What the settings of the working directory's project allow, with the cases' functions loaded.
+
+    Raises:
+        SettingsError: A case has a ``python`` check that they don't allow, or that can't be loaded.
+    """
+    allowed = load_settings({}, Path(), os.environ).allow_python_checks
+    require_python(cases, allowed=allowed)
+    return allowed

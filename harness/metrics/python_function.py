@@ -1,0 +1,101 @@
+"""``python``: a function of the project's own as a check. It runs only where the project allows it."""
+
+import hashlib
+import importlib.util
+import inspect
+import math
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SettingsError
+from harness.golden.checks import is_binary
+from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
+from harness.types import Check, Score
+
+NOT_ALLOWED = (
+    "it runs code of this project: allow that with --gate-allow-python, or allow-python-checks = true under "
+    "[tool.tunegate]"
+)
+
+
+@cache
+def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
+    """The function of a check, from a file that is run once.
+
+    Args:
+        file: The Python file.
+        name: The function's name.
+        sha256: Of the file, as it was when the golden set was read.
+
+    Raises:
+        SettingsError: The file was changed since, can't be run, or has no such function.
+    """
+    shown = Path(file).name
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise SettingsError(f"{shown} was changed since the golden set was read; run again")
+    spec = importlib.util.spec_from_file_location(f"_tunegate_check_{sha256[:12]}", file)
+    assert spec is not None  # the name ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # any fault of the file is its author's
+        raise SettingsError(f"{shown}: {type(error).__name__}: {error}") from error
+    function: Any = getattr(module, name, None)
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        raise SettingsError(f"{shown}: has no function {name} that is not async")
+    found: Callable[..., object] = function
+    return found
+
+
+def load_check_of(check: Check) -> Callable[..., object]:
+    """The function of a ``python`` check.
+
+    Raises:
+        SettingsError: It can't be had, or the check was not read from a golden set's file.
+    """
+    path, sha256 = str(check.options.get("path")), str(check.options.get("sha256"))
+    if check.file is None:
+        raise SettingsError(f"{path}: the golden set's directory is unknown")
+    return load_check(check.file, path.rpartition(":")[2], sha256)
+
+
+def _run(request: ScoringRequest) -> Score:
+    """True or false without a threshold, else a number from 0 to 1."""
+    check = request.check
+    if not request.allow_python:
+        raise PermissionError(f"{check.type}: {NOT_ALLOWED}")
+    function, name = load_check_of(check), str(check.options["path"]).rpartition(":")[2]
+    try:
+        value = _called(function, request)
+    except SystemExit as error:
+        raise RuntimeError(f"{name} called sys.exit({error})") from error
+    if is_binary(check):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} gave {value!r} (allowed: True or False; or write a threshold)")
+        return binary(request, value, f"{name} gave {value}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} gave {value!r} (allowed: a number from 0 to 1; or no threshold)")
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        raise ValueError(f"{name} gave {value} (allowed: a number from 0 to 1)")
+    return graded(request, float(value), f"{name} gave {value:.3g}")
+
+
+def _called(function: Callable[..., object], request: ScoringRequest) -> Any:
+    """What the function gives for the answer, and the case where it takes that too."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken = [each for each in inspect.signature(function).parameters.values() if each.kind in kinds]
+    value = function(request.text, request.case) if len(taken) > 1 else function(request.text)
+    # A library's own number, such as numpy's.
+    return value.item() if hasattr(value, "item") else value
+
+
+python = one_by_one(_run)
