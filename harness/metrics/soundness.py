@@ -1,6 +1,7 @@
 """Whether what a metric gave is a score that can be counted."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.definition import ScoringRequest
@@ -11,13 +12,24 @@ from harness.types import MetricError, Score
 _ROUNDING = 1e-5
 
 
-def sound(request: ScoringRequest, result: object) -> Score | MetricError:
-    """The result itself, or an error in place of one that means nothing.
+def sound_results(requests: Sequence[ScoringRequest], given: Iterable[object]) -> list[Score | MetricError]:
+    """The results, each of them checked.
 
     Args:
-        request: What was asked.
-        result: What the metric's function gave for it.
+        requests: What was asked.
+        given: What the metric's function gave for them, in their order.
+
+    Raises:
+        ValueError: There are more or fewer than requests.
     """
+    results = list(given)
+    if len(results) != len(requests):
+        raise ValueError(f"the metric gave {len(results)} results for {len(requests)} answers")
+    return [_sound(request, result) for request, result in zip(requests, results, strict=True)]
+
+
+def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
+    """The result itself, or an error in place of one that means nothing."""
     if isinstance(result, MetricError):
         return result
     name = base_type(request.check.type)

@@ -17,7 +17,7 @@ from harness.judge.panel import Panel
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.judged import ask_beforehand
-from harness.metrics.soundness import sound
+from harness.metrics.soundness import sound_results
 from harness.prompts.reasoning import split_reasoning
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
@@ -191,10 +191,7 @@ def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> li
     if not requests:
         return []
     try:
-        given = list(function(requests))
-        if len(given) != len(requests):
-            raise ValueError(f"the metric gave {len(given)} results for {len(requests)} answers")
-        return [sound(request, result) for request, result in zip(requests, given, strict=True)]
+        return sound_results(requests, function(requests))
     except Exception as error:  # any fault of a metric is the case's, never the run's
         # A missing library is missing for each of them.
         if len(requests) == 1 or isinstance(error, ImportError):
