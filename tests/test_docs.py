@@ -61,11 +61,11 @@ def commands(group: typer.Typer, above: str = "tunegate") -> list[str]:
     found = []
 
     def walk(node, path):
-        children = getattr(node, "commands", None)
-        if children:
-            for name, child in children.items():
-                walk(child, f"{path} {name}")
-        else:
+        node = getattr(node, "command", node)
+        names = node.list_commands(None) if hasattr(node, "list_commands") else []
+        for name in names:
+            walk(node.get_command(None, name), f"{path} {name}")
+        if not names:
             found.append(path)
 
     walk(command, above)
@@ -79,7 +79,7 @@ def test_each_command_stands_in_the_readme():
 
 def test_each_option_of_the_judge_s_commands_is_documented():
     text = page("docs/judge.md")
-    group = typer.main.get_command(app).commands["judge"]
+    group = typer.main.get_command(app).get_command(None, "judge").command
     assert {"compare", "correct", "label"} <= set(group.commands)
     options = [
         (name, option)

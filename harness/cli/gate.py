@@ -4,9 +4,6 @@ import typer
 
 from tunegate.request import with_long_name
 
-# All that follows is pytest's to read.
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-
 
 def gate(context: typer.Context) -> None:
     """Gate a model: the same as pytest --model=DIR, with all of pytest's options.

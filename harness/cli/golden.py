@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.authoring.lint import lint_golden_set
-from harness.cli.new_case import CaseInput, add_case
 from harness.cli.options import JsonOption
 from harness.errors import GoldenError
-from harness.golden.find import golden_files
-from harness.golden.load import load_golden_set
-from harness.golden.schema import golden_schema
-from harness.types.serialisation import to_json
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
 _FINDINGS = 1
@@ -41,6 +35,8 @@ def new(
 
     Whatever isn't given is asked for. With a model, its own answer is shown first, as the gate would get it.
     """
+    from harness.cli.new_case import CaseInput, add_case
+
     given = CaseInput(prompt=prompt, answer=answer, case_id=case_id, checks=checks, tags=tuple(tags or ()))
     add_case(path, model, given)
 
@@ -53,6 +49,10 @@ def lint(
     as_json: JsonOption = False,
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
+    from harness.authoring.lint import lint_golden_set
+    from harness.golden.find import golden_files
+    from harness.golden.load import load_golden_set
+
     files = golden_files(paths or None)
     findings, faulty = [], []
     for file in files:
@@ -64,6 +64,8 @@ def lint(
     for earlier in faulty[:-1]:
         typer.echo(f"tunegate: {earlier}", err=True)
     if as_json and not faulty:
+        from harness.types.serialisation import to_json
+
         typer.echo(to_json(findings))
     elif not as_json:
         for finding in findings:
@@ -85,6 +87,8 @@ def schema(
     write: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
 ) -> None:
     """Print the JSON Schema of golden sets, for editors."""
+    from harness.golden.schema import golden_schema
+
     text = json.dumps(golden_schema(), indent=2) + "\n"
     if write is None:
         typer.echo(text, nl=False)

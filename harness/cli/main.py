@@ -1,50 +1,79 @@
 """The ``tunegate`` command: the harness's own groups, and those that other packages hang in."""
 
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import typer
 
-import harness.cli.bisect
-import harness.cli.gate
-import harness.cli.golden
-import harness.cli.judge
-import harness.cli.model
-import harness.cli.noise
-import harness.cli.parity
-import harness.cli.power
-import harness.cli.rank
-import harness.cli.runs
-import harness.cli.serve
+from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.errors import InputError, TunegateError
 
 # pytest's own numbers: 3 is its internal error, 4 its usage error.
 _FAILED, _BAD_INPUT = 3, 4
 
+
+_COMMANDS = {
+    "model": DeferredCommand(
+        target="harness.cli.model:app", help="Base models and encoders: fetch, list, show."
+    ),
+    "golden": DeferredCommand(target="harness.cli.golden:app", help="Golden sets: add cases, lint, schema."),
+    "runs": DeferredCommand(
+        target="harness.cli.runs:app", help="Stored runs: list, show, compare, accept, trend."
+    ),
+    "judge": DeferredCommand(
+        target="harness.cli.judge:app", help="Judges: calibrate them on labels, compare models by them."
+    ),
+    "gate": DeferredCommand(
+        target="harness.cli.gate:gate",
+        help="Gate a model: the same as pytest --model=DIR, with all of pytest's options.",
+        # All that follows is pytest's to read.
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    ),
+    "serve": DeferredCommand(
+        target="harness.cli.serve:serve",
+        help="Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.",
+    ),
+    "power": DeferredCommand(
+        target="harness.cli.power:power",
+        help="Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded.",
+    ),
+    "noise": DeferredCommand(
+        target="harness.cli.noise:noise",
+        help="Measure the noise floor: rerun one model under other batches, seeds and dtypes.",
+    ),
+    "parity": DeferredCommand(
+        target="harness.cli.parity:parity",
+        help="Compute one model in several ways and compare every two; exit status 1 if any is worse than the first.",
+    ),
+    "rank": DeferredCommand(
+        target="harness.cli.rank:rank",
+        help="Gate several models at once and rank them; exit status 1 if any regressed.",
+    ),
+    "bisect": DeferredCommand(
+        target="harness.cli.bisect:bisect",
+        help="Score all checkpoints of a training run and name the step where a case was lost.",
+    ),
+}
+
+
+class _Commands(DeferredGroup):
+    table = _COMMANDS
+    entry_points = "tunegate.commands"
+
+
 app = typer.Typer(
     name="tunegate",
+    cls=_Commands,
     help="A regression gate for fine-tuned language models. The gate itself is: pytest --model=DIR",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(harness.cli.model.app, name="model")
-app.add_typer(harness.cli.golden.app, name="golden")
-app.add_typer(harness.cli.runs.app, name="runs")
-app.add_typer(harness.cli.judge.app, name="judge")
-app.command("gate", context_settings=harness.cli.gate.PASSED_ON)(harness.cli.gate.gate)
-app.command("serve")(harness.cli.serve.serve)
-app.command("power")(harness.cli.power.power)
-app.command("noise")(harness.cli.noise.noise)
-app.command("parity")(harness.cli.parity.parity)
-app.command("rank")(harness.cli.rank.rank)
-app.command("bisect")(harness.cli.bisect.bisect)
-for _entry in sorted(metadata.entry_points(group="tunegate.commands"), key=lambda entry: entry.name):
-    app.add_typer(_entry.load(), name=_entry.name)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         typer.echo(f"tunegate {metadata.version('tunegate')}")
         raise typer.Exit
 
@@ -61,7 +90,7 @@ def _root(
 def main() -> None:
     """Run the command; bad input is one line and exit status 4, any other known failure 3."""
     try:
-        app()
+        app(prog_name="tunegate")
     except InputError as error:
         print(f"tunegate: {error}", file=sys.stderr)
         sys.exit(_BAD_INPUT)

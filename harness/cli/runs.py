@@ -3,32 +3,45 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from harness.baselines.accept import accept_run
+from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
-from harness.cli.trend import trend
-from harness.comparison.gate import run_gate
-from harness.history.location import history_path
-from harness.history.store import History, open_history
-from harness.presentation.terminal import outcome_counts, render_gate
-from harness.types import CaseResult, GateRecord, GateVerdict, Outcome, Run
-from harness.types.serialisation import to_json
 
-app = typer.Typer(help="Stored runs: list, show, compare, accept, trend.", no_args_is_help=True)
+# The gate and what renders it are imported by the commands that need them: a list of runs doesn't.
+if TYPE_CHECKING:
+    from harness.history.store import History
+    from harness.types import CaseResult
 
-app.command("trend")(trend)
+
+class _Commands(DeferredGroup):
+    table = MappingProxyType(
+        {
+            "trend": DeferredCommand(
+                target="harness.cli.trend:trend",
+                help="Follow each gated metric through the runs, and say where one drifts or changed.",
+            )
+        }
+    )
+
+
+app = typer.Typer(
+    cls=_Commands, help="Stored runs: list, show, compare, accept, trend.", no_args_is_help=True
+)
 
 _FAILED = 1
 
 
 @contextmanager
-def _history(path: Path | None) -> Iterator[History]:
+def _history(path: Path | None) -> "Iterator[History]":
+    from harness.history.location import history_path
+    from harness.history.store import open_history
+
     with open_history(history_path(path)) as history:
         yield history
 
@@ -40,6 +53,10 @@ def list_runs(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest runs."""
+    from rich.table import Table
+
+    from harness.types.serialisation import to_json
+
     with _history(history) as stored:
         lines = stored.list_runs(limit)
     if as_json:
@@ -65,6 +82,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a run: verdict, metrics, and on request its cases."""
+    from harness.presentation.terminal import outcome_counts, render_gate
+    from harness.types import Outcome
+    from harness.types.serialisation import to_json
+
     with _history(history) as stored:
         record = stored.load_record(run)
     if as_json:
@@ -97,6 +118,8 @@ def accept(
     history: HistoryOption = None,
 ) -> None:
     """Accept a stored run as a baseline: a small file to review and commit."""
+    from harness.baselines.accept import accept_run
+
     with _history(history) as stored:
         path = accept_run(stored.load_run(run), name, reason, root, allow_dirty=allow_dirty)
     typer.echo(f"wrote {path}: compare with it by --gate-baseline={name}")
@@ -113,8 +136,13 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Judge one stored run against another; exit status 1 if it regressed."""
+    from harness.comparison.gate import run_gate
+    from harness.presentation.terminal import render_gate
+    from harness.types import GateRecord, GateVerdict
+    from harness.types.serialisation import to_json
+
     with _history(history) as stored:
-        runs: tuple[Run, Run] = stored.load_run(candidate), stored.load_run(baseline)
+        runs = stored.load_run(candidate), stored.load_run(baseline)
     comparison, verdict = run_gate(*runs, margin=margin)
     record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
     if as_json:
@@ -126,7 +154,7 @@ def compare(
         raise typer.Exit(_FAILED)
 
 
-def _print_case(console: Console, result: CaseResult) -> None:
+def _print_case(console: Console, result: "CaseResult") -> None:
     console.print(Text(f"\n{result.key}  {result.outcome}", style="bold"))
     for message in result.case.messages:
         console.print(Text(f"{message.role}: {message.content}"))

@@ -4,13 +4,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from harness.errors import JudgeError, SettingsError
-from harness.judge.client import Judge
 from harness.judge.questions import VALUES, pair_verdict, preference, single_verdict, swapped
 from harness.statistics.agreement import krippendorff_alpha
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
+
+if TYPE_CHECKING:
+    from harness.judge.client import Judge
 
 Reply: TypeAlias = JudgeReply | JudgeError
 Vote: TypeAlias = JudgeVerdict | JudgeError
@@ -23,7 +25,7 @@ class Panel:
         votes: What each judge said of each question so far, by task: None where it gave no verdict.
     """
 
-    def __init__(self, judges: Sequence[Judge]) -> None:
+    def __init__(self, judges: "Sequence[Judge]") -> None:
         """Hold the judges.
 
         Raises:

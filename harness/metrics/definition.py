@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.judge.panel import Panel
 from harness.registry import load_function
 from harness.types import Check, GoldenCase, JsonValue, MetricError, Score, TextLoss
+
+if TYPE_CHECKING:
+    from harness.judge.panel import Panel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class ScoringRequest:
     check: Check
     text: str
     reference_losses: tuple[TextLoss, ...] | None = None
-    panel: Panel | None = None
+    panel: "Panel | None" = None
     baseline_text: str | None = None
     repeat: int = 0
     allow_python: bool = False

@@ -8,18 +8,19 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.comparison.repeats import fold_repeats
 from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type, decides, is_binary
-from harness.judge.panel import Panel
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
-from harness.metrics.judged import ask_beforehand
 from harness.metrics.soundness import sound_results
 from harness.prompts.reasoning import split_reasoning
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
+
+if TYPE_CHECKING:
+    from harness.judge.panel import Panel
 
 # Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
 _CHUNK = 256
@@ -53,7 +54,7 @@ class Judging:
         allow_python: Whether ``python`` checks may run the project's code; else they are errored.
     """
 
-    panel: Panel | None = None
+    panel: "Panel | None" = None
     fresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
@@ -92,6 +93,8 @@ def score_cases(
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
     if judging.panel is not None:
+        from harness.metrics.judged import ask_beforehand
+
         # All questions are under way at once; the loop below only waits for the replies.
         ask_beforehand(judging.panel, requests.values())
     results: dict[tuple[int, int], Result] = {}

@@ -1,0 +1,98 @@
+"""Commands that are imported when they are run: help and completion need their name and one line only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeferredCommand:
+    """A command, or a group of them, in a module that is not imported yet.
+
+    Attributes:
+        target: ``module:name`` of a typer app or of a command's function.
+        help: What the list of commands says of it: the first line of its own help.
+        context_settings: What its own words are read with, where it is a function.
+    """
+
+    target: str
+    help: str
+    context_settings: Mapping[str, Any] | None = None
+
+
+class PlaceholderCommand(TyperCommand):
+    """Stands in the list of commands; to run it imports the command itself."""
+
+    def __init__(self, name: str, deferred: DeferredCommand) -> None:
+        super().__init__(name=name, help=deferred.help)
+        self._deferred = deferred
+
+    @property
+    def command(self) -> Any:
+        """The command itself."""
+        module, _, attribute = self._deferred.target.partition(":")
+        found = getattr(import_module(module), attribute)
+        return as_command(self.name or "", found, self._deferred.context_settings)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The command's own context, in which all else happens."""
+        return self.command.make_context(info_name, args, parent=parent, **extra)
+
+
+class DeferredGroup(TyperGroup):
+    """A group's own commands, then those of a table, then those that other packages declare.
+
+    Attributes:
+        table: By name, in the order of the help.
+        entry_points: The group of entry points under which other packages declare commands; None for none.
+    """
+
+    table: Mapping[str, DeferredCommand] = {}
+    entry_points: str | None = None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of the help."""
+        return list(dict.fromkeys([*super().list_commands(ctx), *self.table, *sorted(self._declared())]))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, or what stands for it; None where there is none."""
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        if cmd_name in self.table:
+            return PlaceholderCommand(cmd_name, self.table[cmd_name])
+        entry = self._declared().get(cmd_name)
+        if entry is None:
+            return None
+        found = entry.load()
+        is_deferred = isinstance(found, DeferredCommand)
+        return PlaceholderCommand(cmd_name, found) if is_deferred else as_command(cmd_name, found)
+
+    def _declared(self) -> "Mapping[str, EntryPoint]":
+        if self.entry_points is None:
+            return {}
+        from importlib.metadata import entry_points
+
+        return {entry.name: entry for entry in entry_points(group=self.entry_points)}
+
+
+def as_command(name: str, target: Any, context_settings: Mapping[str, Any] | None = None) -> Any:
+    """A typer app, or a function, as the command of a name.
+
+    Args:
+        name: What it is called by.
+        target: The app or function.
+        context_settings: What a function's words are read with.
+    """
+    if not isinstance(target, typer.Typer):
+        function, target = target, typer.Typer(add_completion=False)
+        target.command(name, context_settings=dict(context_settings or {}))(function)
+    command = typer.main.get_command(target)
+    command.name = name
+    return command

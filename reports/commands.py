@@ -1,0 +1,5 @@
+"""What ``tunegate`` shows of this package's command; it is imported when it is run."""
+
+from harness.cli.deferred import DeferredCommand
+
+report = DeferredCommand(target="reports.cli:app", help="Write the HTML report of a stored run.")
