@@ -1,5 +1,7 @@
 """Gradients through 4-bit weights are those of the dequantised base, also after an eval-mode forward."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,15 @@ def test_gradients_of_the_real_model():
 
     ids = torch.randint(100, 40000, (1, 24), generator=torch.Generator().manual_seed(0))
     assert least_cosine(resolve_model("smollm2"), ids) > 0.99
+
+
+def test_a_base_without_a_chat_template_is_refused(make_project, tiny_model_dir, capsys, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_model_dir, bare)
+    for file in bare.glob("chat_template*"):
+        file.unlink()
+    settings = json.loads((bare / "tokenizer_config.json").read_text())
+    settings.pop("chat_template", None)
+    (bare / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert make_project("sft", [{"prompt": "what", "completion": "one"}], base=str(bare)).train() == 4
+    assert "the tokenizer has no chat template" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""Checkpoints and results are whole or not there."""
+
+import pytest
+
+from harness.errors import SettingsError
+from trainers.config import RunConfig
+from trainers.run.work_directory import (
+    can_resume,
+    last_checkpoint,
+    prepare_work,
+    put_in_place,
+    work_directory,
+)
+
+ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(make_project, capsys, monkeypatch):
+    """The error is one line that names the checkpoint to go on from; the old adapter is untouched."""
+    project = make_project("sft", ROWS)
+    assert project.train() == 0
+    before = project.manifest["adapter_sha256"]
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trainers.run.adapters.save_trained", full)
+    assert project.train(seed=1) == 4
+    assert "No space left on device; checkpoint-8 is kept: make room" in capsys.readouterr().err
+    assert project.manifest["adapter_sha256"] == before
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(make_project):
+    """Resuming takes the newest whole one: a checkpoint's state is its last file."""
+    project = make_project("sft", ROWS)
+    assert project.train() == 0
+    (project.path / "out.work" / "checkpoints" / "checkpoint-8" / "trainer_state.json").unlink()
+    assert project.train("--resume") == 0
+    assert project.manifest["steps"] == 8
+
+
+def config(tmp_path, **changes):
+    return RunConfig(**{"base": "b", "output": tmp_path / "out", **changes})
+
+
+def checkpoint(work, step):
+    directory = work / "checkpoints" / f"checkpoint-{step}"
+    directory.mkdir(parents=True)
+    (directory / "trainer_state.json").write_text("{}")
+
+
+def test_the_newest_checkpoint_is_the_one_of_the_highest_step(tmp_path):
+    """As numbers: 10 comes after 9."""
+    for step in (9, 10, 2):
+        checkpoint(tmp_path, step)
+    assert last_checkpoint(tmp_path).name == "checkpoint-10"
+
+
+def test_a_run_can_be_resumed_with_the_same_settings_and_data_only(tmp_path):
+    settings = config(tmp_path)
+    work = work_directory(settings.output)
+    assert work == tmp_path / "out.work"
+    assert prepare_work(work, settings, "data", resume=False) is None
+    assert not can_resume(work, settings, "data")
+    checkpoint(work, 3)
+    assert can_resume(work, settings, "data")
+    assert prepare_work(work, settings, "data", resume=True).name == "checkpoint-3"
+    assert not can_resume(work, settings, "other")
+    assert not can_resume(work, config(tmp_path, seed=1), "data")
+    with pytest.raises(SettingsError, match="--resume: data_sha256, seed changed since the checkpoint"):
+        prepare_work(work, config(tmp_path, seed=1), "other", resume=True)
+    # What is looked for in the data and where the result goes is no part of it.
+    assert can_resume(work, config(tmp_path, leakage={"allow": True}), "data")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_note_of_the_settings_is_one_line(tmp_path, content):
+    settings = config(tmp_path)
+    work = work_directory(settings.output)
+    prepare_work(work, settings, "data", resume=False)
+    checkpoint(work, 1)
+    (work / "config.json").write_text(content)
+    with pytest.raises(SettingsError, match=r"config.json: .*; start without --resume"):
+        prepare_work(work, settings, "data", resume=True)
+
+
+def test_a_result_replaces_the_old_one_whole(tmp_path):
+    old, made = tmp_path / "deep" / "out", tmp_path / "made"
+    for directory, name in ((old, "old"), (made, "new")):
+        directory.mkdir(parents=True)
+        (directory / name).touch()
+    put_in_place(old, made)
+    assert [path.name for path in old.iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "new", "out"]
