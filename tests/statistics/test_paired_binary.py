@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import bdtrc, gammaln, ndtri, xlogy
+from scipy.special import bdtrc, gammaln, ndtr, ndtri, xlogy
 from scipy.stats import binom, binomtest
 
-from harness.statistics.paired_binary import CONTINUITY, excludes_drop, mcnemar_p, tango_interval
+from harness.statistics.paired_binary import CONTINUITY, drop_p, excludes_drop, mcnemar_p, tango_interval
 
 Z = float(ndtri(0.95))
 
@@ -90,6 +90,43 @@ def test_a_handful_never_excludes_a_small_drop():
 def test_tango_of_tiny_and_extreme_tables(lost, gained, n):
     interval = tango_interval(lost, gained, n, 0.9)
     assert -1 <= interval.low <= interval.high <= 1
+
+
+def test_the_score_test_of_worked_examples():
+    """9 lost and 2 gained of 80: the normal tail of (2 - 9 + 1/4) / sqrt(11) = -2.035202; all of three: 1/8."""
+    assert drop_p(9, 2, 80) == pytest.approx(float(ndtr(-6.75 / 11**0.5)))
+    assert drop_p(9, 2, 80) == pytest.approx(0.0209153, abs=1e-7)
+    assert drop_p(9, 2, 80, continuity=0) == pytest.approx(float(ndtr(-7 / 11**0.5)))
+    assert drop_p(3, 0, 3) == 1 / 8  # the score test alone would say 0.0562
+    assert drop_p(3, 0, 3, 0.2) == pytest.approx(0.6**3)
+    assert drop_p(0, 0, 10) == 1.0
+
+
+def test_no_drop_is_larger_than_all_there_is():
+    assert drop_p(5, 0, 9, 1.0) == drop_p(5, 0, 9, 1.5) == 1.0
+    assert drop_p(5, 0, 9, -1.0) == drop_p(5, 0, 9, -1.5) == 0.0
+    for n in (1, 5, 40):
+        assert tango_interval(n, 0, n, 0.9).high == 1.0
+        assert tango_interval(n - 1, 0, n, 0.9).high < 1.0
+
+
+@pytest.mark.parametrize("continuity", [0.0, CONTINUITY])
+@pytest.mark.parametrize(("lost", "gained", "n"), [(9, 2, 80), (4, 4, 50), (1, 6, 30), (12, 0, 40)])
+def test_the_score_test_is_the_interval_turned_round(lost, gained, n, continuity):
+    """At the interval's lower end its p-value is the error probability; beyond, it is larger."""
+    for confidence in (0.9, 0.98):
+        low = tango_interval(lost, gained, n, confidence, continuity=continuity).low
+        assert drop_p(lost, gained, n, low, continuity=continuity) == pytest.approx(
+            (1 - confidence) / 2, abs=1e-9
+        )
+        assert drop_p(lost, gained, n, low + 0.01, continuity=continuity) > (1 - confidence) / 2
+
+
+def test_what_lies_exactly_at_the_level_is_excluded():
+    """Without a correction two gains of 16 lie (0 - 2) / sqrt(2) errors from no drop."""
+    z = 2**0.5
+    assert excludes_drop(0, 2, 16, 0.0, -((0 - 2) / 2**0.5), continuity=0)
+    assert not excludes_drop(0, 2, 16, 0.0, z * (1 + 1e-12), continuity=0)
 
 
 def chance_of(lost, gained, n, lose, gain):
