@@ -7,23 +7,42 @@ are listed in ``undocumented.txt``; the list may only get shorter.
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 KNOWN = Path(__file__).parent / "undocumented.txt"
-# The signatures of these are a library's, which documents them: pytest's hooks, and callbacks of a trainer.
-HOOKS = re.compile(r"pytest_|on_")
+# The signatures of pytest's hooks are documented where they are specified.
+HOOKS = re.compile(r"pytest_")
+OURS = {"harness", "trainers", "reports", "tunegate", "pydantic"}
 NEEDS_RETURNS = re.compile(r"tuple\[(?!.*\.\.\.\])|dict\[|Mapping\[|(list|Sequence)\[(float|int)\]")
 
 
-def functions(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Public functions and methods of public classes, by qualified name."""
-    for node in getattr(tree, "body", ()):
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield from functions(node, f"{inside}{node.name}.")
+def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Public functions and methods of public classes, by qualified name.
+
+    Methods of a class that extends a library's are left out: that library says what it calls them with.
+    """
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            yield f"{inside}{node.name}", node
+            yield node.name, node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not extends(node, tree):
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                    yield f"{node.name}.{method.name}", method
+
+
+def extends(node: ast.ClassDef, tree: ast.Module) -> bool:
+    """Whether a class extends one of a library beyond Python's own and pydantic."""
+    origin = {}
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.ImportFrom | ast.Import):
+            for name in statement.names:
+                module = statement.module if isinstance(statement, ast.ImportFrom) else name.name
+                origin[(name.asname or name.name).partition(".")[0]] = str(module).partition(".")[0]
+    roots = {origin.get(re.match(r"\w*", ast.unparse(base))[0], "builtins") for base in node.bases}
+    return bool(roots - OURS - sys.stdlib_module_names)
 
 
 def parameters(node: ast.FunctionDef) -> list[str]:
