@@ -7,7 +7,7 @@ import pytest
 
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
-from harness.statistics.power import detectable_drop
+from harness.statistics.power import detectable_drop, regression_power
 
 
 def flips(random, n, lose, gain):
@@ -75,6 +75,46 @@ def test_so_many_cases_detect_the_drop():
         lost, gained = flips(random, cases, 0.12, 0.02)
         found.append(mcnemar_p(lost, gained) <= 0.05 and tango_interval(lost, gained, cases, 0.9).high > 0.05)
     assert np.mean(found) >= 0.8 - 3 * (0.16 / 2000) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("margin", "churn", "power", "confidence", "cases"),
+    [
+        (0.05, 0.02, 0.8, 0.9, 150),
+        (0.05, 0.02, 0.6, 0.9, 110),
+        (0.05, 0.02, 0.8, 0.98, 250),
+        (0.1, 0.02, 0.8, 0.9, 60),
+        (0.1, 0.05, 0.6, 0.9, 60),
+    ],
+)
+def test_ten_cases_fewer_would_not_pass(margin, churn, power, confidence, cases):
+    assert cases_to_pass(margin, churn, power, confidence) == cases
+    chances = [pass_chance(n, churn, margin, confidence) for n in (cases - 10, cases)]
+    assert chances[0] < power <= chances[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "power", "cases"),
+    [
+        ({}, 0.8, 80),
+        ({"margin": 0.09}, 0.8, 80),
+        ({"margin": 0.09}, 0.6, 60),
+        ({"margin": 0.11, "confidence": 0.8}, 0.8, 90),
+        ({"margin": 0.11, "confidence": 0.98}, 0.8, 80),
+    ],
+)
+def test_ten_cases_fewer_would_not_detect(settings, power, cases):
+    """A drop of a tenth at 5 %, two in a hundred flipping each way."""
+    assert cases_to_detect(0.1, 0.02, 0.05, power=power, **settings) == cases
+    chances = [regression_power(n, 0.02, 0.05, **settings)(0.1) for n in (cases - 10, cases)]
+    assert chances[0] < power <= chances[1]
+
+
+def test_a_drop_that_cannot_be_needs_no_search():
+    """No more can be lost than what doesn't flip back."""
+    assert cases_to_detect(0.9, 0.05, 0.05) == 10
+    assert cases_to_detect(0.91, 0.05, 0.05) is None
+    assert cases_to_detect(-0.1, 0.02, 0.05) is None
 
 
 def test_a_smaller_margin_needs_more_cases():
