@@ -9,6 +9,7 @@ from harness.engines.base import GenerationRequest, LossRequest
 from harness.errors import EngineError, ModelError, TunegateError
 from harness.registry import EngineKind, load_function
 from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
+from harness.types.training import TrainingManifest
 
 _T = TypeVar("_T", Completion, TextLoss)
 
@@ -18,7 +19,7 @@ def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
 
     Args:
         kind: The engine.
-        reference: What stands behind its name.
+        reference: What is written behind its name.
 
     Raises:
         InputError: The plug-in refuses it, or breaks.
@@ -33,6 +34,8 @@ def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
         raise ModelError(f"{label}: {_one_line(error)}") from error
     if not isinstance(model, ModelRef) or not model.base_sha256:
         raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
+    if model.training is not None and not isinstance(model.training, TrainingManifest):
+        raise ModelError(f"{label}: the engine's ModelRef has a training that is no TrainingManifest")
     return replace(model, label=label, engine=kind.name)
 
 

@@ -60,7 +60,7 @@ def load_check_of(check: Check) -> Callable[..., object]:
     """The function of a ``python`` check.
 
     Raises:
-        SettingsError: It can't be had, or the check was not read from a golden set's file.
+        SettingsError: It is unavailable, or the check was not read from a golden set's file.
     """
     path, sha256 = str(check.options.get("path")), str(check.options.get("sha256"))
     if check.file is None:

@@ -67,7 +67,7 @@ def _judged(
     value: Literal["required", "optional", "refused"],
     **rest: object,
 ) -> Metric:
-    # A judge keeps its own replies: the scores need no keeping.
+    # A judge keeps its own replies: the scores need no cache.
     given: dict[str, object] = {"extra": "judge", "libraries": _JUDGE, **rest}
     return Metric(
         name=name,

@@ -15,11 +15,11 @@ class JudgeKind:
     """A kind of judge, as ``--gate-judge=NAME:REFERENCE`` names it.
 
     Attributes:
-        name: What stands in front of the colon.
+        name: What is written in front of the colon.
         form: How it is written, for messages, such as ``openai:MODEL@URL``.
         open: Called with a ``harness.judge.spec.JudgeSpec``, the longest time for one attempt in seconds and
             the environment; gives a ``harness.judge.base.JudgeEngine``. Nothing is to be loaded or asked yet.
-        read: Called with what stands behind the colon; gives the JudgeSpec. None: all of it names the model.
+        read: Called with what is written behind the colon; gives the JudgeSpec. None: it names the model.
         needs_engine: It runs a model on this machine by tunegate's own engine, which has to be installed.
     """
 
@@ -35,7 +35,7 @@ class EngineKind:
     """Something that runs models, as ``--model=NAME:REFERENCE`` names it.
 
     Attributes:
-        name: What stands in front of the colon.
+        name: What is written in front of the colon.
         summary: One sentence.
         describe: Called with the reference; gives a ``harness.types.ModelRef`` that identifies the model by
             content (``base_sha256`` is part of every cache key), without loading it. It may refuse it by an
@@ -60,7 +60,7 @@ class RewardKind:
     Attributes:
         name: Its ``type``.
         settings: A subclass of ``trainers.rewards.settings.Weighted`` whose ``type`` is ``Literal[name]``.
-        build: Called with the settings and where they stand, for messages; gives a
+        build: Called with the settings and where they are written, for messages; gives a
             ``trainers.rewards.definition.BuiltReward``.
     """
 

@@ -254,8 +254,8 @@ def _of_no_answer(result: Result, completion: Completion) -> Result:
     if isinstance(result, MetricError) or result.passed is None or result.metric == "perplexity":
         return result
     cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "only a reasoning"
-    kind = CHECK_TYPES[base_type(result.metric)].kind
-    value = 0.0 if kind == "binary" else result.value
+    # What decides without a threshold is true or false.
+    value = 0.0 if result.threshold is None else result.value
     return replace(result, value=value, passed=False, explanation=f"no answer: {cut}")
 
 

@@ -144,7 +144,6 @@ class ModelRef:
         adapter_sha256: Hash of the adapter's weights and config; None for a bare base model.
         base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
         training: What training noted beside the weights; None when there is no manifest.
-        training: The adapter's ``training_manifest.json``, when there is one.
         engine: Name of the plug-in's engine that runs it; None where tunegate's own do.
     """
 

@@ -41,7 +41,7 @@ def check(settings: GoldenCheck, place: str) -> BuiltReward:
 
     Args:
         settings: As configured.
-        place: Where the reward stands, for messages.
+        place: Where the reward is written, for messages.
 
     Raises:
         SettingsError: The check can't be run as written.
@@ -55,7 +55,7 @@ def python(settings: PythonFunction, place: str) -> BuiltReward:
 
     Args:
         settings: As configured.
-        place: Where the reward stands, for messages.
+        place: Where the reward is written, for messages.
 
     Raises:
         SettingsError: There is no such function.
@@ -70,7 +70,7 @@ def reward_model(settings: RewardModel, place: str) -> BuiltReward:
 
     Args:
         settings: As configured.
-        place: Where the reward stands, for messages.
+        place: Where the reward is written, for messages.
 
     Raises:
         InputError: The directory is no reward model's.

@@ -1,0 +1,166 @@
+"""Engines of plug-ins: chosen by name, checked, and never the cause of a traceback."""
+
+from dataclasses import replace
+from importlib import metadata
+
+import pytest
+
+from harness.engines.base import CANDIDATE, GenerationRequest
+from harness.engines.model_names import named_models
+from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+from harness.errors import EngineError, InputError, ModelError, SettingsError
+from harness.registry import EngineKind, Registry, use_registry
+from harness.types import Completion, GenerationSettings, Message, ModelRef
+from harness.types.training import TrainingManifest
+
+
+class Upper:
+    """Answers with the prompt in upper case."""
+
+    def __init__(self, sides, plan):
+        pass
+
+    def generate(self, requests, on_batch):
+        for place, request in enumerate(requests):
+            text = request.messages[-1].content.upper()
+            answer = Completion(
+                text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.0
+            )
+            on_batch({place: answer})
+
+
+def describe(reference):
+    training = TrainingManifest(base="upper:base") if reference != "base" else None
+    return ModelRef(label="x", base_model=reference, base_sha256=f"sha of {reference}", training=training)
+
+
+@pytest.fixture
+def register(monkeypatch):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    before = use_registry(None)
+
+    def register(**fields):
+        given = {"name": "upper", "summary": "Upper case.", "describe": describe, "open": Upper, **fields}
+        registry = Registry()
+        registry.register("test", lambda registrar: registrar.add(EngineKind(**given)))
+        use_registry(registry)
+
+    yield register
+    use_registry(before)
+
+
+REQUESTS = [
+    GenerationRequest(
+        key=f"s/{word}",
+        side=CANDIDATE,
+        messages=(Message(role="user", content=word),),
+        settings=GenerationSettings(),
+    )
+    for word in ("one", "two")
+]
+
+
+def answers_of(model, requests=REQUESTS):
+    engine = open_sides({CANDIDATE: model}, choose_plan("auto", "cpu", 4096, [model]))
+    given = {}
+    engine.generate(requests, given.update)
+    return [given[place].text for place in sorted(given)]
+
+
+def test_a_name_in_front_picks_the_engine(register):
+    register()
+    model = describe_model("upper:loud")
+    assert (model.label, model.engine, model.base_model) == ("upper:loud", "upper", "loud")
+    plan = choose_plan("auto", "cpu", 4096, [model])
+    assert (plan.engine, plan.dtype) == ("upper", "float32")
+    assert answers_of(model) == ["ONE", "TWO"]
+
+
+def test_its_base_is_what_its_training_names(register):
+    register()
+    base = base_of(describe_model("upper:loud"))
+    assert (base.label, base.engine) == ("upper:base", "upper")
+    assert base_of(base) is None
+
+
+def test_a_path_that_holds_a_colon_is_a_path(register, tmp_path, monkeypatch):
+    register()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "upper:loud").mkdir()
+    with pytest.raises(InputError, match="neither an adapter"):
+        describe_model("upper:loud")
+
+
+def test_our_own_engines_names_are_taken_off(register, tiny_model_dir):
+    register()
+    assert describe_model(f"transformers:{tiny_model_dir}") == describe_model(str(tiny_model_dir))
+
+
+def test_a_reference_that_a_variable_s_separator_took_apart_is_whole_again(register):
+    register()
+    assert named_models(["upper", "loud", "smollm2"]) == ["upper:loud", "smollm2"]
+    assert named_models(["upper:loud"]) == ["upper:loud"]
+
+
+def test_two_engines_do_not_answer_side_by_side(register, tiny_model_dir):
+    register()
+    sides = [describe_model("upper:loud"), describe_model(str(tiny_model_dir))]
+    with pytest.raises(ModelError, match=r"upper:loud and .* are run by different engines"):
+        choose_plan("auto", "cpu", 4096, sides)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "told"),
+    [
+        ({"describe": lambda reference: None}, ModelError, "upper:loud: the engine gave no ModelRef"),
+        (
+            {"describe": lambda reference: replace(describe(reference), training={"base": "upper:base"})},
+            ModelError,
+            "upper:loud: the engine's ModelRef has a training that is no TrainingManifest",
+        ),
+        (
+            {"describe": lambda reference: 1 / 0},
+            ModelError,
+            "upper:loud: ZeroDivisionError: division by zero",
+        ),
+        (
+            {"describe": "nowhere:describe"},
+            SettingsError,
+            "engine 'upper': nowhere:describe can't be imported",
+        ),
+        ({"open": lambda sides, plan: 1 / 0}, EngineError, "engine 'upper': ZeroDivisionError"),
+    ],
+)
+def test_a_fault_of_the_plug_in_is_one_line(register, fields, error, told):
+    register(**fields)
+    with pytest.raises(error, match=told):
+        answers_of(describe_model("upper:loud"))
+
+
+def test_a_refusal_of_the_plug_in_is_passed_on(register):
+    def refuse(reference):
+        raise ModelError(f"{reference}: too quiet")
+
+    register(describe=refuse)
+    with pytest.raises(ModelError, match=r"^loud: too quiet$"):
+        describe_model("upper:loud")
+
+
+def test_an_answer_that_does_not_come_is_noticed(register):
+    class Half(Upper):
+        def generate(self, requests, on_batch):
+            super().generate(requests[:1], on_batch)
+
+    register(open=Half)
+    with pytest.raises(EngineError, match="engine 'upper': gave 1 of 2 results"):
+        answers_of(describe_model("upper:loud"))
+
+
+def test_an_engine_that_breaks_while_it_answers_is_one_line(register):
+    class Broken(Upper):
+        def generate(self, requests, on_batch):
+            raise ConnectionError("the machine is gone\nand more")
+
+    register(open=Broken)
+    with pytest.raises(EngineError, match=r"^engine 'upper': ConnectionError: the machine is gone$"):
+        answers_of(describe_model("upper:loud"))
