@@ -50,14 +50,18 @@ def lint(
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
     from harness.authoring.lint import lint_golden_set
+    from harness.authoring.passable import why_it_never_passes
     from harness.golden.find import golden_files
     from harness.golden.load import load_golden_set
 
     files = golden_files(paths or None)
-    findings, faulty = [], []
+    findings, notes, faulty = [], [], []
     for file in files:
         try:
-            findings += lint_golden_set(load_golden_set(file))
+            golden_set = load_golden_set(file)
+            findings += lint_golden_set(golden_set)
+            if (never := why_it_never_passes(golden_set)) is not None:
+                notes.append(f"{file}: note: {never[0]}: {never[1]}")
         except GoldenError as error:
             faulty.append(error)
     # All faulty files are named; the last one's error ends the command as any bad input does.
@@ -72,6 +76,9 @@ def lint(
             typer.echo(str(finding))
     if faulty:
         raise faulty[-1]
+    # No fault of a case: it says how little so small a set can show.
+    for note in notes:
+        typer.echo(note, err=True)
     if not as_json:
         typer.echo(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}", err=True)
     if findings:

@@ -129,6 +129,8 @@ def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
         minimum_detectable_drop=row.minimum_detectable_drop,
         standing=standing(row),
         cases_to_settle=to_settle,
+        population=row.population,
+        other_question=row.other_question,
     )
 
 

@@ -149,6 +149,7 @@ def judge_runs(
         alpha,
         regress_alpha=regress_alpha,
         limits=limits,
+        populations={each.name: each.gate.population for each in candidate.golden_sets},
         stability=stability or {},
     )
     return Judgement(

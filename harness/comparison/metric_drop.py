@@ -5,14 +5,17 @@ Statistics only; what they mean for a verdict is decided in :mod:`harness.compar
 
 import math
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
 from harness.statistics.clusters import Units, group
+from harness.statistics.mean_drop import MeanDrop
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.per_case import stratified_p
 from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
+from harness.statistics.these_cases import counted_drop, noisy_drop
 from harness.types import (
     Comparison,
     GateVerdict,
@@ -23,6 +26,8 @@ from harness.types import (
     Standing,
 )
 
+# Would a drop show on further cases like these, or did these very cases get worse?
+Population: TypeAlias = Literal["sample", "cases"]
 _LARGEST_LISTED = 20
 _BY_CHANCE = 1e-9  # smaller differences are rounding
 
@@ -45,7 +50,11 @@ def compare_runs(candidate: Run, baseline: Run, *, confidence: float = CONFIDENC
 
 
 def compare_metric(
-    paired: PairedMetric, confidence: float = CONFIDENCE, *, any_case_counts: bool = True
+    paired: PairedMetric,
+    confidence: float = CONFIDENCE,
+    *,
+    any_case_counts: bool = True,
+    population: Population = "sample",
 ) -> MetricComparison:
     """One metric's drop.
 
@@ -55,7 +64,42 @@ def compare_metric(
         any_case_counts: Whether a case that got worse counts though another got better. Where cases were
             asked several times, "no drop" then means that no case is answered worse, which far more
             evidence can speak against than against "as many got worse as got better".
+        population: Whether the drop of further cases like these is compared, or that of these very cases. The
+            latter is not known of graded scores whose answers vary; the sample's is then taken.
     """
+    of_cases = _drop_of_cases(paired, confidence) if population == "cases" else None
+    if of_cases is not None:
+        drop, high_of_data, p_value = of_cases.interval, of_cases.high, of_cases.p_value
+    else:
+        drop, high_of_data, p_value = _drop_of_sample(paired, confidence, any_case_counts=any_case_counts)
+    return MetricComparison(
+        set_name=paired.set_name,
+        metric=paired.metric,
+        kind=paired.kind,
+        n=len(paired.keys),
+        candidate=_summary(paired, paired.candidate, confidence),
+        baseline=_summary(paired, paired.baseline, confidence),
+        drop=drop,
+        high_of_data=high_of_data,
+        population="sample" if of_cases is None else "cases",
+        p_value=p_value,
+        lost=_moved(paired, 1),
+        gained=_moved(paired, -1),
+        minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2),
+    )
+
+
+def _drop_of_cases(paired: PairedMetric, confidence: float) -> MeanDrop | None:
+    """The drop of these very cases; None where it takes more than is known of how their answers vary."""
+    if paired.reproducible:
+        return counted_drop(paired.drops, confidence)
+    return noisy_drop(paired.trials, confidence) if paired.trials else None
+
+
+def _drop_of_sample(
+    paired: PairedMetric, confidence: float, *, any_case_counts: bool
+) -> tuple[Interval, float, float]:
+    """The drop of further cases like these: its interval, its upper end by the data alone, and p."""
     if is_counted(paired):
         lost, gained = flips(paired)
         drop = tango_interval(lost, gained, len(paired.keys), confidence)
@@ -71,20 +115,7 @@ def compare_metric(
         drop, high_of_data, p_value = found.interval, found.high, found.p_value
     if paired.repeated and any_case_counts and not paired.clustered:
         p_value = stratified_p(paired.trials)
-    return MetricComparison(
-        set_name=paired.set_name,
-        metric=paired.metric,
-        kind=paired.kind,
-        n=len(paired.keys),
-        candidate=_summary(paired, paired.candidate, confidence),
-        baseline=_summary(paired, paired.baseline, confidence),
-        drop=drop,
-        high_of_data=high_of_data,
-        p_value=p_value,
-        lost=_moved(paired, 1),
-        gained=_moved(paired, -1),
-        minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2),
-    )
+    return drop, high_of_data, p_value
 
 
 def smallest_detectable(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.comparison.metric_drop import compare_metric, smallest_detectable
+from harness.comparison.metric_drop import Population, compare_metric, smallest_detectable
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
 from harness.comparison.repeats import flip_rate
@@ -47,6 +47,7 @@ def judge(
     *,
     regress_alpha: float | None = None,
     limits: Mapping[str, float] | None = None,
+    populations: Mapping[str, Population] | None = None,
     stability: Mapping[str, Stability] | None = None,
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
     """Compare each metric, judge those that have a margin, and find the cases that regressed.
@@ -61,6 +62,7 @@ def judge(
         regress_alpha: One-sided level of all regression tests together; ``alpha`` by default. A model that is
             one of k gets a k-th of it: a false alarm of any counts, a false pass is of one alone.
         limits: Largest tolerated share of regressed cases by golden set; 0 by default.
+        populations: What is asked of each golden set; further cases like these by default.
         stability: How the baseline's model fared when it was resampled with nothing changed, by case key.
 
     Returns:
@@ -71,7 +73,12 @@ def judge(
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
     rows = [
-        compare_metric(metric, confidence, any_case_counts=chosen.get(metric.set_name, 0.0) == 0)
+        compare_metric(
+            metric,
+            confidence,
+            any_case_counts=chosen.get(metric.set_name, 0.0) == 0,
+            population=(populations or {}).get(metric.set_name, "sample"),
+        )
         for metric in metrics
     ]
     tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, regress_alpha)
@@ -81,23 +88,29 @@ def judge(
         for test, p_adjusted in zip(tests, adjusted[len(gated) :], strict=True)
         for case in regressed_cases(test, p_adjusted, regress_alpha)
     ]
+    # Holm's first step is the strictest: what is found there is found whatever the others do.
+    strictest = regress_alpha / len(adjusted) if adjusted else regress_alpha
     for place, p_adjusted in zip(gated, adjusted, strict=False):
-        row, tolerated = rows[place], margins[rows[place].set_name, rows[place].metric]
-        rows[place] = replace(
-            row,
-            margin=tolerated,
-            p_adjusted=p_adjusted,
-            # Holm's first step is the strictest: what is found there is found whatever the others do.
-            minimum_detectable_drop=smallest_detectable(
-                metrics[place],
-                regress_alpha / len(adjusted),
-                tolerated,
-                confidence,
-                least_churn=_measured_churn(metrics[place], stability or {}),
-            ),
-            verdict=_decide(row, tolerated, rejected=p_adjusted <= regress_alpha),
-        )
+        metric, row = metrics[place], rows[place]
+        gated_row = replace(row, margin=margins[row.set_name, row.metric], p_adjusted=p_adjusted)
+        churn = _measured_churn(metric, stability or {})
+        rows[place] = _judged(metric, gated_row, strictest, churn, rejected=p_adjusted <= regress_alpha)
     return rows, regressed
+
+
+def _judged(
+    metric: PairedMetric, row: MetricComparison, level: float, churn: float, *, rejected: bool
+) -> MetricComparison:
+    """A gated metric's row with its verdict, the other question's, and the drop it could have detected."""
+    margin = row.margin or 0.0
+    return replace(
+        row,
+        minimum_detectable_drop=smallest_detectable(
+            metric, level, margin, row.drop.confidence, least_churn=churn
+        ),
+        verdict=_decide(row, margin, rejected=rejected),
+        other_question=_other_question(metric, row, margin, level),
+    )
 
 
 def _measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:
@@ -123,6 +136,17 @@ def _case_tests(
     ) < len(found):
         found = fewer
     return found
+
+
+def _other_question(
+    metric: PairedMetric, row: MetricComparison, margin: float, level: float
+) -> GateVerdict | None:
+    """What a pass rate's other question would have decided; None where it can't be answered."""
+    asked: Population = "sample" if row.population == "cases" else "cases"
+    if metric.metric != PASS_RATE:
+        return None
+    other = compare_metric(metric, row.drop.confidence, population=asked)
+    return _decide(other, margin, rejected=other.p_value <= level) if other.population == asked else None
 
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:

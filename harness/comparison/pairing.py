@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.comparison.repeats import answers_of, scored_metrics, stability_of
 from harness.statistics.per_case import Trials
-from harness.types import CaseResult, MetricFacts, Outcome, Run, SetCounts
+from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Run, SetCounts
 
 PASS_RATE = "pass-rate"
 
@@ -24,12 +24,14 @@ class Pairing:
         unpaired: Each case that takes part in no comparison, and why.
         metrics: How the metrics that can be compared are read; both runs say the same of them.
         refused: Each metric that both runs have scores of and that can't be compared, and why.
+        exact: Both runs computed in a precision in which greedy answers reproduce.
     """
 
     pairs: tuple[Pair, ...]
     unpaired: Mapping[str, str]
     metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class PairedMetric:
         least: Lower end of the metric's scale; infinite where it is open.
         most: Upper end.
         trials: Of a pass rate, how many answers to each case passed on both sides.
+        reproducible: Every answer would be the same if it were made anew.
     """
 
     set_name: str
@@ -60,6 +63,7 @@ class PairedMetric:
     least: float = 0.0
     most: float = 1.0
     trials: tuple[Trials, ...] = ()
+    reproducible: bool = False
 
     @property
     def drops(self) -> tuple[float, ...]:
@@ -103,6 +107,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         unpaired=unpaired,
         metrics={name: facts for name, facts in candidate.metrics.items() if name not in refused},
         refused=refused,
+        exact={candidate.plan.dtype, baseline.plan.dtype} <= EXACT_DTYPES,
     )
 
 
@@ -191,16 +196,14 @@ def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
     for set_name, pairs in by_set.items():
         decided = [pair for pair in pairs if is_decided(pair)]
         if decided:
-            metrics.append(_pass_rate(set_name, decided))
+            metrics.append(_pass_rate(set_name, decided, pairing))
         types = dict.fromkeys(score.metric for pair in pairs for side in pair for score in side.scores)
-        known = [(name, pairing.metrics[name]) for name in types if name in pairing.metrics]
-        metrics += [
-            row for name, facts in known if (row := _scores(set_name, name, facts, pairs)) is not None
-        ]
+        known = [name for name in types if name in pairing.metrics]
+        metrics += [row for name in known if (row := _scores(set_name, name, pairs, pairing)) is not None]
     return metrics
 
 
-def _pass_rate(set_name: str, pairs: Sequence[Pair]) -> PairedMetric:
+def _pass_rate(set_name: str, pairs: Sequence[Pair], pairing: Pairing) -> PairedMetric:
     counts = [(stability_of(candidate), stability_of(baseline)) for candidate, baseline in pairs]
     return PairedMetric(
         set_name=set_name,
@@ -211,11 +214,13 @@ def _pass_rate(set_name: str, pairs: Sequence[Pair]) -> PairedMetric:
         baseline=tuple(then.passed / then.answers for _, then in counts),
         clusters=_clusters(pairs),
         trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
+        reproducible=_reproducible(pairs, pairing),
     )
 
 
-def _scores(set_name: str, metric: str, facts: MetricFacts, pairs: Sequence[Pair]) -> PairedMetric | None:
+def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing) -> PairedMetric | None:
     """One check type's scores; None where no pair has it on both sides."""
+    facts = pairing.metrics[metric]
     scored = [
         (pair, now, before)
         for pair in pairs
@@ -237,7 +242,12 @@ def _scores(set_name: str, metric: str, facts: MetricFacts, pairs: Sequence[Pair
         logarithmic=facts.logarithmic,
         least=least,
         most=most,
+        reproducible=_reproducible([pair for pair, _, _ in scored], pairing),
     )
+
+
+def _reproducible(pairs: Sequence[Pair], pairing: Pairing) -> bool:
+    return pairing.exact and all(pair[0].case.generation.temperature == 0 for pair in pairs)
 
 
 def _scale(facts: MetricFacts) -> tuple[float, float]:

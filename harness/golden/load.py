@@ -60,6 +60,7 @@ def build_golden_set(document: Document) -> GoldenSet:
             max_unscored=raw.gate.max_unscored,
             max_errored=raw.gate.max_errored,
             max_regressed=raw.gate.max_regressed,
+            population=raw.gate.population,
         ),
         probes_forgetting=raw.probes_forgetting,
         content_sha256=hashlib.sha256(document.text.encode()).hexdigest(),

@@ -202,6 +202,10 @@ class GateYaml(_Strict):
             description="Largest tolerated part of cases that each are shown to be worse (0; probes any).",
         ),
     ] = None
+    population: Annotated[
+        Literal["sample", "cases"],
+        Field(description="What gates: further cases like these, or these very cases."),
+    ] = "sample"
 
 
 class GoldenSetYaml(_Strict):

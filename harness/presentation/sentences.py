@@ -49,7 +49,8 @@ def sentence_of(finding: Finding) -> str:
 def _metric(finding: Finding, data: MetricFinding) -> str:
     change = f"{data.baseline:.3f} → {data.candidate:.3f}"
     count = f"n={data.n}" if data.clusters == data.n else f"n={data.n} in {data.clusters} clusters"
-    bounds = f"drop {_span(data.drop)}, {count}"
+    of = " of these very cases" if data.population == "cases" else ""
+    bounds = f"drop{of} {_span(data.drop)}, {count}"
     name = f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
         flips = f"; {_flips(data)}" if data.scale == "binary" else ""

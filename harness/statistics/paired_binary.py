@@ -80,6 +80,21 @@ def excludes_drop(
     return bool(_score(lost, gained, n, drop, continuity) <= -z)
 
 
+def bound_without_flips(n: float, z: float, continuity: float = CONTINUITY) -> float:
+    """Upper end of :func:`tango_interval` where nothing flipped, in closed form.
+
+    With no flips the score test refutes a drop d once n d - c >= z sqrt(n d (1 - d)), a quadratic in d.
+
+    Args:
+        n: All pairs.
+        z: Normal quantile of the level.
+        continuity: Correction in cases.
+    """
+    a = n * n + z * z * n
+    b = 2 * n * continuity + z * z * n
+    return min((b + math.sqrt(b * b - 4 * a * continuity * continuity)) / (2 * a), 1.0)
+
+
 def drop_p(
     lost: float, gained: float, n: float, drop: float = 0.0, *, continuity: float = CONTINUITY
 ) -> float:

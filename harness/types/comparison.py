@@ -46,6 +46,8 @@ class MetricComparison:
         n: Pairs in which both sides have a verdict.
         drop: Baseline minus candidate on the metric's scale, turned so that positive is worse. Its upper end
             allows for losses of a kind that no case shows: it is what a pass has to fit under the margin.
+        population: Whether the drop is of further cases like these (``sample``) or of these very ``cases``.
+        other_question: What the other of the two questions would have decided, of a gated pass rate.
         high_of_data: The upper end by the cases alone: what a regression has to show beyond the margin. None
             in records of earlier versions.
         p_value: One-sided, of "no drop".
@@ -72,6 +74,8 @@ class MetricComparison:
     margin: float | None = None
     minimum_detectable_drop: float | None = None
     high_of_data: float | None = None
+    population: Literal["sample", "cases"] = "sample"
+    other_question: GateVerdict | None = None
     verdict: GateVerdict | None = None
 
 

@@ -47,6 +47,8 @@ class MetricFinding:
         minimum_detectable_drop: None when no true drop would be found with probability 0.8.
         standing: Of a metric that passed; None otherwise.
         cases_to_settle: About how many cases would decide it; None where that can't be said.
+        population: Whether it is about further cases like these, or about these very cases.
+        other_question: What the other of the two would have decided.
     """
 
     kind: Literal["metric"] = "metric"
@@ -63,6 +65,8 @@ class MetricFinding:
     minimum_detectable_drop: float | None = None
     standing: Standing | None = None
     cases_to_settle: int | None = None
+    population: Literal["sample", "cases"] = "sample"
+    other_question: GateVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,6 +184,8 @@ class GateSettings:
         max_errored: Largest tolerated fraction of errored cases.
         max_regressed: Largest tolerated fraction of cases that are shown, each on its own, to be answered
             worse; None for the default: 0, and any in forgetting probes.
+        population: What gates: would the drop show on further cases like these (``sample``), or did these
+            very cases get worse, beyond the noise of the answers (``cases``)?
     """
 
     margin: float | None = None
@@ -191,6 +193,7 @@ class GateSettings:
     max_unscored: float = 0.05
     max_errored: float = 0.0
     max_regressed: float | None = None
+    population: Literal["sample", "cases"] = "sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -333,6 +333,33 @@ def test_what_is_found_besides_the_comparison_changes_the_verdict(run_with):
     )
 
 
+def test_equal_answers_to_these_cases_pass_at_once(make_result, make_run):
+    """54 cases in 22 clusters can't exclude a drop of 0.05 on further cases; of these very cases none was lost."""
+
+    def run(population, failed=0):
+        results = [make_result(f"s/{n:02}", n >= failed, cluster=f"c{n % 22}") for n in range(54)]
+        return make_run(results, gates={"s": GateSettings(population=population)})
+
+    _, as_sample = run_gate(run("sample"), run("sample"))
+    comparison, of_these = run_gate(run("cases"), run("cases"))
+    assert (as_sample.outcome, of_these.outcome) == (OPEN, PASS)
+    assert comparison.metrics[0].other_question is OPEN
+    assert sentences_of(of_these)[0].startswith(
+        "s pass-rate held: 1.000 → 1.000, drop of these very cases +0.000 ["
+    )
+    assert run_gate(run("cases", 2), run("cases"))[1].outcome is PASS
+    assert run_gate(run("cases", 3), run("cases"))[1].outcome is REGRESS
+
+
+def test_answers_that_vary_leave_these_cases_open_too(make_result, make_run):
+    """In bfloat16 an answer may differ when it is made anew: one equal answer a case shows little."""
+    gates = {"s": GateSettings(population="cases")}
+    run = make_run([make_result(f"s/{n:02}") for n in range(54)], gates=gates, dtype="bfloat16")
+    comparison, verdict = run_gate(run, run)
+    assert verdict.outcome is OPEN
+    assert comparison.metrics[0].drop.high > 0.1
+
+
 def test_other_arithmetic_is_said(run_with):
     _, verdict = run_gate(run_with(80, dtype="bfloat16"), run_with(80))
     assert any(reason.startswith("the sides were computed differently") for reason in sentences_of(verdict))

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from scipy.special import bdtrc, gammaln, ndtr, ndtri, xlogy
 from scipy.stats import binom, binomtest
 
-from harness.statistics.paired_binary import CONTINUITY, drop_p, excludes_drop, mcnemar_p, tango_interval
+from harness.statistics.paired_binary import (
+    CONTINUITY,
+    bound_without_flips,
+    drop_p,
+    excludes_drop,
+    mcnemar_p,
+    tango_interval,
+)
 
 Z = float(ndtri(0.95))
 
@@ -208,3 +215,8 @@ def test_what_is_rejected_lies_above_zero():
             lost = next(lost for lost in range(gained, n + 100) if mcnemar_p(lost, gained) <= 0.05)
             if lost + gained <= n:
                 assert tango_interval(lost, gained, n, 0.9).low > -0.005
+
+
+@pytest.mark.parametrize("n", [5, 20, 54, 100, 1000])
+def test_the_bound_without_flips_is_the_intervals_own(n):
+    assert bound_without_flips(n, 1.6448536) == pytest.approx(tango_interval(0, 0, n, 0.9).high, abs=1e-6)

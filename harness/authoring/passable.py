@@ -1,0 +1,54 @@
+"""Whether a golden set can pass its own gate at all, told before any model has answered."""
+
+from statistics import NormalDist
+
+from harness.comparison.metric_verdicts import PROBE_MARGIN, TASK_MARGIN
+from harness.statistics.clusters import group, unseen_share
+from harness.statistics.paired_binary import bound_without_flips
+from harness.statistics.rates import CONFIDENCE
+from harness.types import GoldenSet
+
+
+def least_drop_left_open(golden_set: GoldenSet) -> float:
+    """The upper bound of the pass rate's drop where both models answer every case alike.
+
+    Args:
+        golden_set: A set that gates further cases like its own.
+    """
+    cases = [case for case in golden_set.cases if case.skip is None]
+    clusters = [place if case.cluster is None else case.cluster for place, case in enumerate(cases)]
+    if not cases:
+        return 1.0
+    # Of the standard library, so that linting imports no numerical one.
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    units = group([0.0] * len(cases), clusters)
+    counted = bound_without_flips(units.count, z)
+    if units.count == len(cases):
+        return counted
+    return max(counted, unseen_share(units.effective, (1 - CONFIDENCE) / 2))
+
+
+def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:
+    """What keeps a set from ever passing, and what would change that; None for a set that can pass.
+
+    Args:
+        golden_set: The whole set.
+    """
+    margin = golden_set.gate.margin
+    if margin is None:
+        margin = PROBE_MARGIN if golden_set.probes_forgetting else TASK_MARGIN
+    if golden_set.gate.population == "cases" or (bound := least_drop_left_open(golden_set)) <= margin:
+        return None
+    cases = [case for case in golden_set.cases if case.skip is None]
+    clusters = {case.cluster or case.id for case in cases}
+    count = (
+        f"{len(cases)} cases"
+        if len(clusters) == len(cases)
+        else f"{len(cases)} cases in {len(clusters)} clusters"
+    )
+    return (
+        f"it can never pass its gate: with {count} even equal answers leave a drop of {bound:.2f} possible, "
+        f"and its margin is {margin:g}",
+        f"add independent cases, widen the margin to {bound + 0.005:.2f}, or ask about these very cases "
+        f"(gate: {{population: cases}})",
+    )

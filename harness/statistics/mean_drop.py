@@ -1,0 +1,41 @@
+"""A mean drop as every procedure gives it."""
+
+from dataclasses import dataclass
+
+from harness.types import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanDrop:
+    """A mean drop with its interval and its test, which are one procedure.
+
+    p is at most the error level if, and only if, the interval is above 0.
+
+    Attributes:
+        estimate: The mean drop of a case.
+        low: Lower end of the two-sided interval.
+        high: Upper end, from the data alone.
+        high_unseen: Upper end that also allows for losses of a kind that no unit shows.
+        p_value: One-sided, of "no drop".
+        confidence: Two-sided, of the interval.
+        method: How it was computed.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    high_unseen: float
+    p_value: float
+    confidence: float
+    method: str
+
+    @property
+    def interval(self) -> Interval:
+        """The estimate with the bounds that a margin is compared with."""
+        return Interval(
+            estimate=self.estimate,
+            low=self.low,
+            high=self.high_unseen,
+            confidence=self.confidence,
+            method=self.method,
+        )

@@ -1,0 +1,70 @@
+"""Did these very cases get worse? The cases are the whole population; only the answers are random.
+
+A sample interval asks what further cases would show, so it is wide where cases are few or clustered. Here
+nothing is drawn but answers: where they reproduce, the drop is known without error.
+"""
+
+import math
+from collections.abc import Sequence
+
+from harness.statistics.mean_drop import MeanDrop
+from harness.statistics.per_case import Trials
+
+REPRODUCED = "counted, answers reproduce"
+NOISY = "normal, noise of the answers"
+
+
+def counted_drop(drops: Sequence[float], confidence: float) -> MeanDrop:
+    """The drop of cases whose answers reproduce: what was counted is all there is.
+
+    Args:
+        drops: Baseline minus candidate, one a case.
+        confidence: Only noted.
+    """
+    mean = math.fsum(drops) / len(drops)
+    return MeanDrop(
+        estimate=mean,
+        low=mean,
+        high=mean,
+        high_unseen=mean,
+        p_value=0.0 if mean > 0 else 1.0,
+        confidence=confidence,
+        method=REPRODUCED,
+    )
+
+
+def noisy_drop(trials: Sequence[Trials], confidence: float) -> MeanDrop:
+    """The drop of cases whose answers vary from draw to draw.
+
+    The variance is that of the answers inside the cases, each case's chance estimated with half an answer of
+    either kind added (Jeffreys): of a case that was answered once almost nothing is known, so that single
+    answers seldom decide. Clusters don't matter: given the cases, answers are drawn independently.
+
+    Args:
+        trials: Each case's passed and all answers on both sides; at least one on each.
+        confidence: Two-sided, of the interval.
+    """
+    from scipy.special import ndtr, ndtri
+
+    n = len(trials)
+    mean = math.fsum(t.baseline_passed / t.baseline - t.candidate_passed / t.candidate for t in trials) / n
+    variance = math.fsum(
+        _variance(t.baseline_passed, t.baseline) + _variance(t.candidate_passed, t.candidate) for t in trials
+    )
+    error = math.sqrt(variance) / n
+    half = float(ndtri((1 + confidence) / 2)) * error
+    return MeanDrop(
+        estimate=mean,
+        low=mean - half,
+        high=mean + half,
+        high_unseen=mean + half,
+        p_value=float(ndtr(-mean / error)),
+        confidence=confidence,
+        method=NOISY,
+    )
+
+
+def _variance(passed: int, answers: int) -> float:
+    """Of a case's mean answer."""
+    chance = (passed + 0.5) / (answers + 1)
+    return chance * (1 - chance) / answers

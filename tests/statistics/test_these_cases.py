@@ -1,0 +1,54 @@
+"""The drop of the very cases that were asked: known where answers reproduce, noisy where they vary."""
+
+import numpy as np
+import pytest
+
+from harness.statistics.per_case import Trials
+from harness.statistics.these_cases import counted_drop, noisy_drop
+
+
+def test_what_reproduces_is_known_without_error():
+    found = counted_drop([1.0, 1.0, -1.0] + [0.0] * 17, 0.9)
+    assert (found.estimate, found.low, found.high_unseen) == (0.05, 0.05, 0.05)
+    assert found.p_value == 0.0
+    assert counted_drop([0.0] * 20, 0.9).p_value == 1.0
+
+
+def test_a_worked_example_of_varying_answers():
+    """Two cases, four answers a side: 4 and 2 of 4 before, 4 and 0 after.
+
+    Chances with half an answer added: 0.9, 0.5; 0.9, 0.1. Variances of the means: 0.09/4, 0.25/4, 0.09/4, 0.09/4;
+    their sum is 0.13, the error of the mean drop sqrt(0.13)/2 = 0.1803.
+    """
+    found = noisy_drop([Trials(4, 4, 4, 4), Trials(2, 4, 0, 4)], 0.9)
+    assert found.estimate == 0.25
+    assert found.high == pytest.approx(0.25 + 1.6449 * 0.18028, abs=1e-3)
+    assert found.p_value == pytest.approx(0.0828, abs=1e-3)
+
+
+def test_single_answers_seldom_decide():
+    """54 cases that passed once on either side: the drop may be 0.14."""
+    assert noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9).high == pytest.approx(0.137, abs=1e-3)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("answers", [1, 5])
+def test_neither_error_is_above_five_percent(answers):
+    """54 fixed cases of which a third are unsure; nothing changed, and a true drop of exactly the margin."""
+    random, runs, margin = np.random.default_rng(answers), 600, 0.05
+    chance = np.array([1.0] * 30 + [0.7] * 12 + [0.3] * 6 + [0.0] * 6)
+    lower = chance - margin * len(chance) / 42 * np.array([1] * 42 + [0] * 12)
+    regress = wrongly_passed = 0
+    for _ in range(runs):
+        then, same, less = (random.binomial(answers, p) for p in (chance, chance, lower))
+        equal = noisy_drop(
+            [Trials(int(b), answers, int(c), answers) for b, c in zip(then, same, strict=True)], 0.9
+        )
+        worse = noisy_drop(
+            [Trials(int(b), answers, int(c), answers) for b, c in zip(then, less, strict=True)], 0.9
+        )
+        regress += equal.p_value <= 0.05 and equal.high > margin
+        wrongly_passed += worse.high_unseen <= margin
+    allowed = 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert regress / runs <= allowed
+    assert wrongly_passed / runs <= allowed
