@@ -1,12 +1,14 @@
 """Where settings come from, which wins, and how a wrong one is named."""
 
 import os
-from dataclasses import fields
+import subprocess
+import sys
 
 import pytest
 
 from harness.errors import SettingsError
-from harness.settings import SETTINGS, Settings, environment_variable, load_settings
+from harness.settings import SETTINGS, Settings, environment_variable, load_settings, settings_of_command
+from harness.settings.model import allowed_values
 
 
 def write(root, text):
@@ -14,9 +16,30 @@ def write(root, text):
     return root
 
 
-def test_every_setting_is_in_the_table():
-    """The table that options and docs are made from names each field, and no other."""
-    assert sorted(SETTINGS) == sorted(field.name for field in fields(Settings))
+def test_each_setting_says_how_it_is_written():
+    """With its option, what it does, and which values it takes."""
+    assert list(SETTINGS) == list(Settings.model_fields)
+    assert all(setting.help and allowed_values(name) for name, setting in SETTINGS.items())
+    switches = {name for name in SETTINGS if Settings.model_fields[name].annotation is bool}
+    assert {
+        name for name, setting in SETTINGS.items() if setting.flag and setting.metavar is None
+    } == switches
+
+
+def test_defaults_are_values_that_their_own_types_take():
+    assert Settings(**Settings().model_dump()) == Settings()
+
+
+def test_the_sources_are_imported_only_where_something_is_written(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from harness.settings import load_settings\n"
+        "load_settings({}, Path(), {}); print('pydantic_settings' in sys.modules)\n"
+        "load_settings({}, Path(), {'TUNEGATE_MARGIN': '0.1'}); print('pydantic_settings' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_defaults(tmp_path):
@@ -56,10 +79,20 @@ def test_an_empty_variable_is_no_way_to_gate_nothing(tmp_path):
     ("text", "message"),
     [
         ("margn = 1", r"pyproject.toml: \[tool.tunegate\] margn: unknown key \(allowed: model, baseline"),
-        ("margin = 2", r"\[tool.tunegate\] margin: found '2' \(allowed: a number from 0 to 1\)"),
+        ("margin = 2", r"\[tool.tunegate\] margin: found 2 \(allowed: a number from 0 to 1\)$"),
+        ("margin = true", r"margin: found True \(allowed: a number from 0 to 1\)"),
+        ("confirm = true", r"confirm: found True \(allowed: a whole number from 0 to 100\)"),
+        ("forgetting-margin = nan", r"\[tool.tunegate\] forgetting-margin: found nan"),
+        ("golden = 3", r"golden: found 3 \(allowed: a path or a list of paths\)"),
+        ("model = ['a', 3]", r"model: found \['a', 3\] \(allowed: a directory or name"),
+        ("judge = ['local:m', 'gpt']", r"judge: found \['local:m', 'gpt'\] \(allowed: openai:"),
+        ("judge_prices = [1]", r"judge_prices: found \[1\] \(allowed: two numbers such as"),
+        ("judge_prices = [1, -1]", r"judge_prices: found \[1, -1\]"),
+        ("directory = 3", r"directory: found 3 \(allowed: a text\)"),
+        ("chat_template_kwargs = {messages = 1}", r"allowed: values that a template reads; messages is none"),
         ("margin = [1]", r"\[tool.tunegate\] margin: found \[1\]"),
         ("fail_on = 'never'", r"fail_on: found 'never' \(allowed: regress | inconclusive | case\)"),
-        ("batch_tokens = 0", "batch_tokens: found '0' .*a whole number from 1"),
+        ("batch_tokens = 0", "batch_tokens: found 0 .*a whole number from 1"),
         ("forgetting = 'maybe'", "forgetting: found 'maybe' .*true | false"),
         ("margin = ", "pyproject.toml: Invalid value"),
     ],
@@ -71,9 +104,7 @@ def test_a_wrong_key_or_value_is_named_with_what_is_allowed(tmp_path, text, mess
 
 # Any text is a model's name, a device or a path: those can only be found wrong when they are used.
 CHECKED = [
-    name
-    for name, setting in SETTINGS.items()
-    if setting.parse is not str and name not in {"model", "golden", "paths"}
+    name for name in SETTINGS if allowed_values(name) != "a text" and name not in {"model", "golden", "paths"}
 ]
 
 
@@ -101,3 +132,50 @@ def test_values_for_chat_templates_are_json_or_a_table(tmp_path):
 def test_other_values_for_chat_templates_are_refused(tmp_path, text):
     with pytest.raises(SettingsError, match=r"--gate-chat-template-kwargs: found .*allowed: "):
         load_settings({"chat_template_kwargs": text}, tmp_path, {})
+
+
+@pytest.mark.parametrize("text", ["[tool]\ntunegate = 3", "tool = 1", "[[tool.tunegate]]\nmargin = 1"])
+def test_a_table_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text + "\n# tunegate\n")
+    with pytest.raises(
+        SettingsError, match=r"pyproject.toml: \[tool.tunegate\]: found .* \(allowed: a table\)"
+    ):
+        load_settings({}, tmp_path, {})
+
+
+def test_only_the_given_environment_is_read(tmp_path, monkeypatch):
+    """Neither the process's, nor a variable whose name is spelled otherwise, nor a file called .env."""
+    monkeypatch.setenv("TUNEGATE_MARGIN", "0.5")
+    (tmp_path / ".env").write_text("TUNEGATE_MARGIN=0.4\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({"confirm": "3"}, tmp_path, {"tunegate_margin": "0.3"}) == Settings(confirm=3)
+
+
+def test_the_wrong_value_of_the_source_that_wins_is_told(tmp_path):
+    """A right value below it is no comfort, and a wrong one below it is of no account."""
+    root = write(tmp_path, "margin = 7\nconfirm = 'x'")
+    with pytest.raises(SettingsError, match=r"^TUNEGATE_MARGIN: found 'x'"):
+        load_settings({"confirm": "3"}, root, {"TUNEGATE_MARGIN": "x"})
+    with pytest.raises(SettingsError, match=r"^--gate-margin: found '2'"):
+        load_settings({"margin": "2", "confirm": "3"}, root, {"TUNEGATE_MARGIN": "0.1"})
+    assert load_settings({"margin": "0.2", "confirm": "3"}, root, {}).margin == 0.2
+
+
+def test_a_list_of_judges_or_prices_may_be_a_list_or_a_text(tmp_path):
+    root = write(tmp_path, "judge = ['local:a', 'reward:b', 'openai:c@http://d']\njudge-prices = [0.15, 1]")
+    settings = load_settings({}, root, {})
+    assert settings.judge == ("local:a", "reward:b", "openai:c@http://d")
+    assert settings.judge_prices == (0.15, 1.0)
+    settings = load_settings(
+        {}, tmp_path / "none", {"TUNEGATE_JUDGE": "local:a  reward:b", "TUNEGATE_JUDGE_PRICES": "1/2"}
+    )
+    assert (settings.judge, settings.judge_prices) == (("local:a", "reward:b"), (1.0, 2.0))
+
+
+def test_a_command_s_option_is_named_as_the_command_spells_it():
+    with pytest.raises(
+        SettingsError, match=r"^--dtype: found 'int3' \(allowed: auto \| float32 \| bfloat16 \| float16\)$"
+    ):
+        settings_of_command(dtype="int3")
+    with pytest.raises(SettingsError, match=r"^--judge: found 'gpt' \(allowed: openai:"):
+        settings_of_command(judge=("gpt",))

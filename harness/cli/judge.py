@@ -20,7 +20,7 @@ from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_s
 from harness.judge.trust import save_calibration
 from harness.run.cache import Cache
 from harness.run.judging import open_panel
-from harness.settings import Settings
+from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage
 from harness.types.serialisation import to_json
 
@@ -59,7 +59,7 @@ def calibrate_judge(
 
     The result is kept: a gate refuses a judge that was found unreliable.
     """
-    settings = Settings(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
+    settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     items, hashes = _load(paths or [Path("golden_sets/judge")])
     needs = CalibrationLimits(kappa=min_kappa, kappa_low=min(min_kappa, CalibrationLimits().kappa_low))
     with Cache(directory / "cache.sqlite") as cache:

@@ -18,7 +18,7 @@ from harness.judge.trust import find_calibration
 from harness.presentation.terminal import interval, share
 from harness.run.cache import Cache
 from harness.run.judging import open_panel, trusted_with
-from harness.settings import Settings
+from harness.settings import settings_of_command
 from harness.studies.tournament.standings import Tournament, compare_models
 from harness.types import Interval, JudgeUsage, Run
 from harness.types.serialisation import to_json
@@ -55,7 +55,7 @@ def compare(
     """
     with open_history(history_path(history)) as stored:
         chosen, reference = _load(stored, runs, against)
-    settings = Settings(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
+    settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     with Cache(directory / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None

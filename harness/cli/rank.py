@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.cli.options import DeviceOption, DtypeOption, GoldenOption
 from harness.cli.progress import stage_bars
-from harness.errors import AdapterError, SettingsError
+from harness.errors import AdapterError
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.presentation.tables import render_ranking
@@ -22,7 +22,7 @@ from harness.run.preflight import make_ready
 from harness.run.records import save
 from harness.run.scoring import Judging
 from harness.run.sinks import send_to_sinks
-from harness.settings import DTYPES, Settings, load_settings
+from harness.settings import Settings, load_settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
 from harness.types.serialisation import to_json
 
@@ -64,9 +64,7 @@ def rank(
     They answer together on one loaded base. Each is judged at the level of 5 % divided by their number, so
     that any of them is wrongly called a regression with the probability of a single gate.
     """
-    if dtype not in DTYPES:
-        raise SettingsError(f"--dtype: found {dtype!r} (allowed: {' | '.join(DTYPES)})")
-    settings = Settings(
+    settings = settings_of_command(
         model=tuple(models),
         baseline=baseline,
         margin=margin,

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from harness.errors import SettingsError
-from harness.settings import SETTINGS, Settings, boolean, environment_variable, load_settings
+from harness.settings import SETTINGS, Settings, environment_variable, load_settings
 
 _DEST = "tunegate_"
 _GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
-_REPEATED = ("model", "golden", "judge")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -26,10 +25,10 @@ def add_options(parser: pytest.Parser) -> None:
         }
         if setting.flag.startswith("--gate-no-"):
             details |= {"action": "store_const", "const": False}
-        elif setting.parse is boolean:
+        elif setting.metavar is None:
             details |= {"action": "store_const", "const": True}
         else:
-            details |= {"metavar": setting.metavar, "action": "append" if name in _REPEATED else "store"}
+            details |= {"metavar": setting.metavar, "action": "append" if setting.repeated else "store"}
         group.addoption(f"--gate-{name}" if name == "model" else setting.flag, **details)
 
 
@@ -52,9 +51,6 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: A value is not allowed.
     """
     flags = {name: config.getoption(_DEST + name, None) for name in SETTINGS}
-    for name in _REPEATED:
-        if flags[name] is not None:
-            flags[name] = tuple(flags[name])
     try:
         return load_settings(flags, config.rootpath, os.environ)
     except SettingsError as error:

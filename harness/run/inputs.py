@@ -88,7 +88,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     plan = replace(plan, chat_template_kwargs=settings.chat_template_kwargs)
     if plan.engine == "multitask":
         # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
-        settings = replace(settings, forgetting=False)
+        settings = settings.model_copy(update={"forgetting": False})
     return Inputs(
         settings=settings,
         root=root,

@@ -1,0 +1,15 @@
+"""The gate's settings, and where they come from: options, environment, pyproject.toml, defaults."""
+
+from harness.settings.load import load_settings, settings_of_command
+from harness.settings.model import SETTINGS, Option, Settings, environment_variable
+from harness.settings.values import DTYPES
+
+__all__ = [
+    "DTYPES",
+    "SETTINGS",
+    "Option",
+    "Settings",
+    "environment_variable",
+    "load_settings",
+    "settings_of_command",
+]

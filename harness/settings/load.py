@@ -1,0 +1,69 @@
+"""Where settings come from: options, before variables, before ``[tool.tunegate]``, before defaults."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import SettingsError
+from harness.settings.model import SETTINGS, Settings, allowed_values, environment_variable
+
+
+def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[str, str]) -> Settings:
+    """Put the settings together.
+
+    Args:
+        flags: Values given on the command line by setting name; None where a flag was not given.
+        root: The project's root; its pyproject.toml may hold ``[tool.tunegate]``.
+        environment: The process's environment.
+
+    Raises:
+        SettingsError: An unknown key, or a value that isn't allowed.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    path = root / "pyproject.toml"
+    is_written = bool(given) or any(environment_variable(name) in environment for name in SETTINGS)
+    if not is_written and not _may_have_table(path):
+        # The sources take a tenth of a second to import, and none has anything to say.
+        return Settings()
+    from harness.settings.sources import read_sources
+
+    return read_sources(given, path, environment)
+
+
+def _may_have_table(path: Path) -> bool:
+    try:
+        return b"tunegate" in path.read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # the sources say what is wrong with it
+
+
+def settings_of_command(**chosen: Any) -> Settings:
+    """Settings of a command's own options, which are called as the settings are.
+
+    Raises:
+        SettingsError: A value isn't allowed.
+    """
+    try:
+        return Settings(**chosen)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise SettingsError(describe(error, f"--{name.replace('_', '-')}", chosen[name])) from None
+
+
+def describe(error: ValidationError, source: str, value: object) -> str:
+    """What is wrong with the first setting that is: who gave it, what was found, what is allowed.
+
+    Args:
+        error: Of one or more settings.
+        source: The option, variable or key that gave the first of them.
+        value: As it was given.
+    """
+    first = error.errors()[0]
+    allowed = str(first.get("ctx", {}).get("error", "")) or allowed_values(str(first["loc"][0]))
+    if isinstance(value, tuple) and len(value) == 1:
+        (value,) = value
+    return f"{source}: found {value!r} (allowed: {allowed})"

@@ -1,0 +1,256 @@
+"""The gate's settings: each stands once, with its type, its option and what it does.
+
+Options, environment variables, keys of pyproject.toml and the reference page follow these fields.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.settings.values import (
+    DTYPES,
+    FAIL_ON,
+    Allowed,
+    Dtype,
+    FailOn,
+    Fraction,
+    Judges,
+    Models,
+    OptionalText,
+    Paths,
+    Positive,
+    Prices,
+    Seconds,
+    Switch,
+    TemplateValues,
+    Text,
+    Times,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """How one setting is written.
+
+    Attributes:
+        flag: The pytest option; None for a setting that only pyproject.toml and the environment have.
+        help: What it does, for ``--help`` and the reference page.
+        metavar: What its value is called; None for an option without one.
+        repeated: Whether the option may be given several times.
+    """
+
+    flag: str | None
+    help: str
+    metavar: str | None = None
+    repeated: bool = False
+
+
+class Settings(BaseModel):
+    """How one gate runs.
+
+    Attributes:
+        model: The candidates: each an adapter directory, model directory, catalogue name or hub id, or a
+            directory of several adapters. Empty: no gate.
+        baseline: ``base``, ``none``, another model, or a stored run.
+        golden: Files and directories of golden sets, relative to the project's root.
+        paths: What to collect besides golden sets when the command line names nothing.
+        margin: Largest tolerated drop of every task set's pass rate; None leaves it to the sets.
+        forgetting_margin: The same for the forgetting probes.
+        forgetting: Whether the forgetting probes and the general text are run.
+        dtype: Precision of the weights; ``auto`` is float32 on a CPU and bfloat16 on a GPU that has it.
+        device: A torch device, or ``auto``.
+        batch_tokens: Token budget of a batch.
+        cache: Whether answers and scores are read from and written to the cache.
+        fail_on: What fails the run besides errors and must-pass cases.
+        confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
+        directory: Where history, cache and reports are kept, relative to the project's root.
+        chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
+        allow_python_checks: Whether ``python`` checks may run the project's own code.
+        judge: Specs of the judge, or of an odd number of judges.
+        judge_concurrency: Questions to a judge that are under way at a time.
+        judge_timeout_s: Longest time for one attempt at a question, in seconds.
+        judge_prices: Of a million prompt tokens and a million completion tokens; None: no cost is reported.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Annotated[
+        Models,
+        Option(
+            flag="--model",
+            metavar="DIR|NAME",
+            help="the candidate: an adapter directory, a model directory, a catalogue name or a hub id; "
+            "repeated, or a directory of adapters: several, gated together and ranked",
+            repeated=True,
+        ),
+    ] = ()
+    baseline: Annotated[
+        Text,
+        Option(
+            flag="--gate-baseline",
+            metavar="base|none|NAME|RUN|DIR",
+            help="compare with the adapter's base, nothing, an accepted or stored run, commit:REV, "
+            "another model",
+        ),
+    ] = "base"
+    golden: Annotated[
+        Paths,
+        Option(
+            flag="--gate-golden",
+            metavar="PATH",
+            help="golden set or directory of them; may be repeated (default: golden_sets)",
+            repeated=True,
+        ),
+    ] = ("golden_sets",)
+    paths: Annotated[
+        Paths, Option(flag=None, help="hand-written tests to run along when the command line names no path")
+    ] = ()
+    margin: Annotated[
+        Fraction,
+        Option(
+            flag="--gate-margin",
+            metavar="DROP",
+            help="largest tolerated drop of a task set's pass rate, 0 to 1 "
+            "(default: the set's own, else 0.05)",
+        ),
+    ] = None
+    forgetting_margin: Annotated[
+        Fraction,
+        Option(
+            flag="--gate-forgetting-margin",
+            metavar="DROP",
+            help="the same for the forgetting probes (default: the set's own, else 0.10)",
+        ),
+    ] = None
+    forgetting: Annotated[
+        Switch,
+        Option(flag="--gate-no-forgetting", help="leave out the forgetting probes and the general text"),
+    ] = True
+    dtype: Annotated[
+        Dtype,
+        Option(
+            flag="--gate-dtype",
+            metavar="|".join(DTYPES),
+            help="precision of the weights (default: auto, float32 on a CPU)",
+        ),
+    ] = "auto"
+    device: Annotated[
+        Text, Option(flag="--gate-device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: auto)")
+    ] = "auto"
+    batch_tokens: Annotated[
+        Positive,
+        Option(
+            flag="--gate-batch-tokens",
+            metavar="N",
+            help="token budget of a batch, rows x length (default: 4096)",
+        ),
+    ] = 4096
+    cache: Annotated[
+        Switch, Option(flag="--gate-no-cache", help="neither read nor write kept answers and scores")
+    ] = True
+    fail_on: Annotated[
+        FailOn,
+        Option(
+            flag="--gate-fail-on",
+            metavar="|".join(FAIL_ON),
+            help="fail on a regression, also on an inconclusive gate, or on any failed case "
+            "(default: regress)",
+        ),
+    ] = "regress"
+    confirm: Annotated[
+        Times,
+        Option(
+            flag="--gate-confirm",
+            metavar="N",
+            help="resample the cases that make a regression N times on both sides; it has to show again "
+            "(default: 0, don't)",
+        ),
+    ] = 0
+    directory: Annotated[
+        Text,
+        Option(
+            flag="--gate-directory",
+            metavar="DIR",
+            help="where history, cache and reports are kept (default: .tunegate)",
+        ),
+    ] = ".tunegate"
+    accept: Annotated[
+        OptionalText,
+        Option(
+            flag="--gate-accept",
+            metavar="NAME",
+            help="unless it regressed, accept this run as the baseline NAME, in baselines/NAME.json",
+        ),
+    ] = None
+    accept_reason: Annotated[
+        OptionalText,
+        Option(flag="--gate-accept-reason", metavar="TEXT", help="why, for the baseline's file"),
+    ] = None
+    accept_dirty: Annotated[
+        Switch, Option(flag="--gate-accept-dirty", help="accept a run of uncommitted changes too")
+    ] = False
+    chat_template_kwargs: Annotated[
+        TemplateValues,
+        Option(
+            flag="--gate-chat-template-kwargs",
+            metavar="JSON",
+            help='values for the models\' chat templates, such as {"enable_thinking": false}; '
+            "a case's own win",
+        ),
+    ] = Field(default_factory=dict)
+    allow_python_checks: Annotated[
+        Switch, Option(flag="--gate-allow-python", help="let python checks run functions of this project")
+    ] = False
+    judge: Annotated[
+        Judges,
+        Option(
+            flag="--gate-judge",
+            metavar="SPEC",
+            help="who judges: openai:MODEL@URL, local:MODEL or reward:DIR; "
+            "repeated, a panel of an odd number",
+            repeated=True,
+        ),
+    ] = ()
+    judge_concurrency: Annotated[
+        Positive,
+        Option(
+            flag="--gate-judge-concurrency",
+            metavar="N",
+            help="questions to a judge under way at a time (default: 8)",
+        ),
+    ] = 8
+    judge_timeout_s: Annotated[
+        Seconds,
+        Option(
+            flag="--gate-judge-timeout",
+            metavar="SECONDS",
+            help="longest time for one attempt at a question (default: 60)",
+        ),
+    ] = 60.0
+    judge_prices: Annotated[
+        Prices,
+        Option(
+            flag="--gate-judge-prices",
+            metavar="IN/OUT",
+            help="prices of a million prompt and completion tokens, to say what judging cost",
+        ),
+    ] = None
+
+
+SETTINGS: Mapping[str, Option] = {
+    name: next(each for each in field.metadata if isinstance(each, Option))
+    for name, field in Settings.model_fields.items()
+}
+
+
+def allowed_values(name: str) -> str:
+    """Which values a setting takes, in words."""
+    metadata = Settings.model_fields[name].metadata
+    return next(each.text for each in metadata if isinstance(each, Allowed))
+
+
+def environment_variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"TUNEGATE_{name.upper()}"

@@ -1,0 +1,108 @@
+"""What pydantic-settings reads settings from; imported only where one of them is written."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+from harness.errors import SettingsError
+from harness.settings.load import describe
+from harness.settings.model import SETTINGS, Settings, environment_variable
+
+
+class _Table(PyprojectTomlConfigSettingsSource):
+    """``[tool.tunegate]``, whose keys may be written with hyphens.
+
+    Attributes:
+        written: The keys as they are written, by setting name.
+        values: What they hold, by setting name.
+    """
+
+    written: Mapping[str, str] = {}
+    values: Mapping[str, object] = {}
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        table: Any = super()._read_file(file_path)
+        for key in self.toml_table_header:
+            table = table.get(key, {})
+            if not isinstance(table, dict):
+                raise SettingsError(f"{file_path}: [tool.tunegate]: found {table!r} (allowed: a table)")
+        self.written = {key.replace("-", "_"): key for key in table}
+        self.values = {name: table[key] for name, key in self.written.items()}
+        tool, tunegate = self.toml_table_header
+        return {tool: {tunegate: self.values}}
+
+
+class _Loaded(Settings, BaseSettings):
+    """Settings from the sources that one call is given."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=environment_variable(""),
+        # Each field reads its own text.
+        enable_decoding=False,
+        pyproject_toml_table_header=("tool", "tunegate"),
+        validate_default=False,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Those given, and no others: not the process's environment, nor any file."""
+        assert isinstance(init_settings, InitSettingsSource)
+        sources: tuple[PydanticBaseSettingsSource, ...] = init_settings.init_kwargs["sources"]
+        return sources
+
+
+def read_sources(flags: Mapping[str, object], path: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Args:
+        flags: Values given on the command line by setting name.
+        path: The pyproject.toml, which need not exist.
+        environment: The process's environment.
+
+    Raises:
+        SettingsError: A file that can't be read, an unknown key, or a value that isn't allowed.
+    """
+    variables = EnvSettingsSource(_Loaded)
+    # By setting, in the case in which the source looks for them.
+    variables.env_vars = {
+        environment_variable(name).lower(): environment[environment_variable(name)]
+        for name in SETTINGS
+        if environment_variable(name) in environment
+    }
+    try:
+        table = _Table(_Loaded, path)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    try:
+        given: dict[str, Any] = {"sources": (InitSettingsSource(_Loaded, dict(flags)), variables, table)}
+        loaded = _Loaded(**given)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        key = f"{path}: [tool.tunegate] {table.written.get(name, name)}"
+        if name not in SETTINGS:
+            raise SettingsError(f"{key}: unknown key (allowed: {', '.join(SETTINGS)})") from None
+        variable = environment_variable(name)
+        if name in flags:
+            raise SettingsError(describe(error, SETTINGS[name].flag or name, flags[name])) from None
+        if variable in environment:
+            raise SettingsError(describe(error, variable, environment[variable])) from None
+        raise SettingsError(describe(error, key, table.values[name])) from None
+    return Settings.model_construct(**{name: getattr(loaded, name) for name in SETTINGS})

@@ -1,0 +1,109 @@
+"""The types of settings: how their texts are read, and which values they take."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from harness.types import RESERVED_KWARGS, JsonValue
+
+_MOST_CONFIRMATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which values a type takes, for messages."""
+
+    text: str
+
+
+def _number(value: object) -> object:
+    """Refuse true and false where a number is meant: Python takes them for 1 and 0."""
+    return "no number" if isinstance(value, bool) else value
+
+
+def _paths(value: object) -> object:
+    """Paths as one text, as in PATH."""
+    return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+
+def _models(value: object) -> object:
+    # Never silently no gate where one was asked for, such as by a variable that is empty.
+    return _paths(value) or None if isinstance(value, str) else value
+
+
+def _judges(value: object) -> object:
+    specs = tuple(value.split()) or None if isinstance(value, str) else value
+    if isinstance(specs, tuple | list):
+        # Which kinds there are is known once plug-ins are: opening a judge tells.
+        return specs if all(re.match(r"[a-z][a-z0-9-]*:.", str(spec)) for spec in specs) else None
+    return specs
+
+
+def _prices(value: object) -> object:
+    return tuple(value.split("/")) if isinstance(value, str) else value
+
+
+def _template_values(value: object) -> object:
+    """A mapping, or JSON that is one; what JSON lacks, such as a date of TOML, is a text."""
+    try:
+        values = json.loads(value) if isinstance(value, str) else value
+    except RecursionError:
+        return None
+    if not isinstance(values, Mapping):
+        return None
+    if taken := sorted(RESERVED_KWARGS & set(values)):
+        raise ValueError(f"values that a template reads; {taken[0]} is none")
+    return json.loads(json.dumps(dict(values), default=str))
+
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+FAIL_ON = ("regress", "inconclusive", "case")
+Dtype: TypeAlias = Annotated[Literal["auto", "float32", "bfloat16", "float16"], Allowed(" | ".join(DTYPES))]
+FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], Allowed(" | ".join(FAIL_ON))]
+Text: TypeAlias = Annotated[str, Allowed("a text")]
+OptionalText: TypeAlias = Annotated[str | None, Allowed("a text")]
+Switch: TypeAlias = Annotated[bool, Allowed("true | false")]
+Paths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_paths), Allowed("a path or a list of paths")]
+Models: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_models),
+    Allowed(f"a directory or name, several separated by {os.pathsep!r}"),
+]
+Judges: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_judges),
+    Allowed("openai:MODEL@URL | local:MODEL | reward:DIR, several separated by spaces"),
+]
+Fraction: TypeAlias = Annotated[
+    float | None,
+    Field(ge=0, le=1, allow_inf_nan=False),
+    BeforeValidator(_number),
+    Allowed("a number from 0 to 1"),
+]
+Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_number), Allowed("a whole number from 1")]
+Times: TypeAlias = Annotated[
+    int,
+    Field(ge=0, le=_MOST_CONFIRMATIONS),
+    BeforeValidator(_number),
+    Allowed(f"a whole number from 0 to {_MOST_CONFIRMATIONS}"),
+]
+Seconds: TypeAlias = Annotated[
+    float,
+    Field(gt=0, allow_inf_nan=False),
+    BeforeValidator(_number),
+    Allowed("a number of seconds above 0"),
+]
+_Price: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
+Prices: TypeAlias = Annotated[
+    tuple[_Price, _Price] | None, BeforeValidator(_prices), Allowed("two numbers such as 0.15/0.60")
+]
+TemplateValues: TypeAlias = Annotated[
+    Mapping[str, JsonValue],
+    BeforeValidator(_template_values),
+    Allowed('JSON such as {"enable_thinking": false}'),
+]
