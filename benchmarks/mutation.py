@@ -44,6 +44,11 @@ _LEFT_OUT = re.compile(r"^ *@(?:lru_cache|memoised)\b.*\n|, strict=True\b", re.M
 # The same tests, quicker: no plug-in that they don't use, fewer random examples, none of them made smaller.
 _PLUGINS = ("cacheprovider", "langsmith_plugin", "xdist", "unraisableexception", "threadexception")
 _PYTEST = [*(f"-pno:{name}" for name in _PLUGINS), "--hypothesis-profile=mutation", "-m", "not simulation"]
+_SHOW = """
+import sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+print(*map(get_diff_for_mutant, sys.argv[1:]), sep="\\n")
+"""
 # Status of a fault that was not found, of one that no test reaches, and of one that was not tried.
 _MISSED = {0, 33, None}
 
@@ -103,6 +108,12 @@ def mutmut(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def differences(place: Path, mutants: list[str]) -> str:
+    """The faults, as a change to the source."""
+    command = [sys.executable, "-c", _SHOW, *mutants]
+    return subprocess.run(command, cwd=place, text=True, capture_output=True, check=True).stdout
+
+
 def results(place: Path, pattern: str) -> dict[str, dict[str, int | None]]:
     """Exit status of each mutant by file: None where it was not run yet."""
     found = {}
@@ -135,8 +146,8 @@ def main() -> int:
             survived = sorted(mutant for mutant, status in statuses.items() if status in _MISSED)
             total, missed = total + len(statuses), missed + len(survived)
             print(_line(file, len(statuses), len(survived)))
-            for mutant in survived if given.survivors else []:
-                print(mutmut(place, "show", mutant).stdout)
+            if given.survivors and survived:
+                print(differences(place, survived))
     print(_line("all", total, missed))
     return int(100 * (total - missed) < given.fail_under * total)
 

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -161,6 +162,74 @@ def test_a_case_without_an_answer_is_an_error() -> None:
 
     assert result.outcome is Outcome.ERRORED
     assert result.errors[0].metric == "generation"
+
+
+def test_why_there_is_no_answer_is_told() -> None:
+    cases = [make_case("one", EQUALS), make_case("two", EQUALS)]
+    one, two = score_cases(cases, {}, failures={"set/one": "the prompt is longer than the context"})
+
+    assert [error.error for error in one.errors] == ["the prompt is longer than the context"]
+    assert [error.error for error in two.errors] == ["no answer was generated for this case"]
+    assert one.completion is two.completion is None
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ModelError("not fetched"), "not fetched"),
+        (ValueError("bad value\nsecond line"), "bad value"),
+        (KeyError(), "KeyError"),
+        (RuntimeError("broke\nsecond line"), "RuntimeError: broke"),
+        (ImportError("no such name"), "no such name"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_one_line_and_keeps_its_traceback(replace_metric, error: Exception, line: str) -> None:
+    """f1 needs no library, so a missing one comes with no installation of ours."""
+
+    def broken(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        raise error
+
+    replace_metric("f1", broken)
+    (found,) = score_one("x", Check(type="f1")).errors
+
+    assert (found.metric, found.error) == ("f1", line)
+    assert found.traceback == "".join(traceback.format_exception(error))
+
+
+def test_an_error_has_its_check_s_own_name(replace_metric) -> None:
+    replace_metric("equals", lambda requests: [MetricError(metric="equals", error="broke") for _ in requests])
+    (found,) = score_one("x", Check(type="not-equals", value="y")).errors
+
+    assert (found.metric, found.error) == ("not-equals", "broke")
+
+
+@pytest.mark.parametrize(("value", "passed"), [(0.2, True), (0.2 + 1e-12, True), (0.2 + 1e-6, False)])
+def test_rounding_noise_does_not_fail_a_value_that_equals_its_maximum(
+    replace_metric, value: float, passed: bool
+) -> None:
+    replace_metric("repetition", lambda requests: [graded(r, value, "") for r in requests])
+
+    assert score_one("x", Check(type="repetition", threshold=0.2)).scores[0].passed is passed
+
+
+def test_a_reasoning_that_the_prompt_began_is_taken_apart_too() -> None:
+    """The template wrote the opening tag, so the answer begins in the midst of the reasoning."""
+    case = make_case("case", Check(type="equals", value="Paris"))
+    given = replace(answer("hm</think>Paris"), prompt="Capital?<think>\n")
+    (result,) = score_cases([case], {case.key: given})
+
+    assert result.completion is not None
+    assert (result.completion.text, result.completion.reasoning) == ("Paris", "hm")
+    assert result.outcome is Outcome.PASSED
+
+
+def test_what_cut_the_answer_off_is_told() -> None:
+    case = make_case("case", EQUALS)
+    for stop_reason, cut in (("length", "the token limit cut the reasoning"), ("stop", "only a reasoning")):
+        given = replace(answer("<think>hm"), stop_reason=stop_reason)
+        (result,) = score_cases([case], {case.key: given})
+        assert [score.explanation for score in result.scores] == [f"no answer: {cut}"]
 
 
 def test_an_error_outweighs_passes_and_failures() -> None:
