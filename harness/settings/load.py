@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import SettingsError
-from harness.settings.model import SETTINGS, Settings, allowed_values, environment_variable
+from harness.settings.faults import describe
+from harness.settings.model import SETTINGS, Settings, environment_variable
 
 
 def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[str, str]) -> Settings:
@@ -52,18 +53,3 @@ def settings_of_command(**chosen: Any) -> Settings:
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise SettingsError(describe(error, f"--{name.replace('_', '-')}", chosen[name])) from None
-
-
-def describe(error: ValidationError, source: str, value: object) -> str:
-    """What is wrong with the first setting that is: who gave it, what was found, what is allowed.
-
-    Args:
-        error: Of one or more settings.
-        source: The option, variable or key that gave the first of them.
-        value: As it was given.
-    """
-    first = error.errors()[0]
-    allowed = str(first.get("ctx", {}).get("error", "")) or allowed_values(str(first["loc"][0]))
-    if isinstance(value, tuple) and len(value) == 1:
-        (value,) = value
-    return f"{source}: found {value!r} (allowed: {allowed})"

@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from harness.errors import SettingsError
-from harness.settings.load import describe
+from harness.settings.faults import describe
 from harness.settings.model import SETTINGS, Settings, environment_variable
 
 
