@@ -222,7 +222,7 @@ def row(rng: random.Random, stories: Mapping[str, Sequence[str]], kind: str) -> 
 
 
 def rows(seed: int, count: int, stories: Mapping[str, Sequence[str]]) -> list[dict[str, str | int]]:
-    """Problems of all kinds in turn, mixed; none stands twice."""
+    """Problems of all kinds in turn, mixed; none occurs twice."""
     rng = random.Random(seed)
     made: dict[str | int, dict[str, str | int]] = {}
     kinds = list(KINDS)

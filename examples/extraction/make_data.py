@@ -1,4 +1,4 @@
-"""Makes the training file: bills in the shapes in which they come, to be read out as JSON.
+"""Makes the training file: bills in common layouts, to be extracted as JSON.
 
     python examples/extraction/make_data.py
 
@@ -81,7 +81,7 @@ LAYOUTS = (
 
 
 def bill(rng: random.Random, layout: str) -> dict[str, str]:
-    """One bill and what is to be read out of it."""
+    """One bill and the expected JSON."""
     day = date(2021, 1, 1) + timedelta(days=rng.randrange(5 * 365))
     later = day + timedelta(days=rng.choice((7, 14, 30)))
     written = DATES[rng.choice(list(DATES))]

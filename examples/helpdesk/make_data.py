@@ -2,9 +2,9 @@
 
     python examples/helpdesk/make_data.py
 
-Every sentence pattern was written by hand. Held-out rows and golden cases use patterns, names, places and devices of
-their own, besides those of training: a head that learnt the patterns by heart doesn't get far. Seeded: the same
-script always gives the same bytes.
+Every sentence pattern was written by hand. Held-out rows and golden cases use patterns, names, places and
+devices of their own, besides those of training: a head that learnt the patterns by heart doesn't get far.
+Seeded: the same script always gives the same bytes.
 """
 
 import json
@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 SEED = 11
 TRAINED, HELD_OUT, GOLDEN = 300, 100, 80
 
-# Each list is split: what stands before the bar is trained on, what follows it is only asked.
+# Each list is split: the part before the bar is for training, the part after it for held-out rows and golden
+# cases.
 FIRST = "Mira Jonas Aiko Pedro Salma Henrik Lucia Tomas Nadia Oskar Freya Ivan | Beatriz Kofi Ingrid Rashid Elena Malik"
 LAST = "Olsen Becker Tanaka Alvarez Haddad Lund Ferrari Novak Petrova Berg Quinn Moreau | Castro Mensah Dahl Karimi Rossi Osei"
 PLACES = "Bergen Leipzig Porto Gdansk Utrecht Tampere Lyon Brno Malmo Cork | Turin Aarhus Seville Ghent Riga"
@@ -169,7 +170,7 @@ class Source:
         return f"{self.pick(FIRST)} {self.pick(LAST)}"
 
     def slots(self) -> dict[str, Callable[[], str]]:
-        """What fills each kind of slot."""
+        """Words for each kind of slot."""
         return {
             "person": self.person,
             "name": self.person,
@@ -183,7 +184,7 @@ class Source:
         }
 
     def fill(self, pattern: str) -> tuple[str, list[dict[str, Any]]]:
-        """The pattern with its slots filled, and where each stands."""
+        """The pattern with its slots filled, and the position of each."""
         text, filled = "", []
         for piece in re.split(r"(\{\w+\})", pattern):
             if piece.startswith("{"):
@@ -203,7 +204,7 @@ class Source:
 
 
 def intents(source: Source) -> Iterator[dict[str, Any]]:
-    """Messages with what they want."""
+    """Messages with their intents."""
     while True:
         for label, patterns in INTENTS.items():
             yield {"text": source.fill(source.random.choice(source.half(patterns)))[0], "label": label}
@@ -232,12 +233,12 @@ TASKS = {"intent": intents, "entities": entities, "answer": answers}
 
 
 def key_of(row: dict[str, Any]) -> str:
-    """What may stand in one file only, and there once."""
+    """The text that may occur in one file only, and there once."""
     return f"{row.get('question', '')} {row.get('passage', row.get('text'))}".casefold()
 
 
 def drawn(task: str, name: str, count: int, seen: set[str], *, asked: bool) -> list[dict[str, Any]]:
-    """So many rows that were not seen before."""
+    """The given number of rows that were not seen before."""
     rows = []
     for row in TASKS[task](Source(f"{task}:{name}", asked=asked)):
         if key_of(row) not in seen:
@@ -276,7 +277,7 @@ GATES = {"intent": "", "entities": "", "answer": "gate: {metrics: {f1: {margin: 
 TITLES = {
     "intent": "What a message to the help desk wants",
     "entities": "Persons, places, devices and dates in a message",
-    "answer": "Answers that stand in a ticket",
+    "answer": "Answers from a ticket",
 }
 
 

@@ -3,8 +3,8 @@
     python examples/orders/make_data.py
 
 Writes train.jsonl beside this file. Seeded: the same script always writes the same bytes. The golden set
-golden_sets/orders.yaml is written by hand and held out: none of its names, items and sentence patterns
-stands in the lists below, which tests/test_shipped_data.py checks.
+golden_sets/orders.yaml is written by hand and held out: none of its names, items and sentence patterns is in
+the lists below, which tests/test_shipped_data.py checks.
 """
 
 import json
@@ -141,7 +141,7 @@ def sentence_and_answer(rng: random.Random) -> tuple[str, str]:
 
 
 def training_rows() -> list[dict[str, str]]:
-    """The training file's rows, prompt and completion; no sentence stands twice."""
+    """The training file's rows, prompt and completion; no sentence occurs twice."""
     rng = random.Random(SEED)
     rows: dict[str, dict[str, str]] = {}
     while len(rows) < ROWS:

@@ -4,7 +4,7 @@
 
 Rows like these among the orders keep a fine-tune from forgetting what the base could do: it goes on
 practising it. The answers are the base's own (greedy), so nothing new is taught; those that don't end within
-64 tokens are left out, and those without the right result where one is known. None of the questions stands in
+64 tokens are left out, and those without the right result where one is known. None of the questions is in
 golden_sets/general, which tests/test_shipped_data.py checks.
 
 Huang et al. (2024), Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized

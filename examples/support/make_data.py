@@ -2,9 +2,9 @@
 
     python examples/support/make_data.py
 
-Reads pairs.jsonl; writes sft.jsonl (each message with its good reply) and thumbs.jsonl (each message with one of
-its replies and a thumb). Reads pairs_held_out.jsonl; writes judge.yaml, labelled items to hold a judge against: the
-good reply is A in half of them. Seeded: the same pairs always give the same bytes.
+Reads pairs.jsonl; writes sft.jsonl (each message with its good reply) and thumbs.jsonl (each message with one
+of its replies and a thumb). Reads pairs_held_out.jsonl; writes judge.yaml, labelled items to compare a judge
+with: the good reply is A in half of them. Seeded: the same pairs always give the same bytes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A plug-in for tunegate. Everything is named by its path, so that nothing is imported before it is used."""
+"""A plug-in for tunegate. Functions are named by path, so nothing is imported before it is used."""
 
 from harness.registry import EngineKind, JudgeKind, Metric, Registrar, RewardKind, Sink, TrainMethod
 
@@ -9,13 +9,13 @@ def pytest_tunegate_register(registry: Registrar) -> None:
         Metric(
             name="politeness",
             kind="graded",
-            summary="Polite words of the answer, two of them being as polite as can be.",
+            summary="Polite words of the answer; two of them give the highest score.",
             function="tunegate_example.metric:politeness",
         ),
         JudgeKind(name="keyword", form="keyword:WORD", open="tunegate_example.judge:open_keyword"),
         EngineKind(
             name="canned",
-            summary="Answers that stand in a JSON file, by prompt.",
+            summary="Answers from a JSON file, by prompt.",
             describe="tunegate_example.engine:describe",
             open="tunegate_example.engine:CannedEngine",
         ),

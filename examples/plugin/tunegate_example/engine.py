@@ -1,4 +1,4 @@
-"""The engine ``canned:FILE``: answers that stand in a JSON file, by prompt."""
+"""The engine ``canned:FILE``: answers from a JSON file, by prompt."""
 
 import hashlib
 import json

@@ -25,7 +25,7 @@ class KeywordJudge:
         self._word = word
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
-        """Reply as the question's schema wants it: a reason and a yes or no."""
+        """Reply in the form of the question's schema: a reason, and yes or no."""
         self.requests += 1
         found = self._word in request.answers[0].lower()
         reason = f"{self._word!r} {'is' if found else 'is not'} in the answer"
@@ -33,4 +33,4 @@ class KeywordJudge:
         return JudgeReply(text=json.dumps(reply), model=self.identity)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""

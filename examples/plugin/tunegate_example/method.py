@@ -10,7 +10,7 @@ from trainers.config import Strict
 
 
 class MemoriseConfig(Strict):
-    """What is learnt, and where it is written."""
+    """The data and the output of the training."""
 
     data: Annotated[Path, Field(description="JSON lines with prompt and completion.")]
     output: Annotated[Path, Field(description="The file for the canned engine.")]

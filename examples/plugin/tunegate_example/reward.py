@@ -1,4 +1,4 @@
-"""The reward ``polite``: what the metric says of a sampled answer."""
+"""The reward ``polite``: the metric's value of a sampled answer."""
 
 from typing import Annotated, Literal
 
@@ -13,11 +13,11 @@ class Polite(Weighted):
     """Half a point for each polite word, up to ``most``."""
 
     type: Literal["polite"]
-    most: Annotated[int, Field(ge=1, description="Words beyond which no more is given.")] = 2
+    most: Annotated[int, Field(ge=1, description="Largest number of words that count.")] = 2
 
 
 def build(settings: Polite, place: str) -> BuiltReward:
-    """The reward's function, made of its settings."""
+    """The reward's function for these settings."""
 
     def score(text: str) -> float:
         return min(len(polite_words(text)), settings.most) / 2

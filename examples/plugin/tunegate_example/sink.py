@@ -1,4 +1,4 @@
-"""The sink ``ledger``: one line a run in ``ledger.txt``, beside the runs' directories."""
+"""The sink ``ledger``: one line per run in ``ledger.txt``, next to the runs' directories."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from harness.types import GateRecord
 
 
 def send(record: GateRecord, directory: Path) -> Path:
-    """Note a run's verdict.
+    """Add a run's verdict.
 
     Returns:
         The ledger, to be printed.

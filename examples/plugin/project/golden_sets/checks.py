@@ -1,4 +1,4 @@
-"""Checks of this project: run only since its pyproject.toml allows it."""
+"""Checks of this project. They run only if its pyproject.toml allows it."""
 
 MOST_WORDS = 40
 
@@ -9,6 +9,6 @@ def whole_sentence(answer):
 
 
 def brevity(answer, case):
-    """1 for the shortest answer, 0 from forty words on; the case is there for what the prompt asks."""
+    """1 for the shortest answer, 0 from forty words on; the case gives the prompt."""
     assert case.messages
     return max(0.0, 1 - len(answer.split()) / MOST_WORDS)
