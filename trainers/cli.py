@@ -44,9 +44,9 @@ def _command(method: TrainMethod) -> Callable[..., None]:
         output: Annotated[
             Path | None, typer.Option(help="Adapter directory, in place of the configuration's.")
         ] = None,
-        resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+        resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
         allow_leakage: Annotated[
-            bool, typer.Option("--allow-leakage", help="Train although golden cases stand in the data.")
+            bool, typer.Option("--allow-leakage", help="Train although golden cases are in the data.")
         ] = False,
         init: Annotated[
             bool, typer.Option("--init", help="Print a commented configuration and stop.")

@@ -70,7 +70,7 @@ DtypeName: TypeAlias = Literal["auto", "bfloat16", "float16", "float32"]
 class LeakageSettings(Strict):
     """How golden cases are looked for in the training data."""
 
-    allow: Annotated[bool, Field(description="Train although golden cases stand in the data.")] = False
+    allow: Annotated[bool, Field(description="Train although golden cases are in the data.")] = False
     exact: Annotated[bool, Field(description="Look for the same questions.")] = True
     ngram: Annotated[
         int | None, Field(ge=5, description="Look for so many words in a row of a case; null: don't.")
@@ -89,7 +89,7 @@ class RunConfig(Strict):
     golden: Annotated[
         tuple[Path, ...] | None,
         BeforeValidator(listed),
-        Field(description="Golden sets whose cases must not stand in the data; null: ./golden_sets."),
+        Field(description="Golden sets whose cases must not be in the data; null: ./golden_sets."),
     ] = None
     leakage: Annotated[
         LeakageSettings,
@@ -98,7 +98,7 @@ class RunConfig(Strict):
             description="How golden cases are looked for in the data; allow: train although there are some."
         ),
     ] = LeakageSettings()
-    seed: Annotated[int, Field(ge=0, description="Seed of everything that is drawn at random.")] = 0
+    seed: Annotated[int, Field(ge=0, description="Seed of everything that is random.")] = 0
 
 
 class TrainingConfig(RunConfig):

@@ -29,7 +29,7 @@ APPROACHES: Mapping[str, Approach] = {
     "prompting": Approach(
         title="Prompting, with examples in the prompt",
         caveats=(
-            "Write a golden set first: it tells whether a prompt is enough, and measures every later step.",
+            "Write a golden set first: it shows whether a prompt is enough, and measures every later step.",
             "A long prompt is paid for with every answer; the order of its examples changes results (Lu et al. "
             "2022, arXiv:2104.08786).",
         ),
@@ -74,7 +74,7 @@ APPROACHES: Mapping[str, Approach] = {
         trainers=("kto",),
         caveats=(
             "Both thumbs are needed; where one is rare, weigh it up with desirable_weight or undesirable_weight.",
-            "A thumb says less than a pair: where pairs can be had, DPO needs fewer of them.",
+            "A thumb says less than a pair: where there are pairs, DPO needs fewer of them.",
             _FORGETS,
         ),
     ),

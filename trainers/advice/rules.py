@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from trainers.advice.situation import DATA, GOALS, Situation
 
-# Below these numbers a prompt with the same examples is the better bet; orders of magnitude, not measurements.
+# Below these numbers a prompt with the same examples is the better choice; orders of magnitude, not measurements.
 FEW_EXAMPLES, FEW_JUDGEMENTS, FEW_QUESTIONS, MANY_PAIRS, MANY_DOCUMENTS = 50, 100, 100, 5_000, 1_000
 
 
@@ -75,7 +75,7 @@ RULES: tuple[Rule, ...] = (
         goals=tuple(GOALS),
         data=("text",),
         approach="prompting",
-        reason="Raw text teaches to go on in it, not to answer; make questions and answers of it to train on.",
+        reason="Raw text teaches to continue it, not to answer; make questions and answers of it to train on.",
         instead=("sft",),
     ),
     Rule(

@@ -14,7 +14,7 @@ def padded_batches(
         texts: With their special tokens already written, as a chat template does.
         device: Where the tokens are wanted.
         size: Texts of a batch.
-        side: ``left`` to go on from the texts, ``right`` to score them.
+        side: ``left`` to continue the texts, ``right`` to score them.
 
     Yields:
         The place of a batch's first text, and its input_ids and attention_mask, both (texts, tokens).

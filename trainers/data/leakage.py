@@ -1,8 +1,8 @@
-"""Golden cases that stand in the training data: a case that was trained on tells what was memorised.
+"""Golden cases that are in the training data: a case that was trained on tells what was memorised.
 
 Three ways to find them: the same question (with or without its reference) word by word; a run of 13 words of
 a case in a row, as Brown et al. (2020), Language Models are Few-Shot Learners, arXiv:2005.14165, appendix C;
-and embeddings that lie close together, where the encoder is there. Instructions that many rows or cases share
+and embeddings that are close, where an encoder is installed. Instructions that many rows or cases share
 don't count.
 """
 
@@ -40,13 +40,13 @@ ENCODER = "minilm"
 _SHORTEST_LINE = 4
 _SHOWN = 3
 # So many are searched for words in about two seconds, and for embeddings in about four minutes on two cores:
-# more than that is not done unasked.
+# more than that is done only where the configuration asks for it.
 _MANY_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """One golden case that stands in one row.
+    """One golden case that is in one row.
 
     Attributes:
         case: The case's key, such as ``orders/bob-kettles``.
@@ -172,7 +172,7 @@ def _exact(
             text = f" {' '.join(word for part in said[number] for word in part)} "
             for one, both in answered:
                 if any(piece in text for piece in both):
-                    yield number, one, "exact", "question and reference stand in the text"
+                    yield number, one, "exact", "the text holds question and reference"
 
 
 def _ngrams(
@@ -180,7 +180,7 @@ def _ngrams(
 ) -> Iterator[tuple[int, _GoldenWords, str, str]]:
     """A run of words of a case in a row: 13, or all of a shorter question, but never fewer than 8."""
     wanted: dict[Words, list[_GoldenWords]] = defaultdict(list)
-    # Lengths of the wanted runs by their first two words: most places in a row begin none.
+    # Lengths of the wanted runs by their first two words: most positions in a row begin none.
     lengths: dict[Words, set[int]] = defaultdict(set)
     for one in cases:
         length = min(ngram, max(map(len, one.own), default=0))
@@ -206,7 +206,7 @@ def _ngrams(
 def _embeddings(
     cases: Sequence[_GoldenWords], rows: Sequence[str], least: float
 ) -> Iterator[tuple[int, _GoldenWords, str, str]]:
-    """Questions that lie close together (Reimers and Gurevych 2019, arXiv:1908.10084)."""
+    """Questions whose embeddings are close (Reimers and Gurevych 2019, arXiv:1908.10084)."""
     kept = [(number, text) for number, text in enumerate(rows) if text]
     own = [one for one in cases if one.own]
     if not kept or not own:
@@ -232,7 +232,7 @@ _golden_embeddings = lru_cache(maxsize=2)(_encoded)
 
 
 def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | None:
-    """Why embeddings are not compared though the settings don't forbid it; None when they are.
+    """Why embeddings are not compared although the settings allow it; None when they are.
 
     Args:
         examples: The rows that would be looked at.
@@ -264,7 +264,7 @@ def without_leaks(examples: Examples, config: RunConfig) -> Examples:
         The same rows, with ``leakage`` set.
 
     Raises:
-        DataError: A golden case stands in the data, and that isn't allowed.
+        DataError: A golden case is in the data, and that isn't allowed.
         InputError: A golden set isn't there, or can't be read.
     """
     settings, sets = config.leakage, find_golden(config.golden)
@@ -295,7 +295,7 @@ def without_leaks(examples: Examples, config: RunConfig) -> Examples:
 
 
 def _status(rows: int) -> AbstractContextManager[object]:
-    """A sign of life on the terminal while a search lasts that takes more than a moment."""
+    """A message on the terminal during a search that takes more than a moment."""
     from rich.console import Console
 
     return Console(stderr=True).status(f"looking for golden cases in {rows} rows")
@@ -306,7 +306,7 @@ def _refusal(leaks: Sequence[Leak]) -> str:
     more = "; ".join(f"{leak.case} at {leak.row[0]}:{leak.row[1]}" for leak in others[: _SHOWN - 1])
     rest = f" and {len(others) - _SHOWN + 1} more" if len(others) >= _SHOWN else ""
     return (
-        f"golden case {first.case} ({first.golden}) stands in the training data: {first.detail}"
+        f"golden case {first.case} ({first.golden}) is in the training data: {first.detail}"
         + (f" (also {more}{rest})" if others else "")
         + "; take the row out, or train anyway with leakage: allow or --allow-leakage"
     )

@@ -12,7 +12,7 @@ from trainers.data.rows import Row
 
 Words = tuple[str, ...]
 
-# An instruction is told by pieces of this length that many rows or cases share.
+# An instruction is recognised by pieces of this length that many rows or cases share.
 BOILERPLATE_WORDS = 5
 ROW_SHARE, CASE_SHARE, LEAST_SHARED = 0.10, 0.30, 3
 # Below this length equal pieces of two texts may be chance (Brown et al. 2020, appendix C).

@@ -23,7 +23,7 @@ def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples
 
     Returns:
         Rows with ``prompt``, a list of turns, and ``columns``: everything else that any row has, None where
-        this one has it not.
+        this one has no such column.
 
     Raises:
         DataError: With file and line.

@@ -41,7 +41,7 @@ class Objective:
         samples: Answers are sampled first: the cache of keys and values is held.
         fused: The output head is computed in tiles instead of for all tokens at once.
         head: The model predicts tokens, rather than one number.
-        judged: A reward model of the same size lies beside it.
+        judged: A reward model of the same size is in memory too.
     """
 
     answers: int = 1

@@ -36,7 +36,7 @@ def held_out_rewards(
         The weighted sum of the rewards for each prompt, in their order.
 
     Raises:
-        RewardError: A reward can't be had for an answer.
+        RewardError: A reward is unavailable for an answer.
     """
     answers = sample_answers(
         model,

@@ -15,7 +15,7 @@ class RewardLog(TrainerCallback):
     """Prints reward and a sample every tenth of the run."""
 
     def __init__(self, run: TrainingRun[RunConfig]) -> None:
-        """Show on the run's console what lies in its work directory."""
+        """Show on the run's console what its work directory holds."""
         self._run = run
 
     def on_log(

@@ -70,7 +70,7 @@ _ALL: tuple[TrainMethod, ...] = (
         name="rloo",
         train="trainers.methods.rloo:train",
         config="trainers.methods.rloo:RlooConfig",
-        help="Reinforcement learning against a reward model, held near the start by KL.",
+        help="Reinforcement learning against a reward model, kept near the start by KL.",
         example={**_example("prompts.jsonl", "rloo"), "reward_model": "adapters/reward"},
     ),
     TrainMethod(

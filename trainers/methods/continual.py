@@ -2,8 +2,8 @@
 
     python -m trainers.methods.continual CONFIG.yaml [--output DIR] [--resume]
 
-Every token is learnt, and there is no chat format. Loss on held-out text is noted before and after. What the
-base knew besides is easily lost on the way: gate the result, and mix general text into the data.
+Every token is learnt, and there is no chat format. Loss on held-out text is noted before and after. The
+base's other knowledge is easily lost on the way: gate the result, and mix general text into the data.
 
 Gururangan et al. (2020), Don't Stop Pretraining, arXiv:2004.10964.
 """
@@ -43,7 +43,7 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The run's configuration.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
         0, or 130 after Ctrl-C.

@@ -32,7 +32,7 @@ def train(config: OrpoConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The run's configuration.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
         0, or 130 after Ctrl-C.

@@ -61,7 +61,7 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The run's configuration; ``max_steps`` and ``epochs`` are meant for each round.
-        resume: Go on after the last finished round.
+        resume: Continue after the last finished round.
 
     Returns:
         0, or 130 after Ctrl-C.

@@ -4,7 +4,7 @@
 
 The stages are ``trainers.methods.sft``, ``trainers.methods.reward`` and ``trainers.methods.rloo``, each with
 its own section of the configuration; adapters of the first two are stored in DIR.stages. With --resume a
-finished stage is not repeated, and one that was stopped goes on from its last checkpoint.
+finished stage is not repeated, and one that was stopped continues from its last checkpoint.
 
 Ouyang et al. (2022), InstructGPT, arXiv:2203.02155.
 """
@@ -35,7 +35,7 @@ def _refused(value: object) -> NoReturn:
     raise PydanticCustomError("recipe", "none; the recipe sets it")
 
 
-# A stage's key that the recipe sets; what stands here until then is not read. Defaults aren't validated, so
+# A stage's key that the recipe sets; what is here until then is not read. Defaults aren't validated, so
 # only a value from the file is refused.
 _SetByRecipe = BeforeValidator(_refused)
 
@@ -95,7 +95,7 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The recipe.
-        resume: Leave out finished stages, and go on in the one that was stopped.
+        resume: Leave out finished stages, and continue in the one that was stopped.
 
     Returns:
         0, or 130 after Ctrl-C.
@@ -133,7 +133,7 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
         status = run(stage, resume=stopped)
         if status:
             return status
-        # What comes after a stage that ran anew rests on its result.
+        # Later stages depend on the result of a stage that ran again.
         resume = False
     return 0
 
@@ -147,7 +147,7 @@ def _stage(kind: type[StageT], keys: StageT, set_here: Mapping[str, Any]) -> Sta
 
 
 def _finished(name: str, stage: TrainingConfig) -> bool:
-    """Whether the stage's result is there, made with these settings of this data."""
+    """Whether the stage's result exists, made with these settings and this data."""
     manifest = read_training(stage.output)
     return (
         manifest is not None

@@ -3,7 +3,7 @@
     python -m trainers.methods.sft examples/orders/sft.yaml [--output DIR] [--resume]
 
 Only the answers are learnt: tokens of the prompt carry no loss. The adapter directory is replaced whole when
-training has finished; checkpoints and the log lie beside it in DIR.work.
+training has finished; checkpoints and the log are stored beside it in DIR.work.
 
 Dettmers et al. (2023), QLoRA, arXiv:2305.14314; Hu et al. (2021), LoRA, arXiv:2106.09685.
 """
@@ -29,7 +29,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The run's configuration.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
         0, or 130 after Ctrl-C.

@@ -102,7 +102,7 @@ class MultitaskConfig(RunConfig):
         names = [task.name for task in self.tasks]
         problem = None
         if len(set(names)) < len(names):
-            problem = f"tasks: a name stands twice: {', '.join(names)}"
+            problem = f"tasks: a name is given twice: {', '.join(names)}"
         elif self.mode == "per-task" and self.encoder != "lora":
             problem = "mode: per-task needs encoder: lora"
         elif self.mode != "joint" and self.gradients != "interleaved":

@@ -2,7 +2,8 @@
 
 - ``label``: ``text``, ``label``;
 - ``entities``: ``text``, ``entities``: a list of ``type``, ``start``, ``end`` (characters, end excluded);
-- ``span``: ``question``, ``passage``, ``answer``, and ``start`` where the answer stands there more than once.
+- ``span``: ``question``, ``passage``, ``answer``,
+  and ``start`` where the passage holds the answer more than once.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ def load_tasks(config: MultitaskConfig) -> dict[str, TaskData]:
 
     Raises:
         DataError: A row can't be used, a held-out one is trained on or has an unknown label, or a golden
-            case stands in the data.
+            case is in the data.
     """
     return {settings.name: _load_task(settings, config) for settings in config.tasks}
 
@@ -67,7 +68,7 @@ def sha256_of(tasks: Mapping[str, TaskData]) -> str:
 
 
 def adapter_of(config: MultitaskConfig, task: str) -> str | None:
-    """Name of the adapter that a task wears.
+    """Name of the adapter that a task uses.
 
     Args:
         config: The run's configuration.
@@ -123,7 +124,7 @@ def _check_held_out(
     for row, (path, line) in zip(held_out.rows, held_out.places, strict=True):
         if (place := trained.get(words_of(row["text"]))) is not None:
             raise DataError(
-                path, line, f"the held-out row stands in the training data too: {place[0]}:{place[1]}"
+                path, line, f"the held-out row is in the training data too: {place[0]}:{place[1]}"
             )
         if settings.kind == "label":
             known, named = labels, {row["target"]}
@@ -197,11 +198,9 @@ def _span_row(path: Path, line: int, row: Row) -> Row:
         # Counted in the passage as written, which may begin with white space.
         start = start - (len(written) - len(written.lstrip())) if type(start) is int else start
         if start not in places:
-            raise DataError(path, line, f"start: the answer {answer!r} doesn't stand at {row['start']!r}")
+            raise DataError(path, line, f"start: the answer {answer!r} doesn't begin at {row['start']!r}")
     elif len(places) != 1:
-        found = (
-            "doesn't stand in the passage" if not places else f"stands there {len(places)} times; give start"
-        )
+        found = "is not in the passage" if not places else f"is there {len(places)} times; give start"
         raise DataError(path, line, f"answer: {answer!r} {found}")
     begin = places[0] if start is None else start
     return _row(text, (begin, begin + len(answer)), answer)

@@ -112,7 +112,7 @@ def _pooled(answers: Sequence[str], rows: Sequence[Row]) -> Interval:
 
     value = pooled(range(len(rows)))
     if value is None:
-        # Nothing to be found, and nothing was: as right as can be.
+        # There was nothing to find and nothing was found: all is right.
         value = 1.0
     error, _ = jackknife_error(list(range(len(rows))), pooled)
     half = float(ndtri((1 + CONFIDENCE) / 2)) * error
@@ -172,7 +172,7 @@ def compared(data: TaskData, together: Sequence[str], alone: Sequence[str]) -> l
 
 
 def _clusters(data: TaskData) -> list[str | int]:
-    """Questions about one passage stand or fall together; other rows are on their own."""
+    """Questions about one passage are not independent; other rows are."""
     if data.held_out is None:
         return []
     if data.task.kind == "span":

@@ -32,7 +32,7 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        SettingsError: The base is no encoder, or its tokenizer doesn't know where its tokens stand.
+        SettingsError: The base is no encoder, or its tokenizer doesn't say where its tokens are in the text.
     """
     import torch
 
@@ -41,7 +41,7 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
         encoder = load_encoder(base_dir)
     if not tokenizer.is_fast:
         raise SettingsError(
-            "base: its tokenizer can't tell which characters a token stands for; take another"
+            "base: its tokenizer doesn't say which characters a token is made of; take another"
         )
     most = getattr(encoder.config, "max_position_embeddings", config.max_length)
     generates = any(name.endswith("ForCausalLM") for name in encoder.config.architectures or ())

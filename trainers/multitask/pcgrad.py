@@ -36,7 +36,7 @@ def project_conflicts(gradients: torch.Tensor, orders: Sequence[Sequence[int]]) 
 
 
 def random_orders(tasks: int, seed: str) -> list[list[int]]:
-    """For each task the others in random order, as the algorithm asks, so that none always comes first.
+    """For each task the others in random order, as the algorithm asks, so that no task always comes first.
 
     Args:
         tasks: How many tasks there are.

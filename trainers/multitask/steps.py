@@ -64,8 +64,8 @@ def run_phase(
         network: Trained in place.
         phase: The batches.
         tasks: The data behind them.
-        progress: Counted on.
-        checkpoint: To go on from, if it is of this phase.
+        progress: Updated as the phase goes on.
+        checkpoint: To continue from, if it is of this phase.
 
     Raises:
         InterruptedTraining: Ctrl-C was pressed; a checkpoint was written.
@@ -83,7 +83,7 @@ def run_phase(
     for step in range(start, len(phase.steps)):
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate_factor(step, len(phase.steps), config.warmup_steps)
-        # Dropout then depends on the step alone, so that a resumed run goes on as if it had not stopped.
+        # Dropout then depends on the step alone, so that a resumed run continues as if it had not stopped.
         torch.manual_seed(_number(f"{config.seed}:{' '.join(phase.tasks)}:{step}"))
         optimizer.zero_grad(set_to_none=True)
         losses = _backward(network, phase.steps[step], tasks, config, shared, step, progress)

@@ -36,7 +36,7 @@ def train(config: MultitaskConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The run's configuration.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
         0, or 130 after Ctrl-C.
@@ -55,7 +55,7 @@ def train(config: MultitaskConfig, *, resume: bool = False) -> int:
             with run.watch.stop_on_interrupt(), disk_errors(run.work):
                 job.train_and_compare()
         except InterruptedTraining as stopped:
-            run.console.print(f"stopped in {stopped}; {config.output} is untouched; go on with --resume")
+            run.console.print(f"stopped in {stopped}; {config.output} is untouched; continue with --resume")
             return INTERRUPTED
         with disk_errors(run.work):
             job.write()

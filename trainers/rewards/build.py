@@ -18,7 +18,7 @@ def build_rewards(
     Args:
         settings: As configured.
         data: The prompts that will be answered.
-        key: What messages call the only reward, where it doesn't stand under ``rewards``.
+        key: What messages call the only reward, where it is not under ``rewards``.
 
     Returns:
         One a setting, in their order.

@@ -20,12 +20,12 @@ def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
 
     Args:
         settings: The check, and the column with its references.
-        place: Where the reward stands, for messages.
+        place: Where the reward is in the configuration, for messages.
 
     Raises:
         SettingsError: The check can't be run as written, or has no value that is known while sampling.
     """
-    # References are only known row by row; "0" stands in, which is a text and JSON.
+    # References are only known row by row; "0" takes their place, which is a text and JSON.
     _make(settings, ("0",) if settings.references else (), place)
     name = base_type(str(settings.check["type"]))
     if name == "perplexity":

@@ -23,7 +23,7 @@ class Reward:
 
     Attributes:
         name: Unique among the run's rewards; what logs and manifest call it.
-        place: Where it stands, for messages, such as ``rewards[1] (exact-answer)``.
+        place: Where it is in the configuration, for messages, such as ``rewards[1] (exact-answer)``.
         weight: Its factor in the sum.
         column: Column that every row must have, or None.
         facts: What the manifest says of it beside its settings, such as a file's hash.

@@ -15,7 +15,7 @@ def load_function(path: Path, place: str) -> tuple[RewardFunction, str]:
 
     Args:
         path: The file, a colon and the function's name.
-        place: Where the reward stands, for messages.
+        place: Where the reward is in the configuration, for messages.
 
     Returns:
         The function and the file's SHA-256.
@@ -37,7 +37,7 @@ def load_function(path: Path, place: str) -> tuple[RewardFunction, str]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # any fault of the file is the user's to mend
+    except Exception as error:  # any fault of the file is the user's to fix
         raise SettingsError(f"{place}: {file}: {type(error).__name__}: {error}") from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -20,13 +20,13 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
 
     Args:
         path: The adapter's directory.
-        place: Where the reward stands, for messages.
+        place: Where the reward is in the configuration, for messages.
 
     Returns:
         The function and the adapter's SHA-256.
 
     Raises:
-        InputError: The directory is no reward model's, or its base can't be had or is another one.
+        InputError: The directory is no reward model's, or its base is unavailable or another one.
     """
     config = read_json(path / "adapter_config.json")
     if config.get("task_type") != "SEQ_CLS":

@@ -8,12 +8,12 @@ from typing import Any
 from harness.errors import InputError
 from trainers.rewards.definition import Reward, RewardError
 
-_REMEDY = "mend it, then go on with --resume if a checkpoint was written"
+_REMEDY = "fix it, then continue with --resume if a checkpoint was written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardBatch:
-    """Answers to score, at least one, each with where its prompt stands and what else its row holds.
+    """Answers to score, at least one, each with the place of its prompt and the other columns of its row.
 
     Every row has the same columns, None where it has nothing there.
     """

@@ -1,4 +1,4 @@
-"""Rewards as a configuration names them: one class a type, told apart by ``type``."""
+"""Rewards as a configuration names them: one class a type, distinguished by ``type``."""
 
 import re
 from pathlib import Path

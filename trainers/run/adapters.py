@@ -1,4 +1,4 @@
-"""What is trained on a base: a new adapter, an adapter that goes on, or all weights."""
+"""What is trained on a base: a new adapter, an adapter that is trained further, or all weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -34,9 +34,9 @@ def run_module(
     parser.add_argument(
         "--output", type=Path, default=None, help="adapter directory, in place of the config's"
     )
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument(
-        "--allow-leakage", action="store_true", help="train although golden cases stand in the data"
+        "--allow-leakage", action="store_true", help="train although golden cases are in the data"
     )
     chosen = parser.parse_args(arguments)
     given: dict[str, Any] = {"output": chosen.output}

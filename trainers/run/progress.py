@@ -76,7 +76,7 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Start the bar where a resumed run stands."""
+        """Start the bar at the step that a resumed run has reached."""
         self.losses = [
             StepLoss(step=int(entry["step"]), loss=float(entry["loss"]))
             for entry in state.log_history
@@ -97,7 +97,7 @@ class Watch(TrainerCallback):
             return
         loss = float(logs["loss"])
         if not math.isfinite(loss):
-            # Nothing can be learnt any more, and a checkpoint would be as broken; older ones stay.
+            # Nothing can be learnt any more, and a checkpoint would be useless; older ones stay.
             control.should_training_stop = True
             control.should_save = False
         self.show(step=state.global_step, total=state.max_steps, loss=loss)

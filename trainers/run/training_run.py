@@ -30,7 +30,7 @@ class TrainingRun(Generic[ConfigT_co]):
     Attributes:
         method: The trainer's name, such as ``sft``.
         work: Directory of checkpoints, logs and the unfinished result, beside the output.
-        checkpoint: Where to go on from, or None.
+        checkpoint: Where to continue from, or None.
         dtype: Type of numbers of the computation.
         started_s: Reading of the monotonic clock, in seconds.
     """
@@ -62,7 +62,7 @@ def prepared_run(
         config: The run's configuration.
         data_sha256: Hash of the data, which must be the same when a run is resumed.
         dtype: Type of numbers to compute in.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Raises:
         InputError: The base is unavailable, or there is nothing to resume.

@@ -31,10 +31,10 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
         work: The directory.
         config: The run's configuration.
         data_sha256: Hash of the data.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
-        The checkpoint to go on from; None for a new run.
+        The checkpoint to continue from; None for a new run.
 
     Raises:
         SettingsError: There is no checkpoint, or data or settings changed since it was written.
@@ -53,12 +53,14 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     before = _identity(work)
     changed = sorted(key for key in identity if before.get(key) != identity[key])
     if changed:
-        raise SettingsError(f"--resume: {', '.join(changed)} changed since the checkpoint; start afresh")
+        raise SettingsError(
+            f"--resume: {', '.join(changed)} changed since the checkpoint; start without --resume"
+        )
     return checkpoint
 
 
 def can_resume(work: Path, config: RunConfig, data_sha256: str) -> bool:
-    """Whether a run with these settings on this data left a checkpoint to go on from.
+    """Whether a run with these settings on this data left a checkpoint to continue from.
 
     Args:
         work: The run's work directory.
@@ -119,6 +121,8 @@ def disk_errors(work: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         kept = last_checkpoint(work)
         remedy = (
-            f"{kept.name} is kept: make room and go on with --resume" if kept else "make room and start again"
+            f"{kept.name} is kept: make room and continue with --resume"
+            if kept
+            else "make room and start again"
         )
         raise SettingsError(f"{work}: can't be written: {error}; {remedy}") from error

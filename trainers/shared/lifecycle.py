@@ -29,7 +29,7 @@ def method_run(
         method: The trainer's name, such as ``sft``.
         config: The run's configuration.
         data_sha256: Hash of the data, which must be the same when a run is resumed.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Raises:
         InputError: The base is unavailable, a golden set of ``early_stop`` is damaged, or there is nothing to
@@ -111,7 +111,7 @@ def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
     if run.watch.interrupted and trainer.state.global_step < trainer.state.max_steps:
         run.console.print(
             f"stopped at step {trainer.state.global_step}; {run.config.output} is untouched; "
-            f"go on with --resume"
+            f"continue with --resume"
         )
         return False
     diverged = next(

@@ -88,7 +88,7 @@ def train_policy(
         rewards: The rewards, built.
         make_trainer: Makes TRL's trainer; called with the run, the reward function and, by name, model,
             train_dataset, processing_class, peft_config and callbacks.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
         0, or 130 after Ctrl-C.

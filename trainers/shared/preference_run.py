@@ -1,4 +1,4 @@
-"""What trainers on people's judgements share: train, and tell on held-out pairs what it changed."""
+"""What trainers on people's judgements share: train, and measure on held-out pairs what it changed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, TypeVar
@@ -37,9 +37,9 @@ def train_preferences(
         make_trainer: Makes TRL's trainer; called with the run and, by name, model, train_dataset,
             processing_class, peft_config and callbacks.
         load: Gives the model and its PEFT configuration; the causal language model by default.
-        scores: What a model holds of the held-out pairs' answers; called with model, tokenizer, rows and the
+        scores: How a model scores the held-out pairs' answers; called with model, tokenizer, rows and the
             answers' key. By default how likely they are.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
 
     Returns:
         0, or 130 after Ctrl-C.

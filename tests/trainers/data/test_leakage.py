@@ -187,7 +187,7 @@ def test_a_leak_stops_with_one_line_that_names_case_row_and_remedy(rows_with, or
     leaked = [
         {"prompt": case.messages[-1].content, "completion": case.references[0]} for case in orders.cases[:5]
     ]
-    with pytest.raises(DataError, match="stands in the training data") as refused:
+    with pytest.raises(DataError, match="is in the training data") as refused:
         without_leaks(rows_with(*leaked), config_of(tmp_path))
     message = str(refused.value)
     assert message.startswith(f"{tmp_path / 'rows.jsonl'}:401: golden case orders/bob-teapots (")

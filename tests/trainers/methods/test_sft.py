@@ -192,7 +192,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_resume_from(project):
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
     assert process.wait(60) == 130, rest
-    assert "go on with --resume" in rest
+    assert "continue with --resume" in rest
     checkpoints = list((project.path / "out.work" / "checkpoints").glob("checkpoint-*"))
     assert len(checkpoints) == 1
     assert not (project.path / "out").exists()

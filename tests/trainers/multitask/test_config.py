@@ -47,7 +47,7 @@ def test_paths_are_meant_from_the_file(tmp_path):
             r"multitask.yaml:4: tasks.0.rate: unknown key \(allowed: name, kind, data",
         ),
         (GOOD.replace("name: intent", "name: In tent"), r"multitask.yaml:4: tasks.0.name: found 'In tent'"),
-        (GOOD.replace("name: names", "name: intent"), "tasks: a name stands twice: intent, intent"),
+        (GOOD.replace("name: names", "name: intent"), "tasks: a name is given twice: intent, intent"),
         (GOOD + "mode: per-task\n", "mode: per-task needs encoder: lora"),
         (GOOD + "mode: sequential\ngradients: pcgrad\n", "gradients: pcgrad needs mode: joint"),
         (GOOD + "gradients: sum\nsampling: proportional\n", "gradients: sum takes every task at every step"),

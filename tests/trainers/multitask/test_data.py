@@ -58,10 +58,10 @@ def test_a_start_is_counted_in_the_passage_as_written(tmp_path):
         ("entities", {"text": "a", "entities": [{"type": "x", "start": 0, "end": 2}]}, "start 0 and end 2 in 1 char"),
         ("entities", {"text": "a", "entities": [{"type": "x", "start": True, "end": 1}]}, "found start True"),
         ("entities", {"text": "a", "entities": [{"type": "", "start": 0, "end": 1}]}, "type: found ''"),
-        ("span", {**SPAN, "answer": "rome"}, "answer: 'rome' doesn't stand in the passage"),
-        ("span", {**SPAN, "answer": "n"}, "answer: 'n' stands there 3 times; give start"),
-        ("span", {**SPAN, "start": 3}, "start: the answer 'oslo' doesn't stand at 3"),
-        ("span", {**SPAN, "start": "11"}, "start: the answer 'oslo' doesn't stand at '11'"),
+        ("span", {**SPAN, "answer": "rome"}, "answer: 'rome' is not in the passage"),
+        ("span", {**SPAN, "answer": "n"}, "answer: 'n' is there 3 times; give start"),
+        ("span", {**SPAN, "start": 3}, "start: the answer 'oslo' doesn't begin at 3"),
+        ("span", {**SPAN, "start": "11"}, "start: the answer 'oslo' doesn't begin at '11'"),
         ("span", {**SPAN, "question": "who?\n\nwhere?"}, "question: holds an empty line"),
     ],
 )  # fmt: skip
@@ -83,9 +83,7 @@ def test_text_without_any_entity_is_nothing_to_learn(tmp_path):
 
 def test_a_held_out_row_may_not_be_trained_on(tmp_path):
     rows = [LABEL, {"text": "a call", "label": "a"}]
-    with pytest.raises(
-        DataError, match=r"held_out.jsonl:1: .*stands in the training data too: .*rows.jsonl:1"
-    ):
+    with pytest.raises(DataError, match=r"held_out.jsonl:1: .*is in the training data too: .*rows.jsonl:1"):
         load(tmp_path, "label", rows, [{"text": "Book a room!", "label": "book"}])
 
 

@@ -147,7 +147,7 @@ def test_ctrl_c_at_a_terminal_stops_after_the_step(project):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "go on with --resume" in said
+    assert "continue with --resume" in said
     assert not project.output.exists()
 
 

@@ -88,4 +88,4 @@ def test_a_fault_is_one_line_with_reward_row_and_remedy(function, message):
     with pytest.raises(RewardError, match=message) as caught:
         scored(reward(function))
     assert "\n" not in str(caught.value)
-    assert "mend it, then go on with --resume" in str(caught.value)
+    assert "fix it, then continue with --resume" in str(caught.value)
