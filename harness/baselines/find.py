@@ -18,7 +18,7 @@ _ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
 
 
 def find_baseline(
-    wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path
+    wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path, *, base: str | None = None
 ) -> ComparisonTarget:
     """Find what a setting names as the baseline.
 
@@ -28,6 +28,7 @@ def find_baseline(
         candidates: The models to be judged.
         root: The project's root, which holds the accepted baselines.
         history_path: The project's history; may be missing.
+        base: The base of an adapter that is named, in place of the one that its configuration names.
 
     Raises:
         InputError: It names nothing, or nothing that can be used.
@@ -35,13 +36,13 @@ def find_baseline(
     if wanted == "none":
         return NO_TARGET
     if wanted == "base":
-        base = shared_base(candidates)
-        return NO_TARGET if base is None else model_target(base)
+        shared = shared_base(candidates)
+        return NO_TARGET if shared is None else model_target(shared)
     accepted = baseline_path(root, wanted) if "/" not in wanted else None
     if accepted is not None and accepted.is_file():
         return accepted_target(load_baseline(accepted))
     if _is_model(wanted):
-        return model_target(describe_model(wanted))
+        return model_target(describe_model(wanted, base))
     if not history_path.is_file():
         raise BaselineError(
             f"--gate-baseline {wanted}: no such directory, no accepted baseline of that name, and no run is "

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from harness.engines.safetensors_file import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
+from harness.models.resolve import with_revision
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 
 _CONFIG = "adapter_config.json"
@@ -17,6 +18,21 @@ _WEIGHTS = "adapter_model.safetensors"
 _LONGEST_VALUE = 80
 _OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
 NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
+# What the conformance suite holds to a bare script (docs/compatibility.md); any other kind is refused.
+SUPPORTED = frozenset(
+    [
+        *("LORA", "ADALORA", "IA3", "LOHA", "LOKR", "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT"),
+        *("MISS", "SHIRA", "C3A", "ROAD", "WAVEFT", "DELORA", "GRALORA", "VBLORA", "LN_TUNING", "CPT"),
+        *("TRAINABLE_TOKENS", "PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "ADAPTION_PROMPT", "ADAMSS"),
+        *("BEFT", "CARTRIDGE", "DEFT", "FROD", "GLORA", "HIRA", "LILY", "OSF", "PEANUT", "PSOFT", "PVERA"),
+        *("SHADOW", "SUPERTUNING", "TINYLORA", "UNILORA"),
+    ]
+)
+_UNSUPPORTED = {
+    "MULTITASK_PROMPT_TUNING": "it needs a task's number with each prompt, which a golden case doesn't give",
+    "POLY": "it needs a task's number with each prompt, which a golden case doesn't give",
+    "XLORA": "it mixes adapters that its directory doesn't hold",
+}
 _OF_VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"}
 # Keys of a LoRA or IA3 that say no more than how large its matrices are and where they stand. An adapter that
 # sets any other one does something of its own to the base, and isn't put beside others.
@@ -41,7 +57,8 @@ class Adapter:
     """A checked adapter directory.
 
     Attributes:
-        base_reference: The base model as training named it: a catalogue name, hub id or directory.
+        base_reference: The base model as training named it: a catalogue name, a hub id, with its revision
+            behind an @ where training named one, or a directory.
         training: The training manifest; None when training left none.
     """
 
@@ -117,10 +134,7 @@ def read_adapter(directory: Path) -> Adapter:
         raise AdapterError(
             f"{directory / _CONFIG}: base_model_name_or_path is missing; name the base model that was trained"
         )
-    if config.get("task_type") == "SEQ_CLS":
-        raise AdapterError(
-            f"{directory}: a reward model: it scores answers and gives none; name an adapter that answers"
-        )
+    _refuse_other_tasks(directory, config)
     weights = directory / _WEIGHTS
     if not weights.is_file():
         pickled = next(iter(sorted(directory.glob("*.bin"))), None)
@@ -144,10 +158,41 @@ def read_adapter(directory: Path) -> Adapter:
         )
     return Adapter(
         directory=directory,
-        base_reference=base,
+        base_reference=with_revision(_beside(directory, base), config.get("revision")),
         training=read_training(directory),
         tensors=tensors,
     )
+
+
+def _beside(directory: Path, base: str) -> str:
+    """A base's path as it is to be read: from here, or from the adapter if only there is one."""
+    if Path(base).is_absolute() or Path(base).expanduser().is_dir():
+        return base
+    beside = directory / base
+    return str(beside.resolve()) if (beside / "config.json").is_file() else base
+
+
+def _refuse_other_tasks(directory: Path, config: Mapping[str, Any]) -> None:
+    """Check that an adapter writes text, and is of a kind that is known to be run right.
+
+    Raises:
+        AdapterError: It isn't.
+    """
+    task, kind = config.get("task_type"), str(config.get("peft_type"))
+    if task == "SEQ_CLS":
+        raise AdapterError(
+            f"{directory}: a reward model: it scores answers and gives none; name an adapter that answers"
+        )
+    if task not in {None, "CAUSAL_LM"}:
+        raise AdapterError(
+            f"{directory}: an adapter for {task}: it writes no answers (allowed for task_type: CAUSAL_LM)"
+        )
+    if kind not in SUPPORTED:
+        reason = _UNSUPPORTED.get(kind, "no test holds it to a bare script")
+        raise AdapterError(
+            f"{directory}: adapters of the kind {kind} can't be gated: {reason}; "
+            f"merge it into its base and gate the model, or see docs/compatibility.md for what can"
+        )
 
 
 def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:

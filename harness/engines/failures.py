@@ -27,12 +27,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def loading_failures(doing: str, kind: type[InputError]) -> Iterator[None]:
+def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded") -> Iterator[None]:
     """Turn whatever is raised inside into one line.
 
     Args:
         doing: The model or adapter and what is done with it, such as ``adapters/mine: its base``.
         kind: The error that is raised instead.
+        verb: What it can't be.
 
     Raises:
         InputError: Something was raised that isn't one of ours.
@@ -48,7 +49,7 @@ def loading_failures(doing: str, kind: type[InputError]) -> Iterator[None]:
             ) from error
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
         raise kind(
-            f"{doing} can't be loaded: {first_line(error)}; is it whole, and made for {versions}?"
+            f"{doing} can't be {verb}: {first_line(error)}; is it whole, and made for {versions}?"
         ) from error
 
 

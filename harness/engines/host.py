@@ -8,11 +8,12 @@ from typing import Any
 
 from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, AdapterTraits
 from harness.engines.embedding_rows import resize, rows_of_adapter
+from harness.engines.failures import loading_failures
 from harness.engines.fingerprints import changed_weights, not_finite, probe_rows, row_logits, weight_sums
 from harness.engines.load_report import refuse_not_finite
 from harness.engines.loading import attach, load_base
 from harness.engines.side import adapted
-from harness.errors import ModelError
+from harness.errors import AdapterError, ModelError
 from harness.types import ExecutionPlan
 
 
@@ -87,7 +88,10 @@ def open_host(
         wanted = rows_of_adapter(model, Path(adapter_dir))
     rows = probe_rows(tokenizer, min(found, wanted or found))
     packs = bool(getattr(model, "is_quantized", False)) and model.device.type == "cpu"
-    bare_logits = None if packs and adapter_dir else row_logits(model, rows, model.device)
+    bare_logits = None
+    if not (packs and adapter_dir):
+        with loading_failures(str(directory), ModelError, verb="run"):
+            bare_logits = row_logits(model, rows, model.device)
     if wanted not in (None, found):
         resize(model, wanted)
     sums = weight_sums(model)
@@ -133,13 +137,15 @@ def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) 
     Raises:
         AdapterError: It can't be loaded, or doesn't load completely.
     """
-    if traits.kind == VIRTUAL_TOKENS:
-        host.prompts[side] = attach(host.model, side, adapter_dir)
-        host.logits[side] = row_logits(host.prompts[side], host.rows, host.prompts[side].device)
-    else:
-        host.model = attach(host.model, side, adapter_dir)
-        with adapted(host.model, [side]) as forward:
-            host.logits[side] = row_logits(forward, host.rows, host.model.device)
+    wrapped = attach(host.model, side, adapter_dir)
+    with loading_failures(adapter_dir, AdapterError, verb="run"):
+        if traits.kind == VIRTUAL_TOKENS:
+            host.prompts[side] = wrapped
+            host.logits[side] = row_logits(wrapped, host.rows, wrapped.device)
+        else:
+            host.model = wrapped
+            with adapted(wrapped, [side]) as forward:
+                host.logits[side] = row_logits(forward, host.rows, wrapped.device)
     host.traits[side] = traits
     host.changed = changed_weights(host.sums, host.model)
     if host.bare_logits is None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.engines.adapter import VIRTUAL_TOKENS, adapter_kind, read_json
+from harness.engines.adapter import read_json
 from harness.engines.failures import loading_failures
 from harness.engines.load_report import (
     refuse_incomplete_adapter,
@@ -105,12 +105,12 @@ def attach(base: Any, name: str, adapter_dir: str) -> Any:
         kind = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]]
         refuse_unknown_keys(directory, config, kind.__dataclass_fields__)
         _refuse_not_finite_tensors(directory)
+        read = PeftConfig.from_pretrained(adapter_dir)
+        read.inference_mode = True
         # Layers may have been renamed since an adapter was saved; PEFT's own from_pretrained says so too.
-        virtual = adapter_kind(adapter_dir) == VIRTUAL_TOKENS
+        virtual = bool(read.is_prompt_learning)
         renamed = None if virtual else getattr(base, "_checkpoint_conversion_mapping", None) or {}
         if not isinstance(base, PeftModel):
-            read = PeftConfig.from_pretrained(adapter_dir)
-            read.inference_mode = True
             base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=False)
         report = base.load_adapter(
             adapter_dir,

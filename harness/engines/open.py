@@ -18,12 +18,14 @@ from harness.types import ExecutionPlan, ModelRef
 _LIBRARIES = ("torch", "transformers", "peft")
 
 
-def describe_model(reference: str) -> ModelRef:
+def describe_model(reference: str, base: str | None = None) -> ModelRef:
     """Check a model as far as its files allow and identify it by content; nothing is loaded.
 
     Args:
         reference: An adapter directory, a model directory (multi-task or not), a catalogue name or a hub id;
             or a plug-in's engine, a colon and what that engine understands.
+        base: The base of an adapter, in place of the one that its configuration names: training may have
+            named a directory of another machine.
 
     Raises:
         AdapterError: A directory that is no adapter, or one that can't be evaluated.
@@ -31,12 +33,12 @@ def describe_model(reference: str) -> ModelRef:
     """
     named = split_reference(reference)
     if named is None:
-        return describe_own(reference)
+        return describe_own(reference, base)
     kind, rest = named
-    return describe_own(rest) if is_own(kind.name) else describe_plugin_model(kind, rest)
+    return describe_own(rest, base) if is_own(kind.name) else describe_plugin_model(kind, rest)
 
 
-def describe_own(reference: str) -> ModelRef:
+def describe_own(reference: str, base: str | None = None) -> ModelRef:
     """As describe_model, of a model that tunegate's own engines run."""
     directory = Path(reference).expanduser()
     if is_multitask(directory):
@@ -49,15 +51,17 @@ def describe_own(reference: str) -> ModelRef:
         )
     if directory.is_dir() and is_adapter(directory):
         adapter = read_adapter(directory)
+        named = base or adapter.base_reference
         try:
-            base_dir = resolve_model(adapter.base_reference)
+            base_dir = resolve_model(named)
         except ModelError as error:
-            raise ModelError(f"{directory}: its base model {adapter.base_reference!r}: {error}") from error
+            remedy = "" if base else "; if it is elsewhere on this machine, name it with --gate-base"
+            raise ModelError(f"{directory}: its base model {named!r}: {error}{remedy}") from error
         base_sha256 = model_sha256(base_dir)
         check_base(adapter, base_dir, base_sha256)
         return ModelRef(
             label=reference,
-            base_model=adapter.base_reference,
+            base_model=named,
             base_sha256=base_sha256,
             adapter_dir=str(directory.resolve()),
             adapter_sha256=adapter_sha256(directory),

@@ -8,7 +8,8 @@ from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# A hub id, and behind an @ the branch, tag or commit that is meant.
+_HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 # Weights, tokenizer and model card only: no code, no pickles, no weights of other frameworks.
 _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -18,7 +19,8 @@ def resolve_model(reference: str, *, download: bool = True) -> Path:
     """Directory of a model.
 
     Args:
-        reference: A local directory, a name of the catalogue, or a hub id such as ``org/name``.
+        reference: A local directory, a name of the catalogue, or a hub id such as ``org/name``; behind an @ a
+            hub's revision, as in ``org/name@v1``.
         download: Ask the hub for what its local cache lacks.
 
     Raises:
@@ -38,11 +40,11 @@ def resolve_model(reference: str, *, download: bool = True) -> Path:
         raise ModelError(f"{reference}: an adapter, no model; give the base model that its config names")
     if directory.is_dir():
         raise ModelError(f"{reference}: no model: config.json is missing")
-    if _HUB_ID.fullmatch(reference):
-        return _from_hub(reference, download=download)
+    if found := _HUB_ID.fullmatch(reference):
+        return _from_hub(found["name"], found["revision"], download=download)
     raise ModelError(
         f"no model {reference!r}: neither a directory, nor a name of the catalogue "
-        f"({', '.join(CATALOGUE)}), nor a hub id (org/name)"
+        f"({', '.join(CATALOGUE)}), nor a hub id (org/name, org/name@revision)"
     )
 
 
@@ -76,7 +78,16 @@ def _missing_shards(directory: Path) -> list[str]:
     return sorted(shard for shard in shards if not (directory / shard).is_file())
 
 
-def _from_hub(reference: str, *, download: bool) -> Path:
+def with_revision(reference: str, revision: str | None) -> str:
+    """A model's name with the revision of it that is meant; a directory has none."""
+    named = _HUB_ID.fullmatch(reference)
+    if not revision or named is None or named["revision"] or Path(reference).expanduser().is_dir():
+        return reference
+    return f"{reference}@{revision}"
+
+
+def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
+    reference = name if revision is None else f"{name}@{revision}"
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -84,7 +95,9 @@ def _from_hub(reference: str, *, download: bool) -> Path:
         raise ModelError(f"{reference}: hub ids need more: pip install 'tunegate[local]'") from error
     files = list(_HUB_FILES)
     try:
-        return _checked(Path(snapshot_download(reference, allow_patterns=files, local_files_only=True)))
+        return _checked(
+            Path(snapshot_download(name, revision=revision, allow_patterns=files, local_files_only=True))
+        )
     except HFValidationError as error:
         raise ModelError(f"no model {reference!r}: neither a directory nor a hub id: {error}") from error
     except (LocalEntryNotFoundError, ModelError) as error:
@@ -94,7 +107,7 @@ def _from_hub(reference: str, *, download: bool) -> Path:
                 f"{reference}: not in the hub's local cache: run tunegate model fetch {reference}"
             ) from error
     try:
-        directory = Path(snapshot_download(reference, allow_patterns=files))
+        directory = Path(snapshot_download(name, revision=revision, allow_patterns=files))
     except (
         Exception
     ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base

@@ -72,8 +72,11 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         raise InputError("no model: give --model")
     if len(references) > 1:
         _refuse_for_several(settings)
-    models = [describe_model(reference) for reference in references]
-    target = find_baseline(settings.baseline, models, root, root / settings.directory / "history.sqlite")
+    models = [describe_model(reference, settings.base) for reference in references]
+    if settings.base is not None and all(model.adapter_dir is None for model in models):
+        raise SettingsError(f"--gate-base {settings.base}: is for adapters, and {models[0].label} is none")
+    history = root / settings.directory / "history.sqlite"
+    target = find_baseline(settings.baseline, models, root, history, base=settings.base)
     if settings.confirm and target.is_stored:
         raise InputError(
             "--gate-confirm resamples both sides, and of this baseline only the answers are stored: "

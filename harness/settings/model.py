@@ -53,6 +53,7 @@ class Settings(BaseModel):
     Attributes:
         model: The candidates: each an adapter directory, model directory, catalogue name or hub id, or a
             directory of several adapters. Empty: no gate.
+        base: The adapters' base, in place of the one that their configurations name.
         baseline: ``base``, ``none``, another model, or a stored run.
         golden: Files and directories of golden sets, relative to the project's root.
         paths: What to collect besides golden sets when the command line names nothing.
@@ -86,6 +87,15 @@ class Settings(BaseModel):
             repeated=True,
         ),
     ] = ()
+    base: Annotated[
+        OptionalText,
+        Option(
+            flag="--gate-base",
+            metavar="DIR|NAME",
+            help="the adapters' base, where it isn't what adapter_config.json names: another machine's "
+            "path, say",
+        ),
+    ] = None
     baseline: Annotated[
         Text,
         Option(

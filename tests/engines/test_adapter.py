@@ -116,3 +116,20 @@ def test_checking_an_adapter_imports_no_torch(adapter):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"peft_type": "POLY"}, "kind POLY can't be gated: it needs a task's number"),
+        ({"peft_type": "XLORA"}, "kind XLORA can't be gated: it mixes adapters"),
+        ({"peft_type": "BRAND_NEW"}, "kind BRAND_NEW can't be gated: no test holds it"),
+        ({"task_type": "TOKEN_CLS"}, "an adapter for TOKEN_CLS: it writes no answers"),
+        ({"task_type": "SEQ_CLS"}, "a reward model"),
+    ],
+)
+def test_what_cannot_be_gated_is_refused_before_anything_loads(adapter, changes, problem):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, **changes}))
+    with pytest.raises(AdapterError, match=problem):
+        read_adapter(adapter)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import ModelError
-from harness.models.resolve import resolve_model
+from harness.models.resolve import resolve_model, with_revision
 
 
 def write_model(directory, *files: str):
@@ -21,7 +21,8 @@ def hub(monkeypatch, tmp_path):
     errors = pytest.importorskip("huggingface_hub.errors")
     state = SimpleNamespace(local=None, remote=None, asked=[])
 
-    def snapshot_download(reference, *, allow_patterns, local_files_only=False):
+    def snapshot_download(reference, *, allow_patterns, local_files_only=False, revision=None):
+        state.revision = (reference, revision)
         state.asked.append("local" if local_files_only else "remote")
         state.patterns = allow_patterns
         if local_files_only:
@@ -161,3 +162,32 @@ def test_without_the_hub_client_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match=r"pip install 'tunegate\[local\]'"):
         resolve_model("org/name")
+
+
+def test_a_hub_id_may_name_a_revision(hub, tmp_path):
+    hub.local = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    assert resolve_model("org/name@refs/pr-1") == hub.local
+    assert hub.revision == ("org/name", "refs/pr-1")
+    resolve_model("org/name")
+    assert hub.revision == ("org/name", None)
+
+
+@pytest.mark.parametrize(
+    ("reference", "revision", "named"),
+    [
+        ("org/name", "v1", "org/name@v1"),
+        ("org/name", None, "org/name"),
+        ("org/name@v2", "v1", "org/name@v2"),
+        ("smollm2", "v1", "smollm2"),
+        ("/models/base", "v1", "/models/base"),
+    ],
+)
+def test_a_revision_belongs_to_a_hub_id(reference, revision, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert with_revision(reference, revision) == named
+
+
+def test_a_directory_that_looks_like_a_hub_id_has_no_revision(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "org" / "name", "config.json", "model.safetensors")
+    assert with_revision("org/name", "v1") == "org/name"

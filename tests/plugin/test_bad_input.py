@@ -164,3 +164,8 @@ def test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure(project, 
     result = project.run("test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "the chat template can't be run" in result.stdout.str()
+
+
+def test_a_base_for_what_is_no_adapter(project, tiny_model_dir):
+    project.adapter = tiny_model_dir
+    refused(project, project.run(f"--gate-base={tiny_model_dir}"), "ERROR: --gate-base *: is for adapters*")
