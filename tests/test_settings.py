@@ -78,7 +78,10 @@ def test_an_empty_variable_is_no_way_to_gate_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("margn = 1", r"pyproject.toml: \[tool.tunegate\] margn: unknown key \(allowed: model, base, baseline"),
+        (
+            "margn = 1",
+            r"pyproject.toml: \[tool.tunegate\] margn: unknown key \(allowed: model, base, baseline",
+        ),
         ("margin = 2", r"\[tool.tunegate\] margin: found 2 \(allowed: a number from 0 to 1\)$"),
         ("margin = true", r"margin: found True \(allowed: a number from 0 to 1\)"),
         ("confirm = true", r"confirm: found True \(allowed: a whole number from 0 to 100\)"),
