@@ -1,5 +1,6 @@
 """A training run's configuration: strict YAML, each key with its meaning."""
 
+import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
@@ -9,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.errors import SettingsError
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
+from harness.types import PINNED_DATE, RESERVED_KWARGS
 
 
 class Strict(BaseModel):
@@ -141,10 +143,37 @@ class TrainingConfig(RunConfig):
         Field(description="Stop when a golden subset gets no better, and keep the best checkpoint."),
     ] = EarlyStop()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
+    chat_template_kwargs: Annotated[
+        dict[str, Any],
+        Field(
+            description="Values that the chat template reads, such as enable_thinking; gate with the same."
+        ),
+    ] = {}
+    date: Annotated[
+        str,
+        Field(
+            pattern=r"^\d{4}-\d{2}-\d{2}$",
+            description="Today, as chat templates that write the date are told: YYYY-MM-DD.",
+        ),
+    ] = PINNED_DATE
     trl: Annotated[
         dict[str, Any],
         Field(description="Further keys of TRL's own configuration class; they win over ours."),
     ] = {}
+
+    @model_validator(mode="after")
+    def _renders(self) -> Self:
+        if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs)):
+            problem = f"chat_template_kwargs: {taken[0]!r} is none of the template's own values: leave it out"
+            raise PydanticCustomError("agreement", problem)
+        try:
+            datetime.date.fromisoformat(self.date)
+        except ValueError:
+            raise PydanticCustomError("agreement", f"date: {self.date!r} is no day") from None
+        if given := sorted({"chat_template_path", "chat_template_kwargs"} & set(self.trl)):
+            problem = f"trl.{given[0]}: TRL gets rendered rows; give chat_template_kwargs beside base"
+            raise PydanticCustomError("agreement", problem)
+        return self
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
-from harness.engines.decode import Row, decode_batch
 from harness.engines.failures import answer_or_split
-from harness.engines.library_decoder import decode_alone
 from harness.engines.loading import quiet_load
-from harness.engines.padding import pad_rows
-from harness.engines.prompt_learning import empty_cache
-from harness.engines.sampling import chooser
-from harness.engines.side import Side, adapted, whole_model
+from harness.engines.questions import Question, answer_questions
+from harness.engines.side import whole_model
 from harness.engines.sides import load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.errors import EngineError
-from harness.prompts.answers import AnswerWatch, read_answer
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
@@ -85,7 +79,7 @@ class TransformersEngine:
         def answer(batch: Sequence[int]) -> dict[int, Completion]:
             started = time.perf_counter()
             rows = [
-                _Question(
+                Question(
                     request=requests[index],
                     side=self._sides[requests[index].side],
                     prompt=prompts[index],
@@ -93,7 +87,7 @@ class TransformersEngine:
                 )
                 for index in batch
             ]
-            answered = _answer(rows, on_text and _renumbered(on_text, batch))
+            answered = answer_questions(rows, on_text and _renumbered(on_text, batch))
             latency_s = (time.perf_counter() - started) / len(batch)
             return {
                 index: replace(completion, latency_s=latency_s)
@@ -214,76 +208,6 @@ class TransformersEngine:
 
     def _ids(self, side: str, text: str) -> list[int]:
         return text_ids(self._sides[side].tokenizer, text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """A request with all that answers it."""
-
-    request: GenerationRequest
-    side: Side
-    prompt: RenderedPrompt
-    tokens: Sequence[int]
-
-    def row(self) -> Row:
-        """How its answer goes on and ends, by its own side's tokenizer."""
-        watch = AnswerWatch(self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids)
-        return Row(watch=watch, choose=chooser(self.request, self.side, self.tokens))
-
-    def completion(self, tokens: Sequence[int], stop_reason: Literal["stop", "length"]) -> Completion:
-        """What was answered."""
-        read = read_answer(self.side.tokenizer, tokens, self.prompt.shown, self.request.settings)
-        return Completion(
-            text=read.answer,
-            reasoning=read.reasoning,
-            stop_reason=stop_reason,
-            prompt_tokens=len(self.tokens),
-            completion_tokens=len(tokens),
-            latency_s=0.0,
-            prompt=self.prompt.shown,
-            prompt_sha256=self.prompt.sha256,
-        )
-
-
-def _answer(questions: Sequence[_Question], on_text: OnText | None) -> list[Completion]:
-    """Answer questions whose sides share batches; how long it took is left for the caller to note."""
-    rows = [question.row() for question in questions]
-
-    def on_tokens(place: int, tokens: list[int]) -> None:
-        if on_text is not None:
-            on_text(place, questions[place].completion(tokens, "length").text)
-
-    if questions[0].side.decoder == "library":
-        limits = [question.request.settings.token_limit for question in questions]
-        reasons = [
-            decode_alone(question.side, question.tokens, row, limit, partial(on_tokens, place))
-            for place, (question, row, limit) in enumerate(zip(questions, rows, limits, strict=True))
-        ]
-    else:
-        reasons = _decode_together(questions, rows, on_tokens)
-    return [
-        question.completion(row.watch.tokens, reason)
-        for question, row, reason in zip(questions, rows, reasons, strict=True)
-    ]
-
-
-def _decode_together(
-    questions: Sequence[_Question], rows: Sequence[Row], on_tokens: Callable[[int, list[int]], None]
-) -> list[Literal["stop", "length"]]:
-    """Our loop over a batch, each row through its side's adapter."""
-    import torch
-
-    first, adapters = questions[0].side, [question.side.adapter for question in questions]
-
-    def select_rows(places: list[int]) -> None:
-        adapters[:] = [adapters[place] for place in places]
-
-    ids, mask = pad_rows([question.tokens for question in questions], first.pad_id, first.model.device)
-    with torch.inference_mode(), adapted(first.model, adapters) as forward:
-        cache, cached = empty_cache(first, len(questions))
-        return decode_batch(
-            forward, cache, ids, mask, rows, select_rows=select_rows, cached=cached, on_tokens=on_tokens
-        )
 
 
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:

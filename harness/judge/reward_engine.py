@@ -15,10 +15,12 @@ from typing import Any
 
 from harness.engines.adapter import read_json, read_training
 from harness.engines.gather import Gatherer
-from harness.errors import AdapterError, JudgeError
+from harness.errors import AdapterError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
+from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.training import render_answered, training_settings
 from harness.types import JudgeReply, JudgeRequest
 
 _MOST = 64
@@ -82,7 +84,7 @@ class RewardEngine:
         self.requests += 1
         try:
             return await self._gatherer.ask(request)
-        except (RuntimeError, ValueError, MemoryError, OSError) as error:
+        except (PromptError, RuntimeError, ValueError, MemoryError, OSError) as error:
             raise JudgeError(f"{type(error).__name__}: {error}") from error
 
     def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
@@ -116,12 +118,9 @@ class RewardEngine:
 
         with quiet_load():
             from peft import PeftModel
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
+            from transformers import AutoModelForSequenceClassification
 
-            own = (self._directory / "tokenizer_config.json").exists()
-            tokenizer = AutoTokenizer.from_pretrained(
-                self._directory if own else self._base_dir, trust_remote_code=False, local_files_only=True
-            )
+            tokenizer = load_tokenizer(self._base_dir, self._directory)
             if tokenizer.pad_token_id is None:
                 tokenizer.pad_token = tokenizer.eos_token
             base: Any = AutoModelForSequenceClassification.from_pretrained(
@@ -144,7 +143,8 @@ class RewardEngine:
         """
         import torch
 
-        texts = [self._tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
+        settings = training_settings(read_training(self._directory))
+        texts = [render_answered(self._tokenizer, turns, settings) for turns in conversations]
         # In one order whatever the process: rows that share a batch differ in their last digits.
         new = sorted((text for text in dict.fromkeys(texts) if text not in self._known), key=len)
         for start in range(0, len(new), _BATCH):

@@ -1,12 +1,12 @@
 """Taking what a reasoning model thinks apart from what it answers.
 
-Three ways of writing are known: a pair of tags at the beginning of the answer, of which the chat template
-may have written the opening one into the prompt; channels, as in OpenAI's Harmony format; and channels whose
-marks a decoder left out. All of them may be cut by the token limit.
+It stands between a pair of tags at the beginning of the answer, of which the chat template may have written
+the opening one into the prompt, or in channels. Both may be cut by the token limit.
 """
 
-import re
 from dataclasses import dataclass
+
+from harness.prompts.channels import channel_answer_begun, in_channels, split_channels, split_unmarked
 
 # Qwen, DeepSeek, GLM, Nemotron, LFM and others; Mistral; Cohere; Kimi; Seed; Gemma 4; Open-Thoughts.
 _TAGS = (
@@ -26,16 +26,6 @@ _ANSWER_TAGS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
 )
-_CHANNEL = re.compile(
-    r"<\|channel\|>\s*(?P<name>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
-    r"(?P<text>.*?)(?=<\|end\|>|<\|return\|>|<\|call\|>|<\|start\|>|<\|channel\|>|\Z)",
-    re.DOTALL,
-)
-# "analysis" and "final" are left over where a decoder skips the special tokens around them.
-_UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistant\s*final(?P<answer>.*)", re.DOTALL)
-_FINAL = re.compile(r"<\|channel\|>\s*final[^<]*<\|message\|>")
-_CHANNEL_MARK = "<|channel|>"
-_CHANNEL_OPENED = re.compile(r"<\|channel\|>\s*\w+\s*(?:<\|message\|>)?\s*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +52,9 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
     Returns:
         The parts, stripped of the white space between them; without any marks the answer is the whole text.
     """
-    if found := _by_channel(written, prompt or ""):
-        return found
+    if in_channels(written, prompt or ""):
+        thought, said = split_channels(written, prompt or "")
+        return SplitAnswer(reasoning=thought, answer=said)
     opened = opened_tag(prompt) if prompt else None
     for opening, closing in _TAGS:
         text = written.lstrip()
@@ -78,8 +69,8 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
             continue
         reasoning, closed, answer = inside.partition(closing)
         return SplitAnswer(reasoning=reasoning.strip(), answer=_bare(answer) if closed else "")
-    if prompt is None and (unmarked := _UNMARKED.fullmatch(written)):
-        return SplitAnswer(reasoning=unmarked["reasoning"].strip(), answer=unmarked["answer"].lstrip())
+    if prompt is None and (unmarked := split_unmarked(written)):
+        return SplitAnswer(reasoning=unmarked[0], answer=unmarked[1])
     return SplitAnswer(reasoning=None, answer=written)
 
 
@@ -103,36 +94,14 @@ def begins_answer(written: str, prompt: str) -> bool | None:
     """
     text = written.lstrip()
     opened = opened_tag(prompt)
-    if _CHANNEL_OPENED.search(prompt) or text.startswith(_CHANNEL_MARK):
-        return _FINAL.search(_channels(written, prompt)) is not None
+    channels = in_channels(written, prompt)
+    if channels:
+        return channel_answer_begun(written, prompt)
     for opening, closing in _TAGS:
         if opened == opening or text.startswith(opening):
             return closing in text
-    starts = (_CHANNEL_MARK, *(opening for opening, _ in _TAGS))
-    return None if any(start.startswith(text) for start in starts) else True
-
-
-def _channels(written: str, prompt: str) -> str:
-    """A text in channels, with the beginning of its first one where the prompt holds that."""
-    opened = _CHANNEL_OPENED.search(prompt)
-    return (opened.group() if opened else "") + written
-
-
-def _by_channel(written: str, prompt: str) -> SplitAnswer | None:
-    """The parts of a text in channels: the final one is the answer, all others are not."""
-    text = _channels(written, prompt)
-    if not text.lstrip().startswith(_CHANNEL_MARK):
-        return None
-    found = [(match["name"], match["text"]) for match in _CHANNEL.finditer(text)]
-    answers = [said for name, said in found if name == "final"]
-    others = [said.strip() for name, said in found if name != "final"]
-    if not found:
-        # Cut before its first message began.
-        return SplitAnswer(reasoning="", answer="")
-    return SplitAnswer(
-        reasoning="\n\n".join(others) if others else None,
-        answer="".join(answers).lstrip(),
-    )
+    may_open = channels is None or any(opening.startswith(text) for opening, _ in _TAGS)
+    return None if may_open else True
 
 
 def _bare(answer: str) -> str:

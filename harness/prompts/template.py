@@ -1,7 +1,7 @@
 """Writing a conversation with a tokenizer's chat template, on a pinned day."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -33,30 +33,73 @@ def write_chat(
         for_answer: Whether the beginning of an answer is written behind the last turn.
 
     Raises:
-        PromptError: The template refuses the conversation, or can't be run at all.
+        PromptError: The template refuses the conversation, leaves a message out, or can't be run at all.
     """
-    from jinja2.exceptions import TemplateError
 
-    try:
+    def written(conversation: Sequence[Mapping[str, Any]]) -> str:
         return str(
             tokenizer.apply_chat_template(
-                [dict(turn) for turn in turns],
+                [dict(turn) for turn in conversation],
                 chat_template=pin_date(tokenizer.get_chat_template(), date),
                 add_generation_prompt=for_answer,
                 tokenize=False,
                 **kwargs,
             )
         )
+
+    try:
+        text = written(turns)
     except Exception as error:  # a template is a program of somebody else's, which may raise anything
-        # The template's own raise_exception: all that jinja raises by itself is of a class below this one.
-        if type(error) is TemplateError:
-            said = str(error).strip().partition("\n")[0].rstrip(".")
-            raise PromptError(f"the chat template refuses it: {said}; {_remedy(turns)}") from error
-        line = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise PromptError(
-            f"the chat template can't be run: {type(error).__name__}: {line}; "
-            f"fix chat_template.jinja (or chat_template in tokenizer_config.json) of the model"
-        ) from error
+        if (parts := _in_parts(written, turns)) is not None:
+            return parts
+        raise _refusal(error, turns) from error
+    left_out = _left_out(text, turns)
+    if left_out is None:
+        return text
+    if (parts := _in_parts(written, turns)) is not None:
+        return parts
+    raise PromptError(f"the chat template leaves the {left_out} message out; {_remedy(turns)}")
+
+
+def _in_parts(
+    written: Callable[[Sequence[Mapping[str, Any]]], str], turns: Sequence[Mapping[str, str]]
+) -> str | None:
+    """The conversation of a template that reads lists of parts, as those of models with images do.
+
+    Returns:
+        The text, if all messages are in it.
+    """
+    parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
+    try:
+        text = written(parts)
+    except Exception:  # what the plain conversation raised is told
+        return None
+    return text if _left_out(text, turns) is None else None
+
+
+def _left_out(text: str, turns: Sequence[Mapping[str, str]]) -> str | None:
+    """The role of a message that is not in the text; white space aside, which templates trim.
+
+    Earlier answers may be missing in part: templates take the reasoning out of them.
+    """
+    dense = "".join(text.split())
+    asked = [turn for turn in turns if turn["role"] != "assistant"]
+    missing = (turn["role"] for turn in asked if "".join(turn["content"].split()) not in dense)
+    return next(missing, None)
+
+
+def _refusal(error: Exception, turns: Sequence[Mapping[str, str]]) -> PromptError:
+    """What to say of what a template raised."""
+    from jinja2.exceptions import TemplateError
+
+    line = str(error).strip().partition("\n")[0]
+    # The template's own raise_exception: all that jinja raises by itself is of a class below this one.
+    if type(error) is TemplateError:
+        return PromptError(f"the chat template refuses it: {line.rstrip('.')}; {_remedy(turns)}")
+    return PromptError(
+        f"the chat template can't be run: {type(error).__name__}: {line or 'no reason given'}; "
+        f"fix chat_template.jinja (or chat_template in tokenizer_config.json) of the model"
+    )
 
 
 def pin_date(template: str, date: str) -> str:

@@ -151,7 +151,8 @@ def test_a_reward_model_s_numbers_are_the_trainer_s(reward_dir, tiny_model_dir, 
         [{"role": "user", "content": "what is one"}, {"role": "assistant", "content": text}]
         for text in ("the cat", "two three")
     ]
-    expected = [f"{one:.2f}" for one in rewards(model, tokenizer, asked)]
+    texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in asked]
+    expected = [f"{one:.2f}" for one in rewards(model, tokenizer, texts)]
     reply = judge_of(f"reward:{reward_dir}").ask_all(questions()[-2:])[0]
     assert reply.data["reason"] == f"rewards {expected[0]} and {expected[1]}"
 

@@ -99,7 +99,7 @@ def test_a_reference_that_leaves_the_context_is_refused(tiny_adapter_dir, cache)
 
 def test_each_reason_is_told_once_with_its_cases(dated, cache):
     (dated / "chat_template.jinja").write_text(
-        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}x"
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[-1].content }}"
     )
     sides = sides_of(dated)
     system = (Message(role="system", content="s"), Message(role="user", content="w1"))

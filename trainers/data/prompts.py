@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import DataError
 from trainers.data.preferences import prompt_of
@@ -32,30 +31,6 @@ def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples
     names = dict.fromkeys(name for row in examples.rows for name in row["columns"])
     rows = [{**row, "columns": {name: row["columns"].get(name) for name in names}} for row in examples.rows]
     return replace(examples, rows=rows)
-
-
-def check_prompt_lengths(examples: Examples, tokenizer: Any, max_length: int, answer: int) -> None:
-    """Refuse prompts that leave no room for an answer.
-
-    Args:
-        examples: Rows with ``prompt``.
-        tokenizer: With a chat template.
-        max_length: Most tokens of a prompt and its answer.
-        answer: Most tokens of an answer.
-
-    Raises:
-        DataError: With file and line of the first that is too long.
-    """
-    for (path, line), row in zip(examples.places, examples.rows, strict=True):
-        text = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
-        tokens = len(tokenizer(text, add_special_tokens=False)["input_ids"])
-        if tokens + answer > max_length:
-            raise DataError(
-                path,
-                line,
-                f"{tokens} tokens and {answer} of the answer (allowed: max_length {max_length} together); "
-                "raise it or shorten the row",
-            )
 
 
 def _prompt(path: Path, line: int, row: Row) -> Row:

@@ -3,16 +3,18 @@
 The cases that decide when to stop are part of the training: gate with others.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from harness.engines.base import GenerationRequest
 from harness.errors import SettingsError
 from harness.golden.checks import base_type
 from harness.golden.load import load_golden_set
 from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
-from harness.types import Completion, Outcome
+from harness.types import Completion, GenerationSettings, GoldenCase, Outcome
 from trainers.config import EarlyStop, TrainingConfig
 from trainers.measure.sampling import sample_answers
 from trainers.run.training_run import TrainingRun
@@ -67,22 +69,31 @@ class GoldenStop(TrainerCallback):
             control.should_training_stop = True
 
     def _answers(self, model: Any) -> dict[str, Completion]:
-        """Each case's likeliest answer, by key; the cases of one length limit share batches."""
-        texts: dict[str, str] = {}
-        for limit in sorted({case.generation.max_new_tokens for case in self._cases}):
-            cases = [case for case in self._cases if case.generation.max_new_tokens == limit]
-            prompts = [
-                [{"role": message.role, "content": message.content} for message in case.messages]
-                for case in cases
-            ]
-            answers = sample_answers(model, self._tokenizer, prompts, each=1, max_new_tokens=limit)
-            texts |= {case.key: text for case, (text,) in zip(cases, answers, strict=True)}
-        return {
-            key: Completion(
-                text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+        """Each case's most probable answer, by key, asked and decoded as the gate does it."""
+        requests = [
+            GenerationRequest(
+                key=case.key, side="trained", messages=case.messages, settings=self._settings_of(case)
             )
-            for key, text in texts.items()
+            for case in self._cases
+        ]
+        answers = sample_answers(model, self._tokenizer, requests)
+        return {
+            request.key: Completion(
+                text=answer.text,
+                reasoning=answer.reasoning,
+                stop_reason="stop",
+                prompt_tokens=0,
+                completion_tokens=0,
+                latency_s=0.0,
+            )
+            for request, answer in zip(requests, answers, strict=True)
         }
+
+    def _settings_of(self, case: GoldenCase) -> GenerationSettings:
+        """The case's, greedily, with the values for the chat template that training renders with."""
+        usual = self._run.config.chat_template_kwargs
+        kwargs = {**usual, **case.generation.chat_template_kwargs}
+        return replace(case.generation, temperature=0.0, chat_template_kwargs=kwargs)
 
 
 def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) -> dict[str, Any]:

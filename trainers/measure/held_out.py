@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.prompts.rendering import text_ids
 from harness.statistics.paired_binary import mcnemar_p
 from harness.statistics.rates import wilson
 from trainers.config import RunConfig
 from trainers.data.batches import padded_batches
+from trainers.data.rendered_rows import conversation_text
 from trainers.data.rows import Row
 from trainers.run.training_run import TrainingRun
 
@@ -21,8 +23,8 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
 
     Args:
         model: A causal language model.
-        tokenizer: Its tokenizer, with a chat template.
-        rows: Rows with ``prompt`` and the answer under ``key``, both lists of turns.
+        tokenizer: Its tokenizer.
+        rows: Rendered rows, with ``prompt`` and the answer under ``key``.
         key: ``chosen`` or ``rejected``.
 
     Returns:
@@ -30,12 +32,8 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
     """
     import torch
 
-    prompts = [
-        tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
-        for row in rows
-    ]
-    whole = [tokenizer.apply_chat_template(row["prompt"] + row[key], tokenize=False) for row in rows]
-    lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in prompts]
+    whole = [conversation_text(row, key) for row in rows]
+    lengths = [len(text_ids(tokenizer, row["prompt"][0]["content"])) for row in rows]
     found: list[float] = []
     for start, batch in padded_batches(tokenizer, whole, model.device, _BATCH, side="right"):
         with torch.inference_mode():

@@ -1,14 +1,18 @@
 """What a policy's likeliest answers to prompts that it never saw are worth, before and after training."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from harness.engines.base import GenerationRequest
 from harness.statistics.clusters import Units
 from harness.statistics.paired_graded import sign_flip_p
 from harness.statistics.rates import mean_interval
+from harness.types import GenerationSettings
 from trainers.config import RunConfig
+from trainers.data.rendered_rows import messages_of
 from trainers.data.rows import Examples
-from trainers.measure.sampling import sample_answers
+from trainers.measure.sampling import SampledAnswer, as_completion, sample_answers
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
 from trainers.run.training_run import TrainingRun
@@ -20,17 +24,17 @@ def held_out_rewards(
     tokenizer: Any,
     prompts: Examples,
     rewards: Sequence[Reward],
-    max_new_tokens: int,
+    settings: GenerationSettings,
 ) -> list[float]:
     """The reward of the greedy answer to each prompt.
 
     Args:
         run: The run, on whose console progress is shown.
         model: A causal language model.
-        tokenizer: Its tokenizer, with a chat template.
+        tokenizer: Its tokenizer, with its own chat template.
         prompts: The held-out prompts, with the columns that the rewards read.
         rewards: The rewards, built.
-        max_new_tokens: Most tokens of an answer.
+        settings: How prompts are rendered and answers sampled; here without chance.
 
     Returns:
         The weighted sum of the rewards for each prompt, in their order.
@@ -38,21 +42,38 @@ def held_out_rewards(
     Raises:
         RewardError: A reward is unavailable for an answer.
     """
-    answers = sample_answers(
-        model,
-        tokenizer,
-        [row["prompt"] for row in prompts.rows],
-        each=1,
-        max_new_tokens=max_new_tokens,
-        console=run.console,
-    )
-    asked = RewardBatch(
-        prompts=[row["prompt"] for row in prompts.rows],
-        completions=[[{"role": "assistant", "content": text}] for (text,) in answers],
-        columns=[row["columns"] for row in prompts.rows],
-        places=[f"{path.name}:{line}" for path, line in prompts.places],
-    )
+    requests = sampling_requests(prompts, replace(settings, temperature=0.0))
+    asked = reward_batch(prompts, sample_answers(model, tokenizer, requests, run.console))
     return score_answers(rewards, asked).totals
+
+
+def sampling_requests(
+    prompts: Examples, settings: GenerationSettings, each: int = 1
+) -> list[GenerationRequest]:
+    """Requests for several answers to each prompt, prompt by prompt; each has a random stream of its own."""
+    return [
+        GenerationRequest(
+            key=f"{place}#{number}",
+            side="trained",
+            messages=messages_of(row),
+            settings=settings,
+        )
+        for place, row in enumerate(prompts.rows)
+        for number in range(each)
+    ]
+
+
+def reward_batch(prompts: Examples, answers: Sequence[SampledAnswer]) -> RewardBatch:
+    """Answers to be scored, the same number to each prompt, prompt by prompt."""
+    each = len(answers) // len(prompts.rows)
+    rows = [row for row in prompts.rows for _ in range(each)]
+    places = [place for place in prompts.places for _ in range(each)]
+    return RewardBatch(
+        prompts=[row["prompt"] for row in rows],
+        completions=[as_completion(answer) for answer in answers],
+        columns=[row["columns"] for row in rows],
+        places=[f"{path.name}:{line}" for path, line in places],
+    )
 
 
 def reward_comparison(

@@ -1,73 +1,118 @@
-"""Sampling answers outside TRL's own trainers."""
+"""Answers of a model in training, by the gate's own prompts and decoder."""
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-from trainers.data.batches import padded_batches
-from trainers.data.rows import Turn
+from harness.engines.base import GenerationRequest
+from harness.engines.batching import pack_batches
+from harness.engines.questions import Question, write_answers
+from harness.engines.side import Side, accepts
+from harness.prompts.answers import read_answer
+from harness.prompts.rendering import prompt_ids, render_prompt
+from harness.types import GenerationSettings
 
-_ANSWERS = 16  # of one batch: more costs memory, fewer waste the device
+_BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledAnswer:
+    """One answer.
+
+    Attributes:
+        text: Without the reasoning before it, unless the settings score that too.
+        reasoning: None where there is none.
+        written: All that the model wrote, special tokens included.
+    """
+
+    text: str
+    reasoning: str | None
+    written: str
 
 
 def sample_answers(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[list[Turn]],
-    *,
-    each: int,
-    max_new_tokens: int,
+    requests: Sequence[GenerationRequest],
     console: Console | None = None,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-) -> list[list[str]]:
-    """Sample several answers to each prompt.
+) -> list[SampledAnswer]:
+    """Answer each request once; those above temperature 0 from a random stream of their own.
 
     Args:
         model: A causal language model; afterwards it is in the mode that it was in.
-        tokenizer: With a chat template.
-        prompts: Conversations that end with the user's turn.
-        each: Answers a prompt.
-        max_new_tokens: Most tokens of an answer.
+        tokenizer: The model's, with its own chat template.
+        requests: What is asked, by any side. A request that holds no rendered prompt is rendered here.
         console: Where progress is shown; nowhere by default.
-        temperature: 0 takes the likeliest token each time.
-        top_p: Sum of probability of the tokens that are sampled from.
 
-    Returns:
-        For each prompt its answers.
+    Raises:
+        PromptError: The chat template refuses a conversation.
     """
-    import torch
-
-    texts = [
-        tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-        for prompt in prompts
-    ]
-    found: list[list[str]] = []
-    sampled = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    chosen = sampled if temperature else {"do_sample": False}
+    side = _side_of(model, tokenizer)
+    questions = [_question(request, side) for request in requests]
+    batches = pack_batches(
+        [len(question.tokens) for question in questions],
+        [request.settings.token_limit for request in requests],
+        _BATCH_TOKENS if side.decoder == "batched" else 0,
+    )
+    found: dict[int, SampledAnswer] = {}
     was_training = model.training
     model.eval()
-    size = max(_ANSWERS // each, 1)
     shown = console is not None and console.is_terminal
-    batches = padded_batches(tokenizer, texts, model.device, size, side="left")
     with Progress(console=console, disable=not shown, transient=True) as progress:
-        total = math.ceil(len(texts) / size)
-        for _, batch in progress.track(batches, total=total, description="sampling"):
-            with torch.no_grad():
-                tokens = model.generate(
-                    **batch,
-                    **chosen,
-                    max_new_tokens=max_new_tokens,
-                    num_return_sequences=each,
-                    use_cache=True,
-                    pad_token_id=tokenizer.pad_token_id,
-                )  # (prompts * each, prompt + answer)
-            answers = tokenizer.batch_decode(
-                tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
-            )
-            found += [answers[place : place + each] for place in range(0, len(answers), each)]
+        for batch in progress.track(batches, description="sampling"):
+            answers = write_answers([questions[row] for row in batch])
+            for row, answer in zip(batch, answers, strict=True):
+                prompt, settings = questions[row].prompt.shown, requests[row].settings
+                found[row] = read_tokens(tokenizer, answer.tokens, prompt, settings)
     model.train(was_training)
-    return found
+    return [found[row] for row in range(len(requests))]
+
+
+def _question(request: GenerationRequest, side: Side) -> Question:
+    prompt = request.prompt or render_prompt(side.tokenizer, request.messages, request.settings)
+    return Question(request=request, side=side, prompt=prompt, tokens=prompt_ids(side.tokenizer, prompt))
+
+
+def _side_of(model: Any, tokenizer: Any) -> Side:
+    """A model in training as one that the gate's engine asks."""
+    learnt = getattr(model, "active_peft_config", None)
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    virtual = learnt is not None and learnt.is_prompt_learning
+    return Side(
+        model=base if virtual else model,
+        adapter=None if virtual or learnt is None else str(model.active_adapter),
+        tokenizer=tokenizer,
+        model_settings=base.generation_config,
+        prompt=model if virtual else None,
+        decoder="batched" if accepts(model, "past_key_values") else "library",
+    )
+
+
+def read_tokens(
+    tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings
+) -> SampledAnswer:
+    """The answer that tokens are.
+
+    Args:
+        tokenizer: The model's.
+        tokens: What it wrote; an end token and what stands behind it count no more.
+        prompt: The rendered prompt.
+        settings: As for ``read_answer``.
+    """
+    ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    written = list(takewhile(lambda token: token not in ends, tokens))
+    parts = read_answer(tokenizer, written, prompt, settings)
+    return SampledAnswer(
+        text=parts.answer,
+        reasoning=parts.reasoning,
+        written=str(tokenizer.decode(written, skip_special_tokens=False)),
+    )
+
+
+def as_completion(answer: SampledAnswer) -> list[dict[str, str | None]]:
+    """An answer as rewards read it: a turn, with the reasoning apart."""
+    return [{"role": "assistant", "content": answer.text, "reasoning": answer.reasoning}]

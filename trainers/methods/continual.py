@@ -79,7 +79,7 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
             peft_config=adapter,
             callbacks=[run.watch],
         )
-        make_ready(run, trainer, texts.title)
+        make_ready(run, trainer, tokenizer, texts.title)
         before = window_losses(trainer.model, tokenizer, held_out, config.max_length)
         if not fit(run, trainer):
             return INTERRUPTED

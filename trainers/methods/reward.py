@@ -18,6 +18,7 @@ from harness.errors import SettingsError
 from trainers.config import PreferenceConfig
 from trainers.data.leakage import without_leaks
 from trainers.data.preferences import load_pairs
+from trainers.data.rendered_rows import conversation_text
 from trainers.data.rows import Row
 from trainers.rewards.model import conversation_rewards
 from trainers.run.entry import run_module
@@ -94,14 +95,14 @@ def answer_rewards(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) ->
 
     Args:
         model: The reward model.
-        tokenizer: Its tokenizer, with a chat template.
-        rows: Rows with ``prompt`` and the answer under ``key``, both lists of turns.
+        tokenizer: Its tokenizer.
+        rows: Rendered rows, with ``prompt`` and the answer under ``key``.
         key: ``chosen`` or ``rejected``.
 
     Returns:
         One number a row, in their order.
     """
-    return conversation_rewards(model, tokenizer, [row["prompt"] + row[key] for row in rows])
+    return conversation_rewards(model, tokenizer, [conversation_text(row, key) for row in rows])
 
 
 if __name__ == "__main__":

@@ -23,13 +23,14 @@ from harness.errors import SettingsError
 from harness.types.serialisation import plain
 from harness.types.training import StepLoss, TrainingManifest
 from trainers.data.leakage import without_leaks
-from trainers.data.prompts import check_prompt_lengths, load_prompts
-from trainers.data.rows import Examples, Row
-from trainers.measure.held_out_reward import reward_comparison
+from trainers.data.prompts import load_prompts
+from trainers.data.rendered_rows import rendered_prompts, rendered_rows, rendered_tokenizer
+from trainers.data.rows import Examples
+from trainers.measure.held_out_reward import reward_batch, reward_comparison, sampling_requests
 from trainers.measure.samples import add_samples, keep_until, read_samples
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
-from trainers.rewards.score import RewardBatch, score_answers
+from trainers.rewards.score import score_answers
 from trainers.run.entry import run_module
 from trainers.run.manifest import merged
 from trainers.run.processes import require_one_process
@@ -42,6 +43,7 @@ from trainers.shared.policy import (
     report_rewards,
     reward_notes,
     samples_of,
+    sampling_of,
 )
 
 
@@ -78,8 +80,8 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     with method_run("rft", config, prompts.sha256, resume=resume) as run:
         from trainers.run.base_model import load_tokenizer
 
-        tokenizer = load_tokenizer(run.base_dir)
-        check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
+        tokenizer = load_tokenizer(run.base_dir, config.adapter)
+        rendered_prompts(prompts, tokenizer, config, config.max_completion_length)
         keep_until(run.work, 0 if run.checkpoint is None else checkpoint_step(run.checkpoint))
         measure = held_out_measure(run, tokenizer, held_out, rewards)
         model, state = _load(run), _read_state(run.checkpoint)
@@ -127,14 +129,15 @@ def _train_rounds(
         trainer = _trainer(one, model, tokenizer, kept)
         # The plan is the same in each round: it is printed once.
         shown = one if number == done + 1 else replace(one, console=Console(quiet=True))
-        make_ready(shown, trainer, prompts.title)
+        make_ready(shown, trainer, tokenizer, prompts.title)
         if not fit(one, trainer):
             return None
         state.rounds.append({"round": number, **noted, "losses": plain(one.watch.losses)})
         _checkpoint(run, trainer, state)
     if trainer is None:  # every round was finished before, but the result not written
         row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
-        trainer = _trainer(run, model, tokenizer, [row])
+        one_row = Examples(rows=[row], places=prompts.places[:1], sha256=prompts.sha256)
+        trainer = _trainer(run, model, tokenizer, one_row)
     return trainer
 
 
@@ -177,7 +180,7 @@ def _best_answers(
     tokenizer: Any,
     prompts: Examples,
     rewards: Sequence[Reward],
-) -> tuple[list[Row], dict[str, Any]]:
+) -> tuple[Examples, dict[str, Any]]:
     """Sample, score and keep; the rows to learn, and what the manifest says of the round."""
     from transformers import set_seed
 
@@ -187,30 +190,16 @@ def _best_answers(
 
     # A round that is repeated after --resume draws what it drew before.
     set_seed(config.seed + number)
-    answers = sample_answers(
-        model,
-        tokenizer,
-        [row["prompt"] for row in prompts.rows],
-        each=config.num_generations,
-        max_new_tokens=config.max_completion_length,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        console=run.console,
-    )
-    rows = [(row, place) for row, place in zip(prompts.rows, prompts.places, strict=True)]
-    many = [(row, place, text) for (row, place), texts in zip(rows, answers, strict=True) for text in texts]
-    asked = RewardBatch(
-        prompts=[row["prompt"] for row, _, _ in many],
-        completions=[[{"role": "assistant", "content": text}] for _, _, text in many],
-        columns=[row["columns"] for row, _, _ in many],
-        places=[f"{path.name}:{line}" for _, (path, line), _ in many],
-    )
+    settings = replace(sampling_of(config), seed=config.seed + number)
+    requests = sampling_requests(prompts, settings, config.num_generations)
+    answers = sample_answers(model, tokenizer, requests, run.console)
+    asked = reward_batch(prompts, answers)
     scored = score_answers(rewards, asked)
     add_samples(run.work, samples_of(number, asked, scored.totals, scored.parts))
-    chosen = best([text for _, _, text in many], scored.totals, config.num_generations, config)
-    mean = sum(scored.totals) / len(scored.totals)
+    chosen = best([answer.text for answer in answers], scored.totals, config.num_generations, config)
+    mean, sampled = sum(scored.totals) / len(scored.totals), len(answers)
     run.console.print(
-        f"round {number}/{config.rounds}  reward {mean:.3f} (n={len(many)}), best {max(scored.totals):.3f}; "
+        f"round {number}/{config.rounds}  reward {mean:.3f} (n={sampled}), best {max(scored.totals):.3f}; "
         f"{len(chosen)} answers to learn"
     )
     if not chosen:
@@ -219,8 +208,17 @@ def _best_answers(
             f"(best: {max(scored.totals):.3g}); "
             "lower it, sample more (num_generations), or start from an adapter that does better"
         )
-    kept = [{"prompt": asked.prompts[place], "completion": asked.completions[place]} for place in chosen]
-    return kept, {"sampled": len(many), "mean_reward": mean, "learnt": len(chosen)}
+    # What the model wrote is learnt whole: an answer without its reasoning would unlearn to reason.
+    rows = [
+        {
+            "prompt": asked.prompts[place],
+            "completion": [{"role": "assistant", "written": answers[place].written}],
+        }
+        for place in chosen
+    ]
+    places = [place for place in prompts.places for _ in range(config.num_generations)]
+    kept = Examples(rows=rows, places=[places[place] for place in chosen], sha256=prompts.sha256)
+    return kept, {"sampled": sampled, "mean_reward": mean, "learnt": len(chosen)}
 
 
 def _load(run: TrainingRun[RftConfig]) -> Any:
@@ -236,7 +234,7 @@ def _load(run: TrainingRun[RftConfig]) -> Any:
     return model if adapter is None else get_peft_model(model, adapter)
 
 
-def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, rows: list[Row]) -> Any:
+def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, examples: Examples) -> Any:
     from datasets import Dataset
     from trl import SFTConfig as TrlConfig
     from trl import SFTTrainer
@@ -255,8 +253,8 @@ def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, rows: list
             packing=False,
             save_strategy="no",
         ),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
+        train_dataset=Dataset.from_list(rendered_rows(examples, tokenizer, run.config, ("completion",))),
+        processing_class=rendered_tokenizer(tokenizer),
         callbacks=[run.watch],
     )
     # The trainer's model is the one that it was given.

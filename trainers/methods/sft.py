@@ -13,7 +13,7 @@ import sys
 from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig
 from trainers.data.leakage import without_leaks
-from trainers.data.lengths import check_lengths
+from trainers.data.rendered_rows import rendered_rows, rendered_tokenizer
 from trainers.data.rows import load_examples
 from trainers.run.entry import run_module
 from trainers.run.training_run import INTERRUPTED
@@ -47,8 +47,8 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
         from trainers.run.arguments import trl_arguments
         from trainers.run.base_model import load_tokenizer
 
-        tokenizer = load_tokenizer(run.base_dir)
-        check_lengths(examples, tokenizer, config.max_length, ("completion",))
+        tokenizer = load_tokenizer(run.base_dir, config.adapter)
+        rows = rendered_rows(examples, tokenizer, config, ("completion",))
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = SFTTrainer(
             model=model,
@@ -59,12 +59,12 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
                 completion_only_loss=True,
                 packing=False,
             ),
-            train_dataset=Dataset.from_list(examples.rows),
-            processing_class=tokenizer,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=rendered_tokenizer(tokenizer),
             peft_config=adapter,
             callbacks=[run.watch],
         )
-        make_ready(run, trainer, examples.title)
+        make_ready(run, trainer, tokenizer, examples.title)
         if not fit(run, trainer):
             return INTERRUPTED
         return finish(run, trainer, TrainingManifest(data=examples.notes))

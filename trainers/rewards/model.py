@@ -9,6 +9,8 @@ from harness.engines.adapter import read_json, read_training
 from harness.errors import SettingsError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
+from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.training import render_answered, training_settings
 from trainers.data.batches import padded_batches
 from trainers.rewards.definition import RewardFunction
 
@@ -44,22 +46,19 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
     return reward, adapter_sha256(path)
 
 
-def conversation_rewards(
-    model: Any, tokenizer: Any, conversations: Sequence[list[dict[str, str]]]
-) -> list[float]:
-    """The reward of each conversation, which ends with the assistant's answer.
+def conversation_rewards(model: Any, tokenizer: Any, texts: Sequence[str]) -> list[float]:
+    """The reward of each conversation.
 
     Args:
         model: The reward model, in evaluation mode.
-        tokenizer: Its tokenizer, with a chat template.
-        conversations: Lists of turns.
+        tokenizer: Its tokenizer.
+        texts: Conversations, rendered up to the end of the assistant's answer.
 
     Returns:
         One number a conversation, in their order.
     """
     import torch
 
-    texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
     found: list[float] = []
     for _, batch in padded_batches(tokenizer, texts, model.device, _CONVERSATIONS_A_BATCH, side="right"):
         with torch.inference_mode():
@@ -74,13 +73,17 @@ def _turns(prompt: Any, completion: Any) -> list[dict[str, str]]:
 
 def _scorer(path: Path, base_dir: Path) -> Callable[[list[list[dict[str, str]]]], list[float]]:
     from peft import PeftModel
-    from transformers import AutoTokenizer
 
     from trainers.run.base_model import compute_dtype, load_base
 
-    tokenizer = AutoTokenizer.from_pretrained(base_dir, trust_remote_code=False)
+    tokenizer, settings = load_tokenizer(base_dir, path), training_settings(read_training(path))
     base = load_base(base_dir, "none", compute_dtype(), head="reward")
     base.config.pad_token_id = tokenizer.pad_token_id
     model = PeftModel.from_pretrained(base, str(path))
     model.eval()
-    return lambda conversations: conversation_rewards(model, tokenizer, conversations)
+
+    def score(conversations: list[list[dict[str, str]]]) -> list[float]:
+        texts = [render_answered(tokenizer, turns, settings) for turns in conversations]
+        return conversation_rewards(model, tokenizer, texts)
+
+    return score

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import SettingsError
+from harness.prompts import tokenizers
 from trainers.config import DtypeName
 
 if TYPE_CHECKING:
@@ -31,15 +32,18 @@ def dtype_name(dtype: "torch.dtype") -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def load_tokenizer(base_dir: Path) -> Any:
-    """The base's tokenizer, which must know how a conversation is written.
+def load_tokenizer(base_dir: Path, adapter: Path | None) -> Any:
+    """The tokenizer of what training starts from, which must know how a conversation is written.
+
+    Args:
+        base_dir: The base model's directory.
+        adapter: The adapter that training goes on from, or None.
 
     Raises:
+        InputError: It can't be loaded.
         SettingsError: It has no chat template.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base_dir, trust_remote_code=False)
+    tokenizer = tokenizers.load_tokenizer(base_dir, adapter)
     if tokenizer.chat_template is None:
         raise SettingsError("base: the tokenizer has no chat template; train a base that has one")
     return tokenizer

@@ -41,12 +41,13 @@ def method_run(
         yield run
 
 
-def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, data: str) -> None:
+def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, data: str) -> None:
     """Correct what TRL set up otherwise than we want it, and print what is about to be trained.
 
     Args:
         run: The run.
         trainer: TRL's trainer.
+        tokenizer: The base's, with its own chat template.
         data: How many rows of which files.
     """
     import torch
@@ -59,7 +60,7 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, data: str) -> Non
     if run.config.early_stop.golden:
         from trainers.measure.early_stop import GoldenStop
 
-        trainer.add_callback(GoldenStop(run, run.config.early_stop, trainer.processing_class))
+        trainer.add_callback(GoldenStop(run, run.config.early_stop, tokenizer))
     _print_plan(run, trainer, data)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, Self, TypeVar
 
@@ -9,14 +10,17 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.errors import SettingsError
+from harness.prompts.rendering import RenderedPrompt
+from harness.types import GenerationSettings
 from harness.types.training import RewardNotes, StepReward, TrainingManifest
 from trainers.config import TrainingConfig, listed
-from trainers.data.prompts import check_prompt_lengths
+from trainers.data.rendered_rows import rendered_prompts, rendered_tokenizer, rendering_of
 from trainers.data.rows import Examples
 from trainers.measure.canaries import canary_notes
 from trainers.measure.change import mean_change
 from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
 from trainers.measure.samples import Sample, add_samples, by_group, first_and_last, keep_until, read_samples
+from trainers.measure.sampling import as_completion, read_tokens
 from trainers.rewards.catalogue import RewardSettings
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
@@ -45,6 +49,9 @@ class SamplingConfig(TrainingConfig):
     top_p: Annotated[
         float, Field(gt=0, le=1, description="Sample from the likeliest tokens with this sum.")
     ] = 1.0
+    score_reasoning: Annotated[
+        bool, Field(description="Rewards see the reasoning too, as a part of the answer.")
+    ] = False
 
 
 class PolicyConfig(SamplingConfig):
@@ -103,19 +110,19 @@ def train_policy(
 
         if run.checkpoint is not None and is_main_process():
             keep_until(run.work, checkpoint_step(run.checkpoint))
-        tokenizer = load_tokenizer(run.base_dir)
-        check_prompt_lengths(prompts, tokenizer, config.max_length, config.max_completion_length)
+        tokenizer = load_tokenizer(run.base_dir, config.adapter)
+        asked = rendered_prompts(prompts, tokenizer, config, config.max_completion_length)
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = make_trainer(
             run,
-            reward_function(run, prompts, rewards),
+            reward_function(run, prompts, rewards, tokenizer),
             model=model,
-            train_dataset=_prompt_table(prompts),
-            processing_class=tokenizer,
+            train_dataset=_prompt_table(asked),
+            processing_class=rendered_tokenizer(tokenizer),
             peft_config=adapter,
             callbacks=[run.watch, RewardLog(run)],
         )
-        make_ready(run, trainer, prompts.title)
+        make_ready(run, trainer, tokenizer, prompts.title)
         measure = held_out_measure(run, tokenizer, held_out, rewards)
         noted = TrainingManifest(data=prompts.notes)
         before = measure(trainer.model) if measure else []
@@ -127,15 +134,18 @@ def train_policy(
         return finish(run, trainer, merged(noted, _learnt(run, trainer, rewards)))
 
 
-def _prompt_table(prompts: Examples) -> Any:
-    """The prompts for TRL, each with its row's number.
+def _prompt_table(prompts: Sequence[RenderedPrompt]) -> Any:
+    """The rendered prompts for TRL, each with its row's number.
 
     Columns stay here: in a table each would need one type, and nested keys of all rows in each row.
     """
     from datasets import Dataset
 
     return Dataset.from_list(
-        [{"prompt": row["prompt"], "row": number} for number, row in enumerate(prompts.rows)]
+        [
+            {"prompt": [{"role": "user", "content": prompt.text}], "row": number}
+            for number, prompt in enumerate(prompts)
+        ]
     )
 
 
@@ -160,14 +170,23 @@ def held_out_measure(
     if held_out is None or not is_main_process():
         return None
     config = run.config
-    check_prompt_lengths(held_out, tokenizer, config.max_length, config.max_completion_length)
-    return lambda model: held_out_rewards(
-        run, model, tokenizer, held_out, rewards, config.max_completion_length
+    rendered_prompts(held_out, tokenizer, config, config.max_completion_length)
+    return lambda model: held_out_rewards(run, model, tokenizer, held_out, rewards, sampling_of(config))
+
+
+def sampling_of(config: SamplingConfig) -> GenerationSettings:
+    """How answers are sampled outside TRL's own trainers."""
+    return replace(
+        rendering_of(config),
+        max_new_tokens=config.max_completion_length,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        score_reasoning=config.score_reasoning,
     )
 
 
 def reward_function(
-    run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward]
+    run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward], tokenizer: Any
 ) -> Callable[..., list[float]]:
     """One function for TRL that asks all rewards, and keeps the answers in the work directory.
 
@@ -175,6 +194,7 @@ def reward_function(
         run: The run, whose work directory keeps the answers.
         prompts: The data, which TRL names by row number.
         rewards: The rewards, built.
+        tokenizer: Takes the reasoning apart from TRL's tokens.
 
     Returns:
         A function of TRL's signature, which gives one number an answer.
@@ -183,15 +203,19 @@ def reward_function(
 
     def reward(
         prompts: Sequence[Any],
-        completions: Sequence[Any],
+        completion_ids: Sequence[list[int]],
         row: Sequence[int],
         trainer_state: Any,
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float]:
+        answers = [
+            read_tokens(tokenizer, tokens, prompt[-1]["content"], settings)
+            for tokens, prompt in zip(completion_ids, prompts, strict=True)
+        ]
         asked = RewardBatch(
-            prompts=prompts,
-            completions=completions,
+            prompts=[rows[number]["prompt"] for number in row],
+            completions=[as_completion(answer) for answer in answers],
             columns=[rows[number]["columns"] for number in row],
             places=[places[number] for number in row],
         )
@@ -207,6 +231,7 @@ def reward_function(
             add_samples(run.work, everyone)
         return scored.totals
 
+    settings = sampling_of(run.config)
     rows = prompts.rows
     places = [f"{path.name}:{line}" for path, line in prompts.places]
     return reward

@@ -5,8 +5,8 @@ from typing import Any, Concatenate, TypeVar
 
 from harness.types.training import TrainingManifest
 from trainers.config import PreferenceConfig
-from trainers.data.lengths import check_lengths
 from trainers.data.preferences import load_pairs
+from trainers.data.rendered_rows import rendered_rows, rendered_tokenizer
 from trainers.data.rows import Examples, Row
 from trainers.measure.held_out import compared, mean_logps, prefers_chosen, report
 from trainers.run.manifest import merged
@@ -37,8 +37,8 @@ def train_preferences(
         make_trainer: Makes TRL's trainer; called with the run and, by name, model, train_dataset,
             processing_class, peft_config and callbacks.
         load: Gives the model and its PEFT configuration; the causal language model by default.
-        scores: How a model scores the held-out pairs' answers; called with model, tokenizer, rows and the
-            answers' key. By default how likely they are.
+        scores: How a model scores the held-out pairs' answers; called with model, tokenizer, rendered rows
+            and the answers' key. By default how likely they are.
         resume: Continue from the last checkpoint.
 
     Returns:
@@ -47,31 +47,32 @@ def train_preferences(
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    held_out = load_pairs(config.eval_data).rows if config.eval_data else []
+    held_out = load_pairs(config.eval_data) if config.eval_data else None
     with method_run(method, config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
 
         from trainers.run.adapters import load_trainable
         from trainers.run.base_model import load_tokenizer
 
-        tokenizer = load_tokenizer(run.base_dir)
-        check_lengths(examples, tokenizer, config.max_length, answers)
+        tokenizer = load_tokenizer(run.base_dir, config.adapter)
+        rows = rendered_rows(examples, tokenizer, config, answers)
+        measured = rendered_rows(held_out, tokenizer, config, ("chosen", "rejected")) if held_out else []
         model, adapter = load(run) if load else load_trainable(config, run.base_dir, run.dtype)
         trainer = make_trainer(
             run,
             model=model,
-            train_dataset=Dataset.from_list(examples.rows),
-            processing_class=tokenizer,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=rendered_tokenizer(tokenizer),
             peft_config=adapter,
             callbacks=[run.watch],
         )
-        make_ready(run, trainer, examples.title)
-        before = _preferred(run, trainer.model, tokenizer, held_out, scores)
+        make_ready(run, trainer, tokenizer, examples.title)
+        before = _preferred(run, trainer.model, tokenizer, measured, scores)
         if not fit(run, trainer):
             return INTERRUPTED
         noted = TrainingManifest(data=examples.notes)
-        if held_out:
-            after = _preferred(run, trainer.model, tokenizer, held_out, scores)
+        if measured:
+            after = _preferred(run, trainer.model, tokenizer, measured, scores)
             noted = merged(noted, TrainingManifest(held_out=report(run, compared(before, after))))
         return finish(run, trainer, noted)
 

@@ -130,9 +130,9 @@ def test_4bit_layers_are_kept_from_repacking_while_it_samples(project, monkeypat
     seen = []
     make_ready = policy.make_ready
 
-    def note(run, trainer, data):
+    def note(run, trainer, tokenizer, data):
         seen.extend(m for m in trainer.model.modules() if isinstance(m, Linear4bit))
-        make_ready(run, trainer, data)
+        make_ready(run, trainer, tokenizer, data)
 
     monkeypatch.setattr(policy, "make_ready", note)
     assert project(max_steps=1).train() == 0

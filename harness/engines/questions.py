@@ -1,0 +1,114 @@
+"""Questions to loaded sides, and their answers: by our loop over a batch, or one at a time by the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from harness.engines.base import GenerationRequest, OnText
+from harness.engines.decode import Row, decode_batch
+from harness.engines.library_decoder import decode_alone
+from harness.engines.padding import pad_rows
+from harness.engines.prompt_learning import empty_cache
+from harness.engines.sampling import chooser
+from harness.engines.side import Side, adapted
+from harness.prompts.answers import AnswerWatch, read_answer
+from harness.prompts.rendering import RenderedPrompt
+from harness.types import Completion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A request with all that answers it.
+
+    Attributes:
+        tokens: The prompt's.
+    """
+
+    request: GenerationRequest
+    side: Side
+    prompt: RenderedPrompt
+    tokens: Sequence[int]
+
+    def row(self) -> Row:
+        """How its answer goes on and ends, by its own side's tokenizer."""
+        watch = AnswerWatch(self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids)
+        return Row(watch=watch, choose=chooser(self.request, self.side, self.tokens))
+
+    def completion(self, tokens: Sequence[int], stop_reason: Literal["stop", "length"]) -> Completion:
+        """What was answered."""
+        read = read_answer(self.side.tokenizer, tokens, self.prompt.shown, self.request.settings)
+        return Completion(
+            text=read.answer,
+            reasoning=read.reasoning,
+            stop_reason=stop_reason,
+            prompt_tokens=len(self.tokens),
+            completion_tokens=len(tokens),
+            latency_s=0.0,
+            prompt=self.prompt.shown,
+            prompt_sha256=self.prompt.sha256,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAnswer:
+    """The tokens of an answer (an end token left out) and why it ended."""
+
+    tokens: Sequence[int]
+    stop_reason: Literal["stop", "length"]
+
+
+def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion]:
+    """Answer questions whose sides share batches; how long it took is left for the caller to note."""
+
+    def on_tokens(place: int, tokens: list[int]) -> None:
+        if on_text is not None:
+            on_text(place, questions[place].completion(tokens, "length").text)
+
+    return [
+        question.completion(answer.tokens, answer.stop_reason)
+        for question, answer in zip(questions, write_answers(questions, on_tokens), strict=True)
+    ]
+
+
+def write_answers(
+    questions: Sequence[Question],
+    on_tokens: Callable[[int, list[int]], None] = lambda _place, _tokens: None,
+) -> list[WrittenAnswer]:
+    """Let questions whose sides share batches be answered.
+
+    Args:
+        questions: What is asked; at least one question.
+        on_tokens: Told each question's place and its answer's tokens so far, after each token.
+    """
+    rows = [question.row() for question in questions]
+    if questions[0].side.decoder == "library":
+        limits = [question.request.settings.token_limit for question in questions]
+        reasons = [
+            decode_alone(question.side, question.tokens, row, limit, partial(on_tokens, place))
+            for place, (question, row, limit) in enumerate(zip(questions, rows, limits, strict=True))
+        ]
+    else:
+        reasons = _decode_together(questions, rows, on_tokens)
+    return [WrittenAnswer(row.watch.tokens, reason) for row, reason in zip(rows, reasons, strict=True)]
+
+
+def _decode_together(
+    questions: Sequence[Question], rows: Sequence[Row], on_tokens: Callable[[int, list[int]], None]
+) -> list[Literal["stop", "length"]]:
+    """Our loop over a batch, each row through its side's adapter."""
+    import torch
+
+    first, adapters = questions[0].side, [question.side.adapter for question in questions]
+
+    def select_rows(places: list[int]) -> None:
+        adapters[:] = [adapters[place] for place in places]
+
+    ids, mask = pad_rows([question.tokens for question in questions], first.pad_id, first.model.device)
+    with torch.inference_mode(), adapted(first.model, adapters) as forward:
+        cache, cached = empty_cache(first, len(questions))
+        return decode_batch(
+            forward, cache, ids, mask, rows, select_rows=select_rows, cached=cached, on_tokens=on_tokens
+        )
