@@ -14,6 +14,7 @@ from harness.types import (
     Comparison,
     ConfirmationFinding,
     DriverFinding,
+    FailedTestsFinding,
     Finding,
     Forgetting,
     GateVerdict,
@@ -168,6 +169,12 @@ def must_pass_findings(candidate: Run) -> list[Finding]:
         Finding(verdict=GateVerdict.REGRESS, set_name=name, data=MustPassFinding(cases=tuple(keys)))
         for name, keys in by_set.items()
     ]
+
+
+def failed_tests_findings(tests: Sequence[str]) -> list[Finding]:
+    """The hand-written tests of the model that failed, as one finding; none where all passed."""
+    data = FailedTestsFinding(tests=tuple(tests))
+    return [Finding(verdict=GateVerdict.REGRESS, data=data)] if tests else []
 
 
 def with_further(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:

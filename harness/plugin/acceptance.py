@@ -1,14 +1,18 @@
-"""``--gate-accept``: a run that did not regress becomes a baseline."""
+"""``--gate-accept``: a run that did not fail its gate becomes a baseline."""
 
 from pathlib import Path
 
 from harness.baselines.accept import accept_run
 from harness.errors import BaselineError
+from harness.plugin.exit_status import failing_findings
+from harness.presentation.sentences import sentence_of
 from harness.settings import Settings
-from harness.types import GateRecord, GateVerdict
+from harness.types import GateRecord
 
 
-def accept_record(record: GateRecord, name: str, settings: Settings, root: Path) -> Path:
+def accept_record(
+    record: GateRecord, name: str, settings: Settings, root: Path, *, problem: str | None
+) -> Path:
     """Accept a gated run as a baseline.
 
     Args:
@@ -16,16 +20,20 @@ def accept_record(record: GateRecord, name: str, settings: Settings, root: Path)
         name: The baseline's name.
         settings: Say why it is accepted, and whether with uncommitted changes.
         root: The project's root.
+        problem: What else in the session stands against it; None where nothing does.
 
     Returns:
         The baseline's file.
 
     Raises:
-        BaselineError: The run regressed, or can't serve as a baseline.
+        BaselineError: The run failed its gate, or can't serve as a baseline.
     """
-    if record.verdict is not None and record.verdict.outcome is GateVerdict.REGRESS:
+    if failing := failing_findings(record, settings.fail_on):
+        what = "did not pass" if record.verdict is None else f"is {record.verdict.outcome}"
+        problem = f"the run {what} ({sentence_of(failing[0])})"
+    if problem is not None:
         raise BaselineError(
-            f"--gate-accept {name}: the run regressed and is not accepted; if that is meant: "
+            f"--gate-accept {name}: {problem} and is not accepted; if that is meant: "
             f"tunegate runs accept {record.run.id} {name} --reason ..."
         )
     return accept_run(

@@ -10,6 +10,7 @@ from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.golden.probes import probe_directory
 from harness.plugin.failure_text import describe_failure
+from harness.plugin.missed import WORDS, mark, mark_missed
 from harness.plugin.selection import SELECTION
 from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
 
@@ -25,9 +26,6 @@ class CaseResults(Protocol):
 
     def only_compares(self, case: GoldenCase) -> bool:
         """Whether a failure of this case is judged by the comparison alone."""
-
-    def note_missed(self, node_id: str) -> None:
-        """Note an item whose failure is judged by the comparison alone."""
 
 
 # Not in the stash of a session without a model.
@@ -122,11 +120,10 @@ class GoldenItem(pytest.Item):
         result = None if results is None else results.known_result(self.candidate, self.case.key)
         if results is None or result is None or hasattr(report, "wasxfail"):
             return
-        if report.failed and result.outcome is Outcome.FAILED and results.only_compares(self.case):
-            report.tunegate_status = "missed"  # type: ignore[attr-defined] # reports carry plugins' notes
-            results.note_missed(self.nodeid)
+        if report.failed and result.outcome in WORDS and results.only_compares(self.case):
+            mark_missed(report, result.outcome)
         elif report.skipped and result.outcome is Outcome.UNSCORED:
-            report.tunegate_status = "unscored"  # type: ignore[attr-defined] # as above
+            mark(report, "unscored")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The prompt, the answer and what is wrong with it, instead of a traceback."""

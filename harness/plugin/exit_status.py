@@ -1,27 +1,49 @@
-"""The exit status of a session with a model."""
+"""Whether a gate failed, and the exit status of a session with a model."""
 
 from collections.abc import Collection
 
 import pytest
 
-from harness.types import GateVerdict
+from harness.comparison.findings import must_pass_findings
+from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
 
 
-def exit_status(
-    verdicts: Collection[GateVerdict], *, fail_on: str, failed: int, missed: int, stopped: bool
-) -> pytest.ExitCode:
+def exit_status(records: Collection[GateRecord], *, fail_on: str, tests_failed: bool) -> pytest.ExitCode:
     """Decide how a session ends that ran to its end.
 
     Args:
-        verdicts: Of the gated models; empty without a baseline.
+        records: Of the gated models.
         fail_on: ``inconclusive`` fails on that verdict too.
-        failed: How many items failed, those included whose failure the comparison alone judges.
-        missed: How many those are.
-        stopped: Whether pytest was told to stop for failures, such as by ``-x``.
+        tests_failed: Whether pytest counts a failure: of a hand-written test, of a must-pass case, or of any
+            case that no comparison judges. Missed cases are none.
     """
-    refused = {GateVerdict.REGRESS}
-    if fail_on == "inconclusive":
-        refused.add(GateVerdict.INCONCLUSIVE)
-    if failed > missed or stopped or not refused.isdisjoint(verdicts):
+    if tests_failed or any(failing_findings(record, fail_on) for record in records):
         return pytest.ExitCode.TESTS_FAILED
+    if any(_nothing_scored(record) for record in records):
+        return pytest.ExitCode.INTERNAL_ERROR
     return pytest.ExitCode.OK
+
+
+def failing_findings(record: GateRecord, fail_on: str) -> list[Finding]:
+    """Why a gated model fails its gate and is not accepted, the weightiest first; empty where it does not.
+
+    Args:
+        record: The run, and its verdict where it was compared.
+        fail_on: ``inconclusive`` fails on that verdict too.
+    """
+    if record.verdict is None:
+        return must_pass_findings(record.run)
+    failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
+    if record.verdict.outcome not in failing:
+        return []
+    return [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
+
+
+def _nothing_scored(record: GateRecord) -> bool:
+    """Whether all cases of a set errored, such as where the judge was not to be reached: no result at all."""
+    return record.verdict is not None and any(
+        isinstance(finding.data, NoVerdictFinding)
+        and finding.data.outcome is Outcome.ERRORED
+        and finding.data.cases == finding.data.n
+        for finding in record.verdict.findings
+    )

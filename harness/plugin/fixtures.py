@@ -9,6 +9,7 @@ from harness.errors import JudgeError
 from harness.golden.load import generation_settings, load_golden_set
 from harness.judge.questions import SINGLE_TASKS, single_request
 from harness.judge.trust import find_calibration
+from harness.plugin.hand_written import CANDIDATE_NAME
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession
 from harness.types import (
@@ -19,9 +20,6 @@ from harness.types import (
     Message,
     ModelRef,
 )
-
-# Not among the names that a project may take for a fixture of its own.
-CANDIDATE_NAME = "_tunegate_candidate"
 
 
 def _gate(config: pytest.Config) -> GateSession:

@@ -8,6 +8,7 @@ import pytest
 from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
 from harness.plugin.header import describe_inputs
+from harness.plugin.missed import marked, print_missed
 from harness.plugin.options import add_options, settings_of
 from harness.plugin.registering import close_registry, open_registry, registry_warnings
 from harness.plugin.selection import SELECTION
@@ -68,8 +69,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note on a golden item's report what its failure means for the run."""
     report = yield
-    if isinstance(item, GoldenItem) and call.when == "call":
-        item.annotate(report)
+    if isinstance(item, GoldenItem):
+        if call.when == "call":
+            item.annotate(report)
+    elif (gate := item.config.stash.get(GATE, None)) is not None:
+        gate.failed_tests.note(item, report)
     return report
 
 
@@ -77,7 +81,7 @@ def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
     """Count cases that only the comparison judges as *missed*, cases without a verdict as *unscored*."""
-    status: str | None = getattr(report, "tunegate_status", None)
+    status = marked(report)
     if status is None or getattr(report, "when", None) != "call":
         return None
     return status, status[0], (status.upper(), {"yellow": True})
@@ -98,6 +102,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if gate is not None and gate.records:
         from harness.plugin.summary import print_summary
 
+        print_missed(terminalreporter)
         print_summary(terminalreporter, gate)
 
 

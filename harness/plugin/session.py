@@ -5,17 +5,18 @@ A session with one model is that with several, of which there is one: it alone h
 
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.baselines.file import check_name
 from harness.comparison.confirmation import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
-from harness.plugin.acceptance import accept_record
 from harness.plugin.arguments import collect_golden_sets
 from harness.plugin.collection import RESULTS
+from harness.plugin.delivery import Delivery, deliver
 from harness.plugin.exit_status import exit_status
+from harness.plugin.hand_written import FailedTests
+from harness.plugin.missed import LastMissed
 from harness.plugin.progress import open_progress
 from harness.plugin.questions import Questions
 from harness.plugin.selection import SELECTION, Selection
@@ -25,11 +26,9 @@ from harness.run.inputs import Candidate, Inputs, prepare
 from harness.run.judging import open_panel
 from harness.run.preflight import make_ready
 from harness.run.prompting import check_prompts
-from harness.run.records import save
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session
-from harness.run.sinks import send_to_sinks
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
 
@@ -43,8 +42,9 @@ class GateSession:
         judging: Who judges, checked once the cases are selected.
         judge_note: What is known of the judge, for the terminal.
         questions: Answers hand-written tests.
+        failed_tests: Hand-written tests that failed.
         records: What was found, by the models' names.
-        written: Each one's reports.
+        delivery: What became of the records.
     """
 
     def __init__(self, config: pytest.Config, inputs: Inputs, selection: Selection) -> None:
@@ -52,12 +52,12 @@ class GateSession:
         self.inputs = inputs
         self.selection = selection
         self.records: dict[str, GateRecord] = {}
-        self.written: dict[str, list[Path]] = {}
+        self.delivery = Delivery()
+        self.failed_tests = FailedTests()
         self._config = config
         self._session: Session | None = None
         # By model and case.
         self._results: dict[tuple[str, str], CaseResult] = {}
-        self._missed: set[str] = set()
         self._cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
         self.judging = Judging(panel=open_panel(inputs.settings, self._cache))
         self.judge_note = ""
@@ -112,30 +112,28 @@ class GateSession:
         compared = self.inputs.target.kind != "none"
         return compared and not case.must_pass and self.inputs.settings.fail_on != "case"
 
-    def note_missed(self, node_id: str) -> None:
-        """Note an item whose failure is judged by the comparison alone."""
-        self._missed.add(node_id)
-
     def finish(self, session: pytest.Session) -> None:
         """Judge, save and report, accept where that was asked for, and decide the exit status.
 
         Raises:
-            pytest.UsageError: The runs can't be compared, or the run can't be accepted.
+            pytest.UsageError: The runs can't be compared.
         """
         if self._session is None:
             return
         try:
-            self._conclude(self._session)
+            self.records = self._judged(self._session)
         except TunegateError as error:
             raise pytest.UsageError(str(error)) from error
-        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-            session.exitstatus = exit_status(
-                {record.verdict.outcome for record in self.records.values() if record.verdict},
-                fail_on=self.inputs.settings.fail_on,
-                failed=session.testsfailed,
-                missed=len(self._missed),
-                stopped=bool(session.shouldfail),
-            )
+        ended = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        failed = bool(session.testsfailed or session.shouldfail)
+        status = exit_status(self.records.values(), fail_on=self.inputs.settings.fail_on, tests_failed=failed)
+        not_accepted = None if ended else "the session was interrupted"
+        if others := self.failed_tests.others:
+            not_accepted = f"{others[0]} failed"
+        self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
+        if ended:
+            problems = [problem.status for problem in self.delivery.problems]
+            session.exitstatus = status or max(problems, default=pytest.ExitCode.OK)
 
     def close(self) -> None:
         """Close the judges and the cache."""
@@ -162,28 +160,19 @@ class GateSession:
             except EngineError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
-    def _conclude(self, session: Session) -> None:
+    def _judged(self, session: Session) -> dict[str, GateRecord]:
         settings = self.inputs.settings
 
         def get_fresh(keys: Collection[str]) -> ResampledAnswers:
             with open_progress(self._config) as on_progress:
                 return resample(session, keys, settings.confirm, self._cache, on_progress, self.judging)
 
-        self.records = conclude_session(
-            session, collected=self.selection.collected, resample=get_fresh if settings.confirm else None
+        return conclude_session(
+            session,
+            collected=self.selection.collected,
+            resample=get_fresh if settings.confirm else None,
+            failed_tests={each.name: self.failed_tests.of(each.name) for each in session.inputs.candidates},
         )
-        for name, record in self.records.items():
-            directory = save(record, self.inputs.directory)
-            paths = self._config.hook.pytest_tunegate_report(
-                config=self._config, record=record, directory=directory, label=name
-            )
-            self.written[name] = [path for path in paths if path is not None] + send_to_sinks(
-                record, directory
-            )
-        if settings.accept is not None:
-            # Refused for several models, before anything was loaded.
-            ((name, record),) = self.records.items()
-            self.written[name].append(accept_record(record, settings.accept, settings, self.inputs.root))
 
 
 # Not in the stash of a session without a model.
@@ -223,5 +212,6 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[SELECTION] = selection
     config.stash[GATE] = config.stash[RESULTS] = gate
+    config.pluginmanager.register(LastMissed(config), "tunegate-missed")
     more = [config.rootpath / path for path in settings.paths]
     selection.adds_bundled = collect_golden_sets(config, golden, more, forgetting=forgetting)

@@ -24,12 +24,14 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
     """
     if len(gate.records) == 1:
         ((name, record),) = gate.records.items()
-        _print_gate(terminal, record, gate.written.get(name, ()))
+        _print_gate(terminal, record, gate.delivery.written.get(name, ()))
     else:
-        _print_ranking(terminal, gate.records, gate.written)
+        _print_ranking(terminal, gate.records, gate.delivery.written)
     if gate.judging.panel is not None:
         for line in describe_judging(gate.judging.panel, gate.judge_note):
             terminal.write_line(line)
+    for problem in gate.delivery.problems:
+        terminal.write_line(f"ERROR: {problem.text}", red=True)
 
 
 def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from harness.comparison.confirmation import ResampledAnswers
+from harness.comparison.findings import failed_tests_findings, with_further
 from harness.comparison.gate import (
     Judgement,
     cases_to_confirm,
@@ -33,7 +34,11 @@ Resample: TypeAlias = Callable[[Collection[str]], ResampledAnswers]
 
 
 def conclude_session(
-    session: Session, *, collected: int, resample: Resample | None = None
+    session: Session,
+    *,
+    collected: int,
+    resample: Resample | None = None,
+    failed_tests: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, GateRecord]:
     """Compare each candidate with the baseline and judge it.
 
@@ -41,6 +46,7 @@ def conclude_session(
         session: The scored answers.
         collected: How many cases the golden sets held before selection.
         resample: Gets fresh answers to the cases that make a regression, where there is one candidate.
+        failed_tests: Hand-written tests of a candidate that failed, by its name.
 
     Returns:
         The records by the candidates' names.
@@ -69,6 +75,7 @@ def conclude_session(
             divergences=divergences.get(BASELINE, ()),
         )
         comparison, verdict = conclude(_confirmed(judgement, resample))
+        verdict = with_further(verdict, failed_tests_findings((failed_tests or {}).get(candidate.name, ())))
         if BASE in runs and run.model.adapter_dir is not None:
             since_base = forgetting_between(run, runs[BASE], divergences=divergences.get(BASE, ()))
             comparison = replace(comparison, forgetting_since_base=since_base)

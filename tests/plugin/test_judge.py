@@ -78,9 +78,10 @@ def test_two_judges_are_refused(judged, judge_server):
 def test_a_broken_judge_errors_its_cases(judged, judge_server):
     judge_server.answer = lambda body: "no idea"
     result = run(judged, judge_server)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(failed=4)
-    result.stdout.fnmatch_lines(["errored: llm-rubric: no usable reply in 3*no idea*"])
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(
+        ["ERRORED golden_sets/judged.yaml::* - llm-rubric: no usable reply in 3*no idea*", "*4 errored in*"]
+    )
 
 
 def test_the_key_is_in_no_file_and_no_output(judged, judge_server, monkeypatch):

@@ -1,7 +1,5 @@
 """Golden cases are pytest items: every way of selecting items selects cases."""
 
-import pytest
-
 
 def test_each_case_is_an_item_under_its_file(project):
     result = project.run("--collect-only", "-q")
@@ -46,13 +44,6 @@ def test_lf_reruns_the_missed_cases(project):
     project.run("--lf", "--collect-only", "-q").stdout.fnmatch_lines(
         ["*::peru", "*::cuba", "2 tests collected*"]
     )
-
-
-def test_x_stops_at_the_first_missed_case(project):
-    project.wrong["candidate"] = {"italy"}
-    result = project.run("-x")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
 
 
 def test_a_skipped_case_is_not_answered(project, write_golden):

@@ -309,8 +309,9 @@ def test_an_unreliable_judge_is_refused_before_a_model_loads(judged, run, judge_
 def test_a_judge_that_breaks_leaves_its_cases_errored_and_that_is_told(judged, run, judge_server):
     judge_server.answer = lambda body: "no idea"
     result = run("golden_sets/judged.yaml", f"--gate-judge={judge_server.spec}", "-k", "peru or cuba")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(failed=4, deselected=16)
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.assert_outcomes(deselected=16)
+    result.stdout.fnmatch_lines(["*16 deselected, 4 errored in*"])
     result.stdout.fnmatch_lines(["• baseline: *2 errored", "• mild: *2 errored", "• wild: *2 errored"])
 
 
