@@ -1,8 +1,12 @@
 """A drift is found, a steady series is left alone at the stated rate."""
 
+import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from harness.statistics.drift import change_point, trend_p
 
@@ -24,6 +28,37 @@ def test_pettitts_p_value_of_a_worked_example():
     place, p_value = change_point([*range(6), *range(10, 16)])
     assert place == 6
     assert p_value == pytest.approx(2 * 2.718281828 ** (-6 * 1296 / 1872), rel=1e-6)
+
+
+def test_two_values_have_a_trend():
+    """Three low ones, then three high ones: 9 pairs rise, with a variance of (6 x 5 x 17 - 2 x 3 x 2 x 11) / 18 = 21."""
+    expected = math.erfc(9 / math.sqrt(21) / math.sqrt(2))
+    assert trend_p([0, 0, 0, 1, 1, 1]) == pytest.approx(expected)
+
+
+def test_a_series_without_a_change_has_none():
+    assert change_point([0.5] * 8) == (1, 1.0)
+
+
+def test_the_first_of_equal_places_is_named():
+    """1 2 2 1 differs as much before its first as before its last value: K = 2."""
+    assert change_point([1, 2, 2, 1]) == (1, min(1.0, 2 * math.exp(-6 * 4 / (64 + 16))))
+
+
+def test_a_change_may_come_at_once():
+    """The first value lies above all four others: K = 4, which five values may show at any time."""
+    assert change_point([5, 1, 1, 1, 1]) == (1, 1.0)
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=9))
+def test_pettitts_statistic_is_that_of_ranks(values):
+    """Twice the sum of the first ranks less t (n + 1), as in the paper; equal values share their ranks."""
+    n, ranks = len(values), rankdata(values)
+    sums = [abs(2 * math.fsum(ranks[:t]) - t * (n + 1)) for t in range(1, n)]
+    place, p_value = change_point(values)
+    assert p_value == pytest.approx(min(1.0, 2 * math.exp(-6 * max(sums) ** 2 / (n**3 + n**2))))
+    if max(sums) > 0:
+        assert place == 1 + sums.index(max(sums))
 
 
 @pytest.mark.simulation

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 
 from harness.statistics.gathering import gathering_p
 
@@ -32,6 +33,42 @@ def test_it_equals_enumeration():
     sums = [float(np.array(order) @ inside) for order in permutations(shares)]
     expected = np.mean([value >= shares @ inside - 1e-9 for value in sums])
     assert gathering_p(marked, clusters, [part])[0] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(("inside", "size", "marked", "n"), [(3, 5, 4, 12), (1, 2, 6, 9), (0, 3, 2, 10)])
+def test_independent_cases_are_fishers_exact_test(inside, size, marked, n):
+    """The same as scipy's hypergeometric tail."""
+    cases = [True] * inside + [False] * (size - inside) + [True] * (marked - inside)
+    cases += [False] * (n - len(cases))
+    expected = hypergeom.sf(inside - 1, n, marked, size)
+    assert gathering_p(cases, range(n), [range(size)]) == pytest.approx([expected])
+
+
+def test_several_parts_of_unequal_clusters_equal_enumeration():
+    """Six clusters of one to three cases, three parts that overlap, all 720 deals.
+
+    A part's count is standardised by its mean and spread over the deals, and compared with each deal's largest.
+    """
+    marked = [True, False, True, True, False, True, False, False, True, False, False]
+    clusters = ["a", "a", "b", "c", "c", "c", "d", "e", "e", "f", "f"]
+    parts = [[0, 2, 3], [2, 3, 4, 5], [7, 8, 9]]
+    names = sorted(set(clusters))
+    shares = [np.mean([m for m, of in zip(marked, clusters, strict=True) if of == name]) for name in names]
+    inside = np.array([[sum(clusters[case] == name for case in part) for part in parts] for name in names])
+    sums = np.array([np.array(deal) @ inside for deal in permutations(shares)])
+    scores = (sums - sums.mean(axis=0)) / sums.std(axis=0)
+    observed = (np.array(shares) @ inside - sums.mean(axis=0)) / sums.std(axis=0)
+    expected = [float((scores.max(axis=1) >= each - 1e-9).mean()) for each in observed]
+    assert gathering_p(marked, clusters, parts) == pytest.approx(expected, abs=0.02)
+    assert len(set(expected)) == 3
+
+
+def test_the_same_runs_give_the_same_figures():
+    """The deals are drawn with a fixed seed."""
+    marked, clusters = [True, False] * 6 + [True, True], [place // 2 for place in range(14)]
+    first, second = (gathering_p(marked, clusters, [[0, 1, 12], [12, 13]]) for _ in range(2))
+    assert first == second
+    assert gathering_p(marked, clusters, []) == []
 
 
 def test_a_part_of_everything_stands_out_nowhere():

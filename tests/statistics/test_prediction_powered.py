@@ -1,5 +1,6 @@
 """A biased judge, a few labels, an honest mean."""
 
+import math
 import random
 
 import numpy as np
@@ -164,6 +165,61 @@ def test_fully_labelled_sides_differ_as_their_pairs_do():
     assert found.low == pytest.approx(0.25 - 2.353 * 0.25, abs=0.001)
 
 
+LABELLED_ALONE = "prediction-powered, {} labelled, 0 judged only, weight 0.00"
+
+
+def test_what_both_sides_leave_unseen_is_added_as_squares():
+    """Four labels and two, all alike: 1 - 0.05^(1/4) and 1 - 0.05^(1/2) of a span of 9."""
+    first = partly([1, 1, 1, 1], [1, 1, 1, 1], clusters="abcd")
+    second = partly([1, 1], [1, 1], clusters="ab")
+    found = prediction_powered_difference(first, second, span=9)
+    unseen = math.hypot(*(9 * (1 - 0.05 ** (1 / n)) for n in (4, 2)))
+    assert (found.low, found.estimate, found.high) == pytest.approx((-unseen, 0.0, unseen))
+    assert found.method == f"{LABELLED_ALONE.format(4)}; less {LABELLED_ALONE.format(2)}"
+    surer = prediction_powered_difference(first, second, 0.98, span=9)
+    assert surer.high == pytest.approx(math.hypot(*(9 * (1 - 0.01 ** (1 / n)) for n in (4, 2))))
+
+
+def test_clusters_of_one_side_alone_count_too():
+    """By hand: 1 0 1 1 in a b c d and 1 0 0 in e f g; nothing is paired, so both variances add up.
+
+    The means' squared errors are 3/4 / (3 x 4) = 1/16 and 2/3 / (2 x 3) = 1/9; t of two degrees is 2.919986.
+    """
+    first = partly([1, 0, 1, 1], [1, 0, 1, 1], clusters="abcd")
+    second = partly([1, 0, 0], [1, 0, 0], clusters="efg")
+    found = prediction_powered_difference(first, second)
+    half = 2.9199855804 * math.sqrt(1 / 16 + 1 / 9)
+    assert found.estimate == pytest.approx(3 / 4 - 1 / 3)
+    assert (found.low, found.high) == pytest.approx((5 / 12 - half, 5 / 12 + half))
+
+
+def test_cases_of_one_cluster_add_up_before_they_are_squared():
+    """By hand: 1 1, 0 0, 1 0 in three clusters deviate by 1, -1 and 0 in all, over 6, times sqrt(3/2)."""
+    found = prediction_powered_mean(partly([1, 1, 0, 0, 1, 0], [1] * 6, clusters="aabbcc"))
+    half = 2.9199855804 * math.sqrt(2 / 36 * 3 / 2)
+    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
+    assert found.method == "prediction-powered, 6 labelled, 0 judged only, weight 0.00, 3 clusters"
+
+
+@pytest.mark.parametrize(
+    ("judged", "others", "clusters", "weight"),
+    [
+        ((1.0, 0.0, 0.0, 0.0), (0.0, 0.5), (), 0.0),  # it falls where labels rise
+        ((1.0, 2.0, 1.1, 2.1), (1.0, 2.0, 1.0, 2.0), (), 1.0),  # it rises less than they do: no more than 1
+        ((3.0, 3.0, 3.0, 3.0), (3.0, 3.0), (), 0.0),  # it always says the same
+        ((1.0, 2.0, 1.0, 2.0), (1.0, 2.0), "abcdee", 0.0),  # its other values lie in one cluster
+    ],
+)
+def test_the_judges_weight_is_from_none_to_whole(judged, others, clusters, weight):
+    found = prediction_powered_mean(partly((0.0, 9.0, 0.5, 9.5), judged, others, clusters))
+    assert f"weight {weight:.2f}" in found.method
+
+
+def test_two_labels_in_two_clusters_are_enough():
+    found = prediction_powered_mean(partly([1.0, 0.0], [1.0, 0.0]))
+    assert found.estimate == 0.5
+
+
 TOO_FEW = "at least two labelled items are needed, in different clusters"
 MISSING = "each labelled item needs the judge's value, and each item its cluster"
 
@@ -185,8 +241,10 @@ def test_what_cannot_be_corrected_is_refused(items, message):
 
 def test_sides_without_names_have_no_difference():
     side = partly([1, 0], [1, 0])
-    with pytest.raises(ValueError, match=r"^both sides need the names of their cases or clusters$"):
-        prediction_powered_difference(side, side)
+    named = partly([1, 0], [1, 0], clusters="ab")
+    for sides in ((side, side), (side, named), (named, side)):
+        with pytest.raises(ValueError, match=r"^both sides need the names of their cases or clusters$"):
+            prediction_powered_difference(*sides)
 
 
 @pytest.mark.simulation

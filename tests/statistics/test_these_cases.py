@@ -10,6 +10,8 @@ from harness.statistics.these_cases import counted_drop, noisy_drop
 def test_what_reproduces_is_known_without_error():
     found = counted_drop([1.0, 1.0, -1.0] + [0.0] * 17, 0.9)
     assert (found.estimate, found.low, found.high_unseen) == (0.05, 0.05, 0.05)
+    assert found.high == 0.05
+    assert (found.confidence, found.method) == (0.9, "counted, answers reproduce")
     assert found.p_value == 0.0
     assert counted_drop([0.0] * 20, 0.9).p_value == 1.0
 
@@ -24,6 +26,19 @@ def test_a_worked_example_of_varying_answers():
     assert found.estimate == 0.25
     assert found.high == pytest.approx(0.25 + 1.6449 * 0.18028, abs=1e-3)
     assert found.p_value == pytest.approx(0.0828, abs=1e-3)
+    assert found.low == pytest.approx(0.25 - 1.6449 * 0.18028, abs=1e-3)
+    assert found.high_unseen == found.high
+    assert (found.confidence, found.method) == (0.9, "normal, noise of the answers")
+
+
+def test_a_case_that_never_passed_is_no_surer_than_one_that_always_did():
+    """Half an answer either way: 0.5 of 5 and 4.5 of 5 have one variance."""
+    always, never = (noisy_drop([Trials(passed, 4, passed, 4)], 0.9) for passed in (4, 0))
+    assert always.high == pytest.approx(never.high)
+    assert always.high == pytest.approx(1.6449 * (2 * 0.09 / 4) ** 0.5, abs=1e-4)
+    assert noisy_drop([Trials(1, 4, 1, 4)], 0.9).high == pytest.approx(
+        1.6449 * (2 * 0.21 / 4) ** 0.5, abs=1e-4
+    )
 
 
 def test_single_answers_seldom_decide():
