@@ -176,8 +176,11 @@ def test_what_both_sides_leave_unseen_is_added_as_squares():
     unseen = math.hypot(*(9 * (1 - 0.05 ** (1 / n)) for n in (4, 2)))
     assert (found.low, found.estimate, found.high) == pytest.approx((-unseen, 0.0, unseen))
     assert found.method == f"{LABELLED_ALONE.format(4)}; less {LABELLED_ALONE.format(2)}"
-    surer = prediction_powered_difference(first, second, 0.98, span=9)
-    assert surer.high == pytest.approx(math.hypot(*(9 * (1 - 0.01 ** (1 / n)) for n in (4, 2))))
+    more = partly([1] * 8, [1] * 8, clusters="abcdefgh")
+    surer = prediction_powered_difference(first, more, 0.98, span=9)
+    assert surer.high == pytest.approx(math.hypot(*(9 * (1 - 0.01 ** (1 / n)) for n in (4, 8))))
+    assert surer.confidence == 0.98
+    assert prediction_powered_difference(second, second, 0.98, span=9).high == 9  # all there is
 
 
 def test_clusters_of_one_side_alone_count_too():

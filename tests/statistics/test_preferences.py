@@ -3,9 +3,13 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
+from harness.statistics.clusters import group
+from harness.statistics.paired_graded import paired_interval
 from harness.statistics.preferences import length_controlled_win_rate, win_rate
+from harness.statistics.tied_logistic import fit_tied
 
 
 def logistic(x):
@@ -110,6 +114,30 @@ def test_who_won_all_of_twenty_may_still_lose_one_in_eight():
     found = win_rate([1.0] * 20, range(20))
     assert (found.estimate, found.high) == (1.0, 1.0)
     assert found.low <= 1 - 0.139
+
+
+def test_a_win_rate_is_the_drop_from_a_tie_turned_round():
+    """20 wins of 20 may lose one in eight; the same at 98 %: 1 - 0.01^(1/20) of the half that can be lost."""
+    found = win_rate([0.5] * 20, range(20), 0.98)
+    drop = paired_interval(group([0.0] * 20, range(20)), 0.98, reach=0.5, span=0.5)
+    assert (found.low, found.high) == pytest.approx((0.5 - drop.high, 0.5 - drop.low))
+    assert (found.confidence, found.method) == (0.98, drop.method)
+
+
+def test_length_is_measured_in_spreads_of_its_logarithm():
+    """Ratios of 1/4 and 4: logarithms of one spread either way, so the column is tanh(1) and -tanh(1)."""
+    wins, ratios = [1, 1, 0, 1, 0, 0], [4.0, 4.0, 4.0, 0.25, 0.25, 0.25]
+    columns = np.column_stack([np.ones(6), np.tanh(1.0) * np.array([1, 1, 1, -1, -1, -1])])
+    fit = fit_tied(columns, np.array(wins, dtype=float), range(6), [0] * 6)
+    found = length_controlled_win_rate(wins, ratios)
+    half = fit.quantile(0.9) * fit.error(np.array([1.0, 0.0]))
+    assert found.estimate == pytest.approx(logistic(fit.coefficients[0]))
+    assert found.high == pytest.approx(logistic(fit.coefficients[0] + half))
+    uneven = length_controlled_win_rate([1, 1, 0, 0], [9.0, 3.0, 1.0, 1.0])
+    logs = np.log([9.0, 3.0, 1.0, 1.0])
+    columns = np.column_stack([np.ones(4), np.tanh(logs / logs.std())])
+    fit = fit_tied(columns, np.array([1.0, 1.0, 0.0, 0.0]), range(4), [0] * 4)
+    assert uneven.estimate == pytest.approx(logistic(fit.coefficients[0]))
 
 
 def test_a_win_rate_heeds_clusters():

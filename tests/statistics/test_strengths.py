@@ -3,7 +3,9 @@
 import math
 import random
 
+import numpy as np
 import pytest
+from scipy.stats import t
 
 from harness.statistics.strengths import PairwiseComparison, bradley_terry
 
@@ -102,6 +104,45 @@ def test_who_is_named_first_makes_no_difference():
     rows = [*met("a", "b", 1.0, 0.5), *met("b", "a", 0.0, 1.0)]
     turned = [*met("a", "b", 1.0, 0.5), *met("a", "b", 1.0, 0.0)]
     assert bradley_terry(rows) == bradley_terry(turned)
+
+
+def test_each_pair_of_models_has_its_own_rate_of_ties():
+    """Two pairs that always tie, one that never does: only the variance of the ties' own pairs is smaller."""
+    tied = [*met("a", "b", *[0.5] * 6), *met("a", "c", *[0.5] * 6)]
+    decided = [*tied, *met("b", "c", *[1.0, 0.0] * 3)]
+    found = {one.model: one.strength for one in bradley_terry(decided)}
+    half = {model: interval.high - interval.estimate for model, interval in found.items()}
+    assert half["a"] < half["b"] == pytest.approx(half["c"])
+    # By hand: p = 1/2 everywhere, so weights of 6/4 a pair and a prior of 1/4; ties at 6 / (6 + 4).
+    information = 1.5 * np.array([[2, -1, -1], [-1, 2, -1], [-1, -1, 2]]) + 0.25 * np.eye(3)
+    weights = {(0, 1): 6 * (0.25 - 0.15), (0, 2): 6 * (0.25 - 0.15), (1, 2): 6 * 0.25}
+    expected = 0.25 * np.eye(3)
+    for (i, j), weight in weights.items():
+        row = np.eye(3)[i] - np.eye(3)[j]
+        expected += weight * np.outer(row, row)
+    inverse = np.linalg.inv(information)
+    centred = np.eye(3)[0] - 1 / 3
+    error = math.sqrt(centred @ inverse @ expected @ inverse @ centred)
+    assert half["a"] == pytest.approx(error * t.ppf(0.95, found_clusters(decided) - 1))
+
+
+def found_clusters(rows):
+    return len({one.cluster for one in rows})
+
+
+def test_the_win_rate_of_one_among_three_is_over_both_others():
+    """By hand from the strengths: the mean of two rates, and its logit's gradient."""
+    rows = [*met("a", "b", 1.0, 1.0, 0.0, 1.0), *met("b", "c", 1.0, 0.0, 1.0), *met("a", "c", 1.0, 1.0, 0.5)]
+    found = {one.model: one for one in bradley_terry(rows)}
+    a, b, c = (found[name].strength.estimate for name in "abc")
+    rate = (logistic(a - b) + logistic(a - c)) / 2
+    assert found["a"].win_rate.estimate == pytest.approx(rate)
+    around = found["a"].win_rate
+    logit = math.log(rate / (1 - rate))
+    lower, upper = (math.log(end / (1 - end)) for end in (around.low, around.high))
+    assert (lower + upper) / 2 == pytest.approx(logit)
+    # Against the strength's own error: the gradient is no larger than the mean of 1 - rate and rate.
+    assert 0.2 < (upper - lower) / (found["a"].strength.high - found["a"].strength.low) < 2
 
 
 def test_strengths_are_recovered_from_indirect_comparisons():
