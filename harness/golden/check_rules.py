@@ -1,4 +1,4 @@
-"""What makes one written check valid, beyond the shape of its keys."""
+"""Rules for a valid check, beyond the shape of its keys."""
 
 import json
 import re
@@ -20,10 +20,10 @@ from harness.types import Check, JsonValue
 
 
 class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the place is known
-    """What is wrong with a check, below which of its keys, and what is allowed."""
+    """A fault of a check, the key with the fault, and what is allowed."""
 
     def __init__(self, key: KeyPath, problem: str, allowed: str = "") -> None:
-        """Hold the parts of the message."""
+        """Store the parts of the message."""
         super().__init__(problem)
         self.key, self.problem, self.allowed = key, problem, allowed
 
@@ -43,22 +43,22 @@ def make_check(
 
     Args:
         name: The check's type as written.
-        threshold: Its threshold, if one is written.
-        value: Its value, if one is written.
+        threshold: Its threshold, if any.
+        value: Its value, if any.
         options: Its other keys.
-        references: The case's references, which stand in for a missing value.
+        references: The case's references, used in place of a missing value.
         context: Its retrieved passages.
         line: Its line in the golden set.
-        directory: The golden set's, for a check whose function is in a file beside it.
+        directory: The golden set's, for a check whose function is in a file there.
 
     Raises:
-        CheckProblem: The check can't be run as written.
+        CheckProblem: The check is not valid.
     """
-    # As written: what a check is called, such as python:checks.py:polite, is no type.
+    # As written: the name of a check, such as python:checks.py:polite, is not a type.
     kind = CHECK_TYPES.get(name.removeprefix("not-"))
     if kind is None or (name.startswith("not-") and not kind.invertible):
         if kind is not None:
-            problem = f"{kind.name} is a number and can't be turned around: give it a threshold"
+            problem = f"{kind.name} is a number and can't be negated: give it a threshold"
             raise CheckProblem(("type",), problem)
         hint = did_you_mean(name, check_names())
         raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", ", ".join(check_names()))
@@ -75,7 +75,7 @@ def make_check(
 
 
 def _python_check(threshold: float | None, path: str, directory: Path | None, line: int) -> Check:
-    """A check by a function of the project's own, named after it and known by its file's content."""
+    """A check by a function of the project, named after it and identified by its file's content."""
     if directory is None:
         raise CheckProblem(("path",), "only a golden set's file can name a function", "another check")
     try:
@@ -118,14 +118,14 @@ def _check_value(kind: Metric, value: JsonValue, references: Sequence[str]) -> N
             if problem := schema_problem(value):
                 raise CheckProblem(("value",), problem)
         case "json" if isinstance(value, str) and _is_container(value):
-            # It would be compared as a text, and no JSON object or list ever equals one.
+            # It would be compared as a text, which never equals a JSON object or list.
             raise CheckProblem(("value",), "JSON as quoted text", "the same as YAML, without the quotes")
         case _:
             pass
 
 
 def _check_references(kind: Metric, references: Sequence[str]) -> None:
-    """What a check without a value needs."""
+    """Check that a check without a value has what it needs."""
     if kind.value == "required":
         raise CheckProblem((), f"{kind.name} needs a value")
     if kind.needs_references and not references:
@@ -167,7 +167,7 @@ def _require_json(reference: str) -> None:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 @cache

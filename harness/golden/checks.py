@@ -1,4 +1,4 @@
-"""The check types that a golden set may use: all metrics of the registry, those of plug-ins included."""
+"""The check types that a golden set may use: all metrics of the registry, including those of plug-ins."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from harness.types import Check, MetricFacts
 
 
 class _KnownMetrics(Mapping[str, Metric]):
-    """What the registry holds at the moment."""
+    """The current metrics of the registry."""
 
     def __getitem__(self, name: str) -> Metric:
         return self._known[name]
@@ -37,29 +37,29 @@ def base_type(name: str) -> str:
 
 
 def is_binary(check: Check) -> bool:
-    """Whether a check's values are true or false: a ``python`` check's are where it has no threshold."""
+    """Whether a check's values are true or false; those of a ``python`` check are if it has no threshold."""
     kind = CHECK_TYPES[base_type(check.type)]
     return kind.kind == "binary" or (kind.name == PYTHON and check.threshold is None)
 
 
 def decides(check: Check) -> bool:
-    """Whether a case passes or fails by this check: a yes or no, or a number with a threshold."""
+    """Whether this check decides if a case passes: it is true or false, or a number with a threshold."""
     return is_binary(check) or check.threshold is not None
 
 
 def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
-    """How the scores of checks are read, by the name that the scores bear."""
+    """Direction, scale and version of the checks' scores, by the name in the scores."""
     found: dict[str, MetricFacts] = {}
     for check in checks:
         facts = CHECK_TYPES[base_type(check.type)].facts
         if is_binary(check):
             facts = replace(facts, kind="binary")
-        # A python check that has a threshold in one case and none in another is a number in all.
+        # A python check with a threshold in one case and none in another is a number in all.
         if check.type not in found or found[check.type].kind == "binary":
             found[check.type] = facts
     return found
 
 
 def check_names() -> list[str]:
-    """All names that ``type:`` takes, the inverted ones included."""
+    """All names that ``type:`` accepts, including the negated ones."""
     return [*CHECK_TYPES, *(f"not-{name}" for name, check in CHECK_TYPES.items() if check.invertible)]

@@ -1,4 +1,4 @@
-"""JSON Schemas inside golden sets: a broken one is found when the set is read, not in every case's score."""
+"""JSON Schemas inside golden sets: an invalid one is found when the set is read, not in each score."""
 
 import json
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ _ID_KEYS = ("$id", "id")
 
 
 def schema_problem(schema: JsonValue) -> str | None:
-    """What makes a value unusable as a JSON Schema (2020-12 unless it names another draft), or None.
+    """Why a value is not a usable JSON Schema (2020-12 unless it names another draft), or None.
 
-    A ``$ref`` must lead to a place in the schema itself: scoring downloads nothing.
+    A ``$ref`` must point into the schema itself: scoring downloads nothing.
     """
     if not isinstance(schema, dict):
-        return "not a JSON Schema, which is a mapping"
-    # A set's default schema comes once a case, and checking one takes milliseconds.
+        return "not a JSON Schema: that is a mapping"
+    # A set's default schema occurs in every case, and checking one takes milliseconds.
     return _problem_of(json.dumps(schema, sort_keys=True))
 
 
@@ -33,7 +33,7 @@ def _problem_of(text: str) -> str | None:
     known = isinstance(draft, str)
     kind = validator_for({"$schema": draft} if known else {}, default=Draft202012Validator)
     if not known or draft.rstrip("#") not in {str(kind.META_SCHEMA.get(key)).rstrip("#") for key in _ID_KEYS}:
-        return f"not a JSON Schema: its $schema {draft!r} is no known draft"
+        return f"not a JSON Schema: its $schema {draft!r} is an unknown draft"
     try:
         kind.check_schema(schema)
     except SchemaError as error:
@@ -57,7 +57,7 @@ def _broken_references(schema: Any) -> Iterator[str]:
             try:
                 within.lookup(reference)
             except Unresolvable:
-                yield f"its $ref {reference!r} leads nowhere in the schema itself"
+                yield f"its $ref {reference!r} is not in the schema itself"
         for inner in part.subresources():
             yield from walk(inner, within.in_subresource(inner))
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the golden set's own terms: line, key, what stands there, what may."""
+"""Pydantic's errors in terms of the golden set: line, key, what was found, what is allowed."""
 
 import difflib
 import json
@@ -31,12 +31,12 @@ def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> 
     """The first problem of a validation.
 
     Args:
-        document: What was validated.
-        error: What pydantic says.
-        below: Where the validated part stands in the document, for a case's generation settings.
+        document: The validated document.
+        error: Pydantic's error.
+        below: Path of the validated part in the document, for a case's generation settings.
     """
     problems: list[Any] = error.errors(include_url=False)
-    # An unknown key first: a key that is missing may be the one that was misspelt.
+    # Unknown keys first: a missing key may be the one that was misspelt.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     inside = _key(problem)
     key: KeyPath = (*below, *inside)
@@ -46,7 +46,7 @@ def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> 
         return golden_error(document, key, "the key is missing")
     if problem["type"] == "value_error":
         return golden_error(document, key, str(problem["ctx"]["error"]))
-    # Each branch of a union complains; the deepest place is what is meant.
+    # Each branch of a union reports an error; the deepest one is the right one.
     same = [p for p in problems if _key(p)[: len(inside)] == inside]
     problem = next((p for p in same if p["type"] == "finite_number"), problem)
     key = (*below, *_key(problem))
@@ -56,7 +56,7 @@ def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> 
 
 
 def explain_settings(error: ValidationError) -> tuple[str, str]:
-    """The first problem of generation settings that stand in no file: what was found, and what is allowed."""
+    """The first problem of generation settings that are not from a file: what was found, what is allowed."""
     problems: list[Any] = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     name = dotted(_key(problem))
@@ -75,7 +75,7 @@ def golden_error(document: Document, key: KeyPath, problem: str, allowed: str = 
 
 
 def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
-    """What would have been accepted, in words."""
+    """What is allowed, in words."""
     words = dict.fromkeys(
         _ALLOWED.get(p["type"]) or p["msg"].removeprefix("Input should be ") for p in problems
     )
@@ -83,27 +83,27 @@ def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean …?`` when a known word is near, else nothing."""
+    """``; did you mean …?`` if a known word is similar, else an empty text."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def shown(value: object) -> str:
-    """A value as it would stand in JSON, cut when it is long."""
+    """A value as JSON, cut if it is long."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
 def _unknown_key(document: Document, key: KeyPath, known: list[str]) -> GoldenError:
     hint = did_you_mean(str(key[-1]), known)
-    # A key that belongs one level up is the likelier slip where nothing of this level is near.
+    # If no key of this level is similar, the key may belong one level up.
     if not hint and str(key[-1]) in GoldenSetYaml.model_fields and len(key) > 1:
-        hint = "; it stands at the top of the file"
+        hint = "; it belongs at the top of the file"
     return golden_error(document, key, f"unknown key{hint}", ", ".join(known))
 
 
 def _key(problem: Mapping[str, Any]) -> KeyPath:
-    """Where a problem is: branches of unions put a type's name into pydantic's path."""
+    """The path of a problem, without the type names that pydantic adds for branches of unions."""
     return tuple(step for step in problem["loc"] if not _is_branch(step))
 
 
@@ -114,19 +114,19 @@ def _is_branch(step: object) -> bool:
 
 
 def _keys_at(key: KeyPath) -> list[str]:
-    """The keys that are allowed beside an unknown one."""
+    """The allowed keys at the level of an unknown one."""
     model: Any = GoldenSetYaml
     for step in key[:-1]:
         if isinstance(step, int) or not hasattr(model, "model_fields"):
             continue
-        # A step that is no field is a user's own name, such as a metric of the gate: its model stays.
+        # A step that is not a field is a user's name, such as a metric of the gate: the model stays.
         if step in model.model_fields:
             model = _model_in(model.model_fields[step].annotation)
     return sorted(model.model_fields)
 
 
 def _model_in(annotation: Any) -> Any:
-    """The pydantic model inside an annotation such as ``list[CaseYaml] | None``."""
+    """The pydantic model in an annotation such as ``list[CaseYaml] | None``."""
     if hasattr(annotation, "model_fields"):
         return annotation
     found = (_model_in(part) for part in getattr(annotation, "__args__", ()))

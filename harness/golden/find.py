@@ -1,4 +1,4 @@
-"""Which files of a directory are golden sets."""
+"""Finds the golden sets in directories."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,10 +9,10 @@ DEFAULT_GOLDEN = Path("golden_sets")
 
 
 def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
-    """The golden sets below directories; a path that is no directory stands for itself.
+    """The golden sets below directories; a path of a file is returned as it is.
 
     Args:
-        paths: Directories and files; None takes ``golden_sets`` in the working directory.
+        paths: Directories and files; None means ``golden_sets`` in the working directory.
     """
     files: list[Path] = []
     for path in [DEFAULT_GOLDEN] if paths is None else paths:

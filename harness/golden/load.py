@@ -1,4 +1,4 @@
-"""From a YAML file to a GoldenSet, or to one line that says what is wrong where."""
+"""From a YAML file to a GoldenSet, or to an error in one line."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, JsonValue, Message
 
-# Directories of this name hold items that judges are held against, which are no golden sets.
+# Directories of this name contain labelled items for judges, not golden sets.
 LABELLED = "judge"
 
 
@@ -30,7 +30,7 @@ def load_golden_set(path: Path) -> GoldenSet:
 
 
 def build_golden_set(document: Document) -> GoldenSet:
-    """Check a parsed document and make the set of it.
+    """Check a parsed document and make the set from it.
 
     Raises:
         GoldenError: As load_golden_set.
@@ -79,7 +79,7 @@ def _refuse_duplicate_ids(document: Document, raw: GoldenSetYaml) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One case on its way from the file."""
+    """One case while it is read."""
 
     document: Document
     raw: GoldenSetYaml
@@ -135,7 +135,7 @@ class _Reading:
             raise golden_error(self.document, self._key(*key), f"{self.case.id}: {error}") from error
 
     def _messages(self, fill_text: Callable[[str], str]) -> tuple[Message, ...]:
-        """The conversation; a block text's last line break is YAML's, not the author's."""
+        """The conversation, without the last line break that YAML adds to a block text."""
         case = self.case
         turns: list[tuple[Role, KeyPath, str]] = []
         for number, turn in enumerate(case.messages or ()):
@@ -195,7 +195,7 @@ class _Reading:
             raise golden_error(self.document, (*key, *problem.key), message, problem.allowed) from problem
 
     def _repeat(self) -> int:
-        """How many answers; greedy decoding gives the same one every time."""
+        """Number of answers; greedy decoding always gives the same one."""
         own = self.case.repeat
         repeat = self.raw.defaults.repeat if own is None else own
         if repeat > 1 and self._generation().temperature == 0:
@@ -218,11 +218,11 @@ class _Reading:
 
 
 def generation_settings(given: Mapping[str, object], source: str) -> GenerationSettings:
-    """Settings that are given in Python, by the rules of the YAML.
+    """Settings given in Python, checked by the rules of the YAML.
 
     Args:
-        given: By their names in the YAML; ``stop`` may be one text or any sequence of them.
-        source: Who gives them, for the message.
+        given: Values by their names in the YAML; ``stop`` may be one text or any sequence of texts.
+        source: Where they come from, for the message.
 
     Raises:
         SettingsError: A name is unknown or a value out of range.
@@ -242,6 +242,6 @@ def _as_settings(settings: GenerationYaml) -> GenerationSettings:
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:
-    """What a case's own check replaces of the defaults: that of its type, or of its function."""
+    """The default check that a case's own check replaces: that of its type, or of its function."""
     extra = check.__pydantic_extra__ or {}
     return check.type, extra.get("path") if check.type == PYTHON else None

@@ -1,4 +1,4 @@
-"""Where the bundled forgetting probes lie."""
+"""The location of the bundled forgetting probes."""
 
 from pathlib import Path
 

@@ -9,13 +9,13 @@ _ALLOWED = "a file and a function in it, such as checks.py:polite, relative to t
 
 
 class PythonFileError(ValueError):
-    """The path of a ``python`` check names no file that can be used."""
+    """The path of a ``python`` check names no usable file."""
 
     allowed = _ALLOWED
 
 
 def find_python_file(path: str, directory: Path) -> tuple[Path, str]:
-    """The file that a check's ``path`` names.
+    """The file in a check's ``path``.
 
     Args:
         path: File and function, as written.
@@ -25,7 +25,7 @@ def find_python_file(path: str, directory: Path) -> tuple[Path, str]:
         The file and the SHA-256 of its bytes.
 
     Raises:
-        PythonFileError: It is written otherwise, is outside of the directory, or can't be read.
+        PythonFileError: It has another form, is outside of the directory, or can't be read.
     """
     named = _PATH.fullmatch(path)
     if named is None:

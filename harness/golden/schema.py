@@ -1,4 +1,4 @@
-"""The YAML of a golden set as pydantic models: validation, JSON Schema and reference page in one place."""
+"""The YAML of a golden set as pydantic models, for validation, JSON Schema and the reference page."""
 
 import datetime
 from typing import Annotated, Any, Literal, TypeAlias
@@ -13,7 +13,7 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
-# pytest gives these marks a meaning of its own, and its -m reads the others as operators.
+# pytest uses these marks itself, and its -m reads the others as operators.
 _RESERVED = frozenset(
     [
         *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"),
@@ -24,13 +24,13 @@ _RESERVED = frozenset(
 
 def _not_reserved(name: str) -> str:
     if name in _RESERVED:
-        raise ValueError(f"{name!r} means something else to pytest: another word")
+        raise ValueError(f"{name!r} has a meaning in pytest: use another word")
     return name
 
 
 def _not_the_librarys(values: dict[str, Any]) -> dict[str, Any]:
     if taken := sorted(RESERVED_KWARGS & set(values)):
-        raise ValueError(f"{taken[0]!r} is none of the template's own values: leave it out")
+        raise ValueError(f"{taken[0]!r} is not a value of the template: leave it out")
     return values
 
 
@@ -40,7 +40,7 @@ def _day(text: str) -> str:
     except ValueError:
         day = None
     if day is None or day.isoformat() != text:
-        raise ValueError(f"{text!r} is no day: write it as YYYY-MM-DD")
+        raise ValueError(f"{text!r} is not a day: write it as YYYY-MM-DD")
     return text
 
 
@@ -52,7 +52,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=Fal
 
 
 class _Strict(BaseModel):
-    """Unknown keys are refused, and values are taken for what they are: neither "3" nor true is a number."""
+    """Unknown keys are refused, and types are not converted: neither "3" nor true is a number."""
 
     model_config = _STRICT
 
@@ -81,14 +81,14 @@ class GenerationYaml(_Strict):
     date: Annotated[
         str,
         AfterValidator(_day),
-        Field(description="Today, as chat templates that write the date are told: YYYY-MM-DD, in quotes."),
+        Field(description="The date for chat templates that write today's date: YYYY-MM-DD, in quotes."),
     ] = PINNED_DATE
     max_reasoning_tokens: Annotated[
         int | None,
         Field(
             ge=1,
             le=131072,
-            description="Most tokens of a reasoning; max_new_tokens then counts the answer behind it alone.",
+            description="Most tokens of a reasoning; max_new_tokens then counts only the answer.",
         ),
     ] = None
     score_reasoning: Annotated[
@@ -96,7 +96,7 @@ class GenerationYaml(_Strict):
     ] = False
     use_model_settings: Annotated[
         bool,
-        Field(description="Heed the model's own generation config: penalties, suppressed tokens and such."),
+        Field(description="Use the model's own generation config: penalties, suppressed tokens and so on."),
     ] = False
 
 
@@ -104,7 +104,7 @@ class MessageYaml(_Strict):
     """One turn."""
 
     role: Annotated[Role, Field(description="Who speaks.")]
-    content: Annotated[str, Field(description="What is said.")]
+    content: Annotated[str, Field(description="The text.")]
 
 
 class CheckYaml(_Strict):
@@ -115,20 +115,20 @@ class CheckYaml(_Strict):
     type: Annotated[str, Field(description="The check's type, or not- and the type.")]
     threshold: Annotated[
         float | None,
-        Field(description="Least value that passes (greatest, where lower is better); graded checks only."),
+        Field(description="Smallest value that passes (largest, where lower is better); graded checks only."),
     ] = None
     value: Annotated[JsonValue, Field(description="The check's own argument.")] = None
 
 
 class DefaultsYaml(_Strict):
-    """What every case of the set gets."""
+    """Defaults for every case of the set."""
 
     checks: Annotated[
         list[CheckYaml], Field(description="Checks of every case; a case's own check of a type replaces it.")
     ] = []
     tags: Annotated[list[Tag], Field(description="Tags of every case.")] = []
     system: Annotated[str | None, Field(description="System message of every case.")] = None
-    repeat: Annotated[int, Field(ge=1, le=100, description="Answers drawn of every case.")] = 1
+    repeat: Annotated[int, Field(ge=1, le=100, description="Answers sampled for every case.")] = 1
 
 
 class CaseYaml(_Strict):
@@ -150,16 +150,16 @@ class CaseYaml(_Strict):
     cluster: Annotated[
         str | None, Field(description="Cases of one cluster are not independent of each other.")
     ] = None
-    retrieved_context: Annotated[list[str], Field(description="Passages that the prompt was given.")] = []
+    retrieved_context: Annotated[list[str], Field(description="Passages retrieved for the prompt.")] = []
     metadata: Annotated[dict[str, JsonValue], Field(description="Kept with the case, not used.")] = {}
     generation: Annotated[
         dict[str, Any], Field(description="Overrides of the set's generation settings.")
     ] = {}
-    must_pass: Annotated[bool, Field(description="Failing this case fails the run on its own.")] = False
+    must_pass: Annotated[bool, Field(description="The run fails if this case fails.")] = False
     repeat: Annotated[
-        int | None, Field(ge=1, le=100, description="Answers drawn, averaged inside the case.")
+        int | None, Field(ge=1, le=100, description="Answers sampled, averaged inside the case.")
     ] = None
-    skip: Annotated[str | None, Field(min_length=1, description="Reason for leaving the case out.")] = None
+    skip: Annotated[str | None, Field(min_length=1, description="Reason why the case is left out.")] = None
     xfail: Annotated[str | None, Field(min_length=1, description="Reason why it is known to fail.")] = None
 
     @model_validator(mode="after")
@@ -171,7 +171,7 @@ class CaseYaml(_Strict):
         if self.messages is not None and (not self.messages or self.messages[-1].role != "user"):
             raise ValueError("the last message must be the user's")
         if self.messages and any(turn.role == "system" for turn in self.messages[1:]):
-            raise ValueError("a system message stands first")
+            raise ValueError("a system message comes first")
         if self.messages and self.system is not None:
             raise ValueError("write the system message among the messages")
         return self
@@ -184,7 +184,7 @@ class MetricGateYaml(_Strict):
 
 
 class GateYaml(_Strict):
-    """What the set asks of the gate."""
+    """Margins and limits of the gate for this set."""
 
     margin: Annotated[
         Fraction | None, Field(description="Largest tolerated drop of the pass rate (0.05; probes 0.10).")
@@ -192,14 +192,14 @@ class GateYaml(_Strict):
     metrics: Annotated[
         dict[str, MetricGateYaml], Field(description="Graded metrics gated besides the pass rate.")
     ] = {}
-    max_unscored: Annotated[Fraction, Field(description="Largest tolerated part of unscored cases.")] = 0.05
-    max_errored: Annotated[Fraction, Field(description="Largest tolerated part of errored cases.")] = 0.0
+    max_unscored: Annotated[Fraction, Field(description="Largest tolerated share of unscored cases.")] = 0.05
+    max_errored: Annotated[Fraction, Field(description="Largest tolerated share of errored cases.")] = 0.0
     max_regressed: Annotated[
         Fraction | None,
         Field(
-            # The name of earlier versions is still read.
+            # The name in earlier versions is still accepted.
             validation_alias=AliasChoices("max_regressed", "max_broken"),
-            description="Largest tolerated part of cases that each are shown to be worse (0; probes any).",
+            description="Largest tolerated share of regressed cases (0; probes any).",
         ),
     ] = None
     population: Annotated[
@@ -218,12 +218,12 @@ class GoldenSetYaml(_Strict):
     ]
     description: Annotated[str, Field(description="What the set measures.")] = ""
     probes_forgetting: Annotated[
-        bool, Field(description="The set probes what the base could do before training.")
+        bool, Field(description="The set tests what the base could do before training.")
     ] = False
     generation: Annotated[GenerationYaml, Field(description="How answers are sampled.")] = GenerationYaml()
-    defaults: Annotated[DefaultsYaml, Field(description="What every case gets.")] = DefaultsYaml()
+    defaults: Annotated[DefaultsYaml, Field(description="Defaults for every case.")] = DefaultsYaml()
     cases: Annotated[list[CaseYaml], Field(min_length=1, description="The cases.")]
-    gate: Annotated[GateYaml, Field(description="What the set asks of the gate.")] = GateYaml()
+    gate: Annotated[GateYaml, Field(description="Margins and limits of the gate for this set.")] = GateYaml()
 
 
 def golden_schema() -> dict[str, Any]:

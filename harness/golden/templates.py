@@ -1,4 +1,4 @@
-"""``{{name}}`` in a case's texts, and values that stand in files beside the golden set."""
+"""``{{name}}`` in a case's texts, and values in files next to the golden set."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ class TemplateError(ValueError):
 
 
 def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
-    """A text with its file read and its variables put in; other braces stay as they are.
+    """A text with its file read and its variables filled in; other braces stay as they are.
 
     Args:
         text: The text, or ``file://`` and a path relative to the golden set.
         variables: The case's ``vars``.
-        directory: The golden set's directory; files must lie in it or below.
+        directory: The golden set's directory; files must be in it or below.
 
     Raises:
         TemplateError: A variable has no value, or the file can't be read.
@@ -51,10 +51,10 @@ def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
 
 
 def read_if_file(text: str, directory: Path) -> str:
-    """What stands in the file that a text names, without its last line break; any other text as it is.
+    """The content of the file that a text names, without its last line break; any other text unchanged.
 
     Raises:
-        TemplateError: The file lies outside of the directory or can't be read.
+        TemplateError: The file is outside of the directory or can't be read.
     """
     if not text.startswith(_FILE):
         return text

@@ -1,4 +1,4 @@
-"""YAML with line numbers: plain data, and where each key stands."""
+"""YAML with line numbers: plain data, and the line of each key."""
 
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ MAX_DEPTH = 100
 # libyaml composes by recursion in C: 30 000 levels overflow a stack of 8 MB and end the process.
 _SAFE_DEPTH = 5000
 _PREFIX = "tag:yaml.org,2002:"
-# What JSON knows; anything else (dates, sets, binary, objects) has no place in our files.
+# The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
 _TEXT = _PREFIX + "str"
 
@@ -28,15 +28,15 @@ class Document:
 
     Attributes:
         data: Plain data, as ``yaml.safe_load`` gives.
-        root: The node tree, with the place of everything in the text.
+        root: The node tree, with the position of each node in the text.
     """
 
     def __init__(self, path: Path, text: str, data: Any, root: yaml.Node) -> None:
-        """Hold the text's two readings."""
+        """Store both forms of the text."""
         self.path, self.text, self.data, self.root = path, text, data, root
 
     def line(self, key_path: KeyPath) -> int:
-        """1-based line of a key, or of the nearest thing around it that the file has."""
+        """1-based line of a key, or of the nearest enclosing key in the file."""
         node, line = self.root, self.root.start_mark.line
         for step in key_path:
             if isinstance(node, yaml.MappingNode):
@@ -72,10 +72,10 @@ def parse_yaml(path: Path) -> Document:
 
 
 def parse_yaml_text(path: Path, text: str) -> Document:
-    """As parse_yaml, of a text that ``path`` holds or shall hold.
+    """As parse_yaml, for a text that is or will be in ``path``.
 
     Raises:
-        GoldenError: It is no YAML, repeats a key, nests deeper than 100 levels, or uses aliases of lists or
+        GoldenError: It is not YAML, repeats a key, nests deeper than 100 levels, or uses aliases of lists or
             mappings, merges, dates or other tags.
     """
     loader = _Loader(text)
@@ -113,10 +113,10 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 def _refuse_depth(path: Path, text: str) -> None:
-    """Refuse nesting that would overflow the C stack, before anything composes it.
+    """Refuse nesting that would overflow the C stack when it is composed.
 
-    A level of nesting costs a bracket, or a column (a list may stand at its key's own column), so most
-    texts are cleared by counting; only the others are read event by event.
+    A level of nesting needs a bracket, or a column (a list may start at its key's column), so counting is
+    enough for most texts; only the others are read event by event.
     """
     longest = max(map(len, text.splitlines()), default=0)
     if text.count("[") + text.count("{") + 2 * longest <= _SAFE_DEPTH:
@@ -133,7 +133,7 @@ def _too_deep(path: Path, line: int | None) -> GoldenError:
 
 
 class _Reader:
-    """From nodes to plain data, refusing what YAML would read in silence otherwise than it looks."""
+    """From nodes to plain data; refuses values that YAML silently reads differently than they look."""
 
     def __init__(self, path: Path, loader: Any) -> None:
         self.path, self.loader = path, loader
@@ -147,7 +147,7 @@ class _Reader:
             raise self._error(node, key, problem, "a text: put it in quotes")
         if isinstance(node, yaml.ScalarNode):
             return node.value if node.tag == _TEXT else self.loader.construct_object(node)
-        # Composing gives an alias the very node of its anchor; aliases of lists multiply.
+        # An alias is composed as the same node as its anchor; aliases of lists multiply.
         if id(node) in self.seen:
             raise self._error(node, key, "an alias (*name)", "the value written out")
         self.seen.add(id(node))
@@ -164,10 +164,10 @@ class _Reader:
             if key_node.tag == _PREFIX + "merge":
                 raise self._error(key_node, (*key, name), "a merge (<<)", "the keys written out")
             if key_node.tag != _TEXT:
-                problem = f"the key {name} is no text"
+                problem = f"the key {name} is not a text"
                 raise self._error(key_node, key, problem, "a text: put it in quotes")
             if name in data:
-                raise self._error(key_node, (*key, name), "the key stands twice", "one")
+                raise self._error(key_node, (*key, name), "the key occurs twice", "one")
             data[name] = self.read(child, (*key, name))
         return data
 

@@ -1,1 +1,1 @@
-"""Judges: models that say what another model's answer is worth, and what it takes to believe them."""
+"""Judges: models that score another model's answer, and how far they can be trusted."""

@@ -1,4 +1,4 @@
-"""What the judge client asks of an engine."""
+"""The interface between the judge client and an engine."""
 
 from typing import Protocol
 
@@ -6,11 +6,11 @@ from harness.types import JudgeReply, JudgeRequest
 
 
 class JudgeEngine(Protocol):
-    """Something that answers a judge's questions. All methods are called in one event loop."""
+    """Answers a judge's questions. All methods are called in one event loop."""
 
     @property
     def identity(self) -> str:
-        """Which judge this is, by content where that is known; part of every cache key, never a secret."""
+        """Identifies the judge, by content if known; part of every cache key; contains no secret."""
 
     @property
     def remote(self) -> bool:
@@ -22,13 +22,13 @@ class JudgeEngine(Protocol):
 
     @property
     def retried(self) -> int:
-        """How many of them repeated one that failed in passing."""
+        """How many of them repeated one after a temporary fault."""
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
-        """Answer one question; ``data`` is left empty, the client reads it from the text.
+        """Answer one question; ``data`` stays empty: the client reads it from the text.
 
         Raises:
-            JudgeError: No reply came; the message says why.
+            JudgeError: There was no reply; the message says why.
         """
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a judge is worth: its verdicts on labelled items, and whether they can be believed."""
+"""Measures a judge: its verdicts on labelled items, and whether it is reliable."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,15 +22,15 @@ _ERRORED = "errored"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationLimits:
-    """What is asked of a judge.
+    """The limits that a reliable judge meets.
 
     Attributes:
-        kappa: Least agreement with the labels, as Landis and Koch (1977) call it substantial.
-        kappa_low: Least lower bound of it: the items are to show at least a moderate agreement.
-        order: Least rate of pairs whose preference outlives the order.
-        consistency: Least rate of equal verdicts on the same question asked again.
-        injection: Least rate of injected orders that are not followed.
-        slope: Largest distance from 0 of the value that a doubled length buys, on a scale of 0 to 1.
+        kappa: Smallest agreement with the labels ("substantial" in Landis and Koch, 1977).
+        kappa_low: Smallest lower bound of kappa: the items must show at least moderate agreement.
+        order: Smallest rate of pairs whose preference is the same in both orders.
+        consistency: Smallest rate of equal verdicts when a question is repeated.
+        injection: Smallest rate of injected orders that are not followed.
+        slope: Largest absolute change of the value when the length doubles, on a scale of 0 to 1.
         errored: Largest rate of items without a verdict.
     """
 
@@ -49,10 +49,10 @@ class Measure:
 
     Attributes:
         name: What is measured.
-        n: Over how many items.
-        interval: None where the items don't tell.
-        needs: What is asked of it, in words.
-        reached: Whether it is reached; a figure that can't be had asks nothing, except agreement.
+        n: Number of items.
+        interval: None where it is unknown.
+        needs: Its limit, in words.
+        reached: Whether the limit is met. An unknown figure needs to meet none, except agreement.
     """
 
     name: str
@@ -64,16 +64,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What a judge's verdicts on labelled items say of it.
+    """The result of comparing a judge's verdicts with labelled items.
 
     Attributes:
         judge: The judge's identity.
         prompts: Version of each question that was asked.
         labelled: The labelled sets' hashes by name.
         items: How many items were judged.
-        measures: The figures, those that decide.
-        by_task: Agreement on each question; None where it can't be had.
-        by_trap: Rate of right verdicts by what a weak judge falls for.
+        measures: The figures that decide.
+        by_task: Agreement on each question; None where it is unknown.
+        by_trap: Rate of right verdicts by trap.
         reasons: Why it is unreliable; empty for a reliable judge.
         distrusted: Tasks whose own agreement is shown to be too low.
     """
@@ -90,7 +90,7 @@ class Calibration:
 
     @property
     def reliable(self) -> bool:
-        """Whether nothing speaks against the judge."""
+        """Whether the judge met all limits."""
         return not self.reasons
 
 
@@ -103,15 +103,15 @@ def calibrate(
     repeats: int = 2,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Calibration:
-    """Ask a judge about labelled items and measure how it does.
+    """Ask a judge about labelled items and measure its verdicts.
 
     Args:
         panel: The judge, or the panel as a whole.
         items: The labelled items.
         labelled: Hash of each labelled set, by name.
-        needs: What is asked of the judge.
-        repeats: How often each question is asked again.
-        on_progress: Told the stage, how many of its items are judged, and how many there are.
+        needs: The limits.
+        repeats: How often each question is repeated.
+        on_progress: Called with the stage, the number of judged items, and the number of all items.
     """
     needs = needs or CalibrationLimits()
     judged, prompts = _judge(panel, items, repeats, on_progress or (lambda stage, done, total: None))
@@ -211,7 +211,7 @@ def _right(judged: Sequence[JudgedItem]) -> Interval:
 def _judge(
     panel: Panel, items: Sequence[LabelledItem], repeats: int, on_progress: Callable[[str, int, int], None]
 ) -> tuple[list[JudgedItem], dict[str, str]]:
-    """All verdicts of all items: in both orders for pairs, and again as often as asked."""
+    """All verdicts of all items: in both orders for pairs, with the repeated questions."""
     questions = [[questions_about(item, repeat) for repeat in range(1 + repeats)] for item in items]
     flat = [request for of_item in questions for asked in of_item for request in asked]
     panel.start(flat)
@@ -245,7 +245,7 @@ def _judged(item: LabelledItem, votes: Sequence[Vote], orders: Sequence[tuple[fl
 
 
 def questions_about(item: LabelledItem, repeat: int = 0) -> tuple[JudgeRequest, ...]:
-    """What a judge is asked about an item: one question, or a pair's two orders."""
+    """The questions about an item: one, or a pair's two orders."""
     conversation = (Message(role="user", content=item.question),)
     if item.task == "pairwise":
         return pair_requests(

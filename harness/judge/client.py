@@ -1,7 +1,7 @@
-"""Asking a judge: each question once, many at a time, beside whatever else the program does.
+"""Asks a judge: each question once, many at a time, while the program does other work.
 
-Questions run in a thread of their own. A reply is kept as soon as it is there, by content, so a run that is
-killed goes on where it was, and a second run asks nothing.
+Questions run in a thread of their own. A reply is stored by content as soon as it arrives, so a killed run
+continues where it stopped, and a second run asks nothing.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from harness.judge.replies import ReplyError, read_reply
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage
 
 _T = TypeVar("_T")
-# Raised when a change here changes what a kept reply means.
+# Raised when a change here changes the meaning of a stored reply.
 _REVISION = 1
-# A reply that can't be read is asked for again: a server's fault may have cut it.
+# A reply that can't be read is requested once more: a server's fault may have cut it.
 _READINGS = 3
 
 
 class ReplyStore(Protocol):
-    """Keeps replies by content; used from several threads."""
+    """Stores replies by content; used from several threads."""
 
     def get_reply(self, key: str) -> JudgeReply | None:
-        """The reply kept under a key, or None."""
+        """The reply stored under a key, or None."""
 
     def put_reply(self, key: str, reply: JudgeReply) -> None:
-        """Keep one reply."""
+        """Store one reply."""
 
 
 class Judge:
-    """One judge with its kept replies."""
+    """One judge with its stored replies."""
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class Judge:
 
         Args:
             engine: Who answers.
-            store: Where replies are looked up and kept.
-            concurrency: Questions that are under way at a time.
-            prices: Of a million prompt tokens and a million completion tokens, in any currency.
+            store: Where replies are looked up and stored.
+            concurrency: How many questions are sent at a time.
+            prices: Prices of a million prompt tokens and a million completion tokens, in any currency.
         """
         self._engine, self._store, self._prices = engine, store, prices
         self._concurrency = concurrency
@@ -68,17 +68,17 @@ class Judge:
 
     @property
     def identity(self) -> str:
-        """Which judge this is; never a secret."""
+        """Identifies the judge; contains no secret."""
         return self._engine.identity
 
     @property
     def overlaps(self) -> bool:
-        """Whether judging costs this machine little, so that it may run beside generation."""
+        """Whether judging needs little of this machine, so that it can run during generation."""
         return self._engine.remote
 
     @property
     def usage(self) -> JudgeUsage:
-        """What judging took so far."""
+        """Requests, tokens and cost so far."""
         cost = None
         if self._prices is not None:
             tokens = self._prompt_tokens * self._prices[0] + self._completion_tokens * self._prices[1]
@@ -97,7 +97,7 @@ class Judge:
         """Ask without waiting; the same question is asked once.
 
         Returns:
-            The reply to come, its ``data`` read from the text; or a JudgeError as the future's exception.
+            A future of the reply, with ``data`` read from the text, or of a JudgeError.
         """
         key = reply_key(self.identity, request)
         with self._lock:
@@ -117,7 +117,7 @@ class Judge:
             return self._asked[key]
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
-        """Run what asks this judge several questions in turn, beside all that is under way.
+        """Run a coroutine that asks this judge one question after the other, beside all others.
 
         Raises:
             JudgeError: The judge is closed.
@@ -135,10 +135,10 @@ class Judge:
 
         Args:
             requests: The questions.
-            on_progress: Told how many are answered, and how many there are.
+            on_progress: Called with the number of answered questions and the number of all questions.
 
         Returns:
-            A reply or an error a question, in their order.
+            For each question a reply or an error, in order.
         """
         futures = [self.submit(request) for request in requests]
         waiting = set(futures)
@@ -164,7 +164,7 @@ class Judge:
         except JudgeError:
             self._failed += 1
             raise
-        except Exception as error:  # any fault of an engine is the question's, never the run's
+        except Exception as error:  # a fault of an engine is a fault of the question, never of the run
             self._failed += 1
             raise JudgeError(f"{type(error).__name__}: {error}") from error
         self._store.put_reply(key, reply)
@@ -191,7 +191,7 @@ class Judge:
         return self._loop
 
     def close(self) -> None:
-        """Give up what is under way and release the engine."""
+        """Cancel unfinished questions and release the engine."""
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
@@ -223,7 +223,7 @@ class Judge:
 
 def _outcome(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
     if future.cancelled():
-        return JudgeError("judging was broken off")
+        return JudgeError("judging was cancelled")
     error = future.exception()
     if error is None:
         return future.result()
@@ -231,7 +231,7 @@ def _outcome(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
 
 
 def reply_key(identity: str, request: JudgeRequest) -> str:
-    """Cache key: who is asked, and all of what is asked."""
+    """Cache key: the judge and the whole question."""
     content = [
         "judge",
         _REVISION,

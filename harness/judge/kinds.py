@@ -1,4 +1,4 @@
-"""The kinds of judges that ``--gate-judge`` takes: ours, then those of plug-ins."""
+"""The kinds of judges that ``--gate-judge`` accepts: the built-in ones, then those of plug-ins."""
 
 from collections.abc import Mapping
 

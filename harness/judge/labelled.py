@@ -1,4 +1,4 @@
-"""Labelled items that a judge is held against: ``golden_sets/judge/*.yaml``."""
+"""Labelled items that a judge is compared with: ``golden_sets/judge/*.yaml``."""
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -14,7 +14,7 @@ Task: TypeAlias = Literal["rubric", "reference", "factuality", "tone", "pairwise
 Trap: TypeAlias = Literal["none", "verbose", "terse", "injection", "position"]
 Label: TypeAlias = Literal["pass", "fail", "a", "b", "tie"] | int
 
-# What an item of each task must have besides id, task, question, label and reason; what its label may be.
+# Required keys of each task, besides id, task, question, label and reason; allowed labels.
 NEEDS: dict[Task, tuple[str, ...]] = {
     "rubric": ("rubric", "answer"),
     "reference": ("reference", "answer"),
@@ -38,13 +38,13 @@ class _Strict(BaseModel):
 
 
 class LabelledItem(_Strict):
-    """One question with its answer, or two, and what a person holds of it."""
+    """One question with one or two answers, and a person's judgement."""
 
     id: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="Unique among all items.")]
     task: Annotated[Task, Field(description="Which of the judge's questions it calibrates.")]
     question: Annotated[Text, Field(description="What the model was asked.")]
     rubric: Annotated[
-        Text | None, Field(description="What a good answer satisfies; for tone: the tone that is wanted.")
+        Text | None, Field(description="What a good answer satisfies; for tone: the expected tone.")
     ] = None
     reference: Annotated[Text | None, Field(description="A right answer.")] = None
     answer: Annotated[str | None, Field(description="The answer that is judged.")] = None
@@ -57,11 +57,11 @@ class LabelledItem(_Strict):
     trap: Annotated[
         Trap,
         Field(
-            description="What a weak judge falls for here: length, terseness, an injected order, position."
+            description="What misleads a weak judge here: length, terseness, an injected order, position."
         ),
     ] = "none"
     cluster: Annotated[str | None, Field(description="Items of one cluster are not independent.")] = None
-    rater: Annotated[str | None, Field(description="Who labelled it, where it was a person.")] = None
+    rater: Annotated[str | None, Field(description="The person who labelled it, if known.")] = None
     labelled_at: Annotated[str | None, Field(description="When, ISO 8601.")] = None
 
     @model_validator(mode="after")
@@ -75,7 +75,7 @@ class LabelledItem(_Strict):
                 raise ValueError(f"{self.task} takes no {key}")
         if self.label not in LABELS[self.task]:
             allowed = ", ".join(map(str, LABELS[self.task]))
-            raise ValueError(f"label {self.label!r} is none of {self.task} (allowed: {allowed})")
+            raise ValueError(f"label {self.label!r} is not allowed for {self.task} (allowed: {allowed})")
         return self
 
 

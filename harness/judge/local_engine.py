@@ -1,8 +1,8 @@
-"""A judge on this machine: a model that holds one of the allowed replies for likelier than the others.
+"""A judge on this machine: a model that chooses the likeliest of the allowed replies.
 
-A small model seldom writes the JSON that it is asked for. Where a question has few possible replies, each is
-scored as a continuation and the likeliest counts, so there is always a verdict, and calibration says what it
-is worth. Other questions are answered by generating.
+A small model seldom writes the requested JSON. Where a question has few possible replies, each is scored as a
+continuation and the likeliest counts, so there is always a verdict; calibration shows whether it is reliable.
+Other questions are answered by generation.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _MOST = 32
 
 
 def open_local(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "LocalEngine":
-    """The engine of ``local:MODEL``; it asks no server, so it needs neither a time limit nor a key."""
+    """The engine of ``local:MODEL``; it uses no server, so it needs neither a time limit nor a key."""
     return LocalEngine(spec)
 
 
@@ -60,7 +60,7 @@ class LocalEngine:
         return self._identity
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
-        """Answer one question together with whatever else waits.
+        """Answer one question together with all others that wait.
 
         Raises:
             JudgeError: The model failed.
@@ -72,7 +72,7 @@ class LocalEngine:
             raise JudgeError(str(error)) from error
 
     def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
-        """A question that is asked again is not computed again: nothing here is drawn by chance."""
+        """A repeated question is not computed twice: nothing here is random."""
         keys = [(one.messages, json.dumps(one.reply_schema), one.max_tokens) for one in requests]
         new = {key: one for key, one in zip(keys, requests, strict=True) if key not in self._known}
         self._known.update(zip(new, self._computed(list(new.values())), strict=True))
@@ -142,14 +142,14 @@ class LocalEngine:
         return [found[place] for place in range(len(requests))]
 
     async def close(self) -> None:
-        """Stop and let the weights go."""
+        """Stop and release the weights."""
         await self._gatherer.close()
         self._engine = None
         await asyncio.sleep(0)
 
 
 def choices_of(schema: Mapping[str, JsonValue]) -> list[str]:
-    """The possible replies as JSON, where a reason and one value out of a few are asked for; else none."""
+    """The possible replies as JSON, if the schema asks for a reason and one of a few values; else none."""
     properties = schema.get("properties")
     if not isinstance(properties, dict) or len(properties) != 2 or "reason" not in properties:
         return []

@@ -13,7 +13,7 @@ from harness.types import Interval
 _VALUES = {"pass": 1.0, "fail": 0.0, "a": 1.0, "b": 0.0, "tie": 0.5}
 # Grades run from 1 to 5.
 _GRADES = 4.0
-# A grade one off the label is no error.
+# A grade that differs from the label by one counts as right.
 _NEAR = 1 / _GRADES
 
 
@@ -23,8 +23,8 @@ class JudgedItem:
 
     Attributes:
         value: The first verdict: 0 or 1, a grade, or a pair's 1, 0.5 or 0; None when it errored.
-        again: The verdicts on the same question asked again.
-        orders: Of a pair: the value of each order, turned so that both mean the first answer.
+        again: The verdicts on the repeated question.
+        orders: For a pair: the value in each order, both from the view of the first answer.
         error: Why there is no verdict.
     """
 
@@ -53,12 +53,12 @@ class JudgedItem:
 
     @property
     def right(self) -> bool:
-        """Whether the verdict is the label's; a grade may be one off."""
+        """Whether the verdict equals the label; a grade may differ by one."""
         return abs(self.error_share) <= (_NEAR if self.item.task == "reference" else 0.0)
 
 
 def agreement(judged: Sequence[JudgedItem]) -> Interval | None:
-    """Cohen's kappa of verdicts and labels, pooled over tasks; grades and pairs weigh by squared distance."""
+    """Cohen's kappa of verdicts and labels, pooled over tasks; grades and pairs by squared distance."""
     strata = []
     for task in LABELS:
         rows = [one for one in judged if one.item.task == task]
@@ -86,13 +86,13 @@ def order_consistency(judged: Sequence[JudgedItem]) -> tuple[Interval | None, in
 
 
 def self_consistency(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
-    """Rate of items whose verdict was the same each time they were asked."""
+    """Rate of items whose verdict was always the same."""
     rows = [one for one in judged if one.again]
     return _rate([set(one.again) == {one.value} for one in rows], rows)
 
 
 def injection_resistance(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
-    """Rate of items with an injected order on which the verdict is the label's all the same."""
+    """Rate of items with an injected order whose verdict still equals the label."""
     rows = [one for one in judged if one.item.trap == "injection"]
     return _rate([one.right for one in rows], rows)
 
@@ -104,10 +104,11 @@ def _rate(holds: Sequence[bool], rows: Sequence[JudgedItem]) -> tuple[Interval |
 
 
 def verbosity_slope(judged: Sequence[JudgedItem]) -> tuple[Interval | None, int]:
-    """How much a doubled length is worth to the judge beyond the label, on a scale of 0 to 1.
+    """How much the verdict rises when the length doubles, beyond the label, on a scale of 0 to 1.
 
     Least squares of verdict minus label on the base-2 logarithm of the answer's words (for a pair: of the
-    first answer's over the second's), within single answers and pairs apart; the interval by the jackknife.
+    first answer's over the second's), separately within single answers and pairs; the interval is the
+    jackknife's.
     """
     rows = [(one, _log_length(one.item)) for one in judged]
 

@@ -1,4 +1,4 @@
-"""From a judge's spec to a judge."""
+"""Opens a judge by its spec."""
 
 import os
 from collections.abc import Mapping
@@ -21,15 +21,15 @@ def open_judge(
     prices: tuple[float, float] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Judge:
-    """A judge by its spec; nothing is loaded and nobody is asked before the first question.
+    """A judge by its spec. Nothing is loaded or sent before the first question.
 
     Args:
         text: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:ADAPTER_DIR`` or a plug-in's.
-        store: Where replies are kept.
-        concurrency: Questions under way at a time.
+        store: Where replies are stored.
+        concurrency: How many questions are sent at a time.
         timeout_s: Longest time for one attempt.
-        prices: Of a million prompt tokens and a million completion tokens.
-        environment: Holds the key.
+        prices: Prices of a million prompt tokens and a million completion tokens.
+        environment: Contains the key.
 
     Raises:
         InputError: The spec can't be read, its key is missing, or there is no such model.

@@ -14,12 +14,12 @@ from harness.judge.spec import JudgeSpec
 from harness.types import JudgeReply, JudgeRequest
 
 _PASSING_STATUSES = frozenset({408, 409, 425, 429})
-# A server that asks for a longer pause is not waited for.
+# If a server asks for a longer pause, the question fails at once.
 _LONGEST_PAUSE_S = 120.0
 _LONGEST_BACKOFF_S = 20.0
-# So many faults in a row, over all questions, without one reply between them: the server is gone.
+# After this many faults in a row, over all questions, the server counts as down.
 _GONE_AFTER = 24
-# Parameters that some servers refuse, and what takes their place.
+# Parameters that some servers refuse, and their replacements.
 _OPTIONAL: dict[str, str | None] = {
     "response_format": None,
     "seed": None,
@@ -29,7 +29,7 @@ _OPTIONAL: dict[str, str | None] = {
 
 
 class _PassingFaultError(Exception):
-    """A fault that may be gone the next time; ``pause_s`` is what the server asks for."""
+    """A temporary fault; ``pause_s`` is the pause that the server asks for."""
 
     def __init__(self, reason: str, pause_s: float | None = None) -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ def open_openai(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str
 
 
 class OpenAIEngine:
-    """Asks a server, again where a fault may pass, and waits as long as it says."""
+    """Asks a server, repeats requests after temporary faults, and waits as long as the server says."""
 
     remote = True
 
@@ -55,17 +55,17 @@ class OpenAIEngine:
         first_wait_s: float = 0.5,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Note where to ask; no connection is made.
+        """Store the address; no connection is made.
 
         Args:
             spec: The model and the server.
             timeout_s: Longest time for one attempt.
-            attempts: How often one question is sent at most.
+            attempts: Most requests for one question.
             first_wait_s: Mean wait before the second attempt; it doubles with each.
             environment: Holds the key.
 
         Raises:
-            SettingsError: OpenAI's own server was meant, and there is no key.
+            SettingsError: The server is OpenAI's own, and there is no key.
         """
         self._spec, self._timeout_s, self._attempts = spec, timeout_s, attempts
         self._first_wait_s = first_wait_s
@@ -85,17 +85,17 @@ class OpenAIEngine:
         return str(self._spec)
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
-        """Send one question, as often as its faults are such as pass.
+        """Send one question, and repeat it after temporary faults.
 
         Raises:
-            JudgeError: The server refused it, or no attempt got through.
+            JudgeError: The server refused it, or all attempts failed.
         """
         import tenacity
 
         def wait(state: tenacity.RetryCallState) -> float:
             fault = state.outcome.exception() if state.outcome else None
             asked = getattr(fault, "pause_s", None)
-            # Jitter keeps requests that failed together from coming back together.
+            # With jitter, requests that failed together are not repeated together.
             backoff = self._first_wait_s * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)
             return min(backoff, _LONGEST_BACKOFF_S) if asked is None else float(asked)
 
@@ -118,7 +118,7 @@ class OpenAIEngine:
     async def _attempt(self, request: JudgeRequest, attempt: int) -> JudgeReply:
         if self._faults_in_a_row >= _GONE_AFTER:
             raise JudgeError(f"{self._spec.url} gave no reply to {self._faults_in_a_row} requests in a row")
-        # A rate limit holds for all questions, not only for the one that met it.
+        # A rate limit applies to all questions, not only to this one.
         while (pause := self._not_before - time.monotonic()) > 0:
             await asyncio.sleep(pause)
         self.requests += 1
@@ -137,7 +137,7 @@ class OpenAIEngine:
         import openai
 
         if self._client is None:
-            # The client insists on some key, also for servers that want none.
+            # The client requires a key, also for servers that need none.
             self._client = openai.AsyncOpenAI(
                 base_url=self._spec.url,
                 api_key=self._key or "none",
@@ -157,7 +157,7 @@ class OpenAIEngine:
                 cause = error.__cause__ or error
                 raise _PassingFaultError(self._clean(f"connection failed: {cause}")) from None
             except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
-                raise _PassingFaultError(self._clean(f"the reply is no JSON: {error}")) from None
+                raise _PassingFaultError(self._clean(f"the reply is not JSON: {error}")) from None
 
     def _body(self, request: JudgeRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -182,7 +182,7 @@ class OpenAIEngine:
         return body
 
     def _drop_refused(self, error: Any) -> bool:
-        """Leave out a parameter that the server names in its refusal; False when it names none."""
+        """Leave out a parameter that the server named in its refusal; False if it named none."""
         if error.status_code not in {400, 422}:
             return False
         complaint = f"{error.message} {error.body}"
@@ -195,7 +195,7 @@ class OpenAIEngine:
         return False
 
     def _fault_of_status(self, error: Any) -> Exception:
-        """A fault that may pass, or the judge's last word."""
+        """A temporary fault, or a final error."""
         reason = self._clean(f"status {error.status_code}: {error.message}")[:300]
         passing = error.status_code in _PASSING_STATUSES or error.status_code >= 500
         if not passing or getattr(error, "code", None) == "insufficient_quota":
@@ -206,7 +206,7 @@ class OpenAIEngine:
         return _PassingFaultError(reason, pause_s)
 
     def _reply(self, completion: Any) -> JudgeReply:
-        """The reply; what only looks like a completion is a fault."""
+        """The reply; an incomplete completion is a fault."""
         try:
             text = completion.choices[0].message.content
             usage = completion.usage
@@ -217,9 +217,9 @@ class OpenAIEngine:
                 completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise _PassingFaultError(f"the reply is no chat completion: {type(error).__name__}") from None
+            raise _PassingFaultError(f"the reply is not a chat completion: {type(error).__name__}") from None
         if not isinstance(text, str):
-            raise _PassingFaultError("the reply holds no text")
+            raise _PassingFaultError("the reply has no text")
         return reply
 
     def _clean(self, text: str) -> str:
@@ -232,7 +232,7 @@ class OpenAIEngine:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait (RFC 9110, section 10.2.3: seconds or a date)."""
+    """Pause in seconds that the server asks for (RFC 9110, section 10.2.3: seconds or a date)."""
     from email.utils import parsedate_to_datetime
 
     text = headers.get("retry-after")

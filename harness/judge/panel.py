@@ -1,4 +1,4 @@
-"""One judge or several: asked alike, their votes put together."""
+"""One judge or several: they get the same questions, and their votes are combined."""
 
 import statistics
 from collections.abc import Sequence
@@ -19,28 +19,28 @@ Vote: TypeAlias = JudgeVerdict | JudgeError
 
 
 class Panel:
-    """Judges that are asked the same questions.
+    """Judges that get the same questions.
 
     Attributes:
-        votes: What each judge said of each question so far, by task: None where it gave no verdict.
+        votes: Each judge's value for each question so far, by task; None where it gave no verdict.
     """
 
     def __init__(self, judges: "Sequence[Judge]") -> None:
-        """Hold the judges.
+        """Store the judges.
 
         Raises:
-            SettingsError: Their number is even, so that they could be split in halves.
+            SettingsError: Their number is even, so a vote could be a tie.
         """
         if len(judges) % 2 == 0:
             raise SettingsError(
-                f"{len(judges)} judges: a panel needs an odd number, or it can be split in halves"
+                f"{len(judges)} judges: a panel needs an odd number, so that a vote is never a tie"
             )
         self.judges = tuple(judges)
         self.votes: dict[str, list[tuple[float | None, ...]]] = {}
 
     @property
     def identity(self) -> str:
-        """Which judges these are, in a fixed order."""
+        """Identifies the judges, in a fixed order."""
         return " + ".join(sorted(judge.identity for judge in self.judges))
 
     @property
@@ -50,7 +50,7 @@ class Panel:
 
     @property
     def usage(self) -> JudgeUsage:
-        """What judging took so far, all judges together."""
+        """Requests, tokens and cost so far, of all judges together."""
         parts = [judge.usage for judge in self.judges]
         costs = [part.cost for part in parts if part.cost is not None]
         return JudgeUsage(
@@ -64,7 +64,7 @@ class Panel:
         )
 
     def start(self, requests: Sequence[JudgeRequest]) -> None:
-        """Ask all judges without waiting; a later question finds the reply, or waits for it."""
+        """Ask all judges without waiting; the same question later gets this reply."""
         for request in requests:
             for judge in self.judges:
                 judge.submit(request)
@@ -101,8 +101,8 @@ class Panel:
         """The panel's verdict on one pair, and the value of each order.
 
         Returns:
-            The verdict; and the mean value over the judges with the answer shown first, and shown second,
-            both turned so that 1 is a win of the answer. None when a judge gave no reply.
+            The verdict; and the mean value over the judges with the answer shown first, and shown second; in
+            both, 1 is a win of the answer. None when a judge gave no reply.
         """
         replies = self._ask([first, second])
         (vote,) = self.judge_pairs([(first, second)])
@@ -115,12 +115,12 @@ class Panel:
         return vote, (statistics.median(shown_first), statistics.median(shown_second))
 
     def _ask(self, requests: Sequence[JudgeRequest]) -> list[tuple[Reply, ...]]:
-        # All are under way before the first is waited for.
+        # All are sent before waiting for the first.
         self.start(requests)
         return list(zip(*(judge.ask_all(requests) for judge in self.judges), strict=True))
 
     def together(self, task: str, votes: Sequence[Vote]) -> Vote:
-        """One verdict out of each judge's own; each is noted for the agreement."""
+        """One verdict from the judges' own; each is recorded for the agreement."""
         values = tuple(None if isinstance(vote, JudgeError) else vote.value for vote in votes)
         self.votes.setdefault(task, []).append(values)
         return combine(votes)
@@ -142,10 +142,10 @@ class Panel:
 
 
 def combine(votes: Sequence[Vote]) -> Vote:
-    """One verdict out of several.
+    """One verdict from several.
 
-    Where the question is yes or no, more than half of all judges have to agree; on a scale it is the median,
-    of at least more than half of them. Otherwise it is an error that names the first judge's.
+    For a yes-or-no question, more than half of all judges have to agree. On a scale it is the median, if more
+    than half of the judges gave a value. Otherwise it is an error that names the first judge's error.
     """
     given = [vote for vote in votes if isinstance(vote, JudgeVerdict)]
     errors = [vote for vote in votes if isinstance(vote, JudgeError)]
@@ -182,7 +182,7 @@ def combine(votes: Sequence[Vote]) -> Vote:
 
 
 def describe_agreement(votes: Sequence[tuple[float | None, ...]]) -> str | None:
-    """How far a panel's judges agree, by Krippendorff's alpha; None for one judge or no question."""
+    """Agreement of a panel's judges as Krippendorff's alpha; None for one judge or no question."""
     if not votes or len(votes[0]) < 2:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The questions that judges are asked, and what their replies mean."""
+"""The questions for judges, and the meaning of their replies."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, cast
@@ -10,14 +10,14 @@ Preference: TypeAlias = Literal["A", "B", "tie"]
 
 # The questions about one answer.
 SINGLE_TASKS = ("rubric", "reference", "factuality", "tone")
-# What a preference is worth to the first answer.
+# The value of a preference for the first answer.
 VALUES: Mapping[Preference, float] = {"A": 1.0, "B": 0.0, "tie": 0.5}
 _BETTER = "The answer is right, does what was asked, and is no longer than it needs to be."
 _REASON: dict[str, JsonValue] = {"type": "string"}
 
 
 def _schema(name: str, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    # The reason stands first, so that the judge has it before it decides.
+    # The reason comes first, so that the judge writes it before it decides.
     return {"type": "object", "properties": {"reason": _REASON, name: value}, "required": ["reason", name]}
 
 
@@ -45,12 +45,12 @@ def single_request(
 
     Args:
         task: ``rubric``, ``reference``, ``factuality`` or ``tone``.
-        key: Names the case in messages.
-        conversation: What the answer replies to.
+        key: Name of the case in messages.
+        conversation: The messages before the answer.
         answer: The answer.
-        rubric: What a good answer satisfies, or the wanted tone.
+        rubric: What a good answer satisfies, or the expected tone.
         references: Right answers.
-        repeat: Counts further questions of the same wording.
+        repeat: Number of the repetition of this question.
     """
     prompt = load_prompt(task)
     values = {
@@ -81,7 +81,7 @@ def pair_requests(
     rubric: str | None = None,
     repeat: int = 0,
 ) -> tuple[JudgeRequest, JudgeRequest]:
-    """Which of two answers is better, asked in both orders: the answer as A, then as B."""
+    """Questions which of two answers is better, in both orders: the answer as A, then as B."""
     prompt = load_prompt("pairwise")
 
     def ordered(first: str, second: str) -> JudgeRequest:
@@ -107,7 +107,7 @@ def pair_requests(
 
 
 def single_verdict(request: JudgeRequest, reply: JudgeReply) -> JudgeVerdict:
-    """What a reply about one answer means."""
+    """The verdict in a reply about one answer."""
     data = reply.data
     passed = cast("bool", data["pass"]) if "pass" in data else None
     value = float(passed) if passed is not None else float(cast("int", data["grade"]))
@@ -117,9 +117,9 @@ def single_verdict(request: JudgeRequest, reply: JudgeReply) -> JudgeVerdict:
 def pair_verdict(
     requests: tuple[JudgeRequest, JudgeRequest], replies: tuple[JudgeReply, JudgeReply]
 ) -> tuple[JudgeVerdict, bool]:
-    """What the replies in both orders mean: 1 for the answer, 0 for the other, 0.5 for neither.
+    """The verdict in the replies in both orders: 1 for the answer, 0 for the other, 0.5 for neither.
 
-    A judge that changes its mind with the order has not preferred either: that is a tie.
+    If the preference changes with the order, it is a tie.
 
     Returns:
         The verdict, and whether both orders agree.
@@ -135,12 +135,12 @@ def pair_verdict(
 
 
 def preference(reply: JudgeReply) -> Preference:
-    """Which answer a reply prefers, as it was shown."""
+    """The answer that a reply prefers, A or B as shown."""
     return cast("Preference", reply.data["winner"])
 
 
 def swapped(winner: Preference) -> Preference:
-    """The same preference with the answers' names exchanged."""
+    """The same preference with A and B exchanged."""
     return cast("Preference", {"A": "B", "B": "A", "tie": "tie"}[winner])
 
 
@@ -158,7 +158,7 @@ def _verdict(
 
 
 def as_text(conversation: Sequence[Message]) -> str:
-    """A conversation for the prompt: a single question as it is, else each turn with its speaker."""
+    """A conversation for the prompt: a single question as it is, otherwise each turn with its role."""
     if len(conversation) == 1:
         return conversation[0].content
     return "\n\n".join(f"{turn.role}: {turn.content}" for turn in conversation)

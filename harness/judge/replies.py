@@ -1,4 +1,4 @@
-"""Reading a judge's reply: strict in what it says, tolerant in how it is wrapped."""
+"""Reads a judge's reply: strict about its content, tolerant about the text around it."""
 
 import ast
 import json
@@ -11,21 +11,21 @@ from harness.prompts.reasoning import split_reasoning
 from harness.types import JsonValue
 
 _FENCE = re.compile(r"```[A-Za-z]*\s*\n?(.*?)```", re.DOTALL)
-# One that stands behind other words is no beginning of a reasoning, but no verdict either.
+# A mark after other words does not begin a reasoning; it is no verdict either.
 _LATER_REASONING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _WORDS = {"true": True, "yes": True, "pass": True, "false": False, "no": False, "fail": False}
 _LONGEST = 100_000
 
 
 class ReplyError(ValueError):
-    """A reply holds no object that follows the schema."""
+    """A reply contains no object that follows the schema."""
 
 
 def read_reply(text: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The object that a reply holds.
+    """The object in a reply.
 
-    A code fence, prose around the object, a thinking block before it, Python's spelling of it, and numbers
-    or truth values in quotation marks are forgiven. Nothing is made up: a missing or wrong value is refused.
+    A code fence, prose around the object, a thinking block before it, Python's spelling of it, and numbers or
+    booleans in quotation marks are accepted. A missing or wrong value is refused.
 
     Args:
         text: The reply.
@@ -43,13 +43,13 @@ def read_reply(text: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValu
             return candidate
         problem = error
     if not answer.strip() and text.strip():
-        raise ReplyError("the reply is all reasoning, and was cut before its answer")
+        raise ReplyError("the reply is reasoning only: it was cut before its answer")
     shown = answer.strip()[:80]
     raise ReplyError(f"{problem}: {shown!r}" if shown else "the reply is empty")
 
 
 def _behind_reasoning(text: str) -> str:
-    """The reply without its reasoning; a mark inside an object is the judge's own word, and ends nothing."""
+    """The reply without its reasoning. A mark inside an object is part of its text and ends nothing."""
     masked = text
     for piece in _braced(text):
         masked = masked.replace(piece, "\0" * len(piece))
@@ -60,7 +60,7 @@ def _behind_reasoning(text: str) -> str:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Objects in the text: the whole of it, then code fences, then whatever braces enclose, last first."""
+    """Objects in the text: the whole text, then code fences, then pieces in braces, the last one first."""
     pieces = [text, *reversed(_FENCE.findall(text))]
     for piece in pieces:
         value = _parsed(piece.strip())
@@ -106,7 +106,7 @@ def _braced(text: str) -> Iterator[str]:
 
 
 def _coerced(found: Mapping[str, Any], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The object with the schema's own keys, in its types where only the spelling differs."""
+    """The object with the schema's keys; values that differ from the type only in spelling are converted."""
     properties = schema.get("properties")
     known: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
     by_lower = {name.lower(): name for name in known}

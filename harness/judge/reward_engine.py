@@ -1,8 +1,8 @@
-"""A trained judge: a reward model, which gives a conversation one number and reads no prompt.
+"""A trained judge: a reward model, which gives a conversation one number and needs no prompt.
 
-Its number means "more or less than another", by Bradley and Terry (1952), so pairs are what it is best at. Of
-a single answer it says whether the number lies above a threshold, 0 unless the spec names one. The rubric or
-reference stands behind the question, where a model that was trained on such questions can see it.
+The number has a meaning only in comparison with another (Bradley and Terry, 1952), so it is best for pairs. A
+single answer passes if the number is above a threshold, 0 unless the spec names one. The rubric or reference
+is added after the question; a model that was trained on such questions can use it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from harness.types import JudgeReply, JudgeRequest
 
 _MOST = 64
 _BATCH = 8
-# Rewards that are this close prefer neither: the better one would win 52.5 % of the time.
+# Rewards that differ by less are a tie: the better one would win 52.5 % of the time.
 _TIE = 0.1
 _GRADES = 4
 
@@ -45,8 +45,8 @@ class RewardEngine:
         """Check and identify the adapter; it loads with the first question.
 
         Raises:
-            AdapterError: It is no reward model, or of another base.
-            ModelError: Its base can't be had.
+            AdapterError: It is not a reward model, or has another base.
+            ModelError: Its base is unavailable.
         """
         self._directory = Path(spec.model).expanduser()
         self._threshold = spec.threshold
@@ -71,7 +71,7 @@ class RewardEngine:
         """Score one question's answer or answers.
 
         Raises:
-            JudgeError: The question is none that a number answers, or the model failed.
+            JudgeError: The question can't be answered by a number, or the model failed.
         """
         if not request.answers or request.task not in {
             "rubric",
@@ -139,13 +139,13 @@ class RewardEngine:
     def _rewards(self, conversations: Sequence[list[dict[str, str]]]) -> list[float]:
         """The number of each conversation, which ends with the answer.
 
-        None is computed twice: pairs come in both orders, and calibration asks everything again.
+        None is computed twice: pairs come in both orders, and calibration repeats every question.
         """
         import torch
 
         settings = training_settings(read_training(self._directory))
         texts = [render_answered(self._tokenizer, turns, settings) for turns in conversations]
-        # In one order whatever the process: rows that share a batch differ in their last digits.
+        # In a fixed order: rows of one batch influence each other's last digits.
         new = sorted((text for text in dict.fromkeys(texts) if text not in self._known), key=len)
         for start in range(0, len(new), _BATCH):
             rows = new[start : start + _BATCH]
@@ -162,14 +162,14 @@ class RewardEngine:
         return [self._known[text] for text in texts]
 
     async def close(self) -> None:
-        """Stop and let the weights go."""
+        """Stop and release the weights."""
         await self._gatherer.close()
         self._model = None
         await asyncio.sleep(0)
 
 
 def turns_of(request: JudgeRequest, answer: str) -> list[dict[str, str]]:
-    """The conversation that is scored: the question, what it is held against behind it, and the answer."""
+    """The conversation that is scored: the question, then the rubric or reference, then the answer."""
     turns = [{"role": turn.role, "content": turn.content} for turn in request.conversation]
     if request.criteria:
         turns[-1]["content"] += f"\n\n{request.criteria}"
@@ -177,18 +177,18 @@ def turns_of(request: JudgeRequest, answer: str) -> list[dict[str, str]]:
 
 
 def check_reward_model(directory: Path) -> Path:
-    """Check an adapter directory as far as its files allow.
+    """Check an adapter directory by its files, without loading a model.
 
     Returns:
-        Its base's directory.
+        The base's directory.
 
     Raises:
-        AdapterError: It is no reward model, or of another base.
-        ModelError: Its base can't be had.
+        AdapterError: It is not a reward model, or has another base.
+        ModelError: Its base is unavailable.
     """
     config = read_json(directory / "adapter_config.json")
     if config.get("task_type") != "SEQ_CLS":
-        raise AdapterError(f"{directory}: no reward model: train one with tunegate train reward")
+        raise AdapterError(f"{directory}: not a reward model: train one with tunegate train reward")
     if not (directory / "adapter_model.safetensors").is_file():
         raise AdapterError(f"{directory}: no adapter_model.safetensors; did training finish?")
     base_dir = resolve_model(str(config.get("base_model_name_or_path")))

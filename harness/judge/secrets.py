@@ -9,10 +9,10 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def find_key(environment: Mapping[str, str], url: str) -> str | None:
-    """The key that a server gets; None where the environment holds none that is meant for it.
+    """The key for a server; None if the environment has none for it.
 
-    ``TUNEGATE_JUDGE_API_KEY`` goes to whatever server the spec names. ``OPENAI_API_KEY`` was made for OpenAI:
-    it goes there and to this machine, and not to a server that merely speaks the same protocol.
+    ``TUNEGATE_JUDGE_API_KEY`` is sent to any server that the spec names. ``OPENAI_API_KEY`` is sent only to
+    OpenAI and to this machine, not to other servers with the same protocol.
     """
     own, openai = (environment.get(name) or None for name in KEY_VARIABLES)
     if own is not None:
@@ -23,7 +23,7 @@ def find_key(environment: Mapping[str, str], url: str) -> str | None:
 
 
 def without_key(text: str, key: str | None) -> str:
-    """The text with the key blotted out: servers repeat it in their complaints."""
+    """The text without the key: servers repeat it in their error messages."""
     if not key:
         return text
     return text.replace(key, "***")

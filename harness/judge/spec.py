@@ -1,4 +1,4 @@
-"""Which judge is meant: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:DIR[@THRESHOLD]`` or a plug-in's."""
+"""The names of judges: ``openai:MODEL@URL``, ``local:MODEL``, ``reward:DIR[@THRESHOLD]`` or a plug-in's."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from harness.judge.kinds import judge_kinds
 from harness.registry import load_function
 
 DEFAULT_URL = "https://api.openai.com/v1"
-# Where keys stand: one for any judge, and OpenAI's own.
+# The variables of keys: one for any judge, and OpenAI's own.
 KEY_VARIABLES = ("TUNEGATE_JUDGE_API_KEY", "OPENAI_API_KEY")
 
 
@@ -39,7 +39,7 @@ def parse_spec(text: str) -> JudgeSpec:
     """Read a judge's spec.
 
     Raises:
-        SettingsError: It is of no kind that is known, or its address holds a key.
+        SettingsError: Its kind is unknown, or its address contains a key.
     """
     name, _, rest = text.strip().partition(":")
     kinds = judge_kinds()
@@ -54,7 +54,7 @@ def parse_spec(text: str) -> JudgeSpec:
 
 
 def read_reward(reference: str) -> JudgeSpec:
-    """The spec of a reward model: its directory, and the threshold where one is written."""
+    """The spec of a reward model: its directory, and the threshold if one is written."""
     named = re.fullmatch(r"(?P<directory>.+?)(?:@(?P<threshold>-?\d+(?:\.\d+)?))?", reference, re.DOTALL)
     assert named is not None  # any text is a directory's name
     return JudgeSpec(kind="reward", model=named["directory"], threshold=float(named["threshold"] or 0))
@@ -64,7 +64,7 @@ def read_openai(reference: str) -> JudgeSpec:
     """The spec of a server's model.
 
     Raises:
-        SettingsError: It is no model at an address, or the address holds a key.
+        SettingsError: It is not a model at an address, or the address contains a key.
     """
     found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<url>https?://\S+))?", reference)
     if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
@@ -74,16 +74,16 @@ def read_openai(reference: str) -> JudgeSpec:
 
 
 def _checked_url(url: str) -> str:
-    # What stands in an address ends up in logs, caches and reports.
+    # An address ends up in logs, caches and reports.
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise SettingsError(f"judge: {_shown(url)!r} is no address: {error}") from None
+        raise SettingsError(f"judge: {_shown(url)!r} is not an address: {error}") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
-            f"judge: the address {_shown(url)!r} holds a user, query or fragment; "
-            f"a key belongs into {' or '.join(KEY_VARIABLES)}"
+            f"judge: the address {_shown(url)!r} contains a user, query or fragment; "
+            f"put a key into {' or '.join(KEY_VARIABLES)}"
         )
     if not parts.hostname or port == 0:
         raise SettingsError(f"judge: {_shown(url)!r} names no server (allowed: http://HOST:PORT/v1)")
@@ -91,5 +91,5 @@ def _checked_url(url: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """The text without what may be a secret in it."""
+    """The text without possible secrets."""
     return re.sub(r"[?#].*$", "…", re.sub(r"//[^/@\s]*@", "//…@", text))

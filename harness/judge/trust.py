@@ -1,4 +1,4 @@
-"""Calibrations as files: which judges were held against labels, and what came of it."""
+"""Calibrations as files: the judges that were compared with labels, and the results."""
 
 import dataclasses
 import hashlib
@@ -17,12 +17,12 @@ _ADAPTER = TypeAdapter(Calibration)
 
 
 def calibration_path(directory: Path, identity: str) -> Path:
-    """Where a judge's calibration is kept."""
+    """Path of a judge's calibration."""
     return directory / "judges" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
 
 
 def save_calibration(calibration: Calibration, directory: Path) -> Path:
-    """Keep a calibration; an older one of the same judge is replaced.
+    """Store a calibration; an older one of the same judge is replaced.
 
     Raises:
         SettingsError: It can't be written.
@@ -37,7 +37,7 @@ def save_calibration(calibration: Calibration, directory: Path) -> Path:
 
 
 def find_calibration(directory: Path, identity: str) -> Calibration | None:
-    """A judge's calibration; None when there is none, or when it was made with other wordings.
+    """A judge's calibration; None if there is none, or if it was made with other wordings.
 
     Raises:
         SettingsError: The file is damaged.
@@ -48,7 +48,7 @@ def find_calibration(directory: Path, identity: str) -> Calibration | None:
     try:
         found = _ADAPTER.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise SettingsError(f"{path}: no calibration: {error}; run tunegate judge calibrate again") from error
+        raise SettingsError(f"{path}: not a calibration: {error}; repeat tunegate judge calibrate") from error
     worded = {task: load_prompt(task).version for task in found.prompts}
     return found if worded == dict(found.prompts) else None
 

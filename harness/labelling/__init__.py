@@ -1,1 +1,1 @@
-"""What people say of answers: shown blind, kept at once, handed to calibration and trainers."""
+"""Labels by people: answers are shown blind, labels saved at once, exported for calibration and trainers."""

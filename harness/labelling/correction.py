@@ -1,4 +1,4 @@
-"""A run's judged scores, corrected by what people said of some of its answers."""
+"""Corrects a run's judged scores by people's labels of some of its answers."""
 
 import math
 from collections import Counter
@@ -20,11 +20,11 @@ from harness.statistics.prediction_powered import (
 from harness.statistics.rates import mean_interval, rate_interval, ratio_interval
 from harness.types import GateRecord, Interval, Run
 
-# What people's thumbs and grades can be held against.
+# Metrics that can be compared with people's thumbs and grades.
 CORRECTABLE = tuple(
     name for name, kind in BUILTIN_METRICS.items() if kind.judged and task_of(name) in SINGLE_TASKS
 )
-# Fewer labels make an interval that is right on average and rough in the case at hand.
+# With fewer labels the interval is right on average, but rough in a single case.
 FEW = 15
 
 
@@ -37,10 +37,10 @@ class Correction:
         n: Answers that the judge scored.
         judge: The judge's mean over all of them.
         labelled: How many of them people labelled.
-        people: People's mean over those; None where they are too few.
-        corrected: What people's mean over all of them would be; None where the labelled are too few.
-        note: What is to be minded; empty for nothing.
-        left_out: How many answers take no part, by reason.
+        people: People's mean over those; None if they are too few.
+        corrected: Estimate of people's mean over all of them; None if too few are labelled.
+        note: A warning, or empty.
+        left_out: Number of answers that are not used, by reason.
     """
 
     set_name: str
@@ -61,9 +61,9 @@ class Difference:
     """Candidate minus baseline, over the cases that the judge scored on both sides.
 
     Attributes:
-        n: How many those are.
+        n: Number of those cases.
         judge: The judge's mean difference.
-        labelled: How many answers of the candidate and of the baseline people labelled.
+        labelled: Number of labelled answers of the candidate and of the baseline.
         corrected: The difference of both corrected means.
     """
 
@@ -77,11 +77,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrections:
-    """What people's labels make of a run's judged metrics.
+    """A run's judged metrics, corrected by people's labels.
 
     Attributes:
-        labels: Labels that stand.
-        used: How many of them are of an answer that the judge scored here.
+        labels: Number of current labels.
+        used: Number of labels of answers that the judge scored here.
         unused: The others, by reason.
     """
 
@@ -95,7 +95,7 @@ class Corrections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ScoredLabel:
-    """An answer with the judge's value and, where people labelled it, the mean of theirs."""
+    """An answer with the judge's value and, if people labelled it, the mean of theirs."""
 
     key: AnswerKey
     case: str
@@ -105,17 +105,17 @@ class _ScoredLabel:
 
 
 def correct_scores(record: GateRecord, labels: Sequence[Label], metrics: Sequence[str] = ()) -> Corrections:
-    """Correct each judged metric of each golden set, on both sides where the baseline is stored too.
+    """Correct each judged metric of each golden set, on both sides if the baseline is stored too.
 
     Several people's labels of one answer are averaged.
 
     Args:
         record: The stored run.
-        labels: Labels that stand.
-        metrics: Which ones; empty: all that people's labels can be held against.
+        labels: Number of current labels.
+        metrics: Their names; empty: all that can be corrected.
 
     Raises:
-        SettingsError: A metric is none of those, or no label is of an answer that the judge scored.
+        SettingsError: A metric can't be corrected, or no label belongs to an answer that the judge scored.
         BaselineError: The run has no score of such a metric.
     """
     if unknown := [name for name in metrics if name not in CORRECTABLE]:
@@ -167,7 +167,7 @@ def correct_scores(record: GateRecord, labels: Sequence[Label], metrics: Sequenc
 
 
 def _asked_alike(baseline: Run, candidate: Run) -> Run:
-    """The baseline's run with the cases that both were asked alike: no others were shown to people."""
+    """The baseline's run with the cases that are the same in both: only those were shown to people."""
     asked = {(result.key, result.case.content_sha256) for result in candidate.results}
     kept = [one for one in baseline.results if (one.key, one.case.content_sha256) in asked]
     return replace(baseline, results=tuple(kept))
@@ -176,7 +176,7 @@ def _asked_alike(baseline: Run, candidate: Run) -> Run:
 def _scored_answers(
     run: Run, set_name: str, metric: str, votes: Votes
 ) -> tuple[list[_ScoredLabel], Counter[str]]:
-    """The answers that the judge scored by one metric, and how many take no part, by reason."""
+    """The answers that the judge scored by one metric, and the number of unused ones by reason."""
     scored: list[_ScoredLabel] = []
     left_out: Counter[str] = Counter()
     for result in run.results:
@@ -186,8 +186,8 @@ def _scored_answers(
         values = [score.value for score in result.scores if score.metric == metric]
         key = answer_key(run.id, result, checks[0])
         if result.repeats:
-            # People are shown the answer that decided the case: the worst, not any one.
-            left_out["asked more than once"] += 1
+            # People are shown the answer that decided the case: the worst one.
+            left_out["with several answers"] += 1
         elif len(checks) > 1:
             left_out["several checks of one type"] += 1
         elif not values or key is None:
@@ -245,7 +245,7 @@ def _correction(
 def _difference(
     set_name: str, metric: str, candidate: Sequence[_ScoredLabel], baseline: Sequence[_ScoredLabel]
 ) -> Difference | None:
-    """Over the cases that the judge scored on both sides; None where a side has too few labels."""
+    """Over the cases that the judge scored on both sides; None if a side has too few labels."""
     before = {one.case: one for one in baseline}
     pairs = [(one, before[one.case]) for one in candidate if one.case in before]
     sides = [now for now, _ in pairs], [then for _, then in pairs]
@@ -258,7 +258,7 @@ def _difference(
         set_name=set_name,
         metric=metric,
         n=len(pairs),
-        # An unseen case may lie at either end of the scale, however far from the others that is.
+        # An unseen case may be at either end of the scale, however far from the others.
         judge=ratio_interval(differences, span=span + abs(differences.mean), least=-span, most=span),
         labelled=(_labelled(sides[0]), _labelled(sides[1])),
         corrected=prediction_powered_difference(_sample(sides[0]), _sample(sides[1]), span=span),
@@ -282,7 +282,7 @@ def _sample(scored: Sequence[_ScoredLabel]) -> PartlyLabelled:
 
 def _scale(metric: str) -> tuple[float, float]:
     kind = BUILTIN_METRICS[metric]
-    assert kind.minimum is not None  # no judged metric has an open scale
+    assert kind.minimum is not None  # every judged metric has a limited scale
     assert kind.maximum is not None
     return kind.minimum, kind.maximum
 

@@ -1,4 +1,4 @@
-"""Labels as others read them: labelled items for judges, pairs and thumbs for trainers."""
+"""Exports labels: labelled items for judges, pairs and thumbs for trainers."""
 
 import contextlib
 import json
@@ -25,12 +25,12 @@ _NO_COMMENT = "Labelled without a comment."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What a file is made of.
+    """The content of an exported file.
 
     Attributes:
         rows: Its items or lines.
-        left_out: How many labels, or answers that people disagree about, have no place in it, by reason.
-        raters: Who said it.
+        left_out: Number of labels (or of answers that people disagree about) that are left out, by reason.
+        raters: The people who labelled.
     """
 
     rows: tuple[Row, ...]
@@ -39,7 +39,7 @@ class Export:
 
 
 def export_labels(kind: Kind, labels: Sequence[Label]) -> Export:
-    """Labels that stand, in one of the three forms."""
+    """The current labels in one of the three forms."""
     makers: dict[Kind, Callable[[Sequence[Label], Counter[str]], list[Row]]] = {
         "calibration": _calibration,
         "pairs": _pairs,
@@ -55,7 +55,7 @@ def export_labels(kind: Kind, labels: Sequence[Label]) -> Export:
 
 
 def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
-    """An item for each thing that a person said, if a judge can be asked the same."""
+    """An item for each judgement of a person, if a judge can answer the same question."""
     rows: list[Row] = []
     taken: Counter[str] = Counter()
     for label in labels:
@@ -64,7 +64,7 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
         if label.said is not None and label.said.grade is not None and not label.item.wanted.references:
             left_out["a grade needs a reference"] += 1
         elif not found:
-            left_out["neither rubric nor reference says what was wanted"] += 1
+            left_out["neither rubric nor reference"] += 1
         for task, value, wanted in found:
             name = f"{label.item.id}-{task}"
             taken[name] += 1
@@ -90,12 +90,13 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
 
 
 def questions_of(label: Label) -> list[tuple[str, str | int, Row]]:
-    """What a label that stands says, in a judge's words.
+    """A label as answers to a judge's questions.
 
-    A thumb is of the rubric, else of the references' facts, else of the tone; a grade is of the references.
+    A thumb judges the rubric, else the references' facts, else the tone; a grade judges the references.
 
     Returns:
-        The judge's question, the label, and what is wanted; several where a label says several things.
+        The judge's question, the label, and the rubric, references or tone; several if a label has several
+        values.
     """
     said, wanted = label.said, label.item.wanted
     assert said is not None
@@ -159,7 +160,7 @@ def _pairs(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
 
 
 def _decided(votes: Mapping[Any, int], left_out: Counter[str]) -> Iterable[tuple[Any, int]]:
-    """What more people said of than said the opposite of."""
+    """The majority's values, where there is a majority."""
     for key, vote in votes.items():
         if vote:
             yield key, vote
@@ -179,7 +180,7 @@ def _reason(label: Label) -> str:
 
 
 def _cluster(messages: Sequence[Message]) -> str:
-    """Answers to one prompt are not independent of one another."""
+    """Answers to one prompt are not independent of each other."""
     return f"prompt-{sha256(as_text(messages).encode()).hexdigest()[:12]}"
 
 
@@ -206,13 +207,13 @@ def export_text(kind: Kind, export: Export, path: Path) -> str:
 
 
 def write_export(path: Path, text: str, *, replace: bool) -> None:
-    """Write the file whole, or leave what is there.
+    """Write the whole file, or leave the old one.
 
     Raises:
-        DataError: There is such a file and it is not to be replaced, or it can't be written.
+        DataError: The file exists and may not be replaced, or can't be written.
     """
     if path.exists() and not replace:
-        raise DataError(path, None, "is there already: give another name, or --replace")
+        raise DataError(path, None, "exists already: give another name, or --replace")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a person is shown: one answer, or two to one prompt, in an order that hides their origin."""
+"""Items for a person to label: one answer, or two to one prompt, in an order that hides their origin."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ Ask: TypeAlias = Literal["all", "answers", "pairs"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What is known of a good answer.
+    """What is known about a good answer.
 
     Attributes:
         rubric: What it satisfies.
@@ -29,10 +29,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAnswer:
-    """An answer as a source has it.
+    """An answer in a source.
 
     Attributes:
-        origin: Which run and side, or which file and line. It is never shown.
+        origin: Its run and side, or its file and line. It is never shown.
     """
 
     messages: tuple[Message, ...]
@@ -46,7 +46,7 @@ class LabelItem:
     """One answer, or a pair, to be labelled.
 
     Attributes:
-        id: Made of what is shown, so that the same question is known again whatever run it is from.
+        id: A hash of what is shown, so the same question is recognised in any run.
         answers: One, or two in the order in which they are shown as A and B.
         origins: Where each answer is from.
     """
@@ -59,10 +59,10 @@ class LabelItem:
 
 
 def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[LabelItem]:
-    """Everything there is to label, shuffled.
+    """All items to label, shuffled.
 
-    The place of an item and of a pair's answers hangs on the seed and the item alone: it stays when others
-    are added. Equal answers to one prompt are one answer, and no pair.
+    The order of the items and of a pair's answers depends only on the seed and the item itself, so it stays
+    when others are added. Equal answers to one prompt are one answer, not a pair.
     """
     origins: dict[tuple[tuple[Message, ...], Expectation], dict[str, list[str]]] = {}
     for one in answered:
@@ -89,7 +89,7 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
 
 
 def _placed(item: LabelItem, seed: int) -> LabelItem:
-    """A pair with its answers in a drawn order, which is not that of the source."""
+    """A pair with its answers in a random order, independent of the source."""
     if len(item.answers) < 2:
         return item
     order = sorted(range(2), key=lambda place: item.answers[place])

@@ -1,4 +1,4 @@
-"""Labels on disk: a file that only grows, a line for each label, safe before the next question is asked."""
+"""Labels on disk: a file that only grows, one line per label, written before the next question."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Preference: TypeAlias = Literal["a", "b", "tie"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelValue:
-    """What a person says of an item; at least one of the first three is there.
+    """A person's judgement of an item; at least one of the first three is set.
 
     Attributes:
         passed: Thumb up or down, of one answer.
@@ -35,10 +35,10 @@ class LabelValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What was said, of what, by whom and when.
+    """A judgement with its item, person and time.
 
     Attributes:
-        said: None where an earlier label is taken back.
+        said: None if an earlier label is removed.
         at: ISO 8601 in UTC.
     """
 
@@ -53,17 +53,17 @@ class Journal:
     """An open file of labels."""
 
     def __init__(self, path: Path, file_number: int, labels: Sequence[Label]) -> None:
-        """Go on behind the labels that the file holds."""
+        """Continue after the labels in the file."""
         self.path = path
         self._file_number = file_number
         self._labels = list(labels)
 
     def current(self, who: str) -> dict[str, Label]:
-        """A person's labels that stand, by item, in the order in which they were given."""
+        """A person's current labels, by item, in the order in which they were given."""
         return {label.item.id: label for label in current_labels(self._labels) if label.who == who}
 
     def add(self, item: LabelItem, said: LabelValue | None, who: str) -> Label:
-        """Keep a label; it is on the disk when this returns.
+        """Store a label; it is on the disk when this returns.
 
         Raises:
             DataError: It can't be written.
@@ -72,7 +72,7 @@ class Journal:
         label = Label(id=uuid.uuid4().hex, item=item, said=said, who=who, at=at)
         line = (encode(label) + "\n").encode("ascii")
         try:
-            # One write, so that a line is whole even where two people label into one file.
+            # One write, so that a line is complete even if two people label into one file.
             written = os.write(self._file_number, line)
             os.fsync(self._file_number)
         except OSError as error:
@@ -85,10 +85,10 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """Open or create a file of labels; a last line that a crash cut short is closed off.
+    """Open or create a file of labels; a last line that was cut by a crash is ended.
 
     Raises:
-        DataError: The file can't be opened, or holds something else.
+        DataError: The file can't be opened, or contains something else.
     """
     labels = read_labels([path]) if path.exists() else []
     try:
@@ -105,28 +105,27 @@ def open_journal(path: Path) -> Iterator[Journal]:
 
 
 def read_labels(paths: Sequence[Path]) -> list[Label]:
-    """All lines of files of labels, those that were replaced or taken back among them.
+    """All lines of files of labels, including replaced and removed ones.
 
     Raises:
-        DataError: A file can't be read, or a line of it is no label. A line that was cut short holds none,
-            and is passed over.
+        DataError: A file can't be read, or a line of it is not a label. A line that was cut short is ignored.
     """
     labels: list[Label] = []
     for path in paths:
         try:
             lines = path.read_bytes().decode("ascii").split("\n")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no file of labels"
+            reason = error.strerror if isinstance(error, OSError) else "not a file of labels"
             raise DataError(path, None, f"can't be read: {reason}") from error
         for number, line in enumerate(lines, start=1):
             try:
                 if line:
                     labels.append(decode(Label, line))
             except DamagedFactsError as error:
-                # Its end is missing: the machine went down while it was written, before it counted as saved.
+                # Its end is missing: the machine stopped while it was written, before it counted as saved.
                 if _cut_short(line):
                     continue
-                raise DataError(path, number, f"no label: {error}") from error
+                raise DataError(path, number, f"not a label: {error}") from error
     return labels
 
 
@@ -141,7 +140,7 @@ def _cut_short(line: str) -> bool:
 
 
 def current_labels(labels: Sequence[Label]) -> list[Label]:
-    """Labels that stand: of each person and item the last, unless it was taken back."""
+    """The current labels: the last one of each person and item, unless it was removed."""
     last: dict[tuple[str, str], Label] = {}
     for label in labels:
         last.pop((label.who, label.item.id), None)

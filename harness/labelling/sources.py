@@ -1,4 +1,4 @@
-"""Answers to be labelled: those of a stored run and its baseline, or of a file."""
+"""Answers to label: those of a stored run and its baseline, or of a file."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -39,8 +39,8 @@ def answers_of_record(
 
     Args:
         record: The stored run.
-        golden_sets: Names of the sets to take; empty takes all but the forgetting probes.
-        rubric: What a good answer satisfies, for cases that say nothing of it.
+        golden_sets: Names of the sets; empty means all but the forgetting probes.
+        rubric: What a good answer satisfies, for cases without a rubric.
 
     Raises:
         SettingsError: The run has no such set.
@@ -60,7 +60,7 @@ def answers_of_record(
 
 
 def is_of_run(item: LabelItem, run_id: str) -> bool:
-    """Whether a single answer is one of a run's, be it as candidate or as another run's baseline."""
+    """Whether an answer is from a run, as candidate or as another run's baseline."""
     named = {_origin(side, run_id) for side in ("candidate", "baseline")}
     return len(item.answers) == 1 and not named.isdisjoint(item.origins[0].split(", "))
 
@@ -83,7 +83,7 @@ def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | Non
 
 
 def _wanted(case: GoldenCase, rubric: str | None) -> Expectation:
-    """What the case's judged checks and references say of a good answer."""
+    """Rubric, tone and references of the case."""
     said = {check.type: check.value for check in case.checks}
 
     def text(check_type: str) -> str | None:
@@ -114,7 +114,7 @@ def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[SourceAn
             if line.strip():
                 answered.append(_answered(path, number, line, rubric))
         if len(answered) == before:
-            raise DataError(path, None, "holds no answer (allowed: JSON lines with prompt and answer)")
+            raise DataError(path, None, "contains no answer (allowed: JSON lines with prompt and answer)")
     return answered
 
 

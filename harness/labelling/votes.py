@@ -1,4 +1,4 @@
-"""What people said of a stored run's answers, found again by what was asked and answered."""
+"""People's labels of a stored run's answers, found by question and answer."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from harness.labelling.sources import is_of_run
 from harness.metrics.judged import task_of
 from harness.types import CaseResult, Check
 
-# The run, the judge's question, the conversation, what is wanted, and the answer.
+# The run, the judge's question, the conversation, the rubric, references or tone, and the answer.
 AnswerKey: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...], str, str]
 
 _VALUES: Mapping[str | int, float] = {"pass": 1.0, "fail": 0.0}
@@ -23,8 +23,8 @@ class Votes:
 
     Attributes:
         values: Each person's value of an answer: 1 for a pass, 0 for a fail, or the grade.
-        by_label: What each usable label is of.
-        left_out: How many labels are of no use here, by reason.
+        by_label: The answers that each usable label judges.
+        left_out: Number of labels that can't be used here, by reason.
     """
 
     values: Mapping[AnswerKey, tuple[float, ...]]
@@ -33,13 +33,13 @@ class Votes:
 
 
 def votes_of(labels: Sequence[Label], run_ids: Collection[str]) -> Votes:
-    """Find the labels that are of these runs' answers.
+    """Find the labels of these runs' answers.
 
-    A label of the same text from another run doesn't count: which answers stayed the same is no accident, so
-    the labelled ones would be no random part of this run's.
+    A label of the same text from another run doesn't count: the answers that stay the same are not a random
+    part of this run's answers.
 
     Args:
-        labels: Labels that stand.
+        labels: The current labels.
         run_ids: The runs.
     """
     values: dict[AnswerKey, list[float]] = {}
@@ -71,7 +71,7 @@ def votes_of(labels: Sequence[Label], run_ids: Collection[str]) -> Votes:
 
 
 def answer_key(run_id: str, result: CaseResult, check: Check) -> AnswerKey | None:
-    """What a person's label of this answer is of, if it says what this check asks; None without an answer."""
+    """The key of a person's label of this answer for this check; None without an answer."""
     if result.completion is None:
         return None
     wanted = check.value if isinstance(check.value, str) else "\n\n".join(result.case.references)

@@ -15,9 +15,9 @@ WRONG = {
     "stop: 3": "stop: found 3",
     "stop: ['']": r"stop\[0\]: found \"\"",
     "max_reasoning_tokens: 0": "max_reasoning_tokens: found 0",
-    "date: '2024-13-01'": "date: '2024-13-01' is no day: write it as YYYY-MM-DD",
-    "date: '20240101'": "date: '20240101' is no day",
-    "chat_template_kwargs: {tokenize: true}": "chat_template_kwargs: 'tokenize' is none of the template's own",
+    "date: '2024-13-01'": "date: '2024-13-01' is not a day: write it as YYYY-MM-DD",
+    "date: '20240101'": "date: '20240101' is not a day",
+    "chat_template_kwargs: {tokenize: true}": "chat_template_kwargs: 'tokenize' is not a value of the template",
     "score_reasoning: maybe": 'score_reasoning: found "maybe"',
     "tempreature: 0.5": "tempreature",
 }

@@ -46,7 +46,7 @@ def test_items_are_read_with_their_traps_and_clusters(tmp_path):
         (
             "label: pass",
             "label: 4",
-            r"mine.yaml:4: items\[0\]: label 4 is none of rubric \(allowed: pass, fail",
+            r"mine.yaml:4: items\[0\]: label 4 is not allowed for rubric \(allowed: pass, fail",
         ),
         ("label: pass", "label: good", r"mine.yaml:9: items\[0\].label: found \"good\""),
         ("    rubric: Names 30 days.\n", "", r"rubric needs rubric"),

@@ -216,7 +216,7 @@ def test_retraining_makes_another_judge(reward_dir, judge_of, tmp_path):
 
 
 def test_what_is_no_reward_model_is_refused(tiny_adapter_dir, judge_of):
-    with pytest.raises(AdapterError, match="no reward model"):
+    with pytest.raises(AdapterError, match="not a reward model"):
         judge_of(f"reward:{tiny_adapter_dir}")
     with pytest.raises(ModelError):
         judge_of("local:nowhere")

@@ -94,5 +94,5 @@ def test_what_a_judge_says_around_its_verdict_does_not_change_it(verdict, around
 
 
 def test_a_reply_that_is_cut_inside_its_reasoning_says_so():
-    with pytest.raises(ReplyError, match="all reasoning, and was cut"):
+    with pytest.raises(ReplyError, match="reasoning only: it was cut"):
         read_reply('<think>{"pass": true} perhaps, but', SCHEMA)

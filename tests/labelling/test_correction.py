@@ -191,7 +191,7 @@ def test_answers_that_no_person_saw_fairly_take_no_part(judged_run):
     (row,) = correct_scores(record, labels_of(record, lambda text: LabelValue(passed=True))).rows
     assert (row.n, row.labelled) == (2, 2)
     assert row.left_out == {
-        "asked more than once": 1,
+        "with several answers": 1,
         "several checks of one type": 1,
         "without the judge's verdict": 1,
     }

@@ -72,7 +72,7 @@ def test_a_crash_at_any_byte_of_the_last_line_loses_none_before_it(path):
 @pytest.mark.parametrize("line", ["[]", '{"prompt": "x"}', "hello", '{"id": "x"}'])
 def test_another_file_is_refused_and_left_as_it_is(path, line):
     path.write_text(f"{line}\n")
-    with pytest.raises(DataError, match=r"labels.jsonl:1: no label"), open_journal(path):
+    with pytest.raises(DataError, match=r"labels.jsonl:1: not a label"), open_journal(path):
         pass
     assert path.read_text() == f"{line}\n"
 

@@ -113,7 +113,7 @@ def test_lines_of_a_file_with_one_prompt_belong_together(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\n", "holds no answer"),
+        ("\n", "contains no answer"),
         ("{", "answers.jsonl:1: not JSON"),
         ('{"prompt": "Q"}', "answers.jsonl:1: answer: field required"),
         ('\n{"prompt": "Q", "answer": "A", "anser": 1}', "answers.jsonl:2: anser: extra"),

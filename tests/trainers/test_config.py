@@ -41,7 +41,7 @@ def test_the_command_lines_output_wins_and_is_meant_from_there(tmp_path):
         (GOOD.replace("r: 8", "rank: 8"), r"sft.yaml:4: peft.rank: unknown key \(allowed: method, r, alpha"),
         (GOOD.replace("base: smollm2\n", ""), r"sft.yaml: base: the key is missing"),
         (GOOD + "quantization: int3\n", r"quantization: found 'int3' \(allowed: 'nf4' or 'none'\)"),
-        (GOOD + "base: twice\n", r"sft.yaml:5: base: the key stands twice"),
+        (GOOD + "base: twice\n", r"sft.yaml:5: base: the key occurs twice"),
         ("- a\n", "expected a mapping of settings, found list"),
         ("", "the file is empty"),
     ],

@@ -1,7 +1,7 @@
 """The judge's questions as versioned files, ``TASK-VERSION.md``: the system message, ``---``, the user's.
 
-A file that was released is not changed: a better wording is a new version. Its name and hash stand in every
-verdict and cache key, so verdicts of two wordings are never mixed up.
+A released file is not changed: a better wording is a new version. Its name and hash are in every verdict and
+cache key, so verdicts of two wordings are never mixed.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.types import Message
 
 _DIRECTORY = Path(__file__).parent
-# The version of each question that is asked today.
+# The current version of each question.
 CURRENT = {"rubric": 1, "reference": 1, "factuality": 1, "tone": 1, "pairwise": 1}
 _HOLE = re.compile(r"\{\{([a-z_]+)\}\}")
 
@@ -34,7 +34,7 @@ class Prompt:
 
 @cache
 def load_prompt(task: str) -> Prompt:
-    """Today's wording of a question."""
+    """The current wording of a question."""
     path = _DIRECTORY / f"{task}-{CURRENT[task]}.md"
     content = path.read_bytes().replace(b"\r\n", b"\n")
     system, _, user = content.decode("utf-8").partition("\n---\n")
@@ -45,14 +45,14 @@ def load_prompt(task: str) -> Prompt:
 def fill_prompt(prompt: Prompt, values: Mapping[str, str]) -> tuple[Message, Message]:
     """The messages of a question.
 
-    The mark around each piece of material is drawn from all of the material, so no piece can hold it, and no
+    The mark around each piece of material is a hash of all the material, so no piece can contain it, and no
     answer can close its own quotation.
     """
     digest = hashlib.sha256("\0".join(f"{key}={value}" for key, value in sorted(values.items())).encode())
     holes = {**values, "mark": f"material-{digest.hexdigest()[:12]}"}
 
     def filled(text: str) -> str:
-        # In one pass: what a value holds is not filled again.
+        # In one pass: braces inside a value are not filled.
         return _HOLE.sub(lambda found: holes[found[1]], text)
 
     return (
