@@ -56,9 +56,7 @@ class LabelledItem(_Strict):
     reason: Annotated[Text, Field(description="Why the label is what it is.")]
     trap: Annotated[
         Trap,
-        Field(
-            description="What misleads a weak judge here: length, terseness, an injected order, position."
-        ),
+        Field(description="What misleads a weak judge here: length, terseness, an injected order, position."),
     ] = "none"
     cluster: Annotated[str | None, Field(description="Items of one cluster are not independent.")] = None
     rater: Annotated[str | None, Field(description="The person who labelled it, if known.")] = None
