@@ -69,6 +69,7 @@ def answer_or_split(
 
     Raises:
         CasesFailedError: Some rows failed on their own; all others were answered.
+        ModelError: Memory ran out for each of them.
         EngineError: All rows failed.
     """
     failures: dict[int, EngineError] = {}
@@ -89,7 +90,10 @@ def answer_or_split(
             answered += len(rows)
             on_batch(found)
     if failures and not answered:
-        raise next(iter(failures.values()))
+        first = next(iter(failures.values()))
+        if is_out_of_memory(first):
+            raise ModelError(str(first)) from first
+        raise first
     if failures:
         raise CasesFailedError({place: str(error) for place, error in failures.items()})
 

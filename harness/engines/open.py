@@ -7,10 +7,11 @@ from pathlib import Path
 
 from harness.engines.adapter import check_base, is_adapter, mixes, read_adapter, read_training
 from harness.engines.base import CANDIDATE, Engine, StreamingEngine
+from harness.engines.failures import first_line
 from harness.engines.kinds import engine_kinds, is_own, split_reference
 from harness.engines.multitask.directory import is_multitask, read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
-from harness.errors import AdapterError, EngineError, ModelError
+from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
 from harness.types import ExecutionPlan, ModelRef
@@ -118,7 +119,8 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     """Decide how to compute, without importing torch: the plan is needed to look answers up in the cache.
 
     Sides on one base share batches in float32 only: there the text is the same as in separate runs, and the
-    weights are read once for both; in lower precision the make-up of a batch changes greedy text.
+    weights are read once for both; in lower precision the make-up of a batch changes greedy text. Whether
+    they can is found out when they are loaded.
 
     Raises:
         ModelError: One side is a multi-task model and another one isn't.
@@ -147,8 +149,7 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
         return ExecutionPlan(
             engine="multitask", dtype=dtype, device=device, batch_tokens=batch_tokens, mixed=False
         )
-    one_base = len({side.base_sha256 for side in sides}) == 1 and len(sides) > 1
-    can_mix = one_base and all(mixes(side.adapter_dir) for side in sides)
+    can_mix = sum(mixes(side.adapter_dir) for side in sides) > 1
     return ExecutionPlan(
         engine="transformers",
         dtype=dtype,
@@ -179,20 +180,31 @@ def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingE
 
 
 def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEngine:
-    """As open_sides, by tunegate's own engines."""
+    """As open_sides, by tunegate's own engines.
+
+    Raises:
+        InputError: A model can't be run as it is, a library is missing, or the plan's device isn't here.
+        EngineError: Loading failed in a way that nobody foresaw.
+    """
     if missing := missing_libraries():
-        raise EngineError(f"{', '.join(missing)} not installed: pip install 'tunegate[local]'")
+        raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[local]'")
     import torch
 
     if plan.device.startswith("cuda") and not torch.cuda.is_available():
-        raise EngineError(f"--gate-device {plan.device}: torch sees no CUDA device here; use cpu")
-    if plan.engine == "multitask":
-        from harness.engines.multitask.engine import open_multitask
+        raise SettingsError(f"--gate-device {plan.device}: torch sees no CUDA device here; use cpu")
+    try:
+        if plan.engine == "multitask":
+            from harness.engines.multitask.engine import open_multitask
 
-        return open_multitask(sides, plan)
-    from harness.engines.transformers_engine import TransformersEngine
+            return open_multitask(sides, plan)
+        from harness.engines.transformers_engine import TransformersEngine
 
-    return TransformersEngine(sides, plan)
+        return TransformersEngine(sides, plan)
+    except TunegateError:
+        raise
+    except Exception as error:  # the boundary: nothing that is raised while loading is a failed test
+        labels = ", ".join(dict.fromkeys(model.label for model in sides.values()))
+        raise EngineError(f"{labels}: can't be run: {first_line(error)}") from error
 
 
 def open_engine(reference: str, *, dtype: str = "auto", device: str = "auto") -> Engine:

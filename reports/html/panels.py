@@ -13,6 +13,7 @@ from harness.types import (
     JsonValue,
     ModelRef,
     Outcome,
+    Placement,
     Retention,
     Run,
 )
@@ -208,6 +209,7 @@ def manifest(record: GateRecord) -> list[Facts]:
                 _fact("device", plan.device),
                 _fact("tokens a batch", figures.count(plan.batch_tokens)),
                 _fact("mixed batches", "yes" if plan.mixed else "no"),
+                *(_fact(each.side, _placement(each)) for each in plan.placements),
             ),
         ),
         Facts(title="Environment", facts=tuple(_environment_facts(run.environment, baseline))),
@@ -217,6 +219,16 @@ def manifest(record: GateRecord) -> list[Facts]:
 
 def _fact(name: str, value: str, *, code: bool = False) -> Fact:
     return Fact(name=name, value=excerpt(value, _LONGEST_FACT), code=code)
+
+
+def _placement(placement: Placement) -> str:
+    """How a side was run: on whose weights, and in which batches."""
+    batches = {
+        "mixed": "batches mixed with other sides'",
+        "separate": "batches of its own",
+        "single": "a prompt at a time, by the library's generate",
+    }
+    return f"{placement.weights} weights, {batches[placement.batches]}"
 
 
 def _model_facts(model: ModelRef) -> tuple[Fact, ...]:
