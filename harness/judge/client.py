@@ -18,13 +18,19 @@ from typing import Any, Protocol, Self, TypeVar
 from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
 from harness.judge.replies import ReplyError, read_reply
-from harness.types import JudgeReply, JudgeRequest, JudgeUsage
+from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
 
 _T = TypeVar("_T")
 # Raised when a change here changes the meaning of a stored reply.
-_REVISION = 1
+_REVISION = 2
 # A reply that can't be read is requested once more: a server's fault may have cut it.
 _READINGS = 3
+_SEEDS_APART = 1000
+_MOST_REPEATED = 4000  # characters of an unreadable reply that the judge is shown
+_FORMAT_ONLY = (
+    "That could not be read. Give your final verdict once, as a single JSON object in the format that was "
+    "asked for, and nothing else."
+)
 
 
 class ReplyStore(Protocol):
@@ -172,14 +178,20 @@ class Judge:
 
     async def _read(self, request: JudgeRequest) -> JudgeReply:
         problem = ""
-        for _ in range(_READINGS):
-            reply = await self._engine.ask(request)
+        # What was shown to the judge, whose words in its reply are not its own.
+        quoted = "\n".join((*(one.content for one in request.messages), *request.answers))
+        asked = request
+        for reading in range(_READINGS):
+            reply = await self._engine.ask(asked)
             self._prompt_tokens += reply.prompt_tokens
             self._completion_tokens += reply.completion_tokens
             try:
-                return replace(reply, data=read_reply(reply.text, request.reply_schema))
+                cut = reply.stop_reason == "length"
+                data = read_reply(reply.text, request.reply_schema, quoted=quoted, cut=cut)
+                return replace(reply, data=data)
             except ReplyError as error:
                 problem = str(error)
+                asked = _for_the_format(request, reply.text, reading + 1)
         raise JudgeError(f"no usable reply in {_READINGS}; the last: {problem}")
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -219,6 +231,22 @@ class Judge:
     ) -> None:
         """Close the judge."""
         self.close()
+
+
+def _for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeRequest:
+    """The question after a reply that could not be read: for the same verdict in the format alone.
+
+    Another seed, since the same one would give the same reply.
+    """
+    return replace(
+        request,
+        messages=(
+            *request.messages,
+            Message(role="assistant", content=reply[-_MOST_REPEATED:]),
+            Message(role="user", content=_FORMAT_ONLY),
+        ),
+        repeat=request.repeat + reading * _SEEDS_APART,
+    )
 
 
 def _outcome(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:

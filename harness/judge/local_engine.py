@@ -93,6 +93,7 @@ class LocalEngine:
             replies[place] = JudgeReply(
                 text=completion.text,
                 model=self._name,
+                stop_reason=completion.stop_reason,
                 prompt_tokens=completion.prompt_tokens,
                 completion_tokens=completion.completion_tokens,
             )

@@ -213,6 +213,7 @@ class OpenAIEngine:
             reply = JudgeReply(
                 text=self._clean(text) if isinstance(text, str) else "",
                 model=self._clean(str(completion.model or self._spec.model)),
+                stop_reason=str(getattr(completion.choices[0], "finish_reason", "") or ""),
                 prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
                 completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
             )

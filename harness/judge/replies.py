@@ -1,141 +1,218 @@
-"""Reads a judge's reply: strict about its content, tolerant about the text around it."""
+"""Reading a judge's reply: strict in what it says, tolerant in how it is wrapped, and closed to the answer.
 
-import ast
+An answer may carry verdicts of its own, and a judge may quote it. So a verdict counts only if the whole reply
+is that object, or if every object in it that could be one says the same. Marks of reasoning that the judged
+texts contain themselves are not trusted to be the judge's. In doubt there is no verdict.
+"""
+
 import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from harness.prompts.reasoning import split_reasoning
+from harness.judge.spelling import in_schema_spelling
+from harness.prompts.reasoning import THINKING_TAGS
 from harness.types import JsonValue
 
-_FENCE = re.compile(r"```[A-Za-z]*\s*\n?(.*?)```", re.DOTALL)
-# A mark after other words does not begin a reasoning; it is no verdict either.
-_LATER_REASONING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
-_WORDS = {"true": True, "yes": True, "pass": True, "false": False, "no": False, "fail": False}
-_LONGEST = 100_000
+# Of a longer reply the end is read: that is where a verdict stands.
+_LONGEST = 1_000_000
+# More braces than any judge writes; each is read at most once.
+_MOST_OBJECTS = 400
+_OPENING = re.compile(r"\{")
+_FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final[^<]*<\|message\|>")
+_UNMARKED_FINAL = re.compile(r"assistant\s*final")
+_CHANNEL = "<|channel|>"
+# Of the private use area: no judge writes it.
+_MASK = "\ue000"
 
 
 class ReplyError(ValueError):
-    """A reply contains no object that follows the schema."""
+    """A reply holds no single verdict that follows the schema."""
 
 
-def read_reply(text: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The object in a reply.
+def read_reply(
+    text: str, schema: Mapping[str, JsonValue], *, quoted: str = "", cut: bool = False
+) -> dict[str, JsonValue]:
+    """The object that a reply holds.
 
-    A code fence, prose around the object, a thinking block before it, Python's spelling of it, and numbers or
-    booleans in quotation marks are accepted. A missing or wrong value is refused.
+    A code fence, prose around the object, reasoning before it, Python's spelling of it, raw line breaks and
+    trailing commas, and numbers or truth values in quotation marks are forgiven. Nothing is made up: a
+    missing or wrong value is refused, and so are objects that disagree.
 
     Args:
         text: The reply.
         schema: JSON Schema of an object.
+        quoted: All that the judge was shown. A mark of reasoning there is not taken for the judge's own.
+        cut: The reply ended at the token limit.
 
     Raises:
-        ReplyError: No object in it follows the schema.
+        ReplyError: There is no such object, or there are several that disagree.
     """
-    problem = "no JSON object in it"
-    answer = _behind_reasoning(text[:_LONGEST])
-    for found in _objects(answer):
-        candidate = _coerced(found, schema)
-        error = _first_error(candidate, json.dumps(schema, sort_keys=True))
-        if error is None:
-            return candidate
-        problem = error
-    if not answer.strip() and text.strip():
-        raise ReplyError("the reply is reasoning only: it was cut before its answer")
-    shown = answer.strip()[:80]
-    raise ReplyError(f"{problem}: {shown!r}" if shown else "the reply is empty")
+    text = text[-_LONGEST:]
+    whole = _strict(text.strip())
+    if isinstance(whole, dict):
+        found, problem = _fitting(whole, schema)
+        if found is None:
+            raise ReplyError(f"{problem}: {text.strip()[:80]!r}")
+        return found
+    if cut:
+        raise ReplyError("the reply was cut at the token limit, before a verdict that can be relied on")
+    answer = _answer_part(text, quoted)
+    if not answer.strip():
+        raise ReplyError("the reply is all reasoning" if text.strip() else "the reply is empty")
+    return _agreed(answer, schema)
 
 
-def _behind_reasoning(text: str) -> str:
-    """The reply without its reasoning. A mark inside an object is part of its text and ends nothing."""
-    masked = text
-    for piece in _braced(text):
-        masked = masked.replace(piece, "\0" * len(piece))
-    parts = split_reasoning(masked)
-    if parts.reasoning is not None:
-        text = text[masked.rindex(parts.answer) :] if parts.answer else ""
-    return _LATER_REASONING.sub("", text)
+def _agreed(answer: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The verdict that all objects in the text share."""
+    fitting: list[dict[str, JsonValue]] = []
+    problem, outside, end = "no JSON object in it", [], 0
+    for start, stop, value in _objects(answer):
+        found, error = _fitting(value, schema)
+        if found is None:
+            problem = error
+            continue
+        fitting.append(found)
+        outside.append(answer[end:start])
+        end = stop
+    outside.append(answer[end:])
+    if not fitting:
+        raise ReplyError(f"{problem}: {answer.strip()[:80]!r}")
+    if len({json.dumps(_decisive(found, schema), sort_keys=True) for found in fitting}) > 1:
+        raise ReplyError("the reply holds several verdicts, which disagree")
+    if _attempts(schema).search(" ".join(outside)):
+        raise ReplyError("the reply holds a verdict and the remains of another one")
+    return fitting[-1]
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Objects in the text: the whole text, then code fences, then pieces in braces, the last one first."""
-    pieces = [text, *reversed(_FENCE.findall(text))]
-    for piece in pieces:
-        value = _parsed(piece.strip())
-        if isinstance(value, dict):
-            yield value
-    # A judge that thinks aloud may show an example first and its verdict last.
-    for piece in reversed(list(_braced(text))):
-        value = _parsed(piece)
-        if isinstance(value, dict):
-            yield value
+def _answer_part(text: str, quoted: str) -> str:
+    """The reply without its reasoning; a mark inside an object is the object's own text, and ends nothing."""
+    kept: list[str] = []
+    masked, end = [], 0
+    for start, stop, _ in _objects(text := text.replace(_MASK, "")):
+        masked += [text[end:start], f"{_MASK}{len(kept)}{_MASK}"]
+        kept.append(text[start:stop])
+        end = stop
+    answer = _behind_reasoning("".join([*masked, text[end:]]), quoted)
+    return re.sub(f"{_MASK}([0-9]+){_MASK}", lambda found: kept[int(found[1])], answer)
 
 
-def _parsed(text: str) -> object:
+def _behind_reasoning(text: str, quoted: str) -> str:
+    """The reply without its reasoning, as far as marks of reasoning can be trusted to be the judge's.
+
+    Raises:
+        ReplyError: A reasoning was opened and never closed.
+    """
+    for opening, closing in THINKING_TAGS:
+        if opening in quoted or closing in quoted:
+            if text.lstrip().startswith(opening):
+                raise ReplyError(f"the reply's reasoning is about an answer that holds {closing} itself")
+            continue
+        while opening in text:
+            before, _, inside = text.partition(opening)
+            _, closed, after = inside.partition(closing)
+            if not closed:
+                raise ReplyError("the reply is all reasoning, and was cut before its answer")
+            text = before + after
+        # A chat template may have opened the reasoning before the reply began.
+        text = text.rpartition(closing)[2]
+    if text.lstrip().startswith(_CHANNEL) and _CHANNEL not in quoted:
+        parts = _FINAL_CHANNEL.split(text)
+        if len(parts) < 2:
+            raise ReplyError("the reply is all reasoning, and was cut before its answer")
+        return parts[-1]
+    if text.lstrip().startswith("analysis") and not _UNMARKED_FINAL.search(quoted):
+        return _UNMARKED_FINAL.split(text)[-1]
+    return text
+
+
+def _objects(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Objects that stand anywhere in the text, with their places; those inside another one are its own.
+
+    Raises:
+        ReplyError: There are more braces than can be looked at.
+    """
+    starts = [found.start() for found in _OPENING.finditer(text)]
+    if len(starts) > _MOST_OBJECTS:
+        raise ReplyError(f"the reply holds more than {_MOST_OBJECTS} opening braces")
+    end = 0
+    for start in starts:
+        if start < end:
+            continue
+        found = _object_at(text, start)
+        if found is not None:
+            stop, value = found
+            yield start, stop, value
+            end = stop
+
+
+def _object_at(text: str, start: int) -> tuple[int, dict[str, Any]] | None:
+    """The object that begins at a brace, and where it ends: as it is written, or repaired."""
     try:
-        return json.loads(text)
+        value, stop = json.JSONDecoder(strict=False).raw_decode(text, start)
     except (ValueError, RecursionError):
-        pass
+        stop = _closing(text, start)
+        value = _repaired(text[start:stop])
+    return (stop, value) if isinstance(value, dict) else None
+
+
+def _closing(text: str, start: int) -> int:
+    """Behind the brace that closes the one at ``start``, or the text's end; quotation marks don't count."""
+    depth = 0
+    for found in re.finditer(r"[{}]", text[start:]):
+        depth += 1 if found.group() == "{" else -1
+        if depth == 0:
+            return start + found.end()
+    return len(text)
+
+
+def _repaired(text: str) -> object:
+    # Prose between braces is none of an object's beginnings.
+    if not re.match(r"\{\s*[\"'\w\\]", text) or ":" not in text:
+        return None
+    from json_repair import repair_json
+
     try:
-        return ast.literal_eval(text) if text.startswith("{") else None
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return repair_json(text, return_objects=True, skip_json_loads=True)
+    except (ValueError, RecursionError, TypeError):
         return None
 
 
-def _braced(text: str) -> Iterator[str]:
-    """Outermost brace-enclosed pieces; braces inside quoted strings don't count."""
-    depth, start, quoted, escaped = 0, 0, False, False
-    for place, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif depth and character == "\\":
-            escaped = True
-        elif depth and character == '"':
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character == "{":
-            start = place if depth == 0 else start
-            depth += 1
-        elif character == "}" and depth:
-            depth -= 1
-            if depth == 0:
-                yield text[start : place + 1]
+def _strict(text: str) -> object:
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _coerced(found: Mapping[str, Any], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The object with the schema's keys; values that differ from the type only in spelling are converted."""
+def _fitting(
+    value: Mapping[str, Any], schema: Mapping[str, JsonValue]
+) -> tuple[dict[str, JsonValue] | None, str]:
+    """The object in the schema's spelling, or None and what is wrong with it."""
+    candidate = in_schema_spelling(value, schema)
+    error = _first_error(candidate, json.dumps(schema, sort_keys=True))
+    return (candidate, "") if error is None else (None, error)
+
+
+def _decisive(found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What an object decides: all but free text."""
     properties = schema.get("properties")
-    known: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
-    by_lower = {name.lower(): name for name in known}
+    rules: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
     return {
-        by_lower[name.strip().lower()]: _respelt(value, known[by_lower[name.strip().lower()]])
+        name: value
         for name, value in found.items()
-        if isinstance(name, str) and name.strip().lower() in by_lower
+        if rules.get(name, {}).get("type") != "string" or "enum" in rules.get(name, {})
     }
 
 
-def _respelt(value: Any, schema: Mapping[str, Any]) -> Any:
-    wanted = schema.get("type")
-    if wanted == "boolean" and isinstance(value, str):
-        return _WORDS.get(value.strip().lower(), value)
-    if wanted in {"integer", "number"} and isinstance(value, str):
-        return _number(value.strip(), value)
-    if wanted == "array" and isinstance(value, list):
-        return [_respelt(one, schema.get("items", {})) for one in value]
-    if wanted == "object" and isinstance(value, dict):
-        return _coerced(value, schema)
-    if isinstance(value, str) and "enum" in schema:
-        return next((one for one in schema["enum"] if str(one).lower() == value.strip().lower()), value)
-    return value
-
-
-def _number(text: str, otherwise: str) -> float | int | str:
-    if re.fullmatch(r"-?\d{1,9}", text):
-        return int(text)
-    return float(text) if re.fullmatch(r"-?\d{1,9}\.\d{1,9}", text) else otherwise
+def _attempts(schema: Mapping[str, JsonValue]) -> re.Pattern[str]:
+    """Matches the beginning of a verdict, whole or not: a deciding key with a colon or an equals sign."""
+    properties = schema.get("properties")
+    rules: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
+    keys = [name for name in rules if name in _decisive(dict.fromkeys(rules), schema)]
+    names = "|".join(re.escape(name) for name in keys) or r"(?!)"
+    return re.compile(rf"\b(?:{names})\b\\?[\"']?\s*[:=]\s*\S", re.IGNORECASE)
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.prompts.channels import channel_answer_begun, in_channels, split_channels, split_unmarked
 
 # Qwen, DeepSeek, GLM, Nemotron, LFM and others; Mistral; Cohere; Kimi; Seed; Gemma 4; Open-Thoughts.
-_TAGS = (
+THINKING_TAGS = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
@@ -56,7 +56,7 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
         thought, said = split_channels(written, prompt or "")
         return SplitAnswer(reasoning=thought, answer=said)
     opened = opened_tag(prompt) if prompt else None
-    for opening, closing in _TAGS:
+    for opening, closing in THINKING_TAGS:
         text = written.lstrip()
         if opened == opening:
             # A model may write the tag again that its prompt ends with.
@@ -77,12 +77,12 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
 def opened_tag(prompt: str) -> str | None:
     """The opening tag that a rendered prompt ends with, so that an answer begins inside a reasoning."""
     end = prompt.rstrip()
-    return next((opening for opening, _ in _TAGS if end.endswith(opening)), None)
+    return next((opening for opening, _ in THINKING_TAGS if end.endswith(opening)), None)
 
 
 def closing_of(opening: str) -> str:
     """The tag that ends what an opening tag begins."""
-    return dict(_TAGS)[opening]
+    return dict(THINKING_TAGS)[opening]
 
 
 def begins_answer(written: str, prompt: str) -> bool | None:
@@ -97,10 +97,10 @@ def begins_answer(written: str, prompt: str) -> bool | None:
     channels = in_channels(written, prompt)
     if channels:
         return channel_answer_begun(written, prompt)
-    for opening, closing in _TAGS:
+    for opening, closing in THINKING_TAGS:
         if opened == opening or text.startswith(opening):
             return closing in text
-    may_open = channels is None or any(opening.startswith(text) for opening, _ in _TAGS)
+    may_open = channels is None or any(opening.startswith(text) for opening, _ in THINKING_TAGS)
     return None if may_open else True
 
 

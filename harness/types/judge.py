@@ -44,11 +44,13 @@ class JudgeReply:
         text: The reply, word by word.
         data: The object that was read from it; it follows the request's schema.
         model: What the server says that it is, or the judge's own name.
+        stop_reason: Why it ended: ``length`` at the token limit; empty where nothing is said of it.
     """
 
     text: str
     data: Mapping[str, JsonValue] = field(default_factory=dict)
     model: str = ""
+    stop_reason: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
 

@@ -1,0 +1,47 @@
+"""An object in its schema's own spelling: key case, truth values and numbers in quotation marks."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from harness.types import JsonValue
+
+_WORDS = {"true": True, "yes": True, "pass": True, "false": False, "no": False, "fail": False}
+
+
+def in_schema_spelling(found: Mapping[str, Any], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The object with the schema's own keys, in its types where only the spelling differs.
+
+    Args:
+        found: The object.
+        schema: JSON Schema of an object; keys that it doesn't name are left out.
+    """
+    properties = schema.get("properties")
+    known: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
+    by_lower = {name.lower(): name for name in known}
+    return {
+        by_lower[name.strip().lower()]: _respelt(value, known[by_lower[name.strip().lower()]])
+        for name, value in found.items()
+        if isinstance(name, str) and name.strip().lower() in by_lower
+    }
+
+
+def _respelt(value: Any, schema: Mapping[str, Any]) -> Any:
+    wanted = schema.get("type")
+    if wanted == "boolean" and isinstance(value, str):
+        return _WORDS.get(value.strip().lower(), value)
+    if wanted in {"integer", "number"} and isinstance(value, str):
+        return _number(value.strip(), value)
+    if wanted == "array" and isinstance(value, list):
+        return [_respelt(one, schema.get("items", {})) for one in value]
+    if wanted == "object" and isinstance(value, dict):
+        return in_schema_spelling(value, schema)
+    if isinstance(value, str) and "enum" in schema:
+        return next((one for one in schema["enum"] if str(one).lower() == value.strip().lower()), value)
+    return value
+
+
+def _number(text: str, otherwise: str) -> float | int | str:
+    if re.fullmatch(r"-?\d{1,9}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?\d{1,9}\.\d{1,9}", text) else otherwise
