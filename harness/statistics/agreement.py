@@ -1,4 +1,4 @@
-"""How far raters agree beyond chance: Cohen's kappa, pooled over questions, and Krippendorff's alpha."""
+"""Agreement of raters beyond chance: Cohen's kappa, pooled over questions, and Krippendorff's alpha."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ class Ratings:
     Attributes:
         first: One rating an item.
         second: The other rater's.
-        scale: Distance from the lowest to the highest rating where a distance counts (weights grow with its
-            square); None where ratings are equal or not.
+        scale: Distance from the lowest to the highest rating if distances count (weights grow with the
+            square); None if ratings are only equal or different.
         clusters: Each item's cluster; a name of its own for an item without one.
     """
 
@@ -34,20 +34,20 @@ class Ratings:
 
 
 def kappa(strata: Sequence[Ratings], confidence: float = CONFIDENCE) -> Interval:
-    """Cohen's kappa over one or more questions: 1 is full agreement, 0 what chance gives.
+    """Cohen's kappa over one or more questions: 1 is full agreement, 0 is chance.
 
-    Observed and expected disagreement are each added up over the questions before they are divided, so a
-    question with few items can't dominate, and one with a single label adds no chance agreement.
+    Observed and expected disagreement are each summed over the questions and then divided, so a question with
+    few items can't dominate, and one with a single label adds no chance agreement.
     Cohen, J. (1960), Educational and Psychological Measurement 20; (1968), Psychological Bulletin 70, for
-    weights; Barlow, W. et al. (1991), Biometrics 47, for strata. The interval takes the jackknife's error
-    (clusters left out whole) and Wilson's form, which stays honest near full agreement.
+    weights; Barlow, W. et al. (1991), Biometrics 47, for strata. The interval uses the jackknife's error
+    (leaving out whole clusters) in Wilson's form, which is still right near full agreement.
 
     Args:
         strata: Each question's ratings, at least one item in all.
         confidence: Two-sided.
 
     Raises:
-        ValueError: All ratings are alike, so that agreement by chance is certain.
+        ValueError: All ratings are equal, so agreement by chance is certain.
     """
     rows = [
         (number, first, second)
@@ -73,7 +73,7 @@ def kappa(strata: Sequence[Ratings], confidence: float = CONFIDENCE) -> Interval
     everything = range(len(rows))
     value = statistic(everything)
     if value is None:
-        raise ValueError("all ratings are alike: agreement beyond chance is not defined")
+        raise ValueError("all ratings are equal: agreement beyond chance is not defined")
     error, units = jackknife_error(clusters, statistic)
     observed, expected = parts(everything)
     return _interval(value, observed / len(rows), expected / len(rows), (error, units), confidence)
@@ -88,11 +88,11 @@ def krippendorff_alpha(
 
     Args:
         units: Each item's ratings, None where a rater gave none; items with fewer than two don't count.
-        level: What differences mean: equal or not, ranks, or distances.
+        level: How differences count: equal or not, ranks, or distances.
         confidence: Two-sided.
 
     Raises:
-        ValueError: No item has two ratings, or all ratings are alike.
+        ValueError: No item has two ratings, or all ratings are equal.
     """
     rated = [[value for value in unit if value is not None] for unit in units]
     rated = [values for values in rated if len(values) > 1]
@@ -105,7 +105,7 @@ def krippendorff_alpha(
 
     found = _alpha_parts(rated, level)
     if found is None:
-        raise ValueError("all ratings are alike: agreement beyond chance is not defined")
+        raise ValueError("all ratings are equal: agreement beyond chance is not defined")
     error = jackknife_error(list(range(len(rated))), statistic)
     return _interval(1 - found[0] / found[1], found[0], found[1], error, confidence)
 
@@ -115,7 +115,7 @@ def _distance(first: float, second: float, scale: float | None) -> float:
 
 
 def _by_chance(pairs: Sequence[tuple[float, float]], scale: float | None) -> float:
-    """Disagreement of all pairs if each rater kept its ratings and dealt them out anew."""
+    """Disagreement of all pairs if each rater's ratings were shuffled among the items."""
     firsts = Counter(first for first, _ in pairs)
     seconds = Counter(second for _, second in pairs)
     total = sum(
@@ -127,7 +127,7 @@ def _by_chance(pairs: Sequence[tuple[float, float]], scale: float | None) -> flo
 
 
 def _alpha_parts(rated: Sequence[Sequence[float]], level: Level) -> tuple[float, float] | None:
-    """Observed and expected disagreement, each over the largest possible; None where nothing differs."""
+    """Observed and expected disagreement, each over the largest possible; None if nothing differs."""
     counts = Counter(value for values in rated for value in values)
     delta = _differences(counts, level)
     n = counts.total()
@@ -157,7 +157,7 @@ def _differences(counts: Counter[float], level: Level) -> Callable[[float, float
 def _interval(
     value: float, observed: float, expected: float, error: tuple[float, int], confidence: float
 ) -> Interval:
-    """Wilson's form on the scale of disagreement, with as many cases as the error is worth."""
+    """Wilson's form on the scale of disagreement, with the number of cases that gives this error."""
     spread, units = error[0] * expected, error[1]
     share = min(max(observed, 0.0), 1.0)
     effective = float(units)

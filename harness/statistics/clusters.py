@@ -1,4 +1,4 @@
-"""What was drawn independently: single cases, or whole clusters of cases that stand or fall together."""
+"""Independent units: single cases, or whole clusters of dependent cases."""
 
 import math
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Values added up over independent units.
+    """Values summed over independent units.
 
     Attributes:
         sums: Each unit's sum of values.
-        sizes: Each unit's weight: how many cases (or tokens) its sum goes over.
+        sizes: Each unit's weight: the number of cases (or tokens) in its sum.
     """
 
     sums: tuple[float, ...]
@@ -19,7 +19,7 @@ class Units:
 
     @property
     def count(self) -> int:
-        """How many independent units there are."""
+        """Number of independent units."""
         return len(self.sums)
 
     @property
@@ -29,13 +29,13 @@ class Units:
 
     @property
     def scaled(self) -> tuple[float, ...]:
-        """The sums over the mean size: their plain mean is the mean of a case."""
+        """The sums divided by the mean size: their plain mean is the mean of a case."""
         mean_size = math.fsum(self.sizes) / self.count
         return tuple(total / mean_size for total in self.sums)
 
     @property
     def effective(self) -> float:
-        """How many units of equal size would tell as much.
+        """Number of units of equal size with the same information.
 
         Kish, L. (1965). Survey Sampling. Wiley, section 11.7.
         """
@@ -43,7 +43,7 @@ class Units:
 
 
 def group(values: Sequence[float], clusters: Sequence[str | int]) -> Units:
-    """Add values up by cluster.
+    """Sum values by cluster.
 
     Args:
         values: One number a case, at least one.
@@ -59,7 +59,7 @@ def group(values: Sequence[float], clusters: Sequence[str | int]) -> Units:
 
 
 def unseen_share(units: float, error: float) -> float:
-    """Largest share of the population that so many draws miss with a probability above ``error``.
+    """Largest share of the population that this many draws miss with a probability above ``error``.
 
     It is the rule of three's exact form: Hanley, J. A. and Lippman-Hand, A. (1983). If nothing goes wrong,
     is everything all right? JAMA 249(13).

@@ -1,9 +1,9 @@
-"""Whether a series of measurements drifts, and where it changed most."""
+"""Tests whether a series of measurements drifts, and where it changed most."""
 
 import math
 from collections.abc import Sequence
 
-# Below these numbers neither test can reach a level of 5 %.
+# With fewer values neither test can reach a level of 5 %.
 TREND_FROM, CHANGE_FROM = 5, 8
 
 
@@ -11,10 +11,10 @@ def trend_p(values: Sequence[float]) -> float:
     """Two-sided p-value of "no monotone trend".
 
     Mann, H. B. (1945). Nonparametric tests against trend. Econometrica 13; Kendall's tau against time, exact
-    for short series without ties. A series that never changes has none: 1.
+    for short series without ties. For a constant series it is 1.
 
     Args:
-        values: In the order of time, two or more.
+        values: In order of time, at least two.
     """
     from scipy.stats import kendalltau
 
@@ -24,13 +24,13 @@ def trend_p(values: Sequence[float]) -> float:
 
 
 def change_point(values: Sequence[float]) -> tuple[int, float]:
-    """Where a series changed its level, and how sure that is.
+    """The place where a series changed its level, and its p-value.
 
     Pettitt, A. N. (1979). A non-parametric approach to the change-point problem. Applied Statistics 28. The
     p-value is the paper's approximation, two-sided and a little conservative.
 
     Args:
-        values: In the order of time, two or more.
+        values: In order of time, at least two.
 
     Returns:
         The index of the first value after the change, and the p-value of "no change".

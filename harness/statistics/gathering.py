@@ -1,4 +1,4 @@
-"""Whether losses gather in a part of a set: where cases are independent, and where clusters stand or fall."""
+"""Tests whether losses gather in a part of a set, for independent cases and for clusters."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,26 +6,26 @@ from harness.statistics.multiple_testing import holm
 from harness.statistics.per_case import Trials, case_p
 
 DRAWS = 4999
-_CELLS = 4_000_000  # numbers held at a time
+_CELLS = 4_000_000  # numbers in memory at a time
 
 
 def gathering_p(
     marked: Sequence[bool], clusters: Sequence[str | int], parts: Sequence[Collection[int]]
 ) -> list[float]:
-    """For each part the p-value of "marked cases fall into it as anywhere", corrected over all parts.
+    """For each part the p-value of "marked cases are as frequent as elsewhere", corrected over all parts.
 
     Independent cases: Fisher's exact test, with Holm's correction. Clusters: the shares of marked cases are
-    dealt out anew among the clusters. The largest standardised count of any part in each deal is what a
-    part's own is compared with, so that the correction knows how parts overlap (Westfall, P. H. and Young, S.
-    S. (1993). Resampling-Based Multiple Testing. Wiley, algorithm 2.8). The seed is fixed.
+    permuted among the clusters. Each part's standardised count is compared with the largest one of any part
+    in each permutation, so that the correction takes overlaps of parts into account (Westfall, P. H. and
+    Young, S. S. (1993). Resampling-Based Multiple Testing. Wiley, algorithm 2.8). The seed is fixed.
 
     Args:
-        marked: One a case.
+        marked: One value per case.
         clusters: Each case's cluster; a name of its own for a case without one.
-        parts: The places of each part's cases.
+        parts: The indices of each part's cases.
 
     Returns:
-        One p-value a part, in their order.
+        One p-value per part, in order.
     """
     if len(set(clusters)) == len(clusters):
         total = sum(marked)
@@ -34,7 +34,7 @@ def gathering_p(
 
 
 def _fisher(inside: int, size: int, marked: int, n: int) -> float:
-    """Chance that so many of the marked cases fall into a part of that size."""
+    """Probability that at least this many marked cases are in a part of this size."""
     rest = n - size
     return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
 

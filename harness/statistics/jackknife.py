@@ -1,4 +1,4 @@
-"""The delete-one jackknife: a standard error for any figure, with whole clusters left out.
+"""The delete-one jackknife: a standard error for any figure, leaving out whole clusters.
 
 Efron, B. and Tibshirani, R. (1993). An Introduction to the Bootstrap, chapter 11.
 """
@@ -14,10 +14,10 @@ def jackknife_error(
 
     Args:
         clusters: Each case's cluster; a name of its own for a case without one.
-        statistic: The figure over the cases of the given places; None where it isn't defined.
+        statistic: The figure over the cases with the given indices; None if it isn't defined.
 
     Returns:
-        The error (0 where nothing varies), and over how many clusters.
+        The error (0 if nothing varies), and the number of clusters.
     """
     places: dict[str | int, list[int]] = {}
     for place, cluster in enumerate(clusters):

@@ -1,4 +1,4 @@
-"""A mean drop as every procedure gives it."""
+"""The result of every procedure for a mean drop."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from harness.types import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanDrop:
-    """A mean drop with its interval and its test, which are one procedure.
+    """A mean drop with its interval and its test, which always agree.
 
-    p is at most the error level if, and only if, the interval is above 0.
+    p is at most the error level if and only if the interval is above 0.
 
     Attributes:
         estimate: The mean drop of a case.
         low: Lower end of the two-sided interval.
         high: Upper end, from the data alone.
-        high_unseen: Upper end that also allows for losses of a kind that no unit shows.
+        high_unseen: Upper end that also allows for losses that no unit shows.
         p_value: One-sided, of "no drop".
         confidence: Two-sided, of the interval.
-        method: How it was computed.
+        method: Name of the method.
     """
 
     estimate: float
@@ -31,7 +31,7 @@ class MeanDrop:
 
     @property
     def interval(self) -> Interval:
-        """The estimate with the bounds that a margin is compared with."""
+        """The estimate with the bounds for the comparison with a margin."""
         return Interval(
             estimate=self.estimate,
             low=self.low,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values that keep the chance of any false rejection at the level.
+    """Adjusted p-values that keep the probability of any false rejection at the level.
 
     Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statistics 6.
     """

@@ -1,4 +1,4 @@
-"""Pass or fail on both sides of each case: is there a drop, and how large may it be?"""
+"""Pass or fail on both sides of each case: test and interval of the drop."""
 
 import math
 
@@ -6,21 +6,21 @@ from harness.types import Interval
 
 # In cases. Without it a drop at the margin passes in up to 7 % of runs where flips are few; with it in 5 %.
 CONTINUITY = 0.25
-_STEPS = 60  # halvings of the interval in which a bound is sought: beyond a float's precision
+_STEPS = 60  # halvings in the search for a bound: beyond a float's precision
 
 
 def mcnemar_p(lost: int, gained: int, *, mid: bool = True) -> float:
-    """One-sided p-value of "no drop", given how many cases flipped.
+    """One-sided p-value of "no drop", given the number of flipped cases.
 
     McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions.
-    Psychometrika 12. The mid-p form counts half of the probability of what was seen: Fagerland, M. W.,
+    Psychometrika 12. The mid-p form counts half of the probability of the observation: Fagerland, M. W.,
     Lydersen, S. and Laake, P. (2013). The McNemar test for binary matched-pairs data. BMC Med. Res.
-    Methodology 13:91. Without flips there is no evidence: 1.
+    Methodology 13:91. Without flips it is 1.
 
     Args:
         lost: Cases that the baseline passed and the candidate fails.
         gained: The reverse.
-        mid: The mid-p form; else the exact conditional test, which is conservative.
+        mid: Use the mid-p form; otherwise the exact conditional test, which is conservative.
     """
     from scipy.special import bdtrc
 
@@ -42,11 +42,11 @@ def tango_interval(
     Tango, T. (1998). Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design. Statistics in Medicine 17, 891-908; with a continuity correction as in Chang, P. et
     al. (2024). Continuity corrected score confidence interval for the difference in proportions in paired
-    data. J. Applied Statistics 51(1), 139-152, though a smaller one. It has a width above zero when nothing
-    flipped, which is what a margin is held against.
+    data. J. Applied Statistics 51(1), 139-152, though a smaller one. It has a width above zero even if
+    nothing flipped; this width is compared with a margin.
 
     Args:
-        lost: Cases that the baseline passed and the candidate fails; effective counts needn't be whole.
+        lost: Cases that the baseline passed and the candidate fails; effective counts may be fractions.
         gained: The reverse.
         n: All pairs, above zero.
         confidence: Two-sided.
@@ -67,7 +67,7 @@ def tango_interval(
 def excludes_drop(
     lost: float, gained: float, n: float, drop: float, z: float, continuity: float = CONTINUITY
 ) -> bool:
-    """Whether a true drop so large is refuted by the score test, one-sided.
+    """Whether the one-sided score test rejects a true drop of this size.
 
     Args:
         lost: Cases lost.
@@ -81,9 +81,9 @@ def excludes_drop(
 
 
 def bound_without_flips(n: float, z: float, continuity: float = CONTINUITY) -> float:
-    """Upper end of :func:`tango_interval` where nothing flipped, in closed form.
+    """Upper end of :func:`tango_interval` without flips, in closed form.
 
-    With no flips the score test refutes a drop d once n d - c >= z sqrt(n d (1 - d)), a quadratic in d.
+    Without flips the score test rejects a drop d if n d - c >= z sqrt(n d (1 - d)), a quadratic in d.
 
     Args:
         n: All pairs.
@@ -100,12 +100,12 @@ def drop_p(
 ) -> float:
     """One-sided p-value of "the true drop is at most this", by the score test that the interval inverts.
 
-    It is the error level at which the lower end of :func:`tango_interval` would be at ``drop``, so that test
-    and interval never contradict each other. Of n pairs that all were lost no more is claimed than the chance
-    of that, ((1 + drop) / 2)^n at most.
+    It is the error level at which the lower end of :func:`tango_interval` would be at ``drop``, so test and
+    interval never contradict each other. If all n pairs were lost, p is at least the probability of that, ((1
+    + drop) / 2)^n.
 
     Args:
-        lost: Cases lost; effective counts needn't be whole.
+        lost: Cases lost; effective counts may be fractions.
         gained: Cases gained.
         n: All pairs.
         drop: The largest drop under the hypothesis.
@@ -120,8 +120,8 @@ def drop_p(
 
 
 def _score(lost: float, gained: float, n: float, drop: float, continuity: float) -> float:
-    """Tango's standardised distance of the counts from a true drop; far below 0 it is refuted."""
-    # The nuisance parameter, a gain's probability, at its most likely value under the drop in question.
+    """Tango's standardised distance of the counts from a true drop; far below 0 the drop is rejected."""
+    # The nuisance parameter, a gain's probability, at its most likely value under this drop.
     a = 2 * n
     b = -lost - gained + (2 * n - lost + gained) * drop
     c = -gained * drop * (1 - drop)
@@ -134,7 +134,7 @@ def _score(lost: float, gained: float, n: float, drop: float, continuity: float)
 
 
 def _upper(lost: float, gained: float, n: float, z: float, continuity: float) -> float:
-    """Smallest drop that is refuted."""
+    """Smallest drop that is rejected."""
     low, high = max((lost - gained) / n, -1 + 1e-12), 1.0
     if lost >= n - 1e-9:
         return 1.0
@@ -145,9 +145,9 @@ def _upper(lost: float, gained: float, n: float, z: float, continuity: float) ->
 
 
 def least_bound(n: float, z: float) -> float:
-    """The least upper bound that n pairs can have: of a handful, the score test is too sure.
+    """Lower limit of the upper bound for n pairs: with a handful of pairs the score test is too sure.
 
-    Not even if all pairs gained is a drop refuted whose chance of letting that happen, ((1 - drop) / 2)^n at
+    Even if all pairs gained, a drop is not rejected if its probability of that result, ((1 - drop) / 2)^n at
     most, is above the level.
 
     Args:

@@ -1,9 +1,9 @@
-"""A score on both sides of each case, or clusters of cases: is there a drop, and how large may it be?
+"""A score on both sides of each case, or clusters of cases: test and interval of the drop.
 
-A unit is a case, or a whole cluster. What carries the evidence is the units that moved: many small moves are
-well described by their spread, a few large ones are not. So the interval is a studentised bootstrap where
-enough units moved, and a score interval of counted jumps where they didn't. The same holds if nearly all
-units moved alike: then the few that didn't carry the evidence.
+A unit is a case, or a whole cluster. The evidence is in the units that moved: their spread describes many
+small moves well, but not a few large ones. So the interval is a studentised bootstrap if enough units moved,
+and otherwise a score interval of counted jumps. If nearly all units moved by the same amount, the same rule
+is applied to the few others.
 """
 
 import math
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 4999
-# Effective number of moved units below which the bootstrap's tails are guesswork (by simulation).
+# Effective number of moved units below which the bootstrap's tails are not reliable (by simulation).
 BOOTSTRAP_FROM = 15
-# The same for units that differ from all others where most moved alike.
+# The same for units that differ, if most others moved by the same amount.
 ALIKE_BELOW = 8
 DRAWS = 9999
 _ROUNDING = 1e-9
-_EXACT_UP_TO = 14  # 2^14 sign patterns are enumerated; beyond that they are drawn
-_MOST_CASES = 20_000  # up to which the exact distribution of whole numbers is cheap
-_CELLS = 2_000_000  # random numbers drawn at a time: bounds the memory, not the result's quality
+_EXACT_UP_TO = 14  # up to 2^14 sign patterns are enumerated; beyond that they are sampled
+_MOST_CASES = 20_000  # the exact distribution of whole numbers is cheap up to this sum
+_CELLS = 2_000_000  # random numbers drawn at a time: limits the memory, not the quality of the result
 
 
 def moved_units(units: Units, reference: float = 0.0) -> float:
-    """How many equally large moves would carry the same evidence: (sum |y|)^2 / sum y^2.
+    """Number of equally large moves with the same evidence: (sum |y|)^2 / sum y^2.
 
     Args:
         units: The drops.
-        reference: Drop of a case from which moves are counted.
+        reference: Drop of a case that counts as no move.
     """
     moves = _moves_from(units, reference)
     absolute = math.fsum(abs(move) for move in moves)
@@ -45,9 +45,9 @@ def moved_units(units: Units, reference: float = 0.0) -> float:
 
 
 def few_moved_from(units: Units) -> float | None:
-    """The drop that nearly all units share: 0, or the median unit's; None where many units differ from both.
+    """The drop that nearly all units share: 0, or the median unit's; None if many units differ from both.
 
-    Where it is not None, the units that differ are too few for a bootstrap: many resamples hold none of them.
+    If it is not None, the units that differ are too few for a bootstrap: many resamples contain none of them.
     """
     means = sorted(total / size for total, size in zip(units.sums, units.sizes, strict=True))
     if moved_units(units) < BOOTSTRAP_FROM:
@@ -62,15 +62,15 @@ def _moves_from(units: Units, reference: float) -> list[float]:
 
 
 def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
-    """One-sided p-value of "no drop": the chance of so large a sum if each unit's sign were a coin's.
+    """One-sided p-value of "no drop": the probability of so large a sum if each unit's sign is random.
 
-    Fisher, R. A. (1935). The Design of Experiments, section 21. Exact where few units moved or all moved by
-    whole numbers; else by random signs with the observed ones counted in, so that the p-value is valid
+    Fisher, R. A. (1935). The Design of Experiments, section 21. Exact if few units moved or all moved by
+    whole numbers; otherwise by random signs, counting the observed ones too, so that the p-value is valid
     (Phipson, B. and Smyth, G. K. (2010). Permutation p-values should never be zero. SAGMB 9(1)).
 
     Args:
         units: The drops, baseline minus candidate; whole clusters change their sign.
-        draws: Random sign patterns, where not all are counted.
+        draws: Random sign patterns, if not all are enumerated.
     """
     import numpy as np
 
@@ -78,7 +78,7 @@ def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
     if moved.size == 0:
         return 1.0
     absolute = np.abs(moved)
-    # A pattern's sum is that of the lost moves less that of the gained; rounding may have added a little.
+    # A pattern's sum is the lost moves minus the gained ones; rounding may have added a little.
     reach = (moved.sum() + absolute.sum()) / 2 - 1e-12 * absolute.sum()
     if moved.size <= _EXACT_UP_TO:
         patterns = (np.arange(2**moved.size)[:, None] >> np.arange(moved.size)) & 1
@@ -87,7 +87,7 @@ def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
         return _whole_number_p(absolute.astype(int), int(moved.sum()))
     random, reached = np.random.default_rng(0), 0
     for rows in _portions(draws, moved.size):
-        # Eight coins a random byte.  # (rows, moved)
+        # Eight signs per random byte. # (rows, moved)
         coins = random.integers(0, 256, size=(rows, -(-moved.size // 8)), dtype=np.uint8)
         signs = np.unpackbits(coins, axis=1, count=moved.size)
         reached += int((signs.astype(float) @ absolute >= reach).sum())
@@ -95,17 +95,18 @@ def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
 
 
 def _portions(rows: int, columns: int) -> Iterator[int]:
-    """Rows to draw at a time, so that memory stays bounded."""
+    """Rows to draw at a time, to limit the memory."""
     most = max(1, _CELLS // columns)
     for start in range(0, rows, most):
         yield min(most, rows - start)
 
 
 def _whole_number_p(sizes: "NDArray[np.int_]", observed: int) -> float:
-    """The exact distribution of the sum of coin-signed whole numbers, by convolution."""
+    """The exact distribution of the sum of randomly signed whole numbers, by convolution."""
     import numpy as np
 
-    # Chance of each sum of the sizes whose coin fell on loss; the signed sum is twice that, less all sizes.
+    # Probability of each sum of the sizes with a positive sign; the signed sum is twice that, minus all
+    # sizes.
     chance = np.ones(1)
     for size in sizes:
         fallen = np.zeros(chance.size + size)
@@ -126,21 +127,21 @@ def mean_drop(
 ) -> MeanDrop:
     """Interval and test of the mean drop.
 
-    ``high_unseen`` is never below what unseen units may hide: of the population a share of up to
-    ``1 - alpha^(1/units)`` may be lost whole without one such loss in the sample. That protects a pass; a
-    regression has to be shown by the data alone.
+    ``high_unseen`` allows for losses that the sample missed: a share of up to ``1 - alpha^(1/units)`` of the
+    population may be lost completely without one such loss in the sample. This protects a pass; a regression
+    has to be shown by the data alone.
 
     Args:
         units: The drops, baseline minus candidate.
         confidence: Two-sided.
-        reach: What a unit that is lost whole would lose, on the score's scale.
-        span: Length of the score's scale: no bound lies beyond it.
-        light_tails: The moves are known to have no rare huge ones among them, as those of a log-probability
-            have none: nothing is allowed for unseen units.
+        reach: Drop of a unit that is lost completely, on the score's scale.
+        span: Length of the score's scale: no bound is beyond it.
+        light_tails: The moves are known to include no rare huge ones, such as those of a log-probability: no
+            allowance for unseen units.
         resamples: Bootstrap resamples.
     """
     reference = few_moved_from(units)
-    # Units that all gained have that much more to lose than the baseline had.
+    # Units that all gained can lose that much more than the baseline could.
     exposed = 0.0 if light_tails else reach if reference is None else max(reach, reach - reference)
     if reference is None:
         low, high, p_value = _studentised(units, confidence, resamples)
@@ -169,12 +170,12 @@ def paired_interval(
     span: float = math.inf,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Interval of the mean drop, its upper end with an allowance for unseen units; as of :func:`mean_drop`.
+    """Interval of the mean drop, its upper end with an allowance for unseen units, as in :func:`mean_drop`.
 
     Args:
         units: The drops, baseline minus candidate.
         confidence: Two-sided.
-        reach: What a unit that is lost whole would lose.
+        reach: Drop of a unit that is lost completely.
         span: Length of the score's scale.
         resamples: Bootstrap resamples.
     """
@@ -184,12 +185,12 @@ def paired_interval(
 def _counted_jumps(
     units: Units, confidence: float, reach: float, reference: float
 ) -> tuple[float, float, float]:
-    """Tango's interval and p-value; each move from the reference counts as so many jumps of one typical size.
+    """Tango's interval and p-value; each move from the reference counts as jumps of one typical size.
 
     The size that keeps mean and variance is sum y^2 / sum |y| (Bohm, G. and Zech, G. (2014). Statistics of
     weighted Poisson events and its applications. Nucl. Instrum. Meth. A 748). One more jump of the largest
-    size is imagined, as in Fay, M. P. and Feuer, E. J. (1997). Confidence intervals for directly standardized
-    rates. Statistics in Medicine 16: the sample's largest move is seldom the largest there is.
+    size is added, as in Fay, M. P. and Feuer, E. J. (1997). Confidence intervals for directly standardized
+    rates. Statistics in Medicine 16: the sample's largest move is seldom the largest possible.
     """
     mean_size = math.fsum(units.sizes) / units.count
     moves = [move / mean_size for move in _moves_from(units, reference)]
@@ -200,7 +201,7 @@ def _counted_jumps(
     if largest > 0:
         jump = (math.fsum(move * move for move in moves) + largest * largest) / (down + up + largest)
     if jump == 0.0:
-        # All units moved alike, and no unseen one is allowed for.
+        # All units moved by the same amount, and there is no allowance for unseen ones.
         return reference, reference, 0.5**units.count if reference > 0 else 1.0
     counted = tango_interval(down / jump, up / jump, units.count, confidence)
     p_value = 1.0 if units.mean <= 0 else drop_p(down / jump, up / jump, units.count, -reference / jump)
@@ -211,7 +212,7 @@ def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float
     """Bootstrap-t over units, of the linearised ratio estimator: interval, and p-value of "no drop".
 
     Efron, B. and Tibshirani, R. J. (1993). An Introduction to the Bootstrap. Chapman & Hall, sections 12.5
-    and 16.4. The observed quotient is counted in, so that no p-value is 0 (Phipson, B. and Smyth, G. K.
+    and 16.4. The observed quotient is counted too, so that no p-value is 0 (Phipson, B. and Smyth, G. K.
     (2010). Permutation p-values should never be zero. SAGMB 9(1)). The seed is fixed: the same scores give
     the same interval.
     """
@@ -224,7 +225,7 @@ def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float
     for rows in _portions(resamples, units.count):
         drawn = random.integers(0, units.count, size=(rows, units.count))
         means, errors = _mean_and_error(sums[drawn], sizes[drawn])
-        # A resample of one unit over and over has no spread; it must not count as infinitely certain.
+        # A resample of one repeated unit has no spread; it must not count as infinitely certain.
         quotients.append((means - mean) / np.maximum(errors, 1e-3 * spread))
     found = np.concatenate(quotients)
     error = (1 - confidence) / 2

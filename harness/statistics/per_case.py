@@ -1,8 +1,8 @@
-"""Several answers to each case on both sides: did any case get worse, and which?
+"""Several answers to each case on both sides: tests whether a case got worse.
 
 The null hypothesis is that a case's answers on both sides are interchangeable. Given how many of all its
-answers passed, the number that the candidate passed is then hypergeometric, whatever the case's own rate is:
-a case that always passed says nothing, a case that went from 5 of 5 to 0 of 5 says much.
+answers passed, the number that the candidate passed is then hypergeometric, whatever the case's own rate is.
+A case that always passed gives no evidence; a case that went from 5 of 5 to 0 of 5 gives much.
 """
 
 import math
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """One case's answers that passed, of all, on both sides."""
+    """One case's passed answers and all its answers, on both sides."""
 
     baseline_passed: int
     baseline: int
@@ -24,7 +24,7 @@ class Trials:
 
 @lru_cache(maxsize=65536)
 def _chances(passed: int, baseline: int, candidate: int) -> tuple[float, ...]:
-    """Chance of each number of the candidate's passed answers, given how many of all answers passed."""
+    """Probability of each number of the candidate's passed answers, given how many of all answers passed."""
     total = math.comb(baseline + candidate, candidate)
     failed = baseline + candidate - passed
     return tuple(
@@ -47,22 +47,21 @@ def case_p(trials: Trials) -> float:
 
 
 def least_case_p(trials: Trials) -> float:
-    """The smallest p-value that the case could have shown, given how many of all its answers passed."""
+    """The smallest possible p-value of the case, given how many of all its answers passed."""
     return next((chance for chance in _of(trials) if chance > 0), 1.0)
 
 
 def case_p_values(cases: Sequence[Trials]) -> list[float]:
-    """P-value of each case, corrected so that any false finding among all has at most that probability.
+    """P-value of each case, corrected: any false finding among all cases has at most this probability.
 
-    For each case, the chances are added up with which it or any other that is not yet found would show so
-    small a p-value. A case that can't show one adds nothing, so a thousand cases that always pass cost
-    nothing: Westfall, P. H. and Wolfinger, R. D. (1997). Multiple tests with discrete distributions. The
-    American Statistician 51(1), stepping down as Holm does. By Boole's inequality it holds for cases that
-    depend on each other too.
+    For each case, sums the probabilities of a p-value this small, over it and all cases not yet found. A case
+    that can't show such a p-value adds nothing, so a thousand cases that always pass cost nothing: Westfall,
+    P. H. and Wolfinger, R. D. (1997). Multiple tests with discrete distributions. The American Statistician
+    51(1), stepping down as Holm does. By Boole's inequality this is valid for dependent cases too.
     """
     plain = [case_p(trials) for trials in cases]
     tails = [_tail_sums(trials) for trials in cases]
-    # Cases are of few kinds: how many answers there were, and how many of them passed.
+    # There are only a few kinds of cases, by number of answers and of passed answers.
     left = Counter(tails)
     adjusted = [1.0] * len(cases)
     largest = 0.0
@@ -85,12 +84,12 @@ def _tail_sums_of(passed: int, baseline: int, candidate: int) -> tuple[float, ..
 
 
 def _tail_sums(trials: Trials) -> tuple[float, ...]:
-    """The p-values that the case could have shown, each being its own probability."""
+    """The possible p-values of the case; each is its own probability."""
     return _tail_sums_of(trials.baseline_passed + trials.candidate_passed, trials.baseline, trials.candidate)
 
 
 def _chance_of(tails: tuple[float, ...], p_value: float) -> float:
-    """Chance of a p-value as small as this."""
+    """Probability of a p-value as small as this."""
     reached = [tail for tail in tails if 0 < tail <= p_value * (1 + 1e-9)]
     return reached[-1] if reached else 0.0
 
@@ -98,9 +97,9 @@ def _chance_of(tails: tuple[float, ...], p_value: float) -> float:
 def stratified_p(cases: Sequence[Trials]) -> float:
     """One-sided mid-p value of "no case is answered worse", from all cases together.
 
-    The sum of the candidate's passed answers, against its exact distribution over the cases: Cochran, W. G.
-    (1954). Some methods for strengthening the common chi-squared tests. Biometrics 10; Mantel, N. and
-    Haenszel, W. (1959). J. National Cancer Institute 22. With one answer a side it is McNemar's mid-p test.
+    Compares the sum of the candidate's passed answers with its exact distribution over the cases: Cochran, W.
+    G. (1954). Some methods for strengthening the common chi-squared tests. Biometrics 10; Mantel, N. and
+    Haenszel, W. (1959). J. National Cancer Institute 22. With one answer per side it is McNemar's mid-p test.
     """
     import numpy as np
 

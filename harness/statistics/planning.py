@@ -1,4 +1,4 @@
-"""How many cases a golden set needs, before any model has answered them."""
+"""The number of cases that a golden set needs, before any model has answered them."""
 
 import math
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from harness.statistics.paired_binary import excludes_drop, least_bound
 from harness.statistics.power import POWER, gain_chances, regression_power
 from harness.statistics.rates import CONFIDENCE
 
-# Beyond so many cases a set is out of reach, and the answer is "none".
+# A larger set is unrealistic: the answer is then "none".
 MOST_CASES = 20_000
 
 
 def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDENCE) -> float:
-    """Probability that a candidate that is no worse passes.
+    """Probability that an equal candidate passes.
 
     Args:
         n: Independent cases.
         churn: Probability that a case flips by chance, each way.
         margin: Largest tolerated drop.
-        confidence: Two-sided, of the interval that is held against the margin.
+        confidence: Two-sided, of the interval that is compared with the margin.
     """
     import numpy as np
     from scipy.special import bdtr, ndtri
@@ -38,7 +38,7 @@ def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDE
 
 
 def _most_losses(n: int, gained: int, margin: float, z: float) -> int:
-    """Most losses beside so many gains with which the pass rate passes; -1 if it doesn't without any."""
+    """Most losses, given the gains, with which the pass rate passes; -1 if it fails even without losses."""
     low, high = -1, n - gained
     while low < high:
         middle = (low + high + 1) // 2
@@ -51,10 +51,10 @@ def _most_losses(n: int, gained: int, margin: float, z: float) -> int:
 def cases_to_pass(
     margin: float, churn: float, power: float = POWER, confidence: float = CONFIDENCE
 ) -> int | None:
-    """Independent cases with which a candidate that is no worse passes with the given probability.
+    """Number of independent cases with which an equal candidate passes with the given probability.
 
     Returns:
-        The number, rounded up to tens; None where it is beyond MOST_CASES.
+        The number, rounded up to tens; None if it is above MOST_CASES.
     """
     if margin <= 0:
         return None
@@ -71,18 +71,18 @@ def cases_to_detect(
     power: float = POWER,
     confidence: float = CONFIDENCE,
 ) -> int | None:
-    """Independent cases with which a true drop is called a regression with the given probability.
+    """Number of independent cases with which a true drop is called a regression with the given probability.
 
     Args:
         drop: The true drop.
         churn: Probability that a case flips by chance, each way.
         level: One-sided level at which "no drop" is rejected.
-        margin: Largest tolerated drop; None: any drop beyond chance is called one.
+        margin: Largest tolerated drop; None: any drop beyond chance is a regression.
         power: The probability.
-        confidence: Two-sided, of the interval that is held against the margin.
+        confidence: Two-sided, of the interval that is compared with the margin.
 
     Returns:
-        The number, rounded up to tens; None where it is beyond MOST_CASES.
+        The number, rounded up to tens; None if it is above MOST_CASES.
     """
     if not 0 < drop <= 1 - 2 * churn:
         return None
@@ -94,7 +94,7 @@ def cases_to_detect(
 
 
 def _least(suffices: Callable[[int], bool]) -> int | None:
-    """Fewest tens of cases that suffice, by halving: the saw's teeth of whole numbers are passed over."""
+    """Smallest sufficient number of cases in tens, by bisection; small jumps in between are ignored."""
     low, high = 0, 1
     while not suffices(high * 10):
         low, high = high, high * 2

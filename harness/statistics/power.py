@@ -1,4 +1,4 @@
-"""How large a true drop has to be for the gate to find it."""
+"""The size of a true drop that the gate can find."""
 
 import math
 from collections.abc import Callable
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POWER = 0.8
-# So many cases flip each way by chance when nothing changed: assumed where fewer were seen, and where none
-# were seen in a set too small to show them.
+# Share of cases that flip each way by chance when nothing changed: assumed if fewer were observed, or none in
+# a set that is too small to show them.
 LEAST_CHURN = 0.02
 UNSEEN_CHURN = 0.05
 _NEGLIGIBLE = 1e-10
@@ -24,10 +24,10 @@ _PRECISION = 5e-4
 
 
 def churn_of(lost: float, gained: float, n: float) -> float:
-    """Probability that a case flips one way by chance, as judged by one comparison.
+    """Probability that a case flips one way by chance, estimated from one comparison.
 
-    Of the two directions the one with fewer flips has no real change in it. The smaller of two counts is too
-    small on average, so its standard error is added.
+    The direction with fewer flips is taken to contain no real change. The smaller of two counts is too small
+    on average, so its standard error is added.
     """
     fewer = min(lost, gained)
     likely = (fewer + math.sqrt(fewer + 1)) / n
@@ -47,20 +47,20 @@ def detectable_drop(
 ) -> float | None:
     """Smallest true drop of a pass rate that is called a regression with the given probability.
 
-    Each case is lost with probability ``churn + drop`` and gained with ``churn``, each on its own. The power
-    is exact under that model: the gains are binomial, and so are the losses among the other cases.
+    Each case is lost with probability ``churn + drop`` and gained with ``churn``, independently. The power is
+    exact under this model: the gains are binomial, and so are the losses among the other cases.
 
     Args:
         n: Pairs.
-        churn: Probability that a case flips in the good direction by chance; so many flip back.
+        churn: Probability that a case flips by chance, each way.
         level: One-sided level at which McNemar's test rejects "no drop".
-        margin: A drop is called a regression only if its interval reaches beyond; None: whenever rejected.
+        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
         confidence: Two-sided, of that interval.
-        mid: The mid-p form of the test; else the exact one.
-        power: Probability with which the drop shall be found.
+        mid: Use the mid-p form of the test; otherwise the exact one.
+        power: Probability of finding the drop.
 
     Returns:
-        The drop, or None if no drop is found so surely.
+        The drop, or None if no drop is found with this probability.
     """
     found = regression_power(n, churn, level, margin=margin, confidence=confidence, mid=mid)
     low, high = 0.0, 1 - 2 * churn
@@ -85,10 +85,10 @@ def regression_power(
 
     Args:
         n: Pairs.
-        churn: As of :func:`detectable_drop`, and so are the others.
+        churn: As in :func:`detectable_drop`, like the other arguments.
         level: One-sided level of McNemar's test.
         margin: Largest tolerated drop.
-        confidence: Two-sided, of the interval that is held against it.
+        confidence: Two-sided, of the interval that is compared with it.
         mid: The mid-p form of the test.
     """
     import numpy as np
@@ -114,7 +114,7 @@ def regression_power(
 
 
 def gain_chances(n: int, churn: float) -> "tuple[NDArray[np.int_], NDArray[np.float64]]":
-    """How many of n cases are gained by chance, and how likely that is; without what hardly ever happens."""
+    """Numbers of cases gained by chance with their probabilities, without very improbable ones."""
     import numpy as np
     from scipy.special import gammaln, xlogy
 
@@ -128,7 +128,7 @@ def gain_chances(n: int, churn: float) -> "tuple[NDArray[np.int_], NDArray[np.fl
 
 
 def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) -> int:
-    """Fewest losses that are called a regression beside so many gains; beyond all cases if none are."""
+    """Fewest losses that are a regression, given the gains; more than all cases if none are."""
     low, high = 1, n - gained + 1
     while low < high:
         middle = (low + high) // 2
@@ -139,17 +139,17 @@ def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) ->
 def cases_that_settle(
     lost: float, gained: float, n: int, margin: float, confidence: float = CONFIDENCE
 ) -> int | None:
-    """Roughly how many cases exclude a drop beyond the margin, if they go on to flip as often as these.
+    """Rough number of cases that exclude a drop beyond the margin, if further cases flip as often as these.
 
     Args:
         lost: Cases lost.
         gained: Cases gained.
         n: Pairs compared so far.
         margin: Largest tolerated drop.
-        confidence: Two-sided, of the interval that is held against the margin.
+        confidence: Two-sided, of the interval that is compared with the margin.
 
     Returns:
-        The number, rounded up to tens; None where even ten thousand times the cases would not do.
+        The number, rounded up to tens; None if even ten thousand times the cases would not be enough.
     """
     from scipy.special import ndtri
 
@@ -181,20 +181,20 @@ def detectable_mean_drop(
 ) -> float | None:
     """Smallest true mean drop that is called a regression with the given probability.
 
-    Where enough units moved it is the normal approximation with their spread. Where few moved there is no
-    spread to go by, and the drop is assumed to come as whole units lost, each by ``reach``: of all drops of
-    one size these are the hardest to find.
+    If enough units moved, it is the normal approximation with their spread. If few moved, the spread is
+    unknown, and the drop is assumed to consist of units that are lost completely, each by ``reach``: of all
+    drops of one size these are the hardest to find.
 
     Args:
         units: The drops, baseline minus candidate.
         level: One-sided level at which the sign-flip test rejects "no drop".
-        margin: A drop is called a regression only if its interval reaches beyond; None: whenever rejected.
+        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
         confidence: Two-sided, of that interval.
         reach: What a unit that is lost whole would lose.
-        power: Probability with which the drop shall be found.
+        power: Probability of finding the drop.
 
     Returns:
-        The drop, or None if no drop is found so surely.
+        The drop, or None if no drop is found with this probability.
     """
     from scipy.special import ndtri
 

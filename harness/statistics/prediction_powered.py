@@ -1,4 +1,4 @@
-"""A mean from many judged items, corrected by the few that people labelled too."""
+"""A mean of many judged items, corrected by the few that people labelled too."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,10 @@ class PartlyLabelled:
     Attributes:
         labels: People's values of the labelled items.
         judged: The judge's values of the same items.
-        judged_only: The judge's values of the items that nobody labelled; drawn like the labelled ones.
+        judged_only: The judge's values of the unlabelled items, from the same population as the labelled
+            ones.
         clusters: Each item's cluster, the labelled ones first; a name of its own for an item without one.
-            Empty: each item stands alone.
+            Empty: all items are independent.
     """
 
     labels: tuple[float, ...]
@@ -34,9 +35,9 @@ class _Estimate:
     """A corrected mean before its interval.
 
     Attributes:
-        influence: How much each cluster moves the mean from its expectation, scaled for few clusters.
-        units: Clusters that hold a label.
-        unseen: Half width below which the interval must not fall: what few labels may have missed.
+        influence: Each cluster's influence on the mean, scaled for few clusters.
+        units: Number of clusters with a label.
+        unseen: Smallest half width of the interval: it allows for what few labels may have missed.
     """
 
     value: float
@@ -53,25 +54,24 @@ def prediction_powered_mean(
     least: float = -math.inf,
     most: float = math.inf,
 ) -> Interval:
-    """Mean of what people would say, over all items, with an interval that holds however wrong the judge is.
+    """Mean of people's values over all items, with an interval that is valid however wrong the judge is.
 
     The judge's mean over the unlabelled items, plus its mean error on the labelled ones. Angelopoulos, A. et
-    al. (2023), Prediction-powered inference, Science 382; the judge is weighed by how much it helps as in
-    Angelopoulos, A., Duchi, J. and Zrnic, T. (2023), PPI++ (arXiv:2311.01453): a useless one is left out.
-    With so few labels that normality is doubtful, Student's t takes its place. The variance is that of the
-    clusters' sums, so a cluster may be labelled in part. Where no label differs from what the judge said,
-    the share of errors that so few labels may miss bounds the interval from within (the rule of three).
-    Labels of yes or no get a score interval: near either end of the scale the error of a mean is neither
-    symmetric nor well known from few labels.
+    al. (2023), Prediction-powered inference, Science 382; the judge's weight is its usefulness, as in
+    Angelopoulos, A., Duchi, J. and Zrnic, T. (2023), PPI++ (arXiv:2311.01453): a useless one gets no weight.
+    With few labels Student's t is used. The variance is that of the clusters' sums, so a cluster may be
+    labelled in part. If no label differs from the judge's value, the interval is at least as wide as the
+    share of errors that so few labels may miss (the rule of three). Labels of yes or no get a score interval:
+    near either end of the scale the error of a mean is neither symmetric nor well known from few labels.
 
     Args:
         items: The items.
         confidence: Two-sided.
-        least: Lower end of the values' scale: no bound lies below it.
+        least: Lower end of the values' scale: no bound is below it.
         most: Upper end of the scale.
 
     Raises:
-        ValueError: The labelled items lie in fewer than two clusters, or not each has the judge's value.
+        ValueError: The labelled items are in fewer than two clusters, or some have no judge's value.
     """
     found = _estimate(items, confidence, most - least)
     if set(items.labels) <= {least, most}:
@@ -88,17 +88,18 @@ def prediction_powered_difference(
 ) -> Interval:
     """First corrected mean minus the second, of answers to the same cases.
 
-    What a cluster (or case) adds to both means is subtracted before its variance is taken, so that the pairs
-    count, whichever answers of them are labelled. Each side's labels are to be a random part of that side.
+    A cluster's (or case's) contributions to both means are subtracted before the variance is computed, so the
+    comparison is paired, no matter which answers are labelled. Each side's labels must be a random part of
+    that side.
 
     Args:
         first: One side's items; a case's cluster has the same name on both sides.
         second: The other side's.
         confidence: Two-sided.
-        span: Length of the values' scale: no bound lies beyond it.
+        span: Length of the values' scale: no bound is beyond it.
 
     Raises:
-        ValueError: A side can't be corrected, or has no clusters' names.
+        ValueError: A side can't be corrected, or has no names of clusters.
     """
     if not first.clusters or not second.clusters:
         raise ValueError("both sides need the names of their cases or clusters")
@@ -117,10 +118,10 @@ def prediction_powered_difference(
 
 
 def _rate_interval(found: _Estimate, confidence: float, least: float, most: float) -> Interval:
-    """Wilson's interval of a rate, with as many cases as would give the estimate's variance.
+    """Wilson's interval of a rate, with the number of cases that gives the estimate's variance.
 
-    The judge's errors among few labels are few, and their spread is often seen too small: half an error more
-    is counted in. By simulation that covers 0.90 to 0.95 at a nominal 0.90, where the symmetric interval
+    Among few labels the judge's errors are few, and their spread is often underestimated: half an error is
+    added. By simulation this covers 0.90 to 0.95 at a nominal 0.90, where the symmetric interval
     covered 0.80 to 0.87 at rates of 0.9.
     """
     from scipy.special import stdtrit
@@ -128,7 +129,7 @@ def _rate_interval(found: _Estimate, confidence: float, least: float, most: floa
     rate = min(max((found.value - least) / (most - least), 0.0), 1.0)
     span, units = most - least, found.units
     variance = math.fsum((share / span) ** 2 for share in found.influence.values()) + 0.5 / units**2
-    # Away from the ends, where a rate of 0 or 1 would seem to be known.
+    # Not at the ends, where a rate of 0 or 1 would seem to be known.
     inside = (rate * units + 0.5) / (units + 1)
     cases = inside * (1 - inside) / variance
     t = float(stdtrit(units - 1, (1 + confidence) / 2))
@@ -167,7 +168,7 @@ def _estimate(items: PartlyLabelled, confidence: float, span: float) -> _Estimat
     units = len(set(of_labelled))
     if units < 2:
         raise ValueError("at least two labelled items are needed, in different clusters")
-    # What lies in one cluster has no spread to tell how far its mean may be off: it is not counted on.
+    # Items in one cluster have no spread that shows the error of their mean: they are not used.
     others = items.judged_only if len(set(of_others)) > 1 else ()
     weight = _weight(items.labels, items.judged, others)
     corrections = [label - weight * own for label, own in zip(items.labels, items.judged, strict=True)]
@@ -193,7 +194,7 @@ def _estimate(items: PartlyLabelled, confidence: float, span: float) -> _Estimat
 
 
 def _influence(values: Sequence[float], clusters: Sequence[str | int]) -> dict[str | int, float]:
-    """How much each cluster moves the mean: its squares add up to the mean's variance, clusters whole."""
+    """Each cluster's influence on the mean: the squares sum to the mean's variance."""
     mean, shares = _mean(values), dict.fromkeys(clusters, 0.0)
     for value, cluster in zip(values, clusters, strict=True):
         shares[cluster] += (value - mean) / len(values)
@@ -202,7 +203,7 @@ def _influence(values: Sequence[float], clusters: Sequence[str | int]) -> dict[s
 
 
 def _weight(labels: Sequence[float], judged: Sequence[float], judged_only: Sequence[float]) -> float:
-    """The judge's weight, from 0 to 1: the one of least variance if items stand alone, else near it."""
+    """The judge's weight, from 0 to 1: that of least variance for independent items, otherwise near it."""
     if not judged_only:
         return 0.0
     n, mean_label, mean_judged = len(labels), _mean(labels), _mean(judged)

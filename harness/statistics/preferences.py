@@ -1,4 +1,4 @@
-"""How often one is preferred to another: as it is, and as it would be at equal length."""
+"""Win rates: as observed, and at equal length."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from harness.types import Interval
 
 # Lengths whose logarithms are this close are equal.
 _SPREAD = 1e-10
-# From a tie, the least and the most that a comparison can come to.
+# The smallest and the largest difference of a comparison from a tie.
 _FROM_TIE = 0.5
 
 
 def win_rate(
     wins: Sequence[float], clusters: Sequence[str | int], confidence: float = CONFIDENCE
 ) -> Interval:
-    """The rate of preferences, a tie counting half, as the gate holds its ``pairwise`` metric against a tie.
+    """The rate of preferences, a tie counting half, with the interval of the gate's ``pairwise`` metric.
 
     Args:
         wins: 1 where the answer was preferred, 0 where the other was, 0.5 for a tie; at least one.
@@ -41,15 +41,16 @@ def length_controlled_win_rate(
     clusters: Sequence[str | int] | None = None,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """The win rate there would be if both answers were of one length.
+    """The win rate that is expected if both answers have the same length.
 
     A logistic regression of the preference on the logarithm of the answers' length ratio, squashed by tanh
-    as in Dubois, Y. et al. (2024), Length-Controlled AlpacaEval (arXiv:2404.04475), read off at equal length.
+    as in Dubois, Y. et al. (2024), Length-Controlled AlpacaEval (arXiv:2404.04475), evaluated at equal
+    length.
 
     Args:
         wins: 1 where the answer was preferred, 0 where the other was, 0.5 for a tie.
         length_ratios: Each answer's length over the other's, above 0.
-        clusters: Each comparison's cluster; by default each stands alone.
+        clusters: Each comparison's cluster; by default all are independent.
         confidence: Two-sided; of the intercept.
 
     Raises:

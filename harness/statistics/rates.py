@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from harness.statistics.clusters import Units, group, unseen_share
 from harness.types import Interval
 
-# Two-sided confidence of every interval that is shown, so that each bound alone holds at 95 %: the level at
-# which the gate decides.
+# Two-sided confidence of every interval that is shown: each bound alone then has 95 %, the level at which #
+# the gate decides.
 CONFIDENCE = 0.90
 _NO_SPREAD = 1e-9
 
@@ -18,8 +18,8 @@ def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> Interv
     Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. JASA 22.
 
     Args:
-        successes: How many succeeded.
-        n: Of how many, above zero.
+        successes: Number of successes.
+        n: Number of trials, above zero.
         confidence: Two-sided.
     """
     from scipy.special import ndtri
@@ -43,10 +43,10 @@ def rate_interval(
     """Interval of a pass rate: Wilson's, with the cases divided by the clusters' design effect.
 
     Rao, J. N. K. and Scott, A. J. (1992). A simple method for the analysis of clustered binary data.
-    Biometrics 48. Where all cases agree, the clusters count as one case each.
+    Biometrics 48. If all cases agree, each cluster counts as one case.
 
     Args:
-        passed: One outcome a case, at least one.
+        passed: One outcome per case, at least one.
         clusters: Each case's cluster; a name of its own for a case without one.
         confidence: Two-sided.
     """
@@ -81,13 +81,13 @@ def mean_interval(
     least: float = -math.inf,
     most: float = math.inf,
 ) -> Interval:
-    """Interval of a mean score: Student's t, over clusters where there are any.
+    """Interval of a mean score: Student's t, over clusters if there are any.
 
     Args:
-        values: One number a case, at least one.
+        values: One number per case, at least one.
         clusters: Each case's cluster; a name of its own for a case without one.
         confidence: Two-sided.
-        least: Lower end of the score's scale: no bound lies below it.
+        least: Lower end of the score's scale: no bound is below it.
         most: Upper end of the score's scale.
     """
     span = most - least if math.isfinite(most - least) else 1.0
@@ -105,14 +105,14 @@ def ratio_interval(
     """Interval of a mean over units of unequal size: the linearised ratio estimator with Student's t.
 
     Cochran, W. G. (1977). Sampling Techniques, 3rd ed., chapters 6 and 9A. With units of size one it is the
-    ordinary t interval. Where the units don't differ there is no spread to estimate; the share of the
-    population that they may have missed then counts with the whole ``span``.
+    ordinary t interval. If the units don't differ, there is no spread to estimate; then the share of the
+    population that they may have missed counts with the whole ``span``.
 
     Args:
         units: The sums and sizes.
         confidence: Two-sided.
         span: Largest difference that one case can make.
-        least: Lower end of the scale: no bound lies below it.
+        least: Lower end of the scale: no bound is below it.
         most: Upper end of the scale.
     """
     from scipy.special import stdtrit
@@ -133,7 +133,7 @@ def ratio_interval(
 
 
 def standard_error(units: Units) -> float:
-    """Standard error of the mean by the units' spread; 0 where there is none to be seen."""
+    """Standard error of the mean from the units' spread; 0 if they don't differ."""
     if units.count < 2:
         return 0.0
     mean = units.mean

@@ -1,4 +1,4 @@
-"""How strong several models are, from comparisons of two at a time."""
+"""Strengths of several models, from pairwise comparisons."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class PairwiseComparison:
 
     Attributes:
         value: 1 where the first was preferred, 0 where the second was, 0.5 for a tie.
-        cluster: What was compared; comparisons that share it are not independent.
+        cluster: Comparisons that share it are not independent.
     """
 
     first: str
@@ -33,7 +33,7 @@ class Strength:
             the one being preferred.
         win_rate: Expected rate at which it is preferred to another one, a tie counting half, over all others
             equally.
-        comparisons: How many it took part in.
+        comparisons: Number of its comparisons.
     """
 
     model: str
@@ -47,15 +47,16 @@ def bradley_terry(
 ) -> tuple[Strength, ...]:
     """Strengths of several models from pairwise preferences, the strongest first.
 
-    Bradley, R. A. and Terry, M. E. (1952), Biometrika 39: a tie is half a win for either side, and each model
-    has half a win and half a loss against an average one, so that one that never lost has a finite strength.
+    Bradley, R. A. and Terry, M. E. (1952), Biometrika 39: a tie is half a win for either side. Each model
+    gets half a win and half a loss against an average one, so one that never lost has a finite strength.
 
     Args:
         compared: The comparisons.
         confidence: Two-sided.
 
     Raises:
-        ValueError: There are fewer than two models, a value is not between 0 and 1, or a model meets itself.
+        ValueError: There are fewer than two models, a value is not between 0 and 1, or a model is compared
+            with itself.
     """
     models = sorted({model for one in compared for model in (one.first, one.second)})
     if len(models) < 2:
@@ -87,7 +88,7 @@ def bradley_terry(
 
 
 def _strength(fit: TiedFit, row: int, models: int, confidence: float) -> Interval:
-    """A model's coefficient against the mean of all."""
+    """A model's coefficient minus the mean of all."""
     import numpy as np
 
     centred = np.full(models, -1 / models)
@@ -106,7 +107,7 @@ def _win_rate(fit: TiedFit, row: int, confidence: float) -> Interval:
 
     rates = expit(fit.coefficients[row] - np.delete(fit.coefficients, row))
     rate = float(rates.mean())
-    # Its logit's gradient, so that no bound leaves the scale.
+    # The gradient of its logit, so that no bound is outside of the scale.
     slopes = rates * (1 - rates) / len(rates) / (rate * (1 - rate))
     gradient = np.insert(-slopes, row, math.fsum(slopes))
     around = fit.quantile(confidence) * fit.error(gradient)

@@ -1,7 +1,7 @@
-"""Did these very cases get worse? The cases are the whole population; only the answers are random.
+"""Tests whether exactly these cases got worse: they are the whole population; only the answers are random.
 
-A sample interval asks what further cases would show, so it is wide where cases are few or clustered. Here
-nothing is drawn but answers: where they reproduce, the drop is known without error.
+A sample interval is about further cases, so it is wide if cases are few or clustered. Here only answers are
+random: if they reproduce, the drop is known without error.
 """
 
 import math
@@ -15,11 +15,11 @@ NOISY = "normal, noise of the answers"
 
 
 def counted_drop(drops: Sequence[float], confidence: float) -> MeanDrop:
-    """The drop of cases whose answers reproduce: what was counted is all there is.
+    """The drop of cases whose answers reproduce: it is known exactly.
 
     Args:
-        drops: Baseline minus candidate, one a case.
-        confidence: Only noted.
+        drops: Baseline minus candidate, one per case.
+        confidence: Only recorded.
     """
     mean = math.fsum(drops) / len(drops)
     return MeanDrop(
@@ -34,14 +34,14 @@ def counted_drop(drops: Sequence[float], confidence: float) -> MeanDrop:
 
 
 def noisy_drop(trials: Sequence[Trials], confidence: float) -> MeanDrop:
-    """The drop of cases whose answers vary from draw to draw.
+    """The drop of cases whose answers vary.
 
-    The variance is that of the answers inside the cases, each case's chance estimated with half an answer of
-    either kind added (Jeffreys): of a case that was answered once almost nothing is known, so that single
-    answers seldom decide. Clusters don't matter: given the cases, answers are drawn independently.
+    The variance is that of the answers inside the cases. Each case's probability is estimated with half an
+    answer of either kind added (Jeffreys): one answer says little about a case, so single answers seldom
+    decide. Clusters don't matter: given the cases, answers are independent.
 
     Args:
-        trials: Each case's passed and all answers on both sides; at least one on each.
+        trials: Each case's passed answers and all its answers on both sides; at least one on each.
         confidence: Two-sided, of the interval.
     """
     from scipy.special import ndtr, ndtri

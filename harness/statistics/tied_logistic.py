@@ -1,4 +1,4 @@
-"""Logistic regression of outcomes that may be ties and come in clusters, with errors that allow for both."""
+"""Logistic regression of outcomes with ties and clusters, with standard errors for both."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _ITERATIONS = 200
 _SETTLED = 1e-10
 _LARGEST_STEP = 4.0
-# Each coefficient has half a win and half a loss of its own: what never lost would else be infinitely strong.
+# Each coefficient gets half a win and half a loss; otherwise one that never lost would be infinite.
 _PRIOR = 1.0
-# Counted in as comparisons that were no tie, so that a sample of ties alone doesn't rule out all else.
+# Added as comparisons without a tie, so that a sample of only ties doesn't exclude everything else.
 _UNTIED = 4
 
 
@@ -25,10 +25,10 @@ class TiedFit:
     """A fitted regression.
 
     Attributes:
-        coefficients: One a column.
-        robust: Their covariance by the spread of the clusters' scores.
-        binomial: Their covariance by the model's own variance, less what ties take from it.
-        clusters: How many there are.
+        coefficients: One per column.
+        robust: Their covariance from the spread of the clusters' scores.
+        binomial: Their covariance from the model's variance, reduced for ties.
+        clusters: Number of clusters.
     """
 
     coefficients: "NDArray[np.float64]"
@@ -37,15 +37,15 @@ class TiedFit:
     clusters: int
 
     def error(self, gradient: "NDArray[np.float64]") -> float:
-        """Standard error of a figure with this gradient: the larger one of both covariances'.
+        """Standard error of a figure with this gradient: the larger one from both covariances.
 
-        The clusters' spread says little where nearly all agree, the model's variance nothing of clusters.
+        The clusters' spread is too small if nearly all agree; the model's variance ignores clusters.
         """
         found = (float(gradient @ covariance @ gradient) for covariance in (self.robust, self.binomial))
         return math.sqrt(max(*found, 0.0))
 
     def quantile(self, confidence: float) -> float:
-        """How many standard errors a two-sided interval reaches: Student's t over the clusters."""
+        """Half width of a two-sided interval in standard errors: Student's t over the clusters."""
         from scipy.special import stdtrit
 
         return float(stdtrit(max(self.clusters - 1, 1), (1 + confidence) / 2))
@@ -57,17 +57,17 @@ def fit_tied(
     clusters: Sequence[str | int],
     strata: Sequence[int],
 ) -> TiedFit:
-    """Fit by Newton's method, each coefficient drawn a little towards 0.
+    """Fit by Newton's method, with each coefficient shrunk a little towards 0.
 
     McCullagh, P. and Nelder, J. (1989), Generalized Linear Models, chapter 9, for outcomes between 0 and 1;
     Liang, K. and Zeger, S. (1986), Biometrika 73, for the clusters' spread.
 
     Args:
-        x: A row a comparison.
+        x: One row per comparison.
         y: 1 for a win, 0 for a loss, 0.5 for a tie.
         clusters: Each comparison's cluster.
-        strata: Comparisons of one kind, which share a rate of ties. Where all of a kind ended alike, each
-            cluster counts as one: they have no spread to tell otherwise.
+        strata: Comparisons of one kind, which share a rate of ties. If all of a kind have the same result,
+            each cluster counts as one, because there is no spread.
     """
     import numpy as np
     from scipy.special import expit
@@ -107,7 +107,7 @@ def _variances(
     *,
     several: bool,
 ) -> "NDArray[np.float64]":
-    """Each comparison's variance: of a mean p with ties at the rate t it is p (1 - p) - t / 4."""
+    """Each comparison's variance: for a mean p with ties at the rate t it is p (1 - p) - t / 4."""
     import numpy as np
 
     found = np.zeros_like(p)

@@ -101,9 +101,9 @@ def test_a_rater_that_always_says_the_same_agrees_by_chance_only():
 
 
 def test_ratings_that_are_all_alike_have_no_kappa():
-    with pytest.raises(ValueError, match=r"^all ratings are alike: agreement beyond chance is not defined$"):
+    with pytest.raises(ValueError, match=r"^all ratings are equal: agreement beyond chance is not defined$"):
         kappa([ratings([1, 1, 1], [1, 1, 1])])
-    with pytest.raises(ValueError, match=r"^all ratings are alike: agreement beyond chance is not defined$"):
+    with pytest.raises(ValueError, match=r"^all ratings are equal: agreement beyond chance is not defined$"):
         krippendorff_alpha([(1, 1), (1, 1)])
     with pytest.raises(ValueError, match=r"^no item was rated twice$"):
         krippendorff_alpha([(1, None), (None, 2)])
