@@ -28,16 +28,16 @@ _MASK = "\ue000"
 
 
 class ReplyError(ValueError):
-    """A reply holds no single verdict that follows the schema."""
+    """A reply contains no single verdict that follows the schema."""
 
 
 def read_reply(
     text: str, schema: Mapping[str, JsonValue], *, quoted: str = "", cut: bool = False
 ) -> dict[str, JsonValue]:
-    """The object that a reply holds.
+    """The object in a reply.
 
     A code fence, prose around the object, reasoning before it, Python's spelling of it, raw line breaks and
-    trailing commas, and numbers or truth values in quotation marks are forgiven. Nothing is made up: a
+    trailing commas, and numbers or booleans in quotation marks are accepted. A
     missing or wrong value is refused, and so are objects that disagree.
 
     Args:
@@ -60,7 +60,7 @@ def read_reply(
         raise ReplyError("the reply was cut at the token limit, before a verdict that can be relied on")
     answer = _answer_part(text, quoted)
     if not answer.strip():
-        raise ReplyError("the reply is all reasoning" if text.strip() else "the reply is empty")
+        raise ReplyError("the reply is reasoning only" if text.strip() else "the reply is empty")
     return _agreed(answer, schema)
 
 
@@ -113,14 +113,14 @@ def _behind_reasoning(text: str, quoted: str) -> str:
             before, _, inside = text.partition(opening)
             _, closed, after = inside.partition(closing)
             if not closed:
-                raise ReplyError("the reply is all reasoning, and was cut before its answer")
+                raise ReplyError("the reply is reasoning only: it was cut before its answer")
             text = before + after
         # A chat template may have opened the reasoning before the reply began.
         text = text.rpartition(closing)[2]
     if text.lstrip().startswith(_CHANNEL) and _CHANNEL not in quoted:
         parts = _FINAL_CHANNEL.split(text)
         if len(parts) < 2:
-            raise ReplyError("the reply is all reasoning, and was cut before its answer")
+            raise ReplyError("the reply is reasoning only: it was cut before its answer")
         return parts[-1]
     if text.lstrip().startswith("analysis") and not _UNMARKED_FINAL.search(quoted):
         return _UNMARKED_FINAL.split(text)[-1]
