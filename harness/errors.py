@@ -23,7 +23,7 @@ class TunegateError(Exception):
 
 
 class InputError(TunegateError):
-    """Something that the user gave is wrong; the message says what, where and how to mend it."""
+    """Something that the user gave is wrong; the message says what, where and how to fix it."""
 
 
 class SettingsError(InputError):

@@ -41,7 +41,7 @@ def check_writable(path: Path, source: str) -> None:
         source: The option or variable that named it, for messages.
 
     Raises:
-        SettingsError: It is a directory or device, lies below a file, or where nothing may be written.
+        SettingsError: It is a directory or device, is below a file, or where nothing may be written.
     """
     try:
         problem = _problem(path)

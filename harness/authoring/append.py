@@ -58,6 +58,13 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
     Nothing is written, so this also tells what a case would become: its messages with the set's system
     message, its generation settings, its checks with the set's defaults.
 
+    Args:
+        path: The golden set's file; a new set is named after it.
+        case: The case, with the keys of the YAML format.
+
+    Returns:
+        The text, and the set that is read from it.
+
     Raises:
         GoldenError: The set, or the case in it, is not valid, or the case can't be added.
     """

@@ -67,7 +67,7 @@ def _longest(check: Check) -> int | None:
 
 
 def matches_everything(check: Check) -> bool:
-    """Whether a regex check's pattern matches whatever it is held against.
+    """Whether a regex check's pattern matches whatever it is matched with.
 
     A pattern that looks ahead or behind may match nothing and still refuse some answers: it is let be.
     """

@@ -118,13 +118,13 @@ def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
     for (_, case, reference), result in zip(pairs, results, strict=True):
         told = reference if len(reference) <= 40 else reference[:37] + "..."
         if result.errors:
-            message, remedy = f"{result.errors[0].metric} breaks on its reference {told!r}", "mend either"
+            message, remedy = f"{result.errors[0].metric} breaks on its reference {told!r}", "fix either"
             detail = f"{message}: {result.errors[0].error}"
             yield _Suspicion(case=case, rule="broken", message=detail, remedy=remedy)
         elif result.outcome is Outcome.FAILED:
             score = next(score for score in result.scores if score.passed is False)
             message = f"its reference {told!r} fails {score.metric}"
-            remedy = "mend either; a reference is a whole good answer, a part of one is a check's value"
+            remedy = "fix either; a reference is a whole good answer, a part of one is a check's value"
             yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy)
 
 

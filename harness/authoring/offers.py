@@ -48,7 +48,14 @@ def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> li
 
 
 def passes(check: Mapping[str, Any], prompt: str, answer: str, references: Sequence[str]) -> bool:
-    """Whether an answer passes a check, one that needs no library, as written in YAML."""
+    """Whether an answer passes a check, one that needs no library, as written in YAML.
+
+    Args:
+        check: The check, with the keys of the YAML format.
+        prompt: What was asked.
+        answer: The answer to check.
+        references: Good answers.
+    """
     try:
         made = _made(check, references)
     except CheckProblem:

@@ -108,7 +108,12 @@ def check_name(name: str) -> str:
 
 
 def baseline_path(root: Path, name: str) -> Path:
-    """Where a baseline's file is in a project."""
+    """Where a baseline's file is in a project.
+
+    Args:
+        root: The project's directory.
+        name: The baseline's name.
+    """
     return root / DIRECTORY / f"{name}.json"
 
 

@@ -86,7 +86,7 @@ def base_of(model: ModelRef) -> ModelRef | None:
     """The model that training started from: an adapter's base, or what a manifest names; None for neither.
 
     Raises:
-        ModelError: The model that the manifest names can't be had.
+        ModelError: The model that the manifest names is unavailable.
     """
     if _is_multitask(model):
         # Its base is a bare encoder: without heads it answers nothing.

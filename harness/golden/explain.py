@@ -70,7 +70,14 @@ def explain_settings(error: ValidationError) -> tuple[str, str]:
 
 
 def golden_error(document: Document, key: KeyPath, problem: str, allowed: str = "") -> GoldenError:
-    """A problem at a key, with its line."""
+    """A problem at a key, with its line.
+
+    Args:
+        document: The file.
+        key: Keys and list positions that lead to the problem.
+        problem: What is wrong.
+        allowed: What would be right.
+    """
     return GoldenError(document.path, document.line(key), dotted(key), problem, allowed)
 
 
@@ -83,7 +90,12 @@ def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean …?`` if a known word is similar, else an empty text."""
+    """``; did you mean …?`` if a known word is similar, else an empty text.
+
+    Args:
+        word: The word that is not known.
+        known: The words that are.
+    """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

@@ -40,7 +40,12 @@ def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
 
 
 def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
-    """A JSON value with each of its texts filled."""
+    """A JSON value with each of its texts filled.
+
+    Args:
+        value: The value; mappings' keys stay as they are.
+        fill_text: Fills one text.
+    """
     if isinstance(value, str):
         return fill_text(value)
     if isinstance(value, list):
@@ -52,6 +57,10 @@ def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
 
 def read_if_file(text: str, directory: Path) -> str:
     """The content of the file that a text names, without its last line break; any other text unchanged.
+
+    Args:
+        text: A text; ``file://NAME`` names a file.
+        directory: Where names start; only files below it are read.
 
     Raises:
         TemplateError: The file is outside of the directory or can't be read.

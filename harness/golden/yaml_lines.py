@@ -74,6 +74,10 @@ def parse_yaml(path: Path) -> Document:
 def parse_yaml_text(path: Path, text: str) -> Document:
     """As parse_yaml, for a text that is or will be in ``path``.
 
+    Args:
+        path: The file, for messages.
+        text: Its content.
+
     Raises:
         GoldenError: It is not YAML, repeats a key, nests deeper than 100 levels, or uses aliases of lists or
             mappings, merges, dates or other tags.

@@ -51,7 +51,15 @@ def gate_row(record: GateRecord) -> Row:
 
 
 def comparison_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
-    """Rows of ``comparisons``."""
+    """Rows of ``comparisons``.
+
+    Args:
+        run_id: The candidate's run.
+        comparison: The comparison.
+
+    Returns:
+        A row a metric, in the order of the table's columns.
+    """
     for place, row in enumerate(comparison.metrics):
         yield (
             *(_text(run_id), place, _text(row.set_name), _text(row.metric), row.kind, row.n),
@@ -62,7 +70,15 @@ def comparison_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
 
 
 def retention_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
-    """Rows of ``retentions``: each skill that the baseline had."""
+    """Rows of ``retentions``: each skill that the baseline had.
+
+    Args:
+        run_id: The candidate's run.
+        comparison: The comparison.
+
+    Returns:
+        A row a skill, in the order of the table's columns.
+    """
     for place, row in enumerate(comparison.forgetting.by_skill if comparison.forgetting else ()):
         yield (
             *(_text(run_id), place, _text(row.skill), row.passed_by_baseline, row.retained),

@@ -107,7 +107,14 @@ class History:
     def save_noise(
         self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
     ) -> None:
-        """Note how a model fared when it was asked cases again and again; an older note is replaced."""
+        """Note how a model fared when it was asked cases again and again; an older note is replaced.
+
+        Args:
+            model: The model.
+            dtype: The precision that it was asked in.
+            cases: The cases that were asked.
+            stability: By case key, how often it passed.
+        """
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
         found = [
             (
@@ -121,7 +128,16 @@ class History:
             self._database.executemany(f"INSERT OR REPLACE INTO noise VALUES ({', '.join('?' * 9)})", found)
 
     def load_noise(self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase]) -> dict[str, Stability]:
-        """What is noted of a model, by case key, for cases that are still asked as they were."""
+        """What is noted of a model, by case key, for cases that are still asked as they were.
+
+        Args:
+            model: The model.
+            dtype: The precision that it was asked in.
+            cases: The cases of now.
+
+        Returns:
+            How often a case passed, by case key; only of cases that are noted.
+        """
         noted = self._database.execute(
             """
             SELECT set_name, case_id, content_sha256, passed, answers FROM noise

@@ -245,7 +245,15 @@ def _judged(item: LabelledItem, votes: Sequence[Vote], orders: Sequence[tuple[fl
 
 
 def questions_about(item: LabelledItem, repeat: int = 0) -> tuple[JudgeRequest, ...]:
-    """The questions about an item: one, or a pair's two orders."""
+    """The questions about an item: one, or a pair's two orders.
+
+    Args:
+        item: The item.
+        repeat: Number of the repetition, from 0; each is a question of its own.
+
+    Returns:
+        One request, or two for a pair: the answers in both orders.
+    """
     conversation = (Message(role="user", content=item.question),)
     if item.task == "pairwise":
         return pair_requests(

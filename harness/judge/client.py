@@ -40,7 +40,12 @@ class ReplyStore(Protocol):
         """The reply stored under a key, or None."""
 
     def put_reply(self, key: str, reply: JudgeReply) -> None:
-        """Store one reply."""
+        """Store one reply.
+
+        Args:
+            key: What reply_key gives for the request.
+            reply: The reply.
+        """
 
 
 class Judge:
@@ -259,7 +264,15 @@ def _outcome(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
 
 
 def reply_key(identity: str, request: JudgeRequest) -> str:
-    """Cache key: the judge and the whole question."""
+    """Cache key: the judge and the whole question.
+
+    Args:
+        identity: The judge: its kind, model and wording.
+        request: The question.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
     content = [
         "judge",
         _REVISION,

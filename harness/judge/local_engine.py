@@ -30,7 +30,13 @@ _MOST = 32
 
 
 def open_local(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "LocalEngine":
-    """The engine of ``local:MODEL``; it uses no server, so it needs neither a time limit nor a key."""
+    """The engine of ``local:MODEL``; it uses no server, so it needs neither a time limit nor a key.
+
+    Args:
+        spec: The judge.
+        timeout_s: Not used.
+        environment: Not used.
+    """
     return LocalEngine(spec)
 
 

@@ -37,7 +37,13 @@ class _PassingFaultError(Exception):
 
 
 def open_openai(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "OpenAIEngine":
-    """The engine of ``openai:MODEL@URL``."""
+    """The engine of ``openai:MODEL@URL``.
+
+    Args:
+        spec: The judge.
+        timeout_s: Seconds that one request may take.
+        environment: Variables, among which is the server's key.
+    """
     return OpenAIEngine(spec, timeout_s=timeout_s, environment=environment)
 
 

@@ -100,6 +100,10 @@ class Panel:
     ) -> tuple[Vote, tuple[float, float] | None]:
         """The panel's verdict on one pair, and the value of each order.
 
+        Args:
+            first: The question with the answer shown first.
+            second: The same with the answer shown second.
+
         Returns:
             The verdict; and the mean value over the judges with the answer shown first, and shown second; in
             both, 1 is a win of the answer. None when a judge gave no reply.
@@ -120,7 +124,12 @@ class Panel:
         return list(zip(*(judge.ask_all(requests) for judge in self.judges), strict=True))
 
     def together(self, task: str, votes: Sequence[Vote]) -> Vote:
-        """One verdict from the judges' own; each is recorded for the agreement."""
+        """One verdict from the judges' own; each is recorded for the agreement.
+
+        Args:
+            task: What was asked, such as ``rubric``.
+            votes: One a judge, in the panel's order.
+        """
         values = tuple(None if isinstance(vote, JudgeError) else vote.value for vote in votes)
         self.votes.setdefault(task, []).append(values)
         return combine(votes)

@@ -81,7 +81,19 @@ def pair_requests(
     rubric: str | None = None,
     repeat: int = 0,
 ) -> tuple[JudgeRequest, JudgeRequest]:
-    """Questions which of two answers is better, in both orders: the answer as A, then as B."""
+    """Questions which of two answers is better, in both orders: the answer as A, then as B.
+
+    Args:
+        key: Name of the pair, for messages.
+        conversation: What was asked.
+        answer: The answer that is judged.
+        other: The answer that it is compared with.
+        rubric: What a good answer is; None leaves it to the judge.
+        repeat: Number of the repetition, from 0; each is a question of its own.
+
+    Returns:
+        The question with the answer as A, then with the answer as B.
+    """
     prompt = load_prompt("pairwise")
 
     def ordered(first: str, second: str) -> JudgeRequest:
@@ -107,7 +119,12 @@ def pair_requests(
 
 
 def single_verdict(request: JudgeRequest, reply: JudgeReply) -> JudgeVerdict:
-    """The verdict in a reply about one answer."""
+    """The verdict in a reply about one answer.
+
+    Args:
+        request: The question.
+        reply: The judge's reply, which follows the question's schema.
+    """
     data = reply.data
     passed = cast("bool", data["pass"]) if "pass" in data else None
     value = float(passed) if passed is not None else float(cast("int", data["grade"]))
@@ -120,6 +137,10 @@ def pair_verdict(
     """The verdict in the replies in both orders: 1 for the answer, 0 for the other, 0.5 for neither.
 
     If the preference changes with the order, it is a tie.
+
+    Args:
+        requests: The question in both orders: the answer as A, then as B.
+        replies: The replies, in the same order.
 
     Returns:
         The verdict, and whether both orders agree.

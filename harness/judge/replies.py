@@ -46,6 +46,9 @@ def read_reply(
         quoted: All that the judge was shown. A mark of reasoning there is not taken for the judge's own.
         cut: The reply ended at the token limit.
 
+    Returns:
+        The object, with the keys and types of the schema.
+
     Raises:
         ReplyError: There is no such object, or there are several that disagree.
     """

@@ -31,7 +31,13 @@ _GRADES = 4
 
 
 def open_reward(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "RewardEngine":
-    """The engine of ``reward:ADAPTER_DIR``; it asks no server, so it needs neither a time limit nor a key."""
+    """The engine of ``reward:ADAPTER_DIR``; it asks no server, so it needs neither a time limit nor a key.
+
+    Args:
+        spec: The judge.
+        timeout_s: Not used.
+        environment: Not used.
+    """
     return RewardEngine(spec)
 
 
@@ -169,7 +175,15 @@ class RewardEngine:
 
 
 def turns_of(request: JudgeRequest, answer: str) -> list[dict[str, str]]:
-    """The conversation that is scored: the question, then the rubric or reference, then the answer."""
+    """The conversation that is scored: the question, then the rubric or reference, then the answer.
+
+    Args:
+        request: The question, with the criteria that the answer is compared with.
+        answer: The answer to score.
+
+    Returns:
+        Role/content turns that end with the answer.
+    """
     turns = [{"role": turn.role, "content": turn.content} for turn in request.conversation]
     if request.criteria:
         turns[-1]["content"] += f"\n\n{request.criteria}"

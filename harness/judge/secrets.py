@@ -13,6 +13,10 @@ def find_key(environment: Mapping[str, str], url: str) -> str | None:
 
     ``TUNEGATE_JUDGE_API_KEY`` is sent to any server that the spec names. ``OPENAI_API_KEY`` is sent only to
     OpenAI and to this machine, not to other servers with the same protocol.
+
+    Args:
+        environment: Variables by name.
+        url: The server's address.
     """
     own, openai = (environment.get(name) or None for name in KEY_VARIABLES)
     if own is not None:
@@ -23,7 +27,12 @@ def find_key(environment: Mapping[str, str], url: str) -> str | None:
 
 
 def without_key(text: str, key: str | None) -> str:
-    """The text without the key: servers repeat it in their error messages."""
+    """The text without the key: servers repeat it in their error messages.
+
+    Args:
+        text: What a server said.
+        key: The key that it got, or None.
+    """
     if not key:
         return text
     return text.replace(key, "***")

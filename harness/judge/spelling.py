@@ -15,6 +15,9 @@ def in_schema_spelling(found: Mapping[str, Any], schema: Mapping[str, JsonValue]
     Args:
         found: The object.
         schema: JSON Schema of an object; keys that it doesn't name are left out.
+
+    Returns:
+        The object, with the keys that were found.
     """
     properties = schema.get("properties")
     known: Mapping[str, Any] = properties if isinstance(properties, dict) else {}

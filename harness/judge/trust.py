@@ -17,12 +17,24 @@ _ADAPTER = TypeAdapter(Calibration)
 
 
 def calibration_path(directory: Path, identity: str) -> Path:
-    """Path of a judge's calibration."""
+    """Path of a judge's calibration.
+
+    Args:
+        directory: Where tunegate stores its files.
+        identity: The judge: its kind, model and wording.
+    """
     return directory / "judges" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
 
 
 def save_calibration(calibration: Calibration, directory: Path) -> Path:
     """Store a calibration; an older one of the same judge is replaced.
+
+    Args:
+        calibration: The calibration, with the judge's identity.
+        directory: Where tunegate stores its files.
+
+    Returns:
+        The file.
 
     Raises:
         SettingsError: It can't be written.
@@ -38,6 +50,10 @@ def save_calibration(calibration: Calibration, directory: Path) -> Path:
 
 def find_calibration(directory: Path, identity: str) -> Calibration | None:
     """A judge's calibration; None if there is none, or if it was made with other wordings.
+
+    Args:
+        directory: Where tunegate stores its files.
+        identity: The judge: its kind, model and wording.
 
     Raises:
         SettingsError: The file is damaged.

@@ -39,7 +39,15 @@ class Export:
 
 
 def export_labels(kind: Kind, labels: Sequence[Label]) -> Export:
-    """The current labels in one of the three forms."""
+    """The current labels in one of the three forms.
+
+    Args:
+        kind: The form that is wanted.
+        labels: The labels that were not taken back.
+
+    Returns:
+        The rows, and how many labels were left out for which reason.
+    """
     makers: dict[Kind, Callable[[Sequence[Label], Counter[str]], list[Row]]] = {
         "calibration": _calibration,
         "pairs": _pairs,
@@ -198,7 +206,13 @@ def _writable(label: Label) -> bool:
 
 
 def export_text(kind: Kind, export: Export, path: Path) -> str:
-    """The file's content."""
+    """The file's content.
+
+    Args:
+        kind: The form of the rows.
+        export: The rows.
+        path: The file, which a golden set is named after.
+    """
     if kind != "calibration":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in export.rows)
     by = f"By {', '.join(export.raters)}: blind and in shuffled order, with tunegate judge label."
@@ -208,6 +222,11 @@ def export_text(kind: Kind, export: Export, path: Path) -> str:
 
 def write_export(path: Path, text: str, *, replace: bool) -> None:
     """Write the whole file, or leave the old one.
+
+    Args:
+        path: The file.
+        text: Its content.
+        replace: Whether an existing file is replaced.
 
     Raises:
         DataError: The file exists and may not be replaced, or can't be written.

@@ -63,6 +63,11 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
 
     The order of the items and of a pair's answers depends only on the seed and the item itself, so it stays
     when others are added. Equal answers to one prompt are one answer, not a pair.
+
+    Args:
+        answered: The answers, each with its prompt.
+        ask: What a person is asked: to judge an answer, or to choose between two.
+        seed: Of the order.
     """
     origins: dict[tuple[tuple[Message, ...], Expectation], dict[str, list[str]]] = {}
     for one in answered:

@@ -65,6 +65,11 @@ class Journal:
     def add(self, item: LabelItem, said: LabelValue | None, who: str) -> Label:
         """Store a label; it is on the disk when this returns.
 
+        Args:
+            item: What was shown.
+            said: The person's answer; None where it was skipped.
+            who: The person's name.
+
         Raises:
             DataError: It can't be written.
         """

@@ -60,7 +60,12 @@ def answers_of_record(
 
 
 def is_of_run(item: LabelItem, run_id: str) -> bool:
-    """Whether an answer is from a run, as candidate or as another run's baseline."""
+    """Whether an answer is from a run, as candidate or as another run's baseline.
+
+    Args:
+        item: The item.
+        run_id: The run.
+    """
     named = {_origin(side, run_id) for side in ("candidate", "baseline")}
     return len(item.answers) == 1 and not named.isdisjoint(item.origins[0].split(", "))
 
@@ -98,6 +103,13 @@ def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[SourceAn
 
     A line has ``prompt`` (a text or role/content turns) and ``answer``, and may have ``rubric``, ``tone``,
     ``reference`` and ``model``. Lines with one prompt are answers to one question.
+
+    Args:
+        paths: The files.
+        rubric: What a good answer is, for lines that don't say it.
+
+    Returns:
+        The answers in the files' order.
 
     Raises:
         DataError: With file and line.

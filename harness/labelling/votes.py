@@ -71,7 +71,13 @@ def votes_of(labels: Sequence[Label], run_ids: Collection[str]) -> Votes:
 
 
 def answer_key(run_id: str, result: CaseResult, check: Check) -> AnswerKey | None:
-    """The key of a person's label of this answer for this check; None without an answer."""
+    """The key of a person's label of this answer for this check; None without an answer.
+
+    Args:
+        run_id: The run.
+        result: A case with its answer.
+        check: The check, whose criteria were asked about.
+    """
     if result.completion is None:
         return None
     wanted = check.value if isinstance(check.value, str) else "\n\n".join(result.case.references)

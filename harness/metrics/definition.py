@@ -65,12 +65,24 @@ def one_by_one(score: Callable[[ScoringRequest], Score | MetricError]) -> ScoreF
 
 
 def binary(request: ScoringRequest, holds: bool, explanation: str) -> Score:
-    """Score of a true-or-false metric: 1 when it holds, else 0."""
+    """Score of a true-or-false metric: 1 when it holds, else 0.
+
+    Args:
+        request: What is scored.
+        holds: Whether the answer has what is asked for.
+        explanation: Why, for a person.
+    """
     return graded(request, float(holds), explanation)
 
 
 def graded(request: ScoringRequest, value: float, explanation: str) -> Score:
-    """Score of a metric on a scale."""
+    """Score of a metric on a scale.
+
+    Args:
+        request: What is scored.
+        value: On the metric's own scale.
+        explanation: Why, for a person.
+    """
     return Score(metric=base_type(request.check.type), value=value, explanation=explanation)
 
 
@@ -100,7 +112,12 @@ def text_of(value: JsonValue) -> str:
 
 
 def quote(text: str, limit: int = 60) -> str:
-    """Text between quotation marks for an explanation: one printable line, its middle cut if long."""
+    """Text between quotation marks for an explanation: one printable line, its middle cut if long.
+
+    Args:
+        text: The text.
+        limit: Most characters of it that are shown.
+    """
     if len(text) <= limit:
         return _quoted(text)
     half = limit // 2

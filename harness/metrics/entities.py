@@ -45,7 +45,15 @@ def _entity(item: JsonValue) -> tuple[str, str]:
 
 
 def entity_f1(found: Entities, wanted: Entities) -> tuple[float, float, float]:
-    """Precision, recall and F1, each in [0, 1]; with none on one side 1 if there is none on either."""
+    """Precision, recall and F1, each in [0, 1]; with none on one side 1 if there is none on either.
+
+    Args:
+        found: The answer's entities, with how often each occurs.
+        wanted: The reference's.
+
+    Returns:
+        In that order.
+    """
     if not found or not wanted:
         same = float(found == wanted)
         return same, same, same

@@ -86,7 +86,13 @@ def differences(wanted: JsonValue, found: JsonValue, tolerance: Decimal, path: s
     """Where two JSON values differ, in the wanted value's order, each as "path: expected …, found …".
 
     Key order is no difference. 1 and 1.0 are the same number, true and 1 are not, and numbers are
-    compared as decimal fractions so that 1.02 and 1.01 lie exactly 0.01 apart.
+    compared as decimal fractions so that 1.02 and 1.01 differ by exactly 0.01.
+
+    Args:
+        wanted: The reference.
+        found: The answer.
+        tolerance: Greatest difference of two numbers that counts as none.
+        path: Where the values are in the document, for messages.
     """
     if isinstance(wanted, dict) and isinstance(found, dict):
         return _object_differences(wanted, found, tolerance, path)

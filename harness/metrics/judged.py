@@ -51,7 +51,12 @@ def _pair(request: ScoringRequest, baseline_text: str) -> tuple[JudgeRequest, Ju
 
 
 def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
-    """Ask what checks ask of the judge, as far as it is known, without waiting. Others are passed over."""
+    """Ask what checks ask of the judge, as far as it is known, without waiting. Others are passed over.
+
+    Args:
+        panel: The judges.
+        requests: What will be scored.
+    """
     for request in requests:
         name, other = base_type(request.check.type), request.baseline_text
         if name in _TASKS:

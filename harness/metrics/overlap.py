@@ -22,7 +22,15 @@ def normalise(text: str) -> str:
 
 
 def token_f1(answer: str, reference: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the normalised words, each in [0, 1]."""
+    """Precision, recall and F1 of the normalised words, each in [0, 1].
+
+    Args:
+        answer: The answer.
+        reference: The reference.
+
+    Returns:
+        In that order.
+    """
     found, wanted = normalise(answer).split(), normalise(reference).split()
     if not found or not wanted:
         same = float(found == wanted)

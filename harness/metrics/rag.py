@@ -30,14 +30,27 @@ _Compute: TypeAlias = Callable[[Any, ScoringRequest], Awaitable[Any]]
 
 
 def start(panel: Panel, request: ScoringRequest) -> None:
-    """Ask a request's questions without waiting: scoring asks the same later, and finds the replies."""
+    """Ask a request's questions without waiting: scoring asks the same later, and finds the replies.
+
+    Args:
+        panel: The judges.
+        request: What will be scored.
+    """
     for judge in panel.judges:
         # A fault is told by scoring, which meets it again.
         judge.spawn(_vote(judge, request))
 
 
 def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
-    """The panel's value for each request. All of their questions are under way together."""
+    """The panel's value for each request. All of their questions are under way together.
+
+    Args:
+        panel: The judges.
+        requests: What is scored.
+
+    Returns:
+        One vote a request, in their order.
+    """
     waiting: list[list[Future[Vote]]] = [
         [judge.spawn(_vote(judge, request)) for judge in panel.judges] for request in requests
     ]

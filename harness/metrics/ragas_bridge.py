@@ -102,6 +102,9 @@ def reply_schema(schema: Mapping[str, Any], verdicts: int | None = None) -> dict
     Args:
         schema: JSON Schema of the reply's model.
         verdicts: How many entries its list of statements has to have.
+
+    Returns:
+        A JSON Schema.
     """
     definitions = schema.get("$defs", {})
 

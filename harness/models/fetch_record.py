@@ -22,7 +22,12 @@ def read_facts(directory: Path) -> Mapping[str, str]:
 
 
 def write_facts(directory: Path, entry: CatalogueEntry) -> None:
-    """Note what a finished directory was made of."""
+    """Note what a finished directory was made of.
+
+    Args:
+        directory: The finished directory.
+        entry: What it was made of.
+    """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     facts = {
         "name": entry.name,

@@ -79,7 +79,12 @@ def _missing_shards(directory: Path) -> list[str]:
 
 
 def with_revision(reference: str, revision: str | None) -> str:
-    """A model's name with the revision of it that is meant; a directory has none."""
+    """A model's name with the revision of it that is meant; a directory has none.
+
+    Args:
+        reference: A catalogue name, hub id or directory.
+        revision: Of a hub id; None for none.
+    """
     named = _HUB_ID.fullmatch(reference)
     if not revision or named is None or named["revision"] or Path(reference).expanduser().is_dir():
         return reference

@@ -105,7 +105,12 @@ class AnswerWatch:
 
 
 def before_stop(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first of its stop texts."""
+    """The text up to the first of its stop texts.
+
+    Args:
+        text: The text.
+        stops: The stop texts.
+    """
     ends = [text.find(stop) for stop in stops if stop in text]
     return text[: min(ends)] if ends else text
 

@@ -42,12 +42,25 @@ def in_channels(written: str, prompt: str) -> bool | None:
 
 
 def channel_answer_begun(written: str, prompt: str) -> bool:
-    """Whether a text in channels has come to the one that is the answer."""
+    """Whether a text in channels has come to the one that is the answer.
+
+    Args:
+        written: What the model wrote behind the prompt.
+        prompt: The rendered prompt, which may open the first channel.
+    """
     return _BEGINS.search(_opening(prompt) + written) is not None
 
 
 def split_channels(written: str, prompt: str) -> tuple[str | None, str]:
-    """The reasoning (None where there is none) and the answer of a text in channels."""
+    """The reasoning (None where there is none) and the answer of a text in channels.
+
+    Args:
+        written: What the model wrote behind the prompt.
+        prompt: The rendered prompt, which may open the first channel.
+
+    Returns:
+        The reasoning, then the answer.
+    """
     found = [
         (match["channel"] or match["recipient"], match["text"])
         for match in _MESSAGE.finditer(_opening(prompt) + written)

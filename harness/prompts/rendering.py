@@ -70,13 +70,29 @@ def render_prompt(
 
 
 def prompt_ids(tokenizer: Any, prompt: RenderedPrompt) -> list[int]:
-    """The tokens of a rendered prompt."""
+    """The tokens of a rendered prompt.
+
+    Args:
+        tokenizer: The model's.
+        prompt: The prompt, rendered.
+
+    Returns:
+        Token ids, the begin token first where the prompt has one.
+    """
     begin = _begin_ids(tokenizer, prompt.text) if prompt.begin else []
     return [*begin, *text_ids(tokenizer, prompt.text)]
 
 
 def text_ids(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a text that has its special tokens written in it, or needs none."""
+    """The tokens of a text that has its special tokens written in it, or needs none.
+
+    Args:
+        tokenizer: The model's.
+        text: The text.
+
+    Returns:
+        Token ids.
+    """
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

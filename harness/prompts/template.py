@@ -107,6 +107,10 @@ def pin_date(template: str, date: str) -> str:
 
     transformers gives templates a function ``strftime_now``, and replaces any that is passed in its place; a
     macro of that name in the template itself hides it.
+
+    Args:
+        template: A chat template in Jinja.
+        date: The day, in ISO 8601.
     """
     if "strftime_now" not in template:
         return template

@@ -56,6 +56,11 @@ def render_example(
 def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings: GenerationSettings) -> str:
     """A conversation that ends with the assistant's answer, as render_example writes it.
 
+    Args:
+        tokenizer: With a chat template.
+        turns: The conversation.
+        settings: What the template is told.
+
     Raises:
         PromptError: As there.
     """
@@ -66,6 +71,15 @@ def render_written(
     tokenizer: Any, turns: Sequence[Mapping[str, str]], written: str, settings: GenerationSettings
 ) -> tuple[str, str]:
     """As render_example, for all that a model wrote behind the prompt, marks of its reasoning included.
+
+    Args:
+        tokenizer: With a chat template.
+        turns: The conversation, without the answer.
+        written: What the model wrote.
+        settings: What the template is told.
+
+    Returns:
+        The prompt, and the text behind it with the end that the template writes.
 
     Raises:
         PromptError: The template refuses the conversation, or leaves the answer out.

@@ -74,6 +74,9 @@ class Registry:
         Args:
             kind: The records' class.
             built_in: By name; none of them can be replaced.
+
+        Returns:
+            The records by name.
         """
         self._load_installed()
         if kind not in self._merged:

@@ -15,6 +15,9 @@ def name_models(model: str, adapters: Sequence[str]) -> dict[str, ModelRef]:
         model: A base model, or an adapter directory, whose base is then served too.
         adapters: Further adapters of that base.
 
+    Returns:
+        The base first.
+
     Raises:
         InputError: A model can't be used.
         ModelError: Two would have one name, or an adapter belongs to another base.

@@ -95,7 +95,15 @@ class EmbeddingRequest(BaseModel):
 
 
 def chat_reply(model: str, completion: Completion) -> dict[str, Any]:
-    """A whole completion."""
+    """A whole completion.
+
+    Args:
+        model: The served model's name.
+        completion: The answer.
+
+    Returns:
+        The reply's JSON.
+    """
     message = {"role": "assistant", "content": completion.text}
     choice = {"index": 0, "message": message, "finish_reason": completion.stop_reason, "logprobs": None}
     return {**_head("chat.completion", model), "choices": [choice], "usage": usage_of(completion)}
@@ -107,7 +115,16 @@ def new_stream(model: str) -> dict[str, Any]:
 
 
 def chunk(head: dict[str, Any], delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
-    """One chunk of a stream."""
+    """One chunk of a stream.
+
+    Args:
+        head: What all chunks of the stream share.
+        delta: What this chunk adds.
+        finish_reason: Why the answer ended; only in the last chunk.
+
+    Returns:
+        The chunk's JSON.
+    """
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
     return {**head, "choices": [choice]}
 
@@ -122,7 +139,16 @@ def usage_of(completion: Completion) -> dict[str, int]:
 
 
 def error_reply(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """An error as clients of the protocol read it."""
+    """An error as clients of the protocol read it.
+
+    Args:
+        message: For a person.
+        kind: The protocol's word for the kind of error.
+        code: The protocol's code, where there is one.
+
+    Returns:
+        The reply's JSON.
+    """
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 

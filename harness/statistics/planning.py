@@ -53,6 +53,12 @@ def cases_to_pass(
 ) -> int | None:
     """Number of independent cases with which an equal candidate passes with the given probability.
 
+    Args:
+        margin: The largest drop that is tolerated, a fraction.
+        churn: Probability that a case flips one way by chance.
+        power: Probability of passing that is wanted.
+        confidence: Of the interval that has to stay within the margin.
+
     Returns:
         The number, rounded up to tens; None if it is above MOST_CASES.
     """

@@ -28,6 +28,11 @@ def churn_of(lost: float, gained: float, n: float) -> float:
 
     The direction with fewer flips is taken to contain no real change. The smaller of two counts is too small
     on average, so its standard error is added.
+
+    Args:
+        lost: Cases that were lost.
+        gained: Cases that were gained.
+        n: All cases.
     """
     fewer = min(lost, gained)
     likely = (fewer + math.sqrt(fewer + 1)) / n
@@ -114,7 +119,15 @@ def regression_power(
 
 
 def gain_chances(n: int, churn: float) -> "tuple[NDArray[np.int_], NDArray[np.float64]]":
-    """Numbers of cases gained by chance with their probabilities, without very improbable ones."""
+    """Numbers of cases gained by chance with their probabilities, without very improbable ones.
+
+    Args:
+        n: Number of cases.
+        churn: Probability that a case is gained by chance.
+
+    Returns:
+        The numbers, and the probability of each.
+    """
     import numpy as np
     from scipy.special import gammaln, xlogy
 

@@ -20,7 +20,7 @@ class JudgeRequest:
         conversation: What the answers reply to, for a judge that scores instead of reading the prompt.
         answers: The answers in the order in which the prompt shows them.
         criteria: The rubric or reference in plain words, for such a judge.
-        repeat: Counts further questions of the same wording, so that each is asked anew.
+        repeat: Counts further questions of the same wording, so that each is asked separately.
         max_tokens: Most tokens in the reply.
     """
 

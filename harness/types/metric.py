@@ -9,7 +9,7 @@ class MetricFacts:
     """How one metric's values are read. A value that differs between two runs forbids to compare them.
 
     Attributes:
-        kind: ``binary`` values are 0 or 1, ``graded`` ones lie on a scale.
+        kind: ``binary`` values are 0 or 1, ``graded`` ones are on a scale.
         higher_is_better: Else a rise of the value is a drop.
         least: Lower end of the scale; None where it is open.
         most: Upper end of the scale; None where it is open.

@@ -34,6 +34,10 @@ def encode(value: object) -> str:
 def decode(kind: type[_T], text: str) -> _T:
     """What :func:`encode` made of a dataclass.
 
+    Args:
+        kind: The class.
+        text: JSON text.
+
     Raises:
         DamagedFactsError: The text is not JSON, or not of this type.
     """

@@ -78,7 +78,7 @@ class LossCurve:
 
 
 def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
-    """An axis that shows zero, all margins, and all intervals as far as they lie between −1 and 1.
+    """An axis that shows zero, all margins, and all intervals as far as they are between −1 and 1.
 
     Args:
         drops: Intervals of all rows, as fractions.

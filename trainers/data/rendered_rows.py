@@ -118,5 +118,10 @@ def messages_of(row: Row) -> tuple[Message, ...]:
 
 
 def conversation_text(row: Row, key: str) -> str:
-    """A rendered row's prompt and answer."""
+    """A rendered row's prompt and answer.
+
+    Args:
+        row: A rendered row.
+        key: The answer's key, such as ``completion``.
+    """
     return f"{row['prompt'][0]['content']}{row[key][0]['content']}"

@@ -50,7 +50,13 @@ def held_out_rewards(
 def sampling_requests(
     prompts: Examples, settings: GenerationSettings, each: int = 1
 ) -> list[GenerationRequest]:
-    """Requests for several answers to each prompt, prompt by prompt; each has a random stream of its own."""
+    """Requests for several answers to each prompt, prompt by prompt; each has a random stream of its own.
+
+    Args:
+        prompts: The prompts.
+        settings: How answers are sampled.
+        each: Answers to each prompt.
+    """
     return [
         GenerationRequest(
             key=f"{place}#{number}",
@@ -64,7 +70,12 @@ def sampling_requests(
 
 
 def reward_batch(prompts: Examples, answers: Sequence[SampledAnswer]) -> RewardBatch:
-    """Answers to be scored, the same number to each prompt, prompt by prompt."""
+    """Answers to be scored, the same number to each prompt, prompt by prompt.
+
+    Args:
+        prompts: The prompts, with the columns that the rewards read.
+        answers: The answers.
+    """
     each = len(answers) // len(prompts.rows)
     rows = [row for row in prompts.rows for _ in range(each)]
     places = [place for place in prompts.places for _ in range(each)]

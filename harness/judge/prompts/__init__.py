@@ -47,6 +47,13 @@ def fill_prompt(prompt: Prompt, values: Mapping[str, str]) -> tuple[Message, Mes
 
     The mark around each piece of material is a hash of all the material, so no piece can contain it, and no
     answer can close its own quotation.
+
+    Args:
+        prompt: The wording.
+        values: The material, by the name of its place in the wording.
+
+    Returns:
+        The system's message and the user's.
     """
     digest = hashlib.sha256("\0".join(f"{key}={value}" for key, value in sorted(values.items())).encode())
     holes = {**values, "mark": f"material-{digest.hexdigest()[:12]}"}
