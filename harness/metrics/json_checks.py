@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
 from harness.metrics.json_text import NotJsonError, parse_json
-from harness.metrics.time_limit import processor_time_limit
+from harness.metrics.schema_patterns import pattern_time, with_time
+from harness.metrics.time_limit import PatternTime
 from harness.types import JsonValue, Score
 
 _SHOWN = 3
@@ -35,9 +36,12 @@ def _schema_problem(answer: JsonValue, schema: JsonValue) -> str | None:
     if not isinstance(schema, dict | bool):
         raise TypeError(f"a JSON Schema is an object, not {_kind(schema)}")
     kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    if isinstance(schema, dict):
+        # Its draft is known now. Read again at a $ref to the root, it would lead to jsonschema's own class.
+        schema = {key: value for key, value in schema.items() if key != "$schema"}
     # With a registry of its own a $ref to an address is an error, never a download.
-    validator = kind(schema, registry=EMPTY_REGISTRY, format_checker=kind.FORMAT_CHECKER)
-    with processor_time_limit("the schema's pattern"):
+    validator = with_time(kind)(schema, registry=EMPTY_REGISTRY, format_checker=kind.FORMAT_CHECKER)
+    with pattern_time(PatternTime(what="the schema's pattern")):
         error = jsonschema.exceptions.best_match(validator.iter_errors(answer))
     if error is None:
         return None

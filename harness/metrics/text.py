@@ -1,11 +1,10 @@
 """Checks on the answer's wording: equality, substrings, patterns."""
 
-import re
 import unicodedata
 from collections.abc import Callable
 
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, text_of, wanted_texts
-from harness.metrics.time_limit import processor_time_limit
+from harness.metrics.time_limit import PatternTime
 from harness.types import Score
 
 
@@ -101,9 +100,9 @@ def _starts_with(request: ScoringRequest) -> Score:
 
 def _regex(request: ScoringRequest) -> Score:
     pattern = text_of(request.check.value)
-    flags = re.IGNORECASE if request.check.options.get("ignore_case") else re.NOFLAG
-    with processor_time_limit(f"the pattern {quote(pattern)}"):
-        match = re.search(pattern, request.text, flags)
+    ignore_case = bool(request.check.options.get("ignore_case"))
+    time = PatternTime(what=f"the pattern {quote(pattern)}")
+    match = time.search(pattern, request.text, ignore_case=ignore_case)
     if match is None:
         return binary(request, False, f"{quote(pattern)} matches nowhere in the answer")
     return binary(request, True, f"{quote(match.group())} matches at character {match.start() + 1}")

@@ -1,53 +1,78 @@
-"""A limit on the processor time of one regular expression.
+"""A limit on the processor time of regular expressions.
 
 A golden set's pattern, or a pattern inside its JSON Schema, can backtrack for longer than anyone waits
-(``(a+)+$`` on sixty letters). Python's ``re`` offers no limit and keeps the interpreter lock, so a
-helper thread could not stop it; it does look for signals while matching, so a timer signal can. The
-timer counts processor time: a busy machine does not shorten it.
+(``(a|aa)+$`` on sixty letters). The ``regex`` library stops a match when its time is up, in any thread and on
+any system. It counts what the whole process uses, so a match that is stopped while others work is repeated.
 """
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from harness.errors import TunegateError
+from harness.golden.patterns import compiled
 
 SECONDS = 1.0
+_T = TypeVar("_T")
 
 
 class TooSlowError(TunegateError):
     """A pattern was stopped because it took too long."""
 
 
-@contextmanager
-def processor_time_limit(what: str, seconds: float = SECONDS) -> Iterator[None]:
-    """Stop the block when it has used the given processor time.
+@dataclass(slots=True, kw_only=True)
+class PatternTime:
+    """The processor time that the patterns of one check may use together.
 
-    Signals reach the main thread of a Unix process only; anywhere else the block runs without a limit.
-
-    Args:
+    Attributes:
         what: Names the pattern in the message.
-        seconds: Processor time of the process, in seconds.
-
-    Raises:
-        TooSlowError: The time was up.
+        seconds: What is left of the time.
     """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise TooSlowError(
-            f"{what} took more than {seconds:g} s of processor time on this answer: it backtracks. "
-            "Rewrite nested repetitions such as (a+)+ or (.*)*"
+    what: str
+    seconds: float = SECONDS
+
+    def search(self, pattern: str, text: str, *, ignore_case: bool = False) -> Any:
+        """The first match of a pattern in a text, or None.
+
+        Raises:
+            TooSlowError: The time was up.
+        """
+        return self._run(
+            lambda timeout: compiled(pattern, ignore_case=ignore_case).search(text, timeout=timeout)
         )
 
-    previous = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, previous)
+    def fullmatch(self, pattern: str, text: str) -> Any:
+        """A pattern's match of a whole text, or None.
+
+        Raises:
+            TooSlowError: The time was up.
+        """
+        return self._run(lambda timeout: compiled(pattern).fullmatch(text, timeout=timeout))
+
+    def matches(self, pattern: str, text: str) -> list[Any]:
+        """All matches of a pattern in a text.
+
+        Raises:
+            TooSlowError: The time was up.
+        """
+        return self._run(lambda timeout: list(compiled(pattern).finditer(text, timeout=timeout)))
+
+    def _run(self, match: Callable[[float], _T]) -> _T:
+        started, timeout = time.thread_time(), self.seconds
+        while timeout > 0:
+            try:
+                found = match(timeout)
+            except TimeoutError:
+                timeout *= 2
+                if time.thread_time() - started >= self.seconds:
+                    break
+            else:
+                self.seconds -= min(time.thread_time() - started, self.seconds)
+                return found
+        self.seconds = 0.0
+        raise TooSlowError(
+            f"{self.what} took more than {SECONDS:g} s of processor time on this answer: it backtracks. "
+            "Rewrite repetitions that overlap, such as (a|aa)+ or (.*,)*"
+        )

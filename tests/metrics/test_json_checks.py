@@ -78,7 +78,7 @@ def test_a_reference_to_an_address_is_an_error_and_no_download(
 
 
 def test_a_schema_with_a_pattern_that_backtracks_is_stopped(request_for) -> None:
-    request = request_for("is-json", json.dumps("a" * 60 + "b"), value={"pattern": "(a+)+$"})
+    request = request_for("is-json", json.dumps("a" * 60 + "b"), value={"pattern": "(a|aa)+$"})
 
     with pytest.raises(TooSlowError, match="the schema's pattern"):
         score_function("is-json")([request])

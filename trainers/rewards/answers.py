@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from harness.metrics.json_text import NotJsonError, parse_json
-from harness.metrics.time_limit import processor_time_limit
+from harness.metrics.time_limit import PatternTime
 from trainers.rewards.definition import RewardFunction, one_each
 from trainers.rewards.settings import ExactAnswer, JsonValid, Length, RegexFormat
 
@@ -57,8 +56,7 @@ def last_match(pattern: str, text: str) -> str | None:
         pattern: A regular expression with at most one group.
         text: The text.
     """
-    with processor_time_limit(f"the pattern {pattern!r}"):
-        matches = list(re.finditer(pattern, text))
+    matches = PatternTime(what=f"the pattern {pattern!r}").matches(pattern, text)
     return matches[-1].group(matches[-1].re.groups) if matches else None
 
 
@@ -89,12 +87,11 @@ def _number(text: str) -> Decimal | None:
 
 def regex_format(settings: RegexFormat) -> RewardFunction:
     """1 where the pattern matches, else 0."""
-    pattern = re.compile(settings.pattern)
-    match: Callable[[str], Any] = pattern.fullmatch if settings.full else pattern.search
 
     def score(text: str) -> float:
-        with processor_time_limit(f"the pattern {settings.pattern!r}"):
-            return float(match(text.strip()) is not None)
+        time = PatternTime(what=f"the pattern {settings.pattern!r}")
+        match = time.fullmatch if settings.full else time.search
+        return float(match(settings.pattern, text.strip()) is not None)
 
     return one_each(score)
 

@@ -1,25 +1,25 @@
 """Rewards as a configuration names them: one class a type, distinguished by ``type``."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.golden.patterns import PatternError, check_pattern, compiled
 from trainers.config import Strict
 
 
 def _pattern(text: str) -> str:
     try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+        check_pattern(text)
+    except PatternError as error:
         raise PydanticCustomError("pattern", f"a regular expression; {error}") from error
     return text
 
 
 def _one_group(text: str) -> str:
-    if re.compile(_pattern(text)).groups > 1:
+    if compiled(_pattern(text)).groups > 1:
         raise PydanticCustomError("pattern", "a regular expression with at most one group")
     return text
 

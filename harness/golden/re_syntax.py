@@ -1,0 +1,139 @@
+"""Patterns of Python's ``re``, written for the ``regex`` library, which can stop a match that takes too long.
+
+``regex`` reads some texts otherwise: ``x{i}`` is a fuzzy match, ``[[:alpha:]]`` a class, and a combining mark
+is part of a word. So a pattern is parsed by ``re`` and written out again in what both read alike.
+"""
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+_GLOBAL_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL | re.ASCII
+_LETTERS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "a": re.ASCII, "u": re.UNICODE}
+_WORD, _ASCII_WORD = r"\p{L}\p{N}_", "a-zA-Z0-9_"
+_SPACE, _ASCII_SPACE = r"\s\x1c-\x1f", r" \t\n\r\f\v"
+_AT = {
+    codes.AT_BEGINNING: "^",
+    codes.AT_BEGINNING_STRING: r"\A",
+    codes.AT_END: "$",
+    codes.AT_END_STRING: r"\Z",
+    codes.AT_BOUNDARY: r"(?:(?<=[{word}])(?![{word}])|(?<![{word}])(?=[{word}]))",
+    codes.AT_NON_BOUNDARY: r"(?:(?<=[{word}])(?=[{word}])|(?<![{word}])(?![{word}])(?!\A\Z))",
+}
+_COMPLEMENTS = {
+    codes.CATEGORY_NOT_WORD: codes.CATEGORY_WORD,
+    codes.CATEGORY_NOT_SPACE: codes.CATEGORY_SPACE,
+    codes.CATEGORY_NOT_DIGIT: codes.CATEGORY_DIGIT,
+}
+_REPEATS = {codes.MAX_REPEAT: "", codes.MIN_REPEAT: "?", codes.POSSESSIVE_REPEAT: "+"}
+
+
+def rewritten(pattern: str, flags: int = 0) -> tuple[str, int]:
+    """A pattern of ``re`` as one that means the same to ``regex``, and the flags that it is compiled with.
+
+    Raises:
+        re.error: The pattern is none of ``re``.
+        OverflowError: It repeats something too often.
+        RecursionError: It is nested too deeply.
+    """
+    with warnings.catch_warnings():
+        # A nested set is read as re reads it today.
+        warnings.simplefilter("ignore", FutureWarning)
+        re.compile(pattern, flags)
+        tree = _parser.parse(pattern, flags)
+    flags = tree.state.flags
+    return _sequence(tree, flags), int(flags & _GLOBAL_FLAGS)
+
+
+def _sequence(nodes: Iterable[tuple[Any, Any]], flags: int) -> str:
+    return "".join(_node(code, value, flags) for code, value in nodes)
+
+
+def _node(code: Any, value: Any, flags: int) -> str:
+    if code in {codes.LITERAL, codes.NOT_LITERAL}:
+        return _set([(codes.LITERAL, value)], flags, negated=code is codes.NOT_LITERAL)
+    if code is codes.IN:
+        negated = value[0][0] is codes.NEGATE
+        return _set(value[1:] if negated else value, flags, negated=negated)
+    if code in _REPEATS:
+        least, most, repeated = value
+        limit = "" if most is codes.MAXREPEAT else most
+        return f"(?:{_sequence(repeated, flags)}){{{least},{limit}}}{_REPEATS[code]}"
+    if code is codes.BRANCH:
+        return "(?:" + "|".join(_sequence(branch, flags) for branch in value[1]) + ")"
+    if code is codes.AT:
+        return _AT[value].format(word=_ASCII_WORD if flags & re.ASCII else _WORD)
+    return "." if code is codes.ANY else _group(code, value, flags)
+
+
+def _group(code: Any, value: Any, flags: int) -> str:
+    """Groups, what looks around, and references to groups."""
+    if code is codes.SUBPATTERN:
+        number, added, removed, inner = value
+        text = _sequence(inner, (flags | added) & ~removed)
+        if number is not None:
+            return f"({text})"
+        changes = _letters(added) + ("-" + _letters(removed) if removed else "")
+        return f"(?{changes}:{text})"
+    if code is codes.ATOMIC_GROUP:
+        return f"(?>{_sequence(value, flags)})"
+    if code in {codes.ASSERT, codes.ASSERT_NOT}:
+        direction, inner = value
+        sign = ("<" if direction < 0 else "") + ("=" if code is codes.ASSERT else "!")
+        return f"(?{sign}{_sequence(inner, flags)})"
+    if code is codes.GROUPREF:
+        return rf"(?:\g<{value}>)"
+    if code is codes.GROUPREF_EXISTS:
+        number, yes, no = value
+        return f"(?({number}){_sequence(yes, flags)}|{_sequence(no or (), flags)})"
+    raise re.error(f"{code} is not supported")
+
+
+def _set(items: Sequence[tuple[Any, Any]], flags: int, *, negated: bool) -> str:
+    """One character of a set; the complements among its items become alternatives, for sets don't nest."""
+    inside = "".join(_item(code, value, flags) for code, value in items if value not in _COMPLEMENTS)
+    parts = [f"[{inside}]"] if inside else []
+    parts += [f"[^{_category(_COMPLEMENTS[value], flags)}]" for _, value in items if value in _COMPLEMENTS]
+    if len(parts) == 1 and inside and not _is_ascii_folded(flags):
+        return f"[^{inside}]" if negated else parts[0]
+    text = f"(?:{'|'.join(parts)})"
+    if _is_ascii_folded(flags):
+        # Letters of either case are the same within ASCII only; regex also takes the Kelvin sign for a k.
+        text = f"(?:(?-i:{text})|(?-i:(?=[\\x00-\\x7f])){text})"
+    return f"(?:(?!{text})[\\s\\S])" if negated else text
+
+
+def _item(code: Any, value: Any, flags: int) -> str:
+    if code is codes.LITERAL:
+        return _character(value)
+    if code is codes.RANGE:
+        return f"{_character(value[0])}-{_character(value[1])}"
+    return _category(value, flags)
+
+
+def _category(category: Any, flags: int) -> str:
+    """What re takes for a letter of a word, white space or a digit, as items of a set."""
+    if category is codes.CATEGORY_WORD:
+        return _ASCII_WORD if flags & re.ASCII else _WORD
+    if category is codes.CATEGORY_SPACE:
+        return _ASCII_SPACE if flags & re.ASCII else _SPACE
+    return r"\d"
+
+
+def _is_ascii_folded(flags: int) -> bool:
+    return bool(flags & re.ASCII and flags & re.IGNORECASE)
+
+
+def _character(number: int) -> str:
+    """A character as both libraries read it wherever it stands, in a set too."""
+    character = chr(number)
+    if character.isascii() and character.isalnum():
+        return character
+    return rf"\U{number:08x}"
+
+
+def _letters(flags: int) -> str:
+    return "".join(letter for letter, flag in _LETTERS.items() if flags & flag)

@@ -1,0 +1,60 @@
+"""JSON Schema validators whose patterns can't run for ever.
+
+jsonschema searches by Python's ``re``, which nothing can stop in a thread or on Windows. Its keywords, of all
+drafts, are taken as they are and given another ``re`` to search by.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from importlib import import_module
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+from harness.metrics.time_limit import PatternTime
+
+_TIME: ContextVar[PatternTime] = ContextVar("pattern time of the schema at hand")
+# The order in which they import each other.
+_MODULES = ("_utils", "_keywords", "_legacy_keywords")
+
+
+@contextmanager
+def pattern_time(time: PatternTime) -> Iterator[None]:
+    """Let the validators of :func:`with_time` use this time for their patterns."""
+    token = _TIME.set(time)
+    try:
+        yield
+    finally:
+        _TIME.reset(token)
+
+
+@cache
+def with_time(validator: Any) -> Any:
+    """A validator class that searches patterns within the time that :func:`pattern_time` sets."""
+    from jsonschema import validators
+
+    copies = _copies()
+    keywords = {name: copies.get(function, function) for name, function in validator.VALIDATORS.items()}
+    extend: Callable[..., Any] = validators.extend
+    return extend(validator, keywords)
+
+
+@cache
+def _copies() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """Jsonschema's keyword functions, by the original, in namespaces whose ``re`` is limited."""
+    limited_re = SimpleNamespace(search=lambda pattern, text: _TIME.get().search(pattern, text))
+    copies: dict[Callable[..., Any], Callable[..., Any]] = {}
+    spaces: dict[str, Any] = {}
+    for name in _MODULES:
+        module = import_module(f"jsonschema.{name}")
+        space = {**vars(module), "re": limited_re, **spaces}
+        for key, value in vars(module).items():
+            if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+                copies[value] = FunctionType(value.__code__, space, key, value.__defaults__)
+        # Functions call each other by name, also those that they import from the modules before.
+        for key, value in vars(module).items():
+            if isinstance(value, FunctionType):
+                space[key] = copies.get(value, value)
+        spaces[name] = SimpleNamespace(**space)
+    return copies
