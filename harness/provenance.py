@@ -42,7 +42,12 @@ def describe_environment(root: Path) -> Environment:
 
 
 def ask_git(root: Path, *arguments: str) -> str | None:
-    """Output of a git command; None where there is no git, no repository, or no such thing in it."""
+    """Output of a git command; None where there is no git, no repository, or no such thing in it.
+
+    Args:
+        root: A directory of the repository.
+        arguments: The command, such as ``rev-parse`` and ``HEAD``.
+    """
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True

@@ -58,6 +58,12 @@ def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console:
 
     Going back shows the item before with its label, which stands until another one replaces it.
 
+    Args:
+        items: What is shown, in this order.
+        journal: Where labels are stored.
+        who: The person's name.
+        console: The terminal.
+
     Raises:
         DataError: A label can't be saved.
     """
@@ -101,7 +107,12 @@ def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console:
 
 
 def parse_line(line: str, answers: int) -> LabelValue | LabelCommand | None:
-    """What a typed line means for one answer, or for two; None where it means nothing."""
+    """What a typed line means for one answer, or for two; None where it means nothing.
+
+    Args:
+        line: What was typed.
+        answers: 1 or 2.
+    """
     word, _, comment = line.strip().partition(" ")
     word, comment = word.lower(), comment.strip()
     if word in _MOVES:

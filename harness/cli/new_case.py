@@ -46,6 +46,11 @@ class CaseInput:
 def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     """Ask for what isn't given, show what comes of it, and append the case.
 
+    Args:
+        path: The golden set's file.
+        model: A model whose answers are shown, or None.
+        given: What the command's options say.
+
     Raises:
         InputError: The set, the model or an option can't be used, or nobody answers.
     """

@@ -54,7 +54,12 @@ def measure_forgetting(
 
 
 def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDENCE) -> Interval | None:
-    """Mean divergence a token, each token counting once and each passage as one draw; None without any."""
+    """Mean divergence a token, each token counting once and each passage as one draw; None without any.
+
+    Args:
+        divergences: Divergence of the next token's probabilities, by passage, in nats per token.
+        confidence: Two-sided.
+    """
     if not divergences:
         return None
     sizes = tuple(float(loss.tokens) for loss in divergences)

@@ -90,6 +90,19 @@ def run_gate(
 ) -> tuple[Comparison, Verdict]:
     """Compare two runs and judge the candidate, without resampling; arguments as of :func:`judge_runs`.
 
+    Args:
+        candidate: The run to judge.
+        baseline: What it is compared with.
+        margin: Tolerated drop of the pass rate; None for each set's own.
+        forgetting_margin: The same for the forgetting probes.
+        alpha: One-sided level of the tests.
+        regress_alpha: The same for a regression, where it is another one.
+        stability: By case key, how often the case passed when nothing had changed.
+        divergences: Divergence of the next token's probabilities, by passage.
+
+    Returns:
+        What was compared, and the verdict with its findings.
+
     Raises:
         BaselineError: The runs have no case in common.
     """

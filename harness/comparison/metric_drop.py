@@ -174,7 +174,12 @@ def flips(paired: PairedMetric) -> tuple[int, int]:
 
 
 def flipped(paired: PairedMetric, direction: int) -> set[str]:
-    """Keys of all cases that fell (1) or rose (-1)."""
+    """Keys of all cases that fell (1) or rose (-1).
+
+    Args:
+        paired: The metric's values on both sides.
+        direction: 1 for cases that fell, -1 for cases that rose.
+    """
     return {key for key, drop in zip(paired.keys, paired.drops, strict=True) if direction * drop > _BY_CHANCE}
 
 

@@ -21,7 +21,16 @@ _Name = tuple[str, str]
 def gated_margins(
     golden_sets: Sequence[GoldenSet], margin: float | None = None, forgetting_margin: float | None = None
 ) -> dict[_Name, float]:
-    """What is gated, each with its tolerated drop: a run's option, else the set's own, else the default."""
+    """What is gated, each with its tolerated drop: a run's option, else the set's own, else the default.
+
+    Args:
+        golden_sets: The sets.
+        margin: The run's option for task sets, or None.
+        forgetting_margin: The run's option for forgetting probes, or None.
+
+    Returns:
+        Tolerated drops by set and metric, as fractions.
+    """
     margins: dict[_Name, float] = {}
     for golden_set in golden_sets:
         chosen = forgetting_margin if golden_set.probes_forgetting else margin
@@ -36,7 +45,13 @@ def gated_margins(
 def judge_metrics(
     metrics: Sequence[PairedMetric], margins: Mapping[_Name, float], alpha: float = ALPHA
 ) -> list[MetricComparison]:
-    """As :func:`judge`, the metrics alone."""
+    """As :func:`judge`, the metrics alone.
+
+    Args:
+        metrics: The metrics' values on both sides.
+        margins: Tolerated drops by set and metric.
+        alpha: One-sided level of the tests.
+    """
     return judge(metrics, margins, alpha)[0]
 
 

@@ -86,6 +86,10 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     """Pair the cases that both runs asked alike and that neither skipped nor broke on.
 
     A case without a verdict on both sides stays paired for its graded scores, if it has any in common.
+
+    Args:
+        candidate: The run to judge.
+        baseline: What it is compared with.
     """
     refused = _refused_metrics(candidate, baseline)
     changed = {name for name in refused if name in candidate.metrics and name in baseline.metrics}
@@ -161,7 +165,16 @@ def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[s
 
 
 def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCounts]:
-    """For each golden set of the candidate: how its cases ended on both sides, and how many are compared."""
+    """For each golden set of the candidate: how its cases ended on both sides, and how many are compared.
+
+    Args:
+        candidate: The run to judge.
+        baseline: What it is compared with.
+        pairing: Their pairs.
+
+    Returns:
+        One entry a set, in the candidate's order.
+    """
     paired = Counter(result.case.set_name for result, _ in pairing.pairs)
     names = dict.fromkeys(result.case.set_name for result in candidate.results)
     return [

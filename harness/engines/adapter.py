@@ -198,6 +198,11 @@ def _refuse_other_tasks(directory: Path, config: Mapping[str, Any]) -> None:
 def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
     """Check that an adapter was trained on this base: by the manifest's hash, and by its LoRA shapes.
 
+    Args:
+        adapter: The adapter.
+        base_dir: The base's directory.
+        base_sha256: The base's content hash.
+
     Raises:
         AdapterError: The base is another one.
     """

@@ -67,12 +67,22 @@ class Engine(Protocol):
     def generate(
         self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
     ) -> None:
-        """Answer all requests; ``on_batch`` gets completions by index into ``requests``."""
+        """Answer all requests; ``on_batch`` gets completions by index into ``requests``.
+
+        Args:
+            requests: What is asked, of any of the sides.
+            on_batch: Called with finished completions, by index into ``requests``.
+        """
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
-        """Cross-entropy of each text; ``on_batch`` gets losses by index into ``requests``."""
+        """Cross-entropy of each text; ``on_batch`` gets losses by index into ``requests``.
+
+        Args:
+            requests: Texts, each behind its conversation.
+            on_batch: Called with finished losses, by index into ``requests``.
+        """
 
     def largest_logit_change(self, side: str) -> float:
         """Largest absolute difference that a side's adapter makes to what its base says."""
@@ -86,6 +96,11 @@ class StreamingEngine(Engine, Protocol):
     ) -> RenderedPrompt | None:
         """A conversation as a side's model reads it; None where it reads no rendered prompts.
 
+        Args:
+            side: One of the engine's sides.
+            messages: The conversation.
+            settings: What the template is told.
+
         Raises:
             PromptError: The model can't be asked it.
         """
@@ -96,4 +111,10 @@ class StreamingEngine(Engine, Protocol):
         on_batch: Callable[[Mapping[int, Completion]], None],
         on_text: OnText | None = None,
     ) -> None:
-        """As Engine's; ``on_text`` gets each answer's text so far, token by token."""
+        """As Engine's; ``on_text`` gets each answer's text so far, token by token.
+
+        Args:
+            requests: What is asked, of any of the sides.
+            on_batch: Called with finished completions, by index into ``requests``.
+            on_text: Called with an index into ``requests`` and the answer's text so far.
+        """

@@ -21,6 +21,10 @@ _DIMENSIONS = {
 def rows_of_adapter(model: Any, adapter_dir: Path) -> int | None:
     """How many rows an adapter's own embeddings have; None where it holds none.
 
+    Args:
+        model: The base model.
+        adapter_dir: The adapter's directory.
+
     Raises:
         AdapterError: Its input and output embeddings are of different sizes.
     """
@@ -53,6 +57,10 @@ def resize(model: Any, rows: int) -> None:
     """Give a model a vocabulary of ``rows``, as it had when the adapter was trained.
 
     New rows are left to the adapter's own embeddings, which take the place of all of them.
+
+    Args:
+        model: The base model; it is changed.
+        rows: Rows of its embeddings.
     """
     import torch
 

@@ -36,13 +36,23 @@ def bare_name(name: str) -> str:
 
 
 def changed_weights(before: dict[str, float], model: Any) -> list[str]:
-    """Names of the bare base's weights that are not in a wrapped model any more, or not as they were."""
+    """Names of the bare base's weights that are not in a wrapped model any more, or not as they were.
+
+    Args:
+        before: What weight_sums gave for the bare base.
+        model: The wrapped model.
+    """
     now = weight_sums(model)
     return [name for name, value in before.items() if now.get(name) != value]
 
 
 def not_finite(model: Any, sums: dict[str, float]) -> list[str]:
-    """Names of the parameters that hold NaN or infinity."""
+    """Names of the parameters that hold NaN or infinity.
+
+    Args:
+        model: The model.
+        sums: What weight_sums gave for it.
+    """
     import math
 
     import torch
@@ -55,7 +65,15 @@ def not_finite(model: Any, sums: dict[str, float]) -> list[str]:
 
 
 def probe_rows(tokenizer: Any, embedding_rows: int) -> list[list[int]]:
-    """Token ids to ask a model with, no special ones, the same for every model of a vocabulary."""
+    """Token ids to ask a model with, no special ones, the same for every model of a vocabulary.
+
+    Args:
+        tokenizer: The model's.
+        embedding_rows: How many tokens its embeddings know.
+
+    Returns:
+        Rows of token ids.
+    """
     reserved = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
     ordinary = [token for token in range(min(len(tokenizer), embedding_rows)) if token not in reserved]
     ordinary = ordinary or list(range(embedding_rows))
@@ -65,7 +83,13 @@ def probe_rows(tokenizer: Any, embedding_rows: int) -> list[list[int]]:
 
 
 def same_logits(found: Any, expected: Any, dtype: str) -> bool:
-    """Whether logits are equal up to rounding in a type of numbers."""
+    """Whether logits are equal up to rounding in a type of numbers.
+
+    Args:
+        found: Logits.
+        expected: Logits of the same shape.
+        dtype: The type of numbers that they were computed in.
+    """
     import torch
 
     if found.shape != expected.shape or not bool(torch.isfinite(found).all()):
@@ -76,6 +100,11 @@ def same_logits(found: Any, expected: Any, dtype: str) -> bool:
 
 def row_logits(forward: Any, rows: Sequence[Sequence[int]], device: Any) -> Any:
     """Logits of each row's last prompt token and of the steps behind it, asked one row at a time.
+
+    Args:
+        forward: Calls a model.
+        rows: Token ids of each prompt.
+        device: Where the model is.
 
     Returns:
         (rows, 1 + PROBE_STEPS, vocabulary), as float32 on the CPU.

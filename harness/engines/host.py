@@ -110,7 +110,15 @@ def open_host(
 
 
 def change_by(host: Host, side: str) -> float:
-    """Largest difference that a side's adapter makes to what its base says, or reads of any token."""
+    """Largest difference that a side's adapter makes to what its base says, or reads of any token.
+
+    Args:
+        host: A base with its adapters.
+        side: The side whose adapter is compared with the base.
+
+    Returns:
+        In logits, or in the units of the embeddings.
+    """
     import math
 
     import torch
@@ -133,6 +141,12 @@ def change_by(host: Host, side: str) -> float:
 
 def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) -> None:
     """Attach a side's adapter and note what it says alone, and what it did to the base.
+
+    Args:
+        host: A base with its adapters; it is changed.
+        side: The adapter's side.
+        adapter_dir: The adapter's directory.
+        traits: What its files say of it.
 
     Raises:
         AdapterError: It can't be loaded, or doesn't load completely.

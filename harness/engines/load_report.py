@@ -19,6 +19,10 @@ _VIRTUAL_TOKENS = ("prompt_embeddings", "prefix_task_", "input_type_mask", "trai
 def refuse_incomplete_model(directory: Path, report: Mapping[str, Any]) -> None:
     """Check transformers' report on a loaded model.
 
+    Args:
+        directory: The model's directory, for messages.
+        report: What from_pretrained gives as loading info.
+
     Raises:
         ModelError: A weight is missing (transformers fills it with random numbers), has another shape, or
             belongs nowhere.
@@ -70,6 +74,11 @@ def refuse_incomplete_adapter(directory: Path, report: Any, *, virtual: bool) ->
 def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Iterable[str]) -> None:
     """Check that PEFT knows every key of adapter_config.json; it drops those that it doesn't.
 
+    Args:
+        directory: The adapter's directory, for messages.
+        config: Content of adapter_config.json.
+        known: The keys that PEFT knows.
+
     Raises:
         AdapterError: A key that is set to something is unknown.
     """
@@ -88,6 +97,11 @@ def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Itera
 
 def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError] | type[ModelError]) -> None:
     """Refuse weights that hold NaN or infinity.
+
+    Args:
+        owner: The model or adapter, for messages.
+        names: Names of the weights that are not finite.
+        kind: The error to raise.
 
     Raises:
         InputError: ``names`` is not empty.

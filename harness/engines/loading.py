@@ -27,6 +27,10 @@ _LOADING = threading.RLock()
 def load_base(plan: ExecutionPlan, directory: Path) -> Any:
     """A base model in the plan's type of numbers, on its device.
 
+    Args:
+        plan: How to compute.
+        directory: The model's directory.
+
     Raises:
         ModelError: It can't be loaded, or a weight is missing or has no place.
         EngineError: A library for the plan's weights is missing.
@@ -89,6 +93,11 @@ def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
 
 def attach(base: Any, name: str, adapter_dir: str) -> Any:
     """Put an adapter on a base model, or beside the adapters that it has.
+
+    Args:
+        base: The base model, or PEFT's around it.
+        name: What the adapter is called in it.
+        adapter_dir: The adapter's directory.
 
     Returns:
         PEFT's model around the base, with this adapter active.

@@ -40,7 +40,12 @@ def describe_model(reference: str, base: str | None = None) -> ModelRef:
 
 
 def describe_own(reference: str, base: str | None = None) -> ModelRef:
-    """As describe_model, of a model that tunegate's own engines run."""
+    """As describe_model, of a model that tunegate's own engines run.
+
+    Args:
+        reference: As for describe_model.
+        base: As for describe_model.
+    """
     directory = Path(reference).expanduser()
     if is_multitask(directory):
         multitask = read_multitask(directory)
@@ -122,6 +127,12 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     weights are read once for both; in lower precision the make-up of a batch changes greedy text. Whether
     they can is found out when they are loaded.
 
+    Args:
+        dtype: A type of numbers, or ``auto``.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        batch_tokens: Token budget of a batch.
+        sides: The models that will answer.
+
     Raises:
         ModelError: One side is a multi-task model and another one isn't.
     """
@@ -171,6 +182,10 @@ def _has_cuda() -> bool:
 def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEngine:
     """Load the models of all sides.
 
+    Args:
+        sides: The models by side.
+        plan: How to compute.
+
     Raises:
         EngineError: A library is missing, or the plan's device isn't here.
     """
@@ -181,6 +196,10 @@ def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingE
 
 def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEngine:
     """As open_sides, by tunegate's own engines.
+
+    Args:
+        sides: The models by side.
+        plan: How to compute.
 
     Raises:
         InputError: A model can't be run as it is, a library is missing, or the plan's device isn't here.
@@ -210,6 +229,11 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
 def open_engine(reference: str, *, dtype: str = "auto", device: str = "auto") -> Engine:
     """Load one model as the candidate: for tools that ask a single model.
 
+    Args:
+        reference: As for describe_model.
+        dtype: A type of numbers, or ``auto``.
+        device: ``cpu``, ``cuda`` or ``auto``.
+
     Raises:
         InputError: The model can't be used.
         EngineError: A library is missing or the device isn't there.
@@ -220,6 +244,11 @@ def open_engine(reference: str, *, dtype: str = "auto", device: str = "auto") ->
 
 def check_alive(engine: Engine, side: str, model: ModelRef) -> None:
     """Check that an adapter changes what its base would say.
+
+    Args:
+        engine: The engine, with the side loaded.
+        side: The adapter's side.
+        model: The adapter.
 
     Raises:
         AdapterError: It changes no logit: scoring it would score the base model.

@@ -19,6 +19,9 @@ def pad_rows(
         pad: What fills shorter rows up.
         device: Where the tensors are made.
         left: Whether rows are filled up before their first token, or behind their last.
+
+    Returns:
+        The token ids, then the mask: 1 for a row's own tokens.
     """
     import torch
 

@@ -8,7 +8,15 @@ from harness.engines.side import Side
 
 
 def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
-    """A key/value cache that holds the side's virtual tokens, if it has any, and their number."""
+    """A key/value cache that holds the side's virtual tokens, if it has any, and their number.
+
+    Args:
+        side: The side.
+        rows: Rows of the batch.
+
+    Returns:
+        The cache, and how many tokens it holds.
+    """
     from transformers import DynamicCache
 
     if side.prompt is not None:

@@ -38,7 +38,12 @@ class Question:
         return Row(watch=watch, choose=chooser(self.request, self.side, self.tokens))
 
     def completion(self, tokens: Sequence[int], stop_reason: Literal["stop", "length"]) -> Completion:
-        """What was answered."""
+        """What was answered.
+
+        Args:
+            tokens: The answer's token ids.
+            stop_reason: Why it ended.
+        """
         read = read_answer(self.side.tokenizer, tokens, self.prompt.shown, self.request.settings)
         return Completion(
             text=read.answer,
@@ -61,7 +66,15 @@ class WrittenAnswer:
 
 
 def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion]:
-    """Answer questions whose sides share batches; how long it took is left for the caller to note."""
+    """Answer questions whose sides share batches; how long it took is left for the caller to note.
+
+    Args:
+        questions: The questions.
+        on_text: Called with a question's index and its answer's text so far; None for nobody.
+
+    Returns:
+        One completion a question, in their order.
+    """
 
     def on_tokens(place: int, tokens: list[int]) -> None:
         if on_text is not None:

@@ -67,7 +67,12 @@ def read_header(path: Path) -> Mapping[str, Tensor]:
 
 
 def is_all_zero(path: Path, tensor: Tensor) -> bool:
-    """Whether every byte of a tensor is zero (so every number is: -0.0 is never written by training)."""
+    """Whether every byte of a tensor is zero (so every number is: -0.0 is never written by training).
+
+    Args:
+        path: The file.
+        tensor: Where the tensor is in it.
+    """
     with path.open("rb") as file:
         file.seek(tensor.start)
         return not file.read(tensor.end - tensor.start).strip(b"\0")

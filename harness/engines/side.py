@@ -94,7 +94,12 @@ def whole_model(side: Side) -> Iterator[Any]:
 
 
 def accepts(model: Any, argument: str) -> bool:
-    """Whether a model's forward takes an argument by name."""
+    """Whether a model's forward takes an argument by name.
+
+    Args:
+        model: The model, or PEFT's around it.
+        argument: The argument's name.
+    """
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     return argument in inspect.signature(base.forward).parameters
 

@@ -144,7 +144,12 @@ class TransformersEngine:
     def next_token_logits(
         self, side: str, conversations: Sequence[tuple[Message, ...]]
     ) -> list[torch.Tensor]:
-        """Logits of the next token after each conversation, (vocabulary,) each, one at a time."""
+        """Logits of the next token after each conversation, (vocabulary,) each, one at a time.
+
+        Args:
+            side: The side.
+            conversations: What is asked.
+        """
         entry, found = self._sides[side], []
         for messages in conversations:
             ids = self._torch.tensor([self._conversation_ids(side, messages)], device=entry.model.device)

@@ -19,10 +19,20 @@ class CaseResults(Protocol):
     """Where an item gets its result from."""
 
     def result_of(self, candidate: str, key: str) -> CaseResult:
-        """The result of a case; the first call answers and scores all selected cases."""
+        """The result of a case; the first call answers and scores all selected cases.
+
+        Args:
+            candidate: The model's name in the session.
+            key: The case's key.
+        """
 
     def known_result(self, candidate: str, key: str) -> CaseResult | None:
-        """The result of a case, if there is one already."""
+        """The result of a case, if there is one already.
+
+        Args:
+            candidate: The model's name in the session.
+            key: The case's key.
+        """
 
     def only_compares(self, case: GoldenCase) -> bool:
         """Whether a failure of this case is judged by the comparison alone."""
@@ -33,7 +43,12 @@ RESULTS: pytest.StashKey[CaseResults] = pytest.StashKey()
 
 
 def golden_file_of(file_path: Path, parent: pytest.Collector) -> "GoldenFile | None":
-    """A collector for a YAML file that is among the golden sets; None for any other file."""
+    """A collector for a YAML file that is among the golden sets; None for any other file.
+
+    Args:
+        file_path: The file that pytest found.
+        parent: Its collector's parent.
+    """
     if file_path.suffix not in {".yaml", ".yml"} or not parent.config.stash[SELECTION].is_golden(file_path):
         return None
     golden_file: GoldenFile = GoldenFile.from_parent(parent, path=file_path)

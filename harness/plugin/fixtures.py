@@ -31,7 +31,12 @@ def _gate(config: pytest.Config) -> GateSession:
 
 @pytest.fixture(scope="session", name=CANDIDATE_NAME)
 def candidate_name(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
-    """Which of the session's models is asked: tests that ask one run for each of several."""
+    """Which of the session's models is asked: tests that ask one run for each of several.
+
+    Args:
+        request: The fixture's request; its parameter names one of several models.
+        pytestconfig: The session's configuration.
+    """
     names = _gate(pytestconfig).selection.names
     if len(names) > 1 and not hasattr(request, "param"):
         pytest.fail(

@@ -25,7 +25,12 @@ class Questions:
         self._engine: Engine | None = None
 
     def answer(self, case: GoldenCase, candidate: Candidate) -> Completion:
-        """A model's answer to a case; one that can't be asked it ends the session: no regression."""
+        """A model's answer to a case; one that can't be asked it ends the session: no regression.
+
+        Args:
+            case: The case.
+            candidate: The model.
+        """
         sides = {candidate.side: candidate.model}
         with open_progress(self._config) as on_progress:
             try:

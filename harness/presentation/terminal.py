@@ -104,7 +104,12 @@ def _words(row: MetricComparison) -> list[str]:
 
 
 def pairs(row: MetricComparison, comparison: Comparison) -> str:
-    """How many cases a row stands on; where some could not be compared, of how many."""
+    """How many cases a row stands on; where some could not be compared, of how many.
+
+    Args:
+        row: The compared metric.
+        comparison: The comparison, with the cases that were not compared.
+    """
     for counts in comparison.counts:
         if counts.set_name == row.set_name and (lost := sum(counts.unpaired.values())):
             return f"{row.n}/{counts.paired + lost}"

@@ -67,7 +67,13 @@ def completion_key(
 
 
 def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: GenerationSettings) -> str:
-    """Key of a rendered prompt: of the files that hold tokenizer and template, and what these read."""
+    """Key of a rendered prompt: of the files that hold tokenizer and template, and what these read.
+
+    Args:
+        model: The model.
+        messages: The conversation.
+        settings: What the template is told.
+    """
     asked = [[message.role, message.content] for message in messages]
     files = [model.base_sha256, model.adapter_sha256]
     reads = [dict(settings.chat_template_kwargs), settings.date]
@@ -211,7 +217,12 @@ class Cache:
         return None if value is None else (value["tokens"],)
 
     def put_context(self, key: str, tokens: int | None) -> None:
-        """Store the length of a model's context."""
+        """Store the length of a model's context.
+
+        Args:
+            key: What context_key gives for the model.
+            tokens: The most tokens that it reads; None where that is not known.
+        """
         self._put(key, json.dumps({"tokens": tokens}))
 
     def put_reply(self, key: str, reply: JudgeReply) -> None:
@@ -223,7 +234,12 @@ class Cache:
         return self._get(key) is not None
 
     def put(self, key: str, value: Score) -> None:
-        """Keep one score."""
+        """Keep one score.
+
+        Args:
+            key: Hash of the check and of all that it reads.
+            value: The score.
+        """
         self.put_all({key: value})
 
     def put_finding(self, key: str) -> None:

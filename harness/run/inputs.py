@@ -64,6 +64,10 @@ class Inputs:
 def prepare(settings: Settings, root: Path) -> Inputs:
     """Check the candidates and the baseline, before any model loads.
 
+    Args:
+        settings: The session's settings.
+        root: The project's directory.
+
     Raises:
         InputError: A model, adapter or baseline can't be used; the message is one line.
     """

@@ -22,6 +22,10 @@ from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
 def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
     """The judge or judges that the settings name; None where they name none. Nothing is loaded or asked.
 
+    Args:
+        settings: The session's settings.
+        store: Where replies are stored.
+
     Raises:
         SettingsError: A spec can't be read, a key is missing, or the number of judges is even.
     """
@@ -63,7 +67,12 @@ def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
 
 
 def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str]) -> str:
-    """What is known of the judge, for the terminal."""
+    """What is known of the judge, for the terminal.
+
+    Args:
+        calibration: The judge's calibration; None without one.
+        distrusted: By check, why the judge isn't trusted with it.
+    """
     if calibration is None:
         return "not calibrated: tunegate judge calibrate says whether it can be believed"
     if distrusted:
@@ -76,7 +85,12 @@ def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str
 
 
 def describe_judging(panel: Panel, note: str) -> list[str]:
-    """What judging took, and what is known of the judge, for the terminal: lines."""
+    """What judging took, and what is known of the judge, for the terminal: lines.
+
+    Args:
+        panel: The judges.
+        note: What is known of them.
+    """
     usage = panel.usage
     lines = [f"judge:  {panel.identity}: {note}"] if note else []
     if not usage.requests and not usage.from_cache:
@@ -93,6 +107,11 @@ def describe_judging(panel: Panel, note: str) -> list[str]:
 
 def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str, str], judge: str) -> None:
     """Refuse to decide a case, or to gate a metric, by a judge that was found unreliable.
+
+    Args:
+        golden_sets: The sets that are asked.
+        distrusted: By check, why the judge isn't trusted with it.
+        judge: The judge's spec, for messages.
 
     Raises:
         SettingsError: Such a check decides; the message says which, and why the judge isn't believed.
@@ -111,6 +130,11 @@ def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str,
 
 def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> str:
     """What is known of a judge that is to decide one metric, for the terminal.
+
+    Args:
+        metric: The metric's check type.
+        calibration: The judge's calibration; None without one.
+        judge: The judge's spec, for messages.
 
     Raises:
         SettingsError: It was found unreliable, at all or with this metric's question.
@@ -136,6 +160,10 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
 
     Scoring asks the same questions later and finds the replies, or waits for what is left. A judge that
     computes on this machine would only take its time from the engine: it is not asked ahead.
+
+    Args:
+        judging: The judges, and what they are trusted with.
+        cases: The cases that are answered.
     """
     panel = judging.panel
     if panel is None or not panel.overlaps:

@@ -92,12 +92,24 @@ def look_up(
 
 
 def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache) -> None:
-    """Add finished answers, by place, and store them in the cache."""
+    """Add finished answers, by place, and store them in the cache.
+
+    Args:
+        answers: What is answered so far; it is changed.
+        finished: New answers, by place.
+        cache: Where they are stored.
+    """
     cache.put_all({answers.answer_keys[place]: completion for place, completion in finished.items()})
     answers.completions.update(finished)
 
 
 def store_losses(answers: PartialAnswers, finished: Mapping[int, TextLoss], cache: Cache) -> None:
-    """Add finished losses, by place, and store them in the cache."""
+    """Add finished losses, by place, and store them in the cache.
+
+    Args:
+        answers: What is answered so far; it is changed.
+        finished: New losses, by place.
+        cache: Where they are stored.
+    """
     cache.put_all({answers.text_keys[place]: loss for place, loss in finished.items()})
     answers.losses.update(finished)

@@ -58,6 +58,9 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
     Args:
         session: The scored answers.
         collected: How many cases the golden sets held before selection.
+
+    Returns:
+        The runs by side, the candidate's among them.
     """
     environment = describe_environment(session.inputs.root)
     return {

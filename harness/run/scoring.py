@@ -39,7 +39,12 @@ class ScoreCache(Protocol):
         """The score kept under a key, or None."""
 
     def put(self, key: str, score: Score, /) -> None:
-        """Keep a score."""
+        """Keep a score.
+
+        Args:
+            key: Hash of the check and of all that it reads.
+            score: The score.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,12 @@ class MisalignedError(ValueError):
 
 
 def find_words(word_ids: Sequence[int | None], offsets: Sequence[tuple[int, int]]) -> list[Word]:
-    """A row's words, given for each token its word (None: a special token) and its characters."""
+    """A row's words, given for each token its word (None: a special token) and its characters.
+
+    Args:
+        word_ids: The word of each token; None for special tokens.
+        offsets: First character and the one behind the last, of each token.
+    """
     words: list[Word] = []
     before: int | None = None
     for token, (word, (start, end)) in enumerate(zip(word_ids, offsets, strict=True)):
@@ -61,6 +66,13 @@ def tag_labels(types: Sequence[str]) -> tuple[str, ...]:
 
 def tags_of(entities: Sequence[Entity], words: Sequence[Word]) -> list[str]:
     """The tag of each word.
+
+    Args:
+        entities: The entities.
+        words: The text's words.
+
+    Returns:
+        One tag a word.
 
     Raises:
         MisalignedError: An entity has no tags.
@@ -85,7 +97,12 @@ def tags_of(entities: Sequence[Entity], words: Sequence[Word]) -> list[str]:
 
 
 def entities_of(tags: Sequence[str], words: Sequence[Word]) -> list[Entity]:
-    """The entities that tags name. An ``I`` that follows nothing of its type begins one, as in CoNLL."""
+    """The entities that tags name. An ``I`` that follows nothing of its type begins one, as in CoNLL.
+
+    Args:
+        tags: One tag a word.
+        words: The text's words.
+    """
     found: list[Entity] = []
     before = OUTSIDE
     for tag, word in zip(tags, words, strict=True):
@@ -99,7 +116,12 @@ def entities_of(tags: Sequence[str], words: Sequence[Word]) -> list[Entity]:
 
 
 def write_entities(entities: Sequence[Entity], text: str) -> str:
-    """The answer that names them: a JSON list in the text's order."""
+    """The answer that names them: a JSON list in the text's order.
+
+    Args:
+        entities: The entities, in the text's order.
+        text: The text.
+    """
     named = [{"type": entity.type, "text": text[entity.start : entity.end]} for entity in entities]
     return json.dumps(named, ensure_ascii=False)
 
@@ -114,6 +136,9 @@ def best_span(
         ends: Each token's score as the last one.
         allowed: The passage's tokens, in order, at least one.
         longest: Most tokens of a span.
+
+    Returns:
+        The tokens' positions.
     """
     best = max(
         ((starts[first] + ends[last], -place, first, last))
@@ -136,5 +161,10 @@ def split_question(text: str) -> tuple[str, str]:
 
 
 def join_question(question: str, passage: str) -> str:
-    """The text that split_question takes apart."""
+    """The text that split_question takes apart.
+
+    Args:
+        question: The question.
+        passage: The passage.
+    """
     return f"{question.strip()}\n\n{passage.strip()}"

@@ -124,6 +124,10 @@ class MultitaskEngine:
 def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> MultitaskEngine:
     """Load the models of all sides.
 
+    Args:
+        sides: The models by side.
+        plan: How to compute.
+
     Raises:
         InputError: A directory can't be used.
     """

@@ -106,6 +106,11 @@ def load_tokenizer(directory: Any) -> Any:
 def tokenize(network: Network, task: Task, texts: Sequence[str]) -> Any:
     """Tokens of a batch, padded to its longest row; a span's question and passage as a pair.
 
+    Args:
+        network: The network.
+        task: The head that reads them.
+        texts: The texts, one a row.
+
     Raises:
         TooLongError: A row has more tokens than the model takes.
         ValueError: A text for a span holds no question with a passage.
@@ -126,6 +131,11 @@ def tokenize(network: Network, task: Task, texts: Sequence[str]) -> Any:
 def count_tokens(network: Network, task: Task, text: str) -> int:
     """Tokens of one row, special ones included.
 
+    Args:
+        network: The network.
+        task: The head that reads it.
+        text: The text.
+
     Raises:
         TooLongError: More than the model takes.
         ValueError: As tokenize.
@@ -135,6 +145,11 @@ def count_tokens(network: Network, task: Task, text: str) -> int:
 
 def scores(network: Network, task: Task, batch: Any) -> torch.Tensor:
     """What a task's head says of a batch.
+
+    Args:
+        network: The network.
+        task: The head.
+        batch: What tokenize gives.
 
     Returns:
         For a label (rows, labels), from the mean of the row's tokens; else (rows, tokens, labels).
@@ -156,6 +171,11 @@ def scores(network: Network, task: Task, batch: Any) -> torch.Tensor:
 
 def answer(network: Network, task: Task, texts: Sequence[str]) -> list[str]:
     """The head's answers: a label, a JSON list of entities, or a piece of the passage.
+
+    Args:
+        network: The network.
+        task: The head.
+        texts: The texts, one an answer.
 
     Raises:
         TooLongError: As tokenize.
@@ -186,5 +206,13 @@ def answer(network: Network, task: Task, texts: Sequence[str]) -> list[str]:
 
 
 def passage_tokens(batch: Any, row: int) -> list[int]:
-    """Places of the passage's tokens in a row of question and passage."""
+    """Places of the passage's tokens in a row of question and passage.
+
+    Args:
+        batch: What tokenize gives for a span.
+        row: The row's number.
+
+    Returns:
+        The tokens' positions in the row.
+    """
     return [place for place, part in enumerate(batch.sequence_ids(row)) if part == 1]
