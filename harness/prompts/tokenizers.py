@@ -40,6 +40,17 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
     return tokenizer
 
 
+def has_own_template(adapter_dir: Path) -> bool:
+    """Whether an adapter has a tokenizer or chat template of its own, so that it isn't asked like its base."""
+    names = (
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "chat_template.json",
+        "additional_chat_templates",
+    )
+    return any((adapter_dir / name).exists() for name in names)
+
+
 def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
     from transformers import AutoTokenizer
 

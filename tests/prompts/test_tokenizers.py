@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import AdapterError, ModelError
-from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.tokenizers import has_own_template, load_tokenizer
 
 
 @pytest.fixture
@@ -75,3 +75,9 @@ def test_a_damaged_template_file_is_named(base, adapter):
     (adapter / "chat_template.json").write_text("[]")
     with pytest.raises(AdapterError, match="chat template can't be read"):
         load_tokenizer(base, adapter)
+
+
+def test_an_adapter_that_is_not_asked_as_its_base_is(adapter):
+    assert not has_own_template(adapter)
+    (adapter / "chat_template.jinja").write_text("ADAPTER")
+    assert has_own_template(adapter)

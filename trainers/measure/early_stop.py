@@ -9,12 +9,13 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.engines.base import GenerationRequest
-from harness.errors import SettingsError
+from harness.errors import PromptError, SettingsError
 from harness.golden.checks import base_type
 from harness.golden.load import load_golden_set
+from harness.prompts.rendering import render_prompt
 from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
-from harness.types import Completion, GenerationSettings, GoldenCase, Outcome
+from harness.types import Completion, GoldenCase, Outcome
 from trainers.config import EarlyStop, TrainingConfig
 from trainers.measure.sampling import sample_answers
 from trainers.run.training_run import TrainingRun
@@ -28,7 +29,8 @@ class GoldenStop(TrainerCallback):
 
         Raises:
             GoldenError: The set can't be used.
-            SettingsError: It has a check that runs code of the project.
+            SettingsError: It has a check that runs code of the project, or a case that the chat template
+                refuses.
         """
         self.scores: list[dict[str, int]] = []
         self._run, self._settings, self._tokenizer = run, settings, tokenizer
@@ -41,6 +43,7 @@ class GoldenStop(TrainerCallback):
                 raise SettingsError(
                     f"early_stop: {case.key}: python checks are not run in training; leave its set out"
                 )
+        self._requests = [self._request(case) for case in self._cases]
 
     @property
     def best_step(self) -> int | None:
@@ -70,13 +73,7 @@ class GoldenStop(TrainerCallback):
 
     def _answers(self, model: Any) -> dict[str, Completion]:
         """Each case's most probable answer, by key, asked and decoded as the gate does it."""
-        requests = [
-            GenerationRequest(
-                key=case.key, side="trained", messages=case.messages, settings=self._settings_of(case)
-            )
-            for case in self._cases
-        ]
-        answers = sample_answers(model, self._tokenizer, requests)
+        answers = sample_answers(model, self._tokenizer, self._requests)
         return {
             request.key: Completion(
                 text=answer.text,
@@ -86,14 +83,21 @@ class GoldenStop(TrainerCallback):
                 completion_tokens=0,
                 latency_s=0.0,
             )
-            for request, answer in zip(requests, answers, strict=True)
+            for request, answer in zip(self._requests, answers, strict=True)
         }
 
-    def _settings_of(self, case: GoldenCase) -> GenerationSettings:
-        """The case's, greedily, with the values for the chat template that training renders with."""
+    def _request(self, case: GoldenCase) -> GenerationRequest:
+        """The case, greedily, with the values for the chat template that training renders with."""
         usual = self._run.config.chat_template_kwargs
         kwargs = {**usual, **case.generation.chat_template_kwargs}
-        return replace(case.generation, temperature=0.0, chat_template_kwargs=kwargs)
+        settings = replace(case.generation, temperature=0.0, chat_template_kwargs=kwargs)
+        try:
+            prompt = render_prompt(self._tokenizer, case.messages, settings)
+        except PromptError as error:
+            raise SettingsError(f"early_stop: {case.key}: {error}") from error
+        return GenerationRequest(
+            key=case.key, side="trained", messages=case.messages, settings=settings, prompt=prompt
+        )
 
 
 def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) -> dict[str, Any]:

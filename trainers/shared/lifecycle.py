@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
 from harness.models.digest import adapter_sha256, model_sha256
+from harness.prompts.tokenizers import has_own_template
 from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig
 from trainers.run.manifest import merged, write_manifest
@@ -150,6 +151,9 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
     model = trainer.accelerator.unwrap_model(trainer.model)
     with disk_errors(run.work):
         save_trained(model, trainer.processing_class, config.base, made)
+        if config.adapter is not None and has_own_template(config.adapter):
+            # What was learnt behind the first adapter's template is to be asked behind it.
+            trainer.processing_class.save_pretrained(str(made))
         content = model_sha256(made) if config.peft.method == "full" else adapter_sha256(made)
         write_manifest(made, merged(_manifest(run, trainer, content), noted))
         put_in_place(config.output, made)

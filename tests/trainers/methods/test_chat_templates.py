@@ -154,3 +154,34 @@ def test_the_manifest_holds_how_rows_were_rendered(make_project, base_of):
     assert project.train() == 0
     config = json.loads((project.output / "training_manifest.json").read_text())["config"]
     assert (config["chat_template_kwargs"], config["date"]) == (kwargs, "2024-07-26")
+
+
+def test_a_golden_set_that_the_template_refuses_is_named_before_training(make_project, base_of, capsys):
+    project = make_project(
+        "sft",
+        ROWS,
+        base=str(base_of("gemma")),
+        quantization="none",
+        early_stop={"golden": "stop.yaml"},
+        max_steps=1,
+    )
+    (project.path / "stop.yaml").write_text(
+        "name: stop\ndefaults: {system: Be brief., checks: [{type: contains, value: a}]}\n"
+        "cases: [{id: one, prompt: say 1}]\n"
+    )
+    assert project.train() == 4
+    error = capsys.readouterr().err
+    assert "early_stop: stop/one: the chat template refuses it: System role not supported" in error
+
+
+def test_an_adapter_that_goes_on_from_another_keeps_its_template(make_project, base_of):
+    """Its prompts are what was learnt behind, and not the base's."""
+    base = base_of("qwen3")
+    settings = {"base": str(base), "quantization": "none", "max_steps": 1}
+    project = make_project("sft", ROWS, **settings)
+    assert project.train() == 0
+    first = project.output.rename(project.path / "first")
+    template = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
+    (first / "chat_template.jinja").write_text(template)
+    assert project.train(adapter="first") == 0
+    assert (project.output / "chat_template.jinja").read_text() == template
