@@ -105,6 +105,9 @@ class StreamingEngine(Engine, Protocol):
             PromptError: The model can't be asked it.
         """
 
+    def context(self, side: str) -> int | None:
+        """Most tokens of prompt and answer together that a side's model has places for; None for no limit."""
+
     def generate(
         self,
         requests: Sequence[GenerationRequest],

@@ -69,6 +69,9 @@ class PluginEngine:
     def render(self, *_: object) -> None:
         """It reads conversations, not rendered prompts."""
 
+    def context(self, *_: object) -> None:
+        """It says itself what is too long for it."""
+
     def generate(
         self,
         requests: Sequence[GenerationRequest],

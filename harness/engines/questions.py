@@ -14,7 +14,7 @@ from harness.engines.padding import pad_rows
 from harness.engines.prompt_learning import empty_cache
 from harness.engines.sampling import chooser
 from harness.engines.side import Side, adapted
-from harness.prompts.answers import AnswerWatch, read_answer
+from harness.prompts.answers import AnswerWatch, answer_so_far, read_answer
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import Completion
 
@@ -78,7 +78,9 @@ def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> l
 
     def on_tokens(place: int, tokens: list[int]) -> None:
         if on_text is not None:
-            on_text(place, questions[place].completion(tokens, "length").text)
+            asked = questions[place]
+            settings, tokenizer = asked.request.settings, asked.side.tokenizer
+            on_text(place, answer_so_far(tokenizer, tokens, asked.prompt.shown, settings))
 
     return [
         question.completion(answer.tokens, answer.stop_reason)

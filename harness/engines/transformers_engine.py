@@ -16,6 +16,7 @@ from harness.engines.side import whole_model
 from harness.engines.sides import load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.errors import EngineError
+from harness.prompts.context import places
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
@@ -197,6 +198,10 @@ class TransformersEngine:
             PromptError: Its chat template refuses the conversation.
         """
         return render_prompt(self._sides[side].tokenizer, messages, settings)
+
+    def context(self, side: str) -> int | None:
+        """Most tokens of prompt and answer together that a side's model has places for; None for no limit."""
+        return places(self._sides[side].model.config)
 
     def _rendered(self, request: GenerationRequest | LossRequest) -> RenderedPrompt:
         return request.prompt or self.render(request.side, request.messages, request.settings)

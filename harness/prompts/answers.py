@@ -40,6 +40,21 @@ def read_answer(
     return SplitAnswer(reasoning=reasoning, answer=answer)
 
 
+def answer_so_far(tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings) -> str:
+    """What can be shown of an answer that is still written: nothing while it may turn out to be reasoning.
+
+    Args:
+        tokenizer: The model's.
+        tokens: What is there so far.
+        prompt: The rendered prompt.
+        settings: As for ``read_answer``.
+    """
+    marked = str(tokenizer.decode(tokens, skip_special_tokens=False))
+    if not settings.score_reasoning and begins_answer(marked, prompt) is None:
+        return ""
+    return read_answer(tokenizer, tokens, prompt, settings).answer
+
+
 class AnswerWatch:
     """Follows one answer while it is written, and says when and why it ends."""
 

@@ -16,18 +16,23 @@ def context_length(model_dir: Path) -> int | None:
 
     try:
         config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
-        text: Any = config.get_text_config(decoder=True)
+        return places(config)
     except Exception as error:  # a damaged or unknown configuration raises whatever its library does
         line = str(error).strip().partition("\n")[0]
         raise ModelError(
             f"{model_dir / 'config.json'}: can't be read: {line}; save the model again"
         ) from error
-    places = getattr(text, "max_position_embeddings", None)
-    if not isinstance(places, int) or places < 1:
+
+
+def places(config: Any) -> int | None:
+    """The same, of a loaded configuration."""
+    text = config.get_text_config(decoder=True)
+    found = getattr(text, "max_position_embeddings", None)
+    if not isinstance(found, int) or found < 1:
         return None
     # Stretched positions: some configurations give the context before stretching, others the one after.
     rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
     factor, original = rope.get("factor"), rope.get("original_max_position_embeddings")
     if isinstance(factor, int | float) and isinstance(original, int):
-        places = max(places, int(factor * original))
-    return places
+        found = max(found, int(factor * original))
+    return found

@@ -41,7 +41,7 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
 
 
 def has_own_template(adapter_dir: Path) -> bool:
-    """Whether an adapter has a tokenizer or chat template of its own, so that it isn't asked like its base."""
+    """Whether an adapter has a tokenizer or chat template of its own: then it isn't asked like its base."""
     names = (
         "tokenizer_config.json",
         "chat_template.jinja",

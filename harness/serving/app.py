@@ -6,11 +6,12 @@ import itertools
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import GenerationRequest, StreamingEngine
 from harness.engines.micro_batch import MicroBatcher
-from harness.errors import EngineError
+from harness.errors import EngineError, PromptError
 from harness.serving.protocol import ChatRequest, EmbeddingRequest, chat_reply, error_reply
 from harness.serving.streaming import stream_answer
 
@@ -50,7 +51,7 @@ def create_app(
     _refuse_invalid(app)
     _require_key(app, key)
     _list_models(app, (*names, *encoders))
-    _answer_chats(app, batcher, names)
+    _answer_chats(app, engine, batcher, names)
     _embed_texts(app, encoders)
     return app
 
@@ -87,7 +88,9 @@ def _list_models(app: "FastAPI", names: Sequence[str]) -> None:
         return {"object": "list", "data": data}
 
 
-def _answer_chats(app: "FastAPI", batcher: MicroBatcher, names: Sequence[str]) -> None:
+def _answer_chats(
+    app: "FastAPI", engine: StreamingEngine, batcher: MicroBatcher, names: Sequence[str]
+) -> None:
     from fastapi.responses import StreamingResponse
 
     numbers = itertools.count()
@@ -102,6 +105,10 @@ def _answer_chats(app: "FastAPI", batcher: MicroBatcher, names: Sequence[str]) -
             messages=tuple(message.as_message() for message in body.messages),
             settings=body.settings(),
         )
+        try:
+            request = await asyncio.to_thread(_rendered, engine, request)
+        except PromptError as error:
+            return _refusal(400, str(error), "invalid_request_error")
         if body.stream:
             with_usage = body.stream_options is not None and body.stream_options.include_usage
             events = stream_answer(batcher, request, body.model, with_usage=with_usage)
@@ -110,6 +117,25 @@ def _answer_chats(app: "FastAPI", batcher: MicroBatcher, names: Sequence[str]) -
             return chat_reply(body.model, await batcher.generate(request))
         except EngineError as error:
             return _refusal(500, str(error), "server_error")
+
+
+def _rendered(engine: StreamingEngine, request: GenerationRequest) -> GenerationRequest:
+    """The request with its prompt, before it joins a batch that it could break.
+
+    The answer ends with the model's context, whatever limit was asked for.
+
+    Raises:
+        PromptError: The model can't be asked it, or has no room for an answer.
+    """
+    prompt = engine.render(request.side, request.messages, request.settings)
+    context, settings = engine.context(request.side), request.settings
+    if prompt is not None and context is not None:
+        if prompt.tokens >= context:
+            raise PromptError(
+                f"the prompt's {prompt.tokens} tokens fill the context of {context}; shorten the prompt"
+            )
+        settings = replace(settings, max_new_tokens=min(settings.max_new_tokens, context - prompt.tokens))
+    return replace(request, prompt=prompt, settings=settings)
 
 
 def _embed_texts(app: "FastAPI", encoders: Mapping[str, Embed]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.types import Completion, GenerationSettings, Message
+from harness.types import RESERVED_KWARGS, Completion, GenerationSettings, Message
 
 # What would change the answer if it were heeded. It is refused rather than passed over.
 _REFUSED: dict[str, tuple[object, ...]] = {
@@ -59,6 +59,8 @@ class ChatRequest(BaseModel):
     temperature: Annotated[float | None, Field(ge=0, le=5)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     seed: int | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
     stop: str | list[str] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -68,10 +70,13 @@ class ChatRequest(BaseModel):
         for name, allowed in _REFUSED.items():
             if (self.__pydantic_extra__ or {}).get(name) not in allowed:
                 raise ValueError(f"{name} is not supported")
+        if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs or {})):
+            raise ValueError(f"chat_template_kwargs: {taken[0]} is none of the template's own values")
         return self
 
     def settings(self) -> GenerationSettings:
         """How to sample; greedily unless the request says otherwise."""
+        effort = {} if self.reasoning_effort is None else {"reasoning_effort": self.reasoning_effort}
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return GenerationSettings(
             max_new_tokens=self.max_completion_tokens or self.max_tokens or 512,
@@ -79,6 +84,7 @@ class ChatRequest(BaseModel):
             top_p=self.top_p or 1.0,
             seed=(self.seed or 0) % 2**32,
             stop=tuple(one for one in stop if one),
+            chat_template_kwargs={**effort, **(self.chat_template_kwargs or {})},
         )
 
 
@@ -105,6 +111,8 @@ def chat_reply(model: str, completion: Completion) -> dict[str, Any]:
         The reply's JSON.
     """
     message = {"role": "assistant", "content": completion.text}
+    if completion.reasoning is not None:
+        message["reasoning_content"] = completion.reasoning
     choice = {"index": 0, "message": message, "finish_reason": completion.stop_reason, "logprobs": None}
     return {**_head("chat.completion", model), "choices": [choice], "usage": usage_of(completion)}
 

@@ -40,6 +40,8 @@ async def stream_answer(
         return
     finally:
         answer.cancel()
+    if completion.reasoning:
+        yield _event(chunk(head, {"reasoning_content": completion.reasoning}))
     if rest := completion.text.removeprefix(sent):
         yield _event(chunk(head, {"content": rest}))
     yield _event(chunk(head, {}, completion.stop_reason))

@@ -33,6 +33,7 @@ class Watched:
 
     def __init__(self, engine):
         self.engine, self.sizes = engine, []
+        self.render, self.context = engine.render, engine.context
 
     def generate(self, requests, on_batch, on_text=None):
         self.sizes.append(len(requests))
@@ -42,11 +43,30 @@ class Watched:
 
 
 @pytest.fixture
-def serve(engine, models):
+def serve_models(start_server):
+    """Starts a server for a model directory; gives a client and the model's name."""
+
+    def start(directory):
+        models = name_models(str(directory), [])
+        engine = open_sides(models, choose_plan("float32", "cpu", 4096, list(models.values())))
+        client, _ = start_server(engine, models)
+        return client, next(iter(models))
+
+    return start
+
+
+@pytest.fixture
+def serve(engine, models, start_server):
+    """Starts a server for the shared engine."""
+    return lambda **options: start_server(engine, models, **options)
+
+
+@pytest.fixture
+def start_server():
     """Starts a server; gives a client and the watched engine."""
     started = []
 
-    def start(*, key=None, client_key="none"):
+    def start(engine, models, *, key=None, client_key="none"):
         watched = Watched(engine)
         encoders = {"enc": lambda texts: [[float(len(text)), 0.5] for text in texts]}
         app = create_app(watched, list(models), encoders, key=key)
@@ -199,6 +219,10 @@ def test_what_is_not_supported_is_refused(serve, models, asked):
     with pytest.raises(openai.BadRequestError, match=next(iter(asked))):
         client.chat.completions.create(**{"model": next(iter(models)), "messages": user("x"), **asked})
     assert watched.sizes == []
+    long = client.chat.completions.create(
+        model=next(iter(models)), messages=user("w1 " * 500), max_tokens=400
+    )
+    assert long.usage.total_tokens <= 512
 
 
 def test_a_sample_depends_on_its_seed_alone(serve, models):
@@ -238,3 +262,58 @@ def test_our_own_server_can_be_a_judge(serve, models):
         (outcome,) = judge.ask_all([request])
     assert "no usable reply in 3" in str(outcome)
     assert sum(watched.sizes) == 3
+
+
+def test_what_cannot_be_asked_is_refused_before_it_joins_a_batch(serve, models):
+    client, watched = serve()
+    with pytest.raises(openai.BadRequestError, match="fill the context of 512; shorten the prompt"):
+        client.chat.completions.create(model=next(iter(models)), messages=user("w1 " * 600))
+    with pytest.raises(openai.BadRequestError, match="tokenize is none of the template's own values"):
+        client.chat.completions.create(
+            model=next(iter(models)),
+            messages=user("two"),
+            max_tokens=3,
+            extra_body={"chat_template_kwargs": {"tokenize": False}},
+        )
+    assert watched.sizes == []
+
+
+@pytest.fixture
+def reasoner(letters, shipped, tmp_path):
+    """A model that thinks, in any words, behind a template that opens its reasoning."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = letters(shipped("qwen3_5_think"), eos="<|im_end|>")
+    tokenizer.save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=4096,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_reasoning_is_served_beside_the_answer(serve_models, reasoner):
+    client, name = serve_models(reasoner)
+    asked = {"model": name, "messages": user("two"), "max_tokens": 6}
+    thought = client.chat.completions.create(**asked).choices[0]
+    assert (thought.message.content, thought.finish_reason) == ("", "length")
+    assert len(thought.message.reasoning_content) > 0
+    off = {"chat_template_kwargs": {"enable_thinking": False}}
+    said = client.chat.completions.create(**asked, extra_body=off).choices[0]
+    assert len(said.message.content) > 0
+    assert not hasattr(said.message, "reasoning_content")
+    deltas = [
+        event.choices[0].delta
+        for event in client.chat.completions.create(**asked, stream=True)
+        if event.choices
+    ]
+    assert "".join(delta.content or "" for delta in deltas) == ""
+    streamed = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+    assert streamed == thought.message.reasoning_content

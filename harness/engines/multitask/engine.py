@@ -58,6 +58,9 @@ class MultitaskEngine:
     def render(self, side: str, messages: Sequence[Message], settings: GenerationSettings) -> None:
         """None: heads read the last message as it is."""
 
+    def context(self, side: str) -> None:
+        """None: what is too long for a head is told when it is asked."""
+
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
