@@ -18,6 +18,7 @@ from harness.engines.text_losses import ScoredText, nats_of
 from harness.errors import EngineError
 from harness.prompts.context import places
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
+from harness.prompts.training import render_direct
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 if TYPE_CHECKING:
@@ -191,13 +192,27 @@ class TransformersEngine:
             for batch in packed:
                 yield [rows[place] for place in batch]
 
-    def render(self, side: str, messages: Sequence[Message], settings: GenerationSettings) -> RenderedPrompt:
+    def render(
+        self,
+        side: str,
+        messages: Sequence[Message],
+        settings: GenerationSettings,
+        *,
+        direct: bool = False,
+    ) -> RenderedPrompt:
         """A conversation as a side's model reads it.
+
+        Args:
+            side: Whose model.
+            messages: The conversation.
+            settings: How it is rendered.
+            direct: Whether a reasoning that the answer would begin with is closed already.
 
         Raises:
             PromptError: Its chat template refuses the conversation.
         """
-        return render_prompt(self._sides[side].tokenizer, messages, settings)
+        render = render_direct if direct else render_prompt
+        return render(self._sides[side].tokenizer, messages, settings)
 
     def context(self, side: str) -> int | None:
         """Most tokens of prompt and answer together that a side's model has places for; None for no limit."""

@@ -14,7 +14,7 @@ from typing import Any
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.gather import Gatherer
 from harness.engines.open import describe_model, open_engine
-from harness.errors import EngineError, JudgeError
+from harness.errors import EngineError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
 from harness.types import (
     Completion,
@@ -27,6 +27,8 @@ from harness.types import (
 )
 
 _MOST = 32
+# Templates that don't know the value ignore it.
+_WITHOUT_REASONING = GenerationSettings(chat_template_kwargs={"enable_thinking": False})
 
 
 def open_local(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]) -> "LocalEngine":
@@ -74,7 +76,7 @@ class LocalEngine:
         self.requests += 1
         try:
             return await self._gatherer.ask(request)
-        except EngineError as error:
+        except (EngineError, PromptError) as error:
             raise JudgeError(str(error)) from error
 
     def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
@@ -105,13 +107,28 @@ class LocalEngine:
             )
         return [replies[place] for place in range(len(requests))]
 
+    def _prompt(self, request: JudgeRequest) -> Any:
+        """The question, behind which the reply comes next: a reasoning has no room in a few tokens."""
+        try:
+            return self._engine.render(CANDIDATE, request.messages, _WITHOUT_REASONING, direct=True)
+        except PromptError:
+            # Some templates (Gemma 1 and 2, Mistral) refuse a system message, which here is ours to move.
+            merged = _without_system(request.messages)
+            return self._engine.render(CANDIDATE, merged, _WITHOUT_REASONING, direct=True)
+
     def _losses(self, asked: Sequence[tuple[JudgeRequest, str]]) -> list[float]:
         """Total cross-entropy of each option, in nats."""
         found: dict[int, TextLoss] = {}
         if asked:
             self._engine.losses(
                 [
-                    LossRequest(key=request.key, side=CANDIDATE, text=option, messages=request.messages)
+                    LossRequest(
+                        key=request.key,
+                        side=CANDIDATE,
+                        text=option,
+                        messages=request.messages,
+                        prompt=self._prompt(request),
+                    )
                     for request, option in asked
                 ],
                 found.update,
@@ -141,6 +158,7 @@ class LocalEngine:
                         side=CANDIDATE,
                         messages=request.messages,
                         settings=GenerationSettings(max_new_tokens=request.max_tokens),
+                        prompt=self._prompt(request),
                     )
                     for request in requests
                 ],
@@ -153,6 +171,14 @@ class LocalEngine:
         await self._gatherer.close()
         self._engine = None
         await asyncio.sleep(0)
+
+
+def _without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation with its system message's text at the beginning of the user's first."""
+    first, *rest = messages
+    if first.role != "system" or not rest:
+        return tuple(messages)
+    return (Message(role=rest[0].role, content=f"{first.content}\n\n{rest[0].content}"), *rest[1:])
 
 
 def choices_of(schema: Mapping[str, JsonValue]) -> list[str]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from harness.errors import PromptError
 from harness.prompts.reasoning import closing_of, opened_tag, split_reasoning
-from harness.prompts.rendering import text_ids
+from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
 from harness.prompts.template import write_chat
-from harness.types import PINNED_DATE, GenerationSettings
+from harness.types import PINNED_DATE, GenerationSettings, Message
 from harness.types.training import TrainingManifest
 
 _STAND_IN = "STANDS-IN-FOR-AN-ANSWER"
@@ -51,6 +51,27 @@ def render_example(
             f"{rest[:40]!r}; give chat_template_kwargs with which both agree, or another template"
         )
     return prompt, rest
+
+
+def render_direct(
+    tokenizer: Any, messages: Sequence[Message], settings: GenerationSettings
+) -> RenderedPrompt:
+    """A prompt behind which the answer itself comes next: a reasoning that it would begin with is closed.
+
+    Args:
+        tokenizer: The model's.
+        messages: The conversation.
+        settings: As for ``render_prompt``.
+
+    Raises:
+        PromptError: The chat template refuses the conversation, or writes another one once it is answered.
+    """
+    if tokenizer.chat_template is None:
+        return render_prompt(tokenizer, messages, settings)
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    prompt, completion = render_example(tokenizer, turns, _STAND_IN, settings)
+    text = prompt + completion.partition(_STAND_IN)[0]
+    return RenderedPrompt(text=text, tokens=len(text_ids(tokenizer, text)))
 
 
 def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings: GenerationSettings) -> str:

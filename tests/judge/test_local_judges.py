@@ -220,3 +220,50 @@ def test_what_is_no_reward_model_is_refused(tiny_adapter_dir, judge_of):
         judge_of(f"reward:{tiny_adapter_dir}")
     with pytest.raises(ModelError):
         judge_of("local:nowhere")
+
+
+@pytest.fixture
+def random_judge(letters, shipped, tmp_path):
+    """Makes a random model with a shipped chat template."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def make(template):
+        tokenizer = letters(shipped(template))
+        tokenizer.save_pretrained(tmp_path)
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=4096,
+        )
+        LlamaForCausalLM(config).save_pretrained(tmp_path)
+        return f"local:{tmp_path}"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("template", "end"),
+    [("deepseek_r1_distill", "<think>\n</think>\n\n"), ("gemma", "<start_of_turn>model\n")],
+)
+def test_the_prompt_of_a_local_judge_suits_its_template(template, end, random_judge, judge_of, monkeypatch):
+    """A reasoning is closed, and a system message that the template refuses stands in the user's."""
+    from harness.engines.transformers_engine import TransformersEngine
+
+    seen, losses = [], TransformersEngine.losses
+
+    def note(self, requests, on_batch):
+        seen.extend(request.prompt.text for request in requests)
+        losses(self, requests, on_batch)
+
+    monkeypatch.setattr(TransformersEngine, "losses", note)
+    request = questions()[0]
+    (reply,) = judge_of(random_judge(template)).ask_all([request])
+    assert "by likelihood" in reply.data["reason"]
+    assert {text.endswith(end) for text in seen} == {True}
+    assert request.messages[0].role == "system"
+    assert all(request.messages[0].content.strip() in text for text in seen)

@@ -7,7 +7,12 @@ import pytest
 from harness.errors import PromptError
 from harness.prompts.reasoning import split_reasoning
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
-from harness.prompts.training import render_example, render_written, training_settings
+from harness.prompts.training import (
+    render_direct,
+    render_example,
+    render_written,
+    training_settings,
+)
 from harness.types import GenerationSettings, Message
 from harness.types.training import TrainingManifest
 
@@ -87,4 +92,28 @@ def test_a_manifest_tells_how_its_conversations_were_rendered():
         training_settings(None)
         == training_settings(TrainingManifest(config={"base": "x"}))
         == GenerationSettings()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("qwen3", "<|im_start|>assistant\n<think>\n\n</think>\n\n"),
+        ("qwen3_5_think", "<think>\n\n</think>\n\n"),
+        ("deepseek_r1_distill", "<｜Assistant｜><think>\n</think>\n\n"),
+        ("gptoss", "<|start|>assistant<|channel|>final<|message|>"),
+        ("gemma", "<start_of_turn>model\n"),
+    ],
+)
+def test_a_direct_prompt_ends_where_the_answer_itself_begins(name, end, letters, shipped):
+    asked = (Message(role="user", content="What is 2 + 2?"),)
+    prompt = render_direct(letters(shipped(name)), asked, GenerationSettings())
+    assert prompt.text.endswith(end)
+
+
+def test_a_direct_prompt_without_a_template_is_the_plain_one(letters):
+    tokenizer = letters(adds_bos=True)
+    asked = (Message(role="user", content="2 + 2 ="),)
+    assert render_direct(tokenizer, asked, GenerationSettings()) == render_prompt(
+        tokenizer, asked, GenerationSettings()
     )
