@@ -34,6 +34,13 @@ _REPEATS = {codes.MAX_REPEAT: "", codes.MIN_REPEAT: "?", codes.POSSESSIVE_REPEAT
 def rewritten(pattern: str, flags: int = 0) -> tuple[str, int]:
     """A pattern of ``re`` as one that means the same to ``regex``, and the flags that it is compiled with.
 
+    Args:
+        pattern: The pattern.
+        flags: Flags of ``re`` that it is meant with.
+
+    Returns:
+        The pattern, and the flags of ``regex``.
+
     Raises:
         re.error: The pattern is none of ``re``.
         OverflowError: It repeats something too often.

@@ -36,6 +36,11 @@ class PatternTime:
     def search(self, pattern: str, text: str, *, ignore_case: bool = False) -> Any:
         """The first match of a pattern in a text, or None.
 
+        Args:
+            pattern: A pattern of ``re``.
+            text: The text.
+            ignore_case: Whether letters match in either case.
+
         Raises:
             TooSlowError: The time was up.
         """
@@ -46,6 +51,10 @@ class PatternTime:
     def fullmatch(self, pattern: str, text: str) -> Any:
         """A pattern's match of a whole text, or None.
 
+        Args:
+            pattern: A pattern of ``re``.
+            text: The text.
+
         Raises:
             TooSlowError: The time was up.
         """
@@ -53,6 +62,13 @@ class PatternTime:
 
     def matches(self, pattern: str, text: str) -> list[Any]:
         """All matches of a pattern in a text.
+
+        Args:
+            pattern: A pattern of ``re``.
+            text: The text.
+
+        Returns:
+            Match objects, in the text's order.
 
         Raises:
             TooSlowError: The time was up.
