@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.statistics import paired_graded
 from harness.statistics.clusters import Units, group
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import (
@@ -52,6 +53,24 @@ def test_drawn_signs_come_near_the_exact_value():
     """20 equal fractions: the exact value is a binomial's tail, the drawn one lies within its error."""
     drops = [0.1] * 14 + [-0.1] * 6
     assert sign_flip_p(alone(drops)) == pytest.approx(mcnemar_p(14, 6, mid=False), abs=0.01)
+
+
+@pytest.mark.parametrize("cells", [2_000_000, 60])
+def test_drawn_signs_of_a_worked_example(monkeypatch, cells):
+    """Seventeen fractions, 99 draws of eight coins a byte, in one portion or in many: the definition in plain loops."""
+    monkeypatch.setattr(paired_graded, "_CELLS", cells)
+    drops = [0.1 * place for place in range(1, 10)] + [-0.1 * place - 0.03 for place in range(8)]
+    random, rows, patterns = np.random.default_rng(0), max(1, cells // 17), []
+    for start in range(0, 99, rows):
+        patterns += random.integers(0, 256, size=(min(rows, 99 - start), 3), dtype=np.uint8).tolist()
+    reached = 0
+    for row in patterns:
+        coins = [byte >> (7 - bit) & 1 for byte in row for bit in range(8)][:17]
+        reached += sum(abs(d) if coin else -abs(d) for d, coin in zip(drops, coins, strict=True)) >= sum(
+            drops
+        )
+    assert 0 < reached < 50
+    assert sign_flip_p(alone(drops), draws=99) == (1 + reached) / 100
 
 
 def test_no_difference_is_no_evidence():

@@ -115,6 +115,19 @@ def test_the_detectable_drop_is_where_the_power_is_reached(margin, confidence, m
     assert found(drop) >= power > found(drop - 0.001)
 
 
+@pytest.mark.parametrize("confidence", [0.9, 0.98])
+def test_a_surer_interval_reaches_beyond_the_margin_sooner(confidence):
+    """Of 1000 cases the margin decides, not the test: the drop is the smaller, the wider the interval."""
+    drop = detectable_drop(1000, 0.02, 0.05, margin=0.1, confidence=confidence)
+    found = regression_power(1000, 0.02, 0.05, margin=0.1, confidence=confidence)
+    assert found(drop) >= 0.8 > found(drop - 0.001)
+    still = group([0.0] * 1000, range(1000))
+    counted = detectable_drop(1000, 0.02, 0.05, margin=0.1, confidence=confidence, mid=False)
+    assert detectable_mean_drop(still, 0.05, margin=0.05, confidence=confidence, reach=0.5) == pytest.approx(
+        0.5 * counted
+    )
+
+
 def test_how_many_are_gained_by_chance():
     gains, chances = gain_chances(3, 0.5)
     assert gains.tolist() == [0, 1, 2, 3]
