@@ -13,7 +13,7 @@ from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 from harness.types import PINNED_DATE, RESERVED_KWARGS
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """Unknown keys are refused; values are not changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -24,7 +24,7 @@ def listed(value: object) -> object:
     return [value] if isinstance(value, str | Path) else value
 
 
-class PeftSettings(Strict):
+class PeftSettings(StrictModel):
     """What is trained: an adapter of some kind, or all weights."""
 
     method: Annotated[
@@ -48,7 +48,7 @@ class PeftSettings(Strict):
     ] = 20
 
 
-class EarlyStop(Strict):
+class EarlyStop(StrictModel):
     """When to stop before the last step."""
 
     golden: Annotated[
@@ -69,7 +69,7 @@ def allowed(value: object) -> object:
 DtypeName: TypeAlias = Literal["auto", "bfloat16", "float16", "float32"]
 
 
-class LeakageSettings(Strict):
+class LeakageSettings(StrictModel):
     """How golden cases are looked for in the training data."""
 
     allow: Annotated[bool, Field(description="Train although golden cases are in the data.")] = False
@@ -83,7 +83,7 @@ class LeakageSettings(Strict):
     ] = 0.95
 
 
-class RunConfig(Strict):
+class RunConfig(StrictModel):
     """What every training run understands, whatever it trains."""
 
     base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
@@ -153,7 +153,7 @@ class TrainingConfig(RunConfig):
         str,
         Field(
             pattern=r"^\d{4}-\d{2}-\d{2}$",
-            description="Today, as chat templates that write the date are told: YYYY-MM-DD.",
+            description="Today, for chat templates that write the date: YYYY-MM-DD.",
         ),
     ] = PINNED_DATE
     trl: Annotated[
@@ -248,7 +248,7 @@ def _from(directory: Path, value: object) -> object:
         return directory / value
     if isinstance(value, tuple):
         return tuple(_from(directory, entry) for entry in value)
-    if isinstance(value, Strict):
+    if isinstance(value, StrictModel):
         return value.model_copy(update={name: _from(directory, entry) for name, entry in value})
     return value
 

@@ -76,7 +76,7 @@ class TrainMethod:
     Attributes:
         name: The command.
         train: Called with the configuration and ``resume=``; gives the exit status.
-        config: The configuration's class, a subclass of ``trainers.config.Strict``.
+        config: The configuration's class, a subclass of ``trainers.config.StrictModel``.
         help: One line.
         example: Values of the required keys in the configuration that ``--init`` prints.
     """

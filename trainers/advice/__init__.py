@@ -1,1 +1,1 @@
-"""Which way of changing a model fits a goal, the data at hand and the memory: rules as data."""
+"""Which way of changing a model fits a goal, the available data and the memory: rules as data."""

@@ -65,7 +65,7 @@ APPROACHES: Mapping[str, Approach] = {
         title="Odds-ratio preference optimisation (ORPO): answers and preferences in one stage",
         trainers=("orpo",),
         caveats=(
-            "Without a reference model nothing holds it near the base: keep the rate low.",
+            "Without a reference model nothing keeps it near the base: keep the rate low.",
             _FORGETS,
         ),
     ),

@@ -38,7 +38,7 @@ class Objective:
 
     Attributes:
         answers: Sequences with gradients for each example of a batch.
-        samples: Answers are sampled first: the cache of keys and values is held.
+        samples: Answers are sampled first: the cache of keys and values takes memory.
         fused: The output head is computed in tiles instead of for all tokens at once.
         head: The model predicts tokens, rather than one number.
         judged: A reward model of the same size is in memory too.

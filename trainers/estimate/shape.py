@@ -1,4 +1,4 @@
-"""What a causal language model's config.json tells about its size, without its weights."""
+"""What a causal language model's config.json says about its size, without its weights."""
 
 import json
 import math

@@ -99,7 +99,7 @@ def judge_drift(canary: Canary, first: Sequence[Sample], last: Sequence[Sample])
 
     Returns:
         Means, change and their intervals with n, ``limit`` and ``drifted``; None where there are too few
-        prompts to tell.
+        prompts to decide.
     """
     groups = [_measured(canary, samples) for samples in (first, last)]
     found = mean_change(groups[0], groups[1], _CONFIDENCE, least=0.0, most=canary.most)

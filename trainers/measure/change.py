@@ -33,7 +33,7 @@ def mean_change(
 
     Returns:
         ``before``, ``after`` and ``change``, each with estimate, low and high; ``n_before`` and ``n_after``
-        count values. None where a side has fewer than two groups: then nothing tells its spread.
+        count values. None where a side has fewer than two groups: then its spread is unknown.
     """
     if min(len(before), len(after)) < 2:
         return None

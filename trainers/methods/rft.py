@@ -208,7 +208,7 @@ def _best_answers(
             f"(best: {max(scored.totals):.3g}); "
             "lower it, sample more (num_generations), or start from an adapter that does better"
         )
-    # What the model wrote is learnt whole: an answer without its reasoning would unlearn to reason.
+    # What the model wrote is learnt whole: an answer without its reasoning would teach not to reason.
     rows = [
         {
             "prompt": asked.prompts[place],

@@ -68,11 +68,11 @@ class RlhfConfig(RunConfig):
 
     output: Annotated[Path, Field(description="Adapter directory of the last stage, relative to this file.")]
     quantization: Annotated[
-        Literal["nf4", "none"], Field(description="As in each stage; it holds for all three.")
+        Literal["nf4", "none"], Field(description="As in each stage; it applies to all three.")
     ] = "nf4"
     dtype: Annotated[
         DtypeName,
-        Field(description="As in each stage; it holds for all three."),
+        Field(description="As in each stage; it applies to all three."),
     ] = "auto"
     seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
     sft: Annotated[SftStage, Field(description="Keys of sft, without base and output.")]
@@ -85,7 +85,7 @@ class RlhfConfig(RunConfig):
     def _common_keys_stand_once(self) -> Self:
         for name in ("sft", "reward", "rloo"):
             if common := sorted(_COMMON & getattr(self, name).model_fields_set):
-                problem = f"{name}.{common[0]}: give {common[0]} once, beside base; it holds for all stages"
+                problem = f"{name}.{common[0]}: give {common[0]} once, beside base; it applies to all stages"
                 raise PydanticCustomError("agreement", problem)
         return self
 

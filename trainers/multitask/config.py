@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from trainers.config import RunConfig, Strict, listed
+from trainers.config import RunConfig, StrictModel, listed
 
 
-class TaskSettings(Strict):
+class TaskSettings(StrictModel):
     """One head, and what it learns from."""
 
     name: Annotated[
@@ -36,7 +36,7 @@ class TaskSettings(Strict):
     ] = 1e-3
 
 
-class LoraSettings(Strict):
+class LoraSettings(StrictModel):
     """The adapters, where the encoder is trained by adapters."""
 
     r: Annotated[int, Field(ge=1, description="Rank of the update.")] = 16

@@ -213,7 +213,7 @@ def _save(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
-    """Write a checkpoint; the one before goes when this one is whole."""
+    """Write a checkpoint; the one before is deleted when this one is whole."""
     import torch
     from safetensors.torch import save_file
 

@@ -82,7 +82,7 @@ class _Job:
         self.progress = Progress(total=total)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.new_network = new_network
-        # Read now: the file goes when a newer checkpoint is whole.
+        # Read now: the file is deleted when a newer checkpoint is whole.
         self.stopped_in = None if run.checkpoint is None else phase_of(run.checkpoint)
 
     def _compared(self) -> list[str]:

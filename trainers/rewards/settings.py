@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.golden.patterns import PatternError, check_pattern, compiled
-from trainers.config import Strict
+from trainers.config import StrictModel
 
 
 def _pattern(text: str) -> str:
@@ -31,7 +31,7 @@ def _function_path(path: Path) -> Path:
     return path
 
 
-class Weighted(Strict):
+class Weighted(StrictModel):
     """What every reward has; a subclass has a ``type`` that is the literal of its name."""
 
     weight: Annotated[

@@ -37,7 +37,7 @@ def load_tokenizer(base_dir: Path, adapter: Path | None) -> Any:
 
     Args:
         base_dir: The base model's directory.
-        adapter: The adapter that training goes on from, or None.
+        adapter: The adapter that training starts from, or None.
 
     Raises:
         InputError: It can't be loaded.

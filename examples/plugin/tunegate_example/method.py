@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trainers.config import Strict
+from trainers.config import StrictModel
 
 
-class MemoriseConfig(Strict):
+class MemoriseConfig(StrictModel):
     """The data and the output of the training."""
 
     data: Annotated[Path, Field(description="JSON lines with prompt and completion.")]
