@@ -4,15 +4,14 @@ All else than ASCII is escaped, so that text which UTF-8 can't hold (a lone surr
 a path that is no text) survives; numbers that are not finite are written as Python reads them.
 """
 
-import dataclasses
 import json
 import math
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 _T = TypeVar("_T")
 
 
@@ -28,7 +27,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def encode(value: object) -> str:
     """A dataclass as JSON text."""
-    return json.dumps(plain(value))
+    return json.dumps(_parts(value))
 
 
 def decode(kind: type[_T], text: str) -> _T:
@@ -42,6 +41,7 @@ def decode(kind: type[_T], text: str) -> _T:
         DamagedFactsError: The text is not JSON, or not of this type.
     """
     try:
+        # pydantic's own reading of JSON refuses lone surrogates.
         # To mypy a class of unknown type is not hashable, as the cache's arguments must be.
         value: _T = _adapter(cast("Any", kind)).validate_python(json.loads(text))
     except (ValidationError, ValueError, RecursionError) as error:
@@ -56,27 +56,23 @@ def to_json(value: object) -> str:
 
 def finite_facts(value: object) -> Any:
     """Dataclasses as mappings that JSON can hold; a number that is not finite is None."""
-    return _finite(plain(value))
+    return _finite(_parts(value))
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses and models of files as mappings, tuples as lists.
+def plain(value: object) -> Any:
+    """Dataclasses and models of files as mappings, tuples as lists: what :func:`encode` writes, as values."""
+    return json.loads(encode(value))
 
-    pydantic's own function refuses lone surrogates in a mapping's keys.
-    """
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, BaseModel):
-        # A file's model is stored as its file holds it.
-        return plain(value.model_dump(exclude_unset=True))
-    if isinstance(value, Mapping):
-        return {key: plain(entry) for key, entry in value.items()}
-    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+def _parts(value: object) -> Any:
+    """Dataclasses as mappings; a file's model as its file holds it, without the keys that it leaves out."""
+    # In JSON mode pydantic refuses lone surrogates in a mapping's keys.
+    return _ANY.dump_python(value, exclude_unset=True)
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
