@@ -17,7 +17,8 @@ from trainers.data.prompts import load_prompts
 from trainers.rewards.build import build_rewards
 from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
-from trainers.shared.policy import PolicyConfig, train_policy
+from trainers.shared.policy import train_policy
+from trainers.shared.policy_config import PolicyConfig
 
 
 class GrpoConfig(PolicyConfig):

@@ -37,14 +37,9 @@ from trainers.run.processes import require_one_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.run.work_directory import STATE_FILE, checkpoint_step
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
-from trainers.shared.policy import (
-    SamplingConfig,
-    held_out_measure,
-    report_rewards,
-    reward_notes,
-    samples_of,
-    sampling_of,
-)
+from trainers.shared.policy import held_out_measure
+from trainers.shared.policy_config import SamplingConfig, sampling_of
+from trainers.shared.reward_notes import report_rewards, reward_notes, samples_of
 
 
 class RftConfig(SamplingConfig):

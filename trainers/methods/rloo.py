@@ -21,7 +21,8 @@ from trainers.rewards.catalogue import RewardSettings
 from trainers.rewards.settings import RewardModel
 from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
-from trainers.shared.policy import PolicyConfig, train_policy
+from trainers.shared.policy import train_policy
+from trainers.shared.policy_config import PolicyConfig
 
 
 class RlooConfig(PolicyConfig):

@@ -1,27 +1,16 @@
-"""What trainers on rewards share: sample answers, score them, keep what was sampled, note what it did."""
+"""What trainers on rewards share: sample answers, score them, train on the scores."""
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, Concatenate, Self, TypeVar
-
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, TypeVar
 
 from harness.errors import SettingsError
 from harness.prompts.rendering import RenderedPrompt
-from harness.types import GenerationSettings
-from harness.types.training import RewardNotes, StepReward, TrainingManifest
-from trainers.config import TrainingConfig, listed
-from trainers.data.rendered_rows import rendered_prompts, rendered_tokenizer, rendering_of
+from harness.types.training import TrainingManifest
+from trainers.data.rendered_rows import rendered_prompts, rendered_tokenizer
 from trainers.data.rows import Examples
-from trainers.measure.canaries import canary_notes
-from trainers.measure.change import mean_change
 from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
-from trainers.measure.samples import Sample, add_samples, by_group, first_and_last, keep_until, read_samples
+from trainers.measure.samples import add_samples, keep_until, read_samples
 from trainers.measure.sampling import as_completion, read_tokens
-from trainers.rewards.catalogue import RewardSettings
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
 from trainers.run.manifest import merged
@@ -29,48 +18,8 @@ from trainers.run.processes import is_main_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.run.work_directory import checkpoint_step
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
-
-
-class SamplingConfig(TrainingConfig):
-    """What every method that samples answers understands."""
-
-    rewards: Annotated[
-        tuple[RewardSettings, ...],
-        Field(min_length=1, description="What an answer is worth: a list of rewards."),
-    ]
-    eval_data: Annotated[
-        tuple[Path, ...],
-        BeforeValidator(listed),
-        Field(description="Held-out prompts: what the likeliest answers to them are worth is noted."),
-    ] = ()
-    num_generations: Annotated[int, Field(ge=2, description="Answers sampled for each prompt.")] = 8
-    max_completion_length: Annotated[int, Field(ge=1, description="Most tokens of a sampled answer.")] = 128
-    temperature: Annotated[float, Field(gt=0, description="Temperature of sampling.")] = 1.0
-    top_p: Annotated[
-        float, Field(gt=0, le=1, description="Sample from the likeliest tokens with this sum.")
-    ] = 1.0
-    score_reasoning: Annotated[
-        bool, Field(description="Rewards see the reasoning too, as a part of the answer.")
-    ] = False
-
-
-class PolicyConfig(SamplingConfig):
-    """Online policy optimisation."""
-
-    beta: Annotated[
-        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
-    ] = 0.04
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
-    batch_size: Annotated[int, Field(ge=1, description="Answers of one forward pass.")] = 8
-
-    @model_validator(mode="after")
-    def _whole_groups(self) -> Self:
-        answers = self.batch_size * self.gradient_accumulation
-        if answers % self.num_generations:
-            problem = f"batch_size × gradient_accumulation is {answers}, no multiple of num_generations"
-            raise PydanticCustomError("agreement", f"{problem} {self.num_generations}")
-        return self
-
+from trainers.shared.policy_config import PolicyConfig, SamplingConfig, sampling_of
+from trainers.shared.reward_notes import report_rewards, reward_notes, samples_of
 
 PolicyConfigT = TypeVar("PolicyConfigT", bound=PolicyConfig)
 
@@ -174,17 +123,6 @@ def held_out_measure(
     return lambda model: held_out_rewards(run, model, tokenizer, held_out, rewards, sampling_of(config))
 
 
-def sampling_of(config: SamplingConfig) -> GenerationSettings:
-    """How answers are sampled outside TRL's own trainers."""
-    return replace(
-        rendering_of(config),
-        max_new_tokens=config.max_completion_length,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        score_reasoning=config.score_reasoning,
-    )
-
-
 def reward_function(
     run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward], tokenizer: Any
 ) -> Callable[..., list[float]]:
@@ -235,79 +173,6 @@ def reward_function(
     rows = prompts.rows
     places = [f"{path.name}:{line}" for path, line in prompts.places]
     return reward
-
-
-def samples_of(
-    step: int, asked: RewardBatch, totals: Sequence[float], parts: Mapping[str, Sequence[float | None]]
-) -> list[Sample]:
-    """Scored answers as they are kept.
-
-    Args:
-        step: Optimizer step or round that they were sampled for, from 1.
-        asked: The answers.
-        totals: One weighted sum an answer.
-        parts: Its parts by reward.
-    """
-    return [
-        Sample(
-            step=step,
-            place=asked.places[number],
-            prompt=asked.prompts[number][-1]["content"],
-            answer=asked.completions[number][-1]["content"],
-            reward=total,
-            rewards={name: values[number] for name, values in parts.items()},
-        )
-        for number, total in enumerate(totals)
-    ]
-
-
-def reward_notes(
-    samples: Sequence[Sample], rewards: Sequence[Reward], kl: Mapping[int, float] = {}
-) -> TrainingManifest:
-    """What the manifest says of the rewards: each step's mean, its change, and canaries.
-
-    Args:
-        samples: All answers that were sampled, in the steps' order.
-        rewards: The rewards, built.
-        kl: Divergence from the model that training began with, in nats per token, by step.
-
-    Returns:
-        The manifest's sections ``rewards`` and ``canaries``.
-    """
-    first, last = first_and_last(samples)
-    groups = [by_group(part, [sample.reward for sample in part]) for part in (first, last)]
-    steps = []
-    for step, here in itertools.groupby(samples, key=lambda sample: sample.step):
-        values = [sample.reward for sample in here]
-        found = StepReward(step=step, reward=sum(values) / len(values), n=len(values))
-        steps.append(found.model_copy(update={"kl": kl[step]}) if step in kl else found)
-    return TrainingManifest(
-        rewards=RewardNotes(
-            steps=tuple(steps),
-            change=mean_change(groups[0], groups[1]),
-            files={reward.name: dict(reward.facts) for reward in rewards if reward.facts},
-        ),
-        canaries=canary_notes(samples),
-    )
-
-
-def report_rewards(run: TrainingRun[SamplingConfig], noted: TrainingManifest) -> None:
-    """Print how the reward changed, and the canaries.
-
-    Args:
-        run: The run, on whose console it is printed.
-        noted: Its rewards and canaries.
-    """
-    change: Any = None if noted.rewards is None else noted.rewards.change
-    if change is not None:
-        before, after, by = change["before"], change["after"], change["change"]
-        run.console.print(
-            f"reward    {before['estimate']:.3f} in the first fifth of the steps (n={change['n_before']}), "
-            f"{after['estimate']:.3f} in the last (n={change['n_after']}): "
-            f"{by['estimate']:+.3f} [{by['low']:+.3f}, {by['high']:+.3f}]"
-        )
-    for line in () if noted.canaries is None else noted.canaries.summary:
-        run.console.print(f"canary    {line}")
 
 
 def _fit(run: TrainingRun[PolicyConfig], trainer: Any) -> bool:

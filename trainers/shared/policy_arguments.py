@@ -4,7 +4,7 @@ from typing import Any
 
 from trainers.run.arguments import trl_arguments
 from trainers.run.training_run import TrainingRun
-from trainers.shared.policy import PolicyConfig
+from trainers.shared.policy_config import PolicyConfig
 
 
 def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:

@@ -1,0 +1,65 @@
+"""The configuration of trainers that sample answers and reward them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from harness.types import GenerationSettings
+from trainers.config import TrainingConfig, listed
+from trainers.data.rendered_rows import rendering_of
+from trainers.rewards.catalogue import RewardSettings
+
+
+class SamplingConfig(TrainingConfig):
+    """What every method that samples answers understands."""
+
+    rewards: Annotated[
+        tuple[RewardSettings, ...],
+        Field(min_length=1, description="What an answer is worth: a list of rewards."),
+    ]
+    eval_data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(description="Held-out prompts: what the likeliest answers to them are worth is noted."),
+    ] = ()
+    num_generations: Annotated[int, Field(ge=2, description="Answers sampled for each prompt.")] = 8
+    max_completion_length: Annotated[int, Field(ge=1, description="Most tokens of a sampled answer.")] = 128
+    temperature: Annotated[float, Field(gt=0, description="Temperature of sampling.")] = 1.0
+    top_p: Annotated[
+        float, Field(gt=0, le=1, description="Sample from the likeliest tokens with this sum.")
+    ] = 1.0
+    score_reasoning: Annotated[
+        bool, Field(description="Rewards see the reasoning too, as a part of the answer.")
+    ] = False
+
+
+class PolicyConfig(SamplingConfig):
+    """Online policy optimisation."""
+
+    beta: Annotated[
+        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
+    ] = 0.04
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
+    batch_size: Annotated[int, Field(ge=1, description="Answers of one forward pass.")] = 8
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        answers = self.batch_size * self.gradient_accumulation
+        if answers % self.num_generations:
+            problem = f"batch_size × gradient_accumulation is {answers}, no multiple of num_generations"
+            raise PydanticCustomError("agreement", f"{problem} {self.num_generations}")
+        return self
+
+
+def sampling_of(config: SamplingConfig) -> GenerationSettings:
+    """How answers are sampled outside TRL's own trainers."""
+    return replace(
+        rendering_of(config),
+        max_new_tokens=config.max_completion_length,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        score_reasoning=config.score_reasoning,
+    )

@@ -1,0 +1,87 @@
+"""What is kept of sampled answers and their rewards: samples, the manifest's sections, lines for a person."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.types.training import RewardNotes, StepReward, TrainingManifest
+from trainers.config import RunConfig
+from trainers.measure.canaries import canary_notes
+from trainers.measure.change import mean_change
+from trainers.measure.samples import Sample, by_group, first_and_last
+from trainers.rewards.definition import Reward
+from trainers.rewards.score import RewardBatch
+from trainers.run.training_run import TrainingRun
+
+
+def samples_of(
+    step: int, asked: RewardBatch, totals: Sequence[float], parts: Mapping[str, Sequence[float | None]]
+) -> list[Sample]:
+    """Scored answers as they are kept.
+
+    Args:
+        step: Optimizer step or round that they were sampled for, from 1.
+        asked: The answers.
+        totals: One weighted sum an answer.
+        parts: Its parts by reward.
+    """
+    return [
+        Sample(
+            step=step,
+            place=asked.places[number],
+            prompt=asked.prompts[number][-1]["content"],
+            answer=asked.completions[number][-1]["content"],
+            reward=total,
+            rewards={name: values[number] for name, values in parts.items()},
+        )
+        for number, total in enumerate(totals)
+    ]
+
+
+def reward_notes(
+    samples: Sequence[Sample], rewards: Sequence[Reward], kl: Mapping[int, float] = {}
+) -> TrainingManifest:
+    """What the manifest says of the rewards: each step's mean, its change, and canaries.
+
+    Args:
+        samples: All answers that were sampled, in the steps' order.
+        rewards: The rewards, built.
+        kl: Divergence from the model that training began with, in nats per token, by step.
+
+    Returns:
+        The manifest's sections ``rewards`` and ``canaries``.
+    """
+    first, last = first_and_last(samples)
+    groups = [by_group(part, [sample.reward for sample in part]) for part in (first, last)]
+    steps = []
+    for step, here in itertools.groupby(samples, key=lambda sample: sample.step):
+        values = [sample.reward for sample in here]
+        found = StepReward(step=step, reward=sum(values) / len(values), n=len(values))
+        steps.append(found.model_copy(update={"kl": kl[step]}) if step in kl else found)
+    return TrainingManifest(
+        rewards=RewardNotes(
+            steps=tuple(steps),
+            change=mean_change(groups[0], groups[1]),
+            files={reward.name: dict(reward.facts) for reward in rewards if reward.facts},
+        ),
+        canaries=canary_notes(samples),
+    )
+
+
+def report_rewards(run: TrainingRun[RunConfig], noted: TrainingManifest) -> None:
+    """Print how the reward changed, and the canaries.
+
+    Args:
+        run: The run, on whose console it is printed.
+        noted: Its rewards and canaries.
+    """
+    change: Any = None if noted.rewards is None else noted.rewards.change
+    if change is not None:
+        before, after, by = change["before"], change["after"], change["change"]
+        run.console.print(
+            f"reward    {before['estimate']:.3f} in the first fifth of the steps (n={change['n_before']}), "
+            f"{after['estimate']:.3f} in the last (n={change['n_after']}): "
+            f"{by['estimate']:+.3f} [{by['low']:+.3f}, {by['high']:+.3f}]"
+        )
+    for line in () if noted.canaries is None else noted.canaries.summary:
+        run.console.print(f"canary    {line}")
