@@ -1,4 +1,4 @@
-"""Adding a case to a golden set's text: nothing that stands there is touched."""
+"""Adds a case to a golden set's text without changing the rest."""
 
 import contextlib
 import os
@@ -21,21 +21,21 @@ _INDENT = "  "
 
 
 def append_case(path: Path, case: Mapping[str, Any]) -> GoldenSet:
-    """Put a case behind the last one; comments, order, quoting and every other byte stay as they are.
+    """Add a case after the last one; comments, order, quoting and every other byte stay unchanged.
 
     Args:
-        path: The golden set; made when it doesn't exist.
+        path: The golden set; created if it doesn't exist.
         case: The case's keys as in the YAML.
 
     Returns:
-        The set as it now stands.
+        The set with the new case.
 
     Raises:
-        GoldenError: The set, or the case in it, is not valid, or the file can't be written; it is left
-            as it was.
+        GoldenError: The set, or the case in it, is not valid, or the file can't be written; the file is
+            unchanged.
     """
     text, golden_set = with_case(path, case)
-    # A link stays a link: what it leads to is written.
+    # A link stays a link: its target is written.
     target = path.resolve()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
@@ -53,10 +53,10 @@ def append_case(path: Path, case: Mapping[str, Any]) -> GoldenSet:
 
 
 def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
-    """The text that a golden set would have with one more case, and the set that it would be.
+    """The text of a golden set with one more case, and the resulting set.
 
-    Nothing is written, so this also tells what a case would become: its messages with the set's system
-    message, its generation settings, its checks with the set's defaults.
+    Nothing is written, so this also shows the complete case: its messages with the set's system message, its
+    generation settings, its checks with the set's defaults.
 
     Args:
         path: The golden set's file; a new set is named after it.
@@ -75,7 +75,8 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
     cases = _cases_node(document)
     old = build_golden_set(document) if cases.value else None
     wanted = [*(document.data["cases"] or ()), dict(case)]
-    # A closing white space may belong to the last case's text, or to nothing: what loads alike is right.
+    # White space at the end may or may not belong to the last case's text: the version that loads equally is
+    # right.
     for text in _candidates(document, cases, case):
         new = parse_yaml_text(path, text)
         made = Document(path, text, {**document.data, "cases": wanted}, new.root)
@@ -85,22 +86,22 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
             return text, golden_set
     line = cases.start_mark.line + 1 if cases.start_mark else None
     raise GoldenError(
-        path, line, "cases", "no place to add a case without changing others", "- id: … by hand"
+        path, line, "cases", "a case can't be added without changing others", "- id: … by hand"
     )
 
 
 def name_of(path: Path) -> str:
-    """A set's name made of its file's."""
+    """A set's name, made from its file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "cases"
 
 
 def _alike(old: GoldenSet, new: GoldenSet) -> bool:
-    """Whether the new set is the old one and a case more; cases keep their lines too."""
+    """Whether the new set is the old one with one more case, and all cases keep their lines."""
     return replace(new, cases=new.cases[:-1], content_sha256=old.content_sha256) == old
 
 
 def _cases_node(document: Document) -> yaml.Node:
-    """The list of cases; a list that is still empty may be nothing at all."""
+    """The list of cases; an empty list may be missing."""
     path, root = document.path, document.root
     pairs: list[tuple[yaml.Node, yaml.Node]] = root.value if isinstance(root, yaml.MappingNode) else []
     in_brackets = isinstance(root, yaml.MappingNode) and root.flow_style
@@ -110,7 +111,7 @@ def _cases_node(document: Document) -> yaml.Node:
         if isinstance(value, yaml.SequenceNode) and (value.flow_style or in_brackets):
             line = value.start_mark.line + 1
             raise GoldenError(
-                path, line, "cases", "the list is written in brackets", "one case a line, with -"
+                path, line, "cases", "the list is written in brackets", "one case per line, with -"
             )
         if isinstance(value, yaml.SequenceNode) or document.data["cases"] is None:
             return value
@@ -118,7 +119,7 @@ def _cases_node(document: Document) -> yaml.Node:
 
 
 def _candidates(document: Document, cases: yaml.Node, case: Mapping[str, Any]) -> Iterator[str]:
-    """The text with the case behind the last one's own lines, then behind its blank lines too."""
+    """The text with the case after the last one's own lines, then after its blank lines."""
     text, lines = document.text, document.text.splitlines(keepends=True)
     line_break = next((end for end in ("\r\n", "\n", "\r") if end in text), "\n")
     indent = " " * cases.start_mark.column if cases.value else _INDENT
@@ -130,13 +131,13 @@ def _candidates(document: Document, cases: yaml.Node, case: Mapping[str, Any]) -
 
 
 def _ends(cases: yaml.Node, lines: list[str]) -> Iterator[int]:
-    """How many lines stand before the new case, likeliest first."""
+    """Possible numbers of lines before the new case, the likeliest first."""
     last = cases
     while isinstance(last, yaml.SequenceNode | yaml.MappingNode) and last.value and not last.flow_style:
         last = last.value[-1] if isinstance(last, yaml.SequenceNode) else last.value[-1][1]
     least = last.start_mark.line + 1
     whole = max(last.end_mark.line + (1 if last.end_mark.column > 0 else 0), least)
-    # A block's end mark stands behind trailing blank lines: go back to its last own line.
+    # A block's end mark comes after trailing blank lines: go back to its last own line.
     number = min(whole, len(lines))
     while number > least and not lines[number - 1].strip():
         number -= 1

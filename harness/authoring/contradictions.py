@@ -1,4 +1,4 @@
-"""Checks of which no answer can pass all, found without running them."""
+"""Checks that no answer can pass together, found without running them."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from itertools import combinations
 from harness.golden.checks import base_type
 from harness.types import Check, GoldenCase
 
-# Answers that have nothing in common, not even a letter.
+# Answers without a common part, not even a letter.
 _UNLIKE = ("", "\n", "Zq 7#", "no, never; it isn't so\n2")
 
 
@@ -19,18 +19,18 @@ def contradictions(case: GoldenCase) -> Iterator[tuple[Check, str]]:
 
 
 def _excludes(check: Check, other: Check) -> str | None:
-    """Why no answer passes both, where ``check`` is the one that wants something to be there."""
+    """Why no answer passes both; ``check`` is the one that requires a text."""
     if other.type == f"not-{check.type}" and (check.value, check.options) == (other.value, other.options):
         return f"{check.type} and {other.type} of the same value"
     for wanted in _wanted(check):
         for refused in _refused(other):
-            # icontains is content with other letters than it is written with.
+            # icontains also accepts other letters than those in its value.
             exact = not check.type.startswith("i") and refused in wanted
             folded = other.type == "not-icontains" and refused.casefold() in wanted.casefold()
             if exact or folded:
-                return f"{check.type} wants {wanted!r}, {other.type} refuses {refused!r}"
+                return f"{check.type} requires {wanted!r}, {other.type} refuses {refused!r}"
         if (longest := _longest(other)) is not None and len(wanted.strip()) > longest:
-            return f"{check.type} wants {wanted!r}, length allows {longest} characters"
+            return f"{check.type} requires {wanted!r}, length allows {longest} characters"
     if check.type == other.type == "length" and check.options.get("unit") == other.options.get("unit"):
         least, most = check.options.get("min"), other.options.get("max")
         if isinstance(least, int) and isinstance(most, int) and least > most:
@@ -39,7 +39,7 @@ def _excludes(check: Check, other: Check) -> str | None:
 
 
 def _wanted(check: Check) -> list[str]:
-    """Texts of which each must stand in an answer that passes, if only in letters of either case."""
+    """Texts that an answer must contain to pass, ignoring case."""
     if isinstance(check.value, str) and check.type in {"equals", "iequals", "starts-with"}:
         return [check.value.strip()]
     if isinstance(check.value, str) and check.type in {"contains", "icontains"}:
@@ -50,7 +50,7 @@ def _wanted(check: Check) -> list[str]:
 
 
 def _refused(check: Check) -> list[str]:
-    """Texts of which none may stand in an answer that passes."""
+    """Texts that an answer must not contain to pass."""
     if check.type in {"not-contains", "not-icontains"}:
         return [check.value] if isinstance(check.value, str) else []
     if check.type == "not-contains-any" and isinstance(check.value, list):
@@ -59,7 +59,7 @@ def _refused(check: Check) -> list[str]:
 
 
 def _longest(check: Check) -> int | None:
-    """Most characters that a length check allows."""
+    """Largest number of characters that a length check allows."""
     longest = check.options.get("max")
     if check.type == "length" and check.options.get("unit", "characters") == "characters":
         return longest if isinstance(longest, int) else None
@@ -69,7 +69,7 @@ def _longest(check: Check) -> int | None:
 def matches_everything(check: Check) -> bool:
     """Whether a regex check's pattern matches whatever it is matched with.
 
-    A pattern that looks ahead or behind may match nothing and still refuse some answers: it is let be.
+    A pattern with lookaround may match an empty text and still refuse some answers: it is not reported.
     """
     pattern = str(check.value)
     if base_type(check.type) != "regex" or "(?!" in pattern or "(?<!" in pattern:

@@ -1,4 +1,4 @@
-"""What is suspicious in a golden set that loads: cases that can't fail, can't pass, or say nothing."""
+"""Finds suspicious cases in a valid golden set: cases that can't fail, can't pass, or show nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +9,13 @@ from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
 
-# What these see of an answer doesn't tell a right one from a wrong one.
+# These can't distinguish a right answer from a wrong one.
 _FORM = frozenset({"length", "repetition", "is-refusal"})
 _BLIND = {
     "similar": "embeddings do not see a negation",
     "perplexity": "it scores the reference and never reads the answer",
 }
-_BLIND_REMEDY = "add a check of what the answer says"
+_BLIND_REMEDY = "add a check of the answer's content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +23,10 @@ class Finding:
     """One suspicion.
 
     Attributes:
-        line: 1-based line of the case, or of the check that is meant.
+        line: 1-based line of the case or check.
         rule: Its short name.
         message: What is wrong.
-        remedy: What to do about it.
+        remedy: How to fix it.
     """
 
     path: str
@@ -37,13 +37,13 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        """As a compiler would print it."""
+        """In the format of a compiler's message."""
         return f"{self.path}:{self.line}: {self.case_id}: {self.message}: {self.remedy} [{self.rule}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Suspicion:
-    """A finding before it knows its file."""
+    """A finding without its file."""
 
     case: GoldenCase
     rule: str
@@ -55,7 +55,7 @@ class _Suspicion:
 def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
     """All findings of a set, in the file's order.
 
-    Nothing is loaded: checks that need a model or a library are not run. Skipped cases are read too.
+    Nothing is loaded: checks that need a model or a library are not run. Skipped cases are included.
     """
     cases = [replace(case, skip=None) for case in golden_set.cases]
     suspicions = [*_duplicates(cases), *_empty_or_echo(cases), *_references(cases)]
@@ -86,14 +86,14 @@ def _duplicates(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
             yield _Suspicion(case=case, rule="duplicate", message=message, remedy=remedy)
         for place, check in enumerate(case.checks):
             if replace(check, line=0) in [replace(other, line=0) for other in case.checks[:place]]:
-                message = f"{check.type} stands twice"
+                message = f"{check.type} occurs twice"
                 yield _Suspicion(
                     case=case, rule="duplicate", message=message, remedy="remove one", line=check.line
                 )
 
 
 def _empty_or_echo(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
-    """Cases whose checks pass on answers that show nothing. One whose checks can't all be run is left out."""
+    """Cases whose checks pass on meaningless answers. A case is left out if not all its checks can be run."""
     checked = [case for case in cases if _deciding(case) and all(_is_cheap(c) for c in _deciding(case))]
     empty = _scored(checked, ["" for _ in checked])
     echo = _scored(checked, [case.messages[-1].content for case in checked])
@@ -108,7 +108,7 @@ def _empty_or_echo(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
 
 
 def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
-    """References that fail, or break, the checks of their own case."""
+    """References that fail the checks of their own case, or on which a check breaks."""
     pairs = [
         (replace(case, id=f"{case.id}.{number}"), case, reference)
         for case in cases
@@ -139,12 +139,12 @@ def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
     }
     for name, reason in _BLIND.items():
         if telling == {name}:
-            message = f"{name} is the only check that decides what it says, and {reason}"
+            message = f"{name} is the only check that decides on the content, and {reason}"
             yield _Suspicion(case=case, rule=f"{name}-alone", message=message, remedy=_BLIND_REMEDY)
 
 
 def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
-    """Checks that every answer passes, and checks of which no answer can pass all."""
+    """Checks that every answer passes, and checks that no answer can pass together."""
     for check in case.checks:
         if base_type(check.type) == "regex" and matches_everything(check):
             outcome = "every answer passes it" if check.type == "regex" else "no answer passes it"
@@ -159,14 +159,14 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
 
 
 def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:
-    """An answer that a check prescribes to the letter fails another check."""
+    """The only answer that passes one check fails another check."""
     for check in case.checks:
         if check.type != "equals" or not isinstance(check.value, str):
             continue
         (result,) = _scored([case], [check.value.strip()])
         for score in result.scores:
             if score.passed is False:
-                message = f"the answer that {check.type} wants, {check.value!r}, fails {score.metric}"
+                message = f"the answer that {check.type} requires, {check.value!r}, fails {score.metric}"
                 remedy = "no answer passes both: remove one"
                 yield _Suspicion(
                     case=case, rule="unreachable", message=message, remedy=remedy, line=check.line
@@ -178,7 +178,7 @@ def _deciding(case: GoldenCase) -> list[Check]:
 
 
 def _is_cheap(check: Check) -> bool:
-    """Whether it runs with the base installation alone; the project's own code is not run to lint it."""
+    """Whether it runs with the base installation; the project's own code is not run by the lint."""
     name = base_type(check.type)
     return CHECK_TYPES[name].extra is None and name != PYTHON
 

@@ -1,4 +1,4 @@
-"""Checks to offer for a new case: those that a good answer passes and that an empty answer fails."""
+"""Offers checks for a new case: a good answer passes them and an empty answer fails them."""
 
 import json
 import re
@@ -25,14 +25,14 @@ def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> li
     """Checks for an answer, most specific first.
 
     Args:
-        prompt: What was asked.
+        prompt: The prompt.
         answer: A good answer.
-        references: Good answers; the answer itself where there are none.
+        references: Good answers; the answer itself if there are none.
 
     Returns:
-        Checks as they stand in YAML. Each passes on the answer and fails on an empty one. Those that need
-        a library are not run: they are offered where the answer is a reference itself, which they then
-        give their best value, while an empty answer gets their worst.
+        Checks as in the YAML. Each passes on the answer and fails on an empty one. Those that need a library
+        are not run: they are offered if the answer is itself a reference, because it then gets their best
+        value and an empty answer their worst.
     """
     references = list(references) or [answer]
     offers: list[dict[str, Any]] = []
@@ -40,7 +40,7 @@ def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> li
         if CHECK_TYPES[base_type(check["type"])].extra is None:
             fits = passes(check, prompt, answer, references) and not passes(check, prompt, "", references)
         else:
-            # Where no word is left for F1, none is left for the libraries either.
+            # If F1 finds no word, the libraries find none either.
             fits = answer in references and {"type": "f1", "threshold": 0.5} in offers
         if fits and check not in offers:
             offers.append(check)
@@ -48,11 +48,11 @@ def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> li
 
 
 def passes(check: Mapping[str, Any], prompt: str, answer: str, references: Sequence[str]) -> bool:
-    """Whether an answer passes a check, one that needs no library, as written in YAML.
+    """Whether an answer passes a check as written in YAML; for checks that need no library.
 
     Args:
         check: The check, with the keys of the YAML format.
-        prompt: What was asked.
+        prompt: The prompt.
         answer: The answer to check.
         references: Good answers.
     """
@@ -92,7 +92,7 @@ def _candidates(prompt: str, answer: str, references: Sequence[str]) -> Iterator
         yield {"type": "equals"}
         yield {"type": "exact-match"}
     for word in _keywords(prompt, answer):
-        # A bare number would be found inside of a longer one.
+        # A bare number would also match inside a longer one.
         if word.isdecimal():
             yield {"type": "regex", "value": rf"\b{word}\b"}
         else:
@@ -105,7 +105,7 @@ def _candidates(prompt: str, answer: str, references: Sequence[str]) -> Iterator
 
 
 def _json_container(answer: str) -> dict[str, Any] | list[Any] | None:
-    """The object or list that an answer is."""
+    """The answer as a JSON object or list."""
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError):
@@ -114,7 +114,7 @@ def _json_container(answer: str) -> dict[str, Any] | list[Any] | None:
 
 
 def _schema_of(value: Any) -> dict[str, Any]:
-    """The JSON Schema of values that are built alike: the same keys, the same types."""
+    """The JSON Schema of values with the same keys and types."""
     if isinstance(value, dict):
         return {
             "type": "object",
@@ -126,13 +126,13 @@ def _schema_of(value: Any) -> dict[str, Any]:
         items = [_schema_of(item) for item in value]
         alike = bool(items) and all(item == items[0] for item in items)
         return {"type": "array", "minItems": min(len(items), 1)} | ({"items": items[0]} if alike else {})
-    # bool stands before int, whose subclass it is.
+    # bool comes before int, because it is its subclass.
     names = {bool: "boolean", int: "integer", float: "number", str: "string"}
     return {"type": names.get(type(value), "null")}
 
 
 def _keywords(prompt: str, answer: str) -> list[str]:
-    """The answer's most telling words: numbers and names first, then long ones; none of the prompt's."""
+    """The answer's most specific words: numbers and names first, then long ones; no words of the prompt."""
     asked = {word.casefold() for word in _WORD.findall(prompt)}
     words = [
         word

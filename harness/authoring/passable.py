@@ -1,4 +1,4 @@
-"""Whether a golden set can pass its own gate at all, told before any model has answered."""
+"""Checks before the first run whether a golden set can pass its own gate at all."""
 
 from statistics import NormalDist
 
@@ -10,7 +10,7 @@ from harness.types import GoldenSet
 
 
 def least_drop_left_open(golden_set: GoldenSet) -> float:
-    """The upper bound of the pass rate's drop where both models answer every case alike.
+    """The upper bound of the pass rate's drop if both models give equal answers to every case.
 
     Args:
         golden_set: A set that gates further cases like its own.
@@ -19,7 +19,7 @@ def least_drop_left_open(golden_set: GoldenSet) -> float:
     clusters = [place if case.cluster is None else case.cluster for place, case in enumerate(cases)]
     if not cases:
         return 1.0
-    # Of the standard library, so that linting imports no numerical one.
+    # From the standard library, so that the lint imports no numerical library.
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     units = group([0.0] * len(cases), clusters)
     counted = bound_without_flips(units.count, z)
@@ -29,7 +29,7 @@ def least_drop_left_open(golden_set: GoldenSet) -> float:
 
 
 def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:
-    """What keeps a set from ever passing, and what would change that; None for a set that can pass.
+    """Why a set can never pass, and how to change that; None for a set that can pass.
 
     Args:
         golden_set: The whole set.

@@ -1,4 +1,4 @@
-"""A case as YAML that a person would write: bare words, block texts, a line for each check."""
+"""A case as readable YAML: bare words, block texts, one line per check."""
 
 import re
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ import yaml
 
 _WIDTH = 100
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-# Loading drops the last line break of these texts, so they may be written as people do, with a bare |.
+# Loading drops the last line break of these texts, so they may be written with a bare |.
 _LOOSE = frozenset({"prompt", "system"})
 
 
 def case_text(case: Mapping[str, Any], indent: str) -> str:
-    """A case as an item of a YAML list, its lines ended by line feeds.
+    """A case as an item of a YAML list, with line feeds as line ends.
 
     Args:
         case: Its keys, as in the YAML.
-        indent: What stands before the item's dash.
+        indent: The spaces before the item's dash.
     """
     lines = [line for key, value in case.items() for line in _entry(key, value, loose=key in _LOOSE)]
     return "".join(f"{indent}{line}\n" if line else "\n" for line in _itemised(lines))
 
 
 def _entry(key: str, value: Any, *, loose: bool = False) -> list[str]:
-    """A key with its value: on one line, or, when that is long, as a block."""
+    """A key with its value: on one line, or as a block if it is long."""
     name = _scalar(key)
     if _is_block_text(value):
         return [f"{name}: {'|' if loose else '|-'}", *_indented(value.split("\n"))]
@@ -62,7 +62,7 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _is_block_text(value: Any) -> bool:
-    """Whether ``|`` can hold it: no outer white space, no control characters, no line of spaces alone."""
+    """Whether ``|`` can represent it: no outer white space, no control characters, no line of only spaces."""
     return (
         isinstance(value, str)
         and "\n" in value
@@ -88,7 +88,7 @@ def flow_text(value: Any) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """A text, number, boolean or null; a text is bare when YAML reads it as the same text."""
+    """A text, number, boolean or null; a text is bare if YAML reads it as the same text."""
     if isinstance(value, str):
         if _WORD.fullmatch(value) and yaml.safe_load(value) == value:
             return value
@@ -97,7 +97,7 @@ def _scalar(value: Any) -> str:
         return _dumped(value, '"')
     if isinstance(value, bool | int | float) or value is None:
         return _dumped(value, None)
-    raise TypeError(f"{value!r} has no place in a golden set")
+    raise TypeError(f"{value!r} is not allowed in a golden set")
 
 
 def _dumped(value: Any, style: str | None) -> str:

@@ -1,8 +1,8 @@
 """BERTScore by the bert-score package, wrapped as a module of Hugging Face's evaluate.
 
-Zhang et al. 2020, "BERTScore: Evaluating Text Generation with BERT" (arXiv:1904.09675): F1 of greedy
-cosine matching between the token vectors of answer and reference, without idf weights and not rescaled.
-Values of different encoders or layers cannot be compared, so each explanation names both.
+Zhang et al. 2020, "BERTScore: Evaluating Text Generation with BERT" (arXiv:1904.09675): F1 of greedy cosine
+matching between the token vectors of answer and reference, without idf weights and without rescaling. Values
+of different encoders or layers can't be compared, so each explanation names both.
 """
 
 import json
@@ -60,14 +60,14 @@ def _score_group(requests: Sequence[ScoringRequest], encoder: Encoder, layer: in
 
 @cache
 def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
-    """An ``evaluate.Metric`` for BERTScore that needs no hub, its encoder loaded once.
+    """An ``evaluate.Metric`` for BERTScore that needs no hub and loads its encoder once.
 
     ``compute(predictions=[text…], references=[[text…]…])`` returns lists ``precision``, ``recall``, ``f1``
     (rounded to six decimals), ``reference`` (the index of the closest one by F1) and ``cut`` (the encoder
     saw only the prediction's beginning).
 
     Args:
-        encoder: Its directory holds a transformers model.
+        encoder: Its directory contains a transformers model.
         layer: The layer whose vectors are compared, from 1.
     """
     import datasets
@@ -99,14 +99,14 @@ def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
                     columns[key].append(value)
             return columns
 
-    # evaluate makes a cache folder even for a module that keeps everything in memory.
+    # evaluate creates a cache folder even for a module that works in memory.
     with tempfile.TemporaryDirectory(prefix="tunegate-bertscore-") as folder:
         return BertScore(keep_in_memory=True, cache_dir=folder)
 
 
 def _score_pairs(scorer: "BERTScorer", pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float, float]]:
-    """Precision, recall and F1 of each (answer, reference) pair; each different pair is computed once."""
-    # bert-score 0.3.13 breaks on an empty text under transformers 5; by its own rule it scores 0.
+    """Precision, recall and F1 of each (answer, reference) pair; equal pairs are computed once."""
+    # bert-score 0.3.13 breaks on an empty text with transformers 5; by its own rule it scores 0.
     full = sorted({pair for pair in pairs if all(text.strip() for text in pair)})
     known: dict[tuple[str, str], tuple[float, float, float]] = {}
     if full:
@@ -122,7 +122,7 @@ def _score_pairs(scorer: "BERTScorer", pairs: Sequence[tuple[str, str]]) -> list
 def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
     layers = last_layer(encoder)
     if layer > layers:
-        raise ValueError(f"{encoder.name} has {layers} layers, so layer {layer} is none of them")
+        raise ValueError(f"{encoder.name} has {layers} layers: there is no layer {layer}")
     with _plain_path(encoder.directory) as path, quiet_load():
         from bert_score import BERTScorer
 
@@ -130,7 +130,7 @@ def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
     scorer._model.float()
     tokenizer = scorer._tokenizer
     positions = getattr(scorer._model.config, "max_position_embeddings", 512)
-    # A tokenizer that knows no limit says 1e30, which does not fit the tokenizers' 64-bit truncation.
+    # A tokenizer without a limit has 1e30, which is too large for the tokenizers' 64-bit truncation.
     if tokenizer.model_max_length > positions:
         tokenizer.model_max_length = min(positions, 512)
     return scorer
@@ -138,7 +138,7 @@ def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
 
 @contextmanager
 def _plain_path(directory: Path) -> Iterator[str]:
-    """A path to the encoder that bert-score does not misread: it loads any with "t5" in it as a T5."""
+    """A path to the encoder without "t5" in it: bert-score would load it as a T5."""
     path = directory.absolute()
     if "t5" not in str(path) or "t5" in json.loads((path / "config.json").read_text())["model_type"]:
         yield str(path)

@@ -1,4 +1,4 @@
-"""What a metric is: a function that scores a whole batch of completions at once."""
+"""The interface of a metric: a function that scores a whole batch of completions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class ScoringRequest:
 
     Attributes:
         text: The model's answer.
-        reference_losses: The model's cross-entropy on each of the case's references, in their order;
-            None when it was not measured.
-        panel: Who judges, for checks that a judge decides.
-        baseline_text: The baseline's answer to the case, where there is one.
-        repeat: Counts further times that a judge is asked the same.
-        allow_python: Whether the project allows its own code to be run.
+        reference_losses: The model's cross-entropy on each of the case's references, in order; None if it was
+            not measured.
+        panel: The judges, for checks that a judge decides.
+        baseline_text: The baseline's answer to the case, if there is one.
+        repeat: Number of the repetition of a judge's question.
+        allow_python: Whether the project allows its own code to run.
     """
 
     case: GoldenCase
@@ -37,26 +37,26 @@ class ScoringRequest:
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
-"""Scores requests of one check type: as many results as requests, in their order.
+"""Scores requests of one check type: as many results as requests, in the same order.
 
-A result's ``value`` is the type's own (an inverted check's is turned afterwards, and ``passed`` is
-decided then too), so its explanation states a fact about the answer rather than praise or blame. A
-function may raise: the caller then asks again one request at a time.
+A result's ``value`` is the type's own (a negated check's value is inverted afterwards, and ``passed`` is
+decided then), so its explanation states a fact about the answer, neither good nor bad. If a function raises,
+the caller repeats the requests one at a time.
 """
 
 
 def score_function(name: str) -> ScoreFunction:
-    """The function of a check type, imported now.
+    """Import the function of a check type.
 
     Raises:
-        SettingsError: It is a plug-in's and can't be imported.
+        SettingsError: It is from a plug-in and can't be imported.
     """
     function: ScoreFunction = load_function(CHECK_TYPES[name].function, f"metric {name!r}")
     return function
 
 
 def one_by_one(score: Callable[[ScoringRequest], Score | MetricError]) -> ScoreFunction:
-    """Make a batch function of one that scores a single request."""
+    """Make a batch function from one that scores a single request."""
 
     def score_each(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
         return [score(request) for request in requests]
@@ -65,7 +65,7 @@ def one_by_one(score: Callable[[ScoringRequest], Score | MetricError]) -> ScoreF
 
 
 def binary(request: ScoringRequest, holds: bool, explanation: str) -> Score:
-    """Score of a true-or-false metric: 1 when it holds, else 0.
+    """Score of a true-or-false metric: 1 if true, else 0.
 
     Args:
         request: What is scored.
@@ -101,7 +101,7 @@ def wanted_texts(request: ScoringRequest) -> tuple[str, ...]:
 
 
 def text_of(value: JsonValue) -> str:
-    """The value as the string that it has to be.
+    """The value, which must be a string.
 
     Raises:
         TypeError: It is something else.
@@ -112,7 +112,7 @@ def text_of(value: JsonValue) -> str:
 
 
 def quote(text: str, limit: int = 60) -> str:
-    """Text between quotation marks for an explanation: one printable line, its middle cut if long.
+    """Text between quotation marks for an explanation: one printable line, with a long middle cut.
 
     Args:
         text: The text.
@@ -125,5 +125,5 @@ def quote(text: str, limit: int = 60) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As it stands where it can, so that a pattern's backslashes are not doubled; else escaped."""
+    """Unchanged if possible, so that a pattern's backslashes are not doubled; else escaped."""
     return f"'{text}'" if text.isprintable() and "'" not in text else repr(text)

@@ -1,4 +1,4 @@
-"""The text encoders that ``bertscore`` and ``similar`` compare with."""
+"""The text encoders of ``bertscore`` and ``similar``."""
 
 import hashlib
 import json
@@ -12,17 +12,17 @@ from harness.types import Check
 
 # Parts of a sentence-transformers directory besides the model itself: pooling, length limit, dense layers.
 _SENTENCE_PARTS = ("sentence_bert_config.json", "*/config.json", "*/model.safetensors")
-# Single precision leaves noise in the seventh digit that depends on the batch; equal texts are to score 1.
+# In single precision the seventh digit depends on the batch; equal texts should score 1.
 DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """An encoder's directory and what it holds.
+    """An encoder's directory and its content hash.
 
     Attributes:
-        name: What the golden set calls it.
-        sha256: Hash of everything that decides its vectors.
+        name: Its name in the golden set.
+        sha256: Hash of all files that determine its vectors.
     """
 
     name: str
@@ -37,10 +37,10 @@ def encoder_name(check: Check) -> str:
 
 @cache
 def find_encoder(name: str) -> Encoder:
-    """Find and hash an encoder without loading it; once a process, since the hash reads the weights.
+    """Find and hash an encoder without loading it; once per process, because hashing reads the weights.
 
     Raises:
-        ModelError: It is not there, or its weights are not safetensors.
+        ModelError: It is missing, or its weights are not safetensors.
     """
     directory = resolve_model(name)
     digest = hashlib.sha256(model_sha256(directory).encode())
@@ -50,10 +50,10 @@ def find_encoder(name: str) -> Encoder:
 
 
 def last_layer(encoder: Encoder) -> int:
-    """Number of the encoder's last layer, which is how many it has.
+    """Number of the encoder's last layer.
 
     Raises:
-        ValueError: Its config.json does not tell.
+        ValueError: Its config.json does not say.
     """
     config = json.loads((encoder.directory / "config.json").read_text(encoding="utf-8"))
     for key in ("num_hidden_layers", "num_layers", "n_layers", "n_layer"):

@@ -1,8 +1,8 @@
-"""Entities that an answer names, against those that it should name.
+"""Compares the entities in an answer with the expected ones.
 
 Precision, recall and F1 of exact matches, as in CoNLL: Tjong Kim Sang, E. F. and De Meulder, F. (2003).
 Introduction to the CoNLL-2003 shared task (arXiv:cs/0306050). An entity is right if its type and text are;
-one that the text names twice has to be found twice.
+one that occurs twice in the text has to be found twice.
 """
 
 from collections import Counter
@@ -12,17 +12,17 @@ from harness.metrics.definition import ScoringRequest, graded, one_by_one, quote
 from harness.metrics.json_text import NotJsonError, parse_json
 from harness.types import JsonValue, Score
 
-# How often each type and text is named.
+# Number of occurrences of each type and text.
 Entities: TypeAlias = "Counter[tuple[str, str]]"
 _SHOWN = 3
 
 
 class NotEntitiesError(ValueError):
-    """The text is no list of entities; the message says why, for a person."""
+    """The text is not a list of entities; the message says why."""
 
 
 def parse_entities(text: str) -> Entities:
-    """Read ``[{"type": "city", "text": "Oslo"}]``; further keys are left aside, white space is made even.
+    """Read ``[{"type": "city", "text": "Oslo"}]``; further keys are ignored, white space is normalised.
 
     Raises:
         NotEntitiesError: It is something else.
@@ -32,7 +32,7 @@ def parse_entities(text: str) -> Entities:
     except NotJsonError as error:
         raise NotEntitiesError(str(error)) from None
     if not isinstance(value, list):
-        raise NotEntitiesError("the answer is JSON, but no list of entities")
+        raise NotEntitiesError("the answer is JSON, but not a list of entities")
     return Counter(_entity(item) for item in value)
 
 
@@ -41,7 +41,7 @@ def _entity(item: JsonValue) -> tuple[str, str]:
         kind, text = item.get("type"), item.get("text")
         if isinstance(kind, str) and isinstance(text, str):
             return kind, " ".join(text.split())
-    raise NotEntitiesError("each entity needs type and text, both texts")
+    raise NotEntitiesError("each entity needs type and text, both strings")
 
 
 def entity_f1(found: Entities, wanted: Entities) -> tuple[float, float, float]:
@@ -75,7 +75,7 @@ def _entity_f1(request: ScoringRequest) -> Score:
     wanted = max(references, key=lambda reference: entity_f1(found, reference)[2])
     precision, recall, value = entity_f1(found, wanted)
     missing, extra = _listed(wanted - found), _listed(found - wanted)
-    notes = [f"; missing {missing}" if missing else "", f"; not wanted {extra}" if extra else ""]
+    notes = [f"; missing {missing}" if missing else "", f"; not expected {extra}" if extra else ""]
     return graded(request, value, f"precision {precision:.2f}, recall {recall:.2f}{''.join(notes)}")
 
 
@@ -84,7 +84,7 @@ def _reference(text: str) -> Entities:
         return parse_entities(text)
     except NotEntitiesError as error:
         message = str(error).removeprefix("the answer ")
-        raise ValueError(f"a reference of the case is no list of entities: {message}") from None
+        raise ValueError(f"a reference of the case is not a list of entities: {message}") from None
 
 
 def _listed(entities: Entities) -> str:

@@ -1,4 +1,4 @@
-"""What the score of an expensive metric depends on, as a cache key."""
+"""Cache keys for the scores of expensive metrics."""
 
 import hashlib
 import json
@@ -10,16 +10,16 @@ from harness.metrics.encoders import find_encoder
 from harness.metrics.libraries import library_versions
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 
-# Raise it when a metric's own code here changes its values or explanations.
+# Raise it when a change here changes a metric's values or explanations.
 _REVISION = 1
 
 
 def cache_key(request: ScoringRequest) -> str | None:
     """SHA-256 over everything that the check's score depends on, and nothing else.
 
-    The threshold is left out: it is decided after the score. None when the score is not to be kept: it is
-    computed faster than it is looked up, a judge keeps its own replies, or a library or encoder is missing.
-    A score of another version of the metric is never found.
+    The threshold is left out: it is applied after the score. None if the score is not cached: computing it is
+    faster than looking it up, a judge caches its own replies, or a library or encoder is missing. A score of
+    another version of the metric is never found.
     """
     name = base_type(request.check.type)
     kind = CHECK_TYPES[name]
@@ -31,7 +31,7 @@ def cache_key(request: ScoringRequest) -> str | None:
     try:
         encoder_sha256 = None if encoder is None else find_encoder(encoder).sha256
     except ModelError:
-        return None  # the metric says so itself
+        return None  # as the metric's record says
     content = {
         "revision": _REVISION,
         "metric": name,
@@ -46,7 +46,7 @@ def cache_key(request: ScoringRequest) -> str | None:
     if kind.version != "1":
         content["version"] = kind.version
     if name not in BUILTIN_METRICS:
-        # Nothing is known of what a plug-in's function reads of the case.
+        # It is unknown what a plug-in's function reads of the case.
         content |= {"case": request.case.content_sha256, "metadata": dict(request.case.metadata)}
         content |= {"value": request.check.value, "function": str(kind.function)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

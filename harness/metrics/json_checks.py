@@ -1,4 +1,4 @@
-"""Checks on answers that are to be JSON: their schema, their content."""
+"""Checks on JSON answers: their schema, their content."""
 
 import json
 from collections.abc import Collection
@@ -28,7 +28,7 @@ def _is_json(request: ScoringRequest) -> Score:
 
 
 def _schema_problem(answer: JsonValue, schema: JsonValue) -> str | None:
-    """The most telling violation, or None. Formats that the standard library can tell are asserted."""
+    """The most relevant violation, or None. Formats that the standard library can check are checked."""
     import jsonschema
     from jsonschema.validators import validator_for
     from referencing.jsonschema import EMPTY_REGISTRY
@@ -39,7 +39,7 @@ def _schema_problem(answer: JsonValue, schema: JsonValue) -> str | None:
     if isinstance(schema, dict):
         # Its draft is known now. Read again at a $ref to the root, it would lead to jsonschema's own class.
         schema = {key: value for key, value in schema.items() if key != "$schema"}
-    # With a registry of its own a $ref to an address is an error, never a download.
+    # With its own registry a $ref to an address is an error, never a download.
     validator = with_time(kind)(schema, registry=EMPTY_REGISTRY, format_checker=kind.FORMAT_CHECKER)
     with pattern_time(PatternTime(what="the schema's pattern")):
         error = jsonschema.exceptions.best_match(validator.iter_errors(answer))
@@ -75,7 +75,7 @@ def _wanted(request: ScoringRequest) -> list[JsonValue]:
     try:
         return [parse_json(reference) for reference in request.case.references]
     except NotJsonError as error:
-        message = f"a reference of the case is no JSON: {str(error).removeprefix('the answer ')}"
+        message = f"a reference of the case is not JSON: {str(error).removeprefix('the answer ')}"
         raise ValueError(message) from None
 
 
@@ -87,9 +87,9 @@ def _kept(value: JsonValue, ignore: Collection[object]) -> JsonValue:
 
 
 def differences(wanted: JsonValue, found: JsonValue, tolerance: Decimal, path: str = "$") -> list[str]:
-    """Where two JSON values differ, in the wanted value's order, each as "path: expected …, found …".
+    """Differences of two JSON values, in the expected value's order, each as "path: expected …, found …".
 
-    Key order is no difference. 1 and 1.0 are the same number, true and 1 are not, and numbers are
+    The order of keys is ignored. 1 and 1.0 are the same number, true and 1 are not, and numbers are
     compared as decimal fractions so that 1.02 and 1.01 differ by exactly 0.01.
 
     Args:

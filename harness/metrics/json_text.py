@@ -1,4 +1,4 @@
-"""Reading an answer as JSON, strictly: what RFC 8259 leaves to taste is refused here."""
+"""Reads an answer as JSON, strictly: what RFC 8259 leaves open to the parser is refused here."""
 
 import json
 import math
@@ -10,15 +10,15 @@ DEEPEST = 100
 
 
 class NotJsonError(ValueError):
-    """The text is not JSON; the message says where and why, for a person."""
+    """The text is not JSON; the message says where and why."""
 
 
 def parse_json(text: str) -> JsonValue:
     """Read the whole text as one JSON value.
 
-    NaN, Infinity, numbers beyond a float's range, a key that stands twice in one object and nesting
-    deeper than 100 levels are refused. So is a Markdown code fence around the JSON: a program that takes
-    the answer as it is would stumble over it.
+    NaN, Infinity, numbers beyond a float's range, a key that occurs twice in one object and nesting deeper
+    than 100 levels are refused. So is a Markdown code fence around the JSON: a program that reads the answer
+    would fail on it.
 
     Raises:
         NotJsonError: It is not.
@@ -44,13 +44,13 @@ def parse_json(text: str) -> JsonValue:
 
 def _explained(text: str, error: json.JSONDecodeError) -> str:
     if text.lstrip().startswith("```"):
-        return "the answer stands in a ``` code fence; only bare JSON counts"
+        return "the answer is in a ``` code fence; only bare JSON counts"
     if error.msg == "Extra data":
         return f"more text follows the JSON: {quote(text[error.pos :].strip(), 40)}"
     if not text[: error.pos].strip():
-        return f"the answer begins with {quote(text.strip()[:30])}, which is no JSON"
+        return f"the answer begins with {quote(text.strip()[:30])}, which is not JSON"
     if error.pos >= len(text.rstrip()):
-        return f"the JSON breaks off after {quote(text.rstrip()[-20:])} ({error.msg})"
+        return f"the JSON ends early, after {quote(text.rstrip()[-20:])} ({error.msg})"
     return (
         f"{error.msg} at line {error.lineno}, column {error.colno}: {quote(text[error.pos : error.pos + 20])}"
     )
@@ -60,13 +60,13 @@ def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     value: dict[str, JsonValue] = {}
     for key, item in pairs:
         if key in value:
-            raise NotJsonError(f"the key {quote(key)} stands twice in one object")
+            raise NotJsonError(f"the key {quote(key)} occurs twice in one object")
         value[key] = item
     return value
 
 
 def _constant(name: str) -> JsonValue:
-    raise NotJsonError(f"{name} is no JSON number")
+    raise NotJsonError(f"{name} is not a JSON number")
 
 
 def _number(digits: str) -> float:
@@ -77,7 +77,7 @@ def _number(digits: str) -> float:
 
 
 def _deeper_than(value: JsonValue, limit: int) -> bool:
-    """Whether arrays and objects are nested more than so many levels, told without recursion."""
+    """Whether arrays and objects are nested deeper than this, computed without recursion."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(limit):
         below = [item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)]

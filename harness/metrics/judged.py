@@ -1,4 +1,4 @@
-"""Checks that a judge decides: rubric, reference, facts, tone, pairs, and ragas' of retrieved passages."""
+"""Checks that a judge decides: rubric, reference, facts, tone, pairs, and ragas' metrics."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -12,10 +12,10 @@ from harness.types import JudgeRequest, MetricError, Score
 
 # The judge's question behind each check about one answer.
 _TASKS = {"llm-rubric": "rubric", "llm-reference": "reference", "factuality": "factuality", "tone": "tone"}
-_NO_JUDGE = "no judge was given: --gate-judge names one"
+_NO_JUDGE = "there is no judge: name one with --gate-judge"
 _NO_BASELINE = (
     "there is no baseline's answer to compare with: take the base, an adapter or a stored run as baseline "
-    "(an accepted baseline's file keeps no answers)"
+    "(an accepted baseline's file has no answers)"
 )
 
 
@@ -51,7 +51,7 @@ def _pair(request: ScoringRequest, baseline_text: str) -> tuple[JudgeRequest, Ju
 
 
 def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
-    """Ask what checks ask of the judge, as far as it is known, without waiting. Others are passed over.
+    """Send the judge's questions that are already known, without waiting. Others are left for later.
 
     Args:
         panel: The judges.
@@ -68,7 +68,7 @@ def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
 
 
 def _judged(ask: Callable[[Panel, Sequence[ScoringRequest]], list[Vote]]) -> ScoreFunction:
-    """A score function that hands its requests to the panel."""
+    """A score function that sends its requests to the panel."""
 
     def score(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
         panel = requests[0].panel
@@ -96,7 +96,7 @@ single = _judged(lambda panel, requests: panel.judge_singles([_single(request) f
 
 
 def pairwise(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
-    """1 where the answer beats the baseline's, 0 where it loses, 0.5 for a tie, as the baseline's own are."""
+    """1 if the answer is preferred to the baseline's, 0 if not, 0.5 for a tie; the baseline has 0.5."""
     results: dict[int, Score | MetricError] = {}
     asked: list[int] = []
     for place, request in enumerate(requests):

@@ -1,4 +1,4 @@
-"""Which libraries each check type needs, and which installation brings them."""
+"""The libraries that each check type needs, and the extras that install them."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from harness.types import GoldenCase
 
 
 def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
-    """Optional installations that the cases' checks need and this Python lacks, such as ``metrics``.
+    """Extras that the cases' checks need and that are not installed, such as ``metrics``.
 
-    Nothing is imported to find out. ``pip install 'tunegate[NAME]'`` brings each.
+    Nothing is imported for this. ``pip install 'tunegate[NAME]'`` installs each.
     """
     names = {base_type(check.type) for case in cases if case.skip is None for check in case.checks}
     lacking = {
@@ -27,7 +27,7 @@ def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
 
 
 def missing_distributions(cases: Iterable[GoldenCase]) -> list[str]:
-    """Distributions that plug-ins' metrics need and this Python lacks."""
+    """Distributions that plug-ins' metrics need and that are not installed."""
     metrics = {base_type(check.type) for case in cases if case.skip is None for check in case.checks}
     return sorted(
         {
@@ -41,7 +41,7 @@ def missing_distributions(cases: Iterable[GoldenCase]) -> list[str]:
 
 
 def require_functions(cases: Iterable[GoldenCase]) -> None:
-    """Import the functions of the cases' plug-in metrics, so that one that is not there is known beforehand.
+    """Import the functions of the cases' plug-in metrics, so that a missing one is noticed at the start.
 
     Raises:
         SettingsError: One can't be imported.
@@ -52,10 +52,10 @@ def require_functions(cases: Iterable[GoldenCase]) -> None:
 
 
 def require_encoders(cases: Iterable[GoldenCase]) -> None:
-    """Find every encoder that the cases' checks compare with, so that a missing one is known beforehand.
+    """Find every encoder of the cases' checks, so that a missing one is noticed at the start.
 
     Raises:
-        ModelError: One is not there; the message says how to get it.
+        ModelError: One is missing; the message says how to get it.
     """
     for case in cases:
         for check in case.checks:
@@ -64,7 +64,7 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
 
 
 def library_versions(name: str) -> dict[str, str] | None:
-    """Version of each library behind a check type; None when one is not installed."""
+    """Version of each library of a check type; None if one is not installed."""
     return _versions(tuple(CHECK_TYPES[name].libraries))
 
 

@@ -1,8 +1,8 @@
 """SQuAD's exact match and token F1.
 
 After Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text"
-(arXiv:1606.05250), with version 2.0's rule for empty texts: without any token on one side F1 is 1 if
-both are empty, else 0.
+(arXiv:1606.05250), with version 2.0's rule for empty texts: if one side has no tokens, F1 is 1 if both are
+empty, else 0.
 """
 
 import re
@@ -46,7 +46,7 @@ def _exact_match(request: ScoringRequest) -> Score:
     for reference in request.case.references:
         if answer == normalise(reference):
             return binary(
-                request, True, f"the answer is {quote(reference)}, case, punctuation and articles aside"
+                request, True, f"the answer is {quote(reference)}, ignoring case, punctuation and articles"
             )
     closest = max(request.case.references, key=lambda reference: token_f1(request.text, reference)[2])
     return binary(request, False, f"expected {quote(normalise(closest))}, found {quote(answer)}")

@@ -1,4 +1,4 @@
-"""Perplexity of a case's reference under the model that is judged."""
+"""Perplexity of a case's reference under the tested model."""
 
 import math
 

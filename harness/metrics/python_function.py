@@ -1,4 +1,4 @@
-"""``python``: a function of the project's own as a check. It runs only where the project allows it."""
+"""``python``: a function of the project as a check. It runs only if the project allows it."""
 
 import hashlib
 import importlib.util
@@ -28,7 +28,7 @@ def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
     Args:
         file: The Python file.
         name: The function's name.
-        sha256: Of the file, as it was when the golden set was read.
+        sha256: Hash of the file when the golden set was read.
 
     Raises:
         SettingsError: The file was changed since, can't be run, or has no such function.
@@ -47,11 +47,11 @@ def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # any fault of the file is its author's
+    except (Exception, SystemExit) as error:  # any exception of the file is an error of its author
         raise SettingsError(f"{shown}: {type(error).__name__}: {error}") from error
     function: Any = getattr(module, name, None)
     if not callable(function) or inspect.iscoroutinefunction(function):
-        raise SettingsError(f"{shown}: has no function {name} that is not async")
+        raise SettingsError(f"{shown}: has no function {name}, or it is async")
     found: Callable[..., object] = function
     return found
 
@@ -90,7 +90,7 @@ def _run(request: ScoringRequest) -> Score:
 
 
 def _called(function: Callable[..., object], request: ScoringRequest) -> Any:
-    """What the function gives for the answer, and the case where it takes that too."""
+    """The function's value for the answer; it also gets the case if it takes two arguments."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken = [each for each in inspect.signature(function).parameters.values() if each.kind in kinds]
     value = function(request.text, request.case) if len(taken) > 1 else function(request.text)

@@ -1,14 +1,14 @@
-"""The metrics of ragas about retrieved passages, by its own code and prompts, through our judge.
+"""ragas' metrics of retrieved passages, with its own code and prompts, through our judge.
 
 Es, S. et al. 2023, "RAGAS: Automated Evaluation of Retrieval Augmented Generation" (arXiv:2309.15217), as
 ragas 0.4.3 computes them:
 
 - ``faithfulness``: statements of the answer that follow from the passages, over all of its statements;
 - ``context-recall``: statements of the reference that follow from the passages, over all of its statements;
-- ``context-precision``: average precision of the passages in their order, a passage being relevant if it
-  was useful in arriving at the reference;
-- ``answer-relevancy``: mean cosine of the question with questions that the judge makes of the answer; 0 if
-  the judge finds each time that the answer commits to nothing.
+- ``context-precision``: average precision of the passages in their order, where a passage is relevant if it
+  was useful for the reference;
+- ``answer-relevancy``: mean cosine of the question with questions that the judge derives from the answer; 0
+  if the judge finds each time that the answer is noncommittal.
 """
 
 import math
@@ -30,19 +30,19 @@ _Compute: TypeAlias = Callable[[Any, ScoringRequest], Awaitable[Any]]
 
 
 def start(panel: Panel, request: ScoringRequest) -> None:
-    """Ask a request's questions without waiting: scoring asks the same later, and finds the replies.
+    """Send a request's questions without waiting: scoring sends the same later, and finds the replies.
 
     Args:
         panel: The judges.
         request: What will be scored.
     """
     for judge in panel.judges:
-        # A fault is told by scoring, which meets it again.
+        # Scoring reports the fault, because it occurs again there.
         judge.spawn(_vote(judge, request))
 
 
 def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
-    """The panel's value for each request. All of their questions are under way together.
+    """The panel's value for each request. All questions are sent concurrently.
 
     Args:
         panel: The judges.
@@ -71,7 +71,7 @@ async def _vote(judge: Judge, request: ScoringRequest) -> Vote:
         reason = _REASONS[name](model.replies)
     except JudgeError as error:
         return error
-    except Exception as error:  # any fault of the library is the answer's, never the run's
+    except Exception as error:  # a fault of the library is an error of this answer, never of the run
         return JudgeError(f"ragas: {type(error).__name__}: {error}")
     if not math.isfinite(value):
         return JudgeError(reason)
@@ -129,8 +129,8 @@ async def _answer_relevancy(model: Any, request: ScoringRequest) -> Any:
     metric = AnswerRelevancy(llm=model, embeddings=embeddings, strictness=questions)
     found = await metric.ascore(user_input=question_of(request), response=request.text)
     if not any(reply.question for reply in model.replies):
-        # ragas calls that 0.
-        raise JudgeError("the judge made no question of the answer")
+        # ragas gives 0 here.
+        raise JudgeError("the judge derived no question from the answer")
     return found
 
 
@@ -156,7 +156,7 @@ def _told_recall(replies: Sequence[Any]) -> str:
     if not found:
         return "the judge found no statement in the reference"
     missing = [one.statement for one in found if not one.attributed]
-    told = f"{len(found) - len(missing)} of {len(found)} statements of the reference stand in the passages"
+    told = f"{len(found) - len(missing)} of {len(found)} statements of the reference are in the passages"
     return f"{told}; not {quote(missing[0])}" if missing else told
 
 
@@ -167,7 +167,7 @@ def _told_precision(replies: Sequence[Any]) -> str:
 
 def _told_relevancy(replies: Sequence[Any]) -> str:
     if all(reply.noncommittal for reply in replies):
-        return "the answer commits to nothing"
+        return "the answer is noncommittal"
     return f"it answers {quote(replies[0].question)}"
 
 

@@ -1,8 +1,8 @@
-"""What ragas calls an LLM and embeddings, made of our judge and our encoder.
+"""An LLM and embeddings for ragas, made from our judge and our encoder.
 
-ragas keeps its prompts and formulas; who answers, the cache, retries, concurrency and accounting are the
-judge's. ragas takes any number where it asks for 0 or 1, and any number of verdicts for its statements;
-here the reply has to hold what was asked for, or is asked for again and is then an error.
+ragas keeps its prompts and formulas; answers, cache, retries, concurrency and accounting are the judge's.
+ragas accepts any number as 0 or 1, and any number of verdicts for its statements; here the reply must follow
+the request. If it doesn't, it is requested once more and is then an error.
 """
 
 import os
@@ -17,19 +17,19 @@ from harness.metrics.encoders import encoder_name, find_encoder
 from harness.types import Check, JsonValue, JudgeRequest, Message
 
 _ZERO_OR_ONE = ("verdict", "attributed", "noncommittal")
-# Statements come with a reason each.
+# Each statement comes with a reason.
 _MOST_TOKENS = 2048
 
 
 def import_ragas() -> None:
-    """Import ragas with its reports home switched off; anything but the word "true" leaves them on."""
+    """Import ragas with its usage reports switched off; only the word "true" does that."""
     os.environ["RAGAS_DO_NOT_TRACK"] = "true"
     import ragas  # noqa: F401 # the environment has to be set before its first import
 
 
 @cache
 def ragas_version() -> str:
-    """Version of the library, for verdicts: its prompts are part of it."""
+    """Version of the library, for verdicts, because it contains the prompts."""
     return version("ragas")
 
 
@@ -52,7 +52,7 @@ def _model_class() -> type[Any]:
             raise NotImplementedError
 
         async def agenerate(self, prompt: str, response_model: type[Any]) -> Any:
-            """Ask the judge; the same prompt again is another question."""
+            """Ask the judge; the same prompt a second time is another question."""
             request = JudgeRequest(
                 key=self._key,
                 task=self._task,
@@ -69,7 +69,7 @@ def _model_class() -> type[Any]:
             return self.replies[-1]
 
         def _wanted(self, response_model: type[Any]) -> int | None:
-            """How many verdicts there are to be: one for each statement that was found before."""
+            """Number of expected verdicts: one for each statement that was found before."""
             found = getattr(self.replies[-1], "statements", None) if self.replies else None
             return len(found) if found and response_model.__name__ == "NLIStatementOutput" else None
 
@@ -80,13 +80,13 @@ def judged_model(judge: Judge, key: str, task: str, first_repeat: int = 0) -> An
     """A judge as ragas' LLM, for one metric of one answer.
 
     Args:
-        judge: Who answers.
+        judge: The judge.
         key: The case's key.
         task: The metric.
-        first_repeat: Number of the first question of a wording.
+        first_repeat: Number of the first question with a wording.
 
     Returns:
-        An object with ``agenerate``, whose ``replies`` holds what was answered so far.
+        An object with ``agenerate``; its ``replies`` are the replies so far.
     """
     return _model_class()(judge, key, task, first_repeat)
 
@@ -97,11 +97,11 @@ def _schema_of(response_model: type[Any], verdicts: int | None) -> dict[str, Jso
 
 
 def reply_schema(schema: Mapping[str, Any], verdicts: int | None = None) -> dict[str, JsonValue]:
-    """A pydantic schema without references, and with what ragas asks for but doesn't check.
+    """A pydantic schema without references, with the limits that ragas requires but doesn't check.
 
     Args:
         schema: JSON Schema of the reply's model.
-        verdicts: How many entries its list of statements has to have.
+        verdicts: Required number of entries in its list of statements.
 
     Returns:
         A JSON Schema.
@@ -138,7 +138,7 @@ def _embeddings_class() -> type[Any]:
     from ragas.embeddings.base import BaseRagasEmbedding
 
     class EncoderEmbeddings(BaseRagasEmbedding):  # type: ignore[misc] # as above
-        """A text encoder of ours as ragas' embeddings."""
+        """Our text encoder as ragas' embeddings."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -149,7 +149,7 @@ def _embeddings_class() -> type[Any]:
             return list(_vector(self._name, text))
 
         async def aembed_text(self, text: str, **kwargs: Any) -> list[float]:
-            """The same, without holding up other answers' questions."""
+            """The same, without blocking other answers' questions."""
             import asyncio
 
             return await asyncio.to_thread(self.embed_text, text)
@@ -168,7 +168,7 @@ def encoder_embeddings(check: Check) -> Any:
 
 @cache
 def _vector(name: str, text: str) -> tuple[float, ...]:
-    """A text's vector, of length 1: computed once, since asking ahead and scoring both need it."""
+    """A text's vector, of length 1: computed once, because asking ahead and scoring both need it."""
     from harness.metrics.similar import load_encoder
 
     vector = load_encoder(find_encoder(name)).encode(text, normalize_embeddings=True, show_progress_bar=False)

@@ -1,7 +1,7 @@
-"""Retrieved passages against the passages that were wanted, by ragas' own string metrics: no judge.
+"""Compares retrieved passages with the expected ones, by ragas' string metrics without a judge.
 
-Two passages are the same where their Levenshtein similarity is at least a half (for recall: above it), as
-ragas 0.4.3 has it. Of a case's material, not of the answer: it changes when the retrieval does.
+Two passages match if their Levenshtein similarity is at least 0.5 (for recall: above 0.5), as in ragas 0.4.3.
+It depends on the retrieval, not on the answer.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from harness.types import MetricError, Score
 
 def _by_strings(class_name: str, told: str) -> ScoreFunction:
     def score(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
-        # In a thread of its own: there may be an event loop in this one.
+        # In a separate thread: there may be an event loop in this one.
         with ThreadPoolExecutor(1) as thread:
             values = thread.submit(asyncio.run, _values(class_name, requests)).result()
         return [
-            graded(request, round(value, DECIMALS), f"{told} {_wanted(request)[0]} wanted passages")
+            graded(request, round(value, DECIMALS), f"{told} {_wanted(request)[0]} expected passages")
             for request, value in zip(requests, values, strict=True)
         ]
 

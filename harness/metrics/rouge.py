@@ -1,9 +1,9 @@
 """ROUGE by Google's rouge-score, wrapped as a module of Hugging Face's evaluate.
 
 Lin 2004 (aclanthology.org/W04-1013). ``evaluate.load("rouge")`` would fetch its script from a hub; the
-subclass here needs none. rouge-score's own tokenizer drops every character but a-z and 0-9, so that an
-answer in Chinese scores 0 against itself and "café" equals "caf"; the one here agrees with it on ASCII
-text and takes letters of all scripts, Chinese and Japanese ones singly.
+subclass here needs none. rouge-score's tokenizer drops all characters except a-z and 0-9, so an answer in
+Chinese scores 0 against itself and "café" equals "caf". The tokenizer here gives the same words on ASCII text
+and accepts letters of all scripts; each Chinese or Japanese character is a word.
 """
 
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
-# The longest common subsequence is a table of answer words × reference words in pure Python:
+# The longest common subsequence needs a table of answer words × reference words in pure Python:
 # about 10 s and 400 MB at this size.
 _LARGEST_TABLE = 25_000_000
 
@@ -114,7 +114,7 @@ def rouge_module() -> "evaluate.Metric":
                 "reference": [index for index, _ in closest],
             }
 
-    # evaluate makes a cache folder even for a module that keeps everything in memory.
+    # evaluate creates a cache folder even for a module that works in memory.
     with tempfile.TemporaryDirectory(prefix="tunegate-rouge-") as folder:
         return Rouge(keep_in_memory=True, cache_dir=folder)
 

@@ -67,7 +67,7 @@ def _is_cut(model: "SentenceTransformer", text: str) -> bool:
 
 @cache
 def load_encoder(encoder: Encoder) -> "SentenceTransformer":
-    """The encoder, loaded once a process."""
+    """The encoder, loaded once per process."""
     with quiet_load():
         from sentence_transformers import SentenceTransformer
 

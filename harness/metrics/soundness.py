@@ -1,4 +1,4 @@
-"""Whether what a metric gave is a score that can be counted."""
+"""Checks that a metric's results are valid scores."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,19 +8,19 @@ from harness.metrics.definition import ScoringRequest
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import MetricError, Score
 
-# Cosines and the like leave their scale by the rounding of their numbers.
+# Cosines and similar values may be slightly outside of their scale because of rounding.
 _ROUNDING = 1e-5
 
 
 def sound_results(requests: Sequence[ScoringRequest], given: Iterable[object]) -> list[Score | MetricError]:
-    """The results, each of them checked.
+    """The results, each checked.
 
     Args:
-        requests: What was asked.
-        given: What the metric's function gave for them, in their order.
+        requests: The requests.
+        given: The results of the metric's function, in the same order.
 
     Raises:
-        ValueError: There are more or fewer than requests.
+        ValueError: The numbers of results and requests differ.
     """
     results = list(given)
     if len(results) != len(requests):
@@ -29,7 +29,7 @@ def sound_results(requests: Sequence[ScoringRequest], given: Iterable[object]) -
 
 
 def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
-    """The result itself, or an error in place of one that means nothing."""
+    """The result itself, or an error in place of an invalid one."""
     if isinstance(result, MetricError):
         return result
     name = base_type(request.check.type)
@@ -45,7 +45,7 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
 
 
 def _violated_scale(name: str, value: float) -> str:
-    """The scale of a plug-in's metric, where a value is not on it; else nothing."""
+    """The scale of a plug-in's metric if a value is not on it; else an empty text."""
     kind = CHECK_TYPES[name]
     if kind.kind == "binary":
         return "" if value in {0.0, 1.0} else "0 or 1"

@@ -26,7 +26,7 @@ def _equal_under(request: ScoringRequest, fold: Callable[[str], str]) -> Score:
 
 
 def _difference(answer: str, wanted: str, fold: Callable[[str], str]) -> str:
-    """Where the answer first departs from the wanted text."""
+    """The first difference between the answer and the expected text."""
     if unicodedata.normalize("NFC", fold(answer)) == unicodedata.normalize("NFC", fold(wanted)):
         return f"looks like {quote(wanted)} but is spelt with other Unicode code points"
     if not answer:
@@ -40,7 +40,7 @@ def _difference(answer: str, wanted: str, fold: Callable[[str], str]) -> str:
 
 
 def _shared_start(left: str, right: str) -> int:
-    """Number of characters that both begin with."""
+    """Length of the common beginning."""
     for place, (one, other) in enumerate(zip(left, right, strict=False)):
         if one != other:
             return place
@@ -63,10 +63,10 @@ def _first_found(request: ScoringRequest, texts: tuple[str, ...], fold: Callable
     answer = fold(request.text)
     for text in texts:
         if fold(text) in answer:
-            return binary(request, True, f"{quote(text)} stands in the answer")
+            return binary(request, True, f"{quote(text)} is in the answer")
     if len(texts) == 1:
         return binary(request, False, f"{quote(texts[0])} is missing from the answer")
-    return binary(request, False, f"none of {_listed(texts)} stands in the answer")
+    return binary(request, False, f"none of {_listed(texts)} is in the answer")
 
 
 def _contains_all(request: ScoringRequest) -> Score:
@@ -74,7 +74,7 @@ def _contains_all(request: ScoringRequest) -> Score:
     missing = tuple(text for text in texts if text not in request.text)
     if missing:
         return binary(request, False, f"missing {len(missing)} of {len(texts)}: {_listed(missing)}")
-    return binary(request, True, f"all {len(texts)} values stand in the answer")
+    return binary(request, True, f"all {len(texts)} values are in the answer")
 
 
 def _values(request: ScoringRequest) -> tuple[str, ...]:

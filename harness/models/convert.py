@@ -2,8 +2,8 @@
 
     python -m harness.models.convert MODEL.gguf DIRECTORY
 
-It runs as a process of its own: loading prints bars and warnings that nobody asked for, and the memory it
-takes is free again when it ends.
+It runs as a separate process: loading prints progress bars and warnings, and its memory is free again at the
+end.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 LIBRARIES = ("torch", "transformers", "gguf")
 
-# Keys that tell how a file came to be. Without them the same weights hash the same whatever wrote them.
+# Keys about how a file was made. Without them the same weights have the same hash, whatever wrote them.
 _BOOKKEEPING = {
     "config.json": ("transformers_version", "_model_name_or_path", "_name_or_path"),
     "generation_config.json": ("transformers_version", "_from_model_config"),
@@ -24,8 +24,8 @@ def convert(gguf: Path, target: Path) -> None:
     """Write weights in bfloat16, configuration, tokenizer and chat template of a GGUF file.
 
     Args:
-        gguf: The file; it carries the tokenizer and the chat template too.
-        target: Directory to make.
+        gguf: The file; it also contains the tokenizer and the chat template.
+        target: Directory to create.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -33,12 +33,12 @@ def convert(gguf: Path, target: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         gguf.parent,
         gguf_file=gguf.name,
-        # Without it the weights stay quantised and can be neither saved nor trained.
+        # Without it the weights stay quantised and can't be saved or trained.
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,
     )
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    # GGUF doesn't tell the tokenizer; what it assumes instead, 1e30, overflows where it is used.
+    # GGUF doesn't contain this limit; the tokenizer's default, 1e30, overflows where it is used.
     tokenizer.model_max_length = model.config.max_position_embeddings
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
@@ -48,7 +48,7 @@ def convert(gguf: Path, target: Path) -> None:
         kept = {key: value for key, value in content.items() if key not in keys}
         path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for path in target.iterdir():
-        # Weights are saved for the owner alone; the directory may be shared.
+        # Weights are saved with permissions for the owner only; the directory may be shared.
         path.chmod((target / "config.json").stat().st_mode)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import AdapterError
 
-# What decides a model's answers: weights, configuration, tokenizer, chat template. A README doesn't.
+# Files that determine a model's answers: weights, configuration, tokenizer, chat template; not a README.
 _MODEL_PATTERNS = (
     "*.safetensors",
     "*.safetensors.index.json",
@@ -28,29 +28,29 @@ _TOKENIZER_PATTERNS = (
     *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.*", "merges.txt", "*.model", "*.tiktoken"),
 )
-# Keys of adapter_config.json that say where an adapter was made, not what it computes.
+# Keys of adapter_config.json about where an adapter was made, not about what it computes.
 _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping")
-# PEFT holds these as sets and writes them in an order that differs from process to process.
+# PEFT stores these as sets and writes them in an order that differs from process to process.
 _SET_KEYS = ("target_modules", "modules_to_save", "exclude_modules")
 
 
 def model_sha256(directory: Path) -> str:
-    """Hash of a model directory's content: names and bytes of the files that decide its answers."""
+    """Hash of a model directory's content: names and bytes of the files that determine its answers."""
     return _hash_files(directory)
 
 
 def tokenizer_sha256(directory: Path) -> str:
-    """Hash of the files of a model directory that decide how text becomes tokens."""
+    """Hash of the files of a model directory that determine its tokens."""
     return _hash_files(directory, _TOKENIZER_PATTERNS)
 
 
 def adapter_sha256(directory: Path) -> str:
-    """Hash of an adapter: weights, configuration, and its own tokenizer where training saved one.
+    """Hash of an adapter: weights, configuration, and its own tokenizer if training saved one.
 
     Two copies of one adapter in different directories, or naming their base differently, are equal.
 
     Raises:
-        AdapterError: There is no adapter_config.json, or it is no JSON object.
+        AdapterError: There is no adapter_config.json, or it is not a JSON object.
     """
     path = directory / "adapter_config.json"
     try:

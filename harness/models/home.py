@@ -1,4 +1,4 @@
-"""Where fetched models lie."""
+"""The directory of fetched models."""
 
 import os
 from pathlib import Path

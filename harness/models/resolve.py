@@ -8,7 +8,7 @@ from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 
-# A hub id, and behind an @ the branch, tag or commit that is meant.
+# A hub id, and after an @ a branch, tag or commit.
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 # Weights, tokenizer and model card only: no code, no pickles, no weights of other frameworks.
 _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md")
@@ -19,9 +19,9 @@ def resolve_model(reference: str, *, download: bool = True) -> Path:
     """Directory of a model.
 
     Args:
-        reference: A local directory, a name of the catalogue, or a hub id such as ``org/name``; behind an @ a
+        reference: A local directory, a name of the catalogue, or a hub id such as ``org/name``; after an @ a
             hub's revision, as in ``org/name@v1``.
-        download: Ask the hub for what its local cache lacks.
+        download: Download files that are missing in the hub's local cache.
 
     Raises:
         ModelError: There is no such model, it isn't fetched yet, or its weights aren't safetensors.
@@ -37,9 +37,9 @@ def resolve_model(reference: str, *, download: bool = True) -> Path:
     if directory.is_file():
         raise ModelError(f"{reference}: a file; give the directory that holds config.json and the weights")
     if (directory / "adapter_config.json").is_file():
-        raise ModelError(f"{reference}: an adapter, no model; give the base model that its config names")
+        raise ModelError(f"{reference}: an adapter, not a model; give the base model that its config names")
     if directory.is_dir():
-        raise ModelError(f"{reference}: no model: config.json is missing")
+        raise ModelError(f"{reference}: not a model: config.json is missing")
     if found := _HUB_ID.fullmatch(reference):
         return _from_hub(found["name"], found["revision"], download=download)
     raise ModelError(
@@ -49,9 +49,9 @@ def resolve_model(reference: str, *, download: bool = True) -> Path:
 
 
 def _checked(directory: Path) -> Path:
-    """Check that the weights are there, all of them, and can be read without running code."""
+    """Check that the weights are complete and can be read without running code."""
     if not (directory / "config.json").is_file():
-        raise ModelError(f"{directory}: no model: config.json is missing")
+        raise ModelError(f"{directory}: not a model: config.json is missing")
     if missing := _missing_shards(directory):
         raise ModelError(
             f"{directory}: {missing[0]} is missing, one of the weight files that its index names"
@@ -74,12 +74,12 @@ def _missing_shards(directory: Path) -> list[str]:
     try:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index}: no index of weight files; get the model again") from error
+        raise ModelError(f"{index}: not an index of weight files; get the model again") from error
     return sorted(shard for shard in shards if not (directory / shard).is_file())
 
 
 def with_revision(reference: str, revision: str | None) -> str:
-    """A model's name with the revision of it that is meant; a directory has none.
+    """A model's name with its revision; a directory has none.
 
     Args:
         reference: A catalogue name, hub id or directory.
@@ -106,7 +106,7 @@ def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
     except HFValidationError as error:
         raise ModelError(f"no model {reference!r}: neither a directory nor a hub id: {error}") from error
     except (LocalEntryNotFoundError, ModelError) as error:
-        # Not there, or there in part: another program may have asked for its configuration only.
+        # Missing or incomplete: another program may have fetched its configuration only.
         if not download:
             raise ModelError(
                 f"{reference}: not in the hub's local cache: run tunegate model fetch {reference}"
@@ -118,6 +118,6 @@ def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
     ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(
-            f"{reference}: no such directory, and the hub did not give it: {reason.strip()}"
+            f"{reference}: no such directory, and the hub did not return it: {reason.strip()}"
         ) from error
     return _checked(directory)

@@ -103,7 +103,7 @@ def test_a_line_that_means_nothing_is_asked_again_with_help(answers, tmp_path):
 
 
 def test_labels_reach_calibration_and_trainers(answers, tmp_path):
-    """Pairs are decided by what stands in the answers, wherever they are shown."""
+    """Pairs are decided by what is in the answers, wherever they are shown."""
     label("p3 because\nf1\n" * 4, "--ask", "answers")
     label("a\n" * 4, "--ask", "pairs")
     for kind, name in (("calibration", "ours.yaml"), ("pairs", "pairs.jsonl"), ("thumbs", "thumbs.jsonl")):

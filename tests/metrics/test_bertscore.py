@@ -65,7 +65,7 @@ def test_a_huge_answer_is_cut_and_the_explanation_says_so(score) -> None:
 
 
 def test_a_layer_that_the_encoder_lacks_is_an_error(request_for) -> None:
-    with pytest.raises(ValueError, match="minilm has 6 layers, so layer 9 is none of them"):
+    with pytest.raises(ValueError, match="minilm has 6 layers: there is no layer 9"):
         score_function("bertscore")([request_for("bertscore", TEXT, TEXT, layer=9)])
 
 

@@ -50,7 +50,7 @@ def test_an_entity_that_is_named_twice_has_to_be_found_twice(score) -> None:
 
 def test_it_says_what_is_missing_and_what_is_not_wanted(score) -> None:
     assert score("entity-f1", '[{"type": "city", "text": "Rome"}]', BOTH).explanation == (
-        "precision 0.00, recall 0.00; missing city 'Oslo', person 'Anna Berg'; not wanted city 'Rome'"
+        "precision 0.00, recall 0.00; missing city 'Oslo', person 'Anna Berg'; not expected city 'Rome'"
     )
 
 
@@ -60,7 +60,7 @@ def test_the_closest_reference_counts(score) -> None:
 
 def test_a_reference_that_is_no_list_of_entities_is_an_error_and_no_score(request_for) -> None:
     request: ScoringRequest = request_for("entity-f1", OSLO, '{"city": "Oslo"}')
-    with pytest.raises(ValueError, match="a reference of the case is no list of entities"):
+    with pytest.raises(ValueError, match="a reference of the case is not a list of entities"):
         score_entities([request])
 
 

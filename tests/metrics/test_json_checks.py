@@ -146,7 +146,7 @@ def test_a_value_takes_the_references_place(score) -> None:
 
 
 def test_a_reference_that_is_no_json_is_an_error_of_the_case(request_for) -> None:
-    with pytest.raises(ValueError, match="a reference of the case is no JSON"):
+    with pytest.raises(ValueError, match="a reference of the case is not JSON"):
         score_function("json-equals")([request_for("json-equals", "{}", "Bob")])
 
 

@@ -76,7 +76,7 @@ def test_repetition_is_the_share_of_repeated_ngrams(score) -> None:
     found = score("repetition", "a b a b a b c", ngram=2)
 
     assert found.value == pytest.approx(3 / 6)
-    assert "'a b' stands 3 times" in found.explanation
+    assert "'a b' occurs 3 times" in found.explanation
 
 
 def test_nothing_repeats_in_a_text_shorter_than_the_piece(score) -> None:

@@ -119,7 +119,7 @@ def word_of(statement):
     ("check", "text", "value", "told"),
     [
         ("{type: faithfulness}", "It is the Moon. It is the Mars.", 0.5, "1 of 2 statements follow"),
-        ("{type: context-recall}", "x", 0.5, "1 of 2 statements of the reference stand"),
+        ("{type: context-recall}", "x", 0.5, "1 of 2 statements of the reference are"),
         ("{type: context-precision}", "x", 1.0, "useful passages: 1 of 2"),
     ],
 )
@@ -164,7 +164,7 @@ def test_answer_relevancy_is_the_mean_cosine_of_three_questions(case_with, score
 def test_an_answer_that_commits_to_nothing_is_not_relevant(case_with, score, judge_server, letters):
     judge_server.answer = by_words
     (result,), _ = score([case_with("{type: answer-relevancy}")], ["I don't know."])
-    assert (result.scores[0].value, result.scores[0].explanation[:27]) == (0.0, "the answer commits to nothi")
+    assert (result.scores[0].value, result.scores[0].explanation[:27]) == (0.0, "the answer is noncommittal ")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_an_answer_that_commits_to_nothing_is_not_relevant(case_with, score, jud
         ("{type: context-recall}", "x", {"classifications": []}, "found no statement in the reference"),
         ("{type: context-precision}", "x", {"reason": "", "verdict": 7}, "7 is greater than the maximum"),
         ("{type: context-precision}", "x", "what?", "no JSON object"),
-        ("{type: answer-relevancy}", "x", {"question": "", "noncommittal": 0}, "made no question"),
+        ("{type: answer-relevancy}", "x", {"question": "", "noncommittal": 0}, "derived no question"),
     ],
 )
 def test_what_ragas_calls_nan_or_zero_is_an_error(
@@ -264,7 +264,7 @@ def test_passages_by_their_letters(case_with, name, wanted, value):
 
 
 def test_other_passages_are_another_score(case_with, tmp_path):
-    """A kept score is not taken for a case whose wanted passages were changed."""
+    """A kept score is not taken for a case whose expected passages were changed."""
     pytest.importorskip("rapidfuzz")
     values = []
     with Cache(tmp_path / "c.sqlite") as cache:

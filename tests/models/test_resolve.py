@@ -140,7 +140,7 @@ def test_without_leave_to_download_the_hub_is_not_asked(hub):
 def test_a_hub_that_gives_nothing_is_one_line(hub, error):
     hub.remote = error
     with pytest.raises(
-        ModelError, match="org/name: no such directory, and the hub did not give it: "
+        ModelError, match="org/name: no such directory, and the hub did not return it: "
     ) as caught:
         resolve_model("org/name")
     assert "\n" not in str(caught.value)
