@@ -104,7 +104,7 @@ def test_a_finding_about_a_check_names_the_check_s_line(tmp_path):
     checks = "      - {type: contains, value: a}\n      - {type: contains, value: a}\n"
     path.write_text(f"name: x\ncases:\n  - id: a\n    prompt: Q\n    checks:\n{checks}")
     (finding,) = lint_golden_set(load_golden_set(path))
-    assert (finding.line, finding.message, finding.remedy) == (7, "contains stands twice", "remove one")
+    assert (finding.line, finding.message, finding.remedy) == (7, "contains occurs twice", "remove one")
 
 
 WORD = st.text("aAb ", min_size=1, max_size=4).filter(str.strip)

@@ -84,5 +84,5 @@ def test_any_case_reads_back(case):
 
 
 def test_what_yaml_does_not_know_is_refused():
-    with pytest.raises(TypeError, match="no place in a golden set"):
+    with pytest.raises(TypeError, match="is not allowed in a golden set"):
         case_text({"id": object()}, "")

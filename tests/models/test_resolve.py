@@ -64,8 +64,8 @@ def test_a_local_directory_without_a_model_does_not_hide_the_catalogue(home, tmp
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "no model: config.json is missing"),
-        (["adapter_config.json"], "an adapter, no model"),
+        ([], "not a model: config.json is missing"),
+        (["adapter_config.json"], "an adapter, not a model"),
         (["config.json"], r"no weights: no \*\.safetensors"),
         (["config.json", "pytorch_model.bin"], r"pytorch_model\.bin: pickled weights .* as safetensors"),
         (["config.json", "model.pt"], r"model\.pt: pickled weights"),
@@ -87,7 +87,7 @@ def test_pickles_beside_safetensors_do_no_harm(tmp_path):
 def test_an_index_that_is_none_is_refused(tmp_path, index):
     write_model(tmp_path, "config.json", "model.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(index)
-    with pytest.raises(ModelError, match="no index of weight files"):
+    with pytest.raises(ModelError, match="not an index of weight files"):
         resolve_model(str(tmp_path))
 
 
