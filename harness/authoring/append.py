@@ -85,9 +85,7 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
         if same and golden_set == build_golden_set(made):
             return text, golden_set
     line = cases.start_mark.line + 1 if cases.start_mark else None
-    raise GoldenError(
-        path, line, "cases", "a case can't be added without changing others", "- id: … by hand"
-    )
+    raise GoldenError(path, line, "cases", "a case can't be added without changing others", "- id: … by hand")
 
 
 def name_of(path: Path) -> str:

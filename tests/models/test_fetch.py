@@ -155,7 +155,10 @@ def test_two_fetches_at_once_do_the_work_once(entry):
     fetch_entry(entry, lambda stage, done: tell("first", stage))
     second.join(timeout=20)
     assert not second.is_alive()
-    assert stages["second"] == ["checking the files in the cache", "waiting for another process that fetches it"]
+    assert stages["second"] == [
+        "checking the files in the cache",
+        "waiting for another process that fetches it",
+    ]
     assert is_whole(entry)
 
 
