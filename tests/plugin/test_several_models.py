@@ -92,7 +92,7 @@ def test_the_ranking_names_who_regressed_and_why(project, run):
     result.stdout.fnmatch_lines(
         [
             "*= tunegate =*",
-            "2 models against *; gain over n=10 cases; intervals at 90%, each by itself*",
+            "2 models against *; gain over n=10 cases; intervals at 90%*",
             "model *verdict *task gain *probes kept *run*",
             "wild *inconclusive *+0.10 ?*?* * ????????-??????-????*",
             "mild *regress *-0.90 ?*?*????????-??????-????*",

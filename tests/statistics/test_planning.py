@@ -22,6 +22,9 @@ def test_the_chance_to_pass_of_a_worked_example():
     beside four or five and so on; the chances of those tables are added up.
     """
     assert pass_chance(60, 0.0, 0.05) == 0.0
+    assert (
+        pass_chance(4, 0.0, 0.05) == pass_chance(1, 0.0, 0.8) == 0.0
+    )  # of a handful the score test is too sure
     assert pass_chance(61, 0.0, 0.05) == 1.0
     most = [
         max((lost for lost in range(20) if tango_interval(lost, gained, 61, 0.9).high <= 0.05), default=-1)
