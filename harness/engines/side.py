@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from harness.errors import ModelError
+
 # PEFT's name for "no adapter" inside a mixed batch.
 _NO_ADAPTER = "__base__"
 # Arguments of a forward that some architectures don't take, and can do without.
@@ -91,6 +93,27 @@ def whole_model(side: Side) -> Iterator[Any]:
         return
     with adapted(side.model, [side.adapter]):
         yield side.model
+
+
+def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:
+    """Check that a prompt holds only tokens that the model has an embedding for.
+
+    Args:
+        side: Who is asked.
+        ids: The prompt's tokens.
+        key: Names the prompt.
+
+    Raises:
+        ModelError: The tokenizer knows more tokens than the model.
+    """
+    rows = side.model.config.get_text_config(decoder=True).vocab_size
+    if max(ids, default=0) < rows:
+        return
+    token = side.tokenizer.convert_ids_to_tokens(max(ids))
+    raise ModelError(
+        f"{key}: the prompt holds {token}, and the model has embeddings for {rows} of the tokenizer's "
+        f"{len(side.tokenizer)} tokens; save the adapter with its embeddings (save_embedding_layers=True)"
+    )
 
 
 def accepts(model: Any, argument: str) -> bool:

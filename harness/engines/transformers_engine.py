@@ -12,7 +12,7 @@ from harness.engines.batching import pack_batches
 from harness.engines.failures import answer_or_split
 from harness.engines.loading import quiet_load
 from harness.engines.questions import Question, answer_questions
-from harness.engines.side import whole_model
+from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.errors import EngineError
@@ -63,6 +63,7 @@ class TransformersEngine:
         """Answer all requests, a batch at a time; ``on_text`` gets each answer's text so far, token by token.
 
         Raises:
+            ModelError: A prompt holds a token that the model has no embedding for.
             CasesFailedError: The model failed on some of the requests; all others were answered.
             EngineError: It failed on all of them.
         """
@@ -71,6 +72,8 @@ class TransformersEngine:
             prompt_ids(self._sides[request.side].tokenizer, prompt)
             for request, prompt in zip(requests, prompts, strict=True)
         ]
+        for request, ids in zip(requests, tokens, strict=True):
+            refuse_unknown_tokens(self._sides[request.side], ids, request.key)
         batches = self._batches(
             [request.side for request in requests],
             [len(prompt) for prompt in tokens],

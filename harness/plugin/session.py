@@ -3,8 +3,10 @@
 A session with one model is that with several, of which there is one: it alone has no name.
 """
 
+import os
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -189,7 +191,8 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
     Raises:
         pytest.UsageError: A model, adapter or baseline can't be used, or workers were asked for.
     """
-    golden = tuple(config.rootpath / path for path in settings.golden)
+    # As pytest writes the paths that it collects: without "..", links as they are.
+    golden = tuple(Path(os.path.normpath(config.rootpath / path)) for path in settings.golden)
     config.stash[SELECTION] = Selection(golden=golden, with_probes=settings.forgetting)
     if not settings.model:
         return

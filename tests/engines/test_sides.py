@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from harness.errors import AdapterError
+from harness.errors import AdapterError, ModelError
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 
@@ -228,3 +228,37 @@ def test_a_model_beside_itself(tiny_model_dir, tmp_path, bare_texts, engine_text
     shutil.copytree(tiny_model_dir, tmp_path / "copy")
     texts, _ = engine_texts(tmp_path / "copy")
     assert texts["candidate-0"] == bare_texts(tiny_model_dir)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
+    make_adapter, lora, tiny_model_dir, engine_texts
+):
+    """Its adapter was trained on a larger vocabulary and saved without it."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    tokenizer.add_tokens(["<|ask|>"], special_tokens=True)
+    tokenizer.chat_template = "<|ask|> " + tokenizer.chat_template
+    with pytest.raises(
+        ModelError, match=r"the prompt holds <\|ask\|>, and the model has embeddings for 68 of"
+    ):
+        engine_texts(make_adapter(lora(), tokenizer=tokenizer))
+
+
+def test_an_adapter_that_changes_little_is_still_told_from_its_base(
+    make_adapter, lora, tiny_model_dir, engine_texts
+):
+    """Rows of a small change and of none in one batch: each is nearer to its own than to the other."""
+    import torch
+
+    from harness.engines.fingerprints import same_logits
+
+    base = torch.tensor([[10.0, 1.0]])
+    small = base + 1e-4
+    assert same_logits(small + 1e-6, small, "float32", [base])
+    assert not same_logits(base, small, "float32", [base])
+    assert same_logits(base, small, "float32")
+    assert not same_logits(base + float("nan"), base, "float32")
+    adapter = make_adapter(lora(), fill=add_noise("lora_B", spread=1e-4))
+    _, placed = engine_texts(adapter)
+    assert placed["candidate-0"].batches == "mixed"

@@ -1,5 +1,9 @@
 """Golden cases are pytest items: every way of selecting items selects cases."""
 
+import os
+
+import pytest
+
 
 def test_each_case_is_an_item_under_its_file(project):
     result = project.run("--collect-only", "-q")
@@ -105,6 +109,16 @@ def test_gate_golden_replaces_the_default_place(project, write_golden):
         )
     )
     project.run("--gate-golden=other.yaml").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("named", [".", "other.yaml"])
+def test_golden_sets_may_be_outside_the_project(project, tmp_path, named):
+    (tmp_path / "other.yaml").write_text(
+        "name: other\ncases:\n  - {id: a, prompt: Say yes, checks: [{type: contains, value: 'yes'}]}\n"
+    )
+    outside = os.path.relpath(tmp_path / named, project.pytester.path)
+    assert outside.startswith("..")
+    project.run(f"--gate-golden={outside}").assert_outcomes(passed=1)
 
 
 def test_the_bundled_probes_are_added_by_default(project):
