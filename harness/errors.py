@@ -1,14 +1,14 @@
-"""What can go wrong, as one tree.
+"""All errors of tunegate, as one tree.
 
 TunegateError
-├── InputError            the user's to mend: shown as one line, pytest exit status 4
+├── InputError            for the user to fix: shown as one line, pytest exit status 4
 │   ├── SettingsError     an option, environment variable or [tool.tunegate] key
 │   ├── GoldenError       a golden set: file, line, key, what was found, what is allowed
 │   ├── DataError         a training file: file, line, what was found
-│   ├── ModelError        a base model that is missing, damaged or not the one asked for
-│   ├── PromptError       a conversation that a model's chat template can't write, or that is too long for it
-│   ├── AdapterError      a directory that is no adapter, is truncated, dead, or of another base
-│   └── BaselineError     a baseline or run that isn't there or can't be compared
+│   ├── ModelError        a base model that is missing, damaged or not the requested one
+│   ├── PromptError       a conversation that a model's chat template can't render, or that is too long
+│   ├── AdapterError      a directory that is not an adapter, or is truncated, dead, or of another base
+│   └── BaselineError     a baseline or run that doesn't exist or can't be compared
 ├── EngineError           generation failed while running
 │   └── CasesFailedError  it failed on some of the cases; the others were answered
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
@@ -19,11 +19,11 @@ from pathlib import Path
 
 
 class TunegateError(Exception):
-    """Base of every error that tunegate raises on purpose."""
+    """Base class of all errors that tunegate raises on purpose."""
 
 
 class InputError(TunegateError):
-    """Something that the user gave is wrong; the message says what, where and how to fix it."""
+    """An input of the user is wrong; the message says what, where and how to fix it."""
 
 
 class SettingsError(InputError):
@@ -31,17 +31,17 @@ class SettingsError(InputError):
 
 
 class GoldenError(InputError):
-    """A golden set can't be read as written."""
+    """A golden set is not valid."""
 
     def __init__(self, path: Path | str, line: int | None, key: str, problem: str, allowed: str = "") -> None:
-        """Name the place and the remedy.
+        """Store the place and the remedy.
 
         Args:
             path: The YAML file.
-            line: 1-based line of the offending node, or None when the whole file is meant.
+            line: 1-based line of the offending node, or None for the whole file.
             key: Dotted path of the key inside the file, such as ``cases[3].checks[0].type``.
             problem: What was found.
-            allowed: What would have been accepted.
+            allowed: What is allowed.
         """
         self.path, self.line, self.key, self.problem, self.allowed = path, line, key, problem, allowed
         place = f"{path}:{line}" if line is not None else str(path)
@@ -53,22 +53,22 @@ class DataError(InputError):
     """A row of training data can't be used."""
 
     def __init__(self, path: Path | str, line: int | None, problem: str) -> None:
-        """Name the file, the 1-based line and the problem."""
+        """Store the file, the 1-based line and the problem."""
         self.path, self.line, self.problem = path, line, problem
         place = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{place}: {problem}")
 
 
 class ModelError(InputError):
-    """A base model is missing, damaged, or not the one that was asked for."""
+    """A base model is missing, damaged, or not the requested one."""
 
 
 class PromptError(InputError):
-    """A conversation can't be put to a model: its chat template refuses it, or it is too long."""
+    """A model can't answer a conversation: its chat template refuses it, or it is too long."""
 
 
 class AdapterError(InputError):
-    """A directory is no adapter, or an adapter that can't be evaluated as it is."""
+    """A directory is not an adapter, or an adapter that can't be evaluated."""
 
 
 class BaselineError(InputError):
@@ -84,14 +84,14 @@ class JudgeError(TunegateError):
 
 
 class EngineError(TunegateError):
-    """The model failed while it was generating; the message names the cases."""
+    """The model failed during generation; the message names the cases."""
 
 
 class CasesFailedError(EngineError):
-    """The model failed on some of the cases that it was asked, and answered all others."""
+    """The model failed on some of the cases, and answered all others."""
 
     def __init__(self, failures: Mapping[int, str]) -> None:
-        """Name what failed, by its place among what was asked."""
+        """Store the reasons of the failures, by the index of the request."""
         self.failures = dict(failures)
         first = next(iter(self.failures.values()))
         more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""

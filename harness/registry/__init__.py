@@ -1,8 +1,8 @@
-"""One registry of what can be named in golden sets, options and configurations, open to plug-ins.
+"""One registry of the names in golden sets, options and configurations, open to plug-ins.
 
-The tables of what tunegate itself brings are kept where they belong: metrics here, judges, engines, rewards
-and training methods in their own rooms. Each is read together with what plug-ins have added
-(:meth:`Registry.merged`), so that commands, the pytest plugin, lint, schema and docs see the same.
+The tables of built-in records are in different rooms: metrics here; judges, engines, rewards and training
+methods in their own. Each is read together with the records of plug-ins (:meth:`Registry.merged`), so
+commands, the pytest plugin, lint, schema and docs read the same.
 """
 
 from harness.registry.current import active, use_registry

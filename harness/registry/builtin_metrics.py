@@ -1,7 +1,7 @@
-"""The metrics that tunegate brings, one record each.
+"""The built-in metrics, one record each.
 
-The loader of golden sets validates against this table, the JSON Schema and the reference page are made from
-it, and scoring imports each function when it is first needed.
+The loader of golden sets validates with this table, the JSON Schema and the reference page are made from it,
+and scoring imports each function when it is first needed.
 """
 
 from typing import Literal
@@ -19,7 +19,7 @@ from harness.registry.options import (
     RougeOptions,
 )
 
-# The check that runs a function of the project's own.
+# The check that runs a function of the project.
 PYTHON = "python"
 # Distribution name → import name.
 _SACREBLEU = {"sacrebleu": "sacrebleu"}
@@ -55,7 +55,7 @@ def _overlap(name: str, function: str, summary: str, **rest: object) -> Metric:
 
 
 def _library(name: str, function: str, summary: str, **rest: object) -> Metric:
-    """As _overlap, of a library that takes its time."""
+    """As _overlap, for a slow library."""
     return _overlap(name, function, summary, extra="metrics", cached=True, **rest)
 
 
@@ -67,7 +67,7 @@ def _judged(
     value: Literal["required", "optional", "refused"],
     **rest: object,
 ) -> Metric:
-    # A judge keeps its own replies: the scores need no cache.
+    # A judge caches its own replies: the scores need no cache.
     given: dict[str, object] = {"extra": "judge", "libraries": _JUDGE, **rest}
     return Metric(
         name=name,
@@ -81,7 +81,7 @@ def _judged(
 
 
 def _rag(name: str, function: str, summary: str, **rest: object) -> Metric:
-    """A metric of ragas; its ``value`` is the question, where that isn't the last message."""
+    """A metric of ragas; its ``value`` is the question, if that isn't the last message."""
     given: dict[str, object] = {"extra": "rag", "libraries": _RAG, **rest}
     return _judged(name, function, "graded", summary, "optional", **given)
 
@@ -105,23 +105,23 @@ _ALL: tuple[Metric, ...] = (
     _text(
         "equals",
         "text:equals",
-        "The answer, stripped of outer white space, is the value (or one reference).",
+        "The answer, without white space at both ends, is the value (or one reference).",
         "optional",
     ),
-    _text("iequals", "text:iequals", "As equals, letters of either case.", "optional"),
-    _text("contains", "text:contains", "The value (or one reference) stands in the answer.", "optional"),
-    _text("icontains", "text:icontains", "As contains, letters of either case.", "optional"),
+    _text("iequals", "text:iequals", "As equals, ignoring case.", "optional"),
+    _text("contains", "text:contains", "The value (or one reference) occurs in the answer.", "optional"),
+    _text("icontains", "text:icontains", "As contains, ignoring case.", "optional"),
     _text(
         "contains-any",
         "text:contains_any",
-        "At least one of the values stands in the answer.",
+        "At least one of the values occurs in the answer.",
         "required",
         value_type="strings",
     ),
     _text(
         "contains-all",
         "text:contains_all",
-        "All of the values stand in the answer.",
+        "All of the values occur in the answer.",
         "required",
         value_type="strings",
     ),
@@ -151,7 +151,7 @@ _ALL: tuple[Metric, ...] = (
     _text(
         "json-equals",
         "json_checks:json_equals",
-        "The answer is JSON equal to the value (or one reference), key order aside.",
+        "The answer is JSON equal to the value (or one reference), ignoring the order of keys.",
         "optional",
         value_type="json",
         options=JsonEqualsOptions,
@@ -160,7 +160,7 @@ _ALL: tuple[Metric, ...] = (
         name="length",
         function="harness.metrics.manner:length",
         kind="binary",
-        summary="The answer's length lies within min and max.",
+        summary="The answer's length is between min and max.",
         value="refused",
         invertible=True,
         options=LengthOptions,
@@ -186,7 +186,7 @@ _ALL: tuple[Metric, ...] = (
         name="exact-match",
         function="harness.metrics.overlap:exact_match",
         kind="binary",
-        summary="SQuAD's exact match: equal to a reference, case, punctuation and articles aside.",
+        summary="SQuAD's exact match: equal to a reference, ignoring case, punctuation and articles.",
         value="refused",
         needs_references=True,
         invertible=True,
@@ -259,7 +259,7 @@ _ALL: tuple[Metric, ...] = (
         name=PYTHON,
         function="harness.metrics.python_function:python",
         kind="graded",
-        summary="A function of your own: true or false, or with a threshold a number from 0 to 1.",
+        summary="Your own function: true or false, or with a threshold a number from 0 to 1.",
         options=PythonOptions,
     ),
     _judged(
@@ -291,7 +291,7 @@ _ALL: tuple[Metric, ...] = (
         "tone",
         "judged:single",
         "binary",
-        "A judge finds that the answer is written in the wanted tone.",
+        "A judge finds that the answer is written in the requested tone.",
         "required",
     ),
     _judged(
@@ -310,7 +310,7 @@ _ALL: tuple[Metric, ...] = (
     _rag(
         "context-recall",
         "judged:of_passages",
-        "Statements of the first reference that stand in the passages, over all (ragas).",
+        "Statements of the first reference that are in the passages, over all (ragas).",
         always_references=True,
         needs_context=True,
     ),
@@ -324,7 +324,7 @@ _ALL: tuple[Metric, ...] = (
     _rag(
         "answer-relevancy",
         "judged:of_passages",
-        "Cosine of the question with questions made of the answer; 0 if it commits to nothing (ragas).",
+        "Cosine of the question with questions derived from the answer; 0 if it is noncommittal (ragas).",
         minimum=-1.0,
         options=RelevancyOptions,
         libraries={**_RAG, "sentence-transformers": "sentence_transformers"},
@@ -332,12 +332,12 @@ _ALL: tuple[Metric, ...] = (
     _passages(
         "string-context-recall",
         "retrieval:string_context_recall",
-        "Wanted passages that were retrieved, over all, by their letters (ragas).",
+        "Expected passages that were retrieved, over all, by string similarity (ragas).",
     ),
     _passages(
         "string-context-precision",
         "retrieval:string_context_precision",
-        "Average precision of the passages' order, wanted ones first (ragas).",
+        "Average precision of the passages' order, expected ones first (ragas).",
     ),
 )
 

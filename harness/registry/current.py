@@ -1,4 +1,4 @@
-"""The registry that this process reads."""
+"""The current registry of this process."""
 
 import sys
 
@@ -10,20 +10,20 @@ class _Current:
 
 
 def active() -> Registry:
-    """The process's registry; at first one that holds the installed plug-ins and warns on standard error."""
+    """The process's registry; at first one with the installed plug-ins, which warns on standard error."""
     if _Current.registry is None:
         _Current.registry = Registry(warn=_print)
     return _Current.registry
 
 
 def use_registry(registry: Registry | None) -> Registry | None:
-    """Read another registry from now on.
+    """Use another registry from now on.
 
     Args:
-        registry: The new one; None for a fresh one when it is next read.
+        registry: The new one; None for a new one at the next use.
 
     Returns:
-        The one that was read so far, so that it can be put back.
+        The previous one, so that it can be restored.
     """
     before, _Current.registry = _Current.registry, registry
     return before

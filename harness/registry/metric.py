@@ -1,4 +1,4 @@
-"""What a metric is: what a check of it takes, what its value means, and the function that gives it."""
+"""The record of a metric: the keys of its checks, the meaning of its value, and its function."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,31 +13,31 @@ class Metric:
     """One check type of golden sets.
 
     Attributes:
-        name: What ``type:`` calls it: lower-case letters, digits and hyphens.
+        name: Its name in ``type:``: lower-case letters, digits and hyphens.
         kind: ``binary`` values are true or false and take no threshold; ``graded`` ones are numbers and
-            decide only when a threshold is written.
+            decide only if a threshold is written.
         summary: One sentence for editors, docs and dialogues.
         function: Scores a batch: a ``harness.metrics.definition.ScoreFunction``, or its path
             ``module:name``, which is imported when the metric is first used.
-        value: Whether ``value:`` must be written, may be, or is refused. Where it is optional and
-            missing, the case's references take its place (``is-json``: no schema is required).
+        value: Whether ``value:`` is required, optional or refused. If it is optional and missing, the case's
+            references are used (``is-json``: no schema is required).
         value_type: JSON type of ``value``.
         needs_references: The check can't run in a case without references (unless ``value`` is given).
-        always_references: It needs references also where ``value`` is given.
+        always_references: It needs references even if ``value`` is given.
         needs_context: It can't run in a case without retrieved passages.
-        minimum: Lower end of the scale; None when it is open.
-        maximum: Upper end of the scale; None when it is open.
-        higher_is_better: False when a lower number is the better one: the threshold is then a maximum.
-        logarithmic: Two runs are compared by its logarithm.
-        version: Changes whenever the metric would give the same answer another value: runs of different
-            versions are not compared, and stored scores of another version are not used.
+        minimum: Lower end of the scale; None if there is none.
+        maximum: Upper end of the scale; None if there is none.
+        higher_is_better: False if a lower number is better: the threshold is then a maximum.
+        logarithmic: Runs are compared by its logarithm.
+        version: Changes if the metric gives another value for the same answer. Runs of different versions are
+            not compared, and cached scores of another version are not used.
         invertible: ``not-TYPE`` exists.
         options: The check's further keys.
-        extra: The optional installation of tunegate that brings its libraries, or None.
+        extra: The extra of tunegate that installs its libraries, or None.
         libraries: Distribution name to import name of what the function imports.
         judged: A judge decides it.
-        cached: Its scores are stored between runs: they cost more than a look-up, and follow from the
-            answer, the case, ``version`` and the libraries alone.
+        cached: Its scores are cached between runs: they cost more than a look-up, and depend only on the
+            answer, the case, ``version`` and the libraries.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Metric:
 
     @property
     def facts(self) -> MetricFacts:
-        """What a run that was scored with it says of it."""
+        """The facts about it in a run."""
         return MetricFacts(
             kind=self.kind,
             higher_is_better=self.higher_is_better,

@@ -1,4 +1,4 @@
-"""The further keys of each check that has any, as a golden set may write them."""
+"""The further keys of checks in golden sets."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
-    """Base of a check's further keys: unknown ones are refused, and so is the text "3" for a number."""
+    """Base class of a check's further keys: unknown ones are refused, and so is the text "3" for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -16,14 +16,14 @@ class PythonOptions(Options):
 
     path: Annotated[
         str,
-        Field(min_length=1, description="File and function beside the golden set, such as checks.py:polite."),
+        Field(min_length=1, description="File beside the golden set and function, such as checks.py:polite."),
     ]
 
 
 class RegexOptions(Options):
     """Keys of ``regex``."""
 
-    ignore_case: Annotated[bool, Field(description="Match letters of either case.")] = False
+    ignore_case: Annotated[bool, Field(description="Ignore case.")] = False
 
 
 class JsonEqualsOptions(Options):
@@ -36,8 +36,8 @@ class JsonEqualsOptions(Options):
 class LengthOptions(Options):
     """Keys of ``length``."""
 
-    min: Annotated[int | None, Field(ge=0, description="Least length that passes.")] = None
-    max: Annotated[int | None, Field(ge=0, description="Greatest length that passes.")] = None
+    min: Annotated[int | None, Field(ge=0, description="Smallest length that passes.")] = None
+    max: Annotated[int | None, Field(ge=0, description="Largest length that passes.")] = None
     unit: Annotated[
         Literal["characters", "words", "lines", "sentences"], Field(description="What is counted.")
     ] = "characters"
@@ -75,7 +75,7 @@ class RelevancyOptions(EncoderOptions):
     """Keys of ``answer-relevancy``."""
 
     questions: Annotated[
-        int, Field(ge=1, le=20, description="How many questions the judge makes of the answer.")
+        int, Field(ge=1, le=20, description="How many questions the judge derives from the answer.")
     ] = 3
 
 

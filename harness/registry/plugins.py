@@ -1,7 +1,7 @@
-"""Plug-ins: how they are found, what they add, and what is left out of it.
+"""Plug-ins: how they are found, what they add, and what is refused.
 
-A plug-in that breaks, or takes a name that is taken, costs one line of warning: never a traceback, and never
-the meaning of a built-in name.
+A plug-in that breaks, or uses an existing name, causes one line of warning, never a traceback. Built-in names
+never change their meaning.
 """
 
 import re
@@ -30,7 +30,7 @@ _R = TypeVar("_R", bound=Record)
 
 
 class Registrar:
-    """What a plug-in's ``pytest_tunegate_register(registry)`` is given."""
+    """The argument of a plug-in's ``pytest_tunegate_register(registry)``."""
 
     def __init__(self) -> None:
         """Start with nothing."""
@@ -49,17 +49,17 @@ class Registrar:
 
 
 class Registry:
-    """What plug-ins have added, by kind.
+    """The records of plug-ins, by kind.
 
     Attributes:
         warnings: What was left out, one line each.
     """
 
     def __init__(self, warn: Callable[[str], None] = lambda line: None) -> None:
-        """Hold nothing yet; installed plug-ins are loaded when a name is first looked up.
+        """Start empty; installed plug-ins are loaded when a name is first looked up.
 
         Args:
-            warn: Told of each warning when it is found.
+            warn: Called with each warning.
         """
         self.warnings: list[str] = []
         self._warn = warn
@@ -73,7 +73,7 @@ class Registry:
 
         Args:
             kind: The records' class.
-            built_in: By name; none of them can be replaced.
+            built_in: The built-in records by name; they can't be replaced.
 
         Returns:
             The records by name.
@@ -90,13 +90,12 @@ class Registry:
         return cast("Mapping[str, _R]", self._merged[kind])
 
     def register(self, source: str, function: Callable[[Registrar], object], identity: object = None) -> None:
-        """Let a plug-in add its records: all of them, or none where it breaks.
+        """Let a plug-in add its records: all of them, or none if it breaks.
 
         Args:
-            source: What warnings call the plug-in.
+            source: The plug-in's name in warnings.
             function: Its ``pytest_tunegate_register``.
-            identity: By what the same plug-in is known again, however often it is found; the function itself
-                by default.
+            identity: Identifies the plug-in if it is found several times; the function itself by default.
         """
         identity = function if identity is None else identity
         if identity in self._registered:
@@ -105,14 +104,14 @@ class Registry:
         registrar = Registrar()
         try:
             function(registrar)
-        except (Exception, SystemExit) as error:  # any fault of a plug-in is its own
+        except (Exception, SystemExit) as error:  # any exception of a plug-in only leaves it out
             self.note(f"plug-in {source} is left out: {_one_line(error)}")
             return
         for record in registrar.records:
             self._add(record, source)
 
     def note(self, warning: str) -> None:
-        """Keep a warning, once, and pass it on."""
+        """Store a warning once, and pass it on."""
         if warning not in self.warnings:
             self.warnings.append(warning)
             self._warn(warning)
@@ -153,7 +152,7 @@ def load_function(function: Function, place: str) -> Any:
 
     Args:
         function: Itself, or its path ``module:name``.
-        place: What needs it, for the message.
+        place: Where it is needed, for the message.
 
     Raises:
         SettingsError: It can't be imported.
@@ -163,7 +162,7 @@ def load_function(function: Function, place: str) -> Any:
     module, _, name = function.partition(":")
     try:
         return getattr(import_module(module), name)
-    except (Exception, SystemExit) as error:  # the fault of whoever registered it
+    except (Exception, SystemExit) as error:  # an error of the plug-in that registered it
         raise SettingsError(f"{place}: {function} can't be imported: {_one_line(error)}") from error
 
 

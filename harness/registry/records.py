@@ -1,4 +1,4 @@
-"""What else than metrics can be registered: one record a kind, inert until its name is asked for.
+"""Records of everything except metrics that can be registered. Nothing runs until the name is used.
 
 A function may be given itself or by its path ``module:name``, which is imported when it is first called.
 """
@@ -12,15 +12,16 @@ Function: TypeAlias = str | Callable[..., Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeKind:
-    """A kind of judge, as ``--gate-judge=NAME:REFERENCE`` names it.
+    """A kind of judge, selected by ``--gate-judge=NAME:REFERENCE``.
 
     Attributes:
-        name: What is written in front of the colon.
-        form: How it is written, for messages, such as ``openai:MODEL@URL``.
+        name: The part before the colon.
+        form: Its form in messages, such as ``openai:MODEL@URL``.
         open: Called with a ``harness.judge.spec.JudgeSpec``, the longest time for one attempt in seconds and
-            the environment; gives a ``harness.judge.base.JudgeEngine``. Nothing is to be loaded or asked yet.
-        read: Called with what is written behind the colon; gives the JudgeSpec. None: it names the model.
-        needs_engine: It runs a model on this machine by tunegate's own engine, which has to be installed.
+            the environment; gives a ``harness.judge.base.JudgeEngine``. Nothing may be loaded or sent yet.
+        read: Called with the part after the colon; returns the JudgeSpec. None: that part is the model's
+            name.
+        needs_engine: It runs a model on this machine with tunegate's own engine, which has to be installed.
     """
 
     name: str
@@ -32,13 +33,13 @@ class JudgeKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineKind:
-    """Something that runs models, as ``--model=NAME:REFERENCE`` names it.
+    """An engine that runs models, selected by ``--model=NAME:REFERENCE``.
 
     Attributes:
-        name: What is written in front of the colon.
+        name: The part before the colon.
         summary: One sentence.
         describe: Called with the reference; gives a ``harness.types.ModelRef`` that identifies the model by
-            content (``base_sha256`` is part of every cache key), without loading it. It may refuse it by an
+            content (``base_sha256`` is part of every cache key), without loading it. It may refuse it with an
             ``harness.errors.InputError``.
         open: Called with the ModelRefs by side and the ``harness.types.ExecutionPlan``; gives a
             ``harness.engines.base.Engine``.
@@ -55,7 +56,7 @@ class EngineKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardKind:
-    """A reward, as a training configuration's ``rewards: [{type: NAME}]`` names it.
+    """A reward, selected by ``rewards: [{type: NAME}]`` in a training configuration.
 
     Attributes:
         name: Its ``type``.
@@ -71,7 +72,7 @@ class RewardKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainMethod:
-    """A trainer, as ``tunegate train NAME CONFIG.yaml`` names it.
+    """A trainer, selected by ``tunegate train NAME CONFIG.yaml``.
 
     Attributes:
         name: The command.
@@ -90,12 +91,12 @@ class TrainMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink:
-    """Where finished runs are sent besides the history.
+    """A receiver of finished runs, besides the history.
 
     Attributes:
         name: For messages.
-        send: Called with the ``harness.types.GateRecord`` and the run's directory, once the run is stored;
-            may give a path to be printed.
+        send: Called with the ``harness.types.GateRecord`` and the run's directory, after the run is stored;
+            may return a path to be printed.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The data that flows through a gate, as inert values: functions elsewhere act on it.
+"""The data that flows through a gate, as values without behaviour: functions elsewhere use it.
 
 Words: a *metric* scores one completion; a *check* is a metric with its threshold inside a case;
-a *summary* aggregates one metric over cases; a run *regressed* if the gate says so, a *regressed case* is one
-that is shown, on its own, to be answered worse.
+a *summary* aggregates one metric over cases; a run *regressed* if the gate says so, a *regressed case* is a
+single case that is shown to be answered worse.
 Fractions are in [0, 1], times in seconds, losses in nats per token.
 """
 

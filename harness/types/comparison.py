@@ -9,7 +9,7 @@ from harness.types.run import Stability
 
 
 class GateVerdict(StrEnum):
-    """What the gate says of a candidate against its baseline."""
+    """The gate's verdict on a candidate, compared with its baseline."""
 
     PASS = "pass"
     REGRESS = "regress"
@@ -18,7 +18,7 @@ class GateVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate with its two-sided interval and how that was computed."""
+    """An estimate with its two-sided interval and the name of the method."""
 
     estimate: float
     low: float
@@ -29,7 +29,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSummary:
-    """A metric's mean over cases. It never stands without n and an interval."""
+    """A metric's mean over cases. It always has n and an interval."""
 
     metric: str
     n: int
@@ -42,13 +42,14 @@ class MetricComparison:
 
     Attributes:
         metric: ``pass-rate`` or a check type.
-        kind: ``binary`` (0/1 a case) or ``graded``.
+        kind: ``binary`` (0 or 1 for each case) or ``graded``.
         n: Pairs in which both sides have a verdict.
-        drop: Baseline minus candidate on the metric's scale, turned so that positive is worse. Its upper end
-            allows for losses of a kind that no case shows: it is what a pass has to fit under the margin.
-        population: Whether the drop is of further cases like these (``sample``) or of these very ``cases``.
-        other_question: What the other of the two questions would have decided, of a gated pass rate.
-        high_of_data: The upper end by the cases alone: what a regression has to show beyond the margin. None
+        drop: Baseline minus candidate on the metric's scale, with the sign chosen so that positive is worse.
+            Its upper end allows for losses that no case shows; a pass needs it to be within the margin.
+        population: Whether the drop is about further cases like these (``sample``) or about exactly these
+            ``cases``.
+        other_question: The verdict for the other of these two questions, for a gated pass rate.
+        high_of_data: The upper end by the cases alone; a regression needs it to be beyond the margin. None
             in records of earlier versions.
         p_value: One-sided, of "no drop".
         p_adjusted: Holm's adjustment over the gated metrics; None when not gated.
@@ -56,7 +57,7 @@ class MetricComparison:
         gained: The reverse.
         margin: Largest tolerated drop; None when not gated.
         minimum_detectable_drop: True drop that this comparison would call a regression with
-            probability 0.8; None when n is too small for any.
+            probability 0.8; None if n is too small for any.
         verdict: None when not gated.
     """
 
@@ -81,10 +82,10 @@ class MetricComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegressedCase:
-    """A case that is shown, on its own, to be answered worse than before.
+    """A single case that is shown to be answered worse than before.
 
     Attributes:
-        was: The baseline's answers to it, those of a noise record among them.
+        was: The baseline's answers to it, including those of a noise record.
         now: The candidate's.
         p_value: One-sided, exact, corrected over the cases and the gated metrics.
     """
@@ -97,17 +98,17 @@ class RegressedCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverSlice:
-    """A part of a golden set that lost more cases than chance would put there.
+    """A part of a golden set that lost more cases than chance explains.
 
     Attributes:
-        kind: What its cases share.
+        kind: The common property of its cases.
         name: The tag or the cluster.
         n: Pairs in the slice.
         lost: Keys of its lost cases.
         lost_in_set: Lost cases of the whole set.
         drop: The slice's drop of the pass rate.
         drop_elsewhere: The drop of the set's other cases.
-        p_value: One-sided, of "losses fall into it as anywhere", corrected over the set's slices.
+        p_value: One-sided, of "losses are as frequent here as elsewhere", corrected over the set's slices.
     """
 
     set_name: str
@@ -123,13 +124,13 @@ class DriverSlice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedTrait:
-    """What lost cases have in common and kept ones have not.
+    """A property that lost cases have and kept ones don't.
 
     Attributes:
         trait: In words, such as ``answer cut at the token limit``.
         lost: Lost cases that have it, of ``of_lost``.
         kept: Cases that both sides pass and that have it, of ``of_kept``.
-        p_value: One-sided, corrected over all traits that were looked at.
+        p_value: One-sided, corrected over all tested traits.
     """
 
     set_name: str
@@ -143,20 +144,20 @@ class SharedTrait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What fresh answers say of a regression that was found at first.
+    """The result of resampling a regression.
 
     Attributes:
-        finding: What was resampled: a pass rate's ``flipped`` cases, or single ``regressed`` ones.
-        cases: Keys of the cases that were resampled, on both sides.
-        was: The baseline's fresh answers, of those with a verdict.
+        finding: The resampled cases: a pass rate's ``flipped`` cases, or single ``regressed`` ones.
+        cases: Keys of the cases that both sides answered again.
+        was: The baseline's new answers with a verdict.
         now: The candidate's.
-        p_value: One-sided, of "these cases are answered no worse", from the fresh answers alone; Holm's
-            adjustment over all findings that were resampled. None where nothing could be asked.
+        p_value: One-sided, of "these cases are answered no worse", from the new answers alone; Holm's
+            adjustment over all resampled findings. None if resampling was impossible.
         stands: Whether the regression stands.
-        problem: Why it stands without having been confirmed; empty where the fresh answers decided.
-        times: Fresh answers a case and side.
-        judge_requests: How often a judge was asked, for all findings together.
-        duration_s: How long resampling took, for all findings together, in seconds.
+        problem: Why it stands without confirmation; empty if the new answers decided.
+        times: New answers per case and side.
+        judge_requests: Number of requests to judges, for all findings together.
+        duration_s: Duration of resampling in seconds, for all findings together.
     """
 
     set_name: str
@@ -174,13 +175,13 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCounts:
-    """What became of one golden set's cases: the denominators of all its figures.
+    """Counts of one golden set's cases: the denominators of all its figures.
 
     Attributes:
         paired: Cases that are compared.
-        candidate: How many of the candidate's cases had each outcome.
+        candidate: Number of the candidate's cases by outcome.
         baseline: The same of the baseline's.
-        unpaired: How many cases are not compared, by cause.
+        unpaired: Number of cases that are not compared, by cause.
     """
 
     set_name: str
@@ -192,7 +193,7 @@ class SetCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Of the probes of one skill that the baseline passed, how many the candidate still passes."""
+    """The share of one skill's probes that the candidate still passes, of those that the baseline passed."""
 
     skill: str
     passed_by_baseline: int
@@ -202,7 +203,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgetting:
-    """What the candidate lost of what the baseline could do.
+    """Skills of the baseline that the candidate lost.
 
     Attributes:
         overall: Retention over all probes; None when the baseline passed none of them.
@@ -210,10 +211,10 @@ class Forgetting:
         loss_change: Candidate minus baseline cross-entropy on general text, in nats per token;
             None when it was not measured. A tripwire: it never makes a regression alone.
         tripped: The loss change is larger than its limit.
-        divergence: KL(baseline ‖ candidate) on the same text, in nats per token: how far the next word's
-            probabilities moved, whether for better or worse. For information.
-        refusals: Of the probes that both sides answered, how many answers of the baseline and of the
-            candidate refuse; None without probes.
+        divergence: KL(baseline ‖ candidate) on the same text, in nats per token: how much the next word's
+            probabilities changed, for better or worse. For information.
+        refusals: Number of refusals by the baseline and by the candidate among the probes that both answered;
+            None without probes.
     """
 
     overall: Retention | None
@@ -229,17 +230,17 @@ class Comparison:
     """A candidate's run against its baseline's.
 
     Attributes:
-        unstable: Of the compared cases those that the baseline's own reruns passed and failed, by key.
-        forgetting: Against the baseline.
-        forgetting_since_base: Against the model that the candidate was trained on, where the baseline is
-            another one: what several adapters in a row lost. For information.
+        unstable: The compared cases that the baseline's own reruns both passed and failed, by key.
+        forgetting: Compared with the baseline.
+        forgetting_since_base: Compared with the candidate's base, if the baseline is another model: what
+            several adapters in a row lost. For information.
         unpaired: Keys of cases that are on one side only, changed between the runs, or have no
-            verdict on one side: they are left out of every paired figure, and counted here.
-        regressed_cases: Cases that are shown to be answered worse, each on its own.
-        drivers: For each set that didn't pass: the slice that lost most, where one stands out.
-        traits: What its lost cases have in common.
+            verdict on one side: no paired figure includes them.
+        regressed_cases: Single cases that are shown to be answered worse.
+        drivers: For each set that didn't pass: the slice that lost most, if there is a significant one.
+        traits: Common properties of its lost cases.
         counts: The denominators, by golden set.
-        confirmations: What resampling showed of what regressed at first.
+        confirmations: The results of resampling the regressions.
     """
 
     candidate_run: str

@@ -1,7 +1,7 @@
-"""What the gate found, as typed data: sentences, tables and pages are written from it, never the reverse.
+"""The gate's findings as typed data. Sentences, tables and pages are made from it.
 
-Each kind of finding has its own data class, told apart by ``kind``. A finding with a verdict counts towards
-the run's; one without is for information.
+Each kind of finding has its own data class, with its name in ``kind``. A finding with a verdict counts for
+the run's verdict; one without is for information.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from harness.types.run import ExecutionPlan, Outcome
 
 
 class Standing(StrEnum):
-    """What a metric that passed is shown to be besides."""
+    """What is also shown about a metric that passed."""
 
     BETTER = "better"
     EQUAL = "equal"
@@ -31,24 +31,24 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFinding:
-    """One gated metric of one set, with the figures that its verdict rests on.
+    """One gated metric of one set, with the figures behind its verdict.
 
     Attributes:
-        scale: ``binary`` (0/1 a case) or ``graded``.
+        scale: ``binary`` (0 or 1 for each case) or ``graded``.
         baseline: The baseline's mean.
         candidate: The candidate's.
         drop: Baseline minus candidate, positive is worse.
         n: Pairs.
-        clusters: Independent cases or clusters behind them.
+        clusters: Number of independent cases or clusters.
         p_value: One-sided, corrected over all tests of the run.
         lost: How many cases the baseline passed and the candidate fails.
         gained: The reverse.
         margin: Largest tolerated drop.
         minimum_detectable_drop: None when no true drop would be found with probability 0.8.
-        standing: Of a metric that passed; None otherwise.
-        cases_to_settle: About how many cases would decide it; None where that can't be said.
-        population: Whether it is about further cases like these, or about these very cases.
-        other_question: What the other of the two would have decided.
+        standing: For a metric that passed; None otherwise.
+        cases_to_settle: Rough number of cases that would decide it; None if unknown.
+        population: Whether it is about further cases like these, or about exactly these cases.
+        other_question: The verdict for the other of the two.
     """
 
     kind: Literal["metric"] = "metric"
@@ -71,10 +71,10 @@ class MetricFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegressedCasesFinding:
-    """Cases of one set that are shown to be answered worse, each on its own.
+    """Single cases of one set that are shown to be answered worse.
 
     Attributes:
-        cases: The surest first.
+        cases: The most significant first.
         n: Compared cases of the set.
         tolerated: Largest tolerated share of them.
     """
@@ -87,7 +87,7 @@ class RegressedCasesFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustPassFinding:
-    """Cases of one set that must pass, whatever the comparison says, and did not."""
+    """Cases of one set that must pass and did not."""
 
     kind: Literal["must-pass"] = "must-pass"
     cases: tuple[str, ...]
@@ -95,7 +95,7 @@ class MustPassFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTestsFinding:
-    """Hand-written tests that asked the model and failed, by their node ids."""
+    """Hand-written tests that used the model and failed, by their node ids."""
 
     kind: Literal["failed-tests"] = "failed-tests"
     tests: tuple[str, ...]
@@ -103,7 +103,7 @@ class FailedTestsFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationFinding:
-    """What resampling showed of a regression."""
+    """The result of resampling a regression."""
 
     kind: Literal["confirmation"] = "confirmation"
     confirmation: Confirmation
@@ -123,7 +123,7 @@ class NotComparedFinding:
     """A metric that could not be compared.
 
     Attributes:
-        reason: Why its values can't be compared; empty where no case has it on both sides.
+        reason: Why its values can't be compared; empty if no case has it on both sides.
     """
 
     kind: Literal["not-compared"] = "not-compared"
@@ -132,7 +132,7 @@ class NotComparedFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NothingToLoseFinding:
-    """The baseline passes so few cases of a set that no loss of them would be beyond the margin.
+    """The baseline passes so few cases of a set that losing them all would be within the margin.
 
     Attributes:
         passed: Mean passes of the baseline, in cases.
@@ -148,10 +148,10 @@ class NothingToLoseFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoVerdictFinding:
-    """Too many cases of a set errored, or were left unscored, on one side.
+    """Too many cases of a set errored, or are unscored, on one side.
 
     Attributes:
-        n: Cases that were asked.
+        n: Cases that were answered.
         tolerated: Largest tolerated share of them.
     """
 
@@ -181,7 +181,7 @@ class TraitsFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TripwireFinding:
-    """Cross-entropy on general text rose beyond its limit, in nats per token."""
+    """The cross-entropy on general text rose beyond its limit, in nats per token."""
 
     kind: Literal["tripwire"] = "tripwire"
     change: Interval
@@ -190,7 +190,7 @@ class TripwireFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlansFinding:
-    """The sides were computed in different ways, which can flip cases without a change of the model."""
+    """The two sides have different plans, which can flip cases without a change of the model."""
 
     kind: Literal["plans"] = "plans"
     candidate: ExecutionPlan
@@ -208,7 +208,7 @@ class PartialRunFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpairedFinding:
-    """Cases that take part in no comparison: how many, by cause."""
+    """Number of cases that are not compared, by cause."""
 
     kind: Literal["unpaired"] = "unpaired"
     causes: Mapping[str, int]
@@ -223,7 +223,7 @@ class NothingGatedFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteFinding:
-    """A sentence that an earlier version stored; today's findings hold no text."""
+    """A sentence that an earlier version stored; current findings contain no text."""
 
     kind: Literal["note"] = "note"
     text: str
@@ -255,10 +255,9 @@ class Finding:
     """One thing that the gate found.
 
     Attributes:
-        verdict: What it says of the run; None where it only informs.
-        set_name: The golden set that it is about; None where it is about the whole run.
-        metric: The metric that it is about, where it is about one.
-        data: The figures; their class tells the kind.
+        verdict: Its verdict on the run; None if it is for information.
+        set_name: Its golden set; None if it is about the whole run. metric: Its metric, if any. data: The
+        figures; their class is the kind.
     """
 
     verdict: GateVerdict | None = None

@@ -1,4 +1,4 @@
-"""Golden sets: what is asked."""
+"""Golden sets and cases."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ JsonValue = TypeAliasType(
     "JsonValue", "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 )
 
-# What templates that write today's date are told: the day that Llama's own templates fall back to.
+# The date for templates that write today's date: the default in Llama's own templates.
 PINNED_DATE = "2024-07-26"
-# What transformers' apply_chat_template takes itself: a value of that name would change what it does, and not
-# what the template writes.
+# Arguments of transformers' apply_chat_template: a value of that name would change the function, not the text
+# of the template.
 RESERVED_KWARGS = frozenset(
     [
         *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt"),
@@ -37,16 +37,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationSettings:
-    """How a prompt is written and an answer is made. Temperature 0 is greedy decoding.
+    """How a prompt is rendered and an answer is generated. Temperature 0 is greedy decoding.
 
     Attributes:
-        task: Which of a multi-task model's heads answers; models that generate pay no heed to it.
+        task: The head of a multi-task model that answers; models that generate ignore it.
         chat_template_kwargs: Values that the chat template reads, such as ``enable_thinking``.
-        date: The day that a chat template is told is today, as YYYY-MM-DD.
+        date: Today's date for a chat template, as YYYY-MM-DD.
         max_reasoning_tokens: Most tokens of the reasoning before the answer; ``max_new_tokens`` then counts
-            the answer's alone. None: the reasoning counts as part of the answer's tokens.
+            only the answer's. None: the reasoning counts as part of the answer's tokens.
         score_reasoning: Whether the reasoning stays a part of the text that checks see.
-        use_model_settings: Whether the model's own generation config is heeded: penalties, suppressed tokens.
+        use_model_settings: Whether the model's own generation config is used: penalties, suppressed tokens.
     """
 
     max_new_tokens: int = 128
@@ -68,9 +68,9 @@ class GenerationSettings:
 
     @property
     def later_settings(self) -> dict[str, JsonValue]:
-        """Settings that first answers and runs were stored without, where they differ from their defaults.
+        """Settings that earlier versions did not have, if they differ from their defaults.
 
-        Hashes hold these only where they are given, so that what was stored before keeps its hash.
+        Hashes include these only if they are given, so stored answers keep their hash.
         """
         usual = _USUAL_SETTINGS
         return {
@@ -89,17 +89,16 @@ _USUAL_SETTINGS = GenerationSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One metric with its threshold, as a case asks for it.
+    """One metric of a case, with its threshold.
 
     Attributes:
-        type: The metric's name, with ``not-`` in front when the check is inverted.
-        threshold: Least value that passes (greatest, for metrics where lower is better), or None
-            for the metric's default.
-        value: The check's own argument: a substring, a pattern, a JSON Schema. None when the
-            case's references are the argument.
+        type: The metric's name, with ``not-`` in front if the check is negated.
+        threshold: Smallest value that passes (largest, if lower is better), or None for the metric's default.
+        value: The check's own argument: a substring, a pattern, a JSON Schema. None if the case's references
+            are the argument.
         options: The check's other keys, already validated.
         line: 1-based line in the golden set, for messages.
-        file: Of a ``python`` check, where its file is; what it holds stands in the options as a hash.
+        file: Path of a ``python`` check's file; the hash of its content is in the options.
     """
 
     type: str
@@ -118,9 +117,9 @@ class GoldenCase:
         id: Unique within its set.
         set_name: The golden set's name.
         messages: The conversation that the model continues.
-        cluster: Cases that share a cluster are not independent; statistics resample whole clusters.
-        must_pass: Failing this case fails the run on its own, whatever the comparison says.
-        repeat: How many answers are drawn; they are averaged inside the case.
+        cluster: Cases that share a cluster are not independent; statistics use whole clusters.
+        must_pass: The run fails if this case fails, whatever the comparison shows.
+        repeat: Number of sampled answers; they are averaged inside the case.
         line: 1-based line in the golden set.
     """
 
@@ -152,7 +151,7 @@ class GoldenCase:
 
     @property
     def content_sha256(self) -> str:
-        """Hash of what is asked and how it is checked; two runs pair a case only if it is equal."""
+        """Hash of the prompt and the checks; two runs pair a case only if it is equal."""
         later = self.generation.later_settings
         task = later.pop("task", None)
         content = {
@@ -175,17 +174,17 @@ class GoldenCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """What a golden set asks of the gate.
+    """Margins and limits of the gate for a golden set.
 
     Attributes:
         margin: Largest tolerated drop of the set's pass rate, or None for the run's default.
         metric_margins: Graded metrics gated besides the pass rate, each with its tolerated drop.
         max_unscored: Largest tolerated fraction of unscored cases.
         max_errored: Largest tolerated fraction of errored cases.
-        max_regressed: Largest tolerated fraction of cases that are shown, each on its own, to be answered
-            worse; None for the default: 0, and any in forgetting probes.
-        population: What gates: would the drop show on further cases like these (``sample``), or did these
-            very cases get worse, beyond the noise of the answers (``cases``)?
+        max_regressed: Largest tolerated fraction of regressed cases; None for the default: 0, and any in
+            forgetting probes.
+        population: The question of the gate: would the drop show on further cases like these (``sample``), or
+            did exactly these cases get worse, beyond the noise of the answers (``cases``)?
     """
 
     margin: float | None = None
@@ -201,8 +200,8 @@ class GoldenSet:
     """The cases of one YAML file.
 
     Attributes:
-        probes_forgetting: The set measures what the base model could already do, so it is compared
-            as *retained* skills rather than as the trained task.
+        probes_forgetting: The set tests what the base model could do before training, so it is compared as
+            *retained* skills, not as the trained task.
         content_sha256: Hash of the file's bytes.
     """
 

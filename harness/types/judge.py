@@ -1,4 +1,4 @@
-"""What a judging model was asked and what it said."""
+"""Questions to judges and their replies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ class JudgeRequest:
     """One question to a judge.
 
     Attributes:
-        key: Names the request in messages (a case's key); not part of what is asked.
-        task: Which question it is: ``rubric``, ``reference``, ``factuality``, ``tone``, ``pairwise`` or
+        key: Name of the request in messages (a case's key); not part of the question.
+        task: The kind of question: ``rubric``, ``reference``, ``factuality``, ``tone``, ``pairwise`` or
             another metric's own.
         messages: The filled prompt.
-        reply_schema: JSON Schema of the object that the judge is to reply with.
+        reply_schema: JSON Schema of the object in the reply.
         prompt_version: Name and hash of the prompt's file.
-        conversation: What the answers reply to, for a judge that scores instead of reading the prompt.
+        conversation: The messages before the answers, for a judge that scores and reads no prompt.
         answers: The answers in the order in which the prompt shows them.
         criteria: The rubric or reference in plain words, for such a judge.
         repeat: Counts further questions of the same wording, so that each is asked separately.
@@ -38,13 +38,13 @@ class JudgeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeReply:
-    """What a judge replied, as it stands in the cache.
+    """A judge's reply, as stored in the cache.
 
     Attributes:
-        text: The reply, word by word.
-        data: The object that was read from it; it follows the request's schema.
-        model: What the server says that it is, or the judge's own name.
-        stop_reason: Why it ended: ``length`` at the token limit; empty where nothing is said of it.
+        text: The reply, unchanged.
+        data: The object in it; it follows the request's schema.
+        model: The model's name according to the server, or the judge's own name.
+        stop_reason: Why it ended: ``length`` at the token limit; empty if unknown.
     """
 
     text: str
@@ -57,13 +57,13 @@ class JudgeReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeVerdict:
-    """What a judge holds of one answer.
+    """A judge's verdict on one answer.
 
     Attributes:
-        passed: None where the question has no yes or no.
+        passed: None if the question has no yes or no.
         value: On the question's own scale: 0 or 1, 1 to 5, or a pair's 0, 0.5 or 1.
         prompt_version: Name and hash of the prompt's file.
-        raw_reply: The reply, word by word.
+        raw_reply: The reply, unchanged.
     """
 
     passed: bool | None
@@ -76,13 +76,13 @@ class JudgeVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeUsage:
-    """What judging took.
+    """Requests, tokens and cost of judging.
 
     Attributes:
-        requests: Sent to the judge, repeated ones included.
+        requests: Sent to the judge, including repeated ones.
         retried: Of those, sent again after a fault.
         from_cache: Questions that needed no request.
-        failed: Questions that stayed without a verdict.
+        failed: Questions without a verdict.
         cost: In the currency of the prices; None when no prices were given.
     """
 

@@ -1,4 +1,4 @@
-"""What a stored run says of each metric that it was scored with, so that it can be compared later."""
+"""Facts about each metric in a stored run, so that it can be compared later."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,15 +6,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFacts:
-    """How one metric's values are read. A value that differs between two runs forbids to compare them.
+    """How to read one metric's values. Two runs are not compared if one of these facts differs.
 
     Attributes:
         kind: ``binary`` values are 0 or 1, ``graded`` ones are on a scale.
-        higher_is_better: Else a rise of the value is a drop.
-        least: Lower end of the scale; None where it is open.
-        most: Upper end of the scale; None where it is open.
+        higher_is_better: If false, a rise of the value is a drop.
+        least: Lower end of the scale; None if there is none.
+        most: Upper end of the scale; None if there is none.
         logarithmic: Compared by its natural logarithm, so that one large value can't outweigh all others.
-        version: Changes whenever the metric would give the same answer another value.
+        version: Changes if the metric gives another value for the same answer.
     """
 
     kind: Literal["binary", "graded"]

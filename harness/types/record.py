@@ -9,7 +9,7 @@ from harness.types.run import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRecord:
-    """Everything that one ``pytest --model`` session found out; what history keeps and reports show."""
+    """All results of one ``pytest --model`` session, as stored in the history and shown in reports."""
 
     run: Run
     baseline: Run | None = None

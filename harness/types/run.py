@@ -1,4 +1,4 @@
-"""A run: what was answered, and what the scores say of it."""
+"""A run: answers, scores and outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from harness.types.golden import GoldenCase, GoldenSet, JsonValue
 from harness.types.metric import MetricFacts
 from harness.types.training import TrainingManifest, stored_manifest
 
-# Precisions in which the make-up of a batch does not change greedy text.
+# Precisions in which the other rows of a batch don't change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
 
 
 class Outcome(StrEnum):
-    """What became of one case. Only *passed* and *failed* are verdicts; the others are never a score."""
+    """The outcome of one case. Only *passed* and *failed* are verdicts; the others are never a score."""
 
     PASSED = "passed"
     FAILED = "failed"
     ERRORED = "errored"  # a metric, judge or the engine broke
-    UNSCORED = "unscored"  # there was nothing that could give a verdict
+    UNSCORED = "unscored"  # no check could give a verdict
     SKIPPED = "skipped"
 
 
@@ -34,8 +34,8 @@ class Completion:
         stop_reason: ``stop`` when the model ended by itself, ``length`` when the token limit cut it.
         completion_tokens: Tokens of reasoning and answer.
         latency_s: The batch's wall time divided by its rows, in seconds.
-        reasoning: What a reasoning model wrote before its answer; None where it wrote none.
-        prompt: What the model was asked, as its chat template writes it.
+        reasoning: The text of a reasoning model before its answer; None if there is none.
+        prompt: The rendered prompt.
         prompt_sha256: Hash of that.
     """
 
@@ -50,19 +50,19 @@ class Completion:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the model reasoned and then said nothing, such as where a limit cut its reasoning."""
+        """Whether the model reasoned but gave no answer, for example because a limit cut its reasoning."""
         return self.reasoning is not None and not self.text.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What one metric says of one completion.
+    """One metric's value for one completion.
 
     Attributes:
         value: 0 or 1 for binary metrics, the metric's own scale for graded ones.
-        threshold: The limit that ``passed`` was decided with, or None if it was not decided.
-        passed: None when the metric only informs.
-        explanation: Why, for a person: what was missing, which part matched.
+        threshold: The limit that decided ``passed``, or None.
+        passed: None if the metric is for information.
+        explanation: The reason: what was missing, which part matched.
     """
 
     metric: str
@@ -74,7 +74,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricError:
-    """A metric that broke on one completion. It is kept as a value and is never a score."""
+    """A metric that broke on one completion. It is stored as a value and is never a score."""
 
     metric: str
     error: str
@@ -93,11 +93,11 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """One case with its answer, its scores and what became of it.
+    """One case with its answer, scores and outcome.
 
     Attributes:
-        repeats: Every answer, where the case was asked more than once. The result's own completion, scores
-            and errors are then those of the answer that decided its outcome: it passed if all answers passed.
+        repeats: All answers, if the case has several. The result's own completion, scores and errors are then
+            those of the answer that decided its outcome: it passed if all answers passed.
     """
 
     case: GoldenCase
@@ -115,7 +115,7 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stability:
-    """How a model fared when it was asked one case again and again, with nothing changed.
+    """A model's answers to one case, resampled without any change.
 
     Attributes:
         passed: Answers that passed.
@@ -137,14 +137,14 @@ class TextLoss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRef:
-    """Which weights answered, by content.
+    """A model, identified by the content of its weights.
 
     Attributes:
-        label: What a person calls it: the adapter's path as given, or the base model's name.
+        label: Its name for people: the adapter's path as given, or the base model's name.
         adapter_sha256: Hash of the adapter's weights and config; None for a bare base model.
         base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
-        training: What training noted beside the weights; None when there is no manifest.
-        engine: Name of the plug-in's engine that runs it; None where tunegate's own do.
+        training: The training manifest; None if there is none.
+        engine: Name of the plug-in's engine that runs it; None for tunegate's own.
     """
 
     label: str
@@ -158,11 +158,11 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """How one side of a session was run, as the engine found to be right.
+    """How the engine ran one side of a session.
 
     Attributes:
         side: ``candidate``, ``baseline`` and so on.
-        weights: Whether other sides stood on the same copy of the base.
+        weights: Whether other sides shared the same copy of the base.
         batches: ``mixed`` with other sides' rows, ``separate``, or a ``single`` prompt at a time.
         decoder: Our own loop over ``batched`` rows, or the ``library``'s generate.
     """
@@ -175,15 +175,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionPlan:
-    """How the answers were computed: part of the result, since it changes greedy text in low precision.
+    """How the answers were computed. It is part of the result: it changes greedy text in low precision.
 
     Attributes:
         batch_tokens: Token budget of one batch (rows × padded prompt and answer length).
         mixed: Several models answered in one batch (PEFT's ``adapter_names``).
-        weights: How an adapter stands beside its base: ``peft`` (apart from it), ``merged`` (added into it),
-            or ``nf4`` (apart, on a base in 4 bits).
-        chat_template_kwargs: What chat templates were told where a case told them nothing of that name.
-        placements: How each side was run, where one was: answers from the cache need none.
+        weights: How an adapter is applied: ``peft`` (separate from its base), ``merged`` (added to its
+            weights), or ``nf4`` (separate, on a base in 4 bits).
+        chat_template_kwargs: Values for chat templates, used where a case has no value of that name.
+        placements: How each side was run; empty for answers from the cache.
     """
 
     engine: str
@@ -214,10 +214,10 @@ class Run:
     Attributes:
         id: Sorts by time, such as ``20260131-142501-7f3a``.
         started_at: ISO 8601 in UTC.
-        collected: How many cases the golden sets held; more than ``len(results)`` in a partial run.
-        golden_sets: The sets' headers, their ``cases`` left empty: the cases stand in ``results``.
-        metrics: How the scores of each metric are read, by the name that its scores bear. A metric without
-            an entry can be shown, and compared with nothing.
+        collected: Number of cases in the golden sets; more than ``len(results)`` in a partial run.
+        golden_sets: The sets' headers, with empty ``cases``: the cases are in ``results``.
+        metrics: How to read the scores of each metric, by its name in the scores. A metric without an entry
+            can be shown, but not compared.
     """
 
     id: str

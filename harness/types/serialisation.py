@@ -1,7 +1,7 @@
 """Frozen dataclasses as JSON text and back, exactly.
 
-All else than ASCII is escaped, so that text which UTF-8 can't hold (a lone surrogate in an answer, a byte of
-a path that is no text) survives; numbers that are not finite are written as Python reads them.
+Everything except ASCII is escaped, so that text that UTF-8 can't represent (a lone surrogate in an answer, a
+non-text byte of a path) is kept. Numbers that are not finite are written as Python reads them.
 """
 
 import json
@@ -16,12 +16,12 @@ _T = TypeVar("_T")
 
 
 class DamagedFactsError(Exception):
-    """A stored text is not what was written."""
+    """A stored text is damaged."""
 
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # About 0.1 s for a whole run's type, so only when one is read.
+    # It takes about 0.1 s for a whole run's type, so it is done only when one is read.
     return TypeAdapter(kind)
 
 
@@ -31,7 +31,7 @@ def encode(value: object) -> str:
 
 
 def decode(kind: type[_T], text: str) -> _T:
-    """What :func:`encode` made of a dataclass.
+    """The dataclass that :func:`encode` wrote.
 
     Args:
         kind: The class.
@@ -42,7 +42,7 @@ def decode(kind: type[_T], text: str) -> _T:
     """
     try:
         # pydantic's own reading of JSON refuses lone surrogates.
-        # To mypy a class of unknown type is not hashable, as the cache's arguments must be.
+        # For mypy a class of unknown type is not hashable, as the cache's arguments must be.
         value: _T = _adapter(cast("Any", kind)).validate_python(json.loads(text))
     except (ValidationError, ValueError, RecursionError) as error:
         raise DamagedFactsError(str(error).splitlines()[0]) from error
@@ -50,12 +50,12 @@ def decode(kind: type[_T], text: str) -> _T:
 
 
 def to_json(value: object) -> str:
-    """Indented JSON for other programs, to which a number that is not finite is null."""
+    """Indented JSON for other programs; a number that is not finite is null."""
     return json.dumps(finite_facts(value), indent=2, allow_nan=False)
 
 
 def finite_facts(value: object) -> Any:
-    """Dataclasses as mappings that JSON can hold; a number that is not finite is None."""
+    """Dataclasses as mappings for JSON; a number that is not finite is None."""
     return _finite(_parts(value))
 
 

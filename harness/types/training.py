@@ -1,6 +1,6 @@
-"""The training manifest: what a trainer notes beside the weights, for engines and reports to read.
+"""The training manifest: the file that a trainer writes next to the weights, for engines and reports.
 
-A key that this version doesn't know, of a newer version or of another writer, is kept as it is.
+Unknown keys, from a newer version or another writer, are kept unchanged.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 class _Notes(BaseModel):
-    """Notes of a trainer; further keys are kept."""
+    """Notes of a trainer; unknown keys are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -24,7 +24,7 @@ class StepLoss(_Notes):
     """The loss of one optimizer step.
 
     Attributes:
-        loss: None where it was no finite number, in files that can't hold such.
+        loss: None if it was not finite, in files that can't represent such numbers.
     """
 
     step: int
@@ -32,7 +32,7 @@ class StepLoss(_Notes):
 
 
 def _counted(losses: object) -> object:
-    """Bare numbers as the losses of the steps from 1 on."""
+    """Plain numbers as the losses of the steps, starting at 1."""
     if not isinstance(losses, list | tuple):
         return losses
     return [
@@ -42,12 +42,12 @@ def _counted(losses: object) -> object:
 
 
 class StepReward(_Notes):
-    """What the answers that one optimizer step sampled were worth.
+    """The rewards of the answers that one optimizer step sampled.
 
     Attributes:
         reward: Their mean.
         n: How many answers.
-        kl: Divergence from the model that training began with, in nats per token, where it was computed.
+        kl: Divergence from the starting model, in nats per token, if it was computed.
     """
 
     step: int
@@ -61,7 +61,7 @@ class RewardNotes(_Notes):
 
     Attributes:
         change: Means of the first and the last fifth of the steps, and their difference with its interval.
-        files: Content hashes of what the rewards were read from, by reward.
+        files: Content hashes of the rewards' files, by reward.
     """
 
     steps: Annotated[tuple[StepReward, ...], Field(strict=False)] = ()
@@ -73,8 +73,8 @@ class CanaryNotes(_Notes):
     """Signs of reward hacking.
 
     Attributes:
-        summary: One line for a person for each canary.
-        drift: By canary, means, change and whether that is drift; None where there was too little to tell.
+        summary: One line of text for each canary.
+        drift: By canary, means, change and whether that is drift; None if there was too little data.
         along: Means over stretches of the steps.
     """
 
@@ -91,11 +91,11 @@ class StartingAdapter(_Notes):
 
 
 class DataNotes(_Notes):
-    """What was trained on.
+    """The training data.
 
     Attributes:
         sha256: Hash of all files' bytes, one after the other.
-        leakage: Which golden cases were looked for in the rows, how, and which were found.
+        leakage: The search for golden cases in the rows, and its results.
         tasks: By task of a multi-task model, its rows.
     """
 
@@ -107,14 +107,14 @@ class DataNotes(_Notes):
 
 
 class TrainingManifest(_Notes):
-    """What an adapter, or a whole model, was made of.
+    """How an adapter, or a whole model, was made.
 
     Attributes:
         method: The trainer's name, such as ``sft``.
         base: The base model as the user named it.
         config: The trainer's whole configuration.
         losses: Of each optimizer step, in the steps' order.
-        held_out: What was measured on held-out data, before and after training where that can be told.
+        held_out: Measurements on held-out data, after training and, if possible, before it.
         damaged: Values of a stored record that can't be read as this version writes them, by key.
     """
 
@@ -149,13 +149,13 @@ class TrainingManifest(_Notes):
 
 
 def stored_manifest(stored: object) -> object:
-    """A manifest out of a stored record, which must stay readable: what is damaged is kept aside.
+    """A manifest from a stored record. The record must stay readable, so damaged values are kept apart.
 
     Args:
-        stored: What the record holds: the keys of a manifest, or None.
+        stored: The keys of a manifest, or None.
 
     Returns:
-        The manifest, or None where there is none; what is no mapping is handed back as it came.
+        The manifest, or None if there is none; a value that is not a mapping is returned unchanged.
     """
     if not isinstance(stored, Mapping):
         return stored
