@@ -3,6 +3,7 @@
 Rendered prompts are stored in the cache, so that a session whose answers are all known loads no tokenizer.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.loading import quiet_load
-from harness.errors import PromptError
+from harness.errors import PromptError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.prompts.context import context_length
 from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
@@ -40,6 +41,7 @@ def render_workload(
     Raises:
         PromptError: A chat template refuses a conversation or can't be run, or a prompt is too long; one line
             a reason, with the cases that it holds for.
+        SettingsError: No template reads a value that the settings give.
         InputError: A tokenizer or configuration can't be loaded.
     """
     if plan.engine != "transformers":
@@ -51,6 +53,7 @@ def render_workload(
         references=tuple(rendering.of_reference(request) for request in workload.references),
     )
     rendering.store()
+    _refuse_unread(plan, rendering, {request.side for request in workload.answers})
     if rendering.problems:
         raise PromptError(_described(rendering.problems))
     return rendered
@@ -175,6 +178,25 @@ class _Rendering:
                 self.cache.put_context(key, stored[0])
             self.contexts[model.base_sha256] = stored[0]
         return self.contexts[model.base_sha256]
+
+
+def _refuse_unread(plan: ExecutionPlan, rendering: _Rendering, asked: Collection[str]) -> None:
+    """Refuse a value of the settings that no template reads, such as one of a misspelt name.
+
+    Prompts that are stored were rendered with the same values, and checked then.
+
+    Raises:
+        SettingsError: There is one.
+    """
+    if not asked or not set(asked) <= set(rendering.tokenizers):
+        return
+    templates = [str(tokenizer.chat_template) for tokenizer in rendering.tokenizers.values()]
+    for name in plan.chat_template_kwargs:
+        if not any(re.search(rf"\b{re.escape(name)}\b", template) for template in templates):
+            models = ", ".join(rendering.sides[side].label for side in sorted(rendering.tokenizers))
+            raise SettingsError(
+                f"--gate-chat-template-kwargs: no chat template of {models} reads {name!r}; leave it out"
+            )
 
 
 def _described(problems: Mapping[str, Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.engines.open import base_of, choose_plan, describe_model
-from harness.errors import PromptError
+from harness.errors import PromptError, SettingsError
 from harness.run import prompting
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
@@ -120,3 +120,13 @@ def test_a_base_without_positions_has_no_limit(tiny_model_dir, tmp_path, cache):
     (base / "config.json").write_text(json.dumps({**config, "model_type": "bloom"}))
     sides = {"candidate": describe_model(str(base))}
     check_prompts(sides, plan_of(sides), [asked(max_reasoning_tokens=30000)], cache)
+
+
+def test_a_value_that_no_template_reads_is_refused(dated, cache):
+    (dated / "chat_template.jinja").write_text("{{ enable_thinking }}{{ messages[0].content }}")
+    sides = sides_of(dated)
+    right = replace(plan_of(sides), chat_template_kwargs={"enable_thinking": False})
+    check_prompts(sides, right, [asked()], cache)
+    wrong = replace(right, chat_template_kwargs={"enable_thinkin": False})
+    with pytest.raises(SettingsError, match="no chat template of .* reads 'enable_thinkin'; leave it out"):
+        check_prompts(sides, wrong, [asked()], cache)
