@@ -48,7 +48,7 @@ class PairedMetric:
         least: Lower end of the metric's scale; infinite where it is open.
         most: Upper end.
         trials: Of a pass rate, how many answers to each case passed on both sides.
-        reproducible: Every answer would be the same if it were made anew.
+        reproducible: Every answer would be the same if it were generated again.
     """
 
     set_name: str
