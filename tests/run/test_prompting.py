@@ -128,5 +128,5 @@ def test_a_value_that_no_template_reads_is_refused(dated, cache):
     right = replace(plan_of(sides), chat_template_kwargs={"enable_thinking": False})
     check_prompts(sides, right, [asked()], cache)
     wrong = replace(right, chat_template_kwargs={"enable_thinkin": False})
-    with pytest.raises(SettingsError, match="no chat template of .* reads 'enable_thinkin'; leave it out"):
+    with pytest.raises(SettingsError, match=r"no chat template of .* reads 'enable_thinkin'; leave it out"):
         check_prompts(sides, wrong, [asked()], cache)
