@@ -1,1 +1,1 @@
-"""Accepted baselines: what a team has agreed to compare with, as reviewable files."""
+"""Accepted baselines: runs that a team agreed to compare with, as reviewable files."""

@@ -1,4 +1,4 @@
-"""Accepting a run as what later ones are compared with, unless that would be a mistake."""
+"""Accepts a run as the baseline of later ones, unless that would be a mistake."""
 
 import hashlib
 from collections import Counter
@@ -31,15 +31,15 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
         name: The baseline's name; one of the same name is replaced.
         reason: Why it is accepted.
         root: The project's root.
-        allow_dirty: Accept though the run's commit had uncommitted changes.
+        allow_dirty: Accept even if the run's commit had uncommitted changes.
 
     Returns:
         The file.
 
     Raises:
-        BaselineError: The run can't serve: a part of the cases, errored or unscored beyond a set's limit,
-            golden sets that were changed since, another execution plan than the baseline that it would
-            replace, or uncommitted changes.
+        BaselineError: The run can't be accepted: it is partial, has too many errored or unscored cases, its
+            golden sets were changed since, its plan differs from that of the baseline that it would replace,
+            or it has uncommitted changes.
     """
     check_name(name)
     if not reason.strip():
@@ -74,7 +74,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
                 if now != then
             )
             yield (
-                f"it was computed in another way than the baseline it would replace ({changed}); "
+                f"its plan differs from that of the baseline it would replace ({changed}); "
                 f"take another name, or delete {path}"
             )
     if run.environment.dirty and not allow_dirty:
@@ -82,7 +82,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
 
 
 def _ways(plan: ExecutionPlan) -> list[object]:
-    """What of a plan can change an answer; that models shared batches can't, where the plan allowed it."""
+    """The parts of a plan that can change an answer; shared batches can't, if the plan allowed them."""
     exact = plan.dtype in EXACT_DTYPES
     return [getattr(plan, name) if name != "batch_tokens" or not exact else None for name in _WAYS]
 

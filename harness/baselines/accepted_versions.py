@@ -1,4 +1,4 @@
-"""Earlier versions of a baseline, as git stores its file."""
+"""Earlier versions of a baseline's file in git."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from harness.provenance import ask_git
 def accepted_versions(root: Path, name: str) -> list[Baseline]:
     """Every run that was accepted under a name, oldest first; the last one may not be committed yet.
 
-    Outside git, or in a clone without history, it is the file of today alone.
+    Outside git, or in a clone without history, it is only the current file.
 
     Args:
         root: The project's root.
         name: The baseline's name.
 
     Raises:
-        BaselineError: There never was such a baseline, or a version of its file is damaged.
+        BaselineError: There is no such baseline, or a version of its file is damaged.
     """
     path = baseline_path(root, check_name(name))
     # "./" is relative to the project's root, which may be below the repository's.
@@ -38,7 +38,7 @@ def accepted_versions(root: Path, name: str) -> list[Baseline]:
     if path.is_file():
         versions.append(load_baseline(path))
     if not versions:
-        raise BaselineError(f"{path}: no such baseline, today or in git's history; accept a run first")
-    # A commit may change the file and leave the accepted run as it was.
+        raise BaselineError(f"{path}: no such baseline, now or in git's history; accept a run first")
+    # A commit may change the file without changing the accepted run.
     by_run = {version.run_id: version for version in versions}
     return sorted(by_run.values(), key=lambda version: version.accepted_at)

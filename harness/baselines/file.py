@@ -1,7 +1,7 @@
-"""The file of an accepted baseline: small enough to review, whole enough to gate without the history.
+"""The file of an accepted baseline: small enough to review, complete enough to gate without the history.
 
-One line a case: a hash of what was asked, and each answer's outcome and scores. The answers' texts stay in
-the history; where that is missing, such as in a fresh clone on CI, cases are compared all the same.
+One line per case: a hash of prompt and checks, and each answer's outcome and scores. The answers' texts are
+only in the history; without it, as in a fresh clone on CI, cases are still compared.
 """
 
 import hashlib
@@ -45,11 +45,11 @@ KeptAnswer = tuple[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptCase:
-    """What a baseline says of one case.
+    """One case of a baseline.
 
     Attributes:
-        sha256: Hash of what was asked and how it was checked.
-        answers: Each answer's outcome and scores; one, or as many as the case was repeated.
+        sha256: Hash of the prompt and the checks.
+        answers: Each answer's outcome and scores; several if the case has ``repeat``.
     """
 
     sha256: str
@@ -58,7 +58,7 @@ class KeptCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSummary:
-    """One metric of one golden set, for the reader of the file."""
+    """One metric of one golden set, for people who read the file."""
 
     set_name: str
     summary: MetricSummary
@@ -69,11 +69,11 @@ class Baseline:
     """An accepted run.
 
     Attributes:
-        name: What ``--gate-baseline`` calls it.
+        name: Its name in ``--gate-baseline``.
         accepted_at: ISO 8601 in UTC.
-        reason: Why it was accepted, for those who come later.
+        reason: Why it was accepted.
         cases: By key.
-        metrics: How the scores of each metric are read; None in files that were written before they said so.
+        metrics: How to read the scores of each metric; None in files of earlier versions.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Baseline:
 
 
 def check_name(name: str) -> str:
-    """A name that can stand in ``--gate-baseline`` and in a file's name.
+    """Check that a name can be used in ``--gate-baseline`` and in a file's name.
 
     Raises:
         BaselineError: It can't.
@@ -108,7 +108,7 @@ def check_name(name: str) -> str:
 
 
 def baseline_path(root: Path, name: str) -> Path:
-    """Where a baseline's file is in a project.
+    """Path of a baseline's file in a project.
 
     Args:
         root: The project's directory.
@@ -118,7 +118,7 @@ def baseline_path(root: Path, name: str) -> Path:
 
 
 def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
-    """What a baseline keeps of a run's results."""
+    """The part of a run's results that a baseline stores."""
     return {
         result.key: KeptCase(
             sha256=result.case.content_sha256,
@@ -132,7 +132,7 @@ def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
 
 
 def baseline_text(baseline: Baseline) -> str:
-    """The file's content: indented, but one line a case, so that a diff shows which cases changed."""
+    """The file's content: indented, but with one line per case, so that a diff shows which cases changed."""
     facts = json.loads(encode(replace(baseline, cases={})))
     cases = json.loads(encode(baseline))["cases"]
     head = json.dumps({"schema_version": _SCHEMA_VERSION, **facts}, indent=2)
@@ -152,7 +152,7 @@ def load_baseline(path: Path) -> Baseline:
     except OSError as error:
         raise BaselineError(f"{path}: can't be read: {error.strerror}") from error
     except ValueError as error:
-        raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
+        raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
     return read_baseline(text, str(path))
 
 
@@ -161,7 +161,7 @@ def read_baseline(text: str, path: str) -> Baseline:
 
     Args:
         text: The content.
-        path: What messages call it.
+        path: Its name in messages.
 
     Raises:
         BaselineError: It is damaged, or was written by a later version.
@@ -170,7 +170,7 @@ def read_baseline(text: str, path: str) -> Baseline:
         facts = json.loads(text)
         version = facts.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
+        raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
     if version == 1:
         facts = with_renamed_limit(facts)
     elif version != _SCHEMA_VERSION:
@@ -180,27 +180,27 @@ def read_baseline(text: str, path: str) -> Baseline:
     try:
         return decode(Baseline, json.dumps(facts))
     except (DamagedFactsError, ValidationError) as error:
-        raise BaselineError(f"{path}: no baseline: {error}; accept a run again") from error
+        raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
 
 
 def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
-    """The accepted run as far as its file stores it, for cases that are asked as they were then.
+    """The accepted run as far as its file stores it, for unchanged cases.
 
     Args:
         baseline: The accepted run.
-        cases: The golden cases of today. One that was changed since keeps the hash of today out of the pairs:
-            it comes without answers, and so is reported as changed.
+        cases: The current golden cases. A case that was changed since has no answers, so it is not paired and
+            is reported as changed.
     """
     results = []
     for case in cases:
         kept = baseline.cases.get(case.key)
         if kept is not None:
-            # Any other content has another hash, which is how a changed case is noticed.
+            # Other content has another hash: so a changed case is noticed.
             asked = case if kept.sha256 == case.content_sha256 else replace(case, messages=())
             results.append(_result(asked, kept))
     asked_alike = json.dumps(sorted((result.key, result.case.content_sha256) for result in results))
     return Run(
-        # A run of its own in the history: it lacks the answers' texts, and may be a part of the accepted one.
+        # A separate run in the history: it has no answers' texts, and may be a part of the accepted one.
         id=f"{baseline.run_id}-kept-{hashlib.sha256(asked_alike.encode()).hexdigest()[:8]}",
         started_at=baseline.started_at,
         duration_s=baseline.duration_s,
@@ -216,7 +216,7 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
 
 
 def _metrics_of(baseline: Baseline, results: Sequence[CaseResult]) -> dict[str, MetricFacts]:
-    """How the results' scores are read."""
+    """How to read the results' scores."""
     said = baseline.metrics
     if said is None:
         said = {name: MetricFacts(**facts) for name, facts in FIRST_METRICS.items()}

@@ -1,4 +1,4 @@
-"""What ``--gate-baseline`` names."""
+"""Finds the baseline that ``--gate-baseline`` names."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,18 +20,18 @@ _ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
 def find_baseline(
     wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path, *, base: str | None = None
 ) -> ComparisonTarget:
-    """Find what a setting names as the baseline.
+    """Find the baseline that a setting names.
 
     Args:
-        wanted: ``base`` (what the candidates were trained on), ``none``, another model, an accepted
+        wanted: ``base`` (the candidates' base model), ``none``, another model, an accepted
             baseline's name, a stored run, or ``commit:REV``: the newest whole run of that commit.
-        candidates: The models to be judged.
-        root: The project's root, which holds the accepted baselines.
+        candidates: The models to judge.
+        root: The project's root, with the accepted baselines.
         history_path: The project's history; may be missing.
-        base: The base of an adapter that is named, in place of the one that its configuration names.
+        base: The base of the named adapter, in place of the one in its configuration.
 
     Raises:
-        InputError: It names nothing, or nothing that can be used.
+        InputError: The name is unknown or can't be used.
     """
     if wanted == "none":
         return NO_TARGET
@@ -62,7 +62,7 @@ def find_baseline(
 
 
 def _is_model(wanted: str) -> bool:
-    """Whether it is a directory, a catalogue name, a hub id (no run has a slash) or a plug-in's model."""
+    """Whether it is a directory, a catalogue name, a hub id (no run id has a slash) or a plug-in's model."""
     if wanted.startswith(_COMMIT):
         return False
     is_named = "/" in wanted or split_reference(wanted) is not None
@@ -70,7 +70,7 @@ def _is_model(wanted: str) -> bool:
 
 
 def shared_base(models: Sequence[ModelRef]) -> ModelRef | None:
-    """The base of all models; None for a single model without one, which has nothing below it.
+    """The base of all models; None for a single model without a base.
 
     Raises:
         BaselineError: Several models have none, or more than one.

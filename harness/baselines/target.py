@@ -1,4 +1,4 @@
-"""What candidates are compared with: a model that answers beside them, a stored or accepted run, nothing."""
+"""The target of a comparison: a model in the same session, a stored or accepted run, or nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ TargetKind: TypeAlias = Literal["none", "model", "run", "accepted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonTarget:
-    """What candidates are compared with. Made by the functions below, one for each kind.
+    """The target that candidates are compared with. Made by the functions below, one for each kind.
 
     Attributes:
         kind: ``none`` for no comparison, ``model`` for one that answers in this session, ``run`` for a stored
             run, ``accepted`` for a run that a baseline's file stores.
-        model: Whose answers are compared with; None for no comparison.
-        run: The stored run, of that kind.
-        accepted: The accepted baseline, of that kind.
+        model: The model behind the baseline's answers; None for no comparison.
+        run: The stored run, for kind ``run``.
+        accepted: The accepted baseline, for kind ``accepted``.
     """
 
     kind: TargetKind
@@ -29,12 +29,12 @@ class ComparisonTarget:
 
     @property
     def live_model(self) -> ModelRef | None:
-        """The model that answers in this session; None where answers are stored, or nothing is compared."""
+        """The model that answers in this session; None if answers are stored, or nothing is compared."""
         return self.model if self.kind == "model" else None
 
     @property
     def is_stored(self) -> bool:
-        """Whether only answers are there, and no model that could be asked."""
+        """Whether there are only stored answers, and no model."""
         return self.kind in {"run", "accepted"}
 
 
@@ -60,17 +60,17 @@ def stored_run(target: ComparisonTarget, cases: Sequence[GoldenCase]) -> Run | N
     """The run to compare with, as far as it is stored.
 
     Args:
-        target: What is compared with.
-        cases: The golden cases of today, of which an accepted baseline's file stores the results.
+        target: The target.
+        cases: The current golden cases, for the results in an accepted baseline's file.
 
     Returns:
-        The run; None where a model answers in this session, or there is no comparison.
+        The run; None if a model answers in this session, or there is no comparison.
     """
     return target.run if target.accepted is None else run_of(target.accepted, cases)
 
 
 def describe_target(target: ComparisonTarget) -> str:
-    """What is compared with, for the line that says what is gated."""
+    """The target in words, for the line that says what is gated."""
     if target.accepted is not None:
         accepted = target.accepted
         return f"against {accepted.name}, accepted {accepted.accepted_at[:10]}: {accepted.reason}"

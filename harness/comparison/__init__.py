@@ -1,1 +1,1 @@
-"""Two runs, paired by case: what changed, and the findings that follow."""
+"""Compares two runs, paired by case: what changed, and the findings."""

@@ -1,10 +1,10 @@
-"""Confirming a regression: it has to show again, on fresh answers to the cases that flipped.
+"""Confirms a regression: it has to show again in new answers to the flipped cases.
 
-The first look is at one answer a case (or a few), so chance may have made its flips. The second resamples the
-flipped cases, on both sides, and looks at those fresh answers alone. Choosing cases by their first answers
-doesn't bias it: where nothing changed, the fresh answers of both sides are interchangeable, whichever cases
-were chosen. A regression has to stand both looks, so the second spends no further alpha: false alarms get
-rarer and never more frequent. The price is that a real drop may fail to show a second time.
+The first test uses one answer per case (or a few), so its flips may be chance. The second resamples the
+flipped cases on both sides, and uses only the new answers. Selecting cases by their first answers doesn't
+bias it: if nothing changed, the new answers of both sides are interchangeable, whichever cases were selected.
+A regression has to pass both tests, so the second spends no further alpha: false alarms become rarer, never
+more frequent. The price is that a real drop may not show a second time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,20 @@ from harness.statistics.multiple_testing import holm
 from harness.statistics.per_case import Trials, stratified_p
 from harness.types import Confirmation, GateVerdict, MetricComparison, RegressedCase, Stability
 
-# Level of the second look. The first holds the run's own level already; a stricter second one would lose
-# more real drops than it saves false alarms.
+# Level of the second test. The first already keeps the run's level; a stricter second one would lose more #
+# real drops than it avoids false alarms.
 LEVEL = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResampledAnswers:
-    """What resampling gave.
+    """The result of resampling.
 
     Attributes:
-        trials: The fresh answers with a verdict, by case key.
-        times: Answers that were asked for, a case and side.
-        judge_requests: How often a judge was asked for it.
-        duration_s: How long it took, in seconds.
+        trials: The new answers with a verdict, by case key.
+        times: Number of requested answers per case and side.
+        judge_requests: Number of requests to judges for it.
+        duration_s: Its duration in seconds.
     """
 
     trials: Mapping[str, Trials]
@@ -40,7 +40,7 @@ class ResampledAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """What the first look found in one set: a fallen pass rate's flipped cases, or too many regressed."""
+    """A regression of the first test: a fallen pass rate's flipped cases, or too many regressed ones."""
 
     kind: Literal["flipped", "regressed"]
     set_name: str
@@ -50,11 +50,11 @@ class Regression:
 def regressions_of(
     rows: Sequence[MetricComparison], regressed: Sequence[RegressedCase], limits: Mapping[str, float]
 ) -> list[Regression]:
-    """What has to be confirmed.
+    """The regressions that have to be confirmed.
 
     Args:
         rows: The judged metrics.
-        regressed: Cases that are shown to be answered worse.
+        regressed: The regressed cases.
         limits: Largest tolerated share of those by golden set.
     """
     sizes = {row.set_name: row.n for row in rows if row.metric == PASS_RATE}
@@ -79,12 +79,12 @@ def unconfirmed(
     limits: Mapping[str, float],
     problem: str,
 ) -> list[Confirmation]:
-    """Each regression, standing because no fresh answer could be made.
+    """Each regression, unchanged because no new answer could be generated.
 
     Args:
-        rows: As of :func:`regressions_of`.
-        regressed: As of :func:`regressions_of`.
-        limits: As of :func:`regressions_of`.
+        rows: As in :func:`regressions_of`.
+        regressed: As in :func:`regressions_of`.
+        limits: As in :func:`regressions_of`.
         problem: Why not.
     """
     return [
@@ -101,17 +101,17 @@ def confirm(
     limits: Mapping[str, float],
     answers: ResampledAnswers,
 ) -> tuple[list[MetricComparison], list[RegressedCase], list[Confirmation]]:
-    """Look again at the flipped cases of each fallen pass rate, and at too many regressed cases.
+    """Test the new answers to the flipped cases of each fallen pass rate, and to too many regressed cases.
 
     Args:
         rows: The judged metrics.
-        regressed: Cases that are shown to be answered worse.
+        regressed: The regressed cases.
         limits: Largest tolerated share of those by golden set.
-        answers: The fresh answers.
+        answers: The new answers.
 
     Returns:
-        The rows and regressed cases, without the regressions that fresh answers don't show; and what those
-        showed.
+        The rows and regressed cases, without the regressions that the new answers don't confirm; and the
+        results.
     """
     found = regressions_of(rows, regressed, limits)
     tested = [[answers.trials[key] for key in each.cases if key in answers.trials] for each in found]
@@ -141,7 +141,7 @@ def _confirmation(
         passed=sum(each.candidate_passed for each in trials), answers=sum(each.candidate for each in trials)
     )
     wanted = answers.times * len(regression.cases)
-    # A judge that went down must not clear a model.
+    # A judge that stopped working must not turn a regression into a pass.
     problem = (
         f"only {was.answers} and {now.answers} of {wanted} fresh answers a side have a verdict"
         if min(was.answers, now.answers) * 2 < wanted

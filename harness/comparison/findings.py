@@ -1,4 +1,4 @@
-"""What a comparison amounts to: typed findings in order of weight, and the verdict that follows from them."""
+"""The findings of a comparison, typed and in order of weight, and the verdict that follows from them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ _WORST_FIRST = (GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE, GateVerdict.PASS)
 
 
 def outcome_of(findings: Iterable[Finding]) -> GateVerdict:
-    """The run's verdict: the worst that a finding has; inconclusive where none has any."""
+    """The run's verdict: the worst of its findings; inconclusive if no finding has one."""
     verdicts = {finding.verdict for finding in findings}
     return next((word for word in _WORST_FIRST if word in verdicts), GateVerdict.INCONCLUSIVE)
 
@@ -58,14 +58,14 @@ def findings_of(
     pairing: Pairing,
     clusters: Mapping[tuple[str, str], int],
 ) -> list[Finding]:
-    """Everything that was found, those that decide the verdict first.
+    """All findings, those that decide the verdict first.
 
     Args:
         candidate: The judged run.
-        baseline: What it was compared with.
+        baseline: The run that it was compared with.
         comparison: The comparison, each gated metric judged.
         pairing: The cases that are compared and those that aren't.
-        clusters: How many independent cases or clusters stand behind each set's metric.
+        clusters: Number of independent cases or clusters of each set's metric.
     """
     sets = candidate.golden_sets
     deciding = [
@@ -95,7 +95,7 @@ def metric_findings(comparison: Comparison, clusters: Mapping[tuple[str, str], i
 
     Args:
         comparison: The comparison, each gated metric judged.
-        clusters: How many independent cases or clusters stand behind each set's metric.
+        clusters: Number of independent cases or clusters of each set's metric.
     """
     return [
         Finding(
@@ -112,7 +112,7 @@ def metric_findings(comparison: Comparison, clusters: Mapping[tuple[str, str], i
 def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
     margin = row.margin or 0.0
     to_settle = None
-    # How many cases would do can only be said where cases are counted one by one.
+    # The necessary number of cases is known only if cases are counted one by one.
     if row.verdict is GateVerdict.INCONCLUSIVE and row.drop.method == "Tango score" and clusters == row.n:
         lost, gained = len(row.lost), len(row.gained)
         to_settle = cases_that_settle(lost, gained, row.n, margin, row.drop.confidence)
@@ -136,7 +136,7 @@ def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
 
 
 def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float]) -> list[Finding]:
-    """For each set with regressed cases: which, and whether that is more than it tolerates.
+    """For each set the regressed cases, and whether it tolerates that many.
 
     Args:
         comparison: The comparison.
@@ -160,7 +160,7 @@ def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float])
 
 
 def must_pass_findings(candidate: Run) -> list[Finding]:
-    """For each set the cases that must pass and did not: one of them is enough to fail the run."""
+    """For each set the cases that must pass and did not: one of them fails the run."""
     by_set: dict[str, list[str]] = {}
     for result in candidate.results:
         if result.case.must_pass and result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
@@ -178,11 +178,11 @@ def failed_tests_findings(tests: Sequence[str]) -> list[Finding]:
 
 
 def with_further(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """The verdict with what was found besides the comparison, in order of weight.
+    """The verdict with further findings besides the comparison, in order of weight.
 
     Args:
-        verdict: The gate's.
-        findings: Each with a verdict of its own.
+        verdict: The gate's verdict.
+        findings: The further findings, each with its own verdict.
     """
     found = [*findings, *verdict.findings]
     deciding = [each for word in _WORST_FIRST for each in found if each.verdict is word]
@@ -191,7 +191,7 @@ def with_further(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
 
 
 def confirmation_findings(comparison: Comparison) -> list[Finding]:
-    """What resampling showed of each regression."""
+    """The result of resampling each regression."""
     return [
         Finding(
             verdict=GateVerdict.REGRESS if each.stands else GateVerdict.INCONCLUSIVE,
@@ -204,11 +204,11 @@ def confirmation_findings(comparison: Comparison) -> list[Finding]:
 
 
 def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet]) -> list[Finding]:
-    """What was forgotten, by skill, where the probes' own metric did not pass.
+    """The forgotten skills, if the probes' pass rate did not pass.
 
     Args:
         comparison: The comparison, each gated metric judged.
-        golden_sets: The candidate's sets; they say which hold probes.
+        golden_sets: The candidate's sets; they say which contain probes.
     """
     forgetting = comparison.forgetting
     probes = {golden_set.name for golden_set in golden_sets if golden_set.probes_forgetting}
@@ -222,9 +222,9 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
 
 
 def nothing_to_lose_findings(rows: Sequence[MetricComparison]) -> list[Finding]:
-    """Pass rates that passed though the baseline had too little to lose for a regression to be possible.
+    """Pass rates that passed although the baseline passed too few cases for a regression to be possible.
 
-    A set on which the candidate is shown to be better is none of them: it gained what the baseline lacked.
+    A set on which the candidate is shown to be better is not included: it gained cases.
 
     Args:
         rows: The judged metrics.
@@ -253,7 +253,7 @@ def not_compared_findings(
     rows: Sequence[MetricComparison],
     refused: Mapping[str, str],
 ) -> list[Finding]:
-    """What is gated and was asked, but could not be compared.
+    """Gated metrics that were answered but could not be compared.
 
     Args:
         golden_sets: The candidate's sets.
@@ -288,7 +288,7 @@ def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[Gol
 
     Args:
         candidate: The judged run.
-        baseline: What it was compared with.
+        baseline: The run that it was compared with.
         golden_sets: The candidate's sets.
     """
     found = []
@@ -296,7 +296,7 @@ def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[Gol
         for golden_set in golden_sets:
             results, limits = _asked(run, golden_set), golden_set.gate
             errored = sum(result.outcome is Outcome.ERRORED for result in results)
-            # A case without a verdict is not missing where one of its scores is what is gated.
+            # A case without a verdict is not missing if one of its scores is gated.
             unscored = sum(
                 result.outcome is Outcome.UNSCORED
                 and not any(score.metric in limits.metric_margins for score in result.scores)
@@ -344,13 +344,13 @@ def _traits_findings(traits: Sequence[SharedTrait]) -> list[Finding]:
 def _tripwire_findings(forgetting: Forgetting | None) -> list[Finding]:
     if forgetting is None or forgetting.loss_change is None or not forgetting.tripped:
         return []
-    # It never makes a regression; but no model passes whose text got so much worse.
+    # It never makes a regression, but a model with such a rise can't pass.
     data = TripwireFinding(change=forgetting.loss_change, limit=LOSS_LIMIT)
     return [Finding(verdict=GateVerdict.INCONCLUSIVE, data=data)]
 
 
 def _plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
-    """Different ways of computing, which make answers differ without a change of the model."""
+    """Different plans of the two runs, which change answers without a change of the model."""
     now, then = candidate.plan, baseline.plan
     ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
     # In float32 the shape of the batches does not change greedy text; in lower precision it does.

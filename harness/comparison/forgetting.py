@@ -8,8 +8,8 @@ from harness.statistics.rates import CONFIDENCE, rate_interval, ratio_interval
 from harness.types import CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss
 
 # In nats per token: perplexity up by a tenth. On the bundled text a useful fine-tune of SmolLM2-135M moved it
-# by 0.02 and harmful ones by 0.4 to 1.2. As a tripwire it speaks early: it never makes a
-# regression, and no run passes that trips it.
+# by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a # regression, but a run that exceeds it
+# can't pass.
 LOSS_LIMIT = 0.10
 ALL_SKILLS = "all"
 _NO_SKILL = "untagged"
@@ -24,7 +24,7 @@ def measure_forgetting(
     confidence: float = CONFIDENCE,
     divergences: Sequence[TextLoss] = (),
 ) -> Forgetting | None:
-    """What the candidate lost of what the baseline could do; None when nothing was measured.
+    """Skills of the baseline that the candidate lost; None if nothing was measured.
 
     Args:
         pairs: Candidate's and baseline's result of each probe; both passed or failed.
@@ -54,7 +54,7 @@ def measure_forgetting(
 
 
 def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDENCE) -> Interval | None:
-    """Mean divergence a token, each token counting once and each passage as one draw; None without any.
+    """Mean divergence per token, each token counting once, each passage as one draw; None without any.
 
     Args:
         divergences: Divergence of the next token's probabilities, by passage, in nats per token.
@@ -69,7 +69,7 @@ def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDE
 
 
 def _refusals(pairs: Sequence[ProbePair]) -> tuple[int, int] | None:
-    """How many of the probes' answers refuse, on either side."""
+    """Number of refusals among the probes' answers, on each side."""
     answered = [
         (baseline.completion.text, candidate.completion.text)
         for candidate, baseline in pairs
@@ -84,10 +84,10 @@ def _refusals(pairs: Sequence[ProbePair]) -> tuple[int, int] | None:
 
 
 def retained(skill: str, pairs: Sequence[ProbePair], confidence: float = CONFIDENCE) -> Retention | None:
-    """Of the probes that the baseline passed, how many the candidate passes; None when it passed none.
+    """The share of the baseline's passed probes that the candidate passes; None if there are none.
 
     Args:
-        skill: What the probes have in common.
+        skill: The probes' common skill.
         pairs: Candidate's and baseline's result of each probe; both passed or failed.
         confidence: Two-sided.
     """
@@ -107,13 +107,13 @@ def retained(skill: str, pairs: Sequence[ProbePair], confidence: float = CONFIDE
 def loss_change(
     candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Candidate minus baseline cross-entropy in nats per token; None when no passage is on both sides.
+    """Candidate minus baseline cross-entropy in nats per token; None if no passage is on both sides.
 
-    Each token counts once. The passages are what was sampled, so the interval is Student's t over them.
+    Each token counts once. The passages are the sample, so the interval is Student's t over them.
 
     Args:
         candidate: Cross-entropy on the bundled passages.
-        baseline: The same of the baseline. A passage of another length in tokens was cut by another
+        baseline: The same of the baseline. A passage with another number of tokens was split by another
             tokenizer and can't be compared.
         confidence: Two-sided.
     """

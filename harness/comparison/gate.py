@@ -1,22 +1,22 @@
-"""The gate: two runs in, findings and a verdict out. It reads runs and asks no model.
+"""The gate: from two runs to findings and a verdict. It reads runs and calls no model.
 
 For each gated metric, with ``drop`` = baseline - candidate, at the level of 5 %:
 
 - *regress*: "no drop" is rejected (one-sided, Holm over the gated metrics), and the drop's upper bound by the
-  data alone is beyond the margin: a sure but tiny drop is none;
+  data alone is beyond the margin: a certain but tiny drop is not a regression;
 - *pass*: the drop's one-sided 95 % upper bound, with an allowance for unseen losses, is within the margin;
 - *inconclusive*: neither.
 
-Besides, where cases were answered several times, or are known from a noise record, each case is tested on its
-own, at the same joint level: a set regresses if more of its cases regressed than it tolerates.
+In addition, if cases have several answers or a noise record, each case is tested on its own, at the same
+joint level: a set regresses if it has more regressed cases than it tolerates.
 
-A session that can resample passes through three steps: :func:`judge_runs`, :func:`cases_to_confirm`, and
-:func:`with_resampled`, which makes a regression show in fresh answers too
-(:mod:`harness.comparison.confirmation`). :func:`conclude` then writes the findings down.
+A session that can resample has three steps: :func:`judge_runs`, :func:`cases_to_confirm`, and
+:func:`with_resampled`, which requires a regression to show in new answers too
+(:mod:`harness.comparison.confirmation`). :func:`conclude` then makes the findings.
 
 The run regresses if any metric does, passes if all do, and is inconclusive otherwise. Without a real change a
 run is called regressed with a probability of at most 5 %; with a real drop at the margin a metric passes with
-a probability of about 5 %. Passing needs every metric to pass, so it needs no adjustment for their number.
+a probability of about 5 %. A pass needs every metric to pass, so it needs no adjustment for their number.
 ``docs/gate.md`` shows both by simulation.
 """
 
@@ -59,9 +59,9 @@ class Judgement:
 
     Attributes:
         rows: Each paired metric's comparison, in their order.
-        regressed: Cases that are shown to be answered worse, each on its own.
+        regressed: The regressed cases.
         limits: Largest tolerated share of those, by golden set.
-        confirmations: What resampling showed.
+        confirmations: The results of resampling.
     """
 
     candidate: Run
@@ -88,20 +88,20 @@ def run_gate(
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
 ) -> tuple[Comparison, Verdict]:
-    """Compare two runs and judge the candidate, without resampling; arguments as of :func:`judge_runs`.
+    """Compare two runs and judge the candidate, without resampling; arguments as in :func:`judge_runs`.
 
     Args:
         candidate: The run to judge.
-        baseline: What it is compared with.
+        baseline: The run to compare with.
         margin: Tolerated drop of the pass rate; None for each set's own.
         forgetting_margin: The same for the forgetting probes.
         alpha: One-sided level of the tests.
-        regress_alpha: The same for a regression, where it is another one.
-        stability: By case key, how often the case passed when nothing had changed.
+        regress_alpha: The same for a regression, if it differs.
+        stability: Noise record: by case key, how often the case passed in reruns without a change.
         divergences: Divergence of the next token's probabilities, by passage.
 
     Returns:
-        What was compared, and the verdict with its findings.
+        The comparison, and the verdict with its findings.
 
     Raises:
         BaselineError: The runs have no case in common.
@@ -134,23 +134,23 @@ def judge_runs(
     """Pair two runs and judge every gated metric.
 
     Args:
-        candidate: The run to be judged; its golden sets say what is gated.
+        candidate: The run to judge; its golden sets say what is gated.
         baseline: The run to compare with.
         margin: Largest tolerated drop of every task set's pass rate; by default each set's own, else 0.05.
         forgetting_margin: The same for the forgetting probes; by default each set's own, else 0.10.
         alpha: Probability of either wrong verdict: one-sided level of the regression test over all gated
             metrics, and of each metric's bound that is compared with its margin.
-        regress_alpha: The former, where it is another one: a model that is one of k gets a k-th.
-        stability: How the baseline's model fared when it was resampled with nothing changed, by case key.
-            Cases that never changed can then be shown to have regressed by few answers.
-        divergences: KL(baseline ‖ candidate) on the bundled passages, where both models could be asked.
+        regress_alpha: The level of the regression test, if it differs: one of k models gets a k-th of it.
+        stability: The noise record of the baseline's model, by case key. For cases that never changed, few
+            answers can then show a regression.
+        divergences: KL(baseline ‖ candidate) on the bundled passages, if both models are available.
 
     Raises:
         BaselineError: The runs have no case in common, or the baseline passes none of the forgetting probes.
     """
     if {result.key for result in candidate.results}.isdisjoint(result.key for result in baseline.results):
         raise BaselineError(
-            f"run {baseline.id} has no case of this one: choose a baseline of the same golden sets"
+            f"run {baseline.id} has no case of this run: choose a baseline of the same golden sets"
         )
     pairing = pair_runs(candidate, baseline)
     metrics = paired_metrics(pairing)
@@ -190,17 +190,17 @@ def _require_something_to_forget(candidate: Run, metrics: Sequence[PairedMetric]
 
 
 def cases_to_confirm(judgement: Judgement) -> frozenset[str]:
-    """Keys of the cases that make a regression: those to resample on both sides. Empty without one."""
+    """Keys of the cases that make a regression, to resample on both sides. Empty without a regression."""
     found = regressions_of(judgement.rows, judgement.regressed, judgement.limits)
     return frozenset(key for each in found for key in each.cases)
 
 
 def with_resampled(judgement: Judgement, answers: ResampledAnswers | None, problem: str = "") -> Judgement:
-    """The judgement after a second look: a regression that fresh answers don't show becomes inconclusive.
+    """The judgement after resampling: a regression that the new answers don't show becomes inconclusive.
 
     Args:
-        judgement: The first look's.
-        answers: The fresh answers to :func:`cases_to_confirm`; None where the models could not be asked.
+        judgement: That of the first test.
+        answers: The new answers to :func:`cases_to_confirm`; None if they could not be generated.
         problem: Why not; the regressions then stand.
     """
     if answers is None:
@@ -247,11 +247,11 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
 def forgetting_between(
     candidate: Run, before: Run, *, alpha: float = ALPHA, divergences: Sequence[TextLoss] = ()
 ) -> Forgetting | None:
-    """What the candidate lost of what another run could do; None when nothing was measured.
+    """Skills of another run that the candidate lost; None if nothing was measured.
 
     Args:
-        candidate: The run to be judged; its golden sets say which cases are probes.
-        before: What it is compared with: the baseline, or the base behind it.
+        candidate: The run to judge; its golden sets say which cases are probes.
+        before: The run to compare with: the baseline, or the candidate's base.
         alpha: Each interval's one-sided level.
         divergences: KL(before ‖ candidate) on the bundled passages.
     """

@@ -1,6 +1,6 @@
-"""Each metric's drop from baseline to candidate: its interval, its p-value and what could have been seen.
+"""Each metric's drop from baseline to candidate: interval, p-value and minimum detectable drop.
 
-Statistics only; what they mean for a verdict is decided in :mod:`harness.comparison.metric_verdicts`.
+Statistics only; the verdict is decided in :mod:`harness.comparison.metric_verdicts`.
 """
 
 import math
@@ -26,14 +26,14 @@ from harness.types import (
     Standing,
 )
 
-# Would a drop show on further cases like these, or did these very cases get worse?
+# Would a drop show on further cases like these, or did exactly these cases get worse?
 Population: TypeAlias = Literal["sample", "cases"]
 _LARGEST_LISTED = 20
 _BY_CHANCE = 1e-9  # smaller differences are rounding
 
 
 def compare_runs(candidate: Run, baseline: Run, *, confidence: float = CONFIDENCE) -> Comparison:
-    """Compare all that two runs have in common, without a verdict.
+    """Compare everything that two runs have in common, without a verdict.
 
     Args:
         candidate: The later run.
@@ -61,11 +61,11 @@ def compare_metric(
     Args:
         paired: The metric's values, at least one pair.
         confidence: Two-sided, of all intervals.
-        any_case_counts: Whether a case that got worse counts though another got better. Where cases were
-            asked several times, "no drop" then means that no case is answered worse, which far more
-            evidence can speak against than against "as many got worse as got better".
-        population: Whether the drop of further cases like these is compared, or that of these very cases. The
-            latter is not known of graded scores whose answers vary; the sample's is then taken.
+        any_case_counts: Whether a case that got worse counts even if another got better. With several answers
+            per case, "no drop" then means that no case is answered worse. This can be rejected with far more
+            evidence than "as many got worse as got better".
+        population: Whether the drop is about further cases like these, or about exactly these cases. The
+            latter is unknown for graded scores whose answers vary; then the former is used.
     """
     of_cases = _drop_of_cases(paired, confidence) if population == "cases" else None
     if of_cases is not None:
@@ -90,7 +90,7 @@ def compare_metric(
 
 
 def _drop_of_cases(paired: PairedMetric, confidence: float) -> MeanDrop | None:
-    """The drop of these very cases; None where it takes more than is known of how their answers vary."""
+    """The drop of exactly these cases; None if too little is known about how their answers vary."""
     if paired.reproducible:
         return counted_drop(paired.drops, confidence)
     return noisy_drop(paired.trials, confidence) if paired.trials else None
@@ -129,15 +129,15 @@ def smallest_detectable(
     """True drop that a comparison like this one calls a regression with probability 0.8.
 
     Args:
-        paired: The metric's values: how many cases there are and how much they move by chance.
+        paired: The metric's values: they give the number of cases and how much they change by chance.
         level: One-sided level at which "no drop" is rejected.
-        margin: Largest tolerated drop; None: any drop that is not chance counts.
-        confidence: Two-sided, of the interval that is held against the margin.
-        least_churn: Probability that a case flips one way by chance, as measured by asking one model again.
-            It counts where cases are asked once and stand alone; otherwise the drops' own spread tells more.
+        margin: Largest tolerated drop; None: any drop beyond chance counts.
+        confidence: Two-sided, of the interval that is compared with the margin.
+        least_churn: Probability that a case flips one way by chance, measured by rerunning one model. It is
+            used for independent cases with one answer; otherwise the drops' own spread is better.
 
     Returns:
-        The drop, or None if no drop is found so surely.
+        The drop, or None if no drop is found with this probability.
     """
     if is_counted(paired):
         n, (lost, gained) = len(paired.keys), flips(paired)
@@ -148,7 +148,7 @@ def smallest_detectable(
 
 
 def standing(row: MetricComparison) -> Standing | None:
-    """What a metric that passed is shown to be besides; None where it did not pass.
+    """What is also shown about a metric that passed; None if it did not pass.
 
     *Better*: the drop's interval is below zero. *Equal*: it is within the margin on both sides, which is two
     one-sided tests (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power
@@ -162,13 +162,13 @@ def standing(row: MetricComparison) -> Standing | None:
 
 
 def is_counted(paired: PairedMetric) -> bool:
-    """Whether independent cases are lost, gained or neither, so that counting them says all."""
+    """Whether cases are independent and each is lost, gained or neither, so that counts are sufficient."""
     whole = all(drop in {-1.0, 0.0, 1.0} for drop in paired.drops)
     return paired.kind == "binary" and whole and not paired.clustered
 
 
 def flips(paired: PairedMetric) -> tuple[int, int]:
-    """How many cases were lost and how many gained."""
+    """Number of lost and of gained cases."""
     drops = paired.drops
     return sum(drop > 0 for drop in drops), sum(drop < 0 for drop in drops)
 
@@ -184,16 +184,16 @@ def flipped(paired: PairedMetric, direction: int) -> set[str]:
 
 
 def units_of(paired: PairedMetric) -> Units:
-    """The drops, added up by cluster."""
+    """The drops, summed by cluster."""
     return group([0.0 if abs(drop) < _BY_CHANCE else drop for drop in paired.drops], paired.clusters)
 
 
 def reach_of(paired: PairedMetric) -> float:
-    """How far the mean would fall if every case came to its worst.
+    """How far the mean would fall if every case had its worst value.
 
-    One case more, with the whole scale to lose, is counted in: a handful of cases that score low leave no
-    doubt that others could fall further. A cosine's worst is taken to be 0, and an open scale's one unit
-    below the baseline.
+    One more case, which can lose the whole scale, is added: if a handful of cases score low, others could
+    still fall further. The worst value is 0 for a cosine, and one unit below the baseline for a scale without
+    an end.
     """
     floor = max(paired.least, 0.0) if math.isfinite(paired.least) else -math.inf
     worst = floor if paired.higher_is_better else paired.most
@@ -204,7 +204,7 @@ def reach_of(paired: PairedMetric) -> float:
 
 
 def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:
-    """Cases that fell (1) or rose (-1): all of a pass-or-fail metric, else those that moved furthest."""
+    """Cases that fell (1) or rose (-1): all of a pass-or-fail metric, otherwise those that changed most."""
     moves = sorted(
         (-direction * drop, key)
         for key, drop in zip(paired.keys, paired.drops, strict=True)

@@ -21,7 +21,7 @@ _Name = tuple[str, str]
 def gated_margins(
     golden_sets: Sequence[GoldenSet], margin: float | None = None, forgetting_margin: float | None = None
 ) -> dict[_Name, float]:
-    """What is gated, each with its tolerated drop: a run's option, else the set's own, else the default.
+    """The gated metrics, each with its tolerated drop: a run's option, else the set's own, else the default.
 
     Args:
         golden_sets: The sets.
@@ -45,7 +45,7 @@ def gated_margins(
 def judge_metrics(
     metrics: Sequence[PairedMetric], margins: Mapping[_Name, float], alpha: float = ALPHA
 ) -> list[MetricComparison]:
-    """As :func:`judge`, the metrics alone.
+    """As :func:`judge`, for the metrics only.
 
     Args:
         metrics: The metrics' values on both sides.
@@ -65,23 +65,23 @@ def judge(
     populations: Mapping[str, Population] | None = None,
     stability: Mapping[str, Stability] | None = None,
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
-    """Compare each metric, judge those that have a margin, and find the cases that regressed.
+    """Compare each metric, judge those with a margin, and find the regressed cases.
 
-    All p-values of the run share one level by Holm's correction: those of the gated metrics, and that of
-    "no case regressed" of each set in which a case could be shown to have.
+    All p-values of the run share one level by Holm's correction: those of the gated metrics, and that of "no
+    case regressed" for each set in which this could be shown.
 
     Args:
         metrics: The paired values.
         margins: Largest tolerated drop by golden set and metric.
         alpha: One-sided level of each metric's bound that is compared with its margin, and of every interval.
-        regress_alpha: One-sided level of all regression tests together; ``alpha`` by default. A model that is
-            one of k gets a k-th of it: a false alarm of any counts, a false pass is of one alone.
+        regress_alpha: One-sided level of all regression tests together; ``alpha`` by default. One of k models
+            gets a k-th of it: a false alarm of any model counts, but a false pass concerns only one.
         limits: Largest tolerated share of regressed cases by golden set; 0 by default.
-        populations: What is asked of each golden set; further cases like these by default.
-        stability: How the baseline's model fared when it was resampled with nothing changed, by case key.
+        populations: The question for each golden set; by default about further cases like these.
+        stability: The noise record of the baseline's model, by case key.
 
     Returns:
-        A comparison for each metric, in their order, and the regressed cases.
+        A comparison for each metric, in order, and the regressed cases.
     """
     confidence = 1 - 2 * alpha
     regress_alpha = alpha if regress_alpha is None else regress_alpha
@@ -103,7 +103,7 @@ def judge(
         for test, p_adjusted in zip(tests, adjusted[len(gated) :], strict=True)
         for case in regressed_cases(test, p_adjusted, regress_alpha)
     ]
-    # Holm's first step is the strictest: what is found there is found whatever the others do.
+    # Holm's first step is the strictest: a finding there does not depend on the other tests.
     strictest = regress_alpha / len(adjusted) if adjusted else regress_alpha
     for place, p_adjusted in zip(gated, adjusted, strict=False):
         metric, row = metrics[place], rows[place]
@@ -129,11 +129,11 @@ def _judged(
 
 
 def _measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:
-    """Probability that a case flips one way, as reruns of the baseline showed; 0 without any."""
+    """Probability that a case flips one way, measured by reruns of the baseline; 0 without reruns."""
     if metric.metric != PASS_RATE:
         return 0.0
     rate = flip_rate(stability[key] for key in metric.keys if key in stability)
-    # Two reruns that disagree are as often a loss as a gain.
+    # If two reruns disagree, a loss is as probable as a gain.
     return 0.0 if rate is None else rate / 2
 
 
@@ -143,9 +143,9 @@ def _case_tests(
     stability: Mapping[str, Stability],
     alpha: float,
 ) -> list[CaseTest]:
-    """The sets of which a case can be shown to have regressed at the level that is left for it."""
+    """The sets in which a regressed case can be shown at the remaining level."""
     found = case_tests(gated, limits, stability, alpha / (len(gated) + 1))
-    # Each further test leaves less to the others.
+    # Each further test leaves a smaller level for the others.
     while found and len(
         fewer := case_tests(gated, limits, stability, alpha / (len(gated) + len(found)))
     ) < len(found):
@@ -156,7 +156,7 @@ def _case_tests(
 def _other_question(
     metric: PairedMetric, row: MetricComparison, margin: float, level: float
 ) -> GateVerdict | None:
-    """What a pass rate's other question would have decided; None where it can't be answered."""
+    """The verdict for a pass rate's other question; None if it can't be answered."""
     asked: Population = "sample" if row.population == "cases" else "cases"
     if metric.metric != PASS_RATE:
         return None

@@ -20,11 +20,11 @@ class Pairing:
     """The cases of two runs.
 
     Attributes:
-        pairs: Candidate's and baseline's result of each case that both runs asked alike and could score.
-        unpaired: Each case that takes part in no comparison, and why.
-        metrics: How the metrics that can be compared are read; both runs say the same of them.
-        refused: Each metric that both runs have scores of and that can't be compared, and why.
-        exact: Both runs computed in a precision in which greedy answers reproduce.
+        pairs: Candidate's and baseline's result of each case that is the same in both runs and has scores.
+        unpaired: Each case that is not compared, and why.
+        metrics: The metrics that can be compared, with their facts, which are the same in both runs.
+        refused: Each metric with scores in both runs that can't be compared, and why.
+        exact: Both runs used a precision in which greedy answers reproduce.
     """
 
     pairs: tuple[Pair, ...]
@@ -40,14 +40,15 @@ class PairedMetric:
 
     Attributes:
         keys: The cases' names.
-        candidate: One value a case; repeated answers, and several checks of one type, are averaged inside it.
+        candidate: One value per case; several answers, and several checks of one type, are averaged inside
+            it.
         baseline: The same cases' values.
-        clusters: Each case's cluster, or its place where it has none.
-        higher_is_better: Else a rise of the value is a drop.
-        logarithmic: The values are logarithms, which have no rare huge moves among them.
-        least: Lower end of the metric's scale; infinite where it is open.
+        clusters: Each case's cluster, or its index if it has none.
+        higher_is_better: If false, a rise of the value is a drop.
+        logarithmic: The values are logarithms, which have no rare huge changes.
+        least: Lower end of the metric's scale; infinite if there is none.
         most: Upper end.
-        trials: Of a pass rate, how many answers to each case passed on both sides.
+        trials: For a pass rate, the number of passed answers to each case on both sides.
         reproducible: Every answer would be the same if it were generated again.
     """
 
@@ -67,13 +68,13 @@ class PairedMetric:
 
     @property
     def drops(self) -> tuple[float, ...]:
-        """Baseline minus candidate, turned so that positive is worse."""
+        """Baseline minus candidate, with the sign chosen so that positive is worse."""
         sign = 1.0 if self.higher_is_better else -1.0
         return tuple(sign * (b - c) for c, b in zip(self.candidate, self.baseline, strict=True))
 
     @property
     def repeated(self) -> bool:
-        """Whether any case was asked more than once."""
+        """Whether any case has several answers."""
         return any(each.baseline > 1 or each.candidate > 1 for each in self.trials)
 
     @property
@@ -83,9 +84,9 @@ class PairedMetric:
 
 
 def pair_runs(candidate: Run, baseline: Run) -> Pairing:
-    """Pair the cases that both runs asked alike and that neither skipped nor broke on.
+    """Pair the cases that are the same in both runs, and neither skipped nor errored in one.
 
-    A case without a verdict on both sides stays paired for its graded scores, if it has any in common.
+    A case without a verdict on both sides is still paired for its common graded scores, if any.
 
     Args:
         candidate: The run to judge.
@@ -104,7 +105,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         else:
             pairs.append((result, other))
     if not candidate.partial:
-        # A partial run left cases out on purpose: what the baseline has beyond it is not a loss of pairing.
+        # A partial run left cases out on purpose: further cases of the baseline are not reported.
         unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
     return Pairing(
         pairs=tuple(pairs),
@@ -116,7 +117,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
 
 
 def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
-    """Metrics that both runs have scores of and that can't be compared, each with the reason."""
+    """Metrics with scores in both runs that can't be compared, each with the reason."""
     of_baseline = set(scored_metrics(baseline.results))
     shared = [name for name in scored_metrics(candidate.results) if name in of_baseline]
     reasons = {name: _difference(candidate.metrics.get(name), baseline.metrics.get(name)) for name in shared}
@@ -124,10 +125,10 @@ def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
 
 
 def _difference(now: MetricFacts | None, before: MetricFacts | None) -> str:
-    """Why values of one metric can't be compared, from what the two runs say of it; empty if they can."""
+    """Why values of one metric can't be compared, from the facts in the two runs; empty if they can."""
     if now is None or before is None:
         sides = [side for side, facts in (("candidate", now), ("baseline", before)) if facts is None]
-        return f"nothing is known of its direction and scale in the {' and the '.join(sides)}"
+        return f"its direction and scale are unknown in the {' and the '.join(sides)}"
     if now == before:
         return ""
     if now.version != before.version:
@@ -135,7 +136,7 @@ def _difference(now: MetricFacts | None, before: MetricFacts | None) -> str:
             f"the baseline was scored with version {before.version} of it, the candidate with {now.version}"
         )
     what = "direction" if now.higher_is_better != before.higher_is_better else "scale"
-    return f"its {what} is another one in the baseline"
+    return f"its {what} differs in the baseline"
 
 
 def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[str]) -> str:
@@ -144,7 +145,7 @@ def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[s
     Args:
         candidate: The one result.
         baseline: The other.
-        changed: Metrics that were another one when the baseline was scored.
+        changed: Metrics that were different when the baseline was scored.
     """
     if candidate.case.content_sha256 != baseline.case.content_sha256:
         return "changed since the baseline"
@@ -152,7 +153,7 @@ def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[s
         s.metric for s in candidate.scores if s.passed is not None and s.metric in changed
     ]:
         # The case may have flipped because its check did.
-        return f"decided by {decided_otherwise[0]}, which was another one in the baseline"
+        return f"decided by {decided_otherwise[0]}, which was different in the baseline"
     outcomes = {candidate.outcome, baseline.outcome}
     if Outcome.SKIPPED in outcomes:
         return "skipped"
@@ -165,7 +166,7 @@ def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[s
 
 
 def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCounts]:
-    """For each golden set of the candidate: how its cases ended on both sides, and how many are compared.
+    """For each golden set: the outcomes of its cases on both sides, and how many are compared.
 
     Args:
         candidate: The run to judge.
@@ -173,7 +174,7 @@ def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCount
         pairing: Their pairs.
 
     Returns:
-        One entry a set, in the candidate's order.
+        One entry per set, in the candidate's order.
     """
     paired = Counter(result.case.set_name for result, _ in pairing.pairs)
     names = dict.fromkeys(result.case.set_name for result in candidate.results)
@@ -201,7 +202,7 @@ def is_decided(pair: Pair) -> bool:
 
 
 def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
-    """Per golden set the pass rate, then each check type's score, in the order in which they appear."""
+    """For each golden set the pass rate, then each check type's score, in order of appearance."""
     by_set: dict[str, list[Pair]] = {}
     for pair in pairing.pairs:
         by_set.setdefault(pair[0].case.set_name, []).append(pair)
@@ -232,7 +233,7 @@ def _pass_rate(set_name: str, pairs: Sequence[Pair], pairing: Pairing) -> Paired
 
 
 def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing) -> PairedMetric | None:
-    """One check type's scores; None where no pair has it on both sides."""
+    """One check type's scores; None if no pair has it on both sides."""
     facts = pairing.metrics[metric]
     scored = [
         (pair, now, before)
@@ -264,9 +265,9 @@ def _reproducible(pairs: Sequence[Pair], pairing: Pairing) -> bool:
 
 
 def _scale(facts: MetricFacts) -> tuple[float, float]:
-    """Both ends of the scale on which two runs are compared; infinite where it is open."""
+    """Both ends of the scale on which two runs are compared; infinite if there is none."""
     if facts.logarithmic:
-        # Only what is above 0 has a logarithm.
+        # Only values above 0 have a logarithm.
         return (
             math.log(facts.least) if facts.least else -math.inf,
             math.inf if facts.most is None else math.log(facts.most),
@@ -290,7 +291,7 @@ def _mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | 
 
 
 def _clusters(pairs: Sequence[Pair]) -> tuple[str | int, ...]:
-    """Each pair's cluster, or its place where it has none."""
+    """Each pair's cluster, or its index if it has none."""
     return tuple(
         place if pair[0].case.cluster is None else pair[0].case.cluster for place, pair in enumerate(pairs)
     )

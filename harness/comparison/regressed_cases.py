@@ -1,4 +1,4 @@
-"""Cases that are each shown to be answered worse: one is found though the mean hardly moves."""
+"""Tests single cases: a regressed case is found even if the mean hardly changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from harness.comparison.pairing import PairedMetric
 from harness.statistics.per_case import Trials, case_p_values, least_case_p
 from harness.types import GoldenSet, RegressedCase, Stability
 
-# Of forgetting probes any number may regress: what they tolerate is their margin.
+# Any number of forgetting probes may regress: their margin is the limit.
 _ANY = 1.0
 
 
@@ -18,7 +18,7 @@ class CaseTest:
     Attributes:
         keys: The cases.
         trials: Each case's answers on both sides.
-        p_values: Each case's, corrected over the cases.
+        p_values: Each case's p-value, corrected over the cases.
     """
 
     set_name: str
@@ -48,16 +48,16 @@ def case_tests(
     stability: Mapping[str, Stability],
     level: float,
 ) -> list[CaseTest]:
-    """Test each set's cases, where any of them could be shown to be worse at all.
+    """Test each set's cases, if a regressed case can be shown at all.
 
     Args:
-        metrics: The gated metrics; only pass rates hold the answers to single cases.
+        metrics: The gated metrics; only pass rates have the answers to single cases.
         limits: The share of cases that may regress, by set; a set without one is not tested.
         stability: Further answers of the baseline's model by case, from a noise record.
-        level: Level at which the smallest p-value will be judged at first. A set of which no case can reach
-            it is left out, so that it costs the other tests nothing. That depends only on how many answers of
-            both sides together passed, on which the tests are conditional (Tarone, R. E. (1990). A modified
-            Bonferroni method for discrete data. Biometrics 46).
+        level: Level of the first step, for the smallest p-value. A set is left out if no case can reach it,
+            so it costs the other tests nothing. This depends only on how many answers of both sides together
+            passed, and the tests are conditional on that (Tarone, R. E. (1990). A modified Bonferroni method
+            for discrete data. Biometrics 46).
     """
     found = []
     for metric in metrics:
@@ -84,7 +84,7 @@ def _with_record(trials: Trials, record: Stability | None) -> Trials:
 
 
 def regressed_cases(test: CaseTest, p_adjusted: float, alpha: float) -> list[RegressedCase]:
-    """The cases that are shown to be worse, the surest first.
+    """The regressed cases, the most significant first.
 
     Args:
         test: The set's cases.

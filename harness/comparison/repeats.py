@@ -1,18 +1,18 @@
-"""Several answers to one case, put together to one result."""
+"""Combines several answers to one case into one result."""
 
 from collections.abc import Iterable, Sequence
 
 from harness.types import CaseResult, Outcome, Repeat, Stability
 
-# The first of these that any answer had is the case's outcome.
+# The case's outcome is the first of these that occurs among its answers.
 _WORST_FIRST = (Outcome.ERRORED, Outcome.FAILED, Outcome.PASSED, Outcome.UNSCORED, Outcome.SKIPPED)
 
 
 def fold_repeats(results: Sequence[CaseResult]) -> list[CaseResult]:
-    """One result a case, from one result an answer.
+    """One result per case, from one result per answer.
 
     Args:
-        results: The answers' results, those of one case together. A case that was asked once stays as it is.
+        results: The answers' results, those of one case together. A case with one answer stays unchanged.
     """
     by_case: dict[str, list[CaseResult]] = {}
     for result in results:
@@ -21,7 +21,7 @@ def fold_repeats(results: Sequence[CaseResult]) -> list[CaseResult]:
 
 
 def scored_metrics(results: Iterable[CaseResult]) -> tuple[str, ...]:
-    """Names of the metrics that any answer has a score of, each once, in the order in which they appear."""
+    """Names of the metrics with a score in any answer, each once, in order of appearance."""
     scores = (score for result in results for answer in answers_of(result) for score in answer.scores)
     return tuple(dict.fromkeys(score.metric for score in scores))
 
@@ -49,21 +49,21 @@ def _folded(answers: Sequence[CaseResult]) -> CaseResult:
 
 
 def answers_of(result: CaseResult) -> Sequence[CaseResult | Repeat]:
-    """Each answer to a case: its repeats, or the result itself where it was asked once."""
+    """All answers to a case: its repeats, or the result itself if it has one answer."""
     return result.repeats or (result,)
 
 
 def stability_of(result: CaseResult) -> Stability:
-    """How many of a case's answers passed, of those that passed or failed."""
+    """Number of a case's passed answers, and of those that passed or failed."""
     outcomes = [answer.outcome for answer in answers_of(result)]
     passed, failed = outcomes.count(Outcome.PASSED), outcomes.count(Outcome.FAILED)
     return Stability(passed=passed, answers=passed + failed)
 
 
 def flip_rate(noted: Iterable[Stability]) -> float | None:
-    """Chance that two reruns of a case disagree, over all cases; None where no case ran twice.
+    """Probability that two reruns of a case disagree, over all cases; None if no case ran twice.
 
-    The unbiased estimate of 2 p (1 - p) from k answers of which s passed is 2 s (k - s) / (k (k - 1)).
+    The unbiased estimate of 2 p (1 - p) from k answers with s passed is 2 s (k - s) / (k (k - 1)).
     """
     chances = [
         2 * case.passed * (case.answers - case.passed) / (case.answers * (case.answers - 1))

@@ -1,7 +1,7 @@
-"""Where a drop comes from: the slice that lost most, and what the lost cases have in common.
+"""Explains a drop: the slice that lost most, and the common traits of the lost cases.
 
-Both are looked for after the fact and among many, so each is corrected over all that were looked at, and
-nothing is named that doesn't stand out.
+Both are chosen among many, so each test is corrected over all candidates, and only significant ones are
+named.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ _MOST_TRAITS = 3
 
 
 def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float) -> DriverSlice | None:
-    """The tag of a pass rate in which losses gather most clearly; None where none stands out.
+    """The tag in which the losses of a pass rate gather most clearly; None if none is significant.
 
-    A cluster is no slice: that its cases are lost together is what a cluster means, and tells nothing.
+    A cluster is not a slice: its cases are lost together by definition.
 
     Args:
         metric: The pass rate.
@@ -87,7 +87,7 @@ def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
 
 
 def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTrait]:
-    """What lost cases have in common, against those that both sides pass; the clearest first.
+    """The common traits of lost cases, compared with those that both sides pass; the clearest first.
 
     Args:
         metric: The pass rate.

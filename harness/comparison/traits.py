@@ -1,4 +1,4 @@
-"""Plain properties of prompts and answers, by which lost cases may differ from kept ones."""
+"""Simple properties of prompts and answers in which lost cases may differ from kept ones."""
 
 import json
 import re
@@ -12,9 +12,9 @@ _LONGEST_WORD = 30
 
 
 def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
-    """Each case's traits in words; what concerns the whole answer stands before its words.
+    """Each case's traits in words; traits of the whole answer come before its words.
 
-    Lengths are told against the median of all cases given.
+    Lengths are compared with the median of the given cases.
     """
     answers = [None if result.completion is None else result.completion.text.strip() for result in results]
     prompts = [result.case.messages[-1].content for result in results]

@@ -1,1 +1,1 @@
-"""Findings for people: sentences, the terminal, tables. Reads what was found and decides nothing."""
+"""Findings for people: sentences, the terminal, tables. It reads findings and decides nothing."""

@@ -1,4 +1,4 @@
-"""Findings in plain English sentences. Everything that is said about a verdict is written here."""
+"""Findings as plain English sentences. All text about a verdict is written here."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ def sentence_of(finding: Finding) -> str:
 def _metric(finding: Finding, data: MetricFinding) -> str:
     change = f"{data.baseline:.3f} → {data.candidate:.3f}"
     count = f"n={data.n}" if data.clusters == data.n else f"n={data.n} in {data.clusters} clusters"
-    of = " of these very cases" if data.population == "cases" else ""
+    of = " of exactly these cases" if data.population == "cases" else ""
     bounds = f"drop{of} {_span(data.drop)}, {count}"
     name = f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
@@ -223,7 +223,7 @@ def _note(_: Finding, data: NoteFinding) -> str:
     return data.text
 
 
-# One writer a kind; a test shows that none is missing. Each gets the data of its own class.
+# One writer per kind; a test checks that none is missing. Each gets the data of its own class.
 _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     MetricFinding: _metric,
     RegressedCasesFinding: _regressed_cases,

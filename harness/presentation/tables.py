@@ -1,4 +1,4 @@
-"""A ranking for the terminal: the table, and what made a model regress."""
+"""A ranking for the terminal: the table, and the reasons of regressions."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from harness.types import Outcome, Run
 
 
 def render_ranking(found: Sequence[RankedModel]) -> RenderableType:
-    """The table, best first, then why models regressed, and which were asked in part or lack verdicts."""
+    """The table, best first, then why models regressed, and which runs are partial or lack verdicts."""
     notes = [Text(f"• {note}") for note in _notes(found)]
     star = Text("* no other model has both a larger gain and more kept", style="dim")
     return Group(Text(_title(found)), _table(found), star, *notes)

@@ -31,10 +31,10 @@ _EXCERPT = 60
 
 
 def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
-    """Verdict first, then the figures it rests on, then the lost cases.
+    """Verdict first, then the figures behind it, then the lost cases.
 
     Args:
-        record: What the session found.
+        record: The session's result.
         width: Columns of the terminal.
     """
     parts: list[RenderableType] = [_headline(record)]
@@ -67,9 +67,9 @@ def _headline(record: GateRecord) -> Text:
 
 
 def metric_table(comparison: Comparison) -> Table:
-    """Gated metrics first, then graded scores; each mean over the n pairs that it stands beside.
+    """Gated metrics first, then graded scores; each mean is over the n pairs in its row.
 
-    Binary checks that aren't gated are left to the report: the pass rate is made of them.
+    Binary checks that aren't gated are only in the report: they are part of the pass rate.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     # The only column that may wrap: figures and verdicts are never cut.
@@ -98,13 +98,13 @@ def metric_table(comparison: Comparison) -> Table:
 
 
 def _words(row: MetricComparison) -> list[str]:
-    """The verdict, and what else a metric that passed is shown to be."""
+    """The verdict, and what is also shown about a metric that passed."""
     found = standing(row)
     return [str(row.verdict), *([found] if found in {Standing.BETTER, Standing.EQUAL} else [])]
 
 
 def pairs(row: MetricComparison, comparison: Comparison) -> str:
-    """How many cases a row stands on; where some could not be compared, of how many.
+    """The number of cases of a row, with the total if some could not be compared.
 
     Args:
         row: The compared metric.
@@ -132,7 +132,7 @@ def detectable(row: MetricComparison) -> str:
 
 
 def outcome_counts(run: Run) -> str:
-    """How the cases ended, each count beside its denominator."""
+    """The outcomes of the cases, each count with its denominator."""
     counts = {outcome: sum(result.outcome is outcome for result in run.results) for outcome in Outcome}
     named = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     selected = f"{len(run.results)} of {run.collected} cases" if run.partial else f"{run.collected} cases"
@@ -140,7 +140,7 @@ def outcome_counts(run: Run) -> str:
 
 
 def _reasons(record: GateRecord) -> Iterator[Text]:
-    """What the table doesn't say, or says too quietly; reasons of passing metrics are left to it."""
+    """Reasons that the table doesn't show clearly; reasons of passing metrics are left out."""
     if record.verdict is None:
         return
     for finding in record.verdict.findings:
@@ -178,7 +178,7 @@ def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text
 
 
 def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
-    """The first lost cases with the prompt's end, both answers, and what failed."""
+    """The first lost cases with the prompt's end, both answers, and the failed checks."""
     if record.comparison is None or record.baseline is None:
         return
     lost = [key for row in record.comparison.metrics if row.metric == "pass-rate" for key in row.lost]
@@ -190,7 +190,7 @@ def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
     known = sum(key in unstable for key in lost)
     told = f", {known} of them unstable in the baseline's own reruns" if known else ""
     yield Text(f"lost cases ({len(lost)}{told})", style="dim")
-    # What the baseline itself loses now and then says least: it comes last, and grey.
+    # A case that the baseline itself sometimes fails says least: it comes last, in grey.
     for key in sorted(lost, key=lambda key: key in unstable)[:_SHOWN_CASES]:
         noted = unstable.get(key)
         style = "bold" if noted is None else "dim"
@@ -204,7 +204,7 @@ def _lost_cases(record: GateRecord, width: int) -> Iterator[RenderableType]:
 
 def _answer(result: CaseResult, width: int) -> str:
     if result.completion is None:
-        return "(the text was not kept)"
+        return "(the text was not stored)"
     text = " ".join(result.completion.text.split())
     limit = max(width - 12, _EXCERPT)
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -256,8 +256,9 @@ class Finding:
 
     Attributes:
         verdict: Its verdict on the run; None if it is for information.
-        set_name: Its golden set; None if it is about the whole run. metric: Its metric, if any. data: The
-        figures; their class is the kind.
+        set_name: Its golden set; None if it is about the whole run.
+        metric: Its metric, if any.
+        data: The figures; their class is the kind.
     """
 
     verdict: GateVerdict | None = None

@@ -87,7 +87,7 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path, damage):
     path = baseline_path(tmp_path, "shipped")
     path.parent.mkdir()
     path.write_text(damage)
-    with pytest.raises(BaselineError, match=r"shipped.json: no baseline: .*; accept a run again"):
+    with pytest.raises(BaselineError, match=r"shipped.json: not a baseline: .*; accept a run again"):
         load_baseline(path)
 
 

@@ -65,7 +65,7 @@ def test_outside_git_there_is_the_file_of_today(tmp_path, make_run, make_result)
 
 
 def test_a_baseline_that_never_was_is_told(project):
-    with pytest.raises(BaselineError, match=r"shipped\.json: no such baseline, today or in git's history"):
+    with pytest.raises(BaselineError, match=r"shipped\.json: no such baseline, now or in git's history"):
         accepted_versions(project, "shipped")
 
 
@@ -73,7 +73,7 @@ def test_a_damaged_version_is_named_with_its_commit(project):
     (project / "baselines").mkdir()
     (project / "baselines" / "shipped.json").write_text("[]")
     commit(project)
-    with pytest.raises(BaselineError, match=r"shipped\.json of commit [0-9a-f]{12}: no baseline"):
+    with pytest.raises(BaselineError, match=r"shipped\.json of commit [0-9a-f]{12}: not a baseline"):
         accepted_versions(project, "shipped")
 
 

@@ -238,7 +238,7 @@ def test_a_gated_metric_that_nobody_scored_never_passes(make_result, make_run):
 
 
 def test_runs_without_a_common_case_are_refused(run_with):
-    with pytest.raises(BaselineError, match="run old has no case of this one"):
+    with pytest.raises(BaselineError, match="run old has no case of this run"):
         run_gate(run_with(5), run_with(5, name="other", run_id="old"))
 
 
@@ -334,7 +334,7 @@ def test_what_is_found_besides_the_comparison_changes_the_verdict(run_with):
 
 
 def test_equal_answers_to_these_cases_pass_at_once(make_result, make_run):
-    """54 cases in 22 clusters can't exclude a drop of 0.05 on further cases; of these very cases none was lost."""
+    """54 cases in 22 clusters can't exclude a drop of 0.05 on further cases; of exactly these cases none was lost."""
 
     def run(population, failed=0):
         results = [make_result(f"s/{n:02}", n >= failed, cluster=f"c{n % 22}") for n in range(54)]
@@ -345,7 +345,7 @@ def test_equal_answers_to_these_cases_pass_at_once(make_result, make_run):
     assert (as_sample.outcome, of_these.outcome) == (OPEN, PASS)
     assert comparison.metrics[0].other_question is OPEN
     assert sentences_of(of_these)[0].startswith(
-        "s pass-rate held: 1.000 → 1.000, drop of these very cases +0.000 ["
+        "s pass-rate held: 1.000 → 1.000, drop of exactly these cases +0.000 ["
     )
     assert run_gate(run("cases", 2), run("cases"))[1].outcome is PASS
     assert run_gate(run("cases", 3), run("cases"))[1].outcome is REGRESS

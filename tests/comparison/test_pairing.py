@@ -117,17 +117,17 @@ def test_a_metric_that_the_runs_do_not_describe_is_refused(make_result, make_run
     now = replace(make_run([make_result("s/a", scores=[("f1", 0.5)])]), metrics={})
     pairing = pair_runs(now, make_run([make_result("s/a", scores=[("f1", 0.75)])]))
     assert [row.metric for row in paired_metrics(pairing)] == ["pass-rate"]
-    assert pairing.refused == {"f1": "nothing is known of its direction and scale in the candidate"}
+    assert pairing.refused == {"f1": "its direction and scale are unknown in the candidate"}
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"version": "2"}, "the baseline was scored with version 2 of it, the candidate with 1"),
-        ({"higher_is_better": False}, "its direction is another one in the baseline"),
-        ({"most": 100.0}, "its scale is another one in the baseline"),
-        ({"kind": "binary"}, "its scale is another one in the baseline"),
-        ({"logarithmic": True}, "its scale is another one in the baseline"),
+        ({"higher_is_better": False}, "its direction differs in the baseline"),
+        ({"most": 100.0}, "its scale differs in the baseline"),
+        ({"kind": "binary"}, "its scale differs in the baseline"),
+        ({"logarithmic": True}, "its scale differs in the baseline"),
     ],
 )
 def test_a_metric_that_was_another_one_is_refused(make_result, make_run, change, reason):
@@ -152,7 +152,7 @@ def test_a_case_that_another_version_of_a_check_decided_is_not_compared(make_res
     assert pair_runs(now, then).unpaired == {}
     newer = replace(now, metrics={"f1": replace(now.metrics["f1"], version="2")})
     pairing = pair_runs(newer, then)
-    assert pairing.unpaired == {"s/a": "decided by f1, which was another one in the baseline"}
+    assert pairing.unpaired == {"s/a": "decided by f1, which was different in the baseline"}
     assert metric_of(pairing, "pass-rate").keys == ("s/b",)
 
 

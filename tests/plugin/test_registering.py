@@ -146,4 +146,4 @@ def test_a_gate_with_another_version_of_a_metric_is_not_a_regression(voice, writ
     result = voice.run("--gate-baseline=latest")
     assert result.ret == 0
     text = " ".join(result.stdout.str().split())
-    assert "1 decided by shouts, which was another one in the baseline" in text
+    assert "1 decided by shouts, which was different in the baseline" in text
