@@ -104,8 +104,7 @@ def test_a_run_of_a_metric_that_is_not_known_is_compared_without_it(history_file
     comparison, verdict = run_gate(record.run, record.baseline)
     assert "sparkle" not in {row.metric for row in comparison.metrics}
     assert any(
-        "sparkle is not compared: its direction and scale are unknown in the candidate and the baseline"
-        in r
+        "sparkle is not compared: its direction and scale are unknown in the candidate and the baseline" in r
         for r in sentences_of(verdict)
     )
 
