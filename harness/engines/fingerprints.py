@@ -87,8 +87,11 @@ def probe_rows(tokenizer: Any, embedding_rows: int) -> list[list[int]]:
 def same_logits(found: Any, expected: Any, dtype: str, others: Sequence[Any] = ()) -> bool:
     """Whether logits are equal up to rounding in a type of numbers.
 
+    In low precision half of the places are enough: rounding alone sends a token to other experts now and
+    then, and an architecture that can't be batched is wrong nearly everywhere.
+
     Args:
-        found: What was said.
+        found: What was said, (rows, places, vocabulary).
         expected: What should have been.
         dtype: The type of numbers.
         others: What other sides say: where one differs by little, what was found must be clearly nearer to
@@ -101,7 +104,10 @@ def same_logits(found: Any, expected: Any, dtype: str, others: Sequence[Any] = (
     scale = max(float(expected.abs().max()), 1e-6)
     apart = [_distance(expected, other) for other in others if other.shape == expected.shape]
     told_apart = [each / 4 for each in apart if each > _INDISTINCT * scale]
-    return _distance(found, expected) <= min([_ROUNDING.get(dtype, _LOW_PRECISION) * scale, *told_apart])
+    if dtype not in _ROUNDING:
+        errors = (found - expected).abs().amax(-1)
+        return float((errors <= _LOW_PRECISION * scale).float().mean()) >= 0.5
+    return _distance(found, expected) <= min([_ROUNDING[dtype] * scale, *told_apart])
 
 
 def _distance(one: Any, other: Any) -> float:

@@ -259,6 +259,10 @@ def test_an_adapter_that_changes_little_is_still_told_from_its_base(
     assert not same_logits(base, small, "float32", [base])
     assert same_logits(base, small, "float32")
     assert not same_logits(base + float("nan"), base, "float32")
+    rerouted = torch.cat([base, base, -base])
+    assert same_logits(rerouted, torch.cat([base] * 3), "bfloat16")
+    assert not same_logits(rerouted, torch.cat([base] * 3), "float32")
+    assert not same_logits(-rerouted, torch.cat([base] * 3), "bfloat16")
     adapter = make_adapter(lora(), fill=add_noise("lora_B", spread=1e-4))
     _, placed = engine_texts(adapter)
     assert placed["candidate-0"].batches == "mixed"
