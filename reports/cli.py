@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 # One command as a group's own callback: a group is what the ``tunegate`` command mounts. Options may then
-# stand after the run, which groups refuse by themselves.
+# follow the run, which groups refuse by themselves.
 app = typer.Typer(
     invoke_without_command=True,
     subcommand_metavar="",

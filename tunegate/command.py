@@ -1,4 +1,4 @@
-"""The ``tunegate`` command: it takes our packages, whatever stands in the folder or on the path."""
+"""The ``tunegate`` command: it uses our packages, whatever is in the folder or on the path."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""pytest's entry point: it loads the gate where a session has to do with it, and is nearly free elsewhere.
+"""pytest's entry point: it loads the gate if a session concerns it, and costs almost nothing otherwise.
 
 The gate is loaded where one of its options, its variables or a ``[tool.tunegate]`` table is present, or once
 a golden set is collected. Until then nothing but this package is imported. Where a project has packages of
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
-    """Load the gate if the session has to do with it; add ``--model`` after the conftest files had theirs."""
+    """Load the gate if the session concerns it; add ``--model`` after the options of conftest files."""
     if _prepare(early_config, args):
         # --model is not declared yet: its value must not pass for a path at which to look for conftest files.
         known = parser.parse_known_args([with_long_name(argument) for argument in args])
@@ -79,7 +79,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return collector
 
 
-# These stand in for the gate's own fixtures, which take their place where a gate runs.
+# These are replaced by the gate's own fixtures where a gate runs.
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def golden(pytestconfig: pytest.Config) -> Callable[..., Any]:
 
 
 def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
-    """Look for packages of our names, and load the gate if the session has to do with it; whether it did."""
+    """Look for packages with our names, and load the gate if needed; returns whether it did."""
     root, here = config.rootpath, config.invocation_params.dir
     folders = {root: None, here: None}
     has_settings = concerns_gate(arguments, root)

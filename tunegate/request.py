@@ -20,7 +20,7 @@ def is_gate_option(argument: str) -> bool:
 
 
 def needs_model_option(arguments: Sequence[str]) -> bool:
-    """Whether to declare ``--model``: it is used, may be used in a file of arguments, or is to be listed."""
+    """Whether to declare ``--model``: it is used, may be used in a file of arguments, or help is asked."""
     return any(is_model_option(each) or each.startswith("@") or each in _HELP for each in arguments)
 
 

@@ -18,7 +18,7 @@ class DeferredCommand:
 
     Attributes:
         target: ``module:name`` of a typer app or of a command's function.
-        help: What the list of commands says of it: the first line of its own help.
+        help: Its line in the list of commands: the first line of its own help.
         context_settings: What its own words are read with, where it is a function.
     """
 
@@ -28,7 +28,7 @@ class DeferredCommand:
 
 
 class PlaceholderCommand(TyperCommand):
-    """Stands in the list of commands; to run it imports the command itself."""
+    """An entry in the list of commands; it imports the command itself when it is run."""
 
     def __init__(self, name: str, deferred: DeferredCommand) -> None:
         super().__init__(name=name, help=deferred.help)

@@ -55,7 +55,7 @@ def calibrate_judge(
     ] = Path(".tunegate"),
     as_json: JsonOption = False,
 ) -> None:
-    """Hold a judge against labelled items; exit status 1 if it can't be relied on.
+    """Compare a judge with labelled items; exit status 1 if it is unreliable.
 
     The result is kept: a gate refuses a judge that was found unreliable.
     """

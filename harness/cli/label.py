@@ -19,7 +19,7 @@ from harness.labelling.sources import answers_of_files, answers_of_record
 from harness.provenance import ask_git
 
 LABELS_FILE = Path("labels.jsonl")
-# What a shell says of a program that Ctrl-C ended.
+# The exit status of a program that Ctrl-C ended.
 _INTERRUPTED = 130
 
 

@@ -1,4 +1,4 @@
-"""The dialogue of ``tunegate judge label``: shows one item after the other and keeps what is said of it."""
+"""The dialogue of ``tunegate judge label``: shows one item after the other and stores its label."""
 
 import contextlib
 import re
@@ -56,7 +56,7 @@ _MOVES = {
 def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console: Console) -> SessionEnd:
     """Ask a person about every item that has no label of theirs yet.
 
-    Going back shows the item before with its label, which stands until another one replaces it.
+    Going back shows the item before with its label, which stays until another one replaces it.
 
     Args:
         items: What is shown, in this order.
@@ -143,7 +143,7 @@ def describe(said: LabelValue) -> str:
 
 
 def visible(text: str) -> str:
-    """A text that can't steer the terminal: what is no sign stands there as its escape."""
+    """A text that can't control the terminal: characters that can't be printed are escaped."""
     return "".join(
         sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
         for sign in text
@@ -179,7 +179,7 @@ def _ask(item: LabelItem, *, labelled: bool) -> LabelValue | LabelCommand:
 
 
 def _show(console: Console, item: LabelItem, place: str) -> None:
-    """The question, what is wanted, and the answers; nothing of where they are from."""
+    """Show the question, what a good answer is, and the answers, but not where they are from."""
     console.rule(place)
     _box(console, "asked", as_text(item.messages))
     wanted = item.wanted

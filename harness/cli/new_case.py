@@ -28,7 +28,7 @@ Answerer = Callable[[Sequence[Message], GenerationSettings], str]
 
 _LONGEST_ID = 40
 _UNNAMED = "tunegate-new-case"
-# Stands in while a case has no checks of its own yet; it is never written.
+# A placeholder while a case has no checks yet; it is never written.
 _ANY_CHECK = {"type": "length", "min": 0}
 
 
@@ -155,7 +155,7 @@ def _free_id(prompt: str, taken: Collection[str]) -> str:
 
 
 def _table(offers: Sequence[dict[str, Any]], remark: Callable[[dict[str, Any]], str]) -> Table:
-    """Numbered offers as they would stand in the file, each with its remark, or else its meaning."""
+    """Numbered offers as they will be in the file, each with its remark, or else its meaning."""
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", min_width=3)
     table.add_column(overflow="fold", ratio=3)

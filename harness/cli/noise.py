@@ -21,7 +21,7 @@ _MOST_LISTED = 20
 
 
 def noise(
-    model: Annotated[str, typer.Option(help="The model to resample, as a rule the baseline.")],
+    model: Annotated[str, typer.Option(help="The model to resample, usually the baseline.")],
     reruns: Annotated[int, typer.Option("-r", "--reruns", min=2, help="Reruns of each dtype.")] = 5,
     dtype: Annotated[
         list[str] | None, typer.Option("--dtype", help="Type of numbers; may be repeated (default: auto).")

@@ -74,7 +74,7 @@ class AdapterTraits:
 
     Attributes:
         kind: PEFT's name, ``virtual tokens`` for all that are made of those, or ``none``.
-        shares: Whether it may stand on one copy of the base with others of its kind.
+        shares: Whether it may share one copy of the base with others of its kind.
         mixes: Whether PEFT has a way to run its rows in one batch with those of others and of none.
         batches: Whether our loop can run it; else the library's ``generate`` does.
     """
@@ -94,7 +94,7 @@ def adapter_kind(directory: str | None) -> str:
 
 
 def adapter_traits(directory: str) -> AdapterTraits:
-    """What an adapter's configuration says of running it beside others."""
+    """Facts from an adapter's configuration about running it together with others."""
     config = read_json(Path(directory) / _CONFIG)
     kind = str(config.get("peft_type"))
     if kind in _OF_VIRTUAL_TOKENS:
@@ -165,7 +165,7 @@ def read_adapter(directory: Path) -> Adapter:
 
 
 def _beside(directory: Path, base: str) -> str:
-    """A base's path as it is to be read: from here, or from the adapter if only there is one."""
+    """A base's path, relative to the working directory, or to the adapter if it exists only there."""
     if Path(base).is_absolute() or Path(base).expanduser().is_dir():
         return base
     beside = directory / base

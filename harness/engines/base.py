@@ -38,7 +38,7 @@ class LossRequest:
     """A text whose cross-entropy is wanted, after a conversation or (with no messages) on its own.
 
     Attributes:
-        against: Another side on the same base: then what is wanted is the divergence from it,
+        against: Another side on the same base; the result is then the divergence from it,
             KL(against ‖ side), mean over the text's tokens.
         settings: How the conversation is rendered.
         prompt: The rendered conversation; None leaves rendering to the engine.
@@ -99,7 +99,7 @@ class StreamingEngine(Engine, Protocol):
         Args:
             side: One of the engine's sides.
             messages: The conversation.
-            settings: What the template is told.
+            settings: Values for the template.
 
         Raises:
             PromptError: The model can't be asked it.

@@ -118,7 +118,7 @@ def _choose(logits: torch.Tensor, rows: Sequence[Row], reasons: Sequence[str]) -
 
 
 def behind_cached(attention_mask: torch.Tensor, cached: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a forward is told of left-padded rows that stand behind tokens of a cache.
+    """The mask and positions of left-padded rows after the tokens of a cache.
 
     Args:
         attention_mask: Of the rows' own tokens, (rows, tokens).

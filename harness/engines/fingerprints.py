@@ -12,7 +12,7 @@ PROBE_STEPS = 2
 # Logits that differ by less than this fraction of the largest are equal up to rounding.
 _ROUNDING = {"float64": 1e-6, "float32": 1e-4}
 _LOW_PRECISION = 0.1
-# Below this fraction two sides say the same, for all that can be told.
+# Below this fraction the answers of two sides can't be distinguished.
 _INDISTINCT = 1e-6
 
 

@@ -45,7 +45,7 @@ class Gatherer(Generic[Question, Answer]):
                 continue
             try:
                 answers = await asyncio.to_thread(self._compute, [item for item, _ in waiting])
-            except Exception as error:  # whatever breaks is told to those who asked
+            except Exception as error:  # every exception is passed on to those who wait
                 for _, answer in waiting:
                     if not answer.done():
                         answer.set_exception(error)

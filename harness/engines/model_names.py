@@ -39,7 +39,7 @@ def _adapters_in(directory: Path) -> list[str]:
 
 
 def short_names(references: Sequence[str]) -> list[str]:
-    """For each model the last part of its path, with as much of what stands before it as tells it apart."""
+    """For each model the last part of its path, with as many parts before it as make it unique."""
     paths = [_parts(reference) for reference in references]
     names = []
     for parts in paths:

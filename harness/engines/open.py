@@ -30,7 +30,7 @@ def describe_model(reference: str, base: str | None = None) -> ModelRef:
 
     Raises:
         AdapterError: A directory that is no adapter, or one that can't be evaluated.
-        ModelError: A base model that can't be had.
+        ModelError: A base model is unavailable.
     """
     named = split_reference(reference)
     if named is None:

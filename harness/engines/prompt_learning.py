@@ -1,4 +1,4 @@
-"""Prefix and prompt tuning as what they are to a decoder: tokens that stand before every conversation."""
+"""Prefix and prompt tuning as a decoder sees them: tokens before every conversation."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Ch
 def _model_settings(side: Side, prompt_tokens: int) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
     """What the model's generation config does to logits: penalties, suppressed and forced tokens.
 
-    What it says of sampling and of lengths is left to the golden set.
+    Its settings for sampling and lengths are ignored: those of the golden set apply.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""One of the engine's models, as it stands in memory, and ways to run it."""
+"""One of the engine's models in memory, and ways to run it."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSide
 
     Args:
         sides: The model behind each side.
-        plan: The type of numbers, the device, and how adapters stand beside their base.
+        plan: The precision, the device, and how adapters are applied to their base.
 
     Raises:
         InputError: A model can't be run as it is.
@@ -157,6 +157,6 @@ def _roads_of(
         host.rows,
         plan,
     )
-    # Whoever stood here before an adapter changed the base has lost it.
+    # Sides that shared this base before an adapter changed it have lost it.
     lost = members[:-1] if host.changed else ()
     return replace(roads, homeless=roads.homeless.union(lost))

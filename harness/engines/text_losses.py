@@ -37,7 +37,7 @@ def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
     """Each scored token's loss (or divergence) in nats, of texts whose sides share batches.
 
     Returns:
-        One tensor a text, (tokens,): all of its tokens, but for a first one that nothing stands before.
+        One tensor a text, (tokens,): all of its tokens, without a first one that has nothing before it.
 
     Raises:
         EngineError: A text has no token that can be predicted.
@@ -65,7 +65,7 @@ def _nats_alone(one: ScoredText) -> torch.Tensor:
     def logits_of(side: Side) -> torch.Tensor:
         with whole_model(side) as model:
             logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()
-        # Virtual tokens stand before all others: the text's own are counted from the end.
+        # Virtual tokens come before all others: the text's own are counted from the end.
         return logits[len(logits) - ids.shape[1] + start - 1 : -1]  # type: ignore[no-any-return] # untyped
 
     return _nats(logits_of(one.side), ids[0, start:], logits_of(one.against) if one.against else None)
@@ -93,7 +93,7 @@ def _nats_side_by_side(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
 
 
 def _nats_behind_shared(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
-    """The same where several texts stand behind one prompt, which is read once; empty where none do."""
+    """The same for several texts after one prompt, which is read once; empty if there are none."""
     asked = [(id(one.side), tuple(one.prompt)) for one in batch]
     places = {question: place for place, question in enumerate(dict.fromkeys(asked))}
     if len(places) == len(asked) or batch[0].against is not None or not all(one.prompt for one in batch):

@@ -231,7 +231,7 @@ class TransformersEngine:
         tokenizer = self._sides[request.side].tokenizer
         if request.messages:
             return prompt_ids(tokenizer, self._rendered(request))
-        # Nothing stands before a text on its own: even a BOS that prompts go without helps its first token.
+        # A text on its own has no prompt before it: even a BOS that prompts don't have helps its first token.
         return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
     def _ids(self, side: str, text: str) -> list[int]:

@@ -19,7 +19,7 @@ _RETRY_S = 0.02
 def open_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
     """A connection to a history at the newest schema, which is made if need be.
 
-    What goes wrong with the file while the connection is used is said the same way.
+    Errors of the file during use are reported in the same way.
 
     Args:
         path: The file.

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.metrics.time_limit import PatternTime
 
-_TIME: ContextVar[PatternTime] = ContextVar("pattern time of the schema at hand")
+_TIME: ContextVar[PatternTime] = ContextVar("pattern time of the current schema")
 # The order in which they import each other.
 _MODULES = ("_utils", "_keywords", "_legacy_keywords")
 

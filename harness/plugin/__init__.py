@@ -1,7 +1,7 @@
 """The gate as a pytest plugin: options, collection, the session and its verdict.
 
-:mod:`tunegate.pytest_plugin` loads ``hooks`` where a session has to do with a gate. It goes through these
-phases, in this order:
+:mod:`tunegate.pytest_plugin` loads ``hooks`` if a session concerns a gate. It has these phases, in this
+order:
 
 1. Configure: options become settings (``options``), settings become checked inputs (``harness.run.inputs``).
 2. Collect: each case of a golden set becomes an item a model (``collection``).

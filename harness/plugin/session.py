@@ -46,7 +46,7 @@ class GateSession:
         questions: Answers hand-written tests.
         failed_tests: Hand-written tests that failed.
         records: What was found, by the models' names.
-        delivery: What became of the records.
+        delivery: What was written for the records.
     """
 
     def __init__(self, config: pytest.Config, inputs: Inputs, selection: Selection) -> None:

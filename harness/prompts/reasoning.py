@@ -1,7 +1,7 @@
-"""Taking what a reasoning model thinks apart from what it answers.
+"""Separates a reasoning model's reasoning from its answer.
 
-It stands between a pair of tags at the beginning of the answer, of which the chat template may have written
-the opening one into the prompt, or in channels. Both may be cut by the token limit.
+The reasoning is between a pair of tags at the beginning, or in channels. The chat template may have written
+the opening tag into the prompt. Both may be cut by the token limit.
 """
 
 from dataclasses import dataclass

@@ -97,12 +97,12 @@ def text_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def begin_ids(tokenizer: Any) -> list[int]:
-    """What the tokenizer puts before a text that stands on its own."""
+    """The tokens that the tokenizer puts before a text on its own."""
     return _begin_ids(tokenizer, "a")
 
 
 def _begin_ids(tokenizer: Any, text: str) -> list[int]:
-    """What stands before the text's own tokens; nothing where the text itself begins with the BOS token.
+    """The tokens before the text's own tokens; none where the text itself begins with the BOS token.
 
     What some tokenizers put behind it (an end token) would tell a model that the text is over.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.errors import PromptError
 
-# Each directive of strftime, which a template asks for by a format that need not stand in its text.
+# Each directive of strftime, which a template may use by a format that need not be in its text.
 _DIRECTIVES = (
     *("%-d", "%-m", "%-H", "%-I", "%-M", "%-S", "%-j", "%-y"),
     *("%a", "%A", "%w", "%d", "%b", "%B", "%m", "%y", "%Y", "%H", "%I", "%p", "%M", "%S", "%f", "%j", "%U"),
@@ -29,7 +29,7 @@ def write_chat(
         tokenizer: With a chat template.
         turns: Mappings with ``role`` and ``content``.
         kwargs: Further values for the template, such as ``enable_thinking``.
-        date: The day that the template is told is today, as YYYY-MM-DD.
+        date: Today's date for the template, as YYYY-MM-DD.
         for_answer: Whether the beginning of an answer is written behind the last turn.
 
     Raises:

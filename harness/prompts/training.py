@@ -30,7 +30,7 @@ def render_example(
         settings: As for ``render_prompt``.
 
     Returns:
-        The prompt, and what is to be learnt behind it, with the mark that ends a turn.
+        The prompt, and the text to learn after it, with the mark that ends a turn.
 
     Raises:
         PromptError: The template refuses the conversation, or writes another one once it is answered.
@@ -80,7 +80,7 @@ def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings
     Args:
         tokenizer: With a chat template.
         turns: The conversation.
-        settings: What the template is told.
+        settings: Values for the template.
 
     Raises:
         PromptError: As there.
@@ -97,7 +97,7 @@ def render_written(
         tokenizer: With a chat template.
         turns: The conversation, without the answer.
         written: What the model wrote.
-        settings: What the template is told.
+        settings: Values for the template.
 
     Returns:
         The prompt, and the text behind it with the end that the template writes.

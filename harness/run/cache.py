@@ -72,7 +72,7 @@ def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: Generat
     Args:
         model: The model.
         messages: The conversation.
-        settings: What the template is told.
+        settings: Values for the template.
     """
     asked = [[message.role, message.content] for message in messages]
     files = [model.base_sha256, model.adapter_sha256]

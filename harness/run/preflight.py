@@ -1,4 +1,4 @@
-"""Whether what the selected cases need is at hand, found out before any model loads."""
+"""Checks before any model loads that everything the selected cases need is available."""
 
 from collections.abc import Sequence
 from dataclasses import replace

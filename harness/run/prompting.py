@@ -40,7 +40,7 @@ def render_workload(
 
     Raises:
         PromptError: A chat template refuses a conversation or can't be run, or a prompt is too long; one line
-            a reason, with the cases that it holds for.
+            a reason, with its cases.
         SettingsError: No template reads a value that the settings give.
         InputError: A tokenizer or configuration can't be loaded.
     """

@@ -255,7 +255,7 @@ def _case_result(
 
 
 def _of_no_answer(result: Result, completion: Completion) -> Result:
-    """A result for a model that reasoned and said nothing: whatever a check says of nothing, it failed."""
+    """A result for a model that reasoned but gave no answer: it failed, whatever an empty text passes."""
     if isinstance(result, MetricError) or result.passed is None or result.metric == "perplexity":
         return result
     cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "only a reasoning"

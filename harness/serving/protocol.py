@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.types import RESERVED_KWARGS, Completion, GenerationSettings, Message
 
-# What would change the answer if it were heeded. It is refused rather than passed over.
+# Options that would change the answer and are not supported. They are refused, not ignored.
 _REFUSED: dict[str, tuple[object, ...]] = {
     "n": (None, 1),
     "response_format": (None, {"type": "text"}),

@@ -83,7 +83,7 @@ def measure_noise(
     """Resample one model on the same cases; nothing is taken from the cache.
 
     Args:
-        model: The model, as a rule the baseline's.
+        model: The model, usually the baseline's.
         plan: How the gate would compute; its types of numbers and batches are replaced by the reruns'.
         reruns: How often, and how.
         cases: Which cases.

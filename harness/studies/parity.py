@@ -23,7 +23,7 @@ from harness.statistics.rates import wilson
 from harness.types import Comparison, ExecutionPlan, GoldenSet, Interval, ModelRef, Run, Verdict
 
 Weights = Literal["peft", "merged", "nf4"]
-# A plan's name: how the adapter stands beside its base, and the type of numbers (None: as a gate chooses).
+# A plan's name: how the adapter is applied to its base, and the precision (None: as a gate chooses).
 PLANS: Mapping[str, tuple[Weights, str | None]] = {
     "peft": ("peft", None),
     "merged": ("merged", None),

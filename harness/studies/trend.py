@@ -43,7 +43,7 @@ class Trend:
 
     @property
     def note(self) -> str:
-        """What can be said of it in a line; empty when nothing can."""
+        """A note about it in one line, or empty."""
         means = [point.summary.mean.estimate for point in self.points]
         if self.p_change is not None and self.p_change <= _LEVEL and self.changed_at is not None:
             before, after = means[: self.changed_at], means[self.changed_at :]
@@ -60,7 +60,7 @@ class Trend:
 def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
     """Follow each gated metric through records, oldest first.
 
-    Each run alone may lie within its margin of the one before; many small steps one way don't cancel out.
+    Each run alone may be within its margin of the one before; many small steps one way don't cancel out.
     """
     points: dict[tuple[str, str], list[Point]] = {}
     for record in records:

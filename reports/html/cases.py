@@ -46,7 +46,7 @@ def case_views(record: GateRecord) -> list[CaseView]:
 
 
 def _changes(record: GateRecord) -> Mapping[str, Change]:
-    """What became of each case that the comparison paired; the others are missing."""
+    """The change of each paired case; the others are missing."""
     if record.comparison is None:
         return {}
     unpaired = set(record.comparison.unpaired)

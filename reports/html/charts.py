@@ -32,7 +32,7 @@ class Axis:
     ticks: tuple[Tick, ...]
 
     def place(self, drop: float) -> float:
-        """Where a drop is drawn; what lies outside is drawn at the edge."""
+        """Position of a drop; values outside of the range are drawn at the edge."""
         inside = min(max(drop, self.low), self.high)
         return round((inside - self.low) / (self.high - self.low) * FOREST_WIDTH, 1)
 

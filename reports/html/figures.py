@@ -33,7 +33,7 @@ def points(drop: float) -> str:
 
 
 def score(value: float) -> str:
-    """A score with as many digits as tell two apart: ``0.812``, ``1``, ``12.4``."""
+    """A score with enough digits to distinguish two: ``0.812``, ``1``, ``12.4``."""
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", _MINUS)
     return mean(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from harness.types import GateRecord, GateVerdict, Outcome
 from reports.html.view import CaseGroup, CaseList, CaseView, Choice
 
-# More than this nobody reads one by one; the rest stands in the list of all cases.
+# Nobody reads more than this one by one; the rest is in the list of all cases.
 _MOST_IN_GROUP = 100
 _UNFOLDED = 6
 _WORST_DROPS = 10

@@ -23,7 +23,7 @@ _MOST_NAMES = 3
 
 
 def lead_of(record: GateRecord) -> tuple[str, str]:
-    """A sentence and an advice; the advice is empty where nothing is to be done."""
+    """A sentence and an advice; the advice is empty if there is nothing to do."""
     if record.baseline is None or record.verdict is None:
         return (
             "There are scores, but nothing that they were compared with, so there is no verdict.",

@@ -116,7 +116,7 @@ def metric_name(metric: str, facts: Mapping[str, MetricFacts]) -> str:
 
     Args:
         metric: Its name in the run.
-        facts: What the run says of its metrics.
+        facts: The facts about its metrics in the run.
     """
     if metric == PASS_RATE:
         return "pass rate"

@@ -9,7 +9,7 @@ from typing import Literal
 from reports.html.charts import Axis, Forest, LossCurve
 from reports.html.diff import Piece
 
-# What became of a case, seen from the baseline.
+# The change of a case, seen from the baseline.
 Change = Literal["lost", "gained", "still fails", "still passes", "not compared"]
 # How a verdict, a banner or a mark looks.
 Tone = Literal["pass", "regress", "inconclusive", "none"]
@@ -134,8 +134,8 @@ class CaseGroup:
     """Cases that deserve a section of their own, the first of them unfolded.
 
     Attributes:
-        total: How many there are; more than ``cases`` holds when the rest stands in the list of all.
-        unfolded: How many of them are open at first.
+        total: Number of all cases; more than in ``cases`` if the rest is in the list of all.
+        unfolded: Number of them that are unfolded at first.
     """
 
     anchor: str

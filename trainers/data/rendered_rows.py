@@ -32,7 +32,7 @@ def rendered_tokenizer(tokenizer: Any) -> Any:
     """The tokenizer for rows that are rendered already; saving it saves the one that it was made of."""
     made = copy.deepcopy(tokenizer)
     made.chat_template = _AS_IT_IS
-    # TRL saves it beside each checkpoint, which is to be asked like any other adapter.
+    # TRL saves it with each checkpoint, which can be used like any other adapter.
     made.save_pretrained = tokenizer.save_pretrained
     return made
 
@@ -84,7 +84,7 @@ def rendered_rows(
 def rendered_prompts(
     examples: Examples, tokenizer: Any, config: TrainingConfig, answer: int
 ) -> list[RenderedPrompt]:
-    """The prompts of rows that are to be answered.
+    """The prompts of rows, to be answered.
 
     Args:
         examples: Rows with ``prompt``.

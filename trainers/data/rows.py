@@ -45,7 +45,7 @@ class Examples:
 
     @property
     def notes(self) -> DataNotes:
-        """What the manifest says of the data."""
+        """The manifest's notes on the data."""
         return DataNotes(
             paths=tuple(dict.fromkeys(str(path) for path, _ in self.places)),
             sha256=self.sha256,

@@ -10,7 +10,7 @@ from trainers.estimate.memory import GIB, OBJECTIVES, WEIGHTS, Part, Setup, Weig
 from trainers.estimate.shape import shape_of_model, shape_of_size
 
 METHODS = (*WEIGHTS, *(name for name in OBJECTIVES))
-# One command as a group's own callback, whose options may stand after the model.
+# One command as a group's own callback, whose options may follow the model.
 app = typer.Typer(
     invoke_without_command=True,
     subcommand_metavar="",

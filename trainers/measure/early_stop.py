@@ -109,7 +109,7 @@ def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) 
         trainer: TRL's trainer, finished; its model is changed.
 
     Returns:
-        What the manifest says of it.
+        Its notes in the manifest.
     """
     from peft import load_peft_weights, set_peft_model_state_dict
 

@@ -98,7 +98,7 @@ class _State:
     """What a checkpoint holds beside its adapter; it changes as the rounds go on.
 
     Attributes:
-        rounds: What the manifest says of each finished round, and its losses.
+        rounds: The manifest's notes on each finished round, and its losses.
         before: What the answers to the held-out prompts were worth before the first round.
     """
 
@@ -137,7 +137,7 @@ def _train_rounds(
 
 
 def _round_notes(state: _State) -> TrainingManifest:
-    """What the manifest says of the rounds, and the losses of all of them in a row."""
+    """The manifest's notes on the rounds, and the losses of all of them in a row."""
     losses = [entry["loss"] for each in state.rounds for entry in each["losses"]]
     return TrainingManifest(
         rounds=tuple({key: value for key, value in each.items() if key != "losses"} for each in state.rounds),
@@ -176,7 +176,7 @@ def _best_answers(
     prompts: Examples,
     rewards: Sequence[Reward],
 ) -> tuple[Examples, dict[str, Any]]:
-    """Sample, score and keep; the rows to learn, and what the manifest says of the round."""
+    """Sample, score and keep; the rows to learn, and the manifest's notes on the round."""
     from transformers import set_seed
 
     from trainers.measure.sampling import sample_answers

@@ -21,7 +21,7 @@ def project_conflicts(gradients: torch.Tensor, orders: Sequence[Sequence[int]]) 
 
     Args:
         gradients: One row a task: (tasks, parameters).
-        orders: For each task in which order the others are looked at; its own number is passed over.
+        orders: For each task the order of the others; its own number is ignored.
 
     Returns:
         The projected gradients, (tasks, parameters).

@@ -220,7 +220,7 @@ class _Job:
         return manifest
 
     def _task_notes(self, name: str, data: TaskData) -> dict[str, Any]:
-        """What the manifest says of one task's data."""
+        """The manifest's notes on one task's data."""
         steps = [step for phase in self.phases for step in phase.steps]
         return {
             "train": plain(data.train.notes),

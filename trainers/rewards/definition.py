@@ -26,7 +26,7 @@ class Reward:
         place: Where it is in the configuration, for messages, such as ``rewards[1] (exact-answer)``.
         weight: Its factor in the sum.
         column: Column that every row must have, or None.
-        facts: What the manifest says of it beside its settings, such as a file's hash.
+        facts: Its notes in the manifest besides its settings, such as a file's hash.
     """
 
     name: str
@@ -43,7 +43,7 @@ class BuiltReward:
 
     Attributes:
         column: Column that every row must have, or None.
-        facts: What the manifest says of it beside its settings, such as a file's hash.
+        facts: Its notes in the manifest besides its settings, such as a file's hash.
         name: What logs and manifest call it; by default its type.
     """
 

@@ -91,7 +91,7 @@ def _broken(reward: Reward, asked: RewardBatch, error: Exception) -> str:
     for number in range(len(asked.completions)):
         try:
             _call(reward, asked, [number])
-        except Exception as again:  # the fault that is to be described
+        except Exception as again:  # the fault to describe
             where, blamed = _row(asked, number), again
             break
     line = str(blamed).strip().partition("\n")[0]

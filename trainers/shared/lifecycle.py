@@ -152,7 +152,7 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
     with disk_errors(run.work):
         save_trained(model, trainer.processing_class, config.base, made)
         if config.adapter is not None and has_own_template(config.adapter):
-            # What was learnt behind the first adapter's template is to be asked behind it.
+            # An adapter must be asked with the template that it was trained with.
             trainer.processing_class.save_pretrained(str(made))
         content = model_sha256(made) if config.peft.method == "full" else adapter_sha256(made)
         write_manifest(made, merged(_manifest(run, trainer, content), noted))
@@ -162,7 +162,7 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
 
 
 def _manifest(run: TrainingRun[TrainingConfig], trainer: Any, content_sha256: str) -> TrainingManifest:
-    """What the manifest says of every method's run."""
+    """The manifest's notes for all methods."""
     import torch
 
     from trainers.run.adapters import starting_adapter

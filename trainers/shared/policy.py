@@ -179,7 +179,7 @@ def _fit(run: TrainingRun[PolicyConfig], trainer: Any) -> bool:
     try:
         return fit(run, trainer)
     except RuntimeError as error:
-        # What sampling says of a model whose weights became NaN in the step before.
+        # The error of sampling if the model's weights became NaN in the step before.
         if "probability tensor contains" not in str(error):
             raise
         step = trainer.state.global_step

@@ -41,7 +41,7 @@ def samples_of(
 def reward_notes(
     samples: Sequence[Sample], rewards: Sequence[Reward], kl: Mapping[int, float] = {}
 ) -> TrainingManifest:
-    """What the manifest says of the rewards: each step's mean, its change, and canaries.
+    """The manifest's notes on the rewards: each step's mean, its change, and canaries.
 
     Args:
         samples: All answers that were sampled, in the steps' order.

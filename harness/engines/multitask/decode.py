@@ -1,8 +1,8 @@
 """From a head's numbers to an answer, and from a text's entities to the tags that a head learns.
 
 Tags are BIO: ``B-city`` begins an entity, ``I-city`` goes on with it, ``O`` is none (Ramshaw and Marcus 1995,
-arXiv:cmp-lg/9505040). Words are the tokenizer's own: punctuation marks stand apart, and a word of several
-pieces is told by its first one.
+arXiv:cmp-lg/9505040). Words are the tokenizer's own: punctuation marks are separate, and the first piece
+of a word decides for all its pieces.
 """
 
 import json
@@ -149,7 +149,7 @@ def best_span(
 
 
 def split_question(text: str) -> tuple[str, str]:
-    """A question and the passage that holds its answer: what stands above and below the first empty line.
+    """A question and the passage with its answer: the text above and below the first empty line.
 
     Raises:
         ValueError: One of them is missing.

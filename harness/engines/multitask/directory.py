@@ -97,7 +97,7 @@ def read_multitask(directory: Path) -> MultitaskModel:
 
     Raises:
         AdapterError: A file is missing or damaged, or the base is another than it was trained on.
-        ModelError: The base can't be had.
+        ModelError: The base is unavailable.
     """
     path = directory / CONFIG
     content = read_json(path)

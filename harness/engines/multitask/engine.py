@@ -59,7 +59,7 @@ class MultitaskEngine:
         """None: heads read the last message as it is."""
 
     def context(self, side: str) -> None:
-        """None: what is too long for a head is told when it is asked."""
+        """None: a text that is too long for a head is reported when it is answered."""
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]

@@ -144,7 +144,7 @@ def count_tokens(network: Network, task: Task, text: str) -> int:
 
 
 def scores(network: Network, task: Task, batch: Any) -> torch.Tensor:
-    """What a task's head says of a batch.
+    """The output of a task's head for a batch.
 
     Args:
         network: The network.

@@ -1,0 +1,111 @@
+"""The project's words: the field's terms, in plain English, everywhere that people read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("harness", "trainers", "reports", "tunegate")
+SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+PAGES = [
+    ROOT / "README.md",
+    *ROOT.glob("CONTRIBUTING.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "docs").glob("*.py"),
+    *(ROOT / "examples").rglob("*.md"),
+    *(ROOT / "examples").rglob("*.py"),
+]
+
+_PLACES = (
+    "in|on|at|beside|there|where|here|under|below|above|beyond|within|outside|inside|apart|near|between|behind|before|"
+    "after|twice|for itself"
+)
+# A pattern, and what to write instead.
+BANNED = {
+    r"ask(s|ed|ing)? (it |them |the model |the same |one model |a model |both sides )?(once )?again": "resample",
+    r"broken cases?": "regressed case",
+    r"cases? (that )?broke\b(?! a| the| off)": "regressed",
+    r"(is|are|stays?|remains?|verdict) open": "inconclusive; unbounded, of a scale",
+    r"origin model|the origin's|(against|since) (its|the) origin": "base",
+    r"mend(s|ed|ing)?": "fix",
+    r"h[eo]ld(s|ing)? (it |them |this one |one |a judge |each |these |those )?against": "compare with",
+    r"(can|could|can't|cannot|couldn't|to|may) be had": "is available, is unavailable",
+    rf"(lies|lie|lay|lain|lying|st(?:and|ands|ood|anding)) ({_PLACES})": "is in, is stored in, occurs, comes before",
+    r"heed(s|ed|ing|less)?": "respect, take into account, use",
+    r"(at|to) hand": "available",
+    r"told apart|tells? (\w+ ){1,2}apart": "distinguished",
+    r"foretold|foretells?": "predicted",
+    r"nought|aught|whilst|hence|thereof|therein|thereby|whereby|wherein|whence|lest|albeit|unto": "a common word",
+    r"the gate's word": "the gate's verdict",
+    r"what (is|was|were|are) wanted": "the expected ...",
+    r"has to do with": "concerns",
+    r"farther": "further",
+    r"said to be": "called",
+    r"(what|whatever) (is|was|are|can be|the \w+ says?|it says) (said )?of it": "the notes on it",
+    r"what bec(omes|ame) of": "the outcome of",
+    r"passed? over": "ignore",
+    r"for want of": "for lack of",
+    r"can be told": "is known",
+}
+
+# Class names are nouns; file names say what is inside.
+VAGUE_CLASSES = {"Said", "Given", "Wanted", "Asked", "Told", "Found", "Seen", "Taken", "Made"}
+VAGUE_FILES = {
+    "several",
+    "units",
+    "facts",
+    "place",
+    "places",
+    "past",
+    "named",
+    "table",
+    "utils",
+    "misc",
+}
+
+
+def prose(path: Path) -> str:
+    """A file's text with wrapped lines joined; of the examples' scripts, whose lists are data, only what explains."""
+    text = path.read_text(encoding="utf-8")
+    if path.is_relative_to(ROOT / "examples") and path.suffix == ".py":
+        text = "\n".join(re.findall(r'"{3}.*?"{3}|#[^\n]*', text, re.DOTALL))
+    text = re.sub(r"[\"']\s*\n\s*[fr]?[\"']", "", text)
+    return re.sub(r"\s*\n\s*(#:? )?", " ", text)
+
+
+@pytest.mark.parametrize("path", SOURCES + PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_banned_words(path):
+    text = prose(path)
+    assert [
+        f"...{text[max(0, hit.start() - 30) : hit.end() + 30]}...: write {better!r}"
+        for banned, better in BANNED.items()
+        for hit in re.finditer(rf"\b({banned})\b", text, re.IGNORECASE)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One model is asked\n    # again.",
+        'f"the rows lie "\n    f"beside it"',
+        "What stands\nbehind it is not seen.",
+    ],
+)
+def test_wrapped_lines_are_joined(text, tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(text)
+    assert [word for word in BANNED if re.search(rf"\b({word})\b", prose(path), re.IGNORECASE)]
+
+
+def test_class_names_are_nouns():
+    names = {
+        name
+        for path in SOURCES
+        for name in re.findall(r"^class _?(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert names & VAGUE_CLASSES == set()
+
+
+def test_file_names_say_what_is_inside():
+    assert [str(path.relative_to(ROOT)) for path in SOURCES if VAGUE_FILES & set(path.stem.split("_"))] == []
