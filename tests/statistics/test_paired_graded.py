@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.statistics import paired_graded
 from harness.statistics.clusters import Units, group
-from harness.statistics.paired_binary import mcnemar_p, tango_interval
+from harness.statistics.paired_binary import drop_p, mcnemar_p, tango_interval
 from harness.statistics.paired_graded import (
     BOOTSTRAP_FROM,
     mean_drop,
@@ -120,10 +120,54 @@ def test_the_bootstrap_of_a_worked_example():
     # 5 % of the 198 steps between 199 values: 9.9.
     shallow = quotients[188] + 0.1 * (quotients[189] - quotients[188])
     steep = quotients[9] + 0.9 * (quotients[10] - quotients[9])
-    interval = paired_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), 0.9, reach=0.01, resamples=199)
+    units = Units(sums=tuple(sums), sizes=tuple(sizes))
+    interval = paired_interval(units, 0.9, reach=0.01, resamples=199)
     assert (interval.low, interval.high) == pytest.approx((mean - shallow * error, mean - steep * error))
+    reached = sum(quotient >= mean / error for quotient in quotients)
+    assert mean_drop(units, 0.9, reach=0.01, resamples=199).p_value == (1 + reached) / 200
     assert (interval.estimate, interval.confidence) == (pytest.approx(5.4 / 45), 0.9)
     assert interval.method == "studentised bootstrap"
+
+
+def test_a_drop_that_is_hardly_there_has_the_p_value_of_its_quotients():
+    """Thirty scores around 0.02: many resamples lie as far above the mean as the mean above 0."""
+    sums = [0.42, 0.12, -0.38, 0.32, -0.28, -0.08, 0.02, 0.22, -0.18, 0.02] * 3
+    units, mean = alone(sums), math.fsum(sums) / 30
+    error = math.sqrt(math.fsum((value - mean) ** 2 for value in sums)) / 30
+    reached = 0
+    for drawn in np.random.default_rng(0).integers(0, 30, size=(199, 30)).tolist():
+        values = [sums[place] for place in drawn]
+        other = math.fsum(values) / 30
+        spread = math.sqrt(math.fsum((value - other) ** 2 for value in values)) / 30
+        reached += (other - mean) / max(spread, error / 1000) >= mean / error
+    assert 20 < reached < 150
+    assert mean_drop(units, 0.9, reach=0.01, resamples=199).p_value == (1 + reached) / 200
+
+
+@pytest.mark.parametrize(
+    ("drops", "expected"),
+    [
+        ([1.0] * 3 + [0.0] * 57, drop_p(3, 0, 60)),
+        ([0.5] * 3 + [0.0] * 57, drop_p(3, 0, 60)),
+        ([0.5] * 3 + [-0.5] + [0.0] * 56, drop_p(3, 1, 60)),
+        ([-0.5] * 3 + [0.0] * 57, 1.0),
+        ([0.5, -0.5] + [0.0] * 58, 1.0),
+        # Two of 60 fell by 1 where all others fell by 0.4: two jumps of 0.6 beyond what they share.
+        ([1.0] * 2 + [0.4] * 58, drop_p(2, 0, 60, -0.4 / 0.6)),
+    ],
+)
+def test_counted_jumps_have_the_score_tests_p_value(drops, expected):
+    """Moves of one size are as many lost and gained cases; a mean that did not fall is no evidence."""
+    found = mean_drop(alone(drops), 0.9, reach=1.0)
+    assert found.method == "score of counted jumps"
+    assert found.p_value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("drop", "p_value"), [(0.3, 0.5**20), (0.0, 1.0), (-0.3, 1.0)])
+def test_where_all_moved_alike_and_no_more_can_hide_it_is_a_coins_chance(drop, p_value):
+    found = mean_drop(alone([drop] * 20), 0.9, light_tails=True)
+    assert (found.low, found.high, found.high_unseen) == pytest.approx((drop, drop, drop))
+    assert found.p_value == p_value
 
 
 def clusters_that_gain(random, count, size, rate):
