@@ -13,11 +13,10 @@ from harness.cli.options import GoldenOption
 from harness.cli.progress import stage_bars
 from harness.cli.python_permission import check_python
 from harness.errors import SettingsError
-from harness.golden.find import golden_files
-from harness.golden.load import load_golden_set
+from harness.golden.gate_content import load_gate_sets
 from harness.run.cache import Cache
 from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
-from harness.types import CaseResult, GoldenCase
+from harness.types import CaseResult, GoldenCase, GoldenSet
 
 _ANSWER_WIDTH = 70
 
@@ -29,7 +28,7 @@ def bisect(
     cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(".tunegate/cache.sqlite"),
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
-    cases = _wanted(case, golden_files(golden or None))
+    cases = _wanted(case, load_gate_sets(golden or None, forgetting=True))
     allow_python = check_python(cases)
     checkpoints = find_checkpoints(run_directory)
     console = Console(highlight=False)
@@ -40,19 +39,19 @@ def bisect(
         console.print(_finding(bisection))
 
 
-def _wanted(names: Sequence[str], files: Sequence[Path]) -> list[GoldenCase]:
+def _wanted(names: Sequence[str], sets: Sequence[GoldenSet]) -> list[GoldenCase]:
     """The cases that are named.
 
     Raises:
         SettingsError: A name fits none, or several.
     """
-    every = [case for file in files for case in load_golden_set(file).cases]
+    every = [case for golden_set in sets for case in golden_set.cases]
     wanted = []
     for name in names:
         fitting = [case for case in every if name in {case.id, case.key}]
         if not fitting:
             raise SettingsError(
-                f"--case {name}: no such case in {', '.join(map(str, files)) or 'any golden set'}"
+                f"--case {name}: no such case in {', '.join(each.path for each in sets) or 'any golden set'}"
             )
         if len(fitting) > 1:
             raise SettingsError(

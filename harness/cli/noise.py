@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.options import DeviceOption, GoldenOption
+from harness.cli.options import DeviceOption, ForgettingOption, GoldenOption
 from harness.cli.progress import current_stage_bar
 from harness.cli.python_permission import check_python
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
-from harness.golden.find import golden_files
-from harness.golden.load import load_golden_set
+from harness.golden.gate_content import load_gate_sets
 from harness.history.store import open_history
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
@@ -29,6 +28,7 @@ def noise(
     device: DeviceOption = "auto",
     batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
     golden: GoldenOption = None,
+    forgetting: ForgettingOption = True,
     directory: Annotated[Path, typer.Option(help="Where the history is kept.")] = Path(".tunegate"),
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
@@ -40,12 +40,10 @@ def noise(
     if unknown := [name for name in chosen if name not in DTYPES]:
         raise SettingsError(f"--dtype: found {unknown[0]!r} (allowed: {' | '.join(DTYPES)})")
     found = describe_model(model)
-    cases = [
-        case
-        for file in golden_files(golden or None)
-        for case in load_golden_set(file).cases
-        if case.skip is None
-    ]
+    # The heads of a multitask model answer their tasks and nothing else.
+    asks_probes = forgetting and choose_plan(chosen[0], device, batch_tokens, [found]).engine != "multitask"
+    sets = load_gate_sets(golden or None, forgetting=asks_probes)
+    cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
     allow_python = check_python(cases)
     plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
     measured = []

@@ -8,6 +8,13 @@ import typer
 GoldenOption = Annotated[
     list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
 ]
+ForgettingOption = Annotated[
+    bool,
+    typer.Option(
+        "--forgetting/--no-forgetting",
+        help="Ask the bundled forgetting probes too, unless a golden set says that it probes forgetting.",
+    ),
+]
 HistoryOption = Annotated[
     Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
 ]

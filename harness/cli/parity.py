@@ -6,12 +6,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.options import GoldenOption
+from harness.cli.options import ForgettingOption, GoldenOption
 from harness.cli.progress import current_stage_bar
 from harness.cli.python_permission import check_python
 from harness.engines.open import describe_model
-from harness.golden.find import golden_files
-from harness.golden.load import load_golden_set
+from harness.golden.gate_content import load_gate_sets
 from harness.presentation.sentences import sentence_of
 from harness.types import GateVerdict, Interval
 
@@ -27,6 +26,7 @@ def parity(
         ),
     ] = "peft,merged,nf4,bf16",
     golden: GoldenOption = None,
+    forgetting: ForgettingOption = True,
 ) -> None:
     """Compute one model in several ways and compare every two; exit status 1 if any is worse than the first.
 
@@ -37,7 +37,7 @@ def parity(
 
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
     found = describe_model(model)
-    sets = [load_golden_set(file) for file in golden_files(golden or None)]
+    sets = load_gate_sets(golden or None, forgetting=forgetting)
     allow_python = check_python([case for each in sets for case in each.cases])
     with current_stage_bar() as on_progress:
         results = measure_parity(found, names, sets, on_progress, allow_python=allow_python)

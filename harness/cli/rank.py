@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.options import DeviceOption, DtypeOption, GoldenOption
+from harness.cli.options import DeviceOption, DtypeOption, ForgettingOption, GoldenOption
 from harness.cli.progress import stage_bars
 from harness.errors import AdapterError
-from harness.golden.find import golden_files
-from harness.golden.load import load_golden_set
+from harness.golden.gate_content import load_gate_sets
 from harness.presentation.tables import render_ranking
 from harness.run.cache import Cache
 from harness.run.inputs import prepare
@@ -40,6 +39,7 @@ def rank(
         ),
     ] = "base",
     golden: GoldenOption = None,
+    forgetting: ForgettingOption = True,
     margin: Annotated[
         float | None, typer.Option(min=0, max=1, help="Largest tolerated drop of a task set's pass rate.")
     ] = None,
@@ -69,6 +69,7 @@ def rank(
         baseline=baseline,
         margin=margin,
         forgetting_margin=forgetting_margin,
+        forgetting=forgetting,
         dtype=dtype,
         device=device,
         directory=str(directory),
@@ -93,7 +94,7 @@ def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[Ran
         raise AdapterError(
             f"{', '.join(settings.model)}: give two models or more, or a directory of several adapters"
         )
-    sets = [load_golden_set(file) for file in golden_files(golden or None)]
+    sets = load_gate_sets(golden or None, forgetting=inputs.settings.forgetting)
     directory = inputs.directory
     with Cache(directory / "cache.sqlite") as cache, open_panel(settings, cache) or nullcontext() as panel:
         judging, note = make_ready(

@@ -1,39 +1,49 @@
-"""What pytest collects where the command line names no path: the golden sets."""
+"""What pytest collects where the command line names no path: the golden sets, and the project's own tests."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from harness.golden.probes import probe_directory
+from harness.plugin.left_out import OwnTests
+from harness.settings import Settings
 
 
-def collect_golden_sets(
-    config: pytest.Config, golden: Sequence[Path], more: Sequence[Path], *, forgetting: bool
-) -> bool:
+def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
+    """The project's own tests that belong to a gate: of the setting ``paths``, else of ``testpaths``.
+
+    Args:
+        config: The session's configuration, before its arguments are changed.
+        settings: The session's settings.
+    """
+    if settings.paths is not None:
+        return OwnTests(roots=tuple(config.rootpath / path for path in settings.paths))
+    found = [path for each in config.getini("testpaths") for path in config.rootpath.glob(each)]
+    # Tests whose path is given are wanted, whether or not they ask the model.
+    return OwnTests(roots=tuple(found), only_asking=not _names_paths(config))
+
+
+def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnTests) -> None:
     """Set the paths to collect, unless the command line names its own.
 
     Args:
         config: The session's configuration.
         golden: Where golden sets are.
-        more: Paths of the project's own tests, to be collected beside them.
-        forgetting: Whether forgetting is measured.
-
-    Returns:
-        Whether the bundled probes have to be added to what pytest collects.
+        own: The project's own tests, to be collected beside them.
 
     Raises:
         pytest.UsageError: There is no golden set.
     """
-    if config.args_source is pytest.Config.ArgsSource.ARGS:
-        return False
+    if _names_paths(config):
+        return
     chosen = [path for path in golden if path.exists()]
     if not chosen:
         raise pytest.UsageError(
             f"no golden set: none of {', '.join(map(str, golden))} exists; "
             f"write one with: tunegate golden new golden_sets/mine.yaml"
         )
-    config.args = [*map(str, chosen), *map(str, more)]
-    # A project that keeps general probes of its own, or this checkout, is not asked the bundled ones too.
-    probes = probe_directory()
-    return forgetting and not any((path / "general").is_dir() or path == probes for path in chosen)
+    config.args = [*map(str, chosen), *(str(path) for path in own.roots)]
+
+
+def _names_paths(config: pytest.Config) -> bool:
+    return config.args_source is pytest.Config.ArgsSource.ARGS

@@ -55,6 +55,11 @@ def golden_file_of(file_path: Path, parent: pytest.Collector) -> "GoldenFile | N
     return golden_file
 
 
+def golden_items(items: Iterable[pytest.Item]) -> list["GoldenItem"]:
+    """The golden cases among collected items."""
+    return [item for item in items if isinstance(item, GoldenItem)]
+
+
 def collect_probes(session: pytest.Session) -> list[pytest.Item]:
     """Items of the bundled forgetting probes, which are outside the project's own folders."""
     items: list[pytest.Item] = []
@@ -78,7 +83,7 @@ class GoldenFile(pytest.File):
             return
         if golden_set.probes_forgetting and not selection.with_probes:
             return
-        selection.note_set(golden_set)
+        selection.note_set(self.path, golden_set)
         tags = {tag for case in golden_set.cases for tag in case.tags}
         for tag in sorted(tags | {golden_set.name}):
             # Declared here, so that a project with --strict-markers may select by tag.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of
+from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of, golden_items
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
 from harness.plugin.header import describe_inputs
 from harness.plugin.missed import marked, print_missed
@@ -53,14 +53,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Add the bundled probes before anything is deselected; then note which cases are left to be answered."""
-    selection = config.stash[SELECTION]
-    if selection.adds_bundled:
-        items += collect_probes(session)
+    """Add the bundled probes and drop tests that are none of the gate's, before anything is deselected."""
+    gate = config.stash.get(GATE, None)
+    if gate is not None:
+        if gate.selection.find_content(golden_items(items)):
+            items += collect_probes(session)
+        gate.keep_own_tests(items)
     yield
-    selection.take([item for item in items if isinstance(item, GoldenItem)])
-    if (gate := config.stash.get(GATE, None)) is not None and not config.option.collectonly:
-        gate.make_ready()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which cases are left to be answered, and check what they need."""
+    config = session.config
+    config.stash[SELECTION].take(golden_items(session.items))
+    if (gate := config.stash.get(GATE, None)) is not None:
+        gate.note_left_out(session.items)
+        if not config.option.collectonly:
+            gate.make_ready()
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Say what belongs to the gate and is left out."""
+    gate = config.stash.get(GATE, None)
+    return None if gate is None else gate.left_out.line()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,11 +84,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note on a golden item's report what its failure means for the run."""
-    report = yield
+    report, gate = (yield), item.config.stash.get(GATE, None)
     if isinstance(item, GoldenItem):
         if call.when == "call":
             item.annotate(report)
-    elif (gate := item.config.stash.get(GATE, None)) is not None:
+        if gate is not None:
+            gate.was_run = True
+    elif gate is not None:
         gate.failed_tests.note(item, report)
     return report
 
@@ -104,6 +122,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         print_missed(terminalreporter)
         print_summary(terminalreporter, gate)
+    for problem in () if gate is None else gate.delivery.problems:
+        terminalreporter.write_line(f"ERROR: {problem.text}", red=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import pytest
 
 from harness.errors import GoldenError
+from harness.golden.gate_content import GateContent, gate_content
 from harness.golden.load import LABELLED
 from harness.types import GoldenCase, GoldenSet
 
@@ -28,8 +29,8 @@ class Selection:
         golden: Files and directories of the golden sets.
         names: Of the models that each case is an item for; a name is empty where there are not several.
         with_probes: Whether sets that probe forgetting are collected.
-        adds_bundled: Whether the bundled probes are collected beside the project's own sets.
-        collected: How many cases the golden sets hold, before selection.
+        sets: The collected golden sets, by file.
+        content: What belongs to the gate, collected or not; None before it is known.
         faults: What is wrong with golden sets; reported together, when all files are read.
         cases: What is left to be answered.
     """
@@ -37,8 +38,8 @@ class Selection:
     golden: tuple[Path, ...]
     names: tuple[str, ...] = ("",)
     with_probes: bool = True
-    adds_bundled: bool = False
-    collected: int = 0
+    sets: dict[Path, GoldenSet] = field(default_factory=dict)
+    content: GateContent | None = None
     faults: list[GoldenError] = field(default_factory=list)
     cases: tuple[SelectedCase, ...] = ()
 
@@ -48,9 +49,35 @@ class Selection:
             path == golden or golden in path.parents for golden in self.golden
         )
 
-    def note_set(self, golden_set: GoldenSet) -> None:
-        """Count a set's cases as collected."""
-        self.collected += len(golden_set.cases)
+    @property
+    def collected(self) -> int:
+        """How many cases belong to the gate, before selection."""
+        return 0 if self.content is None else sum(len(each.cases) for each in self.content.sets)
+
+    def note_set(self, path: Path, golden_set: GoldenSet) -> None:
+        """Keep a collected set.
+
+        Args:
+            path: Its file.
+            golden_set: What it holds.
+        """
+        self.sets[path] = golden_set
+
+    def find_content(self, cases: Sequence[SelectedCase]) -> bool:
+        """Find what belongs to the gate, with files that were not collected.
+
+        Args:
+            cases: All that were collected, before selection.
+
+        Returns:
+            Whether the bundled probes are to be asked too: where all cases of the project's own are.
+        """
+        self.content = gate_content(self.golden, forgetting=self.with_probes, known=self.sets)
+        noted = {str(fault) for fault in self.faults}
+        self.faults += [fault for fault in self.content.faults if str(fault) not in noted]
+        keys = {each.case.key for each in cases}
+        own = [case.key for golden_set in self.content.own for case in golden_set.cases]
+        return bool(self.content.bundled) and not self.faults and keys.issuperset(own)
 
     def note_fault(self, error: GoldenError) -> None:
         """Keep what is wrong with a file until all are read."""

@@ -4,7 +4,7 @@ A session with one model is that with several, of which there is one: it alone h
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import pytest
 from harness.baselines.file import check_name
 from harness.comparison.confirmation import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
-from harness.plugin.arguments import collect_golden_sets
-from harness.plugin.collection import RESULTS
-from harness.plugin.delivery import Delivery, deliver
+from harness.plugin.arguments import collect_golden_sets, own_tests
+from harness.plugin.collection import RESULTS, GoldenItem
+from harness.plugin.delivery import Delivery, Problem, deliver
 from harness.plugin.exit_status import exit_status
-from harness.plugin.hand_written import FailedTests
+from harness.plugin.hand_written import FailedTests, asks_a_model
+from harness.plugin.left_out import LeftOut, OwnTests, left_out_cases, left_out_roots
 from harness.plugin.missed import LastMissed
 from harness.plugin.progress import open_progress
 from harness.plugin.questions import Questions
@@ -34,6 +35,8 @@ from harness.run.session import Session, run_session
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
 
+_NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, or run without a model"
+
 
 class GateSession:
     """What a session with ``--model`` holds open, and what it has found.
@@ -44,6 +47,9 @@ class GateSession:
         judging: Who judges, checked once the cases are selected.
         judge_note: What is known of the judge, for the terminal.
         questions: Answers hand-written tests.
+        own_tests: Which hand-written tests belong to the gate.
+        left_out: What belongs to the gate and is not selected.
+        was_run: Whether a golden case came to its turn.
         failed_tests: Hand-written tests that failed.
         records: What was found, by the models' names.
         delivery: What was written for the records.
@@ -56,6 +62,10 @@ class GateSession:
         self.records: dict[str, GateRecord] = {}
         self.delivery = Delivery()
         self.failed_tests = FailedTests()
+        self.own_tests = OwnTests()
+        self.was_run = False
+        self.left_out = LeftOut(cases={}, tests=())
+        self._asking: list[pytest.Item] = []
         self._config = config
         self._session: Session | None = None
         # By model and case.
@@ -68,6 +78,36 @@ class GateSession:
     def candidate(self, name: str) -> Candidate:
         """The model of a name."""
         return next(candidate for candidate in self.inputs.candidates if candidate.name == name)
+
+    def keep_own_tests(self, items: list[pytest.Item]) -> None:
+        """Leave out of the collected items the tests of the project's that are none of the gate's."""
+        others = [item for item in items if not isinstance(item, GoldenItem)]
+        foreign = {item for item in others if not self.own_tests.belong(item)}
+        if foreign:
+            items[:] = [item for item in items if item not in foreign]
+            self._config.hook.pytest_deselected(items=list(foreign))
+        self._asking = [item for item in others if asks_a_model(item)]
+
+    def note_left_out(self, items: Sequence[pytest.Item]) -> None:
+        """Note what of the gate is not among the selected items.
+
+        Raises:
+            pytest.UsageError: No golden case is, so that nothing would be gated.
+        """
+        config, content = self._config, self.selection.content
+        keys = {each.case.key for each in self.selection.cases}
+        if not config.option.collectonly and all(each.case.skip for each in self.selection.cases):
+            what = "every selected case is skipped" if keys else "no golden case is selected"
+            raise pytest.UsageError(f"--model: {what}, {_NOTHING_GATED}")
+        selected = set(items)
+        deselected = [item for item in self._asking if item not in selected]
+        self.left_out = LeftOut(
+            cases={} if content is None else left_out_cases(content, keys),
+            tests=(
+                *left_out_roots(self.own_tests.roots, config.args, config.invocation_params.dir),
+                *(item.nodeid for item in deselected),
+            ),
+        )
 
     def make_ready(self) -> None:
         """Check that what the cases need is installed, that a judge can be believed, and models asked them.
@@ -120,16 +160,22 @@ class GateSession:
         Raises:
             pytest.UsageError: The runs can't be compared.
         """
+        ended = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         if self._session is None:
+            if ended and self.was_run:
+                session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
+                text = f"--model: every case was skipped, {_NOTHING_GATED}"
+                self.delivery.problems.append(Problem(text=text, status=pytest.ExitCode.USAGE_ERROR))
             return
         try:
             self.records = self._judged(self._session)
         except TunegateError as error:
             raise pytest.UsageError(str(error)) from error
-        ended = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         failed = bool(session.testsfailed or session.shouldfail)
         status = exit_status(self.records.values(), fail_on=self.inputs.settings.fail_on, tests_failed=failed)
         not_accepted = None if ended else "the session was interrupted"
+        if self.left_out.tests:
+            not_accepted = f"{self.left_out.tests[0]} was left out"
         if others := self.failed_tests.others:
             not_accepted = f"{others[0]} failed"
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
@@ -216,5 +262,5 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
     config.stash[SELECTION] = selection
     config.stash[GATE] = config.stash[RESULTS] = gate
     config.pluginmanager.register(LastMissed(config), "tunegate-missed")
-    more = [config.rootpath / path for path in settings.paths]
-    selection.adds_bundled = collect_golden_sets(config, golden, more, forgetting=forgetting)
+    gate.own_tests = own_tests(config, settings)
+    collect_golden_sets(config, golden, gate.own_tests)

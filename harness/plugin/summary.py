@@ -30,8 +30,6 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
     if gate.judging.panel is not None:
         for line in describe_judging(gate.judging.panel, gate.judge_note):
             terminal.write_line(line)
-    for problem in gate.delivery.problems:
-        terminal.write_line(f"ERROR: {problem.text}", red=True)
 
 
 def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:

@@ -18,6 +18,7 @@ from harness.settings.values import (
     Fraction,
     Judges,
     Models,
+    OptionalPaths,
     OptionalText,
     Paths,
     Positive,
@@ -56,7 +57,8 @@ class Settings(BaseModel):
         base: The adapters' base, in place of the one that their configurations name.
         baseline: ``base``, ``none``, another model, or a stored run.
         golden: Files and directories of golden sets, relative to the project's root.
-        paths: What to collect besides golden sets when the command line names nothing.
+        paths: What to collect besides golden sets when the command line names nothing; None takes the tests
+            below pytest's ``testpaths`` that ask the model.
         margin: Largest tolerated drop of every task set's pass rate; None leaves it to the sets.
         forgetting_margin: The same for the forgetting probes.
         forgetting: Whether the forgetting probes and the general text are run.
@@ -115,8 +117,9 @@ class Settings(BaseModel):
         ),
     ] = ("golden_sets",)
     paths: Annotated[
-        Paths, Option(flag=None, help="hand-written tests to run along when the command line names no path")
-    ] = ()
+        OptionalPaths,
+        Option(flag=None, help="hand-written tests to run along when the command line names no path"),
+    ] = None
     margin: Annotated[
         Fraction,
         Option(

@@ -69,6 +69,9 @@ Text: TypeAlias = Annotated[str, Allowed("a text")]
 OptionalText: TypeAlias = Annotated[str | None, Allowed("a text")]
 Switch: TypeAlias = Annotated[bool, Allowed("true | false")]
 Paths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_paths), Allowed("a path or a list of paths")]
+OptionalPaths: TypeAlias = Annotated[
+    tuple[str, ...] | None, BeforeValidator(_paths), Allowed("a path or a list of paths")
+]
 Models: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(_models),

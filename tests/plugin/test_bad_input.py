@@ -161,7 +161,9 @@ def test_a_limit_that_leaves_no_room_for_the_prompt(project, write_golden):
 def test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure(project, tmp_path):
     with_template(project, tmp_path, "{% for %}")
     project.pytester.makepyfile("def test_asks(generate):\n    generate('w1')\n")
-    result = project.run("test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure.py")
+    result = project.run(
+        "test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure.py", "golden_sets"
+    )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "the chat template can't be run" in result.stdout.str()
 

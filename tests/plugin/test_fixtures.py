@@ -11,9 +11,9 @@ def test_generate_asks_the_candidate_once(project):
             assert model.adapter_sha256
         """
     )
-    project.run("test_hand.py").assert_outcomes(passed=1)
-    assert project.asked == ["candidate:generate", "candidate:generate"]
-    assert len(project.opened) == 1
+    project.run("test_hand.py", "golden_sets").assert_outcomes(passed=11)
+    assert [each for each in project.asked if "generate" in each] == ["candidate:generate"] * 2
+    assert len(project.opened) == 2
 
 
 def test_golden_loads_a_set(project):
@@ -51,8 +51,8 @@ def test_judge_asks_the_judge(project, judge_server, monkeypatch):
                 judge("Why?", "Because.", task="beauty")
         """
     )
-    project.run("test_hand.py", f"--gate-judge={judge_server.spec}").assert_outcomes(passed=3)
-    project.run("test_hand.py").assert_outcomes(skipped=3)
+    project.run("test_hand.py", "golden_sets", f"--gate-judge={judge_server.spec}").assert_outcomes(passed=13)
+    project.run("test_hand.py", "golden_sets").assert_outcomes(passed=10, skipped=3)
 
 
 def test_generate_checks_its_settings_like_a_golden_set(project):
@@ -70,4 +70,4 @@ def test_generate_checks_its_settings_like_a_golden_set(project):
                 generate("What?", **wrong)
         """
     )
-    project.run("test_hand.py").assert_outcomes(passed=5)
+    project.run("test_hand.py", "golden_sets").assert_outcomes(passed=15)

@@ -87,7 +87,16 @@ def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, t
 
 
 def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
-    arguments = ["noise", "--model", str(tiny_model_dir), "-r", "2", "--golden", str(golden)]
+    arguments = [
+        "noise",
+        "--model",
+        str(tiny_model_dir),
+        "-r",
+        "2",
+        "--golden",
+        str(golden),
+        "--no-forgetting",
+    ]
     result = CliRunner().invoke(app, [*arguments, "--directory", str(tmp_path / "kept")])
     assert result.exit_code == 0, result.output
     assert "2 reruns of 2 cases" in " ".join(result.output.split())

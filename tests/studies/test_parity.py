@@ -57,6 +57,7 @@ def test_the_command_prints_a_row_a_plan(tiny_adapter_dir, golden):
         "peft,merged",
         "--golden",
         str(golden),
+        "--no-forgetting",
     ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output

@@ -52,7 +52,7 @@ def command(adapters, golden, tmp_path):
     """Runs ``tunegate rank`` on the adapters and the golden set."""
 
     def invoke(*arguments, path=golden):
-        kept = ["--golden", str(path), "--directory", str(tmp_path / "kept")]
+        kept = ["--golden", str(path), "--no-forgetting", "--directory", str(tmp_path / "kept")]
         return CliRunner().invoke(app, ["rank", str(adapters), *kept, *arguments])
 
     return invoke
