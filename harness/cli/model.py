@@ -31,7 +31,7 @@ _MEGABYTE = 1_000_000
 @app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(help=f"Catalogue names ({', '.join(CATALOGUE)}) or hub ids (org/name).")
+        list[str], typer.Argument(help=f"Catalogue names ({', '.join(CATALOGUE)}) or hub ids (hf:org/name).")
     ],
 ) -> None:
     """Get models into the cache; nothing to do for those already there."""
@@ -41,7 +41,7 @@ def fetch(
             with _progress(name) as on_progress:
                 directory = fetch_model(name, on_progress)
         else:
-            directory = resolve_model(name)
+            directory = resolve_model(name, recorded=True)
         typer.echo(f"{name}: {directory}")
 
 

@@ -59,7 +59,7 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
         adapter = read_adapter(directory)
         named = base or adapter.base_reference
         try:
-            base_dir = resolve_model(named)
+            base_dir = resolve_model(named, recorded=not base)
         except ModelError as error:
             remedy = "" if base else "; if it is elsewhere on this machine, name it with --gate-base"
             raise ModelError(f"{directory}: its base model {named!r}: {error}{remedy}") from error

@@ -96,7 +96,7 @@ def _fill_hosts(
 
 
 def _open(model: ModelRef, plan: ExecutionPlan) -> Host:
-    directory = resolve_model(model.base_model)
+    directory = resolve_model(model.base_model, recorded=True)
     return open_host(model.base_sha256, directory, plan, load_tokenizer(directory), model.adapter_dir)
 
 

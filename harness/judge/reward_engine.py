@@ -205,7 +205,7 @@ def check_reward_model(directory: Path) -> Path:
         raise AdapterError(f"{directory}: not a reward model: train one with tunegate train reward")
     if not (directory / "adapter_model.safetensors").is_file():
         raise AdapterError(f"{directory}: no adapter_model.safetensors; did training finish?")
-    base_dir = resolve_model(str(config.get("base_model_name_or_path")))
+    base_dir = resolve_model(str(config.get("base_model_name_or_path")), recorded=True)
     training = read_training(directory)
     trained_on = None if training is None else training.base_sha256
     if trained_on is not None and trained_on != model_sha256(base_dir):

@@ -9,19 +9,22 @@ from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 
 # A hub id, and after an @ a branch, tag or commit.
+_HUB = "hf:"
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 # Weights, tokenizer and model card only: no code, no pickles, no weights of other frameworks.
 _HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def resolve_model(reference: str, *, download: bool = True) -> Path:
+def resolve_model(reference: str, *, download: bool = True, recorded: bool = False) -> Path:
     """Directory of a model.
 
     Args:
-        reference: A local directory, a name of the catalogue, or a hub id such as ``org/name``; after an @ a
-            hub's revision, as in ``org/name@v1``.
+        reference: A local directory, a name of the catalogue, or a hub id such as ``hf:org/name``; after an @
+            a hub's revision, as in ``hf:org/name@v1``.
         download: Download files that are missing in the hub's local cache.
+        recorded: The reference is what a file of an adapter's names, or was accepted before: there
+            ``org/name`` is a hub id too. What a person writes like a path never is.
 
     Raises:
         ModelError: There is no such model, it isn't fetched yet, or its weights aren't safetensors.
@@ -40,12 +43,20 @@ def resolve_model(reference: str, *, download: bool = True) -> Path:
         raise ModelError(f"{reference}: an adapter, not a model; give the base model that its config names")
     if directory.is_dir():
         raise ModelError(f"{reference}: not a model: config.json is missing")
-    if found := _HUB_ID.fullmatch(reference):
+    found = _HUB_ID.fullmatch(reference.removeprefix(_HUB))
+    if found and (recorded or reference.startswith(_HUB)):
         return _from_hub(found["name"], found["revision"], download=download)
+    if found:
+        raise ModelError(f"{reference}: no such directory; a model of the hub is written {_HUB}{reference}")
     raise ModelError(
         f"no model {reference!r}: neither a directory, nor a name of the catalogue "
-        f"({', '.join(CATALOGUE)}), nor a hub id (org/name, org/name@revision)"
+        f"({', '.join(CATALOGUE)}), nor a hub id (hf:org/name, hf:org/name@revision)"
     )
+
+
+def plain_reference(reference: str) -> str:
+    """A model's name as other programs read it: a hub id without ``hf:``."""
+    return reference.removeprefix(_HUB)
 
 
 def _checked(directory: Path) -> Path:
@@ -109,7 +120,7 @@ def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
         # Missing or incomplete: another program may have fetched its configuration only.
         if not download:
             raise ModelError(
-                f"{reference}: not in the hub's local cache: run tunegate model fetch {reference}"
+                f"{reference}: not in the hub's local cache: run tunegate model fetch {_HUB}{reference}"
             ) from error
     try:
         directory = Path(snapshot_download(name, revision=revision, allow_patterns=files))
@@ -117,7 +128,5 @@ def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
         Exception
     ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(
-            f"{reference}: no such directory, and the hub did not return it: {reason.strip()}"
-        ) from error
+        raise ModelError(f"{reference}: the hub did not return it: {reason.strip()}") from error
     return _checked(directory)

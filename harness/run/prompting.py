@@ -162,7 +162,7 @@ class _Rendering:
             model = self.sides[side]
             with quiet_load():
                 self.tokenizers[side] = load_tokenizer(
-                    resolve_model(model.base_model),
+                    resolve_model(model.base_model, recorded=True),
                     None if model.adapter_dir is None else Path(model.adapter_dir),
                 )
         return self.tokenizers[side]
@@ -174,7 +174,7 @@ class _Rendering:
             stored = self.cache.get_context(key)
             if stored is None:
                 with quiet_load():
-                    stored = (context_length(resolve_model(model.base_model)),)
+                    stored = (context_length(resolve_model(model.base_model, recorded=True)),)
                 self.cache.put_context(key, stored[0])
             self.contexts[model.base_sha256] = stored[0]
         return self.contexts[model.base_sha256]

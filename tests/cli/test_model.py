@@ -136,11 +136,11 @@ def test_a_misspelt_name_is_told_before_anything_is_fetched(monkeypatch, home):
 
 
 def test_fetch_takes_a_hub_id(monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "resolve_model", lambda name: tmp_path / name)
+    monkeypatch.setattr(command, "resolve_model", lambda name, recorded: tmp_path / name)
     assert run("fetch", "org/name").stdout == f"org/name: {tmp_path / 'org/name'}\n"
 
 
 def test_show_downloads_nothing(home):
     """Looking at a model that isn't here tells how to get it."""
-    for reference in ("smollm2", "org/no-such-name"):
+    for reference in ("smollm2", "hf:org/no-such-name"):
         assert f"tunegate model fetch {reference}" in str(run("show", reference).exception)

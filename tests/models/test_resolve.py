@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import ModelError
-from harness.models.resolve import resolve_model, with_revision
+from harness.models.resolve import plain_reference, resolve_model, with_revision
 
 
 def write_model(directory, *files: str):
@@ -114,7 +114,7 @@ def test_an_unknown_name_lists_what_is_allowed(reference, tmp_path, monkeypatch)
 
 def test_a_cached_hub_model_is_used_without_asking_the_hub(hub, tmp_path):
     hub.local = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
-    assert resolve_model("org/name") == hub.local
+    assert resolve_model("hf:org/name") == hub.local
     assert hub.asked == ["local"]
 
 
@@ -123,14 +123,14 @@ def test_what_the_local_cache_lacks_comes_from_the_hub(hub, tmp_path, cached):
     """Nothing cached, or a configuration alone, as other programs leave it."""
     hub.local = cached and write_model(tmp_path / "partly", *cached)
     hub.remote = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
-    assert resolve_model("org/name") == hub.remote
+    assert resolve_model("hf:org/name") == hub.remote
     assert hub.asked == ["local", "remote"]
     assert not {"*.py", "*.bin", "*.pt"} & set(hub.patterns)
 
 
 def test_without_leave_to_download_the_hub_is_not_asked(hub):
-    with pytest.raises(ModelError, match="run tunegate model fetch org/name"):
-        resolve_model("org/name", download=False)
+    with pytest.raises(ModelError, match="run tunegate model fetch hf:org/name"):
+        resolve_model("hf:org/name", download=False)
     assert hub.asked == ["local"]
 
 
@@ -139,36 +139,34 @@ def test_without_leave_to_download_the_hub_is_not_asked(hub):
 )
 def test_a_hub_that_gives_nothing_is_one_line(hub, error):
     hub.remote = error
-    with pytest.raises(
-        ModelError, match="org/name: no such directory, and the hub did not return it: "
-    ) as caught:
-        resolve_model("org/name")
+    with pytest.raises(ModelError, match="org/name: the hub did not return it: ") as caught:
+        resolve_model("hf:org/name")
     assert "\n" not in str(caught.value)
 
 
 def test_a_hub_model_of_pickles_is_refused(hub, tmp_path):
     hub.remote = write_model(tmp_path / "snapshot", "config.json")
     with pytest.raises(ModelError, match="no other kind is loaded"):
-        resolve_model("org/name")
+        resolve_model("hf:org/name")
 
 
 def test_an_id_that_no_hub_takes_is_told_offline():
     pytest.importorskip("huggingface_hub")
     with pytest.raises(ModelError, match=r"neither a directory nor a hub id: "):
-        resolve_model("a--b/c..d")
+        resolve_model("hf:a--b/c..d")
 
 
 def test_without_the_hub_client_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match=r"pip install 'tunegate\[local\]'"):
-        resolve_model("org/name")
+        resolve_model("hf:org/name")
 
 
 def test_a_hub_id_may_name_a_revision(hub, tmp_path):
     hub.local = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
-    assert resolve_model("org/name@refs/pr-1") == hub.local
+    assert resolve_model("hf:org/name@refs/pr-1") == hub.local
     assert hub.revision == ("org/name", "refs/pr-1")
-    resolve_model("org/name")
+    resolve_model("hf:org/name")
     assert hub.revision == ("org/name", None)
 
 
@@ -191,3 +189,19 @@ def test_a_directory_that_looks_like_a_hub_id_has_no_revision(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "org" / "name", "config.json", "model.safetensors")
     assert with_revision("org/name", "v1") == "org/name"
+
+
+def test_a_path_that_is_missing_is_no_hub_id(hub):
+    with pytest.raises(ModelError, match=r"no such directory; a model of the hub is written hf:out/mine"):
+        resolve_model("out/mine")
+    assert hub.asked == []
+
+
+def test_what_an_adapter_records_may_be_a_hub_id(hub, tmp_path):
+    hub.local = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    assert resolve_model("org/name", recorded=True) == hub.local
+    assert resolve_model("hf:org/name", recorded=True) == hub.local
+
+
+def test_other_programs_read_a_hub_id_without_its_mark():
+    assert plain_reference("hf:org/name") == plain_reference("org/name") == "org/name"

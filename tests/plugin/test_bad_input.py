@@ -159,15 +159,16 @@ def test_a_limit_that_leaves_no_room_for_the_prompt(project, write_golden):
 
 
 def test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure(project, tmp_path):
-    with_template(project, tmp_path, "{% for %}")
-    project.pytester.makepyfile("def test_asks(generate):\n    generate('w1')\n")
-    result = project.run(
-        "test_a_hand_written_test_whose_model_cannot_be_asked_is_no_failure.py", "golden_sets"
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[-1].content }}"
+    with_template(project, tmp_path, refusing)
+    project.pytester.makepyfile(
+        test_hand="""
+        from harness.types import Message
+
+        def test_asks(generate):
+            generate([Message(role="system", content="Be brief."), Message(role="user", content="w1")])
+        """
     )
+    result = project.run("golden_sets", "test_hand.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "the chat template can't be run" in result.stdout.str()
-
-
-def test_a_base_for_what_is_no_adapter(project, tiny_model_dir):
-    project.adapter = tiny_model_dir
-    refused(project, project.run(f"--gate-base={tiny_model_dir}"), "ERROR: --gate-base *: is for adapters*")
+    assert "refuses it: no system" in result.stdout.str()

@@ -33,7 +33,7 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
     config = read_json(path / "adapter_config.json")
     if config.get("task_type") != "SEQ_CLS":
         raise SettingsError(f"{place}: {path}: no reward model; train one with: tunegate train reward")
-    base_dir = resolve_model(str(config.get("base_model_name_or_path")))
+    base_dir = resolve_model(str(config.get("base_model_name_or_path")), recorded=True)
     training = read_training(path)
     if training is not None and training.base_sha256 not in {None, model_sha256(base_dir)}:
         raise SettingsError(f"{place}: {path}: trained on another base than {base_dir}; train it again")

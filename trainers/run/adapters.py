@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from harness.engines.adapter import check_base, read_adapter
 from harness.errors import SettingsError
 from harness.models.digest import adapter_sha256, model_sha256
+from harness.models.resolve import plain_reference
 from harness.types.training import StartingAdapter
 from trainers.config import PeftSettings, TrainingConfig
 from trainers.run.base_model import load_base
@@ -121,7 +122,7 @@ def save_trained(model: Any, tokenizer: Any, base: str, directory: Path) -> None
         directory: Empty directory to write to.
     """
     if hasattr(model, "peft_config"):
-        model.peft_config["default"].base_model_name_or_path = base
+        model.peft_config["default"].base_model_name_or_path = plain_reference(base)
         # Beside the trained adapter TRL may hold a frozen copy of the one that training started from.
         model.save_pretrained(str(directory), selected_adapters=["default"])
         (directory / "README.md").unlink(missing_ok=True)

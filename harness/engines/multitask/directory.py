@@ -115,7 +115,7 @@ def read_multitask(directory: Path) -> MultitaskModel:
     _check_heads(directory / HEADS, config)
     parts = _parts(directory, config)
     try:
-        base_dir = resolve_model(config.base)
+        base_dir = resolve_model(config.base, recorded=True)
     except ModelError as error:
         raise ModelError(f"{directory}: its base model {config.base!r}: {error}") from error
     _check_base(directory, config, base_dir)
