@@ -5,18 +5,24 @@ from pathlib import Path
 
 from harness.registry import EngineKind, active
 
-# Ours are chosen by what a model is; their names are theirs all the same.
+# These two are chosen by what a model is, and open each other's; their names are theirs all the same.
+_DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
 BUILTIN_ENGINES: dict[str, EngineKind] = {
-    name: EngineKind(
-        name=name,
-        summary=summary,
-        describe="harness.engines.open:describe_own",
-        open="harness.engines.open:open_own",
-        measures_text=measures_text,
-    )
-    for name, summary, measures_text in (
-        ("transformers", "Base models and adapters, in batches.", True),
-        ("multitask", "Encoders with heads for labels, entities and spans.", False),
+    kind.name: kind
+    for kind in (
+        EngineKind(
+            name="transformers",
+            summary="Base models and adapters, in batches.",
+            describe=_DESCRIBE,
+            open=_OPEN,
+            measures_text=True,
+        ),
+        EngineKind(
+            name="multitask",
+            summary="Encoders with heads for labels, entities and spans.",
+            describe=_DESCRIBE,
+            open=_OPEN,
+        ),
     )
 }
 
@@ -28,7 +34,7 @@ def engine_kinds() -> Mapping[str, EngineKind]:
 
 def is_own(engine: str) -> bool:
     """Whether an execution plan's engine is tunegate's own, so that its libraries are needed."""
-    return engine in BUILTIN_ENGINES
+    return engine in BUILTIN_ENGINES and BUILTIN_ENGINES[engine].open == _OPEN
 
 
 def split_reference(reference: str) -> tuple[EngineKind, str] | None:
