@@ -157,6 +157,43 @@ def test_a_skipped_case_is_neither_scored_nor_missed() -> None:
     assert without.completion is None
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_metric_sees_what_its_check_may_need(replace_metric, fresh: bool) -> None:
+    """Each answer of a case by its number where judges have to look afresh, and the baseline's answer beside it."""
+    seen: list[ScoringRequest] = []
+
+    def watching(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        seen.extend(requests)
+        return length_metric(requests)
+
+    replace_metric("f1", watching)
+    case = replace(make_case("case", Check(type="f1"), references=("r",)), repeat=2)
+    skipped = make_case("skipped", Check(type="f1"), references=("r",), skip="later")
+    first, second = case.answer_keys
+    judging = Judging(fresh=fresh, baseline_texts={first: "before"}, allow_python=True)
+    losses = {case.key: (TextLoss(passage="r", nats_per_token=1.0, tokens=4),)}
+    score_cases(
+        [skipped, case],
+        {first: answer("one"), second: answer("two"), skipped.key: answer("x")},
+        judging=judging,
+        reference_losses=losses,
+    )
+
+    assert [(request.text, request.baseline_text) for request in seen] == [("one", "before"), ("two", None)]
+    assert [request.repeat for request in seen] == ([1, 2] if fresh else [0, 0])
+    assert all(request.allow_python and request.panel is None for request in seen)
+    assert all(request.reference_losses == losses[case.key] for request in seen)
+    assert not score_metric_requests(replace_metric)[0].allow_python
+
+
+def score_metric_requests(replace_metric) -> list[ScoringRequest]:
+    """What a metric is asked where nothing is said of judging."""
+    seen: list[ScoringRequest] = []
+    replace_metric("f1", lambda requests: [seen.append(r) or graded(r, 0.5, "") for r in requests])
+    score_one("x", Check(type="f1"))
+    return seen
+
+
 def test_a_case_without_an_answer_is_an_error() -> None:
     (result,) = score_cases([make_case("one", EQUALS)], {})
 
