@@ -82,12 +82,12 @@ def test_only_samples_depend_on_the_case():
 
 @pytest.fixture
 def versions(monkeypatch):
-    """Each library is of version 1, jinja2 of version 2; peft is missing."""
+    """Each library's version is its own name; peft is missing."""
 
     def version(package):
         if package == "peft":
             raise metadata.PackageNotFoundError(package)
-        return {"jinja2": "2"}.get(package, "1")
+        return f"v-{package}"
 
     monkeypatch.setattr(metadata, "version", version)
     forget = getattr(cache_module._version, "cache_clear", lambda: None)
@@ -96,7 +96,10 @@ def versions(monkeypatch):
     forget()
 
 
-COMPUTED = '[2, "base", "adapter", "transformers", "float32", "cpu", null, ["1", "1", "missing", "1", "1"]]'
+COMPUTED = (
+    '[2, "base", "adapter", "transformers", "float32", "cpu", null, ["v-torch", "v-transformers", '
+    '"missing", "v-tokenizers", "v-bitsandbytes"]]'
+)
 BASE = COMPUTED.replace('"adapter"', "null")
 HELLO = '["user", "hello"]'
 GIVEN = '"max_new_tokens": 128, "seed": 0, "stop": [], "temperature": 0.0, "top_p": 1.0'
@@ -121,7 +124,7 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
         (
             lambda: key(plan=replace(PLAN, dtype="bfloat16", device="cuda:1", weights="merged")),
             '["completion", [2, "base", "adapter", "transformers", "bfloat16", "cuda", 4096, '
-            f'["1", "1", "missing", "1", "1"], "merged"], [{HELLO}], {{{GIVEN}}}, ""]',
+            f'["v-torch", "v-transformers", "missing", "v-tokenizers", "v-bitsandbytes"], "merged"], [{HELLO}], {{{GIVEN}}}, ""]',
         ),
         (lambda: loss_key(MODEL, PLAN, ASKED, "x"), f'["loss", {COMPUTED}, [{HELLO}], "x"]'),
         (
@@ -133,10 +136,10 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
             f'["divergence", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
         ),
         (lambda: liveness_key(MODEL), '["alive", "base", "adapter"]'),
-        (lambda: context_key(MODEL), '["context", 1, "base", "1"]'),
+        (lambda: context_key(MODEL), '["context", 1, "base", "v-transformers"]'),
         (
             lambda: prompt_key(MODEL, ASKED, GenerationSettings(date="2026-01-02")),
-            f'["prompt", 1, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "1", "2"]',
+            f'["prompt", 1, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "v-transformers", "v-jinja2"]',
         ),
     ],
 )
