@@ -112,7 +112,7 @@ def _show(found: Calibration, usage: JudgeUsage, path: Path) -> None:
     console = table_console(pipe_width=120)
     typer.echo(f"{found.judge}: {found.items} items of {', '.join(found.labelled)}")
     console.print(table)
-    typer.echo(f"{usage.requests} requests, {usage.from_cache} kept replies; kept in {path}")
+    typer.echo(f"{usage.requests} requests, {usage.from_cache} cached replies; stored in {path}")
 
 
 def _figures(interval: Interval | None) -> tuple[str, str]:

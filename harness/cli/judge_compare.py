@@ -90,7 +90,7 @@ def _load(stored: History, references: Sequence[str], against: str | None) -> tu
 
 def _head(found: Tournament, identity: str, trust: str, usage: JudgeUsage) -> Iterator[str]:
     yield f"judge     {identity}: {trust}"
-    yield f"          {usage.requests} requests, {usage.from_cache} kept replies" + (
+    yield f"          {usage.requests} requests, {usage.from_cache} cached replies" + (
         f"; {found.agreement}" if found.agreement else ""
     )
     clustered = f" in {found.clusters} clusters" if found.clusters < found.cases else ""

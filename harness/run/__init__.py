@@ -1,1 +1,1 @@
-"""One session of questions: inputs are checked, models answer, answers are scored."""
+"""One session: inputs are checked, models answer, answers are scored."""

@@ -1,4 +1,4 @@
-"""What one side answered, assembled from a finished workload."""
+"""One side's answers, assembled from a finished workload."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,16 +10,16 @@ from harness.types import Completion, ExecutionPlan, TextLoss
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What one side answered.
+    """One side's answers.
 
     Attributes:
-        completions: By answer key; a case that is asked more than once has several.
-        reference_losses: Cross-entropy of each of a case's references, by case key, where a check needs it.
-        text_losses: Cross-entropy on the bundled passages; empty when they were not asked for.
-        divergences: KL(other side ‖ this side) on the same passages, by the other side; of a candidate, from
+        completions: By answer key; a case with ``repeat`` has several.
+        reference_losses: Cross-entropy of each of a case's references, by case key, if a check needs it.
+        text_losses: Cross-entropy on the bundled passages; empty if they were not scored.
+        divergences: KL(other side ‖ this side) on the same passages, by the other side; for a candidate, from
             sides on the same base.
         plan: How these answers were computed.
-        failures: By answer key, why a case has no answer: the model failed on it alone.
+        failures: By answer key, why a case has no answer: the model failed on this case.
     """
 
     completions: Mapping[str, Completion]
@@ -31,10 +31,10 @@ class Answers:
 
 
 def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
-    """Put one side's answers together, when all are there.
+    """Collect one side's answers after all are finished.
 
     Args:
-        side: Whose.
+        side: The side.
         answers: The finished workload.
         plan: How they were computed.
     """
@@ -67,7 +67,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
 def _scored(
     side: str, requests: Sequence[LossRequest], start: int, answers: PartialAnswers
 ) -> list[tuple[LossRequest, TextLoss]]:
-    """One side's requests with their losses, as far as they have one; ``start`` is the first one's place."""
+    """One side's requests with their losses, if they have one; ``start`` is the first one's index."""
     return [
         (request, answers.losses[place])
         for place, request in enumerate(requests, start)
@@ -76,9 +76,9 @@ def _scored(
 
 
 def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[TextLoss, ...]]:
-    """Each case's losses, in the order of its references; none of a case of which one failed."""
+    """Each case's losses, in the order of its references; none for a case if one of them failed."""
     texts = answers.workload.texts
-    # One that failed leaves the others without meaning: the best of all is asked for.
+    # The metric needs the best of all references, so one failure makes the others useless.
     failed = {texts[place].key for place in answers.failed_texts if texts[place].side == side}
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
@@ -88,7 +88,7 @@ def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[Tex
 
 
 def _with_prompt(completion: Completion, request: GenerationRequest) -> Completion:
-    """The completion with what was asked: the cache stores each prompt once, and apart."""
+    """The completion with its prompt: the cache stores each prompt once, separately."""
     prompt = request.prompt
     if prompt is None:
         return completion

@@ -1,7 +1,7 @@
-"""Answers and scores kept by content: what was asked of which weights, and how it was computed.
+"""Stores answers and scores by content: prompt, weights, and plan.
 
-A key is the hash of everything that decides the value, so a retrained adapter in the same directory never
-gets an old answer, and nothing ever has to be invalidated. Each batch is written when it is done.
+A key is the hash of everything that determines the value, so a retrained adapter in the same directory never
+gets an old answer, and nothing has to be invalidated. Each batch is written when it is finished.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ from harness.types import (
     TextLoss,
 )
 
-# Raised when a change to rendering changes what is asked.
+# Raised when a change to rendering changes prompts.
 _PROMPT_REVISION = 1
 _RENDERING = ("chat_template_kwargs", "date")
-# Raised when a change to the engine changes what it would answer.
+# Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 2
 
 
@@ -48,26 +48,26 @@ def completion_key(
     """Key of one answer.
 
     Args:
-        model: Who answers.
+        model: The model.
         plan: How it computes.
-        messages: What is asked.
-        settings: How the answer is made.
-        salt: Names the case, on which a sample (temperature above 0) depends too.
-        prompt: What is asked as the model reads it; None for models that read no rendered prompt.
+        messages: The conversation.
+        settings: How the answer is generated.
+        salt: The case's name; a sample (temperature above 0) depends on it too.
+        prompt: The rendered prompt; None for models that read none.
     """
     asked = [[message.role, message.content] for message in messages]
     stream = salt if settings.temperature > 0 else ""
     given = {
         name: getattr(settings, name) for name in ("max_new_tokens", "temperature", "top_p", "seed", "stop")
     }
-    # What only decides how the prompt is written is in the prompt.
+    # Settings that only change the prompt are not in the key: the prompt is.
     later = {name: value for name, value in settings.later_settings.items() if name not in _RENDERING}
     rendered = [] if prompt is None else [prompt.sha256]
     return _hash("completion", _computation(model, plan), asked, {**given, **later}, stream, *rendered)
 
 
 def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: GenerationSettings) -> str:
-    """Key of a rendered prompt: of the files that hold tokenizer and template, and what these read.
+    """Key of a rendered prompt: the files of tokenizer and template, and their inputs.
 
     Args:
         model: The model.
@@ -98,12 +98,12 @@ def loss_key(
     """Key of one text's cross-entropy, or of the divergence from another model on it.
 
     Args:
-        model: Whose cross-entropy.
+        model: The model.
         plan: How it computes.
         messages: The conversation before the text.
-        text: What is scored.
-        against: The model that the divergence is measured from.
-        prompt: The conversation as the model reads it; None where there is none.
+        text: The scored text.
+        against: The model from which the divergence is measured.
+        prompt: The rendered conversation; None if there is none.
     """
     asked: list[object] = [[message.role, message.content] for message in messages]
     if prompt is not None:
@@ -145,18 +145,18 @@ def _hash(*parts: object) -> str:
 
 
 class Cache:
-    """A key-value file. Without a path it lives in memory and forgets (``--gate-no-cache``)."""
+    """A key-value file. Without a path it is only in memory (``--gate-no-cache``)."""
 
     def __init__(self, path: Path | None) -> None:
         """Open or create the file.
 
         Raises:
-            SettingsError: The file can't be opened, or is no cache.
+            SettingsError: The file can't be opened, or is not a cache.
         """
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            # A judge's thread keeps its replies while the main thread keeps answers.
+            # A judge's thread stores replies while the main thread stores answers.
             self._lock = threading.RLock()
             self._database = sqlite3.connect(
                 path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
@@ -187,22 +187,22 @@ class Cache:
             self._database.close()
 
     def get_completion(self, key: str) -> Completion | None:
-        """A kept answer."""
+        """A stored answer."""
         value = self._get(key)
         return None if value is None else Completion(**value)
 
     def get_loss(self, key: str) -> TextLoss | None:
-        """A kept cross-entropy."""
+        """A stored cross-entropy."""
         value = self._get(key)
         return None if value is None else TextLoss(**value)
 
     def get(self, key: str) -> Score | None:
-        """A kept score."""
+        """A stored score."""
         value = self._get(key)
         return None if value is None else Score(**value)
 
     def get_reply(self, key: str) -> JudgeReply | None:
-        """A judge's kept reply."""
+        """A judge's stored reply."""
         value = self._get(key)
         return None if value is None else JudgeReply(**value)
 
@@ -212,7 +212,7 @@ class Cache:
         return None if value is None else RenderedPrompt(**value)
 
     def get_context(self, key: str) -> tuple[int | None] | None:
-        """A model's context in tokens, (None,) where it has no limit; None where it isn't stored."""
+        """A model's context in tokens, (None,) if it has no limit; None if it isn't stored."""
         value = self._get(key)
         return None if value is None else (value["tokens"],)
 
@@ -220,30 +220,30 @@ class Cache:
         """Store the length of a model's context.
 
         Args:
-            key: What context_key gives for the model.
-            tokens: The most tokens that it reads; None where that is not known.
+            key: The model's context_key.
+            tokens: Its context in tokens; None if unknown.
         """
         self._put(key, json.dumps({"tokens": tokens}))
 
     def put_reply(self, key: str, reply: JudgeReply) -> None:
-        """Keep a judge's reply."""
+        """Store a judge's reply."""
         self.put_all({key: reply})
 
     def has(self, key: str) -> bool:
-        """Whether a finding was kept."""
+        """Whether a finding was stored."""
         return self._get(key) is not None
 
     def put(self, key: str, value: Score) -> None:
-        """Keep one score.
+        """Store one score.
 
         Args:
-            key: Hash of the check and of all that it reads.
+            key: Hash of the check and of everything that it reads.
             value: The score.
         """
         self.put_all({key: value})
 
     def put_finding(self, key: str) -> None:
-        """Keep that something was found to hold."""
+        """Store a finding."""
         self._put(key, "{}")
 
     def _put(self, key: str, value: str) -> None:
@@ -253,7 +253,7 @@ class Cache:
     def put_all(
         self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply | RenderedPrompt]
     ) -> None:
-        """Keep a batch of values in one transaction."""
+        """Store a batch of values in one transaction."""
         rows = [(key, json.dumps(asdict(value))) for key, value in values.items()]
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")

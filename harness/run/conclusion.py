@@ -1,8 +1,8 @@
 """From a session's scored answers to a verdict on each candidate.
 
 Several candidates are compared with the same baseline. Each regression is tested at the level alpha / k
-(Bonferroni): any of them is wrongly called one with the probability of a single gate. Each pass is a claim
-about its own model alone, and is tested at alpha.
+(Bonferroni): the probability of any false alarm is that of a single gate. Each pass is a claim about its own
+model only, and is tested at alpha.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ from harness.run.records import session_runs
 from harness.run.session import Session
 from harness.types import GateRecord, GoldenSet, Run, Stability
 
-# Gets fresh answers to cases by their keys.
+# Gets new answers to cases by their keys.
 Resample: TypeAlias = Callable[[Collection[str]], ResampledAnswers]
 
 
@@ -44,8 +44,8 @@ def conclude_session(
 
     Args:
         session: The scored answers.
-        collected: How many cases the golden sets held before selection.
-        resample: Gets fresh answers to the cases that make a regression, where there is one candidate.
+        collected: Number of cases in the golden sets before selection.
+        resample: Gets new answers to the cases that make a regression, if there is one candidate.
         failed_tests: Hand-written tests of a candidate that failed, by its name.
 
     Returns:
@@ -86,7 +86,7 @@ def conclude_session(
 
 
 def _confirmed(judgement: Judgement, resample: Resample | None) -> Judgement:
-    """The judgement after resampling what makes a regression, where that can be done."""
+    """The judgement after resampling the cases that make a regression, if that is possible."""
     keys = cases_to_confirm(judgement)
     if resample is None or not keys:
         return judgement
@@ -97,7 +97,7 @@ def _confirmed(judgement: Judgement, resample: Resample | None) -> Judgement:
 
 
 def _noted_noise(inputs: Inputs, baseline: Run, golden_sets: Sequence[GoldenSet]) -> Mapping[str, Stability]:
-    """What ``tunegate noise`` noted of the baseline's model, where it did."""
+    """The noise record of the baseline's model, if there is one."""
     path = inputs.directory / "history.sqlite"
     if not path.is_file():
         return {}

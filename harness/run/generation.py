@@ -1,7 +1,7 @@
-"""Getting every answer that a session needs: from the cache, else from the engine, batch by batch.
+"""Gets every answer that a session needs: from the cache, otherwise from the engine, batch by batch.
 
 Four steps: plan the requests, look them up in the cache, compute what is missing, assemble the answers by
-side. Each finished batch is stored at once, so that a crash loses one batch.
+side. Each finished batch is stored at once, so a crash loses only one batch.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextL
 
 # Stage, finished, total.
 Progress: TypeAlias = Callable[[str, int, int], None]
-# Side and completions by case key, as soon as they are there.
+# Side and completions by case key, as soon as they are finished.
 OnAnswers: TypeAlias = Callable[[str, Mapping[str, Completion]], None]
 # Loads the models of the given sides.
 OpenEngine: TypeAlias = Callable[[Mapping[str, ModelRef], ExecutionPlan], Engine]
@@ -38,24 +38,24 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     open_engine: OpenEngine | None = None,
     on_answers: OnAnswers = lambda side, answers: None,
 ) -> dict[str, Answers]:
-    """Answer all cases on all sides, and score their references and the bundled text where needed.
+    """Answer all cases on all sides, and score their references and the bundled text if needed.
 
     Args:
         sides: The models, by side.
         plan: How to compute.
         cases: The selected cases.
         cache: Looked up first; every finished batch is stored in it.
-        on_progress: Told how many answers of a stage are there.
+        on_progress: Called with a stage, the number of finished answers and the total.
         with_text: Whether the bundled passages are scored too.
-        only: Keys of the cases that a side answers, for sides that don't answer all.
+        only: Keys of the cases that a side answers, for sides that answer only some.
         open_engine: Called only if an answer is missing; loads the models by default.
-        on_answers: Given each side's answers as they come, the stored ones first.
+        on_answers: Called with each side's answers as they arrive, the stored ones first.
 
     Returns:
         The answers by side.
 
     Raises:
-        PromptError: A case can't be put to a model; found before any model loads.
+        PromptError: A model can't answer a case; found before any model loads.
         EngineError: The model failed on a batch.
         AdapterError: An adapter changes nothing.
     """
@@ -72,7 +72,7 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         on_progress("loading", 0, len(opened))
         engine = (open_engine or open_sides)(opened, plan)
         if plan.weights != "merged":
-            # Merged weights can't be separated from what was merged into them.
+            # Merged weights can't be separated again.
             _check_alive(engine, opened, cache)
         on_progress("loading", len(opened), len(opened))
         compute_missing(engine, answers, cache, on_progress, on_answers)
@@ -83,19 +83,19 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
 def compute_missing(
     engine: Engine, answers: PartialAnswers, cache: Cache, on_progress: Progress, on_answers: OnAnswers
 ) -> None:
-    """Ask the engine for what is missing, and store each finished batch.
+    """Compute missing answers with the engine, and store each finished batch.
 
-    A case, or a reference, on which the model fails alone is noted as failed; the others are answered.
+    If the model fails on a single case or reference, it is recorded as failed; the others are answered.
 
     Args:
-        engine: Has every model loaded that something is missing of.
-        answers: What is there; filled up.
+        engine: With every model loaded that has missing answers.
+        answers: The answers so far; changed in place.
         cache: Where each batch is stored.
-        on_progress: Told how many answers and texts are there, the stored ones included.
-        on_answers: Given each batch's answers by side.
+        on_progress: Called with the number of answers and texts, including stored ones.
+        on_answers: Called with each batch's answers by side.
 
     Raises:
-        EngineError: The model failed on all that it was asked, or on general text.
+        EngineError: The model failed on all requests, or on general text.
     """
     workload, texts = answers.workload, answers.workload.texts
     places, text_places = answers.missing_answers, answers.missing_texts

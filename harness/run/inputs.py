@@ -1,4 +1,4 @@
-"""What a gate starts from: candidates and baseline, found and checked before any model loads."""
+"""The inputs of a gate: candidates and baseline, found and checked before any model loads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ from harness.types import ExecutionPlan, ModelRef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model to be judged.
+    """A model to judge.
 
     Attributes:
-        side: What engine and answers call it.
-        name: Unique in the session; empty where it is the only one.
+        side: Its name in engine and answers.
+        name: Unique in the session; empty if it is the only one.
     """
 
     side: str
@@ -30,13 +30,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a gate starts from, checked: nothing here can be wrong any more, short of running out of memory.
+    """The checked inputs of a gate.
 
     Attributes:
         candidates: One or more.
-        target: What they are compared with.
-        base: The adapters' base, where the baseline is another model: what was forgotten is measured
-            against both.
+        target: The baseline.
+        base: The adapters' base, if the baseline is another model: forgetting is measured against both.
         root: The project's root.
     """
 
@@ -57,7 +56,7 @@ class Inputs:
 
     @property
     def directory(self) -> Path:
-        """Where history, cache and reports are kept."""
+        """The directory of history, cache and reports."""
         return self.root / self.settings.directory
 
 
@@ -78,7 +77,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         _refuse_for_several(settings)
     models = [describe_model(reference, settings.base) for reference in references]
     if settings.base is not None and all(model.adapter_dir is None for model in models):
-        raise SettingsError(f"--gate-base {settings.base}: is for adapters, and {models[0].label} is none")
+        raise SettingsError(f"--gate-base {settings.base}: is for adapters, and {models[0].label} is not one")
     history = root / settings.directory / "history.sqlite"
     target = find_baseline(settings.baseline, models, root, history, base=settings.base)
     if settings.confirm and target.is_stored:
@@ -94,7 +93,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     )
     plan = replace(plan, chat_template_kwargs=settings.chat_template_kwargs)
     if plan.engine == "multitask":
-        # Its heads answer their tasks and nothing else: there is no general skill to be forgotten.
+        # Its heads answer only their tasks: there is no general skill to forget.
         settings = settings.model_copy(update={"forgetting": False})
     return Inputs(
         settings=settings,
@@ -107,7 +106,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
 
 
 def _refuse_for_several(settings: Settings) -> None:
-    """Refuse what has a meaning for a single candidate only.
+    """Refuse settings that are for a single candidate only.
 
     Raises:
         SettingsError: Such a setting was given.
@@ -132,7 +131,7 @@ def _refuse_for_several(settings: Settings) -> None:
 def _candidates(references: Sequence[str], models: Sequence[ModelRef]) -> tuple[Candidate, ...]:
     if len(models) == 1:
         return (Candidate(side=CANDIDATE, name="", model=models[0]),)
-    # Sides are numbered: PEFT calls adapters by them, and refuses names with a dot.
+    # Sides are numbered: PEFT uses them as names of adapters, and refuses names with a dot.
     return tuple(
         Candidate(side=f"{CANDIDATE}-{place}", name=name, model=model)
         for place, (name, model) in enumerate(zip(short_names(references), models, strict=True), start=1)
@@ -140,7 +139,7 @@ def _candidates(references: Sequence[str], models: Sequence[ModelRef]) -> tuple[
 
 
 def _base_beside(models: Sequence[ModelRef], target: ComparisonTarget) -> ModelRef | None:
-    """The base of all adapters, where they are compared with something else than that."""
+    """The base of all adapters, if they are compared with something else."""
     bases = {model.base_sha256: model for model in models if model.adapter_dir is not None}
     if target.model is None or len(bases) != 1:
         return None

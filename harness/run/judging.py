@@ -1,4 +1,4 @@
-"""Judges in a session: opened from the settings, asked while answers still come in."""
+"""Judges in a session: opened from the settings, asked while models still answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
 
 
 def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
-    """The judge or judges that the settings name; None where they name none. Nothing is loaded or asked.
+    """The judge or judges in the settings; None if there are none. Nothing is loaded or sent.
 
     Args:
         settings: The session's settings.
@@ -51,7 +51,7 @@ def judged_checks(case: GoldenCase) -> tuple[Check, ...]:
 
 
 def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
-    """Check types that a judge can't be trusted with, each with the reason; none without a calibration."""
+    """Check types for which the judge is unreliable, each with the reason; none without a calibration."""
     if calibration is None:
         return {}
     judged = [name for name, kind in CHECK_TYPES.items() if kind.judged]
@@ -67,17 +67,17 @@ def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
 
 
 def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str]) -> str:
-    """What is known of the judge, for the terminal.
+    """The judge's calibration in words, for the terminal.
 
     Args:
         calibration: The judge's calibration; None without one.
-        distrusted: By check, why the judge isn't trusted with it.
+        distrusted: By check, why the judge is unreliable for it.
     """
     if calibration is None:
-        return "not calibrated: tunegate judge calibrate says whether it can be believed"
+        return "not calibrated: tunegate judge calibrate shows whether it is reliable"
     if distrusted:
         reason = next(iter(distrusted.values()))
-        return f"left unscored, since the judge is unreliable: {', '.join(distrusted)} ({reason})"
+        return f"unscored, because the judge is unreliable: {', '.join(distrusted)} ({reason})"
     kappa = next((m.interval for m in calibration.measures if m.name == AGREEMENT), None)
     assert kappa is not None  # a reliable judge has one
     bounds = f"[{kappa.low:.2f}, {kappa.high:.2f}]"
@@ -85,17 +85,17 @@ def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str
 
 
 def describe_judging(panel: Panel, note: str) -> list[str]:
-    """What judging took, and what is known of the judge, for the terminal: lines.
+    """Lines for the terminal: requests, tokens and cost of judging, and the judge's calibration.
 
     Args:
         panel: The judges.
-        note: What is known of them.
+        note: Their calibration in words.
     """
     usage = panel.usage
     lines = [f"judge:  {panel.identity}: {note}"] if note else []
     if not usage.requests and not usage.from_cache:
         return lines
-    parts = [f"{usage.requests} requests", f"{usage.from_cache} kept replies"]
+    parts = [f"{usage.requests} requests", f"{usage.from_cache} cached replies"]
     parts += [f"{usage.retried} retried"] if usage.retried else []
     parts += [f"{usage.failed} without a verdict"] if usage.failed else []
     parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
@@ -106,15 +106,15 @@ def describe_judging(panel: Panel, note: str) -> list[str]:
 
 
 def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str, str], judge: str) -> None:
-    """Refuse to decide a case, or to gate a metric, by a judge that was found unreliable.
+    """Refuse to decide a case, or to gate a metric, by an unreliable judge.
 
     Args:
-        golden_sets: The sets that are asked.
-        distrusted: By check, why the judge isn't trusted with it.
+        golden_sets: The selected sets.
+        distrusted: By check, why the judge is unreliable for it.
         judge: The judge's spec, for messages.
 
     Raises:
-        SettingsError: Such a check decides; the message says which, and why the judge isn't believed.
+        SettingsError: Such a check decides; the message says which, and why the judge is unreliable.
     """
     for golden_set in golden_sets:
         for case in golden_set.cases:
@@ -129,7 +129,7 @@ def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str,
 
 
 def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> str:
-    """What is known of a judge that is to decide one metric, for the terminal.
+    """The calibration of a judge for one metric in words, for the terminal.
 
     Args:
         metric: The metric's check type.
@@ -137,7 +137,7 @@ def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> st
         judge: The judge's spec, for messages.
 
     Raises:
-        SettingsError: It was found unreliable, at all or with this metric's question.
+        SettingsError: It is unreliable, in general or for this metric's question.
     """
     distrusted = distrusted_checks(calibration)
     if metric in distrusted:
@@ -151,18 +151,18 @@ def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> st
     task = task_of(metric)
     own = calibration.by_task.get(task)
     if own is None:
-        return f"{known}; of {task} its items say nothing"
+        return f"{known}; no items for {task}"
     return f"{known}; of {task} {own.estimate:.2f} [{own.low:.2f}, {own.high:.2f}]"
 
 
 def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
-    """A function that sends the judge its questions about answers as they come in.
+    """A function that sends the judge its questions about answers as they arrive.
 
-    Scoring asks the same questions later and finds the replies, or waits for what is left. A judge that
-    computes on this machine would only take its time from the engine: it is not asked ahead.
+    Scoring asks the same questions later and finds the replies, or waits for them. A judge on this machine
+    would only slow down the engine: it is not asked ahead.
 
     Args:
-        judging: The judges, and what they are trusted with.
+        judging: The judges, and the checks for which they are unreliable.
         cases: The cases that are answered.
     """
     panel = judging.panel
@@ -196,7 +196,7 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
 
 
 def texts_of(run: Run) -> dict[str, str]:
-    """A stored run's answers by answer key; none of an accepted baseline, whose file keeps no texts."""
+    """A stored run's answers by answer key; none for an accepted baseline, whose file has no texts."""
     return {
         key: answer.completion.text
         for result in run.results
@@ -206,7 +206,7 @@ def texts_of(run: Run) -> dict[str, str]:
 
 
 def against_itself(run: Run) -> Run:
-    """A stored run as a baseline: compared with its own answers, each of its pairs is a tie."""
+    """A stored run as a baseline: compared with its own answers, each pair is a tie."""
     results = [
         replace(
             result,

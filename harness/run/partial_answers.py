@@ -1,4 +1,4 @@
-"""The answers of a workload that are there so far: those that the cache stores, then each finished batch."""
+"""The finished answers of a workload: those in the cache, then each finished batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
 
 @dataclass(slots=True, kw_only=True)
 class PartialAnswers:
-    """What is there of a workload so far, by place in the workload.
+    """The finished part of a workload, by index in the workload.
 
     Attributes:
-        answer_keys: Where the cache stores each of the workload's answers, in its order.
+        answer_keys: The cache key of each of the workload's answers, in order.
         text_keys: The same for its texts.
-        completions: The answers that are there.
-        losses: The texts' losses that are there.
-        failures: Why the model has no answer, where it failed on one alone.
-        failed_texts: The same of texts.
+        completions: The finished answers.
+        losses: The finished texts' losses.
+        failures: Why there is no answer, if the model failed on a single one.
+        failed_texts: The same for texts.
     """
 
     workload: Workload
@@ -31,17 +31,17 @@ class PartialAnswers:
 
     @property
     def missing_answers(self) -> list[int]:
-        """Places of the answers that are not there yet."""
+        """Indices of the missing answers."""
         return [place for place in range(len(self.answer_keys)) if place not in self.completions]
 
     @property
     def missing_texts(self) -> list[int]:
-        """Places of the texts whose loss is not there yet."""
+        """Indices of the texts with a missing loss."""
         return [place for place in range(len(self.text_keys)) if place not in self.losses]
 
     @property
     def needed_sides(self) -> set[str]:
-        """The sides whose models have to be loaded for what is missing."""
+        """The sides whose models have to be loaded for missing answers."""
         answers, texts = self.workload.answers, self.workload.texts
         needed = {answers[place].side for place in self.missing_answers}
         for place in self.missing_texts:
@@ -54,13 +54,13 @@ class PartialAnswers:
 def look_up(
     workload: Workload, sides: Mapping[str, ModelRef], plan: ExecutionPlan, cache: Cache
 ) -> PartialAnswers:
-    """Find what the cache stores of a workload.
+    """Look up a workload in the cache.
 
     Args:
-        workload: What is asked.
+        workload: The requests.
         sides: The models, by side.
-        plan: How they would compute: an answer that was computed in another way is another answer.
-        cache: Where to look.
+        plan: How they compute; an answer with another plan is another answer.
+        cache: The cache.
     """
     found = PartialAnswers(
         workload=workload,
@@ -92,11 +92,11 @@ def look_up(
 
 
 def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache) -> None:
-    """Add finished answers, by place, and store them in the cache.
+    """Add finished answers, by index, and store them in the cache.
 
     Args:
-        answers: What is answered so far; it is changed.
-        finished: New answers, by place.
+        answers: The answers so far; changed in place.
+        finished: New answers, by index.
         cache: Where they are stored.
     """
     cache.put_all({answers.answer_keys[place]: completion for place, completion in finished.items()})
@@ -104,11 +104,11 @@ def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion
 
 
 def store_losses(answers: PartialAnswers, finished: Mapping[int, TextLoss], cache: Cache) -> None:
-    """Add finished losses, by place, and store them in the cache.
+    """Add finished losses, by index, and store them in the cache.
 
     Args:
-        answers: What is answered so far; it is changed.
-        finished: New losses, by place.
+        answers: The answers so far; changed in place.
+        finished: New losses, by index.
         cache: Where they are stored.
     """
     cache.put_all({answers.text_keys[place]: loss for place, loss in finished.items()})

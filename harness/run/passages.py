@@ -7,7 +7,7 @@ _TITLE = "# "
 
 
 def load_passages() -> Mapping[str, str]:
-    """Each passage by its title; line breaks inside a paragraph are the file's, not the text's."""
+    """Each passage by its title; line breaks inside a paragraph are removed."""
     passages: dict[str, str] = {}
     title = ""
     for line in Path(__file__).with_name("general_text.txt").read_text(encoding="utf-8").splitlines():

@@ -30,13 +30,13 @@ def make_ready(
     engine: str = "transformers",
     allow_python: bool = False,
 ) -> tuple[Judging, str]:
-    """Check that libraries, encoders and a judge are there, and that the judge was not found unreliable.
+    """Check that libraries, encoders and a judge are available, and that the judge is not unreliable.
 
     Args:
         golden_sets: The sets with their selected cases.
-        judging: Who judges.
-        directory: Where calibrations of judges are kept.
-        engine: Which engine answers.
+        judging: The judges.
+        directory: Where calibrations of judges are stored.
+        engine: The engine that answers.
         allow_python: Whether ``python`` checks may run the project's own code.
 
     Returns:

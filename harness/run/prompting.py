@@ -1,6 +1,6 @@
-"""Rendering all prompts of a workload, before any model loads: what can't be asked is reported at once.
+"""Renders all prompts of a workload before any model loads, so faults are reported at once.
 
-Rendered prompts are stored in the cache, so that a session whose answers are all known loads no tokenizer.
+Rendered prompts are stored in the cache, so a session whose answers are all stored loads no tokenizer.
 """
 
 import re
@@ -20,7 +20,7 @@ from harness.run.cache import Cache, context_key, prompt_key
 from harness.run.workload import Workload, plan_workload
 from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef
 
-# How many problems are reported in full, and cases named in each.
+# Number of problems that are reported in full, and of cases named in each.
 _SHOWN_PROBLEMS, _SHOWN_CASES = 5, 3
 
 
@@ -30,9 +30,9 @@ def render_workload(
     """Render each request's prompt, and check that the model has room for it and its answer.
 
     Args:
-        workload: What is asked.
+        workload: The requests.
         sides: The models, by side.
-        plan: Only models that read rendered prompts get any: multi-task models read the last message.
+        plan: Only models that read rendered prompts get them: multi-task models read the last message.
         cache: Looked up first; new prompts are stored in it.
 
     Returns:
@@ -40,7 +40,7 @@ def render_workload(
 
     Raises:
         PromptError: A chat template refuses a conversation or can't be run, or a prompt is too long; one line
-            a reason, with its cases.
+            per reason, with its cases.
         SettingsError: No template reads a value that the settings give.
         InputError: A tokenizer or configuration can't be loaded.
     """
@@ -67,13 +67,13 @@ def check_prompts(
     *,
     only: Mapping[str, Collection[str]] | None = None,
 ) -> None:
-    """Render all that cases ask of models, to learn before anything loads whether they can be asked it.
+    """Render all prompts of the cases, to check before anything loads that the models can answer them.
 
     Args:
         sides: The models, by side.
         plan: How they compute.
-        cases: The cases that are asked.
-        cache: Where the prompts are kept for those who ask.
+        cases: The cases.
+        cache: Where the prompts are stored.
         only: Keys of the cases that a side answers, for sides that don't answer all.
 
     Raises:
@@ -88,7 +88,7 @@ class _Rendering:
     """Prompts of a session while they are rendered.
 
     Attributes:
-        problems: Keys of the cases by what is wrong with them.
+        problems: Keys of the cases by problem.
     """
 
     sides: Mapping[str, ModelRef]
@@ -112,7 +112,7 @@ class _Rendering:
         prompt = self._prompt(request.side, request.key, request.messages, request.settings)
         if prompt is None:
             return request
-        # A character is a token at most in all but byte-level pieces: only long texts are counted.
+        # Except in byte-level pieces a character is at most one token: only long texts are counted.
         context, length = self._context(request.side), len(request.text.encode())
         if context is not None and prompt.tokens + length > context:
             length = len(text_ids(self._tokenizer(request.side), request.text))
@@ -121,13 +121,13 @@ class _Rendering:
         return replace(request, prompt=prompt)
 
     def store(self) -> None:
-        """Keep what was rendered here for the next session."""
+        """Store the rendered prompts for the next session."""
         self.cache.put_all(self.fresh)
 
     def _prompt(
         self, side: str, key: str, messages: tuple[Message, ...], settings: GenerationSettings
     ) -> RenderedPrompt | None:
-        """The prompt, or None with the problem noted."""
+        """The prompt, or None; the problem is then recorded."""
         place = prompt_key(self.sides[side], messages, settings)
         if place in self.refused:
             self._note(self.refused[place], key)
@@ -200,7 +200,7 @@ def _refuse_unread(plan: ExecutionPlan, rendering: _Rendering, asked: Collection
 
 
 def _described(problems: Mapping[str, Sequence[str]]) -> str:
-    """One line a problem, those with most cases first."""
+    """One line per problem, those with most cases first."""
     ordered = sorted(problems.items(), key=lambda item: -len(item[1]))
     lines = [f"{_named(keys)}: {problem}" for problem, keys in ordered[:_SHOWN_PROBLEMS]]
     if left := len(ordered) - _SHOWN_PROBLEMS:

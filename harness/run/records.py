@@ -1,4 +1,4 @@
-"""Scored answers as runs, and records of gates in the history."""
+"""Makes runs from scored answers, and stores records of gates in the history."""
 
 import secrets
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ def answered_run(
     duration_s: float,
     collected: int,
 ) -> Run:
-    """One model's scored answers as a run, under an id of its own.
+    """One model's scored answers as a run, with a new id.
 
     Args:
-        model: Who answered.
+        model: The model.
         answers: Its answers.
-        results: What they scored.
-        golden_sets: Where the cases come from.
-        environment: Where this happened.
-        started_at: When, in UTC.
-        duration_s: How long it took, in seconds.
-        collected: How many cases the golden sets held before selection.
+        results: Its scored results.
+        golden_sets: The cases' golden sets.
+        environment: The environment of the run.
+        started_at: Its start, in UTC.
+        duration_s: Its duration in seconds.
+        collected: Number of cases in the golden sets before selection.
     """
     return Run(
         id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -57,10 +57,10 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
 
     Args:
         session: The scored answers.
-        collected: How many cases the golden sets held before selection.
+        collected: Number of cases in the golden sets before selection.
 
     Returns:
-        The runs by side, the candidate's among them.
+        The runs by side, including the candidate's.
     """
     environment = describe_environment(session.inputs.root)
     return {
@@ -82,8 +82,8 @@ def save(record: GateRecord, directory: Path) -> Path:
     """Store a record in the history and make the run's own directory.
 
     Args:
-        record: What a gate found.
-        directory: Where history, cache and reports are kept.
+        record: The gate's record.
+        directory: The directory of history, cache and reports.
 
     Returns:
         The run's directory.
@@ -96,6 +96,6 @@ def save(record: GateRecord, directory: Path) -> Path:
 
 
 def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) -> list[GoldenSet]:
-    """The sets that any of the results belongs to."""
+    """The sets of the results."""
     keys = {result.key for result in results}
     return [golden_set for golden_set in golden_sets if any(case.key in keys for case in golden_set.cases)]

@@ -1,4 +1,4 @@
-"""Fresh answers to cases that were answered already, on both sides of a session."""
+"""New answers to cases that were already answered, on both sides of a session."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from harness.run.session import Session, score_sides
 from harness.statistics.per_case import Trials
 from harness.types import GoldenCase, GoldenSet, Stability
 
-# Seeds of fresh answers start so far beyond a case's own: it has at most 100 of those.
+# Seeds of new answers start this far beyond a case's own: it has at most 100 of those.
 _SEEDS_APART = 100_000
 
 
@@ -28,15 +28,15 @@ def resample(
     *,
     open_engine: OpenEngine | None = None,
 ) -> ResampledAnswers:
-    """Get fresh answers to some of a session's cases, with new seeds, on both sides.
+    """Get new answers to some of a session's cases, with new seeds, on both sides.
 
     Args:
         session: The answered session, with a model on both sides.
         keys: Keys of the cases.
-        times: Answers a case and side.
-        cache: Fresh answers are stored too, apart from the first ones.
-        on_progress: Told of each stage's progress.
-        judging: Who decides the checks that a judge decides; each fresh answer gets a reply of its own.
+        times: Answers per case and side.
+        cache: New answers are stored too, separately from the first ones.
+        on_progress: Called with each stage's progress.
+        judging: The judges; each new answer gets a reply of its own.
         open_engine: Called only if an answer is missing; loads the models by default.
 
     Raises:
@@ -83,7 +83,7 @@ def _reseeded_cases(golden_sets: Sequence[GoldenSet], keys: Collection[str], tim
 
 
 def _trials(baseline: Mapping[str, Stability], candidate: Mapping[str, Stability]) -> dict[str, Trials]:
-    """How often each case passed on both sides, by its key."""
+    """Number of passed answers of each case on both sides, by its key."""
     return {
         key: Trials(
             baseline_passed=baseline[key].passed,

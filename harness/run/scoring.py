@@ -1,7 +1,7 @@
 """From answers to results: every check of every case, batched by metric.
 
-Scoring knows no model: the same completions can be scored again, and a metric that breaks on one
-answer leaves the others alone.
+Scoring uses no model: the same completions can be scored again, and a metric that breaks on one answer does
+not affect the others.
 """
 
 import traceback
@@ -33,30 +33,30 @@ Result = Score | MetricError
 
 
 class ScoreCache(Protocol):
-    """Keeps the scores of expensive metrics by content. Thresholds are decided after it."""
+    """Stores the scores of expensive metrics by content. Thresholds are applied afterwards."""
 
     def get(self, key: str) -> Score | None:
-        """The score kept under a key, or None."""
+        """The score stored under a key, or None."""
 
     def put(self, key: str, score: Score, /) -> None:
-        """Keep a score.
+        """Store a score.
 
         Args:
-            key: Hash of the check and of all that it reads.
+            key: Hash of the check and of everything that it reads.
             score: The score.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """Who decides checks that no library decides.
+    """The judges of a session, and permissions for checks.
 
     Attributes:
-        panel: The judge or judges; None when none was given.
-        fresh: Whether each answer to a case is judged by a reply of its own, and none that was given before.
+        panel: The judge or judges; None if there are none.
+        fresh: Whether each answer gets a new reply, and none from the cache.
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
-        distrusted: Check types that this judge can't be trusted with: they stay unscored.
-        allow_python: Whether ``python`` checks may run the project's code; else they are errored.
+        distrusted: Check types for which this judge is unreliable: they are unscored.
+        allow_python: Whether ``python`` checks may run the project's code; otherwise they are errored.
     """
 
     panel: "Panel | None" = None
@@ -79,16 +79,17 @@ def score_cases(
     """Run every check of every case.
 
     Args:
-        cases: Which cases, in the order of the results.
+        cases: The cases, in the order of the results.
         completions: The answers by answer key. A case without one is errored, unless it is skipped.
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         failures: By answer key, why a case has no answer.
-        cache: Where scores of metrics that need a library are kept between runs.
+        cache: Where scores of metrics that need a library are stored between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
-        judging: Who decides the checks that a judge decides.
+        judging: The judges.
 
     Returns:
-        One result a case. A metric that breaks is a ``MetricError`` in its case's result, never a raise.
+        One result per case. A metric that breaks is a ``MetricError`` in its case's result, never an
+        exception.
     """
     judging = judging or Judging()
     answers = [(case, key) for case in cases for key in case.answer_keys]
@@ -100,7 +101,7 @@ def score_cases(
     if judging.panel is not None:
         from harness.metrics.judged import ask_beforehand
 
-        # All questions are under way at once; the loop below only waits for the replies.
+        # All questions are sent at once; the loop below only waits for the replies.
         ask_beforehand(judging.panel, requests.values())
     results: dict[tuple[int, int], Result] = {}
     for metric, places in by_metric.items():
@@ -124,7 +125,7 @@ def _requests(
     losses: Mapping[str, tuple[TextLoss, ...]],
     judging: Judging,
 ) -> dict[tuple[int, int], ScoringRequest]:
-    """What is scored, by the place of the answer among all answers and of the check in its case."""
+    """The requests, by the index of the answer among all answers and of the check in its case."""
     requests: dict[tuple[int, int], ScoringRequest] = {}
     answers = [(case, key, number) for case in cases for number, key in enumerate(case.answer_keys, start=1)]
     for row, (case, key, number) in enumerate(answers):
@@ -146,7 +147,7 @@ def _requests(
 
 
 def _apart(completion: Completion, case: GoldenCase) -> Completion:
-    """The completion with its reasoning taken apart, where whoever made it has not done so."""
+    """The completion with its reasoning separated, if the engine has not done so."""
     if completion.reasoning is not None or case.generation.score_reasoning:
         return completion
     parts = split_reasoning(completion.text, completion.prompt or "")
@@ -179,7 +180,7 @@ def _score_metric(
 def _remembered(
     function: ScoreFunction, requests: Sequence[ScoringRequest], cache: ScoreCache | None
 ) -> list[Result]:
-    """Take what the cache holds and compute the rest in one batch."""
+    """Take cached scores and compute the rest in one batch."""
     keys = [cache_key(request) if cache is not None else None for request in requests]
     known = [cache.get(key) if cache is not None and key is not None else None for key in keys]
     computed = iter(
@@ -195,13 +196,13 @@ def _remembered(
 
 
 def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> list[Result]:
-    """Score as one batch; when that breaks, halve it until only the answers that break it are errors."""
+    """Score as one batch; if it breaks, halve it until only the answers that break it are errors."""
     if not requests:
         return []
     try:
         return sound_results(requests, function(requests))
-    except Exception as error:  # any fault of a metric is the case's, never the run's
-        # A missing library is missing for each of them.
+    except Exception as error:  # a fault of a metric is an error of the case, never of the run
+        # A missing library is missing for all of them.
         if len(requests) == 1 or isinstance(error, ImportError):
             return [_error(request, error) for request in requests]
         middle = len(requests) // 2
@@ -213,14 +214,14 @@ def _error(request: ScoringRequest, error: Exception) -> MetricError:
     line = str(error).strip().partition("\n")[0]
     if isinstance(error, ImportError):
         extra = CHECK_TYPES[base_type(name)].extra
-        line = f"{line}. Its libraries come with: pip install 'tunegate[{extra}]'" if extra else line
+        line = f"{line}. Install its libraries with: pip install 'tunegate[{extra}]'" if extra else line
     elif not isinstance(error, TunegateError | ValueError):
         line = f"{type(error).__name__}: {line}" if line else type(error).__name__
     return MetricError(metric=name, error=line, traceback="".join(traceback.format_exception(error)))
 
 
 def _decided(check: Check, result: Result) -> Result:
-    """Name the result as the case does, turn it for an inverted check, and hold it to its threshold."""
+    """Name the result as the case does, invert it for a negated check, and apply the threshold."""
     if isinstance(result, MetricError):
         return replace(result, metric=check.type)
     name = base_type(check.type)
@@ -258,14 +259,14 @@ def _of_no_answer(result: Result, completion: Completion) -> Result:
     """A result for a model that reasoned but gave no answer: it failed, whatever an empty text passes."""
     if isinstance(result, MetricError) or result.passed is None or result.metric == "perplexity":
         return result
-    cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "only a reasoning"
-    # What decides without a threshold is true or false.
+    cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "reasoning only"
+    # A check that decides without a threshold is true or false.
     value = 0.0 if result.threshold is None else result.value
     return replace(result, value=value, passed=False, explanation=f"no answer: {cut}")
 
 
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
-    """Whether a check that decides was left without a result, so that the others can't decide alone."""
+    """Whether a deciding check has no result, so the others can't decide alone."""
     deciding = sum(decides(check) for check in case.checks)
     scored = [result.metric for result in results]
     return deciding > sum(decides(check) for check in case.checks if check.type in scored)

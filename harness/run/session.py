@@ -1,4 +1,4 @@
-"""One session from checked inputs to scored answers, of all sides together. Knows nothing of pytest."""
+"""One session from checked inputs to scored answers, for all sides together. It does not depend on pytest."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from harness.types import CaseResult, GoldenCase, GoldenSet, ModelRef, Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What the models answered and how that scored.
+    """The models' answers and results.
 
     Attributes:
         golden_sets: The sets, with the selected cases.
@@ -27,7 +27,7 @@ class Session:
         sides: The models that answered, by side.
         answers: By side.
         results: By side.
-        stored: The run that the candidates are compared with, where it did not answer in this session.
+        stored: The run that the candidates are compared with, if it did not answer in this session.
     """
 
     inputs: Inputs
@@ -53,11 +53,11 @@ def run_session(
 
     Args:
         inputs: The checked inputs.
-        golden_sets: The sets, holding the selected cases only.
+        golden_sets: The sets, with the selected cases only.
         cache: Where answers and scores are looked up and stored.
         on_progress: Told of each stage's progress.
-        judging: Who decides the checks that a judge decides; asked while other answers are still generated.
-        only: Keys of the cases that a side answers, for sides that don't answer all.
+        judging: The judges; asked while other answers are still generated.
+        only: Keys of the cases that a side answers, for sides that answer only some.
 
     Raises:
         EngineError: The model failed.
@@ -107,15 +107,15 @@ def score_sides(
     *,
     only: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, list[CaseResult]]:
-    """Score what each side answered; where the baseline is among them, pairs are judged against it.
+    """Score each side's answers; if the baseline is among them, pairs are judged against it.
 
     Args:
         answers: By side.
-        cases: The cases that were asked, skipped ones included.
+        cases: The cases, including skipped ones.
         cache: Where scores are looked up and stored.
         on_progress: Told of each metric's progress.
-        judging: Who decides the checks that a judge decides.
-        only: Keys of the cases that a side answered, for sides that didn't answer all.
+        judging: The judges.
+        only: Keys of the cases that a side answered, for sides that answered only some.
 
     Returns:
         A result for each case, by side.
@@ -139,7 +139,7 @@ def score_sides(
 
 
 def _probe_keys(golden_sets: Sequence[GoldenSet]) -> set[str]:
-    """Keys of the cases that probe forgetting: all that the base behind the candidates is asked."""
+    """Keys of the forgetting probes: the candidates' base answers only these."""
     return {
         case.key for golden_set in golden_sets if golden_set.probes_forgetting for case in golden_set.cases
     }

@@ -1,4 +1,4 @@
-"""Sending a stored run to the sinks of plug-ins."""
+"""Sends a stored run to the sinks of plug-ins."""
 
 from pathlib import Path
 
@@ -7,20 +7,20 @@ from harness.types import GateRecord
 
 
 def send_to_sinks(record: GateRecord, directory: Path) -> list[Path]:
-    """Hand a record to every sink. One that breaks costs a line of warning, never the run or its verdict.
+    """Send a record to every sink. One that breaks causes a warning and never affects the verdict.
 
     Args:
         record: The stored run with its comparison and verdict.
         directory: The run's own directory; it exists.
 
     Returns:
-        The paths that sinks gave, to be printed.
+        The paths that sinks returned, to be printed.
     """
     registry, written = active(), []
     for sink in registry.merged(Sink, {}).values():
         try:
             path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
-        except (Exception, SystemExit) as error:  # any fault of a plug-in is its own
+        except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
             line = str(error).strip().partition("\n")[0]
             registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {type(error).__name__}: {line}")
         else:

@@ -1,4 +1,4 @@
-"""All that one session asks of its models, as a list of requests: planned before anything is looked up."""
+"""All requests of one session to its models, planned before anything is looked up."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ _Request = TypeVar("_Request")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The requests of a session. Their places in these tuples name them until the answers are assembled.
+    """The requests of a session. Their indices in these tuples identify them until the answers are assembled.
 
     Attributes:
         answers: One request for each answer to each case, by side.
         references: The references that a perplexity check scores.
         passages: The bundled passages of general text.
-        divergences: The same passages, each with the side that the divergence is measured from.
+        divergences: The same passages, each with the side from which the divergence is measured.
     """
 
     answers: tuple[GenerationRequest, ...]
@@ -30,7 +30,7 @@ class Workload:
 
     @property
     def texts(self) -> tuple[LossRequest, ...]:
-        """All texts whose loss is asked for: references, then passages, then divergences."""
+        """All texts to score: references, then passages, then divergences."""
         return (*self.references, *self.passages, *self.divergences)
 
 
@@ -42,14 +42,14 @@ def plan_workload(
     only: Mapping[str, Collection[str]] | None = None,
     chat_template_kwargs: Mapping[str, JsonValue] | None = None,
 ) -> Workload:
-    """List what each side is asked.
+    """List the requests to each side.
 
     Args:
         sides: The models, by side.
         cases: The selected cases.
         with_text: Whether the bundled passages are scored too.
         only: Keys of the cases that a side answers, for sides that don't answer all.
-        chat_template_kwargs: Values for the chat template where a case gives none of that name.
+        chat_template_kwargs: Values for the chat template, used where a case has no value of that name.
 
     Returns:
         The requests, side by side, each side's in the order of the cases.
@@ -79,7 +79,7 @@ def _with_kwargs(case: GoldenCase, usual: Mapping[str, JsonValue]) -> GoldenCase
 
 
 def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationRequest]:
-    """A case's answers differ by their seed: its own, then the numbers after it."""
+    """A case's answers have different seeds: its own, then the numbers after it."""
     return [
         GenerationRequest(
             key=key,
@@ -106,7 +106,7 @@ def _passages_of(side: str) -> list[LossRequest]:
 
 
 def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
-    """Each candidate's divergence on each passage from the baseline and the base, where they share a base."""
+    """Each candidate's divergence on each passage from the baseline and the base, if they share a base."""
     return [
         LossRequest(key=name, side=side, text=text, against=other)
         for side, model in sides.items()

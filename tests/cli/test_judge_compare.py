@@ -73,7 +73,7 @@ def test_three_models_are_ordered_and_held_against_the_first(stored, judge_serve
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert "judge openai:scripted@" in lines[0]
-    assert "not calibrated: tunegate judge calibrate says" in lines[0]
+    assert "not calibrated: tunegate judge calibrate shows" in lines[0]
     assert "cases 12 that all models answered; left out: not in every run: 1" in lines
     assert "pairs 36; ties: 0" in lines
     assert "order 100% [82%, 100%] of 36 preferences outlive the order" in lines
@@ -99,7 +99,7 @@ def test_a_second_comparison_asks_nothing(stored, judge_server):
     asked = len(judge_server.bodies)
     result = compare(judge_server, "run-new", "run-old")
     assert len(judge_server.bodies) == asked == 24
-    assert "0 requests, 24 kept replies" in result.output
+    assert "0 requests, 24 cached replies" in result.output
 
 
 def test_json_holds_the_figures_and_every_pair(stored, judge_server):

@@ -46,7 +46,7 @@ def test_a_second_run_asks_nothing(judged, judge_server):
     asked = len(judge_server.bodies)
     result = run(judged, judge_server)
     assert len(judge_server.bodies) == asked
-    result.stdout.fnmatch_lines(["* 0 requests, 4 kept replies*"])
+    result.stdout.fnmatch_lines(["* 0 requests, 4 cached replies*"])
 
 
 def test_equal_answers_of_both_sides_are_judged_once(judged, judge_server):
@@ -214,7 +214,7 @@ def test_what_an_unreliable_judge_would_only_inform_of_is_left_unscored(
     result = run(judged, judge_server)
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(
-        ["judge:*left unscored, since the judge is unreliable: llm-rubric, llm-reference*"]
+        ["judge:*unscored, because the judge is unreliable: llm-rubric, llm-reference*"]
     )
     assert judge_server.bodies == []
 

@@ -263,7 +263,7 @@ def test_a_reasoning_that_the_prompt_began_is_taken_apart_too() -> None:
 
 def test_what_cut_the_answer_off_is_told() -> None:
     case = make_case("case", EQUALS)
-    for stop_reason, cut in (("length", "the token limit cut the reasoning"), ("stop", "only a reasoning")):
+    for stop_reason, cut in (("length", "the token limit cut the reasoning"), ("stop", "reasoning only")):
         given = replace(answer("<think>hm"), stop_reason=stop_reason)
         (result,) = score_cases([case], {case.key: given})
         assert [score.explanation for score in result.scores] == [f"no answer: {cut}"]
@@ -322,7 +322,7 @@ def test_a_missing_library_names_the_installation_that_brings_it(replace_metric)
 
     assert calls == [8]
     assert {result.errors[0].error for result in results} == {
-        "No module named 'rouge_score'. Its libraries come with: pip install 'tunegate[metrics]'"
+        "No module named 'rouge_score'. Install its libraries with: pip install 'tunegate[metrics]'"
     }
 
 
