@@ -25,7 +25,7 @@ def test_it_collects_the_golden_sets_of_a_project_with_packages_of_our_names(
 def test_other_commands_work_there_too(installation, project):
     done = installation.run(project, "tunegate", "golden", "lint", PYTHONPATH=str(project))
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "1 set, 0 findings\n"
+    assert done.stderr.endswith("1 set, 0 findings\n")
 
 
 def test_the_model_option_is_the_gate_s_whoever_else_has_it(installation, project):

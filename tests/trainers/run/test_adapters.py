@@ -32,8 +32,8 @@ def test_it_trains_and_answers_through_the_gates_engine(make_project, kind):
     baseline = describe_model(str(project.settings["base"]))
     sides = {CANDIDATE: candidate, "baseline": baseline}
     plan = choose_plan("float32", "cpu", 512, list(sides.values()))
-    assert plan.mixed == (kind in {"lora", "rslora"})
     engine = open_sides(sides, plan)
+    assert engine.plan.mixed == (kind in {"lora", "rslora"})
     check_alive(engine, CANDIDATE, candidate)
     answers = {}
     requests = [
