@@ -270,6 +270,12 @@ def read_training(directory: Path) -> TrainingManifest | None:
     raise AdapterError(f"{path}: {key}: found {shown} ({problem['msg']}); {remedy}")
 
 
+def virtual_token_count(directory: Path) -> int:
+    """How many tokens an adapter puts before each conversation; 0 for kinds that put none."""
+    count = read_json(directory / _CONFIG).get("num_virtual_tokens")
+    return count if isinstance(count, int) else 0
+
+
 def read_json(path: Path) -> Mapping[str, Any]:
     """A JSON object of an adapter's directory.
 

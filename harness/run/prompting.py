@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.engines.adapter import virtual_token_count
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.loading import quiet_load
 from harness.errors import PromptError, SettingsError
@@ -169,15 +170,18 @@ class _Rendering:
 
     def _context(self, side: str) -> int | None:
         model = self.sides[side]
-        if model.base_sha256 not in self.contexts:
+        if side not in self.contexts:
             key = context_key(model)
             stored = self.cache.get_context(key)
             if stored is None:
                 with quiet_load():
                     stored = (context_length(resolve_model(model.base_model, recorded=True)),)
                 self.cache.put_context(key, stored[0])
-            self.contexts[model.base_sha256] = stored[0]
-        return self.contexts[model.base_sha256]
+            places = stored[0]
+            if places is not None and model.adapter_dir is not None:
+                places -= virtual_token_count(Path(model.adapter_dir))
+            self.contexts[side] = places
+        return self.contexts[side]
 
 
 def _refuse_unread(plan: ExecutionPlan, rendering: _Rendering, asked: Collection[str]) -> None:

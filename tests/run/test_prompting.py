@@ -130,3 +130,14 @@ def test_a_value_that_no_template_reads_is_refused(dated, cache):
     wrong = replace(right, chat_template_kwargs={"enable_thinkin": False})
     with pytest.raises(SettingsError, match=r"no chat template of .* reads 'enable_thinkin'; leave it out"):
         check_prompts(sides, wrong, [asked()], cache)
+
+
+def test_virtual_tokens_take_room_too(tiny_adapter_dir, tmp_path, cache):
+    directory = shutil.copytree(tiny_adapter_dir, tmp_path / "prefix")
+    fits = asked(max_reasoning_tokens=500)
+    check_prompts(sides_of(directory), plan_of(sides_of(directory)), [fits], cache)
+    config = json.loads((directory / "adapter_config.json").read_text())
+    (directory / "adapter_config.json").write_text(json.dumps({**config, "num_virtual_tokens": 20}))
+    changed = {"candidate": replace(sides_of(tiny_adapter_dir)["candidate"], adapter_dir=str(directory))}
+    with pytest.raises(PromptError, match="more than its context of 492"):
+        check_prompts(changed, plan_of(changed), [fits], cache)
