@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tunegate import hookspecs
+from tunegate.markers import declare_markers, note_project_markers
 from tunegate.own_packages import foreign_package
 from tunegate.request import asks_for_gate, concerns_gate, needs_model_option, with_long_name
 
@@ -56,7 +57,7 @@ def pytest_load_initial_conftests(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marker, and say also in a quiet session why the gate is off."""
-    config.addinivalue_line("markers", "golden: a case of a golden set")
+    declare_markers(config, ["golden"], "a case of a golden set")
     notice = config.stash.get(_NOTICE, None)
     if notice is not None and config.get_verbosity() < 0 and not hasattr(config, "workerinput"):
         print(notice, file=sys.stderr)
@@ -112,6 +113,7 @@ def golden(pytestconfig: pytest.Config) -> Callable[..., Any]:
 
 def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     """Look for packages with our names, and load the gate if needed; returns whether it did."""
+    note_project_markers(config)
     root, here = config.rootpath, config.invocation_params.dir
     folders = {root: None, here: None}
     has_settings = concerns_gate(arguments, root)

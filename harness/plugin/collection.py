@@ -13,6 +13,7 @@ from harness.plugin.failure_text import describe_failure
 from harness.plugin.missed import WORDS, mark, mark_missed
 from harness.plugin.selection import SELECTION
 from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
+from tunegate.markers import declare_markers
 
 
 class CaseResults(Protocol):
@@ -85,9 +86,8 @@ class GoldenFile(pytest.File):
             return
         selection.note_set(self.path, golden_set)
         tags = {tag for case in golden_set.cases for tag in case.tags}
-        for tag in sorted(tags | {golden_set.name}):
-            # Declared here, so that a project with --strict-markers may select by tag.
-            self.config.addinivalue_line("markers", f"{tag}: golden cases of this tag or set")
+        names = {"golden", golden_set.name, *tags}
+        markers = declare_markers(self.config, names, "golden cases of this tag or set")
         for case in golden_set.cases:
             for candidate in selection.names:
                 name = _labelled(case.id, candidate)
@@ -99,6 +99,7 @@ class GoldenFile(pytest.File):
                     golden_set=golden_set,
                     case=case,
                     candidate=candidate,
+                    markers=markers,
                 )
                 yield item
 
@@ -110,14 +111,33 @@ class GoldenItem(pytest.Item):
         candidate: The model's name; empty where there is one only.
     """
 
-    def __init__(self, *, golden_set: GoldenSet, case: GoldenCase, candidate: str = "", **rest: Any) -> None:
-        """Mark the item with its set and tags, and with the case's own skip or xfail."""
+    def __init__(
+        self,
+        *,
+        golden_set: GoldenSet,
+        case: GoldenCase,
+        candidate: str = "",
+        markers: frozenset[str] = frozenset(),
+        **rest: Any,
+    ) -> None:
+        """Mark the item with its set and tags, and with the case's own skip or xfail.
+
+        Args:
+            golden_set: The case's set.
+            case: The case.
+            candidate: The model's name.
+            markers: Which names may be markers; others can be selected by ``-k`` only.
+            rest: What every item takes.
+        """
         super().__init__(**rest)
         self.golden_set = golden_set
         self.case = case
         self.candidate = candidate
         for name in ("golden", golden_set.name, *case.tags):
-            self.add_marker(name)
+            if name in markers:
+                self.add_marker(name)
+            else:
+                self.extra_keyword_matches.add(name)
         if case.skip is not None:
             self.add_marker(pytest.mark.skip(reason=case.skip))
         if case.xfail is not None:

@@ -134,3 +134,37 @@ def test_a_judge_s_labelled_items_are_no_golden_sets(project):
     directory.mkdir()
     (directory / "mine.yaml").write_text("name: mine\nlabelled_by: me\nitems: []\n")
     project.run().assert_outcomes(passed=10)
+
+
+OTHER_PLUGIN = """
+import pytest
+
+@pytest.hookimpl({when}=True)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timeout(seconds): stop the test after so many seconds")
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("timeout"):
+        marker.args[0]
+"""
+TAGGED = """\
+name: flaky
+cases:
+  - {id: one, prompt: Say yes., tags: [timeout, polite], checks: [{type: contains, value: "yes"}]}
+  - {id: two, prompt: Say yes again., tags: [team], checks: [{type: contains, value: "yes"}]}
+"""
+
+
+@pytest.mark.parametrize("when", ["tryfirst", "trylast"])
+def test_a_tag_that_is_another_plugin_s_marker_is_left_to_that_plugin(project, write_golden, when):
+    """The other plugin would act on it; -k finds it all the same, -m the tags that are ours or the project's."""
+    project.pytester.makepyfile(other=OTHER_PLUGIN.format(when=when))
+    project.pytester.syspathinsert()
+    project.pytester.makeini("[pytest]\nmarkers =\n    team: cases and tests of the team\n")
+    write_golden(project.pytester, "flaky", TAGGED)
+    arguments = ("-p", "other", "--strict-markers", "golden_sets/flaky.yaml")
+    project.run(*arguments).assert_outcomes(passed=2)
+    project.run(*arguments, "-k", "timeout").assert_outcomes(passed=1, deselected=1)
+    project.run(*arguments, "-m", "polite").assert_outcomes(passed=1, deselected=1)
+    project.run(*arguments, "-m", "team").assert_outcomes(passed=1, deselected=1)
+    project.run(*arguments, "-m", "flaky and golden").assert_outcomes(passed=2)
