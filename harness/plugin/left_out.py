@@ -61,6 +61,9 @@ def left_out_cases(content: GateContent, keys: Collection[str]) -> dict[str, tup
     Args:
         content: What belongs to the gate.
         keys: Of the selected cases.
+
+    Returns:
+        By name of the set, the number of its cases that are not selected, and of all its cases.
     """
     found = {}
     for golden_set in content.sets:
