@@ -1,4 +1,4 @@
-"""Opening a history's SQLite file, and saying in one line what is wrong with it."""
+"""Opens a history's SQLite file, and reports faults in one line."""
 
 import sqlite3
 import time
@@ -11,13 +11,13 @@ from harness.history.migrations import ForeignDatabaseError, NewerSchemaError, m
 from harness.types.serialisation import DamagedFactsError
 
 _OLDEST_SQLITE = (3, 37)  # strict tables
-_PRIMARY_CODE = 0xFF  # an extended result code carries the primary one in its lowest byte
+_PRIMARY_CODE = 0xFF  # an extended result code has the primary one in its lowest byte
 _RETRY_S = 0.02
 
 
 @contextmanager
 def open_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
-    """A connection to a history at the newest schema, which is made if need be.
+    """A connection to a history with the newest schema, which is created if necessary.
 
     Errors of the file during use are reported in the same way.
 
@@ -26,7 +26,7 @@ def open_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
         wait_s: How long another process may hold the lock.
 
     Raises:
-        HistoryError: The file is no history, damaged, locked, read-only, or newer than this program.
+        HistoryError: The file is not a history, damaged, locked, read-only, or newer than this program.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise HistoryError(
@@ -64,7 +64,7 @@ def _use_wal(database: sqlite3.Connection, wait_s: float) -> None:
         try:
             database.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            # Of two processes that switch a fresh file at once, SQLite refuses one without waiting.
+            # If two processes switch a new file at the same time, SQLite refuses one without waiting.
             if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
             time.sleep(_RETRY_S)

@@ -1,7 +1,7 @@
-"""The metrics of runs that were stored before a run said how its metrics are read.
+"""The metrics of runs that were stored before runs had facts about their metrics.
 
-Such a run was scored with these and no others. The table stays as it is, whatever becomes of the metrics:
-version 1 of each is what those runs mean.
+Such a run has only these metrics. The table never changes, even if the metrics do: those runs used version 1
+of each.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ _BINARY = (
     *("equals", "iequals", "contains", "icontains", "contains-any", "contains-all", "starts-with", "regex"),
     *("is-json", "json-equals", "length", "is-refusal", "exact-match", "llm-rubric", "factuality", "tone"),
 )
-# Judges' yes or no has no inverted check.
+# A judge's yes or no has no negated check.
 _INVERTIBLE = _BINARY[:13]
 _FRACTIONS = (
     *("f1", "entity-f1", "bleu", "chrf", "rouge-1", "rouge-2", "rouge-l", "rouge-lsum", "pairwise"),
@@ -34,4 +34,4 @@ FIRST_METRICS: dict[str, dict[str, Any]] = {
     "perplexity": _read("graded", 1.0, None, higher_is_better=False, logarithmic=True),
     "llm-reference": _read("graded", 1.0, 5.0),
 }
-"""How each is read, as a run's stored text says it, by the name that its scores bear."""
+"""How to read each metric, as stored in a run, by its name in the scores."""

@@ -1,4 +1,4 @@
-"""Where a project's history lies."""
+"""The location of a project's history."""
 
 import os
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ FILE_NAME = "history.sqlite"
 def history_path(
     given: Path | None = None, *, here: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> Path:
-    """The history to read: as given, else the one of the nearest project that has one.
+    """The history to read: the given one, otherwise that of the nearest project that has one.
 
     A project is a directory with a pyproject.toml or a .tunegate directory; its ``[tool.tunegate] directory``
-    and ``TUNEGATE_DIRECTORY`` are followed.
+    and ``TUNEGATE_DIRECTORY`` are used.
 
     Args:
         given: A file that the user named.

@@ -1,4 +1,4 @@
-"""The history's schema, as numbered steps. A step that was released is never changed: add another."""
+"""The history's schema, as numbered steps. A released step is never changed: add another."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ from harness.types.serialisation import DamagedFactsError
 
 
 def _m001_runs(database: sqlite3.Connection) -> None:
-    """Runs, their results and scores, and the gate records that join a run to its baseline."""
+    """Runs, their results and scores, and the gate records that connect a run with its baseline."""
     database.execute(
         """
         CREATE TABLE runs (
@@ -69,7 +69,7 @@ def _m001_runs(database: sqlite3.Connection) -> None:
 
 
 def _m002_comparisons(database: sqlite3.Connection) -> None:
-    """The compared metrics and the retained skills as rows, so that SQL can follow them from run to run."""
+    """The compared metrics and the retained skills as rows, so that SQL can compare them from run to run."""
     database.execute(
         """
         CREATE TABLE comparisons (
@@ -120,7 +120,7 @@ def _m002_comparisons(database: sqlite3.Connection) -> None:
 def _fill_comparisons(
     database: sqlite3.Connection, run_id: str, comparison: Mapping[str, Any] | None
 ) -> None:
-    """Rows of a comparison as the first schema kept it. Later changes of the types don't reach here."""
+    """Rows of a comparison in the first schema. Later changes of the types don't change this."""
     if comparison is None:
         return
     for place, row in enumerate(comparison["metrics"]):
@@ -146,7 +146,7 @@ def _fill_comparisons(
 
 
 def _m003_noise(database: sqlite3.Connection) -> None:
-    """How a model fared when it was asked the same cases again and again."""
+    """Noise records: a model's answers to the same cases, resampled."""
     database.execute(
         """
         CREATE TABLE noise (
@@ -166,7 +166,7 @@ def _m003_noise(database: sqlite3.Connection) -> None:
 
 
 def _m004_metrics(database: sqlite3.Connection) -> None:
-    """Each run says how its metrics are read; of runs so far that is known by the metrics' names."""
+    """Each run has facts about its metrics; for earlier runs they follow from the metrics' names."""
     for run_id, facts in database.execute("SELECT id, facts FROM runs").fetchall():
         results = database.execute("SELECT facts FROM results WHERE run_id = ? ORDER BY place", (run_id,))
         try:
@@ -179,14 +179,14 @@ def _m004_metrics(database: sqlite3.Connection) -> None:
 
 
 def _scored(result: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the metrics that a case's answers have scores of."""
+    """Names of the metrics in a case's scores."""
     for answer in result.get("repeats") or [result]:
         for score in answer["scores"]:
             yield score["metric"]
 
 
 def _m005_findings(database: sqlite3.Connection) -> None:
-    """Verdicts as findings in place of sentences; regressed cases under their name."""
+    """Verdicts as findings in place of sentences; the new name of regressed cases."""
     for table, key, changed in (
         ("gates", "run_id", with_findings),
         ("runs", "id", with_renamed_limit),
@@ -195,7 +195,7 @@ def _m005_findings(database: sqlite3.Connection) -> None:
             try:
                 facts = json.dumps(changed(json.loads(text)))
             except (ValueError, KeyError, TypeError) as error:
-                raise DamagedFactsError(f"what {table} holds of run {name} is damaged: {error!r}") from error
+                raise DamagedFactsError(f"run {name} in {table} is damaged: {error!r}") from error
             database.execute(f"UPDATE {table} SET facts = ? WHERE {key} = ?", (facts, name))
 
 
@@ -218,10 +218,10 @@ class ForeignDatabaseError(Exception):
 
 
 def require_history(database: sqlite3.Connection) -> None:
-    """Leave a database alone that is neither empty nor a history.
+    """Refuse a database that is neither empty nor a history.
 
     Raises:
-        ForeignDatabaseError: It holds other tables.
+        ForeignDatabaseError: It has other tables.
     """
     names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
     tables = [str(name) for (name,) in names]
@@ -230,14 +230,14 @@ def require_history(database: sqlite3.Connection) -> None:
 
 
 def migrate(database: sqlite3.Connection) -> None:
-    """Bring a database to the newest schema; the steps taken are counted in ``user_version``.
+    """Bring a database to the newest schema; the number of steps is stored in ``user_version``.
 
     Raises:
         NewerSchemaError: The database has more steps than this program knows.
     """
     if _known_version(database) == len(MIGRATIONS):
         return
-    # Another process may be migrating too: look again once the write lock is held.
+    # Another process may be migrating too: check again after getting the write lock.
     database.execute("BEGIN IMMEDIATE")
     try:
         for step in MIGRATIONS[_known_version(database) :]:

@@ -1,4 +1,4 @@
-"""What a gate found out, as rows of the newest schema's tables."""
+"""A gate's record as rows of the newest schema's tables."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ Row = tuple[str | int | float | None, ...]
 
 
 def run_row(run: Run) -> Row:
-    """Row of ``runs``. The results have rows of their own."""
+    """Row of ``runs``. The results have separate rows."""
     model = run.model
     return (
         *(_text(run.id), _text(run.started_at), run.duration_s, _text(model.label)),
@@ -58,7 +58,7 @@ def comparison_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
         comparison: The comparison.
 
     Returns:
-        A row a metric, in the order of the table's columns.
+        One row per metric, in the order of the table's columns.
     """
     for place, row in enumerate(comparison.metrics):
         yield (
@@ -70,14 +70,14 @@ def comparison_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
 
 
 def retention_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
-    """Rows of ``retentions``: each skill that the baseline had.
+    """Rows of ``retentions``: one for each skill of the baseline.
 
     Args:
         run_id: The candidate's run.
         comparison: The comparison.
 
     Returns:
-        A row a skill, in the order of the table's columns.
+        One row per skill, in the order of the table's columns.
     """
     for place, row in enumerate(comparison.forgetting.by_skill if comparison.forgetting else ()):
         yield (
@@ -91,5 +91,5 @@ def _verdict(row: MetricComparison) -> str | None:
 
 
 def _text(text: str) -> str:
-    """Lone surrogates, which SQLite can't hold, as question marks; the facts keep the text itself."""
+    """The text with lone surrogates as question marks, which SQLite can't store; the facts keep the text."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Runs kept in SQLite: every answer and score, to be shown, compared and taken as a baseline later."""
+"""Runs in SQLite: every answer and score, to show, compare and use as a baseline later."""
 
 import difflib
 import re
@@ -35,9 +35,9 @@ class RunLine:
     """One run in a listing.
 
     Attributes:
-        golden_sets: Names of the sets of which cases were asked.
-        outcomes: How many cases had each outcome.
-        collected: How many cases the golden sets held.
+        golden_sets: Names of the sets with answered cases.
+        outcomes: Number of cases by outcome.
+        collected: Number of cases in the golden sets.
         partial: A selection left cases out.
         verdict: None for a run that was not gated.
     """
@@ -58,11 +58,12 @@ def open_history(path: Path, *, wait_s: float = 30) -> Iterator["History"]:
     """Open or create a history.
 
     Args:
-        path: The SQLite file; its directory is made.
+        path: The SQLite file; its directory is created.
         wait_s: How long another process may hold the lock.
 
     Raises:
-        HistoryError: The file is no history, damaged, locked for long, read-only, or newer than this program.
+        HistoryError: The file is not a history, damaged, locked for long, read-only, or newer than this
+            program.
     """
     with open_database(path, wait_s) as database:
         yield History(database)
@@ -76,9 +77,9 @@ class History:
         self._database = database
 
     def save(self, record: GateRecord) -> None:
-        """Keep a record whole or not at all.
+        """Store a record completely or not at all.
 
-        A run that is stored already, such as a baseline, is not stored twice. Saving a run again replaces
+        A run that is already stored, such as a baseline, is not stored twice. Saving a run again replaces
         its comparison and verdict.
 
         Raises:
@@ -107,12 +108,12 @@ class History:
     def save_noise(
         self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
     ) -> None:
-        """Note how a model fared when it was asked cases again and again; an older note is replaced.
+        """Store a model's noise record; an older one is replaced.
 
         Args:
             model: The model.
-            dtype: The precision that it was asked in.
-            cases: The cases that were asked.
+            dtype: The precision of the answers.
+            cases: The cases.
             stability: By case key, how often it passed.
         """
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -128,15 +129,15 @@ class History:
             self._database.executemany(f"INSERT OR REPLACE INTO noise VALUES ({', '.join('?' * 9)})", found)
 
     def load_noise(self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase]) -> dict[str, Stability]:
-        """What is noted of a model, by case key, for cases that are still asked as they were.
+        """A model's noise record by case key, for unchanged cases.
 
         Args:
             model: The model.
-            dtype: The precision that it was asked in.
-            cases: The cases of now.
+            dtype: The precision of the answers.
+            cases: The current cases.
 
         Returns:
-            How often a case passed, by case key; only of cases that are noted.
+            How often a case passed, by case key; only for cases in the record.
         """
         noted = self._database.execute(
             """
@@ -171,7 +172,7 @@ class History:
             yield
             self._database.execute("COMMIT")
         except BaseException:
-            # A full disk ends the transaction by itself.
+            # A full disk already ends the transaction.
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
@@ -181,8 +182,8 @@ class History:
 
         Args:
             reference: An id, the unambiguous start of one, ``latest``, or ``latest~1`` for the one before.
-                ``latest`` counts the runs that were judged, in the order they were stored, not those that
-                only served as a baseline.
+                ``latest`` counts the judged runs, in the order they were stored, not those that were only a
+                baseline.
 
         Raises:
             BaselineError: No such run, or several.
@@ -191,7 +192,7 @@ class History:
             judged = self._database.execute("SELECT run_id FROM gates ORDER BY rowid DESC").fetchall()
             place = int(reference.partition("~")[2] or 0)
             if place >= len(judged):
-                raise BaselineError(f"no run {reference}: the history holds {_runs(len(judged))}")
+                raise BaselineError(f"no run {reference}: the history has {_runs(len(judged))}")
             return str(judged[place][0])
         ids = [str(row[0]) for row in self._database.execute("SELECT id FROM runs ORDER BY id DESC")]
         found = [reference] if reference in ids else [id_ for id_ in ids if id_.startswith(reference)]
@@ -206,7 +207,7 @@ class History:
         raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close)})")
 
     def newest_of_commit(self, commit: str) -> str | None:
-        """Id of the newest judged run of a commit that was whole and had no uncommitted changes, if any."""
+        """Id of the newest judged run of a commit, complete and without uncommitted changes, if any."""
         found = self._database.execute(
             """
             SELECT runs.id FROM runs JOIN gates ON gates.run_id = runs.id
@@ -220,7 +221,7 @@ class History:
         return None if found is None else str(found[0])
 
     def load_run(self, reference: str) -> Run:
-        """A stored run, by anything that :meth:`resolve` takes.
+        """A stored run, by any reference that :meth:`resolve` accepts.
 
         Raises:
             BaselineError: No such run, or several.
@@ -234,7 +235,7 @@ class History:
         return replace(run, results=tuple(_decoded(CaseResult, row[0], run_id) for row in found))
 
     def load_record(self, reference: str) -> GateRecord:
-        """A stored run with its baseline, comparison and verdict, as far as it was gated.
+        """A stored run, with its baseline, comparison and verdict if it was gated.
 
         Raises:
             BaselineError: No such run, or several.
@@ -254,7 +255,7 @@ class History:
         )
 
     def list_runs(self, limit: int = 20) -> list[RunLine]:
-        """The newest judged runs, newest first; runs that only served as a baseline are left out."""
+        """The newest judged runs, newest first; runs that were only a baseline are left out."""
         listed = self._database.execute(
             """
             SELECT runs.id, started_at, model, collected, verdict, baseline_run_id

@@ -1,6 +1,6 @@
-"""Records of the first schemas, whose verdicts were stored as sentences, as the findings of today.
+"""Converts records of the first schemas, whose verdicts were stored as sentences, to findings.
 
-It works on the stored JSON alone: later changes of the types don't reach here.
+It uses only the stored JSON: later changes of the types don't change it.
 """
 
 import re
@@ -11,10 +11,9 @@ _CLUSTERS = re.compile(r"n=\d+ in (\d+) clusters")
 
 
 def with_findings(facts: dict[str, Any]) -> dict[str, Any]:
-    """A gate's stored facts with findings in place of reasons, and regressed cases under their name.
+    """A gate's stored facts with findings in place of reasons, and the new name of regressed cases.
 
-    Figures become findings of their own kind again; what was stored as nothing but a sentence is kept as a
-    note.
+    Figures become findings of their kind; what was stored only as a sentence becomes a note.
 
     Args:
         facts: The stored ``comparison`` and ``verdict``; changed in place.
@@ -35,10 +34,10 @@ def with_findings(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_renamed_limit(facts: dict[str, Any]) -> dict[str, Any]:
-    """A run's stored facts, or a baseline's, with ``max_broken`` under its present name.
+    """A run's stored facts, or a baseline's, with the new name of ``max_broken``.
 
     Args:
-        facts: They hold ``golden_sets``; changed in place.
+        facts: With ``golden_sets``; changed in place.
     """
     for golden_set in facts.get("golden_sets", []):
         gate = golden_set.get("gate", {})

@@ -1,1 +1,1 @@
-"""Questions about several runs or models: ranking, noise, parity, bisection, trend, tournament."""
+"""Studies of several runs or models: ranking, noise, parity, bisection, trend, tournament."""

@@ -1,4 +1,4 @@
-"""At which training step a case was lost: all checkpoints of a run answer it, on one loaded base."""
+"""Finds the training step at which a case was lost: all checkpoints answer it, on one loaded base."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bisection:
-    """One case along a training run.
+    """One case over a training run.
 
     Attributes:
         results: By optimizer step, rising; 0 is the base before training.
-        lost_at: The step from which on the case fails, when it passed at some step before; None if the last
-            step passes, or none ever did.
+        lost_at: The step from which on the case fails, if it passed at an earlier step; None if the last step
+            passes, or none did.
         last_passed: The last step that passed, or None.
     """
 
@@ -34,7 +34,7 @@ class Bisection:
 
 
 def find_checkpoints(directory: Path) -> dict[int, Path]:
-    """The adapters that a training run saved, by step, the finished one included.
+    """The adapters that a training run saved, by step, including the finished one.
 
     Args:
         directory: An adapter directory that training wrote, its work directory, or one of checkpoints.
@@ -56,7 +56,7 @@ def find_checkpoints(directory: Path) -> dict[int, Path]:
     if not found:
         raise AdapterError(
             f"{directory}: no checkpoints here, in checkpoints/ or in {places[2]}; "
-            f"give the directory that training wrote, with its .work directory beside it"
+            f"give the directory that training wrote, with its .work directory next to it"
         )
     return dict(sorted(found.items()))
 
@@ -73,9 +73,9 @@ def bisect_cases(
 
     Args:
         checkpoints: By step, rising.
-        cases: Which cases.
-        cache: Where answers are looked up and kept.
-        on_progress: Told of each stage's progress.
+        cases: The cases.
+        cache: Where answers are looked up and stored.
+        on_progress: Called with each stage's progress.
         allow_python: Whether ``python`` checks may run the project's own code.
 
     Raises:

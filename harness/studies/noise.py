@@ -1,4 +1,4 @@
-"""The noise floor: how one model's verdicts on the same cases change when nothing that matters changes."""
+"""The noise floor: how one model's verdicts on the same cases change if nothing that matters changes."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.scoring import Judging, score_cases
 from harness.types import ExecutionPlan, GoldenCase, Interval, ModelRef, Stability
 
-# Each rerun packs its batches otherwise, so that rows meet other neighbours and other padding.
+# Each rerun has other batches, so that rows have other neighbours and other padding.
 _BUDGETS = (1.0, 0.5, 0.75, 0.35, 0.6)
 
 
@@ -27,12 +27,12 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What the reruns of one model found.
+    """The results of reruns of one model.
 
     Attributes:
-        reruns: How each was computed.
-        stability: By case key, how often the case passed, of the reruns in which it passed or failed.
-        texts: By case key, how many different answers there were.
+        reruns: The plan of each.
+        stability: By case key, in how many reruns the case passed, and in how many it passed or failed.
+        texts: By case key, the number of different answers.
     """
 
     model: ModelRef
@@ -47,17 +47,17 @@ class Noise:
 
     @property
     def flip_rate(self) -> float | None:
-        """Chance that two reruns of a case disagree, over all cases; None where no case ran twice."""
+        """Probability that two reruns of a case disagree, over all cases; None if no case ran twice."""
         return flip_rate(self.stability.values())
 
 
 def plan_reruns(plan: ExecutionPlan, count: int, dtypes: Sequence[str]) -> list[Rerun]:
-    """Ways of resampling: the types of numbers in turn, each with batches and seeds of its own.
+    """Plans for resampling: all precisions in turn, each with its own batches and seeds.
 
     Args:
-        plan: How the gate would compute.
-        count: Reruns of each type of numbers.
-        dtypes: Types of numbers, such as ``float32``.
+        plan: The gate's plan.
+        count: Number of reruns in each precision.
+        dtypes: Precisions, such as ``float32``.
     """
     return [
         Rerun(
@@ -80,14 +80,14 @@ def measure_noise(
     open_engine: OpenEngine = open_sides,
     allow_python: bool = False,
 ) -> Noise:
-    """Resample one model on the same cases; nothing is taken from the cache.
+    """Resample one model on the same cases, without the cache.
 
     Args:
         model: The model, usually the baseline's.
-        plan: How the gate would compute; its types of numbers and batches are replaced by the reruns'.
-        reruns: How often, and how.
-        cases: Which cases.
-        on_progress: Told of each stage's progress.
+        plan: The gate's plan; precision and batches are replaced by the reruns'.
+        reruns: The reruns.
+        cases: The cases.
+        on_progress: Called with each stage's progress.
         open_engine: Loads the model.
         allow_python: Whether ``python`` checks may run the project's own code.
 

@@ -1,4 +1,4 @@
-"""Is what ships what was tested? One adapter computed in several ways, compared pair by pair."""
+"""Tests whether a shipped model behaves like the tested one: one adapter with several plans, compared."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -32,16 +32,16 @@ PLANS: Mapping[str, tuple[Weights, str | None]] = {
     "fp16": ("peft", "float16"),
     "merged-bf16": ("merged", "bfloat16"),
 }
-# First tokens of so many cases are compared: enough to see a difference, a second or two of work.
+# Number of cases whose first tokens are compared: enough to see a difference, one or two seconds of work.
 _LOGIT_CASES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """One plan against another, which stands earlier in the list.
+    """One plan compared with another, which is earlier in the list.
 
     Attributes:
-        flips: Share of cases whose verdict differs, either way.
+        flips: Share of cases whose verdict differs, in either direction.
         same_text: Share of cases with the same answer, letter by letter.
         largest_logit_change: Over the whole vocabulary of the next token, on the first cases.
     """
@@ -56,14 +56,14 @@ class Parity:
 
 
 def check_plans(names: Sequence[str]) -> list[str]:
-    """Two or more known plans.
+    """Check that there are two or more known plans.
 
     Raises:
-        SettingsError: They aren't.
+        SettingsError: There are not.
     """
     unknown = [name for name in names if name not in PLANS]
     if unknown or len(set(names)) < 2:
-        found = f"found {unknown[0]!r}" if unknown else f"{', '.join(names) or 'nothing'} is no pair"
+        found = f"found {unknown[0]!r}" if unknown else f"{', '.join(names) or 'nothing'} is not a pair"
         raise SettingsError(f"--plans: {found} (allowed: two or more of {', '.join(PLANS)})")
     return list(dict.fromkeys(names))
 
@@ -76,17 +76,17 @@ def measure_parity(
     *,
     allow_python: bool = False,
 ) -> list[Parity]:
-    """Answer all cases under each plan and compare every two: those with the first plan come first.
+    """Answer all cases with each plan and compare every two plans: those with the first plan come first.
 
     Args:
         model: The adapter, or a whole model.
-        names: Plans, the one that was tested first.
-        golden_sets: Which cases.
-        on_progress: Told of each stage's progress.
+        names: Plans, the tested one first.
+        golden_sets: The cases.
+        on_progress: Called with each stage's progress.
         allow_python: Whether ``python`` checks may run the project's own code.
 
     Raises:
-        SettingsError: It is run by a plug-in's engine.
+        SettingsError: A plug-in's engine runs the model.
         EngineError: A model failed, or a library is missing.
     """
     if model.engine is not None:

@@ -1,7 +1,7 @@
-"""Several candidates at once: a verdict each, and a ranking that doesn't overstate itself.
+"""Several candidates at once: a verdict for each, and a ranking without overstated claims.
 
-A regression is tested at the level alpha / k; each interval holds by itself. Between two candidates no claim
-is made: who is called the best is so for this set of cases.
+A regression is tested at the level alpha / k; each interval is valid by itself. There is no claim about two
+candidates: the best one is the best on these cases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ class RankedModel:
 
     Attributes:
         name: Unique among the candidates.
-        record: Its gate, as a session with this model alone would have recorded it, but with a k-th of the
-            level for a regression.
+        record: Its gate, as in a session with this model alone, but with a k-th of the level for a
+            regression.
         gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
-        cases: How many cases that is a mean over.
-        kept: Of the probes that the baseline passed, the share still passed; None without probes.
-        probes: How many probes the baseline passed.
+        cases: Number of these cases.
+        kept: Retention: the share of the baseline's passed probes that are still passed; None without probes.
+        probes: Number of probes that the baseline passed.
         on_front: No other candidate has both a larger gain and more kept.
     """
 
@@ -42,7 +42,7 @@ class RankedModel:
 
     @property
     def regressed(self) -> bool:
-        """Whether its gate says so."""
+        """Whether its gate's verdict is a regression."""
         return self.record.verdict is not None and self.record.verdict.outcome is GateVerdict.REGRESS
 
 
@@ -56,11 +56,11 @@ def rank_models(
     """Answer all cases with all candidates together, judge each, and order them.
 
     Args:
-        inputs: Two candidates or more, and what all are compared with.
+        inputs: Two candidates or more, and the baseline.
         golden_sets: Task sets and forgetting probes.
-        cache: Where answers and scores are looked up and kept.
-        on_progress: Told of each stage's progress.
-        judging: Who decides the checks that a judge decides.
+        cache: Where answers and scores are looked up and stored.
+        on_progress: Called with each stage's progress.
+        judging: The judges.
 
     Returns:
         As :func:`rank_records`.
@@ -75,10 +75,10 @@ def rank_models(
 
 
 def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
-    """Order the gates of several candidates against one baseline, given by the candidates' names.
+    """Order the gates of several candidates with one baseline, by the candidates' names.
 
     Returns:
-        The best first: those that don't regress before those that do, then by gain, then by what they kept.
+        The best first: those that don't regress before those that do, then by gain, then by retention.
     """
     found = [_measured(name, record) for name, record in records.items()]
     points = [_point(ranked) for ranked in found]
@@ -111,7 +111,7 @@ def _measured(name: str, record: GateRecord) -> RankedModel:
 
 
 def _gain(rows: Sequence[MetricComparison]) -> Interval | None:
-    """Mean rise of pass rates: sets weigh by their cases; the bounds of the parts bound the whole."""
+    """Mean rise of pass rates, weighted by the sets' cases; the bounds are those of the parts together."""
     if not rows:
         return None
     total = sum(row.n for row in rows)
@@ -129,7 +129,7 @@ def _gain(rows: Sequence[MetricComparison]) -> Interval | None:
 
 
 def _point(ranked: RankedModel) -> tuple[float, float]:
-    """Gain and share kept; what was not measured is equal for all."""
+    """Gain and retention; a missing value counts as equal for all."""
     return (
         0.0 if ranked.gain is None else ranked.gain.estimate,
         0.0 if ranked.kept is None else ranked.kept.estimate,

@@ -1,4 +1,4 @@
-"""Metrics along stored or accepted runs, and a note where one drifts."""
+"""Metrics over stored or accepted runs, with a note if one drifts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A metric in one run; the verdict is None where none was kept."""
+    """A metric in one run; the verdict is None if none is stored."""
 
     run_id: str
     started_at: str
@@ -25,11 +25,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One metric of one golden set along the runs.
+    """One metric of one golden set over the runs.
 
     Attributes:
-        points: In the order of time.
-        p_trend: Of "no monotone trend", after Holm's correction over all tests; None for too few runs.
+        points: In order of time.
+        p_trend: P-value of "no monotone trend", after Holm's correction over all tests; None for too few
+            runs.
         p_change: The same of "no change of level".
         changed_at: Index of the first run after the likeliest change.
     """
@@ -60,7 +61,7 @@ class Trend:
 def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
     """Follow each gated metric through records, oldest first.
 
-    Each run alone may be within its margin of the one before; many small steps one way don't cancel out.
+    Each run alone may be within its margin of the one before; many small steps in one direction add up.
     """
     points: dict[tuple[str, str], list[Point]] = {}
     for record in records:
@@ -79,7 +80,7 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
 
 
 def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
-    """Follow each metric that a gate looks at through the runs that became the baseline, oldest first."""
+    """Follow each gated metric through the runs that were accepted as the baseline, oldest first."""
     points: dict[tuple[str, str], list[Point]] = {}
     for version in versions:
         gated = {
@@ -107,7 +108,7 @@ def _tested(points: Mapping[tuple[str, str], Sequence[Point]]) -> list[Trend]:
     long_enough = [trend for trend in trends if len(trend.points) >= TREND_FROM]
     longer = [trend for trend in trends if len(trend.points) >= CHANGE_FROM]
     changes = {id(trend): change_point(_means(trend)) for trend in longer}
-    # Both tests of all metrics together, so that a steady history has a note in at most 5 % of cases.
+    # Both tests of all metrics together, so that a history without drift has a note in at most 5 % of cases.
     adjusted = holm([*(trend_p(_means(t)) for t in long_enough), *(changes[id(t)][1] for t in longer)])
     p_trends = dict(zip(map(id, long_enough), adjusted, strict=False))
     p_changes = dict(zip(map(id, longer), adjusted[len(long_enough) :], strict=True))

@@ -99,7 +99,7 @@ def test_a_baseline_is_stored_once(tmp_path, make_record):
     [
         ("2026", "run '2026' is ambiguous: 20260102-000000-cccc, 20260101-000000-aaaa"),
         ("20260101-000000-aaab", r"no run .* \(allowed: latest, 20260101-000000-aaaa"),
-        ("latest~7", r"no run latest~7: the history holds 2 judged runs"),
+        ("latest~7", r"no run latest~7: the history has 2 judged runs"),
         ("main", "no run 'main'"),
         (f"latest~{10**30}", "no run 'latest~1000"),
     ],

@@ -44,7 +44,7 @@ def test_merging_in_float32_changes_rounding_only_and_four_bits_change_more(tiny
 def test_unknown_plans_and_single_ones_are_refused():
     with pytest.raises(SettingsError, match=r"--plans: found 'int3' \(allowed: two or more of peft, merged"):
         check_plans(["peft", "int3"])
-    with pytest.raises(SettingsError, match="peft is no pair"):
+    with pytest.raises(SettingsError, match="peft is not a pair"):
         check_plans(["peft"])
 
 

@@ -1,1 +1,1 @@
-"""Several models by a judge's preferences between their stored answers."""
+"""Compares several models by a judge's preferences between their stored answers."""

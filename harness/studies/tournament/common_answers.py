@@ -1,4 +1,4 @@
-"""What several stored runs answered to the same cases."""
+"""The answers of several stored runs to the same cases."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from harness.types import GoldenCase, Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonAnswer:
-    """One answer of each model to a case; a case that is asked more than once has several.
+    """One answer of each model to a case; a case with ``repeat`` has several.
 
     Attributes:
         key: The answer's key.
@@ -26,7 +26,7 @@ class CommonAnswer:
 
 
 def name_models(runs: Sequence[Run]) -> dict[str, str]:
-    """What each run's model is called, by run: its label, with the run's id where two are labelled alike.
+    """A name for each run's model: its label, with the run's id if two labels are equal.
 
     Raises:
         BaselineError: A run is named twice, or there are fewer than two.
@@ -34,7 +34,7 @@ def name_models(runs: Sequence[Run]) -> dict[str, str]:
     if twice := [run_id for run_id, count in Counter(run.id for run in runs).items() if count > 1]:
         raise BaselineError(f"run {twice[0]} is named twice")
     if len(runs) < 2:
-        raise BaselineError("one run has nothing to be compared with: name two or more")
+        raise BaselineError("one run alone can't be compared: name two or more")
     labels = Counter(run.model.label for run in runs)
     return {
         run.id: run.model.label if labels[run.model.label] == 1 else f"{run.model.label} ({run.id})"
@@ -45,14 +45,14 @@ def name_models(runs: Sequence[Run]) -> dict[str, str]:
 def common_answers(
     runs: Mapping[str, Run], golden_sets: Collection[str] = ()
 ) -> tuple[list[CommonAnswer], dict[str, int]]:
-    """What all runs answered alike.
+    """The answers to the cases that are the same in all runs.
 
     Args:
         runs: The runs by their model's name.
-        golden_sets: Names of the sets to take; empty takes all but the forgetting probes.
+        golden_sets: Names of the sets; empty means all but the forgetting probes.
 
     Returns:
-        The answers, and how many cases are left out, by reason.
+        The answers, and the number of cases that are left out, by reason.
 
     Raises:
         SettingsError: A run has no such golden set.
@@ -82,7 +82,7 @@ def common_answers(
 
 
 def _why_left_out(found: Sequence[GoldenCase], runs: int, stored: Sequence[str]) -> str | None:
-    """Why a case is not compared, from its copies and its answers that all runs store; None if it is."""
+    """Why a case is not compared, from its copies and its stored answers in all runs; None if it is."""
     if len(found) < runs:
         return "not in every run"
     if len({one.content_sha256 for one in found}) > 1:

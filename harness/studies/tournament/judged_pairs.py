@@ -1,4 +1,4 @@
-"""Each two models' answers to a case, put to a judge."""
+"""A judge's verdicts on each two models' answers to a case."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ class JudgedPair:
     Attributes:
         case: The answer's key.
         cluster: The case's cluster, or a name of its own.
-        value: 1 where the first model's answer is preferred, 0 where the second's, 0.5 for a tie; None
-            without a verdict.
-        orders: The value with the first answer shown first, and shown second; None where nobody was asked,
-            or a judge gave no reply.
-        equal: Both answers are the same text: a tie that nobody was asked about.
-        length_ratio: The first answer's words over the second's, one added to each.
+        value: 1 if the first model's answer is preferred, 0 if the second's, 0.5 for a tie; None without a
+            verdict.
+        orders: The value with the first answer shown first, and shown second; None if no judge was asked, or
+            a judge gave no reply.
+        equal: Both answers are the same text: a tie without asking.
+        length_ratio: The first answer's number of words divided by the second's, with one added to each.
         error: Why there is no verdict.
     """
 
@@ -44,12 +44,12 @@ def judge_pairs(
 ) -> list[JudgedPair]:
     """Ask about each two models' answers to each case, in both orders.
 
-    All questions are under way before the first reply is waited for. Equal texts are a tie without asking.
+    All questions are sent before waiting for the first reply. Equal texts are a tie without asking.
 
     Args:
         panel: The judge or judges.
         common: The answers.
-        on_progress: Told the stage, how many pairs are judged, and how many there are.
+        on_progress: Called with the stage, the number of judged pairs, and the number of all pairs.
     """
     open_pairs = [
         (_pair(one, *names), _requests(one, *names))
@@ -93,7 +93,7 @@ def _requests(one: CommonAnswer, first: str, second: str) -> tuple[JudgeRequest,
 
 
 def _better(case: GoldenCase) -> str | None:
-    """What makes an answer better: as the case's pairwise check says, else its rubric; None: the usual."""
+    """The criterion: that of the case's pairwise check, else its rubric; None means the default."""
     said = {check.type: check.value for check in case.checks}
     value = said["pairwise"] if "pairwise" in said else said.get("llm-rubric")
     return value if isinstance(value, str) else None

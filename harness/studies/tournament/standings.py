@@ -1,4 +1,4 @@
-"""Who is preferred to whom, how often and how surely."""
+"""Preferences between models, with intervals."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,12 +16,12 @@ from harness.types import Interval, Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadToHead:
-    """One model against the one that all are compared with.
+    """One model compared with the reference model.
 
     Attributes:
         n: Pairs with a verdict.
         win_rate: A tie counts half; None without a verdict.
-        at_equal_length: What it would be at equal length; None with fewer than two.
+        at_equal_length: The win rate at equal length; None with fewer than two pairs.
     """
 
     model: str
@@ -32,21 +32,21 @@ class HeadToHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tournament:
-    """What a judge prefers among several models.
+    """A judge's preferences among several models.
 
     Attributes:
         models: Each model's run.
-        cases: How many cases all of them answered alike.
-        clusters: How many independent clusters the cases form.
-        left_out: How many cases are not compared, by reason.
-        strengths: The strongest first; of models with a verdict.
+        cases: Number of cases that are the same in all runs.
+        clusters: Number of independent clusters.
+        left_out: Number of cases that are not compared, by reason.
+        strengths: The strengths of models with a verdict, the strongest first.
         against: The model that the others are compared with.
-        rates: The others against it.
-        order: Rate of pairs whose preference is the same in both orders, of those that were asked.
-        order_n: How many those are.
-        ties: How many pairs ended so, by what made them one.
-        errors: How many pairs have no verdict, by reason.
-        agreement: How far a panel's judges agree; None for one judge.
+        rates: The others compared with it.
+        order: Share of the judged pairs whose preference is the same in both orders.
+        order_n: Number of judged pairs.
+        ties: Number of ties, by reason.
+        errors: Number of pairs without a verdict, by reason.
+        agreement: Agreement of a panel's judges; None for one judge.
         pairs: Every pair.
     """
 
@@ -78,14 +78,14 @@ def compare_models(
     Args:
         panel: The judge or judges.
         runs: Two runs or more.
-        against: The one of them that the others are compared with; the first by default.
+        against: The run that the others are compared with; the first by default.
         golden_sets: Names of the sets to take; empty takes all but the forgetting probes.
         on_progress: Told the stage, how many pairs are judged, and how many there are.
 
     Raises:
         BaselineError: A run is named twice or missing, or the runs have no answered case in common.
         SettingsError: A run has no such golden set.
-        JudgeError: Not one pair that was asked about got a verdict.
+        JudgeError: No judged pair got a verdict.
     """
     names = name_models(runs)
     if against is not None and against.id not in names:
@@ -113,23 +113,23 @@ def compare_models(
 
 
 def _decided(pairs: Sequence[JudgedPair], judge: str) -> tuple[list[JudgedPair], Counter[str]]:
-    """The pairs with a verdict, and how many have none, by reason.
+    """The pairs with a verdict, and the number of those without, by reason.
 
     Raises:
-        JudgeError: Not one pair that was asked about got a verdict.
+        JudgeError: No judged pair got a verdict.
     """
     decided = [pair for pair in pairs if pair.value is not None]
     errors = Counter(pair.error for pair in pairs if pair.error)
-    # Equal answers alone, which nobody was asked about, would make all models equals.
+    # With equal answers only, for which no judge was asked, all models would be equal.
     if errors and all(pair.equal for pair in decided):
         raise JudgeError(
-            f"judge {judge}: not one of {errors.total()} pairs got a verdict: {next(iter(errors))}"
+            f"judge {judge}: none of {errors.total()} pairs got a verdict: {next(iter(errors))}"
         )
     return decided, errors
 
 
 def _order_rate(asked: Sequence[JudgedPair]) -> Interval | None:
-    """Rate of pairs whose preference is the same in both orders; None where nobody was asked."""
+    """Rate of pairs whose preference is the same in both orders; None if no judge was asked."""
     if not asked:
         return None
     return rate_interval([_steady(pair) for pair in asked], [pair.cluster for pair in asked])

@@ -78,7 +78,7 @@ def test_pairs_without_a_verdict_count_nowhere_and_are_told_with_their_reason(
 def test_without_one_verdict_there_is_no_comparison(panel, judge_server, three, other, asked):
     """Not even where equal answers tie: ten ties and ten broken replies would make the models equals."""
     judge_server.answer = lambda body: "no idea"
-    with pytest.raises(JudgeError, match=rf"not one of {asked} pairs got a verdict: no usable reply"):
+    with pytest.raises(JudgeError, match=rf"none of {asked} pairs got a verdict: no usable reply"):
         compare_models(panel(), [three[0], three[other]])
 
 
