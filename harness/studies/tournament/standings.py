@@ -122,9 +122,7 @@ def _decided(pairs: Sequence[JudgedPair], judge: str) -> tuple[list[JudgedPair],
     errors = Counter(pair.error for pair in pairs if pair.error)
     # With equal answers only, for which no judge was asked, all models would be equal.
     if errors and all(pair.equal for pair in decided):
-        raise JudgeError(
-            f"judge {judge}: none of {errors.total()} pairs got a verdict: {next(iter(errors))}"
-        )
+        raise JudgeError(f"judge {judge}: none of {errors.total()} pairs got a verdict: {next(iter(errors))}")
     return decided, errors
 
 
