@@ -33,7 +33,7 @@ def report(
     """Write the HTML report of a stored run."""
     from harness.errors import BaselineError
     from harness.history.store import open_history
-    from reports.files import check_writable, write_whole
+    from reports.files import check_writable, write_report
     from reports.html import render_report
 
     if output is not None:
@@ -46,7 +46,7 @@ def report(
     with open_history(path) as stored:
         record = stored.load_record(run)
     target = output or path.parent / "runs" / record.run.id / "report.html"
-    write_whole(target, render_report(record), "--output")
+    write_report(target, render_report(record), "--output")
     typer.echo(target)
     if open_ and not webbrowser.open(target.resolve().as_uri()):
         print("no browser could be started: open the file yourself", file=sys.stderr)

@@ -1,14 +1,14 @@
 """Writing a report whole or not at all, and finding out early that it can't be written."""
 
 import os
-import secrets
 from pathlib import Path
 
 from harness.errors import SettingsError
+from harness.types.whole_file import write_whole
 
 
-def write_whole(path: Path, text: str, source: str) -> Path:
-    """Put a text into a file through a neighbour that is renamed, so that no reader meets half of it.
+def write_report(path: Path, text: str, source: str) -> Path:
+    """Write a report whole, or leave the file as it is.
 
     Args:
         path: Its directory is made when it is missing.
@@ -19,18 +19,9 @@ def write_whole(path: Path, text: str, source: str) -> Path:
         SettingsError: The file can't be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        neighbour = path.with_name(f".tunegate-{secrets.token_hex(8)}.part")
-        try:
-            with neighbour.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            neighbour.replace(path)
-        except BaseException:
-            neighbour.unlink(missing_ok=True)
-            raise
+        return write_whole(path, text)
     except OSError as error:
         raise SettingsError(f"{source}: {path} can't be written: {error.strerror or error}") from error
-    return path
 
 
 def check_writable(path: Path, source: str) -> None:

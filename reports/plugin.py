@@ -44,11 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path, label: str) -> Path:
     """Write the HTML report."""
-    from reports.files import write_whole
+    from reports.files import write_report
     from reports.html import render_report
 
     path = _path_of(config, _REPORT, label) or directory / "report.html"
-    return write_whole(path, render_report(record), _source(config, _REPORT))
+    return write_report(path, render_report(record), _source(config, _REPORT))
 
 
 class JsonReport:
@@ -57,11 +57,11 @@ class JsonReport:
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, label: str) -> Path | None:
         """Write the JSON file."""
-        from reports.files import write_whole
+        from reports.files import write_report
         from reports.json_file import render_json
 
         path = _path_of(config, _JSON, label)
-        return None if path is None else write_whole(path, render_json(record), _source(config, _JSON))
+        return None if path is None else write_report(path, render_json(record), _source(config, _JSON))
 
 
 def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:

@@ -1,9 +1,6 @@
 """Adds a case to a golden set's text without changing the rest."""
 
-import contextlib
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from harness.errors import GoldenError
 from harness.golden.load import build_golden_set
 from harness.golden.yaml_lines import Document, parse_yaml, parse_yaml_text
 from harness.types import GoldenSet
+from harness.types.whole_file import one_writer, write_whole
 
 _INDENT = "  "
 
@@ -34,21 +32,13 @@ def append_case(path: Path, case: Mapping[str, Any]) -> GoldenSet:
         GoldenError: The set, or the case in it, is not valid, or the file can't be written; the file is
             unchanged.
     """
-    text, golden_set = with_case(path, case)
-    # A link stays a link: its target is written.
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(text.encode("utf-8"))
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
+        # Another process may be adding a case too: none is lost between reading and writing.
+        with one_writer(path):
+            text, golden_set = with_case(path, case)
+            write_whole(path, text)
     except OSError as error:
         raise GoldenError(path, None, "", f"can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
     return golden_set
 
 

@@ -19,6 +19,7 @@ from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.errors import BaselineError
 from harness.types import EXACT_DTYPES, ExecutionPlan, GoldenSet, Outcome, Run
+from harness.types.whole_file import write_whole
 
 _WAYS = ("engine", "dtype", "device", "weights", "batch_tokens")
 
@@ -49,8 +50,7 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
         raise BaselineError(f"run {run.id} can't be accepted as {name}: {problem}")
     text = baseline_text(_baseline(run, name, reason))
     try:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise BaselineError(f"{path}: can't be written: {error.strerror}") from error
     return path

@@ -31,7 +31,7 @@ class _Commands(DeferredGroup):
 
 
 app = typer.Typer(
-    cls=_Commands, help="Stored runs: list, show, compare, accept, trend.", no_args_is_help=True
+    cls=_Commands, help="Stored runs: list, show, compare, accept, recover, trend.", no_args_is_help=True
 )
 
 _FAILED = 1
@@ -123,6 +123,19 @@ def accept(
     with _history(history) as stored:
         path = accept_run(stored.load_run(run), name, reason, root, allow_dirty=allow_dirty)
     typer.echo(f"wrote {path}: compare with it by --gate-baseline={name}")
+
+
+@app.command()
+def recover(history: HistoryOption = None) -> None:
+    """Save the runs that could not be saved when their gates ended."""
+    from harness.history.location import history_path
+    from harness.run.records import recover as save_again
+
+    saved = save_again(history_path(history, to_write=True))
+    for run in saved:
+        typer.echo(f"saved run {run}")
+    if not saved:
+        typer.echo("every run is saved already")
 
 
 @app.command()

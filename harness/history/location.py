@@ -11,7 +11,11 @@ FILE_NAME = "history.sqlite"
 
 
 def history_path(
-    given: Path | None = None, *, here: Path | None = None, environment: Mapping[str, str] | None = None
+    given: Path | None = None,
+    *,
+    here: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    to_write: bool = False,
 ) -> Path:
     """The history to read: the given one, otherwise that of the nearest project that has one.
 
@@ -22,13 +26,14 @@ def history_path(
         given: A file that the user named.
         here: Where to start looking; the working directory by default.
         environment: The process's environment by default.
+        to_write: The file may be missing: it is made.
 
     Raises:
         HistoryError: There is none.
         SettingsError: A project's settings can't be read.
     """
     if given is not None:
-        if not given.is_file():
+        if not to_write and not given.is_file():
             raise HistoryError(f"{given}: no such history file")
         return given
     start = Path.cwd() if here is None else here
@@ -37,7 +42,7 @@ def history_path(
     for directory in (start, *start.parents):
         if (directory / "pyproject.toml").is_file() or (directory / ".tunegate").is_dir():
             path = directory / load_settings({}, directory, environment).directory / FILE_NAME
-            if path.is_file():
+            if to_write or path.is_file():
                 return path
             looked.append(path)
     missing = looked[0] if looked else start / ".tunegate" / FILE_NAME

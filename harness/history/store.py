@@ -69,6 +69,23 @@ def open_history(path: Path, *, wait_s: float = 30) -> Iterator["History"]:
         yield History(database)
 
 
+def check_history(path: Path) -> None:
+    """Open a history, bring it to the newest schema and write to it, before anything is asked of a model.
+
+    Args:
+        path: The SQLite file; its directory is made.
+
+    Raises:
+        HistoryError: It can't be opened, migrated or written.
+    """
+    with open_database(path, wait_s=30) as database:
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        database.execute("BEGIN IMMEDIATE")
+        # Changes nothing, and is written all the same.
+        database.execute(f"PRAGMA user_version = {version}")
+        database.execute("COMMIT")
+
+
 class History:
     """An open history."""
 

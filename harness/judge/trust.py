@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.errors import SettingsError
 from harness.judge.calibration import Calibration
 from harness.judge.prompts import load_prompt
+from harness.types.whole_file import write_whole
 
 _ADAPTER = TypeAdapter(Calibration)
 
@@ -41,8 +42,7 @@ def save_calibration(calibration: Calibration, directory: Path) -> Path:
     """
     path = calibration_path(directory, calibration.judge)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_plain(calibration), indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(_plain(calibration), indent=2) + "\n")
     except OSError as error:
         raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
     return path

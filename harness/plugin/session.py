@@ -13,6 +13,7 @@ import pytest
 from harness.baselines.file import check_name
 from harness.comparison.confirmation import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
+from harness.history.store import check_history
 from harness.plugin.arguments import collect_golden_sets, own_tests
 from harness.plugin.collection import RESULTS, GoldenItem
 from harness.plugin.delivery import Delivery, Problem, deliver
@@ -117,6 +118,7 @@ class GateSession:
         """
         golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
+            check_history(self.inputs.directory / "history.sqlite")
             self.judging, self.judge_note = make_ready(
                 golden_sets,
                 self.judging,

@@ -14,7 +14,7 @@ from functools import cache as memoised
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from harness.errors import SettingsError
 from harness.prompts.rendering import RenderedPrompt
@@ -30,6 +30,7 @@ from harness.types import (
     TextLoss,
 )
 
+_T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
 _PROMPT_REVISION = 1
 _RENDERING = ("chat_template_kwargs", "date")
@@ -188,33 +189,28 @@ class Cache:
 
     def get_completion(self, key: str) -> Completion | None:
         """A stored answer."""
-        value = self._get(key)
-        return None if value is None else Completion(**value)
+        return self._read(key, Completion)
 
     def get_loss(self, key: str) -> TextLoss | None:
         """A stored cross-entropy."""
-        value = self._get(key)
-        return None if value is None else TextLoss(**value)
+        return self._read(key, TextLoss)
 
     def get(self, key: str) -> Score | None:
         """A stored score."""
-        value = self._get(key)
-        return None if value is None else Score(**value)
+        return self._read(key, Score)
 
     def get_reply(self, key: str) -> JudgeReply | None:
         """A judge's stored reply."""
-        value = self._get(key)
-        return None if value is None else JudgeReply(**value)
+        return self._read(key, JudgeReply)
 
     def get_prompt(self, key: str) -> RenderedPrompt | None:
         """A stored rendered prompt."""
-        value = self._get(key)
-        return None if value is None else RenderedPrompt(**value)
+        return self._read(key, RenderedPrompt)
 
     def get_context(self, key: str) -> tuple[int | None] | None:
         """A model's context in tokens, (None,) if it has no limit; None if it isn't stored."""
         value = self._get(key)
-        return None if value is None else (value["tokens"],)
+        return (value["tokens"],) if value is not None and "tokens" in value else None
 
     def put_context(self, key: str, tokens: int | None) -> None:
         """Store the length of a model's context.
@@ -267,4 +263,16 @@ class Cache:
     def _get(self, key: str) -> dict[str, Any] | None:
         with self._lock:
             row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        try:
+            value = None if row is None else json.loads(row[0])
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def _read(self, key: str, kind: type[_T]) -> _T | None:
+        """A value; one that is damaged is as good as none, and is computed anew."""
+        value = self._get(key)
+        try:
+            return None if value is None else kind(**value)
+        except TypeError:
+            return None

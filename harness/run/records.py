@@ -6,12 +6,18 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from harness.errors import HistoryError
 from harness.golden.checks import metric_facts
 from harness.history.store import open_history
 from harness.provenance import describe_environment
 from harness.run.answers import Answers
 from harness.run.session import Session
 from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run
+from harness.types.serialisation import DamagedFactsError, decode, encode
+from harness.types.whole_file import write_whole
+
+# A record that the history has not taken yet.
+_UNSAVED = "unsaved.json"
 
 
 def answered_run(
@@ -38,7 +44,7 @@ def answered_run(
         collected: Number of cases in the golden sets before selection.
     """
     return Run(
-        id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         started_at=started_at.isoformat(timespec="seconds"),
         duration_s=duration_s,
         model=model,
@@ -81,18 +87,60 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
 def save(record: GateRecord, directory: Path) -> Path:
     """Store a record in the history and make the run's own directory.
 
+    The record is in a file of that directory until the history has it.
+
     Args:
         record: The gate's record.
         directory: The directory of history, cache and reports.
 
     Returns:
         The run's directory.
+
+    Raises:
+        HistoryError: The history can't be written.
     """
-    with open_history(directory / "history.sqlite") as history:
-        history.save(record)
     run_directory = directory / "runs" / record.run.id
+    file = run_directory / _UNSAVED
+    is_kept = True
+    try:
+        write_whole(file, encode(record))
+    except OSError:
+        # Perhaps the history can be written all the same.
+        is_kept = False
+    try:
+        with open_history(directory / "history.sqlite") as history:
+            history.save(record)
+    except HistoryError as error:
+        where = f"; the run is in {file}: tunegate runs recover saves it" if is_kept else ""
+        raise HistoryError(f"{error}{where}") from error
+    file.unlink(missing_ok=True)
     run_directory.mkdir(parents=True, exist_ok=True)
     return run_directory
+
+
+def recover(history_path: Path) -> list[str]:
+    """Save the records that could not be saved when their gates ended.
+
+    Args:
+        history_path: The history; records are in files beside it.
+
+    Returns:
+        Ids of the runs that are saved now.
+
+    Raises:
+        HistoryError: A file is damaged, or the history still can't be written.
+    """
+    saved = []
+    for file in sorted(history_path.parent.glob(f"runs/*/{_UNSAVED}")):
+        try:
+            record = decode(GateRecord, file.read_text(encoding="utf-8"))
+        except (DamagedFactsError, OSError, UnicodeDecodeError) as error:
+            raise HistoryError(f"{file}: can't be read: {error}; delete it") from error
+        with open_history(history_path) as history:
+            history.save(record)
+        file.unlink()
+        saved.append(record.run.id)
+    return saved
 
 
 def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) -> list[GoldenSet]:

@@ -1,5 +1,6 @@
 """A case is added without touching a byte of what stands there."""
 
+import os
 import stat
 
 import pytest
@@ -209,3 +210,20 @@ def test_what_a_case_would_become_is_told_without_writing(tmp_path):
     assert [message.content for message in case.messages] == ["Be short.", "And two?"]
     assert case.generation.seed == 3
     assert path.read_text() == before
+
+
+def test_processes_that_add_cases_at_once_lose_none(tmp_path):
+    path = tmp_path / "sums.yaml"
+    children = []
+    for process in range(3):
+        child = os.fork()
+        if child == 0:
+            for number in range(5):
+                append_case(
+                    path, {"id": f"p{process}-{number}", "prompt": "Q", "checks": [{"type": "is-json"}]}
+                )
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    assert len(load_golden_set(path).cases) == 15

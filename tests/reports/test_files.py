@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SettingsError
-from reports.files import check_writable, write_whole
+from reports.files import check_writable, write_report
 
 
 def test_missing_directories_are_made(tmp_path: Path) -> None:
-    path = write_whole(tmp_path / "a" / "b" / "report.html", "héllo", "--gate-report")
+    path = write_report(tmp_path / "a" / "b" / "report.html", "héllo", "--gate-report")
     assert path.read_text(encoding="utf-8") == "héllo"
     assert list(path.parent.iterdir()) == [path]
 
@@ -20,7 +20,7 @@ def test_a_file_is_replaced_and_is_as_readable_as_any_other(tmp_path: Path) -> N
     path.write_text("old")
     plain = tmp_path / "plain"
     plain.touch()
-    write_whole(path, "new", "--gate-report")
+    write_report(path, "new", "--gate-report")
     assert path.read_text() == "new"
     assert path.stat().st_mode == plain.stat().st_mode
 
@@ -36,7 +36,7 @@ def test_when_writing_fails_the_old_file_stays_and_no_part_is_left(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(SettingsError, match=r"--gate-report: .*report\.html can't be written: No space left"):
-        write_whole(path, "new", "--gate-report")
+        write_report(path, "new", "--gate-report")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

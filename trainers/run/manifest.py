@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.types.serialisation import plain
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
+from harness.types.whole_file import write_whole
 
 _PACKAGES = ("tunegate", "torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
 
@@ -27,7 +28,7 @@ def write_manifest(directory: Path, manifest: TrainingManifest) -> None:
             "dirty": None if changes is None else bool(changes),
         }
     )
-    (directory / MANIFEST_FILE).write_text(json.dumps(plain(whole), indent=2) + "\n", encoding="utf-8")
+    write_whole(directory / MANIFEST_FILE, json.dumps(plain(whole), indent=2) + "\n")
 
 
 def merged(manifest: TrainingManifest, further: TrainingManifest) -> TrainingManifest:

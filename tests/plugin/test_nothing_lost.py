@@ -1,0 +1,99 @@
+"""A history that can't be written is found before a model is asked; if it breaks later, the verdict is said all the same."""
+
+import sqlite3
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.errors import HistoryError
+from harness.history.store import History, open_history
+
+
+def newer(path):
+    with open_history(path):
+        pass
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 9999")
+
+
+def damaged(path):
+    with open_history(path):
+        pass
+    path.write_bytes(b"SQLite format 3\x00" + b"\xff" * 4096)
+
+
+def foreign(path):
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE mine (a)")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (newer, "*history.sqlite: written by a newer tunegate*"),
+        (damaged, "*history.sqlite: *restore the file or move it away*"),
+        (foreign, "*history.sqlite: a database of another program*"),
+        (lambda path: path.mkdir(), "*history.sqlite: *make the file and its directory writable*"),
+    ],
+    ids=["newer", "damaged", "foreign", "directory"],
+)
+def test_a_history_that_cannot_be_written_is_found_before_a_model_is_asked(project, spoil, line):
+    path = project.pytester.path / ".tunegate/history.sqlite"
+    path.parent.mkdir()
+    spoil(path)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {line}"])
+    assert not project.opened
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """The history can be opened, and not saved to."""
+
+    def save(self, record):
+        raise HistoryError("history.sqlite: database or disk is full; free some space and run again")
+
+    monkeypatch.setattr(History, "save", save)
+    return monkeypatch
+
+
+def test_the_verdict_is_said_though_it_cannot_be_saved_and_recover_saves_it(project, full_disk):
+    project.wrong["candidate"] = {"peru"}
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(
+        ["*INCONCLUSIVE*", "ERROR: *disk is full*unsaved.json: tunegate runs recover saves it"]
+    )
+    assert list(project.pytester.path.glob(".tunegate/runs/*/report.html"))
+    full_disk.undo()
+    history = project.pytester.path / ".tunegate/history.sqlite"
+    recovered = CliRunner().invoke(app, ["runs", "recover", "--history", str(history)])
+    assert recovered.exit_code == 0, recovered.output
+    assert recovered.output.startswith("saved run ")
+    with open_history(history) as stored:
+        (line,) = stored.list_runs()
+    assert (line.verdict, line.outcomes) == ("inconclusive", {"failed": 1, "passed": 9})
+    again = CliRunner().invoke(app, ["runs", "recover", "--history", str(history)])
+    assert again.output == "every run is saved already\n"
+
+
+def test_a_regression_that_cannot_be_saved_is_a_regression(project, full_disk):
+    project.wrong["candidate"] = {"france", "italy", "spain", "norway", "peru", "japan", "kenya", "egypt"}
+    assert project.run().ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_saved_run_leaves_no_file_to_recover(project):
+    project.run()
+    assert not list(project.pytester.path.glob(".tunegate/runs/*/unsaved.json"))
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", "null", '{"no": 1}', "[" * 10_000])
+def test_a_damaged_cache_entry_is_asked_again(project, value):
+    project.run()
+    before = len(project.asked)
+    with sqlite3.connect(project.pytester.path / ".tunegate/cache.sqlite") as database:
+        database.execute("UPDATE entries SET value = ?", (value,))
+    assert project.run().ret == pytest.ExitCode.OK
+    assert len(project.asked) == 2 * before
