@@ -5,7 +5,7 @@
 mutmut puts one fault at a time into a function (another operator, number, argument, text) and runs the tests
 that reach it. It works on a copy of the checkout in .tunegate/mutation, in which two things differ:
 
-- ``lru_cache`` is taken off, because decorated functions are passed over; a cache changes the speed alone;
+- ``lru_cache`` is taken off, because it ignores decorated functions; a cache changes the speed alone;
 - ``strict=True`` of ``zip`` is left out: it guards against a fault in this program that no input reaches.
 
 Each room has its own tests alone, without simulations: what those find, the worked examples beside them

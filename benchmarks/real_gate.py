@@ -7,7 +7,7 @@ drawn, other seeds); each rerun is gated against the one before it. Nothing chan
 
 *Strengths*: a harmful adapter's update is scaled down, and each strength gated against the base. Then the
 probes' paired outcomes are drawn again, n at a time, 1000 times: the drop is then known exactly, and so is
-how often the gate should find it. That is held beside how often it does.
+how often the gate should find it. This is compared with how often it does.
 
 Trains the demo's two adapters first, if they are not there (about five minutes on two cores).
 """

@@ -1,1 +1,1 @@
-"""What a person or a CI system sees of a finished gate."""
+"""Reports of a finished gate for people and for other programs."""

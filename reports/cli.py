@@ -53,7 +53,7 @@ def report(
 
 
 def _default_history() -> Path:
-    """Where a pytest run started here keeps its history."""
+    """The history of a pytest run that is started here."""
     from harness.settings import load_settings
 
     here = Path.cwd()

@@ -1,4 +1,4 @@
-"""What ``tunegate`` shows of this package's command; it is imported when it is run."""
+"""This package's entry in the list of ``tunegate`` commands; the command is imported when it is run."""
 
 from harness.cli.deferred import DeferredCommand
 

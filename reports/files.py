@@ -1,4 +1,4 @@
-"""Writing a report whole or not at all, and finding out early that it can't be written."""
+"""Writes a report completely or not at all, and checks early that it can be written."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,9 @@ def write_report(path: Path, text: str, source: str) -> Path:
     """Write a report whole, or leave the file as it is.
 
     Args:
-        path: Its directory is made when it is missing.
-        text: What to write, as UTF-8.
-        source: What asked for the path, for the message.
+        path: Its directory is created if it is missing.
+        text: The content, written as UTF-8.
+        source: The option or variable that named the path, for messages.
 
     Raises:
         SettingsError: The file can't be written.
@@ -28,11 +28,11 @@ def check_writable(path: Path, source: str) -> None:
     """Refuse a path that can't become a file, before any work is done.
 
     Args:
-        path: Where a report is to go.
+        path: Path of a report.
         source: The option or variable that named it, for messages.
 
     Raises:
-        SettingsError: It is a directory or device, is below a file, or where nothing may be written.
+        SettingsError: It is a directory or device, is below a file, or its directory is not writable.
     """
     try:
         problem = _problem(path)

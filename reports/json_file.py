@@ -1,4 +1,4 @@
-"""The JSON file: a gate's record as it is, for other programs."""
+"""The JSON file: a gate's whole record, for other programs."""
 
 import json
 
@@ -6,18 +6,18 @@ from harness.presentation.sentences import sentence_of
 from harness.types import GateRecord
 from harness.types.serialisation import finite_facts
 
-# Raised when a field changes its meaning or goes; a new field doesn't raise it.
+# Raised when a field changes its meaning or is removed; not for a new field.
 SCHEMA_VERSION = 2
 
 
 def render_json(record: GateRecord) -> str:
-    """The record's fields after ``schema_version``, with each finding's sentence beside its figures.
+    """The record's fields after ``schema_version``, with each finding's sentence next to its figures.
 
-    A number that is not finite, such as the loss of a training run that diverged, becomes null. All else
-    than ASCII is escaped, so that even a lone surrogate in an answer survives.
+    A number that is not finite, such as the loss of a training run that diverged, becomes null. Everything
+    except ASCII is escaped, so that even a lone surrogate in an answer is kept.
 
     Args:
-        record: What a gate found out.
+        record: The gate's record.
     """
     plain = {"schema_version": SCHEMA_VERSION, **finite_facts(record)}
     if record.verdict is not None:

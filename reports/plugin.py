@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a path that can't be written before any model loads; register what writes the JSON file."""
+    """Refuse a path that can't be written, before any model loads; register the JSON report."""
     from reports.files import check_writable
 
     try:
@@ -52,7 +52,7 @@ def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory:
 
 
 class JsonReport:
-    """The part that ``--gate-json`` switches on; its path is printed beside the HTML report's."""
+    """The report of ``--gate-json``; its path is printed after the HTML report's."""
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, label: str) -> Path | None:
@@ -65,9 +65,9 @@ class JsonReport:
 
 
 def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:
-    """The path asked for; a relative one starts where pytest was started.
+    """The requested path; a relative one is relative to the directory where pytest was started.
 
-    One of several models has its label before the suffix, so that none overwrites another's file.
+    With several models, the model's label is added before the suffix, so that no file is overwritten.
     """
     _, variable, _ = _OPTIONS[dest]
     asked = config.getoption(dest, None) or os.environ.get(variable)

@@ -9,6 +9,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 PAGES = [
+    *(ROOT / "golden_sets").rglob("*.md"),
+    *(ROOT / "benchmarks").rglob("*.py"),
+    *(ROOT / "reports").rglob("*.jinja"),
     ROOT / "README.md",
     *ROOT.glob("CONTRIBUTING.md"),
     *(ROOT / "docs").rglob("*.md"),

@@ -56,7 +56,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
         flips = f"; {_flips(data)}" if data.scale == "binary" else ""
         return f"{name} fell: {change}, {bounds}, p={data.p_value:.2g}{flips}"
     if finding.verdict is GateVerdict.PASS:
-        return f"{name} held: {change}, {bounds}: {_standing(data)}"
+        return f"{name} passes: {change}, {bounds}: {_standing(data)}"
     able = data.minimum_detectable_drop
     reach = (
         "so few cases can detect none"

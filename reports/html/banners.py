@@ -1,4 +1,4 @@
-"""What to know before the figures are trusted: what broke, what was left out, what differs."""
+"""Warnings that make the figures less reliable: what broke, what was left out, what differs."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _ITEM = 240
 
 
 def banners(record: GateRecord) -> list[Banner]:
-    """What weakens the figures, the gravest first."""
+    """The warnings, the most serious first."""
     run, comparison = record.run, record.comparison
     found: list[Banner | None] = [
         _must_pass(run.results),
@@ -28,7 +28,7 @@ def banners(record: GateRecord) -> list[Banner]:
     if comparison is not None and comparison.unpaired:
         found.append(_unpaired(record, comparison.unpaired))
     if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
-        text = "Cross-entropy on general text rose beyond its limit. On its own this decides nothing."
+        text = "Cross-entropy on general text rose beyond its limit: no regression, but not a pass."
         found.append(Banner(tone="inconclusive", title="Tripwire: general text got harder", text=text))
     if record.baseline is not None and record.baseline.plan != run.plan:
         found.append(_other_plan(run, record.baseline))
@@ -36,7 +36,7 @@ def banners(record: GateRecord) -> list[Banner]:
 
 
 def _unpaired(record: GateRecord, keys: Sequence[str]) -> Banner:
-    """Cases left out of the comparison; listed are those that no other banner explains."""
+    """Cases left out of the comparison; lists those that no other banner explains."""
     decided = {Outcome.PASSED, Outcome.FAILED}
     runs = [run for run in (record.run, record.baseline) if run is not None]
     undecided = {result.key for run in runs for result in run.results if result.outcome not in decided}
@@ -57,7 +57,7 @@ def _must_pass(results: Sequence[CaseResult]) -> Banner | None:
     if not missed:
         return None
     title = "A must-pass case failed" if len(missed) == 1 else f"{len(missed)} must-pass cases failed"
-    text = "The session fails for this alone, whatever the comparison says."
+    text = "This alone fails the session, whatever the comparison shows."
     return Banner(tone="regress", title=title, text=text, items=_some(missed))
 
 
@@ -97,7 +97,7 @@ def _other_plan(run: Run, baseline: Run) -> Banner:
     return Banner(
         tone="inconclusive",
         title="The two sides were computed differently",
-        text="In low precision that alone can change an answer.",
+        text="In low precision this alone can change an answer.",
         items=(f"candidate: {_plan(run)}", f"baseline: {_plan(baseline)}"),
     )
 

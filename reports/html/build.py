@@ -1,4 +1,4 @@
-"""From a gate's record to what the page shows."""
+"""From a gate's record to the content of the page."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from reports.html.view import ReportView
 
 
 def build_view(record: GateRecord) -> ReportView:
-    """Everything the page shows, in its order.
+    """The content of the page, in order.
 
     Args:
         record: The run, its baseline, their comparison and the verdict.
@@ -38,7 +38,7 @@ def build_view(record: GateRecord) -> ReportView:
 
 
 def _moment(iso: str) -> str:
-    """A time as ``31 Jan 2026, 14:25 UTC``; what is no ISO 8601 time stays as it is."""
+    """A time as ``31 Jan 2026, 14:25 UTC``; a text that is not an ISO 8601 time stays unchanged."""
     try:
         moment = datetime.fromisoformat(iso).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -10,9 +10,9 @@ from reports.html.diff import Piece, diff_words
 from reports.html.text import fitting_limit, one_line
 from reports.html.view import Answer, AskedPrompt, CaseView, Change, CheckRow, Excerpt, Mark, Trace, Turn
 
-# Characters of all cases together: the page stays at a few megabytes, however many cases there are.
+# Characters of all cases together: this limits the page to a few megabytes.
 _ALL_TEXT = 3_000_000
-# Pairs of equal words to spend on all word diffs together: a few seconds at the very most.
+# Pairs of equal words for all word diffs together: at most a few seconds.
 _ALL_PAIRS = 6_000_000
 _MOST_PAIRS = 200_000
 _LONG_CHARACTERS, _LONG_LINES = 700, 14
@@ -132,7 +132,7 @@ def _case_view(
 
 
 def _prompts(result: CaseResult, before: CaseResult | None, limit: int) -> list[AskedPrompt]:
-    """What each side was asked as its model read it: once where both read the same."""
+    """The rendered prompts: one if both sides have the same."""
     sides: dict[str, list[str]] = {}
     hashes: dict[str, str] = {}
     for label, side in (("baseline", before), ("candidate", result)):
@@ -176,7 +176,7 @@ def _notes(result: CaseResult, before: CaseResult | None) -> list[str]:
 
 
 def _unstable_note(record: GateRecord, key: str) -> str:
-    """What reruns of the baseline found of a case that they both passed and failed; else nothing."""
+    """A note on a case that reruns of the baseline both passed and failed, or an empty text."""
     noted = record.comparison.unstable.get(key) if record.comparison is not None else None
     return (
         ""
@@ -200,7 +200,7 @@ def _brief(result: CaseResult) -> str:
 def _answers(
     result: CaseResult, before: CaseResult | None, limit: int, most_pairs: int
 ) -> tuple[Answer | None, Answer | None, str]:
-    """Both answers, marked where they differ, and what the marks can't show."""
+    """Both answers, marked where they differ, and a note on differences that marks can't show."""
     now_text, before_text = _text(result), _text(before)
     if now_text is None or before_text is None:
         return (
@@ -243,7 +243,7 @@ def _answer(
 def _check_rows(
     result: CaseResult, before: CaseResult | None, limit: int, metrics: Mapping[str, MetricFacts]
 ) -> list[CheckRow]:
-    """One row a check, those that failed first."""
+    """One row per check, failed ones first."""
     rows: list[CheckRow] = []
     seen: dict[str, int] = {}
     for check in result.case.checks:
@@ -251,7 +251,7 @@ def _check_rows(
         seen[check.type] += 1
         facts = metrics.get(check.type)
         rows += _check_row(check.type, place, _wants(check, facts), result, before, limit, facts)
-    # What was scored without a check of the case, such as a failed generation.
+    # Scores without a check of the case, such as a failed generation.
     for name in dict.fromkeys(entry.metric for entry in _entries(result)):
         if name not in seen:
             rows += _check_row(name, 0, "", result, before, limit, metrics.get(name))
@@ -317,7 +317,7 @@ def _mark(entry: Score | MetricError | None, facts: MetricFacts | None) -> Mark 
 
 
 def _wants(check: Check, facts: MetricFacts | None) -> str:
-    """What a check asks for: its threshold, its value, its options."""
+    """What a check requires: its threshold, its value, its options."""
     parts: list[str] = []
     if check.threshold is not None:
         sign = "threshold" if facts is None else "≥" if facts.higher_is_better else "≤"

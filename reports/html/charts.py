@@ -1,4 +1,4 @@
-"""Where the lines of the inline drawings go, in the units of each drawing's own view box."""
+"""The coordinates of the inline drawings, in the units of each drawing's view box."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from reports.html.figures import nice_step, signed
 
 FOREST_WIDTH = 200.0
 LOSS_WIDTH, LOSS_HEIGHT = 720.0, 200.0
-# A curve of more points than this is thinned: nobody sees the difference on 720 units.
+# A curve of more points than this is thinned: the difference is invisible on 720 units.
 _MOST_POINTS = 600
 _LARGEST = 1e15
 
@@ -25,7 +25,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """The drops that a forest plot reaches from and to, which all its rows share."""
+    """The range of drops in a forest plot, common to all rows."""
 
     low: float
     high: float
@@ -42,8 +42,8 @@ class Forest:
     """One row of the forest plot.
 
     Attributes:
-        margin: Place of the margin; None for a metric that isn't gated.
-        cut_low: The interval goes on beyond the left edge.
+        margin: Position of the margin; None for a metric that isn't gated.
+        cut_low: The interval continues beyond the left edge.
     """
 
     zero: float
@@ -61,8 +61,8 @@ class LossCurve:
 
     Attributes:
         path: SVG path data.
-        points: How many losses were recorded.
-        unusable: How many entries were no finite number, such as the NaN of a run that diverged.
+        points: Number of recorded losses.
+        unusable: Number of entries that were not finite, such as the NaN of a run that diverged.
     """
 
     path: str
@@ -78,7 +78,7 @@ class LossCurve:
 
 
 def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
-    """An axis that shows zero, all margins, and all intervals as far as they are between −1 and 1.
+    """An axis that shows zero, all margins, and all intervals between −1 and 1.
 
     Args:
         drops: Intervals of all rows, as fractions.
@@ -98,10 +98,10 @@ def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
 
 
 def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
-    """Places of one drop, its interval and its margin.
+    """Positions of one drop, its interval and its margin.
 
     Args:
-        axis: What all rows share.
+        axis: The axis of all rows.
         drop: The drop with its interval, as fractions.
         margin: The metric's margin; None where it isn't gated.
     """
@@ -117,10 +117,10 @@ def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
 
 
 def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
-    """The curve of a loss by step; None where there are not two points to join.
+    """The curve of a loss by step; None if there are fewer than two points.
 
     Args:
-        losses: Step and loss. What is no finite number is counted and left out.
+        losses: Step and loss. Values that are not finite are counted and left out.
     """
     points = sorted(
         (float(step), float(loss)) for step, loss in losses if _is_drawn(step) and _is_drawn(loss)
@@ -129,7 +129,7 @@ def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
         return None
     steps, values = [step for step, _ in points], [value for _, value in points]
     floor, ceiling = min(0.0, *values), max(values)
-    # As good as level: scaling would overflow.
+    # Almost constant: scaling would overflow.
     if ceiling - floor < 1 / _LARGEST:
         ceiling = floor + 1.0
     x_scale = LOSS_WIDTH / (steps[-1] - steps[0])
@@ -163,7 +163,7 @@ def _is_drawn(value: float | None) -> TypeGuard[float]:
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most so many points; of each stretch the lowest and the highest, so that no spike is lost."""
+    """At most this many points: the lowest and the highest of each part, so that no spike is lost."""
     if len(points) <= _MOST_POINTS:
         return list(points)
     size = math.ceil(len(points) / (_MOST_POINTS // 2))
@@ -176,6 +176,6 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def _rounds(low: float, high: float, most: int, least: float = 0.0) -> list[float]:
-    """Round numbers between two others, at most so many and no closer than ``least``."""
+    """Round numbers between two others, at most this many and no closer than ``least``."""
     step = max(nice_step(high - low, most), least)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

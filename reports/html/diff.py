@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-# Scripts without spaces between words are compared sign by sign.
+# Scripts without spaces between words are compared character by character.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
-# difflib visits each pair of equal words at least once; so many take about a tenth of a second.
+# difflib visits each pair of equal words at least once; this many take about a tenth of a second.
 _MOST_PAIRS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of one answer: in both of them, or in this one ``only``."""
+    """A part of one answer: in both answers, or in this one ``only``."""
 
     kind: Literal["same", "only"]
     text: str
@@ -27,8 +27,8 @@ class WordDiff:
     """Both answers in pieces.
 
     Attributes:
-        note: What the pieces can't show, such as a difference in white space; empty when they show it all.
-        pairs: How much work it was, in pairs of equal words.
+        note: Differences that the pieces can't show, such as white space, or empty.
+        pairs: The work, in pairs of equal words.
     """
 
     before: tuple[Piece, ...]
@@ -39,7 +39,7 @@ class WordDiff:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The words of a text, and where each begins; white space after a word belongs to it."""
+    """The words of a text with their positions; white space after a word belongs to it."""
 
     text: str
     words: Sequence[str]
@@ -53,12 +53,13 @@ class _Words:
 
 
 def diff_words(before: str, after: str, most_pairs: int = _MOST_PAIRS) -> WordDiff:
-    """Mark what only one of two texts has.
+    """Mark the words that only one of two texts has.
 
     Args:
         before: The baseline's answer.
         after: The candidate's answer.
-        most_pairs: Work to spend, in pairs of equal words; beyond it nothing is marked, and the note says so.
+        most_pairs: Limit of the work, in pairs of equal words; beyond it nothing is marked, and the note says
+            so.
     """
     if before == after:
         return WordDiff(_whole(before), _whole(after), "", 0)

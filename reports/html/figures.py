@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: rates in percent, drops in points, always with a sign where it matters."""
+"""Numbers for people: rates in percent, drops in points, with a sign where it matters."""
 
 import math
 
@@ -7,7 +7,7 @@ _THIN_SPACE = "\u202f"
 
 
 def count(number: int) -> str:
-    """A whole number, its thousands set apart: ``1 000``."""
+    """A whole number with separated thousands: ``1 000``."""
     return f"{number:,}".replace(",", _THIN_SPACE)
 
 
@@ -17,11 +17,11 @@ def percent(rate: float) -> str:
 
 
 def signed(number: float, decimals: int) -> str:
-    """A number that always carries its sign; what rounds to zero carries none.
+    """A number that always has its sign, unless it rounds to zero.
 
     Args:
         number: The number.
-        decimals: Digits behind the point.
+        decimals: Digits after the point.
     """
     text = f"{number:+.{decimals}f}".replace("-", _MINUS)
     return text[1:] if not text.strip(f"+{_MINUS}0.") else text
@@ -61,11 +61,11 @@ def duration(seconds: float) -> str:
 
 
 def nice_step(span: float, most: int) -> float:
-    """The smallest round step (1, 2 or 5 times a power of ten) that divides a span into at most so many.
+    """The smallest round step (1, 2 or 5 times a power of ten) that gives at most ``most`` steps.
 
     Args:
-        span: What is divided.
-        most: Most steps.
+        span: The range.
+        most: Largest number of steps.
     """
     if not span > 0 or not math.isfinite(span):
         return 1.0

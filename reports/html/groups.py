@@ -1,4 +1,4 @@
-"""Which cases get a section of their own, and what the list of all can be filtered by."""
+"""The sections of cases, and the filters of the list of all cases."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from reports.html.view import CaseGroup, CaseList, CaseView, Choice
 _MOST_IN_GROUP = 100
 _UNFOLDED = 6
 _WORST_DROPS = 10
-# Beyond this the page grows past a few megabytes.
+# With more cases the page is larger than a few megabytes.
 _MOST_IN_LIST = 2_000
 
 
@@ -52,7 +52,7 @@ def _group(
 
 
 def _worst_drops(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGroup]:
-    """For graded metrics that didn't hold: the cases that fell furthest, unless they stand among the lost."""
+    """For graded metrics that didn't pass: the cases with the largest drops, unless they are lost cases."""
     shown = zip(record.run.results, cases, strict=True)
     by_key = {result.key: case for result, case in shown if case.change != "lost"}
     groups: list[CaseGroup] = []
@@ -63,7 +63,7 @@ def _worst_drops(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGrou
         groups += _group(
             f"drops-{len(groups) + 1}",
             f"Largest drops: {row.set_name} {row.metric}",
-            "The score fell furthest here; the case's own verdict may be unchanged.",
+            "The largest drops of this score; the case's own verdict may be unchanged.",
             worst,
             0,
         )
@@ -71,7 +71,7 @@ def _worst_drops(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGrou
 
 
 def case_list(cases: Sequence[CaseView]) -> CaseList:
-    """All cases in the run's order; of very many, those that still pass are the first to be left out."""
+    """All cases in the run's order; if there are very many, those that still pass are left out first."""
     shown = list(cases)
     if len(shown) > _MOST_IN_LIST:
         unchanged = {"still passes", "not compared"}

@@ -26,7 +26,7 @@ def lead_of(record: GateRecord) -> tuple[str, str]:
     """A sentence and an advice; the advice is empty if there is nothing to do."""
     if record.baseline is None or record.verdict is None:
         return (
-            "There are scores, but nothing that they were compared with, so there is no verdict.",
+            "The scores were not compared with a baseline, so there is no verdict.",
             "Gate an adapter against its base model, or give --gate-baseline a stored run or a directory.",
         )
     other = short_label(record.baseline.model)
@@ -42,26 +42,26 @@ def lead_of(record: GateRecord) -> tuple[str, str]:
     if metrics:
         return (
             f"These cases can't tell whether the candidate is worse than {other} on {where}.",
-            "More cases would settle it; so would a wider margin, if that much may be lost.",
+            "More cases would decide it, or a wider margin if you can tolerate it.",
         )
     return _without_a_metric(record.verdict, deciding)
 
 
 def _regressed(deciding: Sequence[Finding], where: str, other: str) -> str:
-    """What the candidate is worse on: a metric, single cases, or what it must not fail."""
+    """Where the candidate is worse: a metric, single cases, or must-pass cases."""
     if where:
         return f"The candidate is worse than {other} on {where}, by more than chance explains."
     if cases := _regressed_cases(deciding):
         return f"The candidate answers {_listed(cases)} worse than {other}, by more than chance explains."
-    return f"The candidate fails what it must not fail: {sentence_of(deciding[0])}."
+    return f"A must-pass case failed: {sentence_of(deciding[0])}."
 
 
 def metric_title(finding: Finding, record: GateRecord) -> str:
-    """The set's name; of another metric than the pass rate also that one's.
+    """The set's name, and the metric's name unless it is the pass rate.
 
     Args:
         finding: About one metric.
-        record: The gate that found it; it knows how its metrics are read.
+        record: The gate's record, with the facts about its metrics.
     """
     if finding.metric is None or finding.metric == PASS_RATE:
         return finding.set_name or ""
@@ -69,12 +69,12 @@ def metric_title(finding: Finding, record: GateRecord) -> str:
 
 
 def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> tuple[str, str]:
-    """Inconclusive though no figure was: something else forbids a pass, and the first finding says what."""
+    """Inconclusive for another reason than a metric: the first finding says why."""
     first = deciding[0] if deciding else verdict.findings[0]
     reason = sentence_of(first)
     if isinstance(first.data, TripwireFinding):
         return (
-            f"No case shows a loss, but the model's hold on general text slipped: {reason}.",
+            f"No case shows a loss, but the loss on general text rose: {reason}.",
             "Look at what it was trained on, or gate it on more forgetting probes.",
         )
     if isinstance(first.data, NothingToLoseFinding):
@@ -96,7 +96,7 @@ def _regressed_cases(findings: Sequence[Finding]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as in a sentence; of many, the first three."""
+    """Names for a sentence; the first three if there are many."""
     shown = list(names) if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], _more(names)]
     return "".join(shown) if len(shown) <= 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 

@@ -1,4 +1,4 @@
-"""The metric table: every mean with its n and interval, every drop against its margin."""
+"""The metric table: every mean with its n and interval, every drop with its margin."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +48,8 @@ def metrics_view(record: GateRecord) -> MetricsView:
     metrics, facts = record.comparison.metrics, record.run.metrics
     gated = [row for row in worst_first(metrics) if row.verdict is not None]
     informing = [row for row in metrics if row.verdict is None]
-    # An axis each: what only informs may rest on a handful of cases, whose bars would squeeze the others.
+    # Separate axes: metrics for information may have only a handful of cases, whose bars would squeeze the
+    # others.
     axes = [_axis(rows) for rows in (gated, informing)]
     drops = [row.drop for row in metrics]
     means = [side.mean for row in metrics for side in (row.baseline, row.candidate)]
@@ -75,7 +76,7 @@ def worst_first(metrics: Sequence[MetricComparison]) -> list[MetricComparison]:
 
 
 def is_rate(row: MetricComparison) -> bool:
-    """Whether a metric is a share of cases, told in percent, rather than a score on a scale."""
+    """Whether a metric is a share of cases, shown in percent, and not a score on a scale."""
     return row.kind == "binary"
 
 
@@ -90,7 +91,7 @@ def drop_text(value: float, *, rate: bool) -> str:
 
 
 def mean_text(value: float, *, rate: bool) -> str:
-    """A mean: a rate in percent, a score as it is.
+    """A mean: a rate in percent, a score unchanged.
 
     Args:
         value: The mean: a fraction, or a value on the metric's scale.
@@ -112,7 +113,7 @@ def margin_text(value: float, *, rate: bool) -> str:
 
 
 def metric_name(metric: str, facts: Mapping[str, MetricFacts]) -> str:
-    """What a metric is called; one that is compared by its logarithm is shown by it, such as perplexity.
+    """A metric's name; one that is compared by its logarithm, such as perplexity, is shown as that.
 
     Args:
         metric: Its name in the run.
@@ -163,7 +164,7 @@ def _estimate(summary: MetricSummary, facts: Mapping[str, MetricFacts], *, rate:
 
 
 def _inside(summary: MetricSummary, facts: Mapping[str, MetricFacts]) -> tuple[float, float]:
-    """The interval without what lies off the metric's scale, such as a rate above one."""
+    """The part of the interval on the metric's scale, for example rates up to one."""
     low, high = summary.mean.low, summary.mean.high
     if summary.metric == PASS_RATE:
         return max(low, 0.0), min(high, 1.0)
@@ -177,7 +178,7 @@ def _inside(summary: MetricSummary, facts: Mapping[str, MetricFacts]) -> tuple[f
 
 
 def _scores(run: Run, set_name: str) -> list[tuple[str, MetricSummary, bool]]:
-    """A set's pass rate and mean scores, where there is no baseline to compare with."""
+    """A set's pass rate and mean scores, if there is no baseline."""
     results = [result for result in run.results if result.case.set_name == set_name]
     decided = [result for result in results if result.outcome in {Outcome.PASSED, Outcome.FAILED}]
     passed = [float(result.outcome is Outcome.PASSED) for result in decided]
@@ -227,7 +228,7 @@ def _confidence(intervals: Iterable[Interval]) -> str:
 
 
 def _one_sided(interval: Interval) -> Interval:
-    """The interval with the confidence of each of its ends alone."""
+    """The interval with the confidence of each end alone."""
     return replace(interval, confidence=(1 + interval.confidence) / 2)
 
 

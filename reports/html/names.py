@@ -1,4 +1,4 @@
-"""What a person calls a model, and what identifies its weights."""
+"""Names of models for people, and identifiers of weights."""
 
 from pathlib import PurePath
 
@@ -9,7 +9,7 @@ _SHA_DIGITS = 10
 
 
 def short_label(model: ModelRef) -> str:
-    """What a person calls a model; of an absolute path the last part, the manifest has it whole."""
+    """A model's short name; for an absolute path the last part (the manifest has the whole path)."""
     return _last_part(model.label)
 
 
@@ -18,7 +18,7 @@ def _last_part(label: str) -> str:
 
 
 def model_detail(model: ModelRef) -> str:
-    """What identifies a model's weights, shortened."""
+    """The shortened hashes of a model's weights."""
     if model.adapter_sha256 is None:
         return f"sha256 {model.base_sha256[:_SHA_DIGITS]}"
     return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {_last_part(model.base_model)}"

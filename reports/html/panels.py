@@ -39,7 +39,7 @@ _LONGEST_FACT = 2_000
 
 
 def forgetting_views(record: GateRecord) -> Iterator[ForgettingView]:
-    """Retained skills and the change on general text, against the baseline and against the base behind it."""
+    """Retained skills and the change on general text, compared with the baseline and with the base."""
     comparison = record.comparison
     if comparison is None:
         return
@@ -114,7 +114,7 @@ def _passages(record: GateRecord) -> Iterator[LossRow]:
 
 
 def training_view(record: GateRecord) -> TrainingView | None:
-    """The adapter's training manifest; None when it has none."""
+    """The adapter's training manifest; None if it has none."""
     training = record.run.model.training
     if training is None:
         return None
@@ -143,7 +143,7 @@ def training_view(record: GateRecord) -> TrainingView | None:
 
 
 def _reward_curve(rewards: RewardNotes | None) -> LossCurve | None:
-    """The mean reward of each step's sampled answers; None where training had no rewards."""
+    """The mean reward of each step's sampled answers; None if training had no rewards."""
     return None if rewards is None else loss_curve([(entry.step, entry.reward) for entry in rewards.steps])
 
 
@@ -180,7 +180,7 @@ def set_rows(record: GateRecord) -> list[SetRow]:
 
 
 def manifest(record: GateRecord) -> list[Facts]:
-    """What it takes to repeat the run."""
+    """Everything needed to repeat the run."""
     run, baseline = record.run, record.baseline
     plan = run.plan
     groups = [
@@ -222,10 +222,10 @@ def _fact(name: str, value: str, *, code: bool = False) -> Fact:
 
 
 def _placement(placement: Placement) -> str:
-    """How a side was run: on whose weights, and in which batches."""
+    """How a side was run: its weights and batches."""
     batches = {
         "mixed": "batches mixed with other sides'",
-        "separate": "batches of its own",
+        "separate": "separate batches",
         "single": "a prompt at a time, by the library's generate",
     }
     return f"{placement.weights} weights, {batches[placement.batches]}"

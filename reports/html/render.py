@@ -1,4 +1,4 @@
-"""The page itself: one file that asks nothing of any server and runs nothing but its own script."""
+"""The page: one file that loads nothing from a server and runs only its own script."""
 
 import base64
 import hashlib
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).with_name("templates")
-# The view cuts what is known to be long; this is for all the rest.
+# The view cuts texts that are known to be long; this is for all others.
 _LONGEST = 20_000
 
 
 def render_report(record: GateRecord) -> str:
     """One self-contained HTML document.
 
-    Every text in it, whoever wrote it, is escaped and its hidden characters are spelled out. The content
-    security policy lets the browser load nothing and run only the one script whose hash it names.
+    All text is escaped and its hidden characters are made visible. The content security policy lets the
+    browser load nothing and run only the one script with the given hash.
 
     Args:
-        record: What a gate found out.
+        record: The gate's record.
     """
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     script = (_TEMPLATES / "filter.js").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def _environment() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Each expression's value passes through here before it is escaped: no template can forget it.
+        # The value of each expression passes through here before it is escaped, so no template can forget it.
         finalize=_spelled_out,
     )
     environment.filters["count"] = count
@@ -57,14 +57,14 @@ def _environment() -> "Environment":
 
 
 def _spelled_out(value: Any) -> Any:
-    """A text with its hidden characters shown, never endless; what a macro has rendered stays as it is."""
+    """A text with its hidden characters visible and a limited length; a macro's output stays unchanged."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return visible(value if len(value) <= _LONGEST else value[:_LONGEST] + "…")
 
 
 def _own(text: str) -> Any:
-    """A file of this package, which is markup and must not be escaped."""
+    """A file of this package as markup, which must not be escaped."""
     from markupsafe import Markup
 
     return Markup(text)

@@ -1,4 +1,4 @@
-"""The verdict in a word and in a sentence."""
+"""The verdict as a word and as a sentence."""
 
 from collections.abc import Iterable
 
@@ -26,7 +26,6 @@ from reports.html.text import one_line
 from reports.html.view import MetricLine, Tile, VerdictView
 
 _REASON = 600
-_WORDS = {GateVerdict.PASS: "held", GateVerdict.REGRESS: "worse", GateVerdict.INCONCLUSIVE: "unclear"}
 
 
 def verdict_view(record: GateRecord) -> VerdictView:
@@ -56,11 +55,11 @@ def _baseline_detail(run: Run) -> str:
 
 
 def _metric_lines(record: GateRecord) -> Iterable[MetricLine]:
-    """Each gated metric in a plain sentence, the worst first."""
+    """Each gated metric as a plain sentence, the worst first."""
     for finding in () if record.verdict is None else record.verdict.findings:
         data = finding.data
         if isinstance(data, MetricFinding) and finding.verdict is not None:
-            word = "better" if data.standing is Standing.BETTER else _WORDS[finding.verdict]
+            word = "better" if data.standing is Standing.BETTER else str(finding.verdict)
             name, text = metric_title(finding, record), _told(finding, data)
             yield MetricLine(tone=TONES[finding.verdict], word=word, name=name, text=text)
 
@@ -88,7 +87,7 @@ def _pass_rates(rows: Iterable[MetricComparison]) -> list[MetricComparison]:
 
 
 def some_cases(number: int) -> str:
-    """A count of cases as the beginning of a sentence."""
+    """A number of cases as the beginning of a sentence."""
     return "One case" if number == 1 else f"{figures.count(number)} cases"
 
 

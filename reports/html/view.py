@@ -1,6 +1,6 @@
-"""What the page shows, as inert values: every figure already written out, every text still raw.
+"""The content of the page as plain values: all figures formatted, all texts unescaped.
 
-Escaping is the template's work (see ``render``), so that the values here can be compared in tests.
+The template escapes (see ``render``), so that tests can compare the values here.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from reports.html.diff import Piece
 
 # The change of a case, seen from the baseline.
 Change = Literal["lost", "gained", "still fails", "still passes", "not compared"]
-# How a verdict, a banner or a mark looks.
+# The style of a verdict, a banner or a mark.
 Tone = Literal["pass", "regress", "inconclusive", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
-    """A text, and how many of its characters were left out at the end."""
+    """A text, and the number of characters that were left out at its end."""
 
     text: str
     omitted: int = 0
@@ -38,8 +38,8 @@ class Answer:
     Attributes:
         pieces: The text, marked where the other side differs.
         cut: The token limit ended it.
-        facts: Its size and time, written out.
-        reasoning: What the model wrote before it; None where it reasoned not.
+        facts: Its formatted size and time.
+        reasoning: The reasoning before it; None without reasoning.
     """
 
     outcome: str
@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One side's value of one check; ``passed`` is None where it only informs or there is none."""
+    """One side's value of one check; ``passed`` is None if it is for information or missing."""
 
     value: str
     passed: bool | None = None
@@ -65,7 +65,7 @@ class CheckRow:
 
     Attributes:
         wants: The threshold or value that passes.
-        why: The candidate's explanation or error; the baseline's where there is no candidate.
+        why: The candidate's explanation or error; the baseline's if there is no candidate.
     """
 
     name: str
@@ -85,10 +85,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedPrompt:
-    """A prompt as a model read it.
+    """A rendered prompt.
 
     Attributes:
-        sides: Who read it.
+        sides: The sides with this prompt.
         sha256: The beginning of its hash.
     """
 
@@ -102,10 +102,10 @@ class CaseView:
     """One case with both answers.
 
     Attributes:
-        number: Its place in the run, from 1.
+        number: Its position in the run, from 1.
         brief: Why it failed, in one line.
-        notes: What is special about it or its comparison.
-        diff_note: What the marks in the answers can't show.
+        notes: Special facts about it or its comparison.
+        diff_note: Differences that the marks in the answers can't show.
     """
 
     number: int
@@ -131,7 +131,7 @@ class CaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseGroup:
-    """Cases that deserve a section of their own, the first of them unfolded.
+    """Cases in a separate section, the first of them unfolded.
 
     Attributes:
         total: Number of all cases; more than in ``cases`` if the rest is in the list of all.
@@ -148,7 +148,7 @@ class CaseGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One value of a filter, with how many cases have it."""
+    """One value of a filter, with its number of cases."""
 
     label: str
     count: int
@@ -156,10 +156,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseList:
-    """All cases, and what they can be filtered by.
+    """All cases, and their filters.
 
     Attributes:
-        hidden: How many unchanged cases are left out, because the page would be too large.
+        hidden: Number of unchanged cases that are left out, because the page would be too large.
     """
 
     cases: tuple[CaseView, ...]
@@ -192,7 +192,7 @@ class MetricLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictView:
-    """The verdict, in one word and in a sentence, and between whom.
+    """The verdict, as one word and as a sentence, with the names of the models.
 
     Attributes:
         reasons: The gate's own sentences, in order of weight.
@@ -213,7 +213,7 @@ class VerdictView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
-    """Something to know before the figures are trusted."""
+    """A warning about the figures."""
 
     tone: Tone
     title: str
@@ -223,7 +223,7 @@ class Banner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A figure with its interval, written out."""
+    """A formatted figure with its interval."""
 
     value: str
     interval: str = ""
@@ -231,7 +231,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRow:
-    """One metric of one golden set; without a baseline only the candidate's side is there."""
+    """One metric of one golden set; without a baseline only the candidate's side."""
 
     set_name: str
     metric: str
@@ -251,7 +251,7 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsView:
-    """The metric table: gated rows, then those that only inform."""
+    """The metric table: gated rows, then those for information."""
 
     gated: tuple[MetricRow, ...]
     informing: tuple[MetricRow, ...]
@@ -265,7 +265,7 @@ class MetricsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRow:
-    """How much of one skill was kept; places are in percent of the bar."""
+    """Retention of one skill; positions are in percent of the bar."""
 
     skill: str
     kept: str
@@ -289,10 +289,10 @@ class LossRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgettingView:
-    """What the candidate lost of what another model could do.
+    """Skills of another model that the candidate lost.
 
     Attributes:
-        before: The other model: ``baseline``, or the name of the base behind it.
+        before: The other model: ``baseline``, or the name of the base.
     """
 
     anchor: str

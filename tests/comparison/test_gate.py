@@ -345,7 +345,7 @@ def test_equal_answers_to_these_cases_pass_at_once(make_result, make_run):
     assert (as_sample.outcome, of_these.outcome) == (OPEN, PASS)
     assert comparison.metrics[0].other_question is OPEN
     assert sentences_of(of_these)[0].startswith(
-        "s pass-rate held: 1.000 → 1.000, drop of exactly these cases +0.000 ["
+        "s pass-rate passes: 1.000 → 1.000, drop of exactly these cases +0.000 ["
     )
     assert run_gate(run("cases", 2), run("cases"))[1].outcome is PASS
     assert run_gate(run("cases", 3), run("cases"))[1].outcome is REGRESS

@@ -47,7 +47,7 @@ def test_a_regression_names_the_drop_the_evidence_and_the_flips():
 
 def test_a_pass_says_what_is_excluded():
     assert describe_row(judged(0, 1, 90, GateVerdict.PASS), 90) == (
-        "orders pass-rate held: 0.989 → 1.000, drop -0.011 [-0.053, +0.024], n=90: a drop of more than 0.05 is excluded"
+        "orders pass-rate passes: 0.989 → 1.000, drop -0.011 [-0.053, +0.024], n=90: a drop of more than 0.05 is excluded"
     )
 
 
