@@ -55,7 +55,7 @@ def report(
 def _default_history() -> Path:
     """The history of a pytest run that is started here."""
     from harness.settings import load_settings
+    from tunegate.project import command_project
 
-    here = Path.cwd()
-    root = next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
+    root = Path.cwd() / command_project(Path.cwd())
     return root / load_settings({}, root, os.environ).directory / "history.sqlite"

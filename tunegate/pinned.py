@@ -10,6 +10,7 @@ import pytest
 from _pytest.config import ConftestImportFailure
 
 from tunegate.own_packages import ALL_PACKAGES, foreign_package, use_our_packages
+from tunegate.project import session_project
 from tunegate.request import names_a_model
 
 use_our_packages()
@@ -24,13 +25,12 @@ def pytest_load_initial_conftests(
     Raises:
         pytest.UsageError: One line that says what to do.
     """
-    root = early_config.rootpath
-    if not names_a_model(args, root):
+    if not names_a_model(args, session_project(early_config)):
         raise pytest.UsageError("no model: give --model=DIR")
     try:
         yield
     except ConftestImportFailure as error:
-        foreign = foreign_package([root, early_config.invocation_params.dir])
+        foreign = foreign_package([early_config.rootpath, early_config.invocation_params.dir])
         missed = error.cause.name if isinstance(error.cause, ImportError) else None
         if foreign is None or missed is None or missed.partition(".")[0] not in ALL_PACKAGES:
             raise

@@ -17,6 +17,7 @@ import pytest
 from tunegate import hookspecs
 from tunegate.markers import declare_markers, note_project_markers
 from tunegate.own_packages import foreign_package
+from tunegate.project import session_project
 from tunegate.request import asks_for_gate, concerns_gate, needs_model_option, with_long_name
 
 # The plugins that do the work, in the order of their options in --help.
@@ -73,7 +74,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     config = parent.config
     if file_path.suffix not in {".yaml", ".yml"} or config.pluginmanager.has_plugin(_PLUGINS[0]):
         return None
-    if config.rootpath / _GOLDEN_FOLDER not in file_path.parents or not _load_gate(config):
+    if session_project(config) / _GOLDEN_FOLDER not in file_path.parents or not _load_gate(config):
         return None
     gate: Any = config.pluginmanager.get_plugin(_PLUGINS[0])
     collector: pytest.Collector | None = gate.pytest_collect_file(file_path=file_path, parent=parent)
@@ -114,11 +115,11 @@ def golden(pytestconfig: pytest.Config) -> Callable[..., Any]:
 def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     """Look for packages with our names, and load the gate if needed; returns whether it did."""
     note_project_markers(config)
-    root, here = config.rootpath, config.invocation_params.dir
-    folders = {root: None, here: None}
-    has_settings = concerns_gate(arguments, root)
-    in_use = has_settings or (root / _GOLDEN_FOLDER).is_dir()
-    if in_use and asks_for_gate(arguments, root, model_is_taken=False) is None:
+    root, project = config.rootpath, session_project(config)
+    folders = {root: None, config.invocation_params.dir: None}
+    has_settings = concerns_gate(arguments, project)
+    in_use = has_settings or (project / _GOLDEN_FOLDER).is_dir()
+    if in_use and asks_for_gate(arguments, project, model_is_taken=False) is None:
         # Nothing is lost by staying off, so also where a test file's folder would get onto the path later.
         folders |= dict.fromkeys(_test_folders(root))
     pinned = config.pluginmanager.has_plugin(_PINNED)
@@ -152,7 +153,7 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
     is_taken = config.getoption("--model", unknown) is not unknown
     foreign = config.stash[_FOREIGN]
     if foreign is not None:
-        asked = asks_for_gate(arguments, config.rootpath, model_is_taken=is_taken)
+        asked = asks_for_gate(arguments, session_project(config), model_is_taken=is_taken)
         if asked is not None:
             raise pytest.UsageError(f"{asked}: {_why_off(foreign)}")
         config.stash[_NOTICE] = f"tunegate: off: {_why_off(foreign)}"

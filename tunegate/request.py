@@ -1,9 +1,10 @@
 """What a pytest session asks of the gate, told from its arguments, variables and configuration alone."""
 
 import os
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from tunegate.project import read_table
 
 _SHORT, _LONG, _PREFIX = "--model", "--gate-model", "--gate-"
 _HELP = {"-h", "--help"}
@@ -39,7 +40,7 @@ def concerns_gate(arguments: Sequence[str], root: Path) -> bool:
     return (
         any(is_gate_option(each) or each.startswith("@") or each in _HELP for each in arguments)
         or any(name in os.environ for name in ("TUNEGATE_MODEL", "TUNEGATE_GOLDEN"))
-        or bool(_table(root))
+        or read_table(root) is not None
     )
 
 
@@ -53,7 +54,7 @@ def names_a_model(arguments: Sequence[str], root: Path) -> bool:
     return (
         needs_model_option([with_short_name(each) for each in arguments])
         or "TUNEGATE_MODEL" in os.environ
-        or "model" in _table(root)
+        or "model" in (read_table(root) or ())
     )
 
 
@@ -70,14 +71,4 @@ def asks_for_gate(arguments: Sequence[str], root: Path, *, model_is_taken: bool)
             return argument.partition("=")[0]
     if "TUNEGATE_MODEL" in os.environ:
         return "TUNEGATE_MODEL"
-    return "[tool.tunegate] model" if "model" in _table(root) else None
-
-
-def _table(root: Path) -> Mapping[str, object]:
-    """The settings in pyproject.toml; empty where there are none, or where pytest itself refuses the file."""
-    try:
-        text = (root / "pyproject.toml").read_text(encoding="utf-8")
-        table = tomllib.loads(text)["tool"]["tunegate"] if "tunegate" in text else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return table if isinstance(table, dict) else {}
+    return "[tool.tunegate] model" if "model" in (read_table(root) or ()) else None

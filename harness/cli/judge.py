@@ -11,8 +11,9 @@ from rich.table import Table
 from harness.cli.console import table_console
 from harness.cli.judge_compare import compare
 from harness.cli.judge_correct import correct
+from harness.cli.kept import kept_in
 from harness.cli.label import export, label
-from harness.cli.options import JsonOption
+from harness.cli.options import DirectoryOption, JsonOption
 from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
 from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
@@ -50,9 +51,7 @@ def calibrate_judge(
     repeats: Annotated[int, typer.Option(min=0, max=20, help="How often each question is repeated.")] = 2,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
-    directory: Annotated[
-        Path, typer.Option(envvar="TUNEGATE_DIRECTORY", help="Where cache and calibrations are kept.")
-    ] = Path(".tunegate"),
+    directory: DirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a judge with labelled items; exit status 1 if it is unreliable.
@@ -62,13 +61,14 @@ def calibrate_judge(
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     items, hashes = _load(paths or [Path("golden_sets/judge")])
     needs = CalibrationLimits(kappa=min_kappa, kappa_low=min(min_kappa, CalibrationLimits().kappa_low))
-    with Cache(directory / "cache.sqlite") as cache:
+    kept = kept_in(directory)
+    with Cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
         with panel, watched_bar("judging") as on_progress:
             found = calibrate(panel, items, hashes, needs=needs, repeats=repeats, on_progress=on_progress)
             usage = panel.usage
-    path = save_calibration(found, directory)
+    path = save_calibration(found, kept)
     if as_json:
         typer.echo(to_json(found))
     else:

@@ -1,14 +1,14 @@
 """``tunegate judge compare``: several models by a judge's preferences."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from harness.cli.console import table_console
-from harness.cli.options import HistoryOption
+from harness.cli.kept import kept_in
+from harness.cli.options import DirectoryOption, HistoryOption
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
 from harness.history.location import history_path
@@ -43,9 +43,7 @@ def compare(
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
-    directory: Annotated[
-        Path, typer.Option(envvar="TUNEGATE_DIRECTORY", help="Where cache and calibrations are kept.")
-    ] = Path(".tunegate"),
+    directory: DirectoryOption = None,
     history: HistoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every pair too.")] = False,
 ) -> None:
@@ -56,11 +54,12 @@ def compare(
     with open_history(history_path(history)) as stored:
         chosen, reference = _load(stored, runs, against)
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
-    with Cache(directory / "cache.sqlite") as cache:
+    kept = kept_in(directory)
+    with Cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
         with panel, watched_bar("judging") as on_progress:
-            trust = trusted_with("pairwise", find_calibration(directory, panel.identity), panel.identity)
+            trust = trusted_with("pairwise", find_calibration(kept, panel.identity), panel.identity)
             found = compare_models(
                 panel, chosen, against=reference, golden_sets=golden or (), on_progress=on_progress
             )

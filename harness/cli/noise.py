@@ -1,12 +1,12 @@
 """``tunegate noise``: what changes when nothing that matters changes."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from harness.cli.options import DeviceOption, ForgettingOption, GoldenOption
+from harness.cli.kept import kept_in
+from harness.cli.options import DeviceOption, DirectoryOption, ForgettingOption, GoldenOption
 from harness.cli.progress import current_stage_bar
 from harness.cli.python_permission import check_python
 from harness.engines.open import choose_plan, describe_model
@@ -29,7 +29,7 @@ def noise(
     batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
-    directory: Annotated[Path, typer.Option(help="Where the history is kept.")] = Path(".tunegate"),
+    directory: DirectoryOption = None,
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
 
@@ -54,7 +54,7 @@ def noise(
                 (plan, measure_noise(found, plan, planned, cases, on_progress, allow_python=allow_python))
             )
     console = Console(highlight=False)
-    with open_history(directory / "history.sqlite") as history:
+    with open_history(kept_in(directory) / "history.sqlite") as history:
         for plan, result in measured:
             history.save_noise(result.model, plan.dtype, cases, result.stability)
             _print(console, plan.dtype, result)

@@ -18,6 +18,14 @@ ForgettingOption = Annotated[
 HistoryOption = Annotated[
     Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
 ]
+DirectoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory",
+        help="Holds history, cache and calibrations.",
+        show_default="the project's setting, else .tunegate",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

@@ -12,7 +12,7 @@ from harness.cli.options import JsonOption
 from harness.comparison.metric_verdicts import ALPHA, gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
-from harness.golden.find import DEFAULT_GOLDEN, golden_files
+from harness.golden.find import golden_files, project_golden
 from harness.golden.load import load_golden_set
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import LEAST_CHURN, POWER, detectable_drop
@@ -57,7 +57,7 @@ def power(
     as_json: JsonOption = False,
 ) -> None:
     """Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded."""
-    sets = [load_golden_set(path) for path in _files(golden or [DEFAULT_GOLDEN])]
+    sets = [load_golden_set(path) for path in _files(golden or project_golden())]
     margins = gated_margins(sets, margin, margin)
     level = ALPHA / len(margins)
     with Console(stderr=True).status("counting cases"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.run.preflight import require_python
 from harness.settings import load_settings
 from harness.types import GoldenCase
+from tunegate.project import command_project
 
 
 def check_python(cases: Sequence[GoldenCase]) -> bool:
@@ -15,6 +16,6 @@ def check_python(cases: Sequence[GoldenCase]) -> bool:
     Raises:
         SettingsError: A case has a ``python`` check that they don't allow, or that can't be loaded.
     """
-    allowed = load_settings({}, Path(), os.environ).allow_python_checks
+    allowed = load_settings({}, command_project(Path.cwd()), os.environ).allow_python_checks
     require_python(cases, allowed=allowed)
     return allowed

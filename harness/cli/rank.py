@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.options import DeviceOption, DtypeOption, ForgettingOption, GoldenOption
+from harness.cli.kept import kept_in
+from harness.cli.options import DeviceOption, DirectoryOption, DtypeOption, ForgettingOption, GoldenOption
 from harness.cli.progress import stage_bars
 from harness.errors import AdapterError
 from harness.golden.gate_content import load_gate_sets
@@ -24,6 +25,7 @@ from harness.run.sinks import send_to_sinks
 from harness.settings import Settings, load_settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
 from harness.types.serialisation import to_json
+from tunegate.project import command_project
 
 _REGRESSED = 1
 
@@ -54,7 +56,7 @@ def rank(
     ] = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
-    directory: Annotated[Path, typer.Option(help="Holds history and cache.")] = Path(".tunegate"),
+    directory: DirectoryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: every candidate's whole gate.")
     ] = False,
@@ -64,6 +66,7 @@ def rank(
     They answer together on one loaded base. Each is judged at the level of 5 % divided by their number, so
     that any of them is wrongly called a regression with the probability of a single gate.
     """
+    project = command_project(Path.cwd())
     settings = settings_of_command(
         model=tuple(models),
         baseline=baseline,
@@ -72,9 +75,9 @@ def rank(
         forgetting=forgetting,
         dtype=dtype,
         device=device,
-        directory=str(directory),
+        directory=str(Path.cwd() / kept_in(directory)),
         judge=tuple(judge or ()),
-        allow_python_checks=load_settings({}, Path(), os.environ).allow_python_checks,
+        allow_python_checks=load_settings({}, project, os.environ).allow_python_checks,
     )
     found, notes = _ranked(settings, golden)
     if as_json:
@@ -89,7 +92,7 @@ def rank(
 
 def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[RankedModel], list[str]]:
     """The ranked models, stored in the history, and what is known of the judge, as lines."""
-    inputs = prepare(settings, Path())
+    inputs = prepare(settings, command_project(Path.cwd()))
     if len(inputs.candidates) < 2:
         raise AdapterError(
             f"{', '.join(settings.model)}: give two models or more, or a directory of several adapters"

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
+from tunegate.project import command_project
 
 # The gate and what renders it are imported by the commands that need them: a list of runs doesn't.
 if TYPE_CHECKING:
@@ -114,14 +115,19 @@ def accept(
     allow_dirty: Annotated[
         bool, typer.Option("--allow-dirty", help="Also a run of uncommitted changes.")
     ] = False,
-    root: Annotated[Path, typer.Option(help="The project's root, for baselines/NAME.json.")] = Path(),
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Where baselines/NAME.json is written.", show_default="the project's root"),
+    ] = None,
     history: HistoryOption = None,
 ) -> None:
     """Accept a stored run as a baseline: a small file to review and commit."""
     from harness.baselines.accept import accept_run
 
     with _history(history) as stored:
-        path = accept_run(stored.load_run(run), name, reason, root, allow_dirty=allow_dirty)
+        path = accept_run(
+            stored.load_run(run), name, reason, root or command_project(Path.cwd()), allow_dirty=allow_dirty
+        )
     typer.echo(f"wrote {path}: compare with it by --gate-baseline={name}")
 
 

@@ -14,6 +14,7 @@ from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
 from harness.types.serialisation import to_json
+from tunegate.project import command_project
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -38,7 +39,7 @@ def trend(
     if accepted is not None:
         versions = [
             version
-            for version in accepted_versions(Path.cwd(), accepted)
+            for version in accepted_versions(Path.cwd() / command_project(Path.cwd()), accepted)
             if model is None or model in version.model.label
         ]
         trends = trends_of_accepted(versions[-limit:])

@@ -1,21 +1,30 @@
 """Finds the golden sets in directories."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from harness.golden.load import LABELLED
+from harness.settings import load_settings
+from tunegate.project import command_project
 
 DEFAULT_GOLDEN = Path("golden_sets")
+
+
+def project_golden() -> list[Path]:
+    """Where the golden sets are of the project in which a command is run: its setting ``golden``."""
+    project = command_project(Path.cwd())
+    return [project / path for path in load_settings({}, project, os.environ).golden]
 
 
 def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
     """The golden sets below directories; a path of a file is returned as it is.
 
     Args:
-        paths: Directories and files; None means ``golden_sets`` in the working directory.
+        paths: Directories and files; None means those of the project in which the command is run.
     """
     files: list[Path] = []
-    for path in [DEFAULT_GOLDEN] if paths is None else paths:
+    for path in project_golden() if paths is None else paths:
         if path.is_dir():
             inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
             files += [file for file in inside if file.parent.name != LABELLED]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import HistoryError
 from harness.settings import load_settings
+from tunegate.project import configured_project
 
 FILE_NAME = "history.sqlite"
 
@@ -19,8 +20,8 @@ def history_path(
 ) -> Path:
     """The history to read: the given one, otherwise that of the nearest project that has one.
 
-    A project is a directory with a pyproject.toml or a .tunegate directory; its ``[tool.tunegate] directory``
-    and ``TUNEGATE_DIRECTORY`` are used.
+    The project is the nearest directory whose pyproject.toml has a table ``[tool.tunegate]``; without one,
+    each with a pyproject.toml or a .tunegate directory is looked at. The setting ``directory`` is followed.
 
     Args:
         given: A file that the user named.
@@ -39,7 +40,8 @@ def history_path(
     start = Path.cwd() if here is None else here
     environment = os.environ if environment is None else environment
     looked: list[Path] = []
-    for directory in (start, *start.parents):
+    configured = configured_project(start)
+    for directory in (start, *start.parents) if configured is None else (configured,):
         if (directory / "pyproject.toml").is_file() or (directory / ".tunegate").is_dir():
             path = directory / load_settings({}, directory, environment).directory / FILE_NAME
             if to_write or path.is_file():

@@ -7,6 +7,7 @@ import pytest
 
 from harness.plugin.left_out import OwnTests
 from harness.settings import Settings
+from tunegate.project import session_project
 
 
 def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
@@ -17,7 +18,7 @@ def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
         settings: The session's settings.
     """
     if settings.paths is not None:
-        return OwnTests(roots=tuple(config.rootpath / path for path in settings.paths))
+        return OwnTests(roots=tuple(session_project(config) / path for path in settings.paths))
     found = [path for each in config.getini("testpaths") for path in config.rootpath.glob(each)]
     # Tests whose path is given are wanted, whether or not they ask the model.
     return OwnTests(roots=tuple(found), only_asking=not _names_paths(config))

@@ -20,6 +20,7 @@ from harness.types import (
     Message,
     ModelRef,
 )
+from tunegate.project import session_project
 
 
 def _gate(config: pytest.Config) -> GateSession:
@@ -93,7 +94,7 @@ def golden_loader(config: pytest.Config) -> Callable[[str | Path], GoldenSet]:
     """A function that loads a golden set by path relative to the project's root."""
 
     def load(path: str | Path) -> GoldenSet:
-        return load_golden_set(config.rootpath / path)
+        return load_golden_set(session_project(config) / path)
 
     return load
 

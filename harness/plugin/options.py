@@ -1,14 +1,18 @@
 """The command line: one option a setting, each also an environment variable and a pyproject key."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.errors import SettingsError
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
+from tunegate.project import session_project
 
 _DEST = "tunegate_"
+# Settings that are paths relative to the project's root.
+_PATHS = ("golden", "directory")
 _GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
 
 
@@ -44,6 +48,13 @@ def add_model_option(parser: pytest.Parser) -> None:
     )
 
 
+def _from_here(here: Path, value: Any) -> Any:
+    """Paths that were typed here, for a reader who starts at the project's root."""
+    if isinstance(value, list):
+        return [str(here / each) for each in value]
+    return value and str(here / value)
+
+
 def settings_of(config: pytest.Config) -> Settings:
     """The session's settings.
 
@@ -51,7 +62,10 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: A value is not allowed.
     """
     flags = {name: config.getoption(_DEST + name, None) for name in SETTINGS}
+    project, here = session_project(config), config.invocation_params.dir
+    if here != project:
+        flags |= {name: _from_here(here, flags[name]) for name in _PATHS}
     try:
-        return load_settings(flags, config.rootpath, os.environ)
+        return load_settings(flags, project, os.environ)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error

@@ -35,6 +35,7 @@ from harness.run.scoring import Judging
 from harness.run.session import Session, run_session
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
+from tunegate.project import session_project
 
 _NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, or run without a model"
 
@@ -240,7 +241,7 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         pytest.UsageError: A model, adapter or baseline can't be used, or workers were asked for.
     """
     # As pytest writes the paths that it collects: without "..", links as they are.
-    golden = tuple(Path(os.path.normpath(config.rootpath / path)) for path in settings.golden)
+    golden = tuple(Path(os.path.normpath(session_project(config) / path)) for path in settings.golden)
     config.stash[SELECTION] = Selection(golden=golden, with_probes=settings.forgetting)
     if not settings.model:
         return
@@ -249,7 +250,7 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
             "--model: all cases are answered together in one process; run without xdist's -n and --dist"
         )
     try:
-        inputs = prepare(settings, config.rootpath)
+        inputs = prepare(settings, session_project(config))
         if settings.accept is not None:
             check_name(settings.accept)
         forgetting = inputs.settings.forgetting

@@ -1,0 +1,88 @@
+"""One rule says which folder is the project, in a pytest session and in all commands."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli.kept import kept_in
+from harness.errors import HistoryError
+from harness.golden.find import golden_files
+from harness.history.location import history_path
+from tunegate.project import command_project, configured_project
+
+GOLDEN = (
+    "name: {0}\ncases:\n  - {{id: a, prompt: 1 + 1?, checks: [{{type: contains, value: '2'}}], tags: [t]}}\n"
+)
+TABLE = "[tool.tunegate]\ngolden = ['sets']\ndirectory = 'kept'\n"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A configured project, with a package that has a configuration of its own but no table, and a deep folder."""
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets" / "sums.yaml").write_text(GOLDEN.format("sums"))
+    package = tmp_path / "package"
+    (package / "src" / "deep").mkdir(parents=True)
+    (package / "pyproject.toml").write_text("[tool.pytest.ini_options]\n# not of tunegate\n")
+    return tmp_path
+
+
+PLACES = [".", "sets", "package", "package/src/deep"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_nearest_configured_folder_is_the_project(project, place):
+    here = project / place
+    assert configured_project(here) == project
+    assert command_project(here) == (Path() if place == "." else project)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_configured"),
+    [("", False), ("[tool.other]\ntunegate = 1\n", False), ("# tunegate\n", False), ("[tool.tunegate]\n", True), ("[tool]\ntunegate = 3\n", False), ("tunegate = ", False)],
+)  # fmt: skip
+def test_a_table_makes_a_project(tmp_path, text, is_configured):
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert (configured_project(tmp_path) == tmp_path) is is_configured
+
+
+@pytest.mark.parametrize("sign", ["pyproject.toml", "pytest.ini", "tox.ini", ".tunegate"])
+def test_without_a_table_the_nearest_root_is_the_project(tmp_path, sign):
+    (tmp_path / sign).mkdir() if sign == ".tunegate" else (tmp_path / sign).write_text("")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert command_project(tmp_path / "a" / "b") == tmp_path
+    assert command_project(tmp_path) == Path()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_command_finds_the_same_project(project, place, monkeypatch):
+    """Golden sets, what is kept and the history, from any folder in it."""
+    monkeypatch.chdir(project / place)
+    monkeypatch.delenv("TUNEGATE_DIRECTORY", raising=False)
+    assert [path.resolve() for path in golden_files()] == [project / "sets" / "sums.yaml"]
+    assert (Path.cwd() / kept_in(None)).resolve() == project / "kept"
+    assert kept_in(Path("mine")) == Path("mine")
+    with pytest.raises(HistoryError, match=str(project / "kept" / "history.sqlite")):
+        history_path()
+    (project / "kept").mkdir()
+    (project / "kept" / "history.sqlite").write_text("")
+    assert history_path() == project / "kept" / "history.sqlite"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_session_takes_the_same_project(project, place, installation, tiny_adapter_dir):
+    """Whatever pytest takes for its root."""
+    arguments = (f"--model={tiny_adapter_dir}", "--gate-no-forgetting", "--collect-only", "-q")
+    done = installation.run(project / place, "pytest", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sums.yaml::a" in done.stdout
+
+
+def test_a_path_of_an_option_is_taken_from_where_it_is_typed(project, installation, tiny_adapter_dir):
+    """A path of the configuration is relative to the project."""
+    (project / "package" / "own.yaml").write_text(GOLDEN.format("own"))
+    arguments = (f"--model={tiny_adapter_dir}", "--gate-no-forgetting", "--collect-only", "-q")
+    done = installation.run(project / "package", "pytest", *arguments, "--gate-golden=own.yaml")
+    assert "own.yaml::a" in done.stdout, done.stderr
+    assert "sums.yaml" not in done.stdout
