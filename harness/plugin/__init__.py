@@ -7,8 +7,8 @@ order:
 2. Collect: each case of a golden set becomes an item a model (``collection``).
 3. Select: ``-k``, ``-m`` and ``--lf`` leave some cases (``selection``); what they need is checked to be there
    (``harness.run.preflight``).
-4. Run: the first item asks for its result, and all selected cases are answered and scored together
-   (``session``, ``harness.run``: generation, scoring). Each item then fails, skips or passes as its case did.
+4. Run: before the first item all selected cases are answered and scored together (``session``,
+   ``harness.run``: generation, scoring). Each item then fails, skips or passes as its case did.
 5. Finish: the runs are paired, compared and judged (``harness.comparison``: pairing, comparison, gate,
    findings), stored and reported; the verdict decides the exit status (``exit_status``).
 6. Summarise: the findings are printed (``summary``, ``harness.presentation``).

@@ -20,7 +20,7 @@ class CaseResults(Protocol):
     """Where an item gets its result from."""
 
     def result_of(self, candidate: str, key: str) -> CaseResult:
-        """The result of a case; the first call answers and scores all selected cases.
+        """The result of a case.
 
         Args:
             candidate: The model's name in the session.

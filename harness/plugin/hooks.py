@@ -79,6 +79,16 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     return None if gate is None else gate.left_out.line()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Answer all selected cases before the first item begins, unless no golden item will run."""
+    gate, option = session.config.stash.get(GATE, None), session.config.option
+    if gate is None or session.testsfailed or option.collectonly or option.setuponly:
+        return
+    if any(item.get_closest_marker("skip") is None for item in golden_items(session.items)):
+        gate.answer()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -88,7 +98,7 @@ def pytest_runtest_makereport(
     if isinstance(item, GoldenItem):
         if call.when == "call":
             item.annotate(report)
-        if gate is not None:
+        if gate is not None and (call.when == "call" or report.skipped):
             gate.was_run = True
     elif gate is not None:
         gate.failed_tests.note(item, report)

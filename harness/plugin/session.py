@@ -1,4 +1,4 @@
-"""A pytest session with a model: it answers when the first case asks, and judges at the end.
+"""A pytest session with a model: it answers before the first item begins, and judges at the end.
 
 A session with one model is that with several, of which there is one: it alone has no name.
 """
@@ -30,6 +30,7 @@ from harness.run.inputs import Candidate, Inputs, prepare
 from harness.run.judging import open_panel
 from harness.run.preflight import make_ready
 from harness.run.prompting import check_prompts
+from harness.run.records import make_directory
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session
@@ -72,6 +73,7 @@ class GateSession:
         self._session: Session | None = None
         # By model and case.
         self._results: dict[tuple[str, str], CaseResult] = {}
+        make_directory(inputs.directory)
         self._cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
         self.judging = Judging(panel=open_panel(inputs.settings, self._cache))
         self.judge_note = ""
@@ -137,15 +139,17 @@ class GateSession:
         except InputError as error:
             raise pytest.UsageError(*str(error).splitlines()) from error
 
+    def answer(self) -> None:
+        """Answer and score all selected cases: once, before the items, so that it is in no item's time."""
+        self._session = self._answer_all()
+        self._results = {
+            (each.name, result.key): result
+            for each in self._session.inputs.candidates
+            for result in self._session.results[each.side]
+        }
+
     def result_of(self, candidate: str, key: str) -> CaseResult:
-        """The case's result; the first call answers and scores all selected cases."""
-        if self._session is None:
-            self._session = self._answer_all()
-            self._results = {
-                (each.name, result.key): result
-                for each in self._session.inputs.candidates
-                for result in self._session.results[each.side]
-            }
+        """The case's result."""
         return self._results[candidate, key]
 
     def known_result(self, candidate: str, key: str) -> CaseResult | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from harness.errors import HistoryError
+from harness.errors import HistoryError, SettingsError
 from harness.golden.checks import metric_facts
 from harness.history.store import open_history
 from harness.provenance import describe_environment
@@ -82,6 +82,22 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
         )
         for side, model in session.sides.items()
     }
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of history, cache and reports, which git is told to ignore.
+
+    Raises:
+        SettingsError: It can't be made.
+    """
+    if directory.is_dir():
+        return
+    try:
+        write_whole(directory / ".gitignore", "# Made by tunegate.\n*\n")
+    except OSError as error:
+        raise SettingsError(
+            f"{directory}: can't be made: {error.strerror}; name another with --gate-directory"
+        ) from error
 
 
 def save(record: GateRecord, directory: Path) -> Path:

@@ -97,3 +97,25 @@ def test_a_damaged_cache_entry_is_asked_again(project, value):
         database.execute("UPDATE entries SET value = ?", (value,))
     assert project.run().ret == pytest.ExitCode.OK
     assert len(project.asked) == 2 * before
+
+
+def test_the_directory_of_runs_ignores_itself(project):
+    import subprocess
+
+    subprocess.run(["git", "init", "-q"], cwd=project.pytester.path, check=True)
+    project.run()
+    status = subprocess.run(
+        ["git", "status", "--porcelain"],
+        cwd=project.pytester.path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert ".tunegate" not in status
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(project):
+    (project.pytester.path / ".tunegate").write_text("a file")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *.tunegate: can't be made: *; name another with --gate-directory"])

@@ -1,0 +1,37 @@
+"""The session's work is done once, before the items and outside their time; what breaks it is said once."""
+
+import pytest
+
+
+def test_no_item_waits_for_the_answers(project):
+    """A limit on an item's time, as pytest-timeout sets one, does not cut the answering."""
+    begun = []
+
+    class Watch:
+        def pytest_runtest_logstart(self, nodeid):
+            begun.append(len(project.asked))
+
+    result = project.pytester.inline_run(
+        *("-p", "no:xdist", f"--model={project.adapter}", "--gate-no-forgetting"), plugins=[Watch()]
+    )
+    assert result.ret == pytest.ExitCode.OK
+    assert begun == [20] * 10
+
+
+def test_an_engine_that_breaks_ends_the_session_once(project, monkeypatch):
+    calls = []
+
+    def generate(self, requests, on_batch):
+        calls.append(len(requests))
+        raise TypeError("boom")
+
+    monkeypatch.setattr(project.engine, "generate", generate)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    assert len(calls) == 1
+    assert "10 failed" not in result.stdout.str()
+
+
+def test_setups_that_are_only_shown_ask_nothing(project):
+    assert project.run("--setup-plan").ret == pytest.ExitCode.OK
+    assert not project.opened
