@@ -164,7 +164,7 @@ class TrainingConfig(RunConfig):
     @model_validator(mode="after")
     def _renders(self) -> Self:
         if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs)):
-            problem = f"chat_template_kwargs: {taken[0]!r} is none of the template's own values: leave it out"
+            problem = f"chat_template_kwargs: {taken[0]!r} is not a value of the template: leave it out"
             raise PydanticCustomError("agreement", problem)
         try:
             datetime.date.fromisoformat(self.date)

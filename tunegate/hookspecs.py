@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def pytest_tunegate_report(
     config: pytest.Config, record: "GateRecord", directory: Path, label: str
 ) -> Path | None:
-    """Show or send what a finished gate found.
+    """Show or send the result of a finished gate.
 
-    Called at the end of a ``pytest --model`` session for each model, after its run was saved. The path
-    returned is printed in the terminal section; None prints nothing.
+    Called at the end of a ``pytest --model`` session for each model, after its run was saved. The returned
+    path is printed in the terminal section; None prints nothing.
 
     Example, in a conftest.py::
 
@@ -30,16 +30,16 @@ def pytest_tunegate_report(
         config: The pytest session's configuration.
         record: The run, its baseline, their comparison and the verdict.
         directory: The run's own directory; it exists.
-        label: The model's name, unique in the session; empty where it is the only one.
+        label: The model's name, unique in the session; empty if it is the only one.
     """
 
 
 @pytest.hookspec
 def pytest_tunegate_register(registry: "Registrar") -> None:
-    """Register metrics, judges, engines or sinks of your own for this session.
+    """Register your own metrics, judges, engines or sinks for this session.
 
-    Called once, before options are checked. A plug-in that breaks is left out with one line of warning; a
-    name that is taken stays what it was. ``docs/extending.md`` has an example of each kind.
+    Called once, before options are checked. A plug-in that breaks is left out with one line of warning;
+    existing names can't be replaced. ``docs/extending.md`` has an example of each kind.
 
     Example, in a conftest.py::
 
@@ -60,5 +60,5 @@ def pytest_tunegate_register(registry: "Registrar") -> None:
             )
 
     Args:
-        registry: Takes records by ``add``.
+        registry: Accepts records with ``add``.
     """

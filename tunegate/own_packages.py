@@ -1,4 +1,4 @@
-"""Whether the names ``harness`` and ``reports`` lead to our packages or to a project's own."""
+"""Checks whether the names ``harness`` and ``reports`` are our packages or a project's own."""
 
 import importlib
 import importlib.util
@@ -6,22 +6,22 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# What a gate imports. Our ``trainers`` takes no part in a pytest session, so a project may have its own.
+# The imports of a gate. A pytest session does not use our ``trainers``, so a project may have its own.
 GATE_PACKAGES = ("harness", "reports")
 ALL_PACKAGES = (*GATE_PACKAGES, "trainers")
-# The folder that holds all our packages: site-packages, or a checkout.
+# The folder of all our packages: site-packages, or a checkout.
 OUR_FOLDER = Path(__file__).resolve().parents[1]
 
 
 def foreign_package(folders: Iterable[Path]) -> Path | None:
-    """The first package or module of somebody else that has the name of one of ours.
+    """The first foreign package or module with the name of one of ours.
 
     Args:
-        folders: Where a project's own packages would be, beside the places that Python searches now: a
-            conftest file puts its folder in front of all others.
+        folders: Further folders of a project's own packages, besides Python's current path: a conftest file
+            puts its folder before all others.
 
     Returns:
-        The package's folder or the module's file; None where the names are ours.
+        The package's folder or the module's file; None if the names are ours.
     """
     searched = list(dict.fromkeys(folders))
     for name in GATE_PACKAGES:
@@ -34,7 +34,7 @@ def foreign_package(folders: Iterable[Path]) -> Path | None:
 
 
 def use_our_packages() -> None:
-    """Make the names of all our packages mean ours for the rest of this process, whatever the path says."""
+    """Import our packages, so that their names are ours for the rest of this process, whatever the path."""
     sys.path.insert(0, str(OUR_FOLDER))
     try:
         for name in ALL_PACKAGES:
@@ -44,7 +44,7 @@ def use_our_packages() -> None:
 
 
 def _found_now(name: str) -> Path | None:
-    """Where ``import`` would take a package from; a folder without ``__init__.py`` is none."""
+    """Where ``import`` finds a package; a folder without ``__init__.py`` does not count."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):

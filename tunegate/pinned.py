@@ -1,7 +1,7 @@
-"""A pytest plugin that gives a session our packages though a project's have their names.
+"""A pytest plugin that makes a session use our packages even if a project has packages of their names.
 
-``tunegate gate`` loads it. What the session imports as ``harness``, ``reports`` or ``trainers`` is ours then;
-the project's own packages of those names can't be imported in it.
+``tunegate gate`` loads it. Then ``harness``, ``reports`` and ``trainers`` are our packages in the session;
+the project's own packages of these names can't be imported.
 """
 
 from collections.abc import Generator
@@ -23,7 +23,7 @@ def pytest_load_initial_conftests(
     """Refuse a session without a model, and a conftest file that needs the project's own packages.
 
     Raises:
-        pytest.UsageError: One line that says what to do.
+        pytest.UsageError: One line with the remedy.
     """
     if not names_a_model(args, session_project(early_config)):
         raise pytest.UsageError("no model: give --model=DIR")

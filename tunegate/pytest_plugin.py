@@ -1,9 +1,8 @@
 """pytest's entry point: it loads the gate if a session concerns it, and costs almost nothing otherwise.
 
-The gate is loaded where one of its options, its variables or a ``[tool.tunegate]`` table is present, or once
-a golden set is collected. Until then nothing but this package is imported. Where a project has packages of
-our names (see :mod:`tunegate.own_packages`), the gate stays off and says so; a session that asks for it is
-refused.
+The gate is loaded if one of its options, its variables or a ``[tool.tunegate]`` table is present, or when a
+golden set is collected. Until then only this package is imported. If a project has packages of our names (see
+:mod:`tunegate.own_packages`), the gate is off and says so; a session that asks for it is refused.
 """
 
 import importlib
@@ -20,9 +19,9 @@ from tunegate.own_packages import foreign_package
 from tunegate.project import session_project
 from tunegate.request import asks_for_gate, concerns_gate, needs_model_option, with_long_name
 
-# The plugins that do the work, in the order of their options in --help.
+# The plugins of the gate, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
-# Where this plugin is, our packages are loaded already, and a project's own can't come first.
+# If this plugin is loaded, our packages are loaded too, and a project's own can't come first.
 _PINNED = "tunegate.pinned"
 _GOLDEN_FOLDER = "golden_sets"
 _NOTICE = pytest.StashKey[str]()
@@ -35,7 +34,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Where a conftest file names this plugin, this is the only occasion left to add options."""
+    """If a conftest file names this plugin, options can be added only here."""
     if any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
         config: Any = pluginmanager.get_plugin("pytestconfig")
         arguments = [str(argument) for argument in config.invocation_params.args]
@@ -49,7 +48,7 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, None, None]:
     """Load the gate if the session concerns it; add ``--model`` after the options of conftest files."""
     if _prepare(early_config, args):
-        # --model is not declared yet: its value must not pass for a path at which to look for conftest files.
+        # --model is not declared yet: its value must not be read as a path with conftest files.
         known = parser.parse_known_args([with_long_name(argument) for argument in args])
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
     yield
@@ -57,7 +56,7 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare our marker, and say also in a quiet session why the gate is off."""
+    """Declare our marker, and say even in a quiet session why the gate is off."""
     declare_markers(config, ["golden"], "a case of a golden set")
     notice = config.stash.get(_NOTICE, None)
     if notice is not None and config.get_verbosity() < 0 and not hasattr(config, "workerinput"):
@@ -70,7 +69,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Load the gate at the first golden set, and let it collect that; it sees to all later files itself."""
+    """Load the gate at the first golden set, and let it collect this and all later files."""
     config = parent.config
     if file_path.suffix not in {".yaml", ".yml"} or config.pluginmanager.has_plugin(_PLUGINS[0]):
         return None
@@ -120,7 +119,7 @@ def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     has_settings = concerns_gate(arguments, project)
     in_use = has_settings or (project / _GOLDEN_FOLDER).is_dir()
     if in_use and asks_for_gate(arguments, project, model_is_taken=False) is None:
-        # Nothing is lost by staying off, so also where a test file's folder would get onto the path later.
+        # Being off costs nothing, so check also folders of test files that get onto the path later.
         folders |= dict.fromkeys(_test_folders(root))
     pinned = config.pluginmanager.has_plugin(_PINNED)
     config.stash[_FOREIGN] = None if pinned else foreign_package(folders)
@@ -135,7 +134,7 @@ def _test_folders(root: Path) -> Iterator[Path]:
 
 
 def _load_gate(config: pytest.Config) -> bool:
-    """Load the plugins that do the work, unless a project's packages have their names; whether it did."""
+    """Load the gate's plugins, unless a project's packages have their names; returns whether it did."""
     if config.stash[_FOREIGN] is not None:
         return False
     for name in _PLUGINS:
@@ -144,7 +143,7 @@ def _load_gate(config: pytest.Config) -> bool:
 
 
 def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> None:
-    """Add ``--model`` where it is used and free; refuse a gate that is asked for and can't run.
+    """Add ``--model`` if it is used and free; refuse a requested gate that can't run.
 
     Raises:
         pytest.UsageError: A gate is asked for in a project that has a package of our names.
@@ -162,7 +161,7 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
             "tunegate: --model is this project's own option here; the gate's is --gate-model"
         )
     elif needs_model_option(arguments):
-        # Only where it is used: a conftest file that is found later may add one of its own.
+        # Only if it is used: a conftest file that is found later may add its own.
         importlib.import_module("harness.plugin.options").add_model_option(parser)
 
 

@@ -1,4 +1,4 @@
-"""What a pytest session asks of the gate, told from its arguments, variables and configuration alone."""
+"""Whether a pytest session concerns the gate, from its arguments, variables and configuration only."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def is_model_option(argument: str) -> bool:
 
 
 def is_gate_option(argument: str) -> bool:
-    """Whether an argument is an option of this package's, or may be."""
+    """Whether an argument is, or may be, an option of this package."""
     return is_model_option(argument) or argument.startswith(_PREFIX)
 
 
@@ -26,7 +26,7 @@ def needs_model_option(arguments: Sequence[str]) -> bool:
 
 
 def with_long_name(argument: str) -> str:
-    """``--model`` under the name that nobody else has."""
+    """``--model`` under its unique name."""
     return argument.replace(_SHORT, _LONG, 1) if is_model_option(argument) else argument
 
 
@@ -36,7 +36,7 @@ def with_short_name(argument: str) -> str:
 
 
 def concerns_gate(arguments: Sequence[str], root: Path) -> bool:
-    """Whether the gate's options and settings have to be read: one of them is given, or help is asked for."""
+    """Whether the gate's options and settings have to be read: one of them is given, or help is requested."""
     return (
         any(is_gate_option(each) or each.startswith("@") or each in _HELP for each in arguments)
         or any(name in os.environ for name in ("TUNEGATE_MODEL", "TUNEGATE_GOLDEN"))
@@ -45,10 +45,10 @@ def concerns_gate(arguments: Sequence[str], root: Path) -> bool:
 
 
 def names_a_model(arguments: Sequence[str], root: Path) -> bool:
-    """Whether the command line, a variable or the configuration names a model, or help is asked for.
+    """Whether the command line, a variable or the configuration names a model, or help is requested.
 
     Args:
-        arguments: The command line, with what the configuration adds to it.
+        arguments: The command line, including arguments from the configuration.
         root: Where the project's pyproject.toml is.
     """
     return (
@@ -59,12 +59,12 @@ def names_a_model(arguments: Sequence[str], root: Path) -> bool:
 
 
 def asks_for_gate(arguments: Sequence[str], root: Path, *, model_is_taken: bool) -> str | None:
-    """What asks for a gate: the option, variable or key; None where nothing does.
+    """The option, variable or key that asks for a gate; None if there is none.
 
     Args:
-        arguments: The command line, with what the configuration adds to it.
+        arguments: The command line, including arguments from the configuration.
         root: Where the project's pyproject.toml is.
-        model_is_taken: Whether ``--model`` is somebody else's option in this session.
+        model_is_taken: Whether ``--model`` is a foreign option in this session.
     """
     for argument in arguments:
         if is_gate_option(argument) and not (model_is_taken and is_model_option(argument)):

@@ -1,4 +1,4 @@
-"""Questions to a person at the terminal, or to whatever feeds standard input."""
+"""Questions to a person at the terminal, or to standard input."""
 
 import sys
 from collections.abc import Callable
@@ -16,17 +16,17 @@ def text_of(
     default: str | None = None,
     check: Callable[[str], object],
 ) -> str:
-    """An option's text, standard input's where it is -, or what is typed.
+    """An option's text, the text of standard input if it is -, or typed text.
 
     Args:
-        given: What the command line says; None asks.
+        given: The value on the command line; None asks for it.
         option: The option's name, without dashes.
-        question: What is asked.
-        default: What an empty line stands for.
-        check: Raises InputError for a text that can't be used: the question is then repeated.
+        question: The question.
+        default: The value of an empty line.
+        check: Raises InputError for an unusable text: the question is then repeated.
 
     Raises:
-        InputError: The given text can't be used, or nobody answers.
+        InputError: The given text is unusable, or nobody answers.
     """
     if given == "-":
         given = sys.stdin.read().strip("\n")
@@ -45,13 +45,13 @@ def ask(
     default: str | None = None,
     check: Callable[[str], object] = lambda text: None,
 ) -> str:
-    """Ask until the answer can be used.
+    """Ask until the answer is usable.
 
     Args:
-        option: The option that would have said it, for the error.
-        question: What is asked.
-        default: What an empty line, or the end of standard input, stands for.
-        check: Raises InputError for a text that can't be used.
+        option: The option for this value, for the error.
+        question: The question.
+        default: The value of an empty line, or of the end of standard input.
+        check: Raises InputError for an unusable text.
 
     Raises:
         SettingsError: Standard input has ended, and there is no default.

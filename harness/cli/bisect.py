@@ -25,7 +25,7 @@ def bisect(
     run_directory: Annotated[Path, typer.Argument(help="What training wrote, with its .work beside it.")],
     case: Annotated[list[str], typer.Option("--case", help="Id of a case, or set/id; may be repeated.")],
     golden: GoldenOption = None,
-    cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(".tunegate/cache.sqlite"),
+    cache: Annotated[Path, typer.Option(help="Where answers are stored.")] = Path(".tunegate/cache.sqlite"),
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
     cases = _wanted(case, load_gate_sets(golden or None, forgetting=True))
@@ -40,10 +40,10 @@ def bisect(
 
 
 def _wanted(names: Sequence[str], sets: Sequence[GoldenSet]) -> list[GoldenCase]:
-    """The cases that are named.
+    """The named cases.
 
     Raises:
-        SettingsError: A name fits none, or several.
+        SettingsError: A name matches no case, or several.
     """
     every = [case for golden_set in sets for case in golden_set.cases]
     wanted = []

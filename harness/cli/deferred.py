@@ -1,4 +1,4 @@
-"""Commands that are imported when they are run: help and completion need their name and one line only."""
+"""Commands that are imported when they are run: help and completion need only their name and one line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class DeferredCommand:
     Attributes:
         target: ``module:name`` of a typer app or of a command's function.
         help: Its line in the list of commands: the first line of its own help.
-        context_settings: What its own words are read with, where it is a function.
+        context_settings: Settings for parsing its arguments, if it is a function.
     """
 
     target: str
@@ -42,12 +42,12 @@ class PlaceholderCommand(TyperCommand):
         return as_command(self.name or "", found, self._deferred.context_settings)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The command's own context, in which all else happens."""
+        """The command's own context."""
         return self.command.make_context(info_name, args, parent=parent, **extra)
 
 
 class DeferredGroup(TyperGroup):
-    """A group's own commands, then those of a table, then those that other packages declare.
+    """A group's own commands, then those of a table, then those of other packages.
 
     Attributes:
         table: By name, in the order of the help.
@@ -62,7 +62,7 @@ class DeferredGroup(TyperGroup):
         return list(dict.fromkeys([*super().list_commands(ctx), *self.table, *sorted(self._declared())]))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name, or what stands for it; None where there is none."""
+        """The command of a name, or its placeholder; None if there is none."""
         if (own := super().get_command(ctx, cmd_name)) is not None:
             return own
         if cmd_name in self.table:
@@ -86,9 +86,9 @@ def as_command(name: str, target: Any, context_settings: Mapping[str, Any] | Non
     """A typer app, or a function, as the command of a name.
 
     Args:
-        name: What it is called by.
+        name: Its name.
         target: The app or function.
-        context_settings: What a function's words are read with.
+        context_settings: Settings for parsing a function's arguments.
     """
     if not isinstance(target, typer.Typer):
         function, target = target, typer.Typer(add_completion=False)

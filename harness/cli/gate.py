@@ -1,4 +1,4 @@
-"""``tunegate gate``: pytest's gate, in a project whose own packages have the names of ours."""
+"""``tunegate gate``: pytest's gate, also in a project with packages of our names."""
 
 import typer
 

@@ -15,12 +15,12 @@ _FINDINGS = 1
 
 @app.command()
 def new(
-    path: Annotated[Path, typer.Argument(help="The golden set; made when it doesn't exist.")],
+    path: Annotated[Path, typer.Argument(help="The golden set; created if it doesn't exist.")],
     model: Annotated[
         str | None, typer.Option(help="Model whose answer is shown: adapter, directory, name or hub id.")
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option(help="The prompt; - reads it from standard input, lines and all.")
+        str | None, typer.Option(help="The prompt; - reads it from standard input, with all lines.")
     ] = None,
     answer: Annotated[
         str | None, typer.Option(help="A good answer, which becomes the reference; - as for the prompt.")
@@ -31,9 +31,10 @@ def new(
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")] = None,
 ) -> None:
-    """Add a case: what is asked, a good answer, and checks that it passes and an empty answer fails.
+    """Add a case: a prompt, a good answer, and checks that it passes and an empty answer fails.
 
-    Whatever isn't given is asked for. With a model, its own answer is shown first, as the gate would get it.
+    It asks for everything that isn't given. With a model, its own answer is shown first, as the gate would
+    get it.
     """
     from harness.cli.new_case import CaseInput, add_case
 
@@ -64,7 +65,7 @@ def lint(
                 notes.append(f"{file}: note: {never[0]}: {never[1]}")
         except GoldenError as error:
             faulty.append(error)
-    # All faulty files are named; the last one's error ends the command as any bad input does.
+    # All invalid files are reported; the last one's error ends the command, like other bad input.
     for earlier in faulty[:-1]:
         typer.echo(f"tunegate: {earlier}", err=True)
     if as_json and not faulty:
@@ -76,7 +77,7 @@ def lint(
             typer.echo(str(finding))
     if faulty:
         raise faulty[-1]
-    # No fault of a case: it says how little so small a set can show.
+    # Not a fault of a case: it says how little such a small set can show.
     for note in notes:
         typer.echo(note, err=True)
     if not as_json:

@@ -1,4 +1,4 @@
-"""``tunegate judge``: what judges are worth."""
+"""``tunegate judge``: calibrating judges."""
 
 import hashlib
 from collections.abc import Sequence
@@ -47,16 +47,16 @@ def calibrate_judge(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Labelled sets or directories; golden_sets/judge by default.")
     ] = None,
-    min_kappa: Annotated[float, typer.Option(min=0, max=1, help="Least agreement with the labels.")] = 0.6,
+    min_kappa: Annotated[float, typer.Option(min=0, max=1, help="Smallest agreement with the labels.")] = 0.6,
     repeats: Annotated[int, typer.Option(min=0, max=20, help="How often each question is repeated.")] = 2,
-    concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, help="How many questions are sent at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
     directory: DirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a judge with labelled items; exit status 1 if it is unreliable.
 
-    The result is kept: a gate refuses a judge that was found unreliable.
+    The result is stored: a gate refuses an unreliable judge.
     """
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     items, hashes = _load(paths or [Path("golden_sets/judge")])
@@ -81,7 +81,7 @@ def calibrate_judge(
 
 
 def _load(paths: Sequence[Path]) -> tuple[list[LabelledItem], dict[str, str]]:
-    """All items, their ids made unique by their set's name, and the sets' hashes."""
+    """All items, with ids made unique by their set's name, and the sets' hashes."""
     items: list[LabelledItem] = []
     hashes: dict[str, str] = {}
     for file in labelled_files(list(paths)):

@@ -1,4 +1,4 @@
-"""``tunegate judge compare``: several models by a judge's preferences."""
+"""``tunegate judge compare``: compares several models by a judge's preferences."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -41,15 +41,15 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="The run that the others are compared with (default: the first).")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, help="How many questions are sent at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
     directory: DirectoryOption = None,
     history: HistoryOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every pair too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every pair.")] = False,
 ) -> None:
     """Compare stored runs' answers pair by pair, by a judge's preferences, and order their models.
 
-    Each two answers to a case are shown in both orders; a preference that changes with the order is a tie.
+    Every two answers to a case are shown in both orders; a preference that changes with the order is a tie.
     """
     with open_history(history_path(history)) as stored:
         chosen, reference = _load(stored, runs, against)
@@ -99,12 +99,12 @@ def _head(found: Tournament, identity: str, trust: str, usage: JudgeUsage) -> It
     ties = ", ".join(f"{count} {kind}" for kind, count in found.ties.items())
     yield f"pairs     {len(found.pairs)}; ties: {sum(found.ties.values())}" + (f" ({ties})" if ties else "")
     if found.order is not None:
-        yield f"order     {_share(found.order)} of {found.order_n} preferences outlive the order"
+        yield f"order     {_share(found.order)} of {found.order_n} preferences are the same in both orders"
     if found.errors:
         failed = sum(found.errors.values())
         beyond = failed > CalibrationLimits().errored * len(found.pairs)
-        yield f"errored   {failed} of {len(found.pairs)} pairs: no verdict, they count nowhere" + (
-            "; so many are missing that the figures may be off" if beyond else ""
+        yield f"errored   {failed} of {len(found.pairs)} pairs: no verdict, not counted" + (
+            "; so many are missing that the figures may be wrong" if beyond else ""
         )
         shown = sorted(found.errors.items(), key=lambda error: -error[1])
         for reason, count in shown[:_ERRORS_SHOWN]:

@@ -1,4 +1,4 @@
-"""``tunegate judge correct``: what people's labels make of a judge's scores."""
+"""``tunegate judge correct``: corrects a judge's scores by people's labels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +32,7 @@ def correct(
 ) -> None:
     """Correct a judge's means by people's labels of a random part of the answers.
 
-    What people would say of all answers, with an interval that holds however wrong the judge is.
+    Estimates people's mean over all answers, with an interval that is valid however wrong the judge is.
     """
     with open_history(history_path(history)) as stored:
         record = stored.load_record(run)
@@ -82,7 +82,7 @@ def _differences(found: Corrections) -> Table:
 
 
 def _mean(value: Interval | None, metric: str, sign: str = "") -> str:
-    """A rate as a percentage, a grade as it is."""
+    """A rate as a percentage, a grade unchanged."""
     if value is None:
         return "–"
     form = f"{sign}.0%" if CHECK_TYPES[metric].kind == "binary" else f"{sign}.2f"

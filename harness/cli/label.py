@@ -1,4 +1,4 @@
-"""``tunegate judge label`` and ``tunegate judge export``: what people say of answers."""
+"""``tunegate judge label`` and ``tunegate judge export``: labels by people."""
 
 import getpass
 from pathlib import Path
@@ -26,7 +26,7 @@ _INTERRUPTED = 130
 def label(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="JSON lines with prompt and answer; without any, a stored run."),
+        typer.Argument(help="JSON lines with prompt and answer; by default a stored run."),
     ] = None,
     *,
     run: Annotated[
@@ -41,10 +41,10 @@ def label(
     ] = None,
     labels: Annotated[Path, typer.Option(help="The file that labels are added to.")] = LABELS_FILE,
     who: Annotated[str | None, typer.Option(help="Who labels; git's user.name, or the login.")] = None,
-    seed: Annotated[int, typer.Option(help="Another order, and other places in pairs.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another order, and other positions in pairs.")] = 0,
     history: HistoryOption = None,
 ) -> None:
-    """Label answers blind, in shuffled order; each label is saved at once, and a later call goes on."""
+    """Label answers blind, in shuffled order; each label is saved at once, and a later call continues."""
     if files and (run or golden):
         raise SettingsError("--run and --golden choose among stored runs: give them or files, not both")
     person = (who or ask_git(Path(), "config", "user.name") or getpass.getuser()).strip()
@@ -63,7 +63,7 @@ def label(
         left = label_items(items, journal, person, console)
         mine = journal.current(person)
         done = sum(item.id in mine for item in items)
-    typer.echo(f"{done} of {len(items)} labelled by {person}; kept in {labels}")
+    typer.echo(f"{done} of {len(items)} labelled by {person}; stored in {labels}")
     if left is SessionEnd.INTERRUPTED:
         raise typer.Exit(_INTERRUPTED)
 
@@ -79,9 +79,9 @@ def export(
     labels: Annotated[
         list[Path] | None, typer.Option(help="A file of labels, labels.jsonl by default; repeated.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Also where there is such a file.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Make labelled items for judges, or pairs and thumbs for trainers, of the labels that people gave."""
+    """Make labelled items for judges, or pairs and thumbs for trainers, from people's labels."""
     standing = current_labels(read_labels(labels or [LABELS_FILE]))
     made = export_labels(kind, standing)
     for reason, count in made.left_out.items():
@@ -90,5 +90,5 @@ def export(
         raise SettingsError(f"no label makes {kind}: nothing is written")
     write_export(path, export_text(kind, made, path), replace=replace)
     if kind == "thumbs" and len({row["label"] for row in made.rows}) == 1:
-        typer.echo("all thumbs point one way: kto needs both", err=True)
+        typer.echo("all thumbs are equal: kto needs both", err=True)
     typer.echo(f"wrote {path}: {len(made.rows)} {'items' if kind == 'calibration' else 'rows'}")

@@ -17,7 +17,7 @@ from harness.labelling.journal import Journal, LabelValue, Preference
 
 _SINGLE = re.compile(r"(p|pass|f|fail)?([1-5])?")
 _PAIR: dict[str, Preference] = {"a": "a", "b": "b", "t": "tie", "tie": "tie"}
-_OTHER = "s skips, u goes back, x takes the label back, q stops. A comment may follow behind a space"
+_OTHER = "s skips, u goes back, x removes the label, q stops. A comment may follow after a space"
 _HELP = {
     1: f"p passes, f fails, 1 to 5 grades (5 is best), p4 does both; {_OTHER}: p4 short and right",
     2: f"a or b is better, t is a tie; {_OTHER}: a it names the date",
@@ -25,7 +25,7 @@ _HELP = {
 
 
 class SessionEnd(Enum):
-    """How a session ended."""
+    """The end of a session."""
 
     DONE = auto()
     STOPPED = auto()
@@ -33,7 +33,7 @@ class SessionEnd(Enum):
 
 
 class LabelCommand(Enum):
-    """What a line says besides labels."""
+    """Commands besides labels."""
 
     SKIP = auto()
     BACK = auto()
@@ -54,12 +54,12 @@ _MOVES = {
 
 
 def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console: Console) -> SessionEnd:
-    """Ask a person about every item that has no label of theirs yet.
+    """Ask a person about every item that they have not labelled yet.
 
     Going back shows the item before with its label, which stays until another one replaces it.
 
     Args:
-        items: What is shown, in this order.
+        items: The items, in this order.
         journal: Where labels are stored.
         who: The person's name.
         console: The terminal.
@@ -107,10 +107,10 @@ def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console:
 
 
 def parse_line(line: str, answers: int) -> LabelValue | LabelCommand | None:
-    """What a typed line means for one answer, or for two; None where it means nothing.
+    """The meaning of a typed line for one answer, or for two; None if it has none.
 
     Args:
-        line: What was typed.
+        line: The typed line.
         answers: 1 or 2.
     """
     word, _, comment = line.strip().partition(" ")
@@ -151,7 +151,7 @@ def visible(text: str) -> str:
 
 
 def _back_at_the_end(behind: Sequence[LabelItem]) -> bool:
-    """Whether the person wants to see the last one again."""
+    """Whether the person goes back to the last one."""
     if not behind:
         return False
     try:

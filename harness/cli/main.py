@@ -1,4 +1,4 @@
-"""The ``tunegate`` command: the harness's own groups, and those that other packages hang in."""
+"""The ``tunegate`` command: the harness's own groups, and those of other packages."""
 
 import sys
 from typing import Annotated
@@ -26,7 +26,7 @@ _COMMANDS = {
     "gate": DeferredCommand(
         target="harness.cli.gate:gate",
         help="Gate a model: the same as pytest --model=DIR, with all of pytest's options.",
-        # All that follows is pytest's to read.
+        # pytest parses all further arguments.
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     ),
     "serve": DeferredCommand(
@@ -43,7 +43,7 @@ _COMMANDS = {
     ),
     "parity": DeferredCommand(
         target="harness.cli.parity:parity",
-        help="Compute one model in several ways and compare every two; exit status 1 if any is worse than the first.",
+        help="Run one model with several plans and compare every two; exit status 1 if one is worse than the first.",
     ),
     "rank": DeferredCommand(
         target="harness.cli.rank:rank",
@@ -64,7 +64,7 @@ class _Commands(DeferredGroup):
 app = typer.Typer(
     name="tunegate",
     cls=_Commands,
-    help="A regression gate for fine-tuned language models. The gate itself is: pytest --model=DIR",
+    help="A regression gate for fine-tuned language models. To run the gate: pytest --model=DIR",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

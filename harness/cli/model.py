@@ -34,8 +34,9 @@ def fetch(
         list[str], typer.Argument(help=f"Catalogue names ({', '.join(CATALOGUE)}) or hub ids (hf:org/name).")
     ],
 ) -> None:
-    """Get models into the cache; nothing to do for those already there."""
-    # Those that the catalogue lacks come first: a misspelt name is reported before anything is downloaded.
+    """Fetch models into the cache, unless they are already there."""
+    # Names that are not in the catalogue come first: a misspelt name is reported before anything is
+    # downloaded.
     for name in sorted(dict.fromkeys(names), key=lambda name: name in CATALOGUE):
         if name in CATALOGUE:
             with _progress(name) as on_progress:
@@ -47,7 +48,7 @@ def fetch(
 
 @contextmanager
 def _progress(name: str) -> Iterator[OnProgress]:
-    """Show stages on stderr: a bar on a terminal, a line a stage elsewhere."""
+    """Show stages on stderr: a bar on a terminal, otherwise one line per stage."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (
         SpinnerColumn(),
@@ -89,7 +90,7 @@ def list_models() -> None:
 
 @app.command()
 def show(model: Annotated[str, typer.Argument(help="A catalogue name, directory or hub id.")]) -> None:
-    """Show what a model is: size, parameters, precision, context, licence, hash."""
+    """Show a model's size, parameters, precision, context, licence and hash."""
     directory = resolve_model(model, download=False)
     config = _object(directory / "config.json")
     files = sorted(directory.glob("*.safetensors"))
@@ -117,9 +118,9 @@ def show(model: Annotated[str, typer.Argument(help="A catalogue name, directory 
     }
     if facts.get("sha256", sha256) != sha256:
         rows["changed"] = (
-            f"its files are not those that were fetched: run tunegate model fetch {facts['name']}"
+            f"its files have changed since they were fetched: run tunegate model fetch {facts['name']}"
         )
-    # Plain lines: a path or hash that a table folds can't be copied.
+    # Plain lines: a path or hash that a table wraps can't be copied.
     for name, value in rows.items():
         typer.echo(f"{name:<14} {value}")
 
@@ -132,7 +133,7 @@ def _elements(file: Path) -> int:
 
 
 def _object(path: Path) -> Mapping[str, Any]:
-    """A JSON object; empty when there is no such file."""
+    """A JSON object; empty if there is no such file."""
     if not path.is_file():
         return {}
     try:

@@ -34,7 +34,7 @@ _ANY_CHECK = {"type": "length", "min": 0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseInput:
-    """What the command line already says; None is asked for."""
+    """Values of the command line; those that are None are asked for."""
 
     prompt: str | None = None
     answer: str | None = None
@@ -44,15 +44,15 @@ class CaseInput:
 
 
 def add_case(path: Path, model: str | None, given: CaseInput) -> None:
-    """Ask for what isn't given, show what comes of it, and append the case.
+    """Ask for missing values, show the result, and append the case.
 
     Args:
         path: The golden set's file.
         model: A model whose answers are shown, or None.
-        given: What the command's options say.
+        given: The command's options.
 
     Raises:
-        InputError: The set, the model or an option can't be used, or nobody answers.
+        InputError: The set, the model or an option is invalid, or nobody answers.
     """
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 # gives input() its arrow keys
@@ -60,10 +60,10 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     tags = {"tags": list(given.tags)} if given.tags else {}
 
     def preview(prompt: str, case_id: str) -> GoldenSet:
-        """The set with the case, checks aside; nothing is written."""
+        """The set with the case, without checks; nothing is written."""
         return with_case(path, {"id": case_id, "prompt": prompt, "checks": [_ANY_CHECK], **tags})[1]
 
-    # A faulty set, a taken id, a missing model is reported before anything is typed.
+    # An invalid set, an existing id, or a missing model is reported before the first question.
     name = given.case_id or _UNNAMED
     taken = {case.id for case in preview("?", name).cases}
     answerer = None if model is None else model_answerer(model)
@@ -102,7 +102,7 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
 
 
 def model_answerer(model: str) -> Answerer:
-    """A function that answers as a model does; the model is loaded when it is first asked.
+    """A function that answers with a model; the model is loaded at the first call.
 
     Raises:
         InputError: There is no such model.
@@ -127,7 +127,7 @@ def model_answerer(model: str) -> Answerer:
 def _offers(prompt: str, answer: str) -> list[dict[str, Any]]:
     offers = offer_checks(prompt, answer)
     if not offers:
-        raise SettingsError("no check tells this answer from an empty one: give another answer")
+        raise SettingsError("no check distinguishes this answer from an empty one: give another answer")
     return offers
 
 
@@ -147,7 +147,7 @@ def _picked(offers: Sequence[dict[str, Any]], chosen: str) -> list[dict[str, Any
 
 
 def _free_id(prompt: str, taken: Collection[str]) -> str:
-    """An id made of the prompt's last words, with a number when it is taken."""
+    """An id made from the prompt's last words, with a number if it exists already."""
     words = re.findall(r"[a-z0-9]+", prompt.lower())
     stem = "-".join(words[-4:])[:_LONGEST_ID].strip("-") or "case"
     candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
@@ -172,7 +172,7 @@ def _table(offers: Sequence[dict[str, Any]], remark: Callable[[dict[str, Any]], 
 
 
 def _remark(check: Mapping[str, Any], prompt: str, said: str | None, answer: str) -> str:
-    """What is worth knowing of an offer: that the model fails it, or that a library is missing."""
+    """A remark on an offer: that the model fails it, or that a library is missing."""
     kind = CHECK_TYPES[base_type(check["type"])]
     if kind.extra is not None:
         alone = GoldenCase(id="offer", set_name="offer", messages=(), checks=(Check(type=check["type"]),))

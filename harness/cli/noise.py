@@ -1,4 +1,4 @@
-"""``tunegate noise``: what changes when nothing that matters changes."""
+"""``tunegate noise``: which cases flip if nothing that matters changes."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def noise(
     model: Annotated[str, typer.Option(help="The model to resample, usually the baseline.")],
     reruns: Annotated[int, typer.Option("-r", "--reruns", min=2, help="Reruns of each dtype.")] = 5,
     dtype: Annotated[
-        list[str] | None, typer.Option("--dtype", help="Type of numbers; may be repeated (default: auto).")
+        list[str] | None, typer.Option("--dtype", help="Precision; may be repeated (default: auto).")
     ] = None,
     device: DeviceOption = "auto",
     batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
@@ -33,8 +33,8 @@ def noise(
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
 
-    The history keeps how often each case passed. Gates against this model then mark unstable cases, and a
-    case that never failed can be shown to have regressed by fewer answers.
+    The history stores how often each case passed. Gates against this model then mark unstable cases, and for
+    a case that never failed fewer answers can show a regression.
     """
     chosen = dtype or ["auto"]
     if unknown := [name for name in chosen if name not in DTYPES]:

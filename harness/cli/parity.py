@@ -1,4 +1,4 @@
-"""``tunegate parity``: is what ships what was tested?"""
+"""``tunegate parity``: does the shipped model behave like the tested one?"""
 
 from typing import Annotated
 
@@ -22,16 +22,17 @@ def parity(
     plans: Annotated[
         str,
         typer.Option(
-            help="Ways to compute, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."
+            help="Plans, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."
         ),
     ] = "peft,merged,nf4,bf16",
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
 ) -> None:
-    """Compute one model in several ways and compare every two; exit status 1 if any is worse than the first.
+    """Run one model with several plans and compare every two; exit status 1 if one is worse than the first.
 
-    Merging an adapter into its base, 4-bit weights and lower precision all change answers a little. This says
-    how much, on your cases: which verdicts flip, how many answers stay the same, if the gate would pass it.
+    Merging an adapter into its base, 4-bit weights and lower precision all change answers a little. This
+    shows how much, on your cases: which verdicts flip, how many answers stay the same, and whether the gate
+    would pass.
     """
     from harness.studies.parity import check_plans, measure_parity
 
@@ -63,7 +64,7 @@ def parity(
             console.print(
                 f"{result.plan} against {result.against}: {sentence_of(result.verdict.findings[0])}"
             )
-    # The first is what was tested; how two others differ is shown, and decides nothing.
+    # The first is the tested one; differences between two others are for information.
     tested = [result for result in results if result.against == names[0]]
     if any(result.verdict.outcome is GateVerdict.REGRESS for result in tested):
         raise typer.Exit(_REGRESSED)

@@ -1,4 +1,4 @@
-"""``tunegate power``: what golden sets can show, and how many cases a margin needs."""
+"""``tunegate power``: which drops golden sets can detect, and how many cases a margin needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,13 @@ from harness.types.serialisation import to_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPower:
-    """What one golden set can show.
+    """The power of one golden set.
 
     Attributes:
-        cases: Cases that are asked.
-        units: Independent ones: a cluster counts once.
+        cases: Number of cases.
+        units: Number of independent ones: a cluster counts once.
         detectable_drop: Smallest true drop that regresses in 80 % of runs; None if there is none.
-        pass_chance: How often a candidate that is no worse passes.
+        pass_chance: How often an equal candidate passes.
         units_to_pass: Independent cases with which it passes in 80 %; None beyond 20 000.
         units_to_detect: Independent cases with which a true drop of the margin is found in 80 %.
     """
@@ -49,7 +49,7 @@ def power(
         typer.Option("--golden", help="Golden set or directory; may be repeated. Default: golden_sets."),
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The wanted margin; by default each set's own.")
+        float | None, typer.Option(min=0, max=1, help="The margin; by default each set's own.")
     ] = None,
     churn: Annotated[
         float, typer.Option(min=0, max=0.4, help="Share of cases that flip by chance, each way.")
@@ -69,8 +69,8 @@ def power(
     console.print(_table(found))
     metrics = "metric" if len(margins) == 1 else "metrics"
     console.print(
-        f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often a model that is"
-        f" no worse does; to pass, to detect it: what would make that {POWER:.0%}, for a drop of the margin. "
+        f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often an equal model "
+        f"passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the margin. "
         f"{len(margins)} gated {metrics}, {churn:.1%} of cases flip by chance each way; clusters flip whole.",
         style="dim",
         highlight=False,
@@ -82,7 +82,7 @@ def _files(paths: list[Path]) -> list[Path]:
     for path in paths:
         inside = golden_files([path])
         if not inside:
-            raise GoldenError(path, None, "", "holds no golden set", "a YAML file, or a directory of them")
+            raise GoldenError(path, None, "", "contains no golden set", "a YAML file, or a directory of them")
         files += inside
     return files
 
@@ -124,7 +124,7 @@ def _table(found: list[SetPower]) -> Table:
 
 
 def _needed(units: int | None, row: SetPower) -> str:
-    """Cases, or clusters where the set has any."""
+    """Cases, or clusters if the set has any."""
     if units is None:
         return "no number"
     return f"{units} cases" if row.units == row.cases else f"{units} clusters"

@@ -11,7 +11,7 @@ from harness.run.generation import Progress as OnProgress
 
 @contextmanager
 def stage_bars() -> Iterator[OnProgress]:
-    """A bar for each stage, on stderr; they are gone when the work is done."""
+    """A bar for each stage, on stderr; they disappear at the end."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -25,7 +25,7 @@ def stage_bars() -> Iterator[OnProgress]:
 
 @contextmanager
 def current_stage_bar() -> Iterator[OnProgress]:
-    """One bar that names the stage it is at, for work of many stages."""
+    """One bar with the name of the current stage, for work of many stages."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda stage, done, total: bars.update(task, description=stage, completed=done, total=total)
@@ -33,7 +33,7 @@ def current_stage_bar() -> Iterator[OnProgress]:
 
 @contextmanager
 def watched_bar(stage: str) -> Iterator[OnProgress]:
-    """A bar of one long stage with the time left, where someone is watching."""
+    """A bar of one long stage with the remaining time, on a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

@@ -11,10 +11,10 @@ from tunegate.project import command_project
 
 
 def check_python(cases: Sequence[GoldenCase]) -> bool:
-    """What the settings of the working directory's project allow, with the cases' functions loaded.
+    """The permission in the settings of the working directory's project; loads the cases' functions.
 
     Raises:
-        SettingsError: A case has a ``python`` check that they don't allow, or that can't be loaded.
+        SettingsError: A case has a ``python`` check that is not allowed, or that can't be loaded.
     """
     allowed = load_settings({}, command_project(Path.cwd()), os.environ).allow_python_checks
     require_python(cases, allowed=allowed)

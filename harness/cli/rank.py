@@ -1,4 +1,4 @@
-"""``tunegate rank``: several candidates against one baseline."""
+"""``tunegate rank``: compares several candidates with one baseline."""
 
 import os
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ _REGRESSED = 1
 
 
 def rank(
-    models: Annotated[list[str], typer.Argument(help="Models, or a directory that holds several adapters.")],
+    models: Annotated[list[str], typer.Argument(help="Models, or a directory of several adapters.")],
     baseline: Annotated[
         str,
         typer.Option(
             "--baseline",
             "--gate-baseline",
-            help="What all are compared with: another model, a stored or an accepted run.",
+            help="The baseline of all: another model, a stored or an accepted run.",
         ),
     ] = "base",
     golden: GoldenOption = None,
@@ -58,13 +58,13 @@ def rank(
     device: DeviceOption = "auto",
     directory: DirectoryOption = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: every candidate's whole gate.")
+        bool, typer.Option("--json", help="Print JSON, with every candidate's whole gate.")
     ] = False,
 ) -> None:
     """Gate several models at once and rank them; exit status 1 if any regressed.
 
     They answer together on one loaded base. Each is judged at the level of 5 % divided by their number, so
-    that any of them is wrongly called a regression with the probability of a single gate.
+    the probability of any false alarm is that of a single gate.
     """
     project = command_project(Path.cwd())
     settings = settings_of_command(
@@ -91,7 +91,7 @@ def rank(
 
 
 def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[RankedModel], list[str]]:
-    """The ranked models, stored in the history, and what is known of the judge, as lines."""
+    """The ranked models, stored in the history, and the judge's calibration in words."""
     inputs = prepare(settings, command_project(Path.cwd()))
     if len(inputs.candidates) < 2:
         raise AdapterError(

@@ -14,7 +14,7 @@ from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
 from tunegate.project import command_project
 
-# The gate and what renders it are imported by the commands that need them: a list of runs doesn't.
+# The gate and its rendering are imported by the commands that need them: a list of runs doesn't.
 if TYPE_CHECKING:
     from harness.history.store import History
     from harness.types import CaseResult
@@ -49,7 +49,7 @@ def _history(path: Path | None) -> "Iterator[History]":
 
 @app.command("list")
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many runs, newest first.")] = 20,
     history: HistoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,7 +113,7 @@ def accept(
     name: Annotated[str, typer.Argument(help="The baseline's name, for --gate-baseline.")],
     reason: Annotated[str, typer.Option(help="Why, for the baseline's file.")],
     allow_dirty: Annotated[
-        bool, typer.Option("--allow-dirty", help="Also a run of uncommitted changes.")
+        bool, typer.Option("--allow-dirty", help="Accept even a run with uncommitted changes.")
     ] = False,
     root: Annotated[
         Path | None,
@@ -146,7 +146,7 @@ def recover(history: HistoryOption = None) -> None:
 
 @app.command()
 def compare(
-    candidate: Annotated[str, typer.Argument(help="The run to be judged.")],
+    candidate: Annotated[str, typer.Argument(help="The run to judge.")],
     baseline: Annotated[str, typer.Argument(help="The run to compare with.")],
     margin: Annotated[
         float | None, typer.Option(min=0, max=1, help="Largest tolerated drop of the pass rate.")
@@ -154,7 +154,7 @@ def compare(
     history: HistoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge one stored run against another; exit status 1 if it regressed."""
+    """Compare one stored run with another; exit status 1 if it regressed."""
     from harness.comparison.gate import run_gate
     from harness.presentation.terminal import render_gate
     from harness.types import GateRecord, GateVerdict

@@ -22,14 +22,14 @@ def serve(
         list[str] | None, typer.Option(help="Further adapter of that base; may be repeated.")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     dtype: Annotated[str, typer.Option(help="Precision of the weights.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
 ) -> None:
     """Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.
 
-    The base has the name it was given, each adapter its directory's. Answers are greedy unless a request
-    says otherwise, and questions that wait together are answered in one batch.
+    The base has its given name, each adapter that of its directory. Answers are greedy unless a request says
+    otherwise, and requests that wait together are answered in one batch.
     """
     if missing := [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]:
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[serve]'")
@@ -51,7 +51,7 @@ def serve(
 
 
 def _announce(server: object, names: Sequence[str]) -> None:
-    """Say where the server listens once it does, so that a script can wait for the line."""
+    """Print the server's address after it has started, so that a script can wait for the line."""
     import threading
     import time
 
@@ -67,7 +67,7 @@ def _announce(server: object, names: Sequence[str]) -> None:
 
 
 def _encoders() -> dict[str, Callable[[Sequence[str]], list[list[float]]]]:
-    """The default encoder where it is there; it loads with the first request for it."""
+    """The default encoder if it was fetched; it loads with the first request for it."""
     try:
         encoder = find_encoder(_ENCODER)
     except ModelError:

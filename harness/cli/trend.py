@@ -1,4 +1,4 @@
-"""``tunegate runs trend``: each gated metric along the stored runs."""
+"""``tunegate runs trend``: each gated metric over the stored runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def trend(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Instead of stored runs, those accepted as this baseline, as git remembers its file.",
+            help="Instead of stored runs, those accepted as this baseline, from its file's history in git.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -50,7 +50,7 @@ def trend(
         return
     console = Console(highlight=False)
     if not trends:
-        console.print("no whole judged run is stored yet: pytest --model=DIR makes one")
+        console.print("no complete judged run is stored yet: pytest --model=DIR makes one")
     for found in trends:
         console.print(_table(found))
         if found.note:
@@ -84,7 +84,7 @@ def _table(found: Trend) -> Table:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """The values as bars, the lowest to the highest over the whole height; equal ones in the middle."""
+    """The values as bars from the lowest to the highest; equal values are in the middle."""
     low, high = min(values), max(values)
     if high == low:
         return _BARS[len(_BARS) // 2] * len(values)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.responses import JSONResponse
 
-# Vectors of texts, each of one length.
+# Vectors of texts, all of the same length.
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
@@ -33,10 +33,10 @@ def create_app(
     """The application.
 
     Args:
-        engine: Answers; its sides bear the models' names.
+        engine: The engine; its sides have the models' names.
         names: The served models.
         encoders: Functions that embed, by model name.
-        key: What a client has to send as bearer token; None lets everyone in.
+        key: The bearer token that a client must send; None for no restriction.
     """
     from fastapi import FastAPI
 
@@ -57,7 +57,7 @@ def create_app(
 
 
 def _refuse_invalid(app: "FastAPI") -> None:
-    """Refuse a request that breaks the protocol, in the protocol's own form."""
+    """Refuse an invalid request, in the protocol's own form."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -71,7 +71,7 @@ def _refuse_invalid(app: "FastAPI") -> None:
 
 
 def _require_key(app: "FastAPI", key: str | None) -> None:
-    """Let in who sends the key; everyone where there is none."""
+    """Check the client's key; without a key everyone may connect."""
     from fastapi import Request
 
     @app.middleware("http")
@@ -120,12 +120,12 @@ def _answer_chats(
 
 
 def _rendered(engine: StreamingEngine, request: GenerationRequest) -> GenerationRequest:
-    """The request with its prompt, before it joins a batch that it could break.
+    """The request with its prompt, rendered before it joins a batch that it could break.
 
-    The answer ends with the model's context, whatever limit was asked for.
+    The answer ends at the model's context, whatever the requested limit.
 
     Raises:
-        PromptError: The model can't be asked it, or has no room for an answer.
+        PromptError: The model can't answer it, or has no room for an answer.
     """
     prompt = engine.render(request.side, request.messages, request.settings)
     context, settings = engine.context(request.side), request.settings

@@ -1,4 +1,4 @@
-"""Which models are served, each under a name of its own."""
+"""The served models, each with its own name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from harness.types import ModelRef
 
 
 def name_models(model: str, adapters: Sequence[str]) -> dict[str, ModelRef]:
-    """The served models by name: a base by what it was called, an adapter by its directory's name.
+    """The served models by name: a base by its given name, an adapter by its directory's name.
 
     Args:
         model: A base model, or an adapter directory, whose base is then served too.
@@ -19,8 +19,8 @@ def name_models(model: str, adapters: Sequence[str]) -> dict[str, ModelRef]:
         The base first.
 
     Raises:
-        InputError: A model can't be used.
-        ModelError: Two would have one name, or an adapter belongs to another base.
+        InputError: A model is invalid.
+        ModelError: Two models have the same name, or an adapter belongs to another base.
     """
     first = describe_model(model)
     base = (base_of(first) if first.adapter_dir is not None else None) or first
@@ -28,7 +28,7 @@ def name_models(model: str, adapters: Sequence[str]) -> dict[str, ModelRef]:
     described = [*([first] if first is not base else []), *(describe_model(adapter) for adapter in adapters)]
     for adapter in described:
         if adapter.adapter_dir is None:
-            raise ModelError(f"{adapter.label}: no adapter (allowed with --adapters: adapter directories)")
+            raise ModelError(f"{adapter.label}: not an adapter (allowed: adapter directories)")
         if adapter.base_sha256 != base.base_sha256:
             raise ModelError(f"{adapter.label}: an adapter of {adapter.base_model}, not of {base.base_model}")
         name = _short(adapter.label)

@@ -1,4 +1,4 @@
-"""The part of the OpenAI protocol that is served: requests checked, replies shaped."""
+"""The supported part of the OpenAI protocol: requests are checked, replies are formatted."""
 
 import time
 import uuid
@@ -23,7 +23,7 @@ _REFUSED: dict[str, tuple[object, ...]] = {
 
 
 class TextPart(BaseModel):
-    """One part of a message that is written in parts."""
+    """One part of a message with several parts."""
 
     type: Literal["text"]
     text: str
@@ -36,13 +36,13 @@ class ChatMessage(BaseModel):
     content: str | list[TextPart]
 
     def as_message(self) -> Message:
-        """The turn in the harness's words."""
+        """The turn as a message of the harness."""
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
         return Message(role="system" if self.role == "developer" else self.role, content=text)
 
 
 class StreamOptions(BaseModel):
-    """What a stream carries besides text."""
+    """Options of a stream."""
 
     include_usage: bool = False
 
@@ -71,11 +71,11 @@ class ChatRequest(BaseModel):
             if (self.__pydantic_extra__ or {}).get(name) not in allowed:
                 raise ValueError(f"{name} is not supported")
         if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs or {})):
-            raise ValueError(f"chat_template_kwargs: {taken[0]} is none of the template's own values")
+            raise ValueError(f"chat_template_kwargs: {taken[0]} is not a value of the template")
         return self
 
     def settings(self) -> GenerationSettings:
-        """How to sample; greedily unless the request says otherwise."""
+        """The settings of sampling; greedy unless the request says otherwise."""
         effort = {} if self.reasoning_effort is None else {"reasoning_effort": self.reasoning_effort}
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return GenerationSettings(
@@ -118,7 +118,7 @@ def chat_reply(model: str, completion: Completion) -> dict[str, Any]:
 
 
 def new_stream(model: str) -> dict[str, Any]:
-    """What all chunks of one stream have in common."""
+    """The common fields of all chunks of a stream."""
     return _head("chat.completion.chunk", model)
 
 
@@ -126,8 +126,8 @@ def chunk(head: dict[str, Any], delta: dict[str, str], finish_reason: str | None
     """One chunk of a stream.
 
     Args:
-        head: What all chunks of the stream share.
-        delta: What this chunk adds.
+        head: The common fields of all chunks.
+        delta: The text of this chunk.
         finish_reason: Why the answer ended; only in the last chunk.
 
     Returns:
@@ -147,12 +147,12 @@ def usage_of(completion: Completion) -> dict[str, int]:
 
 
 def error_reply(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """An error as clients of the protocol read it.
+    """An error in the protocol's form.
 
     Args:
-        message: For a person.
-        kind: The protocol's word for the kind of error.
-        code: The protocol's code, where there is one.
+        message: The text for people.
+        kind: The protocol's kind of error.
+        code: The protocol's code, if any.
 
     Returns:
         The reply's JSON.

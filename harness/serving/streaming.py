@@ -1,4 +1,4 @@
-"""An answer as server-sent events, while it is written."""
+"""An answer as server-sent events during generation."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from harness.types import Completion
 async def stream_answer(
     batcher: MicroBatcher, request: GenerationRequest, model: str, *, with_usage: bool
 ) -> AsyncIterator[str]:
-    """Server-sent events: the text as it grows, how it ended, what it took.
+    """Server-sent events: the growing text, the reason of its end, the tokens.
 
     Args:
-        batcher: Answers.
-        request: What is asked.
-        model: What the client calls the model.
-        with_usage: Whether the last event says what the answer took, in tokens.
+        batcher: Answers requests.
+        request: The request.
+        model: The model's name for the client.
+        with_usage: Whether the last event has the number of tokens.
     """
     texts: asyncio.Queue[str | None] = asyncio.Queue()
     answer = asyncio.ensure_future(batcher.generate(request, texts.put_nowait))
@@ -51,7 +51,7 @@ async def stream_answer(
 
 
 def _settled(text: str, stops: Sequence[str]) -> str:
-    """The text without what the next token may still change: half a character, half a stop string."""
+    """The text without a part that the next token may change: half a character, half a stop string."""
     text = text.rstrip("\ufffd")
     longest = max(
         (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0

@@ -76,7 +76,7 @@ def test_three_models_are_ordered_and_held_against_the_first(stored, judge_serve
     assert "not calibrated: tunegate judge calibrate shows" in lines[0]
     assert "cases 12 that all models answered; left out: not in every run: 1" in lines
     assert "pairs 36; ties: 0" in lines
-    assert "order 100% [82%, 100%] of 36 preferences outlive the order" in lines
+    assert "order 100% [82%, 100%] of 36 preferences are the same in both orders" in lines
     table = lines[lines.index("Bradley-Terry strengths") :]
     assert [line.split()[:3] for line in table[2:5]] == [
         ["new", "run-new", "24"],
@@ -138,7 +138,7 @@ def test_errored_pairs_are_told(stored, judge_server):
     judge_server.answer = lambda body: "no idea" if "Question 3?" in str(body) else grade(body)
     output = compare(judge_server, "run-new", "run-old").output
     assert (
-        "errored   1 of 12 pairs: no verdict, they count nowhere; so many are missing that the figures"
+        "errored   1 of 12 pairs: no verdict, not counted; so many are missing that the figures"
         in output
     )
     assert "1 × no usable reply in 3" in output

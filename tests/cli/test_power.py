@@ -71,6 +71,6 @@ def test_more_churn_needs_more_cases(tmp_path):
 def test_a_directory_without_sets_is_refused(tmp_path):
     result = RUNNER.invoke(app, ["power", "--golden", str(tmp_path)])
     assert isinstance(result.exception, GoldenError)
-    assert "holds no golden set" in str(result.exception)
+    assert "contains no golden set" in str(result.exception)
     with pytest.raises(GoldenError):
         raise result.exception
