@@ -21,9 +21,7 @@ def parity(
     model: Annotated[str, typer.Option(help="The adapter, or a whole model.")],
     plans: Annotated[
         str,
-        typer.Option(
-            help="Plans, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."
-        ),
+        typer.Option(help="Plans, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."),
     ] = "peft,merged,nf4,bf16",
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,

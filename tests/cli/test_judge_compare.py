@@ -137,10 +137,7 @@ def test_errored_pairs_are_told(stored, judge_server):
     grade = judge_server.answer
     judge_server.answer = lambda body: "no idea" if "Question 3?" in str(body) else grade(body)
     output = compare(judge_server, "run-new", "run-old").output
-    assert (
-        "errored   1 of 12 pairs: no verdict, not counted; so many are missing that the figures"
-        in output
-    )
+    assert "errored   1 of 12 pairs: no verdict, not counted; so many are missing that the figures" in output
     assert "1 × no usable reply in 3" in output
 
 
