@@ -1,6 +1,6 @@
 # Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check install-check mutate bench bench-trainers report-demo clean
+.PHONY: help demo test test-fast check install-check conformance mutate bench bench-trainers report-demo clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -48,6 +48,10 @@ check: $(VENV)/.installed ## Format, lint, types and import layers
 
 install-check: $(VENV)/.installed ## Wheel and sdist, installed without extras in clean environments
 	@$(BIN)/python .ci/install_check.py
+
+conformance: $(VENV)/.installed ## Each family of models with each kind of adapter against a bare script (half an hour)
+	@TUNEGATE_CONFORMANCE=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/conformance/test_matrix.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/conformance/test_page.py
 
 mutate: $(VENV)/.installed ## How many small faults in the gate's arithmetic, cache and scoring the tests find
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutation.py --fail-under 90 --survivors

@@ -155,13 +155,31 @@ def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) 
     with loading_failures(adapter_dir, AdapterError, verb="run"):
         if traits.kind == VIRTUAL_TOKENS:
             host.prompts[side] = wrapped
-            host.logits[side] = row_logits(wrapped, host.rows, wrapped.device)
+            host.logits[side] = _steady_logits(wrapped, host, adapter_dir)
         else:
             host.model = wrapped
             with adapted(wrapped, [side]) as forward:
-                host.logits[side] = row_logits(forward, host.rows, wrapped.device)
+                host.logits[side] = _steady_logits(forward, host, adapter_dir)
     host.traits[side] = traits
     host.changed = changed_weights(host.sums, host.model)
     if host.bare_logits is None:
         with adapted(host.model, [None]) as forward:
             host.bare_logits = row_logits(forward, host.rows, host.model.device)
+
+
+def _steady_logits(forward: Any, host: Host, adapter_dir: str) -> Any:
+    """What a side says alone, the same whatever it was asked before.
+
+    Raises:
+        AdapterError: A recurrent model doesn't begin anew with each prompt behind this adapter.
+    """
+    import torch
+
+    said = row_logits(forward, host.rows, host.model.device)
+    base = host.model.get_base_model() if hasattr(host.model, "peft_config") else host.model
+    if base._is_stateful and not torch.equal(said, row_logits(forward, host.rows, host.model.device)):
+        raise AdapterError(
+            f"{adapter_dir}: a recurrent model behind this adapter answers by what it was asked before: "
+            f"transformers doesn't begin its state anew; train a LoRA instead"
+        )
+    return said

@@ -1,0 +1,1 @@
+"""Every family of models, with every kind of adapter, against a bare script."""
