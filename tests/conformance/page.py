@@ -27,8 +27,8 @@ with both the bare script and the gate, and compares the texts: the adapter's an
 from the cache, and those of a plain adapter that is gated afterwards. {measured} combinations of {all} were measured:
 {equal} equal, {refused} refused, {not_made} that PEFT itself can't make; none differs. Measured with {versions}.
 
-How a side was run stands in the report: *mixed* batches with the others, *separate* ones, or a *single* prompt at a
-time by the library's own `generate`, for models and adapters that can't be batched. Sides stand on one copy of the base
+The report says how each side was run: *mixed* batches with the others, *separate* ones, or a *single* prompt at a
+time by the library's own `generate`, for models and adapters that can't be batched. Sides share one copy of the base
 where asking shows that this changes no answer; else each has its own.
 """
 
