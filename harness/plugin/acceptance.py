@@ -1,4 +1,4 @@
-"""``--gate-accept``: a run that did not fail its gate becomes a baseline."""
+"""``--gate-accept``: makes a run that did not fail its gate a baseline."""
 
 from pathlib import Path
 
@@ -18,22 +18,22 @@ def accept_record(
     Args:
         record: The run and its verdict.
         name: The baseline's name.
-        settings: Say why it is accepted, and whether with uncommitted changes.
+        settings: The reason of accepting, and whether uncommitted changes are allowed.
         root: The project's root.
-        problem: What else in the session stands against it; None where nothing does.
+        problem: Another reason against accepting in this session, or None.
 
     Returns:
         The baseline's file.
 
     Raises:
-        BaselineError: The run failed its gate, or can't serve as a baseline.
+        BaselineError: The run failed its gate, or can't be a baseline.
     """
     if failing := failing_findings(record, settings.fail_on):
         what = "did not pass" if record.verdict is None else f"is {record.verdict.outcome}"
         problem = f"the run {what} ({sentence_of(failing[0])})"
     if problem is not None:
         raise BaselineError(
-            f"--gate-accept {name}: {problem} and is not accepted; if that is meant: "
+            f"--gate-accept {name}: {problem} and is not accepted; to accept it anyway: "
             f"tunegate runs accept {record.run.id} {name} --reason ..."
         )
     return accept_run(

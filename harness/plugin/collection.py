@@ -1,4 +1,4 @@
-"""Golden sets as pytest nodes: a file a set, an item a case."""
+"""Golden sets as pytest nodes: a file for each set, an item for each case."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from tunegate.markers import declare_markers
 
 
 class CaseResults(Protocol):
-    """Where an item gets its result from."""
+    """The source of an item's result."""
 
     def result_of(self, candidate: str, key: str) -> CaseResult:
         """The result of a case.
@@ -44,7 +44,7 @@ RESULTS: pytest.StashKey[CaseResults] = pytest.StashKey()
 
 
 def golden_file_of(file_path: Path, parent: pytest.Collector) -> "GoldenFile | None":
-    """A collector for a YAML file that is among the golden sets; None for any other file.
+    """A collector for a YAML file of the golden sets; None for any other file.
 
     Args:
         file_path: The file that pytest found.
@@ -65,7 +65,7 @@ def collect_probes(session: pytest.Session) -> list[pytest.Item]:
     """Items of the bundled forgetting probes, which are outside the project's own folders."""
     items: list[pytest.Item] = []
     for path in sorted(probe_directory().glob("*.yaml")):
-        # Not by pytest's walk: that would load the conftest files of whatever folder tunegate is in.
+        # Not by pytest's walk, which would load the conftest files of the folder that tunegate is in.
         golden_file: GoldenFile = GoldenFile.from_parent(session, path=path, nodeid=f"general/{path.name}")
         items += session.genitems(golden_file)
     return items
@@ -75,7 +75,7 @@ class GoldenFile(pytest.File):
     """One golden set."""
 
     def collect(self) -> Iterable["GoldenItem"]:
-        """One item a case and model, in the file's order; a faulty file is refused once all are read."""
+        """One item per case and model, in the file's order; an invalid file is refused after all are read."""
         selection = self.config.stash[SELECTION]
         try:
             golden_set = load_golden_set(self.path)
@@ -105,10 +105,10 @@ class GoldenFile(pytest.File):
 
 
 class GoldenItem(pytest.Item):
-    """One case of one model. Its outcome comes from the session's gate, which answers all selected at once.
+    """One case of one model. Its outcome comes from the session's gate, which answers all cases at once.
 
     Attributes:
-        candidate: The model's name; empty where there is one only.
+        candidate: The model's name; empty if there is only one.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class GoldenItem(pytest.Item):
             self.add_marker(pytest.mark.xfail(reason=case.xfail))
 
     def runtest(self) -> None:
-        """Fail, skip or pass as the case did."""
+        """Fail, skip or pass like the case."""
         results = self.config.stash.get(RESULTS, None)
         if results is None:
             pytest.skip("no --model given")
@@ -155,7 +155,7 @@ class GoldenItem(pytest.Item):
             raise CaseFailedError(result)
 
     def annotate(self, report: pytest.TestReport) -> None:
-        """Say on the report how its outcome counts where pytest's own words would mislead."""
+        """Mark the report where pytest's own words for the outcome would mislead."""
         results = self.config.stash.get(RESULTS, None)
         result = None if results is None else results.known_result(self.candidate, self.case.key)
         if results is None or result is None or hasattr(report, "wasxfail"):
@@ -166,13 +166,13 @@ class GoldenItem(pytest.Item):
             mark(report, "unscored")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The prompt, the answer and what is wrong with it, instead of a traceback."""
+        """The prompt, the answer and its failed checks, instead of a traceback."""
         if isinstance(excinfo.value, CaseFailedError):
             return describe_failure(excinfo.value.result)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the case stands, 0-based line."""
+        """The case's file and 0-based line."""
         return self.path, max(self.case.line - 1, 0), _labelled(self.case.key, self.candidate)
 
 
@@ -185,6 +185,6 @@ class CaseFailedError(Exception):
     """A case's answer missed a check, or a check could not be computed."""
 
     def __init__(self, result: CaseResult) -> None:
-        """Keep the result for the report."""
+        """Store the result for the report."""
         super().__init__(result.key)
         self.result = result

@@ -1,6 +1,6 @@
-"""What happens to the verdicts once they are known: saved, reported, sent on, perhaps accepted.
+"""Saves, reports, sends and accepts runs after the verdicts are known.
 
-Nothing that goes wrong here takes a verdict back: each step that fails costs a line and the exit status.
+A failure here never changes a verdict: each failed step causes one line and the exit status.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from harness.types import GateRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A step that failed: one line, and the exit status that it asks for where the gate itself passed."""
+    """A failed step: one line, and the exit status if the gate itself passed."""
 
     text: str
     status: pytest.ExitCode
@@ -28,11 +28,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What was written.
+    """The written files and failed steps.
 
     Attributes:
         written: Each model's files, by its name.
-        problems: What could not be done.
+        problems: The failed steps.
     """
 
     written: dict[str, list[Path]] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class Delivery:
 def deliver(
     config: pytest.Config, inputs: Inputs, records: Mapping[str, GateRecord], *, not_accepted: str | None
 ) -> Delivery:
-    """Save each record, write its reports, send it to the sinks, and accept it where that was asked for.
+    """Save each record, write its reports, send it to the sinks, and accept it if requested.
 
     Args:
         config: The pytest session's configuration.
-        inputs: What the gate started from.
+        inputs: The gate's inputs.
         records: By the models' names.
-        not_accepted: Why this session accepts nothing, whatever the verdict; None where it may.
+        not_accepted: Why this session accepts no run, whatever the verdict; None if it may.
     """
     found = Delivery()
     for name, record in records.items():
@@ -76,7 +76,7 @@ def deliver(
 
 @contextmanager
 def _noted(found: Delivery, what: str) -> Iterator[None]:
-    """Turn an error into a problem of one line; whatever other people's hooks raise is one too."""
+    """Turn an error into a problem of one line, including exceptions of foreign hooks."""
     try:
         yield
     except (InputError, pytest.UsageError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Whether a gate failed, and the exit status of a session with a model."""
+"""Decides whether a gate failed, and the exit status of a session with a model."""
 
 from collections.abc import Collection
 
@@ -9,13 +9,13 @@ from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Ou
 
 
 def exit_status(records: Collection[GateRecord], *, fail_on: str, tests_failed: bool) -> pytest.ExitCode:
-    """Decide how a session ends that ran to its end.
+    """The exit status of a session that was not interrupted.
 
     Args:
-        records: Of the gated models.
+        records: The gated models' records.
         fail_on: ``inconclusive`` fails on that verdict too.
         tests_failed: Whether pytest counts a failure: of a hand-written test, of a must-pass case, or of any
-            case that no comparison judges. Missed cases are none.
+            case without a comparison. Missed cases are not failures.
     """
     if tests_failed or any(failing_findings(record, fail_on) for record in records):
         return pytest.ExitCode.TESTS_FAILED
@@ -25,10 +25,10 @@ def exit_status(records: Collection[GateRecord], *, fail_on: str, tests_failed: 
 
 
 def failing_findings(record: GateRecord, fail_on: str) -> list[Finding]:
-    """Why a gated model fails its gate and is not accepted, the weightiest first; empty where it does not.
+    """Why a gated model fails its gate and is not accepted, the most important reason first.
 
     Args:
-        record: The run, and its verdict where it was compared.
+        record: The run, with its verdict if it was compared.
         fail_on: ``inconclusive`` fails on that verdict too.
     """
     if record.verdict is None:
@@ -40,7 +40,7 @@ def failing_findings(record: GateRecord, fail_on: str) -> list[Finding]:
 
 
 def _nothing_scored(record: GateRecord) -> bool:
-    """Whether all cases of a set errored, such as where the judge was not to be reached: no result at all."""
+    """Whether all cases of a set errored, for example because the judge was unreachable."""
     return record.verdict is not None and any(
         isinstance(finding.data, NoVerdictFinding)
         and finding.data.outcome is Outcome.ERRORED

@@ -1,4 +1,4 @@
-"""A failed case as text: what pytest shows in place of a traceback."""
+"""A failed case as text: shown by pytest in place of a traceback."""
 
 from harness.types import CaseResult, MetricError, Outcome, Score
 

@@ -32,7 +32,7 @@ def _gate(config: pytest.Config) -> GateSession:
 
 @pytest.fixture(scope="session", name=CANDIDATE_NAME)
 def candidate_name(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
-    """Which of the session's models is asked: tests that ask one run for each of several.
+    """The session's model that is used: with several models, tests run once for each.
 
     Args:
         request: The fixture's request; its parameter names one of several models.
@@ -49,7 +49,7 @@ def candidate_name(request: pytest.FixtureRequest, pytestconfig: pytest.Config) 
 
 
 def ask_each_model(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks the model for each of the session's models, where there are several."""
+    """Run a test that uses the model for each of the session's models, if there are several."""
     names = metafunc.config.stash[SELECTION].names
     if len(names) > 1 and CANDIDATE_NAME in metafunc.fixturenames:
         metafunc.parametrize(CANDIDATE_NAME, names, indirect=True, scope="session")
@@ -65,9 +65,9 @@ def model(pytestconfig: pytest.Config, _tunegate_candidate: str) -> ModelRef:
 def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[..., Completion]:
     """Ask the candidate: ``generate("prompt", max_new_tokens=32)`` gives a Completion.
 
-    The keywords are the keys of a golden set's ``generation``, checked alike: ``stop="END"``,
-    ``temperature=0.7``. A conversation is given as a list of Message. Answers come from the cache where they
-    are known. Raises SettingsError for a value that isn't allowed. Skips without ``--model``.
+    The keywords are the keys of a golden set's ``generation``, with the same checks: ``stop="END"``,
+    ``temperature=0.7``. A conversation is given as a list of Message. Known answers come from the cache.
+    Raises SettingsError for a value that isn't allowed. Skips without ``--model``.
     """
     gate = _gate(pytestconfig)
 
@@ -104,8 +104,8 @@ def judge(pytestconfig: pytest.Config) -> Callable[..., JudgeVerdict]:
     """Ask the judge: ``judge("question", "answer", rubric="Names 30 days.").passed``.
 
     With ``references=["..."]`` it grades from 1 to 5 instead (``.value``); ``task="factuality"`` or
-    ``"tone"`` asks those questions. Raises JudgeError where the judge gives no verdict, or was found
-    unreliable by ``tunegate judge calibrate``. Skips without ``--model`` and ``--gate-judge``.
+    ``"tone"`` asks those questions. Raises JudgeError if the judge gives no verdict, or is unreliable
+    according to ``tunegate judge calibrate``. Skips without ``--model`` and ``--gate-judge``.
     """
     gate = _gate(pytestconfig)
     panel = gate.judging.panel

@@ -1,30 +1,30 @@
-"""Hand-written tests that failed, and which of the session's models they asked."""
+"""Hand-written tests that failed, and the session's models that they used."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-# The fixture that says which model is asked; not among the names that a project may take for one of its own.
+# The fixture with the model's name; its name is not one that a project may use itself.
 CANDIDATE_NAME = "_tunegate_candidate"
 _OURS = "harness.plugin.fixtures"
 _ALL, _NONE = "all models", "no model"
 
 
 class FailedTests:
-    """Hand-written tests that failed, noted while they run."""
+    """Hand-written tests that failed, recorded while they run."""
 
     def __init__(self) -> None:
-        """None has failed yet."""
-        # The models that each asked, by its node id: a name in a tuple, all of them or none.
+        """Start without failures."""
+        # The models that each test used, by its node id: a name in a tuple, all of them or none.
         self._failed: dict[str, tuple[str] | str] = {}
 
     def note(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Note how a phase of a test ended; a test that is run again is judged by its last run.
+        """Record the end of a test's phase; a test that is run again counts with its last run.
 
         Args:
-            item: A test that is no golden case.
-            report: Of its setup, call or teardown.
+            item: A test that is not a golden case.
+            report: The report of its setup, call or teardown.
         """
         if report.when == "setup":
             self._failed.pop(item.nodeid, None)
@@ -37,12 +37,12 @@ class FailedTests:
 
     @property
     def others(self) -> tuple[str, ...]:
-        """Node ids of the failed tests that ask no model."""
+        """Node ids of the failed tests that use no model."""
         return tuple(test for test, asked in self._failed.items() if asked == _NONE)
 
 
 def asks_a_model(item: pytest.Item) -> bool:
-    """Whether a test uses one of our fixtures, by itself or through others; one of the same name is none."""
+    """Whether a test uses one of our fixtures, directly or not; foreign ones of the same name don't count."""
     return any(getattr(each.func, "__module__", None) == _OURS for each in _fixtures_of(item))
 
 
@@ -55,7 +55,7 @@ def _asked(item: pytest.Item) -> tuple[str] | str:
 
 
 def _fixtures_of(item: pytest.Item) -> Iterator[Any]:
-    """The fixtures that a test names, and those that it asked for while it ran; pytest has no public way."""
+    """The fixtures that a test names, and those that it requested; pytest has no public API for this."""
     named = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     yield from (definitions[-1] for definitions in named.values() if definitions)
     yield from getattr(getattr(item, "_request", None), "_fixture_defs", {}).values()

@@ -1,4 +1,4 @@
-"""The hooks of the gate: each is a few lines that hand over to the module that does the work."""
+"""The hooks of the gate: each is a few lines that call the module with the implementation."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         open_session(config, settings_of(config))
     except pytest.UsageError as error:
-        # Perhaps what is missing is what was left out.
+        # The missing name may be one of a plug-in that was left out.
         raise pytest.UsageError(*error.args, *registry_warnings()) from error
 
 
@@ -45,7 +45,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run hand-written tests that ask the model for each of several models."""
+    """Run hand-written tests that use the model once for each of several models."""
     ask_each_model(metafunc)
 
 
@@ -93,7 +93,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note on a golden item's report what its failure means for the run."""
+    """Mark on a golden item's report what its failure means for the run."""
     report, gate = (yield), item.config.stash.get(GATE, None)
     if isinstance(item, GoldenItem):
         if call.when == "call":
@@ -123,7 +123,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the gate's section, and what was left out of plug-ins."""
+    """Print the gate's section, and the warnings about plug-ins."""
     for warning in registry_warnings():
         terminalreporter.write_line(warning, yellow=True)
     gate = config.stash.get(GATE, None)
@@ -137,6 +137,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say what is gated against what; nothing in a session without a model."""
+    """The gated models and the baseline; nothing in a session without a model."""
     gate = config.stash.get(GATE, None)
     return None if gate is None else describe_inputs(gate.inputs)

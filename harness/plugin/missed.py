@@ -1,7 +1,7 @@
-"""Missed cases: they failed, and the comparison with the baseline alone judges what that means.
+"""Missed cases: they failed, and only the comparison with the baseline decides.
 
-To pytest and to other plugins they are expected failures: ``-x``, ``--maxfail`` and ``--pdb`` don't stop for
-them, nothing runs them again, JUnit and IDEs don't show a failure. ``--lf`` still selects them.
+For pytest and other plugins they are expected failures: ``-x``, ``--maxfail`` and ``--pdb`` don't stop for
+them, they are not rerun, JUnit and IDEs don't show a failure. ``--lf`` still selects them.
 """
 
 import copy
@@ -10,12 +10,12 @@ import pytest
 
 from harness.types import Outcome
 
-# What an item is called, by its case's outcome; an errored one has a check that could not be computed.
+# An item's word, by its case's outcome; an errored one has a check that could not be computed.
 WORDS = {Outcome.FAILED: "missed", Outcome.ERRORED: "errored"}
 
 
 def mark_missed(report: pytest.TestReport, outcome: Outcome) -> None:
-    """Make a failed item's report one of a missed case.
+    """Turn a failed item's report into that of a missed case.
 
     Args:
         report: The item's call.
@@ -27,7 +27,7 @@ def mark_missed(report: pytest.TestReport, outcome: Outcome) -> None:
 
 
 def mark(report: pytest.TestReport, word: str) -> None:
-    """Note the word under which an item is counted.
+    """Store the word under which an item is counted.
 
     Args:
         report: The item's call.
@@ -37,7 +37,7 @@ def mark(report: pytest.TestReport, word: str) -> None:
 
 
 def marked(report: object) -> str | None:
-    """The word that was noted on a report."""
+    """The stored word of a report."""
     return getattr(report, "tunegate_status", None)
 
 
@@ -45,12 +45,12 @@ class LastMissed:
     """Lets ``--lf`` select missed cases again; registered with pytest in a session with a model."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Remember with what pytest remembers failures."""
+        """Store pytest's own memory of failures."""
         self._config = config
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count a missed case among the last failures, from which pytest has just taken it."""
+        """Add a missed case to the last failures, from which pytest has just removed it."""
         last_failed = self._config.pluginmanager.get_plugin("lfplugin")
         if last_failed is not None and marked(report) in WORDS.values():
             failed = copy.copy(report)
@@ -59,7 +59,7 @@ class LastMissed:
 
 
 def print_missed(terminal: pytest.TerminalReporter) -> None:
-    """List errored cases, and missed ones where expected failures are listed (``-rx``, ``-ra``, ``-rA``)."""
+    """List errored cases, and missed ones if expected failures are listed (``-rx``, ``-ra``, ``-rA``)."""
     for outcome, word in WORDS.items():
         reports = terminal.stats.get(word, [])
         if not reports or (outcome is Outcome.FAILED and not terminal.hasopt("xfailed")):

@@ -1,4 +1,4 @@
-"""The command line: one option a setting, each also an environment variable and a pyproject key."""
+"""The command line: one option per setting, each also an environment variable and a pyproject key."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ _GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the options of all settings that have a flag."""
+    """Declare the options of all settings with a flag."""
     group = parser.getgroup(_GROUP, _TITLE)
     for name, setting in SETTINGS.items():
         if setting.flag is None:

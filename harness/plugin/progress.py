@@ -11,7 +11,7 @@ from harness.run.generation import Progress
 
 @contextmanager
 def open_progress(config: pytest.Config) -> Iterator[Progress]:
-    """A progress callback: live bars on a terminal, nothing in ``-q`` or where no one is watching."""
+    """A progress callback: live bars on a terminal, nothing with ``-q`` or without a terminal."""
     if config.option.verbose < 0 or not sys.__stderr__ or not _is_terminal(config):
         yield lambda stage, done, total: None
         return
@@ -27,7 +27,7 @@ def open_progress(config: pytest.Config) -> Iterator[Progress]:
 
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        print()  # leaves the line on which pytest shows the file's dots
+        print()  # keeps the line on which pytest shows the file's dots
         bars = Bars(
             TextColumn("{task.description:>14}"),
             BarColumn(),

@@ -1,4 +1,4 @@
-"""Questions of hand-written tests: answered by the session's models, from its cache where they are known."""
+"""Prompts of hand-written tests: answered by the session's models, or from the cache."""
 
 from collections.abc import Mapping
 
@@ -15,17 +15,17 @@ from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
 
 
 class Questions:
-    """Answers questions that are in no golden set, with one engine for all of them."""
+    """Answers prompts that are not in a golden set, with one engine for all of them."""
 
     def __init__(self, config: pytest.Config, inputs: Inputs, cache: Cache) -> None:
-        """Nothing is loaded before a question is asked that the cache can't answer."""
+        """Nothing is loaded before the first prompt that is not in the cache."""
         self._config = config
         self._inputs = inputs
         self._cache = cache
         self._engine: Engine | None = None
 
     def answer(self, case: GoldenCase, candidate: Candidate) -> Completion:
-        """A model's answer to a case; one that can't be asked it ends the session: no regression.
+        """A model's answer to a case; if the model can't answer it, the session ends, without a regression.
 
         Args:
             case: The case.
@@ -44,7 +44,7 @@ class Questions:
         return answers[candidate.side].completions[case.key]
 
     def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
-        """One engine of all candidates, whichever is asked first."""
+        """One engine for all candidates, loaded with the first prompt."""
         if self._engine is None:
             candidates = {candidate.side: candidate.model for candidate in self._inputs.candidates}
             self._engine = open_sides(candidates, plan)

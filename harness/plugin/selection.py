@@ -1,4 +1,4 @@
-"""Which cases a session is about: what was collected of the golden sets, and what selection left of it."""
+"""The cases of a session: those collected from the golden sets, and those selected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ class Selection:
 
     Attributes:
         golden: Files and directories of the golden sets.
-        names: Of the models that each case is an item for; a name is empty where there are not several.
+        names: The models that each case is an item for; the name is empty if there is only one.
         with_probes: Whether sets that probe forgetting are collected.
         sets: The collected golden sets, by file.
         content: What belongs to the gate, collected or not; None before it is known.
@@ -44,7 +44,7 @@ class Selection:
     cases: tuple[SelectedCase, ...] = ()
 
     def is_golden(self, path: Path) -> bool:
-        """Whether a file is, or is below, one of the golden paths; a judge's labelled items are none."""
+        """Whether a file is, or is below, one of the golden paths; a judge's labelled items are not."""
         return path.parent.name != LABELLED and any(
             path == golden or golden in path.parents for golden in self.golden
         )
@@ -80,14 +80,14 @@ class Selection:
         return bool(self.content.bundled) and not self.faults and keys.issuperset(own)
 
     def note_fault(self, error: GoldenError) -> None:
-        """Keep what is wrong with a file until all are read."""
+        """Store a file's fault until all are read."""
         self.faults.append(error)
 
     def take(self, cases: Sequence[SelectedCase]) -> None:
-        """Note the cases to be answered.
+        """Store the selected cases.
 
         Raises:
-            pytest.UsageError: A golden set can't be used; one line for each fault.
+            pytest.UsageError: A golden set is invalid; one line for each fault.
         """
         if (fault := shared_name(cases)) is not None:
             self.note_fault(fault)
@@ -96,7 +96,7 @@ class Selection:
         self.cases = tuple(cases)
 
     def golden_sets(self) -> list[GoldenSet]:
-        """The golden sets with those of their cases that any model is to answer."""
+        """The golden sets with the cases that at least one model answers."""
         sets: dict[str, GoldenSet] = {}
         cases: dict[str, dict[str, GoldenCase]] = {}
         for each in self.cases:
@@ -105,7 +105,7 @@ class Selection:
         return [replace(golden_set, cases=tuple(cases[name].values())) for name, golden_set in sets.items()]
 
     def keys_by_name(self) -> dict[str, set[str]]:
-        """Keys of the cases that each model answers, by its name; without models that answer none."""
+        """Keys of the cases that each model answers, by its name; without models that answer no case."""
         keys: dict[str, set[str]] = {}
         for each in self.cases:
             keys.setdefault(each.candidate, set()).add(each.case.key)
@@ -113,7 +113,7 @@ class Selection:
 
 
 def shared_name(cases: Sequence[SelectedCase]) -> GoldenError | None:
-    """The first golden set whose name another file has too, as a fault; None where each has its own."""
+    """The first golden set with the name of another file, as a fault; None if all names differ."""
     paths: dict[str, str] = {}
     for each in cases:
         golden_set = each.golden_set

@@ -1,6 +1,6 @@
 """A pytest session with a model: it answers before the first item begins, and judges at the end.
 
-A session with one model is that with several, of which there is one: it alone has no name.
+A session with one model works like one with several; its model has no name.
 """
 
 import os
@@ -42,24 +42,24 @@ _NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, o
 
 
 class GateSession:
-    """What a session with ``--model`` holds open, and what it has found.
+    """The resources and results of a session with ``--model``.
 
     Attributes:
         inputs: The checked models and baseline.
-        selection: The cases to be answered.
-        judging: Who judges, checked once the cases are selected.
-        judge_note: What is known of the judge, for the terminal.
+        selection: The selected cases.
+        judging: The judges, checked after the cases are selected.
+        judge_note: The judge's calibration in words, for the terminal.
         questions: Answers hand-written tests.
         own_tests: Which hand-written tests belong to the gate.
         left_out: What belongs to the gate and is not selected.
         was_run: Whether a golden case came to its turn.
         failed_tests: Hand-written tests that failed.
-        records: What was found, by the models' names.
+        records: The records, by the models' names.
         delivery: What was written for the records.
     """
 
     def __init__(self, config: pytest.Config, inputs: Inputs, selection: Selection) -> None:
-        """Open the cache; nothing is loaded yet."""
+        """Open the cache; no model is loaded yet."""
         self.inputs = inputs
         self.selection = selection
         self.records: dict[str, GateRecord] = {}
@@ -114,10 +114,10 @@ class GateSession:
         )
 
     def make_ready(self) -> None:
-        """Check that what the cases need is installed, that a judge can be believed, and models asked them.
+        """Check that libraries are installed, that the judge is reliable, and that models can answer.
 
         Raises:
-            pytest.UsageError: Something is missing, or a case can't be put to a model; one line a reason.
+            pytest.UsageError: Something is missing, or a model can't answer a case; one line per reason.
         """
         golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
@@ -157,12 +157,12 @@ class GateSession:
         return self._results.get((candidate, key))
 
     def only_compares(self, case: GoldenCase) -> bool:
-        """With a baseline, a case that isn't must-pass is judged by the comparison alone."""
+        """With a baseline, only the comparison judges a case that isn't must-pass."""
         compared = self.inputs.target.kind != "none"
         return compared and not case.must_pass and self.inputs.settings.fail_on != "case"
 
     def finish(self, session: pytest.Session) -> None:
-        """Judge, save and report, accept where that was asked for, and decide the exit status.
+        """Judge, save and report, accept if requested, and decide the exit status.
 
         Raises:
             pytest.UsageError: The runs can't be compared.
@@ -197,7 +197,7 @@ class GateSession:
         self._cache.close()
 
     def _answer_all(self) -> Session:
-        # A model of which no case is selected takes no part: it answers nothing, and costs no level.
+        # A model without a selected case takes no part: it answers nothing and does not change the level.
         keys = self.selection.keys_by_name()
         candidates = tuple(each for each in self.inputs.candidates if each.name in keys)
         with open_progress(self._config) as on_progress:
@@ -235,14 +235,14 @@ GATE: pytest.StashKey[GateSession] = pytest.StashKey()
 
 
 def open_session(config: pytest.Config, settings: Settings) -> None:
-    """Put the session's selection and, where there is a model, its gate into the stash.
+    """Put the session's selection and, if there is a model, its gate into the stash.
 
     Args:
         config: The pytest session's configuration.
         settings: The session's settings.
 
     Raises:
-        pytest.UsageError: A model, adapter or baseline can't be used, or workers were asked for.
+        pytest.UsageError: A model, adapter or baseline is invalid, or workers were requested.
     """
     # As pytest writes the paths that it collects: without "..", links as they are.
     golden = tuple(Path(os.path.normpath(session_project(config) / path)) for path in settings.golden)

@@ -16,10 +16,10 @@ from harness.types import GateRecord
 
 
 def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
-    """Print what was found, where the reports are, and what judging took.
+    """Print the findings, the paths of the reports, and the cost of judging.
 
     Args:
-        terminal: Where to print.
+        terminal: The terminal.
         gate: A session that has judged one model or several.
     """
     if len(gate.records) == 1:
@@ -33,7 +33,7 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
 
 
 def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
-    """Print the verdict, the figures behind it, and where the reports are."""
+    """Print the verdict, its figures, and the paths of the reports."""
     terminal.section("tunegate", sep="=")
     _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
     for path in written:
@@ -46,7 +46,7 @@ def _print_ranking(
     records: Mapping[str, GateRecord],
     written: Mapping[str, Sequence[Path]],
 ) -> None:
-    """Print the ranked models, why each that regressed did, and where the reports are."""
+    """Print the ranked models, the reasons of regressions, and the paths of the reports."""
     found = rank_records(records)
     terminal.section("tunegate", sep="=")
     _render(terminal, render_ranking(found))
@@ -56,7 +56,7 @@ def _print_ranking(
 
 
 def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
-    writer = terminal._tw  # pytest gives plugins no other way to its width and colour
+    writer = terminal._tw  # pytest has no public API for its width and colour
     text = StringIO()
     console = Console(
         file=text,

@@ -1,1 +1,1 @@
-"""What a model is asked, token by token: rendered by one function for gate, trainers, judges and server."""
+"""Prompts as tokens: rendered by one function for gate, trainers, judges and server."""

@@ -1,4 +1,4 @@
-"""From the tokens that a model writes to its answer: where it ends, and what of it was reasoning."""
+"""From a model's tokens to its answer: its end, and its reasoning."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
@@ -6,7 +6,8 @@ from typing import Any, Literal
 from harness.prompts.reasoning import SplitAnswer, begins_answer, split_reasoning
 from harness.types import GenerationSettings
 
-# Tokens that may hold one mark or stop text: each is a byte or more, and a character four bytes or fewer.
+# Number of tokens that may contain one mark or stop text: a token has at least one byte, a character at most
+# four.
 _SPARE_TOKENS = 8
 _LONGEST_MARK = 40
 
@@ -16,13 +17,13 @@ def read_answer(
 ) -> SplitAnswer:
     """The text of an answer, up to its first stop text, and the reasoning before it.
 
-    Marks of reasoning and stop texts may be special tokens, which the text itself is shown without.
+    Marks of reasoning and stop texts may be special tokens, which are not in the shown text.
 
     Args:
         tokenizer: The model's.
-        tokens: What it wrote, its end token left out.
+        tokens: Its tokens, without the end token.
         prompt: The rendered prompt, which may have opened the reasoning.
-        settings: With ``score_reasoning`` the answer is all that was written.
+        settings: With ``score_reasoning`` the answer is the whole text.
     """
     if tokens and str(tokenizer.decode(tokens[-1:], skip_special_tokens=False)).strip() in settings.stop:
         tokens = tokens[:-1]
@@ -41,11 +42,11 @@ def read_answer(
 
 
 def answer_so_far(tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings) -> str:
-    """What can be shown of an answer that is still written: nothing while it may turn out to be reasoning.
+    """The visible part of an unfinished answer: nothing while it may still be reasoning.
 
     Args:
         tokenizer: The model's.
-        tokens: What is there so far.
+        tokens: The tokens so far.
         prompt: The rendered prompt.
         settings: As for ``read_answer``.
     """
@@ -56,7 +57,7 @@ def answer_so_far(tokenizer: Any, tokens: Sequence[int], prompt: str, settings: 
 
 
 class AnswerWatch:
-    """Follows one answer while it is written, and says when and why it ends."""
+    """Follows one answer during generation, and decides when and why it ends."""
 
     def __init__(
         self, tokenizer: Any, prompt: str, settings: GenerationSettings, stop_ids: Collection[int]
@@ -73,14 +74,14 @@ class AnswerWatch:
         self._tokenizer, self._prompt, self._settings = tokenizer, prompt, settings
         self._stop_ids = frozenset(stop_ids)
         self._reasons = False
-        # Without a limit of its own, and nothing to stop at, reasoning needs no attention.
+        # Without a limit of its own and without stop texts, reasoning needs no check.
         apart = settings.max_reasoning_tokens is not None or bool(settings.stop)
         self._answer_from: int | None = None if apart and not settings.score_reasoning else 0
         longest = max((len(stop.encode()) for stop in settings.stop), default=0)
         self._window = max(longest, _LONGEST_MARK) + _SPARE_TOKENS
 
     def take(self, token: int) -> Literal["", "stop", "length"]:
-        """Take the next token in; why the answer ended with it, or nothing while it goes on."""
+        """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
         if token in self._stop_ids:
             return "stop"
         self.tokens.append(token)
@@ -91,7 +92,7 @@ class AnswerWatch:
         return "length" if self._spent() else ""
 
     def _look_for_answer(self) -> None:
-        # The beginning tells whether there is reasoning, the end whether it is over.
+        # The beginning shows whether there is reasoning, the end whether it is finished.
         head, tail = self.tokens[: self._window], self.tokens[self._window :][-self._window :]
         text = self._text(head) + (self._text(tail) if tail else "")
         begun = begins_answer(text, self._prompt)
@@ -102,7 +103,7 @@ class AnswerWatch:
     def _stopped(self, answer_from: int) -> bool:
         if not self._settings.stop:
             return False
-        # The token that ends the reasoning may hold the beginning of the answer too.
+        # The token that ends the reasoning may also contain the beginning of the answer.
         start = max(len(self.tokens) - self._window, answer_from - 1, 0)
         text = self._text(self.tokens[start:])
         return any(stop in text for stop in self._settings.stop)
@@ -131,7 +132,7 @@ def before_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def special_texts(tokenizer: Any) -> list[str]:
-    """The special tokens as they are written, longest first."""
+    """The special tokens as text, longest first."""
     named = {str(text) for text in tokenizer.all_special_tokens}
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
     return sorted(named | {token.content for token in added if token.special}, key=len, reverse=True)

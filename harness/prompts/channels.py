@@ -1,8 +1,8 @@
-"""Answers that are written as several messages, each in a channel or to a recipient.
+"""Answers with several messages, each in a channel or to a recipient.
 
-OpenAI's Harmony format names channels (``<|channel|>analysis<|message|>…``), of which *final* is the answer;
-Muse's names recipients (`` to=self<|message|>…``), of which *user* reads it. What a decoder leaves when it
-skips the marks is known too (``analysis…assistantfinal…``).
+OpenAI's Harmony format names channels (``<|channel|>analysis<|message|>…``), where *final* is the answer;
+Muse's names recipients (`` to=self<|message|>…``), where *user* gets the answer. Texts of a decoder that
+skips the marks are recognised too (``analysis…assistantfinal…``).
 """
 
 import re
@@ -23,10 +23,10 @@ _UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistant\s*final(?P<answe
 
 
 def in_channels(written: str, prompt: str) -> bool | None:
-    """Whether a text, maybe unfinished, is written in channels; None while that can't be told yet.
+    """Whether a text, perhaps unfinished, is in channels; None while this is unknown.
 
     Args:
-        written: What is there so far, special tokens included.
+        written: The text so far, including special tokens.
         prompt: The rendered prompt.
     """
     text = written.lstrip()
@@ -42,20 +42,20 @@ def in_channels(written: str, prompt: str) -> bool | None:
 
 
 def channel_answer_begun(written: str, prompt: str) -> bool:
-    """Whether a text in channels has come to the one that is the answer.
+    """Whether a text in channels has reached the answer.
 
     Args:
-        written: What the model wrote behind the prompt.
+        written: The model's text after the prompt.
         prompt: The rendered prompt, which may open the first channel.
     """
     return _BEGINS.search(_opening(prompt) + written) is not None
 
 
 def split_channels(written: str, prompt: str) -> tuple[str | None, str]:
-    """The reasoning (None where there is none) and the answer of a text in channels.
+    """The reasoning (None if there is none) and the answer of a text in channels.
 
     Args:
-        written: What the model wrote behind the prompt.
+        written: The model's text after the prompt.
         prompt: The rendered prompt, which may open the first channel.
 
     Returns:
@@ -74,13 +74,13 @@ def split_channels(written: str, prompt: str) -> tuple[str | None, str]:
 
 
 def split_unmarked(written: str) -> tuple[str, str] | None:
-    """The same where a decoder has left the marks out; None where nothing looks like it."""
+    """The same for a text without marks; None if it doesn't look like one."""
     found = _UNMARKED.fullmatch(written)
     return None if found is None else (found["reasoning"].strip(), found["answer"].lstrip())
 
 
 def _opening(prompt: str) -> str:
-    """The beginning of the first message, where the prompt holds it."""
+    """The beginning of the first message, if the prompt contains it."""
     last = prompt[prompt.rfind(_ASSISTANT) :] if _ASSISTANT in prompt else ""
     opened = _OPENED.search(last)
     return opened.group() if opened else ""

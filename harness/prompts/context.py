@@ -1,4 +1,4 @@
-"""How much a model can read: its context, from its configuration alone."""
+"""A model's context, from its configuration."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from harness.errors import ModelError
 
 
 def context_length(model_dir: Path) -> int | None:
-    """Most tokens of prompt and answer together that a model has places for; None where it has no such limit.
+    """Largest number of tokens of prompt and answer together; None if the model has no limit.
 
     Raises:
         ModelError: The configuration can't be read.
@@ -17,7 +17,7 @@ def context_length(model_dir: Path) -> int | None:
     try:
         config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
         return places(config)
-    except Exception as error:  # a damaged or unknown configuration raises whatever its library does
+    except Exception as error:  # for a damaged or unknown configuration the library may raise any exception
         line = str(error).strip().partition("\n")[0]
         raise ModelError(
             f"{model_dir / 'config.json'}: can't be read: {line}; save the model again"

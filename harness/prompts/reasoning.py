@@ -21,7 +21,7 @@ THINKING_TAGS = (
     ("<|channel>thought", "<channel|>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
 )
-# Written around the answer by those that mark it too.
+# Tags around the answer, for models that mark it too.
 _ANSWER_TAGS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
@@ -30,11 +30,11 @@ _ANSWER_TAGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitAnswer:
-    """An answer and what was thought before it.
+    """An answer and the reasoning before it.
 
     Attributes:
-        reasoning: None where nothing marks any; it may be empty.
-        answer: Empty where the reasoning never ended.
+        reasoning: None without marks of reasoning; it may be empty.
+        answer: Empty if the reasoning never ended.
     """
 
     reasoning: str | None
@@ -42,12 +42,12 @@ class SplitAnswer:
 
 
 def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
-    """Take reasoning and answer apart.
+    """Separate reasoning and answer.
 
     Args:
-        written: All that the model wrote, special tokens included where they mark its reasoning.
-        prompt: The rendered prompt, whose end may have opened the reasoning. None where it isn't known, as
-            behind somebody else's server: then a closing tag alone also ends a reasoning.
+        written: The model's whole text, including special tokens if they mark its reasoning.
+        prompt: The rendered prompt, whose end may have opened the reasoning. None if it is unknown, as for a
+            foreign server: then a closing tag alone also ends a reasoning.
 
     Returns:
         The parts, stripped of the white space between them; without any marks the answer is the whole text.
@@ -75,21 +75,21 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
 
 
 def opened_tag(prompt: str) -> str | None:
-    """The opening tag that a rendered prompt ends with, so that an answer begins inside a reasoning."""
+    """The opening tag at the end of a rendered prompt, so that the answer begins inside a reasoning."""
     end = prompt.rstrip()
     return next((opening for opening, _ in THINKING_TAGS if end.endswith(opening)), None)
 
 
 def closing_of(opening: str) -> str:
-    """The tag that ends what an opening tag begins."""
+    """The closing tag of an opening tag."""
     return dict(THINKING_TAGS)[opening]
 
 
 def begins_answer(written: str, prompt: str) -> bool | None:
-    """Whether a text that is still being written has come to its answer; None while that can't be told yet.
+    """Whether an unfinished text has reached its answer; None while this is unknown.
 
     Args:
-        written: What is there so far, special tokens included.
+        written: The text so far, including special tokens.
         prompt: The rendered prompt.
     """
     text = written.lstrip()
@@ -105,7 +105,7 @@ def begins_answer(written: str, prompt: str) -> bool | None:
 
 
 def _bare(answer: str) -> str:
-    """An answer behind a reasoning, without the tags around it."""
+    """An answer after a reasoning, without the tags around it."""
     text = answer.lstrip()
     for opening, closing in _ANSWER_TAGS:
         if text.startswith(opening):

@@ -12,12 +12,12 @@ from harness.types import GenerationSettings, Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedPrompt:
-    """What a model is asked, as it is asked.
+    """A prompt in the model's own form.
 
     Attributes:
-        text: The conversation as the chat template writes it, or plain text for a model without one.
-        begin: What the tokenizer itself puts before plain text, such as ``<s>``. A template writes its own.
-        tokens: Length in tokens, ``begin`` included.
+        text: The conversation rendered by the chat template, or plain text for a model without one.
+        begin: The tokenizer's beginning of plain text, such as ``<s>``. A template writes its own.
+        tokens: Length in tokens, including ``begin``.
     """
 
     text: str
@@ -38,16 +38,16 @@ class RenderedPrompt:
 def render_prompt(
     tokenizer: Any, messages: Sequence[Message], settings: GenerationSettings
 ) -> RenderedPrompt:
-    """Write a conversation as the model is to read it.
+    """Render a conversation for the model.
 
     Args:
         tokenizer: The model's, as ``load_tokenizer`` gives it.
-        messages: The conversation, which the model's answer goes on from.
+        messages: The conversation before the model's answer.
         settings: Its ``chat_template_kwargs`` and ``date`` are what a template may read.
 
     Raises:
-        PromptError: The chat template refuses the conversation or can't be run, nothing is asked, or the
-            prompt would begin twice.
+        PromptError: The chat template refuses the conversation or can't be run, the prompt is empty, or it
+            would begin twice.
     """
     if tokenizer.chat_template is None:
         # A model without a chat template continues plain text.
@@ -60,7 +60,7 @@ def render_prompt(
         begin, begin_ids = "", []
     ids = [*begin_ids, *text_ids(tokenizer, text)]
     if not ids:
-        raise PromptError("the prompt is empty; write what is asked")
+        raise PromptError("the prompt is empty; write a prompt")
     if tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2:
         raise PromptError(
             f"it begins with {tokenizer.bos_token} twice: the chat template writes it already; "
@@ -77,14 +77,14 @@ def prompt_ids(tokenizer: Any, prompt: RenderedPrompt) -> list[int]:
         prompt: The prompt, rendered.
 
     Returns:
-        Token ids, the begin token first where the prompt has one.
+        Token ids, with the begin token first if the prompt has one.
     """
     begin = _begin_ids(tokenizer, prompt.text) if prompt.begin else []
     return [*begin, *text_ids(tokenizer, prompt.text)]
 
 
 def text_ids(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a text that has its special tokens written in it, or needs none.
+    """The tokens of a text that contains its special tokens, or needs none.
 
     Args:
         tokenizer: The model's.
@@ -104,7 +104,7 @@ def begin_ids(tokenizer: Any) -> list[int]:
 def _begin_ids(tokenizer: Any, text: str) -> list[int]:
     """The tokens before the text's own tokens; none where the text itself begins with the BOS token.
 
-    What some tokenizers put behind it (an end token) would tell a model that the text is over.
+    An end token, which some tokenizers add after a text, would mean that the text is finished.
     """
     own, whole = text_ids(tokenizer, text), list(tokenizer(text)["input_ids"])
     if own and own[0] == tokenizer.bos_token_id:

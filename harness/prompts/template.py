@@ -1,4 +1,4 @@
-"""Writing a conversation with a tokenizer's chat template, on a pinned day."""
+"""Renders a conversation with a tokenizer's chat template, on a fixed day."""
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +23,14 @@ def write_chat(
     *,
     for_answer: bool,
 ) -> str:
-    """The conversation as the chat template writes it.
+    """The conversation rendered by the chat template.
 
     Args:
-        tokenizer: With a chat template.
+        tokenizer: A tokenizer with a chat template.
         turns: Mappings with ``role`` and ``content``.
         kwargs: Further values for the template, such as ``enable_thinking``.
         date: Today's date for the template, as YYYY-MM-DD.
-        for_answer: Whether the beginning of an answer is written behind the last turn.
+        for_answer: Whether the beginning of an answer is added after the last turn.
 
     Raises:
         PromptError: The template refuses the conversation, leaves a message out, or can't be run at all.
@@ -49,7 +49,7 @@ def write_chat(
 
     try:
         text = written(turns)
-    except Exception as error:  # a template is a program of somebody else's, which may raise anything
+    except Exception as error:  # a template is a foreign program, which may raise any exception
         if (parts := _in_parts(written, turns)) is not None:
             return parts
         raise _refusal(error, turns) from error
@@ -64,7 +64,7 @@ def write_chat(
 def _in_parts(
     written: Callable[[Sequence[Mapping[str, Any]]], str], turns: Sequence[Mapping[str, str]]
 ) -> str | None:
-    """The conversation of a template that reads lists of parts, as those of models with images do.
+    """The conversation for a template that reads lists of parts, as for models with images.
 
     Returns:
         The text, if all messages are in it.
@@ -72,15 +72,15 @@ def _in_parts(
     parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
     try:
         text = written(parts)
-    except Exception:  # what the plain conversation raised is told
+    except Exception:  # the exception of the plain conversation is reported
         return None
     return text if _left_out(text, turns) is None else None
 
 
 def _left_out(text: str, turns: Sequence[Mapping[str, str]]) -> str | None:
-    """The role of a message that is not in the text; white space aside, which templates trim.
+    """The role of a message that is not in the text, ignoring white space, which templates trim.
 
-    Earlier answers may be missing in part: templates take the reasoning out of them.
+    Earlier answers may be incomplete: templates remove their reasoning.
     """
     dense = "".join(text.split())
     asked = [turn for turn in turns if turn["role"] != "assistant"]
@@ -89,11 +89,11 @@ def _left_out(text: str, turns: Sequence[Mapping[str, str]]) -> str | None:
 
 
 def _refusal(error: Exception, turns: Sequence[Mapping[str, str]]) -> PromptError:
-    """What to say of what a template raised."""
+    """The message for a template's exception."""
     from jinja2.exceptions import TemplateError
 
     line = str(error).strip().partition("\n")[0]
-    # The template's own raise_exception: all that jinja raises by itself is of a class below this one.
+    # The template's own raise_exception: jinja's own exceptions are subclasses of this class.
     if type(error) is TemplateError:
         return PromptError(f"the chat template refuses it: {line.rstrip('.')}; {_remedy(turns)}")
     return PromptError(
@@ -103,10 +103,10 @@ def _refusal(error: Exception, turns: Sequence[Mapping[str, str]]) -> PromptErro
 
 
 def pin_date(template: str, date: str) -> str:
-    """The template with its clock stopped on a day; what asks for no date stays as it is.
+    """The template with a fixed date; a template without a date is unchanged.
 
-    transformers gives templates a function ``strftime_now``, and replaces any that is passed in its place; a
-    macro of that name in the template itself hides it.
+    transformers gives templates a function ``strftime_now``, which can't be replaced by an argument; a macro
+    of that name in the template hides it.
 
     Args:
         template: A chat template in Jinja.
@@ -116,7 +116,7 @@ def pin_date(template: str, date: str) -> str:
         return template
     day = datetime.datetime.fromisoformat(date)
     replaced = "".join(f" | replace({each!r}, {day.strftime(each)!r})" for each in _DIRECTIVES)
-    # The line break is the block's own, which the environment drops: the template begins at a line's start.
+    # The line break belongs to the block and is dropped, so the template begins at the start of a line.
     return "{%- macro strftime_now(format) -%}{{- format" + replaced + " -}}{%- endmacro %}\n" + template
 
 

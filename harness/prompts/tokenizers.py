@@ -1,4 +1,4 @@
-"""A model's tokenizer with the chat template that belongs to it."""
+"""A model's tokenizer with its chat template."""
 
 import json
 from pathlib import Path
@@ -8,18 +8,18 @@ from harness.errors import AdapterError, ModelError
 
 
 def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
-    """The tokenizer that a model or adapter is asked with.
+    """The tokenizer of a model or adapter.
 
-    An adapter's own tokenizer comes before its base's. Of chat templates ``chat_template.jinja`` beside the
-    adapter comes first, then the one in its own tokenizer's configuration, then the base's: an adapter that
-    was saved without a template was still trained behind one.
+    An adapter's own tokenizer has priority over its base's. Of chat templates ``chat_template.jinja`` next to
+    the adapter comes first, then the one in its own tokenizer's configuration, then the base's: an adapter
+    that was saved without a template was still trained with one.
 
     Args:
         base_dir: The model's directory.
         adapter_dir: The adapter's, or None.
 
     Returns:
-        transformers' tokenizer; its ``chat_template`` is None only where nothing has one.
+        transformers' tokenizer; its ``chat_template`` is None only if none of them has one.
 
     Raises:
         ModelError: The base's tokenizer can't be loaded.
@@ -41,7 +41,7 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
 
 
 def has_own_template(adapter_dir: Path) -> bool:
-    """Whether an adapter has a tokenizer or chat template of its own: then it isn't asked like its base."""
+    """Whether an adapter has its own tokenizer or chat template: then its prompts differ from its base's."""
     names = (
         "tokenizer_config.json",
         "chat_template.jinja",
@@ -56,13 +56,13 @@ def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # a damaged or unknown tokenizer raises whatever its library does
+    except Exception as error:  # for a damaged or unknown tokenizer the library may raise any exception
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise kind(f"{directory}: its tokenizer can't be loaded: {reason.strip()}; save it again") from error
 
 
 def _written_template(directory: Path) -> Any:
-    """The template files of a directory that may hold no tokenizer: one template, or several by name."""
+    """The template files of a directory, which may have no tokenizer: one template, or several by name."""
     try:
         single = directory / "chat_template.jinja"
         older = directory / "chat_template.json"

@@ -1,4 +1,4 @@
-"""An answered conversation as a trainer learns it: behind the very prompt that the gate asks."""
+"""An answered conversation for a trainer: the answer after exactly the prompt of the gate."""
 
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
@@ -19,12 +19,12 @@ def render_example(
 ) -> tuple[str, str]:
     """Prompt and answer as text, with all special tokens written out.
 
-    The prompt is what ``render_prompt`` gives. Most templates write the answer behind it. Where one leaves
-    out what the prompt ends with (DeepSeek-R1's opens a reasoning, which an answered conversation hasn't),
+    The prompt is that of ``render_prompt``. Most templates write the answer after it. If a template leaves
+    out the end of the prompt (DeepSeek-R1's opens a reasoning, which an answered conversation does not have),
     the answer closes it first.
 
     Args:
-        tokenizer: With a chat template.
+        tokenizer: A tokenizer with a chat template.
         turns: The conversation before the answer, mappings with ``role`` and ``content``.
         answer: The assistant's last turn.
         settings: As for ``render_prompt``.
@@ -33,7 +33,7 @@ def render_example(
         The prompt, and the text to learn after it, with the mark that ends a turn.
 
     Raises:
-        PromptError: The template refuses the conversation, or writes another one once it is answered.
+        PromptError: The template refuses the conversation, or renders it differently with an answer.
     """
     prompt = _written(tokenizer, turns, settings, for_answer=True)
     whole = _written(tokenizer, [*turns, {"role": "assistant", "content": answer}], settings)
@@ -56,7 +56,7 @@ def render_example(
 def render_direct(
     tokenizer: Any, messages: Sequence[Message], settings: GenerationSettings
 ) -> RenderedPrompt:
-    """A prompt behind which the answer itself comes next: a reasoning that it would begin with is closed.
+    """A prompt that is followed directly by the answer: an opened reasoning is closed.
 
     Args:
         tokenizer: The model's.
@@ -64,7 +64,7 @@ def render_direct(
         settings: As for ``render_prompt``.
 
     Raises:
-        PromptError: The chat template refuses the conversation, or writes another one once it is answered.
+        PromptError: The chat template refuses the conversation, or renders it differently with an answer.
     """
     if tokenizer.chat_template is None:
         return render_prompt(tokenizer, messages, settings)
@@ -75,15 +75,15 @@ def render_direct(
 
 
 def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings: GenerationSettings) -> str:
-    """A conversation that ends with the assistant's answer, as render_example writes it.
+    """A conversation with the assistant's answer at the end, rendered as by render_example.
 
     Args:
-        tokenizer: With a chat template.
+        tokenizer: A tokenizer with a chat template.
         turns: The conversation.
         settings: Values for the template.
 
     Raises:
-        PromptError: As there.
+        PromptError: As in render_example.
     """
     return "".join(render_example(tokenizer, turns[:-1], turns[-1]["content"], settings))
 
@@ -91,16 +91,16 @@ def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings
 def render_written(
     tokenizer: Any, turns: Sequence[Mapping[str, str]], written: str, settings: GenerationSettings
 ) -> tuple[str, str]:
-    """As render_example, for all that a model wrote behind the prompt, marks of its reasoning included.
+    """As render_example, for a model's whole text after the prompt, including marks of its reasoning.
 
     Args:
-        tokenizer: With a chat template.
+        tokenizer: A tokenizer with a chat template.
         turns: The conversation, without the answer.
-        written: What the model wrote.
+        written: The model's text.
         settings: Values for the template.
 
     Returns:
-        The prompt, and the text behind it with the end that the template writes.
+        The prompt, and the text after it with the template's end.
 
     Raises:
         PromptError: The template refuses the conversation, or leaves the answer out.
@@ -114,7 +114,7 @@ def render_written(
 
 
 def training_settings(manifest: TrainingManifest | None) -> GenerationSettings:
-    """How the conversations were rendered that a manifest tells of; as usual where there is none."""
+    """The settings of rendering in a manifest; the defaults if there is none."""
     config = {} if manifest is None else manifest.config
     kwargs, date = config.get("chat_template_kwargs"), config.get("date")
     return GenerationSettings(
@@ -134,9 +134,9 @@ def _written(
 
 
 def _behind(tokenizer: Any, prompt: str, completion: str) -> str:
-    """The completion so that the prompt's tokens stay what they are when it is asked alone.
+    """The completion, changed if necessary so that the prompt has the same tokens as alone.
 
-    A line break that ends the prompt and one that begins the completion may be one token together.
+    A line break at the end of the prompt and one at the beginning of the completion may be one token.
     """
     asked = text_ids(tokenizer, prompt)
     if text_ids(tokenizer, prompt + completion)[: len(asked)] == asked:
@@ -147,6 +147,6 @@ def _behind(tokenizer: Any, prompt: str, completion: str) -> str:
 
 
 def _is_whole_reasoning(text: str) -> bool:
-    """Whether a text is one reasoning with nothing behind it, such as an empty one."""
+    """Whether a text is one reasoning with nothing after it, such as an empty one."""
     parts = split_reasoning(text, "")
     return parts.reasoning is not None and not parts.answer.strip()

@@ -1,4 +1,4 @@
-"""The gate's settings, and where they come from: options, environment, pyproject.toml, defaults."""
+"""The gate's settings and their sources: options, environment, pyproject.toml, defaults."""
 
 from harness.settings.load import load_settings, settings_of_command
 from harness.settings.model import SETTINGS, Option, Settings, environment_variable

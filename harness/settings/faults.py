@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in one line."""
+"""Faults of settings in one line."""
 
 from pydantic import ValidationError
 
@@ -6,12 +6,12 @@ from harness.settings.model import allowed_values
 
 
 def describe(error: ValidationError, source: str, value: object) -> str:
-    """What is wrong with the first setting that is: who gave it, what was found, what is allowed.
+    """The first fault: its source, what was found, what is allowed.
 
     Args:
-        error: Of one or more settings.
-        source: The option, variable or key that gave the first of them.
-        value: As it was given.
+        error: The error of one or more settings.
+        source: The option, variable or key of the first one.
+        value: Its value.
     """
     first = error.errors()[0]
     allowed = str(first.get("ctx", {}).get("error", "")) or allowed_values(str(first["loc"][0]))

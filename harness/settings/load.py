@@ -1,4 +1,4 @@
-"""Where settings come from: options, before variables, before ``[tool.tunegate]``, before defaults."""
+"""Loads settings from options, variables, ``[tool.tunegate]`` and defaults, in this order of priority."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +12,11 @@ from harness.settings.model import SETTINGS, Settings, environment_variable
 
 
 def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[str, str]) -> Settings:
-    """Put the settings together.
+    """Combine the settings of all sources.
 
     Args:
-        flags: Values given on the command line by setting name; None where a flag was not given.
-        root: The project's root; its pyproject.toml may hold ``[tool.tunegate]``.
+        flags: Values given on the command line by setting name; None if a flag was not given.
+        root: The project's root; its pyproject.toml may have ``[tool.tunegate]``.
         environment: The process's environment.
 
     Raises:
@@ -26,7 +26,7 @@ def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[
     path = root / "pyproject.toml"
     is_written = bool(given) or any(environment_variable(name) in environment for name in SETTINGS)
     if not is_written and not _may_have_table(path):
-        # The sources take a tenth of a second to import, and none has anything to say.
+        # Importing the sources takes a tenth of a second, and they are empty here.
         return Settings()
     from harness.settings.sources import read_sources
 
@@ -39,11 +39,11 @@ def _may_have_table(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError:
-        return True  # the sources say what is wrong with it
+        return True  # the sources report its fault
 
 
 def settings_of_command(**chosen: Any) -> Settings:
-    """Settings of a command's own options, which are called as the settings are.
+    """Settings of a command's own options, which have the names of the settings.
 
     Raises:
         SettingsError: A value isn't allowed.

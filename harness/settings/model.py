@@ -1,6 +1,6 @@
-"""The gate's settings: each stands once, with its type, its option and what it does.
+"""The gate's settings: each is defined once, with its type, its option and its help.
 
-Options, environment variables, keys of pyproject.toml and the reference page follow these fields.
+Options, environment variables, keys of pyproject.toml and the reference page are made from these fields.
 """
 
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ from harness.settings.values import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """How one setting is written.
+    """The option of one setting.
 
     Attributes:
         flag: The pytest option; None for a setting that only pyproject.toml and the environment have.
-        help: What it does, for ``--help`` and the reference page.
-        metavar: What its value is called; None for an option without one.
+        help: Its description in ``--help`` and the reference page.
+        metavar: The name of its value; None for an option without one.
         repeated: Whether the option may be given several times.
     """
 
@@ -49,7 +49,7 @@ class Option:
 
 
 class Settings(BaseModel):
-    """How one gate runs.
+    """The settings of one gate.
 
     Attributes:
         model: The candidates: each an adapter directory, model directory, catalogue name or hub id, or a
@@ -118,7 +118,7 @@ class Settings(BaseModel):
     ] = ("golden_sets",)
     paths: Annotated[
         OptionalPaths,
-        Option(flag=None, help="hand-written tests to run along when the command line names no path"),
+        Option(flag=None, help="hand-written tests that also run when the command line names no path"),
     ] = None
     margin: Annotated[
         Fraction,
@@ -161,7 +161,7 @@ class Settings(BaseModel):
         ),
     ] = 4096
     cache: Annotated[
-        Switch, Option(flag="--gate-no-cache", help="neither read nor write kept answers and scores")
+        Switch, Option(flag="--gate-no-cache", help="neither read nor write cached answers and scores")
     ] = True
     fail_on: Annotated[
         FailOn,
@@ -186,7 +186,7 @@ class Settings(BaseModel):
         Option(
             flag="--gate-directory",
             metavar="DIR",
-            help="where history, cache and reports are kept (default: .tunegate)",
+            help="where history, cache and reports are stored (default: .tunegate)",
         ),
     ] = ".tunegate"
     accept: Annotated[
@@ -202,7 +202,7 @@ class Settings(BaseModel):
         Option(flag="--gate-accept-reason", metavar="TEXT", help="why, for the baseline's file"),
     ] = None
     accept_dirty: Annotated[
-        Switch, Option(flag="--gate-accept-dirty", help="accept a run of uncommitted changes too")
+        Switch, Option(flag="--gate-accept-dirty", help="accept even a run with uncommitted changes")
     ] = False
     chat_template_kwargs: Annotated[
         TemplateValues,
@@ -231,7 +231,7 @@ class Settings(BaseModel):
         Option(
             flag="--gate-judge-concurrency",
             metavar="N",
-            help="questions to a judge under way at a time (default: 8)",
+            help="how many questions are sent to a judge at a time (default: 8)",
         ),
     ] = 8
     judge_timeout_s: Annotated[
@@ -247,7 +247,7 @@ class Settings(BaseModel):
         Option(
             flag="--gate-judge-prices",
             metavar="IN/OUT",
-            help="prices of a million prompt and completion tokens, to say what judging cost",
+            help="prices of a million prompt and completion tokens, to print the cost of judging",
         ),
     ] = None
 
@@ -259,7 +259,7 @@ SETTINGS: Mapping[str, Option] = {
 
 
 def allowed_values(name: str) -> str:
-    """Which values a setting takes, in words."""
+    """The allowed values of a setting, in words."""
     metadata = Settings.model_fields[name].metadata
     return next(each.text for each in metadata if isinstance(each, Allowed))
 

@@ -1,4 +1,4 @@
-"""What pydantic-settings reads settings from; imported only where one of them is written."""
+"""The sources of pydantic-settings; imported only if one of them has a setting."""
 
 import tomllib
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class _Table(PyprojectTomlConfigSettingsSource):
     """``[tool.tunegate]``, whose keys may be written with hyphens.
 
     Attributes:
-        written: The keys as they are written, by setting name.
-        values: What they hold, by setting name.
+        written: The keys as written, by setting name.
+        values: Their values, by setting name.
     """
 
     written: Mapping[str, str] = {}
@@ -44,7 +44,7 @@ class _Table(PyprojectTomlConfigSettingsSource):
 
 
 class _Loaded(Settings, BaseSettings):
-    """Settings from the sources that one call is given."""
+    """Settings from the sources of one call."""
 
     model_config = SettingsConfigDict(
         env_prefix=environment_variable(""),
@@ -63,7 +63,7 @@ class _Loaded(Settings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Those given, and no others: not the process's environment, nor any file."""
+        """Only the given sources: neither the process's environment nor other files."""
         assert isinstance(init_settings, InitSettingsSource)
         sources: tuple[PydanticBaseSettingsSource, ...] = init_settings.init_kwargs["sources"]
         return sources
@@ -81,7 +81,7 @@ def read_sources(flags: Mapping[str, object], path: Path, environment: Mapping[s
         SettingsError: A file that can't be read, an unknown key, or a value that isn't allowed.
     """
     variables = EnvSettingsSource(_Loaded)
-    # By setting, in the case in which the source looks for them.
+    # By setting, in the letter case that the source expects.
     variables.env_vars = {
         environment_variable(name).lower(): environment[environment_variable(name)]
         for name in SETTINGS

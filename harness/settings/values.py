@@ -1,4 +1,4 @@
-"""The types of settings: how their texts are read, and which values they take."""
+"""The types of settings: how their texts are parsed, and the allowed values."""
 
 import json
 import os
@@ -16,13 +16,13 @@ _MOST_CONFIRMATIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Which values a type takes, for messages."""
+    """The allowed values of a type, for messages."""
 
     text: str
 
 
 def _number(value: object) -> object:
-    """Refuse true and false where a number is meant: Python takes them for 1 and 0."""
+    """Refuse true and false as numbers: in Python they equal 1 and 0."""
     return "no number" if isinstance(value, bool) else value
 
 
@@ -32,14 +32,14 @@ def _paths(value: object) -> object:
 
 
 def _models(value: object) -> object:
-    # Never silently no gate where one was asked for, such as by a variable that is empty.
+    # An empty variable must not silently switch the gate off.
     return _paths(value) or None if isinstance(value, str) else value
 
 
 def _judges(value: object) -> object:
     specs = tuple(value.split()) or None if isinstance(value, str) else value
     if isinstance(specs, tuple | list):
-        # Which kinds there are is known once plug-ins are: opening a judge tells.
+        # The kinds are known after plug-ins are loaded: opening a judge checks them.
         return specs if all(re.match(r"[a-z][a-z0-9-]*:.", str(spec)) for spec in specs) else None
     return specs
 
@@ -49,7 +49,7 @@ def _prices(value: object) -> object:
 
 
 def _template_values(value: object) -> object:
-    """A mapping, or JSON that is one; what JSON lacks, such as a date of TOML, is a text."""
+    """A mapping, or JSON of a mapping; a value that isn't in JSON, such as a date of TOML, is a text."""
     try:
         values = json.loads(value) if isinstance(value, str) else value
     except RecursionError:
@@ -57,7 +57,7 @@ def _template_values(value: object) -> object:
     if not isinstance(values, Mapping):
         return None
     if taken := sorted(RESERVED_KWARGS & set(values)):
-        raise ValueError(f"values that a template reads; {taken[0]} is none")
+        raise ValueError(f"values that a template reads; {taken[0]} is not one")
     return json.loads(json.dumps(dict(values), default=str))
 
 

@@ -142,7 +142,7 @@ def test_a_graded_function_gives_a_number_of_its_scale(manners, value, told):
         ("import gone_module\n", "checks.py: ModuleNotFoundError: No module named 'gone_module'"),
         ("raise SystemExit(2)\n", "checks.py: SystemExit: 2"),
         ("def brief(answer): ...\n", "checks.py: has no function polite"),
-        ("async def polite(answer): ...\n", "checks.py: has no function polite that is not async"),
+        ("async def polite(answer): ...\n", "checks.py: has no function polite, or it is async"),
     ],
 )
 def test_a_file_that_can_not_be_run_is_refused_before_a_model_loads(manners, checks, told):
