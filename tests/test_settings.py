@@ -92,7 +92,10 @@ def test_an_empty_variable_is_no_way_to_gate_nothing(tmp_path):
         ("judge_prices = [1]", r"judge_prices: found \[1\] \(allowed: two numbers such as"),
         ("judge_prices = [1, -1]", r"judge_prices: found \[1, -1\]"),
         ("directory = 3", r"directory: found 3 \(allowed: a text\)"),
-        ("chat_template_kwargs = {messages = 1}", r"allowed: values that a template reads; messages is not one"),
+        (
+            "chat_template_kwargs = {messages = 1}",
+            r"allowed: values that a template reads; messages is not one",
+        ),
         ("margin = [1]", r"\[tool.tunegate\] margin: found \[1\]"),
         ("fail_on = 'never'", r"fail_on: found 'never' \(allowed: regress | inconclusive | case\)"),
         ("batch_tokens = 0", "batch_tokens: found 0 .*a whole number from 1"),
