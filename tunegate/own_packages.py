@@ -11,6 +11,8 @@ GATE_PACKAGES = ("harness", "reports")
 ALL_PACKAGES = (*GATE_PACKAGES, "trainers")
 # The folder of all our packages: site-packages, or a checkout.
 OUR_FOLDER = Path(__file__).resolve().parents[1]
+# The same before links are followed: an installer may link each file, or each package, from its cache.
+_INSTALLED_IN = Path(__file__).absolute().parents[1]
 
 
 def foreign_package(folders: Iterable[Path]) -> Path | None:
@@ -64,4 +66,4 @@ def _in_folders(name: str, folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _is_ours(place: Path) -> bool:
-    return place.resolve().parent == OUR_FOLDER
+    return place.resolve().parent == OUR_FOLDER or place.absolute().parent == _INSTALLED_IN

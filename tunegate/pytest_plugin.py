@@ -137,9 +137,18 @@ def _load_gate(config: pytest.Config) -> bool:
     """Load the gate's plugins, unless a project's packages have their names; returns whether it did."""
     if config.stash[_FOREIGN] is not None:
         return False
+    # A test file may have put its own folder onto the path since the session began.
+    config.stash[_FOREIGN] = foreign_package(()) if not _is_loaded() else None
+    if (foreign := config.stash[_FOREIGN]) is not None:
+        config.issue_config_time_warning(pytest.PytestConfigWarning(f"tunegate: off: {_why_off(foreign)}"), 2)
+        return False
     for name in _PLUGINS:
         config.pluginmanager.import_plugin(name)
     return True
+
+
+def _is_loaded() -> bool:
+    return _PLUGINS[0] in sys.modules
 
 
 def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> None:

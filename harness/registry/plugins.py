@@ -10,6 +10,7 @@ from importlib import import_module, metadata
 from typing import Any, TypeAlias, TypeVar, cast
 
 from harness.errors import SettingsError
+from harness.registry.field_types import wrong_field
 from harness.registry.metric import Metric
 from harness.registry.records import EngineKind, Function, JudgeKind, RewardKind, Sink, TrainMethod
 
@@ -104,7 +105,9 @@ class Registry:
         registrar = Registrar()
         try:
             function(registrar)
-        except (Exception, SystemExit) as error:  # any exception of a plug-in only leaves it out
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # pytest's skips are no Exceptions; all of them leave it out
             self.note(f"plug-in {source} is left out: {_one_line(error)}")
             return
         for record in registrar.records:
@@ -125,14 +128,18 @@ class Registry:
             try:
                 loaded = entry.load()
                 function = loaded if callable(loaded) else getattr(loaded, HOOK)
-            except (Exception, SystemExit) as error:  # as above
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # as above
                 self.note(f"plug-in {entry.name} is left out: {_one_line(error)}")
             else:
                 self.register(entry.name, function)
 
     def _add(self, record: Record, source: str) -> None:
         kind = type(record)
-        if not _NAME.fullmatch(record.name):
+        if wrong := wrong_field(record):
+            self._leave_out(source, record, wrong)
+        elif not _NAME.fullmatch(record.name):
             rule = "a name is lower-case letters, digits and hyphens, and does not start with not-"
             self._leave_out(source, record, rule)
         elif isinstance(record, Metric) and record.judged:
@@ -162,7 +169,9 @@ def load_function(function: Function, place: str) -> Any:
     module, _, name = function.partition(":")
     try:
         return getattr(import_module(module), name)
-    except (Exception, SystemExit) as error:  # an error of the plug-in that registered it
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an error of the plug-in that registered it
         raise SettingsError(f"{place}: {function} can't be imported: {_one_line(error)}") from error
 
 

@@ -37,7 +37,11 @@ class _Table(PyprojectTomlConfigSettingsSource):
             table = table.get(key, {})
             if not isinstance(table, dict):
                 raise SettingsError(f"{file_path}: [tool.tunegate]: found {table!r} (allowed: a table)")
-        self.written = {key.replace("-", "_"): key for key in table}
+        self.written = {}
+        for key in table:
+            other = self.written.setdefault(key.replace("-", "_"), key)
+            if other != key:
+                raise SettingsError(f"{file_path}: [tool.tunegate] {key}: also written as {other}; keep one")
         self.values = {name: table[key] for name, key in self.written.items()}
         tool, tunegate = self.toml_table_header
         return {tool: {tunegate: self.values}}

@@ -1,17 +1,23 @@
 """What plug-ins add, and what is left out of it: one line each, never a traceback, never a built-in's meaning."""
 
 import re
+from dataclasses import replace
 from importlib import metadata
 from types import ModuleType
 
 import pytest
 
+from harness.engines.kinds import BUILTIN_ENGINES
 from harness.errors import GoldenError, SettingsError
 from harness.golden.checks import CHECK_TYPES, check_names
 from harness.golden.load import load_golden_set
 from harness.golden.schema import golden_schema
+from harness.judge.kinds import BUILTIN_JUDGES
 from harness.registry import JudgeKind, Metric, Registry, Sink, load_function, use_registry
 from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.registry.field_types import wrong_field
+from trainers.methods.catalogue import METHODS
+from trainers.rewards.catalogue import BUILTIN_REWARDS
 
 SHOUTS = Metric(
     name="shouts", kind="binary", summary="In upper case.", function="nowhere:shouts", invertible=True
@@ -185,3 +191,45 @@ def test_an_unknown_check_type_is_refused_as_before(registry, tmp_path):
     path.write_text("name: s\ncases:\n  - {id: a, prompt: p, checks: [{type: shouts}]}\n")
     with pytest.raises(GoldenError, match="unknown check type 'shouts'"):
         load_golden_set(path)
+
+
+def _skips():
+    pytest.importorskip("no_such_module")
+
+
+@pytest.mark.parametrize("raises", [_skips, lambda: (_ for _ in ()).throw(BaseException("x"))])
+def test_whatever_a_plug_in_raises_only_leaves_it_out(registry, raises):
+    """Pytest's own outcomes are no Exceptions: a skip would silently remove the golden set that is read."""
+    registry.register("mine", lambda registrar: raises())
+    (line,) = registry.warnings
+    assert line.startswith("plug-in mine is left out: ")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"name": 3}, "name: found 3"),
+        ({"kind": "score"}, "kind: found 'score'"),
+        ({"minimum": "low"}, "minimum: found 'low'"),
+        ({"value_type": "zzz"}, "value_type: found 'zzz'"),
+        ({"options": int}, "options: found <class 'int'>"),
+        ({"libraries": None}, "libraries: found None"),
+        ({"function": None}, "function: found None"),
+        ({"summary": None}, "summary: found None"),
+    ],
+)
+def test_a_record_with_a_field_of_another_type_is_left_out(registry, changed, told):
+    registry.register("mine", lambda registrar: registrar.add(replace(SHOUTS, **changed)))
+    (line,) = registry.warnings
+    assert told in line
+    assert "shouts" not in CHECK_TYPES
+    golden_schema()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [BUILTIN_METRICS, BUILTIN_JUDGES, BUILTIN_ENGINES, BUILTIN_REWARDS, METHODS],
+    ids=["metrics", "judges", "engines", "rewards", "methods"],
+)
+def test_our_own_records_are_of_the_declared_types(table):
+    assert {record.name: wrong_field(record) for record in table.values() if wrong_field(record)} == {}

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tunegate import own_packages
+
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
 USES_OWN = """
 def test_own():
@@ -128,3 +130,35 @@ def test_fixtures_and_hooks_of_the_gate_do_not_break_a_project_in_which_it_is_of
     done = installation.run(project, "pytest", "--strict-markers", "-rs")
     assert done.returncode == 0, done.stdout
     assert "1 passed, 2 skipped" in done.stdout
+
+
+def test_a_foreign_package_deep_in_the_tests_turns_the_gate_off_and_nothing_else(installation, write):
+    """Pytest puts the folder of a test file onto the path when it imports it: too late to be foreseen."""
+    project = write(
+        {
+            "pyproject.toml": "",
+            "deep/a/b/harness/__init__.py": "OWN = True\n",
+            "deep/a/b/test_c.py": "import harness\n\n\ndef test_own():\n    assert harness.OWN\n",
+            "golden_sets/sums.yaml": GOLDEN,
+        }
+    )
+    done = installation.run(project, "pytest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "tunegate: off" in done.stdout + done.stderr
+
+
+def test_packages_that_an_installer_links_from_its_cache_are_ours(tmp_path, monkeypatch):
+    """Uv links each file on request; other installers link each package's folder."""
+    cache, site = tmp_path / "cache", tmp_path / "site"
+    for package in ("harness", "tunegate"):
+        (cache / package).mkdir(parents=True)
+        (cache / package / "__init__.py").touch()
+        (site / package).mkdir(parents=True)
+        (site / package / "__init__.py").symlink_to(cache / package / "__init__.py")
+    (site / "reports").symlink_to(cache / "harness")
+    monkeypatch.setattr(own_packages, "OUR_FOLDER", cache / "tunegate")
+    monkeypatch.setattr(own_packages, "_INSTALLED_IN", site)
+    assert own_packages._is_ours(site / "harness")
+    assert own_packages._is_ours(site / "reports")
+    assert not own_packages._is_ours(tmp_path / "project" / "harness")
