@@ -140,8 +140,8 @@ def test_an_adapter_against_itself_never_regresses(place, good):
     """The same weights on both sides, mixed in one batch, give the same text."""
     done, record = gate(
         place,
-        place / "harmful",
-        f"--gate-baseline={place / 'harmful'}",
+        place / "good",
+        f"--gate-baseline={place / 'good'}",
         "--gate-no-cache",
         "-m",
         "arithmetic",

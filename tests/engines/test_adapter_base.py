@@ -55,7 +55,7 @@ def test_the_revision_that_was_trained_on_answers(adapter, tiny_model_dir, bare_
 
 @pytest.mark.usefixtures("hub_with_two_revisions")
 def test_a_revision_of_a_model_is_named_behind_an_at():
-    models = [describe_model(f"acme/base{revision}") for revision in ("", "@main", "@v1")]
+    models = [describe_model(f"hf:acme/base{revision}") for revision in ("", "@main", "@v1")]
     assert models[0].base_sha256 == models[1].base_sha256 != models[2].base_sha256
 
 

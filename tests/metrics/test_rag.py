@@ -66,8 +66,8 @@ def score(judge_server, tmp_path):
 
 
 def asked(body):
-    """Ragas' input: the JSON object that stands last in its prompt."""
-    prompt = body["messages"][-1]["content"]
+    """Ragas' input: the JSON object at the end of its prompt, the first message also where it is asked twice."""
+    prompt = body["messages"][0]["content"]
     return json.loads(prompt.rpartition("\ninput: ")[2].rpartition("Output:")[0])
 
 

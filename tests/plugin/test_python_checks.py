@@ -115,8 +115,9 @@ def test_a_function_that_breaks_leaves_its_case_errored(manners, body, told):
         'return "know" not in answer', f"if answer == 'Rome':\n        {body}\n    return True"
     )
     result = manners(checks).run("--gate-allow-python")
-    assert result.ret == 1
-    assert f"errored: python:checks.py:polite: {told}" in result.stdout.str()
+    # An errored case is no regression: the gate is inconclusive.
+    assert result.ret == 0
+    assert f"python:checks.py:polite: {told}" in result.stdout.str()
     assert "1 passed" in result.stdout.str()
 
 
@@ -131,7 +132,8 @@ def test_a_function_that_breaks_leaves_its_case_errored(manners, body, told):
 )
 def test_a_graded_function_gives_a_number_of_its_scale(manners, value, told):
     result = manners(CHECKS.replace("1 / len(answer.split())", value)).run("--gate-allow-python")
-    assert result.ret == 1
+    # Not a case of the set could be judged.
+    assert result.ret == 3
     assert told in result.stdout.str()
 
 

@@ -14,7 +14,8 @@ from harness.types.training import TrainingManifest
 from reports.html import render_report
 
 
-@pytest.fixture(scope="session")
+# Closed after each file: while Playwright is open its event loop runs, and no other test of the process can run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium, the system's own or Playwright's; without one the test is skipped.
 
