@@ -37,6 +37,8 @@ def decode_alone(
         do_sample=False,
         eos_token_id=sorted(side.stop_ids) or None,
         pad_token_id=side.pad_id,
+        # To an adapter that looks at all tokens of a forward together, a cache makes a difference.
+        use_cache=side.model_settings.use_cache is not False,
     )
     reasons: list[Literal["", "stop", "length"]] = []
 
