@@ -12,6 +12,8 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 # One worker a core, each with one thread: two-threaded torch beside a busy neighbour is many times slower.
 WORKERS ?= auto
+PLUGINS := $(VENV)/plugins
+export TUNEGATE_TEST_PLUGINS := $(abspath $(PLUGINS))
 PYTEST = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 help: ## List the targets
@@ -28,10 +30,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,metrics,train,judge,serve,rag]' --group dev
 	@touch $@
 
+# Plugins of others, beside which gates are tested: in a folder of their own, so that they leave the tests alone.
+$(PLUGINS)/.installed: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(PLUGINS) --constraint constraints.txt --group plugins
+	@touch $@
+
 demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/orders/demo.py
 
-test: $(VENV)/.installed ## All tests, the end-to-end tier on the real model included
+test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier on the real model included
 	@$(BIN)/tunegate model fetch smollm2 minilm
 	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
 	  echo "==> no Chromium could be had: the report's browser tests will be skipped"
