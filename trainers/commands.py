@@ -1,10 +1,10 @@
-"""What ``tunegate`` shows of this package's commands; each is imported when it is run."""
+"""This package's entries in the list of ``tunegate`` commands; each command is imported when it is run."""
 
 from harness.cli.deferred import DeferredCommand
 
 advise = DeferredCommand(
     target="trainers.advice.cli:app",
-    help="Advise prompting, retrieval or a training method; what isn't given is asked for.",
+    help="Advise prompting, retrieval or a training method; asks for missing options.",
 )
 estimate = DeferredCommand(
     target="trainers.estimate.cli:app",

@@ -75,7 +75,7 @@ class LeakageSettings(StrictModel):
     allow: Annotated[bool, Field(description="Train although golden cases are in the data.")] = False
     exact: Annotated[bool, Field(description="Look for the same questions.")] = True
     ngram: Annotated[
-        int | None, Field(ge=5, description="Look for so many words in a row of a case; null: don't.")
+        int | None, Field(ge=5, description="Look for this many words of a case in a row; null: don't.")
     ] = 13
     embedding: Annotated[
         float | None,
@@ -84,7 +84,7 @@ class LeakageSettings(StrictModel):
 
 
 class RunConfig(StrictModel):
-    """What every training run understands, whatever it trains."""
+    """Keys of every training run."""
 
     base: Annotated[str, Field(min_length=1, description="Base model: catalogue name, directory or hub id.")]
     output: Annotated[Path, Field(description="Adapter directory to write, relative to this file.")]
@@ -104,7 +104,7 @@ class RunConfig(StrictModel):
 
 
 class TrainingConfig(RunConfig):
-    """What every trainer of a causal language model understands."""
+    """Keys of every trainer of a causal language model."""
 
     data: Annotated[
         tuple[Path, ...],
@@ -116,7 +116,7 @@ class TrainingConfig(RunConfig):
     ] = None
     quantization: Annotated[
         Literal["nf4", "none"],
-        Field(description="nf4 holds the base in 4 bits (QLoRA); none in full precision (LoRA)."),
+        Field(description="nf4 stores the base in 4 bits (QLoRA), none in full precision (LoRA)."),
     ] = "nf4"
     dtype: Annotated[
         DtypeName,
@@ -137,10 +137,10 @@ class TrainingConfig(RunConfig):
     ] = 1024
     max_rows: Annotated[int | None, Field(ge=1, description="Use only the first rows of the data.")] = None
     warmup_steps: Annotated[int, Field(ge=0, description="Steps over which the rate rises.")] = 0
-    save_steps: Annotated[int, Field(ge=1, description="Steps from one checkpoint to the next.")] = 50
+    save_steps: Annotated[int, Field(ge=1, description="Steps between checkpoints.")] = 50
     early_stop: Annotated[
         EarlyStop,
-        Field(description="Stop when a golden subset gets no better, and keep the best checkpoint."),
+        Field(description="Stop when a golden subset doesn't improve, and keep the best checkpoint."),
     ] = EarlyStop()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
     chat_template_kwargs: Annotated[
@@ -153,12 +153,12 @@ class TrainingConfig(RunConfig):
         str,
         Field(
             pattern=r"^\d{4}-\d{2}-\d{2}$",
-            description="Today, for chat templates that write the date: YYYY-MM-DD.",
+            description="Today's date for chat templates that write it: YYYY-MM-DD.",
         ),
     ] = PINNED_DATE
     trl: Annotated[
         dict[str, Any],
-        Field(description="Further keys of TRL's own configuration class; they win over ours."),
+        Field(description="Further keys of TRL's own configuration class; they override ours."),
     ] = {}
 
     @model_validator(mode="after")
@@ -169,9 +169,9 @@ class TrainingConfig(RunConfig):
         try:
             datetime.date.fromisoformat(self.date)
         except ValueError:
-            raise PydanticCustomError("agreement", f"date: {self.date!r} is no day") from None
+            raise PydanticCustomError("agreement", f"date: {self.date!r} is not a day") from None
         if given := sorted({"chat_template_path", "chat_template_kwargs"} & set(self.trl)):
-            problem = f"trl.{given[0]}: TRL gets rendered rows; give chat_template_kwargs beside base"
+            problem = f"trl.{given[0]}: TRL gets rendered rows; give chat_template_kwargs next to base"
             raise PydanticCustomError("agreement", problem)
         return self
 
@@ -191,13 +191,13 @@ class TrainingConfig(RunConfig):
 
 
 class PreferenceConfig(TrainingConfig):
-    """What trainers on people's judgements share."""
+    """Common keys of trainers on people's judgements."""
 
     eval_data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
         Field(
-            description="Held-out pairs (prompt, chosen, rejected): how many are preferred rightly is noted."
+            description="Held-out pairs (prompt, chosen, rejected), to record the share of right preferences."
         ),
     ] = ()
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
@@ -224,10 +224,10 @@ def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] 
     Args:
         path: The YAML file.
         kind: The method's configuration class.
-        overrides: Values from the command line, which win.
+        overrides: Values from the command line, which have priority.
 
     Raises:
-        GoldenError: The file is no YAML.
+        GoldenError: The file is not YAML.
         SettingsError: A key is unknown, missing or out of range; the message has file, line and key.
     """
     document = parse_yaml(path)
@@ -238,7 +238,7 @@ def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] 
         config = kind.model_validate({**document.data, **given})
     except ValidationError as error:
         raise _describe(document, error, kind) from error
-    # Paths in the file are meant from the file, paths from the command line from where it was typed.
+    # Paths in the file are relative to the file, paths on the command line to the working directory.
     inside = {name: _from(path.parent, value) for name, value in config if name not in given}
     return config.model_copy(update=inside)
 
@@ -274,7 +274,7 @@ def _describe(document: Document, error: ValidationError, kind: type[BaseModel])
 
 
 def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[KeyPath, type[BaseModel]]:
-    """The key that a pydantic location means, and the class that its last step is a key of.
+    """The key of a pydantic location, and the class of its last step.
 
     In a list of alternatives, such as rewards, the location names the entry's type after its number.
     """
@@ -296,14 +296,14 @@ def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[Key
 
 
 def _only_entry(annotation: Any) -> Any:
-    """The class of a list's entries, where there is but one."""
+    """The class of a list's entries, if there is only one."""
     inside = get_args(annotation)
     kinds = [inner for inner in inside if isinstance(inner, type) and issubclass(inner, BaseModel)]
     return kinds[0] if len(kinds) == 1 else annotation
 
 
 def _alternative(annotation: Any, tag: str) -> type[BaseModel] | None:
-    """Of the classes that a list may hold, the one whose ``type`` is ``tag``."""
+    """The class with ``type`` equal to ``tag`` among the classes of a list's entries."""
     found = list(get_args(annotation))
     while found:
         inner = found.pop()

@@ -1,1 +1,1 @@
-"""Which way of changing a model fits a goal, the available data and the memory: rules as data."""
+"""Advises a way of changing a model for a goal, the available data and the memory: rules as data."""

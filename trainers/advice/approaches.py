@@ -1,4 +1,4 @@
-"""What can be advised: what it is good for, what it costs, and where that is known from."""
+"""The approaches that can be advised, with caveats and their sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approach:
-    """One way of changing what a model answers.
+    """One way of changing a model's answers.
 
     Attributes:
         title: Its name in full.
-        trainers: Trainers to run, in order; none where nothing is trained.
-        caveats: What may go wrong, with its source.
+        trainers: Trainers to run, in order; none if nothing is trained.
+        caveats: Risks, with their sources.
     """
 
     title: str
@@ -19,9 +19,9 @@ class Approach:
     caveats: tuple[str, ...] = ()
 
 
-_FORGETS = "Any fine-tune may lose what the base could do: gate it; the forgetting probes run by default."
+_FORGETS = "Any fine-tune may lose skills of the base: gate it; the forgetting probes run by default."
 _OPTIMISES_THE_REWARD = (
-    "What is rewarded is what is learnt, loopholes included (Skalse et al. 2022, arXiv:2209.13085): read the kept "
+    "The model learns exactly what is rewarded, including loopholes (Skalse et al. 2022, arXiv:2209.13085): read the stored "
     "samples and the canaries."
 )
 
@@ -30,14 +30,14 @@ APPROACHES: Mapping[str, Approach] = {
         title="Prompting, with examples in the prompt",
         caveats=(
             "Write a golden set first: it shows whether a prompt is enough, and measures every later step.",
-            "A long prompt is paid for with every answer; the order of its examples changes results (Lu et al. "
+            "A long prompt costs tokens with every answer; the order of its examples changes results (Lu et al. "
             "2022, arXiv:2104.08786).",
         ),
     ),
     "rag": Approach(
         title="Retrieval: look the facts up and put them into the prompt (RAG)",
         caveats=(
-            "An answer is only as good as the passages that were found: measure retrieval and answer apart.",
+            "An answer is only as good as the retrieved passages: measure retrieval and answer separately.",
             "Fine-tuning on new facts teaches slowly and makes a model invent more (Gekhman et al. 2024, "
             "arXiv:2405.05904); retrieval beat it on new knowledge (Ovadia et al. 2024, arXiv:2312.05934).",
         ),
@@ -46,7 +46,7 @@ APPROACHES: Mapping[str, Approach] = {
         title="Supervised fine-tuning on the good answers (SFT)",
         trainers=("sft",),
         caveats=(
-            "It imitates: mistakes in the answers are learnt as well. A thousand careful examples beat many "
+            "It imitates: it also learns mistakes in the answers. A thousand careful examples beat many "
             "careless ones (Zhou et al. 2023, LIMA, arXiv:2305.11206).",
             _FORGETS,
         ),
@@ -73,8 +73,8 @@ APPROACHES: Mapping[str, Approach] = {
         title="Kahneman-Tversky optimisation (KTO)",
         trainers=("kto",),
         caveats=(
-            "Both thumbs are needed; where one is rare, weigh it up with desirable_weight or undesirable_weight.",
-            "A thumb says less than a pair: where there are pairs, DPO needs fewer of them.",
+            "Both thumbs are needed; if one is rare, raise its weight with desirable_weight or undesirable_weight.",
+            "A thumb has less information than a pair: if you have pairs, DPO needs fewer of them.",
             _FORGETS,
         ),
     ),
@@ -82,7 +82,7 @@ APPROACHES: Mapping[str, Approach] = {
         title="Policy optimisation on the reward (GRPO)",
         trainers=("grpo",),
         caveats=(
-            "Where no sampled answer gets a reward, nothing is learnt: try a dozen questions first, and begin with "
+            "If no sampled answer gets a reward, nothing is learnt: try a dozen questions first, and begin with "
             "SFT if all fail.",
             _OPTIMISES_THE_REWARD,
             "Sampling takes most of the time.",
@@ -92,7 +92,7 @@ APPROACHES: Mapping[str, Approach] = {
         title="Keep the best sampled answers, and fine-tune on them (RFT)",
         trainers=("rft",),
         caveats=(
-            "It learns only what the model already gets right at times (Yuan et al. 2023, arXiv:2308.01825).",
+            "It learns only answers that the model already gets right sometimes (Yuan et al. 2023, arXiv:2308.01825).",
             _OPTIMISES_THE_REWARD,
         ),
     ),
@@ -100,8 +100,8 @@ APPROACHES: Mapping[str, Approach] = {
         title="Reward model and policy optimisation (RLHF), after SFT",
         trainers=("rlhf",),
         caveats=(
-            "Three stages, and the most to go wrong; compare with plain DPO on the same pairs before trusting it.",
-            "The more it is optimised, the less the reward model's word is worth (Gao et al. 2023, arXiv:2210.10760).",
+            "Three stages, with the most possible failures; compare with plain DPO on the same pairs before trusting it.",
+            "The more it is optimised, the less reliable is the reward model (Gao et al. 2023, arXiv:2210.10760).",
             _FORGETS,
         ),
     ),
@@ -119,7 +119,7 @@ APPROACHES: Mapping[str, Approach] = {
         trainers=("sft",),
         caveats=(
             "Tasks may disturb each other: tag the golden cases by task, and compare with an adapter for each task.",
-            "Without balance the largest task wins: list one file a task under data, of about equal length.",
+            "Without balance the largest task dominates: list one file per task under data, of about equal length.",
             _FORGETS,
         ),
     ),

@@ -1,4 +1,4 @@
-"""``tunegate advise``: from a goal, data and memory to a way, its caveats and its first command."""
+"""``tunegate advise``: from a goal, data and memory to an approach, its caveats and its first command."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -19,10 +19,10 @@ app = typer.Typer(invoke_without_command=True, subcommand_metavar="")
 
 
 def advice(situation: Situation) -> Rule:
-    """The row that decides a situation.
+    """The row of the table that applies to a situation.
 
     Raises:
-        SettingsError: Goal or data aren't known.
+        SettingsError: The goal or the data kind is unknown.
     """
     _known("--goal", GOALS)(situation.goal)
     _known("--data", DATA)(situation.data)
@@ -57,15 +57,15 @@ def run(
     data: Annotated[str | None, typer.Option(help=", ".join(DATA))] = None,
     rows: Annotated[str | None, typer.Option(help="How many examples, pairs, thumbs … there are.")] = None,
     memory: Annotated[
-        str | None, typer.Option(help="GiB of memory on one GPU; asked for where training is advised.")
+        str | None, typer.Option(help="GiB of memory on one GPU; asked for if training is advised.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Base: catalogue name, directory, hub id, or a size such as 8B.")
     ] = None,
     bare: Annotated[bool, typer.Option("--bare", help="The base doesn't follow instructions.")] = False,
 ) -> None:
-    """Advise prompting, retrieval or a training method; what isn't given is asked for."""
-    goal = _given("--goal", goal, "What is it to get better at?", GOALS)
+    """Advise prompting, retrieval or a training method; asks for missing options."""
+    goal = _given("--goal", goal, "What should the model improve at?", GOALS)
     data = _given("--data", data, "What do you have?", DATA)
     if data == "none":
         rows = "0"
@@ -117,7 +117,7 @@ def shape_of(model: str) -> Shape:
 
 
 def fitted(trainers: tuple[str, ...], model: str, memory_gib: float) -> list[str]:
-    """One line a trainer: what it takes with QLoRA, and what to change where that is too much.
+    """One line per trainer: its memory with QLoRA, and what to change if that is too much.
 
     Args:
         trainers: Names of the trainers, in the order they are run in.

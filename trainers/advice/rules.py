@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from trainers.advice.situation import DATA, GOALS, Situation
 
-# Below these numbers a prompt with the same examples is the better choice; orders of magnitude, not measurements.
+# Below these numbers a prompt with the same examples is the better choice; orders of magnitude, not
+# measurements.
 FEW_EXAMPLES, FEW_JUDGEMENTS, FEW_QUESTIONS, MANY_PAIRS, MANY_DOCUMENTS = 50, 100, 100, 5_000, 1_000
 
 
@@ -14,8 +15,8 @@ class Rule:
     """One row of the table.
 
     Attributes:
-        goals: Goals that it is for.
-        data: Kinds of data that it is for.
+        goals: Its goals.
+        data: Its kinds of data.
         least: Fewest rows, inclusive.
         below: Fewer rows than that; None for no limit.
         instruct: Only for bases that follow instructions, or only for those that don't; None for both.
@@ -39,7 +40,7 @@ RULES: tuple[Rule, ...] = (
         goals=("facts",),
         data=tuple(DATA),
         approach="rag",
-        reason="What changes tomorrow can't be trained in today; a looked-up passage can be replaced, and cited.",
+        reason="Facts that change can't be trained into a model; a retrieved passage can be replaced and cited.",
         instead=("sft",),
     ),
     Rule(
@@ -47,7 +48,7 @@ RULES: tuple[Rule, ...] = (
         data=("text",),
         least=MANY_DOCUMENTS,
         approach="continual",
-        reason="There is enough text to learn a domain's language from; SFT afterwards brings back the answering.",
+        reason="There is enough text to learn a domain's language; SFT afterwards restores the ability to answer.",
         instead=("rag",),
     ),
     Rule(
@@ -62,20 +63,20 @@ RULES: tuple[Rule, ...] = (
         goals=("domain",),
         data=tuple(DATA),
         approach="rag",
-        reason="Knowledge comes from documents: too few are there to learn from, or judgements, which hold none.",
+        reason="Knowledge comes from documents: here are too few of them, or only judgements, which contain none.",
         instead=("prompting",),
     ),
     Rule(
         goals=tuple(GOALS),
         data=("none",),
         approach="prompting",
-        reason="Without data nothing can be trained, and a prompt shows soonest what is missing.",
+        reason="Without data nothing can be trained, and a prompt shows quickly what is missing.",
     ),
     Rule(
         goals=tuple(GOALS),
         data=("text",),
         approach="prompting",
-        reason="Raw text teaches to continue it, not to answer; make questions and answers of it to train on.",
+        reason="Raw text teaches to continue it, not to answer; make questions and answers from it for training.",
         instead=("sft",),
     ),
     Rule(
@@ -91,7 +92,7 @@ RULES: tuple[Rule, ...] = (
         data=("examples",),
         least=FEW_EXAMPLES,
         approach="multitask",
-        reason="Tasks that share a base can share an adapter, and often help each other where data is short.",
+        reason="Tasks with the same base can share an adapter, and often help each other if there is little data.",
         instead=("sft",),
     ),
     Rule(
@@ -99,7 +100,7 @@ RULES: tuple[Rule, ...] = (
         data=("examples",),
         least=FEW_EXAMPLES,
         approach="sft",
-        reason="Good answers are there: imitating them is the simplest thing that works, and cheap to repeat.",
+        reason="You have good answers: imitating them is the simplest method that works, and cheap to repeat.",
         instead=("prompting",),
     ),
     Rule(
@@ -107,7 +108,7 @@ RULES: tuple[Rule, ...] = (
         data=("pairs", "thumbs"),
         below=FEW_JUDGEMENTS,
         approach="prompting",
-        reason=f"Fewer than {FEW_JUDGEMENTS} judgements say too little; show some of the good ones in the prompt.",
+        reason=f"Fewer than {FEW_JUDGEMENTS} judgements are too little information; show some of the good answers in the prompt.",
         instead=("sft",),
     ),
     Rule(
@@ -124,7 +125,7 @@ RULES: tuple[Rule, ...] = (
         data=("pairs",),
         least=MANY_PAIRS,
         approach="rlhf",
-        reason="So many pairs carry a reward model, which can judge answers that nobody has seen.",
+        reason="This many pairs are enough for a reward model, which can judge new answers.",
         instead=("dpo",),
     ),
     Rule(
@@ -132,7 +133,7 @@ RULES: tuple[Rule, ...] = (
         data=("pairs",),
         least=FEW_JUDGEMENTS,
         approach="dpo",
-        reason="Pairs say what to do and what to leave; this learns from them without a reward model.",
+        reason="Pairs show both what to do and what to avoid; this learns from them without a reward model.",
         instead=("orpo",),
     ),
     Rule(
@@ -140,7 +141,7 @@ RULES: tuple[Rule, ...] = (
         data=("thumbs",),
         least=FEW_JUDGEMENTS,
         approach="kto",
-        reason="It learns from single answers, as they come from users, and needs no pairs.",
+        reason="It learns from single answers, as users give them, and needs no pairs.",
         instead=("dpo",),
     ),
     Rule(
@@ -148,7 +149,7 @@ RULES: tuple[Rule, ...] = (
         data=("reward",),
         below=FEW_QUESTIONS,
         approach="rft",
-        reason="With few questions, keeping the best of many samples is steadier than following a gradient of rewards.",
+        reason="With few questions, keeping the best of many samples is more stable than following a gradient of rewards.",
         instead=("grpo",),
     ),
     Rule(
@@ -156,7 +157,7 @@ RULES: tuple[Rule, ...] = (
         data=("reward",),
         least=FEW_QUESTIONS,
         approach="rft",
-        reason="A form is soon hit by chance: keeping the hits is enough, and does not chase the score further.",
+        reason="Sampled answers soon have the right format by chance: keeping these is enough, and does not over-optimise the score.",
         instead=("grpo",),
     ),
     Rule(
@@ -164,14 +165,14 @@ RULES: tuple[Rule, ...] = (
         data=("reward",),
         least=FEW_QUESTIONS,
         approach="grpo",
-        reason="Answers can be scored, so the model can practise beyond the examples that anyone wrote.",
+        reason="Answers can be scored, so the model can practise beyond written examples.",
         instead=("rft",),
     ),
 )  # fmt: skip
 
 
 def fits(rule: Rule, situation: Situation) -> bool:
-    """Whether a row is for this situation.
+    """Whether a row applies to this situation.
 
     Args:
         rule: One row of the table.
@@ -187,5 +188,5 @@ def fits(rule: Rule, situation: Situation) -> bool:
 
 
 def fitting(situation: Situation) -> Iterator[Rule]:
-    """All rows that fit, in the table's order; the first decides."""
+    """All rows that apply, in the table's order; the first decides."""
     return (rule for rule in RULES if fits(rule, situation))

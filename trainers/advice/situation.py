@@ -1,4 +1,4 @@
-"""What the adviser knows of someone's situation."""
+"""The situation of a user, for the adviser."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ GOALS: Mapping[str, str] = {
     "facts": "facts that change: prices, stock, news, documents",
     "style": "a style, tone or format of answers",
     "skill": "a skill whose answers can be verified: calculation, extraction, code",
-    "preferences": "what people like better, where no answer is the right one",
+    "preferences": "what people prefer, where there is no single right answer",
     "domain": "the knowledge and language of a domain",
     "tasks": "several tasks at once",
 }
@@ -19,7 +19,7 @@ DATA: Mapping[str, str] = {
     "reward": "questions, and a function that scores answers",
     "text": "raw text",
 }
-# What one row of each kind is.
+# The content of one row of each kind.
 UNITS: Mapping[str, str] = {
     "none": "rows",
     "examples": "examples",
@@ -37,7 +37,7 @@ class Situation:
     Attributes:
         goal: One of GOALS.
         data: One of DATA.
-        rows: How much of it; 0 for none.
+        rows: Number of rows; 0 for none.
         instruct: Whether the base already follows instructions.
     """
 

@@ -12,12 +12,12 @@ def padded_batches(
     Args:
         tokenizer: The model's.
         texts: With their special tokens already written, as a chat template does.
-        device: Where the tokens are wanted.
+        device: The device of the tokens.
         size: Texts of a batch.
         side: ``left`` to continue the texts, ``right`` to score them.
 
     Yields:
-        The place of a batch's first text, and its input_ids and attention_mask, both (texts, tokens).
+        The index of a batch's first text, and its input_ids and attention_mask, both (texts, tokens).
     """
     for start in range(0, len(texts), size):
         batch = tokenizer(

@@ -1,4 +1,4 @@
-"""Golden cases that are in the training data: a case that was trained on tells what was memorised.
+"""Finds golden cases in the training data: such a case measures memorisation only.
 
 Three ways to find them: the same question (with or without its reference) word by word; a run of 13 words of
 a case in a row, as Brown et al. (2020), Language Models are Few-Shot Learners, arXiv:2005.14165, appendix C;
@@ -36,11 +36,11 @@ from trainers.data.overlap import (
 from trainers.data.rows import Examples
 
 ENCODER = "minilm"
-# A question of fewer words under another instruction may be the same by chance.
+# A question of fewer words may equal one with another instruction by chance.
 _SHORTEST_LINE = 4
 _SHOWN = 3
-# So many are searched for words in about two seconds, and for embeddings in about four minutes on two cores:
-# more than that is done only where the configuration asks for it.
+# This many are searched for words in about two seconds, and for embeddings in about four minutes on two
+# cores: # more are searched only if the configuration asks for it.
 _MANY_ROWS = 20_000
 
 
@@ -53,7 +53,7 @@ class Leak:
         golden: Its file and line.
         row: File and line of the row.
         kind: ``exact``, ``ngram`` or ``embedding``.
-        detail: What was found to be the same.
+        detail: What is the same.
     """
 
     case: str
@@ -69,7 +69,7 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class _GoldenWords:
-    """A case as it is looked for: whole, and the stretches that are its own."""
+    """The words of a case: all of them, and the parts that are only its own."""
 
     case: GoldenCase
     path: str
@@ -81,10 +81,10 @@ def find_golden(paths: Sequence[Path] | None) -> list[GoldenSet]:
     """The golden sets to check against.
 
     Args:
-        paths: Files and directories; None takes ``golden_sets`` in the working directory, where there is one.
+        paths: Files and directories; None means ``golden_sets`` in the working directory, if it exists.
 
     Raises:
-        InputError: A path isn't there, or a set can't be read.
+        InputError: A path doesn't exist, or a set can't be read.
     """
     if paths is None:
         paths = [DEFAULT_GOLDEN] if DEFAULT_GOLDEN.is_dir() else []
@@ -101,11 +101,11 @@ def check_leakage(
 
     Args:
         examples: Rows of any trainer: prompt with completion, chosen and rejected, or text.
-        golden_sets: What the model will be measured with.
-        settings: Which ways of looking are on.
+        golden_sets: The sets that will measure the model.
+        settings: The kinds of search.
 
     Returns:
-        At most one finding for a case and a row, in the rows' order; the surest kind wins.
+        At most one finding for a case and a row, in the rows' order, of the most certain kind.
     """
     cases = [(golden.path, case, words_of(asked_by(case))) for golden in golden_sets for case in golden.cases]
     asked = [words_of(asked_in(row)) for row in examples.rows]
@@ -148,7 +148,7 @@ def check_leakage(
 def _exact(
     cases: Sequence[_GoldenWords], examples: Examples, asked: Sequence[Words], said: Sequence[Sequence[Words]]
 ) -> Iterator[tuple[int, _GoldenWords, str, str]]:
-    """The same question, also under another instruction; in raw text, question and reference in a row."""
+    """The same question, also with another instruction; in raw text, question and reference in a row."""
     by_question: dict[Words, list[_GoldenWords]] = defaultdict(list)
     by_line: dict[Words, list[_GoldenWords]] = defaultdict(list)
     answered = []
@@ -167,12 +167,12 @@ def _exact(
         for line in lines:
             for one in by_line.get(line, ()):
                 if all(part in lines for part in one.own):
-                    yield number, one, "exact", "the same question under another instruction"
+                    yield number, one, "exact", "the same question with another instruction"
         if not asked[number]:
             text = f" {' '.join(word for part in said[number] for word in part)} "
             for one, both in answered:
                 if any(piece in text for piece in both):
-                    yield number, one, "exact", "the text holds question and reference"
+                    yield number, one, "exact", "the text contains question and reference"
 
 
 def _ngrams(
@@ -180,7 +180,7 @@ def _ngrams(
 ) -> Iterator[tuple[int, _GoldenWords, str, str]]:
     """A run of words of a case in a row: 13, or all of a shorter question, but never fewer than 8."""
     wanted: dict[Words, list[_GoldenWords]] = defaultdict(list)
-    # Lengths of the wanted runs by their first two words: most positions in a row begin none.
+    # Lengths of the searched runs by their first two words: most positions in a row begin none.
     lengths: dict[Words, set[int]] = defaultdict(set)
     for one in cases:
         length = min(ngram, max(map(len, one.own), default=0))
@@ -219,7 +219,7 @@ def _embeddings(
 
 
 def _encoded(texts: tuple[str, ...]) -> Any:
-    """Each text's embedding, of length 1; one a row."""
+    """Each text's embedding, of length 1; one per row."""
     from harness.metrics.encoders import find_encoder
     from harness.metrics.similar import load_encoder
 
@@ -227,7 +227,7 @@ def _encoded(texts: tuple[str, ...]) -> Any:
     return model.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
 
 
-# A recipe of several stages asks for the same cases at each.
+# A recipe of several stages uses the same cases in each.
 _golden_embeddings = lru_cache(maxsize=2)(_encoded)
 
 
@@ -235,15 +235,15 @@ def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | No
     """Why embeddings are not compared although the settings allow it; None when they are.
 
     Args:
-        examples: The rows that would be looked at.
-        settings: Which ways of looking are on.
+        examples: The rows.
+        settings: The kinds of search.
 
     Returns:
-        The reason, for a person.
+        The reason in words.
     """
     unasked = "embedding" not in settings.model_fields_set
     if unasked and len(examples.rows) > _MANY_ROWS:
-        return f"more than {_MANY_ROWS} rows; leakage: {{embedding: {settings.embedding}}} looks at them all"
+        return f"more than {_MANY_ROWS} rows; leakage: {{embedding: {settings.embedding}}} compares them all"
     if find_spec("sentence_transformers") is None:
         return "sentence-transformers is missing: pip install 'tunegate[metrics]'"
     try:
@@ -254,18 +254,18 @@ def embedding_skipped(examples: Examples, settings: LeakageSettings) -> str | No
 
 
 def without_leaks(examples: Examples, config: RunConfig) -> Examples:
-    """The data, checked before anything is trained; what was found goes into the manifest with it.
+    """The data, checked before training; the result of the check is stored in the manifest.
 
     Args:
         examples: The rows.
-        config: Which golden sets to look for, and how; whether leaks are allowed.
+        config: The golden sets, the kinds of search, and whether leaks are allowed.
 
     Returns:
         The same rows, with ``leakage`` set.
 
     Raises:
         DataError: A golden case is in the data, and that isn't allowed.
-        InputError: A golden set isn't there, or can't be read.
+        InputError: A golden set doesn't exist, or can't be read.
     """
     settings, sets = config.leakage, find_golden(config.golden)
     skipped = None if settings.embedding is None else embedding_skipped(examples, settings)
@@ -295,7 +295,7 @@ def without_leaks(examples: Examples, config: RunConfig) -> Examples:
 
 
 def _status(rows: int) -> AbstractContextManager[object]:
-    """A message on the terminal during a search that takes more than a moment."""
+    """A message on the terminal during a long search."""
     from rich.console import Console
 
     return Console(stderr=True).status(f"looking for golden cases in {rows} rows")
@@ -308,5 +308,5 @@ def _refusal(leaks: Sequence[Leak]) -> str:
     return (
         f"golden case {first.case} ({first.golden}) is in the training data: {first.detail}"
         + (f" (also {more}{rest})" if others else "")
-        + "; take the row out, or train anyway with leakage: allow or --allow-leakage"
+        + "; remove the row, or train anyway with leakage: allow or --allow-leakage"
     )

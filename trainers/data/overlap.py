@@ -1,4 +1,4 @@
-"""What golden cases and training rows have in common, word by word, apart from what everything shares."""
+"""Common words of golden cases and training rows, without text that everything shares."""
 
 import re
 import unicodedata
@@ -27,31 +27,31 @@ def words_of(text: str) -> Words:
 
 
 def asked_by(case: GoldenCase) -> str:
-    """Everything that a case shows the model, but for the system message."""
+    """The words of a case's messages, without the system message."""
     return "\n".join(message.content for message in case.messages if message.role != "system")
 
 
 def asked_in(row: Row) -> str:
-    """What a row asks, but for the system message; empty for raw text."""
+    """The words of a row's prompt, without the system message; empty for raw text."""
     prompt: Any = row.get("prompt", [])
     return "\n".join(turn["content"] for turn in prompt if turn["role"] != "system")
 
 
 def answers_in(row: Row) -> list[str]:
-    """What a row teaches to say, or its raw text."""
+    """The words of a row's answers, or its raw text."""
     answers = [turn["content"] for key in _ANSWERS for turn in row.get(key, [])]
     return answers + ([row["text"]] if "text" in row else [])
 
 
 def pieces(words: Words, length: int) -> Iterator[Words]:
-    """All runs of so many neighbouring words.
+    """All runs of this many neighbouring words.
 
     Args:
         words: Of one text.
         length: Words of a piece.
 
     Returns:
-        The pieces in the text's order; none where the text is shorter.
+        The pieces in the text's order; none if the text is shorter.
     """
     return (words[start : start + length] for start in range(len(words) - length + 1))
 
@@ -59,9 +59,8 @@ def pieces(words: Words, length: int) -> Iterator[Words]:
 def boilerplate(cases: Sequence[Words], rows: Sequence[Words]) -> AbstractSet[Words]:
     """Pieces that belong to instructions and templates, not to any one case.
 
-    A piece counts as such when a tenth of the different rows hold it, or three tenths of the different cases,
-    and in either at least three do. Copies of one row count once: a leaked case that is repeated often does
-    not hide itself.
+    A piece counts if it occurs in a tenth of the different rows, or in three tenths of the different cases,
+    and in at least three of them. Copies of one row count once, so copies can't hide a leaked case.
 
     Args:
         cases: Words of each golden case.
@@ -84,14 +83,14 @@ def _shared(texts: Sequence[Words], ours: set[Words], share: float) -> set[Words
 
 
 def distinctive(words: Words, shared: AbstractSet[Words]) -> list[Words]:
-    """The stretches of a text that no boilerplate covers.
+    """The parts of a text that are not boilerplate.
 
     Args:
         words: Of one text.
         shared: The boilerplate, in pieces of BOILERPLATE_WORDS words.
 
     Returns:
-        The stretches in the text's order.
+        The parts in the text's order.
     """
     covered = [False] * len(words)
     for start, piece in enumerate(pieces(words, BOILERPLATE_WORDS)):

@@ -16,7 +16,7 @@ def load_pairs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
 
     Args:
         paths: JSONL files.
-        max_rows: Stop after so many; None reads all.
+        max_rows: Largest number of rows; None reads all.
 
     Returns:
         Rows with three lists of role/content turns.
@@ -32,18 +32,18 @@ def load_thumbs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
 
     Args:
         paths: JSONL files.
-        max_rows: Stop after so many; None reads all.
+        max_rows: Largest number of rows; None reads all.
 
     Returns:
         Rows with two lists of turns and a bool.
 
     Raises:
-        DataError: With file and line; also when all labels are equal, which teaches nothing.
+        DataError: With file and line; also if all labels are equal.
     """
     examples = read_rows(paths, _thumb, _THUMB, max_rows)
     if len({row["label"] for row in examples.rows}) == 1:
         only = str(examples.rows[0]["label"]).lower()
-        raise DataError(paths[0], None, f"every label is {only} (allowed: thumbs up and thumbs down)")
+        raise DataError(paths[0], None, f"all labels are {only} (allowed: thumbs up and thumbs down)")
     return examples
 
 

@@ -1,4 +1,4 @@
-"""Prompts to answer and reward: each row may hold further columns, which rewards read."""
+"""Prompts to answer and reward: each row may have further columns for rewards."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from trainers.data.preferences import prompt_of
 from trainers.data.rows import Examples, Row, read_rows
 
 _FORMAT = "prompt and the columns that rewards read"
-# Names that a reward function is called with anyway.
+# Names of a reward function's own arguments.
 _TAKEN = ("prompts", "completions")
 
 
@@ -18,11 +18,11 @@ def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples
 
     Args:
         paths: JSONL files.
-        max_rows: Stop after so many; None reads all.
+        max_rows: Largest number of rows; None reads all.
 
     Returns:
-        Rows with ``prompt``, a list of turns, and ``columns``: everything else that any row has, None where
-        this one has no such column.
+        Rows with ``prompt``, a list of turns, and ``columns``: all further columns of any row, None if this
+        row lacks one.
 
     Raises:
         DataError: With file and line.

@@ -1,7 +1,7 @@
 """Training rows as text: conversations rendered by the one function that renders the gate's prompts.
 
-TRL's trainers render conversations themselves, each in its own place, on today's date. They are given rows
-whose turns hold text that is rendered already, and a tokenizer whose chat template writes it as it is.
+TRL's trainers render conversations themselves, with today's date. They get rows with rendered text in their
+turns, and a tokenizer whose chat template writes this text unchanged.
 """
 
 import copy
@@ -15,7 +15,7 @@ from harness.types import GenerationSettings, Message
 from trainers.config import TrainingConfig
 from trainers.data.rows import Examples, Row
 
-# With the mark that TRL's assistant_only_loss looks for.
+# With the mark for TRL's assistant_only_loss.
 _AS_IT_IS = (
     "{%- for message in messages -%}{%- if message['role'] == 'assistant' -%}"
     "{% generation %}{{- message['content'] -}}{% endgeneration %}"
@@ -24,12 +24,12 @@ _AS_IT_IS = (
 
 
 def rendering_of(config: TrainingConfig) -> GenerationSettings:
-    """How a configuration's conversations are rendered."""
+    """The settings of rendering in a configuration."""
     return GenerationSettings(chat_template_kwargs=config.chat_template_kwargs, date=config.date)
 
 
 def rendered_tokenizer(tokenizer: Any) -> Any:
-    """The tokenizer for rows that are rendered already; saving it saves the one that it was made of."""
+    """The tokenizer for rendered rows; saving it saves the original tokenizer."""
     made = copy.deepcopy(tokenizer)
     made.chat_template = _AS_IT_IS
     # TRL saves it with each checkpoint, which can be used like any other adapter.
@@ -42,13 +42,13 @@ def rendered_rows(
 ) -> list[Row]:
     """Rows of answered conversations.
 
-    A cut answer teaches to stop in the middle, so a row that is too long is refused.
+    A cut answer would teach to stop in the middle, so a row that is too long is refused.
 
     Args:
-        examples: Rows with ``prompt`` and answers, all lists of turns. An answer's turn may hold ``written``,
-            all that a model wrote behind the prompt, in place of its content.
-        tokenizer: With the base's chat template.
-        config: Its ``max_length``, and how conversations are rendered.
+        examples: Rows with ``prompt`` and answers, all lists of turns. An answer's turn may have ``written``,
+            a model's whole text after the prompt, in place of its content.
+        tokenizer: A tokenizer with the base's chat template.
+        config: Gives ``max_length`` and the settings of rendering.
         answers: The answers' keys.
 
     Returns:
@@ -88,8 +88,8 @@ def rendered_prompts(
 
     Args:
         examples: Rows with ``prompt``.
-        tokenizer: With the base's chat template.
-        config: Its ``max_length``, of prompt and answer together, and how conversations are rendered.
+        tokenizer: A tokenizer with the base's chat template.
+        config: Gives ``max_length``, of prompt and answer together, and the settings of rendering.
         answer: Most tokens of an answer.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Training rows from JSONL; one that can't be used is named by file and line."""
+"""Training rows from JSONL; an invalid one is reported with file and line."""
 
 import hashlib
 import json
@@ -21,10 +21,10 @@ class Examples:
     """The training files' usable content.
 
     Attributes:
-        rows: As TRL's trainer of the method takes them.
+        rows: The rows in the form of TRL's trainer of the method.
         places: File and line of each row.
         sha256: Hash of all files' bytes, one after the other.
-        leakage: What the search for golden cases in the rows found; None before it was made.
+        leakage: The result of the search for golden cases in the rows; None before the search.
     """
 
     rows: list[Row]
@@ -34,7 +34,7 @@ class Examples:
 
     @property
     def title(self) -> str:
-        """How many rows of which files, for the terminal."""
+        """The number of rows and the files, for the terminal."""
         rows = f"{len(self.rows)} rows of {', '.join(dict.fromkeys(str(path) for path, _ in self.places))}"
         if not self.leakage or not self.leakage["cases"]:
             return f"{rows}; no golden set to look for in them" if self.leakage else rows
@@ -59,11 +59,11 @@ def load_examples(paths: Sequence[Path], max_rows: int | None = None) -> Example
 
     - ``prompt`` and ``completion``: texts;
     - ``instruction``, ``input`` (may be empty or missing) and ``output``;
-    - ``messages``: role/content turns ending with the assistant's, which is what is learnt.
+    - ``messages``: role/content turns that end with the assistant's, which is learnt.
 
     Args:
         paths: JSONL files.
-        max_rows: Stop after so many; None reads all.
+        max_rows: Largest number of rows; None reads all.
 
     Returns:
         Rows with ``prompt`` and ``completion``, both lists of role/content turns.
@@ -84,12 +84,12 @@ def read_rows(
 
     Args:
         paths: The files.
-        convert: Makes the trainer's row of a file's; called with path, line and object.
+        convert: Makes the trainer's row from a file's row; called with path, line and object.
         formats: The allowed keys, for messages.
         max_rows: Stop after so many.
 
     Raises:
-        DataError: A file can't be read or holds no row, a line is no JSON object, or ``convert`` refuses it.
+        DataError: A file can't be read or has no row, a line is not a JSON object, or ``convert`` refuses it.
     """
     rows: list[Row] = []
     places: list[tuple[Path, int]] = []
@@ -103,7 +103,7 @@ def read_rows(
                 rows.append(convert(path, number, _parsed(path, number, raw, formats)))
                 places.append((path, number))
         if len(rows) == before and (max_rows is None or len(rows) < max_rows):
-            raise DataError(path, None, f"holds no row (allowed: JSON lines with {formats})")
+            raise DataError(path, None, f"contains no row (allowed: JSON lines with {formats})")
     return Examples(rows=rows, places=places, sha256=digest.hexdigest())
 
 
@@ -129,7 +129,7 @@ def text_of(path: Path, line: int, row: Row, key: str) -> str:
         key: Where the text is.
 
     Raises:
-        DataError: It is missing, empty or no text.
+        DataError: It is missing, empty or not a text.
     """
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
@@ -143,14 +143,14 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
     Args:
         path: The row's file, for messages.
         line: Its line, from 1.
-        key: Where the turns are, for messages.
-        value: What is there.
+        key: The turns' key, for messages.
+        value: The turns.
 
     Returns:
         Each turn with ``role`` and ``content`` only.
 
     Raises:
-        DataError: They aren't.
+        DataError: The value is not a list of turns.
     """
     if not isinstance(value, list) or not all(
         isinstance(turn, dict)

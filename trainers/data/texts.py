@@ -11,11 +11,11 @@ _PLAIN = {".txt", ".md"}
 
 
 def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
-    """Read documents: a .txt or .md file is one; a .jsonl file holds one a line under ``text``.
+    """Read documents: a .txt or .md file is one; a .jsonl file has one per line under ``text``.
 
     Args:
         paths: Text files, or JSONL files with ``text``.
-        max_rows: Stop after so many; None reads all.
+        max_rows: Largest number of rows; None reads all.
 
     Returns:
         Rows with ``text``.

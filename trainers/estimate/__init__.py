@@ -1,1 +1,1 @@
-"""What training will take: memory and time."""
+"""Estimates the memory of training."""

@@ -22,7 +22,7 @@ OptionT = TypeVar("OptionT", bound=str)
 
 
 def setup_of(method: str, quantization: str | None, chosen: Setup = Setup()) -> Setup:
-    """The setup that a method's name stands for: ``qlora``, ``lora`` and ``full`` are SFT; others are QLoRA.
+    """The setup of a method's name: ``qlora``, ``lora`` and ``full`` are SFT; others are QLoRA.
 
     Args:
         method: One of METHODS.
@@ -30,14 +30,14 @@ def setup_of(method: str, quantization: str | None, chosen: Setup = Setup()) -> 
         chosen: The rest of the setup.
 
     Raises:
-        SettingsError: The method or the quantisation isn't known, or they don't go together.
+        SettingsError: The method or the quantisation is unknown, or they don't fit together.
     """
     if method not in METHODS:
         raise SettingsError(f"--method: found {method!r} (allowed: {', '.join(METHODS)})")
     if quantization not in {None, "nf4", "none"}:
         raise SettingsError(f"--quantization: found {quantization!r} (allowed: nf4, none)")
     if method in WEIGHTS and quantization is not None and (method == "qlora") != (quantization == "nf4"):
-        raise SettingsError(f"--quantization {quantization} does not go with --method {method}")
+        raise SettingsError(f"--quantization {quantization} does not fit --method {method}")
     objective = "sft" if method in WEIGHTS else method
     of_method: Weights = "lora" if quantization == "none" else "qlora"
     weights = next((name for name in WEIGHTS if name == method), of_method)

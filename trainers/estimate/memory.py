@@ -21,26 +21,26 @@ from trainers.estimate.shape import Shape
 GIB = 2**30
 NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)  # 4.127
 FLOAT_BYTES = {"float32": 4, "bfloat16": 2}
-# TRL's fused output head computes logits in tiles of so many tokens and entries of the vocabulary.
+# TRL's fused output head computes logits in tiles of this many tokens and entries of the vocabulary.
 _TILE_TOKENS, _TILE_ENTRIES = 4096, 32_768
 # Measured: a process that has imported torch, transformers, PEFT and TRL.
 PROCESS_BYTES_CPU = 0.5 * GIB
-# On a CPU, glibc's allocator keeps what was freed between the pieces that are still in use: resident memory
-# is so many times what activations need, measured with the settings of benchmarks/memory.py.
+# On a CPU, glibc's allocator keeps freed memory between pieces that are still in use: resident memory is #
+# this many times the need of activations, measured with the settings of benchmarks/memory.py.
 _SCATTERED = {"qlora": 2.5, "lora": 2.5, "full": 1.4}
-# What CUDA's context and its libraries' workspaces commonly take of the device; not measured here.
+# The usual device memory of CUDA's context and its libraries' workspaces; not measured here.
 PROCESS_BYTES_CUDA = 0.6 * GIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What one training step of a method keeps.
+    """The memory use of one training step of a method.
 
     Attributes:
         answers: Sequences with gradients for each example of a batch.
         samples: Answers are sampled first: the cache of keys and values takes memory.
         fused: The output head is computed in tiles instead of for all tokens at once.
-        head: The model predicts tokens, rather than one number.
+        head: The model predicts tokens, not one number.
         judged: A reward model of the same size is in memory too.
     """
 
@@ -69,12 +69,12 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How it is trained.
+    """The setup of a training.
 
     Attributes:
         weights: ``qlora`` (base in NF4), ``lora`` (base in ``dtype``) or ``full`` (all weights are trained).
         batch_size: Examples of one forward pass on one device.
-        length: Tokens of an example, padding included.
+        length: Tokens of an example, including padding.
         r: LoRA rank on every linear layer.
         dtype: Of the computation.
         optimizer: ``adamw`` holds both moments in 32 bits and, where weights of 16 bits are trained, their
@@ -115,11 +115,11 @@ def lora_parameters(shape: Shape, r: int) -> int:
 
 
 def estimate(shape: Shape, setup: Setup) -> tuple[Part, ...]:
-    """What training takes on one device, part by part.
+    """The memory of training on one device, part by part.
 
     Args:
         shape: The base's dimensions.
-        setup: How it is trained.
+        setup: The setup of a training.
     """
     return (
         *_states(shape, setup),
@@ -137,7 +137,7 @@ def total_bytes(parts: tuple[Part, ...]) -> float:
 
 
 def _states(shape: Shape, setup: Setup) -> tuple[Part, ...]:
-    """Weights, gradients, and what the optimizer holds."""
+    """Weights, gradients, and states of the optimizer."""
     width = FLOAT_BYTES[setup.dtype]
     over = f" / {setup.shards} devices" if setup.shards > 1 else ""
     base = _billions(shape.parameters)
@@ -154,7 +154,7 @@ def _states(shape: Shape, setup: Setup) -> tuple[Part, ...]:
         )
     trained, trained_width = shape.parameters, width
     if setup.weights != "full":
-        # An adapter is held in 32 bits whatever the base is.
+        # An adapter is stored in 32 bits, whatever the base.
         trained, trained_width = lora_parameters(shape, setup.r), 4
         formula = f"{_billions(trained)} × 4 bytes (LoRA r={setup.r} on all linear layers)"
         parts.append(Part(name="adapter", size_bytes=trained * 4 / setup.shards, formula=formula + over))
@@ -178,7 +178,7 @@ def _states(shape: Shape, setup: Setup) -> tuple[Part, ...]:
 
 
 def kept_per_token(shape: Shape, setup: Setup) -> float:
-    """Bytes that one decoder layer keeps of one token for the backward pass.
+    """Bytes per token that one decoder layer keeps for the backward pass.
 
     In elements of the computation's type: the residual stream and its norm, twice (4 h); queries, and keys
     and values repeated for every head (3 a d), attention's result as it is made and as it is passed on
@@ -188,7 +188,7 @@ def kept_per_token(shape: Shape, setup: Setup) -> float:
 
     Args:
         shape: The base's dimensions.
-        setup: How it is trained.
+        setup: The setup of a training.
     """
     width = FLOAT_BYTES[setup.dtype]
     attention = 5 * shape.heads * shape.head_dim
@@ -220,7 +220,7 @@ def _activations(shape: Shape, setup: Setup) -> Part:
 
 
 def _head(shape: Shape, setup: Setup) -> tuple[Part, ...]:
-    """All logits with what their softmax and gradient need, or a tile that a kernel works on in place."""
+    """All logits with the memory of softmax and gradient, or a tile that a kernel uses in place."""
     objective = OBJECTIVES[setup.objective]
     if not objective.head:
         return ()
@@ -236,7 +236,7 @@ def _head(shape: Shape, setup: Setup) -> tuple[Part, ...]:
 
 
 def _sampling(shape: Shape, setup: Setup) -> tuple[Part, ...]:
-    """Keys and values of the answers while they are sampled."""
+    """Keys and values of the answers during sampling."""
     if not OBJECTIVES[setup.objective].samples:
         return ()
     width, tokens = FLOAT_BYTES[setup.dtype], setup.batch_size * setup.length

@@ -1,4 +1,4 @@
-"""What a causal language model's config.json says about its size, without its weights."""
+"""The size of a causal language model, from its config.json only."""
 
 import json
 import math
@@ -27,8 +27,8 @@ class Shape:
         head_dim: Width of one attention head.
         tied: Whether input embeddings and output head are the same weights.
         gated: Whether the feed-forward layer has a gate (three matrices instead of two).
-        experts: Feed-forward layers beside each other; 1 in a dense model.
-        active_experts: Of those, how many a token passes.
+        experts: Parallel feed-forward layers; 1 in a dense model.
+        active_experts: The number of experts per token.
     """
 
     layers: int
@@ -59,12 +59,12 @@ class Shape:
 
     @property
     def linear_parameters(self) -> int:
-        """Parameters of the decoder layers' matrices: what QLoRA quantises and LoRA adapts."""
+        """Parameters of the decoder layers' matrices, which QLoRA quantises and LoRA adapts."""
         return self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
 
     @property
     def other_parameters(self) -> int:
-        """Embeddings, output head and norms; biases are left out, being a thousandth of the rest."""
+        """Embeddings, output head and norms; biases are left out: they are a thousandth of the rest."""
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
         return embeddings + (2 * self.layers + 1) * self.hidden
 
@@ -88,7 +88,7 @@ def _typical(sizes: tuple[int, int, int, int, int, int], *, tied: bool, head_dim
     )
 
 
-# The dimensions of well-known open models, for sizes that are given as a figure only.
+# The dimensions of well-known open models, for sizes that are given only as a figure.
 TYPICAL: Mapping[str, Shape] = {
     "SmolLM2 135M": _typical((30, 576, 1536, 9, 3, 49_152), tied=True, head_dim=64),
     "Qwen2.5 0.5B": _typical((24, 896, 4864, 14, 2, 151_936), tied=True, head_dim=64),
@@ -103,13 +103,13 @@ TYPICAL: Mapping[str, Shape] = {
 
 
 def shape_of_size(text: str) -> tuple[Shape, str]:
-    """A typical shape of so many parameters: the nearest well-known model's, with more or fewer layers.
+    """A typical shape of this size: the nearest well-known model's, with more or fewer layers.
 
     Args:
         text: A figure with its unit, such as ``8B`` or ``360M``.
 
     Returns:
-        The shape, and the name of the model that it follows.
+        The shape, and the name of that model.
 
     Raises:
         SettingsError: The figure can't be read.
@@ -148,7 +148,7 @@ def shape_of_model(reference: str) -> Shape:
 
 
 def read_shape(config: Mapping[str, Any], path: str) -> Shape:
-    """A shape from a config.json's content; a multimodal model's text part is taken.
+    """A shape from a config.json's content; for a multimodal model that of its text part.
 
     Args:
         config: Content of a ``config.json``.
@@ -204,4 +204,4 @@ def _from_hub(reference: str) -> Path:
         Exception
     ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(f"{reference}: the hub did not give its config.json: {reason.strip()}") from error
+        raise ModelError(f"{reference}: the hub did not return its config.json: {reason.strip()}") from error

@@ -1,1 +1,1 @@
-"""What training did: held-out data, samples, canaries, rewards."""
+"""Measures training: held-out data, samples, canaries, rewards."""

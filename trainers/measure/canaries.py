@@ -1,8 +1,8 @@
-"""Canaries of reward hacking: what an answer's manner does while its reward rises.
+"""Canaries of reward hacking: how the form of answers changes while the reward rises.
 
-A policy that is trained on a reward finds the cheapest way to it: longer or shorter answers, one phrase again
-and again, markup for its own sake, refusing. None of these is wrong in itself (a format reward is meant to
-change the format), so a canary is shown and never decides.
+A policy finds the cheapest way to a reward: longer or shorter answers, a repeated phrase, useless markup,
+refusals. None of these is wrong in itself (a format reward is meant to change the format), so a canary is
+shown and never decides.
 
 Gao et al. (2023), Scaling Laws for Reward Model Overoptimization, arXiv:2210.10760; distinct-n: Li et al.
 (2016), A Diversity-Promoting Objective Function, arXiv:1510.03055.
@@ -27,13 +27,14 @@ _WINDOWS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """One thing that is watched.
+    """One measure of the answers' form.
 
     Attributes:
-        measure: The value of one answer; None where it has none.
-        limit: Least change of the mean that counts as drift; of a relative canary, as a share of the start.
+        measure: The value of one answer; None if it has none.
+        limit: Smallest change of the mean that counts as drift; for a relative canary, as a share of the
+            start.
         most: Upper end of its scale; the lower one is 0.
-        label: What a person calls it.
+        label: Its name for people.
     """
 
     measure: Callable[[str], float | None]
@@ -49,7 +50,7 @@ def length(text: str) -> float:
 
 
 def distinct_2(text: str) -> float | None:
-    """Share of different ones among the answer's pairs of neighbouring tokens; None below two tokens."""
+    """Share of distinct pairs among the answer's pairs of neighbouring tokens; None below two tokens."""
     tokens = _TOKEN.findall(text.casefold())
     pairs = list(pairwise(tokens))
     return len(set(pairs)) / len(pairs) if pairs else None
@@ -72,7 +73,7 @@ CANARIES: Mapping[str, Canary] = {
     "format_tokens": Canary(measure=format_tokens, label="format tokens", limit=0.1),
     "refusals": Canary(measure=refusal, label="refusals", limit=0.1),
 }
-# Each interval is so wide that with no drift at all, one of them misses 0 in one run of ten (Bonferroni).
+# The intervals are wide enough that, without any drift, one of them misses 0 in one run of ten (Bonferroni).
 _CONFIDENCE = 1 - 0.10 / len(CANARIES)
 
 
@@ -88,18 +89,18 @@ def canary_notes(samples: Sequence[Sample]) -> CanaryNotes:
 
 
 def judge_drift(canary: Canary, first: Sequence[Sample], last: Sequence[Sample]) -> dict[str, Any] | None:
-    """How one canary's mean changed, and whether that is drift.
+    """The change of one canary's mean, and whether it is drift.
 
-    Drift is a change that is surely there (its interval leaves out 0) and large (beyond the limit).
+    Drift is a change that is significant (its interval excludes 0) and large (beyond the limit).
 
     Args:
-        canary: What is measured, and how large a change counts.
+        canary: The measure and its limit.
         first: Answers of the first fifth of the steps.
         last: Answers of the last fifth.
 
     Returns:
-        Means, change and their intervals with n, ``limit`` and ``drifted``; None where there are too few
-        prompts to decide.
+        Means, change and their intervals with n, ``limit`` and ``drifted``; None if there are too few prompts
+        to decide.
     """
     groups = [_measured(canary, samples) for samples in (first, last)]
     found = mean_change(groups[0], groups[1], _CONFIDENCE, least=0.0, most=canary.most)
@@ -135,7 +136,7 @@ def _along(samples: Sequence[Sample]) -> list[dict[str, Any]]:
 
 
 def _told(canary: Canary, found: Mapping[str, Any]) -> str:
-    """One canary for a person, such as ``length 84 → 31 (n=64, 64), drifted``."""
+    """One canary in words, such as ``length 84 → 31 (n=64, 64), drifted``."""
     before, after = (found[side]["estimate"] for side in ("before", "after"))
     figures = f"{before:.0f} → {after:.0f}" if canary.relative else f"{before:.2f} → {after:.2f}"
     verdict = ", drifted" if found["drifted"] else ""

@@ -21,7 +21,7 @@ def mean_change(
 ) -> dict[str, Any] | None:
     """Compare two means of independent groups of values, such as the answers to one prompt.
 
-    The change's interval is put together from both means' (MOVER: Zou, G. Y. and Donner, A. (2008).
+    The change's interval is combined from both means' (MOVER: Zou, G. Y. and Donner, A. (2008).
     Construction of confidence limits about effect measures. Statistics in Medicine 27).
 
     Args:
@@ -33,7 +33,7 @@ def mean_change(
 
     Returns:
         ``before``, ``after`` and ``change``, each with estimate, low and high; ``n_before`` and ``n_after``
-        count values. None where a side has fewer than two groups: then its spread is unknown.
+        count values. None if a side has fewer than two groups: then its spread is unknown.
     """
     if min(len(before), len(after)) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Stop when a golden subset gets no better, and keep the step at which it was best.
+"""Stops training when a golden subset doesn't improve, and keeps the best step.
 
 The cases that decide when to stop are part of the training: gate with others.
 """
@@ -51,7 +51,7 @@ class GoldenStop(TrainerCallback):
         return self.scores[self._best()]["step"] if self.scores else None
 
     def _best(self) -> int:
-        """Place of the first score with the most passed cases."""
+        """Index of the first score with the most passed cases."""
         return max(range(len(self.scores)), key=lambda place: self.scores[place]["passed"])
 
     def on_save(
@@ -72,7 +72,7 @@ class GoldenStop(TrainerCallback):
             control.should_training_stop = True
 
     def _answers(self, model: Any) -> dict[str, Completion]:
-        """Each case's most probable answer, by key, asked and decoded as the gate does it."""
+        """Each case's most probable answer, by key, rendered and decoded as in the gate."""
         answers = sample_answers(model, self._tokenizer, self._requests)
         return {
             request.key: Completion(
@@ -87,7 +87,7 @@ class GoldenStop(TrainerCallback):
         }
 
     def _request(self, case: GoldenCase) -> GenerationRequest:
-        """The case, greedily, with the values for the chat template that training renders with."""
+        """The request for a greedy answer, with training's values for the chat template."""
         usual = self._run.config.chat_template_kwargs
         kwargs = {**usual, **case.generation.chat_template_kwargs}
         settings = replace(case.generation, temperature=0.0, chat_template_kwargs=kwargs)

@@ -1,4 +1,4 @@
-"""What a preference trainer learnt, on pairs that it never saw."""
+"""Measures a preference trainer on held-out pairs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,8 +18,8 @@ _BATCH = 8
 def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> list[float]:
     """Mean log-probability of each answer's tokens given its prompt, in nats per token.
 
-    The mean, and not the sum, so that a shorter answer isn't preferred for being shorter; it is what ORPO
-    compares (Hong et al. 2024, arXiv:2403.07691, equation 3).
+    The mean, and not the sum, so that a shorter answer isn't preferred for its length; ORPO compares the same
+    (Hong et al. 2024, arXiv:2403.07691, equation 3).
 
     Args:
         model: A causal language model.
@@ -53,10 +53,10 @@ def prefers_chosen(
     rows: Sequence[Row],
     scores: Callable[[Any, Any, Sequence[Row], str], list[float]],
 ) -> list[bool]:
-    """For each pair whether the chosen answer scores higher; ``scores`` is called as mean_logps is.
+    """For each pair whether the chosen answer scores higher; ``scores`` has the arguments of mean_logps.
 
     Args:
-        model: The model; afterwards it is in the mode that it was in.
+        model: The model; its mode is restored afterwards.
         tokenizer: Its tokenizer, with a chat template.
         rows: Pairs: ``prompt``, ``chosen`` and ``rejected``, all lists of turns.
         scores: Gives one number for each row's answer under a key.
@@ -106,11 +106,11 @@ def accuracy(right: Sequence[bool]) -> dict[str, float]:
 
 
 def report(run: TrainingRun[RunConfig], found: dict[str, Any]) -> dict[str, Any]:
-    """Print a comparison, and give it back for the manifest.
+    """Print a comparison, and return it for the manifest.
 
     Args:
         run: The run, on whose console it is printed.
-        found: What compared gives.
+        found: The result of ``compared``.
 
     Returns:
         The same.

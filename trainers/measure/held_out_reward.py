@@ -1,4 +1,4 @@
-"""What a policy's likeliest answers to prompts that it never saw are worth, before and after training."""
+"""Rewards of a policy's likeliest answers to held-out prompts, before and after training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ def held_out_rewards(
         tokenizer: Its tokenizer, with its own chat template.
         prompts: The held-out prompts, with the columns that the rewards read.
         rewards: The rewards, built.
-        settings: How prompts are rendered and answers sampled; here without chance.
+        settings: How prompts are rendered and answers sampled; here greedily.
 
     Returns:
         The weighted sum of the rewards for each prompt, in their order.
@@ -50,7 +50,7 @@ def held_out_rewards(
 def sampling_requests(
     prompts: Examples, settings: GenerationSettings, each: int = 1
 ) -> list[GenerationRequest]:
-    """Requests for several answers to each prompt, prompt by prompt; each has a random stream of its own.
+    """Requests for several answers to each prompt, prompt by prompt; each has its own random stream.
 
     Args:
         prompts: The prompts.
@@ -94,7 +94,7 @@ def reward_comparison(
 
     Args:
         run: The run, on whose console it is printed.
-        before: Rewards before training, one a prompt.
+        before: Rewards before training, one per prompt.
         after: The same after training, prompt by prompt.
 
     Returns:
@@ -103,7 +103,7 @@ def reward_comparison(
     """
     gains = [now - was for was, now in zip(before, after, strict=True)]
     means = _mean(before), _mean(after)
-    # The test asks whether the sum of drops is large; a gain is a drop turned round.
+    # The test is about a large sum of drops; a gain is a negative drop.
     p_value = sign_flip_p(Units(sums=tuple(gains), sizes=(1.0,) * len(gains)))
     run.console.print(
         f"held out  reward of the likeliest answer to {len(after)} prompts {_told(means[0])} before, "

@@ -1,4 +1,4 @@
-"""What a person sees while a policy learns from rewards: the reward, and one of its answers."""
+"""The terminal's output while a policy learns from rewards: the reward, and one of its answers."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class RewardLog(TrainerCallback):
     """Prints reward and a sample every tenth of the run."""
 
     def __init__(self, run: TrainingRun[RunConfig]) -> None:
-        """Show on the run's console what its work directory holds."""
+        """Show samples of the work directory on the run's console."""
         self._run = run
 
     def on_log(

@@ -1,4 +1,4 @@
-"""Answers that were sampled in training, kept one a line in ``samples.jsonl``."""
+"""Answers that were sampled in training, stored one per line in ``samples.jsonl``."""
 
 import json
 from collections import defaultdict
@@ -34,7 +34,7 @@ def add_samples(work: Path, samples: Sequence[Sample]) -> None:
 
     Args:
         work: The run's work directory.
-        samples: What to append, oldest first.
+        samples: The samples, oldest first.
     """
     with (work / FILE).open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
@@ -55,7 +55,7 @@ def read_samples(work: Path) -> list[Sample]:
 
 
 def keep_until(work: Path, step: int) -> None:
-    """Drop samples of later steps, which a resumed run draws again.
+    """Drop samples of later steps, which a resumed run samples again.
 
     Args:
         work: The run's work directory.
@@ -75,11 +75,11 @@ def first_and_last(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample
 
 
 def by_group(samples: Sequence[Sample], values: Sequence[float]) -> dict[tuple[int, str], list[float]]:
-    """Values of answers by what they share: the step and the prompt.
+    """Values of answers, grouped by step and prompt.
 
     Args:
         samples: The answers.
-        values: One value an answer, in the same order.
+        values: One value per answer, in the same order.
 
     Returns:
         Values by step and place of the prompt.

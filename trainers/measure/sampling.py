@@ -1,4 +1,4 @@
-"""Answers of a model in training, by the gate's own prompts and decoder."""
+"""Samples answers of a model in training, with the gate's own prompts and decoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class SampledAnswer:
     """One answer.
 
     Attributes:
-        text: Without the reasoning before it, unless the settings score that too.
-        reasoning: None where there is none.
-        written: All that the model wrote, special tokens included.
+        text: The answer, without its reasoning unless the settings score that too.
+        reasoning: None if there is none.
+        written: The model's whole text, including special tokens.
     """
 
     text: str
@@ -40,12 +40,12 @@ def sample_answers(
     requests: Sequence[GenerationRequest],
     console: Console | None = None,
 ) -> list[SampledAnswer]:
-    """Answer each request once; those above temperature 0 from a random stream of their own.
+    """Answer each request once; those above temperature 0 with their own random stream.
 
     Args:
         model: A causal language model; afterwards it is in the mode that it was in.
         tokenizer: The model's, with its own chat template.
-        requests: What is asked, by any side. A request that holds no rendered prompt is rendered here.
+        requests: The requests, of any side. A request without a rendered prompt is rendered here.
         console: Where progress is shown; nowhere by default.
 
     Raises:
@@ -78,7 +78,7 @@ def _question(request: GenerationRequest, side: Side) -> Question:
 
 
 def _side_of(model: Any, tokenizer: Any) -> Side:
-    """A model in training as one that the gate's engine asks."""
+    """A model in training as a side of the gate's engine."""
     learnt = getattr(model, "active_peft_config", None)
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     virtual = learnt is not None and learnt.is_prompt_learning
@@ -95,7 +95,7 @@ def _side_of(model: Any, tokenizer: Any) -> Side:
 def read_tokens(
     tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings
 ) -> SampledAnswer:
-    """The answer that tokens are.
+    """The answer in tokens.
 
     Args:
         tokenizer: The model's.
@@ -114,5 +114,5 @@ def read_tokens(
 
 
 def as_completion(answer: SampledAnswer) -> list[dict[str, str | None]]:
-    """An answer as rewards read it: a turn, with the reasoning apart."""
+    """An answer in the form for rewards: a turn, with the reasoning separate."""
     return [{"role": "assistant", "content": answer.text, "reasoning": answer.reasoning}]

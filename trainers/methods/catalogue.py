@@ -1,4 +1,4 @@
-"""The training methods that ``tunegate train`` knows: ours, then those of plug-ins."""
+"""The training methods of ``tunegate train``: the built-in ones, then those of plug-ins."""
 
 from collections.abc import Mapping
 

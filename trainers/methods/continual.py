@@ -2,8 +2,8 @@
 
     python -m trainers.methods.continual CONFIG.yaml [--output DIR] [--resume]
 
-Every token is learnt, and there is no chat format. Loss on held-out text is noted before and after. The
-base's other knowledge is easily lost on the way: gate the result, and mix general text into the data.
+Every token is learnt, and there is no chat format. The loss on held-out text is recorded before and after.
+The base's other knowledge is easily lost: gate the result, and mix general text into the data.
 
 Gururangan et al. (2020), Don't Stop Pretraining, arXiv:2004.10964.
 """
@@ -33,7 +33,7 @@ class ContinualConfig(TrainingConfig):
     eval_data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
-        Field(description="Held-out texts: the loss of their windows is noted before and after."),
+        Field(description="Held-out texts: the loss of their windows is recorded before and after."),
     ] = ()
     max_length: Annotated[int, Field(ge=8, description="Tokens of a packed row.")] = 512
 
@@ -71,7 +71,7 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
                 run,
                 max_length=config.max_length,
                 packing=True,
-                # Cuts documents where a row is full and loses nothing; the default drops what is over.
+                # Cuts documents where a row is full, without losing text; the default drops the rest.
                 packing_strategy="wrapped",
             ),
             train_dataset=Dataset.from_list(texts.rows),
@@ -100,7 +100,7 @@ def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) ->
         size: Tokens of a window; a text's last one may be shorter, and one of a single token is left out.
 
     Returns:
-        One number a window, in the texts' order.
+        One number per window, in the texts' order.
     """
     import torch
 

@@ -2,7 +2,7 @@
 
     python -m trainers.methods.grpo CONFIG.yaml [--output DIR] [--resume]
 
-What was sampled, with its rewards, is kept in DIR.work/samples.jsonl; the manifest holds each step's mean
+Sampled answers with their rewards are stored in DIR.work/samples.jsonl; the manifest has each step's mean
 reward and canaries of reward hacking.
 
 Shao et al. (2024), DeepSeekMath, arXiv:2402.03300; the loss is TRL's default, the token-level one of DAPO

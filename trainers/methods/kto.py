@@ -61,7 +61,7 @@ def _trainer(run: TrainingRun[KtoConfig], train_dataset: Any, **parts: Any) -> A
             desirable_weight=config.desirable_weight,
             undesirable_weight=config.undesirable_weight,
         ),
-        # TRL estimates the KL term from neighbours in file order and so never shuffles by itself.
+        # TRL estimates the KL term from neighbours in file order and therefore never shuffles.
         train_dataset=train_dataset.shuffle(seed=config.seed),
         **parts,
     )

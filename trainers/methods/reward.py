@@ -2,8 +2,8 @@
 
     python -m trainers.methods.reward CONFIG.yaml [--output DIR] [--resume]
 
-The adapter holds LoRA weights and a scoring head on the base. ``trainers.methods.rloo`` optimises against it,
-and it serves as a judge for the gate.
+The adapter contains LoRA weights and a scoring head on the base. ``trainers.methods.rloo`` optimises against
+it, and it can be a judge of the gate.
 
 Bradley and Terry (1952); Ouyang et al. (2022), InstructGPT, arXiv:2203.02155, section 3.5.
 """
@@ -100,7 +100,7 @@ def answer_rewards(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) ->
         key: ``chosen`` or ``rejected``.
 
     Returns:
-        One number a row, in their order.
+        One number per row, in order.
     """
     return conversation_rewards(model, tokenizer, [conversation_text(row, key) for row in rows])
 

@@ -2,8 +2,8 @@
 
     python -m trainers.methods.rft CONFIG.yaml [--output DIR] [--resume]
 
-Each round samples from what the round before made. Of a prompt's answers the best are kept if they reach the
-threshold; supervised fine-tuning then learns them, with an optimizer and a schedule of its own. A round is a
+Each round samples from the result of the round before. The best answers to a prompt are kept if they reach
+the threshold; supervised fine-tuning then learns them, with its own optimizer and schedule. A round is a
 checkpoint: --resume repeats only the round that was not finished.
 
 Dong et al. (2023), RAFT, arXiv:2304.06767; Gulcehre et al. (2023), ReST, arXiv:2308.08998.
@@ -43,11 +43,11 @@ from trainers.shared.reward_notes import report_rewards, reward_notes, samples_o
 
 
 class RftConfig(SamplingConfig):
-    """Reward-function fine-tuning: learn the best of one's own answers."""
+    """Reward-function fine-tuning: learn the best of the model's own answers."""
 
     rounds: Annotated[int, Field(ge=1, description="How often answers are sampled and learnt.")] = 2
     threshold: Annotated[
-        float, Field(allow_inf_nan=False, description="Least reward of an answer that is learnt.")
+        float, Field(allow_inf_nan=False, description="Smallest reward of an answer that is learnt.")
     ] = 0.5
     keep: Annotated[int, Field(ge=1, description="Most answers to a prompt that are learnt.")] = 1
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 1e-4
@@ -57,14 +57,14 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     """Train as configured.
 
     Args:
-        config: The run's configuration; ``max_steps`` and ``epochs`` are meant for each round.
+        config: The run's configuration; ``max_steps`` and ``epochs`` apply to each round.
         resume: Continue after the last finished round.
 
     Returns:
         0, or 130 after Ctrl-C.
 
     Raises:
-        InputError: Data, base model, settings or a reward can't be used, or no answer is worth learning.
+        InputError: Data, base model, settings or a reward can't be used, or no answer reaches the threshold.
     """
     require_one_process("rft")
     if config.peft.method not in {"lora", "ia3"} or config.early_stop.golden:
@@ -95,11 +95,11 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class _State:
-    """What a checkpoint holds beside its adapter; it changes as the rounds go on.
+    """The state in a checkpoint besides its adapter; it changes from round to round.
 
     Attributes:
         rounds: The manifest's notes on each finished round, and its losses.
-        before: What the answers to the held-out prompts were worth before the first round.
+        before: Rewards of the answers to the held-out prompts before the first round.
     """
 
     rounds: list[dict[str, Any]] = field(default_factory=list)
@@ -129,7 +129,7 @@ def _train_rounds(
             return None
         state.rounds.append({"round": number, **noted, "losses": plain(one.watch.losses)})
         _checkpoint(run, trainer, state)
-    if trainer is None:  # every round was finished before, but the result not written
+    if trainer is None:  # all rounds were finished before, but the result was not written
         row = {"prompt": prompts.rows[0]["prompt"], "completion": [{"role": "assistant", "content": "-"}]}
         one_row = Examples(rows=[row], places=prompts.places[:1], sha256=prompts.sha256)
         trainer = _trainer(run, model, tokenizer, one_row)
@@ -147,16 +147,16 @@ def _round_notes(state: _State) -> TrainingManifest:
 
 
 def best(answers: Sequence[str], totals: Sequence[float], each: int, config: RftConfig) -> list[int]:
-    """Places of the answers to learn: of each prompt the best that reach the threshold, each text once.
+    """Indices of the answers to learn: each prompt's best ones that reach the threshold, each text once.
 
     Args:
-        answers: All answers, prompt by prompt. Empty ones are never learnt: they teach silence.
+        answers: All answers, prompt by prompt. Empty ones are never learnt.
         totals: Their rewards.
-        each: Answers a prompt.
-        config: Threshold and how many to keep.
+        each: Answers per prompt.
+        config: The threshold and the number to keep.
 
     Returns:
-        Positions in ``answers``: prompt by prompt, of each prompt the best first.
+        Indices in ``answers``: prompt by prompt, the best first.
     """
     chosen: list[int] = []
     for start in range(0, len(answers), each):
@@ -183,7 +183,7 @@ def _best_answers(
 
     config = run.config
 
-    # A round that is repeated after --resume draws what it drew before.
+    # A round that is repeated after --resume samples the same answers.
     set_seed(config.seed + number)
     settings = replace(sampling_of(config), seed=config.seed + number)
     requests = sampling_requests(prompts, settings, config.num_generations)
@@ -199,11 +199,11 @@ def _best_answers(
     )
     if not chosen:
         raise SettingsError(
-            f"threshold: no answer of round {number} is worth {config.threshold:g} "
+            f"threshold: no answer of round {number} reaches {config.threshold:g} "
             f"(best: {max(scored.totals):.3g}); "
             "lower it, sample more (num_generations), or start from an adapter that does better"
         )
-    # What the model wrote is learnt whole: an answer without its reasoning would teach not to reason.
+    # The whole text is learnt: an answer without its reasoning would teach not to reason.
     rows = [
         {
             "prompt": asked.prompts[place],
@@ -236,7 +236,7 @@ def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, examples: 
 
     from trainers.run.arguments import trl_arguments
 
-    # On a 4-bit base TRL rounds what is trained to bfloat16: each round would lose some of the one before.
+    # On a 4-bit base TRL rounds trained weights to bfloat16: each round would lose some of the one before.
     learnt = {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
     trainer = SFTTrainer(
         model=model,
@@ -252,7 +252,7 @@ def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, examples: 
         processing_class=rendered_tokenizer(tokenizer),
         callbacks=[run.watch],
     )
-    # The trainer's model is the one that it was given.
+    # The trainer's model is the given one.
     for name, weight in model.named_parameters():
         if name in learnt:
             weight.data = learnt[name]
@@ -260,7 +260,7 @@ def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, examples: 
 
 
 def _checkpoint(run: TrainingRun[RftConfig], trainer: Any, state: _State) -> None:
-    """Keep the round's adapter; the state is written last, so that a checkpoint that has it is whole."""
+    """Store the round's adapter; the state is written last, so a checkpoint with a state is complete."""
     from trainers.run.adapters import save_trained
 
     directory = run.work / "checkpoints" / f"checkpoint-{len(state.rounds)}"

@@ -1,4 +1,4 @@
-"""RLHF in its three stages as one recipe: supervised fine-tuning, a reward model, a policy that it rewards.
+"""RLHF in its three stages as one recipe: supervised fine-tuning, a reward model, a policy trained on it.
 
     python -m trainers.methods.rlhf CONFIG.yaml [--output DIR] [--resume]
 
@@ -35,8 +35,8 @@ def _refused(value: object) -> NoReturn:
     raise PydanticCustomError("recipe", "none; the recipe sets it")
 
 
-# A stage's key that the recipe sets; what is here until then is not read. Defaults aren't validated, so
-# only a value from the file is refused.
+# A stage's key that the recipe sets; its value before that is not read. Defaults aren't validated, so # only
+# a value from the file is refused.
 _SetByRecipe = BeforeValidator(_refused)
 
 
@@ -85,7 +85,7 @@ class RlhfConfig(RunConfig):
     def _common_keys_stand_once(self) -> Self:
         for name in ("sft", "reward", "rloo"):
             if common := sorted(_COMMON & getattr(self, name).model_fields_set):
-                problem = f"{name}.{common[0]}: give {common[0]} once, beside base; it applies to all stages"
+                problem = f"{name}.{common[0]}: give {common[0]} once, next to base; it applies to all stages"
                 raise PydanticCustomError("agreement", problem)
         return self
 
@@ -95,7 +95,7 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
 
     Args:
         config: The recipe.
-        resume: Leave out finished stages, and continue in the one that was stopped.
+        resume: Skip finished stages, and continue in the one that was stopped.
 
     Returns:
         0, or 130 after Ctrl-C.

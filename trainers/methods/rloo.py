@@ -29,9 +29,9 @@ class RlooConfig(PolicyConfig):
     """Reinforcement learning against a reward model."""
 
     reward_model: Annotated[Path, Field(description="Adapter directory that reward wrote.")]
-    rewards: Annotated[tuple[RewardSettings, ...], Field(description="Rewards that are added to it.")] = ()
+    rewards: Annotated[tuple[RewardSettings, ...], Field(description="Further rewards, added to it.")] = ()
     beta: Annotated[
-        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
+        float, Field(ge=0, description="Weight of the KL divergence from the starting model.")
     ] = 0.05
 
 

@@ -2,8 +2,8 @@
 
     python -m trainers.methods.sft examples/orders/sft.yaml [--output DIR] [--resume]
 
-Only the answers are learnt: tokens of the prompt carry no loss. The adapter directory is replaced whole when
-training has finished; checkpoints and the log are stored beside it in DIR.work.
+Only the answers are learnt: tokens of the prompt have no loss. The adapter directory is replaced as a whole
+when training has finished; checkpoints and the log are stored next to it in DIR.work.
 
 Dettmers et al. (2023), QLoRA, arXiv:2305.14314; Hu et al. (2021), LoRA, arXiv:2106.09685.
 """

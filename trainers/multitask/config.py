@@ -10,11 +10,11 @@ from trainers.config import RunConfig, StrictModel, listed
 
 
 class TaskSettings(StrictModel):
-    """One head, and what it learns from."""
+    """One head and its data."""
 
     name: Annotated[
         str,
-        Field(pattern=r"^[a-z][a-z0-9_-]*$", description="What golden cases call it, under generation.task."),
+        Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Its name in golden cases, under generation.task."),
     ]
     kind: Annotated[
         Literal["label", "entities", "span"],
@@ -28,7 +28,7 @@ class TaskSettings(StrictModel):
         Field(min_length=1, description="JSONL file of examples, or a list of files."),
     ]
     eval_data: Annotated[
-        tuple[Path, ...], BeforeValidator(listed), Field(description="Held-out examples to be measured on.")
+        tuple[Path, ...], BeforeValidator(listed), Field(description="Held-out examples to measure it on.")
     ] = ()
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Weight of its loss.")] = 1.0
     head_learning_rate: Annotated[
@@ -37,7 +37,7 @@ class TaskSettings(StrictModel):
 
 
 class LoraSettings(StrictModel):
-    """The adapters, where the encoder is trained by adapters."""
+    """The adapters, if the encoder is trained with adapters."""
 
     r: Annotated[int, Field(ge=1, description="Rank of the update.")] = 16
     alpha: Annotated[int, Field(ge=1, description="Scale of the update, alpha / r.")] = 32
@@ -51,7 +51,7 @@ class MultitaskConfig(RunConfig):
         "minilm"
     )
     tasks: Annotated[
-        tuple[TaskSettings, ...], Field(min_length=1, description="The heads, each with data of its own.")
+        tuple[TaskSettings, ...], Field(min_length=1, description="The heads, each with its own data.")
     ]
     output: Annotated[Path, Field(description="Model directory to write, relative to this file.")]
     mode: Annotated[
@@ -67,14 +67,14 @@ class MultitaskConfig(RunConfig):
     sampling: Annotated[
         Literal["balanced", "proportional", "temperature"],
         Field(
-            description="How steps are shared out: evenly, by the data's size, or by size^(1/temperature)."
+            description="How steps are divided: equally, by the data's size, or by size^(1/temperature)."
         ),
     ] = "balanced"
     temperature: Annotated[
-        float, Field(ge=1, allow_inf_nan=False, description="1 is proportional; the higher, the more even.")
+        float, Field(ge=1, allow_inf_nan=False, description="1 is proportional; higher: more equal.")
     ] = 2.0
     encoder: Annotated[
-        Literal["full", "lora"], Field(description="What is trained of the encoder: all of it, or adapters.")
+        Literal["full", "lora"], Field(description="The trained part of the encoder: all of it, or adapters.")
     ] = "full"
     lora: Annotated[LoraSettings, Field(description="The adapters of encoder: lora.")] = LoraSettings()
     learning_rate: Annotated[
@@ -85,7 +85,7 @@ class MultitaskConfig(RunConfig):
     warmup_steps: Annotated[int, Field(ge=0, description="Steps over which the rate rises.")] = 10
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's.")] = 0.01
     max_grad_norm: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="Longest gradient; longer ones are cut to it.")
+        float, Field(gt=0, allow_inf_nan=False, description="Largest norm of the gradient.")
     ] = 1.0
     max_length: Annotated[
         int, Field(ge=8, description="Most tokens of an example; longer ones are refused.")
@@ -94,7 +94,7 @@ class MultitaskConfig(RunConfig):
     interference: Annotated[
         bool, Field(description="Train each task alone too, and compare on the held-out data.")
     ] = True
-    save_steps: Annotated[int, Field(ge=1, description="Steps from one checkpoint to the next.")] = 100
+    save_steps: Annotated[int, Field(ge=1, description="Steps between checkpoints.")] = 100
     seed: Annotated[int, Field(ge=0, description="Seed of heads, adapters, data order and dropout.")] = 0
 
     @model_validator(mode="after")
@@ -102,15 +102,15 @@ class MultitaskConfig(RunConfig):
         names = [task.name for task in self.tasks]
         problem = None
         if len(set(names)) < len(names):
-            problem = f"tasks: a name is given twice: {', '.join(names)}"
+            problem = f"tasks: a name occurs twice: {', '.join(names)}"
         elif self.mode == "per-task" and self.encoder != "lora":
             problem = "mode: per-task needs encoder: lora"
         elif self.mode != "joint" and self.gradients != "interleaved":
             problem = f"gradients: {self.gradients} needs mode: joint"
         elif self.gradients != "interleaved" and self.sampling != "balanced":
-            problem = f"gradients: {self.gradients} takes every task at every step; leave sampling out"
+            problem = f"gradients: {self.gradients} uses every task at every step; leave sampling out"
         elif self.gradients == "interleaved" and self.max_steps < len(names):
-            problem = f"max_steps: {self.max_steps} can't be shared out among {len(names)} tasks"
+            problem = f"max_steps: {self.max_steps} can't be divided among {len(names)} tasks"
         if problem is not None:
             raise PydanticCustomError("agreement", "{problem}", {"problem": problem})
         return self

@@ -1,9 +1,9 @@
-"""Each task's rows, from JSONL; one that can't be used is named by file and line.
+"""Each task's rows, from JSONL; an invalid one is reported with file and line.
 
 - ``label``: ``text``, ``label``;
 - ``entities``: ``text``, ``entities``: a list of ``type``, ``start``, ``end`` (characters, end excluded);
 - ``span``: ``question``, ``passage``, ``answer``,
-  and ``start`` where the passage holds the answer more than once.
+  and ``start`` if the passage contains the answer more than once.
 """
 
 import hashlib
@@ -39,10 +39,10 @@ class TaskData:
     """One task's data.
 
     Attributes:
-        train: Rows with ``text`` (what the head reads), ``target`` (a label, entities, or the span's
-            characters), ``answer`` (what the head should say) and both as ``prompt`` and ``completion``.
-        held_out: The same, held out; None where there is none.
-        task: What the head answers.
+        train: Rows with ``text`` (the head's input), ``target`` (a label, entities, or the span's
+            characters), ``answer`` (the expected answer) and both as ``prompt`` and ``completion``.
+        held_out: The same, held out; None if there is none.
+        task: The head's task.
     """
 
     settings: TaskSettings
@@ -55,8 +55,8 @@ def load_tasks(config: MultitaskConfig) -> dict[str, TaskData]:
     """All tasks' data, by task.
 
     Raises:
-        DataError: A row can't be used, a held-out one is trained on or has an unknown label, or a golden
-            case is in the data.
+        DataError: A row is invalid, a held-out row is also a training row or has an unknown label, or a
+            golden case is in the data.
     """
     return {settings.name: _load_task(settings, config) for settings in config.tasks}
 
@@ -75,7 +75,7 @@ def adapter_of(config: MultitaskConfig, task: str) -> str | None:
         task: The task's name.
 
     Returns:
-        The adapter's name; None where the encoder is trained whole.
+        The adapter's name; None if the whole encoder is trained.
     """
     if config.encoder == "full":
         return None
@@ -188,19 +188,19 @@ def _span_row(path: Path, line: int, row: Row) -> Row:
     written = text_of(path, line, row, "passage")
     if "\n\n" in question:
         raise DataError(
-            path, line, "question: holds an empty line, which is what divides it from its passage"
+            path, line, "question: contains an empty line, which divides question and passage"
         )
     text = join_question(question, written)
     passage = split_question(text)[1]
     places = [place for place in range(len(passage)) if passage.startswith(answer, place)]
     start = row.get("start")
     if start is not None:
-        # Counted in the passage as written, which may begin with white space.
+        # Counted in the unchanged passage, which may begin with white space.
         start = start - (len(written) - len(written.lstrip())) if type(start) is int else start
         if start not in places:
             raise DataError(path, line, f"start: the answer {answer!r} doesn't begin at {row['start']!r}")
     elif len(places) != 1:
-        found = "is not in the passage" if not places else f"is there {len(places)} times; give start"
+        found = "is not in the passage" if not places else f"occurs {len(places)} times; give start"
         raise DataError(path, line, f"answer: {answer!r} {found}")
     begin = places[0] if start is None else start
     return _row(text, (begin, begin + len(answer)), answer)

@@ -1,4 +1,4 @@
-"""What a trained network answers on held-out rows, scored by the gate's own metrics; and what sharing did."""
+"""Scores answers to held-out rows with the gate's metrics; compares joint with separate training."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from trainers.data.rows import Examples, Row
 from trainers.multitask.data import TaskData
 
 _BATCH = 32
-# By metric, one value a held-out row.
+# By metric, one value per held-out row.
 Values: TypeAlias = Mapping[str, Sequence[float]]
 METRICS: Mapping[Kind, Mapping[str, Literal["binary", "graded"]]] = {
     "label": {"accuracy": "binary"},
@@ -29,11 +29,11 @@ METRICS: Mapping[Kind, Mapping[str, Literal["binary", "graded"]]] = {
 
 
 def answers_to(network: Network, task: Task, examples: Examples) -> list[str]:
-    """The head's answers to rows, in their order.
+    """The head's answers to rows, in order.
 
     Args:
         network: The network.
-        task: The head that is asked.
+        task: The head.
         examples: Rows with ``text``.
     """
     texts = [row["text"] for row in examples.rows]
@@ -46,15 +46,15 @@ def answers_to(network: Network, task: Task, examples: Examples) -> list[str]:
 
 
 def values_of(kind: Kind, answers: Sequence[str], rows: Sequence[Row]) -> dict[str, list[float]]:
-    """The kind's metrics, one value a row.
+    """The kind's metrics, one value per row.
 
     Args:
         kind: The kind of task.
-        answers: One text a row.
+        answers: One text per row.
         rows: Rows with ``answer``, in the same order.
 
     Returns:
-        By metric, one value a row: 0 or 1 of binary metrics, from 0 to 1 of graded ones.
+        By metric, one value per row: 0 or 1 for binary metrics, from 0 to 1 for graded ones.
     """
     pairs = [(said, row["answer"]) for said, row in zip(answers, rows, strict=True)]
     if kind == "label":
@@ -76,10 +76,10 @@ def measured(data: TaskData, answers: Sequence[str]) -> dict[str, Any]:
 
     Args:
         data: The task, with held-out rows.
-        answers: The network's answers to them, in their order.
+        answers: The network's answers to them, in order.
 
     Returns:
-        ``n``, ``clusters`` (how many independent groups of rows), and each metric's estimate, low, high,
+        ``n``, ``clusters`` (the number of independent groups of rows), and each metric's estimate, low, high,
         confidence and method.
     """
     if data.held_out is None:
@@ -98,7 +98,7 @@ def measured(data: TaskData, answers: Sequence[str]) -> dict[str, Any]:
 
 
 def _pooled(answers: Sequence[str], rows: Sequence[Row]) -> Interval:
-    """F1 over all rows' entities together, as CoNLL counts it; its interval is the jackknife's."""
+    """F1 over all rows' entities together, as CoNLL computes it; its interval is the jackknife's."""
     from scipy.special import ndtri
 
     counted = []
@@ -112,7 +112,7 @@ def _pooled(answers: Sequence[str], rows: Sequence[Row]) -> Interval:
 
     value = pooled(range(len(rows)))
     if value is None:
-        # There was nothing to find and nothing was found: all is right.
+        # There was nothing to find and nothing was found: everything is right.
         value = 1.0
     error, _ = jackknife_error(list(range(len(rows))), pooled)
     half = float(ndtri((1 + CONFIDENCE) / 2)) * error
@@ -126,7 +126,7 @@ def _pooled(answers: Sequence[str], rows: Sequence[Row]) -> Interval:
 
 
 def compared(data: TaskData, together: Sequence[str], alone: Sequence[str]) -> list[dict[str, Any]]:
-    """A task's metrics, trained together with the others against trained alone, row by row.
+    """Compares a task's metrics after training with the others and after training alone, row by row.
 
     Args:
         data: The task.
@@ -134,8 +134,8 @@ def compared(data: TaskData, together: Sequence[str], alone: Sequence[str]) -> l
         alone: Answers of the network that learnt this task only, on the same batches.
 
     Returns:
-        For each metric n, both means with intervals, the drop (alone minus together: positive where the
-        others harmed) with its interval, and the one-sided p-value of "no drop".
+        For each metric n, both means with intervals, the drop (alone minus together: positive if the others
+        harmed it) with its interval, and the one-sided p-value of "no drop".
     """
     if data.held_out is None:
         raise ValueError(f"{data.settings.name} has no held-out rows")

@@ -1,4 +1,4 @@
-"""From rows to what a head learns: tokens and targets, and the loss between them and its scores."""
+"""From rows to tokens and targets of a head, and its loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainers.data.rows import Examples, Row
 if TYPE_CHECKING:
     import torch
 
-IGNORED = -100  # cross_entropy's own mark of what carries no loss
+IGNORED = -100  # cross_entropy's own mark of targets without loss
 
 
 def encode(network: Network, task: Task, rows: Sequence[Row]) -> tuple[Any, torch.Tensor]:
@@ -22,7 +22,7 @@ def encode(network: Network, task: Task, rows: Sequence[Row]) -> tuple[Any, torc
 
     Args:
         network: The network, whose tokenizer is used.
-        task: What the head learns.
+        task: The head's task.
         rows: The batch's rows, with ``text`` and ``target``.
 
     Returns:
@@ -72,7 +72,7 @@ def check_rows(network: Network, task: Task, examples: Examples) -> None:
 
     Args:
         network: The network, whose tokenizer is used.
-        task: What the head learns.
+        task: The head's task.
         examples: All rows of the task.
 
     Raises:
@@ -90,7 +90,7 @@ def task_loss(network: Network, task: Task, rows: Sequence[Row]) -> torch.Tensor
 
     Args:
         network: The network.
-        task: What the head learns.
+        task: The head's task.
         rows: The batch's rows, with ``text`` and ``target``.
 
     Returns:

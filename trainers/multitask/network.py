@@ -1,4 +1,4 @@
-"""New networks to train, their trained weights, and the directory that they are written to."""
+"""New networks to train, their trained weights, and their directory."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 
 def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], device: str) -> Network:
-    """The base's encoder with untrained adapters, where there are any, and untrained heads.
+    """The base's encoder with untrained adapters, if any, and untrained heads.
 
-    A head and an adapter depend on the seed and on their task alone: they begin alike in every network.
+    A head and an adapter depend only on the seed and on their task: they start with equal weights in every
+    network.
 
     Args:
         config: The run's configuration.
         base_dir: The base's directory on this machine.
-        tasks: What the heads answer, by name.
+        tasks: The heads' tasks, by name.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        SettingsError: The base is no encoder, or its tokenizer doesn't say where its tokens are in the text.
+        SettingsError: The base is not an encoder, or its tokenizer doesn't give the positions of its tokens
+            in the text.
     """
     import torch
 
@@ -41,12 +43,12 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
         encoder = load_encoder(base_dir)
     if not tokenizer.is_fast:
         raise SettingsError(
-            "base: its tokenizer doesn't say which characters a token is made of; take another"
+            "base: its tokenizer doesn't give the characters of a token; take another"
         )
     most = getattr(encoder.config, "max_position_embeddings", config.max_length)
     generates = any(name.endswith("ForCausalLM") for name in encoder.config.architectures or ())
     if generates or not hasattr(encoder.config, "hidden_size"):
-        raise SettingsError(f"base: {config.base} is no encoder; take one such as minilm")
+        raise SettingsError(f"base: {config.base} is not an encoder; take one such as minilm")
     if config.max_length > most:
         raise SettingsError(f"max_length: found {config.max_length} (allowed: up to the encoder's {most})")
     heads = {}
@@ -82,7 +84,7 @@ def _with_adapters(encoder: Any, config: Settings, tasks: Mapping[str, Task]) ->
 
 
 def encoder_parameters(network: Network, task: Task) -> list[torch.nn.Parameter]:
-    """What is trained of the encoder for a task: all of it, or the task's adapter.
+    """The encoder's trained parameters for a task: all of them, or the task's adapter.
 
     Args:
         network: The network; the task's adapter is the active one afterwards.
@@ -111,13 +113,13 @@ def trained_weights(network: Network) -> dict[str, torch.Tensor]:
 
 
 def write_network(network: Network, config: Settings, base_dir: Path, directory: Path) -> None:
-    """Write a finished network as the directory that the gate reads.
+    """Write a finished network as a directory for the gate.
 
     Args:
         network: The trained network.
         config: The run's configuration.
         base_dir: The base's directory on this machine.
-        directory: To be written; must not exist.
+        directory: The directory to write; must not exist.
     """
     from safetensors.torch import save_file
 

@@ -1,4 +1,4 @@
-"""Gradient surgery: where two tasks' gradients conflict, each loses what works against the other.
+"""Gradient surgery: if two tasks' gradients conflict, each loses its component against the other.
 
 Yu et al. (2020), Gradient Surgery for Multi-Task Learning, arXiv:2001.06782, algorithm 1.
 """
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def project_conflicts(gradients: torch.Tensor, orders: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Project each task's gradient onto the normal plane of every other one that it conflicts with.
+    """Project each task's gradient onto the normal plane of every other one with which it conflicts.
 
-    Two gradients conflict where their inner product is below 0. The others are taken as they came; what is
-    projected is the gradient as the earlier projections left it. The step is then along the sum of the rows.
+    Two gradients conflict if their inner product is below 0. Each projection uses the original gradients of
+    the others, and the result of the earlier projections. The step is then along the sum of the rows.
 
     Args:
-        gradients: One row a task: (tasks, parameters).
+        gradients: One row per task: (tasks, parameters).
         orders: For each task the order of the others; its own number is ignored.
 
     Returns:
@@ -39,7 +39,7 @@ def random_orders(tasks: int, seed: str) -> list[list[int]]:
     """For each task the others in random order, as the algorithm asks, so that no task always comes first.
 
     Args:
-        tasks: How many tasks there are.
+        tasks: Number of tasks.
         seed: The same seed gives the same orders.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The interference report: each task trained together with the others against trained alone."""
+"""The interference report: compares each task after training with the others and after training alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,14 +16,14 @@ LEVEL = 0.05
 def held_out_facts(
     tasks: Mapping[str, TaskData], answers: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
-    """What the written model reaches on each task's held-out rows.
+    """The written model's metrics on each task's held-out rows.
 
     Args:
         tasks: The data, by task.
         answers: The model's answers to held-out rows, by task.
 
     Returns:
-        By task, what measured gives.
+        By task, the result of ``measured``.
     """
     return {name: measured(tasks[name], answers[name]) for name in answers}
 
@@ -34,13 +34,13 @@ def interference_report(
     together: Mapping[str, Sequence[str]],
     alone: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """What sharing an encoder did to each task.
+    """The effect of sharing an encoder on each task.
 
     Args:
         config: The run's configuration.
         tasks: The data.
-        together: Answers to the held-out rows by task, of the network that was trained as configured.
-        alone: The same of the networks that learnt one task each, on the same batches.
+        together: Answers to the held-out rows by task, from the network that was trained as configured.
+        alone: The same from the networks that learnt one task each, on the same batches.
 
     Returns:
         ``rows``, a comparison for each task and metric, its p-value adjusted over all rows; or, without
@@ -48,7 +48,7 @@ def interference_report(
     """
     if not alone:
         if config.mode == "per-task":
-            reason = "each task has an adapter of its own: there is nothing that could interfere"
+            reason = "each task has its own adapter, so tasks can't interfere"
         elif len(tasks) == 1:
             reason = "there is one task only"
         elif not config.interference:
@@ -70,12 +70,12 @@ def _finding(row: Mapping[str, Any]) -> str:
 
 
 def show(console: Console, held_out: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> None:
-    """Print the comparison, or where there is none what was reached.
+    """Print the comparison, or the metrics if there is none.
 
     Args:
-        console: Where it is printed.
-        held_out: What held_out_facts gives.
-        report: What interference_report gives.
+        console: The console.
+        held_out: The result of held_out_facts.
+        report: The result of interference_report.
     """
     if report["rows"]:
         cells: list[tuple[str, ...]] = [

@@ -1,4 +1,4 @@
-"""Which task's batch comes when. Pure arithmetic with seeds: the same seed gives the same order.
+"""The order of the tasks' batches. Arithmetic with seeds: the same seed gives the same order.
 
 Shares as in Raffel et al. (2020), T5, arXiv:1910.10683, section 3.5.2: equal, proportional to the number of
 examples, or proportional to its power 1 / temperature.
@@ -21,7 +21,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of training with an optimizer and a learning-rate curve of its own.
+    """A part of training with its own optimizer and learning-rate curve.
 
     Attributes:
         steps: The batches of each optimizer step.
@@ -33,7 +33,7 @@ class Phase:
 
 
 def shares(sizes: Mapping[str, int], sampling: str, temperature: float = 1.0) -> dict[str, float]:
-    """Each task's share of the steps; they add up to 1.
+    """Each task's share of the steps; the sum is 1.
 
     Args:
         sizes: Number of examples by task.
@@ -52,11 +52,11 @@ def quotas(wanted: Mapping[str, float], steps: int) -> dict[str, int]:
     """Whole numbers of steps by the largest remainder, at least one for each task.
 
     Args:
-        wanted: Shares that add up to 1.
-        steps: To be shared out, at least as many as tasks.
+        wanted: Shares with the sum 1.
+        steps: Number of steps, at least one per task.
 
     Returns:
-        Steps by task; they add up to ``steps``.
+        Steps by task; the sum is ``steps``.
     """
     free = steps - len(wanted)
     whole = {task: 1 + int(share * free) for task, share in wanted.items()}
@@ -67,14 +67,14 @@ def quotas(wanted: Mapping[str, float], steps: int) -> dict[str, int]:
 
 
 def interleaved(counts: Mapping[str, int], seed: int) -> list[str]:
-    """An order of tasks in which each comes so often, spread evenly, with some disorder.
+    """An order of tasks with the given counts, spread evenly, with some randomness.
 
     Args:
-        counts: How often each task comes.
+        counts: Number of steps of each task.
         seed: The same seed gives the same order.
 
     Returns:
-        One task's name a step.
+        One task's name per step.
     """
     source = random.Random(f"{seed}:order")
     places = [
@@ -86,16 +86,16 @@ def interleaved(counts: Mapping[str, int], seed: int) -> list[str]:
 
 
 def batches(rows: int, size: int, count: int, seed: str) -> list[tuple[int, ...]]:
-    """So many batches of row numbers: passes over all rows in ever new order, the last of each cut short.
+    """Batches of row numbers: passes over all rows, each in a new order; a pass's last batch may be short.
 
     Args:
-        rows: How many rows there are.
+        rows: Number of rows.
         size: Rows of a batch.
-        count: How many batches.
+        count: Number of batches.
         seed: The same seed gives the same batches.
 
     Returns:
-        Row numbers from 0, one tuple a batch.
+        Row numbers from 0, one tuple per batch.
     """
     source = random.Random(seed)
     found: list[tuple[int, ...]] = []
@@ -107,7 +107,7 @@ def batches(rows: int, size: int, count: int, seed: str) -> list[tuple[int, ...]
 
 
 def main_phases(config: MultitaskConfig, sizes: Mapping[str, int]) -> list[Phase]:
-    """The training that was asked for.
+    """The configured training.
 
     Args:
         config: The configuration.
@@ -126,7 +126,7 @@ def main_phases(config: MultitaskConfig, sizes: Mapping[str, int]) -> list[Phase
 
 
 def single_phase(config: MultitaskConfig, sizes: Mapping[str, int], task: str) -> Phase:
-    """The training of one task alone, on the batches that it has in the main phases, in their order.
+    """The training of one task alone, on its batches of the main phases, in order.
 
     Args:
         config: The configuration.

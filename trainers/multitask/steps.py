@@ -29,18 +29,19 @@ _WEIGHTS, _OPTIMIZER = "weights.safetensors", "optimizer.pt"
 
 
 class InterruptedTraining(Exception):  # noqa: N818 # it is no error: Ctrl-C was pressed and all is saved
-    """Training stopped after a step that Ctrl-C was pressed in."""
+    """Training stopped after the step in which Ctrl-C was pressed."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far all phases together have come; it changes as they go on.
+    """The progress of all phases together; it changes during training.
 
     Attributes:
         total: Steps of all phases.
-        done: Steps taken, those before a resume included.
-        losses: Of each step of the phase: step, task, loss (nats), unweighted.
-        conflicting: Of the phase, by two tasks' names, in how many steps their gradients conflicted.
+        done: Finished steps, including those before a resume.
+        losses: Step, task and unweighted loss (nats) of each step of the phase.
+        conflicting: By two tasks' names, the number of steps of the phase in which their gradients
+            conflicted.
     """
 
     total: int
@@ -65,11 +66,11 @@ def run_phase(
         phase: The batches.
         tasks: The data behind them.
         progress: Updated as the phase goes on.
-        checkpoint: To continue from, if it is of this phase.
+        checkpoint: The checkpoint to continue from, if it is of this phase.
 
     Raises:
         InterruptedTraining: Ctrl-C was pressed; a checkpoint was written.
-        SettingsError: A loss is no number.
+        SettingsError: A loss is not a number.
     """
     import torch
 
@@ -83,7 +84,7 @@ def run_phase(
     for step in range(start, len(phase.steps)):
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate_factor(step, len(phase.steps), config.warmup_steps)
-        # Dropout then depends on the step alone, so that a resumed run continues as if it had not stopped.
+        # Dropout then depends only on the step, so that a resumed run continues as if it had not stopped.
         torch.manual_seed(_number(f"{config.seed}:{' '.join(phase.tasks)}:{step}"))
         optimizer.zero_grad(set_to_none=True)
         losses = _backward(network, phase.steps[step], tasks, config, shared, step, progress)
@@ -110,11 +111,11 @@ def run_phase(
 
 
 def rate_factor(step: int, steps: int, warmup: int) -> float:
-    """The part of its peak that a learning rate has: it rises over the warm-up, then falls towards 0.
+    """The learning rate as a part of its peak: it rises during the warm-up, then falls towards 0.
 
     Args:
-        step: From 0.
-        steps: Of the phase.
+        step: The step, from 0.
+        steps: Number of steps of the phase.
         warmup: Steps of the rise.
     """
     if step < warmup:
@@ -154,7 +155,7 @@ def _backward(
         losses[batch.task] = float(loss.detach())
         weighted = data.settings.weight * loss
         if config.gradients != "pcgrad":
-            # Gradients of several tasks add up.
+            # Gradients of several tasks are summed.
             weighted.backward()  # type: ignore[no-untyped-call] # torch gives it no types
             continue
         head = list(network.heads[batch.task].parameters())
@@ -177,7 +178,7 @@ def _surgery(
     """Give the shared parameters the sum of the tasks' gradients after PCGrad."""
     import torch
 
-    # A part of the encoder that no task reads, such as BERT's pooler, has no gradient and gets none.
+    # A part of the encoder that no task uses, such as BERT's pooler, has no gradient.
     used = [place for place in range(len(shared)) if any(row[place] is not None for row in gradients)]
     rows = [
         torch.cat([_flat(row[place], shared[place]) for place in used])  # (parameters,)
@@ -195,7 +196,7 @@ def _surgery(
 
 
 def _flat(gradient: torch.Tensor | None, parameter: torch.Tensor) -> torch.Tensor:
-    """A gradient as a row; where a task has none for a parameter, zeros."""
+    """A gradient as a row, with zeros for parameters without a gradient."""
     import torch
 
     return (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
@@ -213,7 +214,7 @@ def _save(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
-    """Write a checkpoint; the one before is deleted when this one is whole."""
+    """Write a checkpoint; the previous one is deleted when this one is complete."""
     import torch
     from safetensors.torch import save_file
 
@@ -237,12 +238,12 @@ def _save(
 
 
 def phase_of(checkpoint: Path) -> str:
-    """Name of the phase that a checkpoint was written in."""
+    """Name of a checkpoint's phase."""
     return str(json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))["phase"])
 
 
 def _load(checkpoint: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress) -> int:
-    """Put a checkpoint's state into place; the number of steps that it had taken."""
+    """Load a checkpoint's state; returns its number of steps."""
     import torch
     from safetensors.torch import load_file
 

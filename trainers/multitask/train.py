@@ -2,9 +2,9 @@
 
     tunegate train multitask examples/helpdesk/multitask.yaml [--output DIR] [--resume]
 
-The heads are trained together, one after the other, or each with an adapter of its own. Afterwards each task
-is trained once more alone, on the batches that it had, so that what sharing did to it is known: the
-interference report. The output directory is replaced whole when all of that has finished.
+The heads are trained together, one after the other, or each with its own adapter. Afterwards each task is
+trained once more alone, on the same batches, to measure the effect of sharing: the interference report. The
+output directory is replaced as a whole when everything has finished.
 
 Caruana (1997), Multitask Learning, Machine Learning 28; gradient surgery: Yu et al. (2020), arXiv:2001.06782.
 """
@@ -46,7 +46,7 @@ def train(config: MultitaskConfig, *, resume: bool = False) -> int:
     """
     require_one_process("multitask")
     tasks = load_tasks(config)
-    # Encoders with heads are small, and always trained in 32 bits.
+    # Encoders with heads are small: they are always trained in 32 bits.
     with prepared_run("multitask", config, sha256_of(tasks), dtype="float32", resume=resume) as run:
         from trainers.multitask.steps import InterruptedTraining
 
@@ -55,7 +55,7 @@ def train(config: MultitaskConfig, *, resume: bool = False) -> int:
             with run.watch.stop_on_interrupt(), disk_errors(run.work):
                 job.train_and_compare()
         except InterruptedTraining as stopped:
-            run.console.print(f"stopped in {stopped}; {config.output} is untouched; continue with --resume")
+            run.console.print(f"stopped in {stopped}; {config.output} is unchanged; continue with --resume")
             return INTERRUPTED
         with disk_errors(run.work):
             job.write()
@@ -63,7 +63,7 @@ def train(config: MultitaskConfig, *, resume: bool = False) -> int:
 
 
 class _Job:
-    """One run's phases, and what they found. What is finished is kept in the work directory, for --resume."""
+    """One run's phases and results. Finished parts are stored in the work directory, for --resume."""
 
     def __init__(self, run: TrainingRun[MultitaskConfig], tasks: Mapping[str, TaskData]) -> None:
         import torch
@@ -82,20 +82,20 @@ class _Job:
         self.progress = Progress(total=total)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.new_network = new_network
-        # Read now: the file is deleted when a newer checkpoint is whole.
+        # Read now: the file is deleted when a newer checkpoint is complete.
         self.stopped_in = None if run.checkpoint is None else phase_of(run.checkpoint)
 
     def _compared(self) -> list[str]:
-        """Tasks that are trained alone too: those with held-out rows, where the main run shares anything."""
+        """Tasks that are also trained alone: those with held-out rows, if the main run shares weights."""
         if not self.config.interference or self.config.mode == "per-task" or len(self.tasks) == 1:
             return []
         return list(self.held_out)
 
     def train_and_compare(self) -> None:
-        """Run all phases that are not finished yet.
+        """Run all unfinished phases.
 
         Raises:
-            InputError: A row can't be encoded, or a loss is no number.
+            InputError: A row can't be encoded, or a loss is not a number.
         """
         from trainers.multitask.evaluate import answers_to
 
@@ -138,7 +138,7 @@ class _Job:
         self._finish("main", {**found, "answers": answers})
 
     def _phases(self, network: Any, phases: Sequence[Phase]) -> dict[str, Any]:
-        """Train a network through phases, from the checkpoint where it is of one of them."""
+        """Train a network through phases, starting from the checkpoint if it belongs to one of them."""
         from trainers.multitask.steps import run_phase
 
         names = [phase.name for phase in phases]
@@ -168,7 +168,7 @@ class _Job:
         return {"losses": losses, "conflicting": dict(self.progress.conflicting)}
 
     def write(self) -> None:
-        """Measure, print and write what was found, and put the model into its place."""
+        """Measure, print and write the results, and move the model to its directory."""
         from trainers.multitask.report import held_out_facts, interference_report, show
 
         main = self._finished("main") or {}
@@ -250,7 +250,7 @@ class _Job:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def _finish(self, name: str, found: Mapping[str, Any]) -> None:
-        """Note what is finished; the file is there whole or not at all."""
+        """Record a finished part; the file is complete or missing."""
         self._notes().mkdir(exist_ok=True)
         path = self._notes() / f"{name}.json"
         part = path.with_suffix(".part")

@@ -1,1 +1,1 @@
-"""Rewards: what an answer is worth, as ``(completions, **columns) -> list[float]``."""
+"""Rewards: functions that score sampled answers, ``(completions, **columns) -> list[float]``."""

@@ -1,4 +1,4 @@
-"""The rewards that only look at an answer's text and, for one of them, at the right answer."""
+"""Rewards that read only an answer's text and, for one of them, the right answer."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from harness.metrics.time_limit import PatternTime
 from trainers.rewards.definition import RewardFunction, one_each
 from trainers.rewards.settings import ExactAnswer, JsonValid, Length, RegexFormat
 
-_CANDIDATES = 50  # opening brackets that are tried in one answer: bounds the work on "[[[[[["
+_CANDIDATES = 50  # opening brackets that are tried in one answer: limits the work on "[[[[[["
 
 
 def json_valid(settings: JsonValid) -> RewardFunction:
-    """1 where the whole answer is JSON; with ``partial``, up to half of that for JSON inside other text."""
+    """1 if the whole answer is JSON; with ``partial``, up to 0.5 for JSON inside other text."""
 
     def score(text: str) -> float:
         try:
@@ -27,7 +27,7 @@ def json_valid(settings: JsonValid) -> RewardFunction:
 
 
 def json_share(text: str) -> float:
-    """Share of the answer's characters that its longest JSON object or list is; 0 when it has none."""
+    """Share of the answer's characters in its longest JSON object or list; 0 without one."""
     longest, decoder = 0, json.JSONDecoder()
     starts = [match.start() for match in re.finditer(r"[{\[]", text)][:_CANDIDATES]
     for start in starts:
@@ -40,7 +40,7 @@ def json_share(text: str) -> float:
 
 
 def exact_answer(settings: ExactAnswer) -> RewardFunction:
-    """1 where the answer, or the part of it that the pattern finds, equals the column; numbers by value."""
+    """1 if the answer, or the part that the pattern finds, equals the column; numbers by value."""
 
     def score(text: str, wanted: Any) -> float:
         found = text if settings.pattern is None else last_match(settings.pattern, text)
@@ -50,7 +50,7 @@ def exact_answer(settings: ExactAnswer) -> RewardFunction:
 
 
 def last_match(pattern: str, text: str) -> str | None:
-    """What the pattern's last match in the text holds, or that match's group; None where there is none.
+    """The text of the pattern's last match, or of that match's group; None without a match.
 
     Args:
         pattern: A regular expression with at most one group.
@@ -61,7 +61,7 @@ def last_match(pattern: str, text: str) -> str | None:
 
 
 def plain(value: Any) -> str:
-    """A column's value as text: a text as it is, anything else as JSON."""
+    """A column's value as text: a text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -76,7 +76,7 @@ def _equal(found: str, wanted: str, *, ignore_case: bool) -> bool:
 
 
 def _number(text: str) -> Decimal | None:
-    """The number that a text is, thousands separated by commas or not: 1,200.0 is 1200."""
+    """A text as a number, with or without commas between thousands: 1,200.0 is 1200."""
     if not re.fullmatch(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?", text):
         return None
     try:
@@ -86,7 +86,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def regex_format(settings: RegexFormat) -> RewardFunction:
-    """1 where the pattern matches, else 0."""
+    """1 if the pattern matches, else 0."""
 
     def score(text: str) -> float:
         time = PatternTime(what=f"the pattern {settings.pattern!r}")
@@ -97,7 +97,7 @@ def regex_format(settings: RegexFormat) -> RewardFunction:
 
 
 def length(settings: Length) -> RewardFunction:
-    """1 within the limits; below, the share of ``min`` that is there; above, 0 from twice ``max`` on."""
+    """1 within the limits; below, the length as a share of ``min``; above, falling to 0 at twice ``max``."""
 
     def score(text: str) -> float:
         count = len(text.split()) if settings.unit == "words" else len(text.strip())

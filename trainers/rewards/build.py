@@ -1,4 +1,4 @@
-"""From settings to rewards, each checked against the data before a model loads."""
+"""Builds rewards from settings, and checks them with the data before a model loads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ def build_rewards(
     """Make the rewards, and check that every row has the columns that they read.
 
     Args:
-        settings: As configured.
+        settings: The configuration.
         data: The prompts that will be answered.
-        key: What messages call the only reward, where it is not under ``rewards``.
+        key: Name in messages of a single reward that is not under ``rewards``.
 
     Returns:
-        One a setting, in their order.
+        One per setting, in order.
 
     Raises:
         SettingsError: A reward can't be made.
@@ -55,7 +55,7 @@ def _build(kind: str, settings: RewardSettings, place: str) -> BuiltReward:
     except Exception as error:
         if isinstance(error, TunegateError) or kind in BUILTIN_REWARDS:
             raise
-        # Any fault of a plug-in is its own.
+        # An exception of a plug-in is reported as its fault.
         raise SettingsError(f"{place}: {type(error).__name__}: {error}") from error
     if not isinstance(built, BuiltReward):
         raise SettingsError(f"{place}: build gave a {type(built).__name__} (allowed: a BuiltReward)")

@@ -1,4 +1,4 @@
-"""The rewards that tunegate brings, each built from its settings."""
+"""The built-in rewards, each built from its settings."""
 
 from trainers.rewards import answers
 from trainers.rewards.checks import golden_check
@@ -37,24 +37,24 @@ def length(settings: Length, _place: str) -> BuiltReward:
 
 
 def check(settings: GoldenCheck, place: str) -> BuiltReward:
-    """``check``, which logs call by the check's own type.
+    """``check``; its name in logs is the check's type.
 
     Args:
-        settings: As configured.
+        settings: The configuration.
         place: Where the reward is written, for messages.
 
     Raises:
-        SettingsError: The check can't be run as written.
+        SettingsError: The check is not valid.
     """
     function = golden_check(settings, place)
     return BuiltReward(function=function, column=settings.references, name=str(settings.check["type"]))
 
 
 def python(settings: PythonFunction, place: str) -> BuiltReward:
-    """``python``, which logs call by the function's name.
+    """``python``; its name in logs is the function's name.
 
     Args:
-        settings: As configured.
+        settings: The configuration.
         place: Where the reward is written, for messages.
 
     Raises:
@@ -69,11 +69,11 @@ def reward_model(settings: RewardModel, place: str) -> BuiltReward:
     """``reward-model``.
 
     Args:
-        settings: As configured.
+        settings: The configuration.
         place: Where the reward is written, for messages.
 
     Raises:
-        InputError: The directory is no reward model's.
+        InputError: The directory is not that of a reward model.
     """
     function, digest = model_reward(settings.path, place)
     return BuiltReward(function=function, facts={"sha256": digest})

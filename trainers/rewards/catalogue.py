@@ -1,4 +1,4 @@
-"""The rewards that a configuration's ``rewards`` may name: ours, then those of plug-ins."""
+"""The rewards for a configuration's ``rewards``: the built-in ones, then those of plug-ins."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union
@@ -33,7 +33,7 @@ def reward_kinds() -> Mapping[str, RewardKind]:
 
 
 def settings_classes() -> list[type[Weighted]]:
-    """The settings of each reward; a plug-in's that are none are left out with one line of warning."""
+    """The settings of each reward; invalid ones of a plug-in are left out with one line of warning."""
     found: list[type[Weighted]] = []
     for name, kind in reward_kinds().items():
         try:
@@ -57,5 +57,5 @@ def _names(settings: type[Weighted]) -> tuple[Any, ...]:
 if TYPE_CHECKING:
     RewardSettings: TypeAlias = Weighted
 else:
-    # Configurations are classes: what they may hold is settled when this module is first imported.
+    # Configurations are classes: their allowed values are fixed when this module is first imported.
     RewardSettings = Annotated[Union[tuple(settings_classes())], Field(discriminator="type")]  # noqa: UP007

@@ -1,4 +1,4 @@
-"""A golden set's check as a reward: what the gate will ask is what is trained for."""
+"""A golden set's check as a reward: training then optimises what the gate checks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,16 +16,16 @@ _KEYS = {"type", "threshold", "value"}
 
 
 def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
-    """The check's value on its scale, turned so that higher is better; with a threshold 1 or 0.
+    """The check's value on its scale, with the sign chosen so that higher is better; with a threshold 1 or 0.
 
     Args:
         settings: The check, and the column with its references.
         place: Where the reward is in the configuration, for messages.
 
     Raises:
-        SettingsError: The check can't be run as written, or has no value that is known while sampling.
+        SettingsError: The check is not valid, or has no value that is known while sampling.
     """
-    # References are only known row by row; "0" takes their place, which is a text and JSON.
+    # References are known only row by row; "0" is used instead, which is both text and JSON.
     _make(settings, ("0",) if settings.references else (), place)
     name = base_type(str(settings.check["type"]))
     if name == "perplexity":

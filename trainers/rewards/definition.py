@@ -1,4 +1,4 @@
-"""What a reward is once it is built, and the answer's text inside what TRL hands over."""
+"""A built reward, and the answer's text in TRL's arguments."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Any
 from harness.errors import SettingsError
 
 RewardFunction = Callable[..., Sequence[float | None]]
-"""``(completions, *, prompts, **columns)``: one number an answer, or None where it has nothing to say.
+"""``(completions, *, prompts, **columns)``: one number per answer, or None if the reward does not apply.
 
-It is TRL's signature: a completion is a text or a list of turns, a column holds one value an answer.
+It is TRL's signature: a completion is a text or a list of turns, a column has one value per answer.
 """
 
 
 class RewardError(SettingsError):
-    """A reward broke on an answer, or gave something else than finite numbers."""
+    """A reward broke on an answer, or gave a value that is not a finite number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,8 @@ class Reward:
     """One reward of a configuration.
 
     Attributes:
-        name: Unique among the run's rewards; what logs and manifest call it.
-        place: Where it is in the configuration, for messages, such as ``rewards[1] (exact-answer)``.
+        name: Its name in logs and manifest, unique among the run's rewards.
+        place: Its position in the configuration, for messages, such as ``rewards[1] (exact-answer)``.
         weight: Its factor in the sum.
         column: Column that every row must have, or None.
         facts: Its notes in the manifest besides its settings, such as a file's hash.
@@ -39,12 +39,12 @@ class Reward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltReward:
-    """What a reward's settings are built to.
+    """A reward built from its settings.
 
     Attributes:
         column: Column that every row must have, or None.
         facts: Its notes in the manifest besides its settings, such as a file's hash.
-        name: What logs and manifest call it; by default its type.
+        name: Its name in logs and manifest; by default its type.
     """
 
     function: RewardFunction

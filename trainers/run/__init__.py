@@ -1,1 +1,1 @@
-"""What every training run does around its method."""
+"""The common parts of every training run."""

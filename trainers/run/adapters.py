@@ -1,4 +1,4 @@
-"""What is trained on a base: a new adapter, an adapter that is trained further, or all weights."""
+"""The trained weights: a new adapter, an adapter that is trained further, or all weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype") -> tuple[Any, Any]:
-    """The model to train, and the adapter that is still to be put on it.
+    """The model to train, and the configuration of a new adapter for it.
 
     Args:
         config: The run's configuration.
@@ -24,11 +24,11 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype")
         dtype: Type of numbers of the computation.
 
     Returns:
-        The model and a PEFT configuration for TRL's ``peft_config``. The latter is None where the model is
-        complete: it carries the adapter that training starts from, or all its weights are trained.
+        The model and a PEFT configuration for TRL's ``peft_config``. The latter is None if the model is
+        complete: it has the adapter that training starts from, or all its weights are trained.
 
     Raises:
-        InputError: The adapter to start from is none, or of another base.
+        InputError: The adapter to start from is not an adapter, or has another base.
     """
     model = load_base(base_dir, config.quantization, dtype)
     if config.peft.method == "full":
@@ -117,13 +117,13 @@ def save_trained(model: Any, tokenizer: Any, base: str, directory: Path) -> None
 
     Args:
         model: The trained model.
-        tokenizer: Written beside a whole model only; an adapter uses its base's.
+        tokenizer: Written only with a whole model; an adapter uses its base's.
         base: The base as the user named it, so that the adapter works wherever that base is available.
         directory: Empty directory to write to.
     """
     if hasattr(model, "peft_config"):
         model.peft_config["default"].base_model_name_or_path = plain_reference(base)
-        # Beside the trained adapter TRL may hold a frozen copy of the one that training started from.
+        # Besides the trained adapter TRL may have a frozen copy of the one that training started from.
         model.save_pretrained(str(directory), selected_adapters=["default"])
         (directory / "README.md").unlink(missing_ok=True)
     else:

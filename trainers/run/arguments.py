@@ -12,8 +12,8 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
 
     Args:
         kind: TRL's class, such as ``trl.SFTConfig``.
-        run: Its configuration is taken over; checkpoints go under its ``work``.
-        of_method: Keys that only this method has.
+        run: The run, whose configuration is used; checkpoints are stored in its ``work``.
+        of_method: Keys of this method only.
 
     Raises:
         SettingsError: A ``trl:`` key is unknown, or its value refused.
@@ -23,7 +23,7 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
     config = run.config
     unknown = sorted(set(config.trl) - set(kind.__dataclass_fields__))
     if unknown:
-        raise SettingsError(f"trl.{unknown[0]}: no key of TRL's {kind.__name__}; see its documentation")
+        raise SettingsError(f"trl.{unknown[0]}: not a key of TRL's {kind.__name__}; see its documentation")
     cuda = torch.cuda.is_available()
     chosen: dict[str, Any] = {
         "output_dir": str(run.work / "checkpoints"),
@@ -41,7 +41,7 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         # Recomputing activations saves memory that a small batch doesn't need, for a third more time.
         "gradient_checkpointing": cuda,
         "logging_steps": 1,
-        # By default a loss that is not a number is left out of the log: here it must be seen.
+        # By default a loss that is not a number is not logged: here it must be.
         "logging_nan_inf_filter": False,
         "save_steps": config.save_steps,
         "seed": config.seed,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
-    """The torch dtype of that name; of ``auto`` what the device computes in natively, at best bfloat16.
+    """The torch dtype of that name; for ``auto`` the native one of the device, at best bfloat16.
 
     Emulated bfloat16 is several times slower than float32.
     """
@@ -28,12 +28,12 @@ def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
 
 
 def dtype_name(dtype: "torch.dtype") -> str:
-    """A type of numbers as a configuration names it."""
+    """The name of a dtype in a configuration."""
     return str(dtype).removeprefix("torch.")
 
 
 def load_tokenizer(base_dir: Path, adapter: Path | None) -> Any:
-    """The tokenizer of what training starts from, which must know how a conversation is written.
+    """The tokenizer of the starting model or adapter, which must have a chat template.
 
     Args:
         base_dir: The base model's directory.
@@ -84,7 +84,7 @@ def load_base(
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
-            # The new head is trained whole; the text head would be kept in full precision anyway.
+            # The new head is fully trained; the text head would stay in full precision anyway.
             llm_int8_skip_modules=["score"] if head == "reward" else None,
         )
     kind = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
@@ -107,8 +107,8 @@ def load_base(
 def keep_gradients_right(model: Any) -> int:
     """Keep bitsandbytes from repacking 4-bit weights for AVX512-BF16; call before any forward.
 
-    On CPUs with AVX512-BF16 the first forward in eval mode repacks a layer's weight, and from then on
-    backprop through it is silently wrong. Any flow that generates and then trains would meet it.
+    On CPUs with AVX512-BF16 the first forward in eval mode repacks a layer's weight, and after that backprop
+    through it is silently wrong. Every program that generates and then trains has this problem.
 
     Returns:
         How many layers were set.

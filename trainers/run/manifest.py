@@ -1,4 +1,4 @@
-"""Writing the training manifest: what an adapter was made of, beside its weights."""
+"""Writes the training manifest next to the weights: how an adapter was made."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ def write_manifest(directory: Path, manifest: TrainingManifest) -> None:
 
     Args:
         directory: The directory of the weights.
-        manifest: What the trainer notes.
+        manifest: The trainer's notes.
     """
     changes = _git("status", "--porcelain", "--untracked-files=no")
     whole = manifest.model_copy(
@@ -36,7 +36,7 @@ def merged(manifest: TrainingManifest, further: TrainingManifest) -> TrainingMan
 
     Args:
         manifest: One part.
-        further: The other one; of a key that both have, its value counts.
+        further: The other one; for a key in both, its value is used.
     """
     return manifest.model_copy(update={key: getattr(further, key) for key in further.model_fields_set})
 

@@ -1,4 +1,4 @@
-"""The processes of one run: usually one, several where ``accelerate launch`` started it."""
+"""The processes of one run: usually one, several if ``accelerate launch`` started it."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from harness.errors import SettingsError
 
 
 def is_main_process() -> bool:
-    """Whether this process writes the result: true for all but the further ones of ``accelerate launch``."""
+    """Whether this process writes the result: false only for the further ones of ``accelerate launch``."""
     return os.environ.get("RANK", "0") == "0"
 
 

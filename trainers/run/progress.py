@@ -1,4 +1,4 @@
-"""What a person sees of training: a bar with loss and ETA; the libraries' own output goes to a log."""
+"""The terminal's output during training: a bar with loss and ETA; the libraries' own output goes to a log."""
 
 import logging
 import math
@@ -26,7 +26,7 @@ from harness.types.training import StepLoss
 
 
 class Watch(TrainerCallback):
-    """Shows progress, keeps the losses, and turns the first Ctrl-C into a clean stop with a checkpoint."""
+    """Shows progress, stores the losses, and turns the first Ctrl-C into a clean stop with a checkpoint."""
 
     def __init__(self, console: Console) -> None:
         """Show on ``console``; on anything but a terminal a line every tenth of the run."""
@@ -50,19 +50,19 @@ class Watch(TrainerCallback):
         """Start the bar.
 
         Args:
-            done: Steps that a resumed run has taken already.
+            done: Finished steps of a resumed run.
             total: Steps of the whole run.
         """
         self._bar.start()
         self._bar.update(self._task, total=total, completed=done)
 
     def show(self, *, step: int, total: int, loss: float) -> None:
-        """Keep and show the loss of a step.
+        """Store and show the loss of a step.
 
         Args:
             step: The optimizer step, from 1.
             total: Steps of the whole run.
-            loss: In nats, or whatever the method minimises.
+            loss: In nats, or the method's own unit.
         """
         self.losses.append(StepLoss(step=step, loss=loss))
         self._bar.update(self._task, completed=step, loss=f"{loss:.3f}")
@@ -92,12 +92,12 @@ class Watch(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Keep and show the loss."""
+        """Store and show the loss."""
         if not logs or "loss" not in logs:
             return
         loss = float(logs["loss"])
         if not math.isfinite(loss):
-            # Nothing can be learnt any more, and a checkpoint would be useless; older ones stay.
+            # Training can't continue, and a checkpoint would be useless; older ones stay.
             control.should_training_stop = True
             control.should_save = False
         self.show(step=state.global_step, total=state.max_steps, loss=loss)
@@ -134,7 +134,7 @@ class Watch(TrainerCallback):
 
 @contextmanager
 def output_in_log(path: Path) -> Iterator[None]:
-    """Send the libraries' notices, bars and warnings to a file, out of the user's sight."""
+    """Send the libraries' notices, bars and warnings to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))

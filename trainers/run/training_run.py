@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from trainers.run.progress import Watch
 
-INTERRUPTED = 130  # as a shell reports Ctrl-C
+INTERRUPTED = 130  # the exit status of Ctrl-C in shells
 ConfigT_co = TypeVar("ConfigT_co", bound=RunConfig, covariant=True)
 
 
@@ -29,7 +29,7 @@ class TrainingRun(Generic[ConfigT_co]):
 
     Attributes:
         method: The trainer's name, such as ``sft``.
-        work: Directory of checkpoints, logs and the unfinished result, beside the output.
+        work: Directory of checkpoints, logs and the unfinished result, next to the output.
         checkpoint: Where to continue from, or None.
         dtype: Type of numbers of the computation.
         started_s: Reading of the monotonic clock, in seconds.
@@ -55,12 +55,12 @@ class TrainingRun(Generic[ConfigT_co]):
 def prepared_run(
     method: str, config: RunConfigT, data_sha256: str, *, dtype: DtypeName, resume: bool
 ) -> Iterator[TrainingRun[RunConfigT]]:
-    """Prepare a run; while it lasts, what the libraries print goes to ``train.log``.
+    """Prepare a run; until its end the libraries' output goes to ``train.log``.
 
     Args:
         method: The trainer's name, such as ``sft``.
         config: The run's configuration.
-        data_sha256: Hash of the data, which must be the same when a run is resumed.
+        data_sha256: Hash of the data; a resumed run must have the same.
         dtype: Type of numbers to compute in.
         resume: Continue from the last checkpoint.
 

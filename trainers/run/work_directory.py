@@ -1,4 +1,4 @@
-"""The directory beside the output that holds checkpoints, the log and the unfinished result."""
+"""The directory next to the output with checkpoints, the log and the unfinished result."""
 
 import json
 import shutil
@@ -10,12 +10,12 @@ from harness.errors import SettingsError
 from trainers.config import RunConfig
 from trainers.run.processes import is_main_process
 
-# A checkpoint's last file: a checkpoint that has it is whole. The name is that of the transformers library.
+# A checkpoint's last file: a checkpoint with it is complete. The name is that of the transformers library.
 STATE_FILE = "trainer_state.json"
-# What the run is of, to be compared when it is resumed.
+# The identity of the run, compared when it is resumed.
 _IDENTITY_FILE = "config.json"
-# Where the result goes, how often it is saved, where the data is stored and what is looked for in it may
-# differ when a run is resumed.
+# The output, the steps between checkpoints, the data's location and the search for golden cases may differ #
+# when a run is resumed.
 _NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage"}
 
 
@@ -25,7 +25,7 @@ def work_directory(output: Path) -> Path:
 
 
 def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: bool) -> Path | None:
-    """Make the work directory, empty unless the run is resumed.
+    """Create the work directory, empty unless the run is resumed.
 
     Args:
         work: The directory.
@@ -80,23 +80,23 @@ def _identity(work: Path) -> dict[str, object]:
     except (OSError, ValueError) as error:
         raise SettingsError(f"--resume: {path}: can't be read: {error}; start without --resume") from error
     if not isinstance(found, dict):
-        raise SettingsError(f"--resume: {path}: no JSON object; start without --resume")
+        raise SettingsError(f"--resume: {path}: not a JSON object; start without --resume")
     return found
 
 
 def last_checkpoint(work: Path) -> Path | None:
-    """The newest whole checkpoint."""
+    """The newest complete checkpoint."""
     whole = [path.parent for path in work.glob(f"checkpoints/checkpoint-*/{STATE_FILE}")]
     return max(whole, key=checkpoint_step, default=None)
 
 
 def checkpoint_step(checkpoint: Path) -> int:
-    """The optimizer step (or round) that a checkpoint was written after."""
+    """The optimizer step (or round) after which a checkpoint was written."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
 def put_in_place(target: Path, made: Path) -> None:
-    """Put a finished directory into place; the old one stays whole until the new one is there.
+    """Put a finished directory into place; the old one stays complete until the new one is there.
 
     Args:
         target: Where the result goes.
@@ -113,7 +113,7 @@ def put_in_place(target: Path, made: Path) -> None:
 
 @contextmanager
 def disk_errors(work: Path) -> Iterator[None]:
-    """Say in one line that a file could not be written; checkpoints that are whole stay."""
+    """Report in one line that a file could not be written; complete checkpoints stay."""
     from safetensors import SafetensorError
 
     try:

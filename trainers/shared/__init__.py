@@ -1,1 +1,1 @@
-"""What methods of one family share: preferences, sampled answers."""
+"""Common parts of methods of one family: preferences, sampled answers."""

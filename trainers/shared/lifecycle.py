@@ -29,7 +29,7 @@ def method_run(
     Args:
         method: The trainer's name, such as ``sft``.
         config: The run's configuration.
-        data_sha256: Hash of the data, which must be the same when a run is resumed.
+        data_sha256: Hash of the data; a resumed run must have the same.
         resume: Continue from the last checkpoint.
 
     Raises:
@@ -37,24 +37,24 @@ def method_run(
             resume.
     """
     for path in config.early_stop.golden:
-        load_golden_set(path)  # a damaged set is named now, not after a model has loaded
+        load_golden_set(path)  # a damaged set is reported now, not after a model has loaded
     with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run:
         yield run
 
 
 def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, data: str) -> None:
-    """Correct what TRL set up otherwise than we want it, and print what is about to be trained.
+    """Correct some settings of TRL, and print a summary of the training.
 
     Args:
         run: The run.
         trainer: TRL's trainer.
         tokenizer: The base's, with its own chat template.
-        data: How many rows of which files.
+        data: The number of rows and the files.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
 
-    # Prints every log as a dictionary; the watch shows the same.
+    # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
     if run.dtype == torch.float32:
         _train_in_float32(run, trainer.model)
@@ -66,16 +66,16 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, d
 
 
 def _train_in_float32(run: TrainingRun[TrainingConfig], model: Any) -> None:
-    """Hold what is trained in 32 bits.
+    """Store the trained weights in 32 bits.
 
-    On a 4-bit base TRL holds it in bfloat16, even where everything else is float32: small updates would be
-    rounded away, and a new head would not fit its inputs.
+    On a 4-bit base TRL stores them in bfloat16, even if everything else is float32: small updates would be
+    lost by rounding, and a new head would not fit its inputs.
     """
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     if run.config.adapter is not None:
-        # What training starts from was rounded on the way.
+        # The starting weights were rounded before.
         from peft import load_peft_weights, set_peft_model_state_dict
 
         set_peft_model_state_dict(model, load_peft_weights(str(run.config.adapter), device="cpu"))
@@ -100,19 +100,19 @@ def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
 
     Args:
         run: The run.
-        trainer: TRL's trainer, made ready.
+        trainer: TRL's trainer, after make_ready.
 
     Returns:
-        False when Ctrl-C stopped it; the last checkpoint is then the step it stopped at.
+        False if Ctrl-C stopped it; the last checkpoint is then that of the last step.
 
     Raises:
-        SettingsError: The loss is no number, or the disk is full; the last checkpoint stays.
+        SettingsError: The loss is not a number, or the disk is full; the last checkpoint stays.
     """
     with run.watch.stop_on_interrupt(), disk_errors(run.work):
         trainer.train(resume_from_checkpoint=str(run.checkpoint) if run.checkpoint else None)
     if run.watch.interrupted and trainer.state.global_step < trainer.state.max_steps:
         run.console.print(
-            f"stopped at step {trainer.state.global_step}; {run.config.output} is untouched; "
+            f"stopped at step {trainer.state.global_step}; {run.config.output} is unchanged; "
             f"continue with --resume"
         )
         return False
@@ -128,12 +128,12 @@ def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
 
 
 def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManifest) -> int:
-    """Write adapter and manifest beside the output, then put both into its place.
+    """Write adapter and manifest next to the output, then move both to it.
 
     Args:
         run: The run.
         trainer: TRL's trainer, finished.
-        noted: What the method adds to the manifest; ``data`` is a must.
+        noted: The method's part of the manifest; ``data`` is required.
 
     Returns:
         Exit status 0.

@@ -1,4 +1,4 @@
-"""What trainers on rewards share: sample answers, score them, train on the scores."""
+"""Common parts of trainers on rewards: sample answers, score them, train on the scores."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, TypeVar
@@ -40,7 +40,7 @@ def train_policy(
         method: The trainer's name.
         config: The run's configuration.
         prompts: The data.
-        held_out: Prompts for a comparison of before and after, or None.
+        held_out: Prompts to measure before and after training, or None.
         rewards: The rewards, built.
         make_trainer: Makes TRL's trainer; called with the run, the reward function and, by name, model,
             train_dataset, processing_class, peft_config and callbacks.
@@ -86,7 +86,7 @@ def train_policy(
 def _prompt_table(prompts: Sequence[RenderedPrompt]) -> Any:
     """The rendered prompts for TRL, each with its row's number.
 
-    Columns stay here: in a table each would need one type, and nested keys of all rows in each row.
+    Columns are not in the table: each would need one type, and the nested keys of all rows in each row.
     """
     from datasets import Dataset
 
@@ -101,17 +101,17 @@ def _prompt_table(prompts: Sequence[RenderedPrompt]) -> Any:
 def held_out_measure(
     run: TrainingRun[SamplingConfig], tokenizer: Any, held_out: Examples | None, rewards: Sequence[Reward]
 ) -> Callable[[Any], list[float]] | None:
-    """How to measure what a model's answers to the held-out prompts are worth.
+    """A function that measures the rewards of a model's answers to the held-out prompts.
 
     Args:
         run: The run.
-        tokenizer: With a chat template.
+        tokenizer: A tokenizer with a chat template.
         held_out: The prompts, or None.
         rewards: The rewards, built.
 
     Returns:
-        A function from a model to one reward a prompt, in their order; None without such prompts, and in all
-        processes but the main one.
+        A function from a model to one reward per prompt, in order; None without such prompts, and in all
+        processes except the main one.
 
     Raises:
         DataError: A prompt leaves no room for an answer.
@@ -126,16 +126,16 @@ def held_out_measure(
 def reward_function(
     run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward], tokenizer: Any
 ) -> Callable[..., list[float]]:
-    """One function for TRL that asks all rewards, and keeps the answers in the work directory.
+    """One function for TRL that computes all rewards, and stores the answers in the work directory.
 
     Args:
-        run: The run, whose work directory keeps the answers.
-        prompts: The data, which TRL names by row number.
+        run: The run, whose work directory stores the answers.
+        prompts: The data, identified by row number.
         rewards: The rewards, built.
-        tokenizer: Takes the reasoning apart from TRL's tokens.
+        tokenizer: Separates the reasoning in TRL's tokens.
 
     Returns:
-        A function of TRL's signature, which gives one number an answer.
+        A function with TRL's signature, which returns one number per answer.
     """
     from accelerate.utils import gather_object
 

@@ -12,7 +12,7 @@ def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:
 
     Args:
         kind: TRL's class.
-        run: Its configuration is taken over.
+        run: The run, whose configuration is used.
 
     Raises:
         SettingsError: A ``trl:`` key is unknown, or its value refused.

@@ -14,16 +14,16 @@ from trainers.rewards.catalogue import RewardSettings
 
 
 class SamplingConfig(TrainingConfig):
-    """What every method that samples answers understands."""
+    """Keys of every method that samples answers."""
 
     rewards: Annotated[
         tuple[RewardSettings, ...],
-        Field(min_length=1, description="What an answer is worth: a list of rewards."),
+        Field(min_length=1, description="How answers are scored: a list of rewards."),
     ]
     eval_data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
-        Field(description="Held-out prompts: what the likeliest answers to them are worth is noted."),
+        Field(description="Held-out prompts: the rewards of the likeliest answers are recorded."),
     ] = ()
     num_generations: Annotated[int, Field(ge=2, description="Answers sampled for each prompt.")] = 8
     max_completion_length: Annotated[int, Field(ge=1, description="Most tokens of a sampled answer.")] = 128
@@ -40,7 +40,7 @@ class PolicyConfig(SamplingConfig):
     """Online policy optimisation."""
 
     beta: Annotated[
-        float, Field(ge=0, description="Weight of the KL divergence from the model that training began with.")
+        float, Field(ge=0, description="Weight of the KL divergence from the starting model.")
     ] = 0.04
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
     batch_size: Annotated[int, Field(ge=1, description="Answers of one forward pass.")] = 8
@@ -49,13 +49,13 @@ class PolicyConfig(SamplingConfig):
     def _whole_groups(self) -> Self:
         answers = self.batch_size * self.gradient_accumulation
         if answers % self.num_generations:
-            problem = f"batch_size × gradient_accumulation is {answers}, no multiple of num_generations"
+            problem = f"batch_size × gradient_accumulation is {answers}, not a multiple of num_generations"
             raise PydanticCustomError("agreement", f"{problem} {self.num_generations}")
         return self
 
 
 def sampling_of(config: SamplingConfig) -> GenerationSettings:
-    """How answers are sampled outside TRL's own trainers."""
+    """The settings for sampling answers outside TRL's own trainers."""
     return replace(
         rendering_of(config),
         max_new_tokens=config.max_completion_length,

@@ -1,4 +1,4 @@
-"""What trainers on people's judgements share: train, and measure on held-out pairs what it changed."""
+"""Common parts of trainers on people's judgements: train, and measure on held-out pairs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, TypeVar
@@ -86,7 +86,7 @@ def _preferred(
 ) -> list[bool]:
     """For each pair whether the chosen answer scores higher, in the type of numbers that is trained in.
 
-    ORPO's trainer holds norms in 32 bits beside a head of 16: outside of autocast these don't multiply.
+    ORPO's trainer has norms in 32 bits and a head in 16: outside of autocast these can't be multiplied.
     """
     import torch
 

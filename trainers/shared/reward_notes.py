@@ -1,4 +1,4 @@
-"""What is kept of sampled answers and their rewards: samples, the manifest's sections, lines for a person."""
+"""Records of sampled answers and their rewards: samples, the manifest's sections, lines for the terminal."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from trainers.run.training_run import TrainingRun
 def samples_of(
     step: int, asked: RewardBatch, totals: Sequence[float], parts: Mapping[str, Sequence[float | None]]
 ) -> list[Sample]:
-    """Scored answers as they are kept.
+    """Scored answers in their stored form.
 
     Args:
         step: Optimizer step or round that they were sampled for, from 1.
         asked: The answers.
-        totals: One weighted sum an answer.
+        totals: One weighted sum per answer.
         parts: Its parts by reward.
     """
     return [
@@ -46,7 +46,7 @@ def reward_notes(
     Args:
         samples: All answers that were sampled, in the steps' order.
         rewards: The rewards, built.
-        kl: Divergence from the model that training began with, in nats per token, by step.
+        kl: Divergence from the starting model, in nats per token, by step.
 
     Returns:
         The manifest's sections ``rewards`` and ``canaries``.
@@ -69,7 +69,7 @@ def reward_notes(
 
 
 def report_rewards(run: TrainingRun[RunConfig], noted: TrainingManifest) -> None:
-    """Print how the reward changed, and the canaries.
+    """Print the change of the reward, and the canaries.
 
     Args:
         run: The run, on whose console it is printed.

@@ -193,7 +193,7 @@ def test_a_leak_stops_with_one_line_that_names_case_row_and_remedy(rows_with, or
     assert message.startswith(f"{tmp_path / 'rows.jsonl'}:401: golden case orders/bob-teapots (")
     assert "also orders/priya-stools at" in message
     assert "and 2 more" in message
-    assert message.endswith("take the row out, or train anyway with leakage: allow or --allow-leakage")
+    assert message.endswith("remove the row, or train anyway with leakage: allow or --allow-leakage")
 
 
 @pytest.mark.parametrize("leakage", ["allow", {"allow": True}])

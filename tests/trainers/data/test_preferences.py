@@ -49,7 +49,7 @@ def test_a_bad_pair_is_named(tmp_path, row, message):
     [
         ([UP, {**UP, "label": 1}], r"rows.jsonl:2: label: found 1 \(allowed: true or false\)"),
         ([UP, {"prompt": "q", "completion": "a"}], r"rows.jsonl:2: label is missing"),
-        ([UP, UP], r"every label is true"),
+        ([UP, UP], r"all labels are true"),
     ],
 )
 def test_bad_thumbs_are_named(tmp_path, rows, message):

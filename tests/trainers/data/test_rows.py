@@ -70,7 +70,7 @@ def test_a_bad_row_is_named(tmp_path, row, message):
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path):
-    with pytest.raises(DataError, match=r"holds no row \(allowed: JSON lines"):
+    with pytest.raises(DataError, match=r"contains no row \(allowed: JSON lines"):
         load(tmp_path, "")
     with pytest.raises(DataError, match=r"none.jsonl: can't be read: No such file"):
         load_examples([tmp_path / "none.jsonl"])

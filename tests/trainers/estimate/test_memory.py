@@ -244,7 +244,7 @@ def test_the_command_reads_a_directory_and_takes_options_behind_it(tiny_model_di
         ((), "give a model or --params"),
         (("x", "--params", "8B"), "give a model or --params"),
         (("--params", "8B", "--method", "ppo"), "--method: found 'ppo'"),
-        (("--params", "8B", "--method", "full", "--quantization", "nf4"), "does not go with"),
+        (("--params", "8B", "--method", "full", "--quantization", "nf4"), "does not fit"),
         (("--params", "8B", "--quantization", "int8"), "--quantization: found 'int8'"),
         (("--params", "8B", "--device", "tpu"), "--device: found 'tpu'"),
         (("--params", "8B", "--dtype", "int4"), "--dtype: found 'int4'"),

@@ -130,7 +130,7 @@ def test_a_conversation_that_the_template_refuses_is_named_by_line(method, make_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"date": "2025-02-30"}, "date: '2025-02-30' is no day"),
+        ({"date": "2025-02-30"}, "date: '2025-02-30' is not a day"),
         ({"date": "today"}, "date: found 'today'"),
         ({"chat_template_kwargs": {"tokenize": True}}, "'tokenize' is not a value of the template"),
         ({"trl": {"chat_template_path": "x"}}, "trl.chat_template_path: TRL gets rendered rows"),

@@ -93,7 +93,7 @@ def test_finished_stages_are_not_repeated(recipe, tmp_path, capsys):
     ("changes", "message"),
     [
         ({"sft": {"base": "other"}}, "sft.base: found 'other'"),
-        ({"sft": {"seed": 3}}, "sft.seed: give seed once, beside base"),
+        ({"sft": {"seed": 3}}, "sft.seed: give seed once, next to base"),
         ({"rloo": {"betta": 1}}, "rloo.betta: unknown key (allowed: base, output"),
         (
             {"rloo": {"rewards": [{"type": "length", "mix": 1}]}},

@@ -155,7 +155,7 @@ def test_resume_without_a_checkpoint(project, capsys):
         ({"data": "none.jsonl"}, "none.jsonl: can't be read"),
         ({"base": "no-such-base"}, "no model 'no-such-base'"),
         ({"max_length": 8}, r"tokens (allowed: max_length 8)"),
-        ({"trl": {"packin": True}}, "trl.packin: no key of TRL's SFTConfig"),
+        ({"trl": {"packin": True}}, "trl.packin: not a key of TRL's SFTConfig"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_4(project, capsys, changes, message):

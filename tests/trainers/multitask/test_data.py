@@ -59,10 +59,10 @@ def test_a_start_is_counted_in_the_passage_as_written(tmp_path):
         ("entities", {"text": "a", "entities": [{"type": "x", "start": True, "end": 1}]}, "found start True"),
         ("entities", {"text": "a", "entities": [{"type": "", "start": 0, "end": 1}]}, "type: found ''"),
         ("span", {**SPAN, "answer": "rome"}, "answer: 'rome' is not in the passage"),
-        ("span", {**SPAN, "answer": "n"}, "answer: 'n' is there 3 times; give start"),
+        ("span", {**SPAN, "answer": "n"}, "answer: 'n' occurs 3 times; give start"),
         ("span", {**SPAN, "start": 3}, "start: the answer 'oslo' doesn't begin at 3"),
         ("span", {**SPAN, "start": "11"}, "start: the answer 'oslo' doesn't begin at '11'"),
-        ("span", {**SPAN, "question": "who?\n\nwhere?"}, "question: holds an empty line"),
+        ("span", {**SPAN, "question": "who?\n\nwhere?"}, "question: contains an empty line"),
     ],
 )  # fmt: skip
 def test_a_bad_row_is_named(tmp_path, kind, row, message):

@@ -282,4 +282,4 @@ def test_resuming_without_a_checkpoint_is_refused(project, capsys):
 
 def test_a_generating_model_is_no_encoder(project, tiny_model_dir, capsys):
     assert project.train(base=str(tiny_model_dir)) == 4
-    assert "is no encoder" in capsys.readouterr().err
+    assert "is not an encoder" in capsys.readouterr().err

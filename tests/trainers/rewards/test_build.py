@@ -133,7 +133,7 @@ def test_a_fault_is_named(tmp_path, reward, message):
         ([{"question": "q"}], r"rows.jsonl:1: prompt is missing"),
         ([{"prompt": "q", "completions": "a"}], r"completions: the column's name is taken"),
         ([{"prompt": [{"role": "assistant", "content": "x"}]}], r"the last turn must be the user's"),
-        ([], r"holds no row"),
+        ([], r"contains no row"),
     ],
 )
 def test_prompts_that_cannot_be_used(tmp_path, rows, message):
