@@ -66,9 +66,7 @@ class MultitaskConfig(RunConfig):
     ] = "interleaved"
     sampling: Annotated[
         Literal["balanced", "proportional", "temperature"],
-        Field(
-            description="How steps are divided: equally, by the data's size, or by size^(1/temperature)."
-        ),
+        Field(description="How steps are divided: equally, by the data's size, or by size^(1/temperature)."),
     ] = "balanced"
     temperature: Annotated[
         float, Field(ge=1, allow_inf_nan=False, description="1 is proportional; higher: more equal.")

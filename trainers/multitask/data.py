@@ -187,9 +187,7 @@ def _span_row(path: Path, line: int, row: Row) -> Row:
     question, answer = text_of(path, line, row, "question"), text_of(path, line, row, "answer")
     written = text_of(path, line, row, "passage")
     if "\n\n" in question:
-        raise DataError(
-            path, line, "question: contains an empty line, which divides question and passage"
-        )
+        raise DataError(path, line, "question: contains an empty line, which divides question and passage")
     text = join_question(question, written)
     passage = split_question(text)[1]
     places = [place for place in range(len(passage)) if passage.startswith(answer, place)]

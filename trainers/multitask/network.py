@@ -42,9 +42,7 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
         tokenizer = load_tokenizer(base_dir)
         encoder = load_encoder(base_dir)
     if not tokenizer.is_fast:
-        raise SettingsError(
-            "base: its tokenizer doesn't give the characters of a token; take another"
-        )
+        raise SettingsError("base: its tokenizer doesn't give the characters of a token; take another")
     most = getattr(encoder.config, "max_position_embeddings", config.max_length)
     generates = any(name.endswith("ForCausalLM") for name in encoder.config.architectures or ())
     if generates or not hasattr(encoder.config, "hidden_size"):

@@ -99,7 +99,10 @@ def test_columns_reach_the_reward_as_they_stand_in_the_file(project, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_generations": 3}, "batch_size × gradient_accumulation is 8, not a multiple of num_generations 3"),
+        (
+            {"num_generations": 3},
+            "batch_size × gradient_accumulation is 8, not a multiple of num_generations 3",
+        ),
         ({"max_length": 8}, "rows.jsonl:1: 6 tokens and 6 of the answer (allowed: max_length 8 together)"),
         ({"rewards": []}, "rewards: found []"),
         ({"trl": {"num_generation": 2}}, "trl.num_generation: not a key of TRL's GRPOConfig"),
