@@ -14,6 +14,7 @@ PAGES = [
     *(ROOT / "reports").rglob("*.jinja"),
     ROOT / "README.md",
     *ROOT.glob("CONTRIBUTING.md"),
+    ROOT / "CHANGELOG.md",
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "docs").glob("*.py"),
     *(ROOT / "examples").rglob("*.md"),
