@@ -1,4 +1,4 @@
-"""What can be known of an adapter without loading a model: is it one, is it whole, alive, of this base?"""
+"""Checks of an adapter without loading a model: is it an adapter, complete, alive, and of this base?"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,8 @@ _WEIGHTS = "adapter_model.safetensors"
 _LONGEST_VALUE = 80
 _OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
 NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
-# What the conformance suite holds to a bare script (docs/compatibility.md); any other kind is refused.
+# The kinds that the conformance suite compares with a bare script (docs/compatibility.md); others are
+# refused.
 SUPPORTED = frozenset(
     [
         *("LORA", "ADALORA", "IA3", "LOHA", "LOKR", "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT"),
@@ -34,8 +35,8 @@ _UNSUPPORTED = {
     "XLORA": "it mixes adapters that its directory doesn't hold",
 }
 _OF_VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"}
-# Keys of a LoRA or IA3 that say no more than how large its matrices are and where they stand. An adapter that
-# sets any other one does something of its own to the base, and isn't put beside others.
+# Keys of a LoRA or IA3 about the size and place of its matrices. An adapter with any other key may change the
+# base in its own way, and doesn't share it.
 _PLAIN_KEYS = {
     *("peft_type", "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
     *("inference_mode", "r", "target_modules", "exclude_modules", "feedforward_modules", "lora_alpha"),
@@ -57,9 +58,9 @@ class Adapter:
     """A checked adapter directory.
 
     Attributes:
-        base_reference: The base model as training named it: a catalogue name, a hub id, with its revision
-            behind an @ where training named one, or a directory.
-        training: The training manifest; None when training left none.
+        base_reference: The base model as training named it: a catalogue name, a hub id (with ``@`` and a
+            revision if training named one), or a directory.
+        training: The training manifest; None if there is none.
     """
 
     directory: Path
@@ -70,13 +71,13 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterTraits:
-    """How an adapter can be run beside others.
+    """How an adapter can be run together with others.
 
     Attributes:
         kind: PEFT's name, ``virtual tokens`` for all that are made of those, or ``none``.
         shares: Whether it may share one copy of the base with others of its kind.
-        mixes: Whether PEFT has a way to run its rows in one batch with those of others and of none.
-        batches: Whether our loop can run it; else the library's ``generate`` does.
+        mixes: Whether PEFT can run its rows in one batch with those of other adapters and of the base.
+        batches: Whether our loop can run it; otherwise the library's ``generate`` does.
     """
 
     kind: str
@@ -113,7 +114,7 @@ def adapter_traits(directory: str) -> AdapterTraits:
 
 
 def mixes(directory: str | None) -> bool:
-    """Whether PEFT has a way to run an adapter's rows in one batch with those of others and of none."""
+    """Whether PEFT can run an adapter's rows in one batch with those of other adapters and of the base."""
     return directory is None or adapter_traits(directory).mixes
 
 
@@ -123,7 +124,7 @@ def is_adapter(directory: Path) -> bool:
 
 
 def read_adapter(directory: Path) -> Adapter:
-    """Check an adapter directory as far as its own files allow.
+    """Check an adapter directory by its own files.
 
     Raises:
         AdapterError: A file is missing, damaged or pickled, or the adapter is dead.
@@ -149,7 +150,7 @@ def read_adapter(directory: Path) -> Adapter:
     except SafetensorsError as error:
         raise AdapterError(f"{weights}: {error}; copy or save the adapter again") from error
     if not tensors:
-        raise AdapterError(f"{weights}: holds no tensor; save the adapter again")
+        raise AdapterError(f"{weights}: contains no tensor; save the adapter again")
     up_projections = [tensor for name, tensor in tensors.items() if ".lora_B." in name]
     nothing_else = all(".lora_A." in name or ".lora_B." in name for name in tensors)
     if up_projections and nothing_else and all(is_all_zero(weights, tensor) for tensor in up_projections):
@@ -173,7 +174,7 @@ def _beside(directory: Path, base: str) -> str:
 
 
 def _refuse_other_tasks(directory: Path, config: Mapping[str, Any]) -> None:
-    """Check that an adapter writes text, and is of a kind that is known to be run right.
+    """Check that an adapter writes text, and that its kind is tested.
 
     Raises:
         AdapterError: It isn't.
@@ -220,10 +221,10 @@ def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
 
 
 def _misfits(adapter: Adapter, base_dir: Path) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
-    """LoRA matrices that fit their layer in no way, as far as the files tell.
+    """LoRA matrices that don't fit their layer, according to the files.
 
-    A layer that the base's files call otherwise (fused, renamed or tied), or hold packed, is left to what the
-    libraries say when they load it.
+    A layer with another name in the base's files (fused, renamed or tied), or a packed one, is checked by the
+    libraries when they load it.
     """
     config = read_json(base_dir / "config.json")
     own_config = read_json(adapter.directory / _CONFIG)
@@ -248,7 +249,7 @@ def _misfits(adapter: Adapter, base_dir: Path) -> Iterator[tuple[str, tuple[int,
 
 
 def read_training(directory: Path) -> TrainingManifest | None:
-    """The training manifest of a directory; None when training left none.
+    """The training manifest of a directory; None if there is none.
 
     Raises:
         AdapterError: It is damaged.
@@ -271,7 +272,7 @@ def read_training(directory: Path) -> TrainingManifest | None:
 
 
 def virtual_token_count(directory: Path) -> int:
-    """How many tokens an adapter puts before each conversation; 0 for kinds that put none."""
+    """Number of tokens that an adapter adds before each conversation; 0 for kinds without virtual tokens."""
     count = read_json(directory / _CONFIG).get("num_virtual_tokens")
     return count if isinstance(count, int) else 0
 

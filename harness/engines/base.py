@@ -1,4 +1,4 @@
-"""What the gate asks of an engine."""
+"""The interface of an engine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from harness.types import Completion, ExecutionPlan, GenerationSettings, Message
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
-# The candidate's base, where the baseline is another model.
+# The candidate's base, if the baseline is another model.
 BASE = "base"
 
-# Told an answer's place among the requests and its text so far.
+# Called with an answer's index among the requests and its text so far.
 OnText: TypeAlias = Callable[[int, str], None]
 
 
@@ -21,9 +21,9 @@ class GenerationRequest:
     """One answer to be generated.
 
     Attributes:
-        key: Names the request in results and messages (a case's key).
-        side: Which of the engine's loaded models answers: ``candidate`` or ``baseline``.
-        prompt: The conversation as the side's model reads it; None leaves rendering to the engine.
+        key: The request's name in results and messages (a case's key).
+        side: The loaded model that answers: ``candidate`` or ``baseline``.
+        prompt: The rendered conversation; None leaves rendering to the engine.
     """
 
     key: str
@@ -35,7 +35,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossRequest:
-    """A text whose cross-entropy is wanted, after a conversation or (with no messages) on its own.
+    """A text to score, after a conversation or (without messages) on its own.
 
     Attributes:
         against: Another side on the same base; the result is then the divergence from it,
@@ -56,8 +56,8 @@ class LossRequest:
 class Engine(Protocol):
     """Loaded weights that answer in batches.
 
-    Both methods hand over each finished batch at once, so that a crash loses one batch and a progress
-    bar can move.
+    Both methods return each finished batch at once, so that a crash loses only one batch and a progress bar
+    can move.
     """
 
     @property
@@ -70,7 +70,7 @@ class Engine(Protocol):
         """Answer all requests; ``on_batch`` gets completions by index into ``requests``.
 
         Args:
-            requests: What is asked, of any of the sides.
+            requests: The requests, of any side.
             on_batch: Called with finished completions, by index into ``requests``.
         """
 
@@ -85,7 +85,7 @@ class Engine(Protocol):
         """
 
     def largest_logit_change(self, side: str) -> float:
-        """Largest absolute difference that a side's adapter makes to what its base says."""
+        """Largest absolute change of the base's logits by a side's adapter."""
 
 
 class StreamingEngine(Engine, Protocol):
@@ -94,7 +94,7 @@ class StreamingEngine(Engine, Protocol):
     def render(
         self, side: str, messages: Sequence[Message], settings: GenerationSettings
     ) -> RenderedPrompt | None:
-        """A conversation as a side's model reads it; None where it reads no rendered prompts.
+        """The rendered conversation for a side's model; None if it reads no rendered prompts.
 
         Args:
             side: One of the engine's sides.
@@ -102,11 +102,11 @@ class StreamingEngine(Engine, Protocol):
             settings: Values for the template.
 
         Raises:
-            PromptError: The model can't be asked it.
+            PromptError: The model can't answer it.
         """
 
     def context(self, side: str) -> int | None:
-        """Most tokens of prompt and answer together that a side's model has places for; None for no limit."""
+        """Largest number of tokens of prompt and answer together for a side's model; None for no limit."""
 
     def generate(
         self,
@@ -117,7 +117,7 @@ class StreamingEngine(Engine, Protocol):
         """As Engine's; ``on_text`` gets each answer's text so far, token by token.
 
         Args:
-            requests: What is asked, of any of the sides.
+            requests: The requests, of any side.
             on_batch: Called with finished completions, by index into ``requests``.
             on_text: Called with an index into ``requests`` and the answer's text so far.
         """

@@ -1,4 +1,4 @@
-"""Packing prompts into batches: rows of like length together, within a token budget."""
+"""Packs prompts into batches: rows of similar length together, within a token budget."""
 
 from collections.abc import Sequence
 

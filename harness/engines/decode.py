@@ -1,9 +1,9 @@
 """The decoding loop: greedy or sampled, batched, with finished rows leaving the batch.
 
 ``generate`` of transformers keeps a finished row in the batch until the longest row ends, and draws all
-rows' samples from one random stream, so that a row's text depends on its neighbours. Here a row that is done
-is taken out of the cache, each row has its own limit, stops, tokenizer and random stream, and greedy text is
-the same.
+rows' samples from one random stream, so that a row's text depends on its neighbours. Here a finished row is
+removed from the cache, each row has its own limit, stops, tokenizer and random stream, and greedy text is the
+same.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import torch
 
-# Taking rows out of the cache copies it: worth it once this fraction of the batch has ended.
+# Removing rows from the cache copies it: done when this fraction of the batch has ended.
 _COMPACT_AT = 0.25
 
 
 class Watch(Protocol):
-    """Follows one answer while it is written."""
+    """Follows one answer during generation."""
 
     tokens: list[int]
 
     def take(self, token: int) -> Literal["", "stop", "length"]:
-        """Take the next token in; why the answer ended with it, or nothing while it goes on."""
+        """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """How one row goes on and when it ends. Rows of one batch may differ in all of it.
+    """The token choice and the end of one row. Rows of one batch may differ in both.
 
     Attributes:
-        watch: Holds the tokens so far (an end token is left out) and says when the answer is over.
+        watch: Stores the tokens so far (without an end token) and decides when the answer ends.
         choose: The next token, given its logits, (vocabulary,), and the tokens so far; None for the most
             probable one.
     """
@@ -42,7 +42,7 @@ class Row:
     choose: Callable[[torch.Tensor, list[int]], int] | None = None
 
 
-def decode_batch(  # one call a batch; a type for its arguments would only be unpacked again
+def decode_batch(  # one call per batch; a type for its arguments would only be unpacked again
     forward: Callable[..., Any],
     cache: Any,
     input_ids: torch.Tensor,
@@ -61,10 +61,10 @@ def decode_batch(  # one call a batch; a type for its arguments would only be un
         cache: Key/value cache, empty but for ``cached`` tokens.
         input_ids: Prompts, (rows, tokens), padded on the left.
         attention_mask: 1 where ``input_ids`` is not padding, (rows, tokens).
-        rows: How each goes on; each one's watch is told its tokens.
-        select_rows: Told which rows of the current batch stay when rows leave it.
-        cached: Tokens that the cache holds already, the same number in each row.
-        on_tokens: Told each row's place in ``input_ids`` and its tokens so far, after each token.
+        rows: The rows; each one's watch gets its tokens.
+        select_rows: Called with the rows of the current batch that stay when others leave.
+        cached: Number of tokens that are already in the cache, the same for each row.
+        on_tokens: Called with each row's index in ``input_ids`` and its tokens so far, after each token.
 
     Returns:
         Why each row ended, in the order of ``input_ids``.
@@ -72,7 +72,7 @@ def decode_batch(  # one call a batch; a type for its arguments would only be un
     import torch
 
     reasons: list[Literal["", "stop", "length"]] = [""] * len(rows)
-    here = list(range(len(rows)))  # who is in the batch still
+    here = list(range(len(rows)))  # the rows that are still in the batch
     attention_mask, positions = behind_cached(attention_mask, cached)
     step_ids = input_ids
     while True:
@@ -104,7 +104,7 @@ def decode_batch(  # one call a batch; a type for its arguments would only be un
 
 
 def _can_lose_rows(cache: Any) -> bool:
-    """Whether every layer can; those of linear attention have no function for it."""
+    """Whether every layer can remove rows; those of linear attention have no function for it."""
     return all(hasattr(layer, "batch_select_indices") for layer in getattr(cache, "layers", [None]))
 
 

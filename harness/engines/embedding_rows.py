@@ -1,4 +1,4 @@
-"""The vocabulary that an adapter was trained with, where that isn't its base's."""
+"""The vocabulary that an adapter was trained with, if it isn't its base's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.engines.fingerprints import bare_name
 from harness.engines.safetensors_file import read_header
 from harness.errors import AdapterError
 
-# Which dimension of an embedding's or output layer's tensors is the vocabulary; None where none is.
+# The vocabulary dimension of an embedding's or output layer's tensors; None if there is none.
 _DIMENSIONS = {
     ".weight": 0,
     ".lora_A.weight": None,
@@ -19,7 +19,7 @@ _DIMENSIONS = {
 
 
 def rows_of_adapter(model: Any, adapter_dir: Path) -> int | None:
-    """How many rows an adapter's own embeddings have; None where it holds none.
+    """Number of rows of an adapter's own embeddings; None if it has none.
 
     Args:
         model: The base model.
@@ -48,7 +48,7 @@ def rows_of_adapter(model: Any, adapter_dir: Path) -> int | None:
 
 
 def weights_in_file(adapter_dir: Path) -> set[str]:
-    """Names in the bare base of the weights that an adapter's file holds a value for."""
+    """Names in the bare base of the weights in an adapter's file."""
     names = read_header(adapter_dir / "adapter_model.safetensors")
     return {bare_name(name.replace(".modules_to_save.", ".")) for name in names}
 
@@ -56,7 +56,7 @@ def weights_in_file(adapter_dir: Path) -> set[str]:
 def resize(model: Any, rows: int) -> None:
     """Give a model a vocabulary of ``rows``, as it had when the adapter was trained.
 
-    New rows are left to the adapter's own embeddings, which take the place of all of them.
+    The adapter's own embeddings then replace all rows, including new ones.
 
     Args:
         model: The base model; it is changed.

@@ -1,4 +1,4 @@
-"""The one boundary: whatever the libraries raise becomes one line that names the model and what to do."""
+"""The boundary to the libraries: their exceptions become one line that names the model and the remedy."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ _LONGEST = 300
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, as one line: libraries write a heading and then, indented, what is wrong."""
+    """An error's message as one line: libraries write a heading and then, indented, the problem."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
     said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
@@ -22,27 +22,27 @@ def first_line(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
+    """Whether an error means that memory ran out."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
 @contextmanager
 def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded") -> Iterator[None]:
-    """Turn whatever is raised inside into one line.
+    """Turn every exception inside into one line.
 
     Args:
-        doing: The model or adapter and what is done with it, such as ``adapters/mine: its base``.
+        doing: The model or adapter and the action, such as ``adapters/mine: its base``.
         kind: The error that is raised instead.
         verb: What it can't be.
 
     Raises:
-        InputError: Something was raised that isn't one of ours.
+        InputError: An exception was raised that isn't one of ours.
     """
     try:
         yield
     except TunegateError:
         raise
-    except Exception as error:  # the libraries raise of every kind, from KeyError to OSError
+    except Exception as error:  # the libraries raise exceptions of every kind, from KeyError to OSError
         if is_out_of_memory(error):
             raise ModelError(
                 f"{doing}: memory ran out: {first_line(error)}; --gate-dtype bfloat16 takes half of it"
@@ -59,12 +59,12 @@ def answer_or_split(
     on_batch: Callable[[Mapping[int, _Found]], None],
     keys: Sequence[str],
 ) -> None:
-    """Answer batch by batch; one that fails is halved until the rows that fail are found.
+    """Answer batch by batch; a batch that fails is halved until the failing rows are found.
 
     Args:
-        batches: Places of the rows in each.
+        batches: Indices of the rows in each.
         answer: Answers the rows of a batch.
-        on_batch: Given each batch's answers.
+        on_batch: Called with each batch's answers.
         keys: Names of the rows, for messages.
 
     Raises:
@@ -80,7 +80,7 @@ def answer_or_split(
             rows = waiting.pop()
             try:
                 found = answer(rows)
-            except Exception as error:  # an architecture may fail in any way
+            except Exception as error:  # an architecture may raise any exception
                 if len(rows) > 1:
                     middle = len(rows) // 2
                     waiting += [rows[middle:], rows[:middle]]

@@ -1,13 +1,13 @@
-"""Telling whether weights are still what they were: sums of each, and answers to fixed tokens."""
+"""Detects changed weights: by the sum of each, and by answers to fixed tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-# Lengths of the rows that are asked: different ones, so that a batch of them is padded.
+# Lengths of the test rows: different ones, so that a batch of them is padded.
 _PROBE_LENGTHS = (12, 5)
-# Tokens that each row is made to go on with.
+# Number of tokens that each row is forced to continue with.
 PROBE_STEPS = 2
 # Logits that differ by less than this fraction of the largest are equal up to rounding.
 _ROUNDING = {"float64": 1e-6, "float32": 1e-4}
@@ -17,7 +17,7 @@ _INDISTINCT = 1e-6
 
 
 def weight_sums(model: Any) -> dict[str, float]:
-    """The sum of each parameter and buffer that holds fractions, by the name it has in the bare base."""
+    """The sum of each floating-point parameter and buffer, by its name in the bare base."""
     import torch
 
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
@@ -38,10 +38,10 @@ def bare_name(name: str) -> str:
 
 
 def changed_weights(before: dict[str, float], model: Any) -> list[str]:
-    """Names of the bare base's weights that are not in a wrapped model any more, or not as they were.
+    """Names of the bare base's weights that are missing or changed in a wrapped model.
 
     Args:
-        before: What weight_sums gave for the bare base.
+        before: The result of weight_sums for the bare base.
         model: The wrapped model.
     """
     now = weight_sums(model)
@@ -49,11 +49,11 @@ def changed_weights(before: dict[str, float], model: Any) -> list[str]:
 
 
 def not_finite(model: Any, sums: dict[str, float]) -> list[str]:
-    """Names of the parameters that hold NaN or infinity.
+    """Names of the parameters with NaN or infinity.
 
     Args:
         model: The model.
-        sums: What weight_sums gave for it.
+        sums: The result of weight_sums for it.
     """
     import math
 
@@ -67,11 +67,11 @@ def not_finite(model: Any, sums: dict[str, float]) -> list[str]:
 
 
 def probe_rows(tokenizer: Any, embedding_rows: int) -> list[list[int]]:
-    """Token ids to ask a model with, no special ones, the same for every model of a vocabulary.
+    """Token ids for test prompts, without special ones, the same for every model with this vocabulary.
 
     Args:
         tokenizer: The model's.
-        embedding_rows: How many tokens its embeddings know.
+        embedding_rows: Number of tokens in its embeddings.
 
     Returns:
         Rows of token ids.
@@ -85,17 +85,17 @@ def probe_rows(tokenizer: Any, embedding_rows: int) -> list[list[int]]:
 
 
 def same_logits(found: Any, expected: Any, dtype: str, others: Sequence[Any] = ()) -> bool:
-    """Whether logits are equal up to rounding in a type of numbers.
+    """Whether logits are equal up to the rounding of a dtype.
 
-    In low precision half of the places are enough: rounding alone sends a token to other experts now and
-    then, and an architecture that can't be batched is wrong nearly everywhere.
+    In low precision half of the positions are enough: rounding alone sometimes sends a token to other
+    experts, and an architecture that can't be batched is wrong nearly everywhere.
 
     Args:
-        found: What was said, (rows, places, vocabulary).
-        expected: What should have been.
-        dtype: The type of numbers.
-        others: What other sides say: where one differs by little, what was found must be clearly nearer to
-            what was expected than to it.
+        found: The logits, (rows, positions, vocabulary).
+        expected: The expected logits.
+        dtype: The dtype.
+        others: The logits of other sides: if one differs only a little, ``found`` must be clearly nearer to
+            ``expected`` than to it.
     """
     import torch
 
@@ -115,12 +115,12 @@ def _distance(one: Any, other: Any) -> float:
 
 
 def row_logits(forward: Any, rows: Sequence[Sequence[int]], device: Any) -> Any:
-    """Logits of each row's last prompt token and of the steps behind it, asked one row at a time.
+    """Logits of each row's last prompt token and of the steps after it, computed one row at a time.
 
     Args:
         forward: Calls a model.
         rows: Token ids of each prompt.
-        device: Where the model is.
+        device: The model's device.
 
     Returns:
         (rows, 1 + PROBE_STEPS, vocabulary), as float32 on the CPU.

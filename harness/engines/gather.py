@@ -1,4 +1,4 @@
-"""One blocking function behind many callers of an event loop: what waits together is computed together."""
+"""One blocking function for many callers of an event loop: items that wait together are computed together."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ _GATHER_S = 0.01
 
 
 class Gatherer(Generic[Question, Answer]):
-    """Calls a function with all that is waiting, in a thread, one call at a time."""
+    """Calls a function with all waiting items, in a thread, one call at a time."""
 
     def __init__(self, compute: Callable[[Sequence[Question]], Sequence[Answer]], most: int) -> None:
         """Start nothing yet.
 
         Args:
-            compute: Gives an answer for each item, in their order.
+            compute: Returns an answer for each item, in order.
             most: Largest number of items in one call.
         """
         self._compute, self._most = compute, most
@@ -26,7 +26,7 @@ class Gatherer(Generic[Question, Answer]):
         self._worker: asyncio.Task[None] | None = None
 
     async def ask(self, item: Question) -> Answer:
-        """The function's answer for one item; whatever it raises is raised here."""
+        """The function's answer for one item; its exceptions are raised here."""
         loop = asyncio.get_running_loop()
         if self._worker is None:
             self._worker = loop.create_task(self._work())

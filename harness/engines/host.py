@@ -19,22 +19,22 @@ from harness.types import ExecutionPlan
 
 @dataclass(slots=True, kw_only=True)
 class Host:
-    """A loaded base model that sides share, or that one has for itself.
+    """A loaded base model, shared by sides or used by one.
 
     Attributes:
-        base_sha256: The base's content.
+        base_sha256: The base's content hash.
         model: The base, or PEFT's model around it.
-        model_settings: The base's own generation config; while it is here the model has a plain one.
-        rows: Token ids that it is asked with, to tell whether it is still the same.
-        bare_logits: What the bare base says to them.
-        sums: The bare base's weights, each as a sum.
-        traits: Of each side's adapter.
-        prompts: PEFT's models that hold virtual tokens, by side.
-        logits: What each side said alone, as soon as its adapter was attached.
+        model_settings: The base's own generation config, which is removed from the model meanwhile.
+        rows: Token ids of test prompts, to check whether the base is unchanged.
+        bare_logits: The bare base's logits for them.
+        sums: The sum of each of the bare base's weights.
+        traits: The traits of each side's adapter.
+        prompts: PEFT's models with virtual tokens, by side.
+        logits: Each side's own logits, computed after its adapter was attached.
         changed: Names of the base's weights that an adapter changed.
-        resized: Whether the vocabulary was made an adapter's.
-        packs: Whether the first forward changes how its weights are held, so that none may come before an
-            adapter: bitsandbytes' 4 bits on some CPUs.
+        resized: Whether it has an adapter's vocabulary.
+        packs: Whether the first forward pass changes the format of its weights, so that an adapter must come
+            first: bitsandbytes' 4 bits on some CPUs.
     """
 
     base_sha256: str
@@ -53,11 +53,11 @@ class Host:
 
     @property
     def is_bare_base(self) -> bool:
-        """Whether with all adapters off it still is the base."""
+        """Whether it equals the base with all adapters off."""
         return not self.changed and not self.resized and not (self.packs and self.traits)
 
     def takes(self, traits: AdapterTraits) -> bool:
-        """Whether an adapter may join those that are here."""
+        """Whether an adapter may share this host."""
         if traits.kind == NO_ADAPTER or not self.is_bare_base:
             return self.is_bare_base
         together = (*self.traits.values(), traits)
@@ -71,7 +71,7 @@ def open_host(
 
     Args:
         base_sha256: Its content's hash.
-        directory: Where it is.
+        directory: Its directory.
         plan: How to compute.
         tokenizer: The base's.
         adapter_dir: The adapter that it is loaded for, whose vocabulary may be another one; None for none.
@@ -110,7 +110,7 @@ def open_host(
 
 
 def change_by(host: Host, side: str) -> float:
-    """Largest difference that a side's adapter makes to what its base says, or reads of any token.
+    """Largest change of the base's logits, or of the embedding of any token, by a side's adapter.
 
     Args:
         host: A base with its adapters.
@@ -124,12 +124,12 @@ def change_by(host: Host, side: str) -> float:
     import torch
 
     if side not in host.traits or host.resized or not host.traits[side].batches:
-        # A vocabulary of its own is a change; and what waits for some token can't be seen without it.
+        # A vocabulary of its own is a change; an effect on certain tokens shows only with these tokens.
         return math.inf
     change = float((host.logits[side] - host.bare_logits).abs().max())
     if change or side in host.prompts or not hasattr(host.model, "peft_config"):
         return change
-    # Only tokens that were not asked may be changed.
+    # Only tokens that are not in the test prompts may be changed.
     tokens = torch.arange(len(host.model.get_input_embeddings().weight), device=host.model.device)
     with torch.inference_mode():
         found = []
@@ -140,13 +140,13 @@ def change_by(host: Host, side: str) -> float:
 
 
 def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) -> None:
-    """Attach a side's adapter and note what it says alone, and what it did to the base.
+    """Attach a side's adapter; record its own logits, and its changes to the base.
 
     Args:
         host: A base with its adapters; it is changed.
         side: The adapter's side.
         adapter_dir: The adapter's directory.
-        traits: What its files say of it.
+        traits: Its traits.
 
     Raises:
         AdapterError: It can't be loaded, or doesn't load completely.

@@ -1,11 +1,11 @@
-"""The engines that a model's name can choose, as ``NAME:REFERENCE``: ours, then those of plug-ins."""
+"""The engines of model names ``NAME:REFERENCE``: the built-in ones, then those of plug-ins."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.registry import EngineKind, active
 
-# These two are chosen by what a model is, and open each other's; their names are theirs all the same.
+# These two are chosen by the kind of a model, and open each other's models; their names are still reserved.
 _DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
 BUILTIN_ENGINES: dict[str, EngineKind] = {
     kind.name: kind
@@ -38,8 +38,8 @@ def is_own(engine: str) -> bool:
 
 
 def split_reference(reference: str) -> tuple[EngineKind, str] | None:
-    """The engine and the reference behind the colon; None where no engine is named."""
-    # A path that holds a colon is a path.
+    """The engine and the reference after the colon; None if no engine is named."""
+    # A path with a colon is a path.
     name, colon, rest = reference.partition(":")
     if not colon or not rest or Path(reference).exists():
         return None

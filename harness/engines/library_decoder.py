@@ -1,4 +1,4 @@
-"""Answers by transformers' own ``generate``, one prompt at a time: right for whatever it runs."""
+"""Answers by transformers' own ``generate``, one prompt at a time: right for every model that it can run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def decode_alone(
     """Continue one prompt.
 
     Args:
-        side: Who answers.
-        prompt: Its tokens.
-        row: How it goes on; its watch is told the tokens.
+        side: The side that answers.
+        prompt: The prompt's tokens.
+        row: The row; its watch gets the tokens.
         limit: Most tokens.
-        on_tokens: Told the tokens so far, after each.
+        on_tokens: Called with the tokens so far, after each.
 
     Returns:
         Why it ended.
@@ -37,7 +37,7 @@ def decode_alone(
         do_sample=False,
         eos_token_id=sorted(side.stop_ids) or None,
         pad_token_id=side.pad_id,
-        # To an adapter that looks at all tokens of a forward together, a cache makes a difference.
+        # For an adapter that reads all tokens of a forward pass together, a cache makes a difference.
         use_cache=side.model_settings.use_cache is not False,
     )
     reasons: list[Literal["", "stop", "length"]] = []
@@ -59,7 +59,7 @@ def decode_alone(
 
 
 def _chooser(row: Row, prompt_tokens: int) -> Any:
-    """Makes ``generate`` take the token that we choose: all others become impossible."""
+    """Makes ``generate`` use the token that we choose: all others become impossible."""
     import torch
     from transformers import LogitsProcessor
 
@@ -75,7 +75,7 @@ def _chooser(row: Row, prompt_tokens: int) -> Any:
 
 
 def _watcher(take: Callable[[int], bool]) -> Any:
-    """Hands each token on, and ends where it is told to."""
+    """Passes each token on, and ends the generation when required."""
     import torch
     from transformers import StoppingCriteria
 

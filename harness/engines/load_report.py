@@ -1,4 +1,4 @@
-"""What the libraries say of a load: every tensor must have found its place, and every key its meaning."""
+"""Checks the libraries' reports on a load: every tensor must have its place, and every key must be known."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from harness.errors import AdapterError, ModelError
 
-# What torch.compile and DataParallel put before the names of what they wrap.
+# The prefixes of torch.compile and DataParallel in names of weights.
 _WRAPPED = ("_orig_mod.", "module.")
-# PEFT shares these between layers, or makes them anew from what is saved.
+# PEFT shares these between layers, or computes them from saved values.
 _DERIVED = ("vblora_vector_bank", "prompt_encoder", ".tinylora_v.", ".unilora_theta_d.")
-# Where virtual tokens are kept; PEFT reads them by another way than the report that it returns.
+# The names of virtual tokens; PEFT's report does not include them.
 _VIRTUAL_TOKENS = ("prompt_embeddings", "prefix_task_", "input_type_mask", "trainable_")
 
 
@@ -21,11 +21,11 @@ def refuse_incomplete_model(directory: Path, report: Mapping[str, Any]) -> None:
 
     Args:
         directory: The model's directory, for messages.
-        report: What from_pretrained gives as loading info.
+        report: The loading info of from_pretrained.
 
     Raises:
-        ModelError: A weight is missing (transformers fills it with random numbers), has another shape, or
-            belongs nowhere.
+        ModelError: A weight is missing (transformers fills it with random numbers), has another shape, or is
+            unknown.
     """
     mismatched = [str(name) for name, *_ in report["mismatched_keys"]]
     found = {
@@ -46,11 +46,11 @@ def refuse_incomplete_adapter(directory: Path, report: Any, *, virtual: bool) ->
 
     Args:
         directory: The adapter's.
-        report: What ``load_adapter`` returned.
+        report: The result of ``load_adapter``.
         virtual: Whether the adapter is made of virtual tokens.
 
     Raises:
-        AdapterError: A weight is missing (it would be random) or belongs nowhere in the base.
+        AdapterError: A weight is missing (it would be random) or is unknown in the base.
     """
     missing = [name for name in report.missing_keys if not any(part in name for part in _DERIVED)]
     twice = _held_twice(directory, report.unexpected_keys)
@@ -80,7 +80,7 @@ def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Itera
         known: The keys that PEFT knows.
 
     Raises:
-        AdapterError: A key that is set to something is unknown.
+        AdapterError: A key with a value is unknown.
     """
     unknown = sorted(
         key
@@ -96,7 +96,7 @@ def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Itera
 
 
 def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError] | type[ModelError]) -> None:
-    """Refuse weights that hold NaN or infinity.
+    """Refuse weights with NaN or infinity.
 
     Args:
         owner: The model or adapter, for messages.
@@ -115,7 +115,7 @@ def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError]
 
 
 def _held_twice(directory: Path, names: Iterable[str]) -> set[str]:
-    """Those that the file holds under their plain name too, as PEFT writes them for a resized vocabulary."""
+    """Weights that are in the file under their plain name too, as PEFT does for a resized vocabulary."""
     import torch
     from safetensors import safe_open
 

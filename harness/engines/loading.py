@@ -1,4 +1,4 @@
-"""Loading one base model, one adapter, one tokenizer; each complete, or refused by name."""
+"""Loads one base model, adapter or tokenizer; each complete, or refused by name."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LOADING = threading.RLock()
 
 
 def load_base(plan: ExecutionPlan, directory: Path) -> Any:
-    """A base model in the plan's type of numbers, on its device.
+    """A base model in the plan's precision, on its device.
 
     Args:
         plan: How to compute.
         directory: The model's directory.
 
     Raises:
-        ModelError: It can't be loaded, or a weight is missing or has no place.
+        ModelError: It can't be loaded, or a weight is missing or unknown.
         EngineError: A library for the plan's weights is missing.
     """
     quantization = _quantization(plan)
@@ -46,17 +46,17 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
-            # The report then names them all, and they are refused.
+            # The report then names all of them, and they are refused.
             ignore_mismatched_sizes=True,
             **quantization,
         )
         refuse_incomplete_model(directory, report)
-        # A model in 4 bits stays where it was made.
+        # A model in 4 bits stays on the device where it was loaded.
         return (model if getattr(model, "is_quantized", False) else model.to(plan.device)).eval()
 
 
 def _auto_class(directory: Path) -> Any:
-    """What loads the model: as one of text alone, or of pictures too, whose text side then answers."""
+    """The class that loads the model: for text only, or for images too, whose text part then answers."""
     from transformers import (
         MODEL_FOR_CAUSAL_LM_MAPPING,
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
@@ -72,7 +72,7 @@ def _auto_class(directory: Path) -> Any:
 
 
 def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
-    """How the base is held: in 4 bits as the trainers hold it, or as its own config says."""
+    """The base's quantisation: 4 bits as in the trainers, or that of its own config."""
     if plan.weights != "nf4":
         return {}
     try:
@@ -92,19 +92,19 @@ def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
 
 
 def attach(base: Any, name: str, adapter_dir: str) -> Any:
-    """Put an adapter on a base model, or beside the adapters that it has.
+    """Attach an adapter to a base model, in addition to its other adapters.
 
     Args:
         base: The base model, or PEFT's around it.
-        name: What the adapter is called in it.
+        name: The adapter's name in it.
         adapter_dir: The adapter's directory.
 
     Returns:
         PEFT's model around the base, with this adapter active.
 
     Raises:
-        AdapterError: It can't be loaded, a weight is missing, has no place or is not finite, or its
-            configuration holds a key that PEFT doesn't know.
+        AdapterError: It can't be loaded, a weight is missing, unknown or not finite, or its configuration has
+            a key that PEFT doesn't know.
     """
     directory = Path(adapter_dir)
     with loading_failures(adapter_dir, AdapterError):
@@ -148,7 +148,7 @@ def _refuse_not_finite_tensors(directory: Path) -> None:
 
 @contextmanager
 def quiet_load() -> Iterator[None]:
-    """One load at a time in this process, without the libraries' bars and notices; import them inside too.
+    """Allow one load at a time, without the libraries' bars and notices; import the libraries inside too.
 
     While transformers loads a model it replaces ``PreTrainedModel.tie_weights`` of the class by one that does
     nothing. Of two threads that load at once, such as the gate's engine and a judge, the second may put the
@@ -161,13 +161,13 @@ def quiet_load() -> Iterator[None]:
         shown, level = library_logging.is_progress_bar_enabled(), library_logging.get_verbosity()
         library_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it so
         library_logging.set_verbosity(logging.ERROR)
-        # PEFT imports it, and its import complains of a kernel that nobody here needs.
+        # PEFT imports it, and its import warns about a kernel that is not needed here.
         quantisation = logging.getLogger("bitsandbytes")
         heard = quantisation.level
         quantisation.setLevel(logging.ERROR)
         try:
             with warnings.catch_warnings():
-                # The libraries' own deprecations are no news to someone who gates a model.
+                # The libraries' own deprecations don't concern users of the gate.
                 warnings.simplefilter("ignore")
                 yield
         finally:

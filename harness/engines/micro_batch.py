@@ -1,4 +1,4 @@
-"""Batches out of questions that arrive one by one: what comes while a batch is computed forms the next."""
+"""Makes batches from requests that arrive one by one: those that arrive during one batch form the next."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ class _Waiting:
 
 
 class MicroBatcher:
-    """One engine behind many callers of one event loop."""
+    """One engine for many callers of one event loop."""
 
     def __init__(self, engine: StreamingEngine) -> None:
         """Start nothing yet."""
@@ -32,11 +32,11 @@ class MicroBatcher:
     async def generate(
         self, request: GenerationRequest, on_text: Callable[[str], None] | None = None
     ) -> Completion:
-        """Answer one request, together with whatever else is waiting.
+        """Answer one request, together with all others that wait.
 
         Args:
-            request: What is asked.
-            on_text: Told the text so far, in the event loop, while it is written.
+            request: The request.
+            on_text: Called with the text so far, in the event loop, during generation.
 
         Raises:
             EngineError: The model failed on it.
@@ -54,7 +54,7 @@ class MicroBatcher:
             await asyncio.sleep(_GATHER_S)
             while not self._queue.empty():
                 waiting.append(self._queue.get_nowait())
-            # A caller that has gone is not computed for.
+            # Nothing is computed for a caller that has gone.
             waiting = [one for one in waiting if not one.answer.cancelled()]
             if waiting:
                 self.batches += 1
@@ -81,13 +81,13 @@ class MicroBatcher:
             await asyncio.to_thread(self._engine.generate, requests, on_batch, on_text if streamed else None)
         except EngineError as error:
             await self._one_by_one(waiting, error)
-        except Exception as error:  # whatever breaks is the batch's, and the next one is still served
+        except Exception as error:  # an exception ends this batch, and the next one is still served
             _fail(waiting, EngineError(f"{type(error).__name__}: {error}"))
         await asyncio.sleep(0)  # lets the last settlements run
         _fail(waiting, EngineError("the engine gave no answer"))
 
     async def _one_by_one(self, waiting: list[_Waiting], error: EngineError) -> None:
-        """A batch that failed may have failed by one of its rows, or by being too large."""
+        """Answer one by one: a batch may fail because of one of its rows, or because it is too large."""
         await asyncio.sleep(0)
         left = [one for one in waiting if not one.answer.done()]
         if len(left) == 1:
@@ -97,7 +97,7 @@ class MicroBatcher:
             await self._answer([replace(one)])
 
     async def close(self) -> None:
-        """Stop; callers that still wait are told."""
+        """Stop; callers that still wait get an error."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)

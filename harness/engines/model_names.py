@@ -1,4 +1,4 @@
-"""The models that a user names: directories of several adapters taken apart, each under a short name."""
+"""The models that a user names: directories of adapters are expanded, each gets a short name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from harness.engines.multitask.directory import is_multitask
 
 
 def named_models(references: Sequence[str]) -> list[str]:
-    """The models that are named, each once; a directory that holds adapters stands for all of them."""
+    """The named models, each once; a directory of adapters means all of them."""
     found: dict[str, str] = {}
     for reference in _whole(references):
         for each in _adapters_in(Path(reference).expanduser()) or [reference]:
@@ -19,7 +19,7 @@ def named_models(references: Sequence[str]) -> list[str]:
 
 
 def _whole(references: Sequence[str]) -> list[str]:
-    """The references, those put together again that a variable's separator took apart: upper:shout."""
+    """The references, with those joined that a variable's separator split: upper:shout."""
     whole: list[str] = []
     for reference in references:
         if whole and whole[-1] in engine_kinds() and not Path(whole[-1]).exists():
@@ -30,7 +30,7 @@ def _whole(references: Sequence[str]) -> list[str]:
 
 
 def _adapters_in(directory: Path) -> list[str]:
-    """The adapters in a directory that is no model itself: training leaves checkpoints inside a model's."""
+    """The adapters in a directory that is not a model itself (a model may contain checkpoints)."""
     if not directory.is_dir() or is_adapter(directory) or is_multitask(directory):
         return []
     if (directory / "config.json").is_file():

@@ -20,16 +20,16 @@ _LIBRARIES = ("torch", "transformers", "peft")
 
 
 def describe_model(reference: str, base: str | None = None) -> ModelRef:
-    """Check a model as far as its files allow and identify it by content; nothing is loaded.
+    """Check a model by its files and identify it by content; nothing is loaded.
 
     Args:
         reference: An adapter directory, a model directory (multi-task or not), a catalogue name or a hub id;
-            or a plug-in's engine, a colon and what that engine understands.
-        base: The base of an adapter, in place of the one that its configuration names: training may have
-            named a directory of another machine.
+            or a plug-in's engine, a colon and its reference.
+        base: The base of an adapter, in place of the one in its configuration, which may be a directory of
+            another machine.
 
     Raises:
-        AdapterError: A directory that is no adapter, or one that can't be evaluated.
+        AdapterError: A directory is not an adapter, or one that can't be evaluated.
         ModelError: A base model is unavailable.
     """
     named = split_reference(reference)
@@ -40,7 +40,7 @@ def describe_model(reference: str, base: str | None = None) -> ModelRef:
 
 
 def describe_own(reference: str, base: str | None = None) -> ModelRef:
-    """As describe_model, of a model that tunegate's own engines run.
+    """As describe_model, for a model of tunegate's own engines.
 
     Args:
         reference: As for describe_model.
@@ -88,13 +88,13 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
 
 
 def base_of(model: ModelRef) -> ModelRef | None:
-    """The model that training started from: an adapter's base, or what a manifest names; None for neither.
+    """The model that training started from: an adapter's base, or the one in a manifest; None without either.
 
     Raises:
         ModelError: The model that the manifest names is unavailable.
     """
     if _is_multitask(model):
-        # Its base is a bare encoder: without heads it answers nothing.
+        # Its base is a bare encoder, which can't answer without heads.
         return None
     if model.adapter_dir is not None:
         return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
@@ -116,7 +116,7 @@ def _is_multitask(model: ModelRef) -> bool:
 
 
 def missing_libraries() -> list[str]:
-    """Libraries that the engine needs and that aren't installed; finding out imports none of them."""
+    """Libraries that the engine needs and that aren't installed; this imports none of them."""
     return [library for library in _LIBRARIES if find_spec(library) is None]
 
 
@@ -124,11 +124,11 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     """Decide how to compute, without importing torch: the plan is needed to look answers up in the cache.
 
     Sides on one base share batches in float32 only: there the text is the same as in separate runs, and the
-    weights are read once for both; in lower precision the make-up of a batch changes greedy text. Whether
-    they can is found out when they are loaded.
+    weights are read once for both; in lower precision the other rows of a batch change greedy text. Whether
+    they can share is tested when they are loaded.
 
     Args:
-        dtype: A type of numbers, or ``auto``.
+        dtype: A dtype's name, or ``auto``.
         device: ``cpu``, ``cuda`` or ``auto``.
         batch_tokens: Token budget of a batch.
         sides: The models that will answer.
@@ -153,7 +153,7 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     if any(heads) and not all(heads):
         other = sides[heads.index(False)].label
         raise ModelError(
-            f"{sides[heads.index(True)].label} is a multi-task model and {other} is none: they can't be run "
+            f"{sides[heads.index(True)].label} is a multi-task model and {other} is not: they can't be run "
             f"side by side; gate {other} alone, and compare with its stored run"
         )
     if any(heads):
@@ -171,7 +171,7 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
 
 
 def _has_cuda() -> bool:
-    """Whether an NVIDIA device node and a CUDA build of torch are here."""
+    """Whether this machine has an NVIDIA device node and a CUDA build of torch."""
     try:
         built_for_cpu = metadata.version("torch").endswith("+cpu")
     except metadata.PackageNotFoundError:
@@ -187,7 +187,7 @@ def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingE
         plan: How to compute.
 
     Raises:
-        EngineError: A library is missing, or the plan's device isn't here.
+        EngineError: A library is missing, or the plan's device is unavailable.
     """
     if is_own(plan.engine):
         return open_own(sides, plan)
@@ -202,8 +202,8 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
         plan: How to compute.
 
     Raises:
-        InputError: A model can't be run as it is, a library is missing, or the plan's device isn't here.
-        EngineError: Loading failed in a way that nobody foresaw.
+        InputError: A model can't be run, a library is missing, or the plan's device is unavailable.
+        EngineError: Loading failed for another reason.
     """
     if missing := missing_libraries():
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[local]'")
@@ -221,29 +221,28 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
         return TransformersEngine(sides, plan)
     except TunegateError:
         raise
-    except Exception as error:  # the boundary: nothing that is raised while loading is a failed test
+    except Exception as error:  # the boundary: an exception during loading is not a failed test
         labels = ", ".join(dict.fromkeys(model.label for model in sides.values()))
         raise EngineError(f"{labels}: can't be run: {first_line(error)}") from error
 
 
 def open_engine(reference: str, *, dtype: str = "auto", device: str = "auto") -> Engine:
-    """Load one model as the candidate: for tools that ask a single model.
+    """Load one model as the candidate, for tools that use a single model.
 
     Args:
         reference: As for describe_model.
-        dtype: A type of numbers, or ``auto``.
+        dtype: A dtype's name, or ``auto``.
         device: ``cpu``, ``cuda`` or ``auto``.
 
     Raises:
-        InputError: The model can't be used.
-        EngineError: A library is missing or the device isn't there.
+        InputError: The model is not usable. EngineError: A library is missing or the device is unavailable.
     """
     model = describe_model(reference)
     return open_sides({CANDIDATE: model}, choose_plan(dtype, device, 4096, [model]))
 
 
 def check_alive(engine: Engine, side: str, model: ModelRef) -> None:
-    """Check that an adapter changes what its base would say.
+    """Check that an adapter changes its base's logits.
 
     Args:
         engine: The engine, with the side loaded.

@@ -16,9 +16,9 @@ def pad_rows(
 
     Args:
         rows: Tokens of each row.
-        pad: What fills shorter rows up.
-        device: Where the tensors are made.
-        left: Whether rows are filled up before their first token, or behind their last.
+        pad: The id that fills shorter rows.
+        device: The tensors' device.
+        left: Whether rows are padded before their first token, or after their last.
 
     Returns:
         The token ids, then the mask: 1 for a row's own tokens.

@@ -1,4 +1,4 @@
-"""Models and engines of plug-ins, checked for what the gate relies on: a fault of theirs is one line."""
+"""Models and engines of plug-ins, checked for the gate's requirements: a fault is one line."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +15,11 @@ _T = TypeVar("_T", Completion, TextLoss)
 
 
 def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
-    """A model that a plug-in's engine runs.
+    """A model of a plug-in's engine.
 
     Args:
         kind: The engine.
-        reference: What is written behind its name.
+        reference: The part after its name.
 
     Raises:
         InputError: The plug-in refuses it, or breaks.
@@ -30,12 +30,12 @@ def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
         model = describe(reference)
     except TunegateError:
         raise
-    except Exception as error:  # any fault of a plug-in is its own
+    except Exception as error:  # any exception is a fault of the plug-in
         raise ModelError(f"{label}: {_one_line(error)}") from error
     if not isinstance(model, ModelRef) or not model.base_sha256:
         raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
     if model.training is not None and not isinstance(model.training, TrainingManifest):
-        raise ModelError(f"{label}: the engine's ModelRef has a training that is no TrainingManifest")
+        raise ModelError(f"{label}: the engine's ModelRef has a training that is not a TrainingManifest")
     return replace(model, label=label, engine=kind.name)
 
 
@@ -47,10 +47,10 @@ def open_plugin_engine(
     Args:
         kind: The engine.
         sides: The models, by side.
-        plan: How to compute, as far as the engine can choose.
+        plan: The plan, as far as the engine can follow it.
 
     Raises:
-        EngineError: It can't.
+        EngineError: Loading failed.
     """
     place = f"engine {kind.name!r}"
     opened = load_function(kind.open, place)
@@ -60,17 +60,17 @@ def open_plugin_engine(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginEngine:
-    """A plug-in's engine: what it raises is an EngineError, and what it leaves out is noticed."""
+    """A plug-in's engine: its exceptions become EngineErrors, and missing answers are noticed."""
 
     place: str
     engine: Any
     plan: ExecutionPlan
 
     def render(self, *_: object) -> None:
-        """It reads conversations, not rendered prompts."""
+        """None: it reads conversations, not rendered prompts."""
 
     def context(self, *_: object) -> None:
-        """It says itself what is too long for it."""
+        """None: it reports itself when a prompt is too long."""
 
     def generate(
         self,
@@ -78,7 +78,7 @@ class PluginEngine:
         on_batch: Callable[[Mapping[int, Completion]], None],
         on_text: object = None,
     ) -> None:
-        """As an Engine's; texts are not shown while they are written."""
+        """As an Engine's; texts are not shown during generation."""
         with _all_of(self.place, len(requests), on_batch) as counted:
             self.engine.generate(requests, counted)
 
@@ -90,7 +90,7 @@ class PluginEngine:
             self.engine.losses(requests, counted)
 
     def largest_logit_change(self, *arguments: Any) -> float:
-        """As an Engine's; asked only of a model with an ``adapter_dir``."""
+        """As an Engine's; called only for a model with an ``adapter_dir``."""
         with _faults_of(self.place):
             return float(self.engine.largest_logit_change(*arguments))
 
@@ -99,7 +99,7 @@ class PluginEngine:
 def _all_of(
     place: str, number: int, on_batch: Callable[[Mapping[int, _T]], None]
 ) -> Iterator[Callable[[Mapping[int, _T]], None]]:
-    """A callback that counts what it is given; afterwards, all of it has to have come."""
+    """A callback that counts results; afterwards all of them must have arrived."""
     given: set[int] = set()
 
     def counted(batch: Mapping[int, _T]) -> None:

@@ -8,14 +8,14 @@ from harness.engines.side import Side
 
 
 def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
-    """A key/value cache that holds the side's virtual tokens, if it has any, and their number.
+    """A key/value cache with the side's virtual tokens, if it has any, and their number.
 
     Args:
         side: The side.
         rows: Rows of the batch.
 
     Returns:
-        The cache, and how many tokens it holds.
+        The cache, and its number of tokens.
     """
     from transformers import DynamicCache
 
@@ -25,16 +25,17 @@ def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
 
 
 def virtual_tokens(wrapped: Any, rows: int) -> tuple[Any, int]:
-    """The key/value cache that an adapter's virtual tokens leave, as if the model had read them first.
+    """The key/value cache of an adapter's virtual tokens, as if the model had read them first.
 
-    PEFT puts them before the input at every call and so can't go on from a cache; the model itself can.
+    PEFT adds them before the input at every call and therefore can't continue from a cache; the model itself
+    can.
 
     Args:
         wrapped: PEFT's model around the base, with a prefix- or prompt-tuning adapter.
         rows: Rows of the batch.
 
     Returns:
-        A cache that holds the virtual tokens in each row, and how many there are.
+        A cache with the virtual tokens in each row, and their number.
     """
     from transformers import DynamicCache
 

@@ -1,4 +1,4 @@
-"""Questions to loaded sides, and their answers: by our loop over a batch, or one at a time by the library."""
+"""Answers requests with loaded sides: by our loop over a batch, or one at a time by the library."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from harness.types import Completion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request with all that answers it.
+    """A request with everything needed to answer it.
 
     Attributes:
-        tokens: The prompt's.
+        tokens: The prompt's tokens.
     """
 
     request: GenerationRequest
@@ -33,12 +33,12 @@ class Question:
     tokens: Sequence[int]
 
     def row(self) -> Row:
-        """How its answer goes on and ends, by its own side's tokenizer."""
+        """Its row for decoding, with its own side's tokenizer."""
         watch = AnswerWatch(self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids)
         return Row(watch=watch, choose=chooser(self.request, self.side, self.tokens))
 
     def completion(self, tokens: Sequence[int], stop_reason: Literal["stop", "length"]) -> Completion:
-        """What was answered.
+        """The completion of its answer.
 
         Args:
             tokens: The answer's token ids.
@@ -59,21 +59,21 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class WrittenAnswer:
-    """The tokens of an answer (an end token left out) and why it ended."""
+    """The tokens of an answer (without an end token) and why it ended."""
 
     tokens: Sequence[int]
     stop_reason: Literal["stop", "length"]
 
 
 def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion]:
-    """Answer questions whose sides share batches; how long it took is left for the caller to note.
+    """Answer questions whose sides share batches; the caller records the duration.
 
     Args:
         questions: The questions.
-        on_text: Called with a question's index and its answer's text so far; None for nobody.
+        on_text: Called with a question's index and its answer's text so far, or None.
 
     Returns:
-        One completion a question, in their order.
+        One completion per question, in order.
     """
 
     def on_tokens(place: int, tokens: list[int]) -> None:
@@ -92,11 +92,11 @@ def write_answers(
     questions: Sequence[Question],
     on_tokens: Callable[[int, list[int]], None] = lambda _place, _tokens: None,
 ) -> list[WrittenAnswer]:
-    """Let questions whose sides share batches be answered.
+    """Write the answers to questions whose sides share batches.
 
     Args:
-        questions: What is asked; at least one question.
-        on_tokens: Told each question's place and its answer's tokens so far, after each token.
+        questions: At least one question.
+        on_tokens: Called with each question's index and its answer's tokens so far, after each token.
     """
     rows = [question.row() for question in questions]
     if questions[0].side.decoder == "library":

@@ -1,4 +1,4 @@
-"""Which sides answer together, and by which decoder: found out by asking, before any case is."""
+"""Decides which sides answer together, and with which decoder, by test prompts before the first case."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from harness.types import EXACT_DTYPES, ExecutionPlan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roads:
-    """How the sides of one copy of a base answer.
+    """The ways in which the sides of one copy of a base answer.
 
     Attributes:
         sides: Each with its decoder and its group.
-        homeless: Sides that don't say here what they say alone: they need a copy of their own.
+        homeless: Sides with other answers here than alone: they need their own copy.
     """
 
     sides: Mapping[str, Side]
@@ -35,15 +35,15 @@ def find_roads(
     rows: Sequence[Sequence[int]],
     plan: ExecutionPlan,
 ) -> Roads:
-    """Take the fastest way to answer on which every side says what it says alone.
+    """Choose the fastest way on which every side gives the same answers as alone.
 
     Args:
         sides: The sides of one copy of a base.
         mixing: Those that may share batches.
         batching: Those that our loop may run.
-        expected: What each side says alone to ``rows``.
-        rows: Token ids, the last of each forced on the model as its own answer.
-        plan: Whether batches are mixed at all, and the type of numbers.
+        expected: Each side's own logits for ``rows``.
+        rows: Token ids; the last ones of each are forced as the model's answer.
+        plan: Gives the precision, and whether batches may be mixed.
     """
 
     def right(name: str, found: Any) -> bool:
@@ -54,7 +54,7 @@ def find_roads(
     def agrees(names: Sequence[str]) -> bool:
         try:
             found = _batch_logits([sides[name] for name in names], rows)
-        except Exception:  # whatever an architecture can't do, it is run in another way
+        except Exception:  # if an architecture can't do this, it is run in another way
             return False
         return all(right(name, logits) for name, logits in zip(names, found, strict=True))
 
@@ -74,7 +74,7 @@ def find_roads(
 
 
 class _Forced:
-    """A row that is made to go on with given tokens, and notes what the model would have said."""
+    """A row that is forced to continue with given tokens, and records the model's logits."""
 
     def __init__(self, row: Sequence[int]) -> None:
         self.tokens: list[int] = []
@@ -96,7 +96,7 @@ def _alone(side: Side, rows: Sequence[Sequence[int]]) -> Any:
 
 
 def _batch_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[Any]:
-    """What each side says to the rows when our loop runs all of them in one batch."""
+    """Each side's logits for the rows when our loop runs all of them in one batch."""
     import torch
 
     first = sides[0]

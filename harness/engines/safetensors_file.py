@@ -1,4 +1,4 @@
-"""Reading a safetensors file's header without torch: names, shapes, and whether the file is whole.
+"""Reads a safetensors file's header without torch: names, shapes, and whether the file is complete.
 
 Format: https://huggingface.co/docs/safetensors, an 8-byte little-endian length, a JSON header, the data.
 """
@@ -26,19 +26,19 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """How many numbers it holds."""
+        """The number of its elements."""
         return math.prod(self.shape)
 
 
 class SafetensorsError(ValueError):
-    """The file is no safetensors file, or not a whole one."""
+    """The file is not a safetensors file, or not complete."""
 
 
 def read_header(path: Path) -> Mapping[str, Tensor]:
-    """Names and places of a file's tensors.
+    """Names and positions of a file's tensors.
 
     Raises:
-        SafetensorsError: The file is truncated or no safetensors file; the message says which.
+        SafetensorsError: The file is truncated or not a safetensors file; the message says which.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -71,7 +71,7 @@ def is_all_zero(path: Path, tensor: Tensor) -> bool:
 
     Args:
         path: The file.
-        tensor: Where the tensor is in it.
+        tensor: The tensor's position in it.
     """
     with path.open("rb") as file:
         file.seek(tensor.start)

@@ -1,4 +1,4 @@
-"""Choosing tokens otherwise than by the largest logit: by a model's own settings, or at random."""
+"""Chooses tokens not by the largest logit: by a model's own settings, or at random."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Choose: TypeAlias = "Callable[[torch.Tensor, list[int]], int]"
 
 
 def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Choose | None:
-    """How a request's tokens are chosen.
+    """The function that chooses a request's tokens.
 
     Args:
-        request: With its settings.
-        side: Who answers.
-        prompt: The prompt's tokens, which penalties count too.
+        request: The request.
+        side: The side that answers.
+        prompt: The prompt's tokens, which count for penalties too.
 
     Returns:
-        None where it is the most probable token.
+        The function; None for the most probable token.
     """
     settings, draw = request.settings, _sampler(request, side.model.device)
     if not settings.use_model_settings:
@@ -42,7 +42,7 @@ def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Ch
 
 
 def _model_settings(side: Side, prompt_tokens: int) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
-    """What the model's generation config does to logits: penalties, suppressed and forced tokens.
+    """The effects of the model's generation config on logits: penalties, suppressed and forced tokens.
 
     Its settings for sampling and lengths are ignored: those of the golden set apply.
     """
@@ -67,9 +67,9 @@ def _model_settings(side: Side, prompt_tokens: int) -> Callable[[torch.Tensor, l
 
 
 def _sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor], int] | None:
-    """Draws a request's tokens; None where it is answered greedily.
+    """Samples a request's tokens; None for greedy answers.
 
-    The stream's seed is the request's own, so that a sample doesn't depend on its batch.
+    The seed is the request's own, so a sample doesn't depend on its batch.
     """
     import torch
 
@@ -82,7 +82,7 @@ def _sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor]
 
 
 def _sample(logits: torch.Tensor, settings: GenerationSettings, stream: torch.Generator) -> int:
-    """Draw one token by nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751)."""
+    """Sample one token by nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751)."""
     import torch
 
     probabilities = torch.softmax(logits.float() / settings.temperature, dim=-1)  # (vocabulary,)

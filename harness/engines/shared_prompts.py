@@ -1,4 +1,4 @@
-"""Several texts behind one prompt: the prompt is read once, and each text goes on from there."""
+"""Several texts after one prompt: the prompt is read once, and each text continues from there."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def logits_behind(
         cache: Key/value cache, empty but for ``cached`` tokens.
         prompts: Token ids and attention mask, (prompts, tokens), padded on the left.
         texts: Token ids and attention mask, (texts, tokens), padded on the right.
-        owners: Each text's prompt, by its place.
-        cached: Tokens that the cache holds already, the same number in each row.
+        owners: The index of each text's prompt.
+        cached: Number of tokens that are already in the cache, the same for each row.
 
     Returns:
-        (texts, tokens, vocabulary); behind a text's end they mean nothing.
+        (texts, tokens, vocabulary); after a text's end they have no meaning.
     """
     import torch
 
@@ -49,7 +49,7 @@ def logits_behind(
     ).logits[:, -1:]  # (prompts, 1, vocabulary)
     rows = torch.tensor(owners, device=text_ids.device)
     cache.batch_select_indices(rows)
-    # The last token of a text predicts what nobody asks for.
+    # The prediction after the last token of a text is not needed.
     behind = read_texts(
         input_ids=text_ids[:, :-1],
         attention_mask=torch.cat([mask[rows], text_mask[:, :-1]], dim=-1),

@@ -14,23 +14,23 @@ from harness.errors import ModelError
 
 # PEFT's name for "no adapter" inside a mixed batch.
 _NO_ADAPTER = "__base__"
-# Arguments of a forward that some architectures don't take, and can do without.
+# Arguments of a forward pass that some architectures don't accept and don't need.
 _OPTIONAL = ("position_ids", "logits_to_keep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """A model: the loaded weights, which adapter in them, and all that belongs to it alone.
+    """A model: the loaded weights, its adapter, tokenizer and settings.
 
     Attributes:
-        adapter: The adapter's name inside ``model``; None for the base, and where ``prompt`` is given.
+        adapter: The adapter's name inside ``model``; None for the base, and if ``prompt`` is given.
         tokenizer: The adapter's own, or the base's.
         model_settings: The base's generation config.
-        prompt: PEFT's model around ``model`` that holds virtual tokens, where the adapter is made of them.
+        prompt: PEFT's model around ``model`` with virtual tokens, if the adapter consists of them.
         decoder: ``batched`` by our loop, or ``library``: one prompt at a time by transformers' ``generate``,
             for models that can't be batched.
-        group: Sides with an equal one may share batches.
-        change: Largest difference that its adapter makes to what its base says or reads.
+        group: Sides of one group may share batches.
+        change: Largest change of the base's logits or embeddings by its adapter.
     """
 
     model: Any
@@ -51,20 +51,20 @@ class Side:
 
     @property
     def pad_id(self) -> int:
-        """What fills a row up. It is masked out, so any valid id serves a tokenizer that names none."""
+        """The padding id. It is masked, so any valid id works for a tokenizer without one."""
         named = self.tokenizer.pad_token_id
         return int(named if named is not None else self.tokenizer.eos_token_id or 0)
 
 
 @contextmanager
 def adapted(model: Any, adapters: Sequence[str | None]) -> Iterator[Callable[..., Any]]:
-    """The model's forward with each row through its adapter, or through none.
+    """The model's forward pass, with each row's own adapter or none.
 
-    Entered once around a batch: PEFT walks through all layers whenever it switches.
+    Used once around a batch, because switching adapters visits all layers.
 
     Args:
         model: A base model, or PEFT's model around it.
-        adapters: Each row's adapter; read at each call, since rows leave a batch.
+        adapters: Each row's adapter; read at each call, because rows leave a batch.
     """
     forward = _with_accepted(model)
     names = set(adapters)
@@ -87,7 +87,7 @@ def adapted(model: Any, adapters: Sequence[str | None]) -> Iterator[Callable[...
 
 @contextmanager
 def whole_model(side: Side) -> Iterator[Any]:
-    """The object whose ``generate`` and plain forward are those of a bare script."""
+    """The object with the ``generate`` and forward pass of a bare script."""
     if side.prompt is not None:
         yield side.prompt
         return
@@ -96,28 +96,28 @@ def whole_model(side: Side) -> Iterator[Any]:
 
 
 def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:
-    """Check that a prompt holds only tokens that the model has an embedding for.
+    """Check that the model has an embedding for each token of a prompt.
 
     Args:
-        side: Who is asked.
+        side: The side.
         ids: The prompt's tokens.
-        key: Names the prompt.
+        key: The prompt's name in messages.
 
     Raises:
-        ModelError: The tokenizer knows more tokens than the model.
+        ModelError: The tokenizer has more tokens than the model.
     """
     rows = side.model.config.get_text_config(decoder=True).vocab_size
     if max(ids, default=0) < rows:
         return
     token = side.tokenizer.convert_ids_to_tokens(max(ids))
     raise ModelError(
-        f"{key}: the prompt holds {token}, and the model has embeddings for {rows} of the tokenizer's "
+        f"{key}: the prompt contains {token}, and the model has embeddings for {rows} of the tokenizer's "
         f"{len(side.tokenizer)} tokens; save the adapter with its embeddings (save_embedding_layers=True)"
     )
 
 
 def accepts(model: Any, argument: str) -> bool:
-    """Whether a model's forward takes an argument by name.
+    """Whether a model's forward pass accepts an argument.
 
     Args:
         model: The model, or PEFT's around it.
@@ -128,7 +128,7 @@ def accepts(model: Any, argument: str) -> bool:
 
 
 def _remove_peft_hooks(model: Any) -> None:
-    """Take off the hooks that hand each row its adapter: PEFT leaves them on when a forward fails."""
+    """Remove the hooks that give each row its adapter: PEFT leaves them when a forward pass fails."""
     for module in model.modules():
         for number, hook in list(module._forward_pre_hooks.items()):
             if isinstance(hook, partial) and hook.func.__module__.startswith("peft."):

@@ -1,4 +1,4 @@
-"""From model references to loaded sides: as few copies of a base as give each side its own answers."""
+"""From model references to loaded sides, with as few copies of a base as answers allow."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class LoadedSides:
 def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSides:
     """Load the models of all sides.
 
-    Sides on one base share its weights as long as each then says what it says alone, which is found out by
-    asking; what doesn't gets a copy of its own.
+    Sides on one base share its weights if this doesn't change their answers, which test prompts show;
+    otherwise a side gets its own copy.
 
     Args:
         sides: The model behind each side.
         plan: The precision, the device, and how adapters are applied to their base.
 
     Raises:
-        InputError: A model can't be run as it is.
+        InputError: A model can't be run.
         EngineError: A library for the plan's weights is missing.
     """
     apart: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSide
         homeless = frozenset(name for each in roads for name in each.homeless) - apart
         if not homeless:
             break
-        # Rare: what an adapter does to its base was not to be seen from its files.
+        # Rare: the adapter's effect on its base was not visible in its files.
         apart |= homeless
     loaded = {name: side for each in roads for name, side in each.sides.items()}
     shared = {name: len(members) > 1 for _, members in hosts for name in members}
@@ -71,7 +71,7 @@ def _placement(name: str, loaded: Mapping[str, Side], shared: bool) -> Placement
 def _fill_hosts(
     sides: Mapping[str, ModelRef], plan: ExecutionPlan, apart: frozenset[str]
 ) -> list[tuple[Host, list[str]]]:
-    """Copies of the bases with the sides on each; those without an adapter come last, to where they fit."""
+    """Copies of the bases with the sides on each; sides without an adapter come last, where they fit."""
     hosts: list[tuple[Host, list[str]]] = []
     for side, model in sorted(sides.items(), key=lambda item: item[1].adapter_dir is None):
         traits = BARE if model.adapter_dir is None else adapter_traits(model.adapter_dir)
@@ -101,10 +101,10 @@ def _open(model: ModelRef, plan: ExecutionPlan) -> Host:
 
 
 def _refuse_random(host: Host, side: str, model: ModelRef, plan: ExecutionPlan) -> None:
-    """Check that an adapter which computes a new base does it the same way each time it is loaded.
+    """Check that an adapter that computes a new base computes the same one at each load.
 
     Raises:
-        AdapterError: It doesn't: no two runs of it would answer alike.
+        AdapterError: It doesn't: two runs would have different answers.
     """
     adapter_dir = str(model.adapter_dir)
     if not host.resized and set(host.changed) <= weights_in_file(Path(adapter_dir)):
@@ -126,7 +126,7 @@ def _random_part(adapter_dir: Path) -> str:
 
 
 def _merge(host: Host, side: str) -> None:
-    """Add the only adapter of a base into its weights."""
+    """Merge the only adapter of a base into its weights."""
     host.model = host.model.merge_and_unload().eval()
     host.logits[side] = row_logits(host.model, host.rows, host.model.device)
 

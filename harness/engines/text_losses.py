@@ -1,4 +1,4 @@
-"""Cross-entropy of texts behind their prompts, and the divergence of one side from another on them."""
+"""Cross-entropy of texts after their prompts, and the divergence of one side from another on them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredText:
-    """A text to be scored, in tokens.
+    """A text to score, as tokens.
 
     Attributes:
-        key: Names it in messages.
-        side: Whose loss.
-        against: Whose divergence from this side is wanted instead of a loss.
+        key: Its name in messages.
+        side: The side that scores it.
+        against: Another side, to compute the divergence from it instead of a loss.
     """
 
     key: str
@@ -34,13 +34,13 @@ class ScoredText:
 
 
 def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
-    """Each scored token's loss (or divergence) in nats, of texts whose sides share batches.
+    """Each scored token's loss (or divergence) in nats, for texts whose sides share batches.
 
     Returns:
-        One tensor a text, (tokens,): all of its tokens, without a first one that has nothing before it.
+        One tensor per text, (tokens,): all of its tokens, without a first one that has nothing before it.
 
     Raises:
-        EngineError: A text has no token that can be predicted.
+        EngineError: A text has no token to predict.
     """
     import torch
 
@@ -56,7 +56,7 @@ def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
 
 
 def _nats_alone(one: ScoredText) -> torch.Tensor:
-    """By the plain forward of a bare script, one text at a time."""
+    """By the forward pass of a bare script, one text at a time."""
     import torch
 
     ids = torch.tensor([[*one.prompt, *one.text]], device=one.side.model.device)
@@ -72,12 +72,12 @@ def _nats_alone(one: ScoredText) -> torch.Tensor:
 
 
 def _nats_side_by_side(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
-    """By one forward over all rows."""
+    """By one forward pass over all rows."""
     joined = [[*one.prompt, *one.text] for one in batch]
     ids, mask = pad_rows(joined, batch[0].side.pad_id, batch[0].side.model.device, left=False)
     # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
-    # Logits of the prompts that all rows begin with are not needed: they would take a good part of the
-    # time, and over long prompts more memory than the model.
+    # Logits of the common prompts are not needed: they would take much time, and for long prompts more memory
+    # than the model.
     starts = [max(len(one.prompt) - 1, 0) for one in batch]
     skipped = min(starts)
     logits = text_logits([one.side for one in batch], ids, mask, skipped)  # (rows, places, vocabulary)
@@ -131,13 +131,13 @@ def _nats_behind_shared(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
 
 
 def text_logits(sides: Sequence[Side], ids: torch.Tensor, mask: torch.Tensor, skipped: int) -> torch.Tensor:
-    """Logits that each place but the skipped first ones and the last gives the next token.
+    """Logits of the next token at each position, except the skipped first ones and the last.
 
     Args:
-        sides: Who reads each row.
-        ids: Tokens, (rows, tokens), padded behind.
+        sides: The side of each row.
+        ids: Tokens, (rows, tokens), padded at the end.
         mask: 1 where they are not padding.
-        skipped: How many first places are left out.
+        skipped: Number of first positions that are left out.
 
     Returns:
         (rows, tokens - 1 - skipped, vocabulary).
@@ -156,7 +156,7 @@ def text_logits(sides: Sequence[Side], ids: torch.Tensor, mask: torch.Tensor, sk
 
 
 def _nats(logits: torch.Tensor, tokens: torch.Tensor, others: torch.Tensor | None) -> torch.Tensor:
-    """Cross-entropy of the tokens, or KL(others ‖ logits) at their places, (tokens,)."""
+    """Cross-entropy of the tokens, or KL(others ‖ logits) at their positions, (tokens,)."""
     import torch
 
     if others is None:

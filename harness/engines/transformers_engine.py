@@ -31,15 +31,15 @@ _LOSS_BATCH_TOKENS = 1024
 class TransformersEngine:
     """Base models and adapters loaded once, answering in batches.
 
-    Sides that share a base model share its weights where that changes no answer; where the plan says *mixed*,
-    they share batches too.
+    Sides with the same base model share its weights if that changes no answer; if the plan is *mixed*, they
+    share batches too.
 
     Attributes:
         plan: How it computes, with each side's placement.
     """
 
     def __init__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
-        """Load what ``sides`` name.
+        """Load the models of ``sides``.
 
         Args:
             sides: The model behind each side, such as ``candidate`` and ``baseline``.
@@ -60,10 +60,10 @@ class TransformersEngine:
         on_batch: Callable[[Mapping[int, Completion]], None],
         on_text: OnText | None = None,
     ) -> None:
-        """Answer all requests, a batch at a time; ``on_text`` gets each answer's text so far, token by token.
+        """Answer all requests batch by batch; ``on_text`` gets each answer's text so far, token by token.
 
         Raises:
-            ModelError: A prompt holds a token that the model has no embedding for.
+            ModelError: A prompt has a token without an embedding in the model.
             CasesFailedError: The model failed on some of the requests; all others were answered.
             EngineError: It failed on all of them.
         """
@@ -104,7 +104,7 @@ class TransformersEngine:
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
-        """Cross-entropy of each text given its conversation, a batch at a time.
+        """Cross-entropy of each text given its conversation, batch by batch.
 
         Raises:
             EngineError: The model failed on a batch, or a text has no token to score.
@@ -118,7 +118,7 @@ class TransformersEngine:
         kinds = [
             f"{request.side} against {request.against}" if request.against else "" for request in requests
         ]
-        # Texts behind one prompt stay together in a batch as if all were as long as the longest.
+        # Texts after one prompt stay together in a batch, counted with the length of the longest.
         longest: dict[tuple[str, tuple[int, ...]], int] = {}
         questions = [(request.side, tuple(ids)) for request, ids in zip(requests, prompts, strict=True)]
         for question, text in zip(questions, texts, strict=True):
@@ -143,7 +143,7 @@ class TransformersEngine:
         answer_or_split(batches, score, on_batch, [request.key for request in requests])
 
     def largest_logit_change(self, side: str) -> float:
-        """Largest absolute difference that a side's adapter makes to what its base says or reads."""
+        """Largest absolute change of the base's logits or embeddings by a side's adapter."""
         return self._sides[side].change
 
     def next_token_logits(
@@ -153,7 +153,7 @@ class TransformersEngine:
 
         Args:
             side: The side.
-            conversations: What is asked.
+            conversations: The conversations.
         """
         entry, found = self._sides[side], []
         for messages in conversations:
@@ -180,7 +180,7 @@ class TransformersEngine:
         budget: int,
         kinds: Sequence[str] | None = None,
     ) -> Iterator[list[int]]:
-        """Row indices of each batch; kinds stay apart, sides too unless they may share batches."""
+        """Row indices of each batch; kinds are separate, and so are sides unless they may share batches."""
         groups: dict[tuple[str, str], list[int]] = {}
         for index, side in enumerate(sides):
             groups.setdefault((self._sides[side].group, kinds[index] if kinds else ""), []).append(index)
@@ -203,13 +203,13 @@ class TransformersEngine:
         *,
         direct: bool = False,
     ) -> RenderedPrompt:
-        """A conversation as a side's model reads it.
+        """The rendered conversation for a side's model.
 
         Args:
-            side: Whose model.
+            side: The side.
             messages: The conversation.
-            settings: How it is rendered.
-            direct: Whether a reasoning that the answer would begin with is closed already.
+            settings: The settings of rendering.
+            direct: Whether an opened reasoning is closed in the prompt.
 
         Raises:
             PromptError: Its chat template refuses the conversation.
@@ -218,7 +218,7 @@ class TransformersEngine:
         return render(self._sides[side].tokenizer, messages, settings)
 
     def context(self, side: str) -> int | None:
-        """Most tokens of prompt and answer together that a side's model has places for; None for no limit."""
+        """Largest number of tokens of prompt and answer together for a side's model; None for no limit."""
         return places(self._sides[side].model.config)
 
     def _rendered(self, request: GenerationRequest | LossRequest) -> RenderedPrompt:
@@ -239,5 +239,5 @@ class TransformersEngine:
 
 
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:
-    """As ``on_text``, for places in a batch instead of places among all requests."""
+    """As ``on_text``, for indices in a batch instead of indices among all requests."""
     return lambda place, text: on_text(batch[place], text)

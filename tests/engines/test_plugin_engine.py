@@ -116,7 +116,7 @@ def test_two_engines_do_not_answer_side_by_side(register, tiny_model_dir):
         (
             {"describe": lambda reference: replace(describe(reference), training={"base": "upper:base"})},
             ModelError,
-            "upper:loud: the engine's ModelRef has a training that is no TrainingManifest",
+            "upper:loud: the engine's ModelRef has a training that is not a TrainingManifest",
         ),
         (
             {"describe": lambda reference: 1 / 0},

@@ -240,7 +240,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
     tokenizer.add_tokens(["<|ask|>"], special_tokens=True)
     tokenizer.chat_template = "<|ask|> " + tokenizer.chat_template
     with pytest.raises(
-        ModelError, match=r"the prompt holds <\|ask\|>, and the model has embeddings for 68 of"
+        ModelError, match=r"the prompt contains <\|ask\|>, and the model has embeddings for 68 of"
     ):
         engine_texts(make_adapter(lora(), tokenizer=tokenizer))
 

@@ -1,1 +1,1 @@
-"""Multi-task models: one encoder that several heads share, and what their numbers mean as an answer."""
+"""Multi-task models: several heads on one encoder, and their numbers as answers."""

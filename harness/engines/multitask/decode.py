@@ -18,9 +18,9 @@ class Word:
     """A word of a text.
 
     Attributes:
-        start: Place of its first character.
-        end: Place behind its last character.
-        token: Place of its first token in the row.
+        start: Index of its first character.
+        end: Index after its last character.
+        token: Index of its first token in the row.
     """
 
     start: int
@@ -30,7 +30,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A named piece of a text, from one character up to, and without, another."""
+    """A named part of a text, from ``start`` up to, but without, ``end``."""
 
     type: str
     start: int
@@ -46,7 +46,7 @@ def find_words(word_ids: Sequence[int | None], offsets: Sequence[tuple[int, int]
 
     Args:
         word_ids: The word of each token; None for special tokens.
-        offsets: First character and the one behind the last, of each token.
+        offsets: The first character and the one after the last, of each token.
     """
     words: list[Word] = []
     before: int | None = None
@@ -72,7 +72,7 @@ def tags_of(entities: Sequence[Entity], words: Sequence[Word]) -> list[str]:
         words: The text's words.
 
     Returns:
-        One tag a word.
+        One tag per word.
 
     Raises:
         MisalignedError: An entity has no tags.
@@ -97,10 +97,10 @@ def tags_of(entities: Sequence[Entity], words: Sequence[Word]) -> list[str]:
 
 
 def entities_of(tags: Sequence[str], words: Sequence[Word]) -> list[Entity]:
-    """The entities that tags name. An ``I`` that follows nothing of its type begins one, as in CoNLL.
+    """The entities of tags. An ``I`` without a preceding tag of its type begins one, as in CoNLL.
 
     Args:
-        tags: One tag a word.
+        tags: One tag per word.
         words: The text's words.
     """
     found: list[Entity] = []
@@ -116,7 +116,7 @@ def entities_of(tags: Sequence[str], words: Sequence[Word]) -> list[Entity]:
 
 
 def write_entities(entities: Sequence[Entity], text: str) -> str:
-    """The answer that names them: a JSON list in the text's order.
+    """The answer for entities: a JSON list in the text's order.
 
     Args:
         entities: The entities, in the text's order.
@@ -161,7 +161,7 @@ def split_question(text: str) -> tuple[str, str]:
 
 
 def join_question(question: str, passage: str) -> str:
-    """The text that split_question takes apart.
+    """The text for split_question.
 
     Args:
         question: The question.

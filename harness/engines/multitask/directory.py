@@ -1,4 +1,4 @@
-"""A multi-task model's directory, checked as far as its files allow; nothing is loaded.
+"""A multi-task model's directory, checked by its files; nothing is loaded.
 
 multitask.json          base, tokenizer and encoder by content, and the tasks
 heads.safetensors       a linear layer for each task: TASK.weight, TASK.bias
@@ -27,12 +27,12 @@ Kind: TypeAlias = Literal["label", "entities", "span"]
 
 
 class Task(BaseModel):
-    """What one head answers.
+    """The task of one head.
 
     Attributes:
         kind: One of the labels for the whole text, entities in it, or a span of a passage.
-        labels: A head's outputs in their order: labels, or BIO tags; of a span its start and its end.
-        adapter: Name of the adapter that the encoder wears for it; None where the encoder is whole.
+        labels: A head's outputs in order: labels, or BIO tags; for a span its start and its end.
+        adapter: Name of the encoder's adapter for it; None if the whole encoder was trained.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -48,7 +48,7 @@ class MultitaskConfig(BaseModel):
 
     Attributes:
         base: The encoder as training named it; its tokenizer is used.
-        encoder: ``full``: the directory holds an encoder of its own; ``lora``: adapters on the base's.
+        encoder: ``full``: the directory has its own encoder; ``lora``: adapters on the base's.
         max_length: Most tokens of a question with its passage, or of a text.
         max_answer_tokens: Most tokens of a span.
     """
@@ -71,8 +71,8 @@ class MultitaskModel:
 
     Attributes:
         base_dir: The base model's directory on this machine.
-        sha256: Hash of everything that decides an answer.
-        training: The training manifest; None when training left none.
+        sha256: Hash of everything that determines an answer.
+        training: The training manifest; None if there is none.
     """
 
     directory: Path
@@ -96,7 +96,7 @@ def read_multitask(directory: Path) -> MultitaskModel:
     """Check a directory.
 
     Raises:
-        AdapterError: A file is missing or damaged, or the base is another than it was trained on.
+        AdapterError: A file is missing or damaged, or the base is not the one of training.
         ModelError: The base is unavailable.
     """
     path = directory / CONFIG
@@ -145,7 +145,7 @@ def _check_heads(path: Path, config: MultitaskConfig) -> None:
 
 
 def _parts(directory: Path, config: MultitaskConfig) -> dict[str, str]:
-    """Hash of each part that the answers depend on."""
+    """Hash of each part that determines answers."""
     parts = {HEADS: hashlib.sha256((directory / HEADS).read_bytes()).hexdigest()}
     if config.encoder == "full":
         if not (directory / ENCODER / "model.safetensors").is_file():
@@ -160,7 +160,7 @@ def _parts(directory: Path, config: MultitaskConfig) -> dict[str, str]:
 
 
 def _check_base(directory: Path, config: MultitaskConfig, base_dir: Path) -> None:
-    """The tokenizer must be the one that was trained with, and so must the encoder below adapters."""
+    """The tokenizer must be that of training, and so must the encoder under adapters."""
     wanted = [("tokenizer", config.tokenizer_sha256, tokenizer_sha256(base_dir))]
     if config.encoder == "lora":
         wanted.append(("base", config.base_sha256, model_sha256(base_dir)))

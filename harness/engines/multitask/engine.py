@@ -1,4 +1,4 @@
-"""The engine that lets a multi-task model's heads answer golden cases."""
+"""The engine for golden cases that a multi-task model's heads answer."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ class MultitaskEngine:
         """Answer all requests, a batch of one task at a time.
 
         Raises:
-            AdapterError: A case asks for a task that the model has no head for, or can't be put to its head.
+            AdapterError: A case names a task without a head, or its head can't answer it.
             EngineError: The model failed on a batch; the message names its first case.
         """
         groups: dict[tuple[str, str], list[int]] = {}
@@ -56,7 +56,7 @@ class MultitaskEngine:
                 on_batch(dict(zip(asked, completions, strict=True)))
 
     def render(self, side: str, messages: Sequence[Message], settings: GenerationSettings) -> None:
-        """None: heads read the last message as it is."""
+        """None: heads read the unchanged last message."""
 
     def context(self, side: str) -> None:
         """None: a text that is too long for a head is reported when it is answered."""
@@ -67,7 +67,7 @@ class MultitaskEngine:
         """Refuse: heads predict no text.
 
         Raises:
-            EngineError: Always, where anything is asked.
+            EngineError: Always, if there are requests.
         """
         if requests:
             raise EngineError(f"{requests[0].key}: a multi-task model predicts no text; leave perplexity out")
@@ -116,7 +116,7 @@ class MultitaskEngine:
                 text=text,
                 stop_reason="stop",
                 prompt_tokens=length,
-                # Heads write nothing, they choose.
+                # Heads don't write text, they choose.
                 completion_tokens=0,
                 latency_s=latency_s,
             )
@@ -132,7 +132,7 @@ def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Multit
         plan: How to compute.
 
     Raises:
-        InputError: A directory can't be used.
+        InputError: A directory is not usable.
     """
     return MultitaskEngine(
         {side: read_multitask(Path(model.base_model).expanduser()) for side, model in sides.items()}, plan

@@ -26,8 +26,8 @@ class Network:
 
     Attributes:
         encoder: transformers' encoder, or PEFT's model around it.
-        heads: A linear layer a task.
-        tokenizer: A fast tokenizer: it knows each token's characters.
+        heads: One linear layer per task.
+        tokenizer: A fast tokenizer, which knows each token's characters.
         max_length: Most tokens of a row.
         max_answer_tokens: Most tokens of a span.
     """
@@ -41,7 +41,7 @@ class Network:
 
 
 class TooLongError(ValueError):
-    """A text has more tokens than the model takes; the message says how many."""
+    """A text has more tokens than the model accepts; the message says how many."""
 
 
 def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
@@ -108,12 +108,12 @@ def tokenize(network: Network, task: Task, texts: Sequence[str]) -> Any:
 
     Args:
         network: The network.
-        task: The head that reads them.
-        texts: The texts, one a row.
+        task: The head.
+        texts: The texts, one per row.
 
     Raises:
-        TooLongError: A row has more tokens than the model takes.
-        ValueError: A text for a span holds no question with a passage.
+        TooLongError: A row has more tokens than the model accepts. ValueError: A text for a span is not a
+        question with a passage.
     """
     given: tuple[list[str], ...] = (list(texts),)
     if task.kind == "span":
@@ -129,7 +129,7 @@ def tokenize(network: Network, task: Task, texts: Sequence[str]) -> Any:
 
 
 def count_tokens(network: Network, task: Task, text: str) -> int:
-    """Tokens of one row, special ones included.
+    """Number of tokens of one row, including special ones.
 
     Args:
         network: The network.
@@ -137,7 +137,7 @@ def count_tokens(network: Network, task: Task, text: str) -> int:
         text: The text.
 
     Raises:
-        TooLongError: More than the model takes.
+        TooLongError: There are more than the model accepts.
         ValueError: As tokenize.
     """
     return int(tokenize(network, task, [text])["input_ids"].shape[1])
@@ -149,7 +149,7 @@ def scores(network: Network, task: Task, batch: Any) -> torch.Tensor:
     Args:
         network: The network.
         task: The head.
-        batch: What tokenize gives.
+        batch: The result of tokenize.
 
     Returns:
         For a label (rows, labels), from the mean of the row's tokens; else (rows, tokens, labels).
@@ -175,7 +175,7 @@ def answer(network: Network, task: Task, texts: Sequence[str]) -> list[str]:
     Args:
         network: The network.
         task: The head.
-        texts: The texts, one an answer.
+        texts: The texts, one per answer.
 
     Raises:
         TooLongError: As tokenize.
@@ -206,10 +206,10 @@ def answer(network: Network, task: Task, texts: Sequence[str]) -> list[str]:
 
 
 def passage_tokens(batch: Any, row: int) -> list[int]:
-    """Places of the passage's tokens in a row of question and passage.
+    """Indices of the passage's tokens in a row of question and passage.
 
     Args:
-        batch: What tokenize gives for a span.
+        batch: The result of tokenize for a span.
         row: The row's number.
 
     Returns:
