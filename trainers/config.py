@@ -25,7 +25,7 @@ def listed(value: object) -> object:
 
 
 class PeftSettings(StrictModel):
-    """What is trained: an adapter of some kind, or all weights."""
+    """The trained weights: an adapter of some kind, or all weights."""
 
     method: Annotated[
         Literal["lora", "ia3", "prefix", "prompt", "full"],
@@ -122,7 +122,7 @@ class TrainingConfig(RunConfig):
         DtypeName,
         Field(description="Type of numbers to compute in; auto: 16 bits where the device has them natively."),
     ] = "auto"
-    peft: Annotated[PeftSettings, Field(description="What is trained.")] = PeftSettings()
+    peft: Annotated[PeftSettings, Field(description="The trained weights.")] = PeftSettings()
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 2e-4
     max_steps: Annotated[
         int | None, Field(ge=1, description="Optimizer steps; in place of epochs when given.")

@@ -21,7 +21,7 @@ def declare_markers(config: pytest.Config, names: Iterable[str], meaning: str) -
     Args:
         config: The session's configuration.
         names: The markers' names.
-        meaning: What ``pytest --markers`` says of each.
+        meaning: Their lines in ``pytest --markers``.
 
     Returns:
         The names that may be used: not those of other plugins.

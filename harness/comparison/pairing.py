@@ -90,7 +90,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
 
     Args:
         candidate: The run to judge.
-        baseline: What it is compared with.
+        baseline: The run to compare with.
     """
     refused = _refused_metrics(candidate, baseline)
     changed = {name for name in refused if name in candidate.metrics and name in baseline.metrics}
@@ -170,7 +170,7 @@ def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCount
 
     Args:
         candidate: The run to judge.
-        baseline: What it is compared with.
+        baseline: The run to compare with.
         pairing: Their pairs.
 
     Returns:

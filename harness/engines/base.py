@@ -80,7 +80,7 @@ class Engine(Protocol):
         """Cross-entropy of each text; ``on_batch`` gets losses by index into ``requests``.
 
         Args:
-            requests: Texts, each behind its conversation.
+            requests: Texts, each after its conversation.
             on_batch: Called with finished losses, by index into ``requests``.
         """
 

@@ -33,7 +33,7 @@ def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded"
     Args:
         doing: The model or adapter and the action, such as ``adapters/mine: its base``.
         kind: The error that is raised instead.
-        verb: What it can't be.
+        verb: The action that failed, such as ``loaded``.
 
     Raises:
         InputError: An exception was raised that isn't one of ours.

@@ -168,7 +168,7 @@ def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) 
 
 
 def _steady_logits(forward: Any, host: Host, adapter_dir: str) -> Any:
-    """What a side says alone, the same whatever it was asked before.
+    """A side's own logits, independent of earlier prompts.
 
     Raises:
         AdapterError: A recurrent model doesn't begin anew with each prompt behind this adapter.

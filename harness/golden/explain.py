@@ -75,8 +75,8 @@ def golden_error(document: Document, key: KeyPath, problem: str, allowed: str = 
     Args:
         document: The file.
         key: Keys and list positions that lead to the problem.
-        problem: What is wrong.
-        allowed: What would be right.
+        problem: The fault.
+        allowed: What is allowed.
     """
     return GoldenError(document.path, document.line(key), dotted(key), problem, allowed)
 

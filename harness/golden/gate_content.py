@@ -1,4 +1,4 @@
-"""What belongs to a gate of a project: its golden sets, and the bundled forgetting probes beside them."""
+"""The content of a project's gate: its golden sets, and the bundled forgetting probes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class GateContent:
         own: The project's.
         bundled: The forgetting probes that come with this package; none where a set of the project's says
             that it probes forgetting, or where forgetting is not measured.
-        faults: What is wrong with files of the project's.
+        faults: Faults of the project's files.
     """
 
     own: tuple[GoldenSet, ...]
@@ -35,7 +35,7 @@ class GateContent:
 def gate_content(
     paths: Iterable[Path] | None, *, forgetting: bool, known: Mapping[Path, GoldenSet] | None = None
 ) -> GateContent:
-    """What belongs to a gate.
+    """The content of a gate.
 
     Args:
         paths: Directories and files of golden sets; None takes ``golden_sets`` in the working directory.

@@ -25,7 +25,7 @@ def compiled(pattern: str, *, ignore_case: bool = False) -> Any:
     """A pattern of Python's ``re``, compiled by ``regex``, whose methods take a ``timeout``.
 
     Args:
-        pattern: What Python's ``re`` reads.
+        pattern: A pattern of Python's ``re``.
         ignore_case: Whether letters match in either case.
 
     Raises:

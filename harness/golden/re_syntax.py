@@ -122,7 +122,7 @@ def _item(code: Any, value: Any, flags: int) -> str:
 
 
 def _category(category: Any, flags: int) -> str:
-    """What re takes for a letter of a word, white space or a digit, as items of a set."""
+    r"""The characters of ``\w``, ``\s`` and ``\d`` in ``re``, as items of a set."""
     if category is codes.CATEGORY_WORD:
         return _ASCII_WORD if flags & re.ASCII else _WORD
     if category is codes.CATEGORY_SPACE:

@@ -48,7 +48,7 @@ class Measure:
     """One figure of a calibration.
 
     Attributes:
-        name: What is measured.
+        name: Name of the measure.
         n: Number of items.
         interval: None where it is unknown.
         needs: Its limit, in words.

@@ -43,7 +43,7 @@ class ReplyStore(Protocol):
         """Store one reply.
 
         Args:
-            key: What reply_key gives for the request.
+            key: The request's reply_key.
             reply: The reply.
         """
 
@@ -62,7 +62,7 @@ class Judge:
         """Nothing is sent yet.
 
         Args:
-            engine: Who answers.
+            engine: The engine that answers.
             store: Where replies are looked up and stored.
             concurrency: How many questions are sent at a time.
             prices: Prices of a million prompt tokens and a million completion tokens, in any currency.

@@ -127,7 +127,7 @@ class Panel:
         """One verdict from the judges' own; each is recorded for the agreement.
 
         Args:
-            task: What was asked, such as ``rubric``.
+            task: The kind of question, such as ``rubric``.
             votes: One a judge, in the panel's order.
         """
         values = tuple(None if isinstance(vote, JudgeError) else vote.value for vote in votes)

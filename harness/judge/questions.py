@@ -85,10 +85,10 @@ def pair_requests(
 
     Args:
         key: Name of the pair, for messages.
-        conversation: What was asked.
+        conversation: The messages before the answers.
         answer: The answer that is judged.
         other: The answer that it is compared with.
-        rubric: What a good answer is; None leaves it to the judge.
+        rubric: What a good answer is; None for the default.
         repeat: Number of the repetition, from 0; each is a question of its own.
 
     Returns:

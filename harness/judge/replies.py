@@ -199,7 +199,7 @@ def _fitting(
 
 
 def _decisive(found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """What an object decides: all but free text."""
+    """The deciding part of an object: everything except free text."""
     properties = schema.get("properties")
     rules: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
     return {

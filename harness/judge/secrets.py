@@ -30,7 +30,7 @@ def without_key(text: str, key: str | None) -> str:
     """The text without the key: servers repeat it in their error messages.
 
     Args:
-        text: What a server said.
+        text: A server's text.
         key: The key that it got, or None.
     """
     if not key:

@@ -66,7 +66,7 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
 
     Args:
         answered: The answers, each with its prompt.
-        ask: What a person is asked: to judge an answer, or to choose between two.
+        ask: The kind of questions: to judge an answer, or to choose between two.
         seed: Of the order.
     """
     origins: dict[tuple[tuple[Message, ...], Expectation], dict[str, list[str]]] = {}

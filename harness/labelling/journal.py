@@ -66,7 +66,7 @@ class Journal:
         """Store a label; it is on the disk when this returns.
 
         Args:
-            item: What was shown.
+            item: The shown item.
             said: The person's answer; None where it was skipped.
             who: The person's name.
 

@@ -106,7 +106,7 @@ def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[SourceAn
 
     Args:
         paths: The files.
-        rubric: What a good answer is, for lines that don't say it.
+        rubric: What a good answer is, for lines without a rubric.
 
     Returns:
         The answers in the files' order.

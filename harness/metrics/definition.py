@@ -68,8 +68,8 @@ def binary(request: ScoringRequest, holds: bool, explanation: str) -> Score:
     """Score of a true-or-false metric: 1 if true, else 0.
 
     Args:
-        request: What is scored.
-        holds: Whether the answer has what is asked for.
+        request: The request.
+        holds: Whether the check is true for the answer.
         explanation: Why, for a person.
     """
     return graded(request, float(holds), explanation)
@@ -79,7 +79,7 @@ def graded(request: ScoringRequest, value: float, explanation: str) -> Score:
     """Score of a metric on a scale.
 
     Args:
-        request: What is scored.
+        request: The request.
         value: On the metric's own scale.
         explanation: Why, for a person.
     """

@@ -55,7 +55,7 @@ def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
 
     Args:
         panel: The judges.
-        requests: What will be scored.
+        requests: The requests that will be scored.
     """
     for request in requests:
         name, other = base_type(request.check.type), request.baseline_text

@@ -34,7 +34,7 @@ def start(panel: Panel, request: ScoringRequest) -> None:
 
     Args:
         panel: The judges.
-        request: What will be scored.
+        request: The request that will be scored.
     """
     for judge in panel.judges:
         # Scoring reports the fault, because it occurs again there.
@@ -46,10 +46,10 @@ def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
 
     Args:
         panel: The judges.
-        requests: What is scored.
+        requests: The requests.
 
     Returns:
-        One vote a request, in their order.
+        One vote per request, in order.
     """
     waiting: list[list[Future[Vote]]] = [
         [judge.spawn(_vote(judge, request)) for judge in panel.judges] for request in requests

@@ -61,7 +61,7 @@ def closest_reference(
     """Index of the reference with the greatest F-measure, and rouge-score's score (fractions) with it.
 
     Args:
-        scorer: What make_scorer gives.
+        scorer: The result of make_scorer.
         rouge_type: rouge-score's name of the metric.
         prediction: The answer.
         references: At least one.

@@ -27,7 +27,7 @@ class PatternTime:
 
     Attributes:
         what: Name of the pattern in the message.
-        seconds: What is left of the time.
+        seconds: The remaining time.
     """
 
     what: str

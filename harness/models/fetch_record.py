@@ -26,7 +26,7 @@ def write_facts(directory: Path, entry: CatalogueEntry) -> None:
 
     Args:
         directory: The finished directory.
-        entry: What it was made of.
+        entry: Its entry in the catalogue.
     """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     facts = {

@@ -1,4 +1,4 @@
-"""What pytest collects where the command line names no path: the golden sets, and the project's own tests."""
+"""The paths that pytest collects if the command line names none: golden sets, and the project's own tests."""
 
 from collections.abc import Sequence
 from pathlib import Path

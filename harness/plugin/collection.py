@@ -127,7 +127,7 @@ class GoldenItem(pytest.Item):
             case: The case.
             candidate: The model's name.
             markers: Which names may be markers; others can be selected by ``-k`` only.
-            rest: What every item takes.
+            rest: Arguments of every item.
         """
         super().__init__(**rest)
         self.golden_set = golden_set

@@ -1,4 +1,4 @@
-"""What belongs to a gate and is left out of a session: by paths, ``-k``, ``-m``, ``--lf`` or node ids."""
+"""Parts of a gate that a session leaves out: by paths, ``-k``, ``-m``, ``--lf`` or node ids."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class OwnTests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What a session leaves out.
+    """The parts that a session leaves out.
 
     Attributes:
         cases: How many of how many cases, by golden set.
@@ -59,7 +59,7 @@ def left_out_cases(content: GateContent, keys: Collection[str]) -> dict[str, tup
     """By golden set, how many of how many of its cases are not selected; without sets that are whole.
 
     Args:
-        content: What belongs to the gate.
+        content: The content of the gate.
         keys: Of the selected cases.
 
     Returns:

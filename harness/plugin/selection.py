@@ -30,9 +30,9 @@ class Selection:
         names: The models that each case is an item for; the name is empty if there is only one.
         with_probes: Whether sets that probe forgetting are collected.
         sets: The collected golden sets, by file.
-        content: What belongs to the gate, collected or not; None before it is known.
-        faults: What is wrong with golden sets; reported together, when all files are read.
-        cases: What is left to be answered.
+        content: The content of the gate, collected or not; None before it is known.
+        faults: Faults of golden sets; reported together after all files are read.
+        cases: The selected cases.
     """
 
     golden: tuple[Path, ...]
@@ -59,7 +59,7 @@ class Selection:
 
         Args:
             path: Its file.
-            golden_set: What it holds.
+            golden_set: Its content.
         """
         self.sets[path] = golden_set
 

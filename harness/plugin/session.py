@@ -51,7 +51,7 @@ class GateSession:
         judge_note: The judge's calibration in words, for the terminal.
         questions: Answers hand-written tests.
         own_tests: Which hand-written tests belong to the gate.
-        left_out: What belongs to the gate and is not selected.
+        left_out: Parts of the gate that are not selected.
         was_run: Whether a golden case came to its turn.
         failed_tests: Hand-written tests that failed.
         records: The records, by the models' names.

@@ -1,4 +1,4 @@
-"""What an adapter's training noted of reward hacking, as lines for a person."""
+"""The canaries of an adapter's training as lines for the terminal."""
 
 from harness.types.training import TrainingManifest
 

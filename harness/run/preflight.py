@@ -40,8 +40,8 @@ def make_ready(
         allow_python: Whether ``python`` checks may run the project's own code.
 
     Returns:
-        Who judges, with the check types that can't be left to them; and what is known of them, for the
-        terminal: nothing where they are not asked.
+        The judges, with the check types for which they are unreliable; and their calibration in words, empty
+        if they are not used.
 
     Raises:
         SettingsError: An extra isn't installed, a judge is missing, or an unreliable one would decide.

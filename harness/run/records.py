@@ -85,7 +85,7 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
 
 
 def make_directory(directory: Path) -> None:
-    """Make the directory of history, cache and reports, which git is told to ignore.
+    """Make the directory of history, cache and reports, which git ignores.
 
     Raises:
         SettingsError: It can't be made.

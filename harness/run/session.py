@@ -55,7 +55,7 @@ def run_session(
         inputs: The checked inputs.
         golden_sets: The sets, with the selected cases only.
         cache: Where answers and scores are looked up and stored.
-        on_progress: Told of each stage's progress.
+        on_progress: Called with each stage's progress.
         judging: The judges; asked while other answers are still generated.
         only: Keys of the cases that a side answers, for sides that answer only some.
 
@@ -113,7 +113,7 @@ def score_sides(
         answers: By side.
         cases: The cases, including skipped ones.
         cache: Where scores are looked up and stored.
-        on_progress: Told of each metric's progress.
+        on_progress: Called with each metric's progress.
         judging: The judges.
         only: Keys of the cases that a side answered, for sides that answered only some.
 

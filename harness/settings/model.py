@@ -66,7 +66,7 @@ class Settings(BaseModel):
         device: A torch device, or ``auto``.
         batch_tokens: Token budget of a batch.
         cache: Whether answers and scores are read from and written to the cache.
-        fail_on: What fails the run besides errors and must-pass cases.
+        fail_on: Further reasons to fail the run, besides errors and must-pass cases.
         confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
         directory: Where history, cache and reports are kept, relative to the project's root.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.

@@ -203,7 +203,7 @@ def detectable_mean_drop(
         level: One-sided level at which the sign-flip test rejects "no drop".
         margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
         confidence: Two-sided, of that interval.
-        reach: What a unit that is lost whole would lose.
+        reach: Drop of a unit that is lost completely.
         power: Probability of finding the drop.
 
     Returns:

@@ -173,7 +173,7 @@ class DriverFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraitsFinding:
-    """What the lost cases of a set have in common."""
+    """Common traits of a set's lost cases."""
 
     kind: Literal["traits"] = "traits"
     traits: tuple[SharedTrait, ...]

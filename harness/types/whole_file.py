@@ -20,7 +20,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
     Args:
         path: Its directory is made when it is missing.
-        content: What to write; a text as UTF-8, with its line ends as they are.
+        content: The content; a text is written as UTF-8, with unchanged line ends.
 
     Raises:
         OSError: It can't be written; what the file held before is unchanged.

@@ -20,9 +20,9 @@ class Rule:
         least: Fewest rows, inclusive.
         below: Fewer rows than that; None for no limit.
         instruct: Only for bases that follow instructions, or only for those that don't; None for both.
-        approach: What it advises.
+        approach: The advised approach.
         reason: Why.
-        instead: What comes next to it, or with it.
+        instead: The second-best approaches, or further ones.
     """
 
     goals: tuple[str, ...]

@@ -28,7 +28,7 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
         key: ``chosen`` or ``rejected``.
 
     Returns:
-        One number a row, in their order.
+        One number per row, in order.
     """
     import torch
 

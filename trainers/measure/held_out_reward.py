@@ -37,7 +37,7 @@ def held_out_rewards(
         settings: How prompts are rendered and answers sampled; here greedily.
 
     Returns:
-        The weighted sum of the rewards for each prompt, in their order.
+        The weighted sum of the rewards for each prompt, in order.
 
     Raises:
         RewardError: A reward is unavailable for an answer.

@@ -99,7 +99,7 @@ def read_tokens(
 
     Args:
         tokenizer: The model's.
-        tokens: What it wrote; an end token and everything after it don't count.
+        tokens: Its tokens; an end token and everything after it don't count.
         prompt: The rendered prompt.
         settings: As for ``read_answer``.
     """

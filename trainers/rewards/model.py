@@ -55,7 +55,7 @@ def conversation_rewards(model: Any, tokenizer: Any, texts: Sequence[str]) -> li
         texts: Conversations, rendered up to the end of the assistant's answer.
 
     Returns:
-        One number a conversation, in their order.
+        One number per conversation, in order.
     """
     import torch
 

@@ -32,7 +32,7 @@ def _function_path(path: Path) -> Path:
 
 
 class Weighted(StrictModel):
-    """What every reward has; a subclass has a ``type`` that is the literal of its name."""
+    """Common keys of all rewards; a subclass has a ``type`` that is the literal of its name."""
 
     weight: Annotated[
         float,
@@ -91,7 +91,7 @@ class Length(Weighted):
 
 
 class GoldenCheck(Weighted):
-    """What a check of a golden set says: its value, or with a threshold 1 if it passes, else 0."""
+    """The value of a golden set's check, or with a threshold 1 if it passes, else 0."""
 
     type: Literal["check"]
     check: Annotated[
@@ -103,7 +103,7 @@ class GoldenCheck(Weighted):
 
 
 class PythonFunction(Weighted):
-    """What your own function gives."""
+    """The value of your own function."""
 
     type: Literal["python"]
     path: Annotated[
@@ -114,7 +114,7 @@ class PythonFunction(Weighted):
 
 
 class RewardModel(Weighted):
-    """What a reward model's adapter gives, such as one that ``reward`` wrote."""
+    """The reward of a reward model's adapter, such as one that ``reward`` wrote."""
 
     type: Literal["reward-model"]
     path: Annotated[Path, Field(description="Its adapter directory, relative to this file.")]

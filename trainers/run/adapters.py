@@ -58,7 +58,7 @@ def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
     arXiv:2101.00190; prompt tuning: Lester et al. (2021), arXiv:2104.08691.
 
     Args:
-        settings: What is trained.
+        settings: The trained weights.
         task_type: PEFT's name of the task, such as ``CAUSAL_LM`` or ``SEQ_CLS``.
 
     Returns:
@@ -102,7 +102,7 @@ def describe_trained(model: Any, settings: PeftSettings) -> str:
 
     Args:
         model: The model, its trained parameters marked by ``requires_grad``.
-        settings: What is trained.
+        settings: The trained weights.
     """
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     names = {"ia3": "IA3", "prefix": "prefix of", "prompt": "prompt of", "full": "all weights"}

@@ -80,7 +80,7 @@ def compare_models(
         runs: Two runs or more.
         against: The run that the others are compared with; the first by default.
         golden_sets: Names of the sets to take; empty takes all but the forgetting probes.
-        on_progress: Told the stage, how many pairs are judged, and how many there are.
+        on_progress: Called with the stage, the number of judged pairs, and the number of all pairs.
 
     Raises:
         BaselineError: A run is named twice or missing, or the runs have no answered case in common.
