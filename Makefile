@@ -38,11 +38,11 @@ $(PLUGINS)/.installed: $(VENV)/.installed
 demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/orders/demo.py
 
-test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier on the real model included
+test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier on the real model included, and the coverage that has to stay
 	@$(BIN)/tunegate model fetch smollm2 minilm
 	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
 	  echo "==> no Chromium could be had: the report's browser tests will be skipped"
-	@$(PYTEST)
+	@$(PYTEST) --cov --cov-report=
 
 test-fast: $(VENV)/.installed ## Unit tests only, minutes
 	@$(PYTEST) -m "not end_to_end and not browser"

@@ -1,6 +1,6 @@
 """pytest's entry point: it loads the gate if a session concerns it, and costs almost nothing otherwise.
 
-The gate is loaded if one of its options, its variables or a ``[tool.tunegate]`` table is present, or when a
+The gate is loaded if a model, one of its options or the help is asked for, or when a
 golden set is collected. Until then only this package is imported. If a project has packages of our names (see
 :mod:`tunegate.own_packages`), the gate is off and says so; a session that asks for it is refused.
 """
@@ -17,13 +17,18 @@ from tunegate import hookspecs
 from tunegate.markers import declare_markers, note_project_markers
 from tunegate.own_packages import foreign_package
 from tunegate.project import session_project
-from tunegate.request import asks_for_gate, concerns_gate, needs_model_option, with_long_name
+from tunegate.request import (
+    asks_for_gate,
+    concerns_gate,
+    golden_places,
+    needs_model_option,
+    with_long_name,
+)
 
 # The plugins of the gate, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
 # If this plugin is loaded, our packages are loaded too, and a project's own can't come first.
 _PINNED = "tunegate.pinned"
-_GOLDEN_FOLDER = "golden_sets"
 _NOTICE = pytest.StashKey[str]()
 _FOREIGN = pytest.StashKey[Path | None]()
 
@@ -73,7 +78,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     config = parent.config
     if file_path.suffix not in {".yaml", ".yml"} or config.pluginmanager.has_plugin(_PLUGINS[0]):
         return None
-    if session_project(config) / _GOLDEN_FOLDER not in file_path.parents or not _load_gate(config):
+    inside = {file_path, *file_path.parents}
+    if inside.isdisjoint(golden_places(session_project(config))) or not _load_gate(config):
         return None
     gate: Any = config.pluginmanager.get_plugin(_PLUGINS[0])
     collector: pytest.Collector | None = gate.pytest_collect_file(file_path=file_path, parent=parent)
@@ -116,14 +122,14 @@ def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     note_project_markers(config)
     root, project = config.rootpath, session_project(config)
     folders = {root: None, config.invocation_params.dir: None}
-    has_settings = concerns_gate(arguments, project)
-    in_use = has_settings or (project / _GOLDEN_FOLDER).is_dir()
+    concerned = concerns_gate(arguments, project)
+    in_use = concerned or any(place.exists() for place in golden_places(project))
     if in_use and asks_for_gate(arguments, project, model_is_taken=False) is None:
         # Being off costs nothing, so check also folders of test files that get onto the path later.
         folders |= dict.fromkeys(_test_folders(root))
     pinned = config.pluginmanager.has_plugin(_PINNED)
     config.stash[_FOREIGN] = None if pinned else foreign_package(folders)
-    return has_settings and _load_gate(config)
+    return concerned and _load_gate(config)
 
 
 def _test_folders(root: Path) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tunegate.project import read_table
 
 _SHORT, _LONG, _PREFIX = "--model", "--gate-model", "--gate-"
+_GOLDEN_FOLDER = "golden_sets"
 _HELP = {"-h", "--help"}
 
 
@@ -36,12 +37,28 @@ def with_short_name(argument: str) -> str:
 
 
 def concerns_gate(arguments: Sequence[str], root: Path) -> bool:
-    """Whether the gate's options and settings have to be read: one of them is given, or help is requested."""
-    return (
-        any(is_gate_option(each) or each.startswith("@") or each in _HELP for each in arguments)
-        or any(name in os.environ for name in ("TUNEGATE_MODEL", "TUNEGATE_GOLDEN"))
-        or read_table(root) is not None
-    )
+    """Whether the gate has to be loaded at once: for a model, for one of its options, or for the help.
+
+    Args:
+        arguments: The command line, including arguments from the configuration.
+        root: Where the project's pyproject.toml is.
+    """
+    given = any(is_gate_option(each) or each.startswith("@") for each in arguments)
+    return given or names_a_model(arguments, root)
+
+
+def golden_places(root: Path) -> tuple[Path, ...]:
+    """Files and folders of a project's golden sets, as its settings name them, where they are well-formed.
+
+    Args:
+        root: The project's folder.
+    """
+    written = os.environ.get("TUNEGATE_GOLDEN") or (read_table(root) or {}).get("golden", _GOLDEN_FOLDER)
+    names = written.split(os.pathsep) if isinstance(written, str) else written
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        # Whoever loads the gate is told what is wrong with it.
+        names = [_GOLDEN_FOLDER]
+    return tuple(Path(os.path.normpath(root / name)) for name in names)
 
 
 def names_a_model(arguments: Sequence[str], root: Path) -> bool:

@@ -28,7 +28,15 @@ def imported(installation, project, *command):
     return line.split()[1:]
 
 
-@pytest.mark.parametrize("more", [{}, {"golden_sets/sums.yaml": GOLDEN}], ids=["none", "not collected"])
+TABLE = {
+    "pyproject.toml": "[tool.tunegate]\ngolden = ['sets', 'more/one.yaml']\npaths = []\n",
+    "more/one.yaml": GOLDEN,
+}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"golden_sets/sums.yaml": GOLDEN}, TABLE], ids=["none", "not collected", "settings"]
+)
 def test_a_session_that_collects_no_golden_set_imports_nothing_of_the_gate(installation, write, more):
     project = write({**TEST, **more})
     assert imported(installation, project, "pytest", "-s", "test_one.py") == []
@@ -50,6 +58,19 @@ def test_a_session_that_skips_golden_cases_imports_no_library_of_scores_or_repor
         "torch",
         "transformers",
     } == set()
+
+
+@pytest.mark.parametrize("variables", [{}, {"TUNEGATE_GOLDEN": "other"}], ids=["key", "variable"])
+def test_golden_sets_are_collected_where_the_settings_say(installation, write, variables):
+    """A folder, and a file of its own; each loads the gate when it is met."""
+    project = write(
+        {**TABLE, "sets/a.yaml": GOLDEN.replace("sums", "a"), "other/b.yaml": GOLDEN.replace("sums", "b")}
+    )
+    done = installation.run(project, "pytest", "--collect-only", "-q", **variables)
+    found = [line for line in done.stdout.splitlines() if "::" in line]
+    assert found == (["other/b.yaml::a"] if variables else ["more/one.yaml::a", "sets/a.yaml::a"]), (
+        done.stdout
+    )
 
 
 COMMANDS = {
