@@ -127,7 +127,7 @@ def _lora_and_tokens(model):
 
 
 def _wider(family: Family):
-    return tokenizer_of(family, added=("<think>", "</think>"))
+    return tokenizer_of(family, added=("<tool-a>", "<tool-b>"))
 
 
 KINDS = (
