@@ -38,6 +38,8 @@ def describe_environment(root: Path) -> Environment:
         packages=versions,
         commit=commit,
         dirty=None if commit is None or changes is None else bool(changes),
+        author=None if commit is None else ask_git(root, "log", "-1", "--format=%an"),
+        subject=None if commit is None else ask_git(root, "log", "-1", "--format=%s"),
     )
 
 

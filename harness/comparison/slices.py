@@ -4,18 +4,22 @@ Both are chosen among many, so each test is corrected over all candidates, and o
 named.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
 from harness.comparison.traits import traits_of
 from harness.statistics.gathering import gathering_p
-from harness.types import DriverSlice, SharedTrait
+from harness.statistics.multiple_testing import holm
+from harness.statistics.paired_binary import mcnemar_p
+from harness.types import CaseResult, DriverSlice, SharedTrait
 
 LEVEL = 0.05
 _LEAST = 2  # lost cases that a slice or a trait must cover: one is an example, not a pattern
 _MOST_TRAITS = 3
+_MOST_LOST_PER_KEPT = 10  # with fewer kept cases than a tenth of the lost ones, nothing can differ from them
 
 
 def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float) -> DriverSlice | None:
@@ -87,7 +91,10 @@ def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
 
 
 def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTrait]:
-    """The common traits of lost cases, compared with those that both sides pass; the clearest first.
+    """The common traits of lost cases, the clearest first.
+
+    They are compared with the cases that both sides pass. If hardly any is left, as after a total loss, the lost
+    answers are compared with the baseline's answers to the same prompts.
 
     Args:
         metric: The pass rate.
@@ -99,20 +106,22 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
         for key, now, then in zip(metric.keys, metric.candidate, metric.baseline, strict=True)
         if now == then == 1.0
     }
-    lost = [candidate for candidate, _ in pairs if candidate.key in lost_keys]
-    kept = [candidate for candidate, _ in pairs if candidate.key in kept_keys]
-    if len(lost) < _LEAST or len(kept) < _LEAST:
+    lost = [pair for pair in pairs if pair[0].key in lost_keys]
+    kept = [pair for pair in pairs if pair[0].key in kept_keys]
+    if len(lost) < _LEAST:
         return []
-    incidence: dict[str, set[str]] = {}
-    for result, traits in zip([*lost, *kept], traits_of([*lost, *kept]), strict=True):
-        for trait in traits:
-            incidence.setdefault(trait, set()).add(result.key)
-    # Words that always occur together are one trait, the first of them.
-    distinct: dict[frozenset[str], str] = {}
-    for trait, keys in incidence.items():
-        if len(keys & lost_keys) >= _LEAST:
-            distinct.setdefault(frozenset(keys), trait)
-    looked_at = [*lost, *kept]
+    if len(kept) >= max(_LEAST, len(lost) / _MOST_LOST_PER_KEPT):
+        found = _unlike_kept(metric, lost, kept)
+    else:
+        found = _unlike_before(metric, lost, len(kept))
+    return sorted(found, key=lambda trait: trait.p_value)[:_MOST_TRAITS]
+
+
+def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair]) -> list[SharedTrait]:
+    """Traits that gather in the lost cases."""
+    looked_at = [candidate for candidate, _ in (*lost, *kept)]
+    lost_keys = {candidate.key for candidate, _ in lost}
+    distinct = _distinct(_incidence(looked_at), lost_keys)
     places = {result.key: place for place, result in enumerate(looked_at)}
     cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
     p_values = gathering_p(
@@ -120,7 +129,7 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
         [cluster_of[result.key] for result in looked_at],
         [[places[key] for key in keys] for keys in distinct],
     )
-    found = [
+    return [
         SharedTrait(
             set_name=metric.set_name,
             trait=trait,
@@ -129,8 +138,84 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
             kept=len(keys - lost_keys),
             of_kept=len(kept),
             p_value=p_value,
+            keys=tuple(sorted(keys & lost_keys)),
         )
         for (keys, trait), p_value in zip(distinct.items(), p_values, strict=True)
         if p_value <= LEVEL
     ]
-    return sorted(found, key=lambda trait: trait.p_value)[:_MOST_TRAITS]
+
+
+def _unlike_before(metric: PairedMetric, lost: Sequence[Pair], kept: int) -> list[SharedTrait]:
+    """Traits that the lost answers have and the baseline's answers to the same prompts have not."""
+    asked = [pair for pair in lost if all(side.completion is not None for side in pair)]
+    if len(asked) < _LEAST:
+        return []
+    # Both sides at once, so that "longer than the median" means the same.
+    named = traits_of([candidate for candidate, _ in asked] + [before for _, before in asked])
+    now, before = (
+        _by_trait([candidate.key for candidate, _ in asked], traits)
+        for traits in (named[: len(asked)], named[len(asked) :])
+    )
+    cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
+    distinct = _distinct(now, {candidate.key for candidate, _ in asked})
+    earlier = [before.get(trait, set()) for trait in distinct.values()]
+    p_values = holm([_appeared_p(keys, was, cluster_of) for keys, was in zip(distinct, earlier, strict=True)])
+    return [
+        SharedTrait(
+            set_name=metric.set_name,
+            trait=trait,
+            lost=len(keys),
+            of_lost=len(lost),
+            kept=0,
+            of_kept=kept,
+            p_value=p_value,
+            keys=tuple(sorted(keys)),
+            before=len(was),
+        )
+        for (keys, trait), was, p_value in zip(distinct.items(), earlier, p_values, strict=True)
+        if p_value <= LEVEL
+    ]
+
+
+def _appeared_p(now: Collection[str], before: Collection[str], cluster_of: Mapping[str, str | int]) -> float:
+    """P-value of "as many cases lost the trait as got it": McNemar's exact test, one vote per cluster.
+
+    Args:
+        now: Keys of the cases whose new answer has the trait.
+        before: Those whose old answer had it.
+        cluster_of: Each case's cluster.
+    """
+    votes: Counter[str | int] = Counter()
+    for key in now:
+        votes[cluster_of[key]] += key not in before
+    for key in before:
+        votes[cluster_of[key]] -= key not in now
+    appeared = sum(vote > 0 for vote in votes.values())
+    return mcnemar_p(appeared, sum(vote < 0 for vote in votes.values()), mid=False)
+
+
+def _incidence(results: Sequence[CaseResult]) -> dict[str, set[str]]:
+    """The keys of the cases that have each trait."""
+    return _by_trait([result.key for result in results], traits_of(results))
+
+
+def _by_trait(keys: Sequence[str], traits: Sequence[Sequence[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for key, of_case in zip(keys, traits, strict=True):
+        for trait in of_case:
+            found.setdefault(trait, set()).add(key)
+    return found
+
+
+def _distinct(incidence: Mapping[str, set[str]], lost: Collection[str]) -> dict[frozenset[str], str]:
+    """Each set of cases once: words that always occur together are one trait, the first of them.
+
+    Args:
+        incidence: The cases of each trait.
+        lost: The lost cases, of which a trait must cover some.
+    """
+    distinct: dict[frozenset[str], str] = {}
+    for trait, keys in incidence.items():
+        if len(keys & set(lost)) >= _LEAST:
+            distinct.setdefault(frozenset(keys), trait)
+    return distinct

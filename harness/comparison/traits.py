@@ -8,6 +8,8 @@ from statistics import median
 from harness.types import CaseResult
 
 _WORD = re.compile(r"\w{2,}")
+# The first word, or the first sign with its repetitions, such as the fence before code.
+_BEGINNING = re.compile(r"\w+|([^\w\s])\1*")
 _LONGEST_WORD = 30
 
 
@@ -24,6 +26,8 @@ def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
     for result, prompt, answer in zip(results, prompts, answers, strict=True):
         traits = []
         if answer is not None and result.completion is not None:
+            if beginning := _BEGINNING.match(answer[:_LONGEST_WORD]):
+                traits.append(f"answer begins with {beginning[0].lower()!r}")
             if result.completion.stop_reason == "length":
                 traits.append("answer cut at the token limit")
             if not answer:

@@ -24,6 +24,7 @@ from harness.types import (
     RegressedCasesFinding,
     Retention,
     RetentionFinding,
+    SharedTrait,
     Standing,
     TraitsFinding,
     TripwireFinding,
@@ -183,10 +184,16 @@ def _driver(_: Finding, data: DriverFinding) -> str:
 
 def _traits(finding: Finding, data: TraitsFinding) -> str:
     shared = "; ".join(
-        f"{each.trait} ({each.lost} of {each.of_lost} lost, {each.kept} of {each.of_kept} kept)"
-        for each in data.traits
+        f"{each.trait} ({each.lost} of {each.of_lost} lost, {_elsewhere(each)})" for each in data.traits
     )
     return f"{finding.set_name}: lost cases have in common: {shared}"
+
+
+def _elsewhere(trait: SharedTrait) -> str:
+    """How frequent a trait is where nothing was lost."""
+    if trait.before is not None:
+        return f"{trait.before} of {trait.of_lost} before"
+    return f"{trait.kept} of {trait.of_kept} kept"
 
 
 def _tripwire(_: Finding, data: TripwireFinding) -> str:

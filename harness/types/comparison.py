@@ -124,13 +124,16 @@ class DriverSlice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedTrait:
-    """A property that lost cases have and kept ones don't.
+    """A property that lost cases have, and kept ones or the baseline's answers don't.
 
     Attributes:
         trait: In words, such as ``answer cut at the token limit``.
         lost: Lost cases that have it, of ``of_lost``.
         kept: Cases that both sides pass and that have it, of ``of_kept``.
         p_value: One-sided, corrected over all tested traits.
+        keys: The lost cases that have it; empty in records of earlier versions.
+        before: How many of the lost cases' old answers have it, if hardly any case is kept: the lost answers are
+            then compared with these; otherwise None.
     """
 
     set_name: str
@@ -140,6 +143,8 @@ class SharedTrait:
     kept: int
     of_kept: int
     p_value: float
+    keys: tuple[str, ...] = ()
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

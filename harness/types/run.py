@@ -198,13 +198,22 @@ class ExecutionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where a run happened."""
+    """Where a run happened.
+
+    Attributes:
+        commit: The project's commit; None outside git, like the three below.
+        dirty: Whether the project had uncommitted changes.
+        author: The name of the commit's author.
+        subject: The first line of the commit's message.
+    """
 
     python: str
     platform: str
     packages: Mapping[str, str]
     commit: str | None = None
     dirty: bool | None = None
+    author: str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,46 @@ def test_what_lost_answers_share_is_said_with_counts(make_result, make_run):
     )
 
 
+def test_after_a_total_loss_the_answers_are_compared_with_those_before(make_result, make_run):
+    """Nothing is kept that could differ from what is lost."""
+    then = make_run([said(make_result(f"s/{n:02}"), f"The sum is {n}.") for n in range(30)])
+    now = make_run([said(make_result(f"s/{n:02}", n == 0), f'{{"sum": {n}') for n in range(30)])
+    comparison, verdict = run_gate(now, then)
+    trait = comparison.traits[0]
+    assert (trait.trait, trait.lost, trait.of_lost, trait.before) == ("answer begins with '{'", 29, 29, 0)
+    assert trait.keys == tuple(f"s/{n:02}" for n in range(1, 30))
+    assert any(
+        "lost cases have in common: answer begins with '{' (29 of 29 lost, 0 of 29 before)" in reason
+        for reason in sentences_of(verdict)
+    )
+
+
+def test_what_the_answers_had_before_explains_no_total_loss(make_result, make_run):
+    """All answers begin alike and are equally long on both sides; only their numbers differ."""
+    then = make_run([said(make_result(f"s/{n:02}"), f"{{{n:02}}}") for n in range(30)])
+    now = make_run([said(make_result(f"s/{n:02}", False), f"{{{n + 30:02}}}") for n in range(30)])
+    assert shared_traits(*rate_of(now, then)) == []
+
+
+def test_one_cluster_that_is_lost_whole_is_one_vote(make_result, make_run):
+    then = make_run([said(make_result(f"s/{n:02}", cluster="one"), "yes") for n in range(30)])
+    now = make_run([said(make_result(f"s/{n:02}", False, cluster="one"), "{") for n in range(30)])
+    assert shared_traits(*rate_of(now, then)) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "trait"),
+    [
+        ('{"a": 1}', "answer begins with '{'"),
+        ("```json\n{}", "answer begins with '```'"),
+        ("Sure! Here it is.", "answer begins with 'sure'"),
+        ("\U0001f600 hello", "answer begins with '\U0001f600'"),
+    ],
+)
+def test_an_answer_begins_with_a_word_or_a_sign(make_result, answer, trait):
+    assert traits_of([said(make_result("s/a"), answer)])[0][0] == trait
+
+
 def test_a_word_of_the_prompts_may_be_what_is_shared(make_result, make_run):
     prompts = [f"Order {n} from Paris." if n < 6 else f"Order {n} from Rome." for n in range(60)]
     then = make_run([said(make_result(f"s/{n:02}"), "yes", prompts[n]) for n in range(60)])
@@ -135,7 +175,8 @@ def test_traits_are_plain_words(make_result):
     cut = said(make_result("s/a"), "Well now", "A much longer prompt", stop="length")
     empty = said(make_result("s/b"), " ", "Short")
     first, second = traits_of([cut, empty])
-    assert first[:4] == [
+    assert first[:5] == [
+        "answer begins with 'well'",
         "answer cut at the token limit",
         "answer is not JSON",
         "answer longer than the median",
