@@ -93,8 +93,8 @@ def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
 def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTrait]:
     """The common traits of lost cases, the clearest first.
 
-    They are compared with the cases that both sides pass. If hardly any is left, as after a total loss, the lost
-    answers are compared with the baseline's answers to the same prompts.
+    They are compared with the cases that both sides pass. If hardly any is left, as after a total loss, the
+    lost answers are compared with the baseline's answers to the same prompts.
 
     Args:
         metric: The pass rate.

@@ -132,8 +132,8 @@ class SharedTrait:
         kept: Cases that both sides pass and that have it, of ``of_kept``.
         p_value: One-sided, corrected over all tested traits.
         keys: The lost cases that have it; empty in records of earlier versions.
-        before: How many of the lost cases' old answers have it, if hardly any case is kept: the lost answers are
-            then compared with these; otherwise None.
+        before: Number of the lost cases' old answers that have it, if hardly any case is kept: the lost
+            answers are then compared with these. Otherwise None.
     """
 
     set_name: str
