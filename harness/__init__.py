@@ -1,1 +1,4 @@
-"""The gate: golden sets in, a verdict with a known error rate out."""
+"""The gate: golden sets in, a verdict with a known error rate out.
+
+PYTEST_DONT_REWRITE: ``tunegate gate`` imports this before pytest, and there is no assertion of a test in it.
+"""

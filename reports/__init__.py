@@ -1,1 +1,4 @@
-"""Reports of a finished gate for people and for other programs."""
+"""Reports of a finished gate for people and for other programs.
+
+PYTEST_DONT_REWRITE: see ``harness``.
+"""

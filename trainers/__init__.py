@@ -1,1 +1,4 @@
-"""Training backends: each writes an adapter directory that the gate can read."""
+"""Training backends: each writes an adapter directory that the gate can read.
+
+PYTEST_DONT_REWRITE: see ``harness``.
+"""

@@ -2,4 +2,6 @@
 
 The other packages are called ``harness``, ``trainers`` and ``reports``, names that a project may use too.
 They are imported only after checking that these names are our packages.
+
+PYTEST_DONT_REWRITE: see ``harness``.
 """

@@ -24,6 +24,7 @@ from tunegate.request import (
     needs_model_option,
     with_long_name,
 )
+from tunegate.unused_options import declare_unused_options, unused_model, without_values
 
 # The plugins of the gate, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
@@ -56,12 +57,22 @@ def pytest_load_initial_conftests(
         # --model is not declared yet: its value must not be read as a path with conftest files.
         known = parser.parse_known_args([with_long_name(argument) for argument in args])
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
+    elif early_config.stash[_FOREIGN] is not None:
+        known = parser.parse_known_args(without_values(args))
+        early_config.known_args_namespace.file_or_dir = known.file_or_dir
     yield
     _finish(early_config, parser, args)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare our marker, and say even in a quiet session why the gate is off."""
+    """Declare our marker, and say even in a quiet session why the gate is off.
+
+    Raises:
+        pytest.UsageError: A file of arguments asks for a gate in a project that has a package of our names.
+    """
+    foreign = config.stash[_FOREIGN]
+    if foreign is not None and unused_model(config) is not None:
+        raise pytest.UsageError(f"--model: {_why_off(foreign)}")
     declare_markers(config, ["golden"], "a case of a golden set")
     notice = config.stash.get(_NOTICE, None)
     if notice is not None and config.get_verbosity() < 0 and not hasattr(config, "workerinput"):
@@ -149,7 +160,9 @@ def _load_gate(config: pytest.Config) -> bool:
         config.issue_config_time_warning(pytest.PytestConfigWarning(f"tunegate: off: {_why_off(foreign)}"), 2)
         return False
     for name in _PLUGINS:
-        config.pluginmanager.import_plugin(name)
+        if not config.pluginmanager.has_plugin(name):
+            # Not by pytest's own import, which warns if the modules are imported already.
+            config.pluginmanager.register(importlib.import_module(name), name)
     return True
 
 
@@ -171,6 +184,7 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
         if asked is not None:
             raise pytest.UsageError(f"{asked}: {_why_off(foreign)}")
         config.stash[_NOTICE] = f"tunegate: off: {_why_off(foreign)}"
+        declare_unused_options(config, parser, arguments)
     elif is_taken:
         config.stash[_NOTICE] = (
             "tunegate: --model is this project's own option here; the gate's is --gate-model"

@@ -8,7 +8,7 @@ from tunegate.project import read_table
 
 _SHORT, _LONG, _PREFIX = "--model", "--gate-model", "--gate-"
 _GOLDEN_FOLDER = "golden_sets"
-_HELP = {"-h", "--help"}
+HELP = {"-h", "--help"}
 
 
 def is_model_option(argument: str) -> bool:
@@ -23,7 +23,7 @@ def is_gate_option(argument: str) -> bool:
 
 def needs_model_option(arguments: Sequence[str]) -> bool:
     """Whether to declare ``--model``: it is used, may be used in a file of arguments, or help is asked."""
-    return any(is_model_option(each) or each.startswith("@") or each in _HELP for each in arguments)
+    return any(is_model_option(each) or each.startswith("@") or each in HELP for each in arguments)
 
 
 def with_long_name(argument: str) -> str:
@@ -76,7 +76,7 @@ def names_a_model(arguments: Sequence[str], root: Path) -> bool:
 
 
 def asks_for_gate(arguments: Sequence[str], root: Path, *, model_is_taken: bool) -> str | None:
-    """The option, variable or key that asks for a gate; None if there is none.
+    """The option, variable or key that names a model, and so asks for a gate; None if there is none.
 
     Args:
         arguments: The command line, including arguments from the configuration.
@@ -84,8 +84,9 @@ def asks_for_gate(arguments: Sequence[str], root: Path, *, model_is_taken: bool)
         model_is_taken: Whether ``--model`` is a foreign option in this session.
     """
     for argument in arguments:
-        if is_gate_option(argument) and not (model_is_taken and is_model_option(argument)):
-            return argument.partition("=")[0]
+        name = argument.partition("=")[0]
+        if name == _LONG or (name == _SHORT and not model_is_taken):
+            return name
     if "TUNEGATE_MODEL" in os.environ:
         return "TUNEGATE_MODEL"
     return "[tool.tunegate] model" if "model" in (read_table(root) or ()) else None

@@ -14,7 +14,7 @@ from typing import Literal
 from harness.comparison.pairing import PASS_RATE
 from harness.statistics.multiple_testing import holm
 from harness.statistics.per_case import Trials, stratified_p
-from harness.types import Confirmation, GateVerdict, MetricComparison, RegressedCase, Stability
+from harness.types import Confirmation, GateVerdict, MetricComparison, RegressedCase, Stability, set_of
 
 # Level of the second test. The first already keeps the run's level; a stricter second one would lose more #
 # real drops than it avoids false alarms.
@@ -65,7 +65,7 @@ def regressions_of(
     ]
     by_set: dict[str, list[str]] = {}
     for case in regressed:
-        by_set.setdefault(case.key.partition("/")[0], []).append(case.key)
+        by_set.setdefault(set_of(case.key), []).append(case.key)
     return found + [
         Regression(kind="regressed", set_name=name, cases=tuple(keys))
         for name, keys in by_set.items()
@@ -127,7 +127,7 @@ def confirm(
         else row
         for row in rows
     ]
-    kept = [case for case in regressed if ("regressed", case.key.partition("/")[0]) not in refuted]
+    kept = [case for case in regressed if ("regressed", set_of(case.key)) not in refuted]
     return kept_rows, kept, confirmations
 
 

@@ -39,6 +39,7 @@ from harness.types import (
     TripwireFinding,
     UnpairedFinding,
     Verdict,
+    set_of,
 )
 
 # The worst verdict of the parts is the verdict of the whole.
@@ -145,7 +146,7 @@ def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float])
     sizes = {row.set_name: row.n for row in comparison.metrics if row.metric == PASS_RATE}
     by_set: dict[str, list[RegressedCase]] = {}
     for case in comparison.regressed_cases:
-        by_set.setdefault(case.key.partition("/")[0], []).append(case)
+        by_set.setdefault(set_of(case.key), []).append(case)
     return [
         Finding(
             verdict=GateVerdict.REGRESS

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.comparison.repeats import answers_of, scored_metrics, stability_of
 from harness.statistics.per_case import Trials
-from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Run, SetCounts
+from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Run, SetCounts, set_of
 
 PASS_RATE = "pass-rate"
 
@@ -184,9 +184,7 @@ def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCount
             paired=paired[name],
             candidate=_outcomes(candidate, name),
             baseline=_outcomes(baseline, name),
-            unpaired=dict(
-                Counter(cause for key, cause in pairing.unpaired.items() if key.partition("/")[0] == name)
-            ),
+            unpaired=dict(Counter(cause for key, cause in pairing.unpaired.items() if set_of(key) == name)),
         )
         for name in names
     ]

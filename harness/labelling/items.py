@@ -39,6 +39,7 @@ class SourceAnswer:
     text: str
     wanted: Expectation
     origin: str
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,8 @@ class LabelItem:
     Attributes:
         id: A hash of what is shown, so the same question is recognised in any run.
         answers: One, or two in the order in which they are shown as A and B.
-        origins: Where each answer is from.
+        origins: Where each answer is from, for people.
+        runs: The ids of the stored runs that gave each answer; none for the answers of a file.
     """
 
     id: str
@@ -56,6 +58,7 @@ class LabelItem:
     answers: tuple[str, ...]
     wanted: Expectation
     origins: tuple[str, ...]
+    runs: tuple[tuple[str, ...], ...]
 
 
 def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[LabelItem]:
@@ -69,13 +72,11 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
         ask: The kind of questions: to judge an answer, or to choose between two.
         seed: Of the order.
     """
-    origins: dict[tuple[tuple[Message, ...], Expectation], dict[str, list[str]]] = {}
+    asked: dict[tuple[tuple[Message, ...], Expectation], dict[str, list[SourceAnswer]]] = {}
     for one in answered:
-        found = origins.setdefault((one.messages, one.wanted), {}).setdefault(one.text, [])
-        if one.origin not in found:
-            found.append(one.origin)
+        asked.setdefault((one.messages, one.wanted), {}).setdefault(one.text, []).append(one)
     items: list[LabelItem] = []
-    for (messages, wanted), texts in origins.items():
+    for (messages, wanted), texts in asked.items():
         chosen: list[tuple[str, ...]] = []
         if ask != "pairs":
             chosen += [(text,) for text in texts]
@@ -87,7 +88,13 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
                 messages=messages,
                 answers=answers,
                 wanted=wanted,
-                origins=tuple(", ".join(texts[text]) for text in answers),
+                origins=tuple(
+                    ", ".join(dict.fromkeys(one.origin for one in texts[text])) for text in answers
+                ),
+                runs=tuple(
+                    tuple(dict.fromkeys(one.run for one in texts[text] if one.run is not None))
+                    for text in answers
+                ),
             )
             items.append(_placed(item, seed))
     return sorted(items, key=lambda item: _draw(seed, "order", item.id))
@@ -104,6 +111,7 @@ def _placed(item: LabelItem, seed: int) -> LabelItem:
         item,
         answers=tuple(item.answers[place] for place in order),
         origins=tuple(item.origins[place] for place in order),
+        runs=tuple(item.runs[place] for place in order),
     )
 
 

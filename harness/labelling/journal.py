@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from typing import Literal, TypeAlias
 from harness.errors import DataError
 from harness.labelling.items import LabelItem
 from harness.types.serialisation import DamagedFactsError, decode, encode
+
+# In the origins of stored labels that have no runs.
+_RUN = re.compile(r"(?:^|, )(?:candidate|baseline) of run ([^ ,]+)(?=, |$)")
 
 Preference: TypeAlias = Literal["a", "b", "tie"]
 
@@ -125,13 +129,26 @@ def read_labels(paths: Sequence[Path]) -> list[Label]:
         for number, line in enumerate(lines, start=1):
             try:
                 if line:
-                    labels.append(decode(Label, line))
+                    labels.append(decode(Label, _with_runs(line)))
             except DamagedFactsError as error:
                 # Its end is missing: the machine stopped while it was written, before it counted as saved.
                 if _cut_short(line):
                     continue
                 raise DataError(path, number, f"not a label: {error}") from error
     return labels
+
+
+def _with_runs(line: str) -> str:
+    """A stored line with the ids of the runs: old labels have them only in the texts for people."""
+    if '"runs":' in line:
+        return line
+    try:
+        label = json.loads(line)
+        label["item"]["runs"] = [_RUN.findall(origin) for origin in label["item"]["origins"]]
+    except (ValueError, LookupError, TypeError):
+        # Whoever decodes the line says what is wrong with it.
+        return line
+    return json.dumps(label)
 
 
 def _cut_short(line: str) -> bool:

@@ -66,12 +66,7 @@ def is_of_run(item: LabelItem, run_id: str) -> bool:
         item: The item.
         run_id: The run.
     """
-    named = {_origin(side, run_id) for side in ("candidate", "baseline")}
-    return len(item.answers) == 1 and not named.isdisjoint(item.origins[0].split(", "))
-
-
-def _origin(side: str, run_id: str) -> str:
-    return f"{side} of run {run_id}"
+    return len(item.answers) == 1 and run_id in item.runs[0]
 
 
 def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | None) -> list[SourceAnswer]:
@@ -80,7 +75,8 @@ def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | Non
             messages=result.case.messages,
             text=result.completion.text,
             wanted=_wanted(result.case, rubric),
-            origin=_origin(side, run.id),
+            origin=f"{side} of run {run.id}",
+            run=run.id,
         )
         for result in run.results
         if result.completion is not None and result.case.set_name in golden_sets

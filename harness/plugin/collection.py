@@ -161,7 +161,7 @@ class GoldenItem(pytest.Item):
         if results is None or result is None or hasattr(report, "wasxfail"):
             return
         if report.failed and result.outcome in WORDS and results.only_compares(self.case):
-            mark_missed(report, result.outcome)
+            mark_missed(report, result)
         elif report.skipped and result.outcome is Outcome.UNSCORED:
             mark(report, "unscored")
 

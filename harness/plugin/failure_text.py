@@ -16,18 +16,28 @@ def describe_failure(result: CaseResult) -> str:
         passed = sum(answer.outcome is Outcome.PASSED for answer in result.repeats)
         lines.append(f"repeats: {passed} of {len(result.repeats)} answers passed; shown is one that did not")
     lines += [f"expects: {_excerpt(reference)}" for reference in case.references]
-    lines += [_describe_score(score) for score in result.scores if score.passed is False]
-    lines += [_describe_error(error) for error in result.errors]
+    lines += [f"failed:  {_describe_score(score)}" for score in _failed(result)]
+    lines += [f"errored: {_describe_error(error)}" for error in result.errors]
     return "\n".join(lines)
+
+
+def describe_reason(result: CaseResult) -> str:
+    """One line: the last check that could not be computed, or else the last that failed."""
+    described = [*map(_describe_score, _failed(result)), *map(_describe_error, result.errors)]
+    return " ".join(described[-1].split()) if described else ""
+
+
+def _failed(result: CaseResult) -> list[Score]:
+    return [score for score in result.scores if score.passed is False]
 
 
 def _describe_score(score: Score) -> str:
     limit = "" if score.threshold is None else f" {score.value:.3g}, threshold {score.threshold:g}"
-    return f"failed:  {score.metric}{limit}" + (f": {score.explanation}" if score.explanation else "")
+    return f"{score.metric}{limit}" + (f": {score.explanation}" if score.explanation else "")
 
 
 def _describe_error(error: MetricError) -> str:
-    return f"errored: {error.metric}: {error.error}"
+    return f"{error.metric}: {error.error}"
 
 
 def _excerpt(text: str) -> str:

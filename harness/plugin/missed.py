@@ -8,22 +8,29 @@ import copy
 
 import pytest
 
-from harness.types import Outcome
+from harness.plugin.failure_text import describe_reason
+from harness.types import CaseResult, Outcome
 
 # An item's word, by its case's outcome; an errored one has a check that could not be computed.
 WORDS = {Outcome.FAILED: "missed", Outcome.ERRORED: "errored"}
 
 
-def mark_missed(report: pytest.TestReport, outcome: Outcome) -> None:
+# Attributes of a report: texts, so that a report can be sent to another process.
+_STATUS, _REASON = "tunegate_status", "tunegate_reason"
+
+
+def mark_missed(report: pytest.TestReport, result: CaseResult) -> None:
     """Turn a failed item's report into that of a missed case.
 
     Args:
         report: The item's call.
-        outcome: Failed or errored.
+        result: The case's result, failed or errored.
     """
-    mark(report, WORDS[outcome])
+    word, reason = WORDS[result.outcome], describe_reason(result)
+    mark(report, word)
+    setattr(report, _REASON, reason)
     report.outcome = "skipped"
-    report.wasxfail = f"{WORDS[outcome]}: {_reason(report)}"
+    report.wasxfail = f"{word}: {reason}"
 
 
 def mark(report: pytest.TestReport, word: str) -> None:
@@ -33,12 +40,12 @@ def mark(report: pytest.TestReport, word: str) -> None:
         report: The item's call.
         word: Such as ``unscored``.
     """
-    report.tunegate_status = word  # type: ignore[attr-defined] # reports carry plugins' notes
+    setattr(report, _STATUS, word)
 
 
 def marked(report: object) -> str | None:
     """The stored word of a report."""
-    return getattr(report, "tunegate_status", None)
+    return getattr(report, _STATUS, None)
 
 
 class LastMissed:
@@ -66,10 +73,4 @@ def print_missed(terminal: pytest.TerminalReporter) -> None:
             continue
         terminal.section(f"{word} cases", sep="=")
         for report in reports:
-            terminal.write_line(f"{word.upper()} {report.nodeid} - {_reason(report)}")
-
-
-def _reason(report: pytest.TestReport) -> str:
-    """The last check that failed, or could not be computed, as one line."""
-    line = report.longreprtext.strip().rpartition("\n")[2]
-    return " ".join(line.partition(":")[2].split())
+            terminal.write_line(f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")

@@ -30,6 +30,7 @@ from harness.types import (
     TripwireFinding,
     UnpairedFinding,
     Verdict,
+    id_of,
 )
 
 _MOST_SKILLS = 3
@@ -101,13 +102,13 @@ def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
 
 
 def _regressed_case(case: RegressedCase) -> str:
-    name = case.key.partition("/")[2]
+    name = id_of(case.key)
     was, now = (f"{side.passed}/{side.answers}" for side in (case.was, case.now))
     return f"{name} {was} → {now} (p={case.p_value:.2g})"
 
 
 def _must_pass(finding: Finding, data: MustPassFinding) -> str:
-    ids = [key.partition("/")[2] for key in data.cases]
+    ids = [id_of(key) for key in data.cases]
     cases = "case that must pass" if len(ids) == 1 else "cases that must pass"
     return f"{finding.set_name}: {len(ids)} {cases} did not: {_named(ids)}"
 
@@ -174,7 +175,7 @@ def _no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
 
 def _driver(_: Finding, data: DriverFinding) -> str:
     driver = data.driver
-    ids = [key.partition("/")[2] for key in driver.lost]
+    ids = [id_of(key) for key in driver.lost]
     return (
         f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
         f" {driver.name}: drop {_span(driver.drop)}, n={driver.n},"

@@ -53,6 +53,8 @@ from harness.types.golden import (
     GoldenSet,
     JsonValue,
     Message,
+    id_of,
+    set_of,
 )
 from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
 from harness.types.metric import MetricFacts
@@ -137,4 +139,6 @@ __all__ = [
     "TripwireFinding",
     "UnpairedFinding",
     "Verdict",
+    "id_of",
+    "set_of",
 ]

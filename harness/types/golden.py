@@ -172,6 +172,16 @@ class GoldenCase:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def set_of(key: str) -> str:
+    """The set in a case's key; the name of a set has no slash."""
+    return key.partition("/")[0]
+
+
+def id_of(key: str) -> str:
+    """The case's id in its key."""
+    return key.partition("/")[2]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
     """Margins and limits of the gate for a golden set.

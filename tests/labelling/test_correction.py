@@ -136,7 +136,9 @@ def test_labels_of_elsewhere_do_not_count_and_are_told(judged_run):
     own = labels_of(record, lambda text: good if number_of(text) < 3 else None)
     elsewhere = labels_of(other, lambda text: good)
     asked_otherwise = labels_of(reworded, lambda text: good)
-    pair = replace(own[0].item, answers=("x", "y"), origins=own[0].item.origins * 2)
+    pair = replace(
+        own[0].item, answers=("x", "y"), origins=own[0].item.origins * 2, runs=own[0].item.runs * 2
+    )
     pairs = [replace(own[0], item=pair, said=LabelValue(preference="a"))]
     found = correct_scores(record, [*own, *elsewhere, *asked_otherwise, *pairs])
     assert found.rows[0].labelled == found.used == 3

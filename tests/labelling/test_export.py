@@ -22,6 +22,7 @@ def label(said, *answers, prompt="question", who="ada", wanted=WANTED, number=0)
         answers=answers or ("an answer",),
         wanted=wanted,
         origins=("x",) * (len(answers) or 1),
+        runs=((),) * (len(answers) or 1),
     )
     return Label(id="1", item=item, said=said, who=who, at="2026-01-01T00:00:00+00:00")
 

@@ -16,7 +16,8 @@ def item(number=0, text="an answer"):
         messages=(Message(role="user", content="question"),),
         answers=(text,),
         wanted=Expectation(references=("right",)),
-        origins=("candidate",),
+        origins=("candidate of run r1, model of a file",),
+        runs=(("r1",),),
     )
 
 
@@ -40,6 +41,15 @@ def test_a_label_is_in_the_file_before_the_next_question(path):
         label = journal.add(item(), LabelValue(passed=True, grade=4, comment="short"), "ada")
         assert read_labels([path]) == [label]
     assert label.at.endswith("+00:00")
+
+
+def test_a_label_of_before_has_its_runs_from_its_origins(path):
+    add(path, (0, LabelValue(passed=True)))
+    stored = path.read_text()
+    (now,) = read_labels([path])
+    path.write_text(stored.replace(', "runs": [["r1"]]', ""))
+    assert path.read_text() != stored
+    assert read_labels([path]) == [now]
 
 
 def test_the_last_label_of_a_person_stands_and_can_be_taken_back(path):

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.errors import DataError, SettingsError
 from harness.history.store import open_history
+from harness.labelling.items import items_of
 from harness.labelling.journal import read_labels
-from harness.labelling.sources import answers_of_files, answers_of_record
+from harness.labelling.sources import answers_of_files, answers_of_record, is_of_run
 from harness.types import (
     CaseResult,
     Check,
@@ -89,6 +90,18 @@ def test_a_stored_run_is_labelled_blind(tmp_path, monkeypatch):
     assert not [name for name in ("secret-model", "candidate", "baseline", "r1") if name in result.output]
     origins = {origin for label in read_labels([tmp_path / "labels.jsonl"]) for origin in label.item.origins}
     assert origins == {"candidate of run r1", "baseline of run r0"}
+
+
+def test_only_answers_of_a_run_are_that_run_s_whatever_a_file_calls_its_model(tmp_path):
+    file = tmp_path / "answers.jsonl"
+    file.write_text('{"prompt": "q", "answer": "x", "model": "candidate of run r1"}\n')
+    (written,) = items_of(answers_of_files([file], "Is kind."), ask="answers", seed=0)
+    assert not is_of_run(written, "r1")
+    stored = items_of(answers_of_record(RECORD, ["task"], None), ask="answers", seed=0)
+    assert {item.answers[0]: [r for r in ("r0", "r1") if is_of_run(item, r)] for item in stored} == {
+        "new": ["r1"],
+        "old": ["r0"],
+    }
 
 
 def test_probes_are_labelled_on_request_and_an_unknown_set_is_refused():

@@ -45,6 +45,18 @@ def test_it_is_listed_where_expected_failures_are(missing, flag, listed):
     assert ("MISSED golden_sets/capitals.yaml::peru - contains" in text) is listed
 
 
+def test_its_reason_is_its_last_failed_check_whatever_is_in_the_text(missing, write_golden):
+    """A value with line ends and colons does not cut the line."""
+    text = (missing.pytester.path / "golden_sets/capitals.yaml").read_text()
+    check = 'checks: [{type: contains}, {type: contains, value: "see:\\nnote: ${a: b}"}]'
+    write_golden(missing.pytester, "capitals", text.replace("checks: [{type: contains}]", check))
+    lines = missing.run("-rx").stdout.lines
+    assert (
+        "MISSED golden_sets/capitals.yaml::peru - contains: 'see:\\nnote: ${a: b}' is missing from the answer"
+        in lines
+    )
+
+
 def test_lf_selects_it_until_it_passes(missing):
     missing.run()
     missing.run("--lf", "--collect-only", "-q").stdout.fnmatch_lines(

@@ -76,6 +76,9 @@ def _is_plugin(entry):
 def _write_metadata(folder):
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.4\nName: tunegate\nVersion: 0.1.0\n")
+    # pytest rewrites the assertions of the packages of a distribution with plugins.
+    own = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    (folder / "RECORD").write_text("".join(f"{name}/__init__.py,,\n" for name in own))
     groups = {"console_scripts": PROJECT["project"]["scripts"], **PROJECT["project"]["entry-points"]}
     lines = []
     for group, entries in groups.items():

@@ -22,6 +22,13 @@ def test_it_collects_the_golden_sets_of_a_project_with_packages_of_our_names(
     assert done.stdout.startswith("golden_sets/sums.yaml::a\n")
 
 
+def test_pytest_does_not_warn_that_our_packages_are_imported_already(installation, project, tiny_adapter_dir):
+    arguments = (f"--model={tiny_adapter_dir}", "--gate-no-forgetting", "--collect-only", "-q")
+    done = installation.run(project, "tunegate", "gate", *arguments)
+    assert done.returncode == 0
+    assert "PytestAssertRewriteWarning" not in done.stdout + done.stderr
+
+
 def test_other_commands_work_there_too(installation, project):
     done = installation.run(project, "tunegate", "golden", "lint", PYTHONPATH=str(project))
     assert done.returncode == 0, done.stderr

@@ -1,8 +1,11 @@
 """A project with a package of one of our names keeps its pytest; its gate is refused with a way out."""
 
+import _pytest.config.argparsing
 import pytest
 
-from tunegate import own_packages
+import reports.plugin
+from harness.plugin import options
+from tunegate import own_packages, unused_options
 
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
 USES_OWN = """
@@ -43,17 +46,95 @@ def test_a_quiet_session_says_so_too_beside_its_output(installation, write):
 
 @pytest.mark.parametrize("command", PYTEST, ids=" ".join)
 @pytest.mark.parametrize(
-    "form", [("--model=X",), ("--model", "X"), ("--gate-model=X",), ("--gate-margin=0.1",)], ids=" ".join
+    "form",
+    [("--model=X",), ("--model", "X"), ("--gate-model=X",), ("--gate-margin=0.1", "--gate-model=X")],
+    ids=" ".join,
 )
 def test_a_gate_that_is_asked_for_is_refused_with_the_remedy(installation, write, command, form):
     project = project_of(write, "reports", "harness", **{"golden_sets/sums.yaml": GOLDEN})
     done = installation.run(project, *command, *form)
     assert done.returncode == 4, done.stdout + done.stderr
+    asking = next(each for each in form if "model" in each)
     assert done.stderr.startswith(
-        f"ERROR: {form[0].partition('=')[0]}: {project}/harness has the name of a package"
+        f"ERROR: {asking.partition('=')[0]}: {project}/harness has the name of a package"
     )
     assert done.stderr.rstrip().endswith("run the gate by: tunegate gate --model=DIR")
     assert done.stderr.rstrip().count("\n") == 0
+
+
+def test_a_model_in_a_file_of_arguments_is_refused_too(installation, write):
+    project = project_of(write, "reports", arguments="--gate-margin=0.1\n--model=X\n")
+    done = installation.run(project, "pytest", "@arguments")
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"ERROR: --model: {project}/reports has the name of a package")
+    assert done.stderr.rstrip().count("\n") == 0
+
+
+ADDOPTS = {
+    "a margin": ("--gate-margin=0.1",),
+    "a value after a blank": ("--gate-directory tests",),
+    "reports": ("--gate-report=r.html", "--gate-json=r.json"),
+    "switches": ("--gate-no-forgetting", "--gate-allow-python"),
+}
+
+
+@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
+@pytest.mark.parametrize("options", ADDOPTS)
+def test_options_without_a_model_are_accepted_and_the_gate_is_off(installation, write, command, options):
+    table = f"addopts = {[part for each in ADDOPTS[options] for part in each.split()]}\n"
+    own = "def pytest_addoption(parser):\n    parser.addoption('--own', default='x')\n"
+    names = ("harness", "reports", "trainers")
+    project = project_of(write, *names, **{"pyproject.toml": PATH + table, "conftest.py": own})
+    for more in ((), ("--own=y",)):
+        done = installation.run(project, *command, *more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "3 passed" in done.stdout
+        assert sum("tunegate: off: " in line for line in done.stdout.splitlines()) == 1
+    typed = installation.run(project, *command, *ADDOPTS[options][0].split())
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "variables"),
+    [
+        ("margin = 0.1\n", {}),
+        ("", {"TUNEGATE_MARGIN": "0.1", "TUNEGATE_REPORT": "r.html"}),
+        ("golden = ['golden_sets']\n", {"TUNEGATE_NO_SUCH": "1"}),
+    ],
+    ids=["key", "variables", "golden sets"],
+)
+def test_settings_without_a_model_leave_the_gate_off(installation, write, table, variables):
+    text = f"{PATH}[tool.tunegate]\n{table}"
+    project = project_of(write, "harness", **{"pyproject.toml": text, "golden_sets/sums.yaml": GOLDEN})
+    done = installation.run(project, "pytest", **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert sum("tunegate: off: " in line for line in done.stdout.splitlines()) == 1
+
+
+def test_an_option_of_the_project_s_own_keeps_its_meaning_where_the_gate_is_off(installation, write):
+    conftest = "def pytest_addoption(parser):\n    parser.addoption('--gate-margin', type=int, default=1)\n"
+    test = "def test_a(request):\n    assert request.config.getoption('--gate-margin') == 7\n"
+    project = project_of(write, "harness", **{"conftest.py": conftest, "tests/test_a.py": test})
+    done = installation.run(project, "pytest", "--gate-margin=7")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_help_lists_the_options_where_the_gate_is_off(installation, write):
+    done = installation.run(project_of(write, "harness"), "pytest", "--help")
+    assert done.returncode == 0
+    assert "--gate-margin" in done.stdout
+
+
+def test_all_options_of_the_gate_are_accepted_where_it_is_off():
+    parser = _pytest.config.argparsing.Parser(_ispytest=True)
+    options.add_options(parser)
+    reports.plugin.pytest_addoption(parser)
+    (group,) = [group for group in parser._groups if group.name == "tunegate"]
+    switches = {name for option in group.options for name in option.names() if option._action.nargs == 0}
+    names = {name for option in group.options for name in option.names()}
+    assert switches == {*unused_options.SWITCHES}
+    assert names - switches == {*unused_options.WITH_VALUE}
 
 
 @pytest.mark.parametrize("variables", [{"TUNEGATE_MODEL": "X"}, {}], ids=["variable", "key"])
