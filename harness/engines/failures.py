@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import TypeVar
 
 from harness.errors import CasesFailedError, EngineError, InputError, ModelError, TunegateError
+from harness.prompts.own_code import own_code_problem
 
 _Found = TypeVar("_Found")
 
@@ -47,6 +48,8 @@ def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded"
             raise ModelError(
                 f"{doing}: memory ran out: {first_line(error)}; --gate-dtype bfloat16 takes half of it"
             ) from error
+        if problem := own_code_problem(error):
+            raise kind(f"{doing} can't be {verb}: {problem}") from error
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
         raise kind(
             f"{doing} can't be {verb}: {first_line(error)}; is it whole, and made for {versions}?"

@@ -12,6 +12,8 @@ from harness.errors import AdapterError, ModelError
 _WRAPPED = ("_orig_mod.", "module.")
 # PEFT shares these between layers, or computes them from saved values.
 _DERIVED = ("vblora_vector_bank", "prompt_encoder", ".tinylora_v.", ".unilora_theta_d.")
+# PEFT's wrappers of whole layers and of single tokens, in names of weights.
+_SAVED, _TOKENS = ".modules_to_save.", ".token_adapter."
 # The names of virtual tokens; PEFT's report does not include them.
 _VIRTUAL_TOKENS = ("prompt_embeddings", "prefix_task_", "input_type_mask", "trainable_")
 
@@ -115,20 +117,34 @@ def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError]
 
 
 def _held_twice(directory: Path, names: Iterable[str]) -> set[str]:
-    """Weights that are in the file under their plain name too, as PEFT does for a resized vocabulary."""
+    """Weights that are in the file under another name too, as PEFT saves them for a resized vocabulary."""
     import torch
     from safetensors import safe_open
 
-    copies = {name: name.replace(".modules_to_save.", ".") for name in names if ".modules_to_save." in name}
-    if not copies:
+    names = set(names)
+    if not any(part in name for part in (_SAVED, _TOKENS) for name in names):
         return set()
     with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
         held = set(file.keys())
         return {
             name
-            for name, plain in copies.items()
-            if {name, plain} <= held and torch.equal(file.get_tensor(name), file.get_tensor(plain))
+            for name in names & held
+            if any(
+                torch.equal(file.get_tensor(name), file.get_tensor(twin))
+                for twin in _twins(name, held - names)
+            )
         }
+
+
+def _twins(name: str, known: Iterable[str]) -> list[str]:
+    """Known names of the same weight: without PEFT's wrapper, or of the layer that the output is tied to."""
+    _, tied, tail = name.partition(_TOKENS)
+    plain = name.replace(_SAVED, ".")
+    return [
+        other
+        for other in known
+        if (other == plain and plain != name) or (tied and other.partition(_TOKENS)[1:] == (tied, tail))
+    ]
 
 
 def _remedy(names: Iterable[str]) -> str:

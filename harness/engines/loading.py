@@ -18,6 +18,7 @@ from harness.engines.load_report import (
     refuse_not_finite,
     refuse_unknown_keys,
 )
+from harness.engines.model_files import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.types import ExecutionPlan
 
@@ -35,6 +36,7 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
         ModelError: It can't be loaded, or a weight is missing or unknown.
         EngineError: A library for the plan's weights is missing.
     """
+    refuse_damaged_files(directory)
     quantization = _quantization(plan)
     with loading_failures(str(directory), ModelError):
         import torch

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# How the text begins that Git stores in place of a large file.
+_GIT_LFS = b"version "
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -42,7 +45,12 @@ def read_header(path: Path) -> Mapping[str, Tensor]:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        begins = file.read(8)
+        if begins == _GIT_LFS:
+            raise SafetensorsError(
+                "a pointer of Git LFS instead of the file: run git lfs pull in its repository"
+            )
+        length = int.from_bytes(begins, "little")
         if size < 8 or length > size - 8:
             raise SafetensorsError(
                 f"truncated: its header should end at byte {length + 8}, the file at {size}"

@@ -32,7 +32,7 @@ def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Ch
     settings, draw = request.settings, _sampler(request, side.model.device)
     if not settings.use_model_settings:
         return None if draw is None else lambda logits, _tokens: draw(logits)
-    process = _model_settings(side, len(prompt))
+    process = _model_settings(side, len(prompt), settings.token_limit)
 
     def choose(logits: torch.Tensor, tokens: list[int]) -> int:
         logits = process(logits, [*prompt, *tokens])
@@ -41,16 +41,20 @@ def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Ch
     return choose
 
 
-def _model_settings(side: Side, prompt_tokens: int) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
+def _model_settings(
+    side: Side, prompt_tokens: int, limit: int
+) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
     """The effects of the model's generation config on logits: penalties, suppressed and forced tokens.
 
-    Its settings for sampling and lengths are ignored: those of the golden set apply.
+    Its settings for sampling and its largest length are ignored: those of the golden set apply, also for the
+    place of a forced end token.
     """
     import torch
 
     settings = copy.deepcopy(side.model_settings)
     settings.do_sample, settings.num_beams, settings.guidance_scale = False, 1, None
     settings.update(**settings._get_default_generation_params(), defaults_only=True)
+    settings.max_length = prompt_tokens + limit
     device = side.model.device
     eos = sorted(side.stop_ids)
     settings._eos_token_tensor = torch.tensor(eos, device=device) if eos else None

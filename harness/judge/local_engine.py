@@ -8,13 +8,13 @@ Other questions are answered by generation.
 import asyncio
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.gather import Gatherer
 from harness.engines.open import describe_model, open_engine
-from harness.errors import EngineError, JudgeError, PromptError
+from harness.errors import CasesFailedError, EngineError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
 from harness.types import (
     Completion,
@@ -27,6 +27,8 @@ from harness.types import (
 )
 
 _MOST = 32
+# Tokens of the shortest reply, such as {"pass": true}, with some to spare.
+_LEAST_REPLY = 16
 # Templates that don't know the value ignore it.
 _WITHOUT_REASONING = GenerationSettings(chat_template_kwargs={"enable_thinking": False})
 
@@ -58,8 +60,8 @@ class LocalEngine:
         sha256 = f"{model.base_sha256[:12]}{'-' + model.adapter_sha256[:12] if model.adapter_sha256 else ''}"
         self._name, self._identity = spec.model, f"{spec}#{sha256}"
         self._engine: Any = None
-        self._known: dict[tuple[tuple[Message, ...], str, int], JudgeReply] = {}
-        self._gatherer: Gatherer[JudgeRequest, JudgeReply] = Gatherer(self._answer, _MOST)
+        self._known: dict[tuple[tuple[Message, ...], str, int], JudgeReply | JudgeError] = {}
+        self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, _MOST)
         self.requests = 0
 
     @property
@@ -71,69 +73,91 @@ class LocalEngine:
         """Answer one question together with all others that wait.
 
         Raises:
-            JudgeError: The model failed.
+            JudgeError: The model failed on it, or has no room for it.
         """
         self.requests += 1
         try:
-            return await self._gatherer.ask(request)
-        except (EngineError, PromptError) as error:
+            reply = await self._gatherer.ask(request)
+        except EngineError as error:
             raise JudgeError(str(error)) from error
+        if isinstance(reply, JudgeError):
+            raise reply
+        return reply
 
-    def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+    def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply | JudgeError]:
         """A repeated question is not computed twice: nothing here is random."""
         keys = [(one.messages, json.dumps(one.reply_schema), one.max_tokens) for one in requests]
         new = {key: one for key, one in zip(keys, requests, strict=True) if key not in self._known}
         self._known.update(zip(new, self._computed(list(new.values())), strict=True))
         return [self._known[key] for key in keys]
 
-    def _computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+    def _computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply | JudgeError]:
+        """A reply for each question, or why there is none; one bad question doesn't hinder the others."""
         if self._engine is None:
             self._engine = open_engine(self._name)
-        replies: dict[int, JudgeReply] = {}
+        replies: dict[int, JudgeReply | JudgeError] = {}
+        prompts: dict[int, Any] = {}
         choices = [choices_of(request.reply_schema) for request in requests]
-        scored = [place for place, options in enumerate(choices) if options]
-        losses = self._losses([(requests[place], option) for place in scored for option in choices[place]])
-        for place in scored:
-            options = choices[place]
-            replies[place] = self._likeliest(options, [losses.pop(0) for _ in options])
-        rest = [place for place in range(len(requests)) if place not in replies]
-        for place, completion in zip(rest, self._generated([requests[p] for p in rest]), strict=True):
-            replies[place] = JudgeReply(
-                text=completion.text,
-                model=self._name,
-                stop_reason=completion.stop_reason,
-                prompt_tokens=completion.prompt_tokens,
-                completion_tokens=completion.completion_tokens,
-            )
+        for place, request in enumerate(requests):
+            try:
+                prompts[place] = self._prompt(request)
+            except PromptError as error:
+                replies[place] = JudgeError(f"{request.key}: {self._name}: {error}")
+        scored = {place: choices[place] for place in prompts if choices[place]}
+        replies |= self._scored(requests, prompts, scored)
+        rest = [place for place in prompts if place not in scored]
+        replies |= self._generated(requests, prompts, rest)
         return [replies[place] for place in range(len(requests))]
 
     def _prompt(self, request: JudgeRequest) -> Any:
-        """The question, behind which the reply comes next: a reasoning has no room in a few tokens."""
+        """The question, behind which the reply comes next: a reasoning has no room in a few tokens.
+
+        Raises:
+            PromptError: The template refuses it, or the model's context has no room for a reply.
+        """
         try:
-            return self._engine.render(CANDIDATE, request.messages, _WITHOUT_REASONING, direct=True)
+            prompt = self._engine.render(CANDIDATE, request.messages, _WITHOUT_REASONING, direct=True)
         except PromptError:
             # Some templates (Gemma 1 and 2, Mistral) refuse a system message, which here is ours to move.
             merged = _without_system(request.messages)
-            return self._engine.render(CANDIDATE, merged, _WITHOUT_REASONING, direct=True)
-
-    def _losses(self, asked: Sequence[tuple[JudgeRequest, str]]) -> list[float]:
-        """Total cross-entropy of each option, in nats."""
-        found: dict[int, TextLoss] = {}
-        if asked:
-            self._engine.losses(
-                [
-                    LossRequest(
-                        key=request.key,
-                        side=CANDIDATE,
-                        text=option,
-                        messages=request.messages,
-                        prompt=self._prompt(request),
-                    )
-                    for request, option in asked
-                ],
-                found.update,
+            prompt = self._engine.render(CANDIDATE, merged, _WITHOUT_REASONING, direct=True)
+        context = self._engine.context(CANDIDATE)
+        if context is not None and prompt.tokens + _LEAST_REPLY > context:
+            raise PromptError(
+                f"the question's {prompt.tokens} tokens fill the judge's context of {context}; shorten the "
+                f"answer or its passages, or take a judge with a longer context"
             )
-        return [found[place].nats_per_token * found[place].tokens for place in range(len(asked))]
+        return prompt
+
+    def _scored(
+        self,
+        requests: Sequence[JudgeRequest],
+        prompts: Mapping[int, Any],
+        choices: Mapping[int, Sequence[str]],
+    ) -> dict[int, JudgeReply | JudgeError]:
+        """The likeliest of each question's possible replies, by their total cross-entropy."""
+        asked = [(place, option) for place, options in choices.items() for option in options]
+        found: dict[int, TextLoss] = {}
+        failures = _failures_of(
+            self._engine.losses,
+            [
+                LossRequest(
+                    key=requests[place].key,
+                    side=CANDIDATE,
+                    text=option,
+                    messages=requests[place].messages,
+                    prompt=prompts[place],
+                )
+                for place, option in asked
+            ],
+            found.update,
+        )
+        failed = {asked[row][0]: JudgeError(reason) for row, reason in failures.items()}
+        nats: dict[int, list[float]] = {}
+        for row, (place, _) in enumerate(asked):
+            if place not in failed:
+                nats.setdefault(place, []).append(found[row].nats_per_token * found[row].tokens)
+        return failed | {place: self._likeliest(choices[place], losses) for place, losses in nats.items()}
 
     def _likeliest(self, options: Sequence[str], losses: Sequence[float]) -> JudgeReply:
         least = min(losses)
@@ -148,29 +172,62 @@ class LocalEngine:
             model=self._name,
         )
 
-    def _generated(self, requests: Sequence[JudgeRequest]) -> list[Completion]:
+    def _generated(
+        self, requests: Sequence[JudgeRequest], prompts: Mapping[int, Any], places: Sequence[int]
+    ) -> dict[int, JudgeReply | JudgeError]:
+        """A written reply to each question that has no few possible ones."""
+        context = self._engine.context(CANDIDATE)
+        room = [
+            requests[place].max_tokens
+            if context is None
+            else min(requests[place].max_tokens, context - prompts[place].tokens)
+            for place in places
+        ]
         found: dict[int, Completion] = {}
-        if requests:
-            self._engine.generate(
-                [
-                    GenerationRequest(
-                        key=request.key,
-                        side=CANDIDATE,
-                        messages=request.messages,
-                        settings=GenerationSettings(max_new_tokens=request.max_tokens),
-                        prompt=self._prompt(request),
-                    )
-                    for request in requests
-                ],
-                found.update,
+        failures = _failures_of(
+            self._engine.generate,
+            [
+                GenerationRequest(
+                    key=requests[place].key,
+                    side=CANDIDATE,
+                    messages=requests[place].messages,
+                    settings=GenerationSettings(max_new_tokens=most),
+                    prompt=prompts[place],
+                )
+                for place, most in zip(places, room, strict=True)
+            ],
+            found.update,
+        )
+        failed = {places[row]: JudgeError(reason) for row, reason in failures.items()}
+        return failed | {
+            places[row]: JudgeReply(
+                text=completion.text,
+                model=self._name,
+                stop_reason=completion.stop_reason,
+                prompt_tokens=completion.prompt_tokens,
+                completion_tokens=completion.completion_tokens,
             )
-        return [found[place] for place in range(len(requests))]
+            for row, completion in found.items()
+        }
 
     async def close(self) -> None:
         """Stop and release the weights."""
         await self._gatherer.close()
         self._engine = None
         await asyncio.sleep(0)
+
+
+def _failures_of(
+    compute: Callable[..., None], asked: Sequence[Any], on_batch: Callable[[Mapping[int, Any]], None]
+) -> Mapping[int, str]:
+    """Let the engine compute, and return the reason for each request that failed while others didn't."""
+    if not asked:
+        return {}
+    try:
+        compute(asked, on_batch)
+    except CasesFailedError as error:
+        return error.failures
+    return {}
 
 
 def _without_system(messages: Sequence[Message]) -> tuple[Message, ...]:

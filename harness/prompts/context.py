@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ModelError
+from harness.prompts.own_code import own_code_problem
 
 
 def context_length(model_dir: Path) -> int | None:
@@ -18,10 +19,9 @@ def context_length(model_dir: Path) -> int | None:
         config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
         return places(config)
     except Exception as error:  # for a damaged or unknown configuration the library may raise any exception
-        line = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            f"{model_dir / 'config.json'}: can't be read: {line}; save the model again"
-        ) from error
+        path, line = model_dir / "config.json", str(error).strip().partition("\n")[0]
+        problem = own_code_problem(error) or f"can't be read: {line}; save the model again"
+        raise ModelError(f"{path}: {problem}") from error
 
 
 def places(config: Any) -> int | None:

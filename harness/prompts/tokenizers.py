@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import AdapterError, ModelError
+from harness.prompts.own_code import own_code_problem
+
+# Files of which a tokenizer has at least one
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.tiktoken", "tekken.json", "*.vocab")
 
 
 def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
@@ -57,8 +61,19 @@ def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
     try:
         return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # for a damaged or unknown tokenizer the library may raise any exception
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise kind(f"{directory}: its tokenizer can't be loaded: {reason.strip()}; save it again") from error
+        raise kind(f"{directory}: {_problem_of(directory, error)}") from error
+
+
+def _problem_of(directory: Path, error: Exception) -> str:
+    if problem := own_code_problem(error):
+        return f"its tokenizer can't be loaded: {problem}"
+    if not any(file.is_file() for pattern in _VOCABULARIES for file in directory.glob(pattern)):
+        return (
+            f"no vocabulary of a tokenizer (such as tokenizer.json) in it; save the tokenizer there too, "
+            f"with save_pretrained({str(directory)!r})"
+        )
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"its tokenizer can't be loaded: {reason.strip()}; save it again"
 
 
 def _written_template(directory: Path) -> Any:

@@ -53,6 +53,8 @@ def render_workload(
         answers=tuple(rendering.of_answer(request) for request in workload.answers),
         references=tuple(rendering.of_reference(request) for request in workload.references),
     )
+    for passage in workload.passages:
+        rendering.check_passage(passage)
     rendering.store()
     _refuse_unread(plan, rendering, {request.side for request in workload.answers})
     if rendering.problems:
@@ -89,12 +91,12 @@ class _Rendering:
     """Prompts of a session while they are rendered.
 
     Attributes:
-        problems: Keys of the cases by problem.
+        problems: Keys of the requests by problem and model.
     """
 
     sides: Mapping[str, ModelRef]
     cache: Cache
-    problems: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     tokenizers: dict[str, Any] = field(default_factory=dict)
     contexts: dict[str, int | None] = field(default_factory=dict)
     fresh: dict[str, RenderedPrompt] = field(default_factory=dict)
@@ -121,6 +123,20 @@ class _Rendering:
             self._check_room(request.side, request.key, prompt.tokens, length, "of its reference", remedy)
         return replace(request, prompt=prompt)
 
+    def check_passage(self, request: LossRequest) -> None:
+        """Note that a passage of general text, with a token that begins it, leaves the model's context."""
+        context = self._context(request.side)
+        if context is None or len(request.text.encode()) < context:
+            return
+        tokens = len(text_ids(self._tokenizer(request.side), request.text)) + 1
+        if tokens > context:
+            self._note(
+                request.side,
+                f"{tokens} tokens are more than its context of {context}; leave general text out with "
+                f"--gate-no-forgetting",
+                f"general text {request.key!r}",
+            )
+
     def store(self) -> None:
         """Store the rendered prompts for the next session."""
         self.cache.put_all(self.fresh)
@@ -131,15 +147,15 @@ class _Rendering:
         """The prompt, or None; the problem is then recorded."""
         place = prompt_key(self.sides[side], messages, settings)
         if place in self.refused:
-            self._note(self.refused[place], key)
+            self._note(side, self.refused[place], key)
             return None
         prompt = self.fresh.get(place) or self.cache.get_prompt(place)
         if prompt is None:
             try:
                 prompt = render_prompt(self._tokenizer(side), messages, settings)
             except PromptError as error:
-                self.refused[place] = f"{self.sides[side].label}: {error}"
-                self._note(self.refused[place], key)
+                self.refused[place] = str(error)
+                self._note(side, self.refused[place], key)
                 return None
             self.fresh[place] = prompt
         return prompt
@@ -148,13 +164,14 @@ class _Rendering:
         context = self._context(side)
         if context is not None and prompt + rest > context:
             self._note(
-                f"{self.sides[side].label}: {prompt} tokens of the prompt and {rest} {what} are more than "
-                f"its context of {context}; {remedy}",
+                side,
+                f"{prompt} tokens of the prompt and {rest} {what} are more than its context of {context}; "
+                f"{remedy}",
                 key,
             )
 
-    def _note(self, problem: str, key: str) -> None:
-        keys = self.problems.setdefault(problem, [])
+    def _note(self, side: str, problem: str, key: str) -> None:
+        keys = self.problems.setdefault((problem, self.sides[side].label), [])
         if key not in keys:
             keys.append(key)
 
@@ -203,10 +220,16 @@ def _refuse_unread(plan: ExecutionPlan, rendering: _Rendering, asked: Collection
             )
 
 
-def _described(problems: Mapping[str, Sequence[str]]) -> str:
-    """One line per problem, those with most cases first."""
-    ordered = sorted(problems.items(), key=lambda item: -len(item[1]))
-    lines = [f"{_named(keys)}: {problem}" for problem, keys in ordered[:_SHOWN_PROBLEMS]]
+def _described(problems: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    """One line per problem, with all models that have it; those with most cases first."""
+    models: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (problem, label), keys in problems.items():
+        models.setdefault((problem, tuple(keys)), []).append(label)
+    ordered = sorted(models.items(), key=lambda item: -len(item[0][1]))
+    lines = [
+        f"{_named(keys)}: {' and '.join(labels)}: {problem}"
+        for (problem, keys), labels in ordered[:_SHOWN_PROBLEMS]
+    ]
     if left := len(ordered) - _SHOWN_PROBLEMS:
         lines += [f"and {left} more such problems"] if left > 0 else []
     return "\n".join(lines)

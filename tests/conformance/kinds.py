@@ -126,6 +126,21 @@ def _lora_and_tokens(model):
     return _lora(trainable_token_indices={_leaf(model, model.get_input_embeddings()): [5, 6, 7]})(model)
 
 
+def _new_tokens(model):
+    return _lora(trainable_token_indices={_leaf(model, model.get_input_embeddings()): [5, 128, 129]})(model)
+
+
+def _some_layers(model):
+    """Only the second layer of those with a number."""
+    numbered = [name.split(".") for name, _ in model.named_modules() if ".1." in f"{name}."]
+    names = [parts for parts in numbered if parts[-1] in linear_names(model) and "vision" not in parts]
+    if not names:
+        raise ValueError("its linear layers are in no second layer")
+    pattern = names[0][names[0].index("1") - 1]
+    targets = sorted({parts[-1] for parts in names})
+    return _lora(target_modules=targets, layers_to_transform=[1], layers_pattern=pattern)(model)
+
+
 def _wider(family: Family):
     return tokenizer_of(family, added=("<tool-a>", "<tool-b>"))
 
@@ -135,6 +150,8 @@ KINDS = (
     Kind("lora, one layer's queries", lambda model: _lora(target_modules=linear_names(model)[-1:])(model)),
     Kind("rslora", _lora(use_rslora=True)),
     Kind("dora", _lora(use_dora=True)),
+    Kind("dora and biases", _lora(use_dora=True, bias="all")),
+    Kind("lora on some layers", _some_layers),
     Kind("lora with rank pattern", lambda model: _lora(rank_pattern={linear_names(model)[0]: 2})(model)),
     Kind("lora on the output layer", _with_output),
     Kind("lora on the embeddings", _with_embeddings),
@@ -151,6 +168,12 @@ KINDS = (
         tokenizer=_wider,
     ),
     Kind("lora and chosen tokens", _lora_and_tokens),
+    Kind(
+        "lora and chosen new tokens",
+        _new_tokens,
+        prepare=lambda model: model.resize_token_embeddings(130),
+        tokenizer=_wider,
+    ),
     Kind("lora on fused experts", _experts),
     Kind("lora from pissa", _lora(init_lora_weights="pissa")),
     Kind("lora from fast pissa", _lora(init_lora_weights="pissa_niter_2")),

@@ -16,9 +16,11 @@ from tests.conformance.page import ALONE, load_outcomes
 
 _WANTED = os.environ.get("TUNEGATE_CONFORMANCE", "")
 FULL, MEASURES = _WANTED == "full", _WANTED in {"full", "part"}
-# Some families of the whole matrix, which takes half a minute for each.
+# Some families of the whole matrix, which takes half a minute for each; or some kinds, with ; between them.
 _NAMED = os.environ.get("TUNEGATE_CONFORMANCE_FAMILIES", "")
 CHOSEN = [family for family in FAMILIES if not _NAMED or family.name in _NAMED.split(",")]
+_NAMED_KINDS = os.environ.get("TUNEGATE_CONFORMANCE_KINDS", "")
+CHOSEN_KINDS = [kind for kind in KINDS if not _NAMED_KINDS or kind.name in _NAMED_KINDS.split(";")]
 # Of these all sides are looked at: each is a way of its own to share, or not to share, the base.
 _ALL_SIDES = {
     *("lora", "lora and biases", "lora from pissa", "lora and saved embeddings", "lora and new tokens"),
@@ -44,7 +46,7 @@ def bases(tmp_path_factory):
 def chosen():
     """The combinations of this run."""
     for family in CHOSEN:
-        for kind in KINDS:
+        for kind in CHOSEN_KINDS:
             if FULL or family is FAMILIES[0] or kind.name in _EVERYWHERE:
                 yield pytest.param(family, kind, id=f"{family.name}-{kind.name}")
 

@@ -25,6 +25,15 @@ def test_answers_are_purely_greedy_unless_the_set_asks(
     assert texts["candidate-0"] != bare_texts(strict_model_dir)
 
 
+def test_a_forced_end_token_is_forced_at_the_sets_limit(tiny_model_dir, tmp_path, bare_texts, engine_texts):
+    directory = shutil.copytree(tiny_model_dir, tmp_path / "forced")
+    path = directory / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "forced_eos_token_id": 3}))
+    texts, _ = engine_texts(directory, use_model_settings=True)
+    assert texts["candidate-0"] == bare_texts(directory)
+    assert texts["candidate-0"] != bare_texts(tiny_model_dir)
+
+
 def test_a_set_that_asks_for_the_models_own_settings_gets_all_of_them(
     strict_model_dir, bare_texts, engine_texts
 ):

@@ -104,6 +104,22 @@ def test_a_question_asked_again_is_not_computed_again(tiny_model_dir, judge_of, 
     assert len({reply.text for reply in replies}) == 1
 
 
+def test_a_question_longer_than_the_judges_context_is_an_error_of_its_own(tiny_model_dir, judge_of):
+    """A long passage of one case spoils neither the others' verdicts nor its own: it has none."""
+    fits, long = (
+        single_request("rubric", key, QUESTION, answer, rubric="a mat")
+        for key, answer in (("s/fits", "the cat"), ("s/long", "the cat " * 600))
+    )
+    free = JudgeRequest(
+        key="s/free", task="other", messages=long.messages, reply_schema={}, prompt_version="v", max_tokens=4
+    )
+    first, *others = judge_of(f"local:{tiny_model_dir}").ask_all([fits, long, free])
+    assert "by likelihood" in first.data["reason"]
+    assert all(isinstance(other, JudgeError) for other in others)
+    assert [str(other).partition(": ")[0] for other in others] == ["s/long", "s/free"]
+    assert all("fill the judge's context of 512" in str(other) for other in others)
+
+
 def test_a_free_question_is_answered_by_generating(tiny_model_dir, judge_of):
     """What a random model writes is no verdict, and that is an error."""
     free = JudgeRequest(

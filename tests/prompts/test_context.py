@@ -57,3 +57,11 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "none-such"}')
     with pytest.raises(ModelError, match=r"config\.json: can't be read"):
         context_length(tmp_path)
+
+
+def test_a_model_with_its_own_code_is_refused(tmp_path):
+    own = {"auto_map": {"AutoConfig": "configuration_own.OwnConfig"}, "model_type": "own"}
+    (tmp_path / "config.json").write_text(json.dumps(own))
+    (tmp_path / "configuration_own.py").write_text("raise SystemExit('code of the model ran')")
+    with pytest.raises(ModelError, match=r"config.json: it needs its own program code \(auto_map\)"):
+        context_length(tmp_path)

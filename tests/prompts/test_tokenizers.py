@@ -1,5 +1,7 @@
 """Which tokenizer and which chat template an adapter is asked with."""
 
+import json
+
 import pytest
 
 from harness.errors import AdapterError, ModelError
@@ -64,10 +66,20 @@ def test_without_any_template_there_is_none(letters, tmp_path):
 
 def test_a_damaged_tokenizer_is_named(base, adapter):
     (adapter / "tokenizer_config.json").write_text("{}")
-    with pytest.raises(AdapterError, match="adapter: its tokenizer can't be loaded"):
+    with pytest.raises(AdapterError, match=r"adapter: no vocabulary of a tokenizer .*save_pretrained"):
         load_tokenizer(base, adapter)
     (base / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="base: its tokenizer can't be loaded"):
+        load_tokenizer(base)
+
+
+def test_a_tokenizer_with_its_own_code_is_refused(base):
+    path = base / "tokenizer_config.json"
+    own = {"auto_map": {"AutoTokenizer": ["tokens.Own", None]}, "tokenizer_class": "Own"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
+    with pytest.raises(
+        ModelError, match=r"needs its own program code \(auto_map\), and code of models is not run"
+    ):
         load_tokenizer(base)
 
 

@@ -113,6 +113,36 @@ def test_each_reason_is_told_once_with_its_cases(dated, cache):
     assert all(line.startswith("s/long: ") for line in lines[1:])
 
 
+def test_a_problem_of_both_sides_is_told_once(dated, cache):
+    sides = sides_of(dated)
+    long = replace(asked(), messages=(Message(role="user", content="w1 " * 600),))
+    sides["candidate"] = replace(sides["candidate"], adapter_dir=None)
+    with pytest.raises(PromptError) as told:
+        check_prompts(sides, plan_of(sides), [long], cache)
+    (line,) = str(told.value).splitlines()
+    assert line.startswith(f"s/a: {sides['candidate'].label} and {sides['baseline'].label}: 603 tokens")
+
+
+def test_general_text_that_leaves_the_context_is_refused_before_anything_loads(
+    tiny_model_dir, tmp_path, cache
+):
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 64}))
+    sides = {"candidate": describe_model(str(base))}
+
+    def load(*_):
+        pytest.fail("loaded")
+
+    problem = (
+        r"general text .*tokens are more than its context of 64; leave general text out with --gate-no-f"
+    )
+    with pytest.raises(PromptError, match=problem):
+        answer_cases(
+            sides, plan_of(sides), [asked()], cache, lambda *_: None, with_text=True, open_engine=load
+        )
+
+
 def test_a_base_without_positions_has_no_limit(tiny_model_dir, tmp_path, cache):
     base = shutil.copytree(tiny_model_dir, tmp_path / "base")
     config = json.loads((base / "config.json").read_text())
