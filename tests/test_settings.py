@@ -1,6 +1,6 @@
 """Where settings come from, which wins, and how a wrong one is named."""
 
-import os
+import json
 import subprocess
 import sys
 
@@ -63,11 +63,36 @@ def test_lists_and_booleans_from_pyproject_and_environment(tmp_path):
 
 
 def test_several_models_from_each_place(tmp_path):
-    """A list in pyproject.toml, a path list in the variable, the option as often as it is given."""
+    """A list in pyproject.toml, a JSON list in the variable, the option as often as it is given."""
     root = write(tmp_path, "model = ['a', 'b']")
     assert load_settings({}, root, {}).model == ("a", "b")
-    assert load_settings({}, root, {"TUNEGATE_MODEL": f"c{os.pathsep}d"}).model == ("c", "d")
+    assert load_settings({}, root, {"TUNEGATE_MODEL": '["c", "d"]'}).model == ("c", "d")
     assert load_settings({"model": ("e",)}, root, {"TUNEGATE_MODEL": "c"}).model == ("e",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf:org/name@v1",
+        "hosted:https://host:8000/v1",
+        r"C:\models\a b;c",
+        "canned:answers.json",
+        "[draft] adapter",
+        "7",
+    ],
+)
+def test_a_model_s_name_may_have_any_sign(tmp_path, name):
+    assert load_settings({}, tmp_path, {"TUNEGATE_MODEL": name}).model == (name,)
+    listed = json.dumps([name, "b"])
+    assert load_settings({}, tmp_path, {"TUNEGATE_MODEL": listed}).model == (name, "b")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\nmodel = {json.dumps(name)}\n")
+    assert load_settings({}, tmp_path, {}).model == (name,)
+
+
+@pytest.mark.parametrize("value", [" ", "[]", "[3]", '["a", null]'])
+def test_a_variable_without_a_name_is_refused(tmp_path, value):
+    with pytest.raises(SettingsError, match=r"TUNEGATE_MODEL: found .*allowed: a directory or name"):
+        load_settings({}, tmp_path, {"TUNEGATE_MODEL": value})
 
 
 def test_an_empty_variable_is_no_way_to_gate_nothing(tmp_path):

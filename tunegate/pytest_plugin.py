@@ -6,6 +6,7 @@ golden set is collected. Until then only this package is imported. If a project 
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -134,7 +135,7 @@ def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     root, project = config.rootpath, session_project(config)
     folders = {root: None, config.invocation_params.dir: None}
     concerned = concerns_gate(arguments, project)
-    in_use = concerned or any(place.exists() for place in golden_places(project))
+    in_use = concerned or any(map(os.path.exists, golden_places(project)))
     if in_use and asks_for_gate(arguments, project, model_is_taken=False) is None:
         # Being off costs nothing, so check also folders of test files that get onto the path later.
         folders |= dict.fromkeys(_test_folders(root))

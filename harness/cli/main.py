@@ -94,6 +94,12 @@ def main() -> None:
     except InputError as error:
         print(f"tunegate: {error}", file=sys.stderr)
         sys.exit(_BAD_INPUT)
+    except OSError as error:
+        # A path that can't be read or written; anything else is a fault of ours.
+        if error.filename is None:
+            raise
+        print(f"tunegate: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(_BAD_INPUT)
     except TunegateError as error:
         print(f"tunegate: {error}", file=sys.stderr)
         sys.exit(_FAILED)

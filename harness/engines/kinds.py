@@ -1,7 +1,7 @@
 """The engines of model names ``NAME:REFERENCE``: the built-in ones, then those of plug-ins."""
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from harness.registry import EngineKind, active
 
@@ -39,9 +39,9 @@ def is_own(engine: str) -> bool:
 
 def split_reference(reference: str) -> tuple[EngineKind, str] | None:
     """The engine and the reference after the colon; None if no engine is named."""
-    # A path with a colon is a path.
+    # A path with a colon is a path; what is too long for one, such as a URL, is not.
     name, colon, rest = reference.partition(":")
-    if not colon or not rest or Path(reference).exists():
+    if not colon or not rest or os.path.exists(reference):  # noqa: PTH110 # Path.exists raises for those
         return None
     kind = engine_kinds().get(name)
     return None if kind is None else (kind, rest)

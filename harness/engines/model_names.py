@@ -4,29 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.engines.adapter import is_adapter
-from harness.engines.kinds import engine_kinds
+from harness.engines.kinds import split_reference
 from harness.engines.multitask.directory import is_multitask
 
 
 def named_models(references: Sequence[str]) -> list[str]:
     """The named models, each once; a directory of adapters means all of them."""
     found: dict[str, str] = {}
-    for reference in _whole(references):
+    for reference in references:
+        if split_reference(reference) is not None:
+            # An engine reads its own reference, which may be no path.
+            found.setdefault(reference, reference)
+            continue
         for each in _adapters_in(Path(reference).expanduser()) or [reference]:
             directory = Path(each).expanduser()
             found.setdefault(str(directory.resolve()) if directory.is_dir() else each, each)
     return list(found.values())
-
-
-def _whole(references: Sequence[str]) -> list[str]:
-    """The references, with those joined that a variable's separator split: upper:shout."""
-    whole: list[str] = []
-    for reference in references:
-        if whole and whole[-1] in engine_kinds() and not Path(whole[-1]).exists():
-            whole[-1] += f":{reference}"
-        else:
-            whole.append(reference)
-    return whole
 
 
 def _adapters_in(directory: Path) -> list[str]:
@@ -52,6 +45,6 @@ def short_names(references: Sequence[str]) -> list[str]:
 
 def _parts(reference: str) -> tuple[str, ...]:
     directory = Path(reference).expanduser()
-    if directory.is_dir():
+    if split_reference(reference) is None and directory.is_dir():
         return directory.resolve().parts[1:] or directory.resolve().parts
     return tuple(reference.split("/"))

@@ -30,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except pytest.UsageError as error:
         # The missing name may be one of a plug-in that was left out.
         raise pytest.UsageError(*error.args, *registry_warnings()) from error
+    except OSError as error:
+        # A path that can't even be looked for: too long, or in a folder that may not be read.
+        raise pytest.UsageError(f"{error.filename}: {error.strerror}") from error
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

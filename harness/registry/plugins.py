@@ -10,6 +10,7 @@ from importlib import import_module, metadata
 from typing import Any, TypeAlias, TypeVar, cast
 
 from harness.errors import SettingsError
+from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field
 from harness.registry.metric import Metric
 from harness.registry.records import EngineKind, Function, JudgeKind, RewardKind, Sink, TrainMethod
@@ -81,13 +82,9 @@ class Registry:
         """
         self._load_installed()
         if kind not in self._merged:
-            records: dict[str, Record] = dict(built_in)
-            for name, (record, source) in self._added[kind].items():
-                if name in built_in:
-                    self._leave_out(source, record, f"the built-in {_KINDS[kind]} of that name stays")
-                else:
-                    records[name] = record
-            self._merged[kind] = records
+            added = {name: record for name, (record, _) in self._added[kind].items()}
+            # A built-in record stays whatever is added.
+            self._merged[kind] = {**built_in, **added, **built_in}
         return cast("Mapping[str, _R]", self._merged[kind])
 
     def register(self, source: str, function: Callable[[Registrar], object], identity: object = None) -> None:
@@ -144,6 +141,11 @@ class Registry:
             self._leave_out(source, record, rule)
         elif isinstance(record, Metric) and record.judged:
             self._leave_out(source, record, "a plug-in's metric can't be judged")
+        elif record.name in BUILTIN_NAMES[kind]:
+            self._leave_out(source, record, f"the built-in {_KINDS[kind]} of that name stays")
+        elif kind is EngineKind and (record.name in PREFIXES or len(record.name) == 1):
+            # A drive of Windows is one letter and a colon.
+            self._leave_out(source, record, f"{record.name}: has a meaning of its own in a model's name")
         elif record.name in self._added[kind]:
             self._leave_out(source, record, f"plug-in {self._added[kind][record.name][1]} has that name")
         else:

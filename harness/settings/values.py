@@ -32,8 +32,15 @@ def _paths(value: object) -> object:
 
 
 def _models(value: object) -> object:
+    """One name, or a JSON list: any other separator may be in a name (``hf:org/name``, ``C:/a b``)."""
+    if not isinstance(value, str):
+        return value
+    try:
+        names = json.loads(value)
+    except (ValueError, RecursionError):
+        names = value
     # An empty variable must not silently switch the gate off.
-    return _paths(value) or None if isinstance(value, str) else value
+    return (names if isinstance(names, list) else (value,) if value.strip() else None) or None
 
 
 def _judges(value: object) -> object:
@@ -75,7 +82,7 @@ OptionalPaths: TypeAlias = Annotated[
 Models: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(_models),
-    Allowed(f"a directory or name, several separated by {os.pathsep!r}"),
+    Allowed('a directory or name, several as JSON such as ["adapters/a", "adapters/b"]'),
 ]
 Judges: TypeAlias = Annotated[
     tuple[str, ...],

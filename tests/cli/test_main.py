@@ -43,6 +43,7 @@ def test_starting_imports_nothing_heavy():
         (["runs", "list"], ".tunegate/history.sqlite: no history here"),
         (["golden", "lint", "broken.yaml"], "broken.yaml:1: nam: unknown key"),
         (["train", "sft", "none.yaml"], "none.yaml: can't be read"),
+        (["golden", "lint", "x" * 300], "File name too long"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_4(tunegate, tmp_path, arguments, message):

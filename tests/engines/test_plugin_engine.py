@@ -6,7 +6,7 @@ from importlib import metadata
 import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest
-from harness.engines.model_names import named_models
+from harness.engines.model_names import named_models, short_names
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.errors import EngineError, InputError, ModelError, SettingsError
 from harness.registry import EngineKind, Registry, use_registry
@@ -96,10 +96,13 @@ def test_our_own_engines_names_are_taken_off(register, tiny_model_dir):
     assert describe_model(f"transformers:{tiny_model_dir}") == describe_model(str(tiny_model_dir))
 
 
-def test_a_reference_that_a_variable_s_separator_took_apart_is_whole_again(register):
+@pytest.mark.parametrize("reference", ["https://host:8000/v1?" + "x" * 300, r"C:\models\a b", "a:b"])
+def test_its_reference_may_have_any_sign(register, reference):
     register()
-    assert named_models(["upper", "loud", "smollm2"]) == ["upper:loud", "smollm2"]
-    assert named_models(["upper:loud"]) == ["upper:loud"]
+    name = f"upper:{reference}"
+    assert named_models([name, "smollm2", name]) == [name, "smollm2"]
+    assert len(short_names([name, "smollm2"])) == 2
+    assert (describe_model(name).label, describe_model(name).base_model) == (name, reference)
 
 
 def test_two_engines_do_not_answer_side_by_side(register, tiny_model_dir):

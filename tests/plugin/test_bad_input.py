@@ -34,6 +34,21 @@ def test_a_model_that_is_nowhere(project):
     refused(project, project.run(), "ERROR: *no-such-model*")
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "option", [f"--gate-baseline={LONG}", f"--gate-golden={LONG}", f"--gate-directory={LONG}"]
+)
+def test_a_path_that_no_file_can_have(project, option):
+    refused(project, project.run(option), f"ERROR: *{LONG}*: File name too long")
+
+
+def test_a_model_that_no_file_can_have(project):
+    project.adapter = LONG
+    refused(project, project.run(), f"ERROR: {LONG}*: File name too long")
+
+
 def test_an_unknown_baseline(project):
     refused(project, project.run("--gate-baseline=yesterday"), "ERROR: *yesterday*")
 

@@ -1,7 +1,6 @@
 """Several models in one session: an item a case and model, one batch, a verdict each, and a ranking."""
 
 import json
-import os
 import shutil
 
 import pytest
@@ -211,7 +210,7 @@ def test_models_that_share_no_base_need_a_baseline(project, run, tiny_model_dir,
 def test_the_variable_and_the_project_file_name_several(project, adapters, monkeypatch):
     project.pytester.makepyprojecttoml("[tool.tunegate]\nmodel = ['adapters/mild', 'adapters/wild']\n")
     project.run(model=False).assert_outcomes(passed=20)
-    monkeypatch.setenv("TUNEGATE_MODEL", os.pathsep.join(["adapters/wild", "adapters/mild"]))
+    monkeypatch.setenv("TUNEGATE_MODEL", json.dumps(["adapters/wild", "adapters/mild"]))
     result = project.run("--collect-only", "-q", model=False)
     result.stdout.fnmatch_lines(["*::france?wild?", "*::france?mild?"])
     project.run("--model=adapters/mild", model=False).assert_outcomes(passed=10)

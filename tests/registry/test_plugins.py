@@ -13,7 +13,17 @@ from harness.golden.checks import CHECK_TYPES, check_names
 from harness.golden.load import load_golden_set
 from harness.golden.schema import golden_schema
 from harness.judge.kinds import BUILTIN_JUDGES
-from harness.registry import JudgeKind, Metric, Registry, Sink, load_function, use_registry
+from harness.registry import (
+    EngineKind,
+    JudgeKind,
+    Metric,
+    Registry,
+    RewardKind,
+    Sink,
+    TrainMethod,
+    load_function,
+    use_registry,
+)
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.registry.field_types import wrong_field
 from trainers.methods.catalogue import METHODS
@@ -124,6 +134,37 @@ def test_a_built_in_name_stays_what_it_is(registry):
     assert registry.warnings == [
         "plug-in voice: metric 'contains' is left out: the built-in metric of that name stays"
     ]
+
+
+OF_EACH_KIND = {
+    "metric": (BUILTIN_METRICS, SHOUTS),
+    "judge": (BUILTIN_JUDGES, JudgeKind(name="a", form="a:X", open="x:y")),
+    "engine": (BUILTIN_ENGINES, EngineKind(name="aa", summary="s", describe="x:y", open="x:y")),
+    "reward": (BUILTIN_REWARDS, RewardKind(name="a", settings="x:y", build="x:y")),
+    "training method": (METHODS, TrainMethod(name="a", train="x:y", config="x:y", help="h")),
+}
+
+
+@pytest.mark.parametrize("kind", OF_EACH_KIND)
+def test_a_built_in_name_is_refused_at_once_whoever_reads_the_kind(registry, kind):
+    table, record = OF_EACH_KIND[kind]
+    others = [replace(record, name=name) for name in table]
+    registry.register("voice", lambda registrar: registrar.add(*others, record))
+    assert registry.warnings == [
+        f"plug-in voice: {kind} {name!r} is left out: the built-in {kind} of that name stays"
+        for name in table
+    ]
+    assert registry.merged(type(record), table) == {**table, record.name: record}
+
+
+@pytest.mark.parametrize("name", ["hf", "commit", "c"])
+def test_an_engine_is_not_called_like_the_start_of_another_name(registry, name):
+    engine = EngineKind(name=name, summary="s", describe="x:y", open="x:y")
+    registry.register("voice", lambda registrar: registrar.add(engine))
+    (warning,) = registry.warnings
+    assert warning.endswith(
+        f"engine {name!r} is left out: {name}: has a meaning of its own in a model's name"
+    )
 
 
 def test_of_two_plug_ins_the_first_has_the_name(registry):

@@ -1,0 +1,25 @@
+"""The names that a plug-in can't take, by kind, so that one that tries is told when it registers.
+
+The records themselves are in the rooms that use them, which are imported later; tests compare the names.
+"""
+
+from collections.abc import Mapping
+
+from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.registry.metric import Metric
+from harness.registry.records import EngineKind, JudgeKind, RewardKind, Sink, TrainMethod
+
+BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
+    Metric: frozenset(BUILTIN_METRICS),
+    JudgeKind: frozenset({"openai", "local", "reward"}),
+    EngineKind: frozenset({"transformers", "multitask"}),
+    RewardKind: frozenset(
+        {"json-valid", "exact-answer", "regex", "length", "check", "python", "reward-model"}
+    ),
+    TrainMethod: frozenset(
+        {"sft", "dpo", "orpo", "kto", "reward", "continual", "grpo", "rft", "rloo", "multitask", "rlhf"}
+    ),
+    Sink: frozenset(),
+}
+# They come before a colon in a model's or a baseline's name, and are no engines.
+PREFIXES = frozenset({"hf", "commit"})
