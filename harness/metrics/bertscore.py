@@ -7,7 +7,7 @@ of different encoders or layers can't be compared, so each explanation names bot
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from harness.engines.loading import quiet_load
+from harness.golden.blank_text import is_blank
 from harness.metrics.definition import ScoringRequest, graded, quote
+from harness.metrics.encoded_text import EncodedText, encoded, incomparable, unseen
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer
 from harness.types import MetricError, Score
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from bert_score import BERTScorer
 
 _BATCH_ROWS = 32
-_COLUMNS = ("precision", "recall", "f1", "reference", "cut")
+_COLUMNS = ("precision", "recall", "f1", "reference")
 
 
 def bertscore(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
@@ -34,27 +36,41 @@ def bertscore(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
         encoder, layer = find_encoder(encoder_name(request.check)), request.check.options.get("layer")
         chosen = layer if isinstance(layer, int) else last_layer(encoder)
         groups.setdefault((encoder.name, chosen), []).append(row)
-    results: dict[int, Score] = {}
+    results: dict[int, Score | MetricError] = {}
     for (name, layer), rows in groups.items():
         scored = _score_group([requests[row] for row in rows], find_encoder(name), layer)
         results.update(zip(rows, scored, strict=True))
     return [results[row] for row in range(len(requests))]
 
 
-def _score_group(requests: Sequence[ScoringRequest], encoder: Encoder, layer: int) -> list[Score]:
+def _score_group(
+    requests: Sequence[ScoringRequest], encoder: Encoder, layer: int
+) -> list[Score | MetricError]:
+    tokenizer = load_scorer(encoder, layer)._tokenizer
+    texts = {one for request in requests for one in (request.text, *request.case.references)}
+    read = {text: encoded(tokenizer, text, tokenizer.model_max_length) for text in texts}
+    faults = [incomparable(request, read, encoder.name) for request in requests]
+    compared = [request for request, fault in zip(requests, faults, strict=True) if fault is None]
+    scored = iter(_scored(compared, read, encoder, layer) if compared else ())
+    return [next(scored) if fault is None else fault for fault in faults]
+
+
+def _scored(
+    requests: Sequence[ScoringRequest], read: Mapping[str, EncodedText], encoder: Encoder, layer: int
+) -> list[Score]:
     columns = bertscore_module(encoder, layer).compute(
         predictions=[request.text for request in requests],
         references=[list(request.case.references) for request in requests],
     )
     scored = []
     for request, *row in zip(requests, *(columns[key] for key in _COLUMNS), strict=True):
-        precision, recall, f1, reference, cut = row
-        closest = quote(request.case.references[reference])
-        found = f"precision {precision:.2f}, recall {recall:.2f} against {closest}"
-        if not request.text.strip():
+        precision, recall, f1, place = row
+        answer, closest = read[request.text], read[request.case.references[place]]
+        found = f"precision {precision:.2f}, recall {recall:.2f} against {quote(closest.text)}"
+        if answer.is_empty:
             found = "the answer is empty"
-        seen = ", only the answer's beginning" if cut else ""
-        scored.append(graded(request, f1, f"{found} ({encoder.name}, layer {layer}{seen})"))
+        told = f"{encoder.name}, layer {layer}{unseen(answer, closest)}"
+        scored.append(graded(request, f1, f"{found} ({told})"))
     return scored
 
 
@@ -63,8 +79,7 @@ def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
     """An ``evaluate.Metric`` for BERTScore that needs no hub and loads its encoder once.
 
     ``compute(predictions=[text…], references=[[text…]…])`` returns lists ``precision``, ``recall``, ``f1``
-    (rounded to six decimals), ``reference`` (the index of the closest one by F1) and ``cut`` (the encoder
-    saw only the prediction's beginning).
+    (rounded to six decimals) and ``reference`` (the index of the closest one by F1).
 
     Args:
         encoder: Its directory contains a transformers model.
@@ -73,7 +88,7 @@ def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
     import datasets
     import evaluate
 
-    scorer = _load_scorer(encoder, layer)
+    scorer = load_scorer(encoder, layer)
 
     class BertScore(evaluate.Metric):  # type: ignore[misc] # evaluate ships no types
         def _info(self) -> evaluate.MetricInfo:
@@ -91,10 +106,10 @@ def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
             pairs = [(text, one) for text, some in zip(predictions, references, strict=True) for one in some]
             scored = iter(_score_pairs(scorer, pairs))
             columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
-            for text, some in zip(predictions, references, strict=True):
+            for some in references:
                 candidates = [next(scored) for _ in some]
                 best = max(range(len(candidates)), key=lambda index: candidates[index][2])
-                row = (*candidates[best], best, _is_cut(scorer, text))
+                row = (*candidates[best], best)
                 for key, value in zip(_COLUMNS, row, strict=True):
                     columns[key].append(value)
             return columns
@@ -107,7 +122,7 @@ def bertscore_module(encoder: Encoder, layer: int) -> "evaluate.Metric":
 def _score_pairs(scorer: "BERTScorer", pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float, float]]:
     """Precision, recall and F1 of each (answer, reference) pair; equal pairs are computed once."""
     # bert-score 0.3.13 breaks on an empty text with transformers 5; by its own rule it scores 0.
-    full = sorted({pair for pair in pairs if all(text.strip() for text in pair)})
+    full = sorted({pair for pair in pairs if not any(map(is_blank, pair))})
     known: dict[tuple[str, str], tuple[float, float, float]] = {}
     if full:
         columns = scorer.score(
@@ -119,7 +134,17 @@ def _score_pairs(scorer: "BERTScorer", pairs: Sequence[tuple[str, str]]) -> list
     return [known.get(pair, (0.0, 0.0, 0.0)) for pair in pairs]
 
 
-def _load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
+@cache
+def load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
+    """The encoder as bert-score uses it, loaded once per process.
+
+    Args:
+        encoder: Its directory contains a transformers model.
+        layer: The layer whose vectors are compared, from 1.
+
+    Raises:
+        ValueError: The encoder has no such layer.
+    """
     layers = last_layer(encoder)
     if layer > layers:
         raise ValueError(f"{encoder.name} has {layers} layers: there is no layer {layer}")
@@ -153,11 +178,3 @@ def _plain_path(directory: Path) -> Iterator[str]:
         yield str(link)
     finally:
         link.unlink()
-
-
-def _is_cut(scorer: "BERTScorer", text: str) -> bool:
-    """Whether the encoder sees only the text's beginning. A token is at least one byte."""
-    limit: int = scorer._tokenizer.model_max_length
-    if len(text.encode()) <= limit - 2:
-        return False
-    return len(scorer._tokenizer(text, verbose=False)["input_ids"]) > limit

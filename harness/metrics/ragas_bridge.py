@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from harness.judge.client import Judge
+from harness.metrics.encoded_text import encoded, unreadable
 from harness.metrics.encoders import encoder_name, find_encoder
 from harness.types import Check, JsonValue, JudgeRequest, Message
 
@@ -168,8 +169,15 @@ def encoder_embeddings(check: Check) -> Any:
 
 @cache
 def _vector(name: str, text: str) -> tuple[float, ...]:
-    """A text's vector, of length 1: computed once, because asking ahead and scoring both need it."""
+    """A text's vector, of length 1: computed once, because asking ahead and scoring both need it.
+
+    Raises:
+        ValueError: The encoder can't read the text.
+    """
     from harness.metrics.similar import load_encoder
 
-    vector = load_encoder(find_encoder(name)).encode(text, normalize_embeddings=True, show_progress_bar=False)
+    encoder = load_encoder(find_encoder(name))
+    if problem := unreadable(encoded(encoder.tokenizer, text, encoder.max_seq_length), "the question"):
+        raise ValueError(f"{name} {problem}")
+    vector = encoder.encode(text, normalize_embeddings=True, show_progress_bar=False)
     return tuple(vector.tolist())

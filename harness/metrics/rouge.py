@@ -3,31 +3,29 @@
 Lin 2004 (aclanthology.org/W04-1013). ``evaluate.load("rouge")`` would fetch its script from a hub; the
 subclass here needs none. rouge-score's tokenizer drops all characters except a-z and 0-9, so an answer in
 Chinese scores 0 against itself and "café" equals "caf". The tokenizer here gives the same words on ASCII text
-and accepts letters of all scripts; each Chinese or Japanese character is a word.
+and knows those of all scripts.
 """
 
-import re
 import tempfile
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, quote
+from harness.metrics.words import words
 from harness.types import MetricError, Score
 
 if TYPE_CHECKING:
     import evaluate
     from rouge_score.rouge_scorer import RougeScorer
 
-_IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
 # The longest common subsequence needs a table of answer words × reference words in pure Python:
 # about 10 s and 400 MB at this size.
 _LARGEST_TABLE = 25_000_000
 
 
 class WordTokenizer:
-    """Splits text into lower-case words of any script, optionally stemmed."""
+    """Splits text into words of any script in one case, optionally stemmed."""
 
     def __init__(self, stem: bool) -> None:
         """Args: stem: Reduce words of more than three letters with Porter's stemmer."""
@@ -37,10 +35,10 @@ class WordTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """The words, in order."""
-        words = _WORD.findall(text.lower())
+        found = words(text)
         if self._stemmer is None:
-            return words
-        return [self._stemmer.stem(word) if len(word) > 3 else word for word in words]
+            return found
+        return [self._stemmer.stem(word) if len(word) > 3 else word for word in found]
 
 
 def make_scorer(rouge_type: str, stem: bool) -> "RougeScorer":
@@ -160,8 +158,8 @@ def _scored(requests: Sequence[ScoringRequest], rouge_type: str, stem: bool) -> 
 
 
 def _refuse_huge(request: ScoringRequest) -> None:
-    answer = len(_WORD.findall(request.text))
-    reference = max((len(_WORD.findall(text)) for text in request.case.references), default=0)
+    answer = len(words(request.text))
+    reference = max((len(words(text)) for text in request.case.references), default=0)
     if answer * reference > _LARGEST_TABLE:
         raise ValueError(
             f"an answer of {answer} words against a reference of {reference} is more than ROUGE-L can compare"

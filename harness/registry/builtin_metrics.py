@@ -10,6 +10,7 @@ from harness.registry.metric import Metric
 from harness.registry.options import (
     BertScoreOptions,
     EncoderOptions,
+    ExactMatchOptions,
     JsonEqualsOptions,
     LengthOptions,
     PythonOptions,
@@ -50,6 +51,18 @@ def _overlap(name: str, function: str, summary: str, **rest: object) -> Metric:
         summary=summary,
         function=f"harness.metrics.{function}",
         needs_references=True,
+        **rest,  # type: ignore[arg-type] # as above
+    )
+
+
+def _exact(name: str, function: str, summary: str, **rest: object) -> Metric:
+    return Metric(
+        name=name,
+        kind="binary",
+        summary=summary,
+        function=f"harness.metrics.{function}",
+        needs_references=True,
+        invertible=True,
         **rest,  # type: ignore[arg-type] # as above
     )
 
@@ -182,16 +195,25 @@ _ALL: tuple[Metric, ...] = (
         higher_is_better=False,
         options=RepetitionOptions,
     ),
-    Metric(
-        name="exact-match",
-        function="harness.metrics.overlap:exact_match",
-        kind="binary",
-        summary="SQuAD's exact match: equal to a reference, ignoring case, punctuation and articles.",
-        value="refused",
-        needs_references=True,
-        invertible=True,
+    _exact(
+        "exact-match",
+        "overlap:exact_match",
+        "Equal to a reference, in any Unicode composition; numbers by their value.",
+        version="2",
+        options=ExactMatchOptions,
     ),
-    _overlap("f1", "overlap:f1", "SQuAD's token F1 against the closest reference."),
+    _overlap(
+        "f1",
+        "overlap:f1",
+        "F1 of the words shared with the closest reference, in any script; numbers by their value.",
+        version="2",
+    ),
+    _exact(
+        "squad-em",
+        "squad:squad_em",
+        "SQuAD's exact match: equal to a reference, ignoring case, punctuation and articles.",
+    ),
+    _overlap("squad-f1", "squad:squad_f1", "SQuAD's token F1 against the closest reference."),
     _overlap(
         "entity-f1",
         "entities:score_entities",
@@ -205,12 +227,18 @@ _ALL: tuple[Metric, ...] = (
         "chrf", "bleu:chrf", "chrF (sacreBLEU), character n-gram F-score over 100.", libraries=_SACREBLEU
     ),
     _library(
-        "rouge-1", "rouge:rouge_1", "ROUGE-1 F-measure: shared words.", options=RougeOptions, libraries=_ROUGE
+        "rouge-1",
+        "rouge:rouge_1",
+        "ROUGE-1 F-measure: shared words.",
+        version="2",
+        options=RougeOptions,
+        libraries=_ROUGE,
     ),
     _library(
         "rouge-2",
         "rouge:rouge_2",
         "ROUGE-2 F-measure: shared word pairs.",
+        version="2",
         options=RougeOptions,
         libraries=_ROUGE,
     ),
@@ -218,6 +246,7 @@ _ALL: tuple[Metric, ...] = (
         "rouge-l",
         "rouge:rouge_l",
         "ROUGE-L F-measure: longest common word subsequence.",
+        version="2",
         options=RougeOptions,
         libraries=_ROUGE,
     ),
@@ -225,6 +254,7 @@ _ALL: tuple[Metric, ...] = (
         "rouge-lsum",
         "rouge:rouge_lsum",
         "ROUGE-Lsum F-measure: ROUGE-L sentence by sentence (one a line).",
+        version="2",
         options=RougeOptions,
         libraries=_ROUGE,
     ),
@@ -233,6 +263,7 @@ _ALL: tuple[Metric, ...] = (
         "bertscore:bertscore",
         "BERTScore F1: greedy cosine matching of contextual token vectors, not rescaled.",
         minimum=-1.0,
+        version="2",
         options=BertScoreOptions,
         libraries={"evaluate": "evaluate", "bert-score": "bert_score"},
     ),
@@ -241,6 +272,7 @@ _ALL: tuple[Metric, ...] = (
         "similar:similar",
         "Cosine of the sentence embeddings. It does not see negation: never the only check.",
         minimum=-1.0,
+        version="2",
         options=EncoderOptions,
         libraries={"sentence-transformers": "sentence_transformers"},
     ),

@@ -65,6 +65,14 @@ class BertScoreOptions(EncoderOptions):
     layer: Annotated[int | None, Field(ge=1, description="Encoder layer; the last one by default.")] = None
 
 
+class ExactMatchOptions(Options):
+    """Keys of ``exact-match``."""
+
+    ignore_case: Annotated[bool, Field(description="Ignore case.")] = False
+    ignore_space: Annotated[bool, Field(description="Ignore all white space.")] = False
+    numbers: Annotated[bool, Field(description="Compare an answer that is a number by its value.")] = True
+
+
 class RougeOptions(Options):
     """Keys of the ``rouge-*`` checks."""
 

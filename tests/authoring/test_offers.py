@@ -44,7 +44,7 @@ def outcome(check, answer, text):
             "The capital of France is Paris.",
             ["icontains", "icontains", "icontains", "f1", "rouge-l", "similar", "length"],
         ),
-        ("!?", ["equals", "length"]),
+        ("!?", ["equals", "exact-match", "f1", "length"]),
         ("I'm sorry, but I cannot help with that request today.", ["is-refusal"]),
     ],
 )

@@ -123,7 +123,7 @@ def test_a_metric_that_the_runs_do_not_describe_is_refused(make_result, make_run
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"version": "2"}, "the baseline was scored with version 2 of it, the candidate with 1"),
+        ({"version": "1"}, "the baseline was scored with version 1 of it, the candidate with 2"),
         ({"higher_is_better": False}, "its direction differs in the baseline"),
         ({"most": 100.0}, "its scale differs in the baseline"),
         ({"kind": "binary"}, "its scale differs in the baseline"),
@@ -150,7 +150,7 @@ def test_a_case_that_another_version_of_a_check_decided_is_not_compared(make_res
 
     now, then = make_run([decided(0.25), make_result("s/b")]), make_run([decided(0.75), make_result("s/b")])
     assert pair_runs(now, then).unpaired == {}
-    newer = replace(now, metrics={"f1": replace(now.metrics["f1"], version="2")})
+    newer = replace(now, metrics={"f1": replace(now.metrics["f1"], version="3")})
     pairing = pair_runs(newer, then)
     assert pairing.unpaired == {"s/a": "decided by f1, which was different in the baseline"}
     assert metric_of(pairing, "pass-rate").keys == ("s/b",)
@@ -176,6 +176,6 @@ def test_a_gated_metric_that_is_refused_leaves_the_gate_inconclusive(make_result
     comparison, verdict = run_gate(now, then)
     assert verdict.outcome is GateVerdict.INCONCLUSIVE
     assert (
-        sentences_of(verdict)[0] == "s f1: the baseline was scored with version 0 of it, the candidate with 1"
+        sentences_of(verdict)[0] == "s f1: the baseline was scored with version 0 of it, the candidate with 2"
     )
     assert [row.metric for row in comparison.metrics] == ["pass-rate"]

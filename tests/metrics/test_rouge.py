@@ -55,6 +55,24 @@ def test_an_answer_in_any_script_scores_one_against_itself(text: str) -> None:
         assert rouge(rouge_type, text, text)[1].fmeasure == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "reference", "values"),
+    [
+        pytest.param("कि", "का", (0, 0, 0), id="a vowel sign makes another word"),
+        pytest.param("गाय दूध देती है", "गाय दूध देता है", (3 / 4, 1 / 3, 3 / 4), id="one of four words differs"),
+        pytest.param("cafe\u0301 au lait", "café au lait", (1, 1, 1), id="NFD and NFC"),
+        pytest.param("resume\u0301", "resume", (0, 0, 0), id="an accent makes another word"),
+        pytest.param("𠀀𠀁", "𠀀𠀂", (1 / 2, 0, 1 / 2), id="beyond the basic plane"),
+        pytest.param("Yes 👍", "Yes 👎", (1 / 2, 0, 1 / 2), id="emoji"),
+        pytest.param("می\u200cخواهم", "میخواهم", (1, 0, 1), id="a joiner"),
+    ],
+)
+def test_marks_compositions_and_signs_of_all_scripts_count(answer: str, reference: str, values) -> None:
+    found = [rouge(kind, answer, reference)[1].fmeasure for kind in ("rouge1", "rouge2", "rougeL")]
+
+    assert found == pytest.approx(values)
+
+
 def test_stemming_is_off_unless_asked_for() -> None:
     assert rouge("rouge1", "running", "runs")[1].fmeasure == 0
     assert rouge("rouge1", "running", "runs", stem=True)[1].fmeasure == 1

@@ -44,4 +44,4 @@ def test_a_batch_scores_as_its_members_do_alone(request_for, score) -> None:
 
 
 def test_a_huge_answer_is_cut_and_the_explanation_says_so(score) -> None:
-    assert "only the answer's beginning" in score("similar", "word " * 20_000, TEXT).explanation
+    assert "only the beginning of the answer" in score("similar", "word " * 20_000, TEXT).explanation

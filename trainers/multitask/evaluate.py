@@ -11,7 +11,7 @@ from harness.engines.multitask.decode import split_question
 from harness.engines.multitask.directory import Kind, Task
 from harness.engines.multitask.network import Network, answer
 from harness.metrics.entities import entity_f1, parse_entities
-from harness.metrics.overlap import normalise, token_f1
+from harness.metrics.squad import normalise, token_f1
 from harness.statistics.jackknife import jackknife_error
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
 from harness.types import Interval
@@ -24,7 +24,7 @@ Values: TypeAlias = Mapping[str, Sequence[float]]
 METRICS: Mapping[Kind, Mapping[str, Literal["binary", "graded"]]] = {
     "label": {"accuracy": "binary"},
     "entities": {"entity-f1": "graded"},
-    "span": {"exact-match": "binary", "f1": "graded"},
+    "span": {"squad-em": "binary", "squad-f1": "graded"},
 }
 
 
@@ -66,8 +66,8 @@ def values_of(kind: Kind, answers: Sequence[str], rows: Sequence[Row]) -> dict[s
             ]
         }
     return {
-        "exact-match": [float(normalise(said) == normalise(wanted)) for said, wanted in pairs],
-        "f1": [token_f1(said, wanted)[2] for said, wanted in pairs],
+        "squad-em": [float(normalise(said) == normalise(wanted)) for said, wanted in pairs],
+        "squad-f1": [token_f1(said, wanted)[2] for said, wanted in pairs],
     }
 
 

@@ -30,7 +30,7 @@ def test_the_heads_learn_and_the_gate_reads_what_was_written(project):
     assert held_out["intent"]["accuracy"]["estimate"] >= 0.9
     assert held_out["names"]["entity-f1"]["estimate"] >= 0.6
     assert held_out["intent"]["n"] == 12
-    assert {"low", "high", "confidence", "method"} <= set(held_out["answer"]["f1"])
+    assert {"low", "high", "confidence", "method"} <= set(held_out["answer"]["squad-f1"])
 
     model = describe_model(str(project.output))
     engine = open_sides({CANDIDATE: model}, choose_plan("float32", "cpu", 512, [model]))
@@ -159,8 +159,8 @@ def test_the_interference_report_compares_each_task_with_itself_alone(project):
     assert [(row["task"], row["metric"], row["n"]) for row in report["rows"]] == [
         ("intent", "accuracy", 12),
         ("names", "entity-f1", 12),
-        ("answer", "exact-match", 12),
-        ("answer", "f1", 12),
+        ("answer", "squad-em", 12),
+        ("answer", "squad-f1", 12),
     ]
     for row in report["rows"]:
         assert row["drop"]["estimate"] == pytest.approx(

@@ -1,0 +1,142 @@
+"""How much of a text an encoder sees: a text of unknown tokens looks like any other one.
+
+A WordPiece vocabulary has one token for all that it doesn't know. Two Khmer sentences, or 👍 and 👎, then
+have the same vectors and a similarity of 1. A score of such a text says nothing, so it is an error.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.golden.blank_text import is_blank
+from harness.metrics.definition import ScoringRequest, quote
+from harness.types import MetricError
+
+# Largest share of unknown tokens, or of characters in them: one emoji behind a sentence is accepted.
+MOST_UNKNOWN = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedText:
+    """A text as an encoder sees it.
+
+    Attributes:
+        tokens: Its token ids, special tokens included, before any cut.
+        unknown: How many of them are the unknown token.
+        unknown_share: Share of them, or of the characters outside of known tokens: whichever is greater.
+        is_cut: Whether the encoder sees only the beginning.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    unknown: int
+    unknown_share: float
+    is_cut: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it can be seen."""
+        return is_blank(self.text)
+
+
+def encoded(tokenizer: Any, text: str, limit: int | None) -> EncodedText:
+    """Read a text with an encoder's tokenizer.
+
+    Args:
+        tokenizer: The encoder's.
+        text: The text.
+        limit: Most tokens that the encoder reads; None if there is no limit.
+    """
+    has_offsets = bool(getattr(tokenizer, "is_fast", False))
+    found = tokenizer(text, truncation=False, verbose=False, return_offsets_mapping=has_offsets)
+    tokens = tuple(found["input_ids"])
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    own = [place for place, token in enumerate(tokens) if token not in special]
+    known = [place for place in own if tokens[place] != tokenizer.unk_token_id]
+    share = 1 - len(known) / len(own) if own else float(not is_blank(text))
+    if has_offsets:
+        share = max(share, _unseen_share(text, [found["offset_mapping"][place] for place in known]))
+    return EncodedText(
+        text=text,
+        tokens=tokens,
+        unknown=len(own) - len(known),
+        unknown_share=share,
+        is_cut=limit is not None and len(tokens) > limit,
+    )
+
+
+def _unseen_share(text: str, pieces: Sequence[tuple[int, int]]) -> float:
+    """Share of the characters that are in no known token. Marks don't count: they may belong to one."""
+    seen = {place for start, end in pieces for place in range(start, end)}
+    counted = [
+        place
+        for place, character in enumerate(text)
+        if not is_blank(character) and not unicodedata.category(character).startswith("M")
+    ]
+    return sum(place not in seen for place in counted) / len(counted) if counted else 0.0
+
+
+def unreadable(text: EncodedText, whose: str) -> str:
+    """Why the encoder can't read a text, as a sentence without its subject; empty if it can.
+
+    Args:
+        text: The text.
+        whose: Such as "the answer".
+    """
+    if text.unknown_share <= MOST_UNKNOWN:
+        return ""
+    return (
+        f"can't read {whose} {quote(text.text, 30)}: {text.unknown_share:.0%} of it is not in its vocabulary "
+        f"(allowed: {MOST_UNKNOWN:.0%}). Name another encoder with model"
+    )
+
+
+def incomparable(
+    request: ScoringRequest, read: Mapping[str, EncodedText], encoder: str
+) -> MetricError | None:
+    """Why the encoder can't compare an answer with its references, or None.
+
+    A text is unknown to the encoder, or the answer looks like a reference only because of what is unknown.
+
+    Args:
+        request: The answer and its references. One that can't be read could be the closest.
+        read: All their texts, as the encoder sees them.
+        encoder: Its name.
+    """
+    answer, references = read[request.text], [read[one] for one in request.case.references]
+    if answer.is_empty:
+        return None
+    problem = ""
+    for whose, text in (("the answer", answer), *(("the reference", one) for one in references)):
+        if problem := unreadable(text, whose):
+            break
+        if answer.unknown and answer.tokens == text.tokens and not _same(answer.text, text.text):
+            problem = (
+                f"can't distinguish {quote(answer.text, 30)} from {quote(text.text, 30)}: they differ only "
+                "in what is not in its vocabulary"
+            )
+            break
+    return MetricError(metric=request.check.type, error=f"{encoder} {problem}") if problem else None
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether texts differ in case, composition and white space only."""
+
+    def plain(text: str) -> list[str]:
+        return unicodedata.normalize("NFC", text.casefold()).split()
+
+    return plain(one) == plain(other)
+
+
+def unseen(answer: EncodedText, reference: EncodedText) -> str:
+    """What the encoder didn't see, as the end of an explanation; empty where it saw everything.
+
+    Args:
+        answer: The answer.
+        reference: The reference that it was compared with.
+    """
+    cut = [whose for whose, text in (("answer", answer), ("reference", reference)) if text.is_cut]
+    told = f", only the beginning of the {' and the '.join(cut)}" if cut else ""
+    unknown = answer.unknown + reference.unknown
+    return told + (f", {unknown} unknown token{'s' if unknown > 1 else ''}" if unknown else "")

@@ -1,0 +1,102 @@
+"""Texts that an encoder can't read are errors, not scores of 1."""
+
+import unicodedata
+
+import pytest
+
+from harness.metrics.definition import score_function
+from harness.types import MetricError, Score
+
+pytestmark = pytest.mark.end_to_end
+
+VIETNAMESE = "Tiếng Việt rất khó"
+
+
+def result_of(request_for, metric: str, answer: str, *references: str, **options) -> Score | MetricError:
+    (result,) = score_function(metric)([request_for(metric, answer, *references, **options)])
+    return result
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        pytest.param("ខ្ញុំស្រលាញ់ប្រទេសកម្ពុជា", "មេឃថ្ងៃនេះមានពណ៌ខៀវ", id="Khmer"),
+        pytest.param("ငါ ထမင်း စားတယ်", "သူ ကား မောင်းတယ်", id="Burmese"),
+        pytest.param("ᐃᓄᒃ", "ᓄᓇ", id="Inuktitut"),
+        pytest.param("👍 👍", "🚫 💀", id="emoji"),
+        pytest.param("Yes 👍", "Yes 👎", id="emoji behind a word"),
+        pytest.param("The sky is blue.", "មេឃពណ៌ខៀវ", id="reference"),
+        pytest.param("The answer is ខ្ញុំស្រលាញ់ប្រទេសកម្ពុជា", "The answer is four.", id="one long unknown word"),
+        pytest.param("\ue000\ue001", "The sky is blue.", id="characters that the tokenizer drops"),
+    ],
+)
+def test_a_text_of_unknown_tokens_is_an_error_that_names_the_encoder(
+    request_for, metric: str, answer: str, reference: str
+) -> None:
+    result = result_of(request_for, metric, answer, reference)
+
+    assert isinstance(result, MetricError)
+    assert result.error.startswith("minilm can't read the ")
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_texts_that_differ_only_in_unknown_tokens_are_an_error(request_for, metric: str) -> None:
+    text = "Great job, see you tomorrow"
+
+    result = result_of(request_for, metric, f"{text} 👍", f"{text} 👎")
+
+    assert isinstance(result, MetricError)
+    assert "can't distinguish" in result.error
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_a_few_unknown_tokens_are_told(request_for, metric: str) -> None:
+    text = "Great job, see you tomorrow 👍"
+
+    same, other = (result_of(request_for, metric, text, one) for one in (text, "See you today, great job 👍"))
+
+    assert same.value == 1
+    assert 0.5 < other.value < 1
+    assert "2 unknown tokens" in other.explanation
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_scripts_that_the_encoder_reads_are_scored_in_either_composition(
+    request_for, metric: str, form: str
+) -> None:
+    result = result_of(request_for, metric, unicodedata.normalize(form, VIETNAMESE), VIETNAMESE)
+
+    assert result.value == 1
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_an_answer_that_shows_nothing_is_empty(request_for, metric: str) -> None:
+    result = result_of(request_for, metric, "\u200b\u200d", "The sky is blue.")
+
+    assert result.value == 0
+    assert "the answer is empty" in result.explanation
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_a_cut_reference_is_told_as_a_cut_answer_is(request_for, metric: str) -> None:
+    long = "word " * 600
+
+    assert "the beginning of the reference" in result_of(request_for, metric, "word", long).explanation
+    assert "the beginning of the answer" in result_of(request_for, metric, long, "word").explanation
+    assert (
+        "the beginning of the answer and the reference"
+        in result_of(request_for, metric, long, long).explanation
+    )
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_an_unreadable_answer_in_a_batch_spoils_no_other(request_for, metric: str) -> None:
+    texts = ["The sky is blue.", "មេឃពណ៌ខៀវ", "The sky is grey."]
+
+    results = score_function(metric)([request_for(metric, text, "The sky is blue.") for text in texts])
+
+    assert results[0].value == 1
+    assert isinstance(results[1], MetricError)
+    assert 0 < results[2].value < 1
