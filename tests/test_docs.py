@@ -106,7 +106,7 @@ def snippets(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page(name), re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/golden-sets.md", "docs/prompts.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/golden-sets.md", "docs/checks.md", "docs/prompts.md"])
 def test_yaml_snippets_are_golden_sets(name, tmp_path):
     """Each loads, and the lint finds nothing in it."""
     found = snippets(name, "yaml")

@@ -110,7 +110,7 @@ def _empty_or_echo(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
 def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
     """References that fail the checks of their own case, or on which a check breaks."""
     pairs = [
-        (replace(case, id=f"{case.id}.{number}"), case, reference)
+        (replace(case, id=f"{case.id}.{number}", checks=tuple(map(_whole, case.checks))), case, reference)
         for case in cases
         for number, reference in enumerate(case.references)
     ]
@@ -128,6 +128,11 @@ def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
             yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy)
 
 
+def _whole(check: Check) -> Check:
+    """A check without its transform: references are like the part that the transform takes out."""
+    return replace(check, transform=(), checks=tuple(map(_whole, check.checks)))
+
+
 def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
     deciding = _deciding(case)
     if not deciding:
@@ -135,7 +140,10 @@ def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
         yield _Suspicion(case=case, rule="undecided", message="no check decides", remedy=remedy)
         return
     telling = {
-        check.type for check in deciding if not check.type.startswith("not-") and check.type not in _FORM
+        single.type
+        for check in deciding
+        for single in check.single_checks
+        if not single.type.startswith("not-") and single.type not in _FORM
     }
     for name, reason in _BLIND.items():
         if telling == {name}:
@@ -161,7 +169,7 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
 def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:
     """The only answer that passes one check fails another check."""
     for check in case.checks:
-        if check.type != "equals" or not isinstance(check.value, str):
+        if check.type != "equals" or not isinstance(check.value, str) or check.transform:
             continue
         (result,) = _scored([case], [check.value.strip()])
         for score in result.scores:
@@ -179,8 +187,8 @@ def _deciding(case: GoldenCase) -> list[Check]:
 
 def _is_cheap(check: Check) -> bool:
     """Whether it runs with the base installation; the project's own code is not run by the lint."""
-    name = base_type(check.type)
-    return CHECK_TYPES[name].extra is None and name != PYTHON
+    names = [base_type(single.type) for single in check.single_checks]
+    return all(CHECK_TYPES[name].extra is None and name != PYTHON for name in names)
 
 
 def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:

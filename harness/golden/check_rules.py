@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.golden.checks import CHECK_TYPES, check_names
+from harness.golden.checks import CHECK_TYPES, check_names, decides
 from harness.golden.embedded_schema import schema_problem
-from harness.golden.explain import allowed_by, did_you_mean, shown
+from harness.golden.explain import allowed_by
+from harness.golden.hints import did_you_mean, shown
 from harness.golden.patterns import PatternError, check_pattern
 from harness.golden.python_files import PythonFileError, find_python_file
+from harness.golden.transforms import StepError, read_steps
+from harness.golden.value_rules import TogetherError, check_together
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
 from harness.registry.builtin_metrics import PYTHON
+from harness.registry.options import CommonOptions
 from harness.types import Check, JsonValue
 
 
@@ -54,41 +59,146 @@ def make_check(
     Raises:
         CheckProblem: The check is not valid.
     """
+    place = _Place(references=references, context=context, line=line, directory=directory)
+    return _made(name, threshold, value, options, place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What a check needs to know of its case."""
+
+    references: Sequence[str]
+    context: Sequence[str]
+    line: int
+    directory: Path | None
+
+
+def _made(
+    name: str,
+    threshold: float | None,
+    value: JsonValue,
+    options: Mapping[str, JsonValue],
+    place: _Place,
+    *,
+    is_member: bool = False,
+) -> Check:
+    kind = _kind_of(name)
+    _check_threshold(kind, threshold, negated=name.startswith("not-"))
+    _check_value(kind, value, place.references)
+    if kind.needs_context and not any(passage.strip() for passage in place.context):
+        raise CheckProblem((), f"{kind.name} needs retrieved_context")
+    if kind.always_references and not place.references:
+        raise CheckProblem((), f"{kind.name} needs references")
+    own = {key: item for key, item in options.items() if not _is_common(kind, key)}
+    common = _common({key: item for key, item in options.items() if key not in own})
+    if common.weight is not None and not is_member:
+        raise CheckProblem(("weight",), "only a member of a group has a weight", "no weight here")
+    given = _options(kind, json.dumps(own, sort_keys=True))
+    _check_together(kind, value, given, place)
+    check = Check(
+        type=name,
+        threshold=threshold,
+        value=value,
+        options=given,
+        line=place.line,
+        weight=1.0 if common.weight is None else common.weight,
+        transform=_steps(kind, common.transform),
+    )
+    if kind.group:
+        return replace(check, options={}, checks=_members(given["checks"], place))
+    return _python_check(check, place) if kind.name == PYTHON else check
+
+
+def _kind_of(name: str) -> Metric:
     # As written: the name of a check, such as python:checks.py:polite, is not a type.
     kind = CHECK_TYPES.get(name.removeprefix("not-"))
-    if kind is None or (name.startswith("not-") and not kind.invertible):
-        if kind is not None:
-            problem = f"{kind.name} is a number and can't be negated: give it a threshold"
-            raise CheckProblem(("type",), problem)
+    if kind is None:
         hint = did_you_mean(name, check_names())
         raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", ", ".join(check_names()))
-    _check_threshold(kind, threshold)
-    _check_value(kind, value, references)
-    if kind.needs_context and not any(passage.strip() for passage in context):
-        raise CheckProblem((), f"{kind.name} needs retrieved_context")
-    if kind.always_references and not references:
-        raise CheckProblem((), f"{kind.name} needs references")
-    given = _options(kind, json.dumps(options, sort_keys=True))
-    if kind.name == PYTHON:
-        return _python_check(threshold, str(given["path"]), directory, line)
-    return Check(type=name, threshold=threshold, value=value, options=given, line=line)
+    if name.startswith("not-") and not kind.invertible:
+        raise CheckProblem(("type",), f"{kind.name} is a number and can't be negated: give it a threshold")
+    return kind
 
 
-def _python_check(threshold: float | None, path: str, directory: Path | None, line: int) -> Check:
+def _members(written: Sequence[Mapping[str, JsonValue]], place: _Place) -> tuple[Check, ...]:
+    """The checks of a group, each of which has to decide."""
+    members = []
+    for number, keys in enumerate(written):
+        try:
+            member = _member(keys, place)
+        except CheckProblem as problem:
+            inside = ("checks", number, *problem.key)
+            raise CheckProblem(inside, problem.problem, problem.allowed) from problem
+        members.append(member)
+    return tuple(members)
+
+
+def _member(keys: Mapping[str, JsonValue], place: _Place) -> Check:
+    name, threshold = keys.get("type"), keys.get("threshold")
+    if not isinstance(name, str):
+        raise CheckProblem(("type",), f"found {shown(name)}", "the check's type")
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | None):
+        raise CheckProblem(("threshold",), f"found {shown(threshold)}", "a number")
+    options = {key: item for key, item in keys.items() if key not in {"type", "threshold", "value"}}
+    member = _made(name, threshold, keys.get("value"), options, place, is_member=True)
+    if not decides(member):
+        raise CheckProblem((), f"{name} decides nothing in a group", "a threshold")
+    return member
+
+
+def _is_common(kind: Metric, key: str) -> bool:
+    """Whether a key is one of all checks; a plug-in's metric may have one of that name of its own."""
+    return key in CommonOptions.model_fields and key not in kind.options.model_fields
+
+
+def _common(written: Mapping[str, JsonValue]) -> CommonOptions:
+    try:
+        return CommonOptions.model_validate_json(json.dumps(written))
+    except ValidationError as error:
+        key = tuple(error.errors(include_url=False)[0]["loc"])[:1]
+        same = [p for p in error.errors(include_url=False) if p["loc"][:1] == key]
+        raise CheckProblem(key, f"found {shown(written[str(key[0])])}", allowed_by(same)) from error
+
+
+def _steps(kind: Metric, written: JsonValue) -> tuple[JsonValue, ...]:
+    if written is None:
+        return ()
+    if kind.group:
+        raise CheckProblem(("transform",), f"{kind.name} has none: write it in its members")
+    if not kind.reads_answer or kind.name == "pairwise":
+        raise CheckProblem(("transform",), f"{kind.name} does not depend on the answer's text alone", "none")
+    try:
+        return read_steps(written)
+    except StepError as error:
+        raise CheckProblem(("transform",), str(error), error.allowed) from error
+
+
+def _check_together(kind: Metric, value: JsonValue, options: Mapping[str, Any], place: _Place) -> None:
+    """Check what a type's value and keys have to be together."""
+    try:
+        check_together(kind.name, value, options, place.references)
+    except TogetherError as error:
+        raise CheckProblem(error.key, str(error), error.allowed) from error
+
+
+def _python_check(check: Check, place: _Place) -> Check:
     """A check by a function of the project, named after it and identified by its file's content."""
-    if directory is None:
+    path = str(check.options["path"])
+    if place.directory is None:
         raise CheckProblem(("path",), "only a golden set's file can name a function", "another check")
     try:
-        file, sha256 = find_python_file(path, directory)
+        file, sha256 = find_python_file(path, place.directory)
     except PythonFileError as error:
         raise CheckProblem(("path",), str(error), error.allowed) from error
     options: dict[str, JsonValue] = {"path": path, "sha256": sha256}
-    return Check(type=f"{PYTHON}:{path}", threshold=threshold, options=options, line=line, file=str(file))
+    return replace(check, type=f"{PYTHON}:{path}", options=options, file=str(file))
 
 
-def _check_threshold(kind: Metric, threshold: float | None) -> None:
+def _check_threshold(kind: Metric, threshold: float | None, *, negated: bool) -> None:
     if threshold is None:
         return
+    if negated:
+        raise CheckProblem(("threshold",), f"not-{kind.name} is true or false", "no threshold")
     if kind.kind == "binary":
         raise CheckProblem(("threshold",), f"{kind.name} is true or false", "no threshold")
     least, most = kind.minimum, kind.maximum

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from harness.registry import Metric, active
-from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import Check, MetricFacts
 
 
@@ -37,9 +37,9 @@ def base_type(name: str) -> str:
 
 
 def is_binary(check: Check) -> bool:
-    """Whether a check's values are true or false; those of a ``python`` check are if it has no threshold."""
+    """Whether a check's values are true or false; those of some graded checks are without a threshold."""
     kind = CHECK_TYPES[base_type(check.type)]
-    return kind.kind == "binary" or (kind.name == PYTHON and check.threshold is None)
+    return kind.kind == "binary" or (kind.true_or_false and check.threshold is None)
 
 
 def decides(check: Check) -> bool:
@@ -54,7 +54,7 @@ def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
         facts = CHECK_TYPES[base_type(check.type)].facts
         if is_binary(check):
             facts = replace(facts, kind="binary")
-        # A python check with a threshold in one case and none in another is a number in all.
+        # A check with a threshold in one case and none in another is a number in all.
         if check.type not in found or found[check.type].kind == "binary":
             found[check.type] = facts
     return found

@@ -1,13 +1,12 @@
 """Pydantic's errors in terms of the golden set: line, key, what was found, what is allowed."""
 
-import difflib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from harness.errors import GoldenError
+from harness.golden.hints import did_you_mean, shown
 from harness.golden.schema import GenerationYaml, GoldenSetYaml
 from harness.golden.yaml_lines import Document, KeyPath, dotted
 
@@ -24,7 +23,6 @@ _ALLOWED = {
     "string_too_short": "a text that is not empty",
     "string_pattern_mismatch": "letters, digits, '.', '_' and '-', a letter or digit first",
 }
-_LONGEST_SHOWN = 60
 
 
 def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> GoldenError:
@@ -87,23 +85,6 @@ def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
         _ALLOWED.get(p["type"]) or p["msg"].removeprefix("Input should be ") for p in problems
     )
     return next(iter(words)) if len(words) == 1 else " or ".join(word.partition(";")[0] for word in words)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean …?`` if a known word is similar, else an empty text.
-
-    Args:
-        word: The word that is not known.
-        known: The words that are.
-    """
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def shown(value: object) -> str:
-    """A value as JSON, cut if it is long."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
 def _unknown_key(document: Document, key: KeyPath, known: list[str]) -> GoldenError:

@@ -182,7 +182,7 @@ class _Reading:
                 check.type,
                 check.threshold,
                 fill_value(check.value, fill_text),
-                dict(check.__pydantic_extra__ or {}),
+                _filled_options(check.__pydantic_extra__ or {}, fill_text),
                 references=references,
                 context=passages,
                 line=self.document.line(key),
@@ -239,6 +239,23 @@ def generation_settings(given: Mapping[str, object], source: str) -> GenerationS
 def _as_settings(settings: GenerationYaml) -> GenerationSettings:
     stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
     return GenerationSettings(**{**settings.model_dump(), "stop": stop})
+
+
+def _filled_options(
+    options: Mapping[str, JsonValue], fill_text: Callable[[str], str]
+) -> dict[str, JsonValue]:
+    """A check's further keys; the values of a group's members are filled like a check's own."""
+    members = options.get("checks")
+    if not isinstance(members, list):
+        return dict(options)
+    return {**options, "checks": [_filled_member(member, fill_text) for member in members]}
+
+
+def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
+    if not isinstance(member, dict):
+        return member
+    filled = _filled_options(member, fill_text)
+    return {**filled, "value": fill_value(member["value"], fill_text)} if "value" in member else filled
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import GoldenError
-from harness.golden.explain import did_you_mean, golden_error, shown
+from harness.golden.explain import golden_error
+from harness.golden.hints import did_you_mean, shown
 from harness.golden.schema import ID_PATTERN
 from harness.golden.yaml_lines import Document, parse_yaml
 

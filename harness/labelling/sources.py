@@ -85,7 +85,7 @@ def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | Non
 
 def _wanted(case: GoldenCase, rubric: str | None) -> Expectation:
     """Rubric, tone and references of the case."""
-    said = {check.type: check.value for check in case.checks}
+    said = {check.type: check.value for check in case.single_checks}
 
     def text(check_type: str) -> str | None:
         value = said.get(check_type)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.registry import load_function
-from harness.types import Check, GoldenCase, JsonValue, MetricError, Score, TextLoss
+from harness.types import Check, Completion, GoldenCase, JsonValue, MetricError, Score, TextLoss
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -17,7 +17,9 @@ class ScoringRequest:
     """One check of one case, with the answer to score.
 
     Attributes:
-        text: The model's answer.
+        text: The model's answer, after the check's transform.
+        missing: What the transform did not find in the answer; the check fails then.
+        completion: The whole answer, with its tokens and its time.
         reference_losses: The model's cross-entropy on each of the case's references, in order; None if it was
             not measured.
         panel: The judges, for checks that a judge decides.
@@ -29,6 +31,8 @@ class ScoringRequest:
     case: GoldenCase
     check: Check
     text: str
+    missing: str = ""
+    completion: Completion | None = None
     reference_losses: tuple[TextLoss, ...] | None = None
     panel: "Panel | None" = None
     baseline_text: str | None = None
@@ -53,6 +57,15 @@ def score_function(name: str) -> ScoreFunction:
     """
     function: ScoreFunction = load_function(CHECK_TYPES[name].function, f"metric {name!r}")
     return function
+
+
+def refuse_group(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+    """The function in a group's record, never called: scoring combines the results of the group's members.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f"{requests[0].check.type} has no checks")
 
 
 def one_by_one(score: Callable[[ScoringRequest], Score | MetricError]) -> ScoreFunction:

@@ -21,14 +21,19 @@ def _is_json(request: ScoringRequest) -> Score:
     schema = request.check.value
     if schema is None:
         return binary(request, True, f"the answer is JSON ({_kind(answer)})")
-    problem = _schema_problem(answer, schema)
+    problem = schema_violation(answer, schema)
     if problem:
         return binary(request, False, problem)
     return binary(request, True, "the answer is JSON and valid under the schema")
 
 
-def _schema_problem(answer: JsonValue, schema: JsonValue) -> str | None:
-    """The most relevant violation, or None. Formats that the standard library can check are checked."""
+def schema_violation(answer: JsonValue, schema: JsonValue) -> str | None:
+    """The most relevant violation, or None. Formats that the standard library can check are checked.
+
+    Args:
+        answer: The JSON value.
+        schema: The JSON Schema.
+    """
     import jsonschema
     from jsonschema.validators import validator_for
     from referencing.jsonschema import EMPTY_REGISTRY

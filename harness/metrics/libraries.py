@@ -17,7 +17,7 @@ def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
 
     Nothing is imported for this. ``pip install 'tunegate[NAME]'`` installs each.
     """
-    names = {base_type(check.type) for case in cases if case.skip is None for check in case.checks}
+    names = {base_type(check.type) for case in cases if case.skip is None for check in case.single_checks}
     lacking = {
         CHECK_TYPES[name].extra
         for name in names
@@ -28,7 +28,7 @@ def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
 
 def missing_distributions(cases: Iterable[GoldenCase]) -> list[str]:
     """Distributions that plug-ins' metrics need and that are not installed."""
-    metrics = {base_type(check.type) for case in cases if case.skip is None for check in case.checks}
+    metrics = {base_type(check.type) for case in cases if case.skip is None for check in case.single_checks}
     return sorted(
         {
             distribution
@@ -46,7 +46,9 @@ def require_functions(cases: Iterable[GoldenCase]) -> None:
     Raises:
         SettingsError: One can't be imported.
     """
-    for name in {base_type(check.type) for case in cases if case.skip is None for check in case.checks}:
+    for name in {
+        base_type(check.type) for case in cases if case.skip is None for check in case.single_checks
+    }:
         if name not in BUILTIN_METRICS:
             score_function(name)
 
@@ -58,7 +60,7 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
         ModelError: One is missing; the message says how to get it.
     """
     for case in cases:
-        for check in case.checks:
+        for check in case.single_checks:
             if case.skip is None and base_type(check.type) in {"bertscore", "similar", "answer-relevancy"}:
                 find_encoder(encoder_name(check))
 

@@ -6,6 +6,7 @@ and scoring imports each function when it is first needed.
 
 from typing import Literal
 
+from harness.registry.content_metrics import CONTENT_METRICS
 from harness.registry.metric import Metric
 from harness.registry.options import (
     BertScoreOptions,
@@ -284,6 +285,7 @@ _ALL: tuple[Metric, ...] = (
         maximum=None,
         higher_is_better=False,
         logarithmic=True,
+        reads_answer=False,
         extra="local",
         libraries={"torch": "torch"},
     ),
@@ -292,6 +294,7 @@ _ALL: tuple[Metric, ...] = (
         function="harness.metrics.python_function:python",
         kind="graded",
         summary="Your own function: true or false, or with a threshold a number from 0 to 1.",
+        true_or_false=True,
         options=PythonOptions,
     ),
     _judged(
@@ -373,4 +376,4 @@ _ALL: tuple[Metric, ...] = (
     ),
 )
 
-BUILTIN_METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+BUILTIN_METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_ALL, *CONTENT_METRICS)}

@@ -32,6 +32,9 @@ class Metric:
         version: Changes if the metric gives another value for the same answer. Runs of different versions are
             not compared, and cached scores of another version are not used.
         invertible: ``not-TYPE`` exists.
+        true_or_false: A graded check without a threshold is true or false.
+        reads_answer: It depends on the answer's text.
+        group: It combines other checks.
         options: The check's further keys.
         extra: The extra of tunegate that installs its libraries, or None.
         libraries: Distribution name to import name of what the function imports.
@@ -55,6 +58,9 @@ class Metric:
     logarithmic: bool = False
     version: str = "1"
     invertible: bool = False
+    true_or_false: bool = False
+    reads_answer: bool = True
+    group: bool = False
     options: type[Options] = Options
     extra: str | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)

@@ -4,11 +4,24 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.types import JsonValue
+
 
 class Options(BaseModel):
     """Base class of a check's further keys: unknown ones are refused, and so is the text "3" for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class CommonOptions(Options):
+    """Keys of every check."""
+
+    transform: Annotated[
+        JsonValue, Field(description="Steps from the answer to the text that is checked: one, or a list.")
+    ] = None
+    weight: Annotated[
+        float | None, Field(gt=0, description="In a group: the check's share, in proportion to the others.")
+    ] = None
 
 
 class PythonOptions(Options):

@@ -47,7 +47,7 @@ def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
 
 def judged_checks(case: GoldenCase) -> tuple[Check, ...]:
     """The checks of a case that a judge decides."""
-    return tuple(check for check in case.checks if CHECK_TYPES[base_type(check.type)].judged)
+    return tuple(check for check in case.single_checks if CHECK_TYPES[base_type(check.type)].judged)
 
 
 def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
@@ -188,7 +188,7 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
                                 baseline_text=texts[BASELINE].get(key),
                             )
                             for check in judged_checks(case)
-                            if base_type(check.type) not in judging.distrusted
+                            if base_type(check.type) not in judging.distrusted and not check.transform
                         ],
                     )
 

@@ -86,7 +86,7 @@ def _require_losses(cases: Sequence[GoldenCase], engine: str) -> None:
     if engine_kinds()[engine].measures_text:
         return
     for case in cases:
-        if any(check.type == "perplexity" for check in case.checks):
+        if any(check.type == "perplexity" for check in case.single_checks):
             raise SettingsError(
                 f"{case.key}: perplexity needs the losses of texts, and engine {engine!r} gives none"
             )
@@ -103,7 +103,7 @@ def require_python(cases: Sequence[GoldenCase], *, allowed: bool) -> None:
         SettingsError: It doesn't, or a function can't be loaded.
     """
     for case in cases:
-        for check in case.checks:
+        for check in case.single_checks:
             if base_type(check.type) == PYTHON:
                 if not allowed:
                     raise SettingsError(f"{case.key}: {check.type}: {NOT_ALLOWED}")

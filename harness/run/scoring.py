@@ -8,7 +8,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from harness.comparison.repeats import fold_repeats
 from harness.errors import TunegateError
@@ -16,7 +16,9 @@ from harness.golden.checks import CHECK_TYPES, base_type, decides, is_binary
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.soundness import sound_results
+from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
+from harness.run.groups import Path, Result, combined, single_checks
 from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ _JUDGED_CHUNK = 16
 # A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8.
 _ROUNDING = 1e-9
 
-Result = Score | MetricError
+# The index of an answer among all answers, and the place of a check in its case.
+_Place: TypeAlias = tuple[int, Path]
 
 
 class ScoreCache(Protocol):
@@ -94,8 +97,8 @@ def score_cases(
     judging = judging or Judging()
     answers = [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
-    requests = _requests(cases, completions, reference_losses or {}, judging)
-    by_metric: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    requests, faults = _requests(cases, completions, reference_losses or {}, judging)
+    by_metric: dict[str, list[_Place]] = defaultdict(list)
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
     if judging.panel is not None:
@@ -103,15 +106,18 @@ def score_cases(
 
         # All questions are sent at once; the loop below only waits for the replies.
         ask_beforehand(judging.panel, requests.values())
-    results: dict[tuple[int, int], Result] = {}
+    results: dict[int, dict[Path, Result]] = defaultdict(dict)
+    for (row, path), fault in faults.items():
+        results[row][path] = fault
     for metric, places in by_metric.items():
         scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)
-        results.update(zip(places, scored, strict=True))
+        for (row, path), result in zip(places, scored, strict=True):
+            results[row][path] = result
     single = [
         _case_result(
             case,
             completions.get(key),
-            [results[row, n] for n in range(len(case.checks)) if (row, n) in results],
+            [result for result in _decided_groups(case.checks, (), results[row]) if result is not None],
             (failures or {}).get(key),
         )
         for row, (case, key) in enumerate(answers)
@@ -119,31 +125,61 @@ def score_cases(
     return fold_repeats(single)
 
 
+def _decided_groups(
+    checks: Sequence[Check], above: Path, results: Mapping[Path, Result]
+) -> list[Result | None]:
+    """The results of checks; None for one without."""
+    found: list[Result | None] = []
+    for number, check in enumerate(checks):
+        place = (*above, number)
+        if not check.checks:
+            found.append(results.get(place))
+            continue
+        members = _decided_groups(check.checks, place, results)
+        whole = combined(check, members)
+        found.append(None if whole is None else _decided(check, whole))
+    return found
+
+
 def _requests(
     cases: Sequence[GoldenCase],
     completions: Mapping[str, Completion],
     losses: Mapping[str, tuple[TextLoss, ...]],
     judging: Judging,
-) -> dict[tuple[int, int], ScoringRequest]:
-    """The requests, by the index of the answer among all answers and of the check in its case."""
-    requests: dict[tuple[int, int], ScoringRequest] = {}
+) -> tuple[dict[_Place, ScoringRequest], dict[_Place, MetricError]]:
+    """The requests, and errors of checks whose text can't be taken out of the answer, by their places."""
+    requests: dict[_Place, ScoringRequest] = {}
+    faults: dict[_Place, MetricError] = {}
     answers = [(case, key, number) for case in cases for number, key in enumerate(case.answer_keys, start=1)]
     for row, (case, key, number) in enumerate(answers):
         if case.skip is not None or key not in completions:
             continue
-        for column, check in enumerate(case.checks):
-            if base_type(check.type) not in judging.distrusted:
-                requests[row, column] = ScoringRequest(
-                    case=case,
-                    check=check,
-                    text=completions[key].text,
-                    reference_losses=losses.get(case.key),
-                    panel=judging.panel,
-                    baseline_text=judging.baseline_texts.get(key),
-                    repeat=number if judging.fresh else 0,
-                    allow_python=judging.allow_python,
-                )
-    return requests
+        for place, check in single_checks(case.checks):
+            if base_type(check.type) in judging.distrusted:
+                continue
+            request = ScoringRequest(
+                case=case,
+                check=check,
+                text=completions[key].text,
+                completion=completions[key],
+                reference_losses=losses.get(case.key),
+                panel=judging.panel,
+                baseline_text=judging.baseline_texts.get(key),
+                repeat=number if judging.fresh else 0,
+                allow_python=judging.allow_python,
+            )
+            try:
+                requests[row, place] = _transformed(request)
+            except TunegateError as error:
+                faults[row, place] = _error(request, error)
+    return requests, faults
+
+
+def _transformed(request: ScoringRequest) -> ScoringRequest:
+    if not request.check.transform:
+        return request
+    checked = checked_text(request.check, request.text)
+    return replace(request, text=checked.text, missing=checked.missing)
 
 
 def _apart(completion: Completion, case: GoldenCase) -> Completion:
@@ -171,7 +207,7 @@ def _score_metric(
             on_progress(metric, start, total)
         some = requests[start : start + chunk]
         raw = _remembered(function, some, cache)
-        results += [_decided(request.check, result) for request, result in zip(some, raw, strict=True)]
+        results += [_of_request(request, result) for request, result in zip(some, raw, strict=True)]
     if on_progress is not None:
         on_progress(metric, total, total)
     return results
@@ -220,6 +256,11 @@ def _error(request: ScoringRequest, error: Exception) -> MetricError:
     return MetricError(metric=name, error=line, traceback="".join(traceback.format_exception(error)))
 
 
+def _of_request(request: ScoringRequest, result: Result) -> Result:
+    decided = _decided(request.check, result)
+    return _failed(decided, request.missing) if request.missing else decided
+
+
 def _decided(check: Check, result: Result) -> Result:
     """Name the result as the case does, invert it for a negated check, and apply the threshold."""
     if isinstance(result, MetricError):
@@ -257,12 +298,19 @@ def _case_result(
 
 def _of_no_answer(result: Result, completion: Completion) -> Result:
     """A result for a model that reasoned but gave no answer: it failed, whatever an empty text passes."""
-    if isinstance(result, MetricError) or result.passed is None or result.metric == "perplexity":
+    if result.metric == "perplexity":
         return result
     cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "reasoning only"
+    return _failed(result, f"no answer: {cut}")
+
+
+def _failed(result: Result, explanation: str) -> Result:
+    """A result for an answer without the text that is checked: it fails, whatever an empty text passes."""
+    if isinstance(result, MetricError) or result.passed is None:
+        return result
     # A check that decides without a threshold is true or false.
     value = 0.0 if result.threshold is None else result.value
-    return replace(result, value=value, passed=False, explanation=f"no answer: {cut}")
+    return replace(result, value=value, passed=False, explanation=explanation)
 
 
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:

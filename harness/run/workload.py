@@ -96,7 +96,7 @@ def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
     return [
         LossRequest(key=case.key, side=side, text=reference, messages=case.messages, settings=case.generation)
         for case in cases
-        if any(check.type == "perplexity" for check in case.checks)
+        if any(check.type == "perplexity" for check in case.single_checks)
         for reference in case.references
     ]
 

@@ -99,6 +99,9 @@ class Check:
         options: The check's other keys, already validated.
         line: 1-based line in the golden set, for messages.
         file: Path of a ``python`` check's file; the hash of its content is in the options.
+        weight: Its share in its group, in proportion to the other members'.
+        transform: Steps from the answer to the text that is checked.
+        checks: The members of a group; empty for every other check.
     """
 
     type: str
@@ -107,6 +110,24 @@ class Check:
     options: Mapping[str, JsonValue] = field(default_factory=dict)
     line: int = 0
     file: str | None = None
+    weight: float = 1.0
+    transform: tuple[JsonValue, ...] = ()
+    checks: tuple["Check", ...] = ()
+
+    @property
+    def single_checks(self) -> tuple["Check", ...]:
+        """The members of a group, those of its groups included; any other check is its own only one."""
+        return tuple(single for member in self.checks for single in member.single_checks) or (self,)
+
+    @property
+    def content(self) -> list[object]:
+        """What the check depends on. Keys that earlier versions did not have count only if they are given."""
+        later = {
+            **({} if self.weight == 1 else {"weight": self.weight}),
+            **({"transform": self.transform} if self.transform else {}),
+            **({"checks": [member.content for member in self.checks]} if self.checks else {}),
+        }
+        return [self.type, self.threshold, self.value, dict(self.options), *([later] if later else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +166,11 @@ class GoldenCase:
         return f"{self.set_name}/{self.id}"
 
     @property
+    def single_checks(self) -> tuple[Check, ...]:
+        """All checks that score, members of groups included."""
+        return tuple(single for check in self.checks for single in check.single_checks)
+
+    @property
     def answer_keys(self) -> tuple[str, ...]:
         """A name for each answer: the case's own, then ``orders/bob-kettles#2`` and so on."""
         return (self.key, *(f"{self.key}#{number}" for number in range(2, self.repeat + 1)))
@@ -158,7 +184,7 @@ class GoldenCase:
             "messages": [[m.role, m.content] for m in self.messages],
             "references": self.references,
             "retrieved_context": self.retrieved_context,
-            "checks": [[c.type, c.threshold, c.value, dict(c.options)] for c in self.checks],
+            "checks": [check.content for check in self.checks],
             "generation": [
                 self.generation.max_new_tokens,
                 self.generation.temperature,

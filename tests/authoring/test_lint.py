@@ -40,6 +40,9 @@ def rules(tmp_path, cases):
         ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}, {type: not-contains, value: x}]", "similar-alone"),
         ("references: [Paris]\n    checks: [{type: perplexity, threshold: 9}]", "perplexity-alone"),
         ("references: [Paris]\n    checks: [{type: contains, value: Rome}]", "unreachable"),
+        ("references: [Paris]\n    checks: [{type: any-of, checks: [{type: contains, value: Rome}, {type: equals, value: Oslo}]}]", "unreachable"),
+        ("references: [Paris]\n    checks: [{type: any-of, checks: [{type: similar, threshold: 0.8}]}]", "similar-alone"),
+        ("checks: [{type: any-of, checks: [{type: length, max: 9}, {type: equals, value: x}]}]", "passes-empty"),
         ("references: [Paris, London]\n    checks: [{type: contains, value: Paris}]", "unreachable"),
         ("references: [Paris]\n    checks: [{type: equals}, {type: length, max: 3}]", "unreachable"),
         ("references: ['{\"a\": 1, \"a\": 2}']\n    checks: [{type: json-equals}]", "broken"),
@@ -132,3 +135,16 @@ def test_no_answer_passes_what_is_called_a_contradiction(checks, answer):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_sets_are_clean(path):
     assert lint_golden_set(load_golden_set(path)) == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "checks: [{type: equals, value: a, transform: first-line}, {type: equals, value: b, transform: last-line}]",
+        "references: [Paris]\n    checks: [{type: equals, transform: [{after: 'Answer:'}, strip]}]",
+        "references: ['[1]']\n    checks: [{type: is-json, transform: code-block}, {type: json-equals, transform: code-block}]",
+    ],
+)
+def test_checks_of_parts_of_an_answer_are_sound(tmp_path, case):
+    """Two parts may differ, and a reference is like the part."""
+    assert rules(tmp_path, f"  - id: a\n    prompt: A question?\n    {case}\n") == []

@@ -47,7 +47,12 @@ def test_the_classifiers_name_the_versions_that_are_supported():
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in versions
 
 
-NAMES = {"pyyaml": "yaml", "typing-extensions": "typing_extensions", "pydantic-settings": "pydantic_settings"}
+NAMES = {
+    "pyyaml": "yaml",
+    "typing-extensions": "typing_extensions",
+    "pydantic-settings": "pydantic_settings",
+    "python-jsonpath": "jsonpath",
+}
 
 
 @pytest.mark.parametrize("requirement", PYPROJECT["project"]["dependencies"])

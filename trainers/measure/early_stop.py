@@ -39,7 +39,7 @@ class GoldenStop(TrainerCallback):
         ]
         self._cases = cases[: settings.max_cases]
         for case in self._cases:
-            if any(base_type(check.type) == PYTHON for check in case.checks):
+            if any(base_type(check.type) == PYTHON for check in case.single_checks):
                 raise SettingsError(
                     f"early_stop: {case.key}: python checks are not run in training; leave its set out"
                 )

@@ -25,12 +25,12 @@ def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
     Raises:
         SettingsError: The check is not valid, or has no value that is known while sampling.
     """
-    # References are known only row by row; "0" is used instead, which is both text and JSON.
-    _make(settings, ("0",) if settings.references else (), place)
-    name = base_type(str(settings.check["type"]))
-    if name == "perplexity":
-        raise SettingsError(f"{place}: perplexity is of a reference, not of an answer; take another check")
-    kind = CHECK_TYPES[name]
+    check = _make(settings, (_placeholder(settings),) if settings.references else (), place)
+    for name in (base_type(single.type) for single in check.single_checks):
+        if not CHECK_TYPES[name].reads_answer:
+            raise SettingsError(f"{place}: {name} does not depend on the answer's text; take another check")
+    kind = CHECK_TYPES[base_type(check.type)]
+    name = kind.name
     if not kind.higher_is_better and kind.maximum is None and "threshold" not in settings.check:
         raise SettingsError(f"{place}: {name} has no upper end: give it a threshold")
 
@@ -57,6 +57,14 @@ def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
         return [_value(result) for result in score_cases(cases, answers)]
 
     return reward
+
+
+def _placeholder(settings: GoldenCheck) -> str:
+    """A reference for checking the settings; the real ones are known only row by row."""
+    choices = settings.check.get("choices")
+    if isinstance(choices, list | dict) and choices:
+        return str(next(iter(choices)))
+    return "0"  # both text and JSON
 
 
 def _references(value: Any) -> tuple[str, ...]:

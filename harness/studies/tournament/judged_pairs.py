@@ -94,7 +94,7 @@ def _requests(one: CommonAnswer, first: str, second: str) -> tuple[JudgeRequest,
 
 def _better(case: GoldenCase) -> str | None:
     """The criterion: that of the case's pairwise check, else its rubric; None means the default."""
-    said = {check.type: check.value for check in case.checks}
+    said = {check.type: check.value for check in case.single_checks}
     value = said["pairwise"] if "pairwise" in said else said.get("llm-rubric")
     return value if isinstance(value, str) else None
 

@@ -115,7 +115,7 @@ def test_golden_checks_are_rewards(tmp_path):
         ),
         (
             {"type": "check", "check": {"type": "perplexity"}, "references": "refs"},
-            r"perplexity is of a reference",
+            r"perplexity does not depend on the answer",
         ),
         ({"type": "reward-model", "path": "nowhere"}, r"nowhere"),
     ],

@@ -1,0 +1,33 @@
+"""The options of a multiple-choice question, by letter."""
+
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import cast
+
+from harness.types import JsonValue
+
+
+def lettered(choices: JsonValue) -> dict[str, str]:
+    """The choices of a ``multiple-choice`` check, by upper-case letter."""
+    if isinstance(choices, Mapping):
+        return {letter.upper(): str(text) for letter, text in choices.items()}
+    return dict(zip(ascii_uppercase, map(str, cast("Sequence[str]", choices)), strict=False))
+
+
+def same_words(text: str) -> str:
+    """A text for comparison: no case, single spaces."""
+    return " ".join(text.casefold().split())
+
+
+def letter_of(text: str, choices: Mapping[str, str]) -> str | None:
+    """The letter of a choice that a golden set names by its letter or its text; None if it is neither.
+
+    Args:
+        text: The letter or the text.
+        choices: The choices by letter.
+    """
+    if text.strip().upper() in choices:
+        return text.strip().upper()
+    return next(
+        (letter for letter, choice in choices.items() if same_words(choice) == same_words(text)), None
+    )

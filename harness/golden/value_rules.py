@@ -1,0 +1,99 @@
+"""Rules for a check's value together with its other keys and the case's references."""
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+from harness.golden.choices import letter_of, lettered
+from harness.golden.hints import shown
+from harness.golden.json_paths import JsonPathError, compiled_path
+from harness.golden.quantities import Quantity, UnitError, check_unit, quantities
+from harness.types import JsonValue
+
+
+class TogetherError(ValueError):
+    """A check's keys don't fit together: the key with the fault, and what is allowed."""
+
+    def __init__(self, key: tuple[str | int, ...], problem: str, allowed: str = "") -> None:
+        """Store the parts of the message."""
+        super().__init__(problem)
+        self.key, self.allowed = key, allowed
+
+
+def check_together(
+    name: str, value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]
+) -> None:
+    """Check a valid value, valid options and the references together.
+
+    Args:
+        name: The check type.
+        value: The check's value, or None.
+        options: Its other keys that differ from their defaults.
+        references: The case's references; they count if there is no value.
+
+    Raises:
+        TogetherError: They don't fit.
+    """
+    if name in _RULES:
+        _RULES[name](value, options, references)
+
+
+def _json_path(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    try:
+        compiled_path(str(options["path"]))
+    except JsonPathError as error:
+        raise TogetherError(("path",), f"not a JSONPath: {error}", "such as $.items[0].name") from error
+
+
+def _multiple_choice(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    choices = lettered(options["choices"])
+    for text in references if value is None else [str(value)]:
+        if letter_of(text, choices) is None:
+            allowed = ", ".join(f"{letter} ({choice})" for letter, choice in choices.items())
+            key = () if value is None else ("value",)
+            raise TogetherError(key, f"{shown(text)} is no choice", allowed)
+
+
+def _numeric(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    for text in references if value is None else [value]:
+        key = () if value is None else ("value",)
+        unit = _wanted(text, options, key).unit
+        try:
+            if unit:
+                check_unit(unit)
+        except UnitError as error:
+            raise TogetherError(key, str(error), "a unit such as km, or the number alone") from error
+        except ImportError as error:
+            remedy = "pip install 'tunegate[checks]', or the number alone"
+            raise TogetherError(key, f"the unit {unit} needs the library pint", remedy) from error
+
+
+def wanted_quantity(value: JsonValue, decimal: str) -> Quantity:
+    """The quantity that a ``numeric`` check expects.
+
+    Args:
+        value: A number, or a text with one number.
+        decimal: The decimal mark of texts.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Quantity(number=Fraction(repr(value)), unit="", written=repr(value))
+    found = quantities(value, decimal) if isinstance(value, str) else []
+    if len(found) != 1:
+        raise ValueError(f"found {shown(value)}")
+    return found[0]
+
+
+def _wanted(value: JsonValue, options: Mapping[str, JsonValue], key: tuple[str | int, ...]) -> Quantity:
+    try:
+        return wanted_quantity(value, str(options.get("decimal", ".")))
+    except ValueError as error:
+        raise TogetherError(key, str(error), 'a number, or a text with one number, such as "5 km"') from error
+
+
+_RULES: Mapping[str, Callable[[JsonValue, Mapping[str, JsonValue], Sequence[str]], None]] = {
+    "json-path": _json_path,
+    "multiple-choice": _multiple_choice,
+    "numeric": _numeric,
+}

@@ -1,0 +1,82 @@
+"""Checks on a part of a JSON answer, or on JSON inside another answer."""
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from harness.golden.json_paths import compiled_path
+from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
+from harness.metrics.json_checks import differences, schema_violation
+from harness.metrics.json_text import NotJsonError, parse_json
+from harness.types import JsonValue, Score
+
+_SHOWN = 3
+_START = re.compile(r"[{\[]")
+# Each start of an object that never ends is read again and again.
+_MOST_STARTS = 10_000
+
+
+def _json_path(request: ScoringRequest) -> Score:
+    path, wanted = str(request.check.options["path"]), request.check.value
+    query = compiled_path(path)
+    try:
+        found = [node.obj for node in query.finditer(parse_json(request.text))]
+    except NotJsonError as error:
+        return binary(request, False, str(error))
+    if not found:
+        return binary(request, False, f"{path} selects nothing in the answer")
+    if wanted is None:
+        return binary(request, True, f"{path} selects {_counted(len(found))}")
+    # A path such as $.items[*] is of a list, even where it selects one value.
+    value = found[0] if query.singular_query() else found
+    tolerance = Decimal(repr(request.check.options.get("tolerance", 0.0)))
+    lines = differences(wanted, value, tolerance, path)
+    if not lines:
+        return binary(request, True, f"{path} is the expected value")
+    more = f"; and {len(lines) - _SHOWN} more differences" if len(lines) > _SHOWN else ""
+    return binary(request, False, "; ".join(lines[:_SHOWN]) + more)
+
+
+def _counted(number: int) -> str:
+    return "a value" if number == 1 else f"{number} values"
+
+
+def _contains_json(request: ScoringRequest) -> Score:
+    schema, problem = request.check.value, ""
+    for value in json_inside(request.text):
+        if schema is None:
+            return binary(request, True, f"the answer contains JSON: {quote(json.dumps(value), 40)}")
+        violation = schema_violation(value, schema)
+        if violation is None:
+            return binary(request, True, "the answer contains JSON that is valid under the schema")
+        problem = problem or violation
+    return binary(request, False, problem or "the answer contains no JSON object or array")
+
+
+def json_inside(text: str) -> Iterator[JsonValue]:
+    """The objects and arrays in a text, in order; not those inside others.
+
+    Args:
+        text: Any text, such as JSON in a code block with words around it.
+
+    Raises:
+        ValueError: There are too many brackets to look at.
+    """
+    decoder, place, starts = json.JSONDecoder(), 0, 0
+    while (match := _START.search(text, place)) is not None:
+        starts += 1
+        if starts > _MOST_STARTS:
+            raise ValueError(f"more than {_MOST_STARTS} brackets are not JSON: the search was stopped")
+        place = match.start() + 1
+        try:
+            _, end = decoder.raw_decode(text, match.start())
+            value = parse_json(text[match.start() : end])
+        except (ValueError, RecursionError):
+            continue
+        place = end
+        yield value
+
+
+json_path = one_by_one(_json_path)
+contains_json = one_by_one(_contains_json)

@@ -1,0 +1,126 @@
+"""The text that a check sees: the answer, after the check's ``transform``."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from harness.golden.json_paths import compiled_path
+from harness.metrics.definition import quote
+from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.time_limit import PatternTime
+from harness.types import Check
+
+_FENCE = r"^ {0,3}(```+|~~~+)[^\n]*\n((?s:.*?)\n)?? {0,3}\1[ \t]*$"
+
+
+class MissingPartError(ValueError):
+    """An answer has not what a step takes out of it; the message says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedText:
+    """What a check sees of an answer.
+
+    Attributes:
+        missing: What the transform did not find in the answer; empty if it found everything.
+    """
+
+    text: str
+    missing: str = ""
+
+
+def checked_text(check: Check, answer: str) -> CheckedText:
+    """Apply a check's transform.
+
+    Args:
+        check: The check.
+        answer: The whole answer.
+
+    Raises:
+        TooSlowError: A step's pattern takes too long.
+    """
+    text = answer
+    for step in check.transform:
+        try:
+            if isinstance(step, dict):
+                ((name, argument),) = step.items()
+                text = _WITH_TEXT[name](text, cast("str", argument))
+            else:
+                text = _PLAIN[str(step)](text)
+        except MissingPartError as problem:
+            return CheckedText(text="", missing=str(problem))
+    return CheckedText(text=text)
+
+
+def _first_line(text: str) -> str:
+    return _lines(text)[0]
+
+
+def _last_line(text: str) -> str:
+    return _lines(text)[-1]
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise MissingPartError("the answer has no line with text")
+    return lines
+
+
+def _code_block(text: str) -> str:
+    """A block that is cut by the end of the answer is none: its content is not complete."""
+    time = PatternTime(what="the search for a code block")
+    blocks = time.matches(f"(?m){_FENCE}", text)
+    if blocks:
+        return (blocks[0][2] or "").removesuffix("\n")
+    if time.search(r"(?m)^ {0,3}(```|~~~)", text) is not None:
+        raise MissingPartError("the answer's code block has no end")
+    return text
+
+
+def _regex(text: str, pattern: str) -> str:
+    match = PatternTime(what=f"the pattern {quote(pattern)} of transform").search(pattern, text)
+    group = None if match is None else match[1] if match.re.groups else match[0]
+    if group is None:
+        raise MissingPartError(f"{quote(pattern)} matches nowhere in the answer")
+    return str(group)
+
+
+def _after(text: str, mark: str) -> str:
+    return _parts(text.rpartition(mark), mark)[2]
+
+
+def _before(text: str, mark: str) -> str:
+    return _parts(text.partition(mark), mark)[0]
+
+
+def _parts(parts: tuple[str, str, str], mark: str) -> tuple[str, str, str]:
+    if not parts[1]:
+        raise MissingPartError(f"{quote(mark)} is missing from the answer")
+    return parts
+
+
+def _json_path(text: str, path: str) -> str:
+    try:
+        found = [node.obj for node in compiled_path(path).finditer(parse_json(text))]
+    except NotJsonError as error:
+        raise MissingPartError(str(error)) from error
+    if len(found) != 1:
+        raise MissingPartError(f"{path} selects {len(found) or 'no'} values of the answer's JSON, not one")
+    return found[0] if isinstance(found[0], str) else json.dumps(found[0], ensure_ascii=False)
+
+
+_PLAIN: Mapping[str, Callable[[str], str]] = {
+    "strip": str.strip,
+    "lower": str.lower,
+    "first-line": _first_line,
+    "last-line": _last_line,
+    "code-block": _code_block,
+}
+_WITH_TEXT: Mapping[str, Callable[[str, str], str]] = {
+    "regex": _regex,
+    "after": _after,
+    "before": _before,
+    "json-path": _json_path,
+}
