@@ -92,6 +92,13 @@ class Baseline:
     metrics: Mapping[str, MetricFacts] | None = None
     cases: Mapping[str, KeptCase]
 
+    @property
+    def known_metrics(self) -> Mapping[str, MetricFacts]:
+        """How to read the scores; earlier versions had built-in metrics only."""
+        if self.metrics is not None:
+            return self.metrics
+        return {name: MetricFacts(**facts) for name, facts in FIRST_METRICS.items()}
+
 
 def check_name(name: str) -> str:
     """Check that a name can be used in ``--gate-baseline`` and in a file's name.
@@ -217,9 +224,7 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
 
 def _metrics_of(baseline: Baseline, results: Sequence[CaseResult]) -> dict[str, MetricFacts]:
     """How to read the results' scores."""
-    said = baseline.metrics
-    if said is None:
-        said = {name: MetricFacts(**facts) for name, facts in FIRST_METRICS.items()}
+    said = baseline.known_metrics
     return {name: said[name] for name in scored_metrics(results) if name in said}
 
 

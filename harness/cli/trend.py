@@ -53,8 +53,9 @@ def trend(
         console.print("no complete judged run is stored yet: pytest --model=DIR makes one")
     for found in trends:
         console.print(_table(found))
-        if found.note:
-            console.print(f"{found.set_name} {found.metric} {found.note}\n", style="yellow")
+        for note in (found.start_note, found.note):
+            if note:
+                console.print(f"{found.set_name} {found.metric} {note}\n", style="yellow")
 
 
 def _of_stored(history: Path | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:

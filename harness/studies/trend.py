@@ -1,34 +1,62 @@
 """Metrics over stored or accepted runs, with a note if one drifts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 from harness.baselines.file import Baseline
 from harness.comparison.pairing import PASS_RATE
+from harness.comparison.repeats import answers_of
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, trend_p
 from harness.statistics.multiple_testing import holm
-from harness.types import GateRecord, GateVerdict, MetricSummary
+from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
 
 _LEVEL = 0.05
+# What is different about a metric; facts that only one of two runs has are "known".
+ChangedFact: TypeAlias = Literal["version", "direction", "scale", "kind", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A metric in one run; the verdict is None if none is stored."""
+    """A metric in one run.
+
+    Attributes:
+        verdict: None if none is stored.
+        facts: How to read the values: of the metric itself, or for a pass rate of the metrics of its checks.
+    """
 
     run_id: str
     started_at: str
     model: str
     summary: MetricSummary
     verdict: GateVerdict | None
+    facts: Mapping[str, MetricFacts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricChange:
+    """Why runs are not followed together: a metric gives other values since.
+
+    Attributes:
+        metric: The metric; for a pass rate that of a check.
+        fact: What is different.
+        before: The version before; None if it is unknown.
+        now: The version since.
+    """
+
+    metric: str
+    fact: ChangedFact
+    before: str | None
+    now: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One metric of one golden set over the runs.
+    """One metric of one golden set over the runs in which it is the same metric.
 
     Attributes:
         points: In order of time.
+        starts_with: Why runs before the first one are not in it; None if there are none.
         p_trend: P-value of "no monotone trend", after Holm's correction over all tests; None for too few
             runs.
         p_change: The same of "no change of level".
@@ -38,6 +66,7 @@ class Trend:
     set_name: str
     metric: str
     points: tuple[Point, ...]
+    starts_with: MetricChange | None = None
     p_trend: float | None = None
     p_change: float | None = None
     changed_at: int | None = None
@@ -57,6 +86,24 @@ class Trend:
             return f"drifts {'up' if means[-1] > means[0] else 'down'} (p={self.p_trend:.2g})"
         return ""
 
+    @property
+    def start_note(self) -> str:
+        """Why it starts where it does, in one line, or empty."""
+        change = self.starts_with
+        if change is None:
+            return ""
+        what = {
+            "version": f"version {change.now}, before version {change.before}",
+            "direction": "the opposite direction",
+            "scale": "another scale",
+            "kind": "another kind of values",
+            "known": "facts about it in only one of the two runs",
+        }[change.fact]
+        return (
+            f"starts anew with run {self.points[0].run_id}, not compared with the runs before: "
+            f"{change.metric} has {what}"
+        )
+
 
 def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
     """Follow each gated metric through records, oldest first.
@@ -74,6 +121,7 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
                         model=record.run.model.label,
                         summary=row.candidate,
                         verdict=row.verdict,
+                        facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
                     )
                 )
     return _tested(points)
@@ -89,6 +137,7 @@ def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
         }
         for kept in version.summaries:
             if kept.summary.metric in gated.get(kept.set_name, ()):
+                facts = _facts(version.known_metrics, kept.summary.metric, _scored(version, kept.set_name))
                 points.setdefault((kept.set_name, kept.summary.metric), []).append(
                     Point(
                         run_id=version.run_id,
@@ -96,15 +145,75 @@ def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
                         model=version.model.label,
                         summary=kept.summary,
                         verdict=None,
+                        facts=facts,
                     )
                 )
     return _tested(points)
 
 
-def _tested(points: Mapping[tuple[str, str], Sequence[Point]]) -> list[Trend]:
-    trends = [
-        Trend(set_name=name, metric=metric, points=tuple(found)) for (name, metric), found in points.items()
+def _facts(
+    known: Mapping[str, MetricFacts], metric: str, of_checks: Iterable[str]
+) -> Mapping[str, MetricFacts]:
+    """The facts that say how to read a metric, or a pass rate of these checks."""
+    names = of_checks if metric == PASS_RATE else (metric,)
+    return {name: known[name] for name in names if name in known}
+
+
+def _deciding(run: Run, set_name: str) -> Iterable[str]:
+    """Metrics that decide cases of a set."""
+    answers = (
+        answer for each in run.results if each.case.set_name == set_name for answer in answers_of(each)
+    )
+    return dict.fromkeys(
+        score.metric for each in answers for score in each.scores if score.passed is not None
+    )
+
+
+def _scored(version: Baseline, set_name: str) -> Iterable[str]:
+    """Metrics of a set's cases; a baseline's file does not store which of them decide."""
+    kept = (case for key, case in version.cases.items() if set_of(key) == set_name)
+    return dict.fromkeys(metric for case in kept for _, scores in case.answers for metric in scores)
+
+
+def _change(metric: str, before: Point, now: Point) -> MetricChange | None:
+    """Why values of one metric in two runs are not of the same kind; None if they are."""
+    shared = [name for name in now.facts if name in before.facts]
+    for name in shared:
+        if fact := _difference(before.facts[name], now.facts[name]):
+            versions = {"before": before.facts[name].version, "now": now.facts[name].version}
+            return MetricChange(metric=name, fact=fact, **versions)
+    if metric != PASS_RATE and bool(before.facts) != bool(now.facts):
+        return MetricChange(metric=metric, fact="known", before=None, now=None)
+    return None
+
+
+def _difference(before: MetricFacts, now: MetricFacts) -> ChangedFact | None:
+    if before == now:
+        return None
+    if before.version != now.version:
+        return "version"
+    if before.higher_is_better != now.higher_is_better:
+        return "direction"
+    return "kind" if before.kind != now.kind else "scale"
+
+
+def _series(set_name: str, metric: str, points: Sequence[Point]) -> list[Trend]:
+    """Points of one metric, split where it became another one."""
+    changes = [
+        (place, change)
+        for place in range(1, len(points))
+        if (change := _change(metric, points[place - 1], points[place])) is not None
     ]
+    starts = [(0, None), *changes]
+    ends = [*(place for place, _ in changes), len(points)]
+    return [
+        Trend(set_name=set_name, metric=metric, points=tuple(points[start:end]), starts_with=change)
+        for (start, change), end in zip(starts, ends, strict=True)
+    ]
+
+
+def _tested(points: Mapping[tuple[str, str], Sequence[Point]]) -> list[Trend]:
+    trends = [trend for (name, metric), found in points.items() for trend in _series(name, metric, found)]
     long_enough = [trend for trend in trends if len(trend.points) >= TREND_FROM]
     longer = [trend for trend in trends if len(trend.points) >= CHANGE_FROM]
     changes = {id(trend): change_point(_means(trend)) for trend in longer}
@@ -113,10 +222,8 @@ def _tested(points: Mapping[tuple[str, str], Sequence[Point]]) -> list[Trend]:
     p_trends = dict(zip(map(id, long_enough), adjusted, strict=False))
     p_changes = dict(zip(map(id, longer), adjusted[len(long_enough) :], strict=True))
     return [
-        Trend(
-            set_name=trend.set_name,
-            metric=trend.metric,
-            points=trend.points,
+        replace(
+            trend,
             p_trend=p_trends.get(id(trend)),
             p_change=p_changes.get(id(trend)),
             changed_at=changes[id(trend)][0] if id(trend) in changes else None,

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.run import generation
 
 RUNNER = CliRunner()
 
@@ -39,7 +40,7 @@ def runs(monkeypatch, pytester, tiny_adapter_dir):
         def largest_logit_change(self, side):
             return 1.0
 
-    monkeypatch.setattr("harness.run.generation.open_sides", lambda sides, plan: Engine(plan))
+    monkeypatch.setattr(generation, "open_sides", lambda sides, plan: Engine(plan))
     cases = "".join(
         f"  - {{id: c{i}, prompt: Capital {i}?, references: [Paris], checks: [{{type: contains}}]}}\n"
         for i in range(12)

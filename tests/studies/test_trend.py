@@ -2,14 +2,16 @@
 
 import dataclasses
 
+import pytest
 from typer.testing import CliRunner
 
+from harness.baselines.accept import _baseline
 from harness.cli.main import app
 from harness.cli.trend import sparkline
 from harness.comparison.gate import run_gate
 from harness.history.store import open_history
-from harness.studies.trend import trends_of
-from harness.types import GateRecord
+from harness.studies.trend import trends_of, trends_of_accepted
+from harness.types import GateRecord, GateSettings, MetricFacts, Score
 
 
 def record(make_run, make_result, number, passed, cases=100):
@@ -57,6 +59,82 @@ def test_the_command_shows_runs_with_intervals(make_run, make_result, tmp_path):
         .exit_code
         == 0
     )
+
+
+def graded(make_run, make_result, number, facts, value=0.5):
+    """A gated run of a graded metric that also decides its cases."""
+    scores = [Score(metric="polite", value=value, threshold=0.4, passed=value >= 0.4)]
+    results = [
+        dataclasses.replace(make_result(f"set/{n}", value >= 0.4), scores=tuple(scores)) for n in range(20)
+    ]
+    run = dataclasses.replace(
+        make_run([], run_id=f"r{number}", gates={"set": GateSettings(metric_margins={"polite": 0.1})}),
+        results=tuple(results),
+        metrics={"polite": facts},
+    )
+    comparison, verdict = run_gate(run, dataclasses.replace(run, id="base"))
+    return GateRecord(run=run, baseline=run, comparison=comparison, verdict=verdict)
+
+
+FACTS = MetricFacts(kind="graded", least=0.0, most=1.0)
+
+
+@pytest.mark.parametrize(
+    ("since", "said"),
+    [
+        ({"version": "2"}, "polite has version 2, before version 1"),
+        ({"higher_is_better": False}, "polite has the opposite direction"),
+        ({"most": 5.0}, "polite has another scale"),
+        ({"logarithmic": True}, "polite has another scale"),
+        ({"kind": "binary"}, "polite has another kind of values"),
+    ],
+)
+def test_runs_in_which_a_metric_is_another_one_are_not_joined(make_run, make_result, since, said):
+    """Its values and the pass rate that it decides start anew; a line says why, and no drift is noted."""
+    changed = dataclasses.replace(FACTS, **since)
+    records = [
+        graded(make_run, make_result, n, FACTS if n < 6 else changed, 0.9 if n < 6 else 0.45)
+        for n in range(12)
+    ]
+    followed = trends_of(records)
+    assert {(t.metric, len(t.points)) for t in followed} == {("polite", 6), ("pass-rate", 6)}
+    assert [t.note for t in followed] == [""] * 4
+    for metric in ("polite", "pass-rate"):
+        before, after = (t for t in followed if t.metric == metric)
+        assert before.start_note == ""
+        assert after.start_note == f"starts anew with run r6, not compared with the runs before: {said}"
+
+
+def test_the_same_values_of_one_metric_would_have_been_a_drift(make_run, make_result):
+    records = [graded(make_run, make_result, n, FACTS, 0.9 if n < 6 else 0.45) for n in range(12)]
+    (note,) = [trend.note for trend in trends_of(records) if trend.metric == "polite"]
+    assert note.startswith("drifts down (p=")
+
+
+def test_accepted_runs_in_which_a_metric_is_another_one_are_not_joined(make_run, make_result):
+    accepted = []
+    for number, version in enumerate(["1", "1", "2"]):
+        made = graded(make_run, make_result, number, dataclasses.replace(FACTS, version=version)).run
+        accepted.append(_baseline(made, "shipped", "why"))
+    found = trends_of_accepted(accepted)
+    assert [(t.metric, len(t.points), t.start_note != "") for t in found] == [
+        ("pass-rate", 2, False),
+        ("pass-rate", 1, True),
+        ("polite", 2, False),
+        ("polite", 1, True),
+    ]
+
+
+def test_the_command_says_where_a_metric_became_another_one(make_run, make_result, tmp_path):
+    with open_history(tmp_path / "h.sqlite") as history:
+        for n in range(4):
+            facts = dataclasses.replace(FACTS, version="1" if n < 2 else "2")
+            history.save(graded(make_run, make_result, n, facts))
+    result = CliRunner().invoke(app, ["runs", "trend", "--history", str(tmp_path / "h.sqlite")])
+    assert result.exit_code == 0, result.output
+    lines = " ".join(result.output.split())
+    for metric in ("polite", "pass-rate"):
+        assert f"set {metric} starts anew with run r2, not compared" in lines
 
 
 def test_equal_values_are_bars_of_one_height():
