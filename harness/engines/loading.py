@@ -93,13 +93,14 @@ def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": plan.device}}
 
 
-def attach(base: Any, name: str, adapter_dir: str) -> Any:
+def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -> Any:
     """Attach an adapter to a base model, in addition to its other adapters.
 
     Args:
         base: The base model, or PEFT's around it.
         name: The adapter's name in it.
         adapter_dir: The adapter's directory.
+        trainable: Whether it is trained further; its weights are then stored in 32 bits.
 
     Returns:
         PEFT's model around the base, with this adapter active.
@@ -117,16 +118,17 @@ def attach(base: Any, name: str, adapter_dir: str) -> Any:
         refuse_unknown_keys(directory, config, kind.__dataclass_fields__)
         _refuse_not_finite_tensors(directory)
         read = PeftConfig.from_pretrained(adapter_dir)
-        read.inference_mode = True
+        read.inference_mode = not trainable
         # Layers may have been renamed since an adapter was saved; PEFT's own from_pretrained says so too.
         virtual = bool(read.is_prompt_learning)
         renamed = None if virtual else getattr(base, "_checkpoint_conversion_mapping", None) or {}
         if not isinstance(base, PeftModel):
-            base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=False)
+            base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=trainable)
         report = base.load_adapter(
             adapter_dir,
             name,
-            autocast_adapter_dtype=False,
+            is_trainable=trainable,
+            autocast_adapter_dtype=trainable,
             torch_device=str(base.device),
             key_mapping=renamed,
         )

@@ -1,6 +1,6 @@
 """Samples answers of a model in training, with the gate's own prompts and decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -92,8 +92,22 @@ def _side_of(model: Any, tokenizer: Any) -> Side:
     )
 
 
+def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end an answer at the gate: those of the model's generation config and the tokenizer's.
+
+    Args:
+        model: A causal language model.
+        tokenizer: The model's.
+    """
+    return _side_of(model, tokenizer).stop_ids
+
+
 def read_tokens(
-    tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings
+    tokenizer: Any,
+    tokens: Sequence[int],
+    prompt: str,
+    settings: GenerationSettings,
+    ends: Collection[int] = (),
 ) -> SampledAnswer:
     """The answer in tokens.
 
@@ -102,8 +116,8 @@ def read_tokens(
         tokens: Its tokens; an end token and everything after it don't count.
         prompt: The rendered prompt.
         settings: As for ``read_answer``.
+        ends: The end tokens; none where the tokens are without one.
     """
-    ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
     written = list(takewhile(lambda token: token not in ends, tokens))
     parts = read_answer(tokenizer, written, prompt, settings)
     return SampledAnswer(

@@ -13,9 +13,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from harness.prompts.rendering import text_ids
 from trainers.config import PreferenceConfig
 from trainers.data.leakage import without_leaks
 from trainers.data.preferences import load_pairs
+from trainers.data.rows import Row
 from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
 from trainers.shared.preference_run import train_preferences
@@ -50,8 +52,14 @@ def _trainer(run: TrainingRun[OrpoConfig], **parts: Any) -> Any:
 
     from trainers.run.arguments import trl_arguments
 
+    class Trainer(ORPOTrainer):
+        """TRL's, whose own tokenize_row adds a BOS and an end token that the chat template does not write."""
+
+        def tokenize_row(self, feature: Row, model: Any = None) -> Row:
+            return answer_tokens(self.processing_class, feature)
+
     config = run.config
-    return ORPOTrainer(
+    return Trainer(
         args=trl_arguments(
             TrlConfig,
             run,
@@ -60,6 +68,27 @@ def _trainer(run: TrainingRun[OrpoConfig], **parts: Any) -> Any:
         ),
         **parts,
     )
+
+
+def answer_tokens(tokenizer: Any, texts: Row) -> Row:
+    """The tokens of a pair, as all other methods have them.
+
+    Args:
+        tokenizer: The base's.
+        texts: The rendered texts ``prompt``, ``chosen`` and ``rejected``.
+
+    Returns:
+        The columns of TRL's ORPO: for each answer its tokens after the prompt's, their mask, and labels for
+        the answer alone; and the prompt's tokens.
+    """
+    prompt = text_ids(tokenizer, texts["prompt"])
+    found: Row = {"prompt_input_ids": prompt, "prompt_attention_mask": [1] * len(prompt)}
+    for key in ("chosen", "rejected"):
+        tokens = text_ids(tokenizer, texts["prompt"] + texts[key])
+        found[f"{key}_input_ids"] = tokens
+        found[f"{key}_attention_mask"] = [1] * len(tokens)
+        found[f"{key}_labels"] = [-100] * len(prompt) + tokens[len(prompt) :]
+    return found
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.adapter import check_base, read_adapter
+from harness.engines.loading import attach
 from harness.errors import SettingsError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import plain_reference
@@ -38,9 +39,7 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype")
         return model, adapter_config(config.peft)
     adapter = read_adapter(config.adapter)
     check_base(adapter, base_dir, model_sha256(base_dir))
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, str(config.adapter), is_trainable=True), None
+    return attach(model, "default", str(config.adapter), trainable=True), None
 
 
 def starting_adapter(config: TrainingConfig) -> StartingAdapter | None:

@@ -1,14 +1,21 @@
 """Loading a base model for training: in 4 bits (QLoRA) or whole, with correct gradients on every CPU."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.errors import SettingsError
+from harness.engines.failures import loading_failures
+from harness.engines.load_report import refuse_incomplete_model
+from harness.engines.model_files import refuse_damaged_files
+from harness.errors import ModelError, SettingsError
 from harness.prompts import tokenizers
 from trainers.config import DtypeName
 
 if TYPE_CHECKING:
     import torch
+
+# Names of heads: for one number of a conversation, and for the next token.
+_HEADS = ("score.", "lm_head.", "embed_out.", "output.")
 
 
 def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
@@ -67,6 +74,7 @@ def load_base(
 
     Raises:
         SettingsError: bitsandbytes is missing.
+        ModelError: It can't be loaded, or a weight is missing or unknown.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
@@ -87,21 +95,39 @@ def load_base(
             # The new head is fully trained; the text head would stay in full precision anyway.
             llm_int8_skip_modules=["score"] if head == "reward" else None,
         )
-    kind = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
-    model = kind.from_pretrained(
-        directory,
-        dtype=dtype,
-        quantization_config=config,
-        device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
-        use_safetensors=True,
-        trust_remote_code=False,
-        **({"num_labels": 1} if head == "reward" else {}),
-    )
+    kind: Any = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
+    refuse_damaged_files(directory)
+    with loading_failures(str(directory), ModelError):
+        model, report = kind.from_pretrained(
+            directory,
+            dtype=dtype,
+            device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            # Given as None it would undo the quantisation of a base that is stored in 4 bits.
+            **({} if config is None else {"quantization_config": config}),
+            **({"num_labels": 1} if head == "reward" else {}),
+        )
+    refuse_incomplete_model(directory, report if head == "text" else _without_heads(report))
     model.config.use_cache = False
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     keep_gradients_right(model)
     return model
+
+
+def _without_heads(report: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """A load's report without the new head, which isn't stored yet, and the text head that it replaces."""
+    return {
+        key: [
+            name
+            for name in report[key]
+            if not str(name if isinstance(name, str) else name[0]).startswith(_HEADS)
+        ]
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys")
+    }
 
 
 def keep_gradients_right(model: Any) -> int:

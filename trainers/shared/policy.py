@@ -1,6 +1,7 @@
 """Common parts of trainers on rewards: sample answers, score them, train on the scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Concatenate, TypeVar
 
 from harness.errors import SettingsError
@@ -10,7 +11,7 @@ from trainers.data.rendered_rows import rendered_prompts, rendered_tokenizer
 from trainers.data.rows import Examples
 from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
 from trainers.measure.samples import add_samples, keep_until, read_samples
-from trainers.measure.sampling import as_completion, read_tokens
+from trainers.measure.sampling import as_completion, end_tokens, read_tokens
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch, score_answers
 from trainers.run.manifest import merged
@@ -64,7 +65,7 @@ def train_policy(
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = make_trainer(
             run,
-            reward_function(run, prompts, rewards, tokenizer),
+            reward_function(run, prompts, rewards, tokenizer, end_tokens(model, tokenizer)),
             model=model,
             train_dataset=_prompt_table(asked),
             processing_class=rendered_tokenizer(tokenizer),
@@ -75,7 +76,9 @@ def train_policy(
         measure = held_out_measure(run, tokenizer, held_out, rewards)
         noted = TrainingManifest(data=prompts.notes)
         before = measure(trainer.model) if measure else []
-        if not _fit(run, trainer):
+        with plain_sampling(trainer.model):
+            done = _fit(run, trainer)
+        if not done:
             return INTERRUPTED
         if measure:
             found = reward_comparison(run, before, measure(trainer.model))
@@ -123,8 +126,35 @@ def held_out_measure(
     return lambda model: held_out_rewards(run, model, tokenizer, held_out, rewards, sampling_of(config))
 
 
+@contextmanager
+def plain_sampling(model: Any) -> Iterator[None]:
+    """Let TRL sample by the run's settings alone, as the gate answers.
+
+    transformers' ``generate`` takes settings that TRL leaves open, such as suppressed tokens, from the model's
+    own generation config; only its end tokens are kept.
+
+    Args:
+        model: The model that is trained, or PEFT's around it; its own settings are restored at the end.
+    """
+    from transformers import GenerationConfig
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own = base.generation_config
+    base.generation_config = GenerationConfig(  # type: ignore[no-untyped-call] # transformers leaves it so
+        eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id, bos_token_id=own.bos_token_id
+    )
+    try:
+        yield
+    finally:
+        base.generation_config = own
+
+
 def reward_function(
-    run: TrainingRun[PolicyConfig], prompts: Examples, rewards: Sequence[Reward], tokenizer: Any
+    run: TrainingRun[PolicyConfig],
+    prompts: Examples,
+    rewards: Sequence[Reward],
+    tokenizer: Any,
+    ends: Collection[int],
 ) -> Callable[..., list[float]]:
     """One function for TRL that computes all rewards, and stores the answers in the work directory.
 
@@ -133,6 +163,7 @@ def reward_function(
         prompts: The data, identified by row number.
         rewards: The rewards, built.
         tokenizer: Separates the reasoning in TRL's tokens.
+        ends: The tokens that end an answer.
 
     Returns:
         A function with TRL's signature, which returns one number per answer.
@@ -148,7 +179,7 @@ def reward_function(
         **_: Any,
     ) -> list[float]:
         answers = [
-            read_tokens(tokenizer, tokens, prompt[-1]["content"], settings)
+            read_tokens(tokenizer, tokens, prompt[-1]["content"], settings, ends)
             for tokens, prompt in zip(completion_ids, prompts, strict=True)
         ]
         asked = RewardBatch(

@@ -1,6 +1,7 @@
 """GRPO on a tiny model: reward rises, samples and rewards are kept, a broken reward ends in one line."""
 
 import json
+import shutil
 
 import pytest
 
@@ -160,3 +161,18 @@ def test_a_golden_subset_can_stop_it(project, tmp_path):
     assert run.train() == 0
     assert run.manifest["early_stop"]
     assert run.manifest["rewards"]["steps"][-1]["step"] < 12
+
+
+def test_answers_are_sampled_and_end_as_at_the_gate(project, tmp_path, tiny_model_dir):
+    """Every end token of the generation config ends an answer; its suppressed tokens are not suppressed."""
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    path = base / "generation_config.json"
+    ends = [3, *range(7, 32)]  # the words w0 to w24
+    only = [token for token in range(68) if token not in {3, 59}]
+    own = {**json.loads(path.read_text()), "eos_token_id": ends, "suppress_tokens": only}
+    path.write_text(json.dumps(own))
+    run = project(base=str(base), quantization="none", max_completion_length=12)
+    assert run.train() == 0
+    words = [word for sample in read_samples(tmp_path / "out.work") for word in sample.answer.split()]
+    assert not {f"w{number}" for number in range(25)}.intersection(words)
+    assert len(set(words)) > 5

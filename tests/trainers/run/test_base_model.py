@@ -96,3 +96,33 @@ def test_a_base_without_a_chat_template_is_refused(make_project, tiny_model_dir,
     (bare / "tokenizer_config.json").write_text(json.dumps(settings))
     assert make_project("sft", [{"prompt": "what", "completion": "one"}], base=str(bare)).train() == 4
     assert "the tokenizer has no chat template" in capsys.readouterr().err
+
+
+def without(directory, part):
+    """Write a directory's weights anew, without those whose name holds ``part``."""
+    from safetensors.torch import load_file, save_file
+
+    (path,) = directory.glob("*.safetensors")
+    kept = {name: tensor for name, tensor in load_file(path).items() if part not in name}
+    save_file(kept, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("method", ["sft", "reward"])
+def test_a_base_with_missing_weights_is_not_trained(method, make_project, tiny_model_dir, tmp_path, capsys):
+    """They would be random, and what is learnt with them useless elsewhere; a reward's head is to be new."""
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    without(base, "layers.1.mlp")
+    row = {"prompt": "w1", "completion": "w2", "chosen": "w2", "rejected": "w3"}
+    assert make_project(method, [row] * 2, base=str(base)).train() == 4
+    problem = "base: 3 of its weights are missing and would be random: model.layers.1.mlp.down_proj.weight"
+    assert problem in capsys.readouterr().err
+
+
+def test_an_adapter_with_missing_weights_is_not_continued(
+    make_project, make_tiny_adapter, tiny_model_dir, tmp_path, capsys
+):
+    first = make_tiny_adapter(tiny_model_dir, tmp_path / "first", spread=0.5)
+    without(first, "layers.1.mlp")
+    project = make_project("sft", [{"prompt": "w1", "completion": "w2"}], adapter=str(first))
+    assert project.train() == 4
+    assert "of its weights are missing and would be random" in capsys.readouterr().err
