@@ -130,8 +130,8 @@ def held_out_measure(
 def plain_sampling(model: Any) -> Iterator[None]:
     """Let TRL sample by the run's settings alone, as the gate answers.
 
-    transformers' ``generate`` takes settings that TRL leaves open, such as suppressed tokens, from the model's
-    own generation config; only its end tokens are kept.
+    transformers' ``generate`` takes settings that TRL leaves open, such as suppressed tokens, from the
+    model's own generation config; only its end tokens are kept.
 
     Args:
         model: The model that is trained, or PEFT's around it; its own settings are restored at the end.
