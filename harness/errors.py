@@ -4,6 +4,7 @@ TunegateError
 ├── InputError            for the user to fix: shown as one line, pytest exit status 4
 │   ├── SettingsError     an option, environment variable or [tool.tunegate] key
 │   ├── GoldenError       a golden set: file, line, key, what was found, what is allowed
+│   │   └── GoldenFaultsError  all faults of one file
 │   ├── DataError         a training file: file, line, what was found
 │   ├── ModelError        a base model that is missing, damaged or not the requested one
 │   ├── PromptError       a conversation that a model's chat template can't render, or that is too long
@@ -14,12 +15,23 @@ TunegateError
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tunegate.printable import printable, printable_line
+
+# Columns of a list of allowed values; a longer one is wrapped.
+_LONGEST_ALLOWED = 96
+_MOST_FAULTS = 20
 
 
 class TunegateError(Exception):
     """Base class of all errors that tunegate raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message as it may be printed: names of files and keys come from others."""
+        return printable(super().__str__())
 
 
 class InputError(TunegateError):
@@ -44,9 +56,42 @@ class GoldenError(InputError):
             allowed: What is allowed.
         """
         self.path, self.line, self.key, self.problem, self.allowed = path, line, key, problem, allowed
+        self.faults: tuple[GoldenError, ...] = (self,)
         place = f"{path}:{line}" if line is not None else str(path)
         where = f"{place}: {key}: " if key else f"{place}: "
-        super().__init__(where + problem + (f" (allowed: {allowed})" if allowed else ""))
+        super().__init__(printable_line(where + problem) + _told_allowed(allowed))
+
+
+class GoldenFaultsError(GoldenError):
+    """Several faults of one golden set, a line each; its own place is that of the first."""
+
+    def __init__(self, faults: Sequence[GoldenError]) -> None:
+        """Store the faults, of which there is at least one."""
+        first = faults[0]
+        super().__init__(first.path, first.line, first.key, first.problem, first.allowed)
+        self.faults = tuple(faults)
+        more = len(faults) - _MOST_FAULTS
+        lines = [str(fault) for fault in faults[:_MOST_FAULTS]]
+        self.args = ("\n".join([*lines, *([f"{first.path}: and {more} more faults"] if more > 0 else [])]),)
+
+
+def as_one(faults: Sequence[GoldenError]) -> GoldenError:
+    """One or more faults of a golden set as one error."""
+    return faults[0] if len(faults) == 1 else GoldenFaultsError(faults)
+
+
+def _told_allowed(allowed: str) -> str:
+    """What is allowed; many names are wrapped below the line."""
+    if len(allowed) <= _LONGEST_ALLOWED:
+        return printable_line(f" (allowed: {allowed})") if allowed else ""
+    return "\n" + textwrap.fill(
+        printable_line(f"allowed: {allowed}"),
+        width=_LONGEST_ALLOWED,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 class DataError(InputError):
@@ -56,7 +101,7 @@ class DataError(InputError):
         """Store the file, the 1-based line and the problem."""
         self.path, self.line, self.problem = path, line, problem
         place = f"{path}:{line}" if line is not None else str(path)
-        super().__init__(f"{place}: {problem}")
+        super().__init__(printable_line(f"{place}: {problem}"))
 
 
 class ModelError(InputError):

@@ -1,12 +1,13 @@
 """``tunegate report``: the HTML report of a stored run."""
 
 import os
-import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tunegate.printable import say
 
 # One command as a group's own callback: a group is what the ``tunegate`` command mounts. Options may then
 # follow the run, which groups refuse by themselves.
@@ -47,9 +48,9 @@ def report(
         record = stored.load_record(run)
     target = output or path.parent / "runs" / record.run.id / "report.html"
     write_report(target, render_report(record), "--output")
-    typer.echo(target)
+    say(target)
     if open_ and not webbrowser.open(target.resolve().as_uri()):
-        print("no browser could be started: open the file yourself", file=sys.stderr)
+        say("no browser could be started: open the file yourself", err=True)
 
 
 def _default_history() -> Path:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from harness.registry import TrainMethod, load_function
 from trainers.config import example, load_config, with_leaks
 from trainers.methods.catalogue import METHODS, train_methods
+from tunegate.printable import say
 
 
 class _Methods(TyperGroup):
@@ -55,7 +56,7 @@ def _command(method: TrainMethod) -> Callable[..., None]:
         place = f"training method {method.name!r}"
         kind = load_function(method.config, place)
         if init:
-            typer.echo(example(kind, method.example), nl=False)
+            say(example(kind, method.example), end="")
             return
         if config is None:
             raise typer.BadParameter(f"give a configuration, or --init for an example of {method.name}")

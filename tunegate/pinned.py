@@ -10,6 +10,7 @@ import pytest
 from _pytest.config import ConftestImportFailure
 
 from tunegate.own_packages import ALL_PACKAGES, foreign_package, use_our_packages
+from tunegate.printable import printable_line
 from tunegate.project import session_project
 from tunegate.request import names_a_model
 
@@ -35,6 +36,8 @@ def pytest_load_initial_conftests(
         if foreign is None or missed is None or missed.partition(".")[0] not in ALL_PACKAGES:
             raise
         raise pytest.UsageError(
-            f"{error.path}: {error.cause} ({foreign} can't be imported beside tunegate's own package: "
-            f"add --noconftest to gate without the project's conftest files)"
+            printable_line(
+                f"{error.path}: {error.cause} ({foreign} can't be imported beside tunegate's "
+                f"own package: add --noconftest to gate without the project's conftest files)"
+            )
         ) from error

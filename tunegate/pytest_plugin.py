@@ -22,6 +22,7 @@ from tunegate.request import (
     asks_for_gate,
     concerns_gate,
     golden_places,
+    names_a_model,
     needs_model_option,
     with_long_name,
 )
@@ -49,11 +50,18 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         _finish(config, parser, arguments)
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
-    """Load the gate if the session concerns it; add ``--model`` after the options of conftest files."""
+    """Load the gate if the session concerns it; add ``--model`` after the options of conftest files.
+
+    It comes first of all: pytest's capture keeps the streams that it finds.
+    """
+    if names_a_model(args, session_project(early_config)):
+        from tunegate.streams import outlive_readers
+
+        outlive_readers()
     if _prepare(early_config, args):
         # --model is not declared yet: its value must not be read as a path with conftest files.
         known = parser.parse_known_args([with_long_name(argument) for argument in args])
@@ -77,7 +85,9 @@ def pytest_configure(config: pytest.Config) -> None:
     declare_markers(config, ["golden"], "a case of a golden set")
     notice = config.stash.get(_NOTICE, None)
     if notice is not None and config.get_verbosity() < 0 and not hasattr(config, "workerinput"):
-        print(notice, file=sys.stderr)
+        from tunegate.printable import say
+
+        say(notice, err=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -196,7 +206,9 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
 
 
 def _why_off(foreign: Path) -> str:
-    return (
+    from tunegate.printable import printable_line
+
+    return printable_line(
         f"{foreign} has the name of a package of tunegate's and comes before it in this session; "
         f"run the gate by: tunegate gate --model=DIR"
     )

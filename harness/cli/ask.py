@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Callable
 
-import typer
-
 from harness.errors import InputError, SettingsError
+from tunegate.printable import say
 
 
 def text_of(
@@ -61,7 +60,7 @@ def ask(
             # The prompt goes through input(), so that line editing knows where the line starts.
             typed = input(f"{question} ")
         except EOFError:
-            typer.echo("")
+            say("")
             if default is None:
                 raise SettingsError(f"{option} is missing, and standard input has ended") from None
             return default
@@ -71,6 +70,6 @@ def ask(
         try:
             check(text)
         except InputError as error:
-            typer.echo(f"  {error}", err=True)
+            say(f"  {error}", err=True)
         else:
             return text

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from harness.cli.progress import stage_bars
 from harness.cli.python_permission import check_python
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
+from harness.presentation.console import open_console
 from harness.run.cache import Cache
 from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.types import CaseResult, GoldenCase, GoldenSet
@@ -31,7 +31,7 @@ def bisect(
     cases = _wanted(case, load_gate_sets(golden or None, forgetting=True))
     allow_python = check_python(cases)
     checkpoints = find_checkpoints(run_directory)
-    console = Console(highlight=False)
+    console = open_console()
     with Cache(cache) as kept, stage_bars() as on_progress:
         found = bisect_cases(checkpoints, cases, kept, on_progress, allow_python=allow_python)
     for bisection in found:

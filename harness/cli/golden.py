@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import JsonOption
-from harness.errors import GoldenError
+from harness.errors import GoldenError, as_one
+from tunegate.printable import say
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
 _FINDINGS = 1
@@ -56,7 +57,8 @@ def lint(
     from harness.golden.load import load_golden_set
 
     files = golden_files(paths or None)
-    findings, notes, faulty = [], [], []
+    findings, notes = [], []
+    faulty: list[GoldenError] = []
     for file in files:
         try:
             golden_set = load_golden_set(file)
@@ -64,24 +66,21 @@ def lint(
             if (never := why_it_never_passes(golden_set)) is not None:
                 notes.append(f"{file}: note: {never[0]}: {never[1]}")
         except GoldenError as error:
-            faulty.append(error)
-    # All invalid files are reported; the last one's error ends the command, like other bad input.
-    for earlier in faulty[:-1]:
-        typer.echo(f"tunegate: {earlier}", err=True)
+            faulty += error.faults
     if as_json and not faulty:
         from harness.types.serialisation import to_json
 
-        typer.echo(to_json(findings))
+        say(to_json(findings))
     elif not as_json:
         for finding in findings:
-            typer.echo(str(finding))
+            say(str(finding))
     if faulty:
-        raise faulty[-1]
+        raise as_one(faulty)
     # Not a fault of a case: it says how little such a small set can show.
     for note in notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     if not as_json:
-        typer.echo(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}", err=True)
+        say(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}", err=True)
     if findings:
         raise typer.Exit(_FINDINGS)
 
@@ -99,7 +98,7 @@ def schema(
 
     text = json.dumps(golden_schema(), indent=2) + "\n"
     if write is None:
-        typer.echo(text, nl=False)
+        say(text, end="")
         return
     try:
         write.write_text(text, encoding="utf-8")

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cli.console import table_console
 from harness.cli.judge_compare import compare
 from harness.cli.judge_correct import correct
 from harness.cli.kept import kept_in
@@ -19,11 +18,13 @@ from harness.errors import GoldenError
 from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
+from harness.presentation.console import table_console
 from harness.run.cache import Cache
 from harness.run.judging import open_panel
 from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage
 from harness.types.serialisation import to_json
+from tunegate.printable import say
 
 app = typer.Typer(help="Judges: calibrate them on labels, compare models by them.", no_args_is_help=True)
 app.command("label")(label)
@@ -70,14 +71,14 @@ def calibrate_judge(
             usage = panel.usage
     path = save_calibration(found, kept)
     if as_json:
-        typer.echo(to_json(found))
+        say(to_json(found))
     else:
         _show(found, usage, path)
     if not found.reliable:
-        typer.echo(f"UNRELIABLE: {'; '.join(found.reasons)}", err=as_json)
+        say(f"UNRELIABLE: {'; '.join(found.reasons)}", err=as_json)
         raise typer.Exit(_UNRELIABLE)
     if not as_json:
-        typer.echo("RELIABLE")
+        say("RELIABLE")
 
 
 def _load(paths: Sequence[Path]) -> tuple[list[LabelledItem], dict[str, str]]:
@@ -110,9 +111,9 @@ def _show(found: Calibration, usage: JudgeUsage, path: Path) -> None:
         name = "no trap" if trap == "none" else trap
         table.add_row(f"  right: {name}", "", *_figures(rate), "", "")
     console = table_console(pipe_width=120)
-    typer.echo(f"{found.judge}: {found.items} items of {', '.join(found.labelled)}")
+    say(f"{found.judge}: {found.items} items of {', '.join(found.labelled)}")
     console.print(table)
-    typer.echo(f"{usage.requests} requests, {usage.from_cache} cached replies; stored in {path}")
+    say(f"{usage.requests} requests, {usage.from_cache} cached replies; stored in {path}")
 
 
 def _figures(interval: Interval | None) -> tuple[str, str]:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cli.console import table_console
 from harness.cli.kept import kept_in
 from harness.cli.options import DirectoryOption, HistoryOption
 from harness.cli.progress import watched_bar
@@ -15,6 +14,7 @@ from harness.history.location import history_path
 from harness.history.store import History, open_history
 from harness.judge.calibration import CalibrationLimits
 from harness.judge.trust import find_calibration
+from harness.presentation.console import table_console
 from harness.presentation.terminal import interval, share
 from harness.run.cache import Cache
 from harness.run.judging import open_panel, trusted_with
@@ -22,6 +22,7 @@ from harness.settings import settings_of_command
 from harness.studies.tournament.standings import Tournament, compare_models
 from harness.types import Interval, JudgeUsage, Run
 from harness.types.serialisation import to_json
+from tunegate.printable import say
 
 _ERRORS_SHOWN = 3
 
@@ -65,10 +66,10 @@ def compare(
             )
             identity, usage = panel.identity, panel.usage
     if as_json:
-        typer.echo(to_json({"judge": identity, "trust": trust, "usage": usage, "comparison": found}))
+        say(to_json({"judge": identity, "trust": trust, "usage": usage, "comparison": found}))
         return
     for line in _head(found, identity, trust, usage):
-        typer.echo(line)
+        say(line)
     console = table_console(pipe_width=120)
     for table in (_strengths(found), _rates(found)):
         console.print()

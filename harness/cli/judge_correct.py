@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cli.console import table_console
 from harness.cli.label import LABELS_FILE
 from harness.cli.options import HistoryOption, JsonOption
 from harness.golden.checks import CHECK_TYPES
@@ -14,8 +13,10 @@ from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
 from harness.labelling.journal import current_labels, read_labels
+from harness.presentation.console import table_console
 from harness.types import Interval
 from harness.types.serialisation import to_json
+from tunegate.printable import say
 
 
 def correct(
@@ -38,12 +39,10 @@ def correct(
         record = stored.load_record(run)
     found = correct_scores(record, current_labels(read_labels(labels or [LABELS_FILE])), metric or ())
     if as_json:
-        typer.echo(to_json(found))
+        say(to_json(found))
         return
     unused = ", ".join(f"{count} {reason}" for reason, count in found.unused.items())
-    typer.echo(
-        f"run {found.run_id}: {found.used} of {found.labels} labels used" + (f"; {unused}" if unused else "")
-    )
+    say(f"run {found.run_id}: {found.used} of {found.labels} labels used" + (f"; {unused}" if unused else ""))
     console = table_console(pipe_width=140)
     console.print(_table(found))
     if found.differences:

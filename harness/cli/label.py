@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import table_console
 from harness.cli.label_dialogue import SessionEnd, label_items
 from harness.cli.options import HistoryOption
 from harness.errors import SettingsError
@@ -16,11 +15,14 @@ from harness.labelling.export import Kind, export_labels, export_text, write_exp
 from harness.labelling.items import Ask, SourceAnswer, items_of
 from harness.labelling.journal import current_labels, open_journal, read_labels
 from harness.labelling.sources import answers_of_files, answers_of_record
+from harness.presentation.console import table_console
 from harness.provenance import ask_git
+from harness.types.exit_status import ExitStatus
+from tunegate.printable import say
 
 LABELS_FILE = Path("labels.jsonl")
 # The exit status of a program that Ctrl-C ended.
-_INTERRUPTED = 130
+_INTERRUPTED = int(ExitStatus.INTERRUPTED)
 
 
 def label(
@@ -63,7 +65,7 @@ def label(
         left = label_items(items, journal, person, console)
         mine = journal.current(person)
         done = sum(item.id in mine for item in items)
-    typer.echo(f"{done} of {len(items)} labelled by {person}; stored in {labels}")
+    say(f"{done} of {len(items)} labelled by {person}; stored in {labels}")
     if left is SessionEnd.INTERRUPTED:
         raise typer.Exit(_INTERRUPTED)
 
@@ -85,10 +87,10 @@ def export(
     standing = current_labels(read_labels(labels or [LABELS_FILE]))
     made = export_labels(kind, standing)
     for reason, count in made.left_out.items():
-        typer.echo(f"left out {count}: {reason}", err=True)
+        say(f"left out {count}: {reason}", err=True)
     if not made.rows:
         raise SettingsError(f"no label makes {kind}: nothing is written")
     write_export(path, export_text(kind, made, path), replace=replace)
     if kind == "thumbs" and len({row["label"] for row in made.rows}) == 1:
-        typer.echo("all thumbs are equal: kto needs both", err=True)
-    typer.echo(f"wrote {path}: {len(made.rows)} {'items' if kind == 'calibration' else 'rows'}")
+        say("all thumbs are equal: kto needs both", err=True)
+    say(f"wrote {path}: {len(made.rows)} {'items' if kind == 'calibration' else 'rows'}")

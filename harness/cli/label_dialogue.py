@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 
-import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
@@ -14,6 +13,7 @@ from rich.text import Text
 from harness.judge.questions import as_text
 from harness.labelling.items import LabelItem
 from harness.labelling.journal import Journal, LabelValue, Preference
+from tunegate.printable import say
 
 _SINGLE = re.compile(r"(p|pass|f|fail)?([1-5])?")
 _PAIR: dict[str, Preference] = {"a": "a", "b": "b", "t": "tie", "tie": "tie"}
@@ -101,7 +101,7 @@ def label_items(items: Sequence[LabelItem], journal: Journal, who: str, console:
                 console.print(Text(f"saved: {describe(answer)}"))
             behind.append(ahead.popleft())
     except KeyboardInterrupt:
-        typer.echo("")
+        say("")
         return SessionEnd.INTERRUPTED
     return SessionEnd.DONE
 
@@ -139,15 +139,7 @@ def describe(said: LabelValue) -> str:
         parts.append(f"grade {said.grade}")
     if said.preference is not None:
         parts.append("tie" if said.preference == "tie" else f"{said.preference.upper()} is better")
-    return ", ".join(parts) + (f" ({visible(said.comment)})" if said.comment else "")
-
-
-def visible(text: str) -> str:
-    """A text that can't control the terminal: characters that can't be printed are escaped."""
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
-        for sign in text
-    )
+    return ", ".join(parts) + (f" ({said.comment})" if said.comment else "")
 
 
 def _back_at_the_end(behind: Sequence[LabelItem]) -> bool:
@@ -157,7 +149,7 @@ def _back_at_the_end(behind: Sequence[LabelItem]) -> bool:
     try:
         line = input("that was the last one; u goes back, Enter ends > ")
     except EOFError:
-        typer.echo("")
+        say("")
         return False
     return _MOVES.get(line.strip().lower()) is LabelCommand.BACK
 
@@ -168,14 +160,14 @@ def _ask(item: LabelItem, *, labelled: bool) -> LabelValue | LabelCommand:
         try:
             line = input(f"{keys} | s u q ? > ")
         except EOFError:
-            typer.echo("")
+            say("")
             return LabelCommand.QUIT
         if not line.strip() and labelled:
             return LabelCommand.SKIP
         found = parse_line(line, len(item.answers))
         if found is not None:
             return found
-        typer.echo(_HELP[len(item.answers)])
+        say(_HELP[len(item.answers)])
 
 
 def _show(console: Console, item: LabelItem, place: str) -> None:
@@ -194,4 +186,4 @@ def _show(console: Console, item: LabelItem, place: str) -> None:
 
 
 def _box(console: Console, title: str, text: str) -> None:
-    console.print(Panel(Text(visible(text)), title=title, title_align="left"))
+    console.print(Panel(Text(text), title=title, title_align="left"))

@@ -6,11 +6,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.deferred import DeferredCommand, DeferredGroup
-from harness.errors import InputError, TunegateError
-
-# pytest's own numbers: 3 is its internal error, 4 its usage error.
-_FAILED, _BAD_INPUT = 3, 4
-
+from harness.presentation.boundary import run_process
+from tunegate.printable import say
 
 _COMMANDS = {
     "model": DeferredCommand(
@@ -74,7 +71,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib import metadata
 
-        typer.echo(f"tunegate {metadata.version('tunegate')}")
+        say(f"tunegate {metadata.version('tunegate')}")
         raise typer.Exit
 
 
@@ -88,18 +85,5 @@ def _root(
 
 
 def main() -> None:
-    """Run the command; bad input is one line and exit status 4, any other known failure 3."""
-    try:
-        app(prog_name="tunegate")
-    except InputError as error:
-        print(f"tunegate: {error}", file=sys.stderr)
-        sys.exit(_BAD_INPUT)
-    except OSError as error:
-        # A path that can't be read or written; anything else is a fault of ours.
-        if error.filename is None:
-            raise
-        print(f"tunegate: {error.filename}: {error.strerror}", file=sys.stderr)
-        sys.exit(_BAD_INPUT)
-    except TunegateError as error:
-        print(f"tunegate: {error}", file=sys.stderr)
-        sys.exit(_FAILED)
+    """Run the command; its exit status is one of :class:`harness.types.exit_status.ExitStatus`."""
+    sys.exit(run_process(lambda: app(prog_name="tunegate", standalone_mode=False)))

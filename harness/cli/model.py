@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from harness.cli.console import table_console
 from harness.engines.safetensors_file import SafetensorsError, read_header
 from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
@@ -22,6 +20,8 @@ from harness.models.fetch import fetch_model
 from harness.models.fetch_record import read_facts
 from harness.models.home import model_directory, tunegate_home
 from harness.models.resolve import resolve_model
+from harness.presentation.console import open_console, table_console
+from tunegate.printable import say
 
 app = typer.Typer(help="Base models and encoders: fetch, list, show.", no_args_is_help=True)
 
@@ -43,13 +43,13 @@ def fetch(
                 directory = fetch_model(name, on_progress)
         else:
             directory = resolve_model(name, recorded=True)
-        typer.echo(f"{name}: {directory}")
+        say(f"{name}: {directory}")
 
 
 @contextmanager
 def _progress(name: str) -> Iterator[OnProgress]:
     """Show stages on stderr: a bar on a terminal, otherwise one line per stage."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = open_console(stderr=True, soft_wrap=True)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -85,7 +85,7 @@ def list_models() -> None:
         table.add_row(entry.name, entry.title, entry.purpose, size, entry.licence, fetched)
     console = table_console(pipe_width=120)
     console.print(table)
-    typer.echo(f"\nFetched models are in {tunegate_home() / 'models'}")
+    say(f"\nFetched models are in {tunegate_home() / 'models'}")
 
 
 @app.command()
@@ -122,7 +122,7 @@ def show(model: Annotated[str, typer.Argument(help="A catalogue name, directory 
         )
     # Plain lines: a path or hash that a table wraps can't be copied.
     for name, value in rows.items():
-        typer.echo(f"{name:<14} {value}")
+        say(f"{name:<14} {value}")
 
 
 def _elements(file: Path) -> int:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +20,9 @@ from harness.cli.ask import ask, text_of
 from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.libraries import missing_extras
+from harness.presentation.console import open_console
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
+from tunegate.printable import say
 
 Answerer = Callable[[Sequence[Message], GenerationSettings], str]
 
@@ -56,7 +56,7 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     """
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 # gives input() its arrow keys
-    console = Console(highlight=False)
+    console = open_console()
     tags = {"tags": list(given.tags)} if given.tags else {}
 
     def preview(prompt: str, case_id: str) -> GoldenSet:
@@ -95,10 +95,10 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     console.print(Text(case_text(new, "  ").rstrip("\n"), style="dim"), soft_wrap=True)
     total = len(golden_set.cases)
     line = golden_set.cases[-1].line
-    typer.echo(f"{path}:{line}: added {case_id}, {total} case{'' if total == 1 else 's'} now")
+    say(f"{path}:{line}: added {case_id}, {total} case{'' if total == 1 else 's'} now")
     for finding in lint_golden_set(golden_set):
         if finding.case_id == case_id:
-            typer.echo(str(finding), err=True)
+            say(str(finding), err=True)
 
 
 def model_answerer(model: str) -> Answerer:

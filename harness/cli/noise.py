@@ -13,6 +13,7 @@ from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
 from harness.history.store import open_history
+from harness.presentation.console import open_console
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 
@@ -53,7 +54,7 @@ def noise(
             measured.append(
                 (plan, measure_noise(found, plan, planned, cases, on_progress, allow_python=allow_python))
             )
-    console = Console(highlight=False)
+    console = open_console()
     with open_history(kept_in(directory) / "history.sqlite") as history:
         for plan, result in measured:
             history.save_noise(result.model, plan.dtype, cases, result.stability)

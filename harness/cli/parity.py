@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import ForgettingOption, GoldenOption
@@ -11,6 +10,7 @@ from harness.cli.progress import current_stage_bar
 from harness.cli.python_permission import check_python
 from harness.engines.open import describe_model
 from harness.golden.gate_content import load_gate_sets
+from harness.presentation.console import open_console
 from harness.presentation.sentences import sentence_of
 from harness.types import GateVerdict, Interval
 
@@ -55,7 +55,7 @@ def parity(
             _share(result.same_text),
             f"{result.largest_logit_change:.3g}",
         )
-    console = Console(highlight=False)
+    console = open_console()
     console.print(table)
     for result in results:
         if result.verdict.outcome is not GateVerdict.PASS:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import JsonOption
@@ -14,10 +13,12 @@ from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
 from harness.golden.find import golden_files, project_golden
 from harness.golden.load import load_golden_set
+from harness.presentation.console import open_console
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import LEAST_CHURN, POWER, detectable_drop
 from harness.types import GoldenCase, GoldenSet
 from harness.types.serialisation import to_json
+from tunegate.printable import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,12 @@ def power(
     sets = [load_golden_set(path) for path in _files(golden or project_golden())]
     margins = gated_margins(sets, margin, margin)
     level = ALPHA / len(margins)
-    with Console(stderr=True).status("counting cases"):
+    with open_console(stderr=True).status("counting cases"):
         found = [_power_of(each, margins[each.name, PASS_RATE], churn, level) for each in sets]
     if as_json:
-        typer.echo(to_json(found))
+        say(to_json(found))
         return
-    console = Console()
+    console = open_console()
     console.print(_table(found))
     metrics = "metric" if len(margins) == 1 else "metrics"
     console.print(

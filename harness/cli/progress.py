@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from harness.presentation.console import open_console
 from harness.run.generation import Progress as OnProgress
 
 
 @contextmanager
 def stage_bars() -> Iterator[OnProgress]:
     """A bar for each stage, on stderr; they disappear at the end."""
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with Progress(console=open_console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int) -> None:
@@ -26,7 +26,7 @@ def stage_bars() -> Iterator[OnProgress]:
 @contextmanager
 def current_stage_bar() -> Iterator[OnProgress]:
     """One bar with the name of the current stage, for work of many stages."""
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with Progress(console=open_console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda stage, done, total: bars.update(task, description=stage, completed=done, total=total)
 
@@ -34,7 +34,7 @@ def current_stage_bar() -> Iterator[OnProgress]:
 @contextmanager
 def watched_bar(stage: str) -> Iterator[OnProgress]:
     """A bar of one long stage with the remaining time, on a terminal."""
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

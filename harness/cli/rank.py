@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.cli.kept import kept_in
 from harness.cli.options import DeviceOption, DirectoryOption, DtypeOption, ForgettingOption, GoldenOption
 from harness.cli.progress import stage_bars
 from harness.errors import AdapterError
 from harness.golden.gate_content import load_gate_sets
+from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
 from harness.run.cache import Cache
 from harness.run.inputs import prepare
@@ -25,6 +25,7 @@ from harness.run.sinks import send_to_sinks
 from harness.settings import Settings, load_settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
 from harness.types.serialisation import to_json
+from tunegate.printable import say
 from tunegate.project import command_project
 
 _REGRESSED = 1
@@ -81,11 +82,11 @@ def rank(
     )
     found, notes = _ranked(settings, golden)
     if as_json:
-        typer.echo(to_json(found))
+        say(to_json(found))
     else:
-        Console(highlight=False).print(render_ranking(found))
+        open_console().print(render_ranking(found))
         for line in notes:
-            typer.echo(line)
+            say(line)
     if any(ranked.regressed for ranked in found):
         raise typer.Exit(_REGRESSED)
 

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
+from harness.presentation.console import open_console
+from tunegate.printable import say
 from tunegate.project import command_project
 
 # The gate and its rendering are imported by the commands that need them: a list of runs doesn't.
@@ -61,7 +63,7 @@ def list_runs(
     with _history(history) as stored:
         lines = stored.list_runs(limit)
     if as_json:
-        typer.echo(to_json(lines))
+        say(to_json(lines))
         return
     table = Table("run", "model", "passed", "of", "other", "verdict", box=None)
     for line in lines:
@@ -71,7 +73,7 @@ def list_runs(
         table.add_row(
             line.id, _short(line.model), str(passed), str(passed + failed), other or "–", line.verdict or "–"
         )
-    Console().print(table if lines else "no run is stored yet: pytest --model=DIR makes one")
+    open_console().print(table if lines else "no run is stored yet: pytest --model=DIR makes one")
 
 
 @app.command()
@@ -90,9 +92,9 @@ def show(
     with _history(history) as stored:
         record = stored.load_record(run)
     if as_json:
-        typer.echo(to_json(record))
+        say(to_json(record))
         return
-    console = Console()
+    console = open_console()
     if case is not None:
         found = [result for result in record.run.results if result.key == case]
         if not found:
@@ -128,7 +130,7 @@ def accept(
         path = accept_run(
             stored.load_run(run), name, reason, root or command_project(Path.cwd()), allow_dirty=allow_dirty
         )
-    typer.echo(f"wrote {path}: compare with it by --gate-baseline={name}")
+    say(f"wrote {path}: compare with it by --gate-baseline={name}")
 
 
 @app.command()
@@ -139,9 +141,9 @@ def recover(history: HistoryOption = None) -> None:
 
     saved = save_again(history_path(history, to_write=True))
     for run in saved:
-        typer.echo(f"saved run {run}")
+        say(f"saved run {run}")
     if not saved:
-        typer.echo("every run is saved already")
+        say("every run is saved already")
 
 
 @app.command()
@@ -165,9 +167,9 @@ def compare(
     comparison, verdict = run_gate(*runs, margin=margin)
     record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
     if as_json:
-        typer.echo(to_json({"comparison": comparison, "verdict": verdict}))
+        say(to_json({"comparison": comparison, "verdict": verdict}))
     else:
-        console = Console()
+        console = open_console()
         console.print(render_gate(record, console.width))
     if verdict.outcome is GateVerdict.REGRESS:
         raise typer.Exit(_FAILED)

@@ -11,6 +11,7 @@ from harness.engines.open import choose_plan, open_sides
 from harness.errors import ModelError, SettingsError
 from harness.metrics.encoders import Encoder, find_encoder
 from harness.serving.models import name_models
+from tunegate.printable import say
 
 KEY_VARIABLE = "TUNEGATE_SERVE_API_KEY"
 _ENCODER = "minilm"
@@ -35,7 +36,7 @@ def serve(
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[serve]'")
     models = name_models(model, adapters or [])
     plan = choose_plan(dtype, device, 4096, list(models.values()))
-    typer.echo(f"loading {', '.join(models)}", err=True)
+    say(f"loading {', '.join(models)}", err=True)
     engine = open_sides(models, plan)
 
     import uvicorn
@@ -61,7 +62,7 @@ def _announce(server: object, names: Sequence[str]) -> None:
                 return
             time.sleep(0.02)
         address = server.servers[0].sockets[0].getsockname()  # type: ignore[attr-defined] # a uvicorn.Server
-        typer.echo(f"serving {', '.join(names)} at http://{address[0]}:{address[1]}/v1")
+        say(f"serving {', '.join(names)} at http://{address[0]}:{address[1]}/v1")
 
     threading.Thread(target=wait, daemon=True).start()
 

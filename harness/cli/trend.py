@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from harness.baselines.accepted_versions import accepted_versions
 from harness.cli.options import HistoryOption, JsonOption
 from harness.history.location import history_path
 from harness.history.store import open_history
+from harness.presentation.console import open_console
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
 from harness.types.serialisation import to_json
+from tunegate.printable import say
 from tunegate.project import command_project
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -46,9 +47,9 @@ def trend(
     else:
         trends = _of_stored(history, limit, model, passed=passed)
     if as_json:
-        typer.echo(to_json(trends))
+        say(to_json(trends))
         return
-    console = Console(highlight=False)
+    console = open_console()
     if not trends:
         console.print("no complete judged run is stored yet: pytest --model=DIR makes one")
     for found in trends:

@@ -114,7 +114,8 @@ def _kind_of(name: str) -> Metric:
     kind = CHECK_TYPES.get(name.removeprefix("not-"))
     if kind is None:
         hint = did_you_mean(name, check_names())
-        raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", ", ".join(check_names()))
+        allowed = "" if hint else ", ".join(check_names())
+        raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", allowed)
     if name.startswith("not-") and not kind.invertible:
         raise CheckProblem(("type",), f"{kind.name} is a number and can't be negated: give it a threshold")
     return kind
@@ -295,7 +296,8 @@ def _options(kind: Metric, written: str) -> dict[str, Any]:
         keys += kind.options.model_fields
         if problem["type"] == "extra_forbidden":
             hint = did_you_mean(str(key[0]), keys)
-            raise CheckProblem(key, f"unknown key of {kind.name}{hint}", ", ".join(keys)) from error
+            allowed = "" if hint else ", ".join(keys)
+            raise CheckProblem(key, f"unknown key of {kind.name}{hint}", allowed) from error
         if problem["type"] == "value_error":
             raise CheckProblem(key, str(problem["ctx"]["error"])) from error
         same = [p for p in error.errors(include_url=False) if p["loc"][:1] == key[:1]]

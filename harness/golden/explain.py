@@ -1,6 +1,6 @@
 """Pydantic's errors in terms of the golden set: line, key, what was found, what is allowed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,50 +20,61 @@ _ALLOWED = {
     "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
+    "too_short": "one or more",
     "string_too_short": "a text that is not empty",
     "string_pattern_mismatch": "letters, digits, '.', '_' and '-', a letter or digit first",
 }
 
 
-def explain(document: Document, error: ValidationError, below: KeyPath = ()) -> GoldenError:
-    """The first problem of a validation.
+def explain(
+    document: Document,
+    error: ValidationError,
+    below: KeyPath = (),
+    known_at: Callable[[KeyPath], Iterable[str]] | None = None,
+) -> list[GoldenError]:
+    """All problems of a validation, one for each key, in the order of the file's lines.
 
     Args:
         document: The validated document.
         error: Pydantic's error.
         below: Path of the validated part in the document, for a case's generation settings.
+        known_at: The allowed keys beside an unknown one; by default those of golden sets.
+    """
+    data = _part(document.data, below)
+    by_key: dict[KeyPath, list[Any]] = {}
+    for problem in error.errors(include_url=False):
+        by_key.setdefault(_key(problem, data), []).append(problem)
+    unknown = {key[:-1] for key, problems in by_key.items() if problems[0]["type"] == "extra_forbidden"}
+    found = []
+    for key, problems in _deepest(by_key).items():
+        # A missing key may be the one that was misspelt.
+        if problems[0]["type"] == "extra_forbidden":
+            found.append(_unknown_key(document, (*below, *key), known_at))
+        elif problems[0]["type"] != "missing" or key[:-1] not in unknown:
+            found.append(_explained(document, (*below, *key), problems))
+    return sorted(found, key=lambda each: each.line or 0)
+
+
+def explain_settings(error: ValidationError, given: Mapping[str, object]) -> tuple[str, str]:
+    """The first problem of settings that are not from a file.
+
+    Args:
+        error: Pydantic's error.
+        given: The validated settings.
+
+    Returns:
+        What was found, and what is allowed, which may be empty.
     """
     problems: list[Any] = error.errors(include_url=False)
-    # Unknown keys first: a missing key may be the one that was misspelt.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    inside = _key(problem)
-    key: KeyPath = (*below, *inside)
-    if problem["type"] == "extra_forbidden":
-        return _unknown_key(document, key, sorted(GenerationYaml.model_fields) if below else _keys_at(key))
-    if problem["type"] == "missing":
-        return golden_error(document, key, "the key is missing")
-    if problem["type"] == "value_error":
-        return golden_error(document, key, str(problem["ctx"]["error"]))
-    # Each branch of a union reports an error; the deepest one is the right one.
-    same = [p for p in problems if _key(p)[: len(inside)] == inside]
-    problem = next((p for p in same if p["type"] == "finite_number"), problem)
-    key = (*below, *_key(problem))
-    if problem["type"] == "finite_number":
-        return golden_error(document, key, f"found {shown(problem['input'])}", "a finite number")
-    return golden_error(document, key, f"found {shown(problem['input'])}", allowed_by(same))
-
-
-def explain_settings(error: ValidationError) -> tuple[str, str]:
-    """The first problem of generation settings that are not from a file: what was found, what is allowed."""
-    problems: list[Any] = error.errors(include_url=False)
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    name = dotted(_key(problem))
+    key = _key(problem, given)
+    name = dotted(key)
     if problem["type"] == "extra_forbidden":
         known = sorted(GenerationYaml.model_fields)
         return f"unknown setting {name}{did_you_mean(name, known)}", ", ".join(known)
     if problem["type"] == "value_error":
         return f"{name}: {problem['ctx']['error']}", ""
-    same = [p for p in problems if _key(p) == _key(problem)]
+    same = [p for p in problems if _key(p, given) == key]
     return f"{name}: found {shown(problem['input'])}", allowed_by(same)
 
 
@@ -87,27 +98,78 @@ def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
     return next(iter(words)) if len(words) == 1 else " or ".join(word.partition(";")[0] for word in words)
 
 
-def _unknown_key(document: Document, key: KeyPath, known: list[str]) -> GoldenError:
+def _explained(document: Document, key: KeyPath, problems: list[Any]) -> GoldenError:
+    """The problem of a known key.
+
+    Args:
+        document: The validated document.
+        key: The key.
+        problems: What pydantic says of it, or of what is in it.
+    """
+    problem = problems[0]
+    if problem["type"] == "missing":
+        return golden_error(document, key, "the key is missing")
+    if problem["type"] == "value_error":
+        return golden_error(document, key, str(problem["ctx"]["error"]))
+    infinite = next((p for p in problems if p["type"] == "finite_number"), None)
+    if infinite is not None:
+        return golden_error(document, key, f"found {shown(infinite['input'])}", "a finite number")
+    return golden_error(document, key, f"found {shown(problem['input'])}", allowed_by(problems))
+
+
+def _deepest(by_key: Mapping[KeyPath, list[Any]]) -> dict[KeyPath, list[Any]]:
+    """Problems by key, without those of values that are reported part by part.
+
+    Each branch of a union reports an error, and only one that fits the value looks inside it.
+    """
+    outer = {key[:length] for key in by_key for length in range(len(key))}
+    return {key: problems for key, problems in by_key.items() if key not in outer}
+
+
+def _unknown_key(
+    document: Document, key: KeyPath, known_at: Callable[[KeyPath], Iterable[str]] | None
+) -> GoldenError:
+    known = list((known_at or _keys_at)(key))
     hint = did_you_mean(str(key[-1]), known)
     # If no key of this level is similar, the key may belong one level up.
-    if not hint and str(key[-1]) in GoldenSetYaml.model_fields and len(key) > 1:
+    if known_at is None and not hint and str(key[-1]) in GoldenSetYaml.model_fields and len(key) > 1:
         hint = "; it belongs at the top of the file"
-    return golden_error(document, key, f"unknown key{hint}", ", ".join(known))
+    return golden_error(document, key, f"unknown key{hint}", "" if hint else ", ".join(known))
 
 
-def _key(problem: Mapping[str, Any]) -> KeyPath:
-    """The path of a problem, without the type names that pydantic adds for branches of unions."""
-    return tuple(step for step in problem["loc"] if not _is_branch(step))
+def _part(data: Any, path: KeyPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
-def _is_branch(step: object) -> bool:
-    return isinstance(step, str) and (
-        step in {"str", "int", "float", "bool", "JsonValue", "nullable"} or "[" in step
-    )
+def _key(problem: Mapping[str, Any], data: object) -> KeyPath:
+    """The path of a problem, without the names that pydantic adds for branches of unions.
+
+    Those are not in the data, unlike a key of the user that is called ``float``.
+
+    Args:
+        problem: One of pydantic's.
+        data: The validated data.
+    """
+    key: list[str | int] = []
+    steps = problem["loc"]
+    for place, step in enumerate(steps):
+        if (isinstance(data, Mapping) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        ):
+            data = data[step]
+        elif problem["type"] != "missing" or place < len(steps) - 1:
+            continue
+        key.append(step)
+    return tuple(key)
 
 
 def _keys_at(key: KeyPath) -> list[str]:
     """The allowed keys at the level of an unknown one."""
+    if key[:1] == ("cases",) and key[2:3] == ("generation",):
+        # A case's overrides are a mapping at first.
+        return sorted(GenerationYaml.model_fields)
     model: Any = GoldenSetYaml
     for step in key[:-1]:
         if isinstance(step, int) or not hasattr(model, "model_fields"):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import GoldenError
+from harness.errors import GoldenError, as_one
 from harness.golden.find import golden_files
 from harness.golden.load import load_golden_set
 from harness.golden.probes import probe_directory
@@ -69,7 +69,7 @@ def load_gate_sets(paths: Iterable[Path] | None, *, forgetting: bool) -> list[Go
     """
     content = gate_content(paths, forgetting=forgetting)
     if content.faults:
-        raise content.faults[0]
+        raise as_one([fault for error in content.faults for fault in error.faults])
     return list(content.sets)
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import SettingsError
+from harness.errors import GoldenError, SettingsError, as_one
 from harness.golden.check_rules import CheckProblem, make_check
 from harness.golden.explain import explain, explain_settings, golden_error
 from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, Role
@@ -38,17 +38,21 @@ def build_golden_set(document: Document) -> GoldenSet:
     if not isinstance(document.data, dict):
         found = type(document.data).__name__
         raise golden_error(document, (), f"found a {found}", "a mapping with name and cases")
-    try:
-        raw = GoldenSetYaml.model_validate(document.data)
-    except ValidationError as error:
-        raise explain(document, error) from error
-    _refuse_duplicate_ids(document, raw)
-    cases = tuple(_Reading(document, raw, index, case).golden_case() for index, case in enumerate(raw.cases))
-    used = {check.type for case in cases for check in case.checks}
-    for metric in raw.gate.metrics:
-        if metric not in used:
-            key: KeyPath = ("gate", "metrics", metric)
-            raise golden_error(document, key, "no case has this check", ", ".join(sorted(used)))
+    raw, places, faults = _validated(document)
+    if raw is None:
+        raise as_one(faults)
+    faults += _duplicate_ids(document, raw, places)
+    readings = [_Reading(document, raw, place, case) for place, case in zip(places, raw.cases, strict=True)]
+    cases = tuple([reading.golden_case() for reading in readings])
+    faults += [fault for reading in readings for fault in reading.faults]
+    if not faults:
+        faults += _idle_metrics(document, raw, cases)
+    if faults:
+        # A fault of the defaults is found in each case.
+        by_key: dict[str, GoldenError] = {}
+        for fault in faults:
+            by_key.setdefault(fault.key, fault)
+        raise as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
     return GoldenSet(
         name=raw.name,
         path=str(document.path),
@@ -67,31 +71,75 @@ def build_golden_set(document: Document) -> GoldenSet:
     )
 
 
-def _refuse_duplicate_ids(document: Document, raw: GoldenSetYaml) -> None:
+def _validated(document: Document) -> tuple[GoldenSetYaml | None, list[int], list[GoldenError]]:
+    """The document's form, as far as it is right: its faulty parts are left out, so that the others are read.
+
+    Args:
+        document: The document.
+
+    Returns:
+        The form, None if nothing is left; the places of its cases in the document; and the faults.
+    """
+    data = document.data
+    try:
+        return GoldenSetYaml.model_validate(data), list(range(len(data["cases"]))), []
+    except ValidationError as error:
+        faults = explain(document, error)
+        paths = [each["loc"] for each in error.errors(include_url=False)]
+    cases = data.get("cases")
+    if not isinstance(cases, list):
+        return None, [], faults
+    wrong = {path[1] for path in paths if path[0] == "cases" and len(path) > 1}
+    places = [place for place in range(len(cases)) if place not in wrong]
+    others = {path[0] for path in paths} - {"cases"}
+    right = {name: value for name, value in data.items() if name not in others}
+    try:
+        rest = {"name": "unnamed", **right, "cases": [cases[place] for place in places]}
+        return GoldenSetYaml.model_validate(rest), places, faults
+    except ValidationError:
+        return None, [], faults
+
+
+def _duplicate_ids(document: Document, raw: GoldenSetYaml, places: Sequence[int]) -> list[GoldenError]:
     first: dict[str, int] = {}
-    for index, case in enumerate(raw.cases):
-        earlier = first.setdefault(case.id, index)
-        if earlier != index:
+    faults = []
+    for place, case in zip(places, raw.cases, strict=True):
+        earlier = first.setdefault(case.id, place)
+        if earlier != place:
             line = document.line(("cases", earlier, "id"))
             problem = f"{case.id!r} is taken by line {line}"
-            raise golden_error(document, ("cases", index, "id"), problem, "a new id")
+            faults.append(golden_error(document, ("cases", place, "id"), problem, "a new id"))
+    return faults
+
+
+def _idle_metrics(document: Document, raw: GoldenSetYaml, cases: Sequence[GoldenCase]) -> list[GoldenError]:
+    """Gated metrics that no case has a check for."""
+    used = {check.type for case in cases for check in case.checks}
+    return [
+        golden_error(document, ("gate", "metrics", metric), "no case has this check", ", ".join(sorted(used)))
+        for metric in raw.gate.metrics
+        if metric not in used
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One case while it is read."""
+    """One case while it is read; what is wrong is noted, and all parts are read."""
 
     document: Document
     raw: GoldenSetYaml
     index: int
     case: CaseYaml
+    faults: list[GoldenError] = field(default_factory=list)
 
     def golden_case(self) -> GoldenCase:
         case = self.case
         fill_text = self._filler()
         references = tuple(
-            self._filled(("references", number), reference, fill_text).rstrip("\n")
-            for number, reference in enumerate(case.references)
+            [
+                self._filled(("references", number), reference, fill_text).rstrip("\n")
+                for number, reference in enumerate(case.references)
+            ]
         )
         passages = tuple(
             self._filled(("retrieved_context", number), passage, fill_text)
@@ -132,7 +180,8 @@ class _Reading:
         try:
             return fill_text(text)
         except TemplateError as error:
-            raise golden_error(self.document, self._key(*key), f"{self.case.id}: {error}") from error
+            self._note(self._key(*key), f"{self.case.id}: {error}")
+            return text
 
     def _messages(self, fill_text: Callable[[str], str]) -> tuple[Message, ...]:
         """The conversation, without the last line break that YAML adds to a block text."""
@@ -151,7 +200,7 @@ class _Reading:
         )
         if not messages[-1].content.strip():
             key = turns[-1][1]
-            raise golden_error(self.document, self._key(*key), f"{case.id}: the prompt is empty")
+            self._note(self._key(*key), f"{case.id}: the prompt is empty")
         return messages
 
     def _checks(
@@ -165,9 +214,9 @@ class _Reading:
         ]
         written += [(self._key("checks", number), check) for number, check in enumerate(self.case.checks)]
         if not written:
-            problem, allowed = f"{self.case.id}: no check", "at least one, here or in defaults"
-            raise golden_error(self.document, self._key("checks"), problem, allowed)
-        return tuple(self._check(key, check, references, passages, fill_text) for key, check in written)
+            self._note(self._key("checks"), f"{self.case.id}: no check", "at least one, here or in defaults")
+        made = [self._check(key, check, references, passages, fill_text) for key, check in written]
+        return tuple(check for check in made if check is not None)
 
     def _check(
         self,
@@ -176,7 +225,7 @@ class _Reading:
         references: Sequence[str],
         passages: Sequence[str],
         fill_text: Callable[[str], str],
-    ) -> Check:
+    ) -> Check | None:
         try:
             return make_check(
                 check.type,
@@ -189,10 +238,11 @@ class _Reading:
                 directory=self.document.path.parent,
             )
         except TemplateError as error:
-            raise golden_error(self.document, (*key, "value"), f"{self.case.id}: {error}") from error
+            self._note((*key, "value"), f"{self.case.id}: {error}")
         except CheckProblem as problem:
             message = f"{problem.problem} (case {self.case.id})"
-            raise golden_error(self.document, (*key, *problem.key), message, problem.allowed) from problem
+            self._note((*key, *problem.key), message, problem.allowed)
+        return None
 
     def _repeat(self) -> int:
         """Number of answers; greedy decoding always gives the same one."""
@@ -201,7 +251,7 @@ class _Reading:
         if repeat > 1 and self._generation().temperature == 0:
             key: KeyPath = ("defaults", "repeat") if own is None else self._key("repeat")
             problem = f"{self.case.id}: at temperature 0 all {repeat} answers are the same"
-            raise golden_error(self.document, key, problem, "1, or a temperature above 0 under generation")
+            self._note(key, problem, "1, or a temperature above 0 under generation")
         return repeat
 
     def _generation(self) -> GenerationSettings:
@@ -213,8 +263,11 @@ class _Reading:
             try:
                 settings = GenerationYaml.model_validate(given)
             except ValidationError as error:
-                raise explain(self.document, error, self._key("generation")) from error
+                self.faults.extend(explain(self.document, error, self._key("generation")))
         return _as_settings(settings)
+
+    def _note(self, key: KeyPath, problem: str, allowed: str = "") -> None:
+        self.faults.append(golden_error(self.document, key, problem, allowed))
 
 
 def generation_settings(given: Mapping[str, object], source: str) -> GenerationSettings:
@@ -232,7 +285,7 @@ def generation_settings(given: Mapping[str, object], source: str) -> GenerationS
     try:
         return _as_settings(GenerationYaml.model_validate(listed))
     except ValidationError as error:
-        problem, allowed = explain_settings(error)
+        problem, allowed = explain_settings(error, listed)
         raise SettingsError(f"{source}: {problem}" + (f" (allowed: {allowed})" if allowed else "")) from error
 
 

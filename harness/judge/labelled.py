@@ -1,15 +1,15 @@
 """Labelled items that a judge is compared with: ``golden_sets/judge/*.yaml``."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import GoldenError
-from harness.golden.explain import golden_error
-from harness.golden.hints import did_you_mean, shown
+from harness.errors import GoldenError, as_one
+from harness.golden.explain import explain, golden_error
 from harness.golden.schema import ID_PATTERN
-from harness.golden.yaml_lines import Document, parse_yaml
+from harness.golden.yaml_lines import KeyPath, parse_yaml
 
 Task: TypeAlias = Literal["rubric", "reference", "factuality", "tone", "pairwise"]
 Trap: TypeAlias = Literal["none", "verbose", "terse", "injection", "position"]
@@ -96,7 +96,7 @@ def load_labelled_set(path: Path) -> LabelledSet:
     try:
         read = LabelledSet.model_validate(document.data)
     except ValidationError as error:
-        raise _explained(document, error) from error
+        raise as_one(explain(document, error, known_at=_known_keys)) from error
     first: dict[str, int] = {}
     for index, item in enumerate(read.items):
         earlier = first.setdefault(item.id, index)
@@ -121,23 +121,5 @@ def labelled_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def _explained(document: Document, error: ValidationError) -> GoldenError:
-    problems = error.errors(include_url=False)
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    key = tuple(
-        step for step in problem["loc"] if not (isinstance(step, str) and "[" in step) and step != "int"
-    )
-    if problem["type"] == "extra_forbidden":
-        known = LabelledItem.model_fields if len(key) > 1 else LabelledSet.model_fields
-        hint = did_you_mean(str(key[-1]), known)
-        return golden_error(document, key, f"unknown key{hint}", ", ".join(known))
-    if problem["type"] == "missing":
-        return golden_error(document, key, "the key is missing")
-    if problem["type"] == "value_error":
-        return golden_error(document, key, str(problem["ctx"]["error"]))
-    allowed = " or ".join(
-        dict.fromkeys(
-            p["msg"].removeprefix("Input should be ") for p in problems if p["loc"][:2] == problem["loc"][:2]
-        )
-    )
-    return golden_error(document, key, f"found {shown(problem['input'])}", allowed)
+def _known_keys(key: KeyPath) -> Iterable[str]:
+    return LabelledItem.model_fields if len(key) > 1 else LabelledSet.model_fields

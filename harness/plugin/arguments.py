@@ -7,6 +7,7 @@ import pytest
 
 from harness.plugin.left_out import OwnTests
 from harness.settings import Settings
+from tunegate.printable import printable_line
 from tunegate.project import session_project
 
 
@@ -40,8 +41,10 @@ def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnT
     chosen = [path for path in golden if path.exists()]
     if not chosen:
         raise pytest.UsageError(
-            f"no golden set: none of {', '.join(map(str, golden))} exists; "
-            f"write one with: tunegate golden new golden_sets/mine.yaml"
+            printable_line(
+                f"no golden set: none of {', '.join(map(str, golden))} exists; "
+                f"write one with: tunegate golden new golden_sets/mine.yaml"
+            )
         )
     config.args = [*map(str, chosen), *(str(path) for path in own.roots)]
 

@@ -14,6 +14,7 @@ from harness.plugin.missed import WORDS, mark, mark_missed
 from harness.plugin.selection import SELECTION
 from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
 from tunegate.markers import declare_markers
+from tunegate.printable import printable, printable_line
 
 
 class CaseResults(Protocol):
@@ -139,9 +140,9 @@ class GoldenItem(pytest.Item):
             else:
                 self.extra_keyword_matches.add(name)
         if case.skip is not None:
-            self.add_marker(pytest.mark.skip(reason=case.skip))
+            self.add_marker(pytest.mark.skip(reason=printable_line(case.skip)))
         if case.xfail is not None:
-            self.add_marker(pytest.mark.xfail(reason=case.xfail))
+            self.add_marker(pytest.mark.xfail(reason=printable_line(case.xfail)))
 
     def runtest(self) -> None:
         """Fail, skip or pass like the case."""
@@ -168,7 +169,7 @@ class GoldenItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The prompt, the answer and its failed checks, instead of a traceback."""
         if isinstance(excinfo.value, CaseFailedError):
-            return describe_failure(excinfo.value.result)
+            return printable(describe_failure(excinfo.value.result))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -13,6 +13,8 @@ from harness.plugin.options import add_options, settings_of
 from harness.plugin.registering import close_registry, open_registry, registry_warnings
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, open_session
+from harness.plugin.writing import write_line
+from tunegate.printable import printable_line
 
 __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 
@@ -79,7 +81,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     """Say what belongs to the gate and is left out."""
     gate = config.stash.get(GATE, None)
-    return None if gate is None else gate.left_out.line()
+    line = None if gate is None else gate.left_out.line()
+    return line and printable_line(line)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -128,7 +131,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the gate's section, and the warnings about plug-ins."""
     for warning in registry_warnings():
-        terminalreporter.write_line(warning, yellow=True)
+        write_line(terminalreporter, warning, yellow=True)
     gate = config.stash.get(GATE, None)
     if gate is not None and gate.records:
         from harness.plugin.summary import print_summary
@@ -136,10 +139,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         print_missed(terminalreporter)
         print_summary(terminalreporter, gate)
     for problem in () if gate is None else gate.delivery.problems:
-        terminalreporter.write_line(f"ERROR: {problem.text}", red=True)
+        write_line(terminalreporter, f"ERROR: {problem.text}", red=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """The gated models and the baseline; nothing in a session without a model."""
     gate = config.stash.get(GATE, None)
-    return None if gate is None else describe_inputs(gate.inputs)
+    return None if gate is None else printable_line(describe_inputs(gate.inputs))

@@ -9,7 +9,9 @@ import copy
 import pytest
 
 from harness.plugin.failure_text import describe_reason
+from harness.plugin.writing import write_line
 from harness.types import CaseResult, Outcome
+from tunegate.printable import printable_line
 
 # An item's word, by its case's outcome; an errored one has a check that could not be computed.
 WORDS = {Outcome.FAILED: "missed", Outcome.ERRORED: "errored"}
@@ -26,7 +28,7 @@ def mark_missed(report: pytest.TestReport, result: CaseResult) -> None:
         report: The item's call.
         result: The case's result, failed or errored.
     """
-    word, reason = WORDS[result.outcome], describe_reason(result)
+    word, reason = WORDS[result.outcome], printable_line(describe_reason(result))
     mark(report, word)
     setattr(report, _REASON, reason)
     report.outcome = "skipped"
@@ -73,4 +75,4 @@ def print_missed(terminal: pytest.TerminalReporter) -> None:
             continue
         terminal.section(f"{word} cases", sep="=")
         for report in reports:
-            terminal.write_line(f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")
+            write_line(terminal, f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")

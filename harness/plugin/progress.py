@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from harness.presentation.console import open_console
 from harness.run.generation import Progress
+from tunegate.printable import say
 
 
 @contextmanager
@@ -15,7 +17,6 @@ def open_progress(config: pytest.Config) -> Iterator[Progress]:
     if config.option.verbose < 0 or not sys.__stderr__ or not _is_terminal(config):
         yield lambda stage, done, total: None
         return
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -27,7 +28,7 @@ def open_progress(config: pytest.Config) -> Iterator[Progress]:
 
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        print()  # keeps the line on which pytest shows the file's dots
+        say("")  # keeps the line on which pytest shows the file's dots
         bars = Bars(
             TextColumn("{task.description:>14}"),
             BarColumn(),
@@ -35,7 +36,7 @@ def open_progress(config: pytest.Config) -> Iterator[Progress]:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=open_console(stderr=True),
             transient=True,
         )
         tasks: dict[str, int] = {}

@@ -92,7 +92,7 @@ class Selection:
         if (fault := shared_name(cases)) is not None:
             self.note_fault(fault)
         if self.faults:
-            raise pytest.UsageError(*(str(error) for error in self.faults))
+            raise pytest.UsageError(*(str(fault) for error in self.faults for fault in error.faults))
         self.cases = tuple(cases)
 
     def golden_sets(self) -> list[GoldenSet]:

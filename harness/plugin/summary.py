@@ -5,9 +5,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from harness.plugin.session import GateSession
+from harness.plugin.writing import write_line
+from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
 from harness.presentation.terminal import render_gate
 from harness.run.judging import describe_judging
@@ -29,7 +31,7 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
         _print_ranking(terminal, gate.records, gate.delivery.written)
     if gate.judging.panel is not None:
         for line in describe_judging(gate.judging.panel, gate.judge_note):
-            terminal.write_line(line)
+            write_line(terminal, line)
 
 
 def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
@@ -37,8 +39,8 @@ def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: 
     terminal.section("tunegate", sep="=")
     _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
     for path in written:
-        terminal.write_line(f"report: {path}")
-    terminal.write_line(f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
+        write_line(terminal, f"report: {path}")
+    write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
 
 
 def _print_ranking(
@@ -52,13 +54,13 @@ def _print_ranking(
     _render(terminal, render_ranking(found))
     for ranked in found:
         for path in written.get(ranked.name, ()):
-            terminal.write_line(f"report: {ranked.name}: {path}")
+            write_line(terminal, f"report: {ranked.name}: {path}")
 
 
 def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
     writer = terminal._tw  # pytest has no public API for its width and colour
     text = StringIO()
-    console = Console(
+    console = open_console(
         file=text,
         width=writer.fullwidth,
         force_terminal=writer.hasmarkup,

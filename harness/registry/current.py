@@ -1,8 +1,7 @@
 """The current registry of this process."""
 
-import sys
-
 from harness.registry.plugins import Registry
+from tunegate.printable import say
 
 
 class _Current:
@@ -30,4 +29,4 @@ def use_registry(registry: Registry | None) -> Registry | None:
 
 
 def _print(warning: str) -> None:
-    print(f"tunegate: warning: {warning}", file=sys.stderr)
+    say(f"tunegate: warning: {warning}", err=True)

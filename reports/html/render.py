@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.types import GateRecord
 from reports.html.build import build_view
 from reports.html.figures import count
-from reports.html.text import one_line, visible
+from reports.html.text import one_line
+from tunegate.printable import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment

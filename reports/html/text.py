@@ -1,24 +1,6 @@
-"""Makes text from models and cases safe to display: no hidden characters, limited length."""
+"""Makes text from models and cases short enough to display."""
 
-import re
 from collections.abc import Iterable
-
-# Control characters except tab and line feed, bidirectional overrides, invisible characters, and lone #
-# surrogates, which can't be written to a file. Joiners (U+200C, U+200D) stay: words and emoji need them.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
-)
-_NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
-
-
-def visible(text: str) -> str:
-    """The text with visible hidden characters: ``⟨ESC⟩`` for escape, ``⟨U+202E⟩`` for an override."""
-    return _HIDDEN.sub(_spelled, text)
-
-
-def _spelled(match: re.Match[str]) -> str:
-    return f"⟨{_NAMES.get(match[0], f'U+{ord(match[0]):04X}')}⟩"
 
 
 def one_line(text: str, limit: int = 120) -> str:

@@ -47,7 +47,7 @@ def test_starting_imports_nothing_heavy():
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_4(tunegate, tmp_path, arguments, message):
-    (tmp_path / "broken.yaml").write_text("nam: x\ncases: []\n")
+    (tmp_path / "broken.yaml").write_text("nam: x\ncases: [{id: a, prompt: p, checks: [{type: is-json}]}]\n")
     done = tunegate(*arguments, cwd=tmp_path)
     assert done.returncode == 4, done.stderr
     assert message in done.stderr

@@ -291,3 +291,73 @@ def test_the_former_name_of_max_regressed_is_still_read(tmp_path):
         "name: s\ngate: {max_broken: 0.2}\ncases: [{id: a, prompt: p, checks: [{type: equals, value: x}]}]\n"
     )
     assert load_golden_set(path).gate.max_regressed == 0.2
+
+
+def faults_of(tmp_path, text):
+    with pytest.raises(GoldenError) as raised:
+        load(tmp_path, text)
+    return [str(fault).replace(str(tmp_path) + "/", "") for fault in raised.value.faults], str(raised.value)
+
+
+def test_all_faults_of_a_file_are_told_together(tmp_path):
+    """Of all stages: form, ids, variables, checks; a case with a wrong form hides no other case."""
+    text = GOOD.replace("cluster: b", "clustr: b").replace("id: ann", "id: ann\n    tgs: [x]")
+    text = text.replace("margin: 0.1", "margin: 7") + "margn: 3\n"
+    text = text.replace(
+        "gate:\n",
+        """\
+  - {id: ann2, prompt: 'Hi {{who}}', checks: [{type: contans, value: x}, {type: length}]}
+  - {id: ann2, prompt: Q, checks: [{type: regex, value: '('}]}
+  - {id: two, prompt: Q, checks: [{type: f1, value: 3}, {type: rouge-l, treshold: 1}], references: [a]}
+gate:
+""",
+        1,
+    )
+    lines, whole = faults_of(tmp_path, text)
+    assert lines == [
+        "set.yaml:19: cases[0].clustr: unknown key; did you mean cluster?",
+        "set.yaml:22: cases[1].tgs: unknown key; did you mean tags?",
+        "set.yaml:29: cases[2].prompt: ann2: {{who}} has no value (allowed: none: write them under vars)",
+        "set.yaml:29: cases[2].checks[0].type: unknown check type 'contans'; did you mean contains? (case ann2)",
+        "set.yaml:29: cases[2].checks[1]: give min, max or both (case ann2)",
+        "set.yaml:30: cases[3].id: 'ann2' is taken by line 29 (allowed: a new id)",
+        "set.yaml:30: cases[3].checks[0].value: not a regular expression: missing ), unterminated subpattern at position 0 (case ann2)",
+        "set.yaml:31: cases[4].checks[0].value: f1 takes no value (case two) (allowed: the case's references)",
+        "set.yaml:31: cases[4].checks[1].treshold: unknown key of rouge-l; did you mean threshold? (case two)",
+        "set.yaml:33: gate.margin: found 7 (allowed: less than or equal to 1)",
+        "set.yaml:35: margn: unknown key (allowed: cases, defaults, description, gate, generation, name, probes_forgetting)",
+    ]
+    assert whole.splitlines() == [str(tmp_path / line) for line in lines]
+
+
+def test_many_faults_are_counted(tmp_path):
+    cases = "".join(f"  - {{id: c{n}, prompt: p, chcks: []}}\n" for n in range(30))
+    lines, whole = faults_of(tmp_path, f"name: x\ncases:\n{cases}")
+    assert len(lines) == 30
+    assert whole.splitlines()[-1].endswith("set.yaml: and 10 more faults")
+
+
+def test_a_fault_of_the_defaults_is_told_once(tmp_path):
+    text = "name: x\ndefaults: {repeat: 3}\ncases:\n" + "".join(
+        f"  - {{id: c{n}, prompt: p, checks: [{{type: is-json}}]}}\n" for n in range(3)
+    )
+    lines, _ = faults_of(tmp_path, text)
+    assert len([line for line in lines if "defaults.repeat" in line]) == 1
+
+
+@pytest.mark.parametrize("name", ["float", "str", "int", "JsonValue", "nullable", "a[b]"])
+def test_an_unknown_key_may_have_the_name_of_a_type(tmp_path, name):
+    lines, _ = faults_of(tmp_path, GOOD.replace("name: orders", f"name: orders\n'{name}': 3"))
+    assert lines[0].startswith(f"set.yaml:2: {name}: unknown key")
+    lines, _ = faults_of(tmp_path, GOOD.replace("cluster: b", f"'{name}': b"))
+    assert lines[0].startswith(f"set.yaml:19: cases[0].{name}: unknown key")
+
+
+def test_what_is_allowed_is_close_or_wrapped(tmp_path):
+    (close,), _ = faults_of(tmp_path, GOOD.replace("type: rouge-l, ", "type: rogue-l, "))
+    assert close.endswith("type: unknown check type 'rogue-l'; did you mean rouge-l? (case bob)")
+    (far,), _ = faults_of(tmp_path, GOOD.replace("type: rouge-l, ", "type: xyzzy, "))
+    first, *names = far.splitlines()
+    assert "unknown check type 'xyzzy'" in first
+    assert names[0].startswith("  allowed: equals, iequals, ")
+    assert all(len(line) <= 96 for line in names)

@@ -13,6 +13,7 @@ from trainers.advice.situation import DATA, GOALS, UNITS, Situation
 from trainers.estimate.memory import GIB, OBJECTIVES, Setup, estimate, total_bytes
 from trainers.estimate.shape import Shape, shape_of_model, shape_of_size
 from trainers.methods.catalogue import METHODS
+from tunegate.printable import say
 
 # One command as a group's own callback: a group is what the ``tunegate`` command mounts.
 app = typer.Typer(invoke_without_command=True, subcommand_metavar="")
@@ -94,12 +95,12 @@ def run(
         ]
     lines.append("measure   tunegate golden new golden_sets/mine.yaml, before anything is changed")
     for line in lines:
-        typer.echo(line)
+        say(line)
 
 
 def _given(option: str, value: str | None, question: str, allowed: Mapping[str, str]) -> str:
     if value is None:
-        typer.echo("\n".join(f"  {name:12}{meaning}" for name, meaning in allowed.items()))
+        say("\n".join(f"  {name:12}{meaning}" for name, meaning in allowed.items()))
         value = ask(option, question, check=_known(option, allowed))
     _known(option, allowed)(value)
     return value

@@ -20,6 +20,7 @@ from harness.errors import DataError, ModelError, SettingsError
 from harness.golden.find import DEFAULT_GOLDEN, golden_files
 from harness.golden.load import load_golden_set
 from harness.models.resolve import resolve_model
+from harness.presentation.console import open_console
 from harness.types import GoldenCase, GoldenSet
 from trainers.config import LeakageSettings, RunConfig
 from trainers.data.overlap import (
@@ -296,9 +297,7 @@ def without_leaks(examples: Examples, config: RunConfig) -> Examples:
 
 def _status(rows: int) -> AbstractContextManager[object]:
     """A message on the terminal during a long search."""
-    from rich.console import Console
-
-    return Console(stderr=True).status(f"looking for golden cases in {rows} rows")
+    return open_console(stderr=True).status(f"looking for golden cases in {rows} rows")
 
 
 def _refusal(leaks: Sequence[Leak]) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from harness.errors import SettingsError
+from harness.presentation.console import open_console
 from trainers.estimate.memory import GIB, OBJECTIVES, WEIGHTS, Part, Setup, Weights, estimate, total_bytes
 from trainers.estimate.shape import shape_of_model, shape_of_size
 
@@ -102,7 +103,6 @@ def run(
 
 
 def _print(title: str, parts: tuple[Part, ...]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="", box=None)
@@ -112,5 +112,5 @@ def _print(title: str, parts: tuple[Part, ...]) -> None:
     for part in parts:
         table.add_row(part.name, f"{part.size_bytes / GIB:.2f}", part.formula)
     table.add_row("total", f"{total_bytes(parts) / GIB:.2f}", "", style="bold")
-    console = Console(highlight=False)
+    console = open_console()
     console.print(table)

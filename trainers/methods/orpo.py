@@ -37,7 +37,7 @@ def train(config: OrpoConfig, *, resume: bool = False) -> int:
         resume: Continue from the last checkpoint.
 
     Returns:
-        0, or 130 after Ctrl-C.
+        0, or 2 after Ctrl-C.
 
     Raises:
         InputError: Data, base model or settings can't be used.

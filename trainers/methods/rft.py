@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.errors import SettingsError
+from harness.presentation.console import open_console
 from harness.types.serialisation import plain
 from harness.types.training import StepLoss, TrainingManifest
 from trainers.data.leakage import without_leaks
@@ -61,7 +62,7 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         resume: Continue after the last finished round.
 
     Returns:
-        0, or 130 after Ctrl-C.
+        0, or 2 after Ctrl-C.
 
     Raises:
         InputError: Data, base model, settings or a reward can't be used, or no answer reaches the threshold.
@@ -115,15 +116,13 @@ def _train_rounds(
     rewards: Sequence[Reward],
 ) -> Any:
     """Run the rounds that are not finished; TRL's trainer of the last one, or None after Ctrl-C."""
-    from rich.console import Console
-
     trainer, done = None, len(state.rounds)
     for number in range(done + 1, run.config.rounds + 1):
         kept, noted = _best_answers(run, number, model, tokenizer, prompts, rewards)
         one = replace(run, checkpoint=None, watch=type(run.watch)(run.console), work=run.work / "round")
         trainer = _trainer(one, model, tokenizer, kept)
         # The plan is the same in each round: it is printed once.
-        shown = one if number == done + 1 else replace(one, console=Console(quiet=True))
+        shown = one if number == done + 1 else replace(one, console=open_console(quiet=True))
         make_ready(shown, trainer, tokenizer, prompts.title)
         if not fit(one, trainer):
             return None

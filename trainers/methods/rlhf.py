@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
-from rich.console import Console
 
 from harness.engines.adapter import read_training
+from harness.presentation.console import open_console
 from trainers.config import DtypeName, RunConfig, TrainingConfig
 from trainers.methods import reward, rloo, sft
 from trainers.run.entry import run_module
@@ -98,14 +98,14 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
         resume: Skip finished stages, and continue in the one that was stopped.
 
     Returns:
-        0, or 130 after Ctrl-C.
+        0, or 2 after Ctrl-C.
 
     Raises:
         InputError: A stage's data or settings can't be used.
     """
     require_one_process("rlhf")
     stages = config.output.with_name(config.output.name + ".stages")
-    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    console = open_console(file=sys.stderr, soft_wrap=True)
     if not resume:
         shutil.rmtree(stages, ignore_errors=True)
     common = {"base": config.base, **{name: getattr(config, name) for name in _COMMON}}

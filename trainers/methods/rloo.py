@@ -43,7 +43,7 @@ def train(config: RlooConfig, *, resume: bool = False) -> int:
         resume: Continue from the last checkpoint.
 
     Returns:
-        0, or 130 after Ctrl-C.
+        0, or 2 after Ctrl-C.
 
     Raises:
         InputError: Data, base model, reward model, settings or a reward can't be used.

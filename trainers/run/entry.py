@@ -1,15 +1,20 @@
 """The command line of one trainer module."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from harness.errors import InputError
+from harness.errors import SettingsError
+from harness.presentation.boundary import run_process
 from trainers.config import RunConfigT, load_config, with_leaks
 
-_BAD_INPUT = 4
+
+class _Parser(argparse.ArgumentParser):
+    """A wrong command line is bad input like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{self.prog}: {message}")
 
 
 def run_module(
@@ -29,7 +34,7 @@ def run_module(
     Returns:
         The exit status.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=kind.__doc__)
+    parser = _Parser(prog=f"python -m {module}", description=kind.__doc__, exit_on_error=False)
     parser.add_argument("config", type=Path, help="YAML configuration")
     parser.add_argument(
         "--output", type=Path, default=None, help="adapter directory, in place of the config's"
@@ -38,11 +43,16 @@ def run_module(
     parser.add_argument(
         "--allow-leakage", action="store_true", help="train although golden cases are in the data"
     )
+    return run_process(lambda: _train(parser, kind, train, arguments))
+
+
+def _train(
+    parser: argparse.ArgumentParser,
+    kind: type[RunConfigT],
+    train: Callable[..., int],
+    arguments: list[str] | None,
+) -> int:
     chosen = parser.parse_args(arguments)
     given: dict[str, Any] = {"output": chosen.output}
-    try:
-        config = load_config(chosen.config, kind, given)
-        return train(with_leaks(config) if chosen.allow_leakage else config, resume=chosen.resume)
-    except InputError as error:
-        print(f"tunegate: {error}", file=sys.stderr)
-        return _BAD_INPUT
+    config = load_config(chosen.config, kind, given)
+    return train(with_leaks(config) if chosen.allow_leakage else config, resume=chosen.resume)

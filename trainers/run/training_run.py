@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.models.resolve import resolve_model
+from harness.presentation.console import open_console
+from harness.types.exit_status import ExitStatus
 from trainers.config import DtypeName, RunConfig, RunConfigT
 from trainers.run.processes import is_main_process, main_process_first
 from trainers.run.work_directory import prepare_work, work_directory
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from trainers.run.progress import Watch
 
-INTERRUPTED = 130  # the exit status of Ctrl-C in shells
+INTERRUPTED = int(ExitStatus.INTERRUPTED)
 ConfigT_co = TypeVar("ConfigT_co", bound=RunConfig, covariant=True)
 
 
@@ -73,13 +75,12 @@ def prepared_run(
         checkpoint = prepare_work(work, config, data_sha256, resume=resume)
 
     from datasets.utils.logging import disable_progress_bar
-    from rich.console import Console
     from transformers import set_seed
 
     from trainers.run.base_model import compute_dtype
     from trainers.run.progress import Watch, output_in_log
 
-    console = Console(file=sys.stderr, highlight=False, soft_wrap=True, quiet=not is_main_process())
+    console = open_console(file=sys.stderr, soft_wrap=True, quiet=not is_main_process())
     set_seed(config.seed)
     disable_progress_bar()
     with output_in_log(work / "train.log"):

@@ -48,7 +48,7 @@ def train_policy(
         resume: Continue from the last checkpoint.
 
     Returns:
-        0, or 130 after Ctrl-C.
+        0, or 2 after Ctrl-C.
 
     Raises:
         InputError: Data, base model, settings or a reward can't be used.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.types import Completion, GateRecord
 from reports.html import render_report
-from reports.html.text import visible
+from tunegate.printable import visible
 
 Spoiler = Callable[[GateRecord, str], GateRecord]
 TAGS = {

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.html.text import fitting_limit, one_line, visible
+from reports.html.text import fitting_limit, one_line
+from tunegate.printable import visible
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_broken_loss_writes_no_adapter_and_keeps_the_old_one(project, capsys):
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_resume_from(project):
-    """SIGINT ends training after its step with status 130; --resume then finishes it."""
+    """SIGINT ends training after its step with status 2; --resume then finishes it."""
     config = project.config(max_steps=4000, save_steps=4000)
     process = subprocess.Popen(
         [sys.executable, "-m", "trainers.methods.sft", str(config)],
@@ -191,7 +191,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_resume_from(project):
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
-    assert process.wait(60) == 130, rest
+    assert process.wait(60) == 2, rest
     assert "continue with --resume" in rest
     checkpoints = list((project.path / "out.work" / "checkpoints").glob("checkpoint-*"))
     assert len(checkpoints) == 1

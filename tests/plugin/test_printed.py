@@ -1,0 +1,59 @@
+"""What answers and golden sets write into pytest's output controls neither a terminal nor a CI service."""
+
+from harness.types import Completion
+
+EVIL = "\x1b[2J\x1b]0;pwned\x07no\b\b\n::error file=a::pwned\n  ::set-output name=x::1\u202e\ud800"
+
+
+def is_harmless(text):
+    hidden = {"\x1b", "\x07", "\b", "\u202e", "\ud800"}
+    return not hidden & set(text) and not any(line.lstrip().startswith("::") for line in text.splitlines())
+
+
+def test_an_answer_is_shown_escaped(project, monkeypatch):
+    def generate(engine, requests, on_batch):
+        for index, _ in enumerate(requests):
+            on_batch(
+                {
+                    index: Completion(
+                        text=EVIL, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1
+                    )
+                }
+            )
+
+    monkeypatch.setattr(project.engine, "generate", generate)
+    done = project.run("--gate-baseline=none", "-rA")
+    assert done.ret == 1
+    out = done.stdout.str()
+    assert "⟨ESC⟩[2J⟨ESC⟩]0;pwned⟨BEL⟩no⟨BS⟩⟨BS⟩" in out
+    assert "⟨:⟩:error file=a::pwned" in out
+    assert is_harmless(out)
+    lost = project.run("--gate-baseline=base", "--gate-fail-on=case", "-rA")
+    assert is_harmless(lost.stdout.str())
+
+
+def test_reasons_of_a_golden_set_are_shown_escaped(project, pytester):
+    (pytester.path / "golden_sets" / "more.yaml").write_text(
+        r"""name: more
+cases:
+  - {id: a, prompt: Q, skip: "\e[2Jnot now\n::error::x", checks: [{type: contains, value: yes}]}
+  - {id: b, prompt: Q, xfail: "\e[2Jknown\n::error::x", checks: [{type: contains, value: never}]}
+""".replace("value: yes", "value: 'yes'")
+    )
+    done = project.run("-rA")
+    out = done.stdout.str()
+    assert "⟨ESC⟩[2Jnot now⟨LF⟩" in out
+    assert "⟨ESC⟩[2Jknown⟨LF⟩" in out
+    assert is_harmless(out)
+
+
+def test_a_key_of_a_golden_set_is_shown_escaped_on_one_line(project, pytester):
+    (pytester.path / "golden_sets" / "bad.yaml").write_text(
+        'name: s\n"\\e]0;pwned\\a\\e[2J\\n::error::x": 3\ncases:\n- {id: a, prompt: x, checks: [{type: is-json}]}\n'
+    )
+    done = project.run()
+    assert done.ret == 4
+    assert is_harmless(done.stderr.str())
+    (line,) = [line for line in done.stderr.lines if "bad.yaml" in line]
+    assert line.startswith("ERROR: ")
+    assert "⟨ESC⟩]0;pwned⟨BEL⟩⟨ESC⟩[2J⟨LF⟩" in line

@@ -1,0 +1,65 @@
+"""A reader that goes away ends nothing: the exit status stays the command's own, and nothing is lost."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+CASES = "name: words\ngeneration: {max_new_tokens: 4}\ncases:\n" + "".join(
+    f"  - {{id: c{number}, prompt: 'w{number} what is w4', checks: [{{type: regex, value: 'w[0-9]*[{number}]'}}]}}\n"
+    for number in range(8)
+)
+
+
+def cut_short(installation, folder, *command, lines=1):
+    """Run a command whose reader closes the pipe after some lines; answers its exit status and errors."""
+    process = subprocess.Popen(
+        [str(installation.scripts / command[0]), *command[1:]],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(lines):
+        process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    return process.wait(120), errors
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_gate_without_a_reader_still_says_its_verdict_by_its_status(
+    installation, write, tiny_adapter_dir, lines
+):
+    project = write({"pyproject.toml": "[tool.tunegate]\n", "golden_sets/words.yaml": CASES})
+    gate = ("pytest", f"--model={tiny_adapter_dir}", "--gate-no-forgetting")
+    status, errors = cut_short(installation, project, *gate, lines=lines)
+    assert (status, errors) == (0, "")
+    (run,) = json.loads(installation.run(project, "tunegate", "runs", "list", "--json").stdout)
+    assert run["verdict"] in {"pass", "inconclusive"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("golden", "schema"), ("model", "list"), ("--help",), ("runs", "list", "--help"), ("golden", "lint")],
+)
+def test_a_command_without_a_reader_ends_as_it_would(installation, write, command):
+    project = write({"pyproject.toml": "[tool.tunegate]\n", "golden_sets/words.yaml": CASES})
+    whole = installation.run(project, "tunegate", *command)
+    for lines in (0, 1):
+        status, errors = cut_short(installation, project, "tunegate", *command, lines=lines)
+        assert (status, errors) == (whole.returncode, whole.stderr)
+
+
+def test_output_that_a_terminal_cant_encode_is_escaped(installation, tmp_path):
+    """The list of runs has signs that ASCII lacks."""
+    done = installation.run(tmp_path, "tunegate", "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_a_foreign_stream_stays():
+    code = "import sys, io; sys.stdout = mine = io.StringIO(); from tunegate.streams import outlive_readers; outlive_readers(); assert sys.stdout is mine"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,49 @@
+"""Output that outlives its reader: ``tunegate runs list | head`` ends with the command's own exit status."""
+
+import errno
+import io
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+# Windows reports a closed pipe as an invalid argument.
+_CLOSED = {errno.EPIPE, errno.EINVAL} if sys.platform == "win32" else {errno.EPIPE}
+
+
+class _LastingFile(io.FileIO):
+    """A file whose reader may go away: what is written then is dropped."""
+
+    def write(self, data: "Buffer") -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                raise
+            return memoryview(data).nbytes
+
+
+def outlive_readers() -> None:
+    """Let the process's output streams ignore a closed pipe, and escape characters that they can't encode.
+
+    Streams that somebody replaced, such as those of a test, stay as they are.
+    """
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
+        sys.stdout = _lasting(sys.stdout)
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
+        sys.stderr = _lasting(sys.stderr)
+
+
+def _lasting(stream: TextIO) -> TextIO:
+    try:
+        stream.flush()
+        number = stream.fileno()
+    except (OSError, ValueError):
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(_LastingFile(number, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.isatty() or stream is sys.__stderr__,
+    )
