@@ -1,10 +1,12 @@
 """Finds suspicious cases in a valid golden set: cases that can't fail, can't pass, or show nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.authoring.contradictions import contradictions, matches_everything
 from harness.golden.checks import CHECK_TYPES, base_type, decides
+from harness.metrics.squad import normalise
+from harness.metrics.words import words
 from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
@@ -14,6 +16,11 @@ _FORM = frozenset({"length", "repetition", "is-refusal"})
 _BLIND = {
     "similar": "embeddings do not see a negation",
     "perplexity": "it scores the reference and never reads the answer",
+}
+# What of a reference these metrics compare.
+_WHAT_IS_COMPARED: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("squad-em", "squad-f1"), normalise),
+    **dict.fromkeys(("rouge-1", "rouge-2", "rouge-l", "rouge-lsum"), words),
 }
 _BLIND_REMEDY = "add a check of the answer's content"
 
@@ -164,6 +171,24 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
         remedy = "no answer passes both: remove one"
         yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy, line=check.line)
     yield from _fixed_answers(case)
+    yield from _vanishing(case)
+
+
+def _vanishing(case: GoldenCase) -> Iterator[_Suspicion]:
+    """References of which a metric leaves nothing to compare."""
+    for check in case.checks:
+        left = _WHAT_IS_COMPARED.get(base_type(check.type))
+        for reference in case.references if left is not None else ():
+            if left is not None and reference.strip() and not left(reference):
+                message = f"{check.type} leaves nothing of its reference {reference!r}"
+                remedy = (
+                    "use exact-match or f1"
+                    if check.type.startswith(("squad", "not-squad"))
+                    else "use another"
+                )
+                yield _Suspicion(
+                    case=case, rule="empty-reference", message=message, remedy=remedy, line=check.line
+                )
 
 
 def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:

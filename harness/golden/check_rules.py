@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.golden.blank_text import is_blank
 from harness.golden.checks import CHECK_TYPES, check_names, decides
 from harness.golden.embedded_schema import schema_problem
 from harness.golden.explain import allowed_by
@@ -19,9 +20,14 @@ from harness.golden.transforms import StepError, read_steps
 from harness.golden.value_rules import TogetherError, check_together
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
-from harness.registry.builtin_metrics import PYTHON
+from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
 from harness.registry.options import CommonOptions
 from harness.types import Check, JsonValue
+
+# An empty answer may be the right one here; other built-in metrics find nothing to compare in it.
+_EMPTY_IS_AN_ANSWER = frozenset({"equals", "iequals", "exact-match", "f1", "squad-em", "squad-f1"})
+# These look for white space too.
+_SPACE_IS_A_VALUE = frozenset({"contains", "icontains"})
 
 
 class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the place is known
@@ -216,10 +222,8 @@ def _check_value(kind: Metric, value: JsonValue, references: Sequence[str]) -> N
     if kind.value == "refused":
         raise CheckProblem(("value",), f"{kind.name} takes no value", "the case's references")
     match kind.value_type:
-        case "string" if not isinstance(value, str) or not value:
-            raise CheckProblem(
-                ("value",), f"found {shown(value)}", "a text; quote it if it looks like a number"
-            )
+        case "string":
+            _check_text(kind, value)
         case "strings" if not _are_texts(value):
             allowed = "a list of texts; quote those that look like a number or a boolean"
             raise CheckProblem(("value",), f"found {shown(value)}", allowed)
@@ -235,6 +239,13 @@ def _check_value(kind: Metric, value: JsonValue, references: Sequence[str]) -> N
             pass
 
 
+def _check_text(kind: Metric, value: JsonValue) -> None:
+    if not isinstance(value, str) or not value:
+        raise CheckProblem(("value",), f"found {shown(value)}", "a text; quote it if it looks like a number")
+    if is_blank(value) and kind.name in BUILTIN_METRICS and kind.name not in _SPACE_IS_A_VALUE:
+        raise CheckProblem(("value",), f"found {shown(value)}, in which nothing can be seen", "a text")
+
+
 def _check_references(kind: Metric, references: Sequence[str]) -> None:
     """Check that a check without a value has what it needs."""
     if kind.value == "required":
@@ -242,6 +253,10 @@ def _check_references(kind: Metric, references: Sequence[str]) -> None:
     if kind.needs_references and not references:
         other = "" if kind.value == "refused" else " or a value"
         raise CheckProblem((), f"{kind.name} needs references{other}")
+    known = kind.name in BUILTIN_METRICS and kind.name not in _EMPTY_IS_AN_ANSWER
+    if known and kind.needs_references and any(map(is_blank, references)):
+        allowed = "a text; for an empty answer: equals"
+        raise CheckProblem((), f"{kind.name} has nothing to compare with in an empty reference", allowed)
     if kind.value_type == "json" and kind.needs_references:
         for reference in references:
             _require_json(reference)

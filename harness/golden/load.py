@@ -230,7 +230,7 @@ class _Reading:
             return make_check(
                 check.type,
                 check.threshold,
-                fill_value(check.value, fill_text),
+                fill_value(_written_value(check), fill_text),
                 _filled_options(check.__pydantic_extra__ or {}, fill_text),
                 references=references,
                 context=passages,
@@ -308,7 +308,21 @@ def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonVa
     if not isinstance(member, dict):
         return member
     filled = _filled_options(member, fill_text)
-    return {**filled, "value": fill_value(member["value"], fill_text)} if "value" in member else filled
+    if "value" not in member:
+        return filled
+    return {**filled, "value": fill_value(_something(member["value"]), fill_text)}
+
+
+def _written_value(check: CheckYaml) -> JsonValue:
+    return _something(check.value) if "value" in check.model_fields_set else None
+
+
+def _something(value: JsonValue) -> JsonValue:
+    """A value that is written; the key without one would mean the references."""
+    if value is None:
+        allowed = "a value; where null is the expected JSON: references: ['null']"
+        raise CheckProblem(("value",), "nothing is written here", allowed)
+    return value
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:

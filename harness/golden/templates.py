@@ -1,5 +1,6 @@
 """``{{name}}`` in a case's texts, and values in files next to the golden set."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,7 +35,8 @@ def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
         if match[1] not in variables:
             known = ", ".join(variables) or "none: write them under vars"
             raise TemplateError(f"{{{{{match[1]}}}}} has no value (allowed: {known})")
-        return str(variables[match[1]])
+        found = variables[match[1]]
+        return found if isinstance(found, str) else json.dumps(found)
 
     return _VARIABLE.sub(value, text)
 
@@ -78,7 +80,7 @@ def read_if_file(text: str, directory: Path) -> str:
             raise TemplateError(f"file://{name} is not a file")
         if path.stat().st_size > MAX_BYTES:
             raise TemplateError(f"file://{name} is larger than {MAX_BYTES} bytes")
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        return path.read_text(encoding="utf-8-sig").rstrip("\n")
     except UnicodeDecodeError as error:
         raise TemplateError(f"file://{name} is not UTF-8: byte {error.start}") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from harness.errors import GoldenError
+from harness.golden.yaml_scalars import SpellingError, block_value, unquoted_value
 
 # A key's path inside a document: mapping keys and list indices.
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -21,6 +22,9 @@ _PREFIX = "tag:yaml.org,2002:"
 # The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
 _TEXT = _PREFIX + "str"
+_BLOCKS, _QUOTES = frozenset("|>"), frozenset("'\"")
+# Keys whose values may be any JSON, so that a number may also be meant as a text.
+_ANY_JSON = frozenset({"value", "vars", "metadata", "chat_template_kwargs"})
 
 
 class Document:
@@ -82,13 +86,15 @@ def parse_yaml_text(path: Path, text: str) -> Document:
         GoldenError: It is not YAML, repeats a key, nests deeper than 100 levels, or uses aliases of lists or
             mappings, merges, dates or other tags.
     """
-    loader = _Loader(text)
+    # Positions of nodes don't count a byte-order mark.
+    read = text.removeprefix("\ufeff")
+    loader = _Loader(read)
     try:
         _refuse_depth(path, text)
         root = loader.get_single_node()
         if root is None:
             raise GoldenError(path, None, "", "the file is empty", "a mapping of keys")
-        data = _Reader(path, loader).read(root, ())
+        data = _Reader(path, read, loader).read(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
@@ -139,8 +145,8 @@ def _too_deep(path: Path, line: int | None) -> GoldenError:
 class _Reader:
     """From nodes to plain data; refuses values that YAML silently reads differently than they look."""
 
-    def __init__(self, path: Path, loader: Any) -> None:
-        self.path, self.loader = path, loader
+    def __init__(self, path: Path, text: str, loader: Any) -> None:
+        self.path, self.text, self.loader = path, text, loader
         self.seen: set[int] = set()
 
     def read(self, node: yaml.Node, key: KeyPath) -> Any:
@@ -150,7 +156,7 @@ class _Reader:
             problem = "a date" if kind == "timestamp" else f"a YAML {kind}"
             raise self._error(node, key, problem, "a text: put it in quotes")
         if isinstance(node, yaml.ScalarNode):
-            return node.value if node.tag == _TEXT else self.loader.construct_object(node)
+            return self._scalar(node, key)
         # An alias is composed as the same node as its anchor; aliases of lists multiply.
         if id(node) in self.seen:
             raise self._error(node, key, "an alias (*name)", "the value written out")
@@ -160,6 +166,18 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*key, index)) for index, child in enumerate(node.value)]
         return self._mapping(node, key)
+
+    def _scalar(self, node: yaml.ScalarNode, key: KeyPath) -> Any:
+        if node.style in _BLOCKS and node.tag == _TEXT:
+            return block_value(node.value, self.text[node.start_mark.index :])
+        by_yaml = node.value if node.tag == _TEXT else self.loader.construct_object(node)
+        # A tag such as !!str says what is meant.
+        if node.style in _QUOTES or self.text.startswith("!", node.start_mark.index):
+            return by_yaml
+        try:
+            return unquoted_value(node.value, node.tag, by_yaml, exact=bool(_ANY_JSON.intersection(key)))
+        except SpellingError as error:
+            raise self._error(node, key, str(error), error.allowed) from error
 
     def _mapping(self, node: yaml.Node, key: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -32,6 +32,9 @@ def rules(tmp_path, cases):
         ("checks: [{type: length, max: 40}]", "passes-empty"),
         ("checks: [{type: not-contains, value: sorry}]\n    skip: later", "passes-empty"),
         ("references: ['']\n    checks: [{type: exact-match}]", "passes-empty"),
+        ("references: [A]\n    checks: [{type: squad-em}]", "empty-reference"),
+        ("references: [x, '%']\n    checks: [{type: squad-f1}]", "empty-reference"),
+        ("references: ['?!']\n    checks: [{type: rouge-l, threshold: 0.5}]", "empty-reference"),
         ("checks: [{type: icontains, value: question}]", "passes-echo"),
         ("checks: [{type: length, min: 3}]", "passes-echo"),
         ("references: [Paris]\n    checks: [{type: f1}]", "undecided"),
@@ -76,6 +79,8 @@ def test_a_suspicious_case_is_found(tmp_path, case, rule):
         "checks: [{type: contains, value: Paris}, {type: contains, value: London}, {type: length, max: 5, unit: words}]",
         "checks: [{type: contains, value: Paris}, {type: regex, value: '^(?!.*sorry)'}]",
         "checks: [{type: equals, value: ' Paris '}, {type: not-contains, value: ' '}, {type: length, max: 5}]",
+        "references: [A]\n    checks: [{type: exact-match}, {type: f1}, {type: rouge-l}]",
+        "references: ['-5']\n    checks: [{type: squad-em}]",
         "references: ['{}']\n    checks: [{type: is-json}, {type: json-equals}]",
     ],
 )  # fmt: skip

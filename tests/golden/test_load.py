@@ -86,7 +86,7 @@ def test_a_whole_set(tmp_path):
         ("id: ann", "id: bob", r"set.yaml:21: cases\[1\].id: 'bob' is taken by line 9"),
         ("type: rouge-l, ", "type: rogue-l, ", r"set.yaml:17: .*type: unknown check type 'rogue-l'; did you mean"),
         ("threshold: 0.8", "threshold: 8", r"set.yaml:17: .*threshold: found 8 .*allowed: 0 to 1 for rouge-l"),
-        ("threshold: 0.8", "threshold: .nan", r"set.yaml:17: .*threshold: found NaN .*a finite number"),
+        ("threshold: 0.8", "threshold: .nan", r"set.yaml:17: .*threshold: YAML reads .nan as NaN .*as JSON writes it"),
         ("threshold: 0.8", "threshold: high", r"set.yaml:17: .*threshold: found \"high\" .*a number"),
         ("tolerance: 0.5", "threshold: 0.5", r"set.yaml:16: .*json-equals is true or false"),
         ("tolerance: 0.5", "tolerence: 0.5", r"set.yaml:16: .*unknown key of json-equals; did you mean tolerance"),
@@ -121,7 +121,7 @@ def test_a_whole_set(tmp_path):
         ("name: orders", "name: xfail", r"set.yaml:1: name: 'xfail' has a meaning in pytest"),
         ("vars: {name: Bob}", "vars: {name: [Bob]}", r"set.yaml:13: cases\[0\].vars.name: found \[\"Bob\"\] .*a text or"),
         ("vars: {name: Bob}", "vars: {name: 'file://no.txt'}", r"set.yaml:13: cases\[0\].vars.name: bob: file://no.txt can't"),
-        ("vars: {name: Bob}", "vars: {name: Bob}\n    metadata: {a: [.inf]}", r"set.yaml:14: .*metadata.a\[0\]: found Infinity"),
+        ("vars: {name: Bob}", "vars: {name: Bob}\n    metadata: {a: [.inf]}", r"set.yaml:14: .*metadata.a\[0\]: YAML reads .inf as Infinity"),
         ("  system: Be short.", "  generation: {seed: 1}", r"set.yaml:5: defaults.generation: unknown key; it belongs at the top"),
         ("{role: assistant", "{role: system", r"set.yaml:21: cases\[1\]: a system message comes first"),
         ("content: Order", "content: ' '", r"set.yaml:25: cases\[1\].messages\[2\].content: ann: the prompt is empty"),
@@ -132,9 +132,9 @@ def test_a_whole_set(tmp_path):
         ("value: {type: array}", "value: {$schema: 'http://x.test/y'}", r"its \$schema 'http://x.test/y' is an unknown draft"),
         ("value: {type: array}", "value: {$schema: 4}", r"its \$schema 4 is an unknown draft"),
         ("is-json, value: {type: array}", "json-equals, value: '[1]'", r"set.yaml:27: .*value: JSON as quoted text"),
-        ("is-json, value: {type: array}", "json-equals, value: [.nan]", r"set.yaml:27: .*value\[0\]: found NaN .*a finite number"),
+        ("is-json, value: {type: array}", "json-equals, value: [.nan]", r"set.yaml:27: .*value\[0\]: YAML reads .nan as NaN"),
         ("is-json, value: {type: array}", "contains, value: [a]", r"set.yaml:27: .*value: found \[\"a\"\] .*a text"),
-        ("is-json, value: {type: array}", "contains-any, value: [no]", r"set.yaml:27: .*value: found \[false\] .*a list of texts"),
+        ("is-json, value: {type: array}", "contains-any, value: [no]", r"set.yaml:27: .*value\[0\]: YAML reads no as false .*'no' in quotes"),
         ("is-json, value: {type: array}", "regex, value: ''", r'set.yaml:27: .*value: found "" .*a regular expression'),
         ("is-json, value: {type: array}", "regex, value: 'a{99999999999}'", "not a regular expression: the repetition number"),
         ("is-json, value: {type: array}", "regex, value: '" + "(" * 2000 + ")" * 2000 + "'", "not a regular expression: nested"),
@@ -361,3 +361,43 @@ def test_what_is_allowed_is_close_or_wrapped(tmp_path):
     assert "unknown check type 'xyzzy'" in first
     assert names[0].startswith("  allowed: equals, iequals, ")
     assert all(len(line) <= 96 for line in names)
+
+
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        ("{type: contains}", "contains has nothing to compare with in an empty reference"),
+        ("{type: rouge-l}", "rouge-l has nothing to compare with in an empty reference"),
+        ("{type: factuality}", "factuality has nothing to compare with in an empty reference"),
+        ("{type: starts-with, value: ' '}", "in which nothing can be seen"),
+        ('{type: llm-rubric, value: "\\u200b"}', "in which nothing can be seen"),
+        ("{type: json-equals, value: null}", r"nothing is written here .*references: \['null'\]"),
+        ("{type: not-contains, value: }", "nothing is written here"),
+    ],
+)
+@pytest.mark.parametrize("reference", ["''", '" \\u200b"'])
+def test_what_has_nothing_to_compare_with_is_refused(tmp_path, check, problem, reference):
+    path = tmp_path / "set.yaml"
+    path.write_text(
+        f"name: s\ncases:\n  - id: a\n    prompt: q\n    references: [{reference}]\n    checks: [{check}]\n"
+    )
+    with pytest.raises(GoldenError, match=problem):
+        load_golden_set(path)
+
+
+@pytest.mark.parametrize("kind", ["equals", "exact-match", "f1", "squad-em", "squad-f1"])
+def test_an_empty_answer_may_be_the_right_one(tmp_path, kind):
+    path = tmp_path / "set.yaml"
+    path.write_text(
+        f"name: s\ncases:\n  - {{id: a, prompt: q, references: ['', none], checks: [{{type: {kind}}}]}}\n"
+    )
+    assert load_golden_set(path).cases[0].references == ("", "none")
+
+
+def test_a_byte_order_mark_in_a_file_is_no_part_of_its_text(tmp_path):
+    (tmp_path / "answer.txt").write_bytes(b"\xef\xbb\xbfParis\n")
+    path = tmp_path / "set.yaml"
+    path.write_text(
+        "name: s\ncases:\n  - {id: a, prompt: q, references: ['file://answer.txt'], checks: [{type: equals}]}\n"
+    )
+    assert load_golden_set(path).cases[0].references == ("Paris",)

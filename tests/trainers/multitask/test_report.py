@@ -91,7 +91,7 @@ def test_entities_are_counted_by_row_and_over_all(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "names", "reason"),
     [
-        ({"mode": "per-task", "encoder": "lora"}, ["a", "b"], "nothing that could interfere"),
+        ({"mode": "per-task", "encoder": "lora"}, ["a", "b"], "can't interfere"),
         ({}, ["a"], "one task only"),
         ({"interference": False}, ["a", "b"], "interference: false"),
         ({}, ["a", "b"], "no task has held-out data"),

@@ -188,7 +188,7 @@ def test_tasks_with_adapters_of_their_own_cannot_interfere(project):
     chosen = {"mode": "per-task", "encoder": "lora", "interference": True}
     assert project.train(**chosen) == 0
     beside, manifest = project.weights(), project.manifest
-    assert "nothing that could interfere" in manifest["interference"]["reason"]
+    assert "can't interfere" in manifest["interference"]["reason"]
     (intent,) = [task for task in project.settings["tasks"] if task["name"] == "intent"]
     mine = {"tasks": [intent], "max_steps": 4}
     assert project.train(**{**chosen, **mine}) == 0
