@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.authoring.contradictions import contradictions, matches_everything
 from harness.golden.checks import CHECK_TYPES, base_type, decides
+from harness.golden.embedded_schema import unchecked_formats
 from harness.metrics.squad import normalise
 from harness.metrics.words import words
 from harness.registry.builtin_metrics import PYTHON
@@ -167,6 +168,13 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
             yield _Suspicion(
                 case=case, rule="idle-regex", message=message, remedy="anchor it", line=check.line
             )
+        if CHECK_TYPES[base_type(check.type)].value_type == "schema" and check.value is not None:
+            for name in unchecked_formats(check.value):
+                message = f"nothing checks the format {name!r} of its schema"
+                remedy = "say it with a pattern, or install what checks it: pip install 'jsonschema[format]'"
+                yield _Suspicion(
+                    case=case, rule="unchecked-format", message=message, remedy=remedy, line=check.line
+                )
     for check, message in contradictions(case):
         remedy = "no answer passes both: remove one"
         yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy, line=check.line)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from harness.golden.patterns import PatternError, compiled
 from harness.types import JsonValue
 
 # Draft 4 and older call it id.
@@ -40,7 +41,47 @@ def _problem_of(text: str) -> str | None:
         return f"not a JSON Schema: {error.message} at {error.json_path}"
     except RecursionError:
         return "not a JSON Schema: nested too deeply"
-    return next(_broken_references(schema), None)
+    return next(_broken_patterns(schema), None) or next(_broken_references(schema), None)
+
+
+@lru_cache(maxsize=1024)
+def _unchecked(text: str) -> tuple[str, ...]:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+
+    schema = json.loads(text)
+    known = validator_for(schema, default=Draft202012Validator).FORMAT_CHECKER.checkers
+    named = (part.get("format") for part in _parts(schema))
+    return tuple(sorted({name for name in named if isinstance(name, str) and name not in known}))
+
+
+def unchecked_formats(schema: JsonValue) -> tuple[str, ...]:
+    """Names under ``format`` in a valid schema that nothing here can check, in order."""
+    return _unchecked(json.dumps(schema, sort_keys=True))
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """A schema and all schemas inside it."""
+    from referencing import Resource
+    from referencing.jsonschema import DRAFT202012
+
+    waiting = [Resource[Any].from_contents(schema, default_specification=DRAFT202012)]
+    while waiting:
+        part = waiting.pop()
+        waiting += part.subresources()
+        if isinstance(part.contents, dict):
+            yield part.contents
+
+
+def _broken_patterns(schema: Any) -> Iterator[str]:
+    for part in _parts(schema):
+        inside = part.get("patternProperties")
+        named = [part["pattern"]] if isinstance(part.get("pattern"), str) else []
+        for pattern in [*named, *(inside if isinstance(inside, dict) else ())]:
+            try:
+                compiled(pattern, ecma=True)
+            except PatternError as error:
+                yield f"its pattern {pattern!r} is not one of Python's: {error}"
 
 
 def _broken_references(schema: Any) -> Iterator[str]:

@@ -21,12 +21,13 @@ def check_pattern(pattern: str) -> None:
 
 
 @lru_cache(maxsize=512)
-def compiled(pattern: str, *, ignore_case: bool = False) -> Any:
+def compiled(pattern: str, *, ignore_case: bool = False, ecma: bool = False) -> Any:
     """A pattern of Python's ``re``, compiled by ``regex``, whose methods take a ``timeout``.
 
     Args:
         pattern: A pattern of Python's ``re``.
         ignore_case: Whether letters match in either case.
+        ecma: Whether it is meant as in a JSON Schema.
 
     Raises:
         PatternError: It is no pattern.
@@ -34,7 +35,7 @@ def compiled(pattern: str, *, ignore_case: bool = False) -> Any:
     import regex
 
     try:
-        text, flags = rewritten(pattern, re.IGNORECASE if ignore_case else 0)
+        text, flags = rewritten(pattern, re.IGNORECASE if ignore_case else 0, ecma=ecma)
         return regex.compile(text, flags)
     except (re.error, regex.error, OverflowError) as error:
         raise PatternError(str(error)) from error

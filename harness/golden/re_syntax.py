@@ -12,6 +12,8 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 _GLOBAL_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL | re.ASCII
+# Not a flag of re: the pattern is meant as in ECMA-262, the dialect of JSON Schema.
+_ECMA = 1 << 20
 _LETTERS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "a": re.ASCII, "u": re.UNICODE}
 _WORD, _ASCII_WORD = r"\p{L}\p{N}_", "a-zA-Z0-9_"
 _SPACE, _ASCII_SPACE = r"\s\x1c-\x1f", r" \t\n\r\f\v"
@@ -31,12 +33,14 @@ _COMPLEMENTS = {
 _REPEATS = {codes.MAX_REPEAT: "", codes.MIN_REPEAT: "?", codes.POSSESSIVE_REPEAT: "+"}
 
 
-def rewritten(pattern: str, flags: int = 0) -> tuple[str, int]:
-    """A pattern of ``re`` as one that means the same to ``regex``, and the flags that it is compiled with.
+def rewritten(pattern: str, flags: int = 0, *, ecma: bool = False) -> tuple[str, int]:
+    r"""A pattern of ``re`` as one that means the same to ``regex``, and the flags that it is compiled with.
 
     Args:
         pattern: The pattern.
         flags: Flags of ``re`` that it is meant with.
+        ecma: What both dialects write alike means the same as in ECMA-262: ``$`` is the very end of the text,
+            ``\d`` and ``\w`` are ASCII.
 
     Returns:
         The pattern, and the flags of ``regex``.
@@ -51,7 +55,7 @@ def rewritten(pattern: str, flags: int = 0) -> tuple[str, int]:
         warnings.simplefilter("ignore", FutureWarning)
         re.compile(pattern, flags)
         tree = _parser.parse(pattern, flags)
-    flags = tree.state.flags
+    flags = tree.state.flags | (_ECMA if ecma else 0)
     return _sequence(tree, flags), int(flags & _GLOBAL_FLAGS)
 
 
@@ -71,9 +75,16 @@ def _node(code: Any, value: Any, flags: int) -> str:
         return f"(?:{_sequence(repeated, flags)}){{{least},{limit}}}{_REPEATS[code]}"
     if code is codes.BRANCH:
         return "(?:" + "|".join(_sequence(branch, flags) for branch in value[1]) + ")"
-    if code is codes.AT:
-        return _AT[value].format(word=_ASCII_WORD if flags & re.ASCII else _WORD)
-    return "." if code is codes.ANY else _group(code, value, flags)
+    return _place(code, value, flags) if code in {codes.AT, codes.ANY} else _group(code, value, flags)
+
+
+def _place(code: Any, value: Any, flags: int) -> str:
+    """Beginnings, ends and borders of words; any character."""
+    if code is codes.ANY:
+        return r"[^\n\r\u2028\u2029]" if flags & _ECMA and not flags & re.DOTALL else "."
+    if value is codes.AT_END and flags & _ECMA and not flags & re.MULTILINE:
+        return r"\Z"
+    return _AT[value].format(word=_ASCII_WORD if flags & (re.ASCII | _ECMA) else _WORD)
 
 
 def _group(code: Any, value: Any, flags: int) -> str:
@@ -124,10 +135,10 @@ def _item(code: Any, value: Any, flags: int) -> str:
 def _category(category: Any, flags: int) -> str:
     r"""The characters of ``\w``, ``\s`` and ``\d`` in ``re``, as items of a set."""
     if category is codes.CATEGORY_WORD:
-        return _ASCII_WORD if flags & re.ASCII else _WORD
+        return _ASCII_WORD if flags & (re.ASCII | _ECMA) else _WORD
     if category is codes.CATEGORY_SPACE:
         return _ASCII_SPACE if flags & re.ASCII else _SPACE
-    return r"\d"
+    return "0-9" if flags & _ECMA else r"\d"
 
 
 def _is_ascii_folded(flags: int) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection
 from decimal import Decimal
 
+from harness.golden.embedded_schema import unchecked_formats
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
 from harness.metrics.json_text import NotJsonError, parse_json
 from harness.metrics.schema_patterns import pattern_time, with_time
@@ -24,7 +25,10 @@ def _is_json(request: ScoringRequest) -> Score:
     problem = schema_violation(answer, schema)
     if problem:
         return binary(request, False, problem)
-    return binary(request, True, "the answer is JSON and valid under the schema")
+    told = "the answer is JSON and valid under the schema"
+    if formats := unchecked_formats(schema):
+        told += f"; nothing checks the format {' or '.join(formats)}"
+    return binary(request, True, told)
 
 
 def schema_violation(answer: JsonValue, schema: JsonValue) -> str | None:

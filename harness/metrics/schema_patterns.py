@@ -1,12 +1,14 @@
-"""JSON Schema validators whose patterns can't run for ever.
+"""JSON Schema validators that read patterns and multiples as the specification means them.
 
-jsonschema searches by Python's ``re``, which nothing can stop in a thread or on Windows. Its keywords, of all
-drafts, are taken as they are and given another ``re`` to search by.
+jsonschema searches by Python's ``re``, which nothing can stop in a thread or on Windows, and whose ``$`` also
+matches before a last line break. Its keywords, of all drafts, are taken as they are and given another ``re``
+to search by. Its ``multipleOf`` divides floats, by which 19.99 is no multiple of 0.01.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
 from functools import cache
 from importlib import import_module
 from types import FunctionType, SimpleNamespace
@@ -37,13 +39,25 @@ def with_time(validator: Any) -> Any:
     copies = _copies()
     keywords = {name: copies.get(function, function) for name, function in validator.VALIDATORS.items()}
     extend: Callable[..., Any] = validators.extend
-    return extend(validator, keywords)
+    return extend(validator, {**keywords, "multipleOf": _multiple_of})
+
+
+def _multiple_of(validator: Any, step: float, instance: Any, _schema: Any) -> Iterator[Any]:
+    """The numbers as decimal fractions, as they are written."""
+    from jsonschema.exceptions import ValidationError
+
+    if validator.is_type(instance, "number") and (_exact(instance) / _exact(step)).denominator != 1:
+        yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(repr(number))
 
 
 @cache
 def _copies() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Jsonschema's keyword functions, by the original, in namespaces whose ``re`` is limited."""
-    limited_re = SimpleNamespace(search=lambda pattern, text: _TIME.get().search(pattern, text))
+    limited_re = SimpleNamespace(search=lambda pattern, text: _TIME.get().search(pattern, text, ecma=True))
     copies: dict[Callable[..., Any], Callable[..., Any]] = {}
     spaces: dict[str, Any] = {}
     for name in _MODULES:

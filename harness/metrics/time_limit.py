@@ -33,20 +33,20 @@ class PatternTime:
     what: str
     seconds: float = SECONDS
 
-    def search(self, pattern: str, text: str, *, ignore_case: bool = False) -> Any:
+    def search(self, pattern: str, text: str, *, ignore_case: bool = False, ecma: bool = False) -> Any:
         """The first match of a pattern in a text, or None.
 
         Args:
             pattern: A pattern of ``re``.
             text: The text.
             ignore_case: Whether letters match in either case.
+            ecma: Whether it is meant as in a JSON Schema.
 
         Raises:
             TooSlowError: The time is over.
         """
-        return self._run(
-            lambda timeout: compiled(pattern, ignore_case=ignore_case).search(text, timeout=timeout)
-        )
+        found = compiled(pattern, ignore_case=ignore_case, ecma=ecma)
+        return self._run(lambda timeout: found.search(text, timeout=timeout))
 
     def fullmatch(self, pattern: str, text: str) -> Any:
         """A pattern's match of a whole text, or None.

@@ -158,6 +158,7 @@ _ALL: tuple[Metric, ...] = (
         function="harness.metrics.json_checks:is_json",
         kind="binary",
         summary="The whole answer is JSON and, when a schema is given, valid under it.",
+        version="2",
         value="optional",
         value_type="schema",
         invertible=True,

@@ -35,6 +35,7 @@ def rules(tmp_path, cases):
         ("references: [A]\n    checks: [{type: squad-em}]", "empty-reference"),
         ("references: [x, '%']\n    checks: [{type: squad-f1}]", "empty-reference"),
         ("references: ['?!']\n    checks: [{type: rouge-l, threshold: 0.5}]", "empty-reference"),
+        ("checks: [{type: is-json, value: {items: {format: emial}}}]", "unchecked-format"),
         ("checks: [{type: icontains, value: question}]", "passes-echo"),
         ("checks: [{type: length, min: 3}]", "passes-echo"),
         ("references: [Paris]\n    checks: [{type: f1}]", "undecided"),
@@ -81,6 +82,7 @@ def test_a_suspicious_case_is_found(tmp_path, case, rule):
         "checks: [{type: equals, value: ' Paris '}, {type: not-contains, value: ' '}, {type: length, max: 5}]",
         "references: [A]\n    checks: [{type: exact-match}, {type: f1}, {type: rouge-l}]",
         "references: ['-5']\n    checks: [{type: squad-em}]",
+        "checks: [{type: is-json, value: {properties: {format: {format: date}}}}]",
         "references: ['{}']\n    checks: [{type: is-json}, {type: json-equals}]",
     ],
 )  # fmt: skip

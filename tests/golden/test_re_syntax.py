@@ -122,3 +122,14 @@ def test_what_re_refuses_is_refused(pattern, message):
     """Also where regex would take it: a pattern that works here works in Python."""
     with pytest.raises(PatternError, match=message):
         check_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^a$", r"\w+", r"(?m)^a$", r"[\d_]", r"[^\w]", r"\D", r"a.b", r"(?s).", r"\bx"]
+)
+@pytest.mark.parametrize("text", ["a", "a\n", "é", "٣", "a\u2028b", "_", "\nb\na\n", "x", "éx", "b"])
+def test_a_schema_s_pattern_is_that_of_ecma_262(pattern, text):
+    """Written out in Python's own terms: the very end, ASCII classes, four line ends."""
+    plain = pattern if "(?m)" in pattern else pattern.replace("$", r"\Z")
+    plain = plain if "(?s)" in pattern else plain.replace("a.b", r"a[^\n\r\u2028\u2029]b")
+    assert bool(compiled(pattern, ecma=True).search(text)) == bool(re.search(plain, text, re.ASCII))

@@ -62,6 +62,49 @@ def test_a_schema_violation_is_named_with_its_place(score, answer: object, place
     assert place is None or place in result.explanation
 
 
+@pytest.mark.parametrize(
+    ("schema", "answer", "valid"),
+    [
+        ({"multipleOf": 0.01}, 19.99, True),
+        ({"multipleOf": 0.01}, 19.995, False),
+        ({"multipleOf": 0.1}, 0.3, True),
+        ({"multipleOf": 0.0001}, 1e308, True),
+        ({"multipleOf": 5}, 10**40, True),
+        ({"multipleOf": 3}, 10**40, False),
+        ({"multipleOf": 1e-7}, 3e-7, True),
+        ({"multipleOf": 2}, "a", True),
+        ({"pattern": "^abc$"}, "abc", True),
+        ({"pattern": "^abc$"}, "abc\n", False),
+        ({"pattern": "^(abc|d)$"}, "d\n", False),
+        ({"patternProperties": {"^a$": False}}, {"a\n": 1}, True),
+        ({"propertyNames": {"pattern": "^a$"}}, {"a\n": 1}, False),
+        ({"pattern": r"^\d+$"}, "٣", False),
+        ({"pattern": r"^\w+$"}, "é", False),
+        ({"pattern": "^a.b$"}, "a\u2028b", False),
+        ({"pattern": "[$]$"}, "1$", True),
+        ({"pattern": "^(?:é|ü)$"}, "ü", True),
+    ],
+)
+@pytest.mark.parametrize("draft", ["2020-12/schema", "2019-09/schema"])
+def test_multiples_are_decimal_and_patterns_are_those_of_json_schema(
+    score, schema: dict[str, object], answer: object, valid: bool, draft: str
+) -> None:
+    whole = {"$schema": f"https://json-schema.org/draft/{draft}", "$ref": "#/$defs/a", "$defs": {"a": schema}}
+
+    assert score("is-json", json.dumps(answer), value=whole).value == valid
+
+
+def test_a_format_that_nothing_checks_is_told(score) -> None:
+    schema = {
+        "properties": {"at": {"format": "date-time"}, "mail": {"format": "emial"}, "day": {"format": "date"}}
+    }
+
+    told = score("is-json", "{}", value=schema).explanation
+
+    assert told.endswith("; nothing checks the format date-time or emial")
+    assert "nothing checks" not in score("is-json", "{}", value={"format": "date"}).explanation
+
+
 def test_a_long_violation_is_cut(score) -> None:
     assert len(score("is-json", json.dumps(["x" * 5000]), value=ORDER).explanation) < 200
 
