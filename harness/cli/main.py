@@ -8,6 +8,7 @@ import typer
 from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.presentation.boundary import run_process
 from tunegate.printable import say
+from tunegate.project_conftest import conftest_of_project
 
 _COMMANDS = {
     "model": DeferredCommand(
@@ -86,4 +87,6 @@ def _root(
 
 def main() -> None:
     """Run the command; its exit status is one of :class:`harness.types.exit_status.ExitStatus`."""
-    sys.exit(run_process(lambda: app(prog_name="tunegate", standalone_mode=False)))
+    with conftest_of_project():
+        status = run_process(lambda: app(prog_name="tunegate", standalone_mode=False))
+    sys.exit(status)

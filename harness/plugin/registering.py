@@ -6,7 +6,7 @@ import pytest
 from pluggy import HookCaller
 
 from harness.registry import Registrar, Registry, active, use_registry
-from harness.registry.plugins import HOOK
+from tunegate.project_conftest import HOOK
 
 _BEFORE: pytest.StashKey[Registry | None] = pytest.StashKey()
 

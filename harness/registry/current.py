@@ -2,6 +2,7 @@
 
 from harness.registry.plugins import Registry
 from tunegate.printable import say
+from tunegate.project_conftest import registering_conftest
 
 
 class _Current:
@@ -9,9 +10,13 @@ class _Current:
 
 
 def active() -> Registry:
-    """The process's registry; at first one with the installed plug-ins, which warns on standard error."""
+    """The process's registry.
+
+    At first it has the installed plug-ins, and in a command those of the project's conftest.py; it warns on
+    standard error.
+    """
     if _Current.registry is None:
-        _Current.registry = Registry(warn=_print)
+        _Current.registry = Registry(warn=_print, conftest=registering_conftest())
     return _Current.registry
 
 

@@ -7,6 +7,7 @@ never change their meaning.
 import re
 from collections.abc import Callable, Mapping
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 from harness.errors import SettingsError
@@ -14,9 +15,9 @@ from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field
 from harness.registry.metric import Metric
 from harness.registry.records import EngineKind, Function, JudgeKind, RewardKind, Sink, TrainMethod
+from tunegate.project_conftest import HOOK, hook_of
 
 GROUP = "tunegate.plugins"
-HOOK = "pytest_tunegate_register"
 
 Record: TypeAlias = Metric | JudgeKind | EngineKind | RewardKind | TrainMethod | Sink
 _KINDS: dict[type, str] = {
@@ -57,18 +58,20 @@ class Registry:
         warnings: What was left out, one line each.
     """
 
-    def __init__(self, warn: Callable[[str], None] = lambda line: None) -> None:
-        """Start empty; installed plug-ins are loaded when a name is first looked up.
+    def __init__(self, warn: Callable[[str], None] = lambda line: None, conftest: Path | None = None) -> None:
+        """Start empty; plug-ins are loaded when a name is first looked up.
 
         Args:
             warn: Called with each warning.
+            conftest: A project's conftest.py with the hook, if pytest doesn't load it.
         """
         self.warnings: list[str] = []
         self._warn = warn
         self._added: dict[type, dict[str, tuple[Record, str]]] = {kind: {} for kind in _KINDS}
         self._merged: dict[type, Mapping[str, Record]] = {}
         self._registered: set[Any] = set()
-        self._installed_loaded = False
+        self._conftest = conftest
+        self._is_loaded = False
 
     def merged(self, kind: type[_R], built_in: Mapping[str, _R]) -> Mapping[str, _R]:
         """The built-in records of a kind, then those of plug-ins.
@@ -80,7 +83,7 @@ class Registry:
         Returns:
             The records by name.
         """
-        self._load_installed()
+        self._load()
         if kind not in self._merged:
             added = {name: record for name, (record, _) in self._added[kind].items()}
             # A built-in record stays whatever is added.
@@ -116,11 +119,13 @@ class Registry:
             self.warnings.append(warning)
             self._warn(warning)
 
-    def _load_installed(self) -> None:
-        """Register what distributions declare under ``tunegate.plugins``."""
-        if self._installed_loaded:
+    def _load(self) -> None:
+        """Register what distributions declare under ``tunegate.plugins``, and the project itself."""
+        if self._is_loaded:
             return
-        self._installed_loaded = True
+        self._is_loaded = True
+        if (path := self._conftest) is not None:
+            self.register(str(path), lambda registrar: hook_of(path)(registry=registrar))
         for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
             try:
                 loaded = entry.load()
