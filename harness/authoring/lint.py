@@ -72,7 +72,7 @@ def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
         suspicions += _checks(case)
     findings = [
         Finding(
-            path=golden_set.path,
+            path=found.case.file or golden_set.path,
             line=found.case.line if found.line is None else found.line,
             case_id=found.case.id,
             rule=found.rule,
@@ -147,6 +147,11 @@ def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
         remedy = "give a graded check a threshold"
         yield _Suspicion(case=case, rule="undecided", message="no check decides", remedy=remedy)
         return
+    kinds = [CHECK_TYPES[base_type(single.type)] for check in deciding for single in check.single_checks]
+    if not any(kind.reads_answer or kind.name in _BLIND for kind in kinds):
+        message = "an empty answer passes: no check that decides reads the answer"
+        yield _Suspicion(case=case, rule="passes-empty", message=message, remedy=_BLIND_REMEDY)
+        return
     telling = {
         single.type
         for check in deciding
@@ -220,8 +225,8 @@ def _deciding(case: GoldenCase) -> list[Check]:
 
 def _is_cheap(check: Check) -> bool:
     """Whether it runs with the base installation; the project's own code is not run by the lint."""
-    names = [base_type(single.type) for single in check.single_checks]
-    return all(CHECK_TYPES[name].extra is None and name != PYTHON for name in names)
+    kinds = [CHECK_TYPES[base_type(single.type)] for single in check.single_checks]
+    return all(kind.extra is None and kind.name != PYTHON and kind.reads_answer for kind in kinds)
 
 
 def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:

@@ -1,6 +1,5 @@
 """Accepts a run as the baseline of later ones, unless that would be a mistake."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from harness.baselines.file import (
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.errors import BaselineError
+from harness.golden.load import current_hash
 from harness.types import EXACT_DTYPES, ExecutionPlan, GoldenSet, Outcome, Run
 from harness.types.whole_file import write_whole
 
@@ -63,7 +63,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
     for golden_set in run.golden_sets:
         yield from _without_verdict(run, golden_set)
         file = root / golden_set.path
-        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() != golden_set.content_sha256:
+        if file.is_file() and current_hash(file) != golden_set.content_sha256:
             yield f"{golden_set.path} was changed since; gate again"
     if path.is_file():
         plan = load_baseline(path).plan

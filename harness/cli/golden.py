@@ -94,7 +94,7 @@ def schema(
     write: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
 ) -> None:
     """Print the JSON Schema of golden sets, for editors."""
-    from harness.golden.schema import golden_schema
+    from harness.golden.editor_schema import golden_schema
 
     text = json.dumps(golden_schema(), indent=2) + "\n"
     if write is None:

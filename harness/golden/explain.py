@@ -129,7 +129,7 @@ def _deepest(by_key: Mapping[KeyPath, list[Any]]) -> dict[KeyPath, list[Any]]:
 def _unknown_key(
     document: Document, key: KeyPath, known_at: Callable[[KeyPath], Iterable[str]] | None
 ) -> GoldenError:
-    known = list((known_at or _keys_at)(key))
+    known = list((known_at or keys_at)(key))
     hint = did_you_mean(str(key[-1]), known)
     # If no key of this level is similar, the key may belong one level up.
     if known_at is None and not hint and str(key[-1]) in GoldenSetYaml.model_fields and len(key) > 1:
@@ -165,7 +165,7 @@ def _key(problem: Mapping[str, Any], data: object) -> KeyPath:
     return tuple(key)
 
 
-def _keys_at(key: KeyPath) -> list[str]:
+def keys_at(key: KeyPath) -> list[str]:
     """The allowed keys at the level of an unknown one."""
     if key[:1] == ("cases",) and key[2:3] == ("generation",):
         # A case's overrides are a mapping at first.

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.golden.load import LABELLED
+from harness.golden.load import INCLUDED, LABELLED
 from harness.settings import load_settings
 from tunegate.project import command_project
 
@@ -17,6 +17,11 @@ def project_golden() -> list[Path]:
     return [project / path for path in load_settings({}, project, os.environ).golden]
 
 
+def is_no_set(file: Path) -> bool:
+    """Whether a YAML file below a directory of golden sets is none: labelled items, or a part of sets."""
+    return file.parent.name == LABELLED or file.name.startswith(INCLUDED)
+
+
 def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
     """The golden sets below directories; a path of a file is returned as it is.
 
@@ -27,7 +32,7 @@ def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
     for path in project_golden() if paths is None else paths:
         if path.is_dir():
             inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
-            files += [file for file in inside if file.parent.name != LABELLED]
+            files += [file for file in inside if not is_no_set(file)]
         else:
             files.append(path)
     return files

@@ -1,23 +1,24 @@
 """From a YAML file to a GoldenSet, or to an error in one line."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from harness.errors import GoldenError, SettingsError, as_one
-from harness.golden.check_rules import CheckProblem, make_check
-from harness.golden.explain import explain, explain_settings, golden_error
-from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, Role
-from harness.golden.templates import TemplateError, fill, fill_value, read_if_file
+from harness.golden.case_reading import CaseReading, as_settings
+from harness.golden.explain import explain, explain_settings, golden_error, keys_at
+from harness.golden.matrix import MatrixError, combinations
+from harness.golden.schema import CaseYaml, GenerationYaml, GoldenSetYaml, IncludedYaml
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
-from harness.registry.builtin_metrics import PYTHON
-from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, JsonValue, Message
+from harness.types import GateSettings, GenerationSettings, GoldenCase, GoldenSet
 
 # Directories of this name contain labelled items for judges, not golden sets.
 LABELLED = "judge"
+# Files whose names begin so are parts of golden sets that include them.
+INCLUDED = "_"
 
 
 def load_golden_set(path: Path) -> GoldenSet:
@@ -27,6 +28,14 @@ def load_golden_set(path: Path) -> GoldenSet:
         GoldenError: With file, line, key, what was found and what is allowed.
     """
     return build_golden_set(parse_yaml(path))
+
+
+def current_hash(path: Path) -> str | None:
+    """The hash of a golden set and what it includes, as the files are now; None if it is not valid."""
+    try:
+        return load_golden_set(path).content_sha256
+    except GoldenError:
+        return None
 
 
 def build_golden_set(document: Document) -> GoldenSet:
@@ -41,17 +50,25 @@ def build_golden_set(document: Document) -> GoldenSet:
     raw, places, faults = _validated(document)
     if raw is None:
         raise as_one(faults)
-    faults += _duplicate_ids(document, raw, places)
-    readings = [_Reading(document, raw, place, case) for place, case in zip(places, raw.cases, strict=True)]
+    parts = []
+    for number, name in enumerate(raw.include):
+        try:
+            parts.append(_included(document, number, name))
+        except GoldenError as error:
+            faults.append(error)
+    # The set's own come last, so that a new one is the last of all.
+    parts.append(_Part(document, dict(zip(places, raw.cases or (), strict=True))))
+    readings = [reading for part in parts for reading in _readings(part, document, raw, faults)]
+    faults += _duplicate_ids(readings)
     cases = tuple([reading.golden_case() for reading in readings])
     faults += [fault for reading in readings for fault in reading.faults]
     if not faults:
         faults += _idle_metrics(document, raw, cases)
     if faults:
         # A fault of the defaults is found in each case.
-        by_key: dict[str, GoldenError] = {}
+        by_key: dict[tuple[str, str], GoldenError] = {}
         for fault in faults:
-            by_key.setdefault(fault.key, fault)
+            by_key.setdefault((str(fault.path), fault.key), fault)
         raise as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
     return GoldenSet(
         name=raw.name,
@@ -67,7 +84,7 @@ def build_golden_set(document: Document) -> GoldenSet:
             population=raw.gate.population,
         ),
         probes_forgetting=raw.probes_forgetting,
-        content_sha256=hashlib.sha256(document.text.encode()).hexdigest(),
+        content_sha256=_hash_of([document, *(part.document for part in parts[:-1])]),
     )
 
 
@@ -82,7 +99,8 @@ def _validated(document: Document) -> tuple[GoldenSetYaml | None, list[int], lis
     """
     data = document.data
     try:
-        return GoldenSetYaml.model_validate(data), list(range(len(data["cases"]))), []
+        raw = GoldenSetYaml.model_validate(data)
+        return raw, list(range(len(raw.cases or ()))), []
     except ValidationError as error:
         faults = explain(document, error)
         paths = [each["loc"] for each in error.errors(include_url=False)]
@@ -100,16 +118,86 @@ def _validated(document: Document) -> tuple[GoldenSetYaml | None, list[int], lis
         return None, [], faults
 
 
-def _duplicate_ids(document: Document, raw: GoldenSetYaml, places: Sequence[int]) -> list[GoldenError]:
-    first: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A file with cases of a set, by their index: the set's own, or an included one."""
+
+    document: Document
+    cases: Mapping[int, CaseYaml]
+
+
+def _included(document: Document, number: int, name: str) -> _Part:
+    """Read an included file, which is beside the set or below.
+
+    Raises:
+        GoldenError: It can't be used.
+    """
+    key: KeyPath = ("include", number)
+    directory = document.path.parent
+    path = directory / name
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise golden_error(
+            document, key, f"{name} leaves the golden set's directory", "a file in it or below"
+        )
+    if not path.name.startswith(INCLUDED) or path.suffix not in {".yaml", ".yml"}:
+        allowed = f"a YAML file whose name begins with {INCLUDED}; others are golden sets of their own"
+        raise golden_error(document, key, f"found {name}", allowed)
+    inner = parse_yaml(path)
+    if not isinstance(inner.data, dict):
+        raise golden_error(inner, (), f"found a {type(inner.data).__name__}", "a mapping with cases")
+    try:
+        cases = IncludedYaml.model_validate(inner.data).cases
+    except ValidationError as error:
+        raise as_one(explain(inner, error, known_at=_keys_of_part)) from error
+    return _Part(inner, dict(enumerate(cases)))
+
+
+def _keys_of_part(key: KeyPath) -> list[str]:
+    return sorted(IncludedYaml.model_fields) if len(key) == 1 else keys_at(key)
+
+
+def _readings(
+    part: _Part, base: Document, raw: GoldenSetYaml, faults: list[GoldenError]
+) -> list[CaseReading]:
+    """The cases of one file, each with the values of its variables; faults are added to the list."""
+    found = []
+    for index, case in part.cases.items():
+        try:
+            made = combinations(case.id, case.vars)
+        except MatrixError as error:
+            key: KeyPath = ("cases", index, "vars")
+            faults.append(golden_error(part.document, key, f"{case.id}: {error}"))
+            continue
+        found += [
+            CaseReading(
+                document=part.document, base=base, raw=raw, index=index, case=case, combination=combination
+            )
+            for combination in made
+        ]
+    return found
+
+
+def _duplicate_ids(readings: Sequence[CaseReading]) -> list[GoldenError]:
+    first: dict[str, CaseReading] = {}
     faults = []
-    for place, case in zip(places, raw.cases, strict=True):
-        earlier = first.setdefault(case.id, place)
-        if earlier != place:
-            line = document.line(("cases", earlier, "id"))
-            problem = f"{case.id!r} is taken by line {line}"
-            faults.append(golden_error(document, ("cases", place, "id"), problem, "a new id"))
+    for reading in readings:
+        case_id = reading.combination.case_id
+        earlier = first.setdefault(case_id, reading)
+        if earlier is not reading:
+            line = earlier.document.line(("cases", earlier.index, "id"))
+            here = earlier.document is reading.document
+            problem = (
+                f"{case_id!r} is taken by {f'line {line}' if here else f'{earlier.document.path}:{line}'}"
+            )
+            key: KeyPath = ("cases", reading.index, "id")
+            faults.append(golden_error(reading.document, key, problem, "a new id"))
     return faults
+
+
+def _hash_of(documents: Sequence[Document]) -> str:
+    """Hash of a set's file, or of that and the files that it includes."""
+    hashes = [hashlib.sha256(document.text.encode()).hexdigest() for document in documents]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 def _idle_metrics(document: Document, raw: GoldenSetYaml, cases: Sequence[GoldenCase]) -> list[GoldenError]:
@@ -120,154 +208,6 @@ def _idle_metrics(document: Document, raw: GoldenSetYaml, cases: Sequence[Golden
         for metric in raw.gate.metrics
         if metric not in used
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One case while it is read; what is wrong is noted, and all parts are read."""
-
-    document: Document
-    raw: GoldenSetYaml
-    index: int
-    case: CaseYaml
-    faults: list[GoldenError] = field(default_factory=list)
-
-    def golden_case(self) -> GoldenCase:
-        case = self.case
-        fill_text = self._filler()
-        references = tuple(
-            [
-                self._filled(("references", number), reference, fill_text).rstrip("\n")
-                for number, reference in enumerate(case.references)
-            ]
-        )
-        passages = tuple(
-            self._filled(("retrieved_context", number), passage, fill_text)
-            for number, passage in enumerate(case.retrieved_context)
-        )
-        return GoldenCase(
-            id=case.id,
-            set_name=self.raw.name,
-            messages=self._messages(fill_text),
-            references=references,
-            checks=self._checks(references, passages, fill_text),
-            tags=tuple(dict.fromkeys([*case.tags, *self.raw.defaults.tags])),
-            cluster=case.cluster,
-            retrieved_context=passages,
-            metadata=case.metadata,
-            generation=self._generation(),
-            must_pass=case.must_pass,
-            repeat=self._repeat(),
-            skip=case.skip,
-            xfail=case.xfail,
-            line=self.document.line(self._key()),
-        )
-
-    def _key(self, *below: str | int) -> KeyPath:
-        return ("cases", self.index, *below)
-
-    def _filler(self) -> Callable[[str], str]:
-        directory = self.document.path.parent
-        variables = {
-            name: self._filled(("vars", name), value, lambda text: read_if_file(text, directory))
-            if isinstance(value, str)
-            else value
-            for name, value in self.case.vars.items()
-        }
-        return lambda text: fill(text, variables, directory)
-
-    def _filled(self, key: KeyPath, text: str, fill_text: Callable[[str], str]) -> str:
-        try:
-            return fill_text(text)
-        except TemplateError as error:
-            self._note(self._key(*key), f"{self.case.id}: {error}")
-            return text
-
-    def _messages(self, fill_text: Callable[[str], str]) -> tuple[Message, ...]:
-        """The conversation, without the last line break that YAML adds to a block text."""
-        case = self.case
-        turns: list[tuple[Role, KeyPath, str]] = []
-        for number, turn in enumerate(case.messages or ()):
-            turns.append((turn.role, ("messages", number, "content"), turn.content))
-        if case.prompt is not None:
-            system = case.system if case.system is not None else self.raw.defaults.system
-            if system is not None:
-                turns.append(("system", ("system",), system))
-            turns.append(("user", ("prompt",), case.prompt))
-        messages = tuple(
-            Message(role=role, content=self._filled(key, text, fill_text).rstrip("\n"))
-            for role, key, text in turns
-        )
-        if not messages[-1].content.strip():
-            key = turns[-1][1]
-            self._note(self._key(*key), f"{case.id}: the prompt is empty")
-        return messages
-
-    def _checks(
-        self, references: Sequence[str], passages: Sequence[str], fill_text: Callable[[str], str]
-    ) -> tuple[Check, ...]:
-        own = {_name(check) for check in self.case.checks}
-        written: list[tuple[KeyPath, CheckYaml]] = [
-            (("defaults", "checks", number), check)
-            for number, check in enumerate(self.raw.defaults.checks)
-            if _name(check) not in own
-        ]
-        written += [(self._key("checks", number), check) for number, check in enumerate(self.case.checks)]
-        if not written:
-            self._note(self._key("checks"), f"{self.case.id}: no check", "at least one, here or in defaults")
-        made = [self._check(key, check, references, passages, fill_text) for key, check in written]
-        return tuple(check for check in made if check is not None)
-
-    def _check(
-        self,
-        key: KeyPath,
-        check: CheckYaml,
-        references: Sequence[str],
-        passages: Sequence[str],
-        fill_text: Callable[[str], str],
-    ) -> Check | None:
-        try:
-            return make_check(
-                check.type,
-                check.threshold,
-                fill_value(_written_value(check), fill_text),
-                _filled_options(check.__pydantic_extra__ or {}, fill_text),
-                references=references,
-                context=passages,
-                line=self.document.line(key),
-                directory=self.document.path.parent,
-            )
-        except TemplateError as error:
-            self._note((*key, "value"), f"{self.case.id}: {error}")
-        except CheckProblem as problem:
-            message = f"{problem.problem} (case {self.case.id})"
-            self._note((*key, *problem.key), message, problem.allowed)
-        return None
-
-    def _repeat(self) -> int:
-        """Number of answers; greedy decoding always gives the same one."""
-        own = self.case.repeat
-        repeat = self.raw.defaults.repeat if own is None else own
-        if repeat > 1 and self._generation().temperature == 0:
-            key: KeyPath = ("defaults", "repeat") if own is None else self._key("repeat")
-            problem = f"{self.case.id}: at temperature 0 all {repeat} answers are the same"
-            self._note(key, problem, "1, or a temperature above 0 under generation")
-        return repeat
-
-    def _generation(self) -> GenerationSettings:
-        settings = self.raw.generation
-        if self.case.generation:
-            given = {**settings.model_dump(), **self.case.generation}
-            if isinstance(own := self.case.generation.get("chat_template_kwargs"), dict):
-                given["chat_template_kwargs"] = {**settings.chat_template_kwargs, **own}
-            try:
-                settings = GenerationYaml.model_validate(given)
-            except ValidationError as error:
-                self.faults.extend(explain(self.document, error, self._key("generation")))
-        return _as_settings(settings)
-
-    def _note(self, key: KeyPath, problem: str, allowed: str = "") -> None:
-        self.faults.append(golden_error(self.document, key, problem, allowed))
 
 
 def generation_settings(given: Mapping[str, object], source: str) -> GenerationSettings:
@@ -283,49 +223,7 @@ def generation_settings(given: Mapping[str, object], source: str) -> GenerationS
     stop = given.get("stop")
     listed = {**given, "stop": list(stop)} if isinstance(stop, tuple | set | frozenset) else given
     try:
-        return _as_settings(GenerationYaml.model_validate(listed))
+        return as_settings(GenerationYaml.model_validate(listed))
     except ValidationError as error:
         problem, allowed = explain_settings(error, listed)
         raise SettingsError(f"{source}: {problem}" + (f" (allowed: {allowed})" if allowed else "")) from error
-
-
-def _as_settings(settings: GenerationYaml) -> GenerationSettings:
-    stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
-    return GenerationSettings(**{**settings.model_dump(), "stop": stop})
-
-
-def _filled_options(
-    options: Mapping[str, JsonValue], fill_text: Callable[[str], str]
-) -> dict[str, JsonValue]:
-    """A check's further keys; the values of a group's members are filled like a check's own."""
-    members = options.get("checks")
-    if not isinstance(members, list):
-        return dict(options)
-    return {**options, "checks": [_filled_member(member, fill_text) for member in members]}
-
-
-def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
-    if not isinstance(member, dict):
-        return member
-    filled = _filled_options(member, fill_text)
-    if "value" not in member:
-        return filled
-    return {**filled, "value": fill_value(_something(member["value"]), fill_text)}
-
-
-def _written_value(check: CheckYaml) -> JsonValue:
-    return _something(check.value) if "value" in check.model_fields_set else None
-
-
-def _something(value: JsonValue) -> JsonValue:
-    """A value that is written; the key without one would mean the references."""
-    if value is None:
-        allowed = "a value; where null is the expected JSON: references: ['null']"
-        raise CheckProblem(("value",), "nothing is written here", allowed)
-    return value
-
-
-def _name(check: CheckYaml) -> tuple[str, JsonValue]:
-    """The default check that a case's own check replaces: that of its type, or of its function."""
-    extra = check.__pydantic_extra__ or {}
-    return check.type, extra.get("path") if check.type == PYTHON else None

@@ -3,12 +3,8 @@
 import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from harness.golden.checks import CHECK_TYPES, check_names
-from harness.golden.transforms import PLAIN_STEPS, STEPS_WITH_TEXT
-from harness.registry import Metric
-from harness.registry.options import CommonOptions
 from harness.types import PINNED_DATE, RESERVED_KWARGS, JsonValue
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -47,6 +43,7 @@ def _day(text: str) -> str:
 
 
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
+Scalar: TypeAlias = str | int | float | bool
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
 
@@ -122,6 +119,13 @@ class CheckYaml(_Strict):
     value: Annotated[JsonValue, Field(description="The check's own argument.")] = None
 
 
+class ExampleYaml(_Strict):
+    """A question with its answer, before the prompt."""
+
+    user: Annotated[Text, Field(description="What the user says.")]
+    assistant: Annotated[Text, Field(description="The good answer.")]
+
+
 class DefaultsYaml(_Strict):
     """Defaults for every case of the set."""
 
@@ -130,6 +134,7 @@ class DefaultsYaml(_Strict):
     ] = []
     tags: Annotated[list[Tag], Field(description="Tags of every case.")] = []
     system: Annotated[str | None, Field(description="System message of every case.")] = None
+    examples: Annotated[list[ExampleYaml], Field(description="Examples before every case's prompt.")] = []
     repeat: Annotated[int, Field(ge=1, le=100, description="Answers sampled for every case.")] = 1
 
 
@@ -142,9 +147,15 @@ class CaseYaml(_Strict):
         list[MessageYaml] | None, Field(description="A whole conversation, in place of prompt.")
     ] = None
     system: Annotated[str | None, Field(description="System message; replaces the set's default.")] = None
+    examples: Annotated[
+        list[ExampleYaml] | None,
+        Field(description="Examples before the prompt, as messages; they replace the set's."),
+    ] = None
     vars: Annotated[
-        dict[str, str | int | float | bool],
-        Field(description="Values of {{name}} in prompt, messages, references and check values."),
+        dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]],
+        Field(
+            description="Values of {{name}} in texts and check values; a list gives a case for each value."
+        ),
     ] = {}
     references: Annotated[list[str], Field(description="Good answers; the closest one counts.")] = []
     checks: Annotated[list[CheckYaml], Field(description="What the answer must satisfy.")] = []
@@ -160,6 +171,9 @@ class CaseYaml(_Strict):
     must_pass: Annotated[bool, Field(description="The run fails if this case fails.")] = False
     repeat: Annotated[
         int | None, Field(ge=1, le=100, description="Answers sampled, averaged inside the case.")
+    ] = None
+    timeout: Annotated[
+        float | None, Field(gt=0, description="Most seconds for an answer; the case is errored beyond.")
     ] = None
     skip: Annotated[str | None, Field(min_length=1, description="Reason why the case is left out.")] = None
     xfail: Annotated[str | None, Field(min_length=1, description="Reason why it is known to fail.")] = None
@@ -224,82 +238,21 @@ class GoldenSetYaml(_Strict):
     ] = False
     generation: Annotated[GenerationYaml, Field(description="How answers are sampled.")] = GenerationYaml()
     defaults: Annotated[DefaultsYaml, Field(description="Defaults for every case.")] = DefaultsYaml()
-    cases: Annotated[list[CaseYaml], Field(min_length=1, description="The cases.")]
+    include: Annotated[
+        list[Text], Field(description="Files with further cases; their names begin with _.")
+    ] = []
+    cases: Annotated[list[CaseYaml] | None, Field(min_length=1, description="The cases.")] = None
     gate: Annotated[GateYaml, Field(description="Margins and limits of the gate for this set.")] = GateYaml()
 
-
-def golden_schema() -> dict[str, Any]:
-    """JSON Schema of a golden set for editors, each check type with its own keys."""
-    schema = GoldenSetYaml.model_json_schema()
-    schema["$defs"]["TransformYaml"] = _transform_schema()
-    schema["$defs"]["CheckYaml"] = {
-        "description": "A check.",
-        "oneOf": [_check_schema(name, CHECK_TYPES[name.removeprefix("not-")]) for name in check_names()],
-    }
-    generation = GenerationYaml.model_json_schema()
-    schema["$defs"]["CaseYaml"]["properties"]["generation"] = {
-        "type": "object",
-        "description": "Overrides of the set's generation settings.",
-        "properties": generation["properties"],
-        "additionalProperties": False,
-    }
-    # Validators as JSON Schema: a case has a prompt or messages.
-    schema["$defs"]["CaseYaml"]["oneOf"] = [{"required": ["prompt"]}, {"required": ["messages"]}]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    @model_validator(mode="after")
+    def _some_cases(self) -> "GoldenSetYaml":
+        if self.cases is None and not self.include:
+            raise ValueError("no cases: write them under cases, or include a file")
+        return self
 
 
-_WEIGHT = {
-    "type": "number",
-    "exclusiveMinimum": 0,
-    "description": CommonOptions.model_fields["weight"].description,
-}
+class IncludedYaml(_Strict):
+    """A file that golden sets include."""
 
-
-def _transform_schema() -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [
-        {"const": name, "description": meaning} for name, meaning in PLAIN_STEPS.items()
-    ]
-    steps += [
-        {
-            "type": "object",
-            "properties": {name: {"type": "string", "minLength": 1, "description": meaning}},
-            "required": [name],
-            "additionalProperties": False,
-        }
-        for name, (meaning, _) in STEPS_WITH_TEXT.items()
-    ]
-    return {
-        "description": CommonOptions.model_fields["transform"].description,
-        "anyOf": [*steps, {"type": "array", "minItems": 1, "items": {"anyOf": steps}}],
-    }
-
-
-_VALUE_TYPES: dict[str, Any] = {
-    "string": str,
-    "pattern": str,
-    "strings": list[str],
-    "schema": dict[str, Any],
-    "json": Any,
-}
-
-
-def _check_schema(name: str, check: Metric) -> dict[str, Any]:
-    keys: dict[str, Any] = {"type": (Literal[name], ...)}
-    if check.value != "refused":
-        kind = _VALUE_TYPES[check.value_type]
-        keys["value"] = (kind, ... if check.value == "required" else None)
-    if check.kind == "graded" and name == check.name:
-        limits = Field(default=None, ge=check.minimum, le=check.maximum)
-        keys["threshold"] = (float, limits)
-    for key, field in check.options.model_fields.items():
-        keys[key] = (field.annotation, Field(default=field.default, description=field.description))
-    model: Any = create_model(name, __config__=ConfigDict(extra="forbid"), **keys)
-    made: dict[str, Any] = model.model_json_schema()
-    properties = made["properties"]
-    if check.group:
-        properties["checks"]["items"] = {"$ref": "#/$defs/CheckYaml"}
-    elif check.reads_answer:
-        properties.setdefault("transform", {"$ref": "#/$defs/TransformYaml"})
-    properties.setdefault("weight", _WEIGHT)
-    summary = check.summary if name == check.name else f"Not {check.name}. {check.summary}"
-    return {"description": summary, **made}
+    description: Annotated[str, Field(description="What its cases are.")] = ""
+    cases: Annotated[list[CaseYaml], Field(min_length=1, description="The cases.")]

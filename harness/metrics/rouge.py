@@ -29,7 +29,7 @@ class WordTokenizer:
 
     def __init__(self, stem: bool) -> None:
         """Args: stem: Reduce words of more than three letters with Porter's stemmer."""
-        from nltk.stem.porter import PorterStemmer  # type: ignore[import-untyped] # nltk ships no types
+        from nltk.stem.porter import PorterStemmer
 
         self._stemmer = PorterStemmer() if stem else None
 

@@ -174,7 +174,8 @@ class GoldenItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """The case's file and 0-based line."""
-        return self.path, max(self.case.line - 1, 0), _labelled(self.case.key, self.candidate)
+        path = Path(self.case.file) if self.case.file else self.path
+        return path, max(self.case.line - 1, 0), _labelled(self.case.key, self.candidate)
 
 
 def _labelled(name: str, candidate: str) -> str:

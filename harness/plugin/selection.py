@@ -8,8 +8,8 @@ from typing import Protocol
 import pytest
 
 from harness.errors import GoldenError
+from harness.golden.find import is_no_set
 from harness.golden.gate_content import GateContent, gate_content
-from harness.golden.load import LABELLED
 from harness.types import GoldenCase, GoldenSet
 
 
@@ -44,10 +44,8 @@ class Selection:
     cases: tuple[SelectedCase, ...] = ()
 
     def is_golden(self, path: Path) -> bool:
-        """Whether a file is, or is below, one of the golden paths; a judge's labelled items are not."""
-        return path.parent.name != LABELLED and any(
-            path == golden or golden in path.parents for golden in self.golden
-        )
+        """Whether a file is, or is below, one of the golden paths, and no labelled items or part of sets."""
+        return not is_no_set(path) and any(path == golden or golden in path.parents for golden in self.golden)
 
     @property
     def collected(self) -> int:

@@ -91,3 +91,16 @@ class ChoiceOptions(Options):
         if len({" ".join(text.casefold().split()) for text in texts}) < len(texts):
             raise ValueError("two choices are the same")
         return self
+
+
+class CostOptions(Options):
+    """Keys of ``cost``."""
+
+    prompt_price: Annotated[float, Field(ge=0, description="Price of a million tokens of prompts.")] = 0.0
+    completion_price: Annotated[float, Field(ge=0, description="Price of a million tokens of answers.")] = 0.0
+
+    @model_validator(mode="after")
+    def _some_price(self) -> "CostOptions":
+        if not self.prompt_price and not self.completion_price:
+            raise ValueError("give prompt_price, completion_price or both")
+        return self

@@ -287,6 +287,8 @@ def _case_result(
     errors = tuple(result for result in results if isinstance(result, MetricError))
     if case.skip is None and completion is None:
         errors = (MetricError(metric="generation", error=failure or "no answer was generated for this case"),)
+    if completion is not None and (late := _late(case, completion)):
+        scores, errors = (), (MetricError(metric="generation", error=late),)
     return CaseResult(
         case=case,
         completion=completion,
@@ -294,6 +296,13 @@ def _case_result(
         errors=errors,
         outcome=_outcome(case, scores, errors, left_out=completion is not None and _left_out(case, results)),
     )
+
+
+def _late(case: GoldenCase, completion: Completion) -> str:
+    """Why an answer came too late; empty if it didn't."""
+    if case.timeout_s is None or completion.latency_s <= case.timeout_s:
+        return ""
+    return f"the answer took {completion.latency_s:.1f} s; the case's timeout is {case.timeout_s:g} s"
 
 
 def _of_no_answer(result: Result, completion: Completion) -> Result:

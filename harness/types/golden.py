@@ -141,7 +141,9 @@ class GoldenCase:
         cluster: Cases that share a cluster are not independent; statistics use whole clusters.
         must_pass: The run fails if this case fails, whatever the comparison shows.
         repeat: Number of sampled answers; they are averaged inside the case.
-        line: 1-based line in the golden set.
+        line: 1-based line in the golden set, or in ``file``.
+        file: The included file with the case; empty for the set's own.
+        timeout_s: Most seconds for one answer; the case is errored if it took longer.
     """
 
     id: str
@@ -159,6 +161,8 @@ class GoldenCase:
     skip: str | None = None
     xfail: str | None = None
     line: int = 0
+    file: str = ""
+    timeout_s: float | None = None
 
     @property
     def key(self) -> str:
@@ -194,6 +198,7 @@ class GoldenCase:
                 *([] if task is None else [task]),
                 *([later] if later else []),
             ],
+            **({} if self.timeout_s is None else {"timeout": self.timeout_s}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

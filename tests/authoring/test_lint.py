@@ -39,6 +39,8 @@ def rules(tmp_path, cases):
         ("checks: [{type: icontains, value: question}]", "passes-echo"),
         ("checks: [{type: length, min: 3}]", "passes-echo"),
         ("references: [Paris]\n    checks: [{type: f1}]", "undecided"),
+        ("checks: [{type: latency, threshold: 9}]", "passes-empty"),
+        ("checks: [{type: tokens, threshold: 9}, {type: latency, threshold: 9}]", "passes-empty"),
         ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}]", "similar-alone"),
         ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}, {type: length, max: 9}]", "similar-alone"),
         ("references: [Paris]\n    checks: [{type: similar, threshold: 0.8}, {type: not-contains, value: x}]", "similar-alone"),

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from harness.cli import new_case
 from harness.cli.main import app
+from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
-from harness.golden.schema import golden_schema
 
 RUNNER = CliRunner()
 SET = """\

@@ -77,7 +77,7 @@ def test_each_lint_rule_is_described():
 
 
 def test_the_message_that_the_page_shows_is_the_loader_s_own(tmp_path):
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "orders.yaml"
     path.write_text(example.replace("rouge-l, threshold", "rouge-l, treshold"))
     with pytest.raises(GoldenError) as caught:

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from harness.golden.checks import check_names
+from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
-from harness.golden.schema import golden_schema
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(p for p in (ROOT / "golden_sets").rglob("*.yaml") if p.parent.name != "judge")

@@ -27,7 +27,7 @@ def test_stored_are_the_scores_that_a_library_computes() -> None:
     """A judge keeps its own replies, and a perplexity is made of stored losses."""
     assert {name for name, metric in BUILTIN_METRICS.items() if metric.cached} == {
         *("bleu", "chrf", "rouge-1", "rouge-2", "rouge-l", "rouge-lsum", "bertscore", "similar"),
-        *("string-context-recall", "string-context-precision"),
+        *("string-context-recall", "string-context-precision", "gleu", "meteor"),
     }
 
 

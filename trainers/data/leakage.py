@@ -137,7 +137,7 @@ def check_leakage(
         for number, one, kind, detail in way:
             leak = Leak(
                 case=one.case.key,
-                golden=f"{one.path}:{one.case.line}",
+                golden=f"{one.case.file or one.path}:{one.case.line}",
                 row=examples.places[number],
                 kind=kind,
                 detail=detail,

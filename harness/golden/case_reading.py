@@ -1,0 +1,243 @@
+"""From one case of a golden set's YAML to a GoldenCase."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from harness.errors import GoldenError
+from harness.golden.check_rules import CheckProblem, make_check
+from harness.golden.explain import explain, golden_error
+from harness.golden.matrix import Combination
+from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, Role
+from harness.golden.templates import TemplateError, fill, fill_value, read_if_file
+from harness.golden.yaml_lines import Document, KeyPath
+from harness.registry.builtin_metrics import PYTHON
+from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseReading:
+    """One case while it is read; what is wrong is noted, and all parts are read.
+
+    Attributes:
+        document: The file with the case: the golden set's, or an included one.
+        base: The golden set's own file, with its defaults.
+        raw: The golden set.
+        index: The case's index in its file.
+        combination: The values of its variables, and its id with them.
+        faults: What is wrong with it.
+    """
+
+    document: Document
+    base: Document
+    raw: GoldenSetYaml
+    index: int
+    case: CaseYaml
+    combination: Combination
+    faults: list[GoldenError] = field(default_factory=list)
+
+    def golden_case(self) -> GoldenCase:
+        """The case, which counts if no fault was noted."""
+        case = self.case
+        fill_text = self._filler()
+        references = tuple(
+            [
+                self._filled(("references", number), reference, fill_text).rstrip("\n")
+                for number, reference in enumerate(case.references)
+            ]
+        )
+        passages = tuple(
+            self._filled(("retrieved_context", number), passage, fill_text)
+            for number, passage in enumerate(case.retrieved_context)
+        )
+        return GoldenCase(
+            id=self._id,
+            set_name=self.raw.name,
+            messages=self._messages(fill_text),
+            references=references,
+            checks=self._checks(references, passages, fill_text),
+            tags=tuple(dict.fromkeys([*case.tags, *self.raw.defaults.tags])),
+            cluster=self._cluster(),
+            retrieved_context=passages,
+            metadata=case.metadata,
+            generation=self._generation(),
+            must_pass=case.must_pass,
+            repeat=self._repeat(),
+            skip=case.skip,
+            xfail=case.xfail,
+            line=self.document.line(self._key()),
+            file="" if self.document is self.base else str(self.document.path),
+            timeout_s=case.timeout,
+        )
+
+    @property
+    def _id(self) -> str:
+        return self.combination.case_id
+
+    def _cluster(self) -> str | None:
+        """Cases of one matrix are not independent of each other."""
+        return self.case.id if self.case.cluster is None and self._id != self.case.id else self.case.cluster
+
+    def _document_of(self, key: KeyPath) -> Document:
+        """The file with a key: a case's keys are in its own, the defaults in the set's."""
+        return self.document if key[:1] == ("cases",) else self.base
+
+    def _key(self, *below: str | int) -> KeyPath:
+        return ("cases", self.index, *below)
+
+    def _filler(self) -> Callable[[str], str]:
+        directory = self.document.path.parent
+        variables = {
+            name: self._filled(("vars", name), value, lambda text: read_if_file(text, directory))
+            if isinstance(value, str)
+            else value
+            for name, value in self.combination.variables.items()
+        }
+        return lambda text: fill(text, variables, directory)
+
+    def _filled(self, key: KeyPath, text: str, fill_text: Callable[[str], str]) -> str:
+        try:
+            return fill_text(text)
+        except TemplateError as error:
+            self._note(self._key(*key), f"{self._id}: {error}")
+            return text
+
+    def _messages(self, fill_text: Callable[[str], str]) -> tuple[Message, ...]:
+        """The conversation, without the last line break that YAML adds to a block text."""
+        turns = self._turns()
+        messages = tuple(
+            Message(role=role, content=self._filled(key, text, fill_text).rstrip("\n"))
+            for role, key, text in turns
+        )
+        if not messages[-1].content.strip():
+            key = turns[-1][1]
+            self._note(self._key(*key), f"{self._id}: the prompt is empty")
+        return messages
+
+    def _turns(self) -> list[tuple[Role, KeyPath, str]]:
+        """Role, key and text of each message: system, examples, the conversation."""
+        case, defaults = self.case, self.raw.defaults
+        turns: list[tuple[Role, KeyPath, str]] = [
+            (turn.role, ("messages", number, "content"), turn.content)
+            for number, turn in enumerate(case.messages or ())
+        ]
+        if case.prompt is not None:
+            system = case.system if case.system is not None else defaults.system
+            turns += [("system", ("system",), system)] if system is not None else []
+            turns.append(("user", ("prompt",), case.prompt))
+        examples: list[tuple[Role, KeyPath, str]] = []
+        for number, example in enumerate(defaults.examples if case.examples is None else case.examples):
+            examples.append(("user", ("examples", number, "user"), example.user))
+            examples.append(("assistant", ("examples", number, "assistant"), example.assistant))
+        start = 1 if turns[0][0] == "system" else 0
+        return [*turns[:start], *examples, *turns[start:]]
+
+    def _checks(
+        self, references: Sequence[str], passages: Sequence[str], fill_text: Callable[[str], str]
+    ) -> tuple[Check, ...]:
+        own = {_name(check) for check in self.case.checks}
+        written: list[tuple[KeyPath, CheckYaml]] = [
+            (("defaults", "checks", number), check)
+            for number, check in enumerate(self.raw.defaults.checks)
+            if _name(check) not in own
+        ]
+        written += [(self._key("checks", number), check) for number, check in enumerate(self.case.checks)]
+        if not written:
+            self._note(self._key("checks"), f"{self._id}: no check", "at least one, here or in defaults")
+        made = [self._check(key, check, references, passages, fill_text) for key, check in written]
+        return tuple(check for check in made if check is not None)
+
+    def _check(
+        self,
+        key: KeyPath,
+        check: CheckYaml,
+        references: Sequence[str],
+        passages: Sequence[str],
+        fill_text: Callable[[str], str],
+    ) -> Check | None:
+        try:
+            return make_check(
+                check.type,
+                check.threshold,
+                fill_value(_written_value(check), fill_text),
+                _filled_options(check.__pydantic_extra__ or {}, fill_text),
+                references=references,
+                context=passages,
+                line=self._document_of(key).line(key),
+                directory=self._document_of(key).path.parent,
+            )
+        except TemplateError as error:
+            self._note((*key, "value"), f"{self._id}: {error}")
+        except CheckProblem as problem:
+            message = f"{problem.problem} (case {self._id})"
+            self._note((*key, *problem.key), message, problem.allowed)
+        return None
+
+    def _repeat(self) -> int:
+        """Number of answers; greedy decoding always gives the same one."""
+        own = self.case.repeat
+        repeat = self.raw.defaults.repeat if own is None else own
+        if repeat > 1 and self._generation().temperature == 0:
+            key: KeyPath = ("defaults", "repeat") if own is None else self._key("repeat")
+            problem = f"{self._id}: at temperature 0 all {repeat} answers are the same"
+            self._note(key, problem, "1, or a temperature above 0 under generation")
+        return repeat
+
+    def _generation(self) -> GenerationSettings:
+        settings = self.raw.generation
+        if self.case.generation:
+            given = {**settings.model_dump(), **self.case.generation}
+            if isinstance(own := self.case.generation.get("chat_template_kwargs"), dict):
+                given["chat_template_kwargs"] = {**settings.chat_template_kwargs, **own}
+            try:
+                settings = GenerationYaml.model_validate(given)
+            except ValidationError as error:
+                self.faults.extend(explain(self.document, error, self._key("generation")))
+        return as_settings(settings)
+
+    def _note(self, key: KeyPath, problem: str, allowed: str = "") -> None:
+        self.faults.append(golden_error(self._document_of(key), key, problem, allowed))
+
+
+def as_settings(settings: GenerationYaml) -> GenerationSettings:
+    """The settings as the engines read them."""
+    stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
+    return GenerationSettings(**{**settings.model_dump(), "stop": stop})
+
+
+def _filled_options(
+    options: Mapping[str, JsonValue], fill_text: Callable[[str], str]
+) -> dict[str, JsonValue]:
+    """A check's further keys; the values of a group's members are filled like a check's own."""
+    members = options.get("checks")
+    if not isinstance(members, list):
+        return dict(options)
+    return {**options, "checks": [_filled_member(member, fill_text) for member in members]}
+
+
+def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
+    if not isinstance(member, dict):
+        return member
+    filled = _filled_options(member, fill_text)
+    if "value" not in member:
+        return filled
+    return {**filled, "value": fill_value(_something(member["value"]), fill_text)}
+
+
+def _written_value(check: CheckYaml) -> JsonValue:
+    return _something(check.value) if "value" in check.model_fields_set else None
+
+
+def _something(value: JsonValue) -> JsonValue:
+    """A value that is written; the key without one would mean the references."""
+    if value is None:
+        allowed = "a value; where null is the expected JSON: references: ['null']"
+        raise CheckProblem(("value",), "nothing is written here", allowed)
+    return value
+
+
+def _name(check: CheckYaml) -> tuple[str, JsonValue]:
+    """The default check that a case's own check replaces: that of its type, or of its function."""
+    extra = check.__pydantic_extra__ or {}
+    return check.type, extra.get("path") if check.type == PYTHON else None

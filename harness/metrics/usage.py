@@ -1,0 +1,38 @@
+"""What an answer cost: its time, its tokens, its price. These don't read the text."""
+
+from harness.metrics.definition import ScoringRequest, graded, one_by_one
+from harness.types import Completion, Score
+
+_MILLION = 1_000_000
+
+
+def _completion(request: ScoringRequest) -> Completion:
+    if request.completion is None:
+        raise ValueError(f"{request.check.type} needs an answer of a model")
+    return request.completion
+
+
+def _latency(request: ScoringRequest) -> Score:
+    """Milliseconds; a batch's time is shared by its answers."""
+    milliseconds = _completion(request).latency_s * 1000
+    if milliseconds <= 0:
+        raise ValueError("the engine measured no time for this answer")
+    return graded(request, milliseconds, f"{milliseconds:.0f} ms")
+
+
+def _tokens(request: ScoringRequest) -> Score:
+    count = _completion(request).completion_tokens
+    return graded(request, float(count), f"{count} tokens")
+
+
+def _cost(request: ScoringRequest) -> Score:
+    completion, options = _completion(request), request.check.options
+    prices = [options.get("prompt_price", 0.0), options.get("completion_price", 0.0)]
+    used = [completion.prompt_tokens, completion.completion_tokens]
+    cost = sum(float(str(price)) * tokens for price, tokens in zip(prices, used, strict=True)) / _MILLION
+    return graded(request, cost, f"{used[0]} tokens of prompt and {used[1]} of answer cost {cost:.3g}")
+
+
+latency = one_by_one(_latency)
+tokens = one_by_one(_tokens)
+cost = one_by_one(_cost)

@@ -1,0 +1,53 @@
+"""Time, tokens and price of an answer."""
+
+import pytest
+
+from harness.run.scoring import score_cases
+from harness.types import CaseResult, Check, Completion, GoldenCase, Outcome
+
+
+def run(check: Check, seconds: float = 0.25, tokens: int = 30) -> CaseResult:
+    case = GoldenCase(id="a", set_name="s", messages=(), checks=(check,))
+    answer = Completion(
+        text="x", stop_reason="stop", prompt_tokens=1000, completion_tokens=tokens, latency_s=seconds
+    )
+    return score_cases([case], {case.key: answer})[0]
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "passed"),
+    [
+        (Check(type="latency"), 250, None),
+        (Check(type="latency", threshold=250), 250, True),
+        (Check(type="latency", threshold=249), 250, False),
+        (Check(type="tokens", threshold=30), 30, True),
+        (Check(type="tokens", threshold=29), 30, False),
+        (
+            Check(type="cost", threshold=0.001, options={"prompt_price": 0.5, "completion_price": 2.0}),
+            0.00056,
+            True,
+        ),
+        (Check(type="cost", threshold=0.0005, options={"completion_price": 20.0}), 0.0006, False),
+    ],
+)
+def test_the_least_is_best(check, value, passed):
+    (score,) = run(check).scores
+    assert score.value == pytest.approx(value)
+    assert score.passed is passed
+
+
+def test_no_time_is_an_error():
+    result = run(Check(type="latency", threshold=100), seconds=0.0)
+    assert result.outcome is Outcome.ERRORED
+    assert result.errors[0].error == "the engine measured no time for this answer"
+
+
+def test_no_tokens_are_a_number():
+    assert run(Check(type="tokens"), tokens=0).scores[0].value == 0
+
+
+def test_they_need_an_answer_of_a_model(request_for):
+    from harness.metrics.usage import latency
+
+    with pytest.raises(ValueError, match="needs an answer of a model"):
+        latency([request_for("latency", "text")])
