@@ -8,6 +8,7 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import GoldenError, as_one
+from harness.types.whole_file import write_whole
 from tunegate.printable import say
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
@@ -101,6 +102,6 @@ def schema(
         say(text, end="")
         return
     try:
-        write.write_text(text, encoding="utf-8")
+        write_whole(write, text)
     except OSError as error:
         raise GoldenError(write, None, "", f"can't be written: {error.strerror}") from error

@@ -1,8 +1,6 @@
 """Exports labels: labelled items for judges, pairs and thumbs for trainers."""
 
-import contextlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from harness.errors import DataError
 from harness.judge.questions import as_text
 from harness.labelling.journal import Label
 from harness.types import Message
+from harness.types.whole_file import write_whole
 
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["calibration", "pairs", "thumbs"]
@@ -233,13 +232,7 @@ def write_export(path: Path, text: str, *, replace: bool) -> None:
     """
     if path.exists() and not replace:
         raise DataError(path, None, "exists already: give another name, or --replace")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(text.encode("utf-8"))
-        temporary.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise DataError(path, None, f"can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from harness.types.whole_file import write_whole
+
 LIBRARIES = ("torch", "transformers", "gguf")
 
 # Keys about how a file was made. Without them the same weights have the same hash, whatever wrote them.
@@ -46,7 +48,7 @@ def convert(gguf: Path, target: Path) -> None:
         path = target / name
         content = json.loads(path.read_text(encoding="utf-8"))
         kept = {key: value for key, value in content.items() if key not in keys}
-        path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(kept, indent=2, sort_keys=True) + "\n")
     for path in target.iterdir():
         # Weights are saved with permissions for the owner only; the directory may be shared.
         path.chmod((target / "config.json").stat().st_mode)

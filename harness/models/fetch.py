@@ -97,7 +97,7 @@ def _alone(entry: CatalogueEntry, on_progress: OnProgress) -> Iterator[None]:
     """Let one process at a time fetch a model, with enough disk space and without unfinished files."""
     home = tunegate_home()
     (home / "locks").mkdir(parents=True, exist_ok=True)
-    with (home / "locks" / entry.name).open("w") as lock:
+    with (home / "locks" / entry.name).open("a") as lock:
         if sys.platform != "win32":  # on systems without such locks, don't fetch twice at a time
             import fcntl
 

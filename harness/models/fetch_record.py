@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.models.catalogue import CatalogueEntry
 from harness.models.digest import model_sha256
+from harness.types.whole_file import write_whole
 
 _FILE = "tunegate_model.json"
 
@@ -38,4 +39,4 @@ def write_facts(directory: Path, entry: CatalogueEntry) -> None:
         "saved_dtype": config.get("dtype", "as in the wheel"),
         "sha256": model_sha256(directory),
     }
-    (directory / _FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_whole(directory / _FILE, json.dumps(facts, indent=2) + "\n")

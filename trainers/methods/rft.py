@@ -23,6 +23,7 @@ from harness.errors import SettingsError
 from harness.presentation.console import open_console
 from harness.types.serialisation import plain
 from harness.types.training import StepLoss, TrainingManifest
+from harness.types.whole_file import write_whole
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import load_prompts
 from trainers.data.rendered_rows import rendered_prompts, rendered_rows, rendered_tokenizer
@@ -32,11 +33,12 @@ from trainers.measure.samples import add_samples, keep_until, read_samples
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import score_answers
+from trainers.run.checkpoint import STATE_FILE, read_state, whole_checkpoint
 from trainers.run.entry import run_module
 from trainers.run.manifest import merged
 from trainers.run.processes import require_one_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
-from trainers.run.work_directory import STATE_FILE, checkpoint_step
+from trainers.run.work_directory import checkpoint_step
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 from trainers.shared.policy import held_out_measure
 from trainers.shared.policy_config import SamplingConfig, sampling_of
@@ -266,14 +268,15 @@ def _checkpoint(run: TrainingRun[RftConfig], trainer: Any, state: _State) -> Non
     shutil.rmtree(directory, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     save_trained(model, trainer.processing_class, run.config.base, directory)
-    (directory / STATE_FILE).write_text(json.dumps(asdict(state)), encoding="utf-8")
+    write_whole(directory / STATE_FILE, json.dumps(asdict(state)))
 
 
 def _read_state(checkpoint: Path | None) -> _State:
     if checkpoint is None:
         return _State()
-    state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-    return _State(rounds=list(state["rounds"]), before=list(state["before"]))
+    state = read_state(checkpoint)
+    with whole_checkpoint(checkpoint):
+        return _State(rounds=list(state["rounds"]), before=list(state["before"]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from harness.engines.multitask.directory import ADAPTERS, CONFIG, ENCODER, HEADS
 from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
 from harness.errors import SettingsError
 from harness.models.digest import model_sha256, tokenizer_sha256
+from harness.types.whole_file import write_whole
 from trainers.config import PeftSettings
 from trainers.multitask.config import MultitaskConfig as Settings
 from trainers.run.adapters import adapter_config
@@ -145,4 +146,4 @@ def write_network(network: Network, config: Settings, base_dir: Path, directory:
         tasks=tuple(network.tasks.values()),
     )
     content = facts.model_dump(mode="json")
-    (directory / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_whole(directory / CONFIG, json.dumps(content, indent=2) + "\n")

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.multitask.network import Network
 from harness.errors import SettingsError
+from harness.types.whole_file import write_whole
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData
 from trainers.multitask.features import task_loss
 from trainers.multitask.network import encoder_parameters, trained_weights
 from trainers.multitask.pcgrad import conflicts, project_conflicts, random_orders
 from trainers.multitask.sampling import Batch, Phase
+from trainers.run.checkpoint import STATE_FILE, read_state, whole_checkpoint
 from trainers.run.training_run import TrainingRun
-from trainers.run.work_directory import STATE_FILE
 
 if TYPE_CHECKING:
     import torch
@@ -232,14 +233,16 @@ def _save(
         "losses": progress.losses,
         "conflicting": progress.conflicting,
     }
-    (directory / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
+    write_whole(directory / STATE_FILE, json.dumps(state))
     for path in older:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def phase_of(checkpoint: Path) -> str:
     """Name of a checkpoint's phase."""
-    return str(json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))["phase"])
+    state = read_state(checkpoint)
+    with whole_checkpoint(checkpoint):
+        return str(state["phase"])
 
 
 def _load(checkpoint: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress) -> int:
@@ -247,11 +250,12 @@ def _load(checkpoint: Path, network: Network, optimizer: torch.optim.Optimizer, 
     import torch
     from safetensors.torch import load_file
 
-    kept = load_file(checkpoint / _WEIGHTS)
-    for name, tensor in trained_weights(network).items():
-        tensor.copy_(kept[name])
-    optimizer.load_state_dict(torch.load(checkpoint / _OPTIMIZER, weights_only=True))
-    state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-    progress.losses, progress.conflicting = state["losses"], state["conflicting"]
-    progress.done = state["done"]
-    return int(state["step"])
+    state = read_state(checkpoint)
+    with whole_checkpoint(checkpoint):
+        kept = load_file(checkpoint / _WEIGHTS)
+        for name, tensor in trained_weights(network).items():
+            tensor.copy_(kept[name])
+        optimizer.load_state_dict(torch.load(checkpoint / _OPTIMIZER, weights_only=True))
+        progress.losses, progress.conflicting = state["losses"], state["conflicting"]
+        progress.done = state["done"]
+        return int(state["step"])

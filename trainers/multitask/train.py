@@ -18,6 +18,7 @@ from typing import Any
 from harness.models.digest import model_sha256
 from harness.types.serialisation import plain
 from harness.types.training import DataNotes, StepLoss, TrainingManifest
+from harness.types.whole_file import write_whole
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData, load_tasks, sha256_of
 from trainers.multitask.sampling import Phase, main_phases, single_phase
@@ -174,7 +175,7 @@ class _Job:
         main = self._finished("main") or {}
         alone = {phase.tasks[0]: (self._finished(phase.name) or {})["answers"] for phase in self.singles}
         report = interference_report(self.config, self.tasks, main["answers"], alone)
-        (self.made / INTERFERENCE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_whole(self.made / INTERFERENCE, json.dumps(report, indent=2) + "\n")
         held_out = held_out_facts(self.tasks, main["answers"])
         write_manifest(self.made, self._manifest(main, held_out, report))
         show(self.run.console, held_out, report)
@@ -251,8 +252,4 @@ class _Job:
 
     def _finish(self, name: str, found: Mapping[str, Any]) -> None:
         """Record a finished part; the file is complete or missing."""
-        self._notes().mkdir(exist_ok=True)
-        path = self._notes() / f"{name}.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(found), encoding="utf-8")
-        part.rename(path)
+        write_whole(self._notes() / f"{name}.json", json.dumps(found))

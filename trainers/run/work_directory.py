@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import SettingsError
+from harness.types.whole_file import write_whole
 from trainers.config import RunConfig
+from trainers.run.checkpoint import STATE_FILE, check_checkpoint
 from trainers.run.processes import is_main_process
 
-# A checkpoint's last file: a checkpoint with it is complete. The name is that of the transformers library.
-STATE_FILE = "trainer_state.json"
 # The identity of the run, compared when it is resumed.
 _IDENTITY_FILE = "config.json"
 # The output, the steps between checkpoints, the data's location and the search for golden cases may differ #
@@ -45,11 +45,12 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        (work / _IDENTITY_FILE).write_text(json.dumps(identity, indent=2), encoding="utf-8")
+        write_whole(work / _IDENTITY_FILE, json.dumps(identity, indent=2))
         return None
     checkpoint = last_checkpoint(work)
     if checkpoint is None:
         raise SettingsError(f"--resume: no checkpoint in {work / 'checkpoints'}; start without --resume")
+    check_checkpoint(checkpoint)
     before = _identity(work)
     changed = sorted(key for key in identity if before.get(key) != identity[key])
     if changed:

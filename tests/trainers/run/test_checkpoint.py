@@ -1,0 +1,70 @@
+"""A damaged checkpoint is one line that says which file and what to do, before any model loads."""
+
+import json
+
+import pytest
+
+from harness.errors import SettingsError
+from trainers.config import RunConfig
+from trainers.run.checkpoint import STATE_FILE, check_checkpoint, read_state, whole_checkpoint
+from trainers.run.work_directory import prepare_work
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    directory = tmp_path / "out.work" / "checkpoints" / "checkpoint-8"
+    directory.mkdir(parents=True)
+    torch.save({"state": {0: torch.arange(4000.0)}}, directory / "optimizer.pt")
+    save_file({"w": torch.zeros(8)}, directory / "adapter_model.safetensors")
+    (directory / STATE_FILE).write_text(json.dumps({"step": 8}))
+    check_checkpoint(directory)
+    return directory
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("optimizer.pt", cut),
+        ("optimizer.pt", flip),
+        ("optimizer.pt", lambda path: path.write_bytes(b"")),
+        ("adapter_model.safetensors", lambda path: path.write_bytes(b"no")),
+        (STATE_FILE, lambda path: path.write_text("{")),
+        (STATE_FILE, lambda path: path.write_text("[" * 100_000)),
+        (STATE_FILE, lambda path: path.write_text("3")),
+    ],
+)
+def test_a_damaged_file_is_named(checkpoint, name, damage):
+    damage(checkpoint / name)
+    config = RunConfig(base="b", output=checkpoint.parents[2] / "out")
+    with pytest.raises(SettingsError) as raised:
+        prepare_work(checkpoint.parents[1], config, "0", resume=True)
+    line = str(raised.value)
+    assert f"checkpoint-8: {name} is damaged (" in line
+    assert line.endswith("older one, or start without --resume")
+    assert "\n" not in line
+
+
+def test_content_of_another_program_is_named(checkpoint):
+    with (
+        pytest.raises(SettingsError, match="checkpoint-8: its content is damaged"),
+        whole_checkpoint(checkpoint),
+    ):
+        read_state(checkpoint)["rounds"]
+
+
+def test_a_lack_of_memory_is_no_damage(checkpoint):
+    with pytest.raises(RuntimeError, match="out of memory"), whole_checkpoint(checkpoint):
+        raise RuntimeError("CUDA out of memory")
