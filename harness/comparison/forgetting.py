@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.metrics.manner import refusal_words
+from harness.metrics.refusal import refusal_words
 from harness.statistics.clusters import Units
 from harness.statistics.rates import CONFIDENCE, rate_interval, ratio_interval
 from harness.types import CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss

@@ -185,6 +185,7 @@ _ALL: tuple[Metric, ...] = (
         function="harness.metrics.manner:is_refusal",
         kind="binary",
         summary="The answer declines to answer (by its wording).",
+        version="2",
         value="refused",
         invertible=True,
     ),
