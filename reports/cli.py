@@ -34,8 +34,10 @@ def report(
     """Write the HTML report of a stored run."""
     from harness.errors import BaselineError
     from harness.history.store import open_history
+    from reports.earlier_runs import earlier_runs_of
     from reports.files import check_writable, write_report
     from reports.html import render_report
+    from tunegate.project import command_project
 
     if output is not None:
         check_writable(output, "--output")
@@ -47,7 +49,8 @@ def report(
     with open_history(path) as stored:
         record = stored.load_record(run)
     target = output or path.parent / "runs" / record.run.id / "report.html"
-    write_report(target, render_report(record), "--output")
+    earlier = earlier_runs_of(record, path, command_project(Path.cwd()))
+    write_report(target, render_report(record, earlier), "--output")
     say(target)
     if open_ and not webbrowser.open(target.resolve().as_uri()):
         say("no browser could be started: open the file yourself", err=True)

@@ -44,11 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path, label: str) -> Path:
     """Write the HTML report."""
+    from harness.history.location import FILE_NAME
+    from reports.earlier_runs import earlier_runs_of
     from reports.files import write_report
     from reports.html import render_report
+    from tunegate.project import session_project
 
     path = _path_of(config, _REPORT, label) or directory / "report.html"
-    return write_report(path, render_report(record), _source(config, _REPORT))
+    # A run's own directory is runs/ID beside the history.
+    earlier = earlier_runs_of(record, directory.parent.parent / FILE_NAME, session_project(config))
+    return write_report(path, render_report(record, earlier), _source(config, _REPORT))
 
 
 class JsonReport:

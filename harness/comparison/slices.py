@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
-from harness.comparison.traits import traits_of
+from harness.comparison.traits import is_word, traits_of
 from harness.statistics.gathering import gathering_p
 from harness.statistics.multiple_testing import holm
 from harness.statistics.paired_binary import mcnemar_p
-from harness.types import CaseResult, DriverSlice, SharedTrait
+from harness.types import CaseResult, DriverSlice, MetricComparison, SharedTrait
 
 LEVEL = 0.05
 _LEAST = 2  # lost cases that a slice or a trait must cover: one is an example, not a pattern
@@ -67,8 +67,27 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
     )
 
 
+def slice_drops(
+    metric: PairedMetric, pairs: Sequence[Pair], confidence: float
+) -> dict[str, MetricComparison]:
+    """Each tag's drop, for information: its intervals are not corrected for their number.
+
+    Args:
+        metric: The pass rate.
+        pairs: The set's cases.
+        confidence: Two-sided, of the intervals.
+
+    Returns:
+        By tag, in the order of the cases.
+    """
+    members = _tags(metric, pairs)
+    return {
+        name: compare_metric(_part(metric, keys.__contains__), confidence) for name, keys in members.items()
+    }
+
+
 def _tags(metric: PairedMetric, pairs: Sequence[Pair]) -> dict[str, set[str]]:
-    """The keys of each tag's cases."""
+    """The keys of each tag's compared cases."""
     compared = set(metric.keys)
     members: dict[str, set[str]] = {}
     for candidate, _ in pairs:
@@ -114,7 +133,8 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
         found = _unlike_kept(metric, lost, kept)
     else:
         found = _unlike_before(metric, lost, len(kept))
-    return sorted(found, key=lambda trait: trait.p_value)[:_MOST_TRAITS]
+    # A word is rarely the reason: what is true of the whole answer comes first.
+    return sorted(found, key=lambda trait: (is_word(trait.trait), trait.p_value))[:_MOST_TRAITS]
 
 
 def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair]) -> list[SharedTrait]:

@@ -49,6 +49,11 @@ def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
     return found
 
 
+def is_word(trait: str) -> bool:
+    """Whether a trait is about one word, and not about a whole answer or prompt."""
+    return " says " in trait
+
+
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)

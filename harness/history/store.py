@@ -17,6 +17,7 @@ from harness.types import (
     CaseResult,
     Comparison,
     GateRecord,
+    GateVerdict,
     GoldenCase,
     ModelRef,
     Run,
@@ -51,6 +52,24 @@ class RunLine:
     partial: bool
     verdict: str | None
     baseline_run_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastMetric:
+    """One gated metric of one judged run.
+
+    Attributes:
+        mean: The candidate's.
+        verdict: The metric's own.
+    """
+
+    run_id: str
+    started_at: str
+    model: str
+    set_name: str
+    metric: str
+    mean: float
+    verdict: GateVerdict | None
 
 
 @contextmanager
@@ -270,6 +289,32 @@ class History:
             comparison=facts.comparison,
             verdict=facts.verdict,
         )
+
+    def past_metrics(self, limit: int = 40) -> list[PastMetric]:
+        """The gated metrics of the newest judged runs, oldest first."""
+        found = self._database.execute(
+            """
+            SELECT gates.run_id, started_at, model, set_name, metric, candidate_mean, comparisons.verdict
+            FROM (SELECT run_id, rowid AS place FROM gates ORDER BY rowid DESC LIMIT ?) AS newest
+            JOIN gates USING (run_id) JOIN runs ON runs.id = gates.run_id
+            JOIN comparisons ON comparisons.run_id = gates.run_id
+            WHERE margin IS NOT NULL AND candidate_mean IS NOT NULL
+            ORDER BY newest.place, comparisons.place
+            """,
+            (limit,),
+        ).fetchall()
+        return [
+            PastMetric(
+                run_id=run_id,
+                started_at=started_at,
+                model=model,
+                set_name=set_name,
+                metric=metric,
+                mean=mean,
+                verdict=None if verdict is None else GateVerdict(verdict),
+            )
+            for run_id, started_at, model, set_name, metric, mean, verdict in found
+        ]
 
     def list_runs(self, limit: int = 20) -> list[RunLine]:
         """The newest judged runs, newest first; runs that were only a baseline are left out."""

@@ -12,8 +12,13 @@ _MOST_ITEMS = 5
 _ITEM = 240
 
 
-def banners(record: GateRecord) -> list[Banner]:
-    """The warnings, the most serious first."""
+def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
+    """The warnings, the most serious first.
+
+    Args:
+        record: The gate's record.
+        problems: What could not be read besides it.
+    """
     run, comparison = record.run, record.comparison
     found: list[Banner | None] = [
         _must_pass(run.results),
@@ -32,6 +37,8 @@ def banners(record: GateRecord) -> list[Banner]:
         found.append(Banner(tone="inconclusive", title="Tripwire: general text got harder", text=text))
     if record.baseline is not None and record.baseline.plan != run.plan:
         found.append(_other_plan(run, record.baseline))
+    if problems:
+        found.append(Banner(tone="none", title="Not everything is shown", text="", items=_some(problems)))
     return [banner for banner in found if banner is not None]
 
 

@@ -1,48 +1,93 @@
 """Cases with both answers, word by word, and why they passed or failed."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from harness.comparison.repeats import stability_of
-from harness.types import CaseResult, Check, GateRecord, MetricError, MetricFacts, Outcome, Score
+from harness.types import CaseResult, GateRecord, Outcome
 from reports.html import figures
+from reports.html.case_checks import check_rows, explained
+from reports.html.case_view import (
+    Answer,
+    AskedPrompt,
+    CaseView,
+    Change,
+    Difference,
+    Trace,
+    Turn,
+    excerpt,
+)
+from reports.html.commands import case_command
 from reports.html.diff import Piece, diff_words
+from reports.html.json_diff import json_differences
+from reports.html.names import shown_path
 from reports.html.text import fitting_limit, one_line
-from reports.html.view import Answer, AskedPrompt, CaseView, Change, CheckRow, Excerpt, Mark, Trace, Turn
 
-# Characters of all cases together: this limits the page to a few megabytes.
-_ALL_TEXT = 3_000_000
+# Characters of all cases together: with compression this limits the page to a few megabytes.
+_LEAST_TEXT, _TEXT_PER_CASE, _MOST_TEXT = 4_000_000, 4_000, 24_000_000
 # Pairs of equal words for all word diffs together: at most a few seconds.
 _ALL_PAIRS = 6_000_000
 _MOST_PAIRS = 200_000
 _LONG_CHARACTERS, _LONG_LINES = 700, 14
 _BRIEF = 160
-_WANTS = 60
 _MOST_LISTED = 20
 
 
-def case_views(record: GateRecord) -> list[CaseView]:
-    """All cases of the run, in its order."""
-    changes = _changes(record)
-    before = {result.key: result for result in record.baseline.results} if record.baseline else {}
+def text_limit(record: GateRecord) -> int:
+    """Most characters of one text, so that all cases together stay small; no more than the longest has."""
+    before = _results_before(record)
     results = record.run.results
-    limit = fitting_limit(
-        (len(text) for result in results for text in _texts(result, before)), total=_ALL_TEXT
+    total = min(max(_LEAST_TEXT, _TEXT_PER_CASE * len(results)), _MOST_TEXT)
+    return fitting_limit((len(text) for result in results for text in _texts(result, before)), total=total)
+
+
+def case_views(record: GateRecord, limit: int, project: Path | None = None) -> list[CaseView]:
+    """All cases of the run, in its order.
+
+    Args:
+        record: The gate's record.
+        limit: Most characters of one text.
+        project: The project's root, if it is known.
+    """
+    changes = _changes(record)
+    before = _results_before(record)
+    results = record.run.results
+    differing = sum(_written(result) != _written(before.get(result.key)) for result in results)
+    context = _Context(
+        record=record,
+        changes=changes,
+        limit=limit,
+        most_pairs=min(_MOST_PAIRS, _ALL_PAIRS // max(differing, 1)),
+        paths={each.name: shown_path(each.path, project) for each in record.run.golden_sets},
+        project=project,
     )
-    pairs = min(_MOST_PAIRS, _ALL_PAIRS // max(len(results), 1))
     return [
-        _case_view(
-            number,
-            result,
-            before.get(result.key),
-            changes,
-            limit,
-            pairs,
-            _unstable_note(record, result.key),
-            record.run.metrics,
-        )
+        _case_view(number, result, before.get(result.key), context)
         for number, result in enumerate(results, start=1)
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What is the same for all cases.
+
+    Attributes:
+        limit: Most characters of one text.
+        most_pairs: Limit of the work of one word diff.
+        paths: Each golden set's file, as it is shown.
+    """
+
+    record: GateRecord
+    changes: Mapping[str, Change]
+    limit: int
+    most_pairs: int
+    paths: Mapping[str, str]
+    project: Path | None
+
+
+def _results_before(record: GateRecord) -> dict[str, CaseResult]:
+    return {result.key: result for result in record.baseline.results} if record.baseline else {}
 
 
 def _changes(record: GateRecord) -> Mapping[str, Change]:
@@ -78,39 +123,22 @@ def _texts(result: CaseResult, before: Mapping[str, CaseResult]) -> list[str]:
     return texts
 
 
-def excerpt(text: str, limit: int) -> Excerpt:
-    """The beginning of a text.
-
-    Args:
-        text: The whole text.
-        limit: Most characters that are shown.
-    """
-    return Excerpt(text=text[:limit], omitted=max(len(text) - limit, 0))
-
-
-def _case_view(
-    number: int,
-    result: CaseResult,
-    before: CaseResult | None,
-    changes: Mapping[str, Change],
-    limit: int,
-    most_pairs: int,
-    unstable: str,
-    metrics: Mapping[str, MetricFacts],
-) -> CaseView:
-    case = result.case
+def _case_view(number: int, result: CaseResult, before: CaseResult | None, context: _Context) -> CaseView:
+    case, limit = result.case, context.limit
+    unstable = _unstable_note(context.record, result.key)
     notes = [*_notes(result, before), *([unstable] if unstable else [])]
     if before is not None and before.case.content_sha256 != case.content_sha256:
         before = None
-    baseline, candidate, note = _answers(result, before, limit, most_pairs)
-    rows = _check_rows(result, before, limit, metrics)
+    baseline, candidate, note = _answers(result, before, limit, context.most_pairs)
+    done = result.completion
     return CaseView(
         number=number,
         set_name=one_line(case.set_name),
         case_id=one_line(case.id),
         outcome=result.outcome,
-        change=changes.get(result.key, "not compared"),
+        change=context.changes.get(result.key, "not compared"),
         brief=_brief(result),
+        description=_description(result),
         notes=tuple(notes),
         cluster=one_line(case.cluster or ""),
         tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
@@ -121,14 +149,33 @@ def _case_view(
         candidate=candidate,
         same_answer=_text(before) is not None and _written(before) == _written(result),
         diff_note=note,
-        checks=tuple(rows),
+        differences=_differences(result, before),
+        checks=tuple(check_rows(result, before, limit, context.record.run.metrics)),
         traces=tuple(
             Trace(metric=one_line(error.metric), traceback=excerpt(error.traceback, limit))
             for error in result.errors
             if error.traceback
         ),
         prompts=tuple(_prompts(result, before, limit)),
+        tokens=None if done is None else done.completion_tokens,
+        latency_s=None if done is None else done.latency_s,
+        rerun=case_command(context.record, case, context.paths.get(case.set_name, ""), context.project),
     )
+
+
+def _description(result: CaseResult) -> str:
+    """What the case's author wrote about it."""
+    found = result.case.metadata.get("description")
+    return one_line(found, _BRIEF) if isinstance(found, str) else ""
+
+
+def _differences(result: CaseResult, before: CaseResult | None) -> tuple[Difference, ...]:
+    """The differing values of JSON answers: of changed ones, or of a failed one and its reference."""
+    now, then = _text(result), _text(before)
+    if now is None or (now == then and result.outcome is Outcome.PASSED):
+        return ()
+    references = result.case.references
+    return json_differences(references[0] if references else None, then, now)
 
 
 def _prompts(result: CaseResult, before: CaseResult | None, limit: int) -> list[AskedPrompt]:
@@ -193,7 +240,9 @@ def _brief(result: CaseResult) -> str:
     if result.errors:
         return one_line(f"{result.errors[0].metric}: {result.errors[0].error}", _BRIEF)
     failed = [score for score in result.scores if score.passed is False]
-    told = [f"{score.metric}: {score.explanation}" if score.explanation else score.metric for score in failed]
+    told = [
+        f"{score.metric}: {why}" if (why := explained(score, result)) else score.metric for score in failed
+    ]
     return one_line("; ".join(told[:2]), _BRIEF)
 
 
@@ -238,93 +287,3 @@ def _answer(
         reasoning=None if completion.reasoning is None else excerpt(completion.reasoning, limit),
         long=len(text) > _LONG_CHARACTERS or text.count("\n") >= _LONG_LINES,
     )
-
-
-def _check_rows(
-    result: CaseResult, before: CaseResult | None, limit: int, metrics: Mapping[str, MetricFacts]
-) -> list[CheckRow]:
-    """One row per check, failed ones first."""
-    rows: list[CheckRow] = []
-    seen: dict[str, int] = {}
-    for check in result.case.checks:
-        place = seen.setdefault(check.type, 0)
-        seen[check.type] += 1
-        facts = metrics.get(check.type)
-        rows += _check_row(check.type, place, _wants(check, facts), result, before, limit, facts)
-    # Scores without a check of the case, such as a failed generation.
-    for name in dict.fromkeys(entry.metric for entry in _entries(result)):
-        if name not in seen:
-            rows += _check_row(name, 0, "", result, before, limit, metrics.get(name))
-    return sorted(rows, key=lambda row: row.candidate.passed is not False)
-
-
-def _check_row(
-    name: str,
-    place: int,
-    wants: str,
-    result: CaseResult,
-    before: CaseResult | None,
-    limit: int,
-    facts: MetricFacts | None,
-) -> list[CheckRow]:
-    now = _nth(result, name, place)
-    then = None if before is None else _nth(before, name, place)
-    if now is None and then is None:
-        return []
-    why = _explanation(now)
-    if (
-        isinstance(then, Score)
-        and then.passed is False
-        and isinstance(now, Score)
-        and now.passed is not False
-    ):
-        why = f"before: {then.explanation}" if then.explanation else why
-    mark = _mark(now, facts) or Mark(value="–")
-    return [
-        CheckRow(
-            name=one_line(name),
-            wants=wants,
-            baseline=_mark(then, facts),
-            candidate=mark,
-            why=excerpt(why, limit),
-        )
-    ]
-
-
-def _entries(result: CaseResult) -> list[Score | MetricError]:
-    return [*result.scores, *result.errors]
-
-
-def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | None:
-    """The result of the nth check of one type. Scores come before errors, each in the checks' order."""
-    found = [entry for entry in _entries(result) if entry.metric == name]
-    return found[place] if place < len(found) else None
-
-
-def _explanation(entry: Score | MetricError | None) -> str:
-    if entry is None:
-        return ""
-    return entry.error if isinstance(entry, MetricError) else entry.explanation
-
-
-def _mark(entry: Score | MetricError | None, facts: MetricFacts | None) -> Mark | None:
-    if entry is None:
-        return None
-    if isinstance(entry, MetricError):
-        return Mark(value="error", passed=False)
-    binary = facts is not None and facts.kind == "binary"
-    return Mark(value="" if binary else figures.score(entry.value), passed=entry.passed)
-
-
-def _wants(check: Check, facts: MetricFacts | None) -> str:
-    """What a check requires: its threshold, its value, its options."""
-    parts: list[str] = []
-    if check.threshold is not None:
-        sign = "threshold" if facts is None else "≥" if facts.higher_is_better else "≤"
-        parts.append(f"{sign}\u00a0{check.threshold:g}")
-    if isinstance(check.value, str):
-        parts.append(one_line(check.value, _WANTS))
-    elif check.value is not None:
-        parts.append(one_line(json.dumps(check.value, ensure_ascii=False), _WANTS))
-    parts += [f"{name} {one_line(str(value), _WANTS)}" for name, value in check.options.items()]
-    return ", ".join(parts)

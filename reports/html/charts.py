@@ -10,6 +10,8 @@ from reports.html.figures import nice_step, signed
 
 FOREST_WIDTH = 200.0
 LOSS_WIDTH, LOSS_HEIGHT = 720.0, 200.0
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_MOST = 120.0, 20.0, 40
+HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 300.0, 70.0
 # A curve of more points than this is thinned: the difference is invisible on 720 units.
 _MOST_POINTS = 600
 _LARGEST = 1e15
@@ -179,3 +181,105 @@ def _rounds(low: float, high: float, most: int, least: float = 0.0) -> list[floa
     """Round numbers between two others, at most this many and no closer than ``least``."""
     step = max(nice_step(high - low, most), least)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparkline:
+    """A metric's values in the stored runs, the last one at the right.
+
+    Attributes:
+        path: SVG path data.
+        regressed: Places of the runs in which the metric regressed.
+        last: Place of this run.
+    """
+
+    path: str
+    regressed: tuple[tuple[float, float], ...]
+    last: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar of a histogram: its left end and its height on both sides."""
+
+    x: float
+    baseline: float
+    candidate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Shares of scores in bins of equal width; heights are in units of the drawing.
+
+    Attributes:
+        most: Number of scores in the highest bar.
+    """
+
+    bars: tuple[Bar, ...]
+    width: float
+    low: str
+    high: str
+    most: int
+
+
+def sparkline(values: Sequence[float], regressed: Sequence[bool], *, rate: bool) -> Sparkline | None:
+    """The line of a metric's values; None with fewer than two.
+
+    Args:
+        values: One per run, oldest first.
+        regressed: Whether the metric regressed in that run.
+        rate: Whether the values are shares, drawn from 0 to 1; others fill the height.
+    """
+    drawn = [(value, bad) for value, bad in zip(values, regressed, strict=True) if _is_drawn(value)]
+    drawn = drawn[-SPARK_MOST:]
+    if len(drawn) < 2:
+        return None
+    low, high = (0.0, 1.0) if rate else (min(v for v, _ in drawn), max(v for v, _ in drawn))
+    span = high - low if high - low > 1 / _LARGEST else 1.0
+    step = SPARK_WIDTH / (len(drawn) - 1)
+    places = [
+        (round(at * step, 1), round((high - value) / span * SPARK_HEIGHT, 1))
+        for at, (value, _) in enumerate(drawn)
+    ]
+    return Sparkline(
+        path="M" + " L".join(f"{x:g},{y:g}" for x, y in places),
+        regressed=tuple(place for place, (_, bad) in zip(places, drawn, strict=True) if bad),
+        last=places[-1],
+    )
+
+
+def histogram(baseline: Sequence[float], candidate: Sequence[float], bins: int = 12) -> Histogram | None:
+    """The distribution of scores on both sides; None without a spread.
+
+    Args:
+        baseline: The baseline's scores; may be empty.
+        candidate: The candidate's.
+        bins: Number of bars.
+    """
+    sides = [[value for value in side if _is_drawn(value)] for side in (baseline, candidate)]
+    known = [value for side in sides for value in side]
+    if not known or max(known) - min(known) < 1 / _LARGEST:
+        return None
+    low, high = min(known), max(known)
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    counts = [[0] * bins for _ in sides]
+    for side, counted in zip(sides, counts, strict=True):
+        for value in side:
+            counted[min(int((value - low) / (high - low) * bins), bins - 1)] += 1
+    most = max(max(counted) for counted in counts)
+    width = HISTOGRAM_WIDTH / bins
+    return Histogram(
+        bars=tuple(
+            Bar(
+                x=round(place * width, 1),
+                baseline=round(counts[0][place] / most * HISTOGRAM_HEIGHT, 1),
+                candidate=round(counts[1][place] / most * HISTOGRAM_HEIGHT, 1),
+            )
+            for place in range(bins)
+        ),
+        width=round(width / 2 - 0.5, 1),
+        low=f"{low:.3g}",
+        high=f"{high:.3g}",
+        most=most,
+    )

@@ -49,10 +49,15 @@ def p_value(p: float) -> str:
     return f"<{_THIN_SPACE}0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def duration(seconds: float) -> str:
-    """A time span: ``8.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
+def duration(seconds: float, decimals: int = 1) -> str:
+    """A time span: ``8.2 s``, ``3 min 20 s``, ``2 h 05 min``.
+
+    Args:
+        seconds: The time.
+        decimals: Digits after the point, if it is below a minute.
+    """
     if seconds < 60:
-        return f"{seconds:.1f}{_THIN_SPACE}s"
+        return f"{seconds:.{decimals}f}{_THIN_SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

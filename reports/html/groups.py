@@ -1,95 +1,107 @@
-"""The sections of cases, and the filters of the list of all cases."""
+"""Lost cases in groups of what they share, and the filters of the list of all cases."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.types import GateRecord, GateVerdict, Outcome
-from reports.html.view import CaseGroup, CaseList, CaseView, Choice
+from harness.types import DriverFinding, GateRecord, GateVerdict, Outcome, TraitsFinding
+from reports.html import figures
+from reports.html.case_view import CaseView
+from reports.html.metrics import PASS_RATE, metric_name
+from reports.html.text import one_line
+from reports.html.view import CaseList, Choice, LostGroup
 
-# Nobody reads more than this one by one; the rest is in the list of all cases.
-_MOST_IN_GROUP = 100
-_UNFOLDED = 6
-_WORST_DROPS = 10
-# With more cases the page is larger than a few megabytes.
-_MOST_IN_LIST = 2_000
+_WORST_DROPS = 20
 
 
-def case_groups(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGroup]:
-    """The sections before the list of all cases; lost cases come first.
+def case_list(record: GateRecord, cases: Sequence[CaseView], limit: int) -> CaseList:
+    """All cases in the run's order, and the groups of the lost ones.
+
+    Args:
+        record: The gate's record.
+        cases: The views of all its cases.
+        limit: Most characters of one text.
+    """
+    return CaseList(
+        cases=tuple(cases),
+        total=len(cases),
+        shown=_first_shown(cases),
+        groups=tuple(lost_groups(record, cases)),
+        drops=tuple(_worst_drops(record, cases)),
+        outcomes=_choices(case.outcome for case in cases),
+        changes=_choices(case.change for case in cases),
+        sets=_choices(case.set_name for case in cases),
+        tags=_choices(tag for case in cases for tag in dict.fromkeys(case.tags)),
+        limit=limit,
+        longest=max((text for case in cases for text in _lengths(case)), default=0),
+    )
+
+
+def _lengths(case: CaseView) -> Iterable[int]:
+    """The lengths of its texts, as far as they are shown."""
+    texts = [*(turn.content for turn in case.turns), *case.references, *case.context]
+    yield from (len(text.text) for text in texts)
+    for answer in (case.baseline, case.candidate):
+        if answer is not None:
+            yield sum(len(piece.text) for piece in answer.pieces)
+
+
+def _first_shown(cases: Sequence[CaseView]) -> str:
+    """What a reader looks for first: lost, else failed or errored cases without a comparison, else all."""
+    if any(case.change == "lost" for case in cases):
+        return "lost"
+    compared = any(case.change != "not compared" for case in cases)
+    failed = any(case.outcome == Outcome.FAILED for case in cases)
+    return "failed" if failed and not compared else ""
+
+
+def lost_groups(record: GateRecord, cases: Sequence[CaseView]) -> list[LostGroup]:
+    """Each lost case in one group: by the first named trait or slice that it has, the largest first.
 
     Args:
         record: The gate's record.
         cases: The views of all its cases.
     """
-    errored = [case for case in cases if case.outcome == Outcome.ERRORED]
-    groups: list[CaseGroup] = []
-    if record.comparison is None:
-        failed = [case for case in cases if case.outcome == Outcome.FAILED]
-        groups += _group("failed", "Failed cases", "At least one deciding check failed.", failed)
-    else:
-        lost = [case for case in cases if case.change == "lost"]
-        gained = [case for case in cases if case.change == "gained"]
-        groups += _group("lost", "Lost cases", "The baseline passed these; the candidate fails them.", lost)
-        groups += _worst_drops(record, cases)
-        groups += _group(
-            "gained", "Gained cases", "The baseline failed these; the candidate passes them.", gained, 0
-        )
-    groups += _group(
-        "errored", "Errored cases", "A metric or the engine broke: these have no verdict.", errored, 0
-    )
-    return groups
+    numbers = {
+        result.key: case.number
+        for result, case in zip(record.run.results, cases, strict=True)
+        if case.change == "lost"
+    }
+    several = len({key.partition("/")[0] for key in numbers}) > 1
+    found: list[tuple[str, list[int]]] = []
+    for title, keys in _named(record, several=several):
+        members = [numbers.pop(key) for key in keys if key in numbers]
+        if members:
+            found.append((title, sorted(members)))
+    found.sort(key=lambda group: -len(group[1]))
+    if numbers:
+        found.append(("without a shared trait" if found else "", sorted(numbers.values())))
+    return [LostGroup(title=title, numbers=tuple(members)) for title, members in found]
 
 
-def _group(
-    anchor: str, title: str, lead: str, cases: Sequence[CaseView], unfolded: int = _UNFOLDED
-) -> list[CaseGroup]:
-    if not cases:
-        return []
-    shown = tuple(cases[:_MOST_IN_GROUP])
-    return [
-        CaseGroup(anchor=anchor, title=title, lead=lead, cases=shown, total=len(cases), unfolded=unfolded)
-    ]
+def _named(record: GateRecord, *, several: bool) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """The named traits and slices with the keys of their lost cases."""
+    for finding in record.verdict.findings if record.verdict is not None else ():
+        prefix = f"{one_line(finding.set_name or '', 40)}: " if several else ""
+        if isinstance(finding.data, TraitsFinding):
+            yield from ((f"{prefix}{one_line(each.trait)}", each.keys) for each in finding.data.traits)
+    for finding in record.verdict.findings if record.verdict is not None else ():
+        if isinstance(finding.data, DriverFinding):
+            driver = finding.data.driver
+            prefix = f"{one_line(driver.set_name, 40)}: " if several else ""
+            yield f"{prefix}{driver.kind} {one_line(driver.name)}", driver.lost
 
 
-def _worst_drops(record: GateRecord, cases: Sequence[CaseView]) -> list[CaseGroup]:
+def _worst_drops(record: GateRecord, cases: Sequence[CaseView]) -> Iterable[LostGroup]:
     """For graded metrics that didn't pass: the cases with the largest drops, unless they are lost cases."""
     shown = zip(record.run.results, cases, strict=True)
-    by_key = {result.key: case for result, case in shown if case.change != "lost"}
-    groups: list[CaseGroup] = []
+    numbers = {result.key: case.number for result, case in shown if case.change != "lost"}
     for row in record.comparison.metrics if record.comparison else ():
-        if row.metric == "pass-rate" or row.verdict in {None, GateVerdict.PASS}:
+        if row.metric == PASS_RATE or row.verdict in {None, GateVerdict.PASS}:
             continue
-        worst = [by_key[key] for key in row.lost if key in by_key][:_WORST_DROPS]
-        groups += _group(
-            f"drops-{len(groups) + 1}",
-            f"Largest drops: {row.set_name} {row.metric}",
-            "The largest drops of this score; the case's own verdict may be unchanged.",
-            worst,
-            0,
-        )
-    return groups
-
-
-def case_list(cases: Sequence[CaseView]) -> CaseList:
-    """All cases in the run's order; if there are very many, those that still pass are left out first."""
-    shown = list(cases)
-    if len(shown) > _MOST_IN_LIST:
-        unchanged = {"still passes", "not compared"}
-        dull = [case.change in unchanged and case.outcome == Outcome.PASSED for case in cases]
-        room = max(_MOST_IN_LIST - dull.count(False), 0)
-        telling = [case.number for case, boring in zip(cases, dull, strict=True) if not boring]
-        filler = [case.number for case, boring in zip(cases, dull, strict=True) if boring][:room]
-        kept = {*telling[:_MOST_IN_LIST], *filler}
-        shown = [case for case in cases if case.number in kept]
-    return CaseList(
-        cases=tuple(shown),
-        total=len(cases),
-        hidden=len(cases) - len(shown),
-        outcomes=_choices(case.outcome for case in shown),
-        changes=_choices(case.change for case in shown),
-        sets=_choices(case.set_name for case in shown),
-        tags=_choices(tag for case in shown for tag in dict.fromkeys(case.tags)),
-    )
+        worst = tuple(numbers[key] for key in row.lost if key in numbers)[:_WORST_DROPS]
+        if worst:
+            title = f"{one_line(row.set_name)} {one_line(metric_name(row.metric, record.run.metrics))}"
+            yield LostGroup(title=f"largest drops of {title}: {figures.count(len(worst))}", numbers=worst)
 
 
 def _choices(values: Iterable[str]) -> tuple[Choice, ...]:

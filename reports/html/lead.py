@@ -1,9 +1,10 @@
-"""The verdict as one plain sentence, and what to do about it; written from the findings."""
+"""Why the verdict is what it is, in one plain sentence; written from the findings."""
 
 from collections.abc import Sequence
 
 from harness.presentation.sentences import sentence_of
 from harness.types import (
+    FailedTestsFinding,
     Finding,
     GateRecord,
     GateVerdict,
@@ -15,45 +16,85 @@ from harness.types import (
     Verdict,
 )
 from reports.html import figures
-from reports.html.metrics import PASS_RATE, metric_name
+from reports.html.metrics import PASS_RATE, drop_text, margin_text, metric_name
 from reports.html.names import short_label
 from reports.html.text import one_line
 
 _MOST_NAMES = 3
 
 
-def lead_of(record: GateRecord) -> tuple[str, str]:
-    """A sentence and an advice; the advice is empty if there is nothing to do."""
+def lead_of(record: GateRecord) -> str:
+    """The reason for the verdict in one sentence."""
     if record.baseline is None or record.verdict is None:
-        return (
-            "The scores were not compared with a baseline, so there is no verdict.",
-            "Gate an adapter against its base model, or give --gate-baseline a stored run or a directory.",
-        )
+        return "The scores were not compared with a baseline, so there is no verdict."
     other = short_label(record.baseline.model)
-    deciding = [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
+    deciding = deciding_findings(record.verdict)
     metrics = [each for each in deciding if isinstance(each.data, MetricFinding)]
-    where = _listed([metric_title(each, record) for each in metrics])
+    where = listed([metric_title(each, record) for each in metrics])
     if record.verdict.outcome is GateVerdict.PASS:
         better = [metric_title(each, record) for each in metrics if _is_better(each)]
-        also = f" On {_listed(better)} it is better." if better else ""
-        return f"The candidate is no worse than {other} by more than the margins tolerate.{also}", ""
+        also = f" On {listed(better)} it is better." if better else ""
+        return f"The candidate is no worse than {other} by more than the margins tolerate.{also}"
     if record.verdict.outcome is GateVerdict.REGRESS:
-        return _regressed(deciding, where, other), ""
+        return _regressed(record, deciding, metrics, other)
     if metrics:
         return (
-            f"These cases can't tell whether the candidate is worse than {other} on {where}.",
-            "More cases would decide it, or a wider margin if you can tolerate it.",
+            f"These cases can't tell whether the candidate is worse than {other} on {where}: "
+            f"{_not_excluded(metrics[0])}."
         )
     return _without_a_metric(record.verdict, deciding)
 
 
-def _regressed(deciding: Sequence[Finding], where: str, other: str) -> str:
-    """Where the candidate is worse: a metric, single cases, or must-pass cases."""
-    if where:
-        return f"The candidate is worse than {other} on {where}, by more than chance explains."
+def deciding_findings(verdict: Verdict) -> list[Finding]:
+    """The findings whose own verdict is the run's, in order of weight."""
+    return [each for each in verdict.findings if each.verdict is verdict.outcome]
+
+
+def _regressed(
+    record: GateRecord, deciding: Sequence[Finding], metrics: Sequence[Finding], other: str
+) -> str:
+    """Where the candidate is worse: a metric, single cases, must-pass cases, or hand-written tests."""
+    if metrics:
+        worst = max(metrics, key=_beyond_margin)
+        where = listed([metric_title(each, record) for each in metrics])
+        most = "" if len(metrics) == 1 else f"most on {metric_title(worst, record)}, "
+        return (
+            f"The candidate is worse than {other} on {where}, by more than chance explains: "
+            f"{most}{_fell(worst)}."
+        )
     if cases := _regressed_cases(deciding):
-        return f"The candidate answers {_listed(cases)} worse than {other}, by more than chance explains."
+        return f"The candidate answers {listed(cases)} worse than {other}, by more than chance explains."
+    if isinstance(deciding[0].data, FailedTestsFinding):
+        return f"{sentence_of(deciding[0])}."
     return f"A must-pass case failed: {sentence_of(deciding[0])}."
+
+
+def _beyond_margin(finding: Finding) -> float:
+    """How many times the margin a drop is."""
+    data = finding.data
+    return data.drop.estimate / max(data.margin, 1e-9) if isinstance(data, MetricFinding) else 0.0
+
+
+def _fell(finding: Finding) -> str:
+    data = finding.data
+    assert isinstance(data, MetricFinding)
+    rate = data.scale == "binary"
+    margin = margin_text(data.margin, rate=rate)
+    drop = drop_text(data.drop.estimate, rate=rate).lstrip("+")
+    if finding.metric != PASS_RATE:
+        return f"a drop of {drop}, and {margin} is tolerated"
+    return (
+        f"{figures.count(data.lost)} of {figures.count(data.n)} cases lost, "
+        f"{figures.count(data.gained)} gained, a drop of {drop} where {margin} are tolerated"
+    )
+
+
+def _not_excluded(finding: Finding) -> str:
+    data = finding.data
+    assert isinstance(data, MetricFinding)
+    rate = data.scale == "binary"
+    bound, margin = (margin_text(value, rate=rate) for value in (data.drop.high, data.margin))
+    return f"the drop may be as large as {bound}, and {margin} is tolerated"
 
 
 def metric_title(finding: Finding, record: GateRecord) -> str:
@@ -68,18 +109,15 @@ def metric_title(finding: Finding, record: GateRecord) -> str:
     return f"{finding.set_name} {metric_name(finding.metric, record.run.metrics)}"
 
 
-def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> tuple[str, str]:
+def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> str:
     """Inconclusive for another reason than a metric: the first finding says why."""
     first = deciding[0] if deciding else verdict.findings[0]
     reason = sentence_of(first)
     if isinstance(first.data, TripwireFinding):
-        return (
-            f"No case shows a loss, but the loss on general text rose: {reason}.",
-            "Look at what it was trained on, or gate it on more forgetting probes.",
-        )
+        return f"No case shows a loss, but the loss on general text rose: {reason}."
     if isinstance(first.data, NothingToLoseFinding):
-        return f"There was nothing to lose: {reason}.", "Add cases that the baseline passes."
-    return f"Too much is missing for a verdict: {reason}.", "Fix what errored and run the gate again."
+        return f"There was nothing to lose: {reason}."
+    return f"Too much is missing for a verdict: {reason}."
 
 
 def _is_better(finding: Finding) -> bool:
@@ -95,7 +133,7 @@ def _regressed_cases(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names for a sentence; the first three if there are many."""
     shown = list(names) if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], _more(names)]
     return "".join(shown) if len(shown) <= 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

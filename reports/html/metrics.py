@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from harness.statistics.rates import mean_interval, wilson
 from harness.types import (
@@ -13,6 +14,7 @@ from harness.types import (
     MetricComparison,
     MetricFacts,
     MetricSummary,
+    NothingToLoseFinding,
     Outcome,
     Run,
 )
@@ -21,6 +23,7 @@ from reports.html.charts import Axis, forest_axis, forest_row
 from reports.html.view import Estimate, MetricRow, MetricsView, Tone
 
 PASS_RATE = "pass-rate"
+NOTHING_TO_LOSE = "nothing to lose"
 TONES: dict[GateVerdict, Tone] = {
     GateVerdict.PASS: "pass",
     GateVerdict.REGRESS: "regress",
@@ -52,9 +55,10 @@ def metrics_view(record: GateRecord) -> MetricsView:
     # others.
     axes = [_axis(rows) for rows in (gated, informing)]
     drops = [row.drop for row in metrics]
+    empty = empty_sets(record)
     means = [side.mean for row in metrics for side in (row.baseline, row.candidate)]
     return MetricsView(
-        gated=tuple(_row(row, axes[0], facts) for row in gated),
+        gated=tuple(_with_nothing_to_lose(row, _row(row, axes[0], facts), empty) for row in gated),
         informing=tuple(_row(row, axes[1], facts) for row in informing),
         axis=axes[0],
         informing_axis=axes[1],
@@ -63,6 +67,22 @@ def metrics_view(record: GateRecord) -> MetricsView:
         bound_confidence=_confidence(_one_sided(drop) for drop in drops),
         methods=_methods([*drops, *means]),
     )
+
+
+def empty_sets(record: GateRecord) -> set[str]:
+    """The sets of which the baseline passes so few cases that nothing could be lost."""
+    return {
+        finding.set_name or ""
+        for finding in (record.verdict.findings if record.verdict is not None else ())
+        if isinstance(finding.data, NothingToLoseFinding)
+    }
+
+
+def _with_nothing_to_lose(row: MetricComparison, shown: MetricRow, empty: set[str]) -> MetricRow:
+    """The row; a pass of a set that had nothing to lose is no pass."""
+    if row.metric != PASS_RATE or row.verdict is not GateVerdict.PASS or row.set_name not in empty:
+        return shown
+    return replace(shown, tone="inconclusive", verdict=NOTHING_TO_LOSE)
 
 
 def _axis(rows: Sequence[MetricComparison]) -> Axis:
@@ -148,7 +168,21 @@ def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) ->
         detects="none" if able is None else f"≥\u00a0{margin_text(able, rate=rate)}",
         tone="none" if row.verdict is None else TONES[row.verdict],
         verdict="" if row.verdict is None else str(row.verdict),
+        other=other_question(row.population, row.other_question),
     )
+
+
+def other_question(population: Literal["sample", "cases"], verdict: GateVerdict | None) -> str:
+    """The verdict for the other of the gate's two questions, in words; empty if it is unknown.
+
+    Args:
+        population: The question that was decided.
+        verdict: The verdict for the other one.
+    """
+    if verdict is None:
+        return ""
+    other = "exactly these cases" if population == "sample" else "further cases like these"
+    return f"on {other}: {verdict}"
 
 
 def _note(facts: MetricFacts | None) -> str:

@@ -1,15 +1,16 @@
-"""Names of models for people, and identifiers of weights."""
+"""Names of models and files for people, and identifiers of weights."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from harness.types import ModelRef
 from reports.html.text import one_line
 
 _SHA_DIGITS = 10
+_PARTS = 3
 
 
 def short_label(model: ModelRef) -> str:
-    """A model's short name; for an absolute path the last part (the manifest has the whole path)."""
+    """A model's short name; for an absolute path the last part (the manifest has more)."""
     return _last_part(model.label)
 
 
@@ -22,3 +23,22 @@ def model_detail(model: ModelRef) -> str:
     if model.adapter_sha256 is None:
         return f"sha256 {model.base_sha256[:_SHA_DIGITS]}"
     return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {_last_part(model.base_model)}"
+
+
+def shown_path(path: str, project: Path | None) -> str:
+    """A path as a reader elsewhere can use it: relative to the project, or else its last parts.
+
+    Args:
+        path: The path in the record.
+        project: The project's root, if it is known.
+
+    Returns:
+        For example ``golden_sets/orders.yaml`` or ``…/packages/probes.yaml``; no directory of the machine.
+    """
+    pure = PurePath(path)
+    if not pure.is_absolute():
+        return path
+    if project is not None and pure.is_relative_to(project):
+        return str(pure.relative_to(project))
+    parts = pure.parts[1:]
+    return str(PurePath(*parts)) if not parts else "…/" + "/".join(parts[-_PARTS:])

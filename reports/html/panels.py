@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from harness.presentation.canaries import canary_lines
 from harness.types import (
@@ -20,8 +21,9 @@ from harness.types import (
 from harness.types.serialisation import plain
 from harness.types.training import RewardNotes
 from reports.html import figures
-from reports.html.cases import excerpt
+from reports.html.case_view import excerpt
 from reports.html.charts import LossCurve, loss_curve
+from reports.html.names import shown_path
 from reports.html.text import one_line
 from reports.html.view import (
     Estimate,
@@ -158,8 +160,13 @@ def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[Fact]:
             yield Fact(name=name, value=excerpt(text, _LONGEST_FACT), code=True)
 
 
-def set_rows(record: GateRecord) -> list[SetRow]:
-    """The golden sets, each with its cases by outcome."""
+def set_rows(record: GateRecord, project: Path | None = None) -> list[SetRow]:
+    """The golden sets, each with its cases by outcome.
+
+    Args:
+        record: The gate's record.
+        project: The project's root, to which paths are relative.
+    """
     rows = []
     for golden_set in record.run.golden_sets:
         outcomes = Counter(
@@ -172,15 +179,20 @@ def set_rows(record: GateRecord) -> list[SetRow]:
                 kind="forgetting probe" if golden_set.probes_forgetting else "task",
                 cases=figures.count(outcomes.total()),
                 outcomes=", ".join(told),
-                path=golden_set.path,
+                path=shown_path(golden_set.path, project),
                 sha256=golden_set.content_sha256,
             )
         )
     return rows
 
 
-def manifest(record: GateRecord) -> list[Facts]:
-    """Everything needed to repeat the run."""
+def manifest(record: GateRecord, project: Path | None = None) -> list[Facts]:
+    """Everything needed to repeat the run.
+
+    Args:
+        record: The gate's record.
+        project: The project's root, to which paths are relative.
+    """
     run, baseline = record.run, record.baseline
     plan = run.plan
     groups = [
@@ -195,11 +207,11 @@ def manifest(record: GateRecord) -> list[Facts]:
                 ),
             ),
         ),
-        Facts(title="Candidate", facts=_model_facts(run.model)),
+        Facts(title="Candidate", facts=_model_facts(run.model, project)),
     ]
     if baseline is not None:
         own = (_fact("run", baseline.id, code=True), _fact("started", baseline.started_at))
-        groups.append(Facts(title="Baseline", facts=(*_model_facts(baseline.model), *own)))
+        groups.append(Facts(title="Baseline", facts=(*_model_facts(baseline.model, project), *own)))
     groups += [
         Facts(
             title="Execution plan",
@@ -231,19 +243,24 @@ def _placement(placement: Placement) -> str:
     return f"{placement.weights} weights, {batches[placement.batches]}"
 
 
-def _model_facts(model: ModelRef) -> tuple[Fact, ...]:
-    facts = [_fact("model", model.label)]
-    if model.adapter_dir is not None:
-        facts.append(_fact("directory", model.adapter_dir, code=True))
+def _model_facts(model: ModelRef, project: Path | None) -> tuple[Fact, ...]:
+    label = shown_path(model.label, project)
+    facts = [_fact("model", label)]
+    if model.adapter_dir is not None and (shown := shown_path(model.adapter_dir, project)) != label:
+        facts.append(_fact("directory", shown, code=True))
     if model.adapter_sha256 is not None:
         facts.append(_fact("adapter sha256", model.adapter_sha256, code=True))
-    facts.append(_fact("base model", model.base_model))
+    facts.append(_fact("base model", shown_path(model.base_model, project)))
     facts.append(_fact("base sha256", model.base_sha256, code=True))
     return tuple(facts)
 
 
 def _environment_facts(environment: Environment, baseline: Run | None) -> Iterator[Fact]:
     yield _fact("commit", _commit(environment), code=environment.commit is not None)
+    if environment.author:
+        yield _fact("author", environment.author)
+    if environment.subject:
+        yield _fact("subject", environment.subject)
     if baseline is not None and baseline.environment.commit != environment.commit:
         yield _fact("baseline's commit", _commit(baseline.environment), code=True)
     yield _fact("Python", environment.python)

@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.types import GateRecord
-from reports.html.build import build_view
+from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
+from reports.html.build import build_cases, build_view
+from reports.html.case_data import packed
 from reports.html.figures import count
 from reports.html.text import one_line
 from tunegate.printable import visible
@@ -16,27 +19,42 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).with_name("templates")
+# One script in parts, in the order in which they need each other.
+_SCRIPTS = ("unpack.js", "draw.js", "filter.js", "cases.js", "page.js")
 # The view cuts texts that are known to be long; this is for all others.
 _LONGEST = 20_000
+# Characters of all cases' data in the page, by their number. Texts that compress badly are cut further.
+_LEAST_DATA, _DATA_PER_CASE, _MOST_DATA = 1_600_000, 800, 9_300_000
+_LEAST_LIMIT, _ROOM = 100, 0.9
 
 
-def render_report(record: GateRecord) -> str:
+def render_report(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> str:
     """One self-contained HTML document.
 
     All text is escaped and its hidden characters are made visible. The content security policy lets the
-    browser load nothing and run only the one script with the given hash.
+    browser load nothing and run only the one script with the given hash; the cases are compressed data, which
+    no browser runs.
 
     Args:
         record: The gate's record.
+        earlier: What the run is shown beside.
     """
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    script = (_TEMPLATES / "filter.js").read_text(encoding="utf-8")
+    script = "\n".join((_TEMPLATES / "script" / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     policy = (
         f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(script)}'; "
         f"img-src data:; base-uri 'none'; form-action 'none'"
     )
+    view = build_view(record, earlier)
+    data = packed(view.cases)
+    most = min(_LEAST_DATA + _DATA_PER_CASE * max(len(record.run.results) - 1_000, 0), _MOST_DATA)
+    limit = view.cases.limit
+    while (size := sum(map(len, data))) > most and limit > _LEAST_LIMIT:
+        limit = max(int(min(limit, view.cases.longest) * most / size * _ROOM), _LEAST_LIMIT)
+        view = replace(view, cases=build_cases(record, earlier, limit))
+        data = packed(view.cases)
     template = _environment().get_template("report.html.jinja")
-    return template.render(report=build_view(record), style=_own(style), script=_own(script), policy=policy)
+    return template.render(report=view, data=data, style=_own(style), script=_own(script), policy=policy)
 
 
 @cache
@@ -54,6 +72,8 @@ def _environment() -> "Environment":
     )
     environment.filters["count"] = count
     environment.filters["one_line"] = one_line
+    # Base64 has no sign that could end the element it is in.
+    environment.filters["base64"] = _own
     return environment
 
 
@@ -65,7 +85,7 @@ def _spelled_out(value: Any) -> Any:
 
 
 def _own(text: str) -> Any:
-    """A file of this package as markup, which must not be escaped."""
+    """A text of this package as markup, which must not be escaped."""
     from markupsafe import Markup
 
     return Markup(text)

@@ -6,144 +6,11 @@ The template escapes (see ``render``), so that tests can compare the values here
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.html.charts import Axis, Forest, LossCurve
-from reports.html.diff import Piece
+from reports.html.case_view import CaseView, Excerpt
+from reports.html.charts import Axis, Forest, Histogram, LossCurve, Sparkline
 
-# The change of a case, seen from the baseline.
-Change = Literal["lost", "gained", "still fails", "still passes", "not compared"]
 # The style of a verdict, a banner or a mark.
 Tone = Literal["pass", "regress", "inconclusive", "none"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excerpt:
-    """A text, and the number of characters that were left out at its end."""
-
-    text: str
-    omitted: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One message of a prompt."""
-
-    role: str
-    content: Excerpt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One side's answer.
-
-    Attributes:
-        pieces: The text, marked where the other side differs.
-        cut: The token limit ended it.
-        facts: Its formatted size and time.
-        reasoning: The reasoning before it; None without reasoning.
-    """
-
-    outcome: str
-    pieces: tuple[Piece, ...]
-    omitted: int = 0
-    cut: bool = False
-    facts: str = ""
-    long: bool = False
-    reasoning: "Excerpt | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """One side's value of one check; ``passed`` is None if it is for information or missing."""
-
-    value: str
-    passed: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckRow:
-    """One check of a case on both sides.
-
-    Attributes:
-        wants: The threshold or value that passes.
-        why: The candidate's explanation or error; the baseline's if there is no candidate.
-    """
-
-    name: str
-    wants: str
-    baseline: Mark | None
-    candidate: Mark
-    why: Excerpt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """A metric's error in full."""
-
-    metric: str
-    traceback: Excerpt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedPrompt:
-    """A rendered prompt.
-
-    Attributes:
-        sides: The sides with this prompt.
-        sha256: The beginning of its hash.
-    """
-
-    sides: str
-    text: Excerpt
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseView:
-    """One case with both answers.
-
-    Attributes:
-        number: Its position in the run, from 1.
-        brief: Why it failed, in one line.
-        notes: Special facts about it or its comparison.
-        diff_note: Differences that the marks in the answers can't show.
-    """
-
-    number: int
-    set_name: str
-    case_id: str
-    outcome: str
-    change: Change
-    brief: str
-    notes: tuple[str, ...]
-    cluster: str
-    tags: tuple[str, ...]
-    turns: tuple[Turn, ...]
-    references: tuple[Excerpt, ...]
-    context: tuple[Excerpt, ...]
-    baseline: Answer | None
-    candidate: Answer | None
-    same_answer: bool
-    diff_note: str
-    checks: tuple[CheckRow, ...]
-    traces: tuple[Trace, ...]
-    prompts: tuple[AskedPrompt, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseGroup:
-    """Cases in a separate section, the first of them unfolded.
-
-    Attributes:
-        total: Number of all cases; more than in ``cases`` if the rest is in the list of all.
-        unfolded: Number of them that are unfolded at first.
-    """
-
-    anchor: str
-    title: str
-    lead: str
-    cases: tuple[CaseView, ...]
-    total: int
-    unfolded: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,60 +22,156 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LostGroup:
+    """Lost cases with something in common.
+
+    Attributes:
+        numbers: Their positions in the run; each lost case is in one group.
+    """
+
+    title: str
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseList:
     """All cases, and their filters.
 
     Attributes:
-        hidden: Number of unchanged cases that are left out, because the page would be too large.
+        shown: The change or outcome that the list is first filtered by; empty for all cases.
+        groups: The lost cases.
+        drops: For each gated score that fell without a lost case: its name, and the cases that fell most.
+        limit: Most characters of one text.
+        longest: Characters of the longest text that is shown.
     """
 
     cases: tuple[CaseView, ...]
     total: int
-    hidden: int
+    shown: str
+    groups: tuple[LostGroup, ...]
+    drops: tuple[LostGroup, ...]
     outcomes: tuple[Choice, ...]
     changes: tuple[Choice, ...]
     sets: tuple[Choice, ...]
     tags: tuple[Choice, ...]
+    limit: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One figure of the summary."""
+class SharedLine:
+    """One thing that lost cases share.
 
-    label: str
-    value: str
-    note: str = ""
+    Attributes:
+        text: Its beginning in words; ``sample`` is the word or sign itself, if it has one.
+        count: For example ``76 of 117``.
+        elsewhere: How frequent it is where nothing was lost.
+        share: Of the lost cases, in percent.
+    """
+
+    text: str
+    sample: str
+    count: str
+    elsewhere: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricLine:
-    """One gated metric in a sentence."""
+class ExampleView:
+    """One lost case in a few lines."""
+
+    key: str
+    prompt: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedView:
+    """What the lost cases share.
+
+    Attributes:
+        note: Said in place of lines, or about all of them.
+        failed: The most frequent failed checks.
+    """
+
+    title: str
+    lines: tuple[SharedLine, ...]
+    note: str
+    failed: str
+    example: ExampleView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextStep:
+    """What to do next; the command is empty if there is none to run."""
+
+    title: str
+    text: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One column: a run.
+
+    Attributes:
+        subject: The first line of its commit's message.
+    """
+
+    role: str
+    model: str
+    detail: str
+    commit: str
+    author: str
+    subject: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideRow:
+    """One gated metric on all sides.
+
+    Attributes:
+        values: One mean per side, ``–`` where a side has none.
+        other: The verdict for the other of the two questions, in words; empty if it is unknown.
+        history: Its values over the stored runs; None with fewer than two.
+    """
 
     tone: Tone
     word: str
     name: str
-    text: str
+    values: tuple[str, ...]
+    drop: str
+    interval: str
+    margin: str
+    counts: str
+    detects: str
+    other: str
+    history: Sparkline | None
+    drawing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictView:
-    """The verdict, as one word and as a sentence, with the names of the models.
+    """The first screen.
 
     Attributes:
+        shared: None if no case was lost.
+        next_step: None if there is nothing to do.
         reasons: The gate's own sentences, in order of weight.
     """
 
     tone: Tone
     word: str
     lead: str
-    advice: str
+    next_step: NextStep | None
+    shared: SharedView | None
     candidate: str
-    candidate_detail: str
-    baseline: str | None
-    baseline_detail: str
-    metrics: tuple[MetricLine, ...]
+    sides: tuple[Side, ...]
+    rows: tuple[SideRow, ...]
+    rerun: str
     reasons: tuple[str, ...]
-    tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +210,7 @@ class MetricRow:
     detects: str = ""
     tone: Tone = "none"
     verdict: str = ""
+    other: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +314,63 @@ class SetRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRow:
+    """One tag of one golden set; ``driver`` if the gate named it as the slice in which losses gather."""
+
+    set_name: str
+    tag: str
+    n: str
+    baseline: str
+    candidate: str
+    drop: Estimate
+    forest: Forest
+    drawing: str
+    lost: str
+    gained: str
+    driver: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlicesView:
+    """The pass rate of each tag.
+
+    Attributes:
+        left_out: Number of tags without a flipped case that are left out.
+    """
+
+    rows: tuple[SliceRow, ...]
+    axis: Axis
+    confidence: str
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistributionView:
+    """The scores of one graded metric on both sides."""
+
+    set_name: str
+    metric: str
+    histogram: Histogram
+    drawing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """One figure of size or time on each side."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageView:
+    """Sizes and times of the answers."""
+
+    sides: tuple[str, ...]
+    rows: tuple[UsageRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
     """The whole page, in order."""
 
@@ -359,8 +380,10 @@ class ReportView:
     verdict: VerdictView
     banners: tuple[Banner, ...]
     metrics: MetricsView
-    groups: tuple[CaseGroup, ...]
+    slices: SlicesView | None
     cases: CaseList
+    distributions: tuple[DistributionView, ...]
+    usage: UsageView | None
     forgetting: tuple[ForgettingView, ...]
     training: TrainingView | None
     sets: tuple[SetRow, ...]

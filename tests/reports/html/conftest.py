@@ -1,6 +1,10 @@
 """A real browser for the report."""
 
+import base64
+import gzip
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -48,7 +52,12 @@ def open_report(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
 
     def open_page(
-        record: GateRecord, width: int = 1280, height: int = 800, scheme: str = "light", script: bool = True
+        record: GateRecord,
+        width: int = 1280,
+        height: int = 800,
+        scheme: str = "light",
+        script: bool = True,
+        address: str = "",
     ) -> Any:
         path = tmp_path / f"report-{len(contexts)}.html"
         path.write_text(render_report(record), encoding="utf-8")
@@ -69,7 +78,9 @@ def open_report(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("dialog", lambda dialog: (errors.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.goto(path.as_uri())
+        page.goto(f"{path.as_uri()}{address}")
+        if script:
+            page.locator("html[data-searchable]").wait_for(state="attached")
         return page
 
     yield open_page
@@ -128,6 +139,19 @@ def spoil(record: GateRecord, text: str) -> GateRecord:
         ),
         verdict=replace(record.verdict, findings=(Finding(data=NoteFinding(text=text)),)),
     )
+
+
+def unpacked(page: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The index and all details of the cases in a page."""
+    parts = re.findall(r'<script type="application/gzip">([A-Za-z0-9+/=]+)</script>', page)
+    index, *details = [json.loads(gzip.decompress(base64.b64decode(part))) for part in parts]
+    return index, [one for part in details for one in part]
+
+
+@pytest.fixture(name="unpacked", scope="session")
+def unpacked_fixture() -> Callable[[str], tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The function that reads the cases in a page."""
+    return unpacked
 
 
 @pytest.fixture(name="spoiled", scope="session")

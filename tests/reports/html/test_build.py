@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from harness.comparison.findings import metric_findings
 from harness.types import (
     CaseResult,
@@ -35,6 +33,7 @@ from harness.types import (
     Stability,
     Verdict,
 )
+from reports.earlier_runs import EarlierRuns
 from reports.html import render_report
 from reports.html.build import build_view
 
@@ -153,7 +152,7 @@ def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..
     verdict = Verdict(outcome=GateVerdict.PASS, findings=tuple(metric_findings(comparison, {})))
     view = build_view(replace(record, comparison=comparison, verdict=verdict)).verdict
     assert view.lead.endswith("On orders it is better.")
-    assert view.metrics[0].word == "better"
+    assert {row.name: row.word for row in view.rows} == {"orders": "better", "general": "pass"}
 
 
 def test_a_wide_interval_that_only_informs_does_not_squeeze_the_gated_ones(
@@ -168,13 +167,28 @@ def test_a_wide_interval_that_only_informs_does_not_squeeze_the_gated_ones(
     assert after.informing_axis != before.informing_axis
 
 
-def test_an_absolute_path_is_called_by_its_last_part(invented: Callable[..., GateRecord]) -> None:
-    """The first line is for a person; the manifest has the whole path."""
+def test_no_directory_of_the_machine_is_shown(invented: Callable[..., GateRecord]) -> None:
+    """A path is relative to the project, if that is known, and is cut to its last parts otherwise."""
     record = small_record(invented)
-    run = replace(record.run, model=replace(record.run.model, label="/home/ada/project/adapters/orders-v2"))
-    view = build_view(replace(record, run=run))
+    model = replace(
+        record.run.model,
+        label="/home/ada/project/adapters/orders-v2",
+        adapter_dir="/home/ada/project/adapters/orders-v2",
+    )
+    sets = tuple(
+        replace(each, path=f"/home/ada/project/golden_sets/{each.name}.yaml")
+        for each in record.run.golden_sets
+    )
+    record = replace(record, run=replace(record.run, model=model, golden_sets=sets))
+    view = build_view(record, EarlierRuns(project=Path("/home/ada/project")))
     assert view.verdict.candidate == "orders-v2"
-    assert any(fact.value.text == run.model.label for group in view.manifest for fact in group.facts)
+    facts = {fact.name: fact.value.text for group in view.manifest[1:2] for fact in group.facts}
+    assert facts["model"] == "adapters/orders-v2"
+    assert "directory" not in facts
+    assert view.sets[0].path == "golden_sets/orders.yaml"
+    assert view.cases.cases[0].rerun.startswith("pytest 'golden_sets/orders.yaml::")
+    assert view.cases.cases[0].rerun.endswith(" --model=adapters/orders-v2")
+    assert build_view(record).sets[0].path == "…/project/golden_sets/orders.yaml"
 
 
 def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases(
@@ -182,11 +196,11 @@ def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases
 ) -> None:
     view = build_view(invented(compared=False, lost=4))
     assert view.verdict.word == "no baseline"
-    assert view.verdict.baseline is None
+    assert [side.role for side in view.verdict.sides] == ["candidate"]
     assert [row.metric for row in view.metrics.informing][:2] == ["pass rate", "is-json"]
     assert all(row.candidate.interval and row.n for row in view.metrics.informing)
-    assert [group.anchor for group in view.groups] == ["failed"]
-    assert view.groups[0].total == 6
+    assert view.cases.shown == "failed"
+    assert {choice.label: choice.count for choice in view.cases.outcomes}["failed"] == 6
 
 
 def test_a_verdict_that_rests_on_missing_results_says_so(invented: Callable[..., GateRecord]) -> None:
@@ -299,6 +313,28 @@ def test_an_error_is_shown_with_its_traceback_and_never_as_a_score(
     assert seen.brief == "bleu: ValueError: broken"
 
 
+def test_a_pattern_is_described_and_folded(invented: Callable[..., GateRecord]) -> None:
+    """Nobody reads a pattern first: what it tests is said, and it is one click away."""
+    pattern = r"(?<![\\d.,])100(?!\\d|[.,]\\d)"
+    score = Score(metric="regex", value=0.0, passed=False, explanation=f"{pattern!r} matches nowhere")
+    seen = one_case(result_of("a", score, checks=(Check(type="regex", value=pattern),)), None, invented())
+    assert seen.brief == "regex: the pattern matches nowhere"
+    (row,) = seen.checks
+    assert row.about == "The pattern matches somewhere in the answer (Python's re.search)."
+    assert (row.wants, row.why.text) == (pattern, "the pattern matches nowhere")
+
+
+def test_what_its_author_wrote_about_a_case_comes_first(
+    invented: Callable[..., GateRecord], unpacked: Any
+) -> None:
+    record = invented()
+    first, *rest = record.run.results
+    described = replace(first, case=replace(first.case, metadata={"description": "Amounts in dozens"}))
+    record = replace(record, run=replace(record.run, results=(described, *rest)))
+    assert build_view(record).cases.cases[0].description == "Amounts in dozens"
+    assert unpacked(render_report(record))[0]["cases"][0][5] == "Amounts in dozens"
+
+
 def test_a_case_that_changed_since_the_baseline_is_not_set_beside_its_old_answer(
     invented: Callable[..., GateRecord],
 ) -> None:
@@ -315,20 +351,11 @@ def test_a_huge_answer_is_cut_and_says_by_how_much(invented: Callable[..., GateR
     assert len(seen.candidate.pieces[0].text) == 20_000
 
 
-def test_of_very_many_cases_the_ones_that_changed_stay(invented: Callable[..., GateRecord]) -> None:
+def test_of_very_many_cases_none_is_left_out(invented: Callable[..., GateRecord]) -> None:
     view = build_view(invented(orders=2_500, probes=0, lost=30, gained=5, both_fail=20))
-    assert (view.cases.total, len(view.cases.cases), view.cases.hidden) == (2_500, 2_000, 500)
-    changes = [case.change for case in view.cases.cases]
-    assert (changes.count("lost"), changes.count("gained"), changes.count("still fails")) == (30, 5, 20)
-
-
-@pytest.mark.parametrize("lost", [1, 150])
-def test_a_section_of_lost_cases_tells_their_full_number(
-    invented: Callable[..., GateRecord], lost: int
-) -> None:
-    view = build_view(invented(orders=200, probes=0, lost=lost))
-    assert view.groups[0].total == lost
-    assert len(view.groups[0].cases) == min(lost, 100)
+    assert (view.cases.total, len(view.cases.cases)) == (2_500, 2_500)
+    changes = {choice.label: choice.count for choice in view.cases.changes}
+    assert changes == {"lost": 30, "gained": 5, "still fails": 20, "still passes": 2_445}
 
 
 def test_a_graded_metric_that_fell_lists_its_largest_drops(invented: Callable[..., GateRecord]) -> None:
@@ -346,8 +373,8 @@ def test_a_graded_metric_that_fell_lists_its_largest_drops(invented: Callable[..
         verdict=GateVerdict.REGRESS,
     )
     view = build_view(replace(record, comparison=replace(record.comparison, metrics=(graded,))))
-    assert [group.title for group in view.groups] == ["Largest drops: orders rouge-l"]
-    assert [f"{case.set_name}/{case.case_id}" for case in view.groups[0].cases] == [key]
+    assert [group.title for group in view.cases.drops] == ["largest drops of orders rouge-l: 1"]
+    assert [view.cases.cases[number - 1].key for number in view.cases.drops[0].numbers] == [key]
 
 
 def test_canaries_of_training_stand_in_the_page(invented: Callable[..., GateRecord]) -> None:

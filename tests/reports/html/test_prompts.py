@@ -8,6 +8,8 @@ from harness.types import CaseResult, GateRecord, Run
 from reports.html.build import build_view
 from reports.html.render import render_report
 
+Unpacker = Callable[[str], tuple[dict[str, Any], list[dict[str, Any]]]]
+
 
 def with_completion(run: Run, **changes: Any) -> Run:
     """The run with its first case's completion changed."""
@@ -26,16 +28,15 @@ def asked(record: GateRecord, before: dict[str, Any], now: dict[str, Any]) -> Ga
     )
 
 
-def test_one_prompt_for_both_sides(invented: Callable[..., GateRecord]) -> None:
+def test_one_prompt_for_both_sides(invented: Callable[..., GateRecord], unpacked: Unpacker) -> None:
     prompt = {"prompt": "<|user|> <b>w1</b>", "prompt_sha256": "0123456789abcdef"}
     record = asked(invented(), prompt, prompt)
     case = build_view(record).cases.cases[0]
     assert [(each.sides, each.text.text, each.sha256) for each in case.prompts] == [
         ("", "<|user|> <b>w1</b>", "0123456789ab")
     ]
-    page = render_report(record)
-    assert "Prompt as the model reads it <small>0123456789ab</small>" in page
-    assert "&lt;|user|&gt; &lt;b&gt;w1&lt;/b&gt;" in page
+    details = unpacked(render_report(record))[1]
+    assert details[0]["prompts"] == [["", "0123456789ab", "<|user|> <b>w1</b>"]]
 
 
 def test_two_prompts_where_the_sides_were_asked_differently(invented: Callable[..., GateRecord]) -> None:
@@ -44,7 +45,7 @@ def test_two_prompts_where_the_sides_were_asked_differently(invented: Callable[.
     assert [each.sides for each in case.prompts] == ["baseline", "candidate"]
 
 
-def test_reasoning_is_shown_folded_and_keeps_equal_answers_apart(invented: Callable[..., GateRecord]) -> None:
+def test_reasoning_keeps_equal_answers_apart(invented: Callable[..., GateRecord], unpacked: Unpacker) -> None:
     same = {"text": "Paris"}
     record = asked(invented(), {**same, "reasoning": "hm"}, {**same, "reasoning": "SECRET"})
     case = build_view(record).cases.cases[0]
@@ -52,9 +53,9 @@ def test_reasoning_is_shown_folded_and_keeps_equal_answers_apart(invented: Calla
     assert case.candidate is not None
     assert case.candidate.reasoning is not None
     assert case.candidate.reasoning.text == "SECRET"
-    page = render_report(record)
-    before = page[: page.index("SECRET")]
-    assert before.rindex("<details") > before.rindex("</details")
+    details = unpacked(render_report(record))[1]
+    assert details[0]["candidate"]["reasoning"] == ["SECRET"]
+    assert details[0]["baseline"]["reasoning"] == ["hm"]
 
 
 def test_a_run_that_is_older_than_prompts_shows_none(invented: Callable[..., GateRecord]) -> None:

@@ -1,0 +1,72 @@
+"""What a run is shown beside: earlier runs of its golden sets, and the run that was accepted last."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.baselines.file import DIRECTORY, Baseline, load_baseline
+from harness.errors import TunegateError
+from harness.history.store import PastMetric, open_history
+from harness.types import GateRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRuns:
+    """The surroundings of a run.
+
+    Attributes:
+        metrics: The gated metrics of earlier runs and of this one, oldest first.
+        accepted: The accepted run that is shown beside it; None if there is none besides the baseline.
+        project: The project's root, to which paths are shown relative; None if it is unknown.
+        problems: What could not be read, in one line each.
+    """
+
+    metrics: tuple[PastMetric, ...] = ()
+    accepted: Baseline | None = None
+    project: Path | None = None
+    problems: tuple[str, ...] = ()
+
+
+NO_EARLIER_RUNS = EarlierRuns()
+
+
+def earlier_runs_of(record: GateRecord, history: Path, project: Path) -> EarlierRuns:
+    """Read what a run is shown beside; whatever can't be read is named, and never stops the report.
+
+    Args:
+        record: The run.
+        history: The file of the stored runs.
+        project: The project's root, with the accepted baselines.
+    """
+    problems: list[str] = []
+    metrics: list[PastMetric] = []
+    if history.is_file():
+        try:
+            with open_history(history) as stored:
+                metrics = stored.past_metrics()
+        except TunegateError as error:
+            problems.append(f"earlier runs are not shown: {error}")
+    later = [place for place, point in enumerate(metrics) if point.run_id == record.run.id]
+    return EarlierRuns(
+        metrics=tuple(metrics[: later[-1] + 1] if later else metrics),
+        accepted=_accepted(record, project, problems),
+        project=project.resolve(),
+        problems=tuple(problems),
+    )
+
+
+def _accepted(record: GateRecord, project: Path, problems: list[str]) -> Baseline | None:
+    """The newest accepted run of any of the same golden sets that is neither this run nor its baseline."""
+    shown = [record.run.id, *([record.baseline.id] if record.baseline is not None else [])]
+    names = {golden_set.name for golden_set in record.run.golden_sets}
+    found: list[Baseline] = []
+    for path in sorted((project / DIRECTORY).glob("*.json")):
+        try:
+            accepted = load_baseline(path)
+        except TunegateError as error:
+            problems.append(f"an accepted run is not shown: {error}")
+            continue
+        # A baseline from a file has the accepted run's id with an addition.
+        own = any(each == accepted.run_id or each.startswith(f"{accepted.run_id}-kept-") for each in shown)
+        if not own and names & {golden_set.name for golden_set in accepted.golden_sets}:
+            found.append(accepted)
+    return max(found, key=lambda each: each.accepted_at, default=None)

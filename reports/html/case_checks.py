@@ -1,0 +1,134 @@
+"""The checks of a case on both sides: what each requires, its values, and why it failed."""
+
+import json
+from collections.abc import Mapping
+
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.types import CaseResult, Check, MetricError, MetricFacts, Score
+from reports.html import figures
+from reports.html.case_view import CheckRow, Mark, excerpt
+from reports.html.text import one_line
+
+_WANTS = 60
+# Checks whose value is a pattern or a schema, which few people read: what they test is said first.
+_PATTERNS = {"regex", "is-json"}
+
+
+def check_rows(
+    result: CaseResult, before: CaseResult | None, limit: int, metrics: Mapping[str, MetricFacts]
+) -> list[CheckRow]:
+    """One row per check, failed ones first.
+
+    Args:
+        result: The candidate's result.
+        before: The baseline's.
+        limit: Most characters of one text.
+        metrics: The facts about the run's metrics.
+    """
+    rows: list[CheckRow] = []
+    seen: dict[str, int] = {}
+    for check in result.case.checks:
+        place = seen.setdefault(check.type, 0)
+        seen[check.type] += 1
+        facts = metrics.get(check.type)
+        wants = _wants(check, facts), _about(check)
+        rows += _check_row(check.type, place, wants, result, before, limit, facts)
+    # Scores without a check of the case, such as a failed generation.
+    for name in dict.fromkeys(entry.metric for entry in _entries(result)):
+        if name not in seen:
+            rows += _check_row(name, 0, ("", ""), result, before, limit, metrics.get(name))
+    return sorted(rows, key=lambda row: row.candidate.passed is not False)
+
+
+def _check_row(
+    name: str,
+    place: int,
+    wants: tuple[str, str],
+    result: CaseResult,
+    before: CaseResult | None,
+    limit: int,
+    facts: MetricFacts | None,
+) -> list[CheckRow]:
+    now = _nth(result, name, place)
+    then = None if before is None else _nth(before, name, place)
+    if now is None and then is None:
+        return []
+    why = explained(now, result)
+    if (
+        isinstance(then, Score)
+        and then.passed is False
+        and isinstance(now, Score)
+        and now.passed is not False
+    ):
+        why = f"before: {explained(then, result)}" if then.explanation else why
+    mark = _mark(now, facts) or Mark(value="–")
+    return [
+        CheckRow(
+            name=one_line(name),
+            wants=wants[0],
+            about=wants[1],
+            baseline=_mark(then, facts),
+            candidate=mark,
+            why=excerpt(why, limit),
+        )
+    ]
+
+
+def _entries(result: CaseResult) -> list[Score | MetricError]:
+    return [*result.scores, *result.errors]
+
+
+def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | None:
+    """The result of the nth check of one type. Scores come before errors, each in the checks' order."""
+    found = [entry for entry in _entries(result) if entry.metric == name]
+    return found[place] if place < len(found) else None
+
+
+def explained(entry: Score | MetricError | None, result: CaseResult) -> str:
+    """Why a check passed or failed, with "the pattern" in place of a long pattern.
+
+    Args:
+        entry: The check's score or error.
+        result: Its case, which has the patterns.
+    """
+    if entry is None:
+        return ""
+    if isinstance(entry, MetricError):
+        return entry.error
+    text = entry.explanation
+    for check in result.case.checks:
+        if check.type == entry.metric and base_type(check.type) in _PATTERNS and isinstance(check.value, str):
+            text = text.replace(repr(check.value), "the pattern")
+    return text
+
+
+def _mark(entry: Score | MetricError | None, facts: MetricFacts | None) -> Mark | None:
+    if entry is None:
+        return None
+    if isinstance(entry, MetricError):
+        return Mark(value="error", passed=False)
+    binary = facts is not None and facts.kind == "binary"
+    return Mark(value="" if binary else figures.score(entry.value), passed=entry.passed)
+
+
+def _wants(check: Check, facts: MetricFacts | None) -> str:
+    """What a check requires: its threshold, its value, its options."""
+    parts: list[str] = []
+    if check.threshold is not None:
+        sign = "threshold" if facts is None else "≥" if facts.higher_is_better else "≤"
+        parts.append(f"{sign}\u00a0{check.threshold:g}")
+    if isinstance(check.value, str):
+        parts.append(one_line(check.value, _WANTS))
+    elif check.value is not None:
+        parts.append(one_line(json.dumps(check.value, ensure_ascii=False), _WANTS))
+    parts += [f"{name} {one_line(str(value), _WANTS)}" for name, value in check.options.items()]
+    return ", ".join(parts)
+
+
+def _about(check: Check) -> str:
+    """What a check tests, in words, if its value is a pattern or a schema."""
+    kind = base_type(check.type)
+    if kind not in _PATTERNS or check.value is None:
+        return ""
+    text = CHECK_TYPES[kind].summary
+    return f"Not: {text}" if check.type.startswith("not-") else text

@@ -1,0 +1,66 @@
+"""Commands for the reader to copy, quoted for a shell."""
+
+import shlex
+from pathlib import Path, PurePath
+
+from harness.types import GateRecord, GoldenCase
+from reports.html.names import shown_path
+from reports.html.text import one_line
+from tunegate.printable import visible
+
+_LONGEST = 300
+
+
+def rerun_command(record: GateRecord, project: Path | None) -> str:
+    """The command that gates the candidate again.
+
+    Args:
+        record: The gate's record.
+        project: The project's root, to which paths are relative.
+    """
+    return f"pytest {_model(record, project)}"
+
+
+def case_command(record: GateRecord, case: GoldenCase, path: str, project: Path | None) -> str:
+    """The command that gates one case alone.
+
+    Args:
+        record: The gate's record.
+        case: The case.
+        path: The golden set's file as it is shown.
+        project: The project's root, to which paths are relative.
+    """
+    again = rerun_command(record, project)
+    if PurePath(path).is_absolute() or path.startswith("…"):
+        return f"{again} -k {_quoted(case.id)}"
+    return again.replace("pytest ", f"pytest {_quoted(f'{path}::{case.id}')} ", 1)
+
+
+def accept_command(record: GateRecord) -> str:
+    """The command that accepts the run as a baseline."""
+    return f"tunegate runs accept {_quoted(record.run.id)} main --reason '…'"
+
+
+def new_case_command(record: GateRecord, set_name: str, project: Path | None) -> str:
+    """The command that adds a case to a golden set; empty for a set that is not in the project.
+
+    Args:
+        record: The gate's record.
+        set_name: The golden set's name.
+        project: The project's root, to which paths are relative.
+    """
+    paths = [each.path for each in record.run.golden_sets if each.name == set_name]
+    shown = shown_path(paths[0], project) if paths else ""
+    return f"tunegate golden new {_quoted(shown)}" if shown and not shown.startswith("…") else ""
+
+
+def _model(record: GateRecord, project: Path | None) -> str:
+    label = PurePath(record.run.model.label)
+    if project is not None and label.is_absolute() and label.is_relative_to(project):
+        return f"--model={_quoted(str(label.relative_to(project)))}"
+    return f"--model={_quoted(record.run.model.label)}"
+
+
+def _quoted(text: str) -> str:
+    # Hidden characters are spelled out: nobody shall paste what can't be seen.
+    return shlex.quote(visible(one_line(text, _LONGEST)))

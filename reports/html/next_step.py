@@ -1,0 +1,151 @@
+"""What to do about a verdict: reject, add cases, calibrate, fix, accept; written from the findings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.types import (
+    ConfirmationFinding,
+    FailedTestsFinding,
+    Finding,
+    GateRecord,
+    GateVerdict,
+    MetricFinding,
+    MustPassFinding,
+    NothingToLoseFinding,
+    NoVerdictFinding,
+    Outcome,
+    TripwireFinding,
+)
+from reports.html import figures
+from reports.html.commands import accept_command, new_case_command, rerun_command
+from reports.html.lead import deciding_findings, metric_title
+from reports.html.metrics import margin_text
+from reports.html.view import NextStep
+
+_CALIBRATE = "tunegate judge calibrate --judge=SPEC"
+
+
+def next_step(record: GateRecord, project: Path | None = None) -> NextStep:
+    """The one thing to do first.
+
+    Args:
+        record: The gate's record.
+        project: The project's root, to which paths are relative.
+    """
+    again = rerun_command(record, project)
+    if record.verdict is None:
+        text = "Compare with the base model, a stored run or an accepted baseline."
+        return NextStep(
+            title="Gate it against a baseline.", text=text, command=f"{again} --gate-baseline=base"
+        )
+    deciding = deciding_findings(record.verdict)
+    if record.verdict.outcome is GateVerdict.PASS:
+        return _after_pass(record, again)
+    if record.verdict.outcome is GateVerdict.REGRESS:
+        return _after_regression(record, deciding, again)
+    metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
+    if metric is not None and isinstance(metric.data, MetricFinding):
+        return _more_cases(record, metric, metric.data, project)
+    return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
+
+
+def _after_pass(record: GateRecord, again: str) -> NextStep:
+    if record.run.partial:
+        text = "This run answered a selection; only a whole run can be accepted."
+        return NextStep(title="Run all cases before you accept it.", text=text, command=again)
+    text = "Later candidates can then be compared with it."
+    return NextStep(title="Accept it.", text=text, command=accept_command(record))
+
+
+def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: str) -> NextStep:
+    first = deciding[0].data
+    if isinstance(first, FailedTestsFinding):
+        return NextStep(
+            title="Reject it, or correct the tests.",
+            text="Hand-written tests of the model failed.",
+            command=again,
+        )
+    if isinstance(first, MustPassFinding):
+        text = "A must-pass case failed: read it below. If its expectation is wrong, correct the case."
+        return NextStep(title="Reject it.", text=text, command=again)
+    if _judged_alone(record):
+        text = "Only a judge failed the lost cases: calibrate it before you rely on it."
+        return NextStep(title="Reject it, or calibrate the judge.", text=text, command=_CALIBRATE)
+    probed = {each.name for each in record.run.golden_sets if each.probes_forgetting}
+    if any(each.set_name in probed for each in deciding):
+        text = (
+            "It lost general skills. Train again with a lower learning rate, fewer steps, or general "
+            "examples among the training data."
+        )
+    else:
+        text = "Read the lost cases, correct the training data or settings, and train again."
+    return NextStep(title="Reject it.", text=text, command=again)
+
+
+def _judged_alone(record: GateRecord) -> bool:
+    """Whether judged checks alone failed in all lost cases."""
+    rows = record.comparison.metrics if record.comparison is not None else ()
+    lost = {key for row in rows if row.metric == "pass-rate" for key in row.lost}
+    failed = {
+        score.metric
+        for result in record.run.results
+        if result.key in lost
+        for score in result.scores
+        if score.passed is False
+    }
+    return bool(failed) and all(_is_judged(metric) for metric in failed)
+
+
+def _is_judged(metric: str) -> bool:
+    # A record may hold the metric of a plug-in that is not installed here.
+    return base_type(metric) in CHECK_TYPES and CHECK_TYPES[base_type(metric)].judged
+
+
+def _more_cases(record: GateRecord, finding: Finding, data: MetricFinding, project: Path | None) -> NextStep:
+    rate = data.scale == "binary"
+    able = data.minimum_detectable_drop
+    reach = (
+        f"{figures.count(data.n)} cases can detect no drop."
+        if able is None
+        else f"{figures.count(data.n)} cases detect drops from {margin_text(able, rate=rate)}."
+    )
+    wider = "Or set a wider margin, if you can tolerate a larger drop."
+    title = f"Add cases to {finding.set_name}."
+    if data.cases_to_settle is not None and data.cases_to_settle > data.n:
+        title = f"Add about {figures.count(data.cases_to_settle - data.n)} cases to {finding.set_name}."
+    if finding.metric != "pass-rate":
+        reach = f"{metric_title(finding, record)}: {reach}"
+    command = new_case_command(record, finding.set_name or "", project)
+    return NextStep(title=title, text=f"{reach} {wider}", command=command)
+
+
+def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) -> NextStep:
+    data, again = first.data, rerun_command(record, project)
+    if isinstance(data, TripwireFinding):
+        text = "Look at the data that it was trained on, or gate it on more forgetting probes."
+        return NextStep(title="Find out why general text got harder.", text=text, command="")
+    if isinstance(data, NothingToLoseFinding):
+        text = "A set whose cases the baseline fails can't show a regression."
+        title = f"Add cases to {first.set_name} that the baseline passes."
+        command = new_case_command(record, first.set_name or "", project)
+        return NextStep(title=title, text=text, command=command)
+    if isinstance(data, ConfirmationFinding):
+        text = "New answers did not show the drop again: repeat each case, or add cases."
+        return NextStep(title="Ask for several answers per case.", text=text, command="")
+    if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:
+        if _uses_a_judge(record, first.set_name):
+            text = "Checks of an unreliable judge are left unscored."
+            return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
+        text = "A check decides if it is true or false, or has a threshold."
+        return NextStep(title="Give the unscored cases a check that decides.", text=text, command=again)
+    return NextStep(title="Fix what is missing, then gate again.", text="", command=again)
+
+
+def _uses_a_judge(record: GateRecord, set_name: str | None) -> bool:
+    return any(
+        _is_judged(check.type)
+        for result in record.run.results
+        if result.case.set_name == set_name and result.outcome is Outcome.UNSCORED
+        for check in result.case.checks
+    )

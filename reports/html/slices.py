@@ -1,0 +1,57 @@
+"""The pass rate of each tag, with intervals: for information, not corrected for their number."""
+
+from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.comparison.slices import slice_drops
+from harness.types import GateRecord, MetricComparison
+from reports.html import figures
+from reports.html.charts import Axis, forest_axis, forest_row
+from reports.html.metrics import PASS_RATE, drop_text, mean_text
+from reports.html.text import one_line
+from reports.html.view import Estimate, SliceRow, SlicesView
+
+_MOST_ROWS = 60
+_CONFIDENCE = 0.9
+
+
+def slices_view(record: GateRecord) -> SlicesView | None:
+    """The slices, the largest drops first; None without a baseline or without tags."""
+    if record.baseline is None or record.comparison is None:
+        return None
+    pairing = pair_runs(record.run, record.baseline)
+    found: list[tuple[str, MetricComparison]] = []
+    for metric in paired_metrics(pairing):
+        if metric.metric == PASS_RATE:
+            of_set = [pair for pair in pairing.pairs if pair[0].case.set_name == metric.set_name]
+            found += slice_drops(metric, of_set, _CONFIDENCE).items()
+    if not found:
+        return None
+    found.sort(key=lambda entry: (-entry[1].drop.estimate, -entry[1].n, entry[0]))
+    flipped = [entry for entry in found if entry[1].lost or entry[1].gained]
+    calm = [entry for entry in found if not (entry[1].lost or entry[1].gained)]
+    shown = [entry for entry in found if entry in [*flipped, *calm][:_MOST_ROWS]]
+    axis = forest_axis((row.drop for _, row in shown), ())
+    drivers = {(driver.set_name, driver.name) for driver in record.comparison.drivers if driver.kind == "tag"}
+    return SlicesView(
+        rows=tuple(_row(tag, row, axis, driver=(row.set_name, tag) in drivers) for tag, row in shown),
+        axis=axis,
+        confidence=f"{_CONFIDENCE * 100:g}\u00a0%",
+        left_out=len(found) - len(shown),
+    )
+
+
+def _row(tag: str, row: MetricComparison, axis: Axis, *, driver: bool) -> SliceRow:
+    low, high = figures.points(row.drop.low), figures.points(row.drop.high)
+    drop = drop_text(row.drop.estimate, rate=True)
+    return SliceRow(
+        set_name=one_line(row.set_name),
+        tag=one_line(tag, 60),
+        n=figures.count(row.n),
+        baseline=mean_text(row.baseline.mean.estimate, rate=True),
+        candidate=mean_text(row.candidate.mean.estimate, rate=True),
+        drop=Estimate(value=drop, interval=f"[{low}, {high}]"),
+        forest=forest_row(axis, row.drop, None),
+        drawing=f"drop {drop}, interval {low} to {high}",
+        lost=figures.count(len(row.lost)),
+        gained=figures.count(len(row.gained)),
+        driver=driver,
+    )

@@ -1,0 +1,75 @@
+"use strict";
+// The cases: base64 of gzip of JSON in script elements that no browser runs, the index first.
+
+/** The JSON value of one element with data. */
+async function unpacked(element) {
+  const text = atob(element.textContent.trim());
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+/** One case of the index, with names in place of numbers. */
+function namedCase(index, row, place) {
+  const [set, id, outcome, change, tags, brief, notes, tokens, latency] = row;
+  return {
+    place,
+    id,
+    set: index.sets[set],
+    key: `${index.sets[set]}/${id}`,
+    outcome: index.outcomes[outcome],
+    change: index.changes[change],
+    tags: tags.map((tag) => index.tags[tag]),
+    brief,
+    notes,
+    tokens,
+    latency,
+  };
+}
+
+/** The cases of the page, whose details arrive part by part. */
+class Cases {
+  constructor(index, parts) {
+    this.all = index.cases.map((row, place) => namedCase(index, row, place));
+    this.groups = index.groups;
+    this.drops = index.drops;
+    this.shown = index.shown;
+    this.size = index.part;
+    this.parts = parts;
+    this.unpacked = [];
+    this.words = new Map();
+  }
+
+  /** The details of one case. */
+  async details(place) {
+    const number = Math.floor(place / this.size);
+    this.unpacked[number] ??= unpacked(this.parts[number]);
+    return (await this.unpacked[number])[place % this.size];
+  }
+
+  /** The text of a case in which words are searched; only for a case whose details are there. */
+  async searched(place) {
+    if (!this.words.has(place)) {
+      const one = this.all[place];
+      const details = await this.details(place);
+      this.words.set(place, `${one.key} ${one.brief} ${one.notes} ${one.tags} ${textOf(details)}`.toLowerCase());
+    }
+    return this.words.get(place);
+  }
+
+  /** Unpack and read all details for the search, one part at a time, so that the page stays quick. */
+  async prepare() {
+    for (let place = 0; place < this.all.length; place++) {
+      await this.searched(place);
+      if (place % this.size === this.size - 1) await new Promise((done) => setTimeout(done));
+    }
+  }
+}
+
+/** All texts of a nested value, with single spaces. */
+function textOf(value) {
+  if (typeof value === "string") return value.replace(/\s+/g, " ");
+  if (Array.isArray(value)) return value.map(textOf).join(" ");
+  return value && typeof value === "object" ? Object.values(value).map(textOf).join(" ") : "";
+}

@@ -1,0 +1,152 @@
+"""What to do next follows from the findings: reject, add cases, calibrate, fix, accept."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.types import (
+    Check,
+    FailedTestsFinding,
+    Finding,
+    FindingData,
+    GateRecord,
+    GateVerdict,
+    Interval,
+    MetricFinding,
+    MustPassFinding,
+    NothingToLoseFinding,
+    NoVerdictFinding,
+    Outcome,
+    Score,
+    TripwireFinding,
+    Verdict,
+)
+from reports.html.next_step import next_step
+
+Invented = Callable[..., GateRecord]
+DROP = Interval(estimate=0.05, low=-0.01, high=0.11, confidence=0.9, method="made up")
+
+
+def judged(
+    record: GateRecord, outcome: GateVerdict, data: FindingData, set_name: str = "orders"
+) -> GateRecord:
+    """The record with one deciding finding."""
+    metric = "pass-rate" if isinstance(data, MetricFinding) else None
+    finding = Finding(verdict=outcome, set_name=set_name, metric=metric, data=data)
+    return replace(record, verdict=Verdict(outcome=outcome, findings=(finding,)))
+
+
+def metric(**changes: Any) -> MetricFinding:
+    given: dict[str, Any] = {
+        "scale": "binary",
+        "baseline": 0.9,
+        "candidate": 0.85,
+        "drop": DROP,
+        "n": 40,
+        "clusters": 40,
+        "p_value": 0.2,
+        "lost": 3,
+        "gained": 1,
+        "margin": 0.05,
+        "minimum_detectable_drop": 0.18,
+        **changes,
+    }
+    return MetricFinding(**given)
+
+
+def test_a_regression_is_rejected_and_says_what_to_read(invented: Invented) -> None:
+    step = next_step(judged(invented(lost=5), GateVerdict.REGRESS, metric()))
+    assert (step.title, step.command) == ("Reject it.", "pytest --model=adapters/orders")
+    assert "Read the lost cases" in step.text
+
+
+def test_forgotten_skills_call_for_milder_training(invented: Invented) -> None:
+    step = next_step(judged(invented(probes_lost=9), GateVerdict.REGRESS, metric(), "general"))
+    assert step.title == "Reject it."
+    assert "lower learning rate" in step.text
+
+
+@pytest.mark.parametrize(
+    ("settle", "title"), [(160, "Add about 120 cases to orders."), (None, "Add cases to orders.")]
+)
+def test_an_inconclusive_metric_needs_so_many_more_cases(
+    invented: Invented, settle: int | None, title: str
+) -> None:
+    step = next_step(judged(invented(), GateVerdict.INCONCLUSIVE, metric(cases_to_settle=settle)))
+    assert step.title == title
+    assert "40 cases detect drops from 18\u00a0pts." in step.text
+    assert step.command == "tunegate golden new golden_sets/orders.yaml"
+
+
+def test_losses_that_only_a_judge_sees_call_for_a_calibration(invented: Invented) -> None:
+    record = judged(invented(orders=60, lost=10), GateVerdict.REGRESS, metric())
+    results = tuple(
+        replace(result, scores=(Score(metric="llm-rubric", value=0.0, passed=False),))
+        for result in record.run.results
+    )
+    step = next_step(replace(record, run=replace(record.run, results=results)))
+    assert step.title == "Reject it, or calibrate the judge."
+    assert step.command.startswith("tunegate judge calibrate")
+
+
+def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented: Invented) -> None:
+    data = NoVerdictFinding(side="candidate", outcome=Outcome.UNSCORED, cases=3, n=40, tolerated=0.05)
+    record = judged(invented(unscored=3), GateVerdict.INCONCLUSIVE, data)
+    assert next_step(record).title == "Give the unscored cases a check that decides."
+    results = tuple(
+        replace(result, case=replace(result.case, checks=(Check(type="llm-rubric", value="polite"),)))
+        for result in record.run.results
+    )
+    assert (
+        next_step(replace(record, run=replace(record.run, results=results))).title == "Calibrate the judge."
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome", "title"),
+    [
+        (MustPassFinding(cases=("orders/a",)), GateVerdict.REGRESS, "Reject it."),
+        (FailedTestsFinding(tests=("t.py::t",)), GateVerdict.REGRESS, "Reject it, or correct the tests."),
+        (
+            TripwireFinding(change=DROP, limit=0.1),
+            GateVerdict.INCONCLUSIVE,
+            "Find out why general text got harder.",
+        ),
+        (
+            NothingToLoseFinding(passed=0, n=40, margin=0.05),
+            GateVerdict.INCONCLUSIVE,
+            "Add cases to orders that the baseline passes.",
+        ),
+        (
+            NoVerdictFinding(side="candidate", outcome=Outcome.ERRORED, cases=9, n=40, tolerated=0),
+            GateVerdict.INCONCLUSIVE,
+            "Fix what is missing, then gate again.",
+        ),
+    ],
+)
+def test_each_other_reason_has_its_step(
+    invented: Invented, data: FindingData, outcome: GateVerdict, title: str
+) -> None:
+    assert next_step(judged(invented(), outcome, data)).title == title
+
+
+def test_a_pass_may_be_accepted_once_it_is_whole(invented: Invented) -> None:
+    step = next_step(judged(invented(), GateVerdict.PASS, metric()))
+    assert step.title == "Accept it."
+    assert step.command == "tunegate runs accept 20260131-142501-7f3a main --reason '…'"
+    part = next_step(judged(invented(collected=500), GateVerdict.PASS, metric()))
+    assert part.title == "Run all cases before you accept it."
+
+
+def test_without_a_verdict_a_baseline_is_missing(invented: Invented) -> None:
+    step = next_step(invented(compared=False))
+    assert step.command == "pytest --model=adapters/orders --gate-baseline=base"
+
+
+def test_a_model_s_name_is_quoted_for_the_shell(invented: Invented) -> None:
+    record = invented(compared=False)
+    model = replace(record.run.model, label="$(reboot) \u202eevil")
+    step = next_step(replace(record, run=replace(record.run, model=model)))
+    assert step.command == "pytest --model='$(reboot) ⟨U+202E⟩evil' --gate-baseline=base"

@@ -1,0 +1,96 @@
+"""Candidate, baseline and previous accepted run stand side by side, with the history of each gated metric."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness.baselines.accept import accept_run
+from harness.baselines.file import load_baseline
+from harness.history.store import PastMetric
+from harness.types import Finding, GateRecord, GateVerdict, NothingToLoseFinding
+from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
+from reports.html.sides import moment, side_rows, sides_of
+
+Invented = Callable[..., GateRecord]
+
+
+def point(number: int, mean: float, verdict: GateVerdict = GateVerdict.PASS) -> PastMetric:
+    return PastMetric(
+        run_id=f"run-{number}",
+        started_at="2026-01-31T14:25:01+00:00",
+        model="m",
+        set_name="orders",
+        metric="pass-rate",
+        mean=mean,
+        verdict=verdict,
+    )
+
+
+def test_the_previous_accepted_run_is_the_third_column(invented: Invented, tmp_path: Path) -> None:
+    record = invented(lost=5)
+    earlier = replace(invented().run, id="20260101-000000-aaaa")
+    accepted = load_baseline(accept_run(earlier, "main", "first", tmp_path, allow_dirty=True))
+    earlier = EarlierRuns(accepted=accepted)
+    assert [side.role for side in sides_of(record, earlier)] == ["candidate", "baseline", "accepted as main"]
+    assert [side.role for side in sides_of(record, NO_EARLIER_RUNS)] == ["candidate", "baseline"]
+    rows = list(side_rows(record, earlier))
+    assert {len(row.values) for row in rows} == {3}
+    orders = next(row for row in rows if row.name == "orders")
+    assert orders.values[2] == "95.0\u202f%"
+
+
+def test_a_side_says_who_changed_what(invented: Invented) -> None:
+    record = invented()
+    environment = replace(record.run.environment, author="Ada Lovelace", subject="Train on 400 orders")
+    side = sides_of(replace(record, run=replace(record.run, environment=environment)), NO_EARLIER_RUNS)[0]
+    assert (side.author, side.subject) == ("Ada Lovelace", "Train on 400 orders")
+    assert side.commit.endswith(" + changes")
+    assert side.date == "31 Jan 2026, 14:25 UTC"
+
+
+def test_the_history_of_a_metric_is_a_line_that_marks_regressions(invented: Invented) -> None:
+    points = (point(1, 0.95), point(2, 0.5, GateVerdict.REGRESS), point(3, 0.9))
+    rows = {row.name: row for row in side_rows(invented(lost=5), EarlierRuns(metrics=points))}
+    line = rows["orders"].history
+    assert line is not None
+    assert (line.path, line.last) == ("M0,1 L60,10 L120,2", (120.0, 2.0))
+    assert line.regressed == ((60.0, 10.0),)
+    assert rows["orders"].drawing == "3 runs, from 95.0\u202f% to 90.0\u202f%"
+    assert rows["general"].history is None
+
+
+def test_the_other_question_is_answered_beside_the_first(invented: Invented) -> None:
+    record = invented(lost=5)
+    assert record.verdict is not None
+    findings = tuple(
+        replace(each, data=replace(each.data, other_question=GateVerdict.REGRESS))
+        for each in record.verdict.findings
+    )
+    record = replace(record, verdict=replace(record.verdict, findings=findings))
+    assert {row.other for row in side_rows(record, NO_EARLIER_RUNS)} == {"on exactly these cases: regress"}
+    swapped = tuple(replace(each, data=replace(each.data, population="cases")) for each in findings)
+    record = replace(record, verdict=replace(record.verdict, findings=swapped))
+    assert {row.other for row in side_rows(record, NO_EARLIER_RUNS)} == {
+        "on further cases like these: regress"
+    }
+
+
+def test_a_set_that_had_nothing_to_lose_does_not_look_passed(invented: Invented) -> None:
+    record = invented()
+    assert record.verdict is not None
+    assert record.comparison is not None
+    finding = Finding(
+        verdict=GateVerdict.INCONCLUSIVE,
+        set_name="general",
+        metric="pass-rate",
+        data=NothingToLoseFinding(passed=0, n=60, margin=0.1),
+    )
+    passed = tuple(replace(each, verdict=GateVerdict.PASS) for each in record.verdict.findings)
+    record = replace(record, verdict=replace(record.verdict, findings=(finding, *passed)))
+    words = {row.name: (row.word, row.tone) for row in side_rows(record, NO_EARLIER_RUNS)}
+    assert words["general"] == ("nothing to lose", "inconclusive")
+    assert words["orders"][0] in {"pass", "better"}
+
+
+def test_a_time_that_is_none_stays_as_it_is() -> None:
+    assert moment("yesterday") == "yesterday"
