@@ -8,7 +8,6 @@ from harness.golden.checks import CHECK_TYPES, base_type, decides
 from harness.golden.embedded_schema import unchecked_formats
 from harness.metrics.squad import normalise
 from harness.metrics.words import words
-from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
 
@@ -224,9 +223,9 @@ def _deciding(case: GoldenCase) -> list[Check]:
 
 
 def _is_cheap(check: Check) -> bool:
-    """Whether it runs with the base installation; the project's own code is not run by the lint."""
+    """Whether it runs with the base installation; the lint runs nobody's code."""
     kinds = [CHECK_TYPES[base_type(single.type)] for single in check.single_checks]
-    return all(kind.extra is None and kind.name != PYTHON and kind.reads_answer for kind in kinds)
+    return all(kind.extra is None and kind.reads_answer and not kind.runs_code for kind in kinds)
 
 
 def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:

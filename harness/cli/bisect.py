@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import GoldenOption
+from harness.cli.permissions import check_permissions
 from harness.cli.progress import stage_bars
-from harness.cli.python_permission import check_python
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
 from harness.presentation.console import open_console
@@ -29,11 +29,11 @@ def bisect(
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
     cases = _wanted(case, load_gate_sets(golden or None, forgetting=True))
-    allow_python = check_python(cases)
+    allowed = check_permissions(cases)
     checkpoints = find_checkpoints(run_directory)
     console = open_console()
     with Cache(cache) as kept, stage_bars() as on_progress:
-        found = bisect_cases(checkpoints, cases, kept, on_progress, allow_python=allow_python)
+        found = bisect_cases(checkpoints, cases, kept, on_progress, allowed=allowed)
     for bisection in found:
         console.print(_table(bisection))
         console.print(_finding(bisection))

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from harness.cli.kept import kept_in
 from harness.cli.options import DeviceOption, DirectoryOption, ForgettingOption, GoldenOption
+from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
-from harness.cli.python_permission import check_python
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
@@ -45,15 +45,13 @@ def noise(
     asks_probes = forgetting and choose_plan(chosen[0], device, batch_tokens, [found]).engine != "multitask"
     sets = load_gate_sets(golden or None, forgetting=asks_probes)
     cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
-    allow_python = check_python(cases)
+    allowed = check_permissions(cases)
     plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
     measured = []
     with current_stage_bar() as on_progress:
         for plan in plans:
             planned = plan_reruns(plan, reruns, [plan.dtype])
-            measured.append(
-                (plan, measure_noise(found, plan, planned, cases, on_progress, allow_python=allow_python))
-            )
+            measured.append((plan, measure_noise(found, plan, planned, cases, on_progress, allowed=allowed)))
     console = open_console()
     with open_history(kept_in(directory) / "history.sqlite") as history:
         for plan, result in measured:

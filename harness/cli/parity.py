@@ -6,8 +6,8 @@ import typer
 from rich.table import Table
 
 from harness.cli.options import ForgettingOption, GoldenOption
+from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
-from harness.cli.python_permission import check_python
 from harness.engines.open import describe_model
 from harness.golden.gate_content import load_gate_sets
 from harness.presentation.console import open_console
@@ -37,9 +37,9 @@ def parity(
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
     found = describe_model(model)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
-    allow_python = check_python([case for each in sets for case in each.cases])
+    allowed = check_permissions([case for each in sets for case in each.cases])
     with current_stage_bar() as on_progress:
-        results = measure_parity(found, names, sets, on_progress, allow_python=allow_python)
+        results = measure_parity(found, names, sets, on_progress, allowed=allowed)
     table = Table(
         *("plan", "against", "verdict", "flipped cases", "same answer", "largest logit change"),
         title=found.label,

@@ -68,6 +68,7 @@ def rank(
     the probability of any false alarm is that of a single gate.
     """
     project = command_project(Path.cwd())
+    configured = load_settings({}, project, os.environ)
     settings = settings_of_command(
         model=tuple(models),
         baseline=baseline,
@@ -78,7 +79,8 @@ def rank(
         device=device,
         directory=str(Path.cwd() / kept_in(directory)),
         judge=tuple(judge or ()),
-        allow_python_checks=load_settings({}, project, os.environ).allow_python_checks,
+        allow_python_checks=configured.allow_python_checks,
+        allow_code_checks=configured.allow_code_checks,
     )
     found, notes = _ranked(settings, golden)
     if as_json:
@@ -106,7 +108,7 @@ def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[Ran
             Judging(panel=panel),
             directory,
             engine=inputs.plan.engine,
-            allow_python=settings.allow_python_checks,
+            allowed=settings.permissions,
         )
         with stage_bars() as on_progress:
             found = rank_models(inputs, sets, cache, on_progress, judging)

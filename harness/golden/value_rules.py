@@ -92,7 +92,18 @@ def _wanted(value: JsonValue, options: Mapping[str, JsonValue], key: tuple[str |
         raise TogetherError(key, str(error), 'a number, or a text with one number, such as "5 km"') from error
 
 
+def _code(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    try:
+        compile(str(value), "tests", "exec")
+    except (SyntaxError, ValueError) as error:
+        place = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
+        raise TogetherError(
+            ("value",), f"the tests are not Python: {place}", "such as assert f(1) == 2"
+        ) from error
+
+
 _RULES: Mapping[str, Callable[[JsonValue, Mapping[str, JsonValue], Sequence[str]], None]] = {
+    "code": _code,
     "json-path": _json_path,
     "multiple-choice": _multiple_choice,
     "numeric": _numeric,

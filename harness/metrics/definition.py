@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.registry import load_function
-from harness.types import Check, Completion, GoldenCase, JsonValue, MetricError, Score, TextLoss
+from harness.types import (
+    NOTHING_ALLOWED,
+    Check,
+    Completion,
+    GoldenCase,
+    JsonValue,
+    MetricError,
+    Permissions,
+    Score,
+    TextLoss,
+)
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -25,7 +35,7 @@ class ScoringRequest:
         panel: The judges, for checks that a judge decides.
         baseline_text: The baseline's answer to the case, if there is one.
         repeat: Number of the repetition of a judge's question.
-        allow_python: Whether the project allows its own code to run.
+        allowed: What the project allows checks to run.
     """
 
     case: GoldenCase
@@ -37,7 +47,7 @@ class ScoringRequest:
     panel: "Panel | None" = None
     baseline_text: str | None = None
     repeat: int = 0
-    allow_python: bool = False
+    allowed: Permissions = NOTHING_ALLOWED
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]

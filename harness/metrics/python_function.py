@@ -71,7 +71,7 @@ def load_check_of(check: Check) -> Callable[..., object]:
 def _run(request: ScoringRequest) -> Score:
     """True or false without a threshold, else a number from 0 to 1."""
     check = request.check
-    if not request.allow_python:
+    if not request.allowed.python:
         raise PermissionError(f"{check.type}: {NOT_ALLOWED}")
     function, name = load_check_of(check), str(check.options["path"]).rpartition(":")[2]
     try:

@@ -127,7 +127,7 @@ class GateSession:
                 self.judging,
                 self.inputs.directory,
                 engine=self.inputs.plan.engine,
-                allow_python=self.inputs.settings.allow_python_checks,
+                allowed=self.inputs.settings.permissions,
             )
             check_prompts(
                 self.inputs.sides,

@@ -297,6 +297,7 @@ _ALL: tuple[Metric, ...] = (
         kind="graded",
         summary="Your own function: true or false, or with a threshold a number from 0 to 1.",
         true_or_false=True,
+        runs_code=True,
         options=PythonOptions,
     ),
     _judged(

@@ -2,6 +2,7 @@
 
 from harness.registry.content_options import (
     ChoiceOptions,
+    CodeOptions,
     CostOptions,
     GroupOptions,
     JsonPathOptions,
@@ -9,6 +10,9 @@ from harness.registry.content_options import (
     SqlOptions,
 )
 from harness.registry.metric import Metric
+
+# The check that runs an answer as a program.
+CODE = "code"
 
 CONTENT_METRICS: tuple[Metric, ...] = (
     Metric(
@@ -100,6 +104,15 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         value="optional",
         needs_references=True,
         options=ChoiceOptions,
+    ),
+    Metric(
+        name=CODE,
+        kind="binary",
+        summary="The answer is Python code that passes the tests in the value, in a process with limits.",
+        function="harness.metrics.code_check:code",
+        value="required",
+        runs_code=True,
+        options=CodeOptions,
     ),
     Metric(
         name="gleu",

@@ -104,3 +104,12 @@ class CostOptions(Options):
         if not self.prompt_price and not self.completion_price:
             raise ValueError("give prompt_price, completion_price or both")
         return self
+
+
+class CodeOptions(Options):
+    """Keys of ``code``."""
+
+    timeout: Annotated[float, Field(gt=0, le=600, description="Most seconds for the code and its tests.")] = (
+        10.0
+    )
+    memory: Annotated[int, Field(ge=64, le=65536, description="Most memory, in megabytes.")] = 1024

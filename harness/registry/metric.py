@@ -35,6 +35,7 @@ class Metric:
         true_or_false: A graded check without a threshold is true or false.
         reads_answer: It depends on the answer's text.
         group: It combines other checks.
+        runs_code: It runs code of the project or of a model: only with a permission, and never in the lint.
         options: The check's further keys.
         extra: The extra of tunegate that installs its libraries, or None.
         libraries: Distribution name to import name of what the function imports.
@@ -61,6 +62,7 @@ class Metric:
     true_or_false: bool = False
     reads_answer: bool = True
     group: bool = False
+    runs_code: bool = False
     options: type[Options] = Options
     extra: str | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from harness.engines.open import missing_libraries
 from harness.errors import SettingsError
 from harness.golden.checks import base_type
 from harness.judge.trust import find_calibration
+from harness.metrics.code_check import CODE_NOT_ALLOWED
 from harness.metrics.libraries import (
     missing_distributions,
     missing_extras,
@@ -17,9 +18,10 @@ from harness.metrics.libraries import (
 )
 from harness.metrics.python_function import NOT_ALLOWED, load_check_of
 from harness.registry.builtin_metrics import PYTHON
+from harness.registry.content_metrics import CODE
 from harness.run.judging import describe_trust, distrusted_checks, judged_checks, refuse_distrusted
 from harness.run.scoring import Judging
-from harness.types import GoldenCase, GoldenSet
+from harness.types import NOTHING_ALLOWED, GoldenCase, GoldenSet, Permissions
 
 
 def make_ready(
@@ -28,7 +30,7 @@ def make_ready(
     directory: Path,
     *,
     engine: str = "transformers",
-    allow_python: bool = False,
+    allowed: Permissions = NOTHING_ALLOWED,
 ) -> tuple[Judging, str]:
     """Check that libraries, encoders and a judge are available, and that the judge is not unreliable.
 
@@ -37,7 +39,7 @@ def make_ready(
         judging: The judges.
         directory: Where calibrations of judges are stored.
         engine: The engine that answers.
-        allow_python: Whether ``python`` checks may run the project's own code.
+        allowed: What checks may run.
 
     Returns:
         The judges, with the check types for which they are unreliable; and their calibration in words, empty
@@ -51,8 +53,8 @@ def make_ready(
     _require_installed(cases, engine)
     _require_losses(cases, engine)
     require_functions(cases)
-    require_python(cases, allowed=allow_python)
-    judging = replace(judging, allow_python=allow_python)
+    require_permitted(cases, allowed)
+    judging = replace(judging, allowed=allowed)
     judged, note = [case for case in cases if judged_checks(case)], ""
     if judged and judging.panel is None:
         raise SettingsError(
@@ -92,19 +94,22 @@ def _require_losses(cases: Sequence[GoldenCase], engine: str) -> None:
             )
 
 
-def require_python(cases: Sequence[GoldenCase], *, allowed: bool) -> None:
-    """Load the functions of ``python`` checks, where the project allows them to run.
+def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None:
+    """Check that the project allows what the cases' checks run, and load the functions of ``python`` checks.
 
     Args:
         cases: The selected cases.
-        allowed: Whether it does.
+        allowed: What it allows.
 
     Raises:
-        SettingsError: It doesn't, or a function can't be loaded.
+        SettingsError: A check is not allowed, or a function can't be loaded.
     """
     for case in cases:
         for check in case.single_checks:
-            if base_type(check.type) == PYTHON:
-                if not allowed:
+            name = base_type(check.type)
+            if name == PYTHON:
+                if not allowed.python:
                     raise SettingsError(f"{case.key}: {check.type}: {NOT_ALLOWED}")
                 load_check_of(check)
+            elif name == CODE and not allowed.code:
+                raise SettingsError(f"{case.key}: {check.type}: {CODE_NOT_ALLOWED}")

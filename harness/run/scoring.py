@@ -19,7 +19,18 @@ from harness.metrics.soundness import sound_results
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.run.groups import Path, Result, combined, single_checks
-from harness.types import CaseResult, Check, Completion, GoldenCase, MetricError, Outcome, Score, TextLoss
+from harness.types import (
+    NOTHING_ALLOWED,
+    CaseResult,
+    Check,
+    Completion,
+    GoldenCase,
+    MetricError,
+    Outcome,
+    Permissions,
+    Score,
+    TextLoss,
+)
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -59,14 +70,14 @@ class Judging:
         fresh: Whether each answer gets a new reply, and none from the cache.
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
         distrusted: Check types for which this judge is unreliable: they are unscored.
-        allow_python: Whether ``python`` checks may run the project's code; otherwise they are errored.
+        allowed: What checks may run; a check that needs more is errored.
     """
 
     panel: "Panel | None" = None
     fresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
-    allow_python: bool = False
+    allowed: Permissions = NOTHING_ALLOWED
 
 
 def score_cases(
@@ -166,7 +177,7 @@ def _requests(
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
                 repeat=number if judging.fresh else 0,
-                allow_python=judging.allow_python,
+                allowed=judging.allowed,
             )
             try:
                 requests[row, place] = _transformed(request)

@@ -29,6 +29,7 @@ from harness.settings.values import (
     Text,
     Times,
 )
+from harness.types import Permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class Settings(BaseModel):
         directory: Where history, cache and reports are kept, relative to the project's root.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         allow_python_checks: Whether ``python`` checks may run the project's own code.
+        allow_code_checks: Whether ``code`` checks may run the code that a model wrote.
         judge: Specs of the judge, or of an odd number of judges.
         judge_concurrency: Questions to a judge that are under way at a time.
         judge_timeout_s: Longest time for one attempt at a question, in seconds.
@@ -216,6 +218,9 @@ class Settings(BaseModel):
     allow_python_checks: Annotated[
         Switch, Option(flag="--gate-allow-python", help="let python checks run functions of this project")
     ] = False
+    allow_code_checks: Annotated[
+        Switch, Option(flag="--gate-allow-code", help="let code checks run the code that models write")
+    ] = False
     judge: Annotated[
         Judges,
         Option(
@@ -250,6 +255,11 @@ class Settings(BaseModel):
             help="prices of a million prompt and completion tokens, to print the cost of judging",
         ),
     ] = None
+
+    @property
+    def permissions(self) -> Permissions:
+        """What checks may run."""
+        return Permissions(python=self.allow_python_checks, code=self.allow_code_checks)
 
 
 SETTINGS: Mapping[str, Option] = {

@@ -11,7 +11,7 @@ from harness.errors import AdapterError
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.scoring import Judging, score_cases
-from harness.types import CaseResult, GoldenCase, ModelRef, Outcome
+from harness.types import NOTHING_ALLOWED, CaseResult, GoldenCase, ModelRef, Outcome, Permissions
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
@@ -67,7 +67,7 @@ def bisect_cases(
     cache: Cache,
     on_progress: Progress,
     *,
-    allow_python: bool = False,
+    allowed: Permissions = NOTHING_ALLOWED,
 ) -> list[Bisection]:
     """Answer and score cases with the base and every checkpoint.
 
@@ -76,7 +76,7 @@ def bisect_cases(
         cases: The cases.
         cache: Where answers are looked up and stored.
         on_progress: Called with each stage's progress.
-        allow_python: Whether ``python`` checks may run the project's own code.
+        allowed: What checks may run.
 
     Raises:
         InputError: A checkpoint can't be used.
@@ -96,7 +96,7 @@ def bisect_cases(
             reference_losses=answers[f"step-{step}"].reference_losses,
             cache=cache,
             on_progress=on_progress,
-            judging=Judging(allow_python=allow_python),
+            judging=Judging(allowed=allowed),
         )
         for step in models
     }

@@ -10,7 +10,15 @@ from harness.engines.open import open_sides
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.scoring import Judging, score_cases
-from harness.types import ExecutionPlan, GoldenCase, Interval, ModelRef, Stability
+from harness.types import (
+    NOTHING_ALLOWED,
+    ExecutionPlan,
+    GoldenCase,
+    Interval,
+    ModelRef,
+    Permissions,
+    Stability,
+)
 
 # Each rerun has other batches, so that rows have other neighbours and other padding.
 _BUDGETS = (1.0, 0.5, 0.75, 0.35, 0.6)
@@ -78,7 +86,7 @@ def measure_noise(
     on_progress: Progress,
     *,
     open_engine: OpenEngine = open_sides,
-    allow_python: bool = False,
+    allowed: Permissions = NOTHING_ALLOWED,
 ) -> Noise:
     """Resample one model on the same cases, without the cache.
 
@@ -89,7 +97,7 @@ def measure_noise(
         cases: The cases.
         on_progress: Called with each stage's progress.
         open_engine: Loads the model.
-        allow_python: Whether ``python`` checks may run the project's own code.
+        allowed: What checks may run.
 
     Raises:
         EngineError: The model failed.
@@ -114,7 +122,7 @@ def measure_noise(
             asked,
             answers.completions,
             reference_losses=answers.reference_losses,
-            judging=Judging(allow_python=allow_python),
+            judging=Judging(allowed=allowed),
         ):
             found = stability_of(result)
             passed[result.key] += found.passed

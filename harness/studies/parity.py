@@ -20,7 +20,17 @@ from harness.run.generation import Progress, answer_cases
 from harness.run.records import answered_run
 from harness.run.scoring import Judging, score_cases
 from harness.statistics.rates import wilson
-from harness.types import Comparison, ExecutionPlan, GoldenSet, Interval, ModelRef, Run, Verdict
+from harness.types import (
+    NOTHING_ALLOWED,
+    Comparison,
+    ExecutionPlan,
+    GoldenSet,
+    Interval,
+    ModelRef,
+    Permissions,
+    Run,
+    Verdict,
+)
 
 Weights = Literal["peft", "merged", "nf4"]
 # A plan's name: how the adapter is applied to its base, and the precision (None: as a gate chooses).
@@ -74,7 +84,7 @@ def measure_parity(
     golden_sets: Sequence[GoldenSet],
     on_progress: Progress,
     *,
-    allow_python: bool = False,
+    allowed: Permissions = NOTHING_ALLOWED,
 ) -> list[Parity]:
     """Answer all cases with each plan and compare every two plans: those with the first plan come first.
 
@@ -83,7 +93,7 @@ def measure_parity(
         names: Plans, the tested one first.
         golden_sets: The cases.
         on_progress: Called with each stage's progress.
-        allow_python: Whether ``python`` checks may run the project's own code.
+        allowed: What checks may run.
 
     Raises:
         SettingsError: A plug-in's engine runs the model.
@@ -95,7 +105,7 @@ def measure_parity(
     logits = {}
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     for name in names:
-        runs[name], logits[name] = _computed(model, name, golden_sets, on_progress, allow_python=allow_python)
+        runs[name], logits[name] = _computed(model, name, golden_sets, on_progress, allowed=allowed)
     found = []
     for first, name in combinations(names, 2):
         comparison, verdict = run_gate(runs[name], runs[first])
@@ -128,7 +138,7 @@ def _computed(
     golden_sets: Sequence[GoldenSet],
     on_progress: Progress,
     *,
-    allow_python: bool,
+    allowed: Permissions,
 ) -> tuple[Run, list[Any]]:
     """One plan's run, and the next token's logits on the first cases."""
     started_at, started = datetime.now(UTC), time.perf_counter()
@@ -158,7 +168,7 @@ def _computed(
             cases,
             answers.completions,
             reference_losses=answers.reference_losses,
-            judging=Judging(allow_python=allow_python),
+            judging=Judging(allowed=allowed),
         ),
         golden_sets,
         describe_environment(Path()),

@@ -58,6 +58,7 @@ from harness.types.golden import (
 )
 from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
 from harness.types.metric import MetricFacts
+from harness.types.permissions import NOTHING_ALLOWED, Permissions
 from harness.types.record import GateRecord
 from harness.types.run import (
     EXACT_DTYPES,
@@ -78,6 +79,7 @@ from harness.types.run import (
 
 __all__ = [
     "EXACT_DTYPES",
+    "NOTHING_ALLOWED",
     "PINNED_DATE",
     "RESERVED_KWARGS",
     "CaseResult",
@@ -121,6 +123,7 @@ __all__ = [
     "NothingToLoseFinding",
     "Outcome",
     "PartialRunFinding",
+    "Permissions",
     "Placement",
     "PlansFinding",
     "RegressedCase",

@@ -22,6 +22,7 @@ from harness.types import (
     GoldenCase,
     MetricError,
     Outcome,
+    Permissions,
     Score,
     TextLoss,
 )
@@ -170,7 +171,7 @@ def test_a_metric_sees_what_its_check_may_need(replace_metric, fresh: bool) -> N
     case = replace(make_case("case", Check(type="f1"), references=("r",)), repeat=2)
     skipped = make_case("skipped", Check(type="f1"), references=("r",), skip="later")
     first, second = case.answer_keys
-    judging = Judging(fresh=fresh, baseline_texts={first: "before"}, allow_python=True)
+    judging = Judging(fresh=fresh, baseline_texts={first: "before"}, allowed=Permissions(python=True))
     losses = {case.key: (TextLoss(passage="r", nats_per_token=1.0, tokens=4),)}
     score_cases(
         [skipped, case],
@@ -181,9 +182,9 @@ def test_a_metric_sees_what_its_check_may_need(replace_metric, fresh: bool) -> N
 
     assert [(request.text, request.baseline_text) for request in seen] == [("one", "before"), ("two", None)]
     assert [request.repeat for request in seen] == ([1, 2] if fresh else [0, 0])
-    assert all(request.allow_python and request.panel is None for request in seen)
+    assert all(request.allowed.python and request.panel is None for request in seen)
     assert all(request.reference_losses == losses[case.key] for request in seen)
-    assert not score_metric_requests(replace_metric)[0].allow_python
+    assert not score_metric_requests(replace_metric)[0].allowed.python
 
 
 def score_metric_requests(replace_metric) -> list[ScoringRequest]:

@@ -10,10 +10,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from harness.engines.base import GenerationRequest
 from harness.errors import PromptError, SettingsError
-from harness.golden.checks import base_type
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.load import load_golden_set
 from harness.prompts.rendering import render_prompt
-from harness.registry.builtin_metrics import PYTHON
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
 from trainers.config import EarlyStop, TrainingConfig
@@ -39,9 +38,9 @@ class GoldenStop(TrainerCallback):
         ]
         self._cases = cases[: settings.max_cases]
         for case in self._cases:
-            if any(base_type(check.type) == PYTHON for check in case.single_checks):
+            if any(CHECK_TYPES[base_type(check.type)].runs_code for check in case.single_checks):
                 raise SettingsError(
-                    f"early_stop: {case.key}: python checks are not run in training; leave its set out"
+                    f"early_stop: {case.key}: checks that run code are not run in training; leave its set out"
                 )
         self._requests = [self._request(case) for case in self._cases]
 

@@ -29,6 +29,8 @@ def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
     for name in (base_type(single.type) for single in check.single_checks):
         if not CHECK_TYPES[name].reads_answer:
             raise SettingsError(f"{place}: {name} does not depend on the answer's text; take another check")
+        if CHECK_TYPES[name].runs_code:
+            raise SettingsError(f"{place}: {name} runs code, and a reward may not; take another check")
     kind = CHECK_TYPES[base_type(check.type)]
     name = kind.name
     if not kind.higher_is_better and kind.maximum is None and "threshold" not in settings.check:

@@ -1,0 +1,133 @@
+"""``code``: the answer is Python code that passes its tests. It runs only if the project allows it."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness.metrics.definition import ScoringRequest, binary, one_by_one, text_of
+from harness.types import Score
+
+CODE_NOT_ALLOWED = (
+    "it runs code that a model wrote: allow that with --gate-allow-code, or allow-code-checks = true under "
+    "[tool.tunegate]"
+)
+SECONDS, MEGABYTES = 10.0, 1024
+_MEGABYTE = 2**20
+_FILE_SIZE = 16 * _MEGABYTE
+# Of the time to start Python; the code's own time is limited separately.
+_STARTING = 5.0
+_RUNNER = Path(__file__).with_name("code_runner.py")
+
+
+def _code(request: ScoringRequest) -> Score:
+    if not request.allowed.code:
+        raise PermissionError(f"{request.check.type}: {CODE_NOT_ALLOWED}")
+    options = request.check.options
+    if not request.text.strip():
+        return binary(request, False, "the answer is empty")
+    passed, reason = run_code(
+        request.text,
+        text_of(request.check.value),
+        seconds=float(str(options.get("timeout", SECONDS))),
+        megabytes=int(str(options.get("memory", MEGABYTES))),
+    )
+    return binary(request, passed, reason)
+
+
+def run_code(
+    code: str, tests: str, *, seconds: float = SECONDS, megabytes: int = MEGABYTES
+) -> tuple[bool, str]:
+    """Run code and its tests in another process, in an empty directory, with limits.
+
+    Args:
+        code: Python code.
+        tests: Python code that runs after it, in the same namespace, and fails by any exception.
+        seconds: Limit of the time.
+        megabytes: Limit of the memory.
+
+    Returns:
+        Whether all of it ran to its end, and why not.
+
+    Raises:
+        OSError: The process can't be started.
+    """
+    word = secrets.token_hex(16)
+    job = {
+        "code": code,
+        "tests": tests,
+        "word": word,
+        "seconds": seconds,
+        "memory": megabytes * _MEGABYTE,
+        "file_size": _FILE_SIZE,
+    }
+    reading, writing = os.pipe()
+    # What the code leaves behind may be hard to delete.
+    with tempfile.TemporaryDirectory(prefix="tunegate-code-", ignore_cleanup_errors=True) as directory:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-B", str(_RUNNER), str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=directory,
+                env=_environment(directory),
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        with os.fdopen(reading, "rb") as results:
+            in_time = _finished(process, json.dumps(job).encode(), seconds + _STARTING)
+            told = _told(results.read(2 * 65536), word)
+    if told is not None:
+        return bool(told["passed"]), str(told["reason"])
+    if not in_time or -process.returncode in {signal.SIGALRM, signal.SIGXCPU, signal.SIGKILL}:
+        return False, f"stopped by the limit of {seconds:g} s, or of memory"
+    return False, "the program ended before its tests did"
+
+
+def _environment(directory: str) -> dict[str, str]:
+    """Nothing of ours: keys and tokens are often in the environment."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ
+    }
+    return {
+        **kept,
+        "HOME": directory,
+        "TMPDIR": directory,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _finished(process: "subprocess.Popen[bytes]", job: bytes, seconds: float) -> bool:
+    """Wait for the process and end it with all that it started; whether it ended by itself."""
+    try:
+        process.communicate(job, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        in_time = False
+    else:
+        in_time = True
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return in_time
+
+
+def _told(written: bytes, word: str) -> dict[str, Any] | None:
+    """The result, if the program came to its end and wrote one."""
+    try:
+        told = json.loads(written)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and told.get("word") == word else None
+
+
+code = one_by_one(_code)

@@ -1,0 +1,157 @@
+"""Answers that are programs: what passes, what fails, and what they can't do."""
+
+import sys
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.golden.value_rules import TogetherError, check_together
+from harness.metrics.code_check import run_code
+from harness.metrics.definition import ScoringRequest
+from harness.run.preflight import require_permitted
+from harness.run.scoring import Judging, score_cases
+from harness.types import Check, Completion, GoldenCase, Outcome, Permissions
+
+TESTS = "assert add(1, 2) == 3"
+ADD = "def add(a, b):\n    return a + b\n"
+unix = pytest.mark.skipif(sys.platform == "win32", reason="limits of Unix")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ADD,
+        ADD + "print('x' * 10**6)\n",
+        "import math, json, re, collections, itertools, functools, random, datetime\n" + ADD,
+        ADD + "open('f', 'w').write('x')\nimport os\nos.remove('f')\n",
+        ADD
+        + "import tempfile\nwith tempfile.TemporaryDirectory() as t:\n    open(t + '/x', 'w').write('1')\n",
+        ADD + "if __name__ == '__main__':\n    add(1, 1)\n",
+        ADD + "import threading\nthreading.Thread(target=lambda: [None for _ in iter(int, 1)]).start()\n",
+    ],
+)
+def test_a_right_program_passes(code):
+    assert run_code(code, TESTS) == (True, "all tests pass")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("def add(a, b):\n    return a - b", "tests.py:1: AssertionError"),
+        ("", "tests.py:1: NameError: name 'add' is not defined"),
+        ("x = (", "answer.py:1: SyntaxError"),
+        ("Sure! Here it is", "answer.py:1: SyntaxError"),
+        ("\n\n1 / 0", "answer.py:3: ZeroDivisionError: division by zero"),
+        (ADD + "import sys\nsys.exit(0)", "answer.py:4: SystemExit: 0"),
+        (ADD + "import os\nos._exit(0)", "the program ended before its tests did"),
+        ("raise KeyboardInterrupt", "answer.py:1: KeyboardInterrupt"),
+        ("def f():\n    f()\nf()", "answer.py:2: RecursionError"),
+        ("import nothing_of_this_name", "answer.py:1: ModuleNotFoundError"),
+        ("input()", "answer.py:1: EOFError"),
+        ("\ud800", "answer.py: UnicodeEncodeError"),
+        ("x = 1\0", "answer.py"),
+    ],
+)
+def test_a_wrong_program_fails_with_its_reason(code, reason):
+    passed, told = run_code(code, TESTS)
+    assert not passed
+    assert told.startswith(reason)
+
+
+@unix
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("while True:\n    pass", "stopped by the limit of 1 s"),
+        ("import time\ntime.sleep(60)", "stopped by the limit of 1 s"),
+        ("x = 'a' * (2 * 2**30)", "answer.py:1: MemoryError"),
+        ("open('f', 'w').write('x' * 2**25)", "answer.py:1: OSError"),
+    ],
+)
+def test_limits(code, reason):
+    passed, told = run_code(code, TESTS, seconds=1, megabytes=512)
+    assert not passed
+    assert told.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os\nos.unlink({file!r})", "change only its own directory"),
+        (
+            "import os\nd = os.open({folder!r}, os.O_RDONLY)\nos.unlink('precious.txt', dir_fd=d)",
+            "change only its own",
+        ),
+        ("import shutil\nshutil.rmtree({folder!r})", "change only its own directory"),
+        ("import os\nos.rename({file!r}, 'x')", "change only its own directory"),
+        ("import os\nos.truncate({file!r}, 0)", "change only its own directory"),
+        ("open({file!r}, 'w')", "write only in its own directory"),
+        ("open({file!r}, 'a')", "write only in its own directory"),
+        (
+            "import os\nos.symlink({folder!r}, 'e')\nopen('e/precious.txt', 'w')",
+            "write only in its own directory",
+        ),
+        ("import os\nos.chdir('/')", "may not use os.chdir"),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))", "may use no network"),
+        ("import socket\nsocket.getaddrinfo('localhost', 80)", "may use no network"),
+        ("import subprocess\nsubprocess.run(['true'])", "may start no process"),
+        ("import os\nos.system('true')", "may start no process"),
+        ("import os\nos.fork()", "may start no process"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", "may not use os.kill"),
+    ],
+)
+def test_nothing_outside_of_its_directory_is_changed(tmp_path, code, reason):
+    """Each only tries it on a file made for it."""
+    file = tmp_path / "precious.txt"
+    file.write_text("kept")
+    passed, told = run_code(code.format(file=str(file), folder=str(tmp_path)), TESTS)
+    assert not passed
+    assert f"PermissionError: this code may {reason.removeprefix('may ')}" in told or reason in told
+    assert file.read_text() == "kept"
+
+
+def test_the_environment_is_not_given(monkeypatch):
+    monkeypatch.setenv("TUNEGATE_JUDGE_API_KEY", "secret")
+    assert run_code("import os", "assert 'TUNEGATE_JUDGE_API_KEY' not in os.environ")[0]
+
+
+def run(text: str, *, allowed: bool = True, **check: object):
+    made = Check(type="code", value=TESTS, **check)
+    case = GoldenCase(id="a", set_name="s", messages=(), checks=(made,))
+    answer = Completion(text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=1.0)
+    return score_cases([case], {case.key: answer}, judging=Judging(allowed=Permissions(code=allowed)))[0]
+
+
+def test_a_code_block_is_taken_out_by_a_transform():
+    block = f"Here:\n```python\n{ADD}```\nIt adds."
+    assert run(block).outcome is Outcome.FAILED
+    assert run(block, transform=("code-block",)).outcome is Outcome.PASSED
+    assert run(" ").scores[0].explanation == "the answer is empty"
+
+
+def test_without_permission_nothing_runs():
+    result = run(ADD, allowed=False)
+    assert result.outcome is Outcome.ERRORED
+    assert "allow that with --gate-allow-code" in result.errors[0].error
+    with pytest.raises(SettingsError, match="s/a: code: it runs code that a model wrote"):
+        require_permitted([result.case], Permissions(python=True))
+    require_permitted([result.case], Permissions(code=True))
+
+
+def test_tests_that_are_not_python_are_refused():
+    with pytest.raises(TogetherError, match="the tests are not Python: line 1: invalid syntax"):
+        check_together("code", "assert add(1, 2) = = 3", {}, ())
+
+
+def test_the_options_reach_the_process():
+    request = ScoringRequest(
+        case=GoldenCase(id="a", set_name="s", messages=()),
+        check=Check(type="code", value="x = 1", options={"timeout": 1.0, "memory": 256}),
+        text="b = bytearray(300 * 2**20)",
+        allowed=Permissions(code=True),
+    )
+    from harness.metrics.code_check import code
+
+    (result,) = code([request])
+    if sys.platform == "linux":
+        assert result.explanation == "answer.py:1: MemoryError"
