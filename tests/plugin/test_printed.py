@@ -1,5 +1,8 @@
 """What answers and golden sets write into pytest's output controls neither a terminal nor a CI service."""
 
+import json
+from xml.etree import ElementTree
+
 from harness.types import Completion
 
 EVIL = "\x1b[2J\x1b]0;pwned\x07no\b\b\n::error file=a::pwned\n  ::set-output name=x::1\u202e\ud800"
@@ -10,18 +13,24 @@ def is_harmless(text):
     return not hidden & set(text) and not any(line.lstrip().startswith("::") for line in text.splitlines())
 
 
-def test_an_answer_is_shown_escaped(project, monkeypatch):
+def answering(text):
+    """An engine's ``generate`` that gives every case the same answer."""
+
     def generate(engine, requests, on_batch):
         for index, _ in enumerate(requests):
             on_batch(
                 {
                     index: Completion(
-                        text=EVIL, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1
+                        text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1
                     )
                 }
             )
 
-    monkeypatch.setattr(project.engine, "generate", generate)
+    return generate
+
+
+def test_an_answer_is_shown_escaped(project, monkeypatch):
+    monkeypatch.setattr(project.engine, "generate", answering(EVIL))
     done = project.run("--gate-baseline=none", "-rA")
     assert done.ret == 1
     out = done.stdout.str()
@@ -30,6 +39,19 @@ def test_an_answer_is_shown_escaped(project, monkeypatch):
     assert is_harmless(out)
     lost = project.run("--gate-baseline=base", "--gate-fail-on=case", "-rA")
     assert is_harmless(lost.stdout.str())
+
+
+def test_files_for_other_programs_hold_it_escaped(project, pytester, monkeypatch):
+    """JUnit and JSON are read back by their own parsers; the stored run has the answer as it was."""
+    monkeypatch.setattr(project.engine, "generate", answering(EVIL + "\x00\ufeff"))
+    project.run("--gate-baseline=none", "--junitxml=j.xml", "--gate-json=g.json")
+    for name in ("j.xml", "g.json"):
+        assert is_harmless((pytester.path / name).read_text(encoding="utf-8"))
+    root = ElementTree.parse(pytester.path / "j.xml").getroot()
+    assert len(root.findall(".//failure")) > 0
+    results = json.loads((pytester.path / "g.json").read_text(encoding="utf-8"))["run"]["results"]
+    assert results
+    assert all(one["completion"]["text"].endswith("\x00\ufeff") for one in results)
 
 
 def test_reasons_of_a_golden_set_are_shown_escaped(project, pytester):
