@@ -2,10 +2,12 @@
 
 BLEU after Papineni et al. 2002 (aclanthology.org/P02-1040), smoothed for single sentences by adding one
 to the counts of orders above one (Lin and Och 2004); chrF after Popović 2015 (aclanthology.org/W15-3049);
-both as implemented by Post 2018 (aclanthology.org/W18-6319), divided by 100. Several references are not
-pooled: the closest one counts, as in every other metric here.
+both as implemented by Post 2018 (aclanthology.org/W18-6319), divided by 100. Texts are compared in NFC, so that
+an accent is one character on both sides. Several references are not pooled: the closest one counts, as in every
+other metric here.
 """
 
+import unicodedata
 from collections.abc import Sequence
 
 from harness.metrics.definition import ScoringRequest, graded, quote
@@ -19,7 +21,8 @@ def bleu(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
     metric = BLEU(smooth_method="add-k", effective_order=True)
 
     def score(request: ScoringRequest) -> Score:
-        scored = [(metric.sentence_score(request.text, [one]), one) for one in request.case.references]
+        answer = _composed(request.text)
+        scored = [(metric.sentence_score(answer, [_composed(one)]), one) for one in request.case.references]
         best, closest = max(scored, key=lambda pair: float(pair[0].score))
         shares = "/".join(f"{precision:.0f}" for precision in best.precisions)
         brevity = f", {best.sys_len} of {best.ref_len} words long" if best.sys_len < best.ref_len else ""
@@ -39,8 +42,15 @@ def chrf(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
     metric = CHRF()
 
     def score(request: ScoringRequest) -> Score:
-        scored = [(metric.sentence_score(request.text, [one]).score, one) for one in request.case.references]
+        answer = _composed(request.text)
+        scored = [
+            (metric.sentence_score(answer, [_composed(one)]).score, one) for one in request.case.references
+        ]
         value, closest = max(scored)
         return graded(request, min(value / 100, 1.0), f"closest to {quote(closest)}")
 
     return [score(request) for request in requests]
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

@@ -224,10 +224,18 @@ _ALL: tuple[Metric, ...] = (
         value_type="json",
     ),
     _library(
-        "bleu", "bleu:bleu", "Sentence BLEU (sacreBLEU, add-k smoothing) over 100.", libraries=_SACREBLEU
+        "bleu",
+        "bleu:bleu",
+        "Sentence BLEU (sacreBLEU, add-k smoothing) over 100.",
+        version="2",
+        libraries=_SACREBLEU,
     ),
     _library(
-        "chrf", "bleu:chrf", "chrF (sacreBLEU), character n-gram F-score over 100.", libraries=_SACREBLEU
+        "chrf",
+        "bleu:chrf",
+        "chrF (sacreBLEU), character n-gram F-score over 100.",
+        version="2",
+        libraries=_SACREBLEU,
     ),
     _library(
         "rouge-1",
