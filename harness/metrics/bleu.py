@@ -2,9 +2,9 @@
 
 BLEU after Papineni et al. 2002 (aclanthology.org/P02-1040), smoothed for single sentences by adding one
 to the counts of orders above one (Lin and Och 2004); chrF after Popović 2015 (aclanthology.org/W15-3049);
-both as implemented by Post 2018 (aclanthology.org/W18-6319), divided by 100. Texts are compared in NFC, so that
-an accent is one character on both sides. Several references are not pooled: the closest one counts, as in every
-other metric here.
+both as implemented by Post 2018 (aclanthology.org/W18-6319), divided by 100. Texts are compared in NFC, so
+that an accent is one character on both sides. Several references are not pooled: the closest one counts, as
+in every other metric here.
 """
 
 import unicodedata
