@@ -2,7 +2,7 @@
 
 from statistics import NormalDist
 
-from harness.comparison.metric_verdicts import PROBE_MARGIN, TASK_MARGIN
+from harness.comparison.margins import PROBE_MARGIN, TASK_MARGIN
 from harness.statistics.clusters import group, unseen_share
 from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.rates import CONFIDENCE

@@ -17,7 +17,7 @@ from harness.labelling.journal import current_labels, open_journal, read_labels
 from harness.labelling.sources import answers_of_files, answers_of_record
 from harness.presentation.console import table_console
 from harness.provenance import ask_git
-from harness.types.exit_status import ExitStatus
+from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 
 LABELS_FILE = Path("labels.jsonl")

@@ -86,7 +86,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command; its exit status is one of :class:`harness.types.exit_status.ExitStatus`."""
+    """Run the command; its exit status is one of :class:`tunegate.exit_status.ExitStatus`."""
     with conftest_of_project():
         status = run_process(lambda: app(prog_name="tunegate", standalone_mode=False))
     sys.exit(status)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.comparison.margins import PROBE_MARGIN, TASK_MARGIN
 from harness.comparison.metric_drop import Population, compare_metric, smallest_detectable
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
@@ -11,8 +12,6 @@ from harness.statistics.multiple_testing import holm
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 
 ALPHA = 0.05
-TASK_MARGIN = 0.05
-PROBE_MARGIN = 0.10
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]

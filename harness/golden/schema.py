@@ -47,7 +47,7 @@ Scalar: TypeAlias = str | int | float | bool
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class _Strict(BaseModel):

@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.definition import score_function
-from harness.metrics.encoders import encoder_name, find_encoder
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import GoldenCase
 
@@ -59,10 +58,19 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
     Raises:
         ModelError: One is missing; the message says how to get it.
     """
-    for case in cases:
-        for check in case.single_checks:
-            if case.skip is None and base_type(check.type) in {"bertscore", "similar", "answer-relevancy"}:
-                find_encoder(encoder_name(check))
+    found = [
+        check
+        for case in cases
+        if case.skip is None
+        for check in case.single_checks
+        if base_type(check.type) in {"bertscore", "similar", "answer-relevancy"}
+    ]
+    if found:
+        # Only here: most golden sets have no encoder.
+        from harness.metrics.encoders import encoder_name, find_encoder
+
+        for check in found:
+            find_encoder(encoder_name(check))
 
 
 def library_versions(name: str) -> dict[str, str] | None:

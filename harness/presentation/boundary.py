@@ -6,7 +6,7 @@ from collections.abc import Callable
 import typer
 
 from harness.errors import InputError, TunegateError
-from harness.types.exit_status import ExitStatus
+from tunegate.exit_status import ExitStatus
 from tunegate.printable import printable_line, say
 from tunegate.streams import outlive_readers
 

@@ -10,7 +10,7 @@ from harness.types import JsonValue
 class Options(BaseModel):
     """Base class of a check's further keys: unknown ones are refused, and so is the text "3" for a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class CommonOptions(Options):

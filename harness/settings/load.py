@@ -27,7 +27,7 @@ def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[
     is_written = bool(given) or any(environment_variable(name) in environment for name in SETTINGS)
     if not is_written and not _may_have_table(path):
         # Importing the sources takes a tenth of a second, and they are empty here.
-        return Settings()
+        return Settings.model_construct()
     from harness.settings.sources import read_sources
 
     return read_sources(given, path, environment)

@@ -79,7 +79,7 @@ class Settings(BaseModel):
         judge_prices: Of a million prompt tokens and a million completion tokens; None: no cost is reported.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     model: Annotated[
         Models,

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 class _Notes(BaseModel):
     """Notes of a trainer; unknown keys are kept."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, defer_build=True)
 
 
 class StepLoss(_Notes):

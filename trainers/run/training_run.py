@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.models.resolve import resolve_model
 from harness.presentation.console import open_console
-from harness.types.exit_status import ExitStatus
 from trainers.config import DtypeName, RunConfig, RunConfigT
 from trainers.run.processes import is_main_process, main_process_first
 from trainers.run.work_directory import prepare_work, work_directory
+from tunegate.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     import torch
