@@ -46,7 +46,7 @@ def report(
         raise BaselineError(
             f"{path}: no history here: gate a model first (pytest --model=DIR), or give --history"
         )
-    with open_history(path) as stored:
+    with open_history(path, to_read=True) as stored:
         record = stored.load_record(run)
     target = output or path.parent / "runs" / record.run.id / "report.html"
     earlier = earlier_runs_of(record, path, command_project(Path.cwd()))

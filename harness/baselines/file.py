@@ -32,6 +32,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
+from harness.types.json_reading import parse_json
 from harness.types.serialisation import DamagedFactsError, decode, encode
 
 DIRECTORY = "baselines"
@@ -174,7 +175,7 @@ def read_baseline(text: str, path: str) -> Baseline:
         BaselineError: It is damaged, or was written by a later version.
     """
     try:
-        facts = json.loads(text)
+        facts = parse_json(text)
         version = facts.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from harness.cli.judge_compare import compare
 from harness.cli.judge_correct import correct
-from harness.cli.kept import kept_in
+from harness.cli.kept import kept_in, open_cache
 from harness.cli.label import export, label
 from harness.cli.options import DirectoryOption, JsonOption
 from harness.cli.progress import watched_bar
@@ -19,7 +19,6 @@ from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
 from harness.presentation.console import table_console
-from harness.run.cache import Cache
 from harness.run.judging import open_panel
 from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage
@@ -63,7 +62,7 @@ def calibrate_judge(
     items, hashes = _load(paths or [Path("golden_sets/judge")])
     needs = CalibrationLimits(kappa=min_kappa, kappa_low=min(min_kappa, CalibrationLimits().kappa_low))
     kept = kept_in(directory)
-    with Cache(kept / "cache.sqlite") as cache:
+    with open_cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
         with panel, watched_bar("judging") as on_progress:

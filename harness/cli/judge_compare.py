@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cli.kept import kept_in
+from harness.cli.kept import kept_in, open_cache
 from harness.cli.options import DirectoryOption, HistoryOption
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
@@ -16,7 +16,6 @@ from harness.judge.calibration import CalibrationLimits
 from harness.judge.trust import find_calibration
 from harness.presentation.console import table_console
 from harness.presentation.terminal import interval, share
-from harness.run.cache import Cache
 from harness.run.judging import open_panel, trusted_with
 from harness.settings import settings_of_command
 from harness.studies.tournament.standings import Tournament, compare_models
@@ -52,11 +51,11 @@ def compare(
 
     Every two answers to a case are shown in both orders; a preference that changes with the order is a tie.
     """
-    with open_history(history_path(history)) as stored:
+    with open_history(history_path(history), to_read=True) as stored:
         chosen, reference = _load(stored, runs, against)
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     kept = kept_in(directory)
-    with Cache(kept / "cache.sqlite") as cache:
+    with open_cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
         with panel, watched_bar("judging") as on_progress:

@@ -35,7 +35,7 @@ def correct(
 
     Estimates people's mean over all answers, with an interval that is valid however wrong the judge is.
     """
-    with open_history(history_path(history)) as stored:
+    with open_history(history_path(history), to_read=True) as stored:
         record = stored.load_record(run)
     found = correct_scores(record, current_labels(read_labels(labels or [LABELS_FILE])), metric or ())
     if as_json:

@@ -1,9 +1,13 @@
 """Where commands keep and find what a project keeps."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from harness.run.cache import Cache
 from harness.settings import load_settings
+from tunegate.printable import say
 from tunegate.project import command_project
 
 
@@ -17,3 +21,18 @@ def kept_in(directory: Path | None) -> Path:
         return directory
     project = command_project(Path.cwd())
     return project / load_settings({}, project, os.environ).directory
+
+
+@contextmanager
+def open_cache(path: Path) -> Iterator[Cache]:
+    """A cache; a fault of its file is told at the end.
+
+    Args:
+        path: The file.
+    """
+    with Cache(path) as cache:
+        try:
+            yield cache
+        finally:
+            if cache.problem:
+                say(f"tunegate: warning: {cache.problem}", err=True)

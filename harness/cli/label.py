@@ -71,7 +71,7 @@ def label(
 
 
 def _of_run(run: str, golden: list[str], rubric: str | None, history: Path | None) -> list[SourceAnswer]:
-    with open_history(history_path(history)) as stored:
+    with open_history(history_path(history), to_read=True) as stored:
         return answers_of_record(stored.load_record(run), golden, rubric)
 
 

@@ -1,6 +1,5 @@
 """``tunegate model``: fetch, list and show base models."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.models.fetch_record import read_facts
 from harness.models.home import model_directory, tunegate_home
 from harness.models.resolve import resolve_model
 from harness.presentation.console import open_console, table_console
+from harness.types.json_reading import parse_json
 from tunegate.printable import say
 
 app = typer.Typer(help="Base models and encoders: fetch, list, show.", no_args_is_help=True)
@@ -137,7 +137,7 @@ def _object(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}; get the model again") from error
     if not isinstance(content, dict):

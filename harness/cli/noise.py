@@ -12,8 +12,9 @@ from harness.cli.progress import current_stage_bar
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
-from harness.history.store import open_history
+from harness.history.store import check_history, open_history
 from harness.presentation.console import open_console
+from harness.run.records import make_directory
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 
@@ -46,6 +47,9 @@ def noise(
     sets = load_gate_sets(golden or None, forgetting=asks_probes)
     cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
     allowed = check_permissions(cases)
+    history_file = kept_in(directory) / "history.sqlite"
+    make_directory(history_file.parent)
+    check_history(history_file)
     plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
     measured = []
     with current_stage_bar() as on_progress:
@@ -53,7 +57,7 @@ def noise(
             planned = plan_reruns(plan, reruns, [plan.dtype])
             measured.append((plan, measure_noise(found, plan, planned, cases, on_progress, allowed=allowed)))
     console = open_console()
-    with open_history(kept_in(directory) / "history.sqlite") as history:
+    with open_history(history_file) as history:
         for plan, result in measured:
             history.save_noise(result.model, plan.dtype, cases, result.stability)
             _print(console, plan.dtype, result)

@@ -8,27 +8,26 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.kept import kept_in
+from harness.cli.kept import kept_in, open_cache
 from harness.cli.options import DeviceOption, DirectoryOption, DtypeOption, ForgettingOption, GoldenOption
 from harness.cli.progress import stage_bars
-from harness.errors import AdapterError
+from harness.errors import AdapterError, HistoryError
 from harness.golden.gate_content import load_gate_sets
+from harness.history.store import check_history
 from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
-from harness.run.cache import Cache
 from harness.run.inputs import prepare
 from harness.run.judging import describe_judging, open_panel
 from harness.run.preflight import make_ready
-from harness.run.records import save
+from harness.run.records import make_directory, save
 from harness.run.scoring import Judging
 from harness.run.sinks import send_to_sinks
 from harness.settings import Settings, load_settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
+from harness.types.exit_status import ExitStatus
 from harness.types.serialisation import to_json
 from tunegate.printable import say
 from tunegate.project import command_project
-
-_REGRESSED = 1
 
 
 def rank(
@@ -82,19 +81,25 @@ def rank(
         allow_python_checks=configured.allow_python_checks,
         allow_code_checks=configured.allow_code_checks,
     )
-    found, notes = _ranked(settings, golden)
+    found, notes, problems = _ranked(settings, golden)
     if as_json:
         say(to_json(found))
     else:
         open_console().print(render_ranking(found))
         for line in notes:
             say(line)
+    for problem in problems:
+        say(f"tunegate: {problem}", err=True)
     if any(ranked.regressed for ranked in found):
-        raise typer.Exit(_REGRESSED)
+        raise typer.Exit(ExitStatus.FAILED)
+    if problems:
+        raise typer.Exit(ExitStatus.BAD_INPUT)
 
 
-def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[RankedModel], list[str]]:
-    """The ranked models, stored in the history, and the judge's calibration in words."""
+def _ranked(
+    settings: Settings, golden: Sequence[Path] | None
+) -> tuple[list[RankedModel], list[str], list[str]]:
+    """The ranked models, the judge's calibration in words, and why a run could not be saved."""
     inputs = prepare(settings, command_project(Path.cwd()))
     if len(inputs.candidates) < 2:
         raise AdapterError(
@@ -102,7 +107,12 @@ def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[Ran
         )
     sets = load_gate_sets(golden or None, forgetting=inputs.settings.forgetting)
     directory = inputs.directory
-    with Cache(directory / "cache.sqlite") as cache, open_panel(settings, cache) or nullcontext() as panel:
+    make_directory(directory)
+    check_history(directory / "history.sqlite")
+    with (
+        open_cache(directory / "cache.sqlite") as cache,
+        open_panel(settings, cache) or nullcontext() as panel,
+    ):
         judging, note = make_ready(
             sets,
             Judging(panel=panel),
@@ -112,6 +122,12 @@ def _ranked(settings: Settings, golden: Sequence[Path] | None) -> tuple[list[Ran
         )
         with stage_bars() as on_progress:
             found = rank_models(inputs, sets, cache, on_progress, judging)
+        problems = []
         for ranked in found:
-            send_to_sinks(ranked.record, save(ranked.record, directory))
-        return found, [] if panel is None else describe_judging(panel, note)
+            # The ranking is said all the same.
+            try:
+                save(ranked.record, directory)
+            except HistoryError as error:
+                problems.append(str(error))
+            send_to_sinks(ranked.record, directory / "runs" / ranked.record.run.id)
+        return found, [] if panel is None else describe_judging(panel, note), problems

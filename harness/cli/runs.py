@@ -45,7 +45,7 @@ def _history(path: Path | None) -> "Iterator[History]":
     from harness.history.location import history_path
     from harness.history.store import open_history
 
-    with open_history(history_path(path)) as history:
+    with open_history(history_path(path), to_read=True) as history:
         yield history
 
 

@@ -60,7 +60,7 @@ def trend(
 
 
 def _of_stored(history: Path | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:
-    with open_history(history_path(history)) as stored:
+    with open_history(history_path(history), to_read=True) as stored:
         wanted = [
             line.id
             for line in stored.list_runs(limit)

@@ -1,6 +1,5 @@
 """Checks of an adapter without loading a model: is it an adapter, complete, alive, and of this base?"""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from harness.engines.safetensors_file import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
 from harness.models.resolve import with_revision
+from harness.types.json_reading import parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 
 _CONFIG = "adapter_config.json"
@@ -284,12 +284,12 @@ def read_json(path: Path) -> Mapping[str, Any]:
         AdapterError: There is none, or it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AdapterError(
             f"{path.parent}: not an adapter: no {path.name}; give the directory that training wrote"
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise AdapterError(f"{path}: not JSON: {error}; copy or save the adapter again") from error
     if not isinstance(content, dict):
         raise AdapterError(f"{path}: expected a JSON object, found {type(content).__name__}")

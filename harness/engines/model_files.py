@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.engines.safetensors_file import SafetensorsError, read_header
 from harness.errors import ModelError
+from harness.types.json_reading import parse_json
 
 _INDEX = "model.safetensors.index.json"
 _SETTINGS = "generation_config.json"
@@ -35,8 +35,8 @@ def refuse_damaged_files(directory: Path) -> None:
     if not path.is_file():
         return
     try:
-        settings: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        settings: Any = parse_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}; copy or save the model again") from error
     if not isinstance(settings, dict):
         raise ModelError(
@@ -61,5 +61,5 @@ def _weight_files(directory: Path) -> Iterator[Path]:
     if single.is_file():
         yield single
     elif index.is_file():
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shards = parse_json(index.read_text(encoding="utf-8"))["weight_map"]
         yield from (directory / shard for shard in sorted(set(shards.values())))

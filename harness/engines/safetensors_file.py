@@ -3,11 +3,12 @@
 Format: https://huggingface.co/docs/safetensors, an 8-byte little-endian length, a JSON header, the data.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.types.json_reading import parse_json
 
 # How the text begins that Git stores in place of a large file.
 _GIT_LFS = b"version "
@@ -56,7 +57,7 @@ def read_header(path: Path) -> Mapping[str, Tensor]:
                 f"truncated: its header should end at byte {length + 8}, the file at {size}"
             )
         try:
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
             tensors = {
                 name: Tensor(
                     tuple(entry["shape"]),

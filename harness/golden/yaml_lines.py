@@ -22,6 +22,9 @@ _PREFIX = "tag:yaml.org,2002:"
 # The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
 _TEXT = _PREFIX + "str"
+_NUMBERS = {_PREFIX + "int", _PREFIX + "float"}
+# Beyond about 308 digits a number is none that JSON's readers and floats can hold.
+_LONGEST_NUMBER = 300
 _BLOCKS, _QUOTES = frozenset("|>"), frozenset("'\"")
 # Keys whose values may be any JSON, so that a number may also be meant as a text.
 _ANY_JSON = frozenset({"value", "vars", "metadata", "chat_template_kwargs"})
@@ -170,6 +173,9 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, key: KeyPath) -> Any:
         if node.style in _BLOCKS and node.tag == _TEXT:
             return block_value(node.value, self.text[node.start_mark.index :])
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            problem = f"a number of {len(node.value)} characters"
+            raise self._error(node, key, problem, f"at most {_LONGEST_NUMBER}, or a text: put it in quotes")
         by_yaml = node.value if node.tag == _TEXT else self.loader.construct_object(node)
         # A tag such as !!str says what is meant.
         if node.style in _QUOTES or self.text.startswith("!", node.start_mark.index):

@@ -3,20 +3,27 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.errors import HistoryError
 from harness.history.migrations import ForeignDatabaseError, NewerSchemaError, migrate, require_history
 from harness.types.serialisation import DamagedFactsError
+from harness.types.whole_file import write_whole
 
 _OLDEST_SQLITE = (3, 37)  # strict tables
 _PRIMARY_CODE = 0xFF  # an extended result code has the primary one in its lowest byte
 _RETRY_S = 0.02
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+class ReadOnlyHistoryError(HistoryError):
+    """A history can't be written: it may still be readable."""
 
 
 @contextmanager
-def open_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path, wait_s: float, *, shown: Path | None = None) -> Iterator[sqlite3.Connection]:
     """A connection to a history with the newest schema, which is created if necessary.
 
     Errors of the file during use are reported in the same way.
@@ -24,10 +31,12 @@ def open_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
     Args:
         path: The file.
         wait_s: How long another process may hold the lock.
+        shown: The file that messages name, where this one is a copy.
 
     Raises:
         HistoryError: The file is not a history, damaged, locked, read-only, or newer than this program.
     """
+    shown = shown or path
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise HistoryError(
             f"this Python has SQLite {sqlite3.sqlite_version}: the history needs "
@@ -43,18 +52,57 @@ def open_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
         migrate(database)
         yield database
     except OSError as error:
-        raise HistoryError(f"{path}: the history can't be opened: {error.strerror or error}") from error
+        raise ReadOnlyHistoryError(
+            f"{shown}: the history can't be opened: {error.strerror or error}"
+        ) from error
     except ForeignDatabaseError as error:
-        raise HistoryError(f"{path}: a database of another program ({error}); name another file") from error
+        raise HistoryError(f"{shown}: a database of another program ({error}); name another file") from error
     except NewerSchemaError as error:
-        raise HistoryError(f"{path}: written by a newer tunegate ({error}): upgrade tunegate") from error
+        raise HistoryError(f"{shown}: written by a newer tunegate ({error}): upgrade tunegate") from error
     except DamagedFactsError as error:
-        raise HistoryError(f"{path}: {error}; restore the file or move it away") from error
+        raise HistoryError(f"{shown}: {error}; restore the file or move it away") from error
     except sqlite3.Error as error:
-        raise HistoryError(f"{path}: {_explained(error, wait_s)}") from error
+        kind = ReadOnlyHistoryError if _code(error) in _READ_ONLY else HistoryError
+        raise kind(f"{shown}: {_explained(error, wait_s)}") from error
     finally:
         if database is not None:
             database.close()
+
+
+@contextmanager
+def read_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
+    """As open_database, for commands that only read: a read-only history is read from a copy.
+
+    Opening a history writes: its schema becomes the newest, and SQLite keeps files beside it.
+
+    Args:
+        path: The file.
+        wait_s: How long another process may hold the lock.
+
+    Raises:
+        HistoryError: As open_database, or the file can't be read.
+    """
+    with ExitStack() as opened:
+        try:
+            database = opened.enter_context(open_database(path, wait_s))
+        except ReadOnlyHistoryError:
+            if not path.is_file():
+                raise
+            folder = Path(opened.enter_context(TemporaryDirectory(prefix="tunegate-")))
+            database = opened.enter_context(open_database(_copied(path, folder), wait_s, shown=path))
+        yield database
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """A copy of a history, with what was written lately and is not in the main file yet."""
+    try:
+        for suffix in ("", "-wal"):
+            part = path.with_name(path.name + suffix)
+            if part.is_file():
+                write_whole(folder / part.name, part.read_bytes())
+    except OSError as error:
+        raise HistoryError(f"{path}: can't be read: {error.strerror}") from error
+    return folder / path.name
 
 
 def _use_wal(database: sqlite3.Connection, wait_s: float) -> None:
@@ -76,7 +124,7 @@ def _explained(error: sqlite3.Error, wait_s: float) -> str:
     match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"locked by another process for more than {wait_s:g} s; wait for it or end it"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+        case code if code in _READ_ONLY:
             return f"{error}; make the file and its directory writable, or name another"
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return f"{error}; restore the file or move it away"

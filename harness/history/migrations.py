@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.history.first_metrics import FIRST_METRICS
 from harness.history.stored_reasons import with_findings, with_renamed_limit
+from harness.types.json_reading import parse_json
 from harness.types.serialisation import DamagedFactsError
 
 
@@ -112,7 +113,7 @@ def _m002_comparisons(database: sqlite3.Connection) -> None:
     )
     for run_id, facts in database.execute("SELECT run_id, facts FROM gates").fetchall():
         try:
-            _fill_comparisons(database, run_id, json.loads(facts)["comparison"])
+            _fill_comparisons(database, run_id, parse_json(facts)["comparison"])
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedFactsError(f"the gate of run {run_id} is damaged: {error!r}") from error
 
@@ -170,8 +171,8 @@ def _m004_metrics(database: sqlite3.Connection) -> None:
     for run_id, facts in database.execute("SELECT id, facts FROM runs").fetchall():
         results = database.execute("SELECT facts FROM results WHERE run_id = ? ORDER BY place", (run_id,))
         try:
-            names = dict.fromkeys(name for (result,) in results for name in _scored(json.loads(result)))
-            run = json.loads(facts)
+            names = dict.fromkeys(name for (result,) in results for name in _scored(parse_json(result)))
+            run = parse_json(facts)
             run["metrics"] = {name: FIRST_METRICS[name] for name in names if name in FIRST_METRICS}
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedFactsError(f"run {run_id} is damaged: {error!r}") from error
@@ -193,7 +194,7 @@ def _m005_findings(database: sqlite3.Connection) -> None:
     ):
         for name, text in database.execute(f"SELECT {key}, facts FROM {table}").fetchall():
             try:
-                facts = json.dumps(changed(json.loads(text)))
+                facts = json.dumps(changed(parse_json(text)))
             except (ValueError, KeyError, TypeError) as error:
                 raise DamagedFactsError(f"run {name} in {table} is damaged: {error!r}") from error
             database.execute(f"UPDATE {table} SET facts = ? WHERE {key} = ?", (facts, name))

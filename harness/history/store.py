@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from harness.errors import BaselineError, HistoryError
 from harness.history import rows
-from harness.history.database import open_database
+from harness.history.database import open_database, read_database
 from harness.types import (
     CaseResult,
     Comparison,
@@ -73,18 +73,19 @@ class PastMetric:
 
 
 @contextmanager
-def open_history(path: Path, *, wait_s: float = 30) -> Iterator["History"]:
+def open_history(path: Path, *, wait_s: float = 30, to_read: bool = False) -> Iterator["History"]:
     """Open or create a history.
 
     Args:
         path: The SQLite file; its directory is created.
         wait_s: How long another process may hold the lock.
+        to_read: Nothing will be written: a read-only file can be opened.
 
     Raises:
         HistoryError: The file is not a history, damaged, locked for long, read-only, or newer than this
             program.
     """
-    with open_database(path, wait_s) as database:
+    with (read_database if to_read else open_database)(path, wait_s) as database:
         yield History(database)
 
 

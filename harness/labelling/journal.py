@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from harness.errors import DataError
 from harness.labelling.items import LabelItem
+from harness.types.json_reading import parse_json
 from harness.types.serialisation import DamagedFactsError, decode, encode
 
 # In the origins of stored labels that have no runs.
@@ -143,7 +144,7 @@ def _with_runs(line: str) -> str:
     if '"runs":' in line:
         return line
     try:
-        label = json.loads(line)
+        label = parse_json(line)
         label["item"]["runs"] = [_RUN.findall(origin) for origin in label["item"]["origins"]]
     except (ValueError, LookupError, TypeError):
         # Whoever decodes the line says what is wrong with it.
@@ -155,7 +156,7 @@ def _cut_short(line: str) -> bool:
     if not '{"id"'.startswith(line[:5]):
         return False
     try:
-        json.loads(line)
+        parse_json(line)
     except ValueError:
         return True
     return False

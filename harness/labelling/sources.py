@@ -1,6 +1,5 @@
 """Answers to label: those of a stored run and its baseline, or of a file."""
 
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import DataError, SettingsError
 from harness.labelling.items import Expectation, LabelItem, SourceAnswer
 from harness.types import GateRecord, GoldenCase, Message, Run
+from harness.types.json_reading import parse_json
 
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -128,14 +128,14 @@ def answers_of_files(paths: Sequence[Path], rubric: str | None) -> list[SourceAn
 
 def _answered(path: Path, number: int, line: str, rubric: str | None) -> SourceAnswer:
     try:
-        row = _Row.model_validate(json.loads(line))
+        row = _Row.model_validate(parse_json(line))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(step) for step in problem["loc"][:1])
         allowed = ", ".join(_Row.model_fields)
         where = f"{key}: " if key else ""
         raise DataError(path, number, f"{where}{problem['msg'].lower()} (allowed: {allowed})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(path, number, f"not JSON: {error}") from error
     prompt = row.prompt
     return SourceAnswer(

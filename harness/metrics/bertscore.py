@@ -5,7 +5,6 @@ matching between the token vectors of answer and reference, without idf weights 
 of different encoders or layers can't be compared, so each explanation names both.
 """
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from harness.metrics.definition import ScoringRequest, graded, quote
 from harness.metrics.encoded_text import EncodedText, encoded, incomparable, unseen
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer
 from harness.types import MetricError, Score
+from harness.types.json_reading import parse_json
 
 if TYPE_CHECKING:
     import evaluate
@@ -165,7 +165,7 @@ def load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
 def _plain_path(directory: Path) -> Iterator[str]:
     """A path to the encoder without "t5" in it: bert-score would load it as a T5."""
     path = directory.absolute()
-    if "t5" not in str(path) or "t5" in json.loads((path / "config.json").read_text())["model_type"]:
+    if "t5" not in str(path) or "t5" in parse_json((path / "config.json").read_text())["model_type"]:
         yield str(path)
         return
     link = Path(tempfile.gettempdir()) / f"tunegate-encoder-{uuid4().hex}"

@@ -1,7 +1,6 @@
 """The text encoders of ``bertscore`` and ``similar``."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from harness.models.digest import model_sha256
 from harness.models.resolve import resolve_model
 from harness.types import Check
+from harness.types.json_reading import parse_json
 
 # Parts of a sentence-transformers directory besides the model itself: pooling, length limit, dense layers.
 _SENTENCE_PARTS = ("sentence_bert_config.json", "*/config.json", "*/model.safetensors")
@@ -56,7 +56,7 @@ def last_layer(encoder: Encoder) -> int:
     Raises:
         ValueError: Its config.json does not say.
     """
-    config = json.loads((encoder.directory / "config.json").read_text(encoding="utf-8"))
+    config = parse_json((encoder.directory / "config.json").read_text(encoding="utf-8"))
     for key in ("num_hidden_layers", "num_layers", "n_layers", "n_layer"):
         if isinstance(config.get(key), int):
             return int(config[key])

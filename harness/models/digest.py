@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import AdapterError
+from harness.types.json_reading import parse_json
 
 # Files that determine a model's answers: weights, configuration, tokenizer, chat template; not a README.
 _MODEL_PATTERNS = (
@@ -54,7 +55,7 @@ def adapter_sha256(directory: Path) -> str:
     """
     path = directory / "adapter_config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise AdapterError(f"{path}: can't be read: {error}; copy or save the adapter again") from error
     if not isinstance(config, dict):

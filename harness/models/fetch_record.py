@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.models.catalogue import CatalogueEntry
 from harness.models.digest import model_sha256
+from harness.types.json_reading import parse_json
 from harness.types.whole_file import write_whole
 
 _FILE = "tunegate_model.json"
@@ -14,7 +15,7 @@ _FILE = "tunegate_model.json"
 def read_facts(directory: Path) -> Mapping[str, str]:
     """The note of a model directory; empty if there is no readable one."""
     try:
-        facts = json.loads((directory / _FILE).read_text(encoding="utf-8"))
+        facts = parse_json((directory / _FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     if not isinstance(facts, dict):
@@ -29,7 +30,7 @@ def write_facts(directory: Path, entry: CatalogueEntry) -> None:
         directory: The finished directory.
         entry: Its entry in the catalogue.
     """
-    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    config = parse_json((directory / "config.json").read_text(encoding="utf-8"))
     facts = {
         "name": entry.name,
         "title": entry.title,

@@ -1,12 +1,12 @@
 """From a model's name to a local directory with safetensors weights."""
 
-import json
 import re
 from pathlib import Path
 
 from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
+from harness.types.json_reading import parse_json
 
 # A hub id, and after an @ a branch, tag or commit.
 _HUB = "hf:"
@@ -83,7 +83,7 @@ def _missing_shards(directory: Path) -> list[str]:
     if not index.is_file():
         return []
     try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        shards = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index}: not an index of weight files; get the model again") from error
     return sorted(shard for shard in shards if not (directory / shard).is_file())

@@ -36,6 +36,11 @@ class FailedTests:
         return tuple(test for test, asked in self._failed.items() if asked in {(candidate,), _ALL})
 
     @property
+    def is_empty(self) -> bool:
+        """Whether none failed."""
+        return not self._failed
+
+    @property
     def others(self) -> tuple[str, ...]:
         """Node ids of the failed tests that use no model."""
         return tuple(test for test, asked in self._failed.items() if asked == _NONE)

@@ -179,7 +179,12 @@ class GateSession:
         except TunegateError as error:
             raise pytest.UsageError(str(error)) from error
         failed = bool(session.testsfailed or session.shouldfail)
-        status = exit_status(self.records.values(), fail_on=self.inputs.settings.fail_on, tests_failed=failed)
+        status = exit_status(
+            self.records.values(),
+            fail_on=self.inputs.settings.fail_on,
+            tests_failed=failed,
+            only_cases=self.failed_tests.is_empty,
+        )
         not_accepted = None if ended else "the session was interrupted"
         if self.left_out.tests:
             not_accepted = f"{self.left_out.tests[0]} was left out"
@@ -189,6 +194,11 @@ class GateSession:
         if ended:
             problems = [problem.status for problem in self.delivery.problems]
             session.exitstatus = status or max(problems, default=pytest.ExitCode.OK)
+
+    @property
+    def cache_problem(self) -> str:
+        """What is wrong with the cache's file; empty if nothing is."""
+        return self._cache.problem
 
     def close(self) -> None:
         """Close the judges and the cache."""

@@ -1,11 +1,11 @@
 """A model's tokenizer with its chat template."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from harness.errors import AdapterError, ModelError
 from harness.prompts.own_code import own_code_problem
+from harness.types.json_reading import parse_json
 
 # Files of which a tokenizer has at least one
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.tiktoken", "tekken.json", "*.vocab")
@@ -88,7 +88,7 @@ def _written_template(directory: Path) -> Any:
         if single.is_file():
             found["default"] = single.read_text(encoding="utf-8")
         elif older.is_file():
-            found["default"] = str(json.loads(older.read_text(encoding="utf-8"))["chat_template"])
+            found["default"] = str(parse_json(older.read_text(encoding="utf-8"))["chat_template"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdapterError(
             f"{directory}: its chat template can't be read: {error}; save it as chat_template.jinja"

@@ -146,7 +146,14 @@ def _hash(*parts: object) -> str:
 
 
 class Cache:
-    """A key-value file. Without a path it is only in memory (``--gate-no-cache``)."""
+    """A key-value file. Without a path it is only in memory (``--gate-no-cache``).
+
+    A file that breaks while it is used ends no run: what can't be stored is kept in memory, and what can't be
+    read is computed anew.
+
+    Attributes:
+        problem: What is wrong with the file, in one line; empty if nothing is.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open or create the file.
@@ -154,6 +161,10 @@ class Cache:
         Raises:
             SettingsError: The file can't be opened, or is not a cache.
         """
+        self.problem = ""
+        self._path = path
+        # What the file did not take.
+        self._unstored: dict[str, str] = {}
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,28 +254,57 @@ class Cache:
         self._put(key, "{}")
 
     def _put(self, key: str, value: str) -> None:
-        with self._lock:
-            self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, value))
+        self._store([(key, value)])
 
     def put_all(
         self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply | RenderedPrompt]
     ) -> None:
         """Store a batch of values in one transaction."""
-        rows = [(key, json.dumps(asdict(value))) for key, value in values.items()]
+        self._store([(key, json.dumps(asdict(value))) for key, value in values.items()])
+
+    def _store(self, rows: list[tuple[str, str]]) -> None:
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
-                self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+                self._write(rows)
+            except sqlite3.DatabaseError as error:
+                self._note(error)
+                self._unstored.update(rows)
+
+    def _write(self, rows: list[tuple[str, str]]) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
             self._database.execute("COMMIT")
+        except BaseException:
+            # A full disk already ends the transaction.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _note(self, error: sqlite3.DatabaseError) -> None:
+        """Note a fault of the file; one of the caller's is raised."""
+        if isinstance(error, sqlite3.ProgrammingError):
+            raise error
+        self.problem = self.problem or (
+            f"{self._path}: the cache broke ({error}): some answers are not stored and will be asked again; "
+            f"make room, or move the file away"
+        )
+
+    def _text(self, key: str) -> str | None:
+        with self._lock:
+            if key in self._unstored:
+                return self._unstored[key]
+            try:
+                row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                self._note(error)
+                return None
+        return None if row is None else row[0]
 
     def _get(self, key: str) -> dict[str, Any] | None:
-        with self._lock:
-            row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        text = self._text(key)
         try:
-            value = None if row is None else json.loads(row[0])
+            value = None if text is None else json.loads(text)
         except (ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) else None

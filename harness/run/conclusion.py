@@ -102,5 +102,5 @@ def _noted_noise(inputs: Inputs, baseline: Run, golden_sets: Sequence[GoldenSet]
     if not path.is_file():
         return {}
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
-    with open_history(path) as history:
+    with open_history(path, to_read=True) as history:
         return history.load_noise(baseline.model, baseline.plan.dtype, cases)

@@ -20,9 +20,8 @@ def send_to_sinks(record: GateRecord, directory: Path) -> list[Path]:
     for sink in registry.merged(Sink, {}).values():
         try:
             path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
+            written += [Path(path)] if path is not None else []
         except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
             line = str(error).strip().partition("\n")[0]
             registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {type(error).__name__}: {line}")
-        else:
-            written += [Path(path)] if path is not None else []
     return written

@@ -158,3 +158,16 @@ def test_a_file_too_large_to_be_meant_is_not_read(tmp_path):
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(GoldenError, match=f"allowed: at most {MAX_BYTES} bytes"):
         parse_yaml(path)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 301, "0x" + "f" * 4000, "1." + "3" * 400])
+@pytest.mark.parametrize("place", ["metadata: {a: %s}", "vars: {a: %s}", "repeat: %s"])
+def test_a_number_of_thousands_of_digits_is_named_with_its_line(tmp_path, number, place):
+    path = tmp_path / "s.yaml"
+    case = f"- id: a\n  prompt: Q\n  {place % number}\n  checks: [{{type: is-json}}]\n"
+    path.write_text(f"name: s\ncases:\n{case}")
+    with pytest.raises(
+        GoldenError,
+        match=r"s\.yaml:5: cases\[0\]\.\S+: a number of \d+ characters \(allowed: at most 300, or",
+    ):
+        parse_yaml(path)

@@ -1,6 +1,7 @@
 """Records to be stored: one with something of everything, and random ones."""
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -172,8 +173,13 @@ PLAIN = {
 }
 
 
-def values_of(kind):  # noqa: PLR0911 # one return a kind of type reads best
-    """Strategy of any value that a field of a type may hold."""
+@functools.cache
+def values_of(kind):
+    """Strategy of any value that a field of a type may hold; a type may hold values of its own."""
+    return st.deferred(lambda: _values_of(kind))
+
+
+def _values_of(kind):  # noqa: PLR0911 # one return a kind of type reads best
     if kind in PLAIN:
         return PLAIN[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

@@ -65,6 +65,6 @@ def test_a_set_of_which_every_case_errored_has_no_result(outcome, cases, verdict
     ],
 )
 def test_without_a_verdict_a_case_that_must_pass_still_decides(must_pass, outcome, status):
-    case = SimpleNamespace(must_pass=must_pass, set_name="s")
+    case = SimpleNamespace(must_pass=must_pass, set_name="s", single_checks=())
     result = SimpleNamespace(case=case, outcome=outcome, key="s/a")
     assert exit_status([record(None, results=[result])], fail_on="regress", tests_failed=False) is status

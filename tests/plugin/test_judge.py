@@ -84,6 +84,28 @@ def test_a_broken_judge_errors_its_cases(judged, judge_server):
     )
 
 
+MIXED = """\
+name: mixed
+cases:
+  - {id: france, prompt: Q, references: [Paris], checks: [{type: contains}]}
+  - {id: italy, prompt: Q2, checks: [{type: llm-rubric, value: "names Rome"}]}
+"""
+
+
+@pytest.mark.parametrize("baseline", ["none", "base"])
+@pytest.mark.parametrize(("wrong", "status"), [((), 3), (("france",), 1)])
+def test_an_outage_of_the_judge_is_no_failure_of_the_model(judged, judge_server, baseline, wrong, status):
+    """Also where only some cases are judged; a case that failed by itself still fails."""
+    (judged.pytester.path / "golden_sets" / "mixed.yaml").write_text(MIXED)
+    judge_server.answer = lambda body: "no idea"
+    judged.wrong["candidate"] = set(wrong)
+    result = judged.run(
+        "golden_sets/mixed.yaml", f"--gate-judge={judge_server.spec}", f"--gate-baseline={baseline}"
+    )
+    # With a baseline a single lost case of two is no regression.
+    assert result.ret == (status if baseline == "none" else 3)
+
+
 def test_the_key_is_in_no_file_and_no_output(judged, judge_server, monkeypatch):
     key = "sk-very-secret-0123456789"
     monkeypatch.setenv("TUNEGATE_JUDGE_API_KEY", key)

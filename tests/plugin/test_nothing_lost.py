@@ -119,3 +119,39 @@ def test_a_directory_that_cannot_be_made_is_one_line(project):
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *.tunegate: can't be made: *; name another with --gate-directory"])
+
+
+def test_a_cache_that_breaks_costs_a_line_and_no_answer(project, monkeypatch):
+    def full(self, rows):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("harness.run.cache.Cache._write", full)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "*INCONCLUSIVE*",
+            "WARNING: *cache.sqlite: the cache broke (database or disk is full): some answers are not stored*",
+        ]
+    )
+    assert len(project.asked) == 20
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('one\\ntwo')", "raise SystemExit(7)", "return 3.5"])
+def test_a_sink_that_breaks_costs_a_line(project, pytester, body):
+    pytester.makeconftest(
+        f"""
+        from harness.registry import Sink
+
+        def send(record, directory):
+            {body}
+
+        def pytest_tunegate_register(registry):
+            registry.add(Sink(name="mine", send=send))
+        """
+    )
+    result = project.run()
+    assert result.ret == pytest.ExitCode.OK
+    (line,) = [line for line in result.outlines if "sink 'mine'" in line]
+    assert "broke on run" in line
+    assert "two" not in result.stdout.str()

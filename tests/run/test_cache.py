@@ -231,6 +231,41 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path):
             assert other.get_completion("a") == ANSWER
 
 
+def spoil(path):
+    """Overwrite the pages of a cache's file, but not its header."""
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + b"\xff" * (len(data) - 100))
+
+
+def test_a_file_that_breaks_ends_no_run(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    with Cache(path) as cache:
+        cache.put_all({f"{number}": ANSWER for number in range(200)})
+    with Cache(path) as cache:
+        spoil(path)
+        assert cache.get_completion("7") is None
+        cache.put_all({"new": ANSWER})
+        cache.put_finding("alive")
+        assert cache.get_completion("new") == ANSWER
+        assert cache.has("alive")
+        assert cache.problem.startswith(f"{path}: the cache broke (")
+        assert "\n" not in cache.problem
+
+
+def test_a_full_disk_keeps_the_answers_of_this_run(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    with Cache(path) as cache:
+        cache.put_all({"a": ANSWER})
+        pages = cache._database.execute("PRAGMA page_count").fetchone()[0]
+        cache._database.execute(f"PRAGMA max_page_count = {pages}")
+        cache.put_all({"b": replace(ANSWER, text="x" * 100_000)})
+        assert "database or disk is full" in cache.problem
+        assert cache.get_completion("b").text == "x" * 100_000
+        assert cache.get_completion("a") == ANSWER
+    with Cache(path) as cache:
+        assert (cache.get_completion("a"), cache.get_completion("b")) == (ANSWER, None)
+
+
 def test_threads_share_a_cache(tmp_path):
     """A judge's thread stores its replies while the main thread stores answers."""
     problems = []

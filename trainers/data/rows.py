@@ -1,13 +1,13 @@
 """Training rows from JSONL; an invalid one is reported with file and line."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+from harness.types.json_reading import parse_json
 from harness.types.training import DataNotes
 
 Turn = dict[str, str]
@@ -164,10 +164,10 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
 
 def _parsed(path: Path, line: int, raw: bytes, formats: str) -> Row:
     try:
-        row = json.loads(raw)
+        row = parse_json(raw)
     except UnicodeDecodeError as error:
         raise DataError(path, line, "not UTF-8") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(path, line, f"not JSON: {error}") from error
     if not isinstance(row, dict):
         raise DataError(path, line, f"found a {type(row).__name__} (allowed: an object with {formats})")

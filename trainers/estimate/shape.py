@@ -1,6 +1,5 @@
 """The size of a causal language model, from its config.json only."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any
 from harness.errors import ModelError, SettingsError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
+from harness.types.json_reading import parse_json
 
 # Families whose feed-forward layer has two matrices; the others have a gate as the third.
 _WITHOUT_GATE = {"gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "phi", "starcoder2", "mpt"}
@@ -141,7 +141,7 @@ def shape_of_model(reference: str) -> Shape:
     if not path.is_file():
         path = _from_hub(reference)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}") from error
     return read_shape(config, str(path))

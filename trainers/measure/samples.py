@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.types.json_reading import parse_json
+
 FILE = "samples.jsonl"
 
 
@@ -48,7 +50,7 @@ def read_samples(work: Path) -> list[Sample]:
     samples = []
     for line in path.read_text(encoding="utf-8").split("\n"):
         try:
-            samples.append(Sample(**json.loads(line)))
+            samples.append(Sample(**parse_json(line)))
         except ValueError:
             continue
     return samples

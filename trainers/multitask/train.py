@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.models.digest import model_sha256
+from harness.types.json_reading import parse_json
 from harness.types.serialisation import plain
 from harness.types.training import DataNotes, StepLoss, TrainingManifest
 from harness.types.whole_file import write_whole
@@ -248,7 +249,7 @@ class _Job:
 
     def _finished(self, name: str) -> dict[str, Any] | None:
         path = self._notes() / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return parse_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def _finish(self, name: str, found: Mapping[str, Any]) -> None:
         """Record a finished part; the file is complete or missing."""

@@ -1,6 +1,5 @@
 """Whole and damaged checkpoints: a run is resumed from a whole one, or says in one line what is wrong."""
 
-import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 from harness.engines.safetensors_file import SafetensorsError, read_header
 from harness.errors import SettingsError
+from harness.types.json_reading import parse_json
 
 # A checkpoint's last file: a checkpoint with it is complete. The name is that of the transformers library.
 STATE_FILE = "trainer_state.json"
@@ -40,8 +40,8 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         SettingsError: It is damaged.
     """
     try:
-        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        state = parse_json((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise _damaged(checkpoint, STATE_FILE, error) from error
     if not isinstance(state, dict):
         raise _damaged(checkpoint, STATE_FILE, "not a JSON object")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import SettingsError
+from harness.types.json_reading import parse_json
 from harness.types.whole_file import write_whole
 from trainers.config import RunConfig
 from trainers.run.checkpoint import STATE_FILE, check_checkpoint
@@ -77,7 +78,7 @@ def can_resume(work: Path, config: RunConfig, data_sha256: str) -> bool:
 def _identity(work: Path) -> dict[str, object]:
     path = work / _IDENTITY_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"--resume: {path}: can't be read: {error}; start without --resume") from error
     if not isinstance(found, dict):

@@ -92,7 +92,7 @@ def test_finished_rounds_are_not_repeated(project, tmp_path, capsys):
 def test_no_answer_worth_learning_is_one_line(project, capsys):
     assert project(threshold=100).train() == 4
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("tunegate: threshold: no answer of round 1 is worth 100 (best: ")
+    assert error.startswith("tunegate: threshold: no answer of round 1 reaches 100 (best: ")
 
 
 def test_full_models_are_refused(project, capsys):
