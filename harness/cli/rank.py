@@ -81,7 +81,11 @@ def rank(
         allow_python_checks=configured.allow_python_checks,
         allow_code_checks=configured.allow_code_checks,
     )
-    found, notes, problems = _ranked(settings, golden)
+    _tell(*_ranked(settings, golden), as_json=as_json)
+
+
+def _tell(found: list[RankedModel], notes: list[str], problems: list[str], *, as_json: bool) -> None:
+    """Print the ranking, and decide the exit status."""
     if as_json:
         say(to_json(found))
     else:

@@ -286,7 +286,7 @@ class Cache:
         if isinstance(error, sqlite3.ProgrammingError):
             raise error
         self.problem = self.problem or (
-            f"{self._path}: the cache broke ({error}): some answers are not stored and will be asked again; "
+            f"{self._path}: the cache broke ({error}): some answers are not stored, and the next run needs the model for them; "
             f"make room, or move the file away"
         )
 
