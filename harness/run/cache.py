@@ -286,8 +286,8 @@ class Cache:
         if isinstance(error, sqlite3.ProgrammingError):
             raise error
         self.problem = self.problem or (
-            f"{self._path}: the cache broke ({error}): some answers are not stored, and the next run needs the model for them; "
-            f"make room, or move the file away"
+            f"{self._path}: the cache broke ({error}): some answers are not stored, and "
+            f"the next run needs the model for them; make room, or move the file away"
         )
 
     def _text(self, key: str) -> str | None:
