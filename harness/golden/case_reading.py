@@ -1,19 +1,21 @@
 """From one case of a golden set's YAML to a GoldenCase."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
 from harness.errors import GoldenError
 from harness.golden.check_rules import CheckProblem, make_check
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.explain import explain, golden_error
 from harness.golden.matrix import Combination
-from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, Role
+from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, MessageYaml, Role
 from harness.golden.templates import TemplateError, fill, fill_value, read_if_file
+from harness.golden.tools import ToolError, read_tools
 from harness.golden.yaml_lines import Document, KeyPath
 from harness.registry.builtin_metrics import PYTHON
-from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message
+from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,32 +108,58 @@ class CaseReading:
     def _messages(self, fill_text: Callable[[str], str]) -> tuple[Message, ...]:
         """The conversation, without the last line break that YAML adds to a block text."""
         turns = self._turns()
-        messages = tuple(
-            Message(role=role, content=self._filled(key, text, fill_text).rstrip("\n"))
-            for role, key, text in turns
-        )
+        messages = tuple([self._message(key, turn, fill_text) for key, turn in turns])
         if not messages[-1].content.strip():
-            key = turns[-1][1]
-            self._note(self._key(*key), f"{self._id}: the prompt is empty")
+            self._note(self._key(*turns[-1][0]), f"{self._id}: the prompt is empty")
         return messages
 
-    def _turns(self) -> list[tuple[Role, KeyPath, str]]:
-        """Role, key and text of each message: system, examples, the conversation."""
+    def _message(self, key: KeyPath, turn: MessageYaml, fill_text: Callable[[str], str]) -> Message:
+        return Message(
+            role=turn.role,
+            content=self._filled(key, turn.content, fill_text).rstrip("\n"),
+            tool_calls=tuple(
+                [
+                    ToolCall(name=call.name, arguments=self._filled_arguments(key, call.arguments, fill_text))
+                    for call in turn.tool_calls
+                ]
+            ),
+            name=turn.name,
+        )
+
+    def _filled_arguments(
+        self, key: KeyPath, arguments: Mapping[str, JsonValue], fill_text: Callable[[str], str]
+    ) -> dict[str, JsonValue]:
+        return {
+            name: fill_value(item, lambda text: self._filled(key, text, fill_text))
+            for name, item in arguments.items()
+        }
+
+    def _turns(self) -> list[tuple[KeyPath, MessageYaml]]:
+        """Each message and the key of its text: system, examples, the conversation."""
         case, defaults = self.case, self.raw.defaults
-        turns: list[tuple[Role, KeyPath, str]] = [
-            (turn.role, ("messages", number, "content"), turn.content)
-            for number, turn in enumerate(case.messages or ())
+        turns: list[tuple[KeyPath, MessageYaml]] = [
+            (("messages", number, "content"), turn) for number, turn in enumerate(case.messages or ())
         ]
         if case.prompt is not None:
             system = case.system if case.system is not None else defaults.system
-            turns += [("system", ("system",), system)] if system is not None else []
-            turns.append(("user", ("prompt",), case.prompt))
-        examples: list[tuple[Role, KeyPath, str]] = []
+            turns += [(("system",), _said("system", system))] if system is not None else []
+            turns.append((("prompt",), _said("user", case.prompt)))
+        examples: list[tuple[KeyPath, MessageYaml]] = []
         for number, example in enumerate(defaults.examples if case.examples is None else case.examples):
-            examples.append(("user", ("examples", number, "user"), example.user))
-            examples.append(("assistant", ("examples", number, "assistant"), example.assistant))
-        start = 1 if turns[0][0] == "system" else 0
+            examples.append((("examples", number, "user"), _said("user", example.user)))
+            examples.append((("examples", number, "assistant"), _said("assistant", example.assistant)))
+        start = 1 if turns[0][1].role == "system" else 0
         return [*turns[:start], *examples, *turns[start:]]
+
+    def _tools(self) -> tuple[JsonValue, ...]:
+        own = self.case.tools
+        key: KeyPath = ("defaults", "tools") if own is None else self._key("tools")
+        written = self.raw.defaults.tools if own is None else own
+        try:
+            return read_tools(written, self._document_of(key).path.parent)
+        except (ToolError, TemplateError) as error:
+            self._note(key, f"{self._id}: {error}")
+            return ()
 
     def _checks(
         self, references: Sequence[str], passages: Sequence[str], fill_text: Callable[[str], str]
@@ -146,7 +174,12 @@ class CaseReading:
         if not written:
             self._note(self._key("checks"), f"{self._id}: no check", "at least one, here or in defaults")
         made = [self._check(key, check, references, passages, fill_text) for key, check in written]
-        return tuple(check for check in made if check is not None)
+        checks = tuple([check for check in made if check is not None])
+        singles = [single for check in checks for single in check.single_checks]
+        needy = [one.type for one in singles if CHECK_TYPES[base_type(one.type)].needs_tools]
+        if needy and not (self.raw.defaults.tools if self.case.tools is None else self.case.tools):
+            self._note(self._key("checks"), f"{self._id}: {needy[0]} needs tools")
+        return checks
 
     def _check(
         self,
@@ -194,10 +227,14 @@ class CaseReading:
                 settings = GenerationYaml.model_validate(given)
             except ValidationError as error:
                 self.faults.extend(explain(self.document, error, self._key("generation")))
-        return as_settings(settings)
+        return replace(as_settings(settings), tools=self._tools())
 
     def _note(self, key: KeyPath, problem: str, allowed: str = "") -> None:
         self.faults.append(golden_error(self._document_of(key), key, problem, allowed))
+
+
+def _said(role: Role, content: str) -> MessageYaml:
+    return MessageYaml(role=role, content=content)
 
 
 def as_settings(settings: GenerationYaml) -> GenerationSettings:

@@ -44,7 +44,7 @@ def _day(text: str) -> str:
 
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
 Scalar: TypeAlias = str | int | float | bool
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
@@ -99,11 +99,41 @@ class GenerationYaml(_Strict):
     ] = False
 
 
+class ToolCallYaml(_Strict):
+    """A call of a tool."""
+
+    name: Annotated[Text, Field(description="The tool.")]
+    arguments: Annotated[dict[str, JsonValue], Field(description="Its arguments.")] = {}
+
+
 class MessageYaml(_Strict):
     """One turn."""
 
-    role: Annotated[Role, Field(description="Who speaks.")]
-    content: Annotated[str, Field(description="The text.")]
+    role: Annotated[Role, Field(description="Who speaks; tool: a tool's result.")]
+    content: Annotated[str, Field(description="The text, or the tool's result.")] = ""
+    tool_calls: Annotated[list[ToolCallYaml], Field(description="The assistant's calls of tools.")] = []
+    name: Annotated[Text | None, Field(description="Of a tool's result: the tool.")] = None
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> "MessageYaml":
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError(f"a {self.role} message calls no tools")
+        if self.name is not None and self.role != "tool":
+            raise ValueError("only a tool's result has a name")
+        if "content" not in self.model_fields_set and not self.tool_calls:
+            raise ValueError("the content is missing")
+        return self
+
+
+class ToolYaml(_Strict):
+    """A tool that the model may call."""
+
+    name: Annotated[Text, Field(description="Its name.")]
+    description: Annotated[str, Field(description="What it does.")] = ""
+    parameters: Annotated[dict[str, JsonValue], Field(description="JSON Schema of its arguments.")] = {
+        "type": "object",
+        "properties": {},
+    }
 
 
 class CheckYaml(_Strict):
@@ -135,6 +165,9 @@ class DefaultsYaml(_Strict):
     tags: Annotated[list[Tag], Field(description="Tags of every case.")] = []
     system: Annotated[str | None, Field(description="System message of every case.")] = None
     examples: Annotated[list[ExampleYaml], Field(description="Examples before every case's prompt.")] = []
+    tools: Annotated[
+        list[ToolYaml] | Text, Field(description="Tools of every case, or file:// and JSON.")
+    ] = []
     repeat: Annotated[int, Field(ge=1, le=100, description="Answers sampled for every case.")] = 1
 
 
@@ -150,6 +183,10 @@ class CaseYaml(_Strict):
     examples: Annotated[
         list[ExampleYaml] | None,
         Field(description="Examples before the prompt, as messages; they replace the set's."),
+    ] = None
+    tools: Annotated[
+        list[ToolYaml] | Text | None,
+        Field(description="Tools that the model may call, or file:// and JSON; they replace the set's."),
     ] = None
     vars: Annotated[
         dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]],
@@ -184,8 +221,10 @@ class CaseYaml(_Strict):
             raise ValueError("give either prompt or messages")
         if self.prompt is not None and not self.prompt.strip():
             raise ValueError("the prompt is empty")
-        if self.messages is not None and (not self.messages or self.messages[-1].role != "user"):
-            raise ValueError("the last message must be the user's")
+        if self.messages is not None and (
+            not self.messages or self.messages[-1].role not in {"user", "tool"}
+        ):
+            raise ValueError("the last message must be the user's, or a tool's result")
         if self.messages and any(turn.role == "system" for turn in self.messages[1:]):
             raise ValueError("a system message comes first")
         if self.messages and self.system is not None:

@@ -102,9 +102,24 @@ def _code(value: JsonValue, options: Mapping[str, JsonValue], references: Sequen
         ) from error
 
 
+def _tool_calls(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    allowed = "a list of calls, each with name and perhaps arguments; an empty one for no call"
+    if not isinstance(value, list):
+        raise TogetherError(("value",), f"found {shown(value)}", allowed)
+    for number, entry in enumerate(value):
+        key = ("value", number)
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise TogetherError(key, f"found {shown(entry)}", allowed)
+        if unknown := sorted(set(entry) - {"name", "arguments"}):
+            raise TogetherError((*key, unknown[0]), "unknown key", "name, arguments")
+        if not isinstance(entry.get("arguments", {}), dict):
+            raise TogetherError((*key, "arguments"), f"found {shown(entry['arguments'])}", "a mapping")
+
+
 _RULES: Mapping[str, Callable[[JsonValue, Mapping[str, JsonValue], Sequence[str]], None]] = {
     "code": _code,
     "json-path": _json_path,
     "multiple-choice": _multiple_choice,
     "numeric": _numeric,
+    "tool-calls": _tool_calls,
 }

@@ -27,7 +27,7 @@ _NUMBERS = {_PREFIX + "int", _PREFIX + "float"}
 _LONGEST_NUMBER = 300
 _BLOCKS, _QUOTES = frozenset("|>"), frozenset("'\"")
 # Keys whose values may be any JSON, so that a number may also be meant as a text.
-_ANY_JSON = frozenset({"value", "vars", "metadata", "chat_template_kwargs"})
+_ANY_JSON = frozenset({"value", "vars", "metadata", "chat_template_kwargs", "arguments", "parameters"})
 
 
 class Document:

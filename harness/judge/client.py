@@ -280,7 +280,7 @@ def reply_key(identity: str, request: JudgeRequest) -> str:
         request.task,
         request.prompt_version,
         [[one.role, one.content] for one in request.messages],
-        [[one.role, one.content] for one in request.conversation],
+        [one.key for one in request.conversation],
         request.answers,
         request.criteria,
         dict(request.reply_schema),

@@ -181,8 +181,8 @@ def _verdict(
 def as_text(conversation: Sequence[Message]) -> str:
     """A conversation for the prompt: a single question as it is, otherwise each turn with its role."""
     if len(conversation) == 1:
-        return conversation[0].content
-    return "\n\n".join(f"{turn.role}: {turn.content}" for turn in conversation)
+        return conversation[0].shown
+    return "\n\n".join(f"{turn.role}: {turn.shown}" for turn in conversation)
 
 
 def _criteria(rubric: str | None, references: Sequence[str]) -> str:

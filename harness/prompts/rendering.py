@@ -50,13 +50,21 @@ def render_prompt(
             would begin twice.
     """
     if tokenizer.chat_template is None:
+        if settings.tools:
+            raise PromptError("the model has no chat template, so it can't be given tools; leave them out")
         # A model without a chat template continues plain text.
         text = "\n".join(message.content for message in messages)
         begin_ids = _begin_ids(tokenizer, text)
         begin = str(tokenizer.decode(begin_ids)) if begin_ids else ""
     else:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        text = write_chat(tokenizer, turns, settings.chat_template_kwargs, settings.date, for_answer=True)
+        text = write_chat(
+            tokenizer,
+            chat_turns(messages),
+            settings.chat_template_kwargs,
+            settings.date,
+            for_answer=True,
+            tools=settings.tools,
+        )
         begin, begin_ids = "", []
     ids = [*begin_ids, *text_ids(tokenizer, text)]
     if not ids:
@@ -67,6 +75,32 @@ def render_prompt(
             f"leave it out of the messages"
         )
     return RenderedPrompt(text=text, begin=begin, tokens=len(ids))
+
+
+def chat_turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """A conversation as chat templates read it; a tool's results have the ids of the calls before them."""
+    turns: list[dict[str, Any]] = []
+    waiting: list[tuple[str, str]] = []
+    for message in messages:
+        turn: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.tool_calls:
+            # Nine letters and digits: Mistral's templates refuse other ids.
+            first = len(turns) * 100
+            waiting = [(f"call{first + n:05d}", call.name) for n, call in enumerate(message.tool_calls)]
+            turn["tool_calls"] = [
+                {
+                    "id": call_id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": dict(call.arguments)},
+                }
+                for (call_id, _), call in zip(waiting, message.tool_calls, strict=True)
+            ]
+        if message.role == "tool":
+            place = next((n for n, (_, name) in enumerate(waiting) if message.name in {None, name}), None)
+            call_id, name = ("", message.name) if place is None else waiting.pop(place)
+            turn |= {"name": name, "tool_call_id": call_id}
+        turns.append(turn)
+    return turns
 
 
 def prompt_ids(tokenizer: Any, prompt: RenderedPrompt) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.errors import PromptError
 from harness.prompts.reasoning import closing_of, opened_tag, split_reasoning
-from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
+from harness.prompts.rendering import RenderedPrompt, chat_turns, render_prompt, text_ids
 from harness.prompts.template import write_chat
 from harness.types import PINNED_DATE, GenerationSettings, Message
 from harness.types.training import TrainingManifest
@@ -68,7 +68,7 @@ def render_direct(
     """
     if tokenizer.chat_template is None:
         return render_prompt(tokenizer, messages, settings)
-    turns = [{"role": message.role, "content": message.content} for message in messages]
+    turns = chat_turns(messages)
     prompt, completion = render_example(tokenizer, turns, _STAND_IN, settings)
     text = prompt + completion.partition(_STAND_IN)[0]
     return RenderedPrompt(text=text, tokens=len(text_ids(tokenizer, text)))

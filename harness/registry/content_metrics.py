@@ -8,6 +8,7 @@ from harness.registry.content_options import (
     JsonPathOptions,
     NumericOptions,
     SqlOptions,
+    ToolCallsOptions,
 )
 from harness.registry.metric import Metric
 
@@ -113,6 +114,31 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         value="required",
         runs_code=True,
         options=CodeOptions,
+    ),
+    Metric(
+        name="is-valid-openai-tools-call",
+        kind="binary",
+        summary="The answer calls tools of the case, with arguments that are valid under their schemas.",
+        function="harness.metrics.tool_checks:valid_calls",
+        needs_tools=True,
+        invertible=True,
+    ),
+    Metric(
+        name="tool-calls",
+        kind="binary",
+        summary="The answer's calls of tools are the expected ones, by name and arguments.",
+        function="harness.metrics.tool_checks:tool_calls",
+        value="required",
+        value_type="json",
+        options=ToolCallsOptions,
+    ),
+    Metric(
+        name="tool-call-f1",
+        kind="graded",
+        summary="F1 of the names of the called tools.",
+        function="harness.metrics.tool_checks:tool_call_f1",
+        value="required",
+        value_type="strings",
     ),
     Metric(
         name="gleu",

@@ -113,3 +113,10 @@ class CodeOptions(Options):
         10.0
     )
     memory: Annotated[int, Field(ge=64, le=65536, description="Most memory, in megabytes.")] = 1024
+
+
+class ToolCallsOptions(Options):
+    """Keys of ``tool-calls``."""
+
+    ordered: Annotated[bool, Field(description="The calls come in this order.")] = False
+    others: Annotated[bool, Field(description="Further calls are allowed.")] = False

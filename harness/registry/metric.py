@@ -25,6 +25,7 @@ class Metric:
         needs_references: The check can't run in a case without references (unless ``value`` is given).
         always_references: It needs references even if ``value`` is given.
         needs_context: It can't run in a case without retrieved passages.
+        needs_tools: It can't run in a case without tools.
         minimum: Lower end of the scale; None if there is none.
         maximum: Upper end of the scale; None if there is none.
         higher_is_better: False if a lower number is better: the threshold is then a maximum.
@@ -53,6 +54,7 @@ class Metric:
     needs_references: bool = False
     always_references: bool = False
     needs_context: bool = False
+    needs_tools: bool = False
     minimum: float | None = 0.0
     maximum: float | None = 1.0
     higher_is_better: bool = True

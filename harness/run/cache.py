@@ -33,7 +33,7 @@ from harness.types import (
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
 _PROMPT_REVISION = 1
-_RENDERING = ("chat_template_kwargs", "date")
+_RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 2
 
@@ -56,7 +56,7 @@ def completion_key(
         salt: The case's name; a sample (temperature above 0) depends on it too.
         prompt: The rendered prompt; None for models that read none.
     """
-    asked = [[message.role, message.content] for message in messages]
+    asked = [message.key for message in messages]
     stream = salt if settings.temperature > 0 else ""
     given = {
         name: getattr(settings, name) for name in ("max_new_tokens", "temperature", "top_p", "seed", "stop")
@@ -75,9 +75,10 @@ def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: Generat
         messages: The conversation.
         settings: Values for the template.
     """
-    asked = [[message.role, message.content] for message in messages]
+    asked = [message.key for message in messages]
     files = [model.base_sha256, model.adapter_sha256]
-    reads = [dict(settings.chat_template_kwargs), settings.date]
+    reads: list[object] = [dict(settings.chat_template_kwargs), settings.date]
+    reads += [list(settings.tools)] if settings.tools else []
     return _hash(
         "prompt", _PROMPT_REVISION, files, asked, reads, _version("transformers"), _version("jinja2")
     )
@@ -106,7 +107,7 @@ def loss_key(
         against: The model from which the divergence is measured.
         prompt: The rendered conversation; None if there is none.
     """
-    asked: list[object] = [[message.role, message.content] for message in messages]
+    asked: list[object] = [message.key for message in messages]
     if prompt is not None:
         asked.append(prompt.sha256)
     if against is not None:

@@ -53,6 +53,7 @@ from harness.types.golden import (
     GoldenSet,
     JsonValue,
     Message,
+    ToolCall,
     id_of,
     set_of,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "Stability",
     "Standing",
     "TextLoss",
+    "ToolCall",
     "TraitsFinding",
     "TripwireFinding",
     "UnpairedFinding",

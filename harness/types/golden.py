@@ -28,11 +28,42 @@ RESERVED_KWARGS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One turn of a conversation."""
+class ToolCall:
+    """A call of a tool, by an assistant."""
 
-    role: Literal["system", "user", "assistant"]
+    name: str
+    # A mapping has no hash; messages are keys.
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation.
+
+    Attributes:
+        content: The text; a tool's result.
+        tool_calls: The assistant's calls of tools.
+        name: Of a tool's result, the tool.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    name: str | None = None
+
+    @property
+    def key(self) -> list[JsonValue]:
+        """All of it, for hashes; earlier versions had role and content only."""
+        calls: list[JsonValue] = [[call.name, dict(call.arguments)] for call in self.tool_calls]
+        return [self.role, self.content, *([calls, self.name] if calls or self.name is not None else [])]
+
+    @property
+    def shown(self) -> str:
+        """All of it as text, for people and judges."""
+        calls = [
+            f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False)})" for call in self.tool_calls
+        ]
+        return "\n".join([*([self.content] if self.content or not calls else []), *calls])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +78,7 @@ class GenerationSettings:
             only the answer's. None: the reasoning counts as part of the answer's tokens.
         score_reasoning: Whether the reasoning stays a part of the text that checks see.
         use_model_settings: Whether the model's own generation config is used: penalties, suppressed tokens.
+        tools: Tools that the chat template describes to the model, in OpenAI's format.
     """
 
     max_new_tokens: int = 128
@@ -60,6 +92,7 @@ class GenerationSettings:
     max_reasoning_tokens: int | None = None
     score_reasoning: bool = False
     use_model_settings: bool = False
+    tools: tuple[JsonValue, ...] = ()
 
     @property
     def token_limit(self) -> int:
@@ -82,7 +115,7 @@ class GenerationSettings:
 
 _LATER = (
     *("task", "chat_template_kwargs", "date", "max_reasoning_tokens", "score_reasoning"),
-    "use_model_settings",
+    *("use_model_settings", "tools"),
 )
 _USUAL_SETTINGS = GenerationSettings()
 
@@ -185,7 +218,7 @@ class GoldenCase:
         later = self.generation.later_settings
         task = later.pop("task", None)
         content = {
-            "messages": [[m.role, m.content] for m in self.messages],
+            "messages": [message.key for message in self.messages],
             "references": self.references,
             "retrieved_context": self.retrieved_context,
             "checks": [check.content for check in self.checks],

@@ -115,7 +115,7 @@ def _changes(record: GateRecord) -> Mapping[str, Change]:
 
 def _texts(result: CaseResult, before: Mapping[str, CaseResult]) -> list[str]:
     case = result.case
-    texts = [message.content for message in case.messages] + [*case.references, *case.retrieved_context]
+    texts = [message.shown for message in case.messages] + [*case.references, *case.retrieved_context]
     for side in (result, before.get(result.key)):
         if side is not None and side.completion is not None:
             texts.append(side.completion.text)
@@ -142,7 +142,7 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         notes=tuple(notes),
         cluster=one_line(case.cluster or ""),
         tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
-        turns=tuple(Turn(role=turn.role, content=excerpt(turn.content, limit)) for turn in case.messages),
+        turns=tuple(Turn(role=turn.role, content=excerpt(turn.shown, limit)) for turn in case.messages),
         references=tuple(excerpt(text, limit) for text in case.references[:_MOST_LISTED]),
         context=tuple(excerpt(text, limit) for text in case.retrieved_context[:_MOST_LISTED]),
         baseline=baseline,

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.schema import MessageYaml, MetricGateYaml
+from harness.golden.schema import ExampleYaml, MessageYaml, MetricGateYaml, ToolCallYaml, ToolYaml
 from harness.registry import Metric
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 
@@ -62,7 +62,11 @@ def test_no_row_names_a_type_that_is_gone():
     assert re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) == list(BUILTIN_METRICS)
 
 
-@pytest.mark.parametrize("model", [MessageYaml, MetricGateYaml], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model",
+    [MessageYaml, MetricGateYaml, ExampleYaml, ToolYaml, ToolCallYaml],
+    ids=lambda model: model.__name__,
+)
 def test_nested_keys_are_described(model):
     assert [name for name in model.model_fields if f"`{name}`" not in PAGE] == []
 

@@ -1,0 +1,140 @@
+"""Calls of tools in answers."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.metrics.definition import score_function
+from harness.metrics.written_calls import CallError, written_calls
+from harness.types import GenerationSettings
+
+OSLO = ("get_weather", {"city": "Oslo"})
+CALL = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        (f"<tool_call>\n{CALL}\n</tool_call>", [OSLO]),
+        (f"I'll look.\n<tool_call>{CALL}</tool_call>\n<tool_call>{CALL}</tool_call>", [OSLO, OSLO]),
+        ("<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>3</parameter></function>\n</tool_call>", [("get_weather", {"city": "Oslo", "days": 3})]),
+        (CALL, [OSLO]),
+        (f" {CALL}\n", [OSLO]),
+        (f"[{CALL}, {CALL}]", [OSLO, OSLO]),
+        (f"[TOOL_CALLS] [{CALL}]", [OSLO]),
+        ('<|python_tag|>{"name": "get_weather", "parameters": {"city": "Oslo"}}', [OSLO]),
+        ('{"tool_calls": [{"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": "{\\"city\\": \\"Oslo\\"}"}}]}', [OSLO]),
+        ('{"name": "now"}', [("now", {})]),
+        ('[get_weather(city="Oslo"), now()]', [OSLO, ("now", {})]),
+        ("get_weather(city='Oslo')", [OSLO]),
+        # In words, or other JSON.
+        ("", []),
+        ("It is grey in Oslo.", []),
+        ('{"sky": "grey"}', []),
+        ("[1, 2]", []),
+        ("{not json", []),
+        ("f(x) is a function", []),
+        ("print(1)", []),
+        ("sum([a, b])", []),
+    ],
+)  # fmt: skip
+def test_calls_are_read(text, calls):
+    assert [(call.name, dict(call.arguments)) for call in written_calls(text)] == calls
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<tool_call>{CALL}",
+        "<tool_call>{bad}</tool_call>",
+        "<tool_call></tool_call>",
+        '<tool_call>{"sky": "grey"}</tool_call>',
+        '<tool_call>{"name": "a", "arguments": {"x": NaN}}</tool_call>',
+        '{"name": "a", "arguments": [1]}',
+        '{"name": "a", "arguments": "{bad"}',
+        '{"name": "get_weather", "arguments": {"city": "Os',
+        "[TOOL_CALLS] [{bad",
+        "f(x=y)",
+        "f(x={1, 2})",
+        "f(x=1e999)",
+        "<tool_call>" + "[" * 3000 + "</tool_call>",
+    ],
+)
+def test_a_call_that_can_not_be_read_is_no_answer_in_words(text):
+    with pytest.raises(CallError):
+        written_calls(text)
+
+
+TOOLS = tuple(
+    {"type": "function", "function": {"name": name, "description": "", "parameters": schema}}
+    for name, schema in {
+        "get_weather": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
+        "now": {"type": "object", "properties": {}},
+    }.items()
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "valid", "reason"),
+    [
+        (CALL, 1, "valid: get_weather"),
+        (f"[{CALL}, {{\"name\": \"now\"}}]", 1, "valid: get_weather, now"),
+        ('{"name": "get_weather", "arguments": {}}', 0, "the arguments of get_weather: $: 'city' is a required property"),
+        ('{"name": "get_weather", "arguments": {"city": 3}}', 0, "the arguments of get_weather: $.city: 3 is not of type 'string'"),
+        ('{"name": "rain"}', 0, "there is no tool rain; tools are get_weather, now"),
+        ("It is grey.", 0, "the answer calls no tool"),
+        ("<tool_call>{", 0, "a call can't be read: the call has no end"),
+    ],
+)  # fmt: skip
+def test_valid_calls(request_for, text, valid, reason):
+    request = request_for("is-valid-openai-tools-call", text)
+    case = replace(request.case, generation=GenerationSettings(tools=TOOLS))
+    (result,) = score_function("is-valid-openai-tools-call")([replace(request, case=case)])
+    assert (result.value, result.explanation) == (valid, reason)
+
+
+A1, A2, B = '{"name": "a", "arguments": {"x": 1}}', '{"name": "a", "arguments": {"x": 2}}', '{"name": "b"}'
+ANY_A = {"name": "a"}
+ONE, TWO = {"name": "a", "arguments": {"x": 1}}, {"name": "a", "arguments": {"x": 2}}
+
+
+@pytest.mark.parametrize(
+    ("calls", "value", "options", "value_is"),
+    [
+        ([A1], [ONE], {}, 1),
+        ([A1], [{"name": "a", "arguments": {"x": 1.0}}], {}, 1),
+        ([A1], [TWO], {}, 0),
+        ([A1], [{"name": "a", "arguments": {}}], {}, 0),
+        ([A1], [ANY_A], {}, 1),
+        ([A1, A2], [TWO, ONE], {}, 1),
+        ([A1, A2], [TWO, ONE], {"ordered": True}, 0),
+        ([A1, A2], [ONE, TWO], {"ordered": True}, 1),
+        ([A1, B, A2], [ONE, TWO], {"ordered": True}, 0),
+        ([A1, B, A2], [ONE, TWO], {"ordered": True, "others": True}, 1),
+        ([A1, A2], [ONE], {}, 0),
+        ([A1, A2], [ONE], {"others": True}, 1),
+        # The call that fits both is left to the one that needs it.
+        ([A1, A2], [ANY_A, ONE], {}, 1),
+        ([A1], [ANY_A, ANY_A], {}, 0),
+        ([], [], {}, 1),
+        ([A1], [], {}, 0),
+        ([], [ANY_A], {}, 0),
+    ],
+)
+def test_expected_calls(score, calls, value, options, value_is):
+    text = f"[{', '.join(calls)}]" if calls else "In words."
+    assert score("tool-calls", text, value=value, **options).value == value_is
+
+
+def test_the_reason_names_the_argument(score):
+    assert score("tool-calls", A1, value=[TWO]).explanation == "a.x: expected 2, found 1"
+    assert score("tool-calls", B, value=[ONE]).explanation == "no call of a, only of b"
+    assert score("tool-calls", "<tool_call>{", value=[]).value == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "f1"),
+    [(A1, ["a"], 1), (f"[{A1}, {A2}]", ["a"], 1), (f"[{A1}, {B}]", ["a"], 2 / 3), (A1, ["a", "b"], 2 / 3), (B, ["a"], 0), ("words", ["a"], 0), ("<tool_call>", ["a"], 0)],
+)  # fmt: skip
+def test_f1_of_names(score, text, value, f1):
+    assert score("tool-call-f1", text, value=value).value == pytest.approx(f1)
