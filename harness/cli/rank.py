@@ -24,8 +24,8 @@ from harness.run.scoring import Judging
 from harness.run.sinks import send_to_sinks
 from harness.settings import Settings, load_settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
-from harness.types.exit_status import ExitStatus
 from harness.types.serialisation import to_json
+from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 from tunegate.project import command_project
 
