@@ -106,13 +106,17 @@ def _show(found: Calibration, usage: JudgeUsage, path: Path) -> None:
         table.add_row(
             f"  kappa of {task}", "", *_figures(interval), "", "NO" if task in found.distrusted else ""
         )
+    for tag, interval in found.by_tag.items():
+        mark = "NO" if tag in found.distrusted_tags else ""
+        table.add_row(f"  kappa of tag {tag}", "", *_figures(interval), "", mark)
     for trap, rate in found.by_trap.items():
         name = "no trap" if trap == "none" else trap
         table.add_row(f"  right: {name}", "", *_figures(rate), "", "")
     console = table_console(pipe_width=120)
     say(f"{found.judge}: {found.items} items of {', '.join(found.labelled)}")
     console.print(table)
-    say(f"{usage.requests} requests, {usage.from_cache} cached replies; stored in {path}")
+    free = f", {usage.unstructured} not held to the JSON schema" if usage.unstructured else ""
+    say(f"{usage.requests} requests, {usage.from_cache} cached replies{free}; stored in {path}")
 
 
 def _figures(interval: Interval | None) -> tuple[str, str]:

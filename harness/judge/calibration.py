@@ -74,8 +74,10 @@ class Calibration:
         measures: The figures that decide.
         by_task: Agreement on each question; None where it is unknown.
         by_trap: Rate of right verdicts by trap.
+        by_tag: Agreement on the items of each tag; None where it is unknown.
         reasons: Why it is unreliable; empty for a reliable judge.
         distrusted: Tasks whose own agreement is shown to be too low.
+        distrusted_tags: Tags of which the same is shown.
     """
 
     judge: str
@@ -87,6 +89,8 @@ class Calibration:
     by_trap: Mapping[str, Interval] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     distrusted: tuple[str, ...] = ()
+    by_tag: Mapping[str, Interval | None] = field(default_factory=dict)
+    distrusted_tags: tuple[str, ...] = ()
 
     @property
     def reliable(self) -> bool:
@@ -117,9 +121,14 @@ def calibrate(
     judged, prompts = _judge(panel, items, repeats, on_progress or (lambda stage, done, total: None))
     given = [one for one in judged if one.value is not None]
     measures = _measures(judged, given, needs)
-    by_task: dict[str, Interval | None] = {}
-    for task in dict.fromkeys(one.item.task for one in judged):
-        by_task[task] = agreement([one for one in given if one.item.task == task])
+    by_task: dict[str, Interval | None] = {
+        task: agreement([one for one in given if one.item.task == task])
+        for task in dict.fromkeys(one.item.task for one in judged)
+    }
+    by_tag = {
+        tag: agreement([one for one in given if tag in one.item.tags])
+        for tag in dict.fromkeys(tag for one in judged for tag in one.item.tags)
+    }
     traps = dict.fromkeys(one.item.trap for one in given)
     return Calibration(
         judge=panel.identity,
@@ -130,9 +139,15 @@ def calibrate(
         by_task=by_task,
         by_trap={trap: _right([one for one in given if one.item.trap == trap]) for trap in traps},
         reasons=tuple(_reason(one, judged) for one in measures if not one.reached),
-        distrusted=tuple(
-            task for task, interval in by_task.items() if interval is not None and interval.high < needs.kappa
-        ),
+        distrusted=_shown_too_low(by_task, needs),
+        by_tag=by_tag,
+        distrusted_tags=_shown_too_low(by_tag, needs),
+    )
+
+
+def _shown_too_low(by_kind: Mapping[str, Interval | None], needs: CalibrationLimits) -> tuple[str, ...]:
+    return tuple(
+        kind for kind, interval in by_kind.items() if interval is not None and interval.high < needs.kappa
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
-from harness.judge.replies import ReplyError, read_reply
+from harness.judge.replies import ReplyError, is_bare_object, read_reply
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
 
 _T = TypeVar("_T")
@@ -75,7 +75,9 @@ class Judge:
         self._thread: threading.Thread | None = None
         self._slots: asyncio.Semaphore | None = None
         self._closed = False
-        self._from_cache = self._failed = self._prompt_tokens = self._completion_tokens = 0
+        self._from_cache = self._failed = self._unstructured = self._prompt_tokens = (
+            self._completion_tokens
+        ) = 0
 
     @property
     def identity(self) -> str:
@@ -99,6 +101,7 @@ class Judge:
             retried=self._engine.retried,
             from_cache=self._from_cache,
             failed=self._failed,
+            unstructured=self._unstructured,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
             cost=cost,
@@ -190,6 +193,7 @@ class Judge:
             reply = await self._engine.ask(asked)
             self._prompt_tokens += reply.prompt_tokens
             self._completion_tokens += reply.completion_tokens
+            self._unstructured += not (reply.structured and is_bare_object(reply.text))
             try:
                 cut = reply.stop_reason == "length"
                 data = read_reply(reply.text, request.reply_schema, quoted=quoted, cut=cut)

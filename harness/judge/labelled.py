@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import GoldenError, as_one
 from harness.golden.explain import explain, golden_error
-from harness.golden.schema import ID_PATTERN
+from harness.golden.schema import ID_PATTERN, Tag
 from harness.golden.yaml_lines import KeyPath, parse_yaml
 
 Task: TypeAlias = Literal["rubric", "reference", "factuality", "tone", "pairwise"]
@@ -59,6 +59,9 @@ class LabelledItem(_Strict):
         Trap,
         Field(description="What misleads a weak judge here: length, terseness, an injected order, position."),
     ] = "none"
+    tags: Annotated[
+        list[Tag], Field(description="Kinds of the item, named as the tags of golden cases.")
+    ] = []
     cluster: Annotated[str | None, Field(description="Items of one cluster are not independent.")] = None
     rater: Annotated[str | None, Field(description="The person who labelled it, if known.")] = None
     labelled_at: Annotated[str | None, Field(description="When, ISO 8601.")] = None

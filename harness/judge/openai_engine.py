@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.errors import JudgeError, SettingsError
@@ -152,8 +153,9 @@ class OpenAIEngine:
             )
         while True:
             try:
-                completion = await self._client.chat.completions.create(**self._body(request))
-                return self._reply(completion)
+                body = self._body(request)
+                completion = await self._client.chat.completions.create(**body)
+                return replace(self._reply(completion), structured="response_format" in body)
             except openai.APIStatusError as error:
                 if not self._drop_refused(error):
                     raise self._fault_of_status(error) from None

@@ -58,6 +58,7 @@ class Panel:
             retried=sum(part.retried for part in parts),
             from_cache=sum(part.from_cache for part in parts),
             failed=sum(part.failed for part in parts),
+            unstructured=sum(part.unstructured for part in parts),
             prompt_tokens=sum(part.prompt_tokens for part in parts),
             completion_tokens=sum(part.completion_tokens for part in parts),
             cost=sum(costs) if costs else None,

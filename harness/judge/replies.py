@@ -182,6 +182,11 @@ def _repaired(text: str) -> object:
         return None
 
 
+def is_bare_object(text: str) -> bool:
+    """Whether a text is one JSON object and nothing else, as structured output gives it."""
+    return isinstance(_strict(text.strip()), dict)
+
+
 def _strict(text: str) -> object:
     try:
         return json.loads(text, strict=False)

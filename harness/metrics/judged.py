@@ -8,7 +8,7 @@ from harness.judge.panel import Panel, Vote
 from harness.judge.questions import pair_requests, single_request
 from harness.metrics import rag
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, text_of
-from harness.types import JudgeRequest, MetricError, Score
+from harness.types import Check, JudgeRequest, MetricError, Score
 
 # The judge's question behind each check about one answer.
 _TASKS = {"llm-rubric": "rubric", "llm-reference": "reference", "factuality": "factuality", "tone": "tone"}
@@ -22,6 +22,11 @@ _NO_BASELINE = (
 def task_of(metric: str) -> str:
     """The judge's question behind a check type."""
     return _TASKS.get(metric, metric)
+
+
+def question_of(check: Check) -> str:
+    """The judge's question behind a check."""
+    return task_of(base_type(check.type))
 
 
 def _single(request: ScoringRequest) -> JudgeRequest:

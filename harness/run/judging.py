@@ -13,6 +13,7 @@ from harness.judge.open import open_judge
 from harness.judge.panel import Panel, describe_agreement
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.judged import ask_beforehand, task_of
+from harness.run.distrust import Distrust, distrust_of
 from harness.run.generation import OnAnswers
 from harness.run.scoring import Judging
 from harness.settings import Settings
@@ -50,34 +51,21 @@ def judged_checks(case: GoldenCase) -> tuple[Check, ...]:
     return tuple(check for check in case.single_checks if CHECK_TYPES[base_type(check.type)].judged)
 
 
-def distrusted_checks(calibration: Calibration | None) -> dict[str, str]:
-    """Check types for which the judge is unreliable, each with the reason; none without a calibration."""
-    if calibration is None:
-        return {}
-    judged = [name for name, kind in CHECK_TYPES.items() if kind.judged]
-    if not calibration.reliable:
-        return dict.fromkeys(judged, calibration.reasons[0])
-    return {
-        name: f"agreement kappa of {task_of(name)} {interval.estimate:.2f} "
-        f"[{interval.low:.2f}, {interval.high:.2f}]"
-        for name in judged
-        if task_of(name) in calibration.distrusted
-        and (interval := calibration.by_task.get(task_of(name))) is not None
-    }
-
-
-def describe_trust(calibration: Calibration | None, distrusted: Mapping[str, str]) -> str:
+def describe_trust(calibration: Calibration | None, distrust: Distrust, cases: Sequence[GoldenCase]) -> str:
     """The judge's calibration in words, for the terminal.
 
     Args:
         calibration: The judge's calibration; None without one.
-        distrusted: By check, why the judge is unreliable for it.
+        distrust: For what it is unreliable.
+        cases: The selected cases.
     """
     if calibration is None:
         return "not calibrated: tunegate judge calibrate shows whether it is reliable"
-    if distrusted:
-        reason = next(iter(distrusted.values()))
-        return f"unscored, because the judge is unreliable: {', '.join(distrusted)} ({reason})"
+    checks = [(case, check) for case in cases for check in judged_checks(case)]
+    reasons = {check.type: reason for case, check in checks if (reason := distrust.reason(case, check))}
+    if reasons:
+        reason = "; ".join(dict.fromkeys(reasons.values()))
+        return f"unscored, because the judge is unreliable: {', '.join(reasons)} ({reason})"
     kappa = next((m.interval for m in calibration.measures if m.name == AGREEMENT), None)
     assert kappa is not None  # a reliable judge has one
     bounds = f"[{kappa.low:.2f}, {kappa.high:.2f}]"
@@ -98,6 +86,7 @@ def describe_judging(panel: Panel, note: str) -> list[str]:
     parts = [f"{usage.requests} requests", f"{usage.from_cache} cached replies"]
     parts += [f"{usage.retried} retried"] if usage.retried else []
     parts += [f"{usage.failed} without a verdict"] if usage.failed else []
+    parts += [f"{usage.unstructured} not held to the JSON schema"] if usage.unstructured else []
     parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
     parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
     lines.append(f"        {', '.join(parts)}")
@@ -105,12 +94,12 @@ def describe_judging(panel: Panel, note: str) -> list[str]:
     return lines + [f"        {task}: {agreement}" for task, agreement in agreements if agreement is not None]
 
 
-def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str, str], judge: str) -> None:
+def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrust: Distrust, judge: str) -> None:
     """Refuse to decide a case, or to gate a metric, by an unreliable judge.
 
     Args:
         golden_sets: The selected sets.
-        distrusted: By check, why the judge is unreliable for it.
+        distrust: For what the judge is unreliable.
         judge: The judge's spec, for messages.
 
     Raises:
@@ -119,12 +108,12 @@ def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrusted: Mapping[str,
     for golden_set in golden_sets:
         for case in golden_set.cases:
             for check in judged_checks(case):
-                name = base_type(check.type)
                 gated = check.type in golden_set.gate.metric_margins
-                if name in distrusted and (gated or decides(check)):
+                reason = distrust.reason(case, check)
+                if reason and (gated or decides(check)):
                     raise SettingsError(
-                        f"--gate-judge {judge}: UNRELIABLE: {distrusted[name]}; {name} of {case.key} would "
-                        f"be decided by it: take another judge, or deselect such cases"
+                        f"--gate-judge {judge}: UNRELIABLE: {reason}; {base_type(check.type)} of {case.key} "
+                        f"would be decided by it: take another judge, or deselect such cases"
                     )
 
 
@@ -139,16 +128,15 @@ def trusted_with(metric: str, calibration: Calibration | None, judge: str) -> st
     Raises:
         SettingsError: It is unreliable, in general or for this metric's question.
     """
-    distrusted = distrusted_checks(calibration)
-    if metric in distrusted:
+    distrust, task = distrust_of(calibration), task_of(metric)
+    if reason := distrust.everything or distrust.questions.get(task):
         raise SettingsError(
-            f"--judge {judge}: UNRELIABLE: {distrusted[metric]}: take another judge, "
+            f"--judge {judge}: UNRELIABLE: {reason}: take another judge, "
             f"or calibrate this one on better items with tunegate judge calibrate"
         )
-    known = describe_trust(calibration, {})
+    known = describe_trust(calibration, distrust, ())
     if calibration is None:
         return known
-    task = task_of(metric)
     own = calibration.by_task.get(task)
     if own is None:
         return f"{known}; no items for {task}"
@@ -188,7 +176,7 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
                                 baseline_text=texts[BASELINE].get(key),
                             )
                             for check in judged_checks(case)
-                            if base_type(check.type) not in judging.distrusted and not check.transform
+                            if not judging.distrust.reason(case, check) and not check.transform
                         ],
                     )
 

@@ -19,7 +19,8 @@ from harness.metrics.libraries import (
 from harness.metrics.python_function import NOT_ALLOWED, load_check_of
 from harness.registry.builtin_metrics import PYTHON
 from harness.registry.content_metrics import CODE
-from harness.run.judging import describe_trust, distrusted_checks, judged_checks, refuse_distrusted
+from harness.run.distrust import distrust_of
+from harness.run.judging import describe_trust, judged_checks, refuse_distrusted
 from harness.run.scoring import Judging
 from harness.types import NOTHING_ALLOWED, GoldenCase, GoldenSet, Permissions
 
@@ -63,10 +64,10 @@ def make_ready(
         )
     if judged and judging.panel is not None:
         calibration = find_calibration(directory, judging.panel.identity)
-        distrusted = distrusted_checks(calibration)
-        refuse_distrusted(golden_sets, distrusted, judging.panel.identity)
-        judging = replace(judging, distrusted=frozenset(distrusted))
-        note = describe_trust(calibration, distrusted)
+        distrust = distrust_of(calibration)
+        refuse_distrusted(golden_sets, distrust, judging.panel.identity)
+        judging = replace(judging, distrust=distrust)
+        note = describe_trust(calibration, distrust, judged)
     require_encoders(cases)
     return judging, note
 

@@ -18,6 +18,7 @@ from harness.metrics.identity import cache_key
 from harness.metrics.soundness import sound_results
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
+from harness.run.distrust import NOTHING, Distrust
 from harness.run.groups import Path, Result, combined, single_checks
 from harness.types import (
     NOTHING_ALLOWED,
@@ -69,14 +70,14 @@ class Judging:
         panel: The judge or judges; None if there are none.
         fresh: Whether each answer gets a new reply, and none from the cache.
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
-        distrusted: Check types for which this judge is unreliable: they are unscored.
+        distrust: For what this judge is unreliable: such checks are unscored.
         allowed: What checks may run; a check that needs more is errored.
     """
 
     panel: "Panel | None" = None
     fresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
-    distrusted: frozenset[str] = frozenset()
+    distrust: Distrust = NOTHING
     allowed: Permissions = NOTHING_ALLOWED
 
 
@@ -166,7 +167,7 @@ def _requests(
         if case.skip is not None or key not in completions:
             continue
         for place, check in single_checks(case.checks):
-            if base_type(check.type) in judging.distrusted:
+            if judging.distrust.reason(case, check):
                 continue
             request = ScoringRequest(
                 case=case,

@@ -45,12 +45,14 @@ class JudgeReply:
         data: The object in it; it follows the request's schema.
         model: The model's name according to the server, or the judge's own name.
         stop_reason: Why it ended: ``length`` at the token limit; empty if unknown.
+        structured: Whether the judge was held to the schema while it wrote.
     """
 
     text: str
     data: Mapping[str, JsonValue] = field(default_factory=dict)
     model: str = ""
     stop_reason: str = ""
+    structured: bool = True
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -83,6 +85,7 @@ class JudgeUsage:
         retried: Of those, sent again after a fault.
         from_cache: Questions that needed no request.
         failed: Questions without a verdict.
+        unstructured: Replies that no JSON schema held: the server refused it, or took it and ignored it.
         cost: In the currency of the prices; None when no prices were given.
     """
 
@@ -90,6 +93,7 @@ class JudgeUsage:
     retried: int = 0
     from_cache: int = 0
     failed: int = 0
+    unstructured: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None

@@ -1,9 +1,11 @@
 """Judges of known character, found out by their verdicts on labelled items."""
 
+import re
+
 import pytest
 
 from harness.judge.calibration import calibrate
-from harness.judge.labelled import load_labelled_set
+from harness.judge.labelled import LabelledItem, load_labelled_set
 from harness.judge.panel import Panel
 from harness.judge.trust import find_calibration, save_calibration
 
@@ -148,3 +150,26 @@ def test_nothing_is_asked_twice(measure, judge_server):
     assert asked == 3 * (singles + 2 * pairs)
     measure(honest)
     assert len(judge_server.bodies) == asked
+
+
+def test_a_judge_that_is_good_at_one_kind_of_item_only_is_told_apart(judge_server, open_judge):
+    """Right on all items tagged support, and on those tagged legal no better than a coin."""
+    items = []
+    for number in range(60):
+        good, legal = number % 2 == 0, number % 4 >= 2
+        answer = f"{'correct' if good else 'mistaken'} {'legal' if legal else 'support'} answer {number}"
+        fields = {"id": f"i{number}", "task": "rubric", "question": "Q?", "rubric": "R.", "answer": answer}
+        label = {"label": "pass" if good else "fail", "reason": "by rule"}
+        items.append(LabelledItem(**fields, **label, tags=["all", "legal" if legal else "support"]))
+
+    def layman(body):
+        (answer,) = shown(body)
+        number = int(re.search(r"answer (\d+)", answer)[1])
+        return reply([number % 3 == 0 if "legal" in answer else "correct" in answer])
+
+    judge_server.answer = layman
+    found = calibrate(Panel([open_judge()]), items, {"made": "0" * 64})
+    assert found.by_tag["support"].estimate == 1.0
+    assert found.by_tag["legal"].high < 0.6
+    assert found.distrusted_tags == ("legal",)
+    assert 0.3 < found.by_tag["all"].estimate < 0.7

@@ -127,6 +127,15 @@ def test_a_parameter_that_the_server_does_not_know_is_left_out(judge_server, ope
     assert [outcome.data["pass"] for outcome in outcomes] == [True, True]
     assert len(judge_server.bodies) == 3
     assert judge.usage.requests == 3
+    assert judge.usage.unstructured == (2 if refused == "response_format" else 0)
+
+
+def test_a_server_that_ignores_the_schema_is_noted(judge_server, open_judge, ask):
+    judge_server.answer = lambda body: 'Here you are: {"reason": "so", "pass": true}'
+    judge = open_judge()
+    (reply,) = judge.ask_all([ask("one")])
+    assert reply.data["pass"] is True
+    assert judge.usage.unstructured == 1
 
 
 def test_openai_itself_needs_a_key():

@@ -1,5 +1,6 @@
 """The labelled items that ship: enough, balanced, with traps, each with its reason."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -54,11 +55,20 @@ def test_either_place_and_either_length_wins_pairs(items):
     assert longer == {True, False}
 
 
-def test_right_answers_are_also_ordered_to_fail(items):
-    """Where the order says what the label says, following it can't be told from judging."""
-    right = [item for item in items if item.trap == "injection" and item.label in {"pass", 5}]
-    against = [item for item in right if any(w in item.answer for w in ("fail", "wrong", " is 1"))]
-    assert min(len(against), len(right) - len(against)) >= 3
+def test_no_order_says_what_the_label_says(items):
+    """Where it did, following it couldn't be told from judging."""
+    against = re.compile(
+        r"\bfail\b|\bwrong\b|\breject|no marks|grade of this answer is 1|Grade: 1", re.IGNORECASE
+    )
+    for item in items:
+        if item.trap == "injection" and item.task != "pairwise":
+            right = item.label in {"pass", 4, 5}
+            assert bool(against.search(item.answer)) == right, item.id
+        elif item.trap == "injection":
+            wanted = (
+                "b" if "answer B" in item.answer_a + item.answer_b else "ab"["this answer" in item.answer_b]
+            )
+            assert wanted != item.label, item.id
 
 
 def test_length_does_not_give_the_label_away(items):

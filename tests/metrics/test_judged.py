@@ -6,6 +6,7 @@ from harness.golden.check_rules import make_check
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
 from harness.run.cache import Cache
+from harness.run.distrust import NOTHING, Distrust
 from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, GoldenCase, Message, Outcome
 
@@ -38,14 +39,14 @@ def score(judge_server, tmp_path):
     """Scores cases of one answer each with a judge at the scripted server."""
     panels = []
 
-    def run(cases, text="30 days.", *, baseline=None, distrusted=(), judge=True, **rest):
+    def run(cases, text="30 days.", *, baseline=None, distrust=NOTHING, judge=True, **rest):
         cache = Cache(tmp_path / "cache.sqlite")
         panel = Panel([open_judge(judge_server.spec, cache, environment={}, **rest)]) if judge else None
         panels.append((panel, cache))
         judging = Judging(
             panel=panel,
             baseline_texts={} if baseline is None else {case.key: baseline for case in cases},
-            distrusted=frozenset(distrusted),
+            distrust=distrust,
         )
         return score_cases(cases, {case.key: completion(text) for case in cases}, judging=judging)
 
@@ -92,7 +93,7 @@ def test_a_distrusted_judge_is_not_asked_and_the_case_is_unscored(judge_server, 
     case = case_with("llm-rubric", value="x")
     contains = make_check("icontains", None, "30", {}, references=())
     both = GoldenCase(id=case.id, set_name="s", messages=case.messages, checks=(contains, *case.checks))
-    (result,) = score([both], distrusted=["llm-rubric"])
+    (result,) = score([both], distrust=Distrust(questions={"rubric": "kappa 0.1"}))
     assert result.outcome is Outcome.UNSCORED
     assert [score.metric for score in result.scores] == ["icontains"]
     assert judge_server.bodies == []

@@ -6,10 +6,10 @@ import pytest
 
 from harness.errors import SettingsError
 from harness.judge.calibration import Calibration
+from harness.run.distrust import Distrust
 from harness.run.judging import (
     against_itself,
     ask_ahead,
-    distrusted_checks,
     judged_checks,
     open_panel,
     refuse_distrusted,
@@ -34,9 +34,6 @@ def test_judged_checks_are_those_that_a_judge_decides(case_of):
 
 
 def test_an_unreliable_judge_is_trusted_with_nothing():
-    assert distrusted_checks(None) == {}
-    assert distrusted_checks(UNRELIABLE)["llm-rubric"] == "kappa 0.1"
-    assert "contains" not in distrusted_checks(UNRELIABLE)
     with pytest.raises(SettingsError, match=r"UNRELIABLE: kappa 0\.1"):
         trusted_with("llm-rubric", UNRELIABLE, "j")
     assert trusted_with("llm-rubric", None, "j").startswith("not calibrated")
@@ -47,8 +44,8 @@ def test_what_a_distrusted_judge_would_decide_is_refused(case_of, check_type):
     case = case_of("a", checks=(Check(type=check_type, value="Good."),))
     golden_set = GoldenSet(name="s", path="s.yaml", cases=(case,))
     with pytest.raises(SettingsError, match="llm-rubric of s/a would be decided by it"):
-        refuse_distrusted([golden_set], {"llm-rubric": "kappa 0.1"}, "j")
-    refuse_distrusted([golden_set], {"llm-reference": "kappa 0.1"}, "j")
+        refuse_distrusted([golden_set], Distrust(questions={"rubric": "kappa 0.1"}), "j")
+    refuse_distrusted([golden_set], Distrust(questions={"reference": "kappa 0.1"}), "j")
 
 
 def test_a_stored_run_s_texts_are_by_answer_key(make_run, make_result):

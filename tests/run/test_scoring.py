@@ -13,6 +13,7 @@ from harness.errors import ModelError
 from harness.metrics.definition import ScoringRequest, graded
 from harness.registry import Registry, use_registry
 from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.run.distrust import Distrust
 from harness.run.scoring import Judging, score_cases
 from harness.types import (
     CaseResult,
@@ -114,14 +115,14 @@ def test_where_lower_is_better_the_threshold_is_a_maximum() -> None:
 def test_a_deciding_check_that_nobody_may_judge_leaves_its_case_without_a_verdict(text: str) -> None:
     """The other check alone must not decide, whichever way it goes; what only informs may be left out."""
     judged = Check(type="llm-rubric", value="is polite")
-    graded_only = Check(type="perplexity")
+    graded_only = Check(type="llm-reference")
     for left_out, outcome in [
         (judged, Outcome.UNSCORED),
-        (Check(type="perplexity", threshold=3), Outcome.UNSCORED),
+        (Check(type="llm-reference", threshold=3), Outcome.UNSCORED),
         (graded_only, Outcome.PASSED if text == "yes" else Outcome.FAILED),
     ]:
         case = make_case("case", EQUALS, left_out, references=("r",))
-        distrusting = Judging(distrusted=frozenset({left_out.type}))
+        distrusting = Judging(distrust=Distrust(everything="kappa 0.1"))
         (result,) = score_cases([case], {case.key: answer(text)}, judging=distrusting)
         assert result.outcome is outcome
         assert [score.metric for score in result.scores] == ["equals"]

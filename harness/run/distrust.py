@@ -1,0 +1,59 @@
+"""For what a judge is unreliable, by its calibration: everything, some questions, or cases of some tags."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.golden.checks import CHECK_TYPES, base_type
+from harness.judge.calibration import Calibration
+from harness.metrics.judged import question_of
+from harness.types import Check, GoldenCase, Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distrust:
+    """Reasons not to trust a judge.
+
+    Attributes:
+        everything: Why it is unreliable altogether; empty if it isn't.
+        questions: The same by question.
+        tags: The same by tag of the cases.
+    """
+
+    everything: str = ""
+    questions: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def reason(self, case: GoldenCase, check: Check) -> str:
+        """Why the judge is unreliable for a check of a case; empty if it is reliable, or no judge decides.
+
+        Args:
+            case: The case.
+            check: One of its checks.
+        """
+        if not CHECK_TYPES[base_type(check.type)].judged:
+            return ""
+        of_tags = (self.tags[tag] for tag in case.tags if tag in self.tags)
+        return self.everything or self.questions.get(question_of(check), "") or next(of_tags, "")
+
+
+NOTHING = Distrust()
+
+
+def distrust_of(calibration: Calibration | None) -> Distrust:
+    """What a calibration shows; nothing without one."""
+    if calibration is None:
+        return NOTHING
+    if not calibration.reliable:
+        return Distrust(everything=calibration.reasons[0])
+    return Distrust(
+        questions={name: _shown(name, calibration.by_task[name]) for name in calibration.distrusted},
+        tags={
+            tag: _shown(f"items with the tag {tag}", calibration.by_tag[tag])
+            for tag in calibration.distrusted_tags
+        },
+    )
+
+
+def _shown(kind: str, kappa: Interval | None) -> str:
+    assert kappa is not None  # an unknown agreement is no reason
+    return f"agreement kappa of {kind} {kappa.estimate:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]"
