@@ -82,10 +82,10 @@ def _fell(finding: Finding) -> str:
     margin = margin_text(data.margin, rate=rate)
     drop = drop_text(data.drop.estimate, rate=rate).lstrip("+")
     if finding.metric != PASS_RATE:
-        return f"a drop of {drop}, and {margin} is tolerated"
+        return f"a drop of {drop}, with a margin of {margin}"
     return (
         f"{figures.count(data.lost)} of {figures.count(data.n)} cases lost, "
-        f"{figures.count(data.gained)} gained, a drop of {drop} where {margin} are tolerated"
+        f"{figures.count(data.gained)} gained, a drop of {drop}, with a margin of {margin}"
     )
 
 
@@ -94,7 +94,7 @@ def _not_excluded(finding: Finding) -> str:
     assert isinstance(data, MetricFinding)
     rate = data.scale == "binary"
     bound, margin = (margin_text(value, rate=rate) for value in (data.drop.high, data.margin))
-    return f"the drop may be as large as {bound}, and {margin} is tolerated"
+    return f"the drop may be as large as {bound}, and the margin is {margin}"
 
 
 def metric_title(finding: Finding, record: GateRecord) -> str:

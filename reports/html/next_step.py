@@ -45,6 +45,8 @@ def next_step(record: GateRecord, project: Path | None = None) -> NextStep:
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _after_regression(record, deciding, again)
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
+    if metric is not None and record.run.partial:
+        return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
         return _more_cases(record, metric, metric.data, project)
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
@@ -52,10 +54,15 @@ def next_step(record: GateRecord, project: Path | None = None) -> NextStep:
 
 def _after_pass(record: GateRecord, again: str) -> NextStep:
     if record.run.partial:
-        text = "This run answered a selection; only a whole run can be accepted."
-        return NextStep(title="Run all cases before you accept it.", text=text, command=again)
-    text = "Later candidates can then be compared with it."
+        return _whole_run(record, "Only a whole run can be accepted.", again)
+    text = "Later candidates can then be compared with it:"
     return NextStep(title="Accept it.", text=text, command=accept_command(record))
+
+
+def _whole_run(record: GateRecord, why: str, again: str) -> NextStep:
+    answered, collected = (figures.count(each) for each in (len(record.run.results), record.run.collected))
+    text = f"This run answered {answered} of {collected}. {why}"
+    return NextStep(title="Run all cases.", text=text, command=again)
 
 
 def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: str) -> NextStep:
@@ -76,10 +83,10 @@ def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: st
     if any(each.set_name in probed for each in deciding):
         text = (
             "It lost general skills. Train again with a lower learning rate, fewer steps, or general "
-            "examples among the training data."
+            "examples among the training data. Then gate it again:"
         )
     else:
-        text = "Read the lost cases, correct the training data or settings, and train again."
+        text = "Read the lost cases, correct the training data or settings, train again, and gate it again:"
     return NextStep(title="Reject it.", text=text, command=again)
 
 

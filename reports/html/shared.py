@@ -9,6 +9,7 @@ from harness.types import (
     DriverFinding,
     DriverSlice,
     GateRecord,
+    GateVerdict,
     Outcome,
     RetentionFinding,
     SharedTrait,
@@ -29,10 +30,15 @@ def shared_view(record: GateRecord) -> SharedView | None:
     lost = lost_results(record)
     if not lost:
         return None
-    title = "The lost case" if len(lost) == 1 else f"What the {figures.count(len(lost))} lost cases share"
     lines = tuple(_lines(record))[:_MOST_LINES]
-    few = "One lost case is an example, not a pattern." if len(lost) == 1 else ""
-    nothing = few or "No tag and no trait of prompts or answers stands out among them."
+    if len(lost) == 1:
+        title, nothing = "The lost case", "One lost case is an example, not a pattern."
+    elif not lines and _all_passed(record, lost):
+        # The gate looks for traits and slices only where a set did not pass.
+        title, nothing = f"The {figures.count(len(lost))} lost cases", ""
+    else:
+        title = f"What the {figures.count(len(lost))} lost cases share"
+        nothing = "No tag and no trait of prompts or answers stands out among them."
     return SharedView(
         title=title,
         lines=lines,
@@ -40,6 +46,13 @@ def shared_view(record: GateRecord) -> SharedView | None:
         failed=_failed_checks(lost),
         example=_example(record, lost),
     )
+
+
+def _all_passed(record: GateRecord, lost: Sequence[CaseResult]) -> bool:
+    """Whether all sets with lost cases passed."""
+    rows = record.comparison.metrics if record.comparison is not None else ()
+    passed = {row.set_name for row in rows if row.metric == PASS_RATE and row.verdict is GateVerdict.PASS}
+    return {result.case.set_name for result in lost} <= passed
 
 
 def lost_results(record: GateRecord) -> list[CaseResult]:

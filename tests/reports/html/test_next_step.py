@@ -137,7 +137,14 @@ def test_a_pass_may_be_accepted_once_it_is_whole(invented: Invented) -> None:
     assert step.title == "Accept it."
     assert step.command == "tunegate runs accept 20260131-142501-7f3a main --reason '…'"
     part = next_step(judged(invented(collected=500), GateVerdict.PASS, metric()))
-    assert part.title == "Run all cases before you accept it."
+    assert (part.title, part.text) == (
+        "Run all cases.",
+        "This run answered 100 of 500. Only a whole run can be accepted.",
+    )
+    undecided = next_step(
+        judged(invented(collected=500), GateVerdict.INCONCLUSIVE, metric(cases_to_settle=160))
+    )
+    assert undecided.title == "Run all cases."
 
 
 def test_without_a_verdict_a_baseline_is_missing(invented: Invented) -> None:

@@ -10,6 +10,7 @@ from harness.types import (
     Finding,
     FindingData,
     GateRecord,
+    GateVerdict,
     Interval,
     SharedTrait,
     TraitsFinding,
@@ -88,6 +89,19 @@ def test_where_nothing_stands_out_the_failed_checks_remain(invented: Invented) -
     assert view is not None
     assert (view.lines, view.note) == ((), "No tag and no trait of prompts or answers stands out among them.")
     assert view.failed.startswith("json-equals in 10")
+
+
+def test_where_the_gate_did_not_look_nothing_is_claimed(invented: Invented) -> None:
+    """Traits and slices are looked for only in sets that did not pass."""
+    record = invented(orders=120, probes=0, lost=2, gained=2)
+    assert record.comparison is not None
+    rows = tuple(
+        replace(row, verdict=GateVerdict.PASS) if row.margin is not None else row
+        for row in record.comparison.metrics
+    )
+    view = shared_view(replace(record, comparison=replace(record.comparison, metrics=rows)))
+    assert view is not None
+    assert (view.title, view.note, view.lines) == ("The 2 lost cases", "", ())
 
 
 def test_one_lost_case_is_no_pattern(invented: Invented) -> None:
