@@ -6,13 +6,20 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from harness.presentation.console import open_console
+from harness.presentation.stage_lines import StageLines
 from harness.run.generation import Progress as OnProgress
+from tunegate.printable import say
 
 
 @contextmanager
 def stage_bars() -> Iterator[OnProgress]:
-    """A bar for each stage, on stderr; they disappear at the end."""
-    with Progress(console=open_console(stderr=True), transient=True) as bars:
+    """A bar for each stage, on stderr; they disappear at the end. In a log, a line every half a minute."""
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        with _lines() as on_progress:
+            yield on_progress
+        return
+    with Progress(console=console, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int) -> None:
@@ -25,10 +32,21 @@ def stage_bars() -> Iterator[OnProgress]:
 
 @contextmanager
 def current_stage_bar() -> Iterator[OnProgress]:
-    """One bar with the name of the current stage, for work of many stages."""
-    with Progress(console=open_console(stderr=True), transient=True) as bars:
+    """One bar with the name of the current stage, for work of many stages; in a log as stage_bars."""
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        with _lines() as on_progress:
+            yield on_progress
+        return
+    with Progress(console=console, transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda stage, done, total: bars.update(task, description=stage, completed=done, total=total)
+
+
+@contextmanager
+def _lines() -> Iterator[OnProgress]:
+    with StageLines(lambda line: say(f"tunegate: {line}", err=True)) as lines:
+        yield lines.show
 
 
 @contextmanager

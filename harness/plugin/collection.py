@@ -10,6 +10,7 @@ from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.golden.probes import probe_directory
 from harness.plugin.failure_text import describe_failure
+from harness.plugin.junit import answer_time_s, case_properties
 from harness.plugin.missed import WORDS, mark, mark_missed
 from harness.plugin.selection import SELECTION
 from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
@@ -150,16 +151,21 @@ class GoldenItem(pytest.Item):
         if results is None:
             pytest.skip("no --model given")
         result = results.result_of(self.candidate, self.case.key)
+        self.user_properties += case_properties(result)
         if result.outcome is Outcome.UNSCORED:
             pytest.skip("unscored: no check of this case gives a verdict")
         if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
             raise CaseFailedError(result)
 
     def annotate(self, report: pytest.TestReport) -> None:
-        """Mark the report where pytest's own words for the outcome would mislead."""
+        """Mark the report where pytest's own words and time for the outcome would mislead."""
         results = self.config.stash.get(RESULTS, None)
         result = None if results is None else results.known_result(self.candidate, self.case.key)
-        if results is None or result is None or hasattr(report, "wasxfail"):
+        if results is None or result is None:
+            return
+        if (time_s := answer_time_s(result)) is not None:
+            report.duration = time_s
+        if hasattr(report, "wasxfail"):
             return
         if report.failed and result.outcome in WORDS and results.only_compares(self.case):
             mark_missed(report, result)

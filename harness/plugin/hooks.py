@@ -138,6 +138,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         print_missed(terminalreporter)
         print_summary(terminalreporter, gate)
+    if gate is not None and (line := gate.interrupted_line()) is not None:
+        write_line(terminalreporter, f"tunegate: {line}")
     if gate is not None and gate.cache_problem:
         write_line(terminalreporter, f"WARNING: {gate.cache_problem}", yellow=True)
     for problem in () if gate is None else gate.delivery.problems:

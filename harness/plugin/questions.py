@@ -32,10 +32,15 @@ class Questions:
             candidate: The model.
         """
         sides = {candidate.side: candidate.model}
-        with open_progress(self._config) as on_progress:
+        with open_progress(self._config) as shown:
             try:
                 answers = answer_cases(
-                    sides, self._inputs.plan, [case], self._cache, on_progress, open_engine=self._open_once
+                    sides,
+                    self._inputs.plan,
+                    [case],
+                    self._cache,
+                    shown.on_progress,
+                    open_engine=self._open_once,
                 )
             except InputError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

@@ -19,6 +19,7 @@ from harness.plugin.collection import RESULTS, GoldenItem
 from harness.plugin.delivery import Delivery, Problem, deliver
 from harness.plugin.exit_status import exit_status
 from harness.plugin.hand_written import FailedTests, asks_a_model
+from harness.plugin.junit import add_verdicts
 from harness.plugin.left_out import LeftOut, OwnTests, left_out_cases, left_out_roots
 from harness.plugin.missed import LastMissed
 from harness.plugin.progress import open_progress
@@ -26,6 +27,7 @@ from harness.plugin.questions import Questions
 from harness.plugin.selection import SELECTION, Selection
 from harness.run.cache import Cache
 from harness.run.conclusion import conclude_session
+from harness.run.generation import Progress
 from harness.run.inputs import Candidate, Inputs, prepare
 from harness.run.judging import open_panel
 from harness.run.preflight import make_ready
@@ -73,8 +75,11 @@ class GateSession:
         self._session: Session | None = None
         # By model and case.
         self._results: dict[tuple[str, str], CaseResult] = {}
-        make_directory(inputs.directory)
-        self._cache = Cache(inputs.directory / "cache.sqlite" if inputs.settings.cache else None)
+        # Finished answers of all, while they are asked for.
+        self._answered: tuple[int, int] | None = None
+        path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
+        # A session that is refused makes no directory.
+        self._cache = Cache(path, lazily=not inputs.directory.is_dir())
         self.judging = Judging(panel=open_panel(inputs.settings, self._cache))
         self.judge_note = ""
         self.questions = Questions(config, inputs, self._cache)
@@ -121,7 +126,6 @@ class GateSession:
         """
         golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
-            check_history(self.inputs.directory / "history.sqlite")
             self.judging, self.judge_note = make_ready(
                 golden_sets,
                 self.judging,
@@ -136,6 +140,9 @@ class GateSession:
                 self._cache,
                 only={each.side: keys.get(each.name, set()) for each in self.inputs.candidates},
             )
+            make_directory(self.inputs.directory)
+            check_history(self.inputs.directory / "history.sqlite")
+            self._cache.open()
         except InputError as error:
             raise pytest.UsageError(*str(error).splitlines()) from error
 
@@ -190,10 +197,20 @@ class GateSession:
             not_accepted = f"{self.left_out.tests[0]} was left out"
         if others := self.failed_tests.others:
             not_accepted = f"{others[0]} failed"
+        add_verdicts(self._config, self.records)
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
         if ended:
             problems = [problem.status for problem in self.delivery.problems]
             session.exitstatus = status or max(problems, default=pytest.ExitCode.OK)
+
+    def interrupted_line(self) -> str | None:
+        """After Ctrl-C: what is kept; None where nothing was being answered."""
+        if self._answered is None or self._session is not None:
+            return None
+        done, total = self._answered
+        if not self.inputs.settings.cache:
+            return f"interrupted at {done} of {total} answers; nothing is kept (--gate-no-cache)"
+        return f"interrupted: {done} of {total} answers are kept; the same command continues from them"
 
     @property
     def cache_problem(self) -> str:
@@ -210,14 +227,15 @@ class GateSession:
         # A model without a selected case takes no part: it answers nothing and does not change the level.
         keys = self.selection.keys_by_name()
         candidates = tuple(each for each in self.inputs.candidates if each.name in keys)
-        with open_progress(self._config) as on_progress:
+        with open_progress(self._config) as shown:
             try:
                 return run_session(
                     replace(self.inputs, candidates=candidates),
                     self.selection.golden_sets(),
                     self._cache,
-                    on_progress,
+                    self._noting(shown.on_progress),
                     self.judging,
+                    on_lost=shown.on_lost,
                     only={candidate.side: keys[candidate.name] for candidate in candidates},
                 )
             except InputError as error:
@@ -225,12 +243,22 @@ class GateSession:
             except EngineError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
+    def _noting(self, on_progress: Progress) -> Progress:
+        """Also note how many answers there are, for whoever interrupts."""
+
+        def note(stage: str, done: int, total: int) -> None:
+            if stage == "answering":
+                self._answered = (done, total)
+            on_progress(stage, done, total)
+
+        return note
+
     def _judged(self, session: Session) -> dict[str, GateRecord]:
         settings = self.inputs.settings
 
         def get_fresh(keys: Collection[str]) -> ResampledAnswers:
-            with open_progress(self._config) as on_progress:
-                return resample(session, keys, settings.confirm, self._cache, on_progress, self.judging)
+            with open_progress(self._config) as shown:
+                return resample(session, keys, settings.confirm, self._cache, shown.on_progress, self.judging)
 
         return conclude_session(
             session,

@@ -156,33 +156,57 @@ class Cache:
         problem: What is wrong with the file, in one line; empty if nothing is.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, lazily: bool = False) -> None:
         """Open or create the file.
+
+        Args:
+            path: The file, or None.
+            lazily: Keep everything in memory until :meth:`open` is called.
 
         Raises:
             SettingsError: The file can't be opened, or is not a cache.
         """
         self.problem = ""
         self._path = path
-        # What the file did not take.
+        # What the file did not take, or not yet.
         self._unstored: dict[str, str] = {}
+        # A judge's thread stores replies while the main thread stores answers.
+        self._lock = threading.RLock()
+        self._database = self._opened(None if lazily else path)
+        self._is_open = not lazily
+
+    def open(self) -> None:
+        """Open or create the file of a cache that was made lazily, and store what is in memory.
+
+        Raises:
+            SettingsError: As for a new cache.
+        """
+        if self._is_open:
+            return
+        with self._lock:
+            rows = self._database.execute("SELECT key, value FROM entries").fetchall()
+            self._database.close()
+            self._database = self._opened(self._path)
+            self._is_open = True
+            self._store(rows)
+
+    def _opened(self, path: Path | None) -> sqlite3.Connection:
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            # A judge's thread stores replies while the main thread stores answers.
-            self._lock = threading.RLock()
-            self._database = sqlite3.connect(
+            database = sqlite3.connect(
                 path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
             )
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.execute(
                 "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
             )
         except (sqlite3.Error, OSError) as error:
             raise SettingsError(
                 f"{path}: the cache can't be opened: {error}; move the file away or use --gate-no-cache"
             ) from error
+        return database
 
     def __enter__(self) -> Self:
         """Use the cache in a with block."""

@@ -1,7 +1,7 @@
 """One session from checked inputs to scored answers, for all sides together. It does not depend on pytest."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Inputs
 from harness.run.judging import ask_ahead, texts_of
+from harness.run.lost_so_far import both, count_lost
 from harness.run.scoring import Judging, score_cases
 from harness.types import CaseResult, GoldenCase, GoldenSet, ModelRef, Run
 
@@ -48,6 +49,7 @@ def run_session(
     judging: Judging | None = None,
     *,
     only: Mapping[str, Collection[str]] | None = None,
+    on_lost: Callable[[int], None] | None = None,
 ) -> Session:
     """Answer and score the selected cases, on all sides together.
 
@@ -58,6 +60,7 @@ def run_session(
         on_progress: Called with each stage's progress.
         judging: The judges; asked while other answers are still generated.
         only: Keys of the cases that a side answers, for sides that answer only some.
+        on_lost: Called with the number of cases that are lost so far, while models still answer.
 
     Raises:
         EngineError: The model failed.
@@ -71,6 +74,7 @@ def run_session(
     judging = judging or Judging()
     if stored is not None:
         judging = replace(judging, baseline_texts=texts_of(stored))
+    counting = None if on_lost is None else count_lost(asked, stored, on_lost)
     sides, limits = dict(inputs.sides), dict(only or {})
     if inputs.base is not None and forgetting:
         sides[BASE] = inputs.base
@@ -83,7 +87,7 @@ def run_session(
         on_progress,
         with_text=forgetting and engine_kinds()[inputs.plan.engine].measures_text,
         only=limits,
-        on_answers=ask_ahead(judging, asked),
+        on_answers=both(ask_ahead(judging, asked), counting),
     )
     results = score_sides(answers, cases, cache, on_progress, judging, only=limits)
     return Session(

@@ -1,0 +1,121 @@
+"""A gate in CI: a line every half a minute, JUnit with the verdict, Ctrl-C says what is kept, no traces of a refusal."""
+
+import time
+from xml.etree import ElementTree
+
+import pytest
+
+
+@pytest.fixture
+def slow(project, monkeypatch):
+    """Each answer takes a while, and a line is due after a fraction of it."""
+    monkeypatch.setattr("harness.presentation.stage_lines.EVERY_S", 0.05)
+    generate = project.engine.generate
+
+    def slowly(engine, requests, on_batch):
+        for place, request in enumerate(requests):
+            time.sleep(0.03)
+            found = {}
+            generate(engine, [request], found.update)
+            on_batch({place: found[0]})
+
+    monkeypatch.setattr(project.engine, "generate", slowly)
+    return project
+
+
+def test_a_log_says_how_far_it_is_and_what_is_lost(slow):
+    slow.wrong["candidate"] = {"france", "italy"}
+    result = slow.run()
+    lines = [line for line in result.outlines if line.startswith("tunegate: answering ")]
+    assert lines
+    assert all("/20" in line for line in lines)
+    assert any(" left" in line for line in lines)
+    assert lines[-1].endswith(", 2 lost so far")
+
+
+def test_a_stored_baseline_counts_too(slow):
+    slow.run()
+    slow.wrong["candidate"] = {"france", "italy"}
+    result = slow.run("--gate-baseline=latest", "--gate-no-cache")
+    lines = [line for line in result.outlines if line.startswith("tunegate: answering ")]
+    assert lines[-1].endswith(", 2 lost so far")
+
+
+def test_a_quiet_log_stays_quiet(slow):
+    assert "answering" not in slow.run("-q").stdout.str()
+
+
+def test_junit_has_the_verdict_and_each_case(project):
+    project.wrong["candidate"] = {"peru"}
+    project.run("--junitxml=j.xml")
+    suite = ElementTree.parse(project.pytester.path / "j.xml").getroot().find("testsuite")
+    facts = {each.get("name"): each.get("value") for each in suite.find("properties")}
+    assert facts["tunegate.verdict"] == "inconclusive"
+    assert facts["tunegate.reasons"].startswith("capitals pass-rate is inconclusive")
+    assert set(facts) == {f"tunegate.{name}" for name in ("run", "model", "baseline", "verdict", "reasons")}
+    assert suite.get("failures") == "0"
+    cases = {each.get("name"): each for each in suite.iter("testcase")}
+    own = {
+        name: {p.get("name"): p.get("value") for p in each.iter("property")} for name, each in cases.items()
+    }
+    assert own["peru"] == {"tunegate.outcome": "failed", "tunegate.contains": "0"}
+    assert own["cuba"] == {"tunegate.outcome": "passed", "tunegate.contains": "1"}
+    assert all(float(each.get("time")) >= 0.01 for each in cases.values())
+
+
+def run_to_interrupt(project, *arguments):
+    chosen = ("-p", "no:xdist", f"--model={project.adapter}", "--gate-no-forgetting", *arguments)
+    return project.pytester.runpytest_inprocess(*chosen, no_reraise_ctrlc=True)
+
+
+def test_after_an_interrupt_it_says_what_is_kept_and_goes_on_from_there(project, monkeypatch):
+    generate = project.engine.generate
+
+    def interrupted(engine, requests, on_batch):
+        generate(engine, requests[:7], on_batch)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(project.engine, "generate", interrupted)
+        result = run_to_interrupt(project)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["tunegate: interrupted: 7 of 20 answers are kept; the same command continues from them"]
+    )
+    assert project.run().ret == pytest.ExitCode.OK
+    assert len(project.asked) == 20
+
+
+def test_without_a_cache_it_says_that_nothing_is_kept(project, monkeypatch):
+    def interrupted(engine, requests, on_batch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(project.engine, "generate", interrupted)
+    result = run_to_interrupt(project, "--gate-no-cache")
+    result.stdout.fnmatch_lines(
+        ["tunegate: interrupted at 0 of 20 answers; nothing is kept (--gate-no-cache)"]
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--gate-margin=7",),
+        ("--gate-golden=nowhere.yaml",),
+        ("--gate-baseline=nowhere",),
+        ("-k", "nothing-has-this-name"),
+        ("--collect-only",),
+    ],
+)
+def test_a_refused_session_leaves_no_directory(project, arguments):
+    project.run(*arguments)
+    assert not (project.pytester.path / ".tunegate").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["name: x\n", "name: x\ncases: [{id: a, prompt: p, checks: [{type: llm-rubric, value: good}]}]\n"]
+)
+def test_a_refused_golden_set_leaves_no_directory(project, pytester, text):
+    (pytester.path / "golden_sets" / "more.yaml").write_text(text)
+    assert project.run().ret == pytest.ExitCode.USAGE_ERROR
+    assert not (pytester.path / ".tunegate").exists()
