@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.statistics.power import cases_that_settle, detectable_drop
+from harness.statistics.planning import cases_that_settle
+from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
 
 Moves = NDArray[np.float64]
@@ -175,7 +176,7 @@ def detectable() -> None:
         rows,
     )
     rows = [
-        [f"{margin:.2f}", *(str(cases_that_settle(churn, churn, 1, margin)) for churn in CHURNS)]
+        [f"{margin:.2f}", *(str(cases_that_settle(churn, churn, 1, margin, 0.05)) for churn in CHURNS)]
         for margin in (0.02, 0.05, 0.10, 0.20)
     ]
     print_table(

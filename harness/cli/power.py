@@ -1,8 +1,11 @@
 """``tunegate power``: which drops golden sets can detect, and how many cases a margin needs."""
 
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,8 +17,15 @@ from harness.errors import GoldenError
 from harness.golden.find import golden_files, project_golden
 from harness.golden.load import load_golden_set
 from harness.presentation.console import open_console
+from harness.statistics.cluster_power import (
+    USUAL_ALIKE,
+    Flips,
+    detectable_cluster_drop,
+    times_as_many,
+    verdict_chances,
+)
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
-from harness.statistics.power import LEAST_CHURN, POWER, detectable_drop
+from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop
 from harness.types import GoldenCase, GoldenSet
 from harness.types.serialisation import to_json
 from tunegate.printable import say
@@ -32,6 +42,7 @@ class SetPower:
         pass_chance: How often an equal candidate passes.
         units_to_pass: Independent cases with which it passes in 80 %; None beyond 20 000.
         units_to_detect: Independent cases with which a true drop of the margin is found in 80 %.
+        population: Whether the set asks about further cases (``sample``) or exactly its own (``cases``).
     """
 
     name: str
@@ -40,8 +51,9 @@ class SetPower:
     margin: float
     detectable_drop: float | None
     pass_chance: float
-    units_to_pass: int | None
-    units_to_detect: int | None
+    units_to_pass: int | None = None
+    units_to_detect: int | None = None
+    population: str = "sample"
 
 
 def power(
@@ -54,7 +66,7 @@ def power(
     ] = None,
     churn: Annotated[
         float, typer.Option(min=0, max=0.4, help="Share of cases that flip by chance, each way.")
-    ] = LEAST_CHURN,
+    ] = USUAL_CHURN,
     as_json: JsonOption = False,
 ) -> None:
     """Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded."""
@@ -69,10 +81,13 @@ def power(
     console = open_console()
     console.print(_table(found))
     metrics = "metric" if len(margins) == 1 else "metrics"
+    clusters = ", half of them in whole clusters" if any(row.units < row.cases for row in found) else ""
+    own = "; the answers of a set that asks about its own cases reproduce"
     console.print(
         f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often an equal model "
         f"passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the margin. "
-        f"{len(margins)} gated {metrics}, {churn:.1%} of cases flip by chance each way; clusters flip whole.",
+        f"{len(margins)} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
+        f"{own if any(row.population == 'cases' for row in found) else ''}.",
         style="dim",
         highlight=False,
     )
@@ -90,17 +105,47 @@ def _files(paths: list[Path]) -> list[Path]:
 
 def _power_of(golden_set: GoldenSet, margin: float, churn: float, level: float) -> SetPower:
     cases = [case for case in golden_set.cases if case.skip is None]
-    units = max(len({_unit(case) for case in cases}), 1)
+    sizes = list(Counter(_unit(case) for case in cases).values()) or [1]
+    counts = {"cases": len(cases), "units": len(sizes)}
+    named: dict[str, Any] = {"name": golden_set.name, "margin": margin, **counts}
+    if golden_set.gate.population == "cases":
+        # The drop of answers that reproduce is known exactly, and equal models have none.
+        return SetPower(
+            **named,
+            population="cases",
+            detectable_drop=(math.floor(margin * len(cases)) + 1) / max(len(cases), 1),
+            pass_chance=1.0,
+        )
+    if len(sizes) < len(cases):
+        return SetPower(**named, **_of_clusters(sizes, margin, churn, level))
     return SetPower(
-        name=golden_set.name,
-        cases=len(cases),
-        units=units,
-        margin=margin,
-        detectable_drop=detectable_drop(units, churn, level, margin=margin),
-        pass_chance=pass_chance(units, churn, margin),
+        **named,
+        detectable_drop=detectable_drop(len(sizes), churn, level, margin=margin),
+        pass_chance=pass_chance(len(sizes), churn, margin),
         units_to_pass=cases_to_pass(margin, churn),
         units_to_detect=cases_to_detect(margin, churn, level, margin=margin),
     )
+
+
+def _of_clusters(sizes: list[int], margin: float, churn: float, level: float) -> dict[str, Any]:
+    """By simulation: half of the flips concern whole clusters."""
+    flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
+    worse = replace(flips, lose=min(churn + margin, 1 - churn))
+
+    def needed(suffices: Callable[[Sequence[float]], bool]) -> int | None:
+        times = times_as_many(sizes, suffices)
+        return None if times is None else times * len(sizes)
+
+    return {
+        "detectable_drop": detectable_cluster_drop(sizes, flips, level, margin=margin),
+        "pass_chance": verdict_chances(sizes, flips, level, margin=margin).passes,
+        "units_to_pass": needed(
+            lambda many: verdict_chances(many, flips, level, margin=margin).passes >= POWER
+        ),
+        "units_to_detect": needed(
+            lambda many: verdict_chances(many, worse, level, margin=margin).regress >= POWER
+        ),
+    }
 
 
 def _unit(case: GoldenCase) -> tuple[str, str]:
@@ -126,6 +171,8 @@ def _table(found: list[SetPower]) -> Table:
 
 def _needed(units: int | None, row: SetPower) -> str:
     """Cases, or clusters if the set has any."""
+    if row.population == "cases":
+        return "its own"
     if units is None:
         return "no number"
     return f"{units} cases" if row.units == row.cases else f"{units} clusters"

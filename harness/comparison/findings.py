@@ -7,7 +7,6 @@ from harness.comparison.forgetting import LOSS_LIMIT
 from harness.comparison.metric_drop import standing
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
-from harness.statistics.power import cases_that_settle
 from harness.types import (
     EXACT_DTYPES,
     CaseResult,
@@ -111,26 +110,21 @@ def metric_findings(comparison: Comparison, clusters: Mapping[tuple[str, str], i
 
 
 def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
-    margin = row.margin or 0.0
-    to_settle = None
-    # The necessary number of cases is known only if cases are counted one by one.
-    if row.verdict is GateVerdict.INCONCLUSIVE and row.drop.method == "Tango score" and clusters == row.n:
-        lost, gained = len(row.lost), len(row.gained)
-        to_settle = cases_that_settle(lost, gained, row.n, margin, row.drop.confidence)
     return MetricFinding(
         scale=row.kind,
         baseline=row.baseline.mean.estimate,
         candidate=row.candidate.mean.estimate,
         drop=row.drop,
+        high_unseen=row.high_unseen,
         n=row.n,
         clusters=clusters,
         p_value=row.p_value if row.p_adjusted is None else row.p_adjusted,
         lost=len(row.lost),
         gained=len(row.gained),
-        margin=margin,
+        margin=row.margin or 0.0,
         minimum_detectable_drop=row.minimum_detectable_drop,
         standing=standing(row),
-        cases_to_settle=to_settle,
+        cases_to_settle=row.cases_to_settle,
         population=row.population,
         other_question=row.other_question,
     )

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
+from harness.statistics.cluster_power import clusters_that_settle, detectable_cluster_drop, flips_by_chance
+from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import Units, group
+from harness.statistics.detectable_mean import detectable_mean_drop, detectable_repeated_drop
 from harness.statistics.mean_drop import MeanDrop
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.per_case import stratified_p
-from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
+from harness.statistics.planning import cases_that_settle
+from harness.statistics.power import churn_of, detectable_drop
 from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
 from harness.statistics.these_cases import counted_drop, noisy_drop
 from harness.types import (
@@ -69,9 +73,9 @@ def compare_metric(
     """
     of_cases = _drop_of_cases(paired, confidence) if population == "cases" else None
     if of_cases is not None:
-        drop, high_of_data, p_value = of_cases.interval, of_cases.high, of_cases.p_value
+        drop, high_unseen, p_value = of_cases.interval, of_cases.high_unseen, of_cases.p_value
     else:
-        drop, high_of_data, p_value = _drop_of_sample(paired, confidence, any_case_counts=any_case_counts)
+        drop, high_unseen, p_value = _drop_of_sample(paired, confidence, any_case_counts=any_case_counts)
     return MetricComparison(
         set_name=paired.set_name,
         metric=paired.metric,
@@ -80,7 +84,7 @@ def compare_metric(
         candidate=_summary(paired, paired.candidate, confidence),
         baseline=_summary(paired, paired.baseline, confidence),
         drop=drop,
-        high_of_data=high_of_data,
+        high_unseen=high_unseen,
         population="sample" if of_cases is None else "cases",
         p_value=p_value,
         lost=_moved(paired, 1),
@@ -99,23 +103,29 @@ def _drop_of_cases(paired: PairedMetric, confidence: float) -> MeanDrop | None:
 def _drop_of_sample(
     paired: PairedMetric, confidence: float, *, any_case_counts: bool
 ) -> tuple[Interval, float, float]:
-    """The drop of further cases like these: its interval, its upper end by the data alone, and p."""
+    """The drop of further cases like these: its interval, its upper end with unseen losses, and p."""
     if is_counted(paired):
         lost, gained = flips(paired)
         drop = tango_interval(lost, gained, len(paired.keys), confidence)
-        high_of_data, p_value = drop.high, mcnemar_p(lost, gained)
+        high_unseen, p_value = drop.high, mcnemar_p(lost, gained)
     else:
-        found = mean_drop(
-            units_of(paired),
-            confidence,
-            reach=reach_of(paired),
-            span=paired.most - paired.least,
-            light_tails=paired.logarithmic,
-        )
-        drop, high_of_data, p_value = found.interval, found.high, found.p_value
+        found = _drop_of_units(paired, confidence)
+        drop, high_unseen, p_value = found.interval, found.high_unseen, found.p_value
     if paired.repeated and any_case_counts and not paired.clustered:
         p_value = stratified_p(paired.trials)
-    return drop, high_of_data, p_value
+    return drop, high_unseen, p_value
+
+
+def _drop_of_units(paired: PairedMetric, confidence: float) -> MeanDrop:
+    if paired.kind == "binary" and paired.clustered:
+        return clustered_drop(units_of(paired), confidence)
+    return mean_drop(
+        units_of(paired),
+        confidence,
+        reach=reach_of(paired),
+        span=paired.most - paired.least,
+        light_tails=paired.logarithmic,
+    )
 
 
 def smallest_detectable(
@@ -143,8 +153,36 @@ def smallest_detectable(
         n, (lost, gained) = len(paired.keys), flips(paired)
         churn = max(churn_of(lost, gained, n), least_churn)
         return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
-    reach = 1.0 if paired.kind == "binary" else reach_of(paired)
-    return detectable_mean_drop(units_of(paired), level, margin=margin, confidence=confidence, reach=reach)
+    units = units_of(paired)
+    if paired.kind == "graded":
+        reach = reach_of(paired)
+        return detectable_mean_drop(units, level, margin=margin, confidence=confidence, reach=reach)
+    if paired.clustered:
+        by_chance = flips_by_chance(units)
+        return detectable_cluster_drop(units.sizes, by_chance, level, margin=margin, confidence=confidence)
+    if paired.trials:
+        return detectable_repeated_drop(paired.trials, level, margin=margin, confidence=confidence)
+    return detectable_mean_drop(units, level, margin=margin, confidence=confidence)
+
+
+def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidence: float) -> int | None:
+    """Number of cases like these with which the gate would decide with probability 0.8, whichever way.
+
+    Args:
+        paired: A pass rate's values, or those of another metric that is 0 or 1.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop.
+        confidence: Two-sided, of the interval that is compared with the margin.
+
+    Returns:
+        The number; None if it is unknown, as for graded scores and several answers to each case.
+    """
+    if is_counted(paired):
+        lost, gained = flips(paired)
+        return cases_that_settle(lost, gained, len(paired.keys), margin, level, confidence)
+    if paired.kind == "graded" or not paired.clustered or paired.repeated:
+        return None
+    return clusters_that_settle(units_of(paired), level, margin=margin, confidence=confidence)
 
 
 def standing(row: MetricComparison) -> Standing | None:

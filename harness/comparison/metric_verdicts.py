@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.comparison.margins import PROBE_MARGIN, TASK_MARGIN
-from harness.comparison.metric_drop import Population, compare_metric, smallest_detectable
+from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
 from harness.comparison.repeats import flip_rate
@@ -117,12 +117,17 @@ def _judged(
 ) -> MetricComparison:
     """A gated metric's row with its verdict, the other question's, and the drop it could have detected."""
     margin = row.margin or 0.0
+    verdict = _decide(row, margin, rejected=rejected)
+    more = None
+    if verdict is GateVerdict.INCONCLUSIVE and row.population == "sample":
+        more = cases_to_settle(metric, level, margin, row.drop.confidence)
     return replace(
         row,
+        cases_to_settle=more,
         minimum_detectable_drop=smallest_detectable(
             metric, level, margin, row.drop.confidence, least_churn=churn
         ),
-        verdict=_decide(row, margin, rejected=rejected),
+        verdict=verdict,
         other_question=_other_question(metric, row, margin, level),
     )
 
@@ -165,7 +170,6 @@ def _other_question(
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
     """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone."""
-    if row.drop.high <= margin:
+    if (row.drop.high if row.high_unseen is None else row.high_unseen) <= margin:
         return GateVerdict.PASS
-    shown = row.drop.high if row.high_of_data is None else row.high_of_data
-    return GateVerdict.REGRESS if rejected and shown > margin else GateVerdict.INCONCLUSIVE
+    return GateVerdict.REGRESS if rejected and row.drop.high > margin else GateVerdict.INCONCLUSIVE

@@ -66,10 +66,19 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
         else f"a true drop of {able:.2f} or more would be detected"
     )
     settle = data.cases_to_settle
-    more = "" if settle is None else f"; about {settle} such cases would settle it"
+    more = "" if settle is None else f"; about {settle} such cases would settle it in 80 % of runs"
+    return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"
+
+
+def _not_excluded(data: MetricFinding) -> str:
+    """Which of the two upper ends is beyond the margin."""
+    unseen = data.high_unseen
+    if unseen is None or data.drop.high > data.margin:
+        return f"a drop of more than {data.margin:g} is not excluded"
+    cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
     return (
-        f"{name} is inconclusive: {change}, {bounds}: a drop of more than {data.margin:g} is not excluded; "
-        f"{reach}{more}"
+        f"no drop of more than {data.margin:g} is to be seen, but {cases} can miss rare losses, of up to "
+        f"{unseen:.3f} in all"
     )
 
 

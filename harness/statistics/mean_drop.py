@@ -15,7 +15,8 @@ class MeanDrop:
         estimate: The mean drop of a case.
         low: Lower end of the two-sided interval.
         high: Upper end, from the data alone.
-        high_unseen: Upper end that also allows for losses that no unit shows.
+        high_unseen: Upper end that also allows for losses that no unit shows: a pass needs it to be within
+            the margin.
         p_value: One-sided, of "no drop".
         confidence: Two-sided, of the interval.
         method: Name of the method.
@@ -31,11 +32,11 @@ class MeanDrop:
 
     @property
     def interval(self) -> Interval:
-        """The estimate with the bounds for the comparison with a margin."""
+        """The estimate with both ends, from the data alone."""
         return Interval(
             estimate=self.estimate,
             low=self.low,
-            high=self.high_unseen,
+            high=self.high,
             confidence=self.confidence,
             method=self.method,
         )

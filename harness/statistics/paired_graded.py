@@ -170,7 +170,7 @@ def paired_interval(
     span: float = math.inf,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Interval of the mean drop, its upper end with an allowance for unseen units, as in :func:`mean_drop`.
+    """Interval of the mean drop, as in :func:`mean_drop`.
 
     Args:
         units: The drops, baseline minus candidate.

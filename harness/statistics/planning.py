@@ -10,16 +10,21 @@ from harness.statistics.rates import CONFIDENCE
 
 # A larger set is unrealistic: the answer is then "none".
 MOST_CASES = 20_000
+_MOST_TO_SETTLE = 1_000_000
+_EXACT_UP_TO = 2000
 
 
-def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDENCE) -> float:
-    """Probability that an equal candidate passes.
+def pass_chance(
+    n: int, churn: float, margin: float, confidence: float = CONFIDENCE, *, drop: float = 0.0
+) -> float:
+    """Probability that a candidate passes.
 
     Args:
         n: Independent cases.
-        churn: Probability that a case flips by chance, each way.
+        churn: Probability that a case is gained by chance; it is lost with this one plus the drop.
         margin: Largest tolerated drop.
         confidence: Two-sided, of the interval that is compared with the margin.
+        drop: The true drop; 0 for an equal candidate.
     """
     import numpy as np
     from scipy.special import bdtr, ndtri
@@ -32,7 +37,7 @@ def pass_chance(n: int, churn: float, margin: float, confidence: float = CONFIDE
     allowed = most >= 0
     if not bool(allowed.any()):
         return 0.0
-    share = churn / (1 - churn)
+    share = min((churn + drop) / (1 - churn), 1.0)
     passes = bdtr(np.minimum(most, n - gains)[allowed].astype(float), (n - gains)[allowed], share)
     return float((chances[allowed] * passes).sum())
 
@@ -99,14 +104,61 @@ def cases_to_detect(
     return _least(finds)
 
 
-def _least(suffices: Callable[[int], bool]) -> int | None:
-    """Smallest sufficient number of cases in tens, by bisection; small jumps in between are ignored."""
-    low, high = 0, 1
+def cases_that_settle(
+    lost: float, gained: float, n: int, margin: float, level: float, confidence: float = CONFIDENCE
+) -> int | None:
+    """Number of cases with which such a set is decided with probability 0.8, whichever way.
+
+    Further cases are lost and gained as often as these. Above 2000 cases both probabilities are normal
+    approximations.
+
+    Args:
+        lost: Cases lost.
+        gained: Cases gained.
+        n: Pairs compared so far.
+        margin: Largest tolerated drop.
+        level: One-sided level at which "no drop" is rejected.
+        confidence: Two-sided, of the interval that is compared with the margin.
+
+    Returns:
+        The number, rounded up to tens; None if it is above MOST_CASES.
+    """
+    gain, drop = gained / n, (lost - gained) / n
+
+    def decided(cases: int) -> bool:
+        if cases > _EXACT_UP_TO:
+            return _normal_chance(cases, gain, drop, margin, level, confidence) >= POWER
+        passes = pass_chance(cases, gain, margin, confidence, drop=drop)
+        regresses = regression_power(cases, gain, level, margin=margin, confidence=confidence)(drop)
+        return passes + regresses >= POWER
+
+    return _least(decided, most=_MOST_TO_SETTLE, least=n)
+
+
+def _normal_chance(n: int, gain: float, drop: float, margin: float, level: float, confidence: float) -> float:
+    """Probability that so many cases are decided, by the normal approximation."""
+    from scipy.special import ndtr, ndtri
+
+    error = math.sqrt(max(2 * gain + drop - drop * drop, 1e-12) / n)
+    passes = ndtr((margin - drop) / error - ndtri((1 + confidence) / 2))
+    regresses = ndtr(drop / error - ndtri(1 - level)) if drop > 0 else 0.0
+    return float(passes + regresses)
+
+
+def _least(suffices: Callable[[int], bool], most: int = MOST_CASES, least: int = 1) -> int | None:
+    """Smallest sufficient number of cases in tens, by bisection; small jumps in between are ignored.
+
+    Args:
+        suffices: Whether a number of cases is enough.
+        most: The largest number to consider.
+        least: The smallest.
+    """
+    low, high = 0, max(math.ceil(least / 10), 1)
     while not suffices(high * 10):
         low, high = high, high * 2
-        if high * 10 > MOST_CASES:
+        if high * 10 > most:
             return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle * 10) else (middle, high)
-    return math.ceil(high) * 10
+    return high * 10

@@ -5,20 +5,16 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import Units
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
-from harness.statistics.paired_graded import few_moved_from
-from harness.statistics.rates import CONFIDENCE, standard_error
+from harness.statistics.rates import CONFIDENCE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 POWER = 0.8
-# Share of cases that flip each way by chance when nothing changed: assumed if fewer were observed, or none in
-# a set that is too small to show them.
-LEAST_CHURN = 0.02
-UNSEEN_CHURN = 0.05
+# Share of cases that flip each way by chance when nothing changed, where nothing was observed yet.
+USUAL_CHURN = 0.02
 _NEGLIGIBLE = 1e-10
 _PRECISION = 5e-4
 
@@ -26,8 +22,9 @@ _PRECISION = 5e-4
 def churn_of(lost: float, gained: float, n: float) -> float:
     """Probability that a case flips one way by chance, estimated from one comparison.
 
-    The direction with fewer flips is taken to contain no real change. The smaller of two counts is too small
-    on average, so its standard error is added.
+    Half of all flips, and half a flip more, so that a small set without any doesn't claim that none can be.
+    Many more flips in one direction are a real change: then it is at most what the other direction, with
+    fewer, allows within one standard error.
 
     Args:
         lost: Cases that were lost.
@@ -35,8 +32,7 @@ def churn_of(lost: float, gained: float, n: float) -> float:
         n: All cases.
     """
     fewer = min(lost, gained)
-    likely = (fewer + math.sqrt(fewer + 1)) / n
-    return max(likely if fewer else min(likely, UNSEEN_CHURN), LEAST_CHURN)
+    return min(((lost + gained) / 2 + 0.5) / (n + 1), (fewer + math.sqrt(fewer + 1)) / n)
 
 
 @lru_cache(maxsize=1024)
@@ -147,89 +143,3 @@ def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) ->
         middle = (low + high) // 2
         low, high = (low, middle) if regresses(middle, gained) else (middle + 1, high)
     return low
-
-
-def cases_that_settle(
-    lost: float, gained: float, n: int, margin: float, confidence: float = CONFIDENCE
-) -> int | None:
-    """Rough number of cases that exclude a drop beyond the margin, if further cases flip as often as these.
-
-    Args:
-        lost: Cases lost.
-        gained: Cases gained.
-        n: Pairs compared so far.
-        margin: Largest tolerated drop.
-        confidence: Two-sided, of the interval that is compared with the margin.
-
-    Returns:
-        The number, rounded up to tens; None if even ten thousand times the cases would not be enough.
-    """
-    from scipy.special import ndtri
-
-    z = float(ndtri((1 + confidence) / 2))
-
-    def settles(cases: int) -> bool:
-        share = cases / n
-        return excludes_drop(lost * share, gained * share, cases, margin, z)
-
-    low, high = n, n
-    while not settles(high):
-        low, high = high, high * 2
-        if high > n * 10_000:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if settles(middle) else (middle, high)
-    return math.ceil(high / 10) * 10
-
-
-def detectable_mean_drop(
-    units: Units,
-    level: float,
-    *,
-    margin: float | None = None,
-    confidence: float = CONFIDENCE,
-    reach: float = 1.0,
-    power: float = POWER,
-) -> float | None:
-    """Smallest true mean drop that is called a regression with the given probability.
-
-    If enough units moved, it is the normal approximation with their spread. If few moved, the spread is
-    unknown, and the drop is assumed to consist of units that are lost completely, each by ``reach``: of all
-    drops of one size these are the hardest to find.
-
-    Args:
-        units: The drops, baseline minus candidate.
-        level: One-sided level at which the sign-flip test rejects "no drop".
-        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
-        confidence: Two-sided, of that interval.
-        reach: Drop of a unit that is lost completely.
-        power: Probability of finding the drop.
-
-    Returns:
-        The drop, or None if no drop is found with this probability.
-    """
-    from scipy.special import ndtri
-
-    if few_moved_from(units) is None:
-        spread = standard_error(units)
-        rejected = float(ndtri(1 - level) + ndtri(power)) * spread
-        reaching = -math.inf
-        if margin is not None:
-            reaching = margin - float(ndtri((1 + confidence) / 2) - ndtri(power)) * spread
-        return max(rejected, reaching)
-    if margin is not None and margin >= reach:
-        return None
-    moves = units.scaled
-    down = math.fsum(move for move in moves if move > 0)
-    up = -math.fsum(move for move in moves if move < 0)
-    share = detectable_drop(
-        units.count,
-        churn_of(down / reach, up / reach, units.count),
-        level,
-        margin=None if margin is None else margin / reach,
-        confidence=confidence,
-        mid=False,
-        power=power,
-    )
-    return None if share is None else share * reach

@@ -45,12 +45,12 @@ class MetricComparison:
         kind: ``binary`` (0 or 1 for each case) or ``graded``.
         n: Pairs in which both sides have a verdict.
         drop: Baseline minus candidate on the metric's scale, with the sign chosen so that positive is worse.
-            Its upper end allows for losses that no case shows; a pass needs it to be within the margin.
+            A regression needs its upper end to be beyond the margin.
+        high_unseen: The upper end that also allows for losses that no case shows; a pass needs it to be
+            within the margin. None in records of earlier versions, and where it is the interval's own.
         population: Whether the drop is about further cases like these (``sample``) or about exactly these
             ``cases``.
         other_question: The verdict for the other of these two questions, for a gated pass rate.
-        high_of_data: The upper end by the cases alone; a regression needs it to be beyond the margin. None
-            in records of earlier versions.
         p_value: One-sided, of "no drop".
         p_adjusted: Holm's adjustment over the gated metrics; None when not gated.
         lost: Keys of cases that the baseline passed and the candidate fails (graded: the largest drops).
@@ -58,6 +58,8 @@ class MetricComparison:
         margin: Largest tolerated drop; None when not gated.
         minimum_detectable_drop: True drop that this comparison would call a regression with
             probability 0.8; None if n is too small for any.
+        cases_to_settle: Number of cases like these with which the verdict would be pass or regress with
+            probability 0.8; None if unknown or decided.
         verdict: None when not gated.
     """
 
@@ -74,9 +76,10 @@ class MetricComparison:
     gained: tuple[str, ...] = ()
     margin: float | None = None
     minimum_detectable_drop: float | None = None
-    high_of_data: float | None = None
+    high_unseen: float | None = None
     population: Literal["sample", "cases"] = "sample"
     other_question: GateVerdict | None = None
+    cases_to_settle: int | None = None
     verdict: GateVerdict | None = None
 
 

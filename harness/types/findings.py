@@ -38,6 +38,8 @@ class MetricFinding:
         baseline: The baseline's mean.
         candidate: The candidate's.
         drop: Baseline minus candidate, positive is worse.
+        high_unseen: The drop's upper end that also allows for losses that no case shows; None in records of
+            earlier versions.
         n: Pairs.
         clusters: Number of independent cases or clusters.
         p_value: One-sided, corrected over all tests of the run.
@@ -46,7 +48,7 @@ class MetricFinding:
         margin: Largest tolerated drop.
         minimum_detectable_drop: None when no true drop would be found with probability 0.8.
         standing: For a metric that passed; None otherwise.
-        cases_to_settle: Rough number of cases that would decide it; None if unknown.
+        cases_to_settle: Number of cases that would decide it with probability 0.8; None if unknown.
         population: Whether it is about further cases like these, or about exactly these cases.
         other_question: The verdict for the other of the two.
     """
@@ -65,6 +67,7 @@ class MetricFinding:
     minimum_detectable_drop: float | None = None
     standing: Standing | None = None
     cases_to_settle: int | None = None
+    high_unseen: float | None = None
     population: Literal["sample", "cases"] = "sample"
     other_question: GateVerdict | None = None
 

@@ -74,3 +74,11 @@ def test_a_directory_without_sets_is_refused(tmp_path):
     assert "contains no golden set" in str(result.exception)
     with pytest.raises(GoldenError):
         raise result.exception
+
+
+def test_a_set_about_its_own_cases_passes_without_a_change(tmp_path):
+    """50 cases and a margin of 0.2: eleven lost ones are more than it tolerates."""
+    path = write_set(tmp_path, "mine", 50, gate="gate: {margin: 0.2, population: cases}")
+    (found,) = json.loads(power("--golden", path, "--json"))
+    assert (found["pass_chance"], found["detectable_drop"]) == (1.0, pytest.approx(11 / 50))
+    assert "its own" in power("--golden", path)

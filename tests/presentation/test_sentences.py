@@ -63,9 +63,18 @@ def test_a_pass_says_what_more_is_shown():
 
 
 def test_an_inconclusive_metric_says_what_it_could_see_and_what_would_settle_it():
-    assert describe_row(judged(2, 1, 60, GateVerdict.INCONCLUSIVE), 60) == (
+    row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, cases_to_settle=190)
+    assert describe_row(row, 60) == (
         "orders pass-rate is inconclusive: 0.983 → 0.967, drop +0.017 [-0.049, +0.087], n=60: a drop of more than 0.05 is "
-        "not excluded; a true drop of 0.15 or more would be detected; about 190 such cases would settle it"
+        "not excluded; a true drop of 0.14 or more would be detected; about 190 such cases would settle it in 80 % of runs"
+    )
+
+
+def test_an_inconclusive_metric_says_where_only_unseen_losses_prevent_a_pass():
+    row = judged(0, 1, 90, GateVerdict.INCONCLUSIVE, high_unseen=0.0712)
+    assert (
+        "no drop of more than 0.05 is to be seen, but 30 clusters can miss rare losses, of up to 0.071 in all; "
+        in describe_row(row, 30)
     )
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import Units
 from harness.statistics.multiple_testing import holm
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
 
@@ -106,7 +106,7 @@ def test_five_metrics_fail_at_most_five_percent(n, shared):
 def cluster_regresses(sums):
     """Clusters of three; what counts is how many of their cases were lost."""
     units = Units(sums=sums, sizes=(3.0,) * len(sums))
-    found = mean_drop(units, 0.9, resamples=499)
+    found = clustered_drop(units, 0.9)
     return found.p_value <= 0.05 and found.high > MARGIN
 
 
@@ -187,5 +187,5 @@ def test_a_worked_example_of_a_tiny_change():
     )
     (row,) = judge_metrics([metric], {("s", "rouge-l"): MARGIN})
     assert row.p_value <= 0.05
-    assert row.high_of_data < MARGIN < row.drop.high
+    assert row.drop.high < MARGIN < row.high_unseen
     assert row.verdict is GateVerdict.INCONCLUSIVE

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
+from harness.statistics.planning import cases_that_settle, cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import detectable_drop, regression_power
 
 
@@ -129,3 +129,36 @@ def test_no_number_of_cases_shows_that_nothing_at_all_was_lost():
     assert cases_to_pass(0.0, 0.02) is None
     assert cases_to_detect(0.0, 0.02, 0.05) is None
     assert cases_to_pass(0.001, 0.3) is None
+
+
+def test_as_many_cases_as_said_settle_it():
+    """40 cases without a flip leave 0.05 open; 70 without one exclude it."""
+    assert cases_that_settle(0, 0, 40, 0.05, 0.05) == 70
+    assert cases_that_settle(2, 1, 40, 0.05, 0.05) > 70
+    # As many lost as gained: the number that an equal candidate needs.
+    assert cases_that_settle(2, 2, 100, 0.05, 0.05) == pytest.approx(cases_to_pass(0.05, 0.02), abs=10)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("seen", [(3, 2, 60), (4, 4, 80), (6, 3, 54), (5, 0, 60)])
+def test_so_many_cases_settle_it_in_eighty_percent(seen):
+    lost, gained, n = seen
+    cases = cases_that_settle(*seen, 0.05, 0.05)
+    random, runs = np.random.default_rng(2), 2000
+
+    def decided(count):
+        drawn = random.multinomial(count, [lost / n, gained / n, 1 - (lost + gained) / n], runs)
+        return np.mean(
+            [
+                tango_interval(lose, gain, count, 0.9).high <= 0.05 or mcnemar_p(lose, gain) <= 0.05
+                for lose, gain, _ in drawn.tolist()
+            ]
+        )
+
+    assert decided(cases) >= 0.8 - 3 * (0.16 / runs) ** 0.5
+    assert decided(max(round(cases * 0.8), 1)) <= 0.8
+
+
+def test_a_drop_at_the_margin_is_never_settled_by_a_pass():
+    """3 of 60 lost, none gained: a drop of the margin; more cases make it a regression."""
+    assert 100 <= cases_that_settle(3, 0, 60, 0.05, 0.05) <= 200

@@ -1,0 +1,239 @@
+"""How often sets of clusters regress or pass: by simulation, as no formula holds for few clusters."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen
+from harness.statistics.clusters import Units
+from harness.statistics.power import POWER, churn_of
+from harness.statistics.rates import CONFIDENCE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RUNS = 4000
+# Share of flips that concern a whole cluster while nothing is known; it weighs as much as two that moved.
+USUAL_ALIKE = 0.5
+_WEIGHT = 2
+_CELLS = 400_000  # random numbers per simulation: more clusters need fewer runs for the same precision
+_LEAST_RUNS = 200
+_PRECISION = 2e-3
+_MOST_TIMES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flips:
+    """How cases flip.
+
+    Attributes:
+        lose: Probability that a case is lost.
+        gain: Probability that it is gained.
+        alike: Probability that a cluster's cases flip together, as one; otherwise each flips alone.
+    """
+
+    lose: float
+    gain: float
+    alike: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chances:
+    """Probabilities of the verdicts."""
+
+    regress: float
+    passes: float
+
+
+def flips_by_chance(units: Units) -> Flips:
+    """How cases flip by chance, estimated from one comparison.
+
+    Args:
+        units: The drops; each case's is -1, 0 or 1 (or a share, where answers are repeated).
+    """
+    cases = math.fsum(units.sizes)
+    lost = math.fsum(max(part, 0.0) for part in units.sums)
+    gained = math.fsum(max(-part, 0.0) for part in units.sums)
+    churn = min(churn_of(lost, gained, cases), 0.45)
+    return Flips(lose=churn, gain=churn, alike=alike_of(units))
+
+
+def flips_as_observed(units: Units) -> Flips:
+    """How further cases flip if they do so as often as these.
+
+    Args:
+        units: The drops.
+    """
+    cases = math.fsum(units.sizes)
+    lost = math.fsum(max(part, 0.0) for part in units.sums)
+    gained = math.fsum(max(-part, 0.0) for part in units.sums)
+    return Flips(lose=lost / cases, gain=gained / cases, alike=alike_of(units))
+
+
+def alike_of(units: Units) -> float:
+    """Correlation of the drops inside clusters, by moments, drawn towards USUAL_ALIKE if few clusters moved.
+
+    Args:
+        units: The drops.
+    """
+    cases, mean = math.fsum(units.sizes), units.mean
+    moved = [(part, size) for part, size in zip(units.sums, units.sizes, strict=True) if size > 1 and part]
+    if not moved:
+        return USUAL_ALIKE
+    # Losses and gains may cancel in a cluster that moved: it has at least one flip.
+    flips = math.fsum(max(abs(part), 1.0) for part in units.sums if part)
+    variance = max(flips / cases - mean * mean, 1e-9)
+    pairs = math.fsum(size * (size - 1) for size in units.sizes)
+    squares = math.fsum((part - mean * size) ** 2 for part, size in zip(units.sums, units.sizes, strict=True))
+    found = min(max((squares - cases * variance) / (variance * pairs), 0.0), 1.0)
+    return (found * len(moved) + USUAL_ALIKE * _WEIGHT) / (len(moved) + _WEIGHT)
+
+
+def verdict_chances(
+    sizes: Sequence[float],
+    flips: Flips,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+) -> Chances:
+    """How often such a set regresses, and how often it passes.
+
+    Args:
+        sizes: Number of cases of each cluster; at least two clusters.
+        flips: How its cases flip.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
+        confidence: Two-sided, of the interval that is compared with the margin.
+    """
+    import numpy as np
+    from scipy.special import stdtrit
+
+    sums = _simulated(sizes, flips)  # (runs, clusters)
+    shares = np.asarray(sizes) / math.fsum(sizes)
+    means = sums.sum(axis=1) / math.fsum(sizes)
+    deviations = sums / math.fsum(sizes) - means[:, None] * shares
+    errors = np.sqrt((deviations * deviations / (1 - shares)).sum(axis=1))
+    freedom = degrees_of_freedom(Units(sums=tuple(sizes), sizes=tuple(sizes)))
+    refused = (means > 0) & (means >= float(stdtrit(freedom, 1 - level)) * errors)
+    refused &= 0.5 ** len(sizes) <= level
+    if margin is None:
+        return Chances(regress=float(refused.mean()), passes=0.0)
+    high = means + float(stdtrit(freedom, (1 + confidence) / 2)) * errors
+    within = [
+        excludes_unseen(Units(sums=tuple(run), sizes=tuple(sizes)), margin, confidence)
+        for run in sums[high <= margin].tolist()
+    ]
+    return Chances(regress=float((refused & (high > margin)).mean()), passes=math.fsum(within) / len(means))
+
+
+def _simulated(sizes: Sequence[float], flips: Flips) -> "NDArray[np.float64]":
+    """Each run's drops, summed by cluster."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    runs = max(min(RUNS, _CELLS // len(sizes)), _LEAST_RUNS)
+    count = np.round(np.asarray(sizes)).astype(int)
+    shape = (runs, len(sizes))
+    lose, gain = flips.lose, flips.gain
+    single = random.binomial(count, lose, shape)
+    single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)
+    luck = random.random(shape)
+    whole = np.where(luck < lose, 1, np.where(luck < lose + gain, -1, 0)) * count
+    return np.where(random.random(shape) < flips.alike, whole, single).astype(float)
+
+
+def detectable_cluster_drop(
+    sizes: Sequence[float],
+    flips: Flips,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true drop of a pass rate that is called a regression with the given probability.
+
+    Each further lost case is lost as the others are: alone, or with its whole cluster.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        flips: How cases flip by chance.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: The probability.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    if len(sizes) < 2:
+        return None
+
+    def found(drop: float) -> bool:
+        lossy = replace(flips, lose=min(flips.lose + drop, 1 - flips.gain))
+        chances = verdict_chances(sizes, lossy, level, margin=margin, confidence=confidence)
+        return chances.regress >= power
+
+    low, high = 0.0, 1 - flips.lose - flips.gain
+    if not found(high):
+        return None
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+
+
+def clusters_that_settle(
+    units: Units, level: float, *, margin: float, confidence: float = CONFIDENCE, power: float = POWER
+) -> int | None:
+    """Number of cases with which such a set is decided with the given probability, whichever way.
+
+    Further clusters are as large as these, and flip as often and as much alike.
+
+    Args:
+        units: The drops seen so far.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: The probability.
+
+    Returns:
+        The number of cases, a multiple of those seen, or None if even many times as many are not enough.
+    """
+    flips = flips_as_observed(units)
+
+    def decided(sizes: Sequence[float]) -> bool:
+        chances = verdict_chances(sizes, flips, level, margin=margin, confidence=confidence)
+        return chances.regress + chances.passes >= power
+
+    times = times_as_many(units.sizes, decided)
+    return None if times is None else times * round(math.fsum(units.sizes))
+
+
+def times_as_many(sizes: Sequence[float], suffices: Callable[[Sequence[float]], bool]) -> int | None:
+    """How many times as many clusters of these sizes are enough, by bisection.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        suffices: Whether clusters of these sizes are enough.
+
+    Returns:
+        The factor, 1 or more; None if even a large one is not enough.
+    """
+
+    def enough(times: int) -> bool:
+        many = tuple(sizes) * times
+        return len(many) > 1 and suffices(many)
+
+    low, high = 0, 1
+    while not enough(high):
+        low, high = high, high * 2
+        if high > _MOST_TIMES:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,147 @@
+"""Pass or fail on both sides of cases in clusters: test and interval of the drop.
+
+The cases of a cluster may flip together or alone, so the spread is taken from whole clusters. It is known
+from few of them if sizes differ much, and no cluster shows a loss that did not happen: both are allowed for.
+"""
+
+import math
+
+from harness.statistics.clusters import Units, unseen_share
+from harness.statistics.mean_drop import MeanDrop
+from harness.statistics.paired_binary import excludes_drop, least_bound, tango_interval
+from harness.statistics.paired_graded import few_moved_from, mean_drop
+
+METHOD = "t over clusters"
+_NO_SPREAD = 1e-12
+
+
+def clustered_drop(units: Units, confidence: float) -> MeanDrop:
+    """Interval and test of the mean drop over clusters.
+
+    The ratio estimator with the bias-reduced variance CR2 and Satterthwaite's degrees of freedom, both for
+    cases that are independent: Bell, R. M. and McCaffrey, D. F. (2002). Bias reduction in standard errors for
+    linear regression with multi-stage samples. Survey Methodology 28(2). For clusters of one size it is
+    Student's t over clusters. If nearly all clusters moved by the same amount, or none moved, there is no
+    spread to measure, and jumps are counted.
+
+    Args:
+        units: The drops, baseline minus candidate: each cluster's sum and number of cases.
+        confidence: Two-sided.
+    """
+    unseen = unseen_bound(units, confidence)
+    squares = _squared_error(units) if units.count > 1 else 0.0
+    if squares <= _NO_SPREAD:
+        return _all_alike(units, confidence, unseen)
+    if few_moved_from(units) not in {None, 0.0}:
+        return mean_drop(units, confidence, span=1.0)
+    from scipy.special import stdtr, stdtrit
+
+    freedom, error = degrees_of_freedom(units), math.sqrt(squares)
+    half = float(stdtrit(freedom, (1 + confidence) / 2)) * error
+    bounds = (max(units.mean - half, -1.0), min(units.mean + half, 1.0))
+    # If signs are random, all clusters fall with this probability: no spread may claim more.
+    least = 0.5**units.count
+    p_value = max(float(stdtr(freedom, -units.mean / error)), least)
+    if least > (1 - confidence) / 2:
+        bounds = (min(bounds[0], 0.0), bounds[1])
+    return _result(units, confidence, bounds, max(bounds[1], unseen), p_value=p_value)
+
+
+def _all_alike(units: Units, confidence: float, unseen: float) -> MeanDrop:
+    """All clusters moved by the same amount, or none moved: only their number is known of others."""
+    mean, error = units.mean, (1 - confidence) / 2
+    if mean == 0:
+        # No case flipped: neither a loss nor a gain is excluded.
+        return _result(units, confidence, (-unseen, unseen), unseen, p_value=1.0)
+    # Clusters that the sample missed have moved as far the other way.
+    others = 2 * abs(mean) * unseen_share(units.count, error)
+    bounds = (max(mean - others, -1.0), min(mean + others, 1.0))
+    p_value = 0.5**units.count if mean > 0 else 1.0
+    return _result(units, confidence, bounds, max(bounds[1], unseen), p_value=p_value)
+
+
+def degrees_of_freedom(units: Units) -> float:
+    """Satterthwaite's degrees of freedom of the spread; for clusters of one size their number less one.
+
+    With w a cluster's share of the cases and b = w^2 / (1 - w), they are 1 / (sum w^2 + (sum b)^2 - sum b^2):
+    twice the squared mean of the variance over its own variance, for independent cases.
+
+    Args:
+        units: At least two clusters.
+    """
+    total = math.fsum(units.sizes)
+    shares = [size / total for size in units.sizes]
+    corrected = [share * share / (1 - share) for share in shares]
+    return 1 / (
+        math.fsum(share * share for share in shares)
+        + math.fsum(corrected) ** 2
+        - math.fsum(each * each for each in corrected)
+    )
+
+
+def _squared_error(units: Units) -> float:
+    """CR2 variance of the mean: each cluster's deviation, corrected for its own share of the mean."""
+    total, mean = math.fsum(units.sizes), units.mean
+    return math.fsum(
+        ((part - mean * size) / total) ** 2 / (1 - size / total)
+        for part, size in zip(units.sums, units.sizes, strict=True)
+    )
+
+
+def unseen_bound(units: Units, confidence: float) -> float:
+    """Upper bound of the drop that also allows for a whole cluster's loss that the sample missed.
+
+    Moves count as jumps of one typical size, as in :mod:`harness.statistics.paired_graded`, and one more jump
+    is added to them: that of a whole cluster, of the size in which a case is found on average. The more small
+    moves are seen, the less it weighs; without any it is the exact rule for clusters that are lost whole.
+
+    Args:
+        units: The drops.
+        confidence: Two-sided, of the interval whose upper end this is.
+    """
+    lost, gained, jump = _jumps(units)
+    return min(tango_interval(lost, gained, units.count, confidence, continuity=0.0).high * jump, 1.0)
+
+
+def excludes_unseen(units: Units, margin: float, confidence: float) -> bool:
+    """Whether :func:`unseen_bound` is within the margin, without a search for the bound.
+
+    Args:
+        units: The drops.
+        margin: Largest tolerated drop, above 0.
+        confidence: Two-sided.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+    lost, gained, jump = _jumps(units)
+    if margin >= 1:
+        return True
+    if lost - gained >= units.count * margin / jump or least_bound(units.count, z) * jump > margin:
+        return False
+    return margin >= jump or excludes_drop(lost, gained, units.count, margin / jump, z, continuity=0.0)
+
+
+def _jumps(units: Units) -> tuple[float, float, float]:
+    """Lost and gained jumps of one size, and this size, in cases' drops."""
+    mean_size = math.fsum(units.sizes) / units.count
+    moves = units.scaled
+    whole = math.fsum(size * size for size in units.sizes) / math.fsum(units.sizes) / mean_size
+    down = math.fsum(move for move in moves if move > 0)
+    up = -math.fsum(move for move in moves if move < 0)
+    jump = (math.fsum(move * move for move in moves) + whole * whole) / (down + up + whole)
+    return down / jump, up / jump, jump
+
+
+def _result(
+    units: Units, confidence: float, bounds: tuple[float, float], unseen: float, *, p_value: float
+) -> MeanDrop:
+    return MeanDrop(
+        estimate=units.mean,
+        low=bounds[0],
+        high=bounds[1],
+        high_unseen=unseen,
+        p_value=p_value,
+        confidence=confidence,
+        method=METHOD,
+    )
