@@ -8,9 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import GoldenOption
+from harness.cli.options import BaseOption, GoldenOption, TemplateValuesOption
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import stage_bars
+from harness.cli.prompting import asking_settings
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
 from harness.presentation.console import open_console
@@ -25,15 +26,26 @@ def bisect(
     run_directory: Annotated[Path, typer.Argument(help="What training wrote, with its .work beside it.")],
     case: Annotated[list[str], typer.Option("--case", help="Id of a case, or set/id; may be repeated.")],
     golden: GoldenOption = None,
+    base: BaseOption = None,
+    chat_template_kwargs: TemplateValuesOption = None,
     cache: Annotated[Path, typer.Option(help="Where answers are stored.")] = Path(".tunegate/cache.sqlite"),
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
     cases = _wanted(case, load_gate_sets(golden or None, forgetting=True))
     allowed = check_permissions(cases)
+    asking = asking_settings(chat_template_kwargs, base)
     checkpoints = find_checkpoints(run_directory)
     console = open_console()
     with Cache(cache) as kept, stage_bars() as on_progress:
-        found = bisect_cases(checkpoints, cases, kept, on_progress, allowed=allowed)
+        found = bisect_cases(
+            checkpoints,
+            cases,
+            kept,
+            on_progress,
+            allowed=allowed,
+            base=asking.base,
+            chat_template_kwargs=asking.chat_template_kwargs,
+        )
     for bisection in found:
         console.print(_table(bisection))
         console.print(_finding(bisection))

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness.authoring.lint import lint_golden_set
 from harness.authoring.offers import offer_checks, passes
 from harness.authoring.render import case_text, flow_text
 from harness.cli.ask import ask, text_of
+from harness.cli.prompting import asking_settings
 from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.libraries import missing_extras
@@ -102,23 +103,30 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
 
 
 def model_answerer(model: str) -> Answerer:
-    """A function that answers with a model; the model is loaded at the first call.
+    """A function that answers with a model as a gate of this project would ask it.
+
+    The model is loaded at the first call.
 
     Raises:
         InputError: There is no such model.
     """
     from harness.engines.open import describe_model, open_engine
 
-    describe_model(model)
+    asking = asking_settings(None, None)
+    describe_model(model, asking.base)
 
     def answer(messages: Sequence[Message], settings: GenerationSettings) -> str:
         from harness.engines.base import CANDIDATE, GenerationRequest
 
         completions: dict[int, Completion] = {}
+        values = {**asking.chat_template_kwargs, **settings.chat_template_kwargs}
         request = GenerationRequest(
-            key="new case", side=CANDIDATE, messages=tuple(messages), settings=settings
+            key="new case",
+            side=CANDIDATE,
+            messages=tuple(messages),
+            settings=replace(settings, chat_template_kwargs=values),
         )
-        open_engine(model).generate([request], completions.update)
+        open_engine(model, asking.base).generate([request], completions.update)
         return completions[0].text
 
     return answer

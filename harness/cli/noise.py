@@ -1,14 +1,23 @@
 """``tunegate noise``: which cases flip if nothing that matters changes."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from harness.cli.kept import kept_in
-from harness.cli.options import DeviceOption, DirectoryOption, ForgettingOption, GoldenOption
+from harness.cli.options import (
+    BaseOption,
+    DeviceOption,
+    DirectoryOption,
+    ForgettingOption,
+    GoldenOption,
+    TemplateValuesOption,
+)
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
+from harness.cli.prompting import asking_settings
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
@@ -31,6 +40,8 @@ def noise(
     batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
+    base: BaseOption = None,
+    chat_template_kwargs: TemplateValuesOption = None,
     directory: DirectoryOption = None,
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
@@ -41,7 +52,8 @@ def noise(
     chosen = dtype or ["auto"]
     if unknown := [name for name in chosen if name not in DTYPES]:
         raise SettingsError(f"--dtype: found {unknown[0]!r} (allowed: {' | '.join(DTYPES)})")
-    found = describe_model(model)
+    asking = asking_settings(chat_template_kwargs, base)
+    found = describe_model(model, asking.base)
     # The heads of a multitask model answer their tasks and nothing else.
     asks_probes = forgetting and choose_plan(chosen[0], device, batch_tokens, [found]).engine != "multitask"
     sets = load_gate_sets(golden or None, forgetting=asks_probes)
@@ -50,7 +62,13 @@ def noise(
     history_file = kept_in(directory) / "history.sqlite"
     make_directory(history_file.parent)
     check_history(history_file)
-    plans = [choose_plan(name, device, batch_tokens, [found]) for name in chosen]
+    plans = [
+        replace(
+            choose_plan(name, device, batch_tokens, [found]),
+            chat_template_kwargs=asking.chat_template_kwargs,
+        )
+        for name in chosen
+    ]
     measured = []
     with current_stage_bar() as on_progress:
         for plan in plans:

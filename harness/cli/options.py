@@ -26,6 +26,31 @@ DirectoryOption = Annotated[
         show_default="the project's setting, else .tunegate",
     ),
 ]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        "--gate-base",
+        help="The base of adapters that were made on another machine.",
+        show_default="the project's setting",
+    ),
+]
+TemplateValuesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--chat-template-kwargs",
+        "--gate-chat-template-kwargs",
+        metavar="JSON",
+        help="Values for the models' chat templates; a case's own win.",
+        show_default="the project's setting",
+    ),
+]
+JudgeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge", "--gate-judge", help="openai:MODEL@URL, local:MODEL or reward:DIR; repeated, a panel."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.cli.options import ForgettingOption, GoldenOption
+from harness.cli.options import BaseOption, ForgettingOption, GoldenOption, TemplateValuesOption
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
+from harness.cli.prompting import asking_settings
 from harness.engines.open import describe_model
 from harness.golden.gate_content import load_gate_sets
 from harness.presentation.console import open_console
@@ -25,6 +26,8 @@ def parity(
     ] = "peft,merged,nf4,bf16",
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
+    base: BaseOption = None,
+    chat_template_kwargs: TemplateValuesOption = None,
 ) -> None:
     """Run one model with several plans and compare every two; exit status 1 if one is worse than the first.
 
@@ -35,11 +38,19 @@ def parity(
     from harness.studies.parity import check_plans, measure_parity
 
     names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
-    found = describe_model(model)
+    asking = asking_settings(chat_template_kwargs, base)
+    found = describe_model(model, asking.base)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
     allowed = check_permissions([case for each in sets for case in each.cases])
     with current_stage_bar() as on_progress:
-        results = measure_parity(found, names, sets, on_progress, allowed=allowed)
+        results = measure_parity(
+            found,
+            names,
+            sets,
+            on_progress,
+            allowed=allowed,
+            chat_template_kwargs=asking.chat_template_kwargs,
+        )
     table = Table(
         *("plan", "against", "verdict", "flipped cases", "same answer", "largest logit change"),
         title=found.label,

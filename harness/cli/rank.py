@@ -1,6 +1,5 @@
 """``tunegate rank``: compares several candidates with one baseline."""
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,8 +8,18 @@ from typing import Annotated
 import typer
 
 from harness.cli.kept import kept_in, open_cache
-from harness.cli.options import DeviceOption, DirectoryOption, DtypeOption, ForgettingOption, GoldenOption
+from harness.cli.options import (
+    BaseOption,
+    DeviceOption,
+    DirectoryOption,
+    DtypeOption,
+    ForgettingOption,
+    GoldenOption,
+    JudgeOption,
+    TemplateValuesOption,
+)
 from harness.cli.progress import stage_bars
+from harness.cli.prompting import asking_settings
 from harness.errors import AdapterError, HistoryError
 from harness.golden.gate_content import load_gate_sets
 from harness.history.store import check_history
@@ -22,7 +31,7 @@ from harness.run.preflight import make_ready
 from harness.run.records import make_directory, save
 from harness.run.scoring import Judging
 from harness.run.sinks import send_to_sinks
-from harness.settings import Settings, load_settings, settings_of_command
+from harness.settings import Settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
 from harness.types.serialisation import to_json
 from tunegate.exit_status import ExitStatus
@@ -48,14 +57,11 @@ def rank(
     forgetting_margin: Annotated[
         float | None, typer.Option(min=0, max=1, help="The same for the forgetting probes.")
     ] = None,
-    judge: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--judge", "--gate-judge", help="openai:MODEL@URL, local:MODEL or reward:DIR; repeated, a panel."
-        ),
-    ] = None,
+    judge: JudgeOption = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
+    base: BaseOption = None,
+    chat_template_kwargs: TemplateValuesOption = None,
     directory: DirectoryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with every candidate's whole gate.")
@@ -66,8 +72,7 @@ def rank(
     They answer together on one loaded base. Each is judged at the level of 5 % divided by their number, so
     the probability of any false alarm is that of a single gate.
     """
-    project = command_project(Path.cwd())
-    configured = load_settings({}, project, os.environ)
+    asking = asking_settings(chat_template_kwargs, base)
     settings = settings_of_command(
         model=tuple(models),
         baseline=baseline,
@@ -78,8 +83,10 @@ def rank(
         device=device,
         directory=str(Path.cwd() / kept_in(directory)),
         judge=tuple(judge or ()),
-        allow_python_checks=configured.allow_python_checks,
-        allow_code_checks=configured.allow_code_checks,
+        base=asking.base,
+        chat_template_kwargs=asking.chat_template_kwargs,
+        allow_python_checks=asking.allow_python_checks,
+        allow_code_checks=asking.allow_code_checks,
     )
     _tell(*_ranked(settings, golden), as_json=as_json)
 

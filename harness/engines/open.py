@@ -226,18 +226,21 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
         raise EngineError(f"{labels}: can't be run: {first_line(error)}") from error
 
 
-def open_engine(reference: str, *, dtype: str = "auto", device: str = "auto") -> Engine:
+def open_engine(
+    reference: str, base: str | None = None, *, dtype: str = "auto", device: str = "auto"
+) -> Engine:
     """Load one model as the candidate, for tools that use a single model.
 
     Args:
         reference: As for describe_model.
+        base: As for describe_model.
         dtype: A dtype's name, or ``auto``.
         device: ``cpu``, ``cuda`` or ``auto``.
 
     Raises:
         InputError: The model is not usable. EngineError: A library is missing or the device is unavailable.
     """
-    model = describe_model(reference)
+    model = describe_model(reference, base)
     return open_sides({CANDIDATE: model}, choose_plan(dtype, device, 4096, [model]))
 
 

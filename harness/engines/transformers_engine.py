@@ -146,18 +146,13 @@ class TransformersEngine:
         """Largest absolute change of the base's logits or embeddings by a side's adapter."""
         return self._sides[side].change
 
-    def next_token_logits(
-        self, side: str, conversations: Sequence[tuple[Message, ...]]
-    ) -> list[torch.Tensor]:
-        """Logits of the next token after each conversation, (vocabulary,) each, one at a time.
-
-        Args:
-            side: The side.
-            conversations: The conversations.
-        """
-        entry, found = self._sides[side], []
-        for messages in conversations:
-            ids = self._torch.tensor([self._conversation_ids(side, messages)], device=entry.model.device)
+    def next_token_logits(self, requests: Sequence[GenerationRequest]) -> list[torch.Tensor]:
+        """Logits of the next token after each request's prompt, (vocabulary,) each, one at a time."""
+        found = []
+        for request in requests:
+            entry = self._sides[request.side]
+            tokens = prompt_ids(entry.tokenizer, self._rendered(request))
+            ids = self._torch.tensor([tokens], device=entry.model.device)
             with self._torch.inference_mode(), whole_model(entry) as model:
                 logits = model(input_ids=ids, attention_mask=self._torch.ones_like(ids)).logits
                 found.append(logits[0, -1].float().cpu())
@@ -223,9 +218,6 @@ class TransformersEngine:
 
     def _rendered(self, request: GenerationRequest | LossRequest) -> RenderedPrompt:
         return request.prompt or self.render(request.side, request.messages, request.settings)
-
-    def _conversation_ids(self, side: str, messages: Sequence[Message]) -> list[int]:
-        return prompt_ids(self._sides[side].tokenizer, self.render(side, messages, GenerationSettings()))
 
     def _context_ids(self, request: LossRequest) -> list[int]:
         tokenizer = self._sides[request.side].tokenizer

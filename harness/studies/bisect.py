@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.engines.adapter import is_adapter
@@ -11,7 +11,15 @@ from harness.errors import AdapterError
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.scoring import Judging, score_cases
-from harness.types import NOTHING_ALLOWED, CaseResult, GoldenCase, ModelRef, Outcome, Permissions
+from harness.types import (
+    NOTHING_ALLOWED,
+    CaseResult,
+    GoldenCase,
+    JsonValue,
+    ModelRef,
+    Outcome,
+    Permissions,
+)
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
@@ -68,6 +76,8 @@ def bisect_cases(
     on_progress: Progress,
     *,
     allowed: Permissions = NOTHING_ALLOWED,
+    base: str | None = None,
+    chat_template_kwargs: Mapping[str, JsonValue] | None = None,
 ) -> list[Bisection]:
     """Answer and score cases with the base and every checkpoint.
 
@@ -77,17 +87,22 @@ def bisect_cases(
         cache: Where answers are looked up and stored.
         on_progress: Called with each stage's progress.
         allowed: What checks may run.
+        base: The checkpoints' base, in place of the one in their configurations.
+        chat_template_kwargs: Values for the chat template, used where a case has no value of that name.
 
     Raises:
         InputError: A checkpoint can't be used.
         EngineError: The model failed.
     """
-    models: dict[int, ModelRef] = {step: describe_model(str(path)) for step, path in checkpoints.items()}
-    base = base_of(next(iter(models.values())))
-    if base is not None:
-        models = {0: base, **models}
+    models: dict[int, ModelRef] = {
+        step: describe_model(str(path), base) for step, path in checkpoints.items()
+    }
+    untrained = base_of(next(iter(models.values())))
+    if untrained is not None:
+        models = {0: untrained, **models}
     sides = {f"step-{step}": model for step, model in models.items()}
     plan = choose_plan("auto", "auto", 4096, list(sides.values()))
+    plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
     answers = answer_cases(sides, plan, cases, cache, on_progress)
     scored = {
         step: score_cases(

@@ -19,6 +19,7 @@ from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.records import answered_run
 from harness.run.scoring import Judging, score_cases
+from harness.run.workload import plan_workload
 from harness.statistics.rates import wilson
 from harness.types import (
     NOTHING_ALLOWED,
@@ -26,6 +27,7 @@ from harness.types import (
     ExecutionPlan,
     GoldenSet,
     Interval,
+    JsonValue,
     ModelRef,
     Permissions,
     Run,
@@ -85,6 +87,7 @@ def measure_parity(
     on_progress: Progress,
     *,
     allowed: Permissions = NOTHING_ALLOWED,
+    chat_template_kwargs: Mapping[str, JsonValue] | None = None,
 ) -> list[Parity]:
     """Answer all cases with each plan and compare every two plans: those with the first plan come first.
 
@@ -94,6 +97,7 @@ def measure_parity(
         golden_sets: The cases.
         on_progress: Called with each stage's progress.
         allowed: What checks may run.
+        chat_template_kwargs: Values for the chat template, used where a case has no value of that name.
 
     Raises:
         SettingsError: A plug-in's engine runs the model.
@@ -105,36 +109,51 @@ def measure_parity(
     logits = {}
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     for name in names:
-        runs[name], logits[name] = _computed(model, name, golden_sets, on_progress, allowed=allowed)
-    found = []
-    for first, name in combinations(names, 2):
-        comparison, verdict = run_gate(runs[name], runs[first])
-        flipped = sum(
-            len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE
+        weights, dtype = PLANS[name]
+        plan = replace(
+            choose_plan(dtype or "auto", "auto", 4096, [model]),
+            weights=weights,
+            chat_template_kwargs=chat_template_kwargs or {},
         )
-        paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
-        said = [
-            {r.key: r.completion.text for r in runs[side].results if r.completion} for side in (name, first)
-        ]
-        same = sum(said[0].get(case.key) == said[1].get(case.key) for case in cases)
-        changes = [float((a - b).abs().max()) for a, b in zip(logits[name], logits[first], strict=True)]
-        found.append(
-            Parity(
-                plan=name,
-                against=first,
-                flips=wilson(flipped, paired),
-                same_text=wilson(same, len(cases)),
-                largest_logit_change=max(changes),
-                comparison=comparison,
-                verdict=verdict,
-            )
+        runs[name], logits[name] = _computed(
+            model,
+            plan,
+            golden_sets,
+            lambda stage, done, total, name=name: on_progress(  # type: ignore[misc] # mypy reads no defaults
+                f"{name}: {stage}", done, total
+            ),
+            allowed=allowed,
         )
-    return found
+    return [
+        _compared(name, first, runs, logits, [case.key for case in cases])
+        for first, name in combinations(names, 2)
+    ]
+
+
+def _compared(
+    name: str, first: str, runs: Mapping[str, Run], logits: Mapping[str, Sequence[Any]], keys: Sequence[str]
+) -> Parity:
+    """A plan compared with an earlier one."""
+    comparison, verdict = run_gate(runs[name], runs[first])
+    flipped = sum(len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE)
+    paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
+    said = [{r.key: r.completion.text for r in runs[side].results if r.completion} for side in (name, first)]
+    same = sum(said[0].get(key) == said[1].get(key) for key in keys)
+    changes = [float((a - b).abs().max()) for a, b in zip(logits[name], logits[first], strict=True)]
+    return Parity(
+        plan=name,
+        against=first,
+        flips=wilson(flipped, paired),
+        same_text=wilson(same, len(keys)),
+        largest_logit_change=max(changes),
+        comparison=comparison,
+        verdict=verdict,
+    )
 
 
 def _computed(
     model: ModelRef,
-    name: str,
+    plan: ExecutionPlan,
     golden_sets: Sequence[GoldenSet],
     on_progress: Progress,
     *,
@@ -142,8 +161,6 @@ def _computed(
 ) -> tuple[Run, list[Any]]:
     """One plan's run, and the next token's logits on the first cases."""
     started_at, started = datetime.now(UTC), time.perf_counter()
-    weights, dtype = PLANS[name]
-    plan = replace(choose_plan(dtype or "auto", "auto", 4096, [model]), weights=weights)
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     opened: list[TransformersEngine] = []
 
@@ -158,7 +175,7 @@ def _computed(
         plan,
         cases,
         Cache(None),
-        lambda stage, done, total: on_progress(f"{name}: {stage}", done, total),
+        on_progress,
         open_engine=open_once,
     )[CANDIDATE]
     run = answered_run(
@@ -176,4 +193,6 @@ def _computed(
         duration_s=time.perf_counter() - started,
         collected=len(cases),
     )
-    return run, list(opened[0].next_token_logits(CANDIDATE, [case.messages for case in cases[:_LOGIT_CASES]]))
+    first = cases[:_LOGIT_CASES]
+    asked = plan_workload({CANDIDATE: model}, first, chat_template_kwargs=plan.chat_template_kwargs).answers
+    return run, opened[0].next_token_logits(asked)
