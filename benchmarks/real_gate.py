@@ -28,8 +28,8 @@ import numpy as np
 from gate_errors import paired, print_table
 
 from harness.comparison.gate import run_gate
-from harness.comparison.margins import PROBE_MARGIN
-from harness.comparison.metric_verdicts import ALPHA, judge_metrics
+from harness.comparison.margins import ALPHA, PROBE_MARGIN
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, pair_runs, paired_metrics
 from harness.engines.base import CANDIDATE
 from harness.engines.open import base_of, choose_plan, describe_model

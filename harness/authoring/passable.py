@@ -1,9 +1,10 @@
-"""Checks before the first run whether a golden set can pass its own gate at all."""
+"""Checks before the first run which verdicts a golden set can give at all."""
 
+import math
 from statistics import NormalDist
 
-from harness.comparison.margins import PROBE_MARGIN, TASK_MARGIN
-from harness.statistics.clusters import group, unseen_share
+from harness.comparison.margins import ALPHA, PROBE_MARGIN, TASK_MARGIN
+from harness.statistics.clusters import group
 from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.rates import CONFIDENCE
 from harness.types import GoldenSet
@@ -22,10 +23,32 @@ def least_drop_left_open(golden_set: GoldenSet) -> float:
     # From the standard library, so that the lint imports no numerical library.
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     units = group([0.0] * len(cases), clusters)
-    counted = bound_without_flips(units.count, z)
     if units.count == len(cases):
-        return counted
-    return max(counted, unseen_share(units.effective, (1 - CONFIDENCE) / 2))
+        return bound_without_flips(units.count, z)
+    # As in harness.statistics.clustered_drop: a whole cluster, of the size in which a case is on average.
+    return min(bound_without_flips(units.count, z, 0.0) * units.count / units.effective, 1.0)
+
+
+def why_it_never_regresses(golden_set: GoldenSet) -> tuple[str, str] | None:
+    """Why a pass rate can never regress, however much is lost, and how to change that; None if it can.
+
+    Args:
+        golden_set: The whole set.
+    """
+    clusters = [case.cluster for case in golden_set.cases if case.skip is None]
+    count = len(set(clusters) - {None}) + clusters.count(None)
+    if golden_set.gate.population == "cases" or count == len(clusters) or 0.5**count <= ALPHA:
+        return None
+    least = math.ceil(math.log2(1 / ALPHA))
+    return (
+        f"its pass rate can never regress: {_counted(count, 'cluster')} can all get worse by chance with a "
+        f"probability of {0.5**count:g}",
+        f"make it {least} clusters or more, or ask about these very cases (gate: {{population: cases}})",
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:

@@ -53,7 +53,7 @@ def lint(
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
     from harness.authoring.lint import lint_golden_set
-    from harness.authoring.passable import why_it_never_passes
+    from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
     from harness.golden.find import golden_files
     from harness.golden.load import load_golden_set
 
@@ -64,8 +64,9 @@ def lint(
         try:
             golden_set = load_golden_set(file)
             findings += lint_golden_set(golden_set)
-            if (never := why_it_never_passes(golden_set)) is not None:
-                notes.append(f"{file}: note: {never[0]}: {never[1]}")
+            for never in (why_it_never_passes(golden_set), why_it_never_regresses(golden_set)):
+                if never is not None:
+                    notes.append(f"{file}: note: {never[0]}: {never[1]}")
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:

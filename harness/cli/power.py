@@ -11,7 +11,8 @@ import typer
 from rich.table import Table
 
 from harness.cli.options import JsonOption
-from harness.comparison.metric_verdicts import ALPHA, gated_margins
+from harness.comparison.margins import ALPHA
+from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
 from harness.golden.find import golden_files, project_golden

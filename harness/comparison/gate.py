@@ -26,7 +26,8 @@ from dataclasses import dataclass, field, replace
 from harness.comparison.confirmation import ResampledAnswers, confirm, regressions_of, unconfirmed
 from harness.comparison.findings import findings_of, outcome_of
 from harness.comparison.forgetting import measure_forgetting
-from harness.comparison.metric_verdicts import ALPHA, gated_margins, judge
+from harness.comparison.margins import ALPHA
+from harness.comparison.metric_verdicts import gated_margins, judge
 from harness.comparison.pairing import (
     PASS_RATE,
     PairedMetric,

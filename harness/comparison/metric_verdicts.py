@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.comparison.margins import PROBE_MARGIN, TASK_MARGIN
+from harness.comparison.margins import ALPHA, PROBE_MARGIN, TASK_MARGIN
 from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
 from harness.comparison.repeats import flip_rate
 from harness.statistics.multiple_testing import holm
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
-
-ALPHA = 0.05
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]

@@ -19,7 +19,7 @@ from harness.comparison.gate import (
     judge_runs,
     with_resampled,
 )
-from harness.comparison.metric_verdicts import ALPHA
+from harness.comparison.margins import ALPHA
 from harness.engines.base import BASE, BASELINE
 from harness.errors import TunegateError
 from harness.history.store import open_history

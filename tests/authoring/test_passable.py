@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness.authoring.passable import least_drop_left_open, why_it_never_passes
+from harness.authoring.passable import (
+    least_drop_left_open,
+    why_it_never_passes,
+    why_it_never_regresses,
+)
+from harness.statistics.clustered_drop import clustered_drop
+from harness.statistics.clusters import group
 from harness.types import GateSettings, GoldenCase, GoldenSet, Message
 
 
@@ -27,8 +33,9 @@ def test_independent_cases(n, passes):
 
 
 def test_clusters_count_as_one_case_each():
-    """54 cases in 22 clusters miss a share of 1 - 0.05^(1/22) of all clusters in 5 % of draws, or a little more."""
-    assert least_drop_left_open(set_of(54, 22)) == pytest.approx(1 - 0.05 ** (1 / 22), abs=0.02)
+    """What the gate says of as many equal answers, to the last digit."""
+    units = group([0.0] * 54, [f"k{number % 22}" for number in range(54)])
+    assert least_drop_left_open(set_of(54, 22)) == pytest.approx(clustered_drop(units, 0.9).high_unseen)
     message, remedy = why_it_never_passes(set_of(54, 22))
     assert message.startswith(
         "it can never pass its gate: with 54 cases in 22 clusters even equal answers leave"
@@ -40,3 +47,13 @@ def test_a_margin_or_another_question_changes_it():
     assert why_it_never_passes(set_of(54, 22, margin=0.16)) is None
     assert why_it_never_passes(set_of(54, 22, population="cases")) is None
     assert why_it_never_passes(replace(set_of(30), probes_forgetting=True)) is None
+
+
+def test_four_clusters_can_never_regress():
+    """All of four get worse by chance once in 16 times, all of five once in 32."""
+    message, remedy = why_it_never_regresses(set_of(40, 4))
+    assert message.endswith("4 clusters can all get worse by chance with a probability of 0.0625")
+    assert remedy.startswith("make it 5 clusters or more")
+    assert why_it_never_regresses(set_of(40, 5)) is None
+    assert why_it_never_regresses(set_of(40, 4, population="cases")) is None
+    assert why_it_never_regresses(set_of(40)) is None

@@ -108,7 +108,7 @@ def test_runs_in_which_a_metric_is_another_one_are_not_joined(make_run, make_res
 def test_the_same_values_of_one_metric_would_have_been_a_drift(make_run, make_result):
     records = [graded(make_run, make_result, n, FACTS, 0.9 if n < 6 else 0.45) for n in range(12)]
     (note,) = [trend.note for trend in trends_of(records) if trend.metric == "polite"]
-    assert note.startswith("drifts down (p=")
+    assert note.startswith("changed with run r6: 0.90 before, 0.45 since")
 
 
 def test_accepted_runs_in_which_a_metric_is_another_one_are_not_joined(make_run, make_result):
