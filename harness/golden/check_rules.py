@@ -14,6 +14,7 @@ from harness.golden.checks import CHECK_TYPES, check_names, decides
 from harness.golden.embedded_schema import schema_problem
 from harness.golden.explain import allowed_by
 from harness.golden.hints import did_you_mean, shown
+from harness.golden.judge_template import TemplateFileError, find_template
 from harness.golden.patterns import PatternError, check_pattern
 from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.transforms import StepError, read_steps
@@ -21,7 +22,7 @@ from harness.golden.value_rules import TogetherError, check_together
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
 from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
-from harness.registry.options import CommonOptions
+from harness.registry.options import CommonOptions, JudgedOptions
 from harness.types import Check, JsonValue
 
 # An empty answer may be the right one here; other built-in metrics find nothing to compare in it.
@@ -112,7 +113,21 @@ def _made(
     )
     if kind.group:
         return replace(check, options={}, checks=_members(given["checks"], place))
+    if "template" in given and kind.options is JudgedOptions:
+        return _with_template(check, str(given["template"]), place)
     return _python_check(check, place) if kind.name == PYTHON else check
+
+
+def _with_template(check: Check, path: str, place: _Place) -> Check:
+    """A judged check with a wording of the project's own, identified by its file's content."""
+    if place.directory is None:
+        raise CheckProblem(("template",), "only a golden set's file can name a file", "no template")
+    try:
+        file, template = find_template(path, place.directory, check.type)
+    except TemplateFileError as error:
+        raise CheckProblem(("template",), str(error), error.allowed) from error
+    options: dict[str, JsonValue] = {"template": path, "sha256": template.sha256}
+    return replace(check, options=options, file=str(file))
 
 
 def _kind_of(name: str) -> Metric:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.judge.labelled import LabelledItem
+from harness.judge.labelled import CHECKS, LabelledItem
 from harness.judge.measures import (
     JudgedItem,
     agreement,
@@ -13,7 +13,8 @@ from harness.judge.measures import (
     verbosity_slope,
 )
 from harness.judge.panel import Panel, Vote
-from harness.judge.questions import pair_requests, single_request
+from harness.judge.prompts import Prompt, own_prompt
+from harness.judge.questions import pair_requests, question_name, single_request
 from harness.types import Interval, JudgeRequest, JudgeVerdict, Message
 
 AGREEMENT = "agreement kappa"
@@ -68,11 +69,12 @@ class Calibration:
 
     Attributes:
         judge: The judge's identity.
-        prompts: Version of each question that was asked.
+        prompts: Version of each question that was asked, by its name.
         labelled: The labelled sets' hashes by name.
         items: How many items were judged.
         measures: The figures that decide.
-        by_task: Agreement on each question; None where it is unknown.
+        by_task: Agreement on each question, by its name: the task, and the wording where that is the user's.
+            None where it is unknown.
         by_trap: Rate of right verdicts by trap.
         by_tag: Agreement on the items of each tag; None where it is unknown.
         reasons: Why it is unreliable; empty for a reliable judge.
@@ -121,9 +123,9 @@ def calibrate(
     judged, prompts = _judge(panel, items, repeats, on_progress or (lambda stage, done, total: None))
     given = [one for one in judged if one.value is not None]
     measures = _measures(judged, given, needs)
-    by_task: dict[str, Interval | None] = {
-        task: agreement([one for one in given if one.item.task == task])
-        for task in dict.fromkeys(one.item.task for one in judged)
+    by_task = {
+        name: agreement([one for one in given if _question_of(one.item) == name])
+        for name in dict.fromkeys(_question_of(one.item) for one in judged)
     }
     by_tag = {
         tag: agreement([one for one in given if tag in one.item.tags])
@@ -230,7 +232,10 @@ def _judge(
     questions = [[questions_about(item, repeat) for repeat in range(1 + repeats)] for item in items]
     flat = [request for of_item in questions for asked in of_item for request in asked]
     panel.start(flat)
-    prompts = {request.task: request.prompt_version for request in flat}
+    prompts = {
+        _question_of(item): of_item[0][0].prompt_version
+        for item, of_item in zip(items, questions, strict=True)
+    }
     judged = []
     for number, (item, of_item) in enumerate(zip(items, questions, strict=True)):
         on_progress("judging", number, len(items))
@@ -259,6 +264,16 @@ def _judged(item: LabelledItem, votes: Sequence[Vote], orders: Sequence[tuple[fl
     )
 
 
+def _wording(item: LabelledItem) -> Prompt | None:
+    """The user's own wording of an item's question."""
+    return None if item.template is None else own_prompt(item.template, CHECKS[item.task])
+
+
+def _question_of(item: LabelledItem) -> str:
+    prompt = _wording(item)
+    return question_name(item.task, None if prompt is None else prompt.version)
+
+
 def questions_about(item: LabelledItem, repeat: int = 0) -> tuple[JudgeRequest, ...]:
     """The questions about an item: one, or a pair's two orders.
 
@@ -278,6 +293,7 @@ def questions_about(item: LabelledItem, repeat: int = 0) -> tuple[JudgeRequest, 
             item.answer_b or "",
             rubric=item.rubric,
             repeat=repeat,
+            prompt=_wording(item),
         )
     return (
         single_request(
@@ -288,5 +304,6 @@ def questions_about(item: LabelledItem, repeat: int = 0) -> tuple[JudgeRequest, 
             rubric=item.rubric,
             references=() if item.reference is None else (item.reference,),
             repeat=repeat,
+            prompt=_wording(item),
         ),
     )

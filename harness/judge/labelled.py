@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import GoldenError, as_one
 from harness.golden.explain import explain, golden_error
+from harness.golden.judge_template import TemplateFileError, find_template
 from harness.golden.schema import ID_PATTERN, Tag
-from harness.golden.yaml_lines import KeyPath, parse_yaml
+from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 
 Task: TypeAlias = Literal["rubric", "reference", "factuality", "tone", "pairwise"]
 Trap: TypeAlias = Literal["none", "verbose", "terse", "injection", "position"]
@@ -29,6 +30,15 @@ LABELS: dict[Task, tuple[Label, ...]] = {
     "factuality": ("pass", "fail"),
     "tone": ("pass", "fail"),
     "pairwise": ("a", "b", "tie"),
+}
+
+# The check type that asks each task's question.
+CHECKS: dict[Task, str] = {
+    "rubric": "llm-rubric",
+    "reference": "llm-reference",
+    "factuality": "factuality",
+    "tone": "tone",
+    "pairwise": "pairwise",
 }
 
 Text = Annotated[str, Field(min_length=1)]
@@ -51,6 +61,9 @@ class LabelledItem(_Strict):
     answer: Annotated[str | None, Field(description="The answer that is judged.")] = None
     answer_a: Annotated[str | None, Field(description="A pair's first answer.")] = None
     answer_b: Annotated[str | None, Field(description="A pair's second answer.")] = None
+    template: Annotated[
+        Text | None, Field(description="File beside this one with the question's own wording.")
+    ] = None
     label: Annotated[
         Label, Field(description="pass or fail; 1 to 5 for reference; a, b or tie for pairwise.")
     ]
@@ -106,7 +119,20 @@ def load_labelled_set(path: Path) -> LabelledSet:
         if earlier != index:
             problem = f"{item.id!r} is taken by line {document.line(('items', earlier, 'id'))}"
             raise golden_error(document, ("items", index, "id"), problem, "a new id")
-    return read
+    items = [_with_template(document, place, item) for place, item in enumerate(read.items)]
+    return read.model_copy(update={"items": items})
+
+
+def _with_template(document: Document, place: int, item: LabelledItem) -> LabelledItem:
+    """The item with its template's absolute path, once the file was read."""
+    if item.template is None:
+        return item
+    try:
+        file, _ = find_template(item.template, document.path.parent, CHECKS[item.task])
+    except TemplateFileError as error:
+        key: KeyPath = ("items", place, "template")
+        raise golden_error(document, key, str(error), error.allowed) from error
+    return item.model_copy(update={"template": str(file)})
 
 
 def labelled_files(paths: list[Path]) -> list[Path]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, cast
 
-from harness.judge.prompts import fill_prompt, load_prompt
+from harness.golden.judge_template import Scale
+from harness.judge.prompts import Prompt, fill_prompt, load_prompt
 from harness.types import JsonValue, JudgeReply, JudgeRequest, JudgeVerdict, Message
 
 Preference: TypeAlias = Literal["A", "B", "tie"]
@@ -31,6 +32,16 @@ SCHEMAS: Mapping[str, Mapping[str, JsonValue]] = {
 }
 
 
+def question_name(task: str, version: str | None) -> str:
+    """The name of a question in a calibration: its task, with the wording where that is the user's own.
+
+    Args:
+        task: The task.
+        version: The user's wording; None for the current one.
+    """
+    return task if version is None else f"{task} by {version}"
+
+
 def single_request(
     task: str,
     key: str,
@@ -40,6 +51,7 @@ def single_request(
     rubric: str | None = None,
     references: Sequence[str] = (),
     repeat: int = 0,
+    prompt: Prompt | None = None,
 ) -> JudgeRequest:
     """A question about one answer.
 
@@ -51,8 +63,9 @@ def single_request(
         rubric: What a good answer satisfies, or the expected tone.
         references: Right answers.
         repeat: Number of the repetition of this question.
+        prompt: Its wording; the current one of the task by default.
     """
-    prompt = load_prompt(task)
+    prompt = prompt or load_prompt(task)
     values = {
         "question": as_text(conversation),
         "answer": answer,
@@ -63,13 +76,18 @@ def single_request(
         key=key,
         task=task,
         messages=fill_prompt(prompt, values),
-        reply_schema=SCHEMAS[task],
+        reply_schema=SCHEMAS[task] if prompt.scale is None else _grades(prompt.scale),
         prompt_version=prompt.version,
         conversation=tuple(conversation),
         answers=(answer,),
         criteria=_criteria(rubric, references),
         repeat=repeat,
+        passes_from=None if prompt.scale is None else prompt.scale.passes_from,
     )
+
+
+def _grades(scale: Scale) -> Mapping[str, JsonValue]:
+    return _schema("grade", {"type": "integer", "minimum": scale.least, "maximum": scale.most})
 
 
 def pair_requests(
@@ -80,6 +98,7 @@ def pair_requests(
     *,
     rubric: str | None = None,
     repeat: int = 0,
+    prompt: Prompt | None = None,
 ) -> tuple[JudgeRequest, JudgeRequest]:
     """Questions which of two answers is better, in both orders: the answer as A, then as B.
 
@@ -90,11 +109,12 @@ def pair_requests(
         other: The answer that it is compared with.
         rubric: What a good answer is; None for the default.
         repeat: Number of the repetition, from 0; each is a question of its own.
+        prompt: The question's wording; the current one by default.
 
     Returns:
         The question with the answer as A, then with the answer as B.
     """
-    prompt = load_prompt("pairwise")
+    prompt = prompt or load_prompt("pairwise")
 
     def ordered(first: str, second: str) -> JudgeRequest:
         values = {
@@ -126,6 +146,12 @@ def single_verdict(request: JudgeRequest, reply: JudgeReply) -> JudgeVerdict:
         reply: The judge's reply, which follows the question's schema.
     """
     data = reply.data
+    if request.passes_from is not None:
+        grade = cast("int", data["grade"])
+        reason = f"grade {grade}, passes from {request.passes_from}: {data.get('reason', '')}".strip(": ")
+        return _verdict(
+            grade >= request.passes_from, float(grade >= request.passes_from), reason, request, reply
+        )
     passed = cast("bool", data["pass"]) if "pass" in data else None
     value = float(passed) if passed is not None else float(cast("int", data["grade"]))
     return _verdict(passed, value, str(data.get("reason", "")).strip(), request, reply)

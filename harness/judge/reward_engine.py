@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.engines.adapter import read_json, read_training
 from harness.engines.gather import Gatherer
@@ -113,6 +113,10 @@ class RewardEngine:
             return {"reason": f"rewards {first:.2f} and {second:.2f}", "winner": winner}
         above = rewards[0] - self._threshold
         reason = f"reward {rewards[0]:.2f}, threshold {self._threshold:g}"
+        if request.passes_from is not None:
+            # It knows its own threshold only, so it uses the ends of the wording's scale.
+            grade = cast("Any", request.reply_schema["properties"])["grade"]
+            return {"reason": reason, "grade": grade["maximum" if above > 0 else "minimum"]}
         if request.task == "reference":
             return {"reason": reason, "grade": 1 + round(_GRADES / (1 + math.exp(-above)))}
         return {"reason": reason, "pass": above > 0}

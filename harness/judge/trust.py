@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import SettingsError
 from harness.judge.calibration import Calibration
-from harness.judge.prompts import load_prompt
+from harness.judge.prompts import CURRENT, load_prompt
 from harness.types.whole_file import write_whole
 
 _ADAPTER = TypeAdapter(Calibration)
@@ -65,8 +65,9 @@ def find_calibration(directory: Path, identity: str) -> Calibration | None:
         found = _ADAPTER.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise SettingsError(f"{path}: not a calibration: {error}; repeat tunegate judge calibrate") from error
-    worded = {task: load_prompt(task).version for task in found.prompts}
-    return found if worded == dict(found.prompts) else None
+    # The name of a question in the user's own wording has its version.
+    ours = {task: version for task, version in found.prompts.items() if task in CURRENT}
+    return found if ours == {task: load_prompt(task).version for task in ours} else None
 
 
 def _plain(calibration: Calibration) -> Mapping[str, Any]:

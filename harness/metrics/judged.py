@@ -1,11 +1,13 @@
 """Checks that a judge decides: rubric, reference, facts, tone, pairs, and ragas' metrics."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from harness.errors import JudgeError
 from harness.golden.checks import base_type
 from harness.judge.panel import Panel, Vote
-from harness.judge.questions import pair_requests, single_request
+from harness.judge.prompts import Prompt, own_prompt
+from harness.judge.questions import pair_requests, question_name, single_request
 from harness.metrics import rag
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, text_of
 from harness.types import Check, JudgeRequest, MetricError, Score
@@ -25,8 +27,27 @@ def task_of(metric: str) -> str:
 
 
 def question_of(check: Check) -> str:
-    """The judge's question behind a check."""
-    return task_of(base_type(check.type))
+    """The judge's question behind a check, with its wording where that is the project's own."""
+    task = task_of(base_type(check.type))
+    if check.file is None:
+        return task
+    return question_name(task, f"{Path(check.file).stem}@{str(check.options['sha256'])[:12]}")
+
+
+def require_template(check: Check) -> None:
+    """Read a check's own wording, which is then kept for the session.
+
+    Raises:
+        JudgeError: The file was changed since the golden set was read.
+    """
+    _own_prompt(check)
+
+
+def _own_prompt(check: Check) -> Prompt | None:
+    """The project's wording of a check's question; None for the built-in one."""
+    if check.file is None:
+        return None
+    return own_prompt(check.file, base_type(check.type), str(check.options["sha256"]))
 
 
 def _single(request: ScoringRequest) -> JudgeRequest:
@@ -40,6 +61,7 @@ def _single(request: ScoringRequest) -> JudgeRequest:
         rubric=None if value is None else text_of(value),
         references=request.case.references,
         repeat=request.repeat,
+        prompt=_own_prompt(request.check),
     )
 
 
@@ -52,6 +74,7 @@ def _pair(request: ScoringRequest, baseline_text: str) -> tuple[JudgeRequest, Ju
         baseline_text,
         rubric=None if value is None else text_of(value),
         repeat=request.repeat,
+        prompt=_own_prompt(request.check),
     )
 
 

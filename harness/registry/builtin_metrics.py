@@ -13,6 +13,7 @@ from harness.registry.options import (
     EncoderOptions,
     ExactMatchOptions,
     JsonEqualsOptions,
+    JudgedOptions,
     LengthOptions,
     PythonOptions,
     RegexOptions,
@@ -314,6 +315,7 @@ _ALL: tuple[Metric, ...] = (
         "binary",
         "A judge finds that the answer satisfies the rubric.",
         "required",
+        options=JudgedOptions,
     ),
     _judged(
         "llm-reference",
@@ -324,6 +326,7 @@ _ALL: tuple[Metric, ...] = (
         needs_references=True,
         minimum=1.0,
         maximum=5.0,
+        options=JudgedOptions,
     ),
     _judged(
         "factuality",
@@ -332,6 +335,7 @@ _ALL: tuple[Metric, ...] = (
         "A judge finds that the answer agrees with the facts of the references.",
         "refused",
         needs_references=True,
+        options=JudgedOptions,
     ),
     _judged(
         "tone",
@@ -339,6 +343,7 @@ _ALL: tuple[Metric, ...] = (
         "binary",
         "A judge finds that the answer is written in the requested tone.",
         "required",
+        options=JudgedOptions,
     ),
     _judged(
         "pairwise",
@@ -346,6 +351,7 @@ _ALL: tuple[Metric, ...] = (
         "graded",
         "A judge prefers the answer to the baseline's, asked in both orders: 1, 0.5 for a tie, 0.",
         "optional",
+        options=JudgedOptions,
     ),
     _rag(
         "faithfulness",

@@ -86,6 +86,15 @@ class ExactMatchOptions(Options):
     numbers: Annotated[bool, Field(description="Compare an answer that is a number by its value.")] = True
 
 
+class JudgedOptions(Options):
+    """Keys of the checks that a judge decides by one question."""
+
+    template: Annotated[
+        str | None,
+        Field(min_length=1, description="File beside the golden set with a wording of your own."),
+    ] = None
+
+
 class RougeOptions(Options):
     """Keys of the ``rouge-*`` checks."""
 

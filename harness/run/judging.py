@@ -12,7 +12,7 @@ from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel, describe_agreement
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.judged import ask_beforehand, task_of
+from harness.metrics.judged import ask_beforehand, question_of, task_of
 from harness.run.distrust import Distrust, distrust_of
 from harness.run.generation import OnAnswers
 from harness.run.scoring import Judging
@@ -69,7 +69,10 @@ def describe_trust(calibration: Calibration | None, distrust: Distrust, cases: S
     kappa = next((m.interval for m in calibration.measures if m.name == AGREEMENT), None)
     assert kappa is not None  # a reliable judge has one
     bounds = f"[{kappa.low:.2f}, {kappa.high:.2f}]"
-    return f"calibrated on {calibration.items} items, kappa {kappa.estimate:.2f} {bounds}"
+    asked = dict.fromkeys(question_of(check) for _, check in checks if check.file is not None)
+    unknown = [name for name in asked if name not in calibration.by_task]
+    missing = f", but not on items of {', '.join(unknown)}" if unknown else ""
+    return f"calibrated on {calibration.items} items, kappa {kappa.estimate:.2f} {bounds}{missing}"
 
 
 def describe_judging(panel: Panel, note: str) -> list[str]:

@@ -10,6 +10,7 @@ from harness.errors import SettingsError
 from harness.golden.checks import base_type
 from harness.judge.trust import find_calibration
 from harness.metrics.code_check import CODE_NOT_ALLOWED
+from harness.metrics.judged import require_template
 from harness.metrics.libraries import (
     missing_distributions,
     missing_extras,
@@ -62,6 +63,9 @@ def make_ready(
             f"{judged[0].key}: {judged_checks(judged[0])[0].type} needs a judge: "
             f"give --gate-judge ({len(judged)} of the selected cases have such checks)"
         )
+    for case in judged:
+        for check in judged_checks(case):
+            require_template(check)
     if judged and judging.panel is not None:
         calibration = find_calibration(directory, judging.panel.identity)
         distrust = distrust_of(calibration)

@@ -131,7 +131,7 @@ class Check:
             are the argument.
         options: The check's other keys, already validated.
         line: 1-based line in the golden set, for messages.
-        file: Path of a ``python`` check's file; the hash of its content is in the options.
+        file: Path of the file with the check's function or wording; its content's hash is in the options.
         weight: Its share in its group, in proportion to the other members'.
         transform: Steps from the answer to the text that is checked.
         checks: The members of a group; empty for every other check.

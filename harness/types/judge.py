@@ -22,6 +22,7 @@ class JudgeRequest:
         criteria: The rubric or reference in plain words, for such a judge.
         repeat: Counts further questions of the same wording, so that each is asked separately.
         max_tokens: Most tokens in the reply.
+        passes_from: Smallest grade that passes, where the wording asks for grades in place of yes and no.
     """
 
     key: str
@@ -34,6 +35,7 @@ class JudgeRequest:
     criteria: str = ""
     repeat: int = 0
     max_tokens: int = 512
+    passes_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

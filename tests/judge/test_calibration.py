@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from harness.errors import GoldenError
 from harness.judge.calibration import calibrate
 from harness.judge.labelled import LabelledItem, load_labelled_set
 from harness.judge.panel import Panel
@@ -173,3 +174,43 @@ def test_a_judge_that_is_good_at_one_kind_of_item_only_is_told_apart(judge_serve
     assert found.by_tag["legal"].high < 0.6
     assert found.distrusted_tags == ("legal",)
     assert 0.3 < found.by_tag["all"].estimate < 0.7
+
+
+def test_a_wording_of_one_s_own_is_calibrated_beside_ours(judge_server, open_judge, tmp_path):
+    """The same items in both wordings; the judge understands only ours."""
+    (tmp_path / "odd.md").write_text(
+        "Oddly. {{format}}\n---\n<{{mark}}>{{rubric}} Answer to {{answer}}</{{mark}}>\n"
+    )
+    lines = ["name: own", "labelled_by: by rule", "items:"]
+    for number in range(40):
+        for template in ("", "    template: odd.md\n"):
+            good = number % 2 == 0
+            answer, label = ("correct", "pass") if good else ("mistaken", "fail")
+            lines.append(
+                f"  - id: i{number}{'odd' if template else ''}\n    task: rubric\n    question: Q?\n    rubric: R.\n"
+                f"    answer: {answer} {number}\n    label: {label}\n    reason: by rule\n{template}".rstrip()
+            )
+    (tmp_path / "own.yaml").write_text("\n".join(lines) + "\n")
+    judge_server.answer = lambda body: (
+        reply(["mistaken" in shown(body)[0]]) if "Oddly" in body["messages"][0]["content"] else honest(body)
+    )
+    items = load_labelled_set(tmp_path / "own.yaml").items
+    found = calibrate(Panel([open_judge()]), items, {"own": "0" * 64})
+    ours, own = found.by_task
+    assert ours == "rubric"
+    assert own == f"rubric by {found.prompts[own]}"
+    assert found.prompts[own].startswith("odd@")
+    assert found.by_task["rubric"].estimate == 1.0
+    assert found.by_task[own].estimate == -1.0
+    assert found.distrusted == (own,)
+    path = save_calibration(found, tmp_path)
+    assert path.is_file()
+    assert find_calibration(tmp_path, found.judge) == found
+
+
+def test_a_template_that_is_not_there_is_named_with_its_item(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "name: own\nlabelled_by: me\nitems:\n  - {id: a, task: rubric, question: Q, rubric: R, answer: A, label: pass, reason: r, template: x.md}\n"
+    )
+    with pytest.raises(GoldenError, match=r"items\[0\].template: x.md can't be read"):
+        load_labelled_set(tmp_path / "own.yaml")

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.golden.check_rules import make_check
+from harness.golden.load import load_golden_set
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
 from harness.run.cache import Cache
@@ -169,3 +170,56 @@ def test_a_hundred_cases_and_two_metrics_through_a_third_of_faults(judge_server,
     again = score(cases)
     assert judge_server.bodies == []
     assert all(result.outcome is Outcome.PASSED for result in again)
+
+
+@pytest.fixture
+def own_wording(tmp_path):
+    """Makes a case whose rubric is asked in the words of a file."""
+
+    def make(text, value="Names 30 days."):
+        (tmp_path / "strict.md").write_text(text)
+        (tmp_path / "s.yaml").write_text(
+            f"name: s\ncases:\n  - {{id: a, prompt: Q, checks: [{{type: llm-rubric, value: {value}, template: strict.md}}]}}\n"
+        )
+        return load_golden_set(tmp_path / "s.yaml").cases[0]
+
+    return make
+
+
+WORDING = "Strictly. {{format}}\n---\n<{{mark}}>{{rubric}}|{{answer}}</{{mark}}>\n"
+
+
+def test_a_judge_is_asked_in_the_project_s_own_words(judge_server, score, own_wording):
+    case = own_wording(WORDING)
+    (result,) = score([case])
+    system, user = (one["content"] for one in judge_server.bodies[-1]["messages"])
+    assert system.startswith("Strictly. Reply with one JSON object")
+    assert "Names 30 days.|30 days.</" in user
+    assert result.outcome is Outcome.PASSED
+    version = f"strict@{case.checks[0].options['sha256'][:12]}"
+    assert result.scores[0].explanation.endswith(f", {version})")
+
+
+@pytest.mark.parametrize(
+    ("grade", "outcome"),
+    [(10, Outcome.PASSED), (7, Outcome.PASSED), (6, Outcome.FAILED), (0, Outcome.FAILED)],
+)
+def test_own_grades_pass_from_where_the_wording_says(judge_server, score, own_wording, grade, outcome):
+    judge_server.answer = lambda body: {"reason": "so", "grade": grade}
+    (result,) = score([own_wording("scale: 0 to 10, passes from 7\n" + WORDING)])
+    assert result.outcome is outcome
+    assert result.scores[0].explanation.startswith(f"grade {grade}, passes from 7: so (")
+    schema = judge_server.bodies[-1]["response_format"]["json_schema"]["schema"]
+    assert (schema["properties"]["grade"]["minimum"], schema["properties"]["grade"]["maximum"]) == (0, 10)
+
+
+def test_a_grade_outside_of_the_scale_is_no_verdict(judge_server, score, own_wording):
+    judge_server.answer = lambda body: {"reason": "so", "grade": 11}
+    (result,) = score([own_wording("scale: 0 to 10, passes from 7\n" + WORDING)])
+    assert result.outcome is Outcome.ERRORED
+
+
+def test_a_changed_wording_is_another_question(judge_server, score, own_wording):
+    for text in (WORDING, WORDING, WORDING.replace("Strictly", "Mildly")):
+        score([own_wording(text)])
+    assert len(judge_server.bodies) == 2

@@ -1,8 +1,10 @@
 """A judge is trusted by kind: altogether, by question, by tag."""
 
+from dataclasses import replace
+
 import pytest
 
-from harness.judge.calibration import Calibration
+from harness.judge.calibration import Calibration, Measure
 from harness.run.distrust import NOTHING, distrust_of
 from harness.run.judging import describe_trust
 from harness.types import Check, Interval
@@ -51,4 +53,21 @@ def test_the_terminal_says_which_kind_is_not_trusted(case_of):
     assert told == (
         "unscored, because the judge is unreliable: llm-rubric "
         "(agreement kappa of items with the tag legal 0.10 [-0.10, 0.30])"
+    )
+
+
+def test_the_terminal_says_that_a_wording_was_not_calibrated(case_of):
+    kappa = replace(LOW, estimate=0.9, low=0.8, high=1.0)
+    measures = (Measure(name="agreement kappa", n=40, interval=kappa, needs="", reached=True),)
+    found = calibration(measures=measures, by_task={"rubric": kappa})
+    own = Check(
+        type="llm-rubric",
+        value="x",
+        options={"template": "a/strict.md", "sha256": "0" * 64},
+        file="/a/strict.md",
+    )
+    told = describe_trust(found, distrust_of(found), [case_of("a", checks=(own, RUBRIC))])
+    assert (
+        told
+        == "calibrated on 40 items, kappa 0.90 [0.80, 1.00], but not on items of rubric by strict@000000000000"
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from harness.errors import JudgeError
+from harness.golden.judge_template import Scale, TemplateFileError, parse_template
 from harness.types import Message
 
 _DIRECTORY = Path(__file__).parent
@@ -25,11 +27,13 @@ class Prompt:
 
     Attributes:
         version: Such as ``rubric-1@0a1b2c3d4e5f``: the file's name and the start of its SHA-256.
+        scale: Grades in place of the question's own values, in a wording of the user's.
     """
 
     version: str
     system: str
     user: str
+    scale: Scale | None = None
 
 
 @cache
@@ -40,6 +44,28 @@ def load_prompt(task: str) -> Prompt:
     system, _, user = content.decode("utf-8").partition("\n---\n")
     digest = hashlib.sha256(content).hexdigest()[:12]
     return Prompt(version=f"{path.stem}@{digest}", system=system.strip(), user=user.strip())
+
+
+@cache
+def own_prompt(file: str, check_type: str, sha256: str | None = None) -> Prompt:
+    """A wording of the user's own.
+
+    Args:
+        file: The template's file.
+        check_type: The type of check that it is for.
+        sha256: Its hash when the golden set was read; None to take the file as it is.
+
+    Raises:
+        JudgeError: The file was changed since, or can't be read.
+    """
+    path = Path(file)
+    try:
+        template = parse_template(path.read_bytes(), path.stem, check_type)
+    except (OSError, TemplateFileError) as error:
+        raise JudgeError(f"{path.name} can't be read any more: {error}") from error
+    if sha256 not in {None, template.sha256}:
+        raise JudgeError(f"{path.name} was changed since the golden set was read; run again")
+    return Prompt(version=template.version, system=template.system, user=template.user, scale=template.scale)
 
 
 def fill_prompt(prompt: Prompt, values: Mapping[str, str]) -> tuple[Message, Message]:
