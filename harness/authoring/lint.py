@@ -9,7 +9,7 @@ from harness.golden.embedded_schema import unchecked_formats
 from harness.metrics.squad import normalise
 from harness.metrics.words import words
 from harness.run.scoring import score_cases
-from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome
+from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome, Turn
 
 # These can't distinguish a right answer from a wrong one.
 _FORM = frozenset({"length", "repetition", "is-refusal"})
@@ -85,9 +85,9 @@ def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
 
 
 def _duplicates(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
-    first: dict[tuple[Message, ...], GoldenCase] = {}
+    first: dict[tuple[tuple[Message, ...], tuple[Turn, ...]], GoldenCase] = {}
     for case in cases:
-        earlier = first.setdefault(case.messages, case)
+        earlier = first.setdefault((case.messages, case.turns), case)
         if earlier is not case:
             message, remedy = f"asks the same as {earlier.id}", "merge them, or change the prompt"
             yield _Suspicion(case=case, rule="duplicate", message=message, remedy=remedy)
@@ -103,7 +103,7 @@ def _empty_or_echo(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
     """Cases whose checks pass on meaningless answers. A case is left out if not all its checks can be run."""
     checked = [case for case in cases if _deciding(case) and all(_is_cheap(c) for c in _deciding(case))]
     empty = _scored(checked, ["" for _ in checked])
-    echo = _scored(checked, [case.messages[-1].content for case in checked])
+    echo = _scored(checked, [_last_words(case) for case in checked])
     for case, on_empty, on_echo in zip(checked, empty, echo, strict=True):
         if on_empty.outcome is Outcome.PASSED:
             message, remedy = "an empty answer passes", "add a check that it fails"
@@ -114,11 +114,16 @@ def _empty_or_echo(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
             yield _Suspicion(case=case, rule="passes-echo", message=message, remedy=remedy)
 
 
+def _last_words(case: GoldenCase) -> str:
+    return case.turns[-1].content if case.turns else case.messages[-1].content
+
+
 def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
     """References that fail the checks of their own case, or on which a check breaks."""
     pairs = [
         (replace(case, id=f"{case.id}.{number}", checks=tuple(map(_whole, case.checks))), case, reference)
         for case in cases
+        if not case.turns
         for number, reference in enumerate(case.references)
     ]
     results = _scored([copy for copy, _, _ in pairs], [reference for _, _, reference in pairs])
@@ -228,13 +233,17 @@ def _is_cheap(check: Check) -> bool:
     return all(kind.extra is None and kind.reads_answer and not kind.runs_code for kind in kinds)
 
 
+def _answer(text: str, earlier: int) -> Completion:
+    """An answer, and the same to each of some earlier turns."""
+    answer = Completion(text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0)
+    return replace(answer, earlier=(answer,) * earlier)
+
+
 def _scored(cases: Sequence[GoldenCase], answers: Sequence[str]) -> list[CaseResult]:
     """Results of the cheap deciding checks on given answers."""
     cheap = [replace(case, repeat=1, checks=tuple(filter(_is_cheap, _deciding(case)))) for case in cases]
     completions = {
-        case.key: Completion(
-            text=answer, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
-        )
+        case.key: _answer(answer, max(len(case.turns) - 1, 0))
         for case, answer in zip(cheap, answers, strict=True)
     }
     return score_cases(cheap, completions)

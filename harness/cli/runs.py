@@ -13,6 +13,7 @@ from rich.text import Text
 from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
 from harness.presentation.console import open_console
+from harness.types.conversation import conversation
 from tunegate.printable import say
 from tunegate.project import command_project
 
@@ -177,8 +178,9 @@ def compare(
 
 def _print_case(console: Console, result: "CaseResult") -> None:
     console.print(Text(f"\n{result.key}  {result.outcome}", style="bold"))
-    for message in result.case.messages:
-        console.print(Text(f"{message.role}: {message.content}"))
+    earlier = () if result.completion is None else result.completion.earlier
+    for message in conversation(result.case, earlier):
+        console.print(Text(f"{message.role}: {message.shown}"))
     console.print(Text(f"answer: {'none' if result.completion is None else result.completion.text}"))
     for reference in result.case.references:
         console.print(Text(f"expects: {reference}"))

@@ -15,7 +15,10 @@ from harness.golden.templates import TemplateError, fill, fill_value, read_if_fi
 from harness.golden.tools import ToolError, read_tools
 from harness.golden.yaml_lines import Document, KeyPath
 from harness.registry.builtin_metrics import PYTHON
-from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall
+from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall, Turn
+
+# They read the model's loss after the first prompt, or the baseline's answer to the same conversation.
+_OF_ONE_TURN = frozenset({"perplexity", "pairwise"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +56,14 @@ class CaseReading:
             self._filled(("retrieved_context", number), passage, fill_text)
             for number, passage in enumerate(case.retrieved_context)
         )
+        turns = self._script(fill_text)
         return GoldenCase(
             id=self._id,
             set_name=self.raw.name,
             messages=self._messages(fill_text),
             references=references,
-            checks=self._checks(references, passages, fill_text),
+            checks=self._checks(references, passages, turns, fill_text),
+            turns=turns,
             tags=tuple(dict.fromkeys([*case.tags, *self.raw.defaults.tags])),
             cluster=self._cluster(),
             retrieved_context=passages,
@@ -140,16 +145,33 @@ class CaseReading:
         turns: list[tuple[KeyPath, MessageYaml]] = [
             (("messages", number, "content"), turn) for number, turn in enumerate(case.messages or ())
         ]
-        if case.prompt is not None:
+        if case.messages is None:
             system = case.system if case.system is not None else defaults.system
             turns += [(("system",), _said("system", system))] if system is not None else []
+        if case.prompt is not None:
             turns.append((("prompt",), _said("user", case.prompt)))
+        if case.turns is not None:
+            turns.append((("turns", 0, "user"), _said("user", case.turns[0].user)))
         examples: list[tuple[KeyPath, MessageYaml]] = []
         for number, example in enumerate(defaults.examples if case.examples is None else case.examples):
             examples.append((("examples", number, "user"), _said("user", example.user)))
             examples.append((("examples", number, "assistant"), _said("assistant", example.assistant)))
         start = 1 if turns[0][1].role == "system" else 0
         return [*turns[:start], *examples, *turns[start:]]
+
+    def _script(self, fill_text: Callable[[str], str]) -> tuple[Turn, ...]:
+        """The case's turns; none for a case of one."""
+        script = []
+        for number, turn in enumerate(self.case.turns or ()):
+            content = self._filled(("turns", number, "user"), turn.user, fill_text).rstrip("\n")
+            if not content.strip():
+                self._note(self._key("turns", number, "user"), f"{self._id}: the turn is empty")
+            references = [
+                self._filled(("turns", number, "references", place), reference, fill_text).rstrip("\n")
+                for place, reference in enumerate(turn.references)
+            ]
+            script.append(Turn(content=content, references=tuple(references)))
+        return tuple(script)
 
     def _tools(self) -> tuple[JsonValue, ...]:
         own = self.case.tools
@@ -162,7 +184,11 @@ class CaseReading:
             return ()
 
     def _checks(
-        self, references: Sequence[str], passages: Sequence[str], fill_text: Callable[[str], str]
+        self,
+        references: Sequence[str],
+        passages: Sequence[str],
+        turns: Sequence[Turn],
+        fill_text: Callable[[str], str],
     ) -> tuple[Check, ...]:
         own = {_name(check) for check in self.case.checks}
         written: list[tuple[KeyPath, CheckYaml]] = [
@@ -171,11 +197,25 @@ class CaseReading:
             if _name(check) not in own
         ]
         written += [(self._key("checks", number), check) for number, check in enumerate(self.case.checks)]
-        if not written:
+        of_turns = [
+            (number, self._key("turns", number - 1, "checks", place), check)
+            for number, turn in enumerate(self.case.turns or (), start=1)
+            for place, check in enumerate(turn.checks)
+        ]
+        if not written and not of_turns:
             self._note(self._key("checks"), f"{self._id}: no check", "at least one, here or in defaults")
         made = [self._check(key, check, references, passages, fill_text) for key, check in written]
-        checks = tuple([check for check in made if check is not None])
+        own_turns = [
+            (number, self._check(key, check, turns[number - 1].references, passages, fill_text))
+            for number, key, check in of_turns
+        ]
+        checks = (
+            *[replace(check, turn=number) for number, check in own_turns if check is not None],
+            *[check for check in made if check is not None],
+        )
         singles = [single for check in checks for single in check.single_checks]
+        if turns and (odd := [one.type for one in singles if base_type(one.type) in _OF_ONE_TURN]):
+            self._note(self._key("turns"), f"{self._id}: {odd[0]} is for cases of one turn")
         needy = [one.type for one in singles if CHECK_TYPES[base_type(one.type)].needs_tools]
         if needy and not (self.raw.defaults.tools if self.case.tools is None else self.case.tools):
             self._note(self._key("checks"), f"{self._id}: {needy[0]} needs tools")

@@ -28,7 +28,7 @@ def golden_schema() -> dict[str, Any]:
     }
     # Validators as JSON Schema: a set has cases or includes them, a case has a prompt or messages.
     schema["anyOf"] = [{"required": ["cases"]}, {"required": ["include"]}]
-    schema["$defs"]["CaseYaml"]["oneOf"] = [{"required": ["prompt"]}, {"required": ["messages"]}]
+    schema["$defs"]["CaseYaml"]["oneOf"] = [{"required": [key]} for key in ("prompt", "messages", "turns")]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

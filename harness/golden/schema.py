@@ -171,6 +171,14 @@ class DefaultsYaml(_Strict):
     repeat: Annotated[int, Field(ge=1, le=100, description="Answers sampled for every case.")] = 1
 
 
+class TurnYaml(_Strict):
+    """One of several turns: the model answers each."""
+
+    user: Annotated[Text, Field(description="What the user says.")]
+    checks: Annotated[list[CheckYaml], Field(description="What the answer to it must satisfy.")] = []
+    references: Annotated[list[str], Field(description="Good answers to it.")] = []
+
+
 class CaseYaml(_Strict):
     """One prompt and what a good answer satisfies."""
 
@@ -178,6 +186,10 @@ class CaseYaml(_Strict):
     prompt: Annotated[str | None, Field(description="What the user says.")] = None
     messages: Annotated[
         list[MessageYaml] | None, Field(description="A whole conversation, in place of prompt.")
+    ] = None
+    turns: Annotated[
+        list[TurnYaml] | None,
+        Field(min_length=2, description="Several turns, in place of prompt; the model answers each."),
     ] = None
     system: Annotated[str | None, Field(description="System message; replaces the set's default.")] = None
     examples: Annotated[
@@ -217,8 +229,8 @@ class CaseYaml(_Strict):
 
     @model_validator(mode="after")
     def _one_prompt(self) -> "CaseYaml":
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give either prompt or messages")
+        if [self.prompt, self.messages, self.turns].count(None) != 2:
+            raise ValueError("give one of prompt, messages and turns")
         if self.prompt is not None and not self.prompt.strip():
             raise ValueError("the prompt is empty")
         if self.messages is not None and (

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import DataError, SettingsError
 from harness.labelling.items import Expectation, LabelItem, SourceAnswer
 from harness.types import GateRecord, GoldenCase, Message, Run
+from harness.types.conversation import conversation
 from harness.types.json_reading import parse_json
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -72,7 +73,7 @@ def is_of_run(item: LabelItem, run_id: str) -> bool:
 def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | None) -> list[SourceAnswer]:
     return [
         SourceAnswer(
-            messages=result.case.messages,
+            messages=conversation(result.case, result.completion.earlier),
             text=result.completion.text,
             wanted=_wanted(result.case, rubric),
             origin=f"{side} of run {run.id}",

@@ -10,6 +10,7 @@ from harness.labelling.journal import Label
 from harness.labelling.sources import is_of_run
 from harness.metrics.judged import task_of
 from harness.types import CaseResult, Check
+from harness.types.conversation import conversation
 
 # The run, the judge's question, the conversation, the rubric, references or tone, and the answer.
 AnswerKey: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...], str, str]
@@ -81,5 +82,7 @@ def answer_key(run_id: str, result: CaseResult, check: Check) -> AnswerKey | Non
     if result.completion is None:
         return None
     wanted = check.value if isinstance(check.value, str) else "\n\n".join(result.case.references)
-    messages = tuple((turn.role, turn.content) for turn in result.case.messages)
+    messages = tuple(
+        (turn.role, turn.content) for turn in conversation(result.case, result.completion.earlier)
+    )
     return run_id, task_of(check.type), messages, wanted, result.completion.text

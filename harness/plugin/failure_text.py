@@ -1,6 +1,7 @@
 """A failed case as text: shown by pytest in place of a traceback."""
 
 from harness.types import CaseResult, MetricError, Outcome, Score
+from harness.types.conversation import conversation
 
 _EXCERPT_CHARACTERS = 600
 
@@ -8,7 +9,8 @@ _EXCERPT_CHARACTERS = 600
 def describe_failure(result: CaseResult) -> str:
     """Failed case as text: last prompt, answer, and each failed or errored check."""
     case = result.case
-    lines = [f"prompt:  {_excerpt(case.messages[-1].content)}"]
+    earlier = () if result.completion is None else result.completion.earlier
+    lines = [f"prompt:  {_excerpt(conversation(case, earlier)[-1].content)}"]
     if result.completion is not None:
         cut = " (cut at max_new_tokens)" if result.completion.stop_reason == "length" else ""
         lines.append(f"answer:  {_excerpt(result.completion.text)}{cut}")

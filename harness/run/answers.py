@@ -48,7 +48,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             divergences[request.against] = (*divergences.get(request.against, ()), loss)
     return Answers(
         completions={
-            workload.answers[place].key: _with_prompt(answers.completions[place], workload.answers[place])
+            workload.answers[place].key: with_prompt(answers.completions[place], workload.answers[place])
             for place in places
             if place in answers.completions
         },
@@ -87,8 +87,13 @@ def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[Tex
     return losses
 
 
-def _with_prompt(completion: Completion, request: GenerationRequest) -> Completion:
-    """The completion with its prompt: the cache stores each prompt once, separately."""
+def with_prompt(completion: Completion, request: GenerationRequest) -> Completion:
+    """The completion with its prompt: the cache stores each prompt once, separately.
+
+    Args:
+        completion: An answer.
+        request: Its request.
+    """
     prompt = request.prompt
     if prompt is None:
         return completion

@@ -146,6 +146,13 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def _stored(value: Completion | TextLoss | Score | JudgeReply | RenderedPrompt) -> dict[str, Any]:
+    """A value's fields; an answer's earlier turns have entries of their own."""
+    fields = asdict(value)
+    fields.pop("earlier", None)
+    return fields
+
+
 class Cache:
     """A key-value file. Without a path it is only in memory (``--gate-no-cache``).
 
@@ -285,7 +292,7 @@ class Cache:
         self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply | RenderedPrompt]
     ) -> None:
         """Store a batch of values in one transaction."""
-        self._store([(key, json.dumps(asdict(value))) for key, value in values.items()])
+        self._store([(key, json.dumps(_stored(value))) for key, value in values.items()])
 
     def _store(self, rows: list[tuple[str, str]]) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ side. Each finished batch is stored at once, so a crash loses only one batch.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from harness.engines.base import Engine
@@ -13,6 +13,7 @@ from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError
 from harness.run.answers import Answers, assemble
 from harness.run.cache import Cache, liveness_key
+from harness.run.later_turns import answer_later_turns
 from harness.run.partial_answers import PartialAnswers, look_up, store_completions, store_losses
 from harness.run.prompting import render_workload
 from harness.run.workload import Workload, plan_workload
@@ -65,19 +66,63 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     workload = render_workload(workload, sides, plan, cache)
     answers = look_up(workload, sides, plan, cache)
     _hand_over(workload, answers.completions, on_answers)
-    needed = answers.needed_sides
-    if needed:
-        plan = replace(plan, mixed=plan.mixed and len(needed) > 1)
-        opened = {side: model for side, model in sides.items() if side in needed}
-        on_progress("loading", 0, len(opened))
-        engine = (open_engine or open_sides)(opened, plan)
+    models = _Models(sides, plan, cache, on_progress, open_engine or open_sides)
+    models.compute(answers, on_answers)
+    first = {side: assemble(side, answers, models.used) for side in sides}
+    if not any(case.turns for case in cases):
+        return first
+    return answer_later_turns(sides, plan, cases, first, cache, models.compute)
+
+
+@dataclass(slots=True)
+class _Models:
+    """The models of a session, loaded when an answer of theirs is missing.
+
+    Attributes:
+        plan: How they should compute.
+        opened: The loaded sides.
+    """
+
+    sides: Mapping[str, ModelRef]
+    plan: ExecutionPlan
+    cache: Cache
+    on_progress: Progress
+    open_engine: OpenEngine
+    engine: Engine | None = None
+    opened: set[str] = field(default_factory=set)
+
+    def compute(self, answers: PartialAnswers, on_answers: OnAnswers = lambda side, answers: None) -> None:
+        """Compute what is missing.
+
+        Args:
+            answers: The answers so far; changed in place.
+            on_answers: Called with each batch's answers by side.
+        """
+        needed = answers.needed_sides
+        if not needed:
+            return
+        if self.engine is None or not needed <= self.opened:
+            # A side whose first answers were all stored may miss a later one.
+            self.engine = None
+            self.engine = self._open(self.opened | needed)
+        compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
+
+    @property
+    def used(self) -> ExecutionPlan:
+        """How they computed; as planned where nothing was missing."""
+        return self.plan if self.engine is None else self.engine.plan
+
+    def _open(self, needed: set[str]) -> Engine:
+        plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
+        opened = {side: model for side, model in self.sides.items() if side in needed}
+        self.on_progress("loading", 0, len(opened))
+        engine = self.open_engine(opened, plan)
         if plan.weights != "merged":
             # Merged weights can't be separated again.
-            _check_alive(engine, opened, cache)
-        on_progress("loading", len(opened), len(opened))
-        compute_missing(engine, answers, cache, on_progress, on_answers)
-        plan = engine.plan
-    return {side: assemble(side, answers, plan) for side in sides}
+            _check_alive(engine, opened, self.cache)
+        self.on_progress("loading", len(opened), len(opened))
+        self.opened = set(opened)
+        return engine
 
 
 def compute_missing(

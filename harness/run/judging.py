@@ -159,7 +159,9 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
     panel = judging.panel
     if panel is None or not panel.overlaps:
         return lambda side, answers: None
-    by_key = {key: case for case in cases if judged_checks(case) for key in case.answer_keys}
+    # Only the last answer of several turns is judged by the case's own checks.
+    asked = [case for case in cases if judged_checks(case) and not case.turns]
+    by_key = {key: case for case in asked for key in case.answer_keys}
     texts: dict[str, dict[str, str]] = {}
     texts[BASELINE] = dict(judging.baseline_texts)
 

@@ -62,6 +62,36 @@ def render_workload(
     return rendered
 
 
+def render_turn(
+    requests: Sequence[GenerationRequest], sides: Mapping[str, ModelRef], plan: ExecutionPlan, cache: Cache
+) -> list[GenerationRequest | str]:
+    """Render prompts that contain a model's own answers; a fault then concerns a single case.
+
+    Args:
+        requests: The requests.
+        sides: The models, by side.
+        plan: How they compute.
+        cache: Looked up first; new prompts are stored in it.
+
+    Returns:
+        Each request with its prompt, or the problem with it.
+
+    Raises:
+        InputError: A tokenizer or configuration can't be loaded.
+    """
+    if plan.engine != "transformers":
+        return list(requests)
+    rendering = _Rendering(sides, cache)
+    rendered: list[GenerationRequest | str] = []
+    for request in requests:
+        rendering.problems.clear()
+        with_prompt = rendering.of_answer(request)
+        problems = [f"{label}: {problem}" for problem, label in rendering.problems]
+        rendered.append(problems[0] if problems else with_prompt)
+    rendering.store()
+    return rendered
+
+
 def check_prompts(
     sides: Mapping[str, ModelRef],
     plan: ExecutionPlan,

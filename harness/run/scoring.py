@@ -32,6 +32,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
+from harness.types.conversation import conversation
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -169,11 +170,12 @@ def _requests(
         for place, check in single_checks(case.checks):
             if judging.distrust.reason(case, check):
                 continue
+            said, completion = _at_turn(case, completions[key], case.checks[place[0]].turn)
             request = ScoringRequest(
-                case=case,
+                case=said,
                 check=check,
-                text=completions[key].text,
-                completion=completions[key],
+                text=completion.text,
+                completion=completion,
                 reference_losses=losses.get(case.key),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
@@ -187,6 +189,17 @@ def _requests(
     return requests, faults
 
 
+def _at_turn(case: GoldenCase, completion: Completion, turn: int | None) -> tuple[GoldenCase, Completion]:
+    """The case as it was when a turn was answered, and that answer; the last one without a turn."""
+    if not case.turns:
+        return case, completion
+    answers = (*completion.earlier, completion)
+    number = len(answers) if turn is None else turn
+    messages = conversation(case, answers[: number - 1])
+    references = case.references if turn is None else case.turns[turn - 1].references
+    return replace(case, messages=messages, references=references), answers[number - 1]
+
+
 def _transformed(request: ScoringRequest) -> ScoringRequest:
     if not request.check.transform:
         return request
@@ -196,6 +209,8 @@ def _transformed(request: ScoringRequest) -> ScoringRequest:
 
 def _apart(completion: Completion, case: GoldenCase) -> Completion:
     """The completion with its reasoning separated, if the engine has not done so."""
+    if completion.earlier:
+        completion = replace(completion, earlier=tuple(_apart(one, case) for one in completion.earlier))
     if completion.reasoning is not None or case.generation.score_reasoning:
         return completion
     parts = split_reasoning(completion.text, completion.prompt or "")
@@ -270,6 +285,8 @@ def _error(request: ScoringRequest, error: Exception) -> MetricError:
 
 def _of_request(request: ScoringRequest, result: Result) -> Result:
     decided = _decided(request.check, result)
+    if request.case.turns and request.completion is not None and request.completion.unanswered:
+        return _of_no_answer(decided, request.completion)
     return _failed(decided, request.missing) if request.missing else decided
 
 
@@ -311,10 +328,11 @@ def _case_result(
 
 
 def _late(case: GoldenCase, completion: Completion) -> str:
-    """Why an answer came too late; empty if it didn't."""
-    if case.timeout_s is None or completion.latency_s <= case.timeout_s:
+    """Why an answer, of any turn, came too late; empty if none did."""
+    seconds = max(one.latency_s for one in (*completion.earlier, completion))
+    if case.timeout_s is None or seconds <= case.timeout_s:
         return ""
-    return f"the answer took {completion.latency_s:.1f} s; the case's timeout is {case.timeout_s:g} s"
+    return f"the answer took {seconds:.1f} s; the case's timeout is {case.timeout_s:g} s"
 
 
 def _of_no_answer(result: Result, completion: Completion) -> Result:

@@ -54,6 +54,7 @@ from harness.types.golden import (
     JsonValue,
     Message,
     ToolCall,
+    Turn,
     id_of,
     set_of,
 )
@@ -142,6 +143,7 @@ __all__ = [
     "ToolCall",
     "TraitsFinding",
     "TripwireFinding",
+    "Turn",
     "UnpairedFinding",
     "Verdict",
     "id_of",

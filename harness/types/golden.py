@@ -135,6 +135,7 @@ class Check:
         weight: Its share in its group, in proportion to the other members'.
         transform: Steps from the answer to the text that is checked.
         checks: The members of a group; empty for every other check.
+        turn: Number of the turn whose answer it checks, from 1; None for the last answer.
     """
 
     type: str
@@ -146,6 +147,7 @@ class Check:
     weight: float = 1.0
     transform: tuple[JsonValue, ...] = ()
     checks: tuple["Check", ...] = ()
+    turn: int | None = None
 
     @property
     def single_checks(self) -> tuple["Check", ...]:
@@ -159,8 +161,17 @@ class Check:
             **({} if self.weight == 1 else {"weight": self.weight}),
             **({"transform": self.transform} if self.transform else {}),
             **({"checks": [member.content for member in self.checks]} if self.checks else {}),
+            **({} if self.turn is None else {"turn": self.turn}),
         }
         return [self.type, self.threshold, self.value, dict(self.options), *([later] if later else [])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One of several turns of a case: what the user says, and good answers to it."""
+
+    content: str
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +181,8 @@ class GoldenCase:
     Attributes:
         id: Unique within its set.
         set_name: The golden set's name.
-        messages: The conversation that the model continues.
+        messages: The conversation that the model continues; in a case with turns, up to the first one.
+        turns: All turns that the model answers, if there are several.
         cluster: Cases that share a cluster are not independent; statistics use whole clusters.
         must_pass: The run fails if this case fails, whatever the comparison shows.
         repeat: Number of sampled answers; they are averaged inside the case.
@@ -195,6 +207,7 @@ class GoldenCase:
     xfail: str | None = None
     line: int = 0
     file: str = ""
+    turns: tuple[Turn, ...] = ()
     timeout_s: float | None = None
 
     @property
@@ -232,6 +245,7 @@ class GoldenCase:
                 *([later] if later else []),
             ],
             **({} if self.timeout_s is None else {"timeout": self.timeout_s}),
+            **({"turns": [[turn.content, turn.references] for turn in self.turns]} if self.turns else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

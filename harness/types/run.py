@@ -37,6 +37,7 @@ class Completion:
         reasoning: The text of a reasoning model before its answer; None if there is none.
         prompt: The rendered prompt.
         prompt_sha256: Hash of that.
+        earlier: The answers to the case's earlier turns, if it has several.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Completion:
     reasoning: str | None = None
     prompt: str | None = None
     prompt_sha256: str | None = None
+    earlier: tuple["Completion", ...] = ()
 
     @property
     def unanswered(self) -> bool:

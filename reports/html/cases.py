@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.comparison.repeats import stability_of
 from harness.types import CaseResult, GateRecord, Outcome
+from harness.types.conversation import conversation
 from reports.html import figures
 from reports.html.case_checks import check_rows, explained
 from reports.html.case_view import (
@@ -131,6 +132,7 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         before = None
     baseline, candidate, note = _answers(result, before, limit, context.most_pairs)
     done = result.completion
+    said = conversation(case, () if done is None else done.earlier)
     return CaseView(
         number=number,
         set_name=one_line(case.set_name),
@@ -142,7 +144,7 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         notes=tuple(notes),
         cluster=one_line(case.cluster or ""),
         tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
-        turns=tuple(Turn(role=turn.role, content=excerpt(turn.shown, limit)) for turn in case.messages),
+        turns=tuple(Turn(role=turn.role, content=excerpt(turn.shown, limit)) for turn in said),
         references=tuple(excerpt(text, limit) for text in case.references[:_MOST_LISTED]),
         context=tuple(excerpt(text, limit) for text in case.retrieved_context[:_MOST_LISTED]),
         baseline=baseline,

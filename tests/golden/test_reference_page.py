@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.schema import ExampleYaml, MessageYaml, MetricGateYaml, ToolCallYaml, ToolYaml
+from harness.golden.schema import ExampleYaml, MessageYaml, MetricGateYaml, ToolCallYaml, ToolYaml, TurnYaml
 from harness.registry import Metric
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 
@@ -64,7 +64,7 @@ def test_no_row_names_a_type_that_is_gone():
 
 @pytest.mark.parametrize(
     "model",
-    [MessageYaml, MetricGateYaml, ExampleYaml, ToolYaml, ToolCallYaml],
+    [MessageYaml, MetricGateYaml, ExampleYaml, ToolYaml, ToolCallYaml, TurnYaml],
     ids=lambda model: model.__name__,
 )
 def test_nested_keys_are_described(model):

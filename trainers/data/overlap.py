@@ -28,7 +28,8 @@ def words_of(text: str) -> Words:
 
 def asked_by(case: GoldenCase) -> str:
     """The words of a case's messages, without the system message."""
-    return "\n".join(message.content for message in case.messages if message.role != "system")
+    asked = [message.content for message in case.messages if message.role != "system"]
+    return "\n".join([*asked, *(turn.content for turn in case.turns[1:])])
 
 
 def asked_in(row: Row) -> str:

@@ -42,6 +42,10 @@ class GoldenStop(TrainerCallback):
                 raise SettingsError(
                     f"early_stop: {case.key}: checks that run code are not run in training; leave its set out"
                 )
+            if case.turns:
+                raise SettingsError(
+                    f"early_stop: {case.key}: cases of several turns are not run in training; leave it out"
+                )
         self._requests = [self._request(case) for case in self._cases]
 
     @property

@@ -87,6 +87,8 @@ def _why_left_out(found: Sequence[GoldenCase], runs: int, stored: Sequence[str])
         return "not in every run"
     if len({one.content_sha256 for one in found}) > 1:
         return "changed between the runs"
+    if found[0].turns:
+        return "of several turns: the models were not asked the same"
     return None if stored else "an answer is not stored"
 
 
