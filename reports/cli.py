@@ -1,6 +1,5 @@
 """``tunegate report``: the HTML report of a stored run."""
 
-import os
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -28,11 +27,17 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     history: Annotated[
         Path | None,
-        typer.Option(help="The history to read.", show_default=".tunegate/history.sqlite of the project"),
+        typer.Option(
+            "--directory",
+            "--history",
+            envvar="TUNEGATE_HISTORY",
+            help="Holds the history; or the history's file.",
+            show_default="the project's setting, else .tunegate",
+        ),
     ] = None,
 ) -> None:
     """Write the HTML report of a stored run."""
-    from harness.errors import BaselineError
+    from harness.history.location import history_path
     from harness.history.store import open_history
     from reports.earlier_runs import earlier_runs_of
     from reports.files import check_writable, write_report
@@ -41,11 +46,7 @@ def report(
 
     if output is not None:
         check_writable(output, "--output")
-    path = _default_history() if history is None else history
-    if not path.is_file():
-        raise BaselineError(
-            f"{path}: no history here: gate a model first (pytest --model=DIR), or give --history"
-        )
+    path = history_path(history)
     with open_history(path, to_read=True) as stored:
         record = stored.load_record(run)
     target = output or path.parent / "runs" / record.run.id / "report.html"
@@ -54,12 +55,3 @@ def report(
     say(target)
     if open_ and not webbrowser.open(target.resolve().as_uri()):
         say("no browser could be started: open the file yourself", err=True)
-
-
-def _default_history() -> Path:
-    """The history of a pytest run that is started here."""
-    from harness.settings import load_settings
-    from tunegate.project import command_project
-
-    root = Path.cwd() / command_project(Path.cwd())
-    return root / load_settings({}, root, os.environ).directory / "history.sqlite"

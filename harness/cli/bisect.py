@@ -8,14 +8,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import BaseOption, GoldenOption, TemplateValuesOption
+from harness.cli.kept import kept_in, open_cache
+from harness.cli.options import BaseOption, DirectoryOption, GoldenOption, TemplateValuesOption
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import stage_bars
 from harness.cli.prompting import asking_settings
 from harness.errors import SettingsError
 from harness.golden.gate_content import load_gate_sets
 from harness.presentation.console import open_console
-from harness.run.cache import Cache
 from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.types import CaseResult, GoldenCase, GoldenSet
 
@@ -28,7 +28,7 @@ def bisect(
     golden: GoldenOption = None,
     base: BaseOption = None,
     chat_template_kwargs: TemplateValuesOption = None,
-    cache: Annotated[Path, typer.Option(help="Where answers are stored.")] = Path(".tunegate/cache.sqlite"),
+    directory: DirectoryOption = None,
 ) -> None:
     """Score all checkpoints of a training run and name the step where a case was lost."""
     cases = _wanted(case, load_gate_sets(golden or None, forgetting=True))
@@ -36,7 +36,7 @@ def bisect(
     asking = asking_settings(chat_template_kwargs, base)
     checkpoints = find_checkpoints(run_directory)
     console = open_console()
-    with Cache(cache) as kept, stage_bars() as on_progress:
+    with open_cache(kept_in(directory) / "cache.sqlite") as kept, stage_bars() as on_progress:
         found = bisect_cases(
             checkpoints,
             cases,

@@ -15,6 +15,8 @@ from harness.cli.label import export, label
 from harness.cli.options import DirectoryOption, JsonOption
 from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
+from harness.golden.find import project_golden
+from harness.golden.load import LABELLED
 from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
@@ -59,7 +61,7 @@ def calibrate_judge(
     The result is stored: a gate refuses an unreliable judge.
     """
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
-    items, hashes = _load(paths or [Path("golden_sets/judge")])
+    items, hashes = _load(paths or _labelled_places())
     needs = CalibrationLimits(kappa=min_kappa, kappa_low=min(min_kappa, CalibrationLimits().kappa_low))
     kept = kept_in(directory)
     with open_cache(kept / "cache.sqlite") as cache:
@@ -78,6 +80,12 @@ def calibrate_judge(
         raise typer.Exit(_UNRELIABLE)
     if not as_json:
         say("RELIABLE")
+
+
+def _labelled_places() -> list[Path]:
+    """The project's labelled sets, beside its golden sets."""
+    places = [path / LABELLED for path in project_golden()]
+    return [place for place in places if place.is_dir()] or places[:1]
 
 
 def _load(paths: Sequence[Path]) -> tuple[list[LabelledItem], dict[str, str]]:

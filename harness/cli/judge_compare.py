@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from harness.cli.kept import kept_in, open_cache
-from harness.cli.options import DirectoryOption, HistoryOption
+from harness.cli.options import HistoryOption, SetOption
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
 from harness.history.location import history_path
@@ -35,15 +35,12 @@ def compare(
     judge: Annotated[
         list[str], typer.Option(help="openai:MODEL@URL, local:MODEL or reward:DIR; repeated, a panel.")
     ],
-    golden: Annotated[
-        list[str] | None, typer.Option(help="Only this golden set of the runs; repeated.")
-    ] = None,
+    sets: SetOption = None,
     against: Annotated[
         str | None, typer.Option(help="The run that the others are compared with (default: the first).")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="How many questions are sent at a time.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time for one attempt, in seconds.")] = 60.0,
-    directory: DirectoryOption = None,
     history: HistoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every pair.")] = False,
 ) -> None:
@@ -54,14 +51,14 @@ def compare(
     with open_history(history_path(history), to_read=True) as stored:
         chosen, reference = _load(stored, runs, against)
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
-    kept = kept_in(directory)
+    kept = kept_in(history)
     with open_cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
         with panel, watched_bar("judging") as on_progress:
             trust = trusted_with("pairwise", find_calibration(kept, panel.identity), panel.identity)
             found = compare_models(
-                panel, chosen, against=reference, golden_sets=golden or (), on_progress=on_progress
+                panel, chosen, against=reference, golden_sets=sets or (), on_progress=on_progress
             )
             identity, usage = panel.identity, panel.usage
     if as_json:

@@ -15,10 +15,11 @@ def kept_in(directory: Path | None) -> Path:
     """The folder of history, cache and calibrations.
 
     Args:
-        directory: As it was typed, relative to the working directory; None for the project's own.
+        directory: As it was typed, or the history's file in it, relative to the working directory;
+            None for the project's own.
     """
     if directory is not None:
-        return directory
+        return directory.parent if directory.is_file() else directory
     project = command_project(Path.cwd())
     return project / load_settings({}, project, os.environ).directory
 

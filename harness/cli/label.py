@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.label_dialogue import SessionEnd, label_items
-from harness.cli.options import HistoryOption
+from harness.cli.options import HistoryOption, SetOption
 from harness.errors import SettingsError
 from harness.history.location import history_path
 from harness.history.store import open_history
@@ -34,9 +34,7 @@ def label(
     run: Annotated[
         str | None, typer.Option(help="Id of a stored run, start of one, latest, or latest~1.")
     ] = None,
-    golden: Annotated[
-        list[str] | None, typer.Option(help="Only this golden set of the run; repeated.")
-    ] = None,
+    sets: SetOption = None,
     ask: Annotated[Ask, typer.Option(help="Single answers, pairs, or both.")] = "all",
     rubric: Annotated[
         str | None, typer.Option(help="What a good answer satisfies, where the case doesn't say.")
@@ -47,13 +45,13 @@ def label(
     history: HistoryOption = None,
 ) -> None:
     """Label answers blind, in shuffled order; each label is saved at once, and a later call continues."""
-    if files and (run or golden):
-        raise SettingsError("--run and --golden choose among stored runs: give them or files, not both")
+    if files and (run or sets):
+        raise SettingsError("--run and --set choose among stored runs: give them or files, not both")
     person = (who or ask_git(Path(), "config", "user.name") or getpass.getuser()).strip()
     if not person:
         raise SettingsError("--who is empty")
     answered = (
-        answers_of_files(files, rubric) if files else _of_run(run or "latest", golden or [], rubric, history)
+        answers_of_files(files, rubric) if files else _of_run(run or "latest", sets or [], rubric, history)
     )
     items = items_of(answered, ask=ask, seed=seed)
     if not items:
@@ -70,9 +68,9 @@ def label(
         raise typer.Exit(_INTERRUPTED)
 
 
-def _of_run(run: str, golden: list[str], rubric: str | None, history: Path | None) -> list[SourceAnswer]:
+def _of_run(run: str, sets: list[str], rubric: str | None, history: Path | None) -> list[SourceAnswer]:
     with open_history(history_path(history), to_read=True) as stored:
-        return answers_of_record(stored.load_record(run), golden, rubric)
+        return answers_of_record(stored.load_record(run), sets, rubric)
 
 
 def export(

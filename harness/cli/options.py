@@ -15,8 +15,19 @@ ForgettingOption = Annotated[
         help="Ask the bundled forgetting probes too, unless a golden set says that it probes forgetting.",
     ),
 ]
+# Where a gate's --gate-directory is; the history's file may be named as well.
 HistoryOption = Annotated[
-    Path | None, typer.Option("--history", envvar="TUNEGATE_HISTORY", help="History file of the project.")
+    Path | None,
+    typer.Option(
+        "--directory",
+        "--history",
+        envvar="TUNEGATE_HISTORY",
+        help="Holds the history; or the history's file.",
+        show_default="the project's setting, else .tunegate",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Only the golden set of this name; may be repeated.")
 ]
 DirectoryOption = Annotated[
     Path | None,

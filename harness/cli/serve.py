@@ -20,7 +20,8 @@ _ENCODER = "minilm"
 def serve(
     model: Annotated[str, typer.Option(help="Base model, or adapter directory: its base is served too.")],
     adapters: Annotated[
-        list[str] | None, typer.Option(help="Further adapter of that base; may be repeated.")
+        list[str] | None,
+        typer.Option("--adapter", help="Further adapter of that base; may be repeated."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,

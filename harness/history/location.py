@@ -24,7 +24,7 @@ def history_path(
     each with a pyproject.toml or a .tunegate directory is looked at. The setting ``directory`` is followed.
 
     Args:
-        given: A file that the user named.
+        given: What the user named: the history's file, or its folder.
         here: Where to start looking; the working directory by default.
         environment: The process's environment by default.
         to_write: The file may be missing: it is made.
@@ -34,6 +34,8 @@ def history_path(
         SettingsError: A project's settings can't be read.
     """
     if given is not None:
+        if given.is_dir() or (not given.suffix and not given.exists()):
+            given = given / FILE_NAME
         if not to_write and not given.is_file():
             raise HistoryError(f"{given}: no such history file")
         return given

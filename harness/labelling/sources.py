@@ -48,9 +48,7 @@ def answers_of_record(
     """
     known = [golden_set.name for golden_set in record.run.golden_sets]
     if unknown := [name for name in golden_sets if name not in known]:
-        raise SettingsError(
-            f"--golden {unknown[0]}: not in run {record.run.id} (allowed: {', '.join(known)})"
-        )
+        raise SettingsError(f"--set {unknown[0]}: not in run {record.run.id} (allowed: {', '.join(known)})")
     taken = set(golden_sets) or {one.name for one in record.run.golden_sets if not one.probes_forgetting}
     answered = _of_run(record.run, taken, "candidate", rubric)
     if record.baseline is not None:

@@ -19,6 +19,20 @@ from harness.errors import SettingsError
 from harness.settings.faults import describe
 from harness.settings.model import SETTINGS, Settings, environment_variable
 
+# Keys that may hold the path of a model: it is relative to the project, where it was typed.
+_MODELS = ("model", "base", "baseline")
+
+
+def _from(project: Path, value: object) -> object:
+    """A path of an existing directory of the project, as it is reached from the working directory."""
+    if isinstance(value, list):
+        return [_from(project, each) for each in value]
+    is_here = project.resolve() == Path.cwd()
+    # A word without a slash may be a name: of the catalogue, of a baseline, of a run.
+    if is_here or not isinstance(value, str) or "/" not in value or not (project / value).is_dir():
+        return value
+    return str(project / value)
+
 
 class _Table(PyprojectTomlConfigSettingsSource):
     """``[tool.tunegate]``, whose keys may be written with hyphens.
@@ -42,7 +56,10 @@ class _Table(PyprojectTomlConfigSettingsSource):
             other = self.written.setdefault(key.replace("-", "_"), key)
             if other != key:
                 raise SettingsError(f"{file_path}: [tool.tunegate] {key}: also written as {other}; keep one")
-        self.values = {name: table[key] for name, key in self.written.items()}
+        self.values = {
+            name: _from(Path(file_path).parent, table[key]) if name in _MODELS else table[key]
+            for name, key in self.written.items()
+        }
         tool, tunegate = self.toml_table_header
         return {tool: {tunegate: self.values}}
 

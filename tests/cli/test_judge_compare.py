@@ -147,7 +147,7 @@ def test_errored_pairs_are_told(stored, judge_server):
         (["nothing", "run-old"], "no run 'nothing' (allowed: latest, "),
         (["run-new", "latest~1"], "run run-new is named twice"),
         (["run-new", "run-old", "--against", "run-base"], "--against: run run-base is not among"),
-        (["run-new", "run-old", "--golden", "x"], "--golden x: not in run run-new (allowed: s)"),
+        (["run-new", "run-old", "--set", "x"], "--set x: not in run run-new (allowed: s)"),
         (["run-new", "run-old", "--judge", "openai:two@http://127.0.0.1:1/v1"], "an odd number"),
         (["run-new", "--history", "none.sqlite"], "none.sqlite: no such history file"),
     ],

@@ -106,7 +106,7 @@ def test_only_answers_of_a_run_are_that_run_s_whatever_a_file_calls_its_model(tm
 
 def test_probes_are_labelled_on_request_and_an_unknown_set_is_refused():
     assert [one.text for one in answers_of_record(RECORD, ["general"], "Helps.")] == ["probe"]
-    with pytest.raises(SettingsError, match=r"--golden orders: not in run r1 .allowed: task, general"):
+    with pytest.raises(SettingsError, match=r"--set orders: not in run r1 .allowed: task, general"):
         answers_of_record(RECORD, ["orders"], None)
 
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from harness.errors import BaselineError, SettingsError
+from harness.errors import BaselineError, HistoryError, SettingsError
 from harness.history.store import open_history
 from harness.types import GateRecord
 from reports.cli import app
@@ -72,8 +72,8 @@ def test_a_run_that_is_not_stored_is_named(history: Path) -> None:
 def test_a_missing_history_is_not_created(tmp_path: Path) -> None:
     missing = tmp_path / "none.sqlite"
     error = call("latest", "--history", str(missing)).exception
-    assert isinstance(error, BaselineError)
-    assert f"{missing}: no history here" in str(error)
+    assert isinstance(error, HistoryError)
+    assert f"{missing}: no such history file" in str(error)
     assert not missing.exists()
 
 

@@ -66,8 +66,8 @@ def test_the_command_names_the_step(run_directory, tmp_path):
         str(run_directory),
         "--golden",
         str(golden),
-        "--cache",
-        str(tmp_path / "cache.sqlite"),
+        "--directory",
+        str(tmp_path),
     ]
     result = CliRunner().invoke(app, [*arguments, "--case", "kept", "--case", "small/never"])
     assert result.exit_code == 0, result.output

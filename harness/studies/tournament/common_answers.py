@@ -109,7 +109,7 @@ def _taken(runs: Sequence[Run], golden_sets: Collection[str]) -> set[str]:
         known = [one.name for one in run.golden_sets]
         if unknown := [name for name in golden_sets if name not in known]:
             raise SettingsError(
-                f"--golden {unknown[0]}: not in run {run.id} (allowed: {', '.join(known) or 'none'})"
+                f"--set {unknown[0]}: not in run {run.id} (allowed: {', '.join(known) or 'none'})"
             )
     probes = {one.name for run in runs for one in run.golden_sets if one.probes_forgetting}
     return set(golden_sets) or {one.name for run in runs for one in run.golden_sets} - probes

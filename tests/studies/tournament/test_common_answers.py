@@ -52,7 +52,7 @@ def test_forgetting_probes_are_compared_on_request_only(run_with):
     }
     assert [one.key for one in common_answers(runs)[0]] == ["s/a"]
     assert [one.key for one in common_answers(runs, ["general"])[0]] == ["general/b"]
-    with pytest.raises(SettingsError, match=r"--golden x: not in run run-one \(allowed: s, general\)"):
+    with pytest.raises(SettingsError, match=r"--set x: not in run run-one \(allowed: s, general\)"):
         common_answers(runs, ["x"])
 
 
