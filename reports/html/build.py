@@ -3,10 +3,9 @@
 from harness.types import GateRecord
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.banners import banners
-from reports.html.cases import case_views, text_limit
 from reports.html.distributions import distributions, usage_view
-from reports.html.groups import case_list
 from reports.html.metrics import metrics_view
+from reports.html.page_size import fitting_cases
 from reports.html.panels import forgetting_views, manifest, set_rows, training_view
 from reports.html.sides import moment
 from reports.html.slices import slices_view
@@ -16,14 +15,14 @@ from reports.html.view import CaseList, ReportView
 
 
 def build_view(
-    record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS, *, longest_text: int | None = None
+    record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS, cases: CaseList | None = None
 ) -> ReportView:
     """The content of the page, in order.
 
     Args:
         record: The run, its baseline, their comparison and the verdict.
         earlier: What the run is shown beside.
-        longest_text: Most characters of one text of a case, if it isn't chosen by their number.
+        cases: The cases, if they are built already.
     """
     verdict = verdict_view(record, earlier)
     return ReportView(
@@ -34,7 +33,7 @@ def build_view(
         banners=tuple(banners(record, earlier.problems)),
         metrics=metrics_view(record),
         slices=slices_view(record),
-        cases=build_cases(record, earlier, longest_text),
+        cases=fitting_cases(record, earlier)[0] if cases is None else cases,
         distributions=tuple(distributions(record)),
         usage=usage_view(record),
         forgetting=tuple(forgetting_views(record)),
@@ -42,15 +41,3 @@ def build_view(
         sets=tuple(set_rows(record, earlier.project)),
         manifest=tuple(manifest(record, earlier.project)),
     )
-
-
-def build_cases(record: GateRecord, earlier: EarlierRuns, longest_text: int | None = None) -> CaseList:
-    """The cases of the page; arguments as in :func:`build_view`.
-
-    Args:
-        record: The gate's record.
-        earlier: What the run is shown beside.
-        longest_text: Most characters of one text.
-    """
-    limit = text_limit(record) if longest_text is None else longest_text
-    return case_list(record, case_views(record, limit, earlier.project), limit)

@@ -121,6 +121,10 @@ def _wants(check: Check, facts: MetricFacts | None) -> str:
         parts.append(one_line(check.value, _WANTS))
     elif check.value is not None:
         parts.append(one_line(json.dumps(check.value, ensure_ascii=False), _WANTS))
+    if check.checks:
+        parts.append("of: " + one_line(", ".join(each.type for each in check.checks), _WANTS))
+    if check.transform:
+        parts.append("after: " + one_line(json.dumps(check.transform, ensure_ascii=False), _WANTS))
     parts += [f"{name} {one_line(str(value), _WANTS)}" for name, value in check.options.items()]
     return ", ".join(parts)
 

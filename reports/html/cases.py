@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.comparison.repeats import stability_of
-from harness.types import CaseResult, GateRecord, Outcome
+from harness.types import CaseResult, GateRecord, Message, Outcome
 from harness.types.conversation import conversation
 from reports.html import figures
 from reports.html.case_checks import check_rows, explained
@@ -144,7 +144,7 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         notes=tuple(notes),
         cluster=one_line(case.cluster or ""),
         tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
-        turns=tuple(Turn(role=turn.role, content=excerpt(turn.shown, limit)) for turn in said),
+        turns=tuple(Turn(role=_role(turn), content=excerpt(turn.shown, limit)) for turn in said),
         references=tuple(excerpt(text, limit) for text in case.references[:_MOST_LISTED]),
         context=tuple(excerpt(text, limit) for text in case.retrieved_context[:_MOST_LISTED]),
         baseline=baseline,
@@ -163,6 +163,11 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         latency_s=None if done is None else done.latency_s,
         rerun=case_command(context.record, case, context.paths.get(case.set_name, ""), context.project),
     )
+
+
+def _role(message: Message) -> str:
+    """Who speaks; of a tool's result, which tool."""
+    return message.role if message.name is None else f"{message.role} {one_line(message.name, 40)}"
 
 
 def _description(result: CaseResult) -> str:

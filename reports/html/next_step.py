@@ -151,8 +151,9 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
 
 def _uses_a_judge(record: GateRecord, set_name: str | None) -> bool:
     return any(
-        _is_judged(check.type)
+        _is_judged(single.type)
         for result in record.run.results
         if result.case.set_name == set_name and result.outcome is Outcome.UNSCORED
         for check in result.case.checks
+        for single in check.single_checks
     )

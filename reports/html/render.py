@@ -2,16 +2,15 @@
 
 import base64
 import hashlib
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.types import GateRecord
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
-from reports.html.build import build_cases, build_view
-from reports.html.case_data import packed
+from reports.html.build import build_view
 from reports.html.figures import count
+from reports.html.page_size import fitting_cases
 from reports.html.text import one_line
 from tunegate.printable import visible
 
@@ -23,9 +22,6 @@ _TEMPLATES = Path(__file__).with_name("templates")
 _SCRIPTS = ("unpack.js", "draw.js", "filter.js", "cases.js", "page.js")
 # The view cuts texts that are known to be long; this is for all others.
 _LONGEST = 20_000
-# Characters of all cases' data in the page, by their number. Texts that compress badly are cut further.
-_LEAST_DATA, _DATA_PER_CASE, _MOST_DATA = 1_600_000, 800, 9_300_000
-_LEAST_LIMIT, _ROOM = 100, 0.9
 
 
 def render_report(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> str:
@@ -45,14 +41,8 @@ def render_report(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) ->
         f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(script)}'; "
         f"img-src data:; base-uri 'none'; form-action 'none'"
     )
-    view = build_view(record, earlier)
-    data = packed(view.cases)
-    most = min(_LEAST_DATA + _DATA_PER_CASE * max(len(record.run.results) - 1_000, 0), _MOST_DATA)
-    limit = view.cases.limit
-    while (size := sum(map(len, data))) > most and limit > _LEAST_LIMIT:
-        limit = max(int(min(limit, view.cases.longest) * most / size * _ROOM), _LEAST_LIMIT)
-        view = replace(view, cases=build_cases(record, earlier, limit))
-        data = packed(view.cases)
+    cases, data = fitting_cases(record, earlier)
+    view = build_view(record, earlier, cases)
     template = _environment().get_template("report.html.jinja")
     return template.render(report=view, data=data, style=_own(style), script=_own(script), policy=policy)
 

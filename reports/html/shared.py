@@ -147,7 +147,7 @@ def _example(record: GateRecord, lost: Sequence[CaseResult]) -> ExampleView | No
             continue
         if then.outcome is not Outcome.PASSED:
             continue
-        texts = (result.case.messages[-1].content, then.completion.text, result.completion.text)
+        texts = (result.case.messages[-1].shown, then.completion.text, result.completion.text)
         view = ExampleView(
             key=one_line(result.key),
             **dict(

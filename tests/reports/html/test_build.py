@@ -31,6 +31,7 @@ from harness.types import (
     Retention,
     Score,
     Stability,
+    ToolCall,
     Verdict,
 )
 from reports.earlier_runs import EarlierRuns
@@ -311,6 +312,30 @@ def test_an_error_is_shown_with_its_traceback_and_never_as_a_score(
     assert seen.checks[0].why.text == "ValueError: broken"
     assert seen.traces[0].traceback.text == "Traceback …"
     assert seen.brief == "bleu: ValueError: broken"
+
+
+def test_calls_of_tools_are_shown_in_their_turns(invented: Callable[..., GateRecord]) -> None:
+    messages = (
+        Message(
+            role="assistant", content="", tool_calls=(ToolCall(name="weather", arguments={"city": "Graz"}),)
+        ),
+        Message(role="tool", content="rain", name="weather"),
+    )
+    seen = one_case(result_of("a", messages=messages), None, invented())
+    assert [(turn.role, turn.content.text) for turn in seen.turns] == [
+        ("assistant", 'weather({"city": "Graz"})'),
+        ("tool weather", "rain"),
+    ]
+
+
+def test_a_group_of_checks_names_its_members_and_a_part_its_steps(
+    invented: Callable[..., GateRecord],
+) -> None:
+    group = Check(type="any-of", checks=(Check(type="contains", value="a"), Check(type="is-json")))
+    part = Check(type="equals", value="b", transform=("code-block",))
+    scores = [Score(metric=name, value=0.0, passed=False) for name in ("any-of", "equals")]
+    seen = one_case(result_of("c", *scores, checks=(group, part)), None, invented())
+    assert [row.wants for row in seen.checks] == ["of: contains, is-json", 'b, after: ["code-block"]']
 
 
 def test_a_pattern_is_described_and_folded(invented: Callable[..., GateRecord]) -> None:

@@ -1,0 +1,57 @@
+"""Keeps the page small: how long the texts of its cases may be, so that their compressed data fits."""
+
+from dataclasses import replace
+
+from harness.types import GateRecord
+from reports.earlier_runs import EarlierRuns
+from reports.html.case_data import packed
+from reports.html.cases import case_views, text_limit
+from reports.html.groups import case_list
+from reports.html.view import CaseList
+
+# Characters of all cases' data in the page, by their number. Texts that compress badly are cut further.
+_LEAST_DATA, _DATA_PER_CASE, _MOST_DATA = 1_600_000, 800, 9_300_000
+_LEAST_LIMIT, _ROOM = 100, 0.9
+_SAMPLE = 400  # cases by which the compression is estimated
+
+
+def fitting_cases(record: GateRecord, earlier: EarlierRuns) -> tuple[CaseList, list[str]]:
+    """The cases of the page and their data, with texts as long as fit.
+
+    Args:
+        record: The gate's record.
+        earlier: What the run is shown beside.
+
+    Returns:
+        The cases, and their compressed data as :func:`packed` gives it.
+    """
+    results = record.run.results
+    most = min(_LEAST_DATA + _DATA_PER_CASE * max(len(results) - 1_000, 0), _MOST_DATA)
+    limit = text_limit(record)
+    step = len(results) // _SAMPLE
+    if step > 1:
+        # Every few cases first: all of them take long to compare word by word.
+        some = replace(record, run=replace(record.run, results=results[::step]))
+        limit = _fitted(some, earlier, limit, most / step)[0].limit
+    return _fitted(record, earlier, limit, most)
+
+
+def _fitted(record: GateRecord, earlier: EarlierRuns, limit: int, most: float) -> tuple[CaseList, list[str]]:
+    cases = build_cases(record, earlier, limit)
+    data = packed(cases)
+    while (size := sum(map(len, data))) > most and limit > _LEAST_LIMIT:
+        limit = max(int(min(limit, cases.longest) * most / size * _ROOM), _LEAST_LIMIT)
+        cases = build_cases(record, earlier, limit)
+        data = packed(cases)
+    return cases, data
+
+
+def build_cases(record: GateRecord, earlier: EarlierRuns, limit: int) -> CaseList:
+    """The cases of the page.
+
+    Args:
+        record: The gate's record.
+        earlier: What the run is shown beside.
+        limit: Most characters of one text.
+    """
+    return case_list(record, case_views(record, limit, earlier.project), limit)
