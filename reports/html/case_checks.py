@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.metrics.definition import quote
 from harness.types import CaseResult, Check, MetricError, MetricFacts, Score
 from reports.html import figures
 from reports.html.case_view import CheckRow, Mark, excerpt
@@ -98,7 +99,8 @@ def explained(entry: Score | MetricError | None, result: CaseResult) -> str:
     text = entry.explanation
     for check in result.case.checks:
         if check.type == entry.metric and base_type(check.type) in _PATTERNS and isinstance(check.value, str):
-            text = text.replace(repr(check.value), "the pattern")
+            for quoted in (quote(check.value), repr(check.value)):
+                text = text.replace(quoted, "the pattern")
     return text
 
 

@@ -90,11 +90,22 @@ def _fell(finding: Finding) -> str:
 
 
 def _not_excluded(finding: Finding) -> str:
+    """Which of the drop's two upper ends is beyond the margin."""
     data = finding.data
     assert isinstance(data, MetricFinding)
     rate = data.scale == "binary"
-    bound, margin = (margin_text(value, rate=rate) for value in (data.drop.high, data.margin))
-    return f"the drop may be as large as {bound}, and the margin is {margin}"
+    margin = margin_text(data.margin, rate=rate)
+    if data.high_unseen is None or data.drop.high > data.margin:
+        largest = margin_text(data.drop.high, rate=rate)
+        return f"the drop may be as large as {largest}, and the margin is {margin}"
+    unseen = margin_text(data.high_unseen, rate=rate)
+    seen = figures.count(data.n) + " cases"
+    if data.clusters != data.n:
+        seen = f"{figures.count(data.clusters)} clusters of cases"
+    return (
+        f"no drop beyond the margin of {margin} is seen, but {seen} can miss rare losses of up to {unseen} "
+        f"in all"
+    )
 
 
 def metric_title(finding: Finding, record: GateRecord) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.comparison.findings import metric_findings
+from harness.metrics.definition import quote
 from harness.types import (
     CaseResult,
     Check,
@@ -143,6 +144,24 @@ def test_a_case_that_regressed_alone_is_named_in_the_lead(invented: Callable[...
         ),
     )
     assert "answers orders/bob worse than smollm2" in build_view(regressed).verdict.lead
+
+
+def test_what_no_case_shows_is_told_from_what_the_cases_show(invented: Callable[..., GateRecord]) -> None:
+    """The interval may end before the margin, and still so few cases can miss rare losses."""
+    record = small_record(invented, GateVerdict.INCONCLUSIVE)
+    assert record.comparison is not None
+    first, *rest = record.comparison.metrics
+    calm = replace(first, drop=interval(0.0, -0.01, 0.02), high_unseen=0.08)
+    comparison = replace(record.comparison, metrics=(calm, *rest))
+    verdict = Verdict(
+        outcome=GateVerdict.INCONCLUSIVE,
+        findings=tuple(metric_findings(comparison, {("orders", "pass-rate"): 2})),
+    )
+    lead = build_view(replace(record, comparison=comparison, verdict=verdict)).verdict.lead
+    assert lead == (
+        "These cases can't tell whether the candidate is worse than smollm2 on orders: no drop beyond the margin of "
+        "5\u00a0pts is seen, but 2 clusters of cases can miss rare losses of up to 8\u00a0pts in all."
+    )
 
 
 def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..., GateRecord]) -> None:
@@ -341,7 +360,7 @@ def test_a_group_of_checks_names_its_members_and_a_part_its_steps(
 def test_a_pattern_is_described_and_folded(invented: Callable[..., GateRecord]) -> None:
     """Nobody reads a pattern first: what it tests is said, and it is one click away."""
     pattern = r"(?<![\\d.,])100(?!\\d|[.,]\\d)"
-    score = Score(metric="regex", value=0.0, passed=False, explanation=f"{pattern!r} matches nowhere")
+    score = Score(metric="regex", value=0.0, passed=False, explanation=f"{quote(pattern)} matches nowhere")
     seen = one_case(result_of("a", score, checks=(Check(type="regex", value=pattern),)), None, invented())
     assert seen.brief == "regex: the pattern matches nowhere"
     (row,) = seen.checks
