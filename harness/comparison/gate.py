@@ -38,6 +38,7 @@ from harness.comparison.pairing import (
     set_counts,
 )
 from harness.comparison.regressed_cases import regressed_limits
+from harness.comparison.set_metrics import set_metric_rows
 from harness.comparison.slices import driver_slice, shared_traits
 from harness.errors import BaselineError
 from harness.types import (
@@ -224,7 +225,7 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
     comparison = Comparison(
         candidate_run=candidate.id,
         baseline_run=baseline.id,
-        metrics=judgement.rows,
+        metrics=(*judgement.rows, *set_metric_rows(pairing, confidence)),
         forgetting=forgetting_between(
             candidate, baseline, alpha=judgement.alpha, divergences=judgement.divergences
         ),

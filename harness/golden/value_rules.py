@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import cast
 
-from harness.golden.choices import letter_of, lettered
+from harness.golden.choices import letter_of, lettered, same_words
 from harness.golden.hints import shown
 from harness.golden.json_paths import JsonPathError, compiled_path
 from harness.golden.quantities import Quantity, UnitError, check_unit, quantities
@@ -116,10 +117,29 @@ def _tool_calls(value: JsonValue, options: Mapping[str, JsonValue], references: 
             raise TogetherError((*key, "arguments"), f"found {shown(entry['arguments'])}", "a mapping")
 
 
+def _classification(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    labels = [str(label) for label in cast("Sequence[str]", options["labels"])]
+    for text in references if value is None else [str(value)]:
+        if same_words(text) not in map(same_words, labels):
+            key = () if value is None else ("value",)
+            raise TogetherError(key, f"{shown(text)} is no label", ", ".join(labels))
+
+
+def _word_list(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    entries = value if isinstance(value, list) else str(value).splitlines() if isinstance(value, str) else []
+    if not any(isinstance(entry, str) and entry.strip(" *") for entry in entries) or not all(
+        isinstance(entry, str) and (entry.strip(" *") or isinstance(value, str)) for entry in entries
+    ):
+        allowed = "a list of words or phrases, or file:// and a file with one a line"
+        raise TogetherError(("value",), f"found {shown(value)}", allowed)
+
+
 _RULES: Mapping[str, Callable[[JsonValue, Mapping[str, JsonValue], Sequence[str]], None]] = {
+    "classification": _classification,
     "code": _code,
     "json-path": _json_path,
     "multiple-choice": _multiple_choice,
     "numeric": _numeric,
     "tool-calls": _tool_calls,
+    "word-list": _word_list,
 }

@@ -127,7 +127,9 @@ def share(value: Interval) -> str:
 
 
 def detectable(row: MetricComparison) -> str:
-    """The minimum detectable drop."""
+    """The minimum detectable drop; a dash where nothing is gated and none was computed."""
+    if row.verdict is None and row.minimum_detectable_drop is None:
+        return "–"
     return "none" if row.minimum_detectable_drop is None else f"≥ {row.minimum_detectable_drop:.2f}"
 
 

@@ -2,6 +2,7 @@
 
 from harness.registry.content_options import (
     ChoiceOptions,
+    ClassificationOptions,
     CodeOptions,
     CostOptions,
     GroupOptions,
@@ -105,6 +106,24 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         value="optional",
         needs_references=True,
         options=ChoiceOptions,
+    ),
+    Metric(
+        name="classification",
+        kind="binary",
+        summary="The answer gives the right label; over a set this is the accuracy, beside the macro-F1.",
+        function="harness.metrics.labelled_answer:classification",
+        value="optional",
+        needs_references=True,
+        options=ClassificationOptions,
+    ),
+    Metric(
+        name="word-list",
+        kind="binary",
+        summary="Words or phrases of a list occur in the answer, whatever their case and width.",
+        function="harness.metrics.word_lists:word_list",
+        value="required",
+        value_type="json",
+        invertible=True,
     ),
     Metric(
         name=CODE,

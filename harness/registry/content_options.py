@@ -120,3 +120,15 @@ class ToolCallsOptions(Options):
 
     ordered: Annotated[bool, Field(description="The calls come in this order.")] = False
     others: Annotated[bool, Field(description="Further calls are allowed.")] = False
+
+
+class ClassificationOptions(Options):
+    """Keys of ``classification``."""
+
+    labels: Annotated[list[Words], Field(min_length=2, description="All labels.")]
+
+    @model_validator(mode="after")
+    def _different(self) -> "ClassificationOptions":
+        if len({" ".join(label.casefold().split()) for label in self.labels}) < len(self.labels):
+            raise ValueError("two labels are the same")
+        return self

@@ -65,6 +65,8 @@ class Score:
         threshold: The limit that decided ``passed``, or None.
         passed: None if the metric is for information.
         explanation: The reason: what was missing, which part matched.
+        labels: Of a classification, the expected label and the predicted one, which is empty if none can be
+            read.
     """
 
     metric: str
@@ -72,6 +74,7 @@ class Score:
     threshold: float | None = None
     passed: bool | None = None
     explanation: str = ""
+    labels: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
