@@ -22,6 +22,9 @@ COMMANDS = (
     (("tunegate", "train", "sft", "--init"), 0, "base: smollm2"),
     (("pytest", "-q"), 0, "1 skipped"),
     (("pytest", "-q", "--model=nowhere"), 4, "no model 'nowhere'"),
+    (("tunegate", "gate", "-q", "--model=nowhere"), 4, "no model 'nowhere'"),
+    (("tunegate", "golden", "schema"), 0, "$defs"),
+    (("tunegate", "runs", "list"), 4, "no history here"),
 )
 
 
@@ -38,6 +41,8 @@ def pythons() -> list[str]:
         )
         if done is not None and done.returncode == 0:
             found.setdefault(done.stdout.strip(), name)
+        else:
+            print(f"{name} is not installed or does not run: left out")
     return list(found.values())
 
 

@@ -118,7 +118,10 @@ def test_deep_nesting_is_refused_and_never_ends_the_process(text, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert f"nested deeper than {MAX_DEPTH} levels" in done.stdout
+    # PyYAML 6.0.4 has a limit of its own, which some of these reach first.
+    assert any(
+        words in done.stdout for words in (f"nested deeper than {MAX_DEPTH} levels", "maximum nesting depth")
+    )
 
 
 def test_nesting_that_people_write_is_read():
