@@ -65,6 +65,7 @@ mutate: $(VENV)/.installed ## How many small faults in the gate's arithmetic, ca
 
 bench: $(VENV)/.installed ## Speed, as ratios measured in one run
 	@$(BIN)/python benchmarks/start_up.py
+	@$(BIN)/python benchmarks/gate_speed.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 
 bench-trainers: $(VENV)/.installed ## What each training method learns, with gradient check and gate (an hour)

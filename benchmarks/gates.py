@@ -1,4 +1,4 @@
-"""This gate and others on the same simulated runs: false alarms and detection, for docs/gate.md.
+"""This gate and others on the same simulated runs: false alarms, detection and passes, for docs/gate.md.
 
     python benchmarks/gates.py --peers ~/.cache/tunegate-peers [--runs 400]
 
@@ -27,8 +27,9 @@ from harness.types import GateVerdict
 PEERS = (
     ["regressgate==0.1.0", "adaptergate==0.5.4", "mlflow-skinny==3.17.2", "numpy", "scipy", "pandas"],
     ["--no-deps", "mlflow==3.18.0"],
+    ["evalsig==0.1.2", "deltagate==0.1.1", "paired-eval==0.4.0"],
 )
-PEER_GATES = ("regressgate", "adaptergate", "mlflow")
+PEER_GATES = ("regressgate", "adaptergate", "mlflow", "evalsig", "deltagate", "paired-eval", "soup ship")
 MARGIN = 0.05
 Counts = NDArray[np.int_]
 Rates = NDArray[np.float64]
@@ -115,23 +116,25 @@ def paired(before: Counts, now: Counts, answers: int) -> PairedMetric:
     )
 
 
-def tunegate(before: Counts, now: Counts, answers: int, margin: float = MARGIN) -> bool:
-    """Whether this gate calls the run regressed."""
+def tunegate(before: Counts, now: Counts, answers: int, margin: float = MARGIN) -> int:
+    """This gate's verdict: 1 is a regression, 0 a pass, -1 inconclusive."""
     rows, cases = judge([paired(before, now, answers)], {("s", PASS_RATE): margin})
-    return rows[0].verdict is GateVerdict.REGRESS or bool(cases)
+    if rows[0].verdict is GateVerdict.REGRESS or cases:
+        return 1
+    return 0 if rows[0].verdict is GateVerdict.PASS else -1
 
 
-def without_margin(before: Counts, now: Counts, answers: int) -> bool:
+def without_margin(before: Counts, now: Counts, answers: int) -> int:
     """The same with ``--gate-margin=0``: the question that gates without a margin ask."""
     return tunegate(before, now, answers, margin=0.0)
 
 
-def any_drop(before: Counts, now: Counts, answers: int) -> bool:
+def any_drop(before: Counts, now: Counts, answers: int) -> int:
     """The naive gate: the mean fell."""
-    return int(now.sum()) < int(before.sum())
+    return int(now.sum() < before.sum())
 
 
-def peer_verdicts(peers: Path, found: list[tuple[str, str, int, Counts]]) -> dict[str, NDArray[np.bool_]]:
+def peer_verdicts(peers: Path, found: list[tuple[str, str, int, Counts]]) -> dict[str, NDArray[np.int_]]:
     """The other gates' verdicts by gate, change and suite; their environment is made where it is missing."""
     python = peers / "bin" / "python"
     if not python.exists():
@@ -161,18 +164,20 @@ def main() -> None:
     chosen = parser.parse_args()
     found = list(scenarios(chosen.runs, chosen.change, chosen.cases))
     others = peer_verdicts(chosen.peers, found)
-    gates = {"tunegate": tunegate, "margin 0": without_margin, "any drop": any_drop}
-    print(
-        "| change | cases × answers | tunegate | margin 0 | regressgate | adaptergate | MLflow | any drop |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    gates = {"tunegate": tunegate, "at margin 0": without_margin, "any drop": any_drop}
+    columns = ("tunegate", "at margin 0", *PEER_GATES, "any drop")
+    print(f"Fails / passes\n\n| change | cases × answers | {' | '.join(columns)} |")
+    print(f"|---|---|{'---|' * len(columns)}")
     for change, name, answers, (before, now) in found:
-        rates = {
-            gate: np.mean([rule(old, new, answers) for old, new in zip(before, now, strict=True)])
+        verdicts = {
+            gate: np.array([rule(old, new, answers) for old, new in zip(before, now, strict=True)])
             for gate, rule in gates.items()
         }
-        rates |= {gate: others[f"{gate}|{change}|{name}"].mean() for gate in PEER_GATES}
-        shown = [f"{100 * rates[gate]:.0f} %" for gate in ("tunegate", "margin 0", *PEER_GATES, "any drop")]
+        verdicts |= {gate: others[f"{gate}|{change}|{name}"] for gate in PEER_GATES}
+        shown = [
+            f"{100 * np.mean(verdicts[gate] == 1):.0f} / {100 * np.mean(verdicts[gate] == 0):.0f}"
+            for gate in columns
+        ]
         print(f"| {change} | {name} | {' | '.join(shown)} |", flush=True)
 
 

@@ -4,14 +4,19 @@
 
 RUNS.npz holds, under each scenario's name, counts of passed answers: (2, runs, cases), the baseline's first;
 and under its name with " answers", how many answers each case had. VERDICTS.npz gets, under
-"<gate>|<scenario>", whether that gate failed each run.
+"<gate>|<scenario>", that gate's verdict on each run: 1 fails, 0 passes, -1 neither.
 """
 
 import sys
 from math import comb
 
+import deltagate.report
 import numpy as np
+import paired_eval
 from adaptergate.gating.regression_gate import GateConfig, RegressionGate
+from deltagate import evaluate_comparison
+from evalsig.compare.gate import gate as evalsig_gate
+from evalsig.types import ItemResult, RunFrame
 from mlflow.genai.evaluation.comparison import paired_comparison
 from regressgate import RunReport, compare_reports
 from regressgate import gate as regressgate_gate
@@ -45,7 +50,7 @@ def report(passed, answers):
 
 def regressgate(before, now, answers):
     """Its defaults: a drop that its aggregate or its per-case test finds at 0.05 together."""
-    return compare_reports(report(before, answers), report(now, answers)).failed
+    return int(compare_reports(report(before, answers), report(now, answers)).failed)
 
 
 def adaptergate(before, now, answers):
@@ -58,7 +63,7 @@ def adaptergate(before, now, answers):
         holdout=[{"id": place} for place in range(before.size)],
         scorer=lambda adapter, query: float(rates[adapter][query["id"]]),
     )
-    return not decision.accepted
+    return int(not decision.accepted)
 
 
 def mlflow(before, now, answers):
@@ -66,7 +71,51 @@ def mlflow(before, now, answers):
     found = paired_comparison._compare_paired_values(
         "score", before / answers, now / answers, value_type="binary", greater_is_better=True
     )
-    return found.status == "ok" and found.diff < 0 and found.p_value < 0.05
+    return int(found.status == "ok" and found.diff < 0 and found.p_value < 0.05)
+
+
+def evalsig(before, now, answers):
+    """Three words; a candidate has to be significantly better, by 0.05 at least."""
+    frames = [
+        RunFrame(
+            name, name, "t", "score", [ItemResult(str(place), float(x)) for place, x in enumerate(values)]
+        )
+        for name, values in (("before", before / answers), ("now", now / answers))
+    ]
+    found = evalsig_gate(*frames, min_delta=0.05, n_resamples=1000)
+    return {"REJECT": 1, "ALLOW": 0, "INCONCLUSIVE": -1}[found.verdict.value]
+
+
+def deltagate_verdict(before, now, answers):
+    """Its report: a real drop at 0.05; one below the detectable difference is unresolved."""
+    found = evaluate_comparison(before / answers, now / answers)
+    if found.significant:
+        return int(found.delta > 0)
+    return -1 if found.underpowered else 0
+
+
+def paired_eval_verdict(before, now, answers):
+    """Its paired comparison, interpreted: significant, a null that rules an effect out, or uninformative."""
+    compared = paired_eval.paired_compare((before / answers).tolist(), (now / answers).tolist(), 1000)
+    if compared["p_value"] < 0.05:
+        return int(compared["mean_diff"] > 0)
+    return 0 if paired_eval.interpret(compared, sims=1)["rules_out"] is not None else -1
+
+
+def soup(before, now, answers):
+    """The documented rule of `soup ship`: a suite may fall by its tolerance, 0.05."""
+    return int((before - now).mean() / answers > 0.05)
+
+
+GATES = {
+    "regressgate": regressgate,
+    "adaptergate": adaptergate,
+    "mlflow": mlflow,
+    "evalsig": evalsig,
+    "deltagate": deltagate_verdict,
+    "paired-eval": paired_eval_verdict,
+    "soup ship": soup,
+}
 
 
 def main():
@@ -74,15 +123,17 @@ def main():
     regressgate_gate.permutation_test = counted_shuffles
     # Its interval takes most of the time and is not what its assertion looks at.
     paired_comparison._bootstrap_mean_ci = lambda deltas, confidence_level: (0.0, 0.0)
+    deltagate.report.bootstrap_delta_ci = lambda *_, **__: {"lower": 0.0, "upper": 0.0}
+    paired_eval.claim_eval.detectable_effect = lambda *_, **__: 1.0
     runs, verdicts = np.load(sys.argv[1]), {}
     for name in runs.files:
         if name.endswith(" answers"):
             continue
         before, now = runs[name]
         answers = int(runs[f"{name} answers"])
-        for gate in (regressgate, adaptergate, mlflow):
-            verdicts[f"{gate.__name__}|{name}"] = np.array(
-                [gate(old, new, answers) for old, new in zip(before, now, strict=True)]
+        for gate, rule in GATES.items():
+            verdicts[f"{gate}|{name}"] = np.array(
+                [rule(old, new, answers) for old, new in zip(before, now, strict=True)]
             )
         print(name, flush=True)
     np.savez(sys.argv[2], **verdicts)

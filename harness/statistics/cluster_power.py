@@ -1,4 +1,4 @@
-"""How often sets of clusters regress or pass: by simulation, as no formula holds for few clusters."""
+"""How often sets of clusters regress or pass: by simulation, as no formula holds for few of them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,8 +18,7 @@ RUNS = 4000
 # Share of flips that concern a whole cluster while nothing is known; it weighs as much as two that moved.
 USUAL_ALIKE = 0.5
 _WEIGHT = 2
-_CELLS = 400_000  # random numbers per simulation: more clusters need fewer runs for the same precision
-_LEAST_RUNS = 200
+_SIMULATED_UP_TO = 200
 _PRECISION = 2e-3
 _MOST_TIMES = 64
 
@@ -108,6 +107,8 @@ def verdict_chances(
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
         confidence: Two-sided, of the interval that is compared with the margin.
     """
+    if len(sizes) > _SIMULATED_UP_TO:
+        return _normal_chances(sizes, flips, level, margin, confidence)
     import numpy as np
     from scipy.special import stdtrit
 
@@ -129,14 +130,36 @@ def verdict_chances(
     return Chances(regress=float((refused & (high > margin)).mean()), passes=math.fsum(within) / len(means))
 
 
+def _normal_chances(
+    sizes: Sequence[float], flips: Flips, level: float, margin: float | None, confidence: float
+) -> Chances:
+    """The same for many clusters, whose mean drop is normal.
+
+    A case's variance, times the cases, plus ``alike`` times each pair of cases in one cluster.
+    """
+    from scipy.special import ndtr, ndtri
+
+    drop, cases = flips.lose - flips.gain, math.fsum(sizes)
+    variance = flips.lose + flips.gain - drop * drop
+    pairs = math.fsum(size * (size - 1) for size in sizes)
+    error = max(math.sqrt(variance * (cases + flips.alike * pairs)) / cases, 1e-9)
+    reach = float(ndtri((1 + confidence) / 2)) * error
+    least = float(ndtri(1 - level)) * error
+    if margin is None:
+        return Chances(regress=float(ndtr((drop - least) / error)), passes=0.0)
+    least = max(least, margin - reach)
+    return Chances(
+        regress=float(ndtr((drop - least) / error)), passes=float(ndtr((margin - reach - drop) / error))
+    )
+
+
 def _simulated(sizes: Sequence[float], flips: Flips) -> "NDArray[np.float64]":
     """Each run's drops, summed by cluster."""
     import numpy as np
 
     random = np.random.default_rng(0)
-    runs = max(min(RUNS, _CELLS // len(sizes)), _LEAST_RUNS)
     count = np.round(np.asarray(sizes)).astype(int)
-    shape = (runs, len(sizes))
+    shape = (RUNS, len(sizes))
     lose, gain = flips.lose, flips.gain
     single = random.binomial(count, lose, shape)
     single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)

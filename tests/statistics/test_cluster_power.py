@@ -102,3 +102,16 @@ def test_the_detectable_drop_is_found_in_eighty_percent(sizes, alike):
     assert found(0.02 + drop) == pytest.approx(0.8, abs=error + 0.02)
     assert found(0.02 + drop + 0.03) >= 0.8 - error
     assert found(max(0.02 + drop - 0.03, 0.0)) <= 0.8 + error
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("alike", [0.0, 0.5])
+@pytest.mark.parametrize("drop", [0.0, 0.03, 0.08])
+def test_many_clusters_are_normal(monkeypatch, alike, drop):
+    """200 clusters of 1 to 4 cases: 3 points of probability apart; the allowance of a pass costs a few more."""
+    sizes, flips = [1, 2, 3, 4] * 50, Flips(lose=0.03 + drop, gain=0.03, alike=alike)
+    simulated = verdict_chances(sizes, flips, 0.05, margin=0.05)
+    monkeypatch.setattr("harness.statistics.cluster_power._SIMULATED_UP_TO", 100)
+    by_formula = verdict_chances(sizes, flips, 0.05, margin=0.05)
+    assert by_formula.regress == pytest.approx(simulated.regress, abs=0.03)
+    assert -0.03 <= by_formula.passes - simulated.passes <= 0.09
