@@ -28,7 +28,10 @@ def metrics(cases: int, clusters: int | None) -> list[PairedMetric]:
     passed = [(random.random(cases) < 0.9).astype(float) for _ in range(2)]
     before = [random.random(cases) for _ in range(4)]
     after = [np.clip(score + random.normal(0, 0.1, cases), 0, 1) for score in before]
-    values = [(PASS_RATE, *passed), *((f"score-{n}", *pair) for n, pair in enumerate(zip(before, after)))]
+    values = [
+        (PASS_RATE, *passed),
+        *((f"score-{n}", *pair) for n, pair in enumerate(zip(before, after, strict=True))),
+    ]
     return [
         PairedMetric(
             set_name="s",
