@@ -1,12 +1,14 @@
 """From a model's name to a local directory with safetensors weights."""
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 from harness.types.json_reading import parse_json
+from tunegate.printable import say
 
 # A hub id, and after an @ a branch, tag or commit.
 _HUB = "hf:"
@@ -123,6 +125,7 @@ def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
                 f"{reference}: not in the hub's local cache: run tunegate model fetch {_HUB}{reference}"
             ) from error
     try:
+        _announce(name, revision)
         directory = Path(snapshot_download(name, revision=revision, allow_patterns=files))
     except (
         Exception
@@ -130,3 +133,18 @@ def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(f"{reference}: the hub did not return it: {reason.strip()}") from error
     return _checked(directory)
+
+
+def _announce(name: str, revision: str | None) -> None:
+    """Say what is downloaded and how much, before it is: a person may not have expected it."""
+    from huggingface_hub import HfApi
+
+    found = HfApi().model_info(name, revision=revision, files_metadata=True)
+    files = [
+        each
+        for each in found.siblings or ()
+        if any(fnmatch(each.rfilename, pattern) for pattern in _HUB_FILES)
+    ]
+    megabytes = sum(each.size or 0 for each in files) / 1_000_000
+    reference = name if revision is None else f"{name}@{revision}"
+    say(f"tunegate: downloading {reference} from the hub: {len(files)} files, {megabytes:,.0f} MB", err=True)

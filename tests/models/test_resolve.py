@@ -33,6 +33,18 @@ def hub(monkeypatch, tmp_path):
             raise state.remote
         return str(state.remote)
 
+    class HfApi:
+        def model_info(self, name, *, revision, files_metadata):
+            sizes = {
+                "model.safetensors": 2_000_000_000,
+                "config.json": 700,
+                "pytorch_model.bin": 2_000_000_000,
+            }
+            return SimpleNamespace(
+                siblings=[SimpleNamespace(rfilename=file, size=size) for file, size in sizes.items()]
+            )
+
+    monkeypatch.setattr(sys.modules["huggingface_hub"], "HfApi", HfApi)
     monkeypatch.setattr(sys.modules["huggingface_hub"], "snapshot_download", snapshot_download)
     monkeypatch.chdir(tmp_path)
     return state
@@ -128,6 +140,16 @@ def test_what_the_local_cache_lacks_comes_from_the_hub(hub, tmp_path, cached):
     assert not {"*.py", "*.bin", "*.pt"} & set(hub.patterns)
 
 
+def test_a_download_is_announced_with_its_size(hub, tmp_path, capsys):
+    """Only what is downloaded counts; what is there already is not announced."""
+    hub.remote = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    resolve_model("org/name@v1", recorded=True)
+    assert capsys.readouterr().err == "tunegate: downloading org/name@v1 from the hub: 2 files, 2,000 MB\n"
+    hub.local = hub.remote
+    resolve_model("org/name@v1", recorded=True)
+    assert capsys.readouterr().err == ""
+
+
 def test_without_leave_to_download_the_hub_is_not_asked(hub):
     with pytest.raises(ModelError, match="run tunegate model fetch hf:org/name"):
         resolve_model("hf:org/name", download=False)
@@ -205,3 +227,14 @@ def test_what_an_adapter_records_may_be_a_hub_id(hub, tmp_path):
 
 def test_other_programs_read_a_hub_id_without_its_mark():
     assert plain_reference("hf:org/name") == plain_reference("org/name") == "org/name"
+
+
+@pytest.mark.parametrize("name", ["hf:org/name", "org/name", "hf:org/name@v1"])
+def test_an_encoder_that_a_golden_set_names_is_never_downloaded(hub, tmp_path, name):
+    """Its file may come from anybody's pull request, and the download would carry the user's token."""
+    from harness.metrics.encoders import find_encoder
+
+    hub.remote = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    with pytest.raises(ModelError):
+        find_encoder(name)
+    assert "remote" not in hub.asked
