@@ -88,6 +88,7 @@ def _calibration(labels: Sequence[Label], left_out: Counter[str]) -> list[Row]:
                     ),
                     "label": value,
                     "reason": _reason(label),
+                    **({"tags": list(label.item.tags)} if label.item.tags else {}),
                     "cluster": _cluster(label.item.messages),
                     "rater": label.who,
                     "labelled_at": label.at,

@@ -33,6 +33,7 @@ class SourceAnswer:
 
     Attributes:
         origin: Its run and side, or its file and line. It is never shown.
+        tags: Of its golden case.
     """
 
     messages: tuple[Message, ...]
@@ -40,6 +41,7 @@ class SourceAnswer:
     wanted: Expectation
     origin: str
     run: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class LabelItem:
         answers: One, or two in the order in which they are shown as A and B.
         origins: Where each answer is from, for people.
         runs: The ids of the stored runs that gave each answer; none for the answers of a file.
+        tags: Of the golden cases that ask this.
     """
 
     id: str
@@ -59,6 +62,7 @@ class LabelItem:
     wanted: Expectation
     origins: tuple[str, ...]
     runs: tuple[tuple[str, ...], ...]
+    tags: tuple[str, ...] = ()
 
 
 def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[LabelItem]:
@@ -78,6 +82,7 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
     items: list[LabelItem] = []
     for (messages, wanted), texts in asked.items():
         chosen: list[tuple[str, ...]] = []
+        tags = dict.fromkeys(tag for some in texts.values() for one in some for tag in one.tags)
         if ask != "pairs":
             chosen += [(text,) for text in texts]
         if ask != "answers":
@@ -95,6 +100,7 @@ def items_of(answered: Sequence[SourceAnswer], *, ask: Ask, seed: int) -> list[L
                     tuple(dict.fromkeys(one.run for one in texts[text] if one.run is not None))
                     for text in answers
                 ),
+                tags=tuple(tags),
             )
             items.append(_placed(item, seed))
     return sorted(items, key=lambda item: _draw(seed, "order", item.id))

@@ -76,6 +76,7 @@ def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | Non
             wanted=_wanted(result.case, rubric),
             origin=f"{side} of run {run.id}",
             run=run.id,
+            tags=result.case.tags,
         )
         for result in run.results
         if result.completion is not None and result.case.set_name in golden_sets

@@ -64,9 +64,16 @@ def _first_found(request: ScoringRequest, texts: tuple[str, ...], fold: Callable
     for text in texts:
         if fold(text) in answer:
             return binary(request, True, f"{quote(text)} is in the answer")
+    told = "" if not _is_there_composed(answer, texts, fold) else ", though in other Unicode code points"
     if len(texts) == 1:
-        return binary(request, False, f"{quote(texts[0])} is missing from the answer")
-    return binary(request, False, f"none of {_listed(texts)} is in the answer")
+        return binary(request, False, f"{quote(texts[0])} is missing from the answer{told}")
+    return binary(request, False, f"none of {_listed(texts)} is in the answer{told}")
+
+
+def _is_there_composed(answer: str, texts: tuple[str, ...], fold: Callable[[str], str]) -> bool:
+    """Whether a text would be there if é were one character on both sides."""
+    composed = unicodedata.normalize("NFC", answer)
+    return any(unicodedata.normalize("NFC", fold(text)) in composed for text in texts)
 
 
 def _contains_all(request: ScoringRequest) -> Score:

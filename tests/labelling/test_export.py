@@ -1,5 +1,7 @@
 """Labels reach those who need them: the calibration's and the trainers' own loaders read what is written."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -154,3 +156,12 @@ def test_any_answer_can_be_read_back_or_is_left_out(tmp_path, prompt, answers, c
             # Its loader refuses one-sided thumbs; a second row of the other kind makes it read the first.
             path.write_bytes(path.read_bytes() + b'{"prompt": "p", "completion": "c", "label": false}\n')
             assert load_thumbs([path]).rows[0]["completion"][0]["content"] == answers[0]
+
+
+def test_a_labelled_item_has_the_tags_of_its_golden_case(tmp_path):
+    tagged = label(LabelValue(passed=True), number=1)
+    tagged = replace(tagged, item=replace(tagged.item, tags=("legal", "long")))
+    read = load_labelled_set(
+        written(tmp_path, "calibration", [tagged, label(LabelValue(passed=False), number=2)])
+    )
+    assert [item.tags for item in read.items] == [["legal", "long"], []]

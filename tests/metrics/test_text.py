@@ -61,6 +61,13 @@ def test_contains_finds_the_value_anywhere_and_says_what_is_missing(score) -> No
     assert missing.explanation == "'Paris' is missing from the answer"
 
 
+def test_a_text_in_other_code_points_is_told(score) -> None:
+    missing = score("contains", "caf\u00e9", value="cafe\u0301")
+
+    assert missing.value == 0
+    assert missing.explanation.endswith("is missing from the answer, though in other Unicode code points")
+
+
 def test_icontains_folds_case(score) -> None:
     assert score("icontains", "It is PARIS.", "Paris").value == 1
 
