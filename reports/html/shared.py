@@ -147,7 +147,7 @@ def _example(record: GateRecord, lost: Sequence[CaseResult]) -> ExampleView | No
             continue
         if then.outcome is not Outcome.PASSED:
             continue
-        texts = (result.case.messages[-1].shown, then.completion.text, result.completion.text)
+        texts = (_last_part(result.case.messages[-1].shown), then.completion.text, result.completion.text)
         view = ExampleView(
             key=one_line(result.key),
             **dict(
@@ -160,3 +160,9 @@ def _example(record: GateRecord, lost: Sequence[CaseResult]) -> ExampleView | No
         )
         shown.append((result.key not in typical, sum(map(len, texts)), result.key, view))
     return min(shown, key=lambda entry: entry[:3])[3] if shown else None
+
+
+def _last_part(prompt: str) -> str:
+    """A prompt, or of a long one its last line: instructions come first, and are the same in all cases."""
+    lines = prompt.strip().splitlines()
+    return prompt if len(prompt) <= _LONGEST or not lines else lines[-1]

@@ -27,7 +27,9 @@ KINDS = {
     "inconclusive": {"lost": 3, "gained": 2, "errored": 2, "unscored": 3, "collected": 140},
     "no baseline": {"compared": False, "lost": 4},
 }
-HOSTILE = "</script><img src=x onerror=alert(1)>" + "W" * 400 + "\u202e\x1b[31m<script>alert(2)</script>"
+HOSTILE = (
+    "\ud83d</script><img src=x onerror=alert(1)>" + "W" * 400 + "\u202e\x1b[31m<script>alert(2)</script>"
+)
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
@@ -125,6 +127,7 @@ def test_cases_are_filtered_and_the_address_says_how(open_report: Opener, invent
     expect(again.locator("#case-list [role=status]")).to_have_text("15 of 120 cases")
     assert keys(again) == shown
     assert again.get_by_label("Text").input_value() == "what is"
+    assert 0 <= again.locator("#case-list").bounding_box()["y"] < 200  # a link to a choice leads to it
 
 
 def test_cases_are_sorted_and_paged(open_report: Opener, invented: Invented) -> None:

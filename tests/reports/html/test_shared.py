@@ -82,6 +82,7 @@ def test_the_example_has_the_first_trait_and_short_texts(invented: Invented) -> 
     assert view.example is not None
     assert view.example.key in keys[3:5]
     assert view.example.before.startswith("{")
+    assert " ordered " in view.example.prompt  # the order itself, not the instruction before it
 
 
 def test_where_nothing_stands_out_the_failed_checks_remain(invented: Invented) -> None:

@@ -50,6 +50,7 @@ class List {
     this.state = state;
     await this.draw();
     if (wanted) this.open(wanted);
+    else if (choosesCases()) this.root.scrollIntoView();
   }
 
   async open(wanted) {
