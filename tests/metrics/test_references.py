@@ -135,6 +135,19 @@ def gleu(some: Sequence[Pair]) -> list[float]:
     return [corpus_gleu([[words(one.reference)]], [words(one.answer)]) for one in some]
 
 
+class NoSynonyms:
+    """In place of WordNet, whose data doesn't come with NLTK."""
+
+    def synsets(self, _word: str) -> list[object]:
+        return []
+
+
+def meteor(some: Sequence[Pair]) -> list[float]:
+    from nltk.translate.meteor_score import meteor_score
+
+    return [meteor_score([words(one.reference)], words(one.answer), wordnet=NoSynonyms()) for one in some]
+
+
 def edit_distance(some: Sequence[Pair]) -> list[float]:
     import nltk
 
@@ -205,6 +218,7 @@ FAST = {
     "rouge-l": Reference(ON_NUMBERS, rouge("rougeL")),
     "rouge-lsum": Reference(ON_NUMBERS, rouge("rougeLsum")),
     "gleu": Reference("NLTK's corpus GLEU of one pair", gleu),
+    "meteor": Reference("NLTK, without synonyms", meteor),
     "levenshtein": Reference("NLTK's edit distance, in NFC", edit_distance),
 }
 ENCODED = {

@@ -220,12 +220,16 @@ def _embeddings(
 
 
 def _encoded(texts: tuple[str, ...]) -> Any:
-    """Each text's embedding, of length 1; one per row."""
+    """Each text's embedding, one per row: of length 1, or 0 where the encoder can't read the text."""
+    from harness.metrics.encoded_text import MOST_UNKNOWN, encoded
     from harness.metrics.encoders import find_encoder
     from harness.metrics.similar import load_encoder
 
     model = load_encoder(find_encoder(ENCODER))
-    return model.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
+    vectors = model.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
+    # All texts of unknown tokens look the same.
+    vectors[[encoded(model.tokenizer, text, None).unknown_share > MOST_UNKNOWN for text in texts]] = 0
+    return vectors
 
 
 # A recipe of several stages uses the same cases in each.

@@ -285,6 +285,17 @@ def test_embeddings_find_a_case_in_other_words(rows_with, orders):
 
 
 @pytest.mark.end_to_end
+def test_texts_that_the_encoder_cannot_read_are_not_taken_for_the_same(rows_with, tmp_path):
+    """All Khmer sentences have one embedding."""
+    resolve_model("minilm")
+    (tmp_path / "km.yaml").write_text(
+        "name: km\ncases:\n  - {id: a, prompt: ខ្ញុំស្រលាញ់ប្រទេសកម្ពុជា, references: [x], checks: [{type: equals}]}\n"
+    )
+    examples = rows_with({"prompt": "មេឃថ្ងៃនេះមានពណ៌ខៀវ", "completion": "y"})
+    assert found(examples, load_golden_set(tmp_path / "km.yaml"), LeakageSettings()) == []
+
+
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("name", ["orders", "arithmetic", "extraction"])
 def test_no_shipped_case_lies_close_to_its_training_data(name):
     """Data of one narrow task is alike; what its rows share is taken out before embeddings are compared."""
