@@ -41,7 +41,7 @@ demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, 
 test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier on the real model included, and the coverage that has to stay
 	@$(BIN)/tunegate model fetch smollm2 minilm
 	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
-	  echo "==> no Chromium could be had: the report's browser tests will be skipped"
+	  echo "==> Chromium is unavailable: the report's browser tests will be skipped"
 	@$(PYTEST) --cov --cov-report=
 
 test-fast: $(VENV)/.installed ## Unit tests only, minutes

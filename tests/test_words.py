@@ -13,7 +13,7 @@ PAGES = [
     *(ROOT / "benchmarks").rglob("*.py"),
     *(ROOT / "reports").rglob("*.jinja"),
     ROOT / "README.md",
-    *ROOT.glob("CONTRIBUTING.md"),
+    *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml")),
     ROOT / "CHANGELOG.md",
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "docs").glob("*.py"),

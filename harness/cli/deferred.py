@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from tunegate.printable import printable_line, say
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -70,7 +72,12 @@ class DeferredGroup(TyperGroup):
         entry = self._declared().get(cmd_name)
         if entry is None:
             return None
-        found = entry.load()
+        try:
+            found = entry.load()
+        except Exception as error:  # any exception is a fault of the distribution that declares it
+            line = printable_line(f"{type(error).__name__}: {error}")
+            say(f"tunegate: warning: command {cmd_name} is left out: {line}", err=True)
+            return None
         is_deferred = isinstance(found, DeferredCommand)
         return PlaceholderCommand(cmd_name, found) if is_deferred else as_command(cmd_name, found)
 

@@ -105,7 +105,7 @@ def pytest_runtest_makereport(
         if call.when == "call":
             item.annotate(report)
         if gate is not None and (call.when == "call" or report.skipped):
-            gate.was_run = True
+            gate.note_turn()
     elif gate is not None:
         gate.failed_tests.note(item, report)
     return report

@@ -97,6 +97,10 @@ class GateSession:
             self._config.hook.pytest_deselected(items=list(foreign))
         self._asking = [item for item in others if asks_a_model(item)]
 
+    def note_turn(self) -> None:
+        """Note that a golden case came to its turn."""
+        self.was_run = True
+
     def note_left_out(self, items: Sequence[pytest.Item]) -> None:
         """Note what of the gate is not among the selected items.
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from typer.testing import CliRunner
@@ -117,3 +118,24 @@ def test_lint_findings_are_lines_and_exit_status_1(tmp_path):
 
 def test_train_init_prints_a_configuration():
     assert "base: smollm2" in RUNNER.invoke(app, ["train", "sft", "--init"]).output
+
+
+def test_a_command_of_another_distribution_that_breaks_is_one_line(tunegate, monkeypatch):
+    """It is left out of the list; all other commands work."""
+
+    class Entry:
+        name = "broken"
+
+        def load(self):
+            raise ImportError("No module named 'gone'\nsecond line")
+
+    monkeypatch.setattr(
+        metadata, "entry_points", lambda group: [Entry()] if group == "tunegate.commands" else []
+    )
+    shown = tunegate("--help")
+    assert shown.returncode == 0
+    assert "golden" in shown.stdout
+    assert "broken" not in shown.stdout
+    told = "tunegate: warning: command broken is left out: ImportError: No module named 'gone'"
+    assert [line[: len(told)] for line in set(shown.stderr.splitlines())] == [told]
+    assert tunegate("broken").returncode == 4

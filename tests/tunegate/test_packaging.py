@@ -68,6 +68,25 @@ def test_each_dependency_is_imported_somewhere(requirement):
     assert any(imports.search(path.read_text(encoding="utf-8")) for path in sources)
 
 
+# Bounds on what other libraries bring, and what transformers needs to read a GGUF file.
+BOUNDS = {"langchain-community", "langchain-openai", "instructor", "gguf"}
+
+
+@pytest.mark.parametrize("extra", PYPROJECT["project"]["optional-dependencies"])
+def test_each_library_of_an_extra_is_imported_somewhere(extra):
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for package in ("harness", "reports", "trainers", "tunegate")
+        for path in (ROOT / package).rglob("*.py")
+    )
+    names = {Requirement(each).name for each in PYPROJECT["project"]["optional-dependencies"][extra]}
+    assert [
+        name
+        for name in sorted(names - BOUNDS - {"tunegate"})
+        if not re.search(rf"^\s*(import|from) {name.replace('-', '_')}\b", sources, re.MULTILINE)
+    ] == []
+
+
 def test_versions_that_tests_run_with_satisfy_the_dependencies():
     pinned = dict(
         line.split("==")
