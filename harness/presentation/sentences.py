@@ -8,6 +8,7 @@ from harness.types import (
     DriverFinding,
     FailedTestsFinding,
     Finding,
+    GateRecord,
     GateVerdict,
     Interval,
     MetricFinding,
@@ -165,6 +166,14 @@ def _not_compared(finding: Finding, data: NotComparedFinding) -> str:
     if finding.verdict is None:
         return f"{finding.metric} is not compared: {data.reason}"
     return f"{finding.set_name} {finding.metric}: {data.reason or 'no case has it on both sides'}"
+
+
+def empty_sets(record: GateRecord) -> frozenset[str]:
+    """The sets of which the baseline passes so few cases that nothing could be lost."""
+    findings = () if record.verdict is None else record.verdict.findings
+    return frozenset(
+        finding.set_name or "" for finding in findings if isinstance(finding.data, NothingToLoseFinding)
+    )
 
 
 def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.comparison.metric_drop import standing
+from harness.comparison.pairing import PASS_RATE
 from harness.presentation.canaries import canary_lines
-from harness.presentation.sentences import sentence_of
+from harness.presentation.sentences import empty_sets, sentence_of
 from harness.types import (
     CaseResult,
     Comparison,
@@ -39,7 +40,7 @@ def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
     """
     parts: list[RenderableType] = [_headline(record)]
     if record.comparison is not None and record.baseline is not None:
-        parts.append(metric_table(record.comparison))
+        parts.append(metric_table(record.comparison, empty_sets(record)))
         parts += _reasons(record)
         comparison = record.comparison
         if comparison.forgetting is not None:
@@ -66,10 +67,14 @@ def _headline(record: GateRecord) -> Text:
     return line
 
 
-def metric_table(comparison: Comparison) -> Table:
+def metric_table(comparison: Comparison, empty: frozenset[str] = frozenset()) -> Table:
     """Gated metrics first, then graded scores; each mean is over the n pairs in its row.
 
     Binary checks that aren't gated are only in the report: they are part of the pass rate.
+
+    Args:
+        comparison: The comparison, its gated rows judged.
+        empty: Sets that had nothing to lose: a pass of theirs is none.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     # The only column that may wrap: figures and verdicts are never cut.
@@ -85,6 +90,8 @@ def metric_table(comparison: Comparison) -> Table:
         verdict = Text("–", style="dim")
         if row.verdict is not None:
             verdict = Text(", ".join(_words(row)), style=STYLES[row.verdict])
+        if row.verdict is GateVerdict.PASS and row.metric == PASS_RATE and row.set_name in empty:
+            verdict = Text("nothing to lose", style=STYLES[GateVerdict.INCONCLUSIVE])
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from harness.presentation.sentences import empty_sets
 from harness.statistics.rates import mean_interval, wilson
 from harness.types import (
     CaseResult,
@@ -14,7 +15,6 @@ from harness.types import (
     MetricComparison,
     MetricFacts,
     MetricSummary,
-    NothingToLoseFinding,
     Outcome,
     Run,
 )
@@ -69,16 +69,7 @@ def metrics_view(record: GateRecord) -> MetricsView:
     )
 
 
-def empty_sets(record: GateRecord) -> set[str]:
-    """The sets of which the baseline passes so few cases that nothing could be lost."""
-    return {
-        finding.set_name or ""
-        for finding in (record.verdict.findings if record.verdict is not None else ())
-        if isinstance(finding.data, NothingToLoseFinding)
-    }
-
-
-def _with_nothing_to_lose(row: MetricComparison, shown: MetricRow, empty: set[str]) -> MetricRow:
+def _with_nothing_to_lose(row: MetricComparison, shown: MetricRow, empty: frozenset[str]) -> MetricRow:
     """The row; a pass of a set that had nothing to lose is no pass."""
     if row.metric != PASS_RATE or row.verdict is not GateVerdict.PASS or row.set_name not in empty:
         return shown

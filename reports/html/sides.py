@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from harness.baselines.file import Baseline
+from harness.presentation.sentences import empty_sets
 from harness.types import (
     Environment,
     Finding,
@@ -23,7 +24,6 @@ from reports.html.metrics import (
     PASS_RATE,
     TONES,
     drop_text,
-    empty_sets,
     is_rate,
     margin_text,
     mean_text,

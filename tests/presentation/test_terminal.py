@@ -69,8 +69,8 @@ def shown(record, width=80):
     return text.getvalue()
 
 
-def gated(passed, **candidate):
-    runs = make_run("mine", passed, **candidate), make_run("base", 60)
+def gated(passed, *, before=60, **candidate):
+    runs = make_run("mine", passed, **candidate), make_run("base", before)
     comparison, verdict = run_gate(*runs)
     return GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
 
@@ -99,6 +99,14 @@ def test_verdicts_are_never_cut():
     """On 80 columns a long name wraps; the verdict's word stays whole."""
     lines = [line for line in shown(gated(57)).splitlines() if not line.startswith("•")]
     assert sum("inconclusive" in line for line in lines) == 1
+
+
+def test_a_set_with_nothing_to_lose_is_not_shown_as_passed():
+    record = gated(2, before=2)
+    text = shown(record)
+    assert "nothing to lose" in text
+    assert "pass, equal" not in text
+    assert "INCONCLUSIVE" in text
 
 
 def test_without_a_baseline_there_is_no_verdict():
