@@ -33,7 +33,7 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
     if comparison is not None and comparison.unpaired:
         found.append(_unpaired(record, comparison.unpaired))
     if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
-        text = "Cross-entropy on general text rose beyond its limit: no regression, but not a pass."
+        text = "Cross-entropy on general text rose beyond its limit: alone no regression, but no pass either."
         found.append(Banner(tone="inconclusive", title="Tripwire: general text got harder", text=text))
     if record.baseline is not None and record.baseline.plan != run.plan:
         found.append(_other_plan(run, record.baseline))

@@ -210,6 +210,22 @@ def test_slices_and_traits_are_rarely_named_by_chance(make_result, make_run):
 
 
 @pytest.mark.simulation
+def test_answers_that_differ_by_chance_alone_explain_no_total_loss(make_result, make_run):
+    """200 runs of 30 lost cases whose answers are random words on both sides: at most 5 % name a trait."""
+    random, named, runs = np.random.default_rng(2), 0, 200
+    words = ["red", "blue", "green", "big", "small", "old", "new", "fast"]
+    for _ in range(runs):
+        sides = []
+        for passed in (True, False):
+            answers = [" ".join(random.choice(words, 3)) for _ in range(30)]
+            sides.append(
+                make_run([said(make_result(f"s/{n:02}", passed), answer) for n, answer in enumerate(answers)])
+            )
+        named += bool(shared_traits(*rate_of(sides[1], sides[0])))
+    assert named / runs <= LEVEL + 3 * (LEVEL * 0.95 / runs) ** 0.5
+
+
+@pytest.mark.simulation
 def test_random_clusters_that_are_lost_whole_name_nothing(make_result, make_run):
     """60 runs of 20 clusters, 4 of them lost whole: tags follow the clusters, as words of the prompts do."""
     random, named = np.random.default_rng(1), np.zeros(2)
