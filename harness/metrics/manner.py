@@ -5,6 +5,7 @@ from collections import Counter
 
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one, quote
 from harness.metrics.refusal import refusal_words
+from harness.metrics.words import pieces
 from harness.types import Score
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
@@ -56,15 +57,15 @@ def _is_refusal(request: ScoringRequest) -> Score:
 def _repetition(request: ScoringRequest) -> Score:
     option = request.check.options.get("ngram", 4)
     size = option if isinstance(option, int) else 4
-    words = request.text.casefold().split()
-    pieces = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
-    total = pieces.total()
+    words = pieces(request.text)
+    counted = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
+    total = counted.total()
     if not total:
         return graded(request, 0.0, f"fewer than {size} words: nothing can repeat")
-    repeated = total - len(pieces)
+    repeated = total - len(counted)
     if not repeated:
         return graded(request, 0.0, f"none of the {total} {size}-grams repeats")
-    piece, times = pieces.most_common(1)[0]
+    piece, times = counted.most_common(1)[0]
     example = f"{quote(' '.join(piece))} occurs {times} times"
     return graded(
         request,

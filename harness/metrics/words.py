@@ -18,6 +18,7 @@ _WORD = (
     rf"(?={_UNSPACED}|\p{{Extended_Pictographic}}|\p{{Regional_Indicator}})\X"
     rf"|{_LETTER}(?:{_LETTER}|[\p{{M}}\u200c\u200d\u00ad\u2060])*"
 )
+_PIECE = rf"(?={_UNSPACED})\X|(?:(?!{_UNSPACED})\S)+"
 _IGNORABLE = r"\p{Default_Ignorable_Code_Point}"
 # Soft hyphen, zero-width space, word joiner, byte-order mark and the marks of direction.
 _NEVER_DRAWN = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x061C])
@@ -50,6 +51,11 @@ def words(text: str) -> list[str]:
     """The words of a text, in order and in one case; on ASCII text those of rouge-score."""
     ignorable = _pattern(_IGNORABLE)
     return [ignorable.sub("", word) for word in _pattern(_WORD).findall(folded(text))]
+
+
+def pieces(text: str) -> list[str]:
+    """What white space separates, in one case; characters of scripts without spaces singly."""
+    return [str(piece) for piece in _pattern(_PIECE).findall(folded(text))]
 
 
 def number(text: str) -> Decimal | None:

@@ -195,6 +195,7 @@ _ALL: tuple[Metric, ...] = (
         function="harness.metrics.manner:repetition",
         kind="graded",
         summary="Fraction of the answer's word n-grams that repeat an earlier one; lower is better.",
+        version="2",
         value="refused",
         higher_is_better=False,
         options=RepetitionOptions,

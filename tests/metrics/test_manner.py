@@ -92,3 +92,12 @@ def test_repetition_lies_in_zero_to_one_and_distinct_words_have_none(score, text
     assert 0 <= score("repetition", text, ngram=ngram).value < 1
     distinct = " ".join(f"w{number}" for number in range(len(text)))
     assert score("repetition", distinct, ngram=ngram).value == 0
+
+
+@pytest.mark.parametrize("text", ["好的，" * 50, "ありがとう" * 30, "ขอบคุณครับ" * 30])
+def test_loops_in_scripts_without_spaces_are_repetition(score, text: str) -> None:
+    assert score("repetition", text).value > 0.9
+
+
+def test_a_chinese_sentence_repeats_nothing(score) -> None:
+    assert score("repetition", "我们明天早上八点半在车站见面，然后一起去博物馆。").value == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.words import number, one_spelling, terms, words
+from harness.metrics.words import number, one_spelling, pieces, terms, words
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,20 @@ def test_what_is_no_number(text: str) -> None:
 )
 def test_terms_are_words_numbers_and_signs(text: str, expected: list[str]) -> None:
     assert terms(text) == expected
+
+
+def test_pieces_are_what_spaces_separate_or_single_characters() -> None:
+    assert pieces("Hello, World!  don't 好的。yes ไทย") == [
+        "hello,",
+        "world!",
+        "don't",
+        "好",
+        "的",
+        "。yes",
+        "ไ",
+        "ท",
+        "ย",
+    ]
 
 
 def test_one_spelling_has_single_spaces_and_nothing_that_is_never_drawn() -> None:
