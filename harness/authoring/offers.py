@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.golden.check_rules import CheckProblem, make_check
 from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.quantities import quantities
 from harness.metrics.words import words
 from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Message, Outcome
@@ -92,6 +93,8 @@ def _candidates(prompt: str, answer: str, references: Sequence[str]) -> Iterator
     if len(answer.split()) <= _SHORT_WORDS:
         yield {"type": "equals"}
         yield {"type": "exact-match"}
+        if len(quantities(answer)) == 1:
+            yield {"type": "numeric"}
     for word in _keywords(prompt, answer):
         # A bare number would also match inside a longer one.
         if word.isdecimal():

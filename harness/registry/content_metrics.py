@@ -94,7 +94,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         summary="The answer's number is the value's (or one reference's), within a tolerance, in any unit.",
         function="harness.metrics.numeric:numeric",
         value="optional",
-        value_type="json",
+        value_type="quantity",
         needs_references=True,
         options=NumericOptions,
     ),

@@ -50,7 +50,7 @@ class Metric:
     summary: str
     function: str | Callable[..., Any]
     value: Literal["required", "optional", "refused"] = "refused"
-    value_type: Literal["string", "strings", "pattern", "schema", "json"] = "string"
+    value_type: Literal["string", "strings", "pattern", "schema", "json", "quantity"] = "string"
     needs_references: bool = False
     always_references: bool = False
     needs_context: bool = False

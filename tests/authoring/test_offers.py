@@ -39,7 +39,9 @@ def outcome(check, answer, text):
         ('{"name": "Bob", "n": 4}', ["json-equals", "is-json"]),
         ("[1, 2]", ["json-equals", "is-json"]),
         ("Paris", ["equals", "exact-match", "icontains", "f1", "rouge-l", "similar", "length"]),
-        ("42", ["equals", "exact-match", "regex", "f1", "rouge-l", "similar", "length"]),
+        ("42", ["equals", "exact-match", "numeric", "regex", "f1", "rouge-l", "similar", "length"]),
+        ("5 km", ["equals", "exact-match", "numeric"]),
+        ("5 apples", ["equals", "exact-match", "regex"]),
         (
             "The capital of France is Paris.",
             ["icontains", "icontains", "icontains", "f1", "rouge-l", "similar", "length"],

@@ -18,6 +18,7 @@ VALUES = {
     "pattern": "pattern",
     "schema": "JSON Schema",
     "json": "any",
+    "quantity": "number or text",
 }
 
 

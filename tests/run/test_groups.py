@@ -91,6 +91,12 @@ def test_texts_of_members_are_filled(tmp_path):
     assert case.checks[0].checks[0].value == "Bob"
 
 
+@pytest.mark.parametrize("reference", ["5 km", "042", "1,234", "$5"])
+def test_references_of_numeric_checks_are_texts_with_a_number(tmp_path, reference):
+    case = load(tmp_path, {"type": "numeric"}, references=[reference])
+    assert run(case, reference).outcome is Outcome.PASSED
+
+
 def test_a_changed_member_is_another_case(tmp_path):
     group = {"type": "all-of", "threshold": 0.5, "checks": [HAS_A, HAS_B]}
     before = load(tmp_path, group).content_sha256
