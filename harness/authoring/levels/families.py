@@ -1,0 +1,149 @@
+"""Families of probes: questions that are made in one way, and count as one draw."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LEVELS = ("easy", "medium", "hard")
+Check = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A question, what its answer is checked for, and answers that show that the checks work.
+
+    Attributes:
+        ask: The question; the last one, if there are earlier ones.
+        right: An answer that passes.
+        wrong: Answers that fail.
+        earlier: What the user says before, in turns of their own.
+    """
+
+    ask: str
+    right: str
+    checks: Sequence[Check]
+    wrong: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Probes that are made in one way.
+
+    Attributes:
+        name: Unique; the cluster of its cases.
+        skill: What it tests; the first tag of its cases.
+        level: One of :data:`LEVELS`.
+        tokens: Most tokens of an answer.
+        tags: Further tags.
+    """
+
+    name: str
+    skill: str
+    level: str
+    probes: tuple[Probe, ...]
+    tokens: int = 64
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededRow:
+    """A question with values to draw, and the function that answers it.
+
+    Attributes:
+        ask: The question, with ``{name}`` for each value.
+        values: What each value is drawn from.
+        answer: From the drawn values to the answer.
+        made: Values that follow from the drawn ones, also in ``{name}``.
+    """
+
+    name: str
+    level: str
+    ask: str
+    values: Mapping[str, Sequence[Any]]
+    answer: Callable[..., Any]
+    made: Mapping[str, Callable[..., Any]]
+
+
+def row(
+    name: str,
+    level: str,
+    ask: str,
+    values: Mapping[str, Sequence[Any]],
+    answer: Callable[..., Any],
+    **made: Callable[..., Any],
+) -> SeededRow:
+    """A row of a table of seeded questions.
+
+    Args:
+        name: The family's name.
+        level: Its level.
+        ask: The question, with ``{name}`` for each value.
+        values: What each value is drawn from.
+        answer: From the drawn values to the answer.
+        **made: Values that follow from the drawn ones.
+    """
+    return SeededRow(name=name, level=level, ask=ask, values=values, answer=answer, made=made)
+
+
+def draws(seeded: SeededRow, seed: int, count: int) -> list[tuple[str, Any]]:
+    """Different questions of a row, each with its answer.
+
+    A family's draws depend on its own name only, so that another family changes none of them.
+
+    Args:
+        seeded: The row.
+        seed: Of all draws.
+        count: How many.
+
+    Returns:
+        Pairs of question and answer.
+    """
+    source = random.Random(f"{seed}/{seeded.name}")
+    found: dict[str, Any] = {}
+    while len(found) < count:
+        drawn = {name: source.choice(choices) for name, choices in seeded.values.items()}
+        made = {name: make(**drawn) for name, make in seeded.made.items()}
+        found.setdefault(seeded.ask.format(**drawn, **made), seeded.answer(**drawn))
+    return list(found.items())
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, as a list to draw from."""
+    return tuple(text.split())
+
+
+# A fine-tune that answers everything in the form of its own task has lost the plain answer too.
+PLAIN: Check = {"type": "not-starts-with", "value": "{"}
+
+
+def no_echo(ask: str) -> Check:
+    """A check that fails an answer which only repeats the question."""
+    return {"type": "not-iequals", "value": ask}
+
+
+def matches(pattern: str, *, ignore_case: bool = True) -> Check:
+    """A check of a pattern.
+
+    Args:
+        pattern: A regular expression.
+        ignore_case: Whether letters of either case match.
+    """
+    return {"type": "regex", "value": pattern, **({"ignore_case": True} if ignore_case else {})}
+
+
+def fact(name: str, skill: str, level: str, ask: str, right: str, pattern: str, wrong: str) -> Family:
+    """A family of one question in plain words.
+
+    Args:
+        name: Of the family.
+        skill: What it tests.
+        level: Its level.
+        ask: The question.
+        right: An answer that passes.
+        pattern: What the answer contains, in letters of either case.
+        wrong: An answer that fails.
+    """
+    probe = Probe(ask=ask, right=right, checks=[matches(pattern), PLAIN], wrong=(wrong,))
+    return Family(name=name, skill=skill, level=level, probes=(probe,), tokens=48)
