@@ -124,7 +124,7 @@ def _drop_of_units(paired: PairedMetric, confidence: float) -> MeanDrop:
         confidence,
         reach=reach_of(paired),
         span=paired.most - paired.least,
-        light_tails=paired.logarithmic,
+        light_tails=paired.light_tails,
     )
 
 

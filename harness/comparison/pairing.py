@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.comparison.repeats import answers_of, scored_metrics, stability_of
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.statistics.per_case import Trials
 from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Run, SetCounts, set_of
 
@@ -45,7 +46,7 @@ class PairedMetric:
         baseline: The same cases' values.
         clusters: Each case's cluster, or its index if it has none.
         higher_is_better: If false, a rise of the value is a drop.
-        logarithmic: The values are logarithms, which have no rare huge changes.
+        light_tails: The drops include no rare huge ones.
         least: Lower end of the metric's scale; infinite if there is none.
         most: Upper end.
         trials: For a pass rate, the number of passed answers to each case on both sides.
@@ -60,7 +61,7 @@ class PairedMetric:
     baseline: tuple[float, ...]
     clusters: tuple[str | int, ...]
     higher_is_better: bool = True
-    logarithmic: bool = False
+    light_tails: bool = False
     least: float = 0.0
     most: float = 1.0
     trials: tuple[Trials, ...] = ()
@@ -251,11 +252,17 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
         baseline=tuple(before for _, _, before in scored),
         clusters=_clusters([pair for pair, _, _ in scored]),
         higher_is_better=facts.higher_is_better,
-        logarithmic=facts.logarithmic,
+        light_tails=_has_light_tails(metric),
         least=least,
         most=most,
         reproducible=_reproducible([pair for pair, _, _ in scored], pairing),
     )
+
+
+def _has_light_tails(metric: str) -> bool:
+    """Whether a metric is known for it; one that this installation doesn't know is not."""
+    kind = CHECK_TYPES.get(base_type(metric))
+    return kind is not None and kind.light_tails
 
 
 def _reproducible(pairs: Sequence[Pair], pairing: Pairing) -> bool:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from harness.errors import GoldenError, SettingsError, as_one
 from harness.golden.case_reading import CaseReading, as_settings
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.explain import explain, explain_settings, golden_error, keys_at
 from harness.golden.matrix import MatrixError, combinations
 from harness.golden.schema import CaseYaml, GenerationYaml, GoldenSetYaml, IncludedYaml
@@ -64,6 +65,7 @@ def build_golden_set(document: Document) -> GoldenSet:
     faults += [fault for reading in readings for fault in reading.faults]
     if not faults:
         faults += _idle_metrics(document, raw, cases)
+    margins = _metric_margins(document, raw, faults)
     if faults:
         # A fault of the defaults is found in each case.
         by_key: dict[tuple[str, str], GoldenError] = {}
@@ -77,7 +79,7 @@ def build_golden_set(document: Document) -> GoldenSet:
         cases=cases,
         gate=GateSettings(
             margin=raw.gate.margin,
-            metric_margins={name: gate.margin for name, gate in raw.gate.metrics.items()},
+            metric_margins=margins,
             max_unscored=raw.gate.max_unscored,
             max_errored=raw.gate.max_errored,
             max_regressed=raw.gate.max_regressed,
@@ -198,6 +200,20 @@ def _hash_of(documents: Sequence[Document]) -> str:
     """Hash of a set's file, or of that and the files that it includes."""
     hashes = [hashlib.sha256(document.text.encode()).hexdigest() for document in documents]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def _metric_margins(document: Document, raw: GoldenSetYaml, faults: list[GoldenError]) -> dict[str, float]:
+    """Tolerated drops of the gated metrics; one without a usual margin has to be given one."""
+    margins: dict[str, float] = {}
+    for name, gate in raw.gate.metrics.items():
+        kind = CHECK_TYPES.get(base_type(name))
+        margin = gate.margin if gate.margin is not None or kind is None else kind.usual_margin
+        if margin is not None:
+            margins[name] = margin
+        elif kind is not None:
+            problem = f"the gate of {name} needs a margin"
+            faults.append(golden_error(document, ("gate", "metrics", name), problem, "margin: 0.05"))
+    return margins
 
 
 def _idle_metrics(document: Document, raw: GoldenSetYaml, cases: Sequence[GoldenCase]) -> list[GoldenError]:

@@ -247,7 +247,10 @@ class CaseYaml(_Strict):
 class MetricGateYaml(_Strict):
     """How one graded metric is gated."""
 
-    margin: Annotated[float, Field(ge=0, description="Largest tolerated drop, on the metric's scale.")]
+    margin: Annotated[
+        float | None,
+        Field(ge=0, description="Largest tolerated drop, on the metric's scale (perplexity: 0.10 nats)."),
+    ] = None
 
 
 class GateYaml(_Strict):

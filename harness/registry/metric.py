@@ -30,6 +30,8 @@ class Metric:
         maximum: Upper end of the scale; None if there is none.
         higher_is_better: False if a lower number is better: the threshold is then a maximum.
         logarithmic: Runs are compared by its logarithm.
+        light_tails: Its drops include no rare huge ones, so a pass of few cases needs no allowance for them.
+        usual_margin: The tolerated drop of a set that gates it without a margin; None: a set must give one.
         version: Changes if the metric gives another value for the same answer. Runs of different versions are
             not compared, and cached scores of another version are not used.
         invertible: ``not-TYPE`` exists.
@@ -59,6 +61,8 @@ class Metric:
     maximum: float | None = 1.0
     higher_is_better: bool = True
     logarithmic: bool = False
+    light_tails: bool = False
+    usual_margin: float | None = None
     version: str = "1"
     invertible: bool = False
     true_or_false: bool = False

@@ -401,3 +401,16 @@ def test_a_byte_order_mark_in_a_file_is_no_part_of_its_text(tmp_path):
         "name: s\ncases:\n  - {id: a, prompt: q, references: ['file://answer.txt'], checks: [{type: equals}]}\n"
     )
     assert load_golden_set(path).cases[0].references == ("Paris",)
+
+
+def test_perplexity_has_a_usual_margin_and_other_scores_need_one(tmp_path):
+    """0.10 nats, unless the set gives another one; a score without a margin is one line."""
+    path = tmp_path / "set.yaml"
+    cases = "cases: [{id: a, prompt: hi, references: [hello], checks: [{type: perplexity}, {type: rouge-l}]}]"
+    path.write_text(f"name: s\n{cases}\ngate: {{metrics: {{perplexity: {{}}}}}}\n")
+    assert load_golden_set(path).gate.metric_margins == {"perplexity": 0.10}
+    path.write_text(f"name: s\n{cases}\ngate: {{metrics: {{perplexity: {{margin: 0.2}}}}}}\n")
+    assert load_golden_set(path).gate.metric_margins == {"perplexity": 0.2}
+    path.write_text(f"name: s\n{cases}\ngate: {{metrics: {{rouge-l: {{}}}}}}\n")
+    with pytest.raises(GoldenError, match=r"gate.metrics.rouge-l: the gate of rouge-l needs a margin"):
+        load_golden_set(path)

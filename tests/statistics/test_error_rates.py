@@ -161,7 +161,7 @@ def test_a_sure_but_tiny_change_is_no_regression(n):
             baseline=tuple(before.tolist()),
             clusters=tuple(range(n)),
             higher_is_better=False,
-            logarithmic=True,
+            light_tails=True,
             least=0.0,
             most=math.inf,
         )
