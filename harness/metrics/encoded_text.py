@@ -40,30 +40,43 @@ class EncodedText:
         return is_blank(self.text)
 
 
-def encoded(tokenizer: Any, text: str, limit: int | None) -> EncodedText:
+def encoded(tokenizer: Any, text: str, limit: float | None) -> EncodedText:
     """Read a text with an encoder's tokenizer.
 
     Args:
-        tokenizer: The encoder's.
+        tokenizer: The encoder's: of transformers, or of tokenizers in models of static word vectors.
         text: The text.
         limit: Most tokens that the encoder reads; None if there is no limit.
     """
-    has_offsets = bool(getattr(tokenizer, "is_fast", False))
-    found = tokenizer(text, truncation=False, verbose=False, return_offsets_mapping=has_offsets)
-    tokens = tuple(found["input_ids"])
-    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    own = [place for place, token in enumerate(tokens) if token not in special]
-    known = [place for place in own if tokens[place] != tokenizer.unk_token_id]
+    tokens, offsets, own, unknown_id = _read(tokenizer, text)
+    known = [place for place in own if tokens[place] != unknown_id]
     share = 1 - len(known) / len(own) if own else float(not is_blank(text))
-    if has_offsets:
-        share = max(share, _unseen_share(text, [found["offset_mapping"][place] for place in known]))
+    if offsets is not None:
+        share = max(share, _unseen_share(text, [offsets[place] for place in known]))
     return EncodedText(
         text=text,
-        tokens=tokens,
+        tokens=tuple(tokens),
         unknown=len(own) - len(known),
         unknown_share=share,
         is_cut=limit is not None and len(tokens) > limit,
     )
+
+
+def _read(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]] | None, list[int], int | None]:
+    """Tokens, their places in the text if known, the places of those that are no marks, the unknown token."""
+    if not callable(tokenizer):
+        # A tokenizer that stands alone cuts at its own limit, which is not ours to ask for.
+        found = tokenizer.encode(text)
+        unknown = getattr(tokenizer.model, "unk_token", None)
+        own = [place for place, special in enumerate(found.special_tokens_mask) if not special]
+        unknown_id = None if unknown is None else tokenizer.token_to_id(unknown)
+        return found.ids, found.offsets, own, unknown_id
+    has_offsets = bool(getattr(tokenizer, "is_fast", False))
+    found = tokenizer(text, truncation=False, verbose=False, return_offsets_mapping=has_offsets)
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    own = [place for place, token in enumerate(found["input_ids"]) if token not in special]
+    offsets = found["offset_mapping"] if has_offsets else None
+    return found["input_ids"], offsets, own, tokenizer.unk_token_id
 
 
 def _unseen_share(text: str, pieces: Sequence[tuple[int, int]]) -> float:

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 
 from harness.metrics.definition import score_function
+from harness.metrics.encoded_text import encoded
 from harness.types import MetricError, Score
 
 pytestmark = pytest.mark.end_to_end
@@ -100,3 +101,18 @@ def test_an_unreadable_answer_in_a_batch_spoils_no_other(request_for, metric: st
     assert results[0].value == 1
     assert isinstance(results[1], MetricError)
     assert 0 < results[2].value < 1
+
+
+def test_static_word_vectors_have_unknown_words_too(request_for, tmp_path) -> None:
+    """Their tokenizer stands alone."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(
+        models.WordLevel({"[UNK]": 0, "blue": 1, "sky": 2, "grey": 3, "the": 4}, unk_token="[UNK]")
+    )
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    seen = [encoded(words, text, None) for text in ("the sky", "the lake", "មេឃ")]
+    assert [one.unknown_share for one in seen] == [0.0, pytest.approx(4 / 7), 1.0]
+    assert SentenceTransformer(modules=[StaticEmbedding(words, embedding_dim=4)]).tokenizer is words
