@@ -192,6 +192,19 @@ def test_the_wrong_value_of_the_source_that_wins_is_told(tmp_path):
     assert load_settings({"margin": "0.2", "confirm": "3"}, root, {}).margin == 0.2
 
 
+@pytest.mark.parametrize(
+    ("text", "judges"),
+    [
+        ("local:/my models/a b", ("local:/my models/a b",)),
+        (r"local:C:\my models\c:d reward:x y@0.5", (r"local:C:\my models\c:d", "reward:x y@0.5")),
+        ('["local:a openai:b", "reward:c"]', ("local:a openai:b", "reward:c")),
+        ("openai:m@http://h:8000/v1\nlocal:a", ("openai:m@http://h:8000/v1", "local:a")),
+    ],
+)
+def test_a_judge_s_path_may_have_spaces(tmp_path, text, judges):
+    assert load_settings({}, tmp_path, {"TUNEGATE_JUDGE": text}).judge == judges
+
+
 def test_a_list_of_judges_or_prices_may_be_a_list_or_a_text(tmp_path):
     root = write(tmp_path, "judge = ['local:a', 'reward:b', 'openai:c@http://d']\njudge-prices = [0.15, 1]")
     settings = load_settings({}, root, {})

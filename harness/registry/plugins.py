@@ -148,9 +148,10 @@ class Registry:
             self._leave_out(source, record, "a plug-in's metric can't be judged")
         elif record.name in BUILTIN_NAMES[kind]:
             self._leave_out(source, record, f"the built-in {_KINDS[kind]} of that name stays")
-        elif kind is EngineKind and (record.name in PREFIXES or len(record.name) == 1):
-            # A drive of Windows is one letter and a colon.
+        elif isinstance(record, EngineKind) and record.name in PREFIXES:
             self._leave_out(source, record, f"{record.name}: has a meaning of its own in a model's name")
+        elif isinstance(record, EngineKind | JudgeKind) and len(record.name) == 1:
+            self._leave_out(source, record, f"{record.name}: is a drive of Windows")
         elif record.name in self._added[kind]:
             self._leave_out(source, record, f"plug-in {self._added[kind][record.name][1]} has that name")
         else:

@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field
 from harness.types import RESERVED_KWARGS, JsonValue
 
 _MOST_CONFIRMATIONS = 100
+# The kind of a judge, and the start of what it judges with; one letter is a drive of Windows.
+_SPEC = r"[a-z][a-z0-9-]+:\S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,30 @@ def _models(value: object) -> object:
     """One name, or a JSON list: any other separator may be in a name (``hf:org/name``, ``C:/a b``)."""
     if not isinstance(value, str):
         return value
-    try:
-        names = json.loads(value)
-    except (ValueError, RecursionError):
-        names = value
+    listed = _json_list(value)
     # An empty variable must not silently switch the gate off.
-    return (names if isinstance(names, list) else (value,) if value.strip() else None) or None
+    return ((value,) if value.strip() else None) if listed is None else listed or None
+
+
+def _json_list(text: str) -> list[object] | None:
+    """A JSON list; None for any other text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _judges(value: object) -> object:
-    specs = tuple(value.split()) or None if isinstance(value, str) else value
+    """A JSON list, or specs with a space in front of each kind: the path of a judge may have spaces too."""
+    specs = value
+    if isinstance(value, str):
+        listed = _json_list(value)
+        specs = re.split(rf"\s+(?={_SPEC})", value.strip()) if listed is None else listed
+        specs = tuple(specs) or None
     if isinstance(specs, tuple | list):
         # The kinds are known after plug-ins are loaded: opening a judge checks them.
-        return specs if all(re.match(r"[a-z][a-z0-9-]*:.", str(spec)) for spec in specs) else None
+        return specs if all(re.match(_SPEC, str(spec)) for spec in specs) else None
     return specs
 
 

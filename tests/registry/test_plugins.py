@@ -138,7 +138,7 @@ def test_a_built_in_name_stays_what_it_is(registry):
 
 OF_EACH_KIND = {
     "metric": (BUILTIN_METRICS, SHOUTS),
-    "judge": (BUILTIN_JUDGES, JudgeKind(name="a", form="a:X", open="x:y")),
+    "judge": (BUILTIN_JUDGES, JudgeKind(name="aa", form="aa:X", open="x:y")),
     "engine": (BUILTIN_ENGINES, EngineKind(name="aa", summary="s", describe="x:y", open="x:y")),
     "reward": (BUILTIN_REWARDS, RewardKind(name="a", settings="x:y", build="x:y")),
     "training method": (METHODS, TrainMethod(name="a", train="x:y", config="x:y", help="h")),
@@ -157,7 +157,20 @@ def test_a_built_in_name_is_refused_at_once_whoever_reads_the_kind(registry, kin
     assert registry.merged(type(record), table) == {**table, record.name: record}
 
 
-@pytest.mark.parametrize("name", ["hf", "commit", "c"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        EngineKind(name="c", summary="s", describe="x:y", open="x:y"),
+        JudgeKind(name="c", form="c:X", open="x:y"),
+    ],
+)
+def test_what_comes_before_a_colon_is_no_drive(registry, record):
+    registry.register("voice", lambda registrar: registrar.add(record))
+    (warning,) = registry.warnings
+    assert warning.endswith("'c' is left out: c: is a drive of Windows")
+
+
+@pytest.mark.parametrize("name", ["hf", "commit"])
 def test_an_engine_is_not_called_like_the_start_of_another_name(registry, name):
     engine = EngineKind(name=name, summary="s", describe="x:y", open="x:y")
     registry.register("voice", lambda registrar: registrar.add(engine))
