@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -53,28 +53,33 @@ def _history(path: Path | None) -> "Iterator[History]":
 @app.command("list")
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="How many runs, newest first.")] = 20,
+    model: Annotated[str, typer.Option(help="Only runs of models whose name contains this.")] = "",
+    verdict: Annotated[
+        Literal["pass", "regress", "inconclusive"] | None, typer.Option(help="Only runs with this verdict.")
+    ] = None,
+    commit: Annotated[str, typer.Option(help="Only runs of this commit; the start of its hash.")] = "",
+    set_name: Annotated[
+        str | None, typer.Option("--set", help="Only runs with answers of this golden set.")
+    ] = None,
     history: HistoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the newest runs."""
-    from rich.table import Table
-
+    """List the newest runs: when, of which commit, how many cases passed, what changed, and the verdict."""
+    from harness.cli.run_lines import print_runs
+    from harness.history.listing import RunFilter
     from harness.types.serialisation import to_json
 
+    wanted = RunFilter(model=model, verdict=verdict, commit=commit, set_name=set_name)
     with _history(history) as stored:
-        lines = stored.list_runs(limit)
+        lines = stored.list_runs(limit, wanted)
     if as_json:
         say(to_json(lines))
-        return
-    table = Table("run", "model", "passed", "of", "other", "verdict", box=None)
-    for line in lines:
-        counts = dict(line.outcomes)
-        passed, failed = counts.pop("passed", 0), counts.pop("failed", 0)
-        other = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        table.add_row(
-            line.id, _short(line.model), str(passed), str(passed + failed), other or "–", line.verdict or "–"
-        )
-    open_console().print(table if lines else "no run is stored yet: pytest --model=DIR makes one")
+    elif lines:
+        print_runs(lines)
+    elif wanted == RunFilter():
+        say("no run is stored yet: pytest --model=DIR makes one")
+    else:
+        say("no stored run is like that: leave out a filter, or see all with tunegate runs list")
 
 
 @app.command()
@@ -178,6 +183,8 @@ def compare(
 
 def _print_case(console: Console, result: "CaseResult") -> None:
     console.print(Text(f"\n{result.key}  {result.outcome}", style="bold"))
+    if result.case.description:
+        console.print(Text(result.case.description, style="dim"))
     earlier = () if result.completion is None else result.completion.earlier
     for message in conversation(result.case, earlier):
         console.print(Text(f"{message.role}: {message.shown}"))
@@ -189,7 +196,3 @@ def _print_case(console: Console, result: "CaseResult") -> None:
         console.print(Text(f"  {score.metric} {score.value:.3g} {passed} {score.explanation}".rstrip()))
     for error in result.errors:
         console.print(Text(f"  {error.metric} errored: {error.error}"))
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 40 else "…" + label[-39:]

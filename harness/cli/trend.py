@@ -9,6 +9,7 @@ from rich.table import Table
 
 from harness.baselines.accepted_versions import accepted_versions
 from harness.cli.options import HistoryOption, JsonOption
+from harness.history.listing import RunFilter
 from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.presentation.console import open_console
@@ -63,8 +64,9 @@ def _of_stored(history: Path | None, limit: int, model: str | None, *, passed: b
     with open_history(history_path(history), to_read=True) as stored:
         wanted = [
             line.id
-            for line in stored.list_runs(limit)
-            if (not passed or line.verdict == "pass") and (model is None or model in line.model)
+            for line in stored.list_runs(
+                limit, RunFilter(model=model or "", verdict="pass" if passed else None)
+            )
             if not line.partial
         ]
         return trends_of(stored.load_record(run_id) for run_id in reversed(wanted))

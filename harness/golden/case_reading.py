@@ -76,6 +76,7 @@ class CaseReading:
             line=self.document.line(self._key()),
             file="" if self.document is self.base else str(self.document.path),
             timeout_s=case.timeout,
+            description=case.description,
         )
 
     @property

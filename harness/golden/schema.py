@@ -183,6 +183,7 @@ class CaseYaml(_Strict):
     """One prompt and what a good answer satisfies."""
 
     id: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="Unique in the set.")]
+    description: Annotated[str, Field(description="What the case tests, for reports.")] = ""
     prompt: Annotated[str | None, Field(description="What the user says.")] = None
     messages: Annotated[
         list[MessageYaml] | None, Field(description="A whole conversation, in place of prompt.")

@@ -5,7 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 from harness.errors import BaselineError, HistoryError
 from harness.history import rows
 from harness.history.database import open_database, read_database
+from harness.history.listing import RunFilter, RunLine, list_lines
 from harness.types import (
     CaseResult,
     Comparison,
@@ -29,29 +30,6 @@ from harness.types.serialisation import DamagedFactsError, decode, encode
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLine:
-    """One run in a listing.
-
-    Attributes:
-        golden_sets: Names of the sets with answered cases.
-        outcomes: Number of cases by outcome.
-        collected: Number of cases in the golden sets.
-        partial: A selection left cases out.
-        verdict: None for a run that was not gated.
-    """
-
-    id: str
-    started_at: str
-    model: str
-    golden_sets: tuple[str, ...]
-    outcomes: dict[str, int] = field(default_factory=dict)
-    collected: int
-    partial: bool
-    verdict: str | None
-    baseline_run_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,38 +295,14 @@ class History:
             for run_id, started_at, model, set_name, metric, mean, verdict in found
         ]
 
-    def list_runs(self, limit: int = 20) -> list[RunLine]:
-        """The newest judged runs, newest first; runs that were only a baseline are left out."""
-        listed = self._database.execute(
-            """
-            SELECT runs.id, started_at, model, collected, verdict, baseline_run_id
-            FROM runs JOIN gates ON gates.run_id = runs.id ORDER BY gates.rowid DESC LIMIT ?
-            """,
-            (limit,),
-        ).fetchall()
-        lines = []
-        for run_id, started_at, model, collected, verdict, baseline_run_id in listed:
-            counted = self._database.execute(
-                "SELECT set_name, outcome, count(*) FROM results WHERE run_id = ? GROUP BY set_name, outcome",
-                (run_id,),
-            ).fetchall()
-            outcomes: dict[str, int] = {}
-            for _, outcome, count in counted:
-                outcomes[outcome] = outcomes.get(outcome, 0) + count
-            lines.append(
-                RunLine(
-                    id=run_id,
-                    started_at=started_at,
-                    model=model,
-                    golden_sets=tuple(dict.fromkeys(set_name for set_name, _, _ in counted)),
-                    outcomes=outcomes,
-                    collected=collected,
-                    partial=sum(outcomes.values()) < collected,
-                    verdict=verdict,
-                    baseline_run_id=baseline_run_id,
-                )
-            )
-        return lines
+    def list_runs(self, limit: int = 20, wanted: RunFilter | None = None) -> list[RunLine]:
+        """The newest judged runs, newest first; runs that were only a baseline are left out.
+
+        Args:
+            limit: The largest number of runs.
+            wanted: Which runs; None for all.
+        """
+        return list_lines(self._database, limit, wanted or RunFilter())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

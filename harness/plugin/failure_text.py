@@ -10,7 +10,8 @@ def describe_failure(result: CaseResult) -> str:
     """Failed case as text: last prompt, answer, and each failed or errored check."""
     case = result.case
     earlier = () if result.completion is None else result.completion.earlier
-    lines = [f"prompt:  {_excerpt(conversation(case, earlier)[-1].content)}"]
+    tests = [f"tests:   {_excerpt(case.description)}"] if case.description else []
+    lines = [*tests, f"prompt:  {_excerpt(conversation(case, earlier)[-1].content)}"]
     if result.completion is not None:
         cut = " (cut at max_new_tokens)" if result.completion.stop_reason == "length" else ""
         lines.append(f"answer:  {_excerpt(result.completion.text)}{cut}")

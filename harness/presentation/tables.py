@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.presentation.sentences import sentence_of
-from harness.presentation.terminal import STYLES, interval, outcome_counts, share
+from harness.presentation.styles import STYLES
+from harness.presentation.terminal import interval, outcome_counts, share
 from harness.studies.ranking import RankedModel
 from harness.types import Outcome, Run
 

@@ -11,6 +11,7 @@ from harness.comparison.metric_drop import standing
 from harness.comparison.pairing import PASS_RATE
 from harness.presentation.canaries import canary_lines
 from harness.presentation.sentences import empty_sets, sentence_of
+from harness.presentation.styles import STYLES
 from harness.types import (
     CaseResult,
     Comparison,
@@ -26,7 +27,6 @@ from harness.types import (
     Standing,
 )
 
-STYLES = {GateVerdict.PASS: "green", GateVerdict.REGRESS: "red", GateVerdict.INCONCLUSIVE: "yellow"}
 _SHOWN_CASES = 5
 _EXCERPT = 60
 

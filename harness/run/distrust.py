@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.golden.checks import CHECK_TYPES, base_type
-from harness.judge.calibration import Calibration
-from harness.metrics.judged import question_of
 from harness.types import Check, GoldenCase, Interval
+
+if TYPE_CHECKING:
+    from harness.judge.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,9 @@ class Distrust:
         """
         if not CHECK_TYPES[base_type(check.type)].judged:
             return ""
+        # The lint has no judge, and would import one.
+        from harness.metrics.judged import question_of
+
         of_tags = (self.tags[tag] for tag in case.tags if tag in self.tags)
         return self.everything or self.questions.get(question_of(check), "") or next(of_tags, "")
 
@@ -39,7 +44,7 @@ class Distrust:
 NOTHING = Distrust()
 
 
-def distrust_of(calibration: Calibration | None) -> Distrust:
+def distrust_of(calibration: "Calibration | None") -> Distrust:
     """What a calibration shows; nothing without one."""
     if calibration is None:
         return NOTHING

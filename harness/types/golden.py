@@ -189,6 +189,7 @@ class GoldenCase:
         line: 1-based line in the golden set, or in ``file``.
         file: The included file with the case; empty for the set's own.
         timeout_s: Most seconds for one answer; the case is errored if it took longer.
+        description: What the case tests, for reports; it changes no result.
     """
 
     id: str
@@ -209,6 +210,7 @@ class GoldenCase:
     file: str = ""
     turns: tuple[Turn, ...] = ()
     timeout_s: float | None = None
+    description: str = ""
 
     @property
     def key(self) -> str:

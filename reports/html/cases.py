@@ -172,7 +172,7 @@ def _role(message: Message) -> str:
 
 def _description(result: CaseResult) -> str:
     """What the case's author wrote about it."""
-    found = result.case.metadata.get("description")
+    found = result.case.description or result.case.metadata.get("description")
     return one_line(found, _BRIEF) if isinstance(found, str) else ""
 
 

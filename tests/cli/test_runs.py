@@ -62,6 +62,62 @@ def test_list_shows_the_newest_first(runs):
     assert "regress" in RUNNER.invoke(app, ["runs", "list"]).stdout
 
 
+def test_the_list_has_whole_ids_and_what_changed_on_80_columns(runs):
+    newest, first = json.loads(RUNNER.invoke(app, ["runs", "list", "--json"]).stdout)
+    head, *lines = RUNNER.invoke(app, ["runs", "list"], env={"COLUMNS": "80"}).stdout.splitlines()
+    assert head.split() == ["run", "date", "commit", "passed", "change", "verdict"]
+    assert lines[0].split()[0] == newest["id"]
+    assert lines[0].split()[-3:] == ["0/12", "-12", "regress"]
+    assert lines[2].split()[0] == first["id"]
+    assert lines[2].split()[-3:] == ["12/12", "none", "inconclusive"]
+    assert max(map(len, (head.rstrip(), lines[0].rstrip()))) <= 80
+    assert lines[1] == f"  {newest['model']}"
+    wide = RUNNER.invoke(app, ["runs", "list"], env={"COLUMNS": "200"}).stdout.splitlines()
+    assert len(wide) == 3
+    assert wide[1].rstrip().endswith(newest["model"])
+
+
+@pytest.mark.parametrize(
+    ("filters", "verdicts"),
+    [
+        (["--verdict", "regress"], ["regress"]),
+        (["--verdict", "pass"], []),
+        (["--model", "tiny_adapter"], ["regress", "inconclusive"]),
+        (["--model", "none-like-this"], []),
+        (["--set", "capitals"], ["regress", "inconclusive"]),
+        (["--set", "other"], []),
+        (["--commit", "abc"], []),
+        (["--limit", "1"], ["regress"]),
+        (["--verdict", "inconclusive", "--limit", "1"], ["inconclusive"]),
+    ],
+)
+def test_the_list_is_filtered(runs, filters, verdicts):
+    found = json.loads(RUNNER.invoke(app, ["runs", "list", "--json", *filters]).stdout)
+    assert [line["verdict"] for line in found] == verdicts
+    text = RUNNER.invoke(app, ["runs", "list", *filters]).stdout
+    assert ("no stored run is like that" in text) == (not verdicts)
+
+
+def test_a_run_s_commit_is_listed_and_found(tmp_path, make_run, make_result):
+    from dataclasses import replace
+
+    from harness.history.store import open_history
+    from harness.types import GateRecord
+
+    run = make_run([make_result("s/a")])
+    with open_history(tmp_path / "history.sqlite") as history:
+        for name, commit, dirty in (("one", "a" * 40, False), ("two", "b" * 40, True)):
+            environment = replace(run.environment, commit=commit, dirty=dirty)
+            history.save(GateRecord(run=replace(run, id=name, environment=environment)))
+    text = RUNNER.invoke(app, ["runs", "list", "--directory", str(tmp_path)]).stdout
+    assert "aaaaaaa " in text
+    assert "bbbbbbb*" in text
+    found = RUNNER.invoke(
+        app, ["runs", "list", "--json", "--directory", str(tmp_path), "--commit", "bbb"]
+    ).stdout
+    assert [line["id"] for line in json.loads(found)] == ["two"]
+
+
 def test_show_prints_the_gate_and_a_case(runs):
     shown = RUNNER.invoke(app, ["runs", "show", "latest"]).stdout
     assert "REGRESS" in shown

@@ -414,3 +414,12 @@ def test_perplexity_has_a_usual_margin_and_other_scores_need_one(tmp_path):
     path.write_text(f"name: s\n{cases}\ngate: {{metrics: {{rouge-l: {{}}}}}}\n")
     with pytest.raises(GoldenError, match=r"gate.metrics.rouge-l: the gate of rouge-l needs a margin"):
         load_golden_set(path)
+
+
+def test_a_description_is_read_and_changes_no_result(tmp_path):
+    plain = load(tmp_path, GOOD).cases[0]
+    described = load(
+        tmp_path, GOOD.replace("  - id: bob\n", "  - id: bob\n    description: Numbers stay numbers\n")
+    ).cases[0]
+    assert described.description == "Numbers stay numbers"
+    assert described.content_sha256 == plain.content_sha256

@@ -79,3 +79,15 @@ def test_a_key_of_a_golden_set_is_shown_escaped_on_one_line(project, pytester):
     (line,) = [line for line in done.stderr.lines if "bad.yaml" in line]
     assert line.startswith("ERROR: ")
     assert "⟨ESC⟩]0;pwned⟨BEL⟩⟨ESC⟩[2J⟨LF⟩" in line
+
+
+def test_a_failed_case_says_what_it_tests(project, pytester):
+    path = pytester.path / "golden_sets" / "capitals.yaml"
+    path.write_text(
+        path.read_text().replace(
+            "  - id: peru\n", "  - id: peru\n    description: Knows a southern capital\n"
+        )
+    )
+    project.wrong["candidate"] = {"peru"}
+    done = project.run("--gate-baseline=none")
+    done.stdout.fnmatch_lines(["tests:   Knows a southern capital", "prompt:  What is the capital of peru?"])
