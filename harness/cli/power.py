@@ -114,7 +114,7 @@ def _power_of(golden_set: GoldenSet, margin: float, churn: float, level: float) 
         return SetPower(
             **named,
             population="cases",
-            detectable_drop=(math.floor(margin * len(cases)) + 1) / max(len(cases), 1),
+            detectable_drop=(math.floor(margin * len(cases) + 1e-9) + 1) / max(len(cases), 1),
             pass_chance=1.0,
         )
     if len(sizes) < len(cases):

@@ -9,6 +9,7 @@ from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
 from harness.comparison.repeats import flip_rate
 from harness.statistics.multiple_testing import holm
+from harness.statistics.these_cases import detectable_drop_of_cases
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 
 # A golden set's name and a metric's.
@@ -122,12 +123,19 @@ def _judged(
     return replace(
         row,
         cases_to_settle=more,
-        minimum_detectable_drop=smallest_detectable(
-            metric, level, margin, row.drop.confidence, least_churn=churn
-        ),
+        minimum_detectable_drop=_detectable(metric, row, level, churn),
         verdict=verdict,
         other_question=_other_question(metric, row, margin, level),
     )
+
+
+def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn: float) -> float | None:
+    """The smallest drop that such a row calls a regression in most runs, for the question that it answers."""
+    margin = row.margin or 0.0
+    if row.population == "cases":
+        whole = row.kind == "binary" and not metric.repeated
+        return detectable_drop_of_cases(row.drop, row.n, level, margin, whole=whole)
+    return smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
 
 
 def _measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 
 from harness.statistics.mean_drop import MeanDrop
 from harness.statistics.per_case import Trials
+from harness.statistics.power import POWER
+from harness.types import Interval
 
 REPRODUCED = "counted, answers reproduce"
 NOISY = "normal, noise of the answers"
+_ROUNDING = 1e-9
 
 
 def counted_drop(drops: Sequence[float], confidence: float) -> MeanDrop:
@@ -62,6 +65,29 @@ def noisy_drop(trials: Sequence[Trials], confidence: float) -> MeanDrop:
         confidence=confidence,
         method=NOISY,
     )
+
+
+def detectable_drop_of_cases(
+    drop: Interval, n: int, level: float, margin: float, *, whole: bool, power: float = POWER
+) -> float:
+    """Smallest true drop of exactly these cases that is called a regression with the given probability.
+
+    Args:
+        drop: The measured drop: its interval says how much the answers vary.
+        n: Number of cases.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop.
+        whole: Whether each case is lost, gained or neither.
+        power: The probability, if answers vary; if they reproduce, every drop beyond the margin is found.
+    """
+    from scipy.special import ndtri
+
+    half = drop.high - drop.estimate
+    if half <= 0:
+        return (math.floor(margin * n + _ROUNDING) + 1) / n if whole else margin
+    z = float(ndtri((1 + drop.confidence) / 2))
+    rejected = float(ndtri(1 - level) + ndtri(power)) * half / z
+    return max(rejected, margin - (z - float(ndtri(power))) * half / z)
 
 
 def _variance(passed: int, answers: int) -> float:

@@ -1,10 +1,12 @@
 """The drop of the very cases that were asked: known where answers reproduce, noisy where they vary."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.statistics.per_case import Trials
-from harness.statistics.these_cases import counted_drop, noisy_drop
+from harness.statistics.these_cases import counted_drop, detectable_drop_of_cases, noisy_drop
 
 
 def test_what_reproduces_is_known_without_error():
@@ -67,3 +69,17 @@ def test_neither_error_is_above_five_percent(answers):
     allowed = 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
     assert regress / runs <= allowed
     assert wrongly_passed / runs <= allowed
+
+
+def test_what_exactly_these_cases_detect():
+    """Answers that reproduce: the first drop beyond the margin, 6 of 100 for 0.05. Others need their noise besides.
+
+    A 90 % interval of +-0.0329 is an error of 0.02; at 5 % a drop of (1.6449 + 0.8416) x 0.02 is found.
+    """
+    known = counted_drop([0.0] * 100, 0.9).interval
+    assert detectable_drop_of_cases(known, 100, 0.05, 0.05, whole=True) == pytest.approx(0.06)
+    assert detectable_drop_of_cases(known, 100, 0.05, 0.05, whole=False) == pytest.approx(0.05)
+    noisy = replace(known, low=-0.032897, high=0.032897)
+    assert detectable_drop_of_cases(noisy, 100, 0.05, 0.01, whole=True) == pytest.approx(0.04973, abs=1e-5)
+    # With a margin of 0.1 the bound has to be beyond it: 0.1 - (1.6449 - 0.8416) x 0.02.
+    assert detectable_drop_of_cases(noisy, 100, 0.05, 0.1, whole=True) == pytest.approx(0.08394, abs=1e-5)
