@@ -7,11 +7,14 @@ have the same vectors and a similarity of 1. A score of such a text says nothing
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from harness.golden.blank_text import is_blank
 from harness.metrics.definition import ScoringRequest, quote
-from harness.types import MetricError
+from harness.metrics.encoders import Encoder
+from harness.types import GoldenCase, MetricError
 
 # Largest share of unknown tokens, or of characters in them: one emoji behind a sentence is accepted.
 MOST_UNKNOWN = 0.2
@@ -131,6 +134,31 @@ def incomparable(
             )
             break
     return MetricError(metric=request.check.type, error=f"{encoder} {problem}") if problem else None
+
+
+def unreadable_reference(encoder: Encoder, case: GoldenCase) -> str:
+    """Why an encoder can't read one of a case's references, without loading it; empty if it can.
+
+    Args:
+        encoder: The encoder. Without a file ``tokenizer.json`` nothing is known before it is loaded.
+        case: The case.
+    """
+    file = encoder.directory / "tokenizer.json"
+    if not file.is_file():
+        return ""
+    tokenizer = _tokenizer(file)
+    read = (encoded(tokenizer, text, None) for text in case.references)
+    return next((problem for one in read if (problem := unreadable(one, "the reference"))), "")
+
+
+@cache
+def _tokenizer(file: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _same(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from harness.errors import SettingsError
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.metrics.definition import score_function
 from harness.registry.builtin_metrics import BUILTIN_METRICS
@@ -57,9 +58,10 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
 
     Raises:
         ModelError: One is missing; the message says how to get it.
+        SettingsError: One can't read a reference of its case.
     """
     found = [
-        check
+        (case, check)
         for case in cases
         if case.skip is None
         for check in case.single_checks
@@ -67,10 +69,13 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
     ]
     if found:
         # Only here: most golden sets have no encoder.
+        from harness.metrics.encoded_text import unreadable_reference
         from harness.metrics.encoders import encoder_name, find_encoder
 
-        for check in found:
-            find_encoder(encoder_name(check))
+        for case, check in found:
+            encoder = find_encoder(encoder_name(check))
+            if check.type != "answer-relevancy" and (problem := unreadable_reference(encoder, case)):
+                raise SettingsError(f"{case.key}: {check.type}: {encoder.name} {problem}")
 
 
 def library_versions(name: str) -> dict[str, str] | None:

@@ -4,8 +4,12 @@ import unicodedata
 
 import pytest
 
+from harness.errors import SettingsError
 from harness.metrics.definition import score_function
-from harness.metrics.encoded_text import encoded
+from harness.metrics.encoded_text import encoded, unreadable, unreadable_reference
+from harness.metrics.encoders import find_encoder
+from harness.metrics.libraries import require_encoders
+from harness.metrics.similar import load_encoder
 from harness.types import MetricError, Score
 
 pytestmark = pytest.mark.end_to_end
@@ -116,3 +120,16 @@ def test_static_word_vectors_have_unknown_words_too(request_for, tmp_path) -> No
     seen = [encoded(words, text, None) for text in ("the sky", "the lake", "មេឃ")]
     assert [one.unknown_share for one in seen] == [0.0, pytest.approx(4 / 7), 1.0]
     assert SentenceTransformer(modules=[StaticEmbedding(words, embedding_dim=4)]).tokenizer is words
+
+
+def test_a_reference_that_the_encoder_cannot_read_is_refused_before_a_model_loads(request_for) -> None:
+    """By the tokenizer's file alone, with the result of the loaded one."""
+    texts = ["The sky is blue.", VIETNAMESE, "Great job, see you tomorrow 👍", "word " * 600]
+    for metric in ("similar", "bertscore"):
+        require_encoders([request_for(metric, "x", *texts).case])
+        with pytest.raises(SettingsError, match=rf"^set/case: {metric}: minilm can't read the reference"):
+            require_encoders([request_for(metric, "x", *texts, "មេឃពណ៌ខៀវ").case])
+    model = load_encoder(find_encoder("minilm"))
+    for text in [*texts, "មេឃពណ៌ខៀវ", "Yes 👍", "我很高兴", ""]:
+        alone = unreadable_reference(find_encoder("minilm"), request_for("similar", "x", text).case)
+        assert alone == unreadable(encoded(model.tokenizer, text, None), "the reference")
