@@ -37,6 +37,12 @@ _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 2
 
+_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+_TABLE = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+_ALL = "SELECT key, value FROM entries"
+_ONE = "SELECT value FROM entries WHERE key = ?"
+_STORE = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
+
 
 def completion_key(
     model: ModelRef,
@@ -191,7 +197,7 @@ class Cache:
         if self._is_open:
             return
         with self._lock:
-            rows = self._database.execute("SELECT key, value FROM entries").fetchall()
+            rows = self._database.execute(_ALL).fetchall()
             self._database.close()
             self._database = self._opened(self._path)
             self._is_open = True
@@ -204,11 +210,9 @@ class Cache:
             database = sqlite3.connect(
                 path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
             )
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("PRAGMA synchronous=NORMAL")
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
-            )
+            for pragma in _PRAGMAS:
+                database.execute(pragma)
+            database.execute(_TABLE)
         except (sqlite3.Error, OSError) as error:
             raise SettingsError(
                 f"{path}: the cache can't be opened: {error}; move the file away or use --gate-no-cache"
@@ -305,7 +309,7 @@ class Cache:
     def _write(self, rows: list[tuple[str, str]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         try:
-            self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+            self._database.executemany(_STORE, rows)
             self._database.execute("COMMIT")
         except BaseException:
             # A full disk already ends the transaction.
@@ -327,7 +331,7 @@ class Cache:
             if key in self._unstored:
                 return self._unstored[key]
             try:
-                row = self._database.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+                row = self._database.execute(_ONE, (key,)).fetchone()
             except sqlite3.DatabaseError as error:
                 self._note(error)
                 return None
