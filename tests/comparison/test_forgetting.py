@@ -1,8 +1,16 @@
 """Retained skills and the change of cross-entropy on general text."""
 
+from dataclasses import replace
+
 import pytest
 
-from harness.comparison.forgetting import LOSS_LIMIT, loss_change, measure_forgetting, retained
+from harness.comparison.forgetting import (
+    LOSS_LIMIT,
+    loss_change,
+    mean_divergence,
+    measure_forgetting,
+    retained,
+)
 from harness.statistics.rates import wilson
 from harness.types import TextLoss
 
@@ -108,3 +116,42 @@ def test_one_wild_passage_does_not_trip_it():
     forgetting = measure_forgetting([], now, before)
     assert forgetting.loss_change.estimate > LOSS_LIMIT
     assert not forgetting.tripped
+
+
+def test_the_mean_divergence_counts_each_token_once():
+    """300 tokens at 0.1 and 100 at 0.5 are 0.2; two passages, so t with one degree of freedom.
+
+    Deviations of the sums are 300 x -0.1 and 100 x 0.3: the error is sqrt(2 x 2 x 30^2) / 400 = 0.15.
+    """
+    found = mean_divergence([loss("a", 0.1, 300), loss("b", 0.5, 100)], 0.9)
+    assert found.estimate == pytest.approx(0.2)
+    assert found.high == pytest.approx(0.2 + 6.313752 * 0.15)
+    assert (found.low, found.confidence) == (0.0, 0.9)
+    assert mean_divergence([], 0.9) is None
+
+
+def test_equal_divergences_leave_what_two_passages_can_miss():
+    """No spread: the share 1 - 0.05^(1/2) of the population, times the largest divergence."""
+    found = mean_divergence([loss("a", 0.2), loss("b", 0.2)], 0.9)
+    assert found.high == pytest.approx(0.2 + 0.2 * (1 - 0.05**0.5))
+
+
+def test_refusals_are_counted_on_each_side(make_result):
+    def answered(key, text):
+        result = make_result(key)
+        return replace(result, completion=replace(result.completion, text=text))
+
+    refusal, lost = "I'm sorry, but I can't help with that.", replace(make_result("g/3"), completion=None)
+    pairs = [
+        (answered("g/0", refusal), answered("g/0", "Four.")),
+        (answered("g/1", refusal), answered("g/1", refusal)),
+        (answered("g/2", "Four."), answered("g/2", "Four.")),
+        (lost, answered("g/3", refusal)),
+        (answered("g/4", refusal), lost),
+    ]
+    assert measure_forgetting(pairs, (), ()).refusals == (1, 2)
+    assert measure_forgetting([(lost, lost)], (), ()).refusals is None
+
+
+def test_the_rate_has_the_confidence_that_is_asked_for(pairs):
+    assert retained("knowledge", pairs("knowledge", 20, 15), 0.98).rate == wilson(15, 20, 0.98)
