@@ -39,7 +39,7 @@ def test_the_lint_finds_nothing():
 def test_all_of_these_checks_are_shown():
     used = {single.type.removeprefix("not-") for case in SHOP.cases for single in case.single_checks}
     used |= {check.type for case in SHOP.cases for check in case.checks}
-    assert {metric.name for metric in CONTENT_METRICS} - used == {"cost"}
+    assert {metric.name for metric in CONTENT_METRICS} - used == {"cost", "choice-likelihood"}
 
 
 def test_the_editors_schema_takes_it():

@@ -152,7 +152,7 @@ def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
         yield _Suspicion(case=case, rule="undecided", message="no check decides", remedy=remedy)
         return
     kinds = [CHECK_TYPES[base_type(single.type)] for check in deciding for single in check.single_checks]
-    if not any(kind.reads_answer or kind.name in _BLIND for kind in kinds):
+    if not any(kind.reads_answer or kind.needs_losses for kind in kinds):
         message = "an empty answer passes: no check that decides reads the answer"
         yield _Suspicion(case=case, rule="passes-empty", message=message, remedy=_BLIND_REMEDY)
         return

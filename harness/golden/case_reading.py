@@ -18,7 +18,7 @@ from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall, Turn
 
 # They read the model's loss after the first prompt, or the baseline's answer to the same conversation.
-_OF_ONE_TURN = frozenset({"perplexity", "pairwise"})
+_OF_ONE_TURN = frozenset({"perplexity", "choice-likelihood", "pairwise"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

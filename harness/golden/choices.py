@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import cast
 
-from harness.types import JsonValue
+from harness.types import GoldenCase, JsonValue
+
+LIKELIHOOD = "choice-likelihood"
 
 
 def lettered(choices: JsonValue) -> dict[str, str]:
@@ -12,6 +14,16 @@ def lettered(choices: JsonValue) -> dict[str, str]:
     if isinstance(choices, Mapping):
         return {letter.upper(): str(text) for letter, text in choices.items()}
     return dict(zip(ascii_uppercase, map(str, cast("Sequence[str]", choices)), strict=False))
+
+
+def likelihood_texts(case: GoldenCase) -> tuple[str, ...]:
+    """The options of a case's ``choice-likelihood`` checks, each once, in order."""
+    checks = [check for check in case.single_checks if check.type == LIKELIHOOD]
+    return tuple(
+        dict.fromkeys(
+            str(text) for check in checks for text in cast("Sequence[str]", check.options["choices"])
+        )
+    )
 
 
 def same_words(text: str) -> str:

@@ -125,6 +125,14 @@ def _classification(value: JsonValue, options: Mapping[str, JsonValue], referenc
             raise TogetherError(key, f"{shown(text)} is no label", ", ".join(labels))
 
 
+def _choice_likelihood(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
+    choices = [str(choice) for choice in cast("Sequence[str]", options["choices"])]
+    for text in references if value is None else [str(value)]:
+        if text not in choices:
+            key = () if value is None else ("value",)
+            raise TogetherError(key, f"{shown(text)} is no choice", ", ".join(choices))
+
+
 def _word_list(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
     entries = value if isinstance(value, list) else str(value).splitlines() if isinstance(value, str) else []
     if not any(isinstance(entry, str) and entry.strip(" *") for entry in entries) or not all(
@@ -135,6 +143,7 @@ def _word_list(value: JsonValue, options: Mapping[str, JsonValue], references: S
 
 
 _RULES: Mapping[str, Callable[[JsonValue, Mapping[str, JsonValue], Sequence[str]], None]] = {
+    "choice-likelihood": _choice_likelihood,
     "classification": _classification,
     "code": _code,
     "json-path": _json_path,

@@ -1,7 +1,7 @@
 """The interface of a metric: a function that scores a whole batch of completions."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.golden.checks import CHECK_TYPES, base_type
@@ -32,6 +32,8 @@ class ScoringRequest:
         completion: The whole answer, with its tokens and its time.
         reference_losses: The model's cross-entropy on each of the case's references, in order; None if it was
             not measured.
+        choice_losses: The model's cross-entropy on each option of the case, by its text; empty if it was not
+            measured.
         panel: The judges, for checks that a judge decides.
         baseline_text: The baseline's answer to the case, if there is one.
         repeat: Number of the repetition of a judge's question.
@@ -44,6 +46,7 @@ class ScoringRequest:
     missing: str = ""
     completion: Completion | None = None
     reference_losses: tuple[TextLoss, ...] | None = None
+    choice_losses: Mapping[str, TextLoss] = field(default_factory=dict)
     panel: "Panel | None" = None
     baseline_text: str | None = None
     repeat: int = 0

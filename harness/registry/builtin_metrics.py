@@ -300,6 +300,7 @@ _ALL: tuple[Metric, ...] = (
         light_tails=True,
         usual_margin=0.10,
         reads_answer=False,
+        needs_losses=True,
         extra="local",
         libraries={"torch": "torch"},
     ),

@@ -44,6 +44,21 @@ class JsonPathOptions(Options):
     tolerance: Annotated[float, Field(ge=0, description="Largest absolute difference of two numbers.")] = 0.0
 
 
+class LikelihoodOptions(Options):
+    """Keys of ``choice-likelihood``."""
+
+    choices: Annotated[list[Words], Field(min_length=2, max_length=26, description="The options' texts.")]
+    normalise: Annotated[
+        Literal["none", "bytes"], Field(description="bytes: likelihoods are compared per byte.")
+    ] = "none"
+
+    @model_validator(mode="after")
+    def _different(self) -> "LikelihoodOptions":
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("two choices are the same")
+        return self
+
+
 class SqlOptions(Options):
     """Keys of ``is-sql``."""
 

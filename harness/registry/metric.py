@@ -37,6 +37,7 @@ class Metric:
         invertible: ``not-TYPE`` exists.
         true_or_false: A graded check without a threshold is true or false.
         reads_answer: It depends on the answer's text.
+        needs_losses: It needs the model's losses on texts, not only its answer.
         group: It combines other checks.
         runs_code: It runs code of the project or of a model: only with a permission, and never in the lint.
         options: The check's further keys.
@@ -67,6 +68,7 @@ class Metric:
     invertible: bool = False
     true_or_false: bool = False
     reads_answer: bool = True
+    needs_losses: bool = False
     group: bool = False
     runs_code: bool = False
     options: type[Options] = Options

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.engines.kinds import engine_kinds, is_own
 from harness.engines.open import missing_libraries
 from harness.errors import SettingsError
-from harness.golden.checks import base_type
+from harness.golden.checks import CHECK_TYPES, base_type
 from harness.judge.trust import find_calibration
 from harness.metrics.code_check import CODE_NOT_ALLOWED
 from harness.metrics.judged import require_template
@@ -93,9 +93,10 @@ def _require_losses(cases: Sequence[GoldenCase], engine: str) -> None:
     if engine_kinds()[engine].measures_text:
         return
     for case in cases:
-        if any(check.type == "perplexity" for check in case.single_checks):
+        needy = [one.type for one in case.single_checks if CHECK_TYPES[base_type(one.type)].needs_losses]
+        if needy:
             raise SettingsError(
-                f"{case.key}: perplexity needs the losses of texts, and engine {engine!r} gives none"
+                f"{case.key}: {needy[0]} needs the losses of texts, and engine {engine!r} gives none"
             )
 
 

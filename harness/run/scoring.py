@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from harness.comparison.repeats import fold_repeats
 from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type, decides, is_binary
+from harness.golden.choices import likelihood_texts
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.soundness import sound_results
@@ -20,6 +21,7 @@ from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.run.distrust import NOTHING, Distrust
 from harness.run.groups import Path, Result, combined, single_checks
+from harness.run.workload import choices_key
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,
@@ -177,6 +179,9 @@ def _requests(
                 text=completion.text,
                 completion=completion,
                 reference_losses=losses.get(case.key),
+                choice_losses=dict(
+                    zip(likelihood_texts(case), losses.get(choices_key(case), ()), strict=False)
+                ),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
                 repeat=number if judging.fresh else 0,
@@ -337,7 +342,7 @@ def _late(case: GoldenCase, completion: Completion) -> str:
 
 def _of_no_answer(result: Result, completion: Completion) -> Result:
     """A result for a model that reasoned but gave no answer: it failed, whatever an empty text passes."""
-    if result.metric == "perplexity":
+    if CHECK_TYPES[base_type(result.metric)].needs_losses:
         return result
     cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "reasoning only"
     return _failed(result, f"no answer: {cut}")

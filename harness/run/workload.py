@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TypeVar
 
 from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
+from harness.golden.choices import likelihood_texts
 from harness.run.passages import load_passages
 from harness.types import GoldenCase, JsonValue, ModelRef
 
@@ -18,7 +19,7 @@ class Workload:
 
     Attributes:
         answers: One request for each answer to each case, by side.
-        references: The references that a perplexity check scores.
+        references: The references that a perplexity check scores, and options whose likelihood is compared.
         passages: The bundled passages of general text.
         divergences: The same passages, each with the side from which the divergence is measured.
     """
@@ -104,7 +105,18 @@ def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
         for case in cases
         if any(check.type == "perplexity" for check in case.single_checks)
         for reference in case.references
+    ] + [
+        LossRequest(
+            key=choices_key(case), side=side, text=text, messages=case.messages, settings=case.generation
+        )
+        for case in cases
+        for text in likelihood_texts(case)
     ]
+
+
+def choices_key(case: GoldenCase) -> str:
+    """The key of the losses on a case's options, besides those on its references."""
+    return f"{case.key} (choices)"
 
 
 def _passages_of(side: str) -> list[LossRequest]:
