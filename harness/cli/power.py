@@ -84,11 +84,13 @@ def power(
     metrics = "metric" if len(margins) == 1 else "metrics"
     clusters = ", half of them in whole clusters" if any(row.units < row.cases for row in found) else ""
     own = "; the answers of a set that asks about its own cases reproduce"
+    together = math.prod(row.pass_chance for row in found)
+    whole = "" if len(found) == 1 else f" All sets together pass in {together:.0%}, if they are independent."
     console.print(
         f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often an equal model "
         f"passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the margin. "
         f"{len(margins)} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
-        f"{own if any(row.population == 'cases' for row in found) else ''}.",
+        f"{own if any(row.population == 'cases' for row in found) else ''}.{whole}",
         style="dim",
         highlight=False,
     )

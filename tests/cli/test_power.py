@@ -57,6 +57,9 @@ def test_more_sets_share_the_level(tmp_path):
     (alone,) = json.loads(power("--golden", first, "--json"))
     beside, _ = json.loads(power("--golden", first, "--golden", second, "--json"))
     assert beside["detectable_drop"] > alone["detectable_drop"]
+    together = f"All sets together pass in {beside['pass_chance'] ** 2:.0%}"
+    assert together in " ".join(power("--golden", first, "--golden", second).split())
+    assert "together" not in power("--golden", first)
 
 
 def test_more_churn_needs_more_cases(tmp_path):
