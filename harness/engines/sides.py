@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.engines.adapter import BARE, VIRTUAL_TOKENS, adapter_traits, read_json
 from harness.engines.embedding_rows import weights_in_file
+from harness.engines.equal_weights import Known, share_equal_weights
 from harness.engines.fingerprints import row_logits, same_logits
 from harness.engines.host import Host, change_by, open_host, put_adapter
 from harness.engines.roads import Roads, find_roads
@@ -30,7 +31,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSide
     """Load the models of all sides.
 
     Sides on one base share its weights if this doesn't change their answers, which test prompts show;
-    otherwise a side gets its own copy.
+    otherwise a side gets its own copy, of which only the changed weights take memory.
 
     Args:
         sides: The model behind each side.
@@ -49,6 +50,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSide
             break
         # Rare: the adapter's effect on its base was not visible in its files.
         apart |= homeless
+        del hosts, roads  # or both loads would be in memory
     loaded = {name: side for each in roads for name, side in each.sides.items()}
     shared = {name: len(members) > 1 for _, members in hosts for name in members}
     return LoadedSides(
@@ -73,6 +75,7 @@ def _fill_hosts(
 ) -> list[tuple[Host, list[str]]]:
     """Copies of the bases with the sides on each; sides without an adapter come last, where they fit."""
     hosts: list[tuple[Host, list[str]]] = []
+    known: Known = {}
     for side, model in sorted(sides.items(), key=lambda item: item[1].adapter_dir is None):
         traits = BARE if model.adapter_dir is None else adapter_traits(model.adapter_dir)
         alone = side in apart or (plan.weights == "merged" and model.adapter_dir is not None)
@@ -91,7 +94,11 @@ def _fill_hosts(
             _refuse_random(host, side, model, plan)
             if plan.weights == "merged" and traits.kind != VIRTUAL_TOKENS:
                 _merge(host, side)
+            if not host.is_bare_base:  # no other side joins it
+                share_equal_weights(host.base_sha256, host.model, known)
         members.append(side)
+    for host, _ in hosts if len(hosts) > 1 else ():
+        share_equal_weights(host.base_sha256, host.model, known)
     return hosts
 
 

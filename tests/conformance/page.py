@@ -29,7 +29,8 @@ from the cache, and those of a plain adapter that is gated afterwards. {measured
 
 The report says how each side was run: *mixed* batches with the others, *separate* ones, or a *single* prompt at a
 time by the library's own `generate`, for models and adapters that can't be batched. Sides share one copy of the base
-where asking shows that this changes no answer; else each has its own.
+where asking shows that this changes no answer; else each has its own, and weights that are equal in all copies are stored
+once.
 """
 
 

@@ -108,6 +108,35 @@ def test_plain_adapters_of_one_base_share_its_weights_and_batches(
     assert {(each.weights, each.batches) for each in placed.values()} == {("shared", "mixed")}
 
 
+def test_copies_of_a_base_store_equal_weights_once(make_adapter, lora, biased_model_dir, bare_texts):
+    """Three adapters with trained biases and their base: four copies that differ in their biases alone."""
+    from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+
+    def noise(model):
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data.normal_(0, 0.5)
+
+    made = [
+        make_adapter(lora(bias="all"), f"biased-{seed}", base=biased_model_dir, fill=noise, seed=seed)
+        for seed in (1, 2, 3)
+    ]
+    sides = {f"candidate-{place}": describe_model(str(each)) for place, each in enumerate(made)}
+    sides["baseline"] = base_of(sides["candidate-0"])
+    engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
+    assert {placement.weights for placement in engine.plan.placements} == {"own"}
+    places = {}
+    for side in sides:
+        for name, parameter in engine._sides[side].model.named_parameters():
+            if name.endswith(
+                ("q_proj.base_layer.weight", "q_proj.weight", "q_proj.base_layer.bias", "q_proj.bias")
+            ):
+                layer = name.replace("base_layer.", "").removeprefix("base_model.model.")
+                places.setdefault(layer, set()).add(parameter.data_ptr())
+    assert {len(found) for layer, found in places.items() if layer.endswith("weight")} == {1}
+    assert {len(found) for layer, found in places.items() if layer.endswith("bias")} == {4}
+
+
 def test_an_adapter_that_puts_on_a_whole_layer_is_not_mixed(
     make_adapter, lora, tiny_model_dir, bare_texts, engine_texts
 ):
