@@ -319,6 +319,7 @@ _ALL: tuple[Metric, ...] = (
         "binary",
         "A judge finds that the answer satisfies the rubric.",
         "required",
+        version="2",
         options=JudgedOptions,
     ),
     _judged(
@@ -330,6 +331,7 @@ _ALL: tuple[Metric, ...] = (
         needs_references=True,
         minimum=1.0,
         maximum=5.0,
+        version="2",
         options=JudgedOptions,
     ),
     _judged(
@@ -339,6 +341,7 @@ _ALL: tuple[Metric, ...] = (
         "A judge finds that the answer agrees with the facts of the references.",
         "refused",
         needs_references=True,
+        version="2",
         options=JudgedOptions,
     ),
     _judged(
@@ -347,6 +350,7 @@ _ALL: tuple[Metric, ...] = (
         "binary",
         "A judge finds that the answer is written in the requested tone.",
         "required",
+        version="2",
         options=JudgedOptions,
     ),
     _judged(
@@ -355,6 +359,7 @@ _ALL: tuple[Metric, ...] = (
         "graded",
         "A judge prefers the answer to the baseline's, asked in both orders: 1, 0.5 for a tie, 0.",
         "optional",
+        version="2",
         options=JudgedOptions,
     ),
     _rag(
@@ -381,6 +386,7 @@ _ALL: tuple[Metric, ...] = (
         "answer-relevancy",
         "judged:of_passages",
         "Cosine of the question with questions derived from the answer; 0 if it is noncommittal (ragas).",
+        version="2",
         minimum=-1.0,
         options=RelevancyOptions,
         libraries={**_RAG, "sentence-transformers": "sentence_transformers"},
