@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.authoring.contradictions import contradictions, matches_everything
+from harness.authoring.finding import Finding
+from harness.authoring.lint_comments import without_switched_off
 from harness.golden.checks import CHECK_TYPES, base_type, decides
 from harness.golden.embedded_schema import unchecked_formats
 from harness.metrics.squad import normalise
@@ -25,27 +28,13 @@ _WHAT_IS_COMPARED: dict[str, Callable[[str], object]] = {
 _BLIND_REMEDY = "add a check of the answer's content"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One suspicion.
-
-    Attributes:
-        line: 1-based line of the case or check.
-        rule: Its short name.
-        message: What is wrong.
-        remedy: How to fix it.
-    """
-
-    path: str
-    line: int
-    case_id: str
-    rule: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        """In the format of a compiler's message."""
-        return f"{self.path}:{self.line}: {self.case_id}: {self.message}: {self.remedy} [{self.rule}]"
+# What a comment may switch off.
+RULES = frozenset(
+    [
+        *("broken", "duplicate", "empty-reference", "idle-regex", "passes-echo", "passes-empty"),
+        *("unchecked-format", "undecided", "unreachable", *(f"{name}-alone" for name in _BLIND)),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +51,8 @@ class _Suspicion:
 def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
     """All findings of a set, in the file's order.
 
-    Nothing is loaded: checks that need a model or a library are not run. Skipped cases are included.
+    Nothing is loaded: checks that need a model or a library are not run. Skipped cases are included. What a
+    comment switches off with a reason is left out.
     """
     cases = [replace(case, skip=None) for case in golden_set.cases]
     suspicions = [*_duplicates(cases), *_empty_or_echo(cases), *_references(cases)]
@@ -81,7 +71,16 @@ def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
         for found in suspicions
     ]
     order = {case.id: place for place, case in enumerate(cases)}
-    return sorted(findings, key=lambda finding: (order[finding.case_id], finding.line))
+    findings = sorted(findings, key=lambda finding: (order[finding.case_id], finding.line))
+    return without_switched_off(findings, _case_lines(golden_set), RULES)
+
+
+def _case_lines(golden_set: GoldenSet) -> dict[str, dict[str, int]]:
+    """By file and case, the line in which the case begins; without files that are not written yet."""
+    lines: dict[str, dict[str, int]] = {}
+    for case in golden_set.cases:
+        lines.setdefault(case.file or golden_set.path, {})[case.id] = case.line
+    return {path: found for path, found in lines.items() if Path(path).is_file()}
 
 
 def _duplicates(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:

@@ -1,8 +1,9 @@
 """``tunegate golden``: add cases, lint sets, write the schema."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,16 +33,28 @@ def new(
         str | None, typer.Option(help="Numbers of the offered checks to take, such as 1,3.")
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="A name that is shared by cases that are variants of one another.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="System message; replaces the set's own.")] = None,
 ) -> None:
     """Add a case: a prompt, a good answer, and checks that it passes and an empty answer fails.
 
-    It asks for everything that isn't given. With a model, its own answer is shown first, as the gate would
-    get it.
+    It asks for everything that isn't given, then for another case. With a model, its own answer is shown
+    first, as the gate would get it.
     """
-    from harness.cli.new_case import CaseInput, add_case
+    from harness.cli.new_case import CaseInput, add_cases
 
-    given = CaseInput(prompt=prompt, answer=answer, case_id=case_id, checks=checks, tags=tuple(tags or ()))
-    add_case(path, model, given)
+    given = CaseInput(
+        prompt=prompt,
+        answer=answer,
+        case_id=case_id,
+        checks=checks,
+        tags=tuple(tags or ()),
+        cluster=cluster,
+        system=system,
+    )
+    add_cases(path, model, given)
 
 
 @app.command()
@@ -49,9 +62,15 @@ def lint(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Golden sets or directories; golden_sets by default.")
     ] = None,
+    fail_on: Annotated[
+        Literal["warning", "error"], typer.Option(help="The least level that makes exit status 1.")
+    ] = "warning",
     as_json: JsonOption = False,
 ) -> None:
-    """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any."""
+    """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any.
+
+    A comment in a case's lines switches a rule off: # lint: off RULE REASON
+    """
     from harness.authoring.lint import lint_golden_set
     from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
     from harness.golden.find import golden_files
@@ -72,7 +91,7 @@ def lint(
     if as_json and not faulty:
         from harness.types.serialisation import to_json
 
-        say(to_json(findings))
+        say(to_json([{**asdict(finding), "level": finding.level} for finding in findings]))
     elif not as_json:
         for finding in findings:
             say(str(finding))
@@ -82,8 +101,10 @@ def lint(
     for note in notes:
         say(note, err=True)
     if not as_json:
-        say(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}", err=True)
-    if findings:
+        errors = sum(finding.level == "error" for finding in findings)
+        told = f", {_counted(errors, 'error')}" if findings else ""
+        say(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}{told}", err=True)
+    if any(finding.level == "error" or fail_on == "warning" for finding in findings):
         raise typer.Exit(_FINDINGS)
 
 

@@ -25,7 +25,7 @@ from harness.presentation.console import open_console
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
 from tunegate.printable import say
 
-Answerer = Callable[[Sequence[Message], GenerationSettings], str]
+Answerer = Callable[[Sequence[Message], GenerationSettings], Completion]
 
 _LONGEST_ID = 40
 _UNNAMED = "tunegate-new-case"
@@ -42,10 +42,23 @@ class CaseInput:
     case_id: str | None = None
     checks: str | None = None
     tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    system: str | None = None
+
+    @property
+    def is_dialogue(self) -> bool:
+        """Whether a person is asked for the case, and not only for what a script left out."""
+        return self.prompt is None
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The case's keys besides prompt, answer, id and checks."""
+        given = {"system": self.system, "tags": list(self.tags), "cluster": self.cluster}
+        return {key: value for key, value in given.items() if value}
 
 
-def add_case(path: Path, model: str | None, given: CaseInput) -> None:
-    """Ask for missing values, show the result, and append the case.
+def add_cases(path: Path, model: str | None, given: CaseInput) -> None:
+    """Ask for missing values, show the result and append the case; in a dialogue, then for another one.
 
     Args:
         path: The golden set's file.
@@ -57,17 +70,26 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     """
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 # gives input() its arrow keys
+    # An invalid set or an existing id is reported before the model is looked for.
+    with_case(path, {"id": given.case_id or _UNNAMED, "prompt": "?", "checks": [_ANY_CHECK], **given.keys})
+    answerer = None if model is None else model_answerer(model)
+    _add_case(path, model, answerer, given)
+    while given.is_dialogue and ask(
+        "", "Another case? y, or Enter to end:", default=""
+    ).strip().lower().startswith("y"):
+        _add_case(path, model, answerer, replace(given, case_id=None))
+
+
+def _add_case(path: Path, model: str | None, answerer: Answerer | None, given: CaseInput) -> None:
     console = open_console()
-    tags = {"tags": list(given.tags)} if given.tags else {}
 
-    def preview(prompt: str, case_id: str) -> GoldenSet:
+    def preview(prompt: str, case_id: str, **further: Any) -> GoldenSet:
         """The set with the case, without checks; nothing is written."""
-        return with_case(path, {"id": case_id, "prompt": prompt, "checks": [_ANY_CHECK], **tags})[1]
+        case = {"id": case_id, "prompt": prompt, "checks": [_ANY_CHECK], **given.keys, **further}
+        return with_case(path, case)[1]
 
-    # An invalid set, an existing id, or a missing model is reported before the first question.
     name = given.case_id or _UNNAMED
     taken = {case.id for case in preview("?", name).cases}
-    answerer = None if model is None else model_answerer(model)
     prompt = text_of(
         given.prompt, "prompt", "What is the model asked?", check=lambda text: preview(text, name)
     )
@@ -75,8 +97,10 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     if answerer is not None:
         case = preview(prompt, name).cases[-1]
         with console.status(f"asking {model}"):
-            said = answerer(case.messages, case.generation)
-        console.print(Panel(Text(said or "(nothing)"), title=f"{model} answers", title_align="left"))
+            completion = answerer(case.messages, case.generation)
+        said, is_cut = completion.text, completion.stop_reason == "length"
+        cut = f", cut after {completion.completion_tokens} tokens (max_new_tokens)" if is_cut else ""
+        console.print(Panel(Text(said or "(nothing)"), title=f"{model} answers{cut}", title_align="left"))
     question = "A good answer, or Enter to take this one:" if said else "What is a good answer?"
     answer = text_of(
         given.answer, "answer", question, default=said or None, check=lambda text: _offers(prompt, text)
@@ -91,7 +115,8 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
         default=_free_id(prompt, taken),
         check=lambda text: preview(prompt, text),
     )
-    new = {"id": case_id, "prompt": prompt, "references": [answer], "checks": chosen, **tags}
+    further = {**given.keys, **_further(given, lambda keys: preview(prompt, case_id, **keys))}
+    new = {"id": case_id, "prompt": prompt, "references": [answer], "checks": chosen, **further}
     golden_set = append_case(path, new)
     console.print(Text(case_text(new, "  ").rstrip("\n"), style="dim"), soft_wrap=True)
     total = len(golden_set.cases)
@@ -100,6 +125,30 @@ def add_case(path: Path, model: str | None, given: CaseInput) -> None:
     for finding in lint_golden_set(golden_set):
         if finding.case_id == case_id:
             say(str(finding), err=True)
+
+
+def _further(given: CaseInput, check: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Keys that a dialogue asks for besides: system message, tags and cluster; each may stay empty."""
+    if not given.is_dialogue:
+        return {}
+    found: dict[str, Any] = {}
+    if given.system is None:
+        question = "System message, or Enter for the set's own or none:"
+        if system := ask("--system", question, default="", check=lambda text: check({"system": text})):
+            found["system"] = system
+    if not given.tags:
+        question = "Tags, such as extraction numbers, or Enter for none:"
+        tags = ask("--tag", question, default="", check=lambda text: check({"tags": _words(text)}))
+        found |= {"tags": _words(tags)} if _words(tags) else {}
+    if given.cluster is None:
+        question = "Cluster, a name shared by cases that are variants of one another, or Enter for none:"
+        if cluster := ask("--cluster", question, default=""):
+            found["cluster"] = cluster
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[,\s]+", text) if word]
 
 
 def model_answerer(model: str) -> Answerer:
@@ -115,7 +164,7 @@ def model_answerer(model: str) -> Answerer:
     asking = asking_settings(None, None)
     describe_model(model, asking.base)
 
-    def answer(messages: Sequence[Message], settings: GenerationSettings) -> str:
+    def answer(messages: Sequence[Message], settings: GenerationSettings) -> Completion:
         from harness.engines.base import CANDIDATE, GenerationRequest
 
         completions: dict[int, Completion] = {}
@@ -127,7 +176,7 @@ def model_answerer(model: str) -> Answerer:
             settings=replace(settings, chat_template_kwargs=values),
         )
         open_engine(model, asking.base).generate([request], completions.update)
-        return completions[0].text
+        return completions[0]
 
     return answer
 

@@ -1,5 +1,6 @@
 """Lint finds cases that can't fail, can't pass, or say nothing, and nothing in sound sets."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.authoring.contradictions import contradictions
+from harness.authoring.finding import Finding
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import LABELLED, load_golden_set
 from harness.run.scoring import score_cases
@@ -108,7 +110,10 @@ def test_a_finding_is_a_line_with_its_place(tmp_path):
     path = tmp_path / "set.yaml"
     path.write_text("name: x\ncases:\n  - {id: a, prompt: Q, checks: [{type: length, max: 4}]}\n")
     (finding,) = lint_golden_set(load_golden_set(path))
-    assert str(finding) == f"{path}:3: a: an empty answer passes: add a check that it fails [passes-empty]"
+    assert (
+        str(finding)
+        == f"{path}:3: error: a: an empty answer passes: add a check that it fails [passes-empty]"
+    )
 
 
 def test_a_finding_about_a_check_names_the_check_s_line(tmp_path):
@@ -157,3 +162,69 @@ def test_shipped_sets_are_clean(path):
 def test_checks_of_parts_of_an_answer_are_sound(tmp_path, case):
     """Two parts may differ, and a reference is like the part."""
     assert rules(tmp_path, f"  - id: a\n    prompt: A question?\n    {case}\n") == []
+
+
+SWITCHED = """\
+name: s
+cases:
+  - id: a
+    prompt: Say hello
+    checks: [{type: contains, value: hello}]  # lint: off passes-echo repeating is what is tested
+  - id: b
+    prompt: Say hello twice
+    checks: [{type: contains, value: hello}]
+"""
+
+
+def found(tmp_path, text):
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    return [(each.line, each.case_id, each.rule) for each in lint_golden_set(load_golden_set(path))]
+
+
+def test_a_comment_switches_a_rule_off_for_its_case(tmp_path):
+    assert found(tmp_path, SWITCHED) == [(6, "b", "passes-echo")]
+
+
+def test_a_comment_above_the_cases_is_for_the_whole_file(tmp_path):
+    text = SWITCHED.replace("name: s\n", "name: s\n# lint: off passes-echo repeating is what is tested\n")
+    assert found(tmp_path, text) == [(6, "", "lint-comment")]  # the case's own comment is idle now
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("# lint: off passes-echo", "gives no reason"),
+        ("# lint: off", "names no rule"),
+        ("# lint: off passes-ehco because", "names no rule"),
+        ("# lint: off broken because", "finds nothing of broken"),
+    ],
+)
+def test_a_comment_that_is_wrong_is_found_and_switches_nothing_off(tmp_path, comment, message):
+    path = tmp_path / "s.yaml"
+    path.write_text(SWITCHED.replace("# lint: off passes-echo repeating is what is tested", comment))
+    findings = lint_golden_set(load_golden_set(path))
+    assert [each.rule for each in findings] == ["passes-echo", "passes-echo", "lint-comment"]
+    assert message in str(findings[-1])
+
+
+def test_errors_are_told_from_warnings(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        SWITCHED.replace("checks: [{type: contains, value: hello}]\n", "checks: [{type: length, max: 9}]\n")
+    )
+    (finding,) = lint_golden_set(load_golden_set(path))
+    assert str(finding).startswith(f"{path}:6: error: b: an empty answer passes")
+
+
+def test_every_rule_may_be_switched_off_and_has_a_level():
+    """The table of rules on the page is that of the code."""
+    from harness.authoring.lint import RULES
+
+    page = (Path(__file__).parents[2] / "docs" / "golden-sets.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (error|warning) \|", page, re.MULTILINE))
+    levels = {
+        rule: Finding(path="p", line=1, case_id="c", rule=rule, message="m", remedy="r").level
+        for rule in {*RULES, "lint-comment"}
+    }
+    assert rows == levels

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from harness.cli import new_case
 from harness.cli.main import app
 from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
+from harness.types import Completion
 
 RUNNER = CliRunner()
 SET = """\
@@ -29,6 +31,9 @@ def path(tmp_path):
     return path
 
 
+SAID = Completion(text="", stop_reason="stop", prompt_tokens=3, completion_tokens=9, latency_s=0.1)
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """A model that says Lyon, and what it was asked."""
@@ -37,7 +42,7 @@ def asked(monkeypatch):
     def answerer(model):
         def answer(messages, settings):
             conversations.append((model, [(m.role, m.content) for m in messages], settings.max_new_tokens))
-            return "Lyon [bold]is it"
+            return replace(SAID, text="Lyon [bold]is it")
 
         return answer
 
@@ -202,3 +207,52 @@ def test_schema_is_printed_and_written(tmp_path):
     RUNNER.invoke(app, ["golden", "schema", "--write", str(tmp_path / "schema.json")])
     assert json.loads(printed) == golden_schema()
     assert (tmp_path / "schema.json").read_text() == printed
+
+
+def test_lint_may_fail_on_errors_only(tunegate, tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "name: s\ncases: [{id: a, prompt: Say hello, checks: [{type: contains, value: hello}]}]\n"
+    )
+    done = tunegate("golden", "lint", path)
+    assert done.returncode == 1
+    assert "1 set, 1 finding, 0 errors" in done.stderr
+    assert tunegate("golden", "lint", path, "--fail-on", "error").returncode == 0
+    (found,) = json.loads(tunegate("golden", "lint", path, "--json").stdout)
+    assert (found["rule"], found["level"]) == ("passes-echo", "warning")
+
+
+def test_a_dialogue_asks_for_system_tags_and_cluster_and_for_another_case(path):
+    typed = (
+        "Capital of France?\nParis\n1\nfrance\nBe short.\nma(th\nmath, europe\ncapitals\ny\n"
+        "Capital of Italy?\nRome\n1\nitaly\n\n\n\n\n"
+    )
+    result = new(path, text=typed)
+    assert result.exit_code == 0, result.output
+    france, italy = load_golden_set(path).cases[-2:]
+    assert (france.messages[0].content, france.tags, france.cluster) == (
+        "Be short.",
+        ("math", "europe"),
+        "capitals",
+    )
+    assert (italy.tags, italy.cluster) == ((), None)
+
+
+def test_options_answer_these_questions_and_a_script_is_not_asked(path):
+    arguments = ("--prompt", "Capital of Peru?", "--answer", "Lima", "--checks", "1", "--id", "peru")
+    result = new(path, *arguments, "--cluster", "capitals", "--system", "Be short.", "--tag", "geo")
+    assert result.exit_code == 0, result.output
+    assert "Another" not in result.output
+    peru = load_golden_set(path).cases[-1]
+    assert (peru.messages[0].content, peru.tags, peru.cluster) == ("Be short.", ("geo",), "capitals")
+
+
+@pytest.mark.parametrize(("reason", "is_marked"), [("length", True), ("stop", False)])
+def test_a_cut_answer_is_marked(path, monkeypatch, reason, is_marked):
+    monkeypatch.setattr(
+        new_case,
+        "model_answerer",
+        lambda model: lambda messages, settings: replace(SAID, text="Par", stop_reason=reason),
+    )
+    output = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n").output
+    assert ("cut after 9 tokens (max_new_tokens)" in " ".join(output.split())) == is_marked

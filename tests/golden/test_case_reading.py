@@ -61,7 +61,7 @@ def test_files_of_a_part_are_beside_it(tmp_path):
 def test_lint_names_the_part(tmp_path):
     part = write(tmp_path, "_a.yaml", "cases:\n  - {id: a, prompt: What?, checks: [{type: length, max: 9}]}")
     golden_set = load_golden_set(write(tmp_path, "set.yaml", "name: x\ninclude: [_a.yaml]\n"))
-    assert str(lint_golden_set(golden_set)[0]).startswith(f"{part}:2: a: ")
+    assert str(lint_golden_set(golden_set)[0]).startswith(f"{part}:2: error: a: ")
 
 
 @pytest.mark.parametrize(
