@@ -35,6 +35,9 @@ _COMMANDS = {
         target="harness.cli.power:power",
         help="Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded.",
     ),
+    "probes": DeferredCommand(
+        target="harness.cli.probes:app", help="A base's own forgetting probes: choose them by its answers."
+    ),
     "noise": DeferredCommand(
         target="harness.cli.noise:noise",
         help="Measure the noise floor: rerun one model under other batches, seeds and dtypes.",

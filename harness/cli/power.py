@@ -75,12 +75,12 @@ def power(
     margins = gated_margins(sets, margin, margin)
     level = ALPHA / len(margins)
     with open_console(stderr=True).status("counting cases"):
-        found = [_power_of(each, margins[each.name, PASS_RATE], churn, level) for each in sets]
+        found = [power_of_set(each, margins[each.name, PASS_RATE], churn, level) for each in sets]
     if as_json:
         say(to_json(found))
         return
     console = open_console()
-    console.print(_table(found))
+    console.print(power_table(found))
     metrics = "metric" if len(margins) == 1 else "metrics"
     clusters = ", half of them in whole clusters" if any(row.units < row.cases for row in found) else ""
     own = "; the answers of a set that asks about its own cases reproduce"
@@ -106,7 +106,18 @@ def _files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def _power_of(golden_set: GoldenSet, margin: float, churn: float, level: float) -> SetPower:
+def power_of_set(
+    golden_set: GoldenSet, margin: float, churn: float, level: float, *, only_chances: bool = False
+) -> SetPower:
+    """The power of a golden set, before any model has answered.
+
+    Args:
+        golden_set: The set; skipped cases don't count.
+        margin: Its margin.
+        churn: Share of cases that flip by chance, each way.
+        level: One-sided level of a regression.
+        only_chances: Leave out the numbers of cases that would be needed, which take seconds to compute.
+    """
     cases = [case for case in golden_set.cases if case.skip is None]
     sizes = list(Counter(_unit(case) for case in cases).values()) or [1]
     counts = {"cases": len(cases), "units": len(sizes)}
@@ -120,17 +131,19 @@ def _power_of(golden_set: GoldenSet, margin: float, churn: float, level: float) 
             pass_chance=1.0,
         )
     if len(sizes) < len(cases):
-        return SetPower(**named, **_of_clusters(sizes, margin, churn, level))
+        return SetPower(**named, **_of_clusters(sizes, margin, churn, level, only_chances))
     return SetPower(
         **named,
         detectable_drop=detectable_drop(len(sizes), churn, level, margin=margin),
         pass_chance=pass_chance(len(sizes), churn, margin),
-        units_to_pass=cases_to_pass(margin, churn),
-        units_to_detect=cases_to_detect(margin, churn, level, margin=margin),
+        units_to_pass=None if only_chances else cases_to_pass(margin, churn),
+        units_to_detect=None if only_chances else cases_to_detect(margin, churn, level, margin=margin),
     )
 
 
-def _of_clusters(sizes: list[int], margin: float, churn: float, level: float) -> dict[str, Any]:
+def _of_clusters(
+    sizes: list[int], margin: float, churn: float, level: float, only_chances: bool
+) -> dict[str, Any]:
     """By simulation: half of the flips concern whole clusters."""
     flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
     worse = replace(flips, lose=min(churn + margin, 1 - churn))
@@ -139,9 +152,13 @@ def _of_clusters(sizes: list[int], margin: float, churn: float, level: float) ->
         times = times_as_many(sizes, suffices)
         return None if times is None else times * len(sizes)
 
-    return {
+    chances = {
         "detectable_drop": detectable_cluster_drop(sizes, flips, level, margin=margin),
         "pass_chance": verdict_chances(sizes, flips, level, margin=margin).passes,
+    }
+    if only_chances:
+        return chances
+    return chances | {
         "units_to_pass": needed(
             lambda many: verdict_chances(many, flips, level, margin=margin).passes >= POWER
         ),
@@ -155,7 +172,8 @@ def _unit(case: GoldenCase) -> tuple[str, str]:
     return ("case", case.id) if case.cluster is None else ("cluster", case.cluster)
 
 
-def _table(found: list[SetPower]) -> Table:
+def power_table(found: list[SetPower]) -> Table:
+    """The table of sets."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for header in ("set", "cases", "margin", "detects", "passes", "to pass", "to detect it"):
         table.add_column(header, no_wrap=True)

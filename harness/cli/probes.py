@@ -1,0 +1,248 @@
+"""``tunegate probes``: a base's own forgetting probes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harness.authoring.levels.chosen import chosen_text, level_sets
+from harness.cli.kept import kept_in, open_cache
+from harness.cli.options import (
+    BaseOption,
+    DeviceOption,
+    DirectoryOption,
+    DtypeOption,
+    JsonOption,
+    TemplateValuesOption,
+)
+from harness.cli.power import SetPower, power_of_set, power_table
+from harness.cli.progress import current_stage_bar
+from harness.cli.prompting import asking_settings
+from harness.comparison.margins import ALPHA, PROBE_MARGIN
+from harness.engines.open import choose_plan, describe_model
+from harness.errors import PromptError, SettingsError
+from harness.golden.find import project_golden
+from harness.presentation.console import open_console
+from harness.run.cache import Cache
+from harness.settings import DTYPES
+from harness.statistics.power import POWER, USUAL_CHURN
+from harness.studies.calibration import (
+    WORDINGS,
+    Cell,
+    CellUse,
+    Choice,
+    choose_probes,
+    measure_stability,
+    unanswerable,
+)
+from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
+from harness.types.serialisation import to_json
+from harness.types.whole_file import write_whole
+from tunegate.printable import say
+
+app = typer.Typer(help="A base's own forgetting probes: choose them by its answers.", no_args_is_help=True)
+_CODE = "code"
+_USES = {
+    CellUse.BETWEEN: "chosen",
+    CellUse.ONLY_EASY: "chosen: too easy, but nothing of this skill is harder",
+    CellUse.ADDED: "chosen: too easy, but the others are too few",
+    CellUse.TOO_EASY: "left out: too easy",
+    CellUse.TOO_HARD: "left out: too hard",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibratedProbes:
+    """The result of a calibration.
+
+    Attributes:
+        left_out: Number of probes that could not be asked, by reason.
+    """
+
+    path: str
+    model: str
+    cells: tuple[Cell, ...]
+    left_out: dict[str, int]
+    power: SetPower
+
+
+@app.callback()
+def _group() -> None:
+    """A base's own forgetting probes."""
+
+
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="The base: a directory, catalogue name or hub id.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The golden set.", show_default="probes.yaml among the golden sets"
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the golden set.")] = False,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, help="Smallest share of a skill's level that the model passes.")
+    ] = 0.2,
+    ceiling: Annotated[float, typer.Option(min=0, max=1, help="Largest share.")] = 0.9,
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Room for the reasoning of a model that thinks first.")
+    ] = None,
+    dtype: DtypeOption = "auto",
+    device: DeviceOption = "auto",
+    batch_tokens: Annotated[int, typer.Option(min=256, help="Token budget of a batch.")] = 4096,
+    base: BaseOption = None,
+    chat_template_kwargs: TemplateValuesOption = None,
+    directory: DirectoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer the probes of three levels, and write those that the model can lose as a golden set.
+
+    Each is asked in three wordings. A skill's level is used where the model passes a share of it between
+    floor and ceiling; of it, the probes that pass in all wordings. The set replaces the bundled probes.
+    """
+    path = output or _default_output()
+    _check_options(path, overwrite, dtype, floor, ceiling)
+    asking = asking_settings(chat_template_kwargs, base)
+    found = describe_model(model, asking.base)
+    plan = replace(
+        choose_plan(dtype, device, batch_tokens, [found]), chat_template_kwargs=asking.chat_template_kwargs
+    )
+    if plan.engine == "multitask":
+        raise SettingsError(f"{model}: the heads of a multi-task model answer no probes")
+    levels = [_with_room(each, max_reasoning_tokens) for each in level_sets()]
+    with open_cache(kept_in(directory) / "cache.sqlite") as cache:
+        stability, left_out = _measure(found, plan, levels, cache, asking.permissions)
+    margin = PROBE_MARGIN if asking.forgetting_margin is None else asking.forgetting_margin
+    choice = _choose(found.label, levels, stability, (floor, ceiling), margin)
+    text, golden_set = _written(path, found.label, choice, max_reasoning_tokens)
+    write_whole(path, text)
+    power = power_of_set(golden_set, margin, USUAL_CHURN, ALPHA)
+    result = CalibratedProbes(
+        path=str(path), model=found.label, cells=choice.cells, left_out=left_out, power=power
+    )
+    if as_json:
+        say(to_json(result))
+    else:
+        _print(result)
+
+
+def _measure(
+    model: ModelRef,
+    plan: ExecutionPlan,
+    levels: Sequence[GoldenSet],
+    cache: Cache,
+    allowed: Permissions,
+) -> tuple[dict[str, Stability], dict[str, int]]:
+    """The stability of what the model can be asked, and the number of the other probes, by reason."""
+    cases = [case for each in levels for case in each.cases]
+    left_out: dict[str, int] = {}
+    if not allowed.code and (count := sum(_runs_code(case) for case in cases)):
+        left_out["they run code, which allow-code-checks does not allow"] = count
+        cases = [case for case in cases if not _runs_code(case)]
+    with current_stage_bar() as on_progress:
+        if problems := unanswerable(model, plan, cases, cache):
+            left_out[next(iter(problems.values()))] = len(problems)
+            cases = [case for case in cases if case.key not in problems]
+        if not cases:
+            raise PromptError(f"{model.label} can't be asked any probe: {next(iter(problems.values()))}")
+        return measure_stability(model, plan, cases, cache, on_progress, allowed=allowed), left_out
+
+
+def _default_output() -> Path:
+    """Among the project's golden sets, so that its gates ask it."""
+    places = project_golden()
+    directory = next((place for place in places if place.suffix not in {".yaml", ".yml"}), None)
+    if directory is None:
+        raise SettingsError("the project's golden sets are single files: say with --output where to write")
+    return directory / "probes.yaml"
+
+
+def _check_options(path: Path, overwrite: bool, dtype: str, floor: float, ceiling: float) -> None:
+    if dtype not in DTYPES:
+        raise SettingsError(f"--dtype: found {dtype!r} (allowed: {' | '.join(DTYPES)})")
+    if floor >= ceiling:
+        raise SettingsError(f"--floor {floor} is not below --ceiling {ceiling}")
+    if path.exists() and not overwrite:
+        raise SettingsError(f"{path} exists: replace it with --overwrite, or name another --output")
+
+
+def _with_room(golden_set: GoldenSet, max_reasoning_tokens: int | None) -> GoldenSet:
+    if max_reasoning_tokens is None:
+        return golden_set
+    cases = tuple(
+        replace(case, generation=replace(case.generation, max_reasoning_tokens=max_reasoning_tokens))
+        for case in golden_set.cases
+    )
+    return replace(golden_set, cases=cases)
+
+
+def _runs_code(case: GoldenCase) -> bool:
+    return any(check.type == _CODE for check in case.single_checks)
+
+
+def _choose(
+    label: str,
+    levels: Sequence[GoldenSet],
+    stability: Mapping[str, Stability],
+    bounds: tuple[float, float],
+    margin: float,
+) -> Choice:
+    """Choose enough for an equal model to pass, or refuse."""
+    choice = choose_probes(
+        levels,
+        stability,
+        floor=bounds[0],
+        ceiling=bounds[1],
+        suffices=lambda cases: _pass_chance(cases, margin) >= POWER,
+    )
+    if _pass_chance(choice.cases, margin) < POWER:
+        raise SettingsError(
+            f"{label} passes too few probes in all wordings: with {len(choice.cases)} of {len(stability)}, "
+            f"an equal model would pass the gate in less than {POWER:.0%} of runs; nothing is written, and "
+            f"the bundled probes stay (a lower --floor takes more)"
+        )
+    return choice
+
+
+def _written(
+    path: Path, label: str, choice: Choice, max_reasoning_tokens: int | None
+) -> tuple[str, GoldenSet]:
+    """The chosen probes as a file's text, and as the golden set in it."""
+    return chosen_text(
+        path,
+        {case.id for case in choice.cases},
+        notes=[
+            f"Written by tunegate probes calibrate: what {label} passes in {len(WORDINGS)} wordings.",
+            "The questions come with tunegate and are under its licence (Apache-2.0).",
+        ],
+        description=f"What {label} could do before training",
+        max_reasoning_tokens=max_reasoning_tokens,
+    )
+
+
+def _pass_chance(cases: Sequence[GoldenCase], margin: float) -> float:
+    """How often an equal model passes with them."""
+    if len({case.cluster for case in cases}) < 2:
+        return 0.0
+    golden_set = GoldenSet(name="probes", path="", cases=tuple(cases))
+    return power_of_set(golden_set, margin, USUAL_CHURN, ALPHA, only_chances=True).pass_chance
+
+
+def _print(result: CalibratedProbes) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for header in ("skill", "level", "passed", "unstable", ""):
+        table.add_column(header, no_wrap=True)
+    for cell in result.cells:
+        table.add_row(
+            cell.skill, cell.level, f"{cell.passed} of {cell.cases}", str(cell.unstable), _USES[cell.use]
+        )
+    console = open_console()
+    console.print(table)
+    for reason, count in result.left_out.items():
+        console.print(f"{count} probes were not asked: {reason}")
+    console.print(f"{result.power.cases} probes of {result.model} written to {result.path}")
+    console.print(power_table([result.power]))

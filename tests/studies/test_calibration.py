@@ -1,0 +1,234 @@
+"""A base's own probes: which cells and cases are chosen, and the command that writes them."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.authoring.levels.chosen import level_sets
+from harness.authoring.levels.writing import all_families, cases_of
+from harness.cli.main import app
+from harness.engines.open import choose_plan, describe_model
+from harness.errors import SettingsError
+from harness.golden.gate_content import gate_content
+from harness.golden.load import load_golden_set
+from harness.run.cache import Cache
+from harness.studies.calibration import WORDINGS, CellUse, choose_probes, measure_stability, unanswerable
+from harness.types import Completion, GoldenCase, GoldenSet, Message, Stability
+
+RUNNER = CliRunner()
+RIGHT = {
+    case["id"]: probe.right
+    for family in all_families()
+    for case, probe in zip(cases_of(family), family.probes, strict=True)
+}
+
+
+# ---- the choice
+
+
+def level(name, **skills):
+    """A set with the named numbers of cases of each skill; ``sums=(10, 4)``: ten cases, of which four pass."""
+    cases = [
+        GoldenCase(
+            id=f"{skill}{n}", set_name=name, messages=(Message(role="user", content="?"),), tags=(skill,)
+        )
+        for skill, (count, _) in skills.items()
+        for n in range(count)
+    ]
+    stability = {
+        f"{name}/{skill}{n}": Stability(passed=3 if n < passed else n % 3, answers=3)
+        for skill, (count, passed) in skills.items()
+        for n in range(count)
+    }
+    return GoldenSet(name=name, path="", cases=tuple(cases)), stability
+
+
+def choose(*levels, suffices=lambda cases: True):
+    stability = {key: value for _, one in levels for key, value in one.items()}
+    choice = choose_probes([each for each, _ in levels], stability, floor=0.2, ceiling=0.9, suffices=suffices)
+    return choice, {(cell.skill, cell.level): cell.use for cell in choice.cells}
+
+
+def test_cells_between_floor_and_ceiling_give_what_passes_in_all_wordings():
+    choice, uses = choose(
+        level("easy", sums=(10, 10)), level("medium", sums=(10, 6)), level("hard", sums=(10, 1))
+    )
+    assert uses == {
+        ("sums", "easy"): CellUse.TOO_EASY,
+        ("sums", "medium"): CellUse.BETWEEN,
+        ("sums", "hard"): CellUse.TOO_HARD,
+    }
+    assert [case.key for case in choice.cases] == [f"medium/sums{n}" for n in range(6)]
+    (medium,) = [cell for cell in choice.cells if cell.level == "medium"]
+    assert (medium.cases, medium.passed, medium.unstable) == (10, 6, 2)
+
+
+def test_the_bounds_themselves_fit():
+    _, uses = choose(level("easy", a=(10, 2), b=(10, 9), c=(10, 1), d=(10, 10), e=(10, 0)))
+    assert uses["a", "easy"] == uses["b", "easy"] == CellUse.BETWEEN
+    assert uses["c", "easy"] == uses["e", "easy"] == CellUse.TOO_HARD
+    assert uses["d", "easy"] == CellUse.ONLY_EASY
+
+
+def test_a_skill_that_is_easy_throughout_keeps_its_hardest_level():
+    choice, uses = choose(level("easy", sums=(5, 5)), level("hard", sums=(5, 5)))
+    assert uses == {("sums", "easy"): CellUse.TOO_EASY, ("sums", "hard"): CellUse.ONLY_EASY}
+    assert {case.set_name for case in choice.cases} == {"hard"}
+
+
+def test_easy_levels_are_added_hardest_first_until_they_suffice():
+    levels = level("easy", sums=(9, 9)), level("medium", sums=(9, 9)), level("hard", sums=(9, 5))
+    few, uses = choose(*levels, suffices=lambda cases: len(cases) >= 10)
+    assert uses["sums", "medium"] is CellUse.ADDED
+    assert uses["sums", "easy"] is CellUse.TOO_EASY
+    assert len(few.cases) == 14
+    everything, uses = choose(*levels, suffices=lambda cases: False)
+    assert len(everything.cases) == 23
+    assert uses["sums", "easy"] is CellUse.ADDED
+
+
+def test_what_was_not_asked_is_in_no_cell():
+    easy, stability = level("easy", sums=(10, 5))
+    del stability["easy/sums0"]
+    choice, _ = choose((easy, stability))
+    assert choice.cells[0].cases == 9
+    assert [case.id for case in choice.cases] == ["sums1", "sums2", "sums3", "sums4"]
+
+
+# ---- the answers
+
+
+class Engine:
+    """Right answers, but for the cases that a test lets fail, in all wordings or in one."""
+
+    def __init__(self, fails=lambda case_id, wording: False):
+        self.fails, self.asked, self.plan = fails, [], None
+
+    def opened(self, sides, plan):
+        self.plan = plan
+        return self
+
+    def generate(self, requests, on_batch):
+        for place, request in enumerate(requests):
+            case_id, _, wording = request.key.partition("/")[2].partition("~")
+            last = request.messages[-1].content
+            self.asked.append((case_id, int(wording), request.messages[0].content))
+            fails = self.fails(case_id, int(wording))
+            text = "{}" if fails else RIGHT[case_id]
+            assert last
+            on_batch(
+                {
+                    place: Completion(
+                        text=text, stop_reason="stop", prompt_tokens=9, completion_tokens=3, latency_s=0.01
+                    )
+                }
+            )
+
+    def losses(self, requests, on_batch):
+        raise AssertionError("no probe needs a loss")
+
+    def largest_logit_change(self, side):
+        return 1.0
+
+
+def is_odd(case_id):
+    return sum(map(ord, case_id)) % 2 == 1
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    made = Engine()
+    monkeypatch.setattr("harness.run.generation.open_sides", made.opened)
+    return made
+
+
+def test_each_case_is_asked_in_all_wordings_and_counted(tiny_model_dir):
+    made = Engine(lambda case_id, wording: case_id == "half-1" or (case_id == "half-2" and wording == 1))
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name"))]
+    found = measure_stability(model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened)
+    assert found["easy/half-1"] == Stability(passed=0, answers=3)
+    assert found["easy/half-2"] == Stability(passed=2, answers=3)
+    assert found["easy/turns-name-1"] == Stability(passed=3, answers=3)
+    first = [text for case_id, _, text in made.asked if case_id == "half-1"]
+    assert sorted(text.partition("What")[0] for text in first) == sorted(WORDINGS)
+
+
+def test_what_leaves_the_context_is_not_asked(tiny_model_dir):
+    """The tiny model's context is 512 tokens; hard reports are longer."""
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    hard = level_sets()[2].cases
+    problems = unanswerable(model, plan, hard, Cache(None))
+    long = {case.key for case in hard if case.tags[0] == "long-context"}
+    assert long <= set(problems)
+    assert all("context of 512" in problems[key] for key in long)
+    assert "hard/power-of-two-1" not in problems
+
+
+# ---- the command
+
+
+def calibrate(*arguments):
+    return RUNNER.invoke(app, ["probes", "calibrate", *map(str, arguments)])
+
+
+def test_the_command_writes_a_set_that_replaces_the_bundled_probes(
+    engine, tiny_model_dir, tmp_path, monkeypatch
+):
+    """Half of each skill is passed; code may not run; the long reports don't fit."""
+    monkeypatch.chdir(tmp_path)
+    engine.fails = lambda case_id, wording: is_odd(case_id)
+    result = calibrate(tiny_model_dir, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    path = tmp_path / "golden_sets" / "probes.yaml"
+    golden_set = load_golden_set(path)
+    assert golden_set.probes_forgetting
+    assert len(golden_set.cases) == found["power"]["cases"]
+    assert found["power"]["pass_chance"] >= 0.8
+    chosen = {case.id for case in golden_set.cases}
+    assert not any(is_odd(case_id) for case_id in chosen)
+    assert {"code", "long-context"} & {case.tags[0] for case in golden_set.cases} <= {"long-context"}
+    assert any("allow-code-checks" in reason for reason in found["left_out"])
+    assert any("context" in reason for reason in found["left_out"])
+    content = gate_content([path.parent], forgetting=True)
+    assert [each.name for each in content.sets] == ["probes"]
+    again = calibrate(tiny_model_dir)
+    assert isinstance(again.exception, SettingsError)
+    assert "--overwrite" in str(again.exception)
+    told = calibrate(tiny_model_dir, "--overwrite")
+    assert told.exit_code == 0, told.output
+    assert re.search(r"word-problems +easy +\d+ of 16 ", told.output)
+    assert f"{len(chosen)} probes of" in told.output
+
+
+def test_code_is_asked_where_it_may_run(engine, tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNEGATE_ALLOW_CODE_CHECKS", "true")
+    engine.fails = lambda case_id, wording: is_odd(case_id) or ("code" not in case_id and wording == 5)
+    result = calibrate(tiny_model_dir, "--max-reasoning-tokens", 30)
+    assert result.exit_code == 0, result.output
+    golden_set = load_golden_set(tmp_path / "golden_sets" / "probes.yaml")
+    assert "code" in {case.tags[0] for case in golden_set.cases}
+    assert {case.generation.max_reasoning_tokens for case in golden_set.cases} == {30}
+
+
+def test_a_model_that_passes_too_little_leaves_the_bundled_probes(
+    engine, tiny_model_dir, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    engine.fails = lambda case_id, wording: True
+    result = calibrate(tiny_model_dir)
+    assert isinstance(result.exception, SettingsError)
+    assert "passes too few probes" in str(result.exception)
+    assert not (tmp_path / "golden_sets").exists()
+
+
+def test_options_are_checked_before_a_model_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "--floor 0.9" in str(calibrate("nowhere", "--floor", "0.9", "--ceiling", "0.5").exception)
+    assert "--dtype: found" in str(calibrate("nowhere", "--dtype", "int3").exception)
