@@ -15,6 +15,7 @@ from harness.registry.options import (
     JsonEqualsOptions,
     JudgedOptions,
     LengthOptions,
+    Options,
     PythonOptions,
     RegexOptions,
     RelevancyOptions,
@@ -83,7 +84,8 @@ def _judged(
     **rest: object,
 ) -> Metric:
     # A judge caches its own replies: the scores need no cache.
-    given: dict[str, object] = {"extra": "judge", "libraries": _JUDGE, **rest}
+    ours: dict[str, object] = {"version": "2", "options": JudgedOptions}
+    given: dict[str, object] = {"extra": "judge", "libraries": _JUDGE, **ours, **rest}
     return Metric(
         name=name,
         kind=kind,
@@ -97,7 +99,8 @@ def _judged(
 
 def _rag(name: str, function: str, summary: str, **rest: object) -> Metric:
     """A metric of ragas; its ``value`` is the question, if that isn't the last message."""
-    given: dict[str, object] = {"extra": "rag", "libraries": _RAG, **rest}
+    ours: dict[str, object] = {"version": "1", "options": Options}
+    given: dict[str, object] = {"extra": "rag", "libraries": _RAG, **ours, **rest}
     return _judged(name, function, "graded", summary, "optional", **given)
 
 
@@ -319,8 +322,6 @@ _ALL: tuple[Metric, ...] = (
         "binary",
         "A judge finds that the answer satisfies the rubric.",
         "required",
-        version="2",
-        options=JudgedOptions,
     ),
     _judged(
         "llm-reference",
@@ -331,8 +332,6 @@ _ALL: tuple[Metric, ...] = (
         needs_references=True,
         minimum=1.0,
         maximum=5.0,
-        version="2",
-        options=JudgedOptions,
     ),
     _judged(
         "factuality",
@@ -341,8 +340,6 @@ _ALL: tuple[Metric, ...] = (
         "A judge finds that the answer agrees with the facts of the references.",
         "refused",
         needs_references=True,
-        version="2",
-        options=JudgedOptions,
     ),
     _judged(
         "tone",
@@ -350,8 +347,6 @@ _ALL: tuple[Metric, ...] = (
         "binary",
         "A judge finds that the answer is written in the requested tone.",
         "required",
-        version="2",
-        options=JudgedOptions,
     ),
     _judged(
         "pairwise",
@@ -359,8 +354,6 @@ _ALL: tuple[Metric, ...] = (
         "graded",
         "A judge prefers the answer to the baseline's, asked in both orders: 1, 0.5 for a tie, 0.",
         "optional",
-        version="2",
-        options=JudgedOptions,
     ),
     _rag(
         "faithfulness",
