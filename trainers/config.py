@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,12 +11,35 @@ from pydantic_core import PydanticCustomError
 from harness.errors import SettingsError
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 from harness.types import PINNED_DATE, RESERVED_KWARGS
+from trainers.unread_keys import adapter_shape, changed_keys, length_of_training, peft_keys, stop_keys
 
 
 class StrictModel(BaseModel):
-    """Unknown keys are refused; values are not changed."""
+    """Unknown keys are refused, and keys that have no effect; values are not changed.
+
+    Attributes:
+        unread: Inherited keys that this class has no use for, each with the reason.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    unread: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="after")
+    def _has_an_effect(self) -> Self:
+        for key in changed_keys(self):
+            if key in self.unread:
+                refuse(f"{key}: {self.unread[key]}")
+        return self
+
+
+def refuse(problem: str | None) -> None:
+    """Refuse keys that don't agree with each other; None: they do.
+
+    Raises:
+        PydanticCustomError: With the problem as its text.
+    """
+    if problem is not None:
+        raise PydanticCustomError("agreement", "{problem}", {"problem": problem})
 
 
 def listed(value: object) -> object:
@@ -47,6 +70,11 @@ class PeftSettings(StrictModel):
         int, Field(ge=1, description="prefix and prompt: length of what is learnt.")
     ] = 20
 
+    @model_validator(mode="after")
+    def _of_its_method(self) -> Self:
+        refuse(peft_keys(self, self.method))
+        return self
+
 
 class EarlyStop(StrictModel):
     """When to stop before the last step."""
@@ -58,6 +86,11 @@ class EarlyStop(StrictModel):
     ] = ()
     patience: Annotated[int, Field(ge=1, description="Checkpoints without a new best before it stops.")] = 2
     max_cases: Annotated[int, Field(ge=1, description="Use only the first cases.")] = 32
+
+    @model_validator(mode="after")
+    def _has_cases(self) -> Self:
+        refuse(stop_keys(self, self.golden))
+        return self
 
 
 def allowed(value: object) -> object:
@@ -187,6 +220,8 @@ class TrainingConfig(RunConfig):
             raise PydanticCustomError(
                 "agreement", "early_stop: keeps the best adapter; peft.method: full has none"
             )
+        refuse(length_of_training(self, self.max_steps))
+        refuse(adapter_shape(self, self.adapter))
         return self
 
 
@@ -239,18 +274,25 @@ def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] 
     except ValidationError as error:
         raise _describe(document, error, kind) from error
     # Paths in the file are relative to the file, paths on the command line to the working directory.
-    inside = {name: _from(path.parent, value) for name, value in config if name not in given}
-    return config.model_copy(update=inside)
+    return _from(path.parent, config, frozenset(given))
 
 
-def _from(directory: Path, value: object) -> object:
+ValueT = TypeVar("ValueT")
+
+
+def _from(directory: Path, value: ValueT, kept: frozenset[str] = frozenset()) -> ValueT:
+    """A value with the paths in it relative to a directory. A key that isn't given remains such a key."""
+    found: object = value
     if isinstance(value, Path):
-        return directory / value
-    if isinstance(value, tuple):
-        return tuple(_from(directory, entry) for entry in value)
-    if isinstance(value, StrictModel):
-        return value.model_copy(update={name: _from(directory, entry) for name, entry in value})
-    return value
+        found = directory / value
+    elif isinstance(value, tuple):
+        found = tuple(_from(directory, entry) for entry in value)
+    elif isinstance(value, BaseModel):
+        moved = {name: _from(directory, entry) for name, entry in value if name not in kept}
+        found = value.model_copy(
+            update={name: entry for name, entry in moved.items() if entry != getattr(value, name)}
+        )
+    return cast(ValueT, found)
 
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
@@ -326,7 +368,9 @@ def example(kind: type[BaseModel], values: Mapping[str, str]) -> str:
         YAML text.
     """
     lines = []
-    for name, field in sorted(kind.model_fields.items(), key=lambda item: item[0] not in values):
+    unread = getattr(kind, "unread", {})
+    fields = {name: field for name, field in kind.model_fields.items() if name not in unread}
+    for name, field in sorted(fields.items(), key=lambda item: item[0] not in values):
         lines.append(f"# {field.description}")
         default = field.default
         if name in values:

@@ -62,7 +62,12 @@ class Project:
 
     def train(self, *arguments: str, **changes) -> int:
         config = self.path / "config.yaml"
-        config.write_text(json.dumps({**self.settings, **changes}))
+        settings = {**self.settings, **changes}
+        if settings.get("adapter"):
+            settings.pop("peft")  # the adapter keeps its shape
+        if self.method == "rft":
+            settings.pop("save_steps")  # its rounds are its checkpoints
+        config.write_text(json.dumps(settings))
         method = METHODS[self.method]
         module = import_module(str(method.train).partition(":")[0])
         kind = load_function(method.config, self.method)

@@ -32,6 +32,28 @@ def test_the_command_lines_output_wins_and_is_meant_from_there(tmp_path):
     assert load(tmp_path, GOOD, output=Path("elsewhere")).output == Path("elsewhere")
 
 
+def test_only_what_the_file_says_counts_as_given(tmp_path):
+    """With many rows the search for golden cases is slower only where that is asked for."""
+    assert "embedding" not in load(tmp_path, GOOD).leakage.model_fields_set
+    given = load(tmp_path, GOOD + "leakage: {embedding: 0.95}\n")
+    assert "embedding" in given.leakage.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "epochs: 2\nmax_steps: 5\n", "epochs: max_steps: 5 sets the length of training"),
+        (GOOD + "adapter: start\n", "peft: an adapter that is trained further keeps its kind and shape"),
+        (GOOD + "early_stop: {patience: 5}\n", "early_stop: patience is read only with golden"),
+        (GOOD.replace("r: 8", "method: ia3, r: 8"), "peft: r is read by method: lora, not by ia3"),
+        (GOOD.replace("r: 8", "virtual_tokens: 8"), "virtual_tokens is read by method: prefix and prompt"),
+    ],
+)
+def test_a_key_without_effect_is_refused(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -10,9 +10,9 @@ Gururangan et al. (2020), Don't Stop Pretraining, arXiv:2004.10964.
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
@@ -36,6 +36,9 @@ class ContinualConfig(TrainingConfig):
         Field(description="Held-out texts: the loss of their windows is recorded before and after."),
     ] = ()
     max_length: Annotated[int, Field(ge=8, description="Tokens of a packed row.")] = 512
+    unread: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("chat_template_kwargs", "date"), "raw text is learnt without a chat template; leave it out"
+    )
 
 
 def train(config: ContinualConfig, *, resume: bool = False) -> int:

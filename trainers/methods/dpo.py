@@ -5,16 +5,18 @@
 The reference needs no second model: it is the base with the adapter switched off, or, when training starts
 from an adapter, a frozen copy of that adapter.
 
-Rafailov et al. (2023), Direct Preference Optimization, arXiv:2305.18290; label smoothing:
-Mitchell (2023), A note on DPO with noisy preferences.
+Rafailov et al. (2023), Direct Preference Optimization, arXiv:2305.18290, equation 7. With label smoothing e
+the loss of a pair is -(1-e) log s(b d) - e log s(-b d): Mitchell (2023), A note on DPO with noisy
+preferences, equation 3.
 """
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from trainers.config import PreferenceConfig
+from trainers.config import PreferenceConfig, refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.preferences import load_pairs
 from trainers.run.entry import run_module
@@ -30,6 +32,11 @@ class DpoConfig(PreferenceConfig):
         float,
         Field(ge=0, lt=0.5, description="Share of pairs that are assumed to be labelled the wrong way."),
     ] = 0.0
+
+    @model_validator(mode="after")
+    def _smooths_its_loss(self) -> Self:
+        refuse(smoothing_problem(self.label_smoothing, self.trl))
+        return self
 
 
 def train(config: DpoConfig, *, resume: bool = False) -> int:
@@ -63,9 +70,57 @@ def _trainer(run: TrainingRun[DpoConfig], **parts: Any) -> Any:
             max_length=config.max_length,
             beta=config.beta,
             label_smoothing=config.label_smoothing,
+            **smoothed(config.label_smoothing, config.trl),
         ),
         **parts,
     )
+
+
+# TRL's losses that read label_smoothing, each in its own sense; its DPO loss, sigmoid, doesn't.
+_SMOOTHED = frozenset({"aot", "aot_unpaired", "exo_pair", "robust"})
+
+
+def smoothing_problem(label_smoothing: float, trl: Mapping[str, Any]) -> str | None:
+    """What is wrong with ``label_smoothing`` and the loss that ``trl`` chooses, if something is.
+
+    Args:
+        label_smoothing: The assumed share of wrong labels.
+        trl: Further keys of TRL's configuration.
+    """
+    chosen = trl.get("loss_type")
+    losses = {str(name) for name in ([chosen] if isinstance(chosen, str) else chosen or ())}
+    if "exo_pair" in losses and not label_smoothing:
+        return "label_smoothing: the loss exo_pair needs one above 0"
+    if not label_smoothing or losses & _SMOOTHED:
+        return None
+    if losses:
+        readers = ", ".join(sorted(_SMOOTHED))
+        return (
+            f"label_smoothing: not read by trl.loss_type: {', '.join(sorted(losses))} (allowed: {readers}; "
+            "for DPO's own loss leave trl.loss_type out)"
+        )
+    return "trl.loss_weights: label_smoothing sets them; leave it out" if "loss_weights" in trl else None
+
+
+def smoothed(label_smoothing: float, trl: Mapping[str, Any]) -> dict[str, Any]:
+    """TRL's keys of DPO's own loss with label smoothing; none where TRL's keys are enough.
+
+    With a pair's loss l(d) the smoothed one is (1-e) l(d) + e l(-d), and TRL's *robust* loss is r(d) =
+    ((1-e) l(d) - e l(-d)) / (1-2e). So the smoothed one is (2-2e) l(d) - (1-2e) r(d).
+
+    Args:
+        label_smoothing: The assumed share e of wrong labels.
+        trl: Further keys of TRL's configuration.
+
+    Returns:
+        ``loss_type`` and ``loss_weights``, or nothing.
+    """
+    if not label_smoothing or "loss_type" in trl:
+        return {}
+    return {
+        "loss_type": ["sigmoid", "robust"],
+        "loss_weights": [2 - 2 * label_smoothing, 2 * label_smoothing - 1],
+    }
 
 
 if __name__ == "__main__":

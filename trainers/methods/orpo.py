@@ -2,10 +2,11 @@
 
     python -m trainers.methods.orpo CONFIG.yaml [--output DIR] [--resume]
 
-There is no reference model, so it starts well from a bare base.
+There is no reference model, so it starts well from a bare base. Both terms of the loss are of answers given
+their prompt: the prompt's own tokens are not learnt.
 
 Hong, Lee and Thorne (2024), ORPO: Monolithic Preference Optimization without Reference Model,
-arXiv:2403.07691.
+arXiv:2403.07691, equation 6.
 """
 
 import sys
@@ -53,10 +54,19 @@ def _trainer(run: TrainingRun[OrpoConfig], **parts: Any) -> Any:
     from trainers.run.arguments import trl_arguments
 
     class Trainer(ORPOTrainer):
-        """TRL's, whose own tokenize_row adds a BOS and an end token that the chat template does not write."""
+        """TRL's, but for two things.
+
+        Its own tokenize_row adds a BOS and an end token that the chat template does not write, and its
+        likelihood of the chosen answer is that of the prompt as well.
+        """
 
         def tokenize_row(self, feature: Row, model: Any = None) -> Row:
             return answer_tokens(self.processing_class, feature)
+
+        def concatenated_forward(self, model: Any, batch: Row) -> tuple[Any, ...]:
+            found = super().concatenated_forward(model, batch)
+            chosen_logits, learnt = found[2], batch["chosen_labels"]
+            return (*found[:4], answer_loss(chosen_logits, learnt), *found[5:])
 
     config = run.config
     return Trainer(
@@ -89,6 +99,21 @@ def answer_tokens(tokenizer: Any, texts: Row) -> Row:
         found[f"{key}_attention_mask"] = [1] * len(tokens)
         found[f"{key}_labels"] = [-100] * len(prompt) + tokens[len(prompt) :]
     return found
+
+
+def answer_loss(logits: Any, labels: Any) -> Any:
+    """The mean cross-entropy of the answers' tokens given the prompt, over all of a batch.
+
+    Args:
+        logits: The model's, without the last position: (batch, tokens - 1, vocabulary). There may be more
+            positions than labels, where rejected answers are longer than chosen ones.
+        labels: The tokens, -100 for those of the prompt and for padding: (batch, tokens).
+    """
+    from torch.nn.functional import cross_entropy
+
+    targets = labels[:, 1:].to(logits.device)
+    predicted = logits[:, : targets.shape[1]]
+    return cross_entropy(predicted.flatten(0, 1).float(), targets.flatten(), ignore_index=-100)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,12 @@ Bradley and Terry (1952); Ouyang et al. (2022), InstructGPT, arXiv:2203.02155, s
 """
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from harness.errors import SettingsError
-from trainers.config import PreferenceConfig
+from trainers.config import PreferenceConfig, refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.preferences import load_pairs
 from trainers.data.rendered_rows import conversation_text
@@ -34,6 +33,16 @@ class RewardConfig(PreferenceConfig):
         float | None,
         Field(ge=0, description="Weight of a pull of the rewards' mean towards 0 (0.01 is usual), or none."),
     ] = None
+    unread: ClassVar[Mapping[str, str]] = {
+        "adapter": "a reward model is trained as a new adapter; leave it out",
+        "early_stop": "a reward model gives no answers to check; leave it out",
+    }
+
+    @model_validator(mode="after")
+    def _trains_lora(self) -> Self:
+        if self.peft.method != "lora":
+            refuse(f"peft.method: a reward model is trained as lora, not {self.peft.method}")
+        return self
 
 
 def train(config: RewardConfig, *, resume: bool = False) -> int:
@@ -49,8 +58,6 @@ def train(config: RewardConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    if config.peft.method != "lora" or config.adapter is not None:
-        raise SettingsError("peft.method, adapter: a reward model is trained as a new LoRA adapter")
     pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
     return train_preferences(
         "reward",

@@ -12,18 +12,19 @@ Dong et al. (2023), RAFT, arXiv:2304.06767; Gulcehre et al. (2023), ReST, arXiv:
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.errors import SettingsError
 from harness.presentation.console import open_console
 from harness.types.serialisation import plain
 from harness.types.training import StepLoss, TrainingManifest
 from harness.types.whole_file import write_whole
+from trainers.config import refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import load_prompts
 from trainers.data.rendered_rows import rendered_prompts, rendered_rows, rendered_tokenizer
@@ -54,6 +55,16 @@ class RftConfig(SamplingConfig):
     ] = 0.5
     keep: Annotated[int, Field(ge=1, description="Most answers to a prompt that are learnt.")] = 1
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 1e-4
+    unread: ClassVar[Mapping[str, str]] = {
+        "early_stop": "rft trains without early stopping; leave it out",
+        "save_steps": "a round of rft is a checkpoint; leave it out",
+    }
+
+    @model_validator(mode="after")
+    def _trains_an_adapter(self) -> Self:
+        if self.peft.method not in {"lora", "ia3"}:
+            refuse(f"peft.method: rft trains lora or ia3, not {self.peft.method}")
+        return self
 
 
 def train(config: RftConfig, *, resume: bool = False) -> int:
@@ -70,8 +81,6 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         InputError: Data, base model, settings or a reward can't be used, or no answer reaches the threshold.
     """
     require_one_process("rft")
-    if config.peft.method not in {"lora", "ia3"} or config.early_stop.golden:
-        raise SettingsError("peft.method, early_stop: rft trains lora or ia3, without early stopping")
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))

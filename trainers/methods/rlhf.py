@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -35,7 +35,7 @@ def _refused(value: object) -> NoReturn:
     raise PydanticCustomError("recipe", "none; the recipe sets it")
 
 
-# A stage's key that the recipe sets; its value before that is not read. Defaults aren't validated, so # only
+# A stage's key that the recipe sets; its value before that is not read. Defaults aren't validated, so only
 # a value from the file is refused.
 _SetByRecipe = BeforeValidator(_refused)
 
@@ -61,6 +61,9 @@ class RlooStage(rloo.RlooConfig):
     output: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
     adapter: Annotated[Path | None, _SetByRecipe, Field(description=_OF_RECIPE)] = None
     reward_model: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
+    unread: ClassVar[Mapping[str, str]] = {
+        "peft": "the adapter of sft is trained further and keeps its kind and shape; give it under sft"
+    }
 
 
 class RlhfConfig(RunConfig):

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from trainers.config import RunConfig, StrictModel, listed
+from trainers.config import RunConfig, StrictModel, listed, refuse
+from trainers.unread_keys import changed_keys
 
 
 class TaskSettings(StrictModel):
@@ -109,6 +109,16 @@ class MultitaskConfig(RunConfig):
             problem = f"gradients: {self.gradients} uses every task at every step; leave sampling out"
         elif self.gradients == "interleaved" and self.max_steps < len(names):
             problem = f"max_steps: {self.max_steps} can't be divided among {len(names)} tasks"
-        if problem is not None:
-            raise PydanticCustomError("agreement", "{problem}", {"problem": problem})
+        refuse(problem)
+        refuse(self._unread_key(set(changed_keys(self))))
         return self
+
+    def _unread_key(self, changed: set[str]) -> str | None:
+        """The problem with the first changed key that has no effect; None if there is none."""
+        if "temperature" in changed and self.sampling != "temperature":
+            return f"temperature: read with sampling: temperature, not with {self.sampling}; leave it out"
+        if "lora" in changed and self.encoder != "lora":
+            return "lora: read with encoder: lora, not with full; leave it out"
+        if "max_answer_tokens" in changed and not any(task.kind == "span" for task in self.tasks):
+            return "max_answer_tokens: read by tasks of kind span, and there is none; leave it out"
+        return None

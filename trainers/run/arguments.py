@@ -6,6 +6,17 @@ from harness.errors import SettingsError
 from trainers.config import TrainingConfig
 from trainers.run.training_run import TrainingRun
 
+# Keys of TRL that are set by our keys of other names; those of the same name are known by it.
+_OUR_KEYS = {
+    "bf16": "dtype",
+    "center_rewards_coefficient": "center_rewards",
+    "fp16": "dtype",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "num_train_epochs": "epochs",
+    "output_dir": "output",
+    "per_device_train_batch_size": "batch_size",
+}
+
 
 def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any) -> Any:
     """An instance of a TRL configuration class: common keys, the method's, then the user's ``trl:`` keys.
@@ -16,14 +27,12 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         of_method: Keys of this method only.
 
     Raises:
-        SettingsError: A ``trl:`` key is unknown, or its value refused.
+        SettingsError: A ``trl:`` key is unknown or one of our own, or its value is refused.
     """
     import torch
 
     config = run.config
-    unknown = sorted(set(config.trl) - set(kind.__dataclass_fields__))
-    if unknown:
-        raise SettingsError(f"trl.{unknown[0]}: not a key of TRL's {kind.__name__}; see its documentation")
+    _check_keys(config, kind)
     cuda = torch.cuda.is_available()
     chosen: dict[str, Any] = {
         "output_dir": str(run.work / "checkpoints"),
@@ -55,3 +64,20 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         return kind(**{**chosen, **of_method, **config.trl})
     except (TypeError, ValueError) as error:
         raise SettingsError(f"trl: {error}") from error
+
+
+def _check_keys(config: TrainingConfig, kind: Any) -> None:
+    """Refuse keys that TRL doesn't have, and those for which there is a key of ours.
+
+    Raises:
+        SettingsError: With the first such key.
+    """
+    ours = type(config).model_fields
+    for key in sorted(config.trl):
+        if key not in kind.__dataclass_fields__:
+            raise SettingsError(f"trl.{key}: not a key of TRL's {kind.__name__}; see its documentation")
+        name = _OUR_KEYS.get(key, key)
+        if name in ours:
+            raise SettingsError(f"trl.{key}: set by {name}, next to base; give it there")
+    if "save_total_limit" in config.trl and config.early_stop.golden:
+        raise SettingsError("trl.save_total_limit: early_stop may need any checkpoint; leave it out")

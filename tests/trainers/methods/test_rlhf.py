@@ -12,7 +12,13 @@ from trainers.run.entry import run_module
 
 PROMPTS = [{"prompt": f"what is w{i}"} for i in range(12)]
 SMALL = {"peft": {"r": 4}, "save_steps": 4}
-ONLINE = {"num_generations": 4, "batch_size": 8, "max_completion_length": 6, "learning_rate": 0.02, **SMALL}
+ONLINE = {
+    "num_generations": 4,
+    "batch_size": 8,
+    "max_completion_length": 6,
+    "learning_rate": 0.02,
+    "save_steps": 4,
+}
 
 
 def rows_of(path: Path, rows) -> str:

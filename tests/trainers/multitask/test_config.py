@@ -54,6 +54,9 @@ def test_paths_are_meant_from_the_file(tmp_path):
         (GOOD + "max_steps: 1\n", "max_steps: 1 can't be divided among 2 tasks"),
         (GOOD + "temperature: 0.5\n", r"temperature: found 0.5 \(allowed: greater than or equal to 1\)"),
         ("base: minilm\noutput: out\ntasks: []\n", "tasks: found"),
+        (GOOD + "temperature: 3\n", "temperature: read with sampling: temperature, not with balanced"),
+        (GOOD + "lora: {r: 4}\n", "lora: read with encoder: lora, not with full"),
+        (GOOD + "max_answer_tokens: 5\n", "max_answer_tokens: read by tasks of kind span"),
     ],
 )
 def test_a_fault_is_named(tmp_path, text, message):

@@ -1,0 +1,86 @@
+"""Every key of the RLHF recipe reaches a stage: two values, two plans of stages. Nothing is trained here."""
+
+import json
+
+import pytest
+
+from tests.trainers.keys.conftest import with_keys
+from trainers.config import StrictModel
+from trainers.methods import reward, rlhf, rloo, sft
+from trainers.run.entry import run_module
+
+USUAL = {
+    "base": "one",
+    "output": "out",
+    "sft": {"data": "sft.jsonl"},
+    "reward": {"data": "pairs.jsonl"},
+    "rloo": {"data": "prompts.jsonl"},
+}
+KEYS = {
+    "base": ("one", "two"),
+    "output": ("out", "elsewhere"),
+    "golden": (None, "golden.yaml"),
+    "leakage.allow": (False, True),
+    "leakage.exact": (True, False),
+    "leakage.ngram": (13, 5),
+    "leakage.embedding": (0.95, 0.9),
+    "quantization": ("nf4", "none"),
+    "dtype": ("float32", "bfloat16"),
+    "seed": (0, 1),
+    "sft": ({"data": "sft.jsonl"}, {"data": "sft.jsonl", "peft": {"r": 4}}),
+    "reward": ({"data": "pairs.jsonl"}, {"data": "pairs.jsonl", "center_rewards": 0.1}),
+    "rloo": ({"data": "prompts.jsonl"}, {"data": "prompts.jsonl", "beta": 0.1}),
+}
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """The stages' configurations, for changed keys."""
+
+    def made(changes):
+        stages = []
+
+        def note(config, *, resume=False):
+            stages.append(config.model_dump(mode="json"))
+            return 0
+
+        for stage in (sft, reward, rloo):
+            monkeypatch.setattr(stage, "train", note)
+        (tmp_path / "rlhf.yaml").write_text(json.dumps(with_keys(USUAL, changes)))
+        assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 0
+        assert len(stages) == 3
+        return stages
+
+    return made
+
+
+def test_every_key_is_in_the_table():
+    fields = rlhf.RlhfConfig.model_fields
+    sections = {name for name in fields if name == "leakage"}
+    inner = {
+        f"{section}.{name}"
+        for section in sections
+        for name in fields[section].annotation.model_fields
+        if issubclass(fields[section].annotation, StrictModel)
+    }
+    assert set(KEYS) == (set(fields) - sections) | inner
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_two_values_give_two_plans(plan, key):
+    one, two = (plan({key: value}) for value in KEYS[key])
+    assert one != two
+
+
+@pytest.mark.parametrize("key", ["quantization", "dtype", "seed", "leakage.ngram", "base"])
+def test_a_common_key_reaches_all_stages(plan, key):
+    one, two = (plan({key: value}) for value in KEYS[key])
+    assert all(before != after for before, after in zip(one, two, strict=True))
+
+
+def test_the_last_stages_own_adapter_has_no_effect(tmp_path, capsys):
+    """It trains the first stage's further, which keeps its shape."""
+    settings = with_keys(USUAL, {"rloo.peft.r": 4})
+    (tmp_path / "rlhf.yaml").write_text(json.dumps(settings))
+    assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 4
+    assert "rloo: peft: the adapter of sft is trained further" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Keys that have no effect: whoever changes one expects something of it, so it is refused.
+
+A key that has its default value is no problem: nothing else could have been meant.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+# The keys under peft that each kind of trained weights reads.
+_PEFT_KEYS = {
+    "lora": frozenset({"r", "alpha", "dropout", "rslora", "dora", "init", "target_modules"}),
+    "ia3": frozenset({"target_modules"}),
+    "prefix": frozenset({"virtual_tokens"}),
+    "prompt": frozenset({"virtual_tokens"}),
+    "full": frozenset[str](),
+}
+
+
+def changed_keys(settings: BaseModel) -> list[str]:
+    """The keys with another value than their default, in the order of the class."""
+    return [
+        name
+        for name, field in type(settings).model_fields.items()
+        if not field.is_required() and getattr(settings, name) != field.default
+    ]
+
+
+def peft_keys(settings: BaseModel, method: str) -> str | None:
+    """What is wrong with the keys under ``peft``, if one is of another method.
+
+    Args:
+        settings: The keys.
+        method: ``peft.method``.
+    """
+    unread = [key for key in changed_keys(settings) if key not in _PEFT_KEYS[method] | {"method"}]
+    if not unread:
+        return None
+    methods = [name for name, keys in _PEFT_KEYS.items() if unread[0] in keys]
+    return f"{unread[0]} is read by method: {' and '.join(methods)}, not by {method}; leave it out"
+
+
+def stop_keys(settings: BaseModel, golden: Sequence[Path]) -> str | None:
+    """What is wrong with the keys under ``early_stop``, if nothing can stop the training.
+
+    Args:
+        settings: The keys.
+        golden: The golden sets.
+    """
+    unread = changed_keys(settings)
+    if golden or not unread:
+        return None
+    return (
+        f"{unread[0]} is read only with golden, the sets that stop the training; give them, or leave it out"
+    )
+
+
+def length_of_training(settings: BaseModel, max_steps: int | None) -> str | None:
+    """What is wrong with the length of training, if it is given twice.
+
+    Args:
+        settings: A trainer's keys.
+        max_steps: Its number of steps, or None.
+    """
+    if max_steps is None or "epochs" not in changed_keys(settings):
+        return None
+    return f"epochs: max_steps: {max_steps} sets the length of training; leave one of them out"
+
+
+def adapter_shape(settings: BaseModel, adapter: Path | None) -> str | None:
+    """What is wrong with ``peft``, if training starts from an adapter.
+
+    Args:
+        settings: A trainer's keys.
+        adapter: The adapter, or None.
+    """
+    if adapter is None or "peft" not in changed_keys(settings):
+        return None
+    return "peft: an adapter that is trained further keeps its kind and shape; leave peft out"
