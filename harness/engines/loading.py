@@ -58,7 +58,11 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
 
 
 def _auto_class(directory: Path) -> Any:
-    """The class that loads the model: for text only, or for images too, whose text part then answers."""
+    """The class that loads the model: for text only, or for images too, whose text part then answers.
+
+    Raises:
+        ModelError: Neither: it doesn't continue text.
+    """
     from transformers import (
         MODEL_FOR_CAUSAL_LM_MAPPING,
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
@@ -67,10 +71,15 @@ def _auto_class(directory: Path) -> Any:
         AutoModelForImageTextToText,
     )
 
-    config = type(AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True))
-    if config not in MODEL_FOR_CAUSAL_LM_MAPPING and config in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+    config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForCausalLM
+    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         return AutoModelForImageTextToText
-    return AutoModelForCausalLM
+    raise ModelError(
+        f"{directory}: models of the kind {config.model_type} continue no text, so there is nothing to gate; "
+        f"give a causal language model"
+    )
 
 
 def _quantization(plan: ExecutionPlan) -> dict[str, Any]:

@@ -102,6 +102,15 @@ def test_an_adapter_whose_weights_do_not_fit(adapter_dir, change, problem):
         opened(adapter_dir)
 
 
+def test_a_model_that_continues_no_text_is_refused(model_dir):
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    tiny = T5Config(vocab_size=68, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(tiny).save_pretrained(model_dir)
+    with pytest.raises(ModelError, match="models of the kind t5 continue no text"):
+        opened(model_dir)
+
+
 def set_config(directory, **changes):
     config = json.loads((directory / "adapter_config.json").read_text())
     (directory / "adapter_config.json").write_text(json.dumps({**config, **changes}))
