@@ -105,7 +105,7 @@ def test_an_empty_variable_is_no_way_to_gate_nothing(tmp_path):
     [
         (
             "margn = 1",
-            r"pyproject.toml: \[tool.tunegate\] margn: unknown key \(allowed: model, base, baseline",
+            r"pyproject.toml: \[tool.tunegate\] margn: unknown key; did you mean margin\?",
         ),
         ("margin = 2", r"\[tool.tunegate\] margin: found 2 \(allowed: a number from 0 to 1\)$"),
         ("margin = true", r"margin: found True \(allowed: a number from 0 to 1\)"),

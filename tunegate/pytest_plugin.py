@@ -33,6 +33,7 @@ _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
 # If this plugin is loaded, our packages are loaded too, and a project's own can't come first.
 _PINNED = "tunegate.pinned"
 _NOTICE = pytest.StashKey[str]()
+_FAULT = pytest.StashKey[pytest.UsageError]()
 _FOREIGN = pytest.StashKey[Path | None]()
 
 
@@ -100,12 +101,20 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     config = parent.config
     if file_path.suffix not in {".yaml", ".yml"} or config.pluginmanager.has_plugin(_PLUGINS[0]):
         return None
+    if _FAULT in config.stash:
+        return None
     inside = {file_path, *file_path.parents}
     if inside.isdisjoint(golden_places(session_project(config))) or not _load_gate(config):
         return None
     gate: Any = config.pluginmanager.get_plugin(_PLUGINS[0])
     collector: pytest.Collector | None = gate.pytest_collect_file(file_path=file_path, parent=parent)
     return collector
+
+
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """Refuse a session in which a golden set was collected and the settings are wrong."""
+    if (fault := config.stash.get(_FAULT, None)) is not None:
+        raise fault
 
 
 # These are replaced by the gate's own fixtures where a gate runs.
@@ -170,10 +179,18 @@ def _load_gate(config: pytest.Config) -> bool:
     if (foreign := config.stash[_FOREIGN]) is not None:
         config.issue_config_time_warning(pytest.PytestConfigWarning(f"tunegate: off: {_why_off(foreign)}"), 2)
         return False
-    for name in _PLUGINS:
-        if not config.pluginmanager.has_plugin(name):
-            # Not by pytest's own import, which warns if the modules are imported already.
-            config.pluginmanager.register(importlib.import_module(name), name)
+    try:
+        for name in _PLUGINS:
+            if not config.pluginmanager.has_plugin(name):
+                # Not by pytest's own import, which warns if the modules are imported already.
+                config.pluginmanager.register(importlib.import_module(name), name)
+    except pytest.UsageError as error:
+        # Its configuration is wrong, which is found while files are collected: it is told after that.
+        for name in _PLUGINS:
+            if config.pluginmanager.has_plugin(name):
+                config.pluginmanager.unregister(name=name)
+        config.stash[_FAULT] = error
+        return False
     return True
 
 

@@ -10,6 +10,8 @@ from harness.settings import Settings
 from tunegate.printable import printable_line
 from tunegate.project import session_project
 
+_YAML = {".yaml", ".yml"}
+
 
 def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
     """The project's own tests that belong to a gate: of the setting ``paths``, else of ``testpaths``.
@@ -44,6 +46,12 @@ def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnT
             printable_line(
                 f"no golden set: none of {', '.join(map(str, golden))} exists; "
                 f"write one with: tunegate golden new golden_sets/mine.yaml"
+            )
+        )
+    if wrong := [path for path in chosen if path.is_file() and path.suffix not in _YAML]:
+        raise pytest.UsageError(
+            printable_line(
+                f"{wrong[0]}: not a golden set (allowed: a .yaml or .yml file, or a folder of them)"
             )
         )
     config.args = [*map(str, chosen), *(str(path) for path in own.roots)]

@@ -69,4 +69,5 @@ def _usage(error: BaseException) -> str:
         message = "give a command"
     else:
         message = error.format_message()  # type: ignore[attr-defined] # all of them have it
-    return f"{printable_line(' '.join(message.split())).rstrip('.')}; see {command} --help"
+    line = " ".join(message.split()).replace(": Value error, ", ": ").rstrip(".")
+    return f"{printable_line(line)}; see {command} --help"

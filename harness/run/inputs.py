@@ -71,8 +71,8 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         InputError: A model, adapter or baseline can't be used; the message is one line.
     """
     references = named_models(settings.model)
-    if not references:
-        raise InputError("no model: give --model")
+    if not references or not all(reference.strip() for reference in references):
+        raise InputError("no model: give --model=DIR")
     if len(references) > 1:
         _refuse_for_several(settings)
     models = [describe_model(reference, settings.base) for reference in references]

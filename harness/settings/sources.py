@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,9 @@ def read_sources(flags: Mapping[str, object], path: Path, environment: Mapping[s
         name = str(error.errors()[0]["loc"][0])
         key = f"{path}: [tool.tunegate] {table.written.get(name, name)}"
         if name not in SETTINGS:
-            raise SettingsError(f"{key}: unknown key (allowed: {', '.join(SETTINGS)})") from None
+            close = get_close_matches(name, SETTINGS, n=1)
+            known = f"; did you mean {close[0]}?" if close else f" (allowed: {', '.join(SETTINGS)})"
+            raise SettingsError(f"{key}: unknown key{known}") from None
         variable = environment_variable(name)
         if name in flags:
             raise SettingsError(describe(error, SETTINGS[name].flag or name, flags[name])) from None

@@ -86,3 +86,17 @@ def test_a_path_of_an_option_is_taken_from_where_it_is_typed(project, installati
     done = installation.run(project / "package", "pytest", *arguments, "--gate-golden=own.yaml")
     assert "own.yaml::a" in done.stdout, done.stderr
     assert "sums.yaml" not in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("-q", "--collect-only")])
+@pytest.mark.parametrize("key", ["golden = 3", "modle = 'x'", "dtype = 'int8'"])
+def test_wrong_settings_are_one_line_in_a_session_without_a_model_too(tmp_path, installation, key, arguments):
+    """The gate is loaded by the golden set, while files are collected."""
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\n{key}\n")
+    (tmp_path / "golden_sets").mkdir()
+    (tmp_path / "golden_sets" / "a.yaml").write_text(GOLDEN.format("a"))
+    (tmp_path / "golden_sets" / "b.yaml").write_text(GOLDEN.format("b"))
+    done = installation.run(tmp_path, "pytest", *arguments)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"[tool.tunegate] {key.partition(' ')[0]}: " in done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
