@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 from harness.golden.json_paths import compiled_path
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
@@ -15,6 +16,8 @@ _SHOWN = 3
 _START = re.compile(r"[{\[]")
 # Each start of an object that never ends is read again and again.
 _MOST_STARTS = 10_000
+# Python nests its reader about a thousand levels deep, and more than a hundred are refused.
+_SKIPPED = 200
 
 
 def _json_path(request: ScoringRequest) -> Score:
@@ -72,10 +75,21 @@ def json_inside(text: str) -> Iterator[JsonValue]:
         try:
             _, end = decoder.raw_decode(text, match.start())
             value = parse_json(text[match.start() : end])
-        except (ValueError, RecursionError):
+        except ValueError:
+            continue
+        except RecursionError:
+            # What begins at the next brackets is nested too deeply as well.
+            place = _behind_brackets(text, place, _SKIPPED)
             continue
         place = end
         yield value
+
+
+def _behind_brackets(text: str, place: int, count: int) -> int:
+    """The place behind so many further starts."""
+    for match in islice(_START.finditer(text, place), count):
+        place = match.end()
+    return place
 
 
 json_path = one_by_one(_json_path)

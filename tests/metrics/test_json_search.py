@@ -81,4 +81,10 @@ def test_contains_json_takes_any_value_that_is_valid_under_the_schema(score):
 def test_a_text_of_brackets_is_an_error_and_not_a_long_wait():
     with pytest.raises(ValueError, match="brackets"):
         list(json_inside("{" * 20_000))
-    assert list(json_inside("[" * 9_000 + "1" + "]" * 50)) != []
+
+
+def test_deep_nesting_is_left_out_at_once():
+    """What is inside it, and not too deep, is found."""
+    assert list(json_inside("[" * 50_000)) == []
+    (found,) = json_inside("[" * 9_000 + "1" + "]" * 50)
+    assert str(found) == "[" * 50 + "1" + "]" * 50
