@@ -63,9 +63,11 @@ def golden_check(settings: GoldenCheck, place: str) -> RewardFunction:
 
 def _placeholder(settings: GoldenCheck) -> str:
     """A reference for checking the settings; the real ones are known only row by row."""
-    choices = settings.check.get("choices")
-    if isinstance(choices, list | dict) and choices:
-        return str(next(iter(choices)))
+    members = settings.check.get("checks")
+    for check in [settings.check, *(members if isinstance(members, list) else [])]:
+        known = check.get("choices") or check.get("labels") if isinstance(check, dict) else None
+        if isinstance(known, list | dict) and known:
+            return str(next(iter(known)))
     return "0"  # both text and JSON
 
 
