@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import BaseOption
+from harness.cli.prompting import asking_settings
 from harness.engines.open import choose_plan, open_sides
 from harness.errors import ModelError, SettingsError
 from harness.metrics.encoders import Encoder, find_encoder
@@ -27,6 +29,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     dtype: Annotated[str, typer.Option(help="Precision of the weights.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
+    base: BaseOption = None,
 ) -> None:
     """Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.
 
@@ -35,7 +38,7 @@ def serve(
     """
     if missing := [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]:
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[serve]'")
-    models = name_models(model, adapters or [])
+    models = name_models(model, adapters or [], asking_settings(None, base).base)
     plan = choose_plan(dtype, device, 4096, list(models.values()))
     say(f"loading {', '.join(models)}", err=True)
     engine = open_sides(models, plan)

@@ -1,5 +1,7 @@
 """The official client against the real server in front of a tiny real model."""
 
+import json
+import shutil
 import threading
 import time
 
@@ -247,6 +249,17 @@ def test_two_models_of_one_name_are_refused(tiny_model_dir, tiny_adapter_dir):
 
 def test_an_adapter_brings_its_base(tiny_model_dir, tiny_adapter_dir):
     assert list(name_models(str(tiny_adapter_dir), [])) == [tiny_model_dir.name, tiny_adapter_dir.name]
+
+
+def test_a_base_that_is_elsewhere_is_named(tiny_model_dir, tiny_adapter_dir, tmp_path):
+    adapter = shutil.copytree(tiny_adapter_dir, tmp_path / "adapter")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    moved = {**config, "base_model_name_or_path": "/elsewhere/base"}
+    (adapter / "adapter_config.json").write_text(json.dumps(moved))
+    with pytest.raises(ModelError, match="/elsewhere/base"):
+        name_models(str(tiny_model_dir), [str(adapter)])
+    names = [tiny_model_dir.name, "adapter"]
+    assert list(name_models(str(tiny_model_dir), [str(adapter)], str(tiny_model_dir))) == names
 
 
 def test_our_own_server_can_be_a_judge(serve, models):
