@@ -153,7 +153,9 @@ class TrainingConfig(RunConfig):
     ] = "nf4"
     dtype: Annotated[
         DtypeName,
-        Field(description="Type of numbers to compute in; auto: 16 bits where the device has them natively."),
+        Field(
+            description="Type of numbers to compute in; auto: bfloat16 where the device has it, else float32."
+        ),
     ] = "auto"
     peft: Annotated[PeftSettings, Field(description="The trained weights.")] = PeftSettings()
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 2e-4

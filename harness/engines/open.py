@@ -11,6 +11,7 @@ from harness.engines.failures import first_line
 from harness.engines.kinds import engine_kinds, is_own, split_reference
 from harness.engines.multitask.directory import is_multitask, read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
+from harness.engines.precision import gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
@@ -148,7 +149,7 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
         dtype = "float32" if dtype == "auto" else dtype
         return ExecutionPlan(engine=plugin, dtype=dtype, device=device, batch_tokens=batch_tokens)
     if dtype == "auto":
-        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+        dtype = gpu_dtype(device) if device.startswith("cuda") else "float32"
     heads = [_is_multitask(side) for side in sides]
     if any(heads) and not all(heads):
         other = sides[heads.index(False)].label

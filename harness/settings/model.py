@@ -63,7 +63,7 @@ class Settings(BaseModel):
         margin: Largest tolerated drop of every task set's pass rate; None leaves it to the sets.
         forgetting_margin: The same for the forgetting probes.
         forgetting: Whether the forgetting probes and the general text are run.
-        dtype: Precision of the weights; ``auto`` is float32 on a CPU and bfloat16 on a GPU that has it.
+        dtype: Precision of the weights; ``auto`` is bfloat16 on a GPU that has it, else float32.
         device: A torch device, or ``auto``.
         batch_tokens: Token budget of a batch.
         cache: Whether answers and scores are read from and written to the cache.

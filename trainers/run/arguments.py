@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from harness.engines.adapter import read_json
 from harness.errors import SettingsError
 from trainers.config import TrainingConfig
 from trainers.run.training_run import TrainingRun
@@ -33,8 +34,8 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
 
     config = run.config
     _check_keys(config, kind)
-    cuda = torch.cuda.is_available()
     chosen: dict[str, Any] = {
+        **_of_device(torch.cuda.is_available(), recomputes(config)),
         "output_dir": str(run.work / "checkpoints"),
         "learning_rate": config.learning_rate,
         "max_steps": config.max_steps or -1,
@@ -43,12 +44,8 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         "gradient_accumulation_steps": config.gradient_accumulation,
         "warmup_steps": config.warmup_steps,
         "lr_scheduler_type": "linear",
-        "optim": "paged_adamw_8bit" if cuda else "adamw_torch",
-        "use_cpu": not cuda,
         "bf16": run.dtype == torch.bfloat16,
         "fp16": run.dtype == torch.float16,
-        # Recomputing activations saves memory that a small batch doesn't need, for a third more time.
-        "gradient_checkpointing": cuda,
         "logging_steps": 1,
         # By default a loss that is not a number is not logged: here it must be.
         "logging_nan_inf_filter": False,
@@ -57,13 +54,38 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         "data_seed": config.seed,
         "report_to": "none",
         "disable_tqdm": True,
-        "dataloader_pin_memory": cuda,
         "ddp_find_unused_parameters": False,
     }
     try:
         return kind(**{**chosen, **of_method, **config.trl})
     except (TypeError, ValueError) as error:
         raise SettingsError(f"trl: {error}") from error
+
+
+def _of_device(cuda: bool, recompute: bool) -> dict[str, Any]:
+    """TRL's keys that depend on the device.
+
+    Args:
+        cuda: There is a GPU.
+        recompute: What is trained allows that activations are recomputed.
+    """
+    return {
+        "optim": "paged_adamw_8bit" if cuda else "adamw_torch",
+        "use_cpu": not cuda,
+        # Recomputing activations saves memory that a small batch doesn't need, for a third more time.
+        "gradient_checkpointing": cuda and recompute,
+        "dataloader_pin_memory": cuda,
+    }
+
+
+def recomputes(config: TrainingConfig) -> bool:
+    """Whether activations may be recomputed: a prefix is a cache of keys and values, which that forbids."""
+    if config.adapter is None:
+        return config.peft.method != "prefix"
+    return read_json(config.adapter / "adapter_config.json").get("peft_type") not in {
+        "CARTRIDGE",
+        "PREFIX_TUNING",
+    }
 
 
 def _check_keys(config: TrainingConfig, kind: Any) -> None:
@@ -79,5 +101,7 @@ def _check_keys(config: TrainingConfig, kind: Any) -> None:
         name = _OUR_KEYS.get(key, key)
         if name in ours:
             raise SettingsError(f"trl.{key}: set by {name}, next to base; give it there")
+    if config.trl.get("gradient_checkpointing") and not recomputes(config):
+        raise SettingsError("trl.gradient_checkpointing: a prefix can't be trained with it; leave it out")
     if "save_total_limit" in config.trl and config.early_stop.golden:
         raise SettingsError("trl.save_total_limit: early_stop may need any checkpoint; leave it out")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.engines.failures import loading_failures
 from harness.engines.load_report import refuse_incomplete_model
 from harness.engines.model_files import refuse_damaged_files
+from harness.engines.precision import gpu_dtype
 from harness.errors import ModelError, SettingsError
 from harness.prompts import tokenizers
 from trainers.config import DtypeName
@@ -19,7 +20,7 @@ _HEADS = ("score.", "lm_head.", "embed_out.", "output.")
 
 
 def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
-    """The torch dtype of that name; for ``auto`` the native one of the device, at best bfloat16.
+    """The torch dtype of that name; for ``auto`` bfloat16 where the device has it natively, else float32.
 
     Emulated bfloat16 is several times slower than float32.
     """
@@ -29,7 +30,7 @@ def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
     if wanted != "auto":
         return named[wanted]
     if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return named[gpu_dtype()]
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
 

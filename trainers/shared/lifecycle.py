@@ -56,7 +56,7 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, d
 
     # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
-    if run.dtype == torch.float32:
+    if run.dtype != torch.bfloat16:
         _train_in_float32(run, trainer.model)
     if run.config.early_stop.golden:
         from trainers.measure.early_stop import GoldenStop
@@ -69,7 +69,8 @@ def _train_in_float32(run: TrainingRun[TrainingConfig], model: Any) -> None:
     """Store the trained weights in 32 bits.
 
     On a 4-bit base TRL stores them in bfloat16, even if everything else is float32: small updates would be
-    lost by rounding, and a new head would not fit its inputs.
+    lost by rounding, and a new head would not fit its inputs. Weights in float16 can't be trained at all: the
+    scaled gradients need a larger range. The layers still compute in float16 there.
     """
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -32,6 +32,33 @@ def test_it_trains_in_bfloat16_on_a_base_in_4_bits(make_project, pairs, thumbs, 
     assert manifest["adapter_sha256"]
 
 
+@pytest.mark.parametrize(
+    ("quantization", "peft"),
+    [("nf4", {"r": 4}), ("none", {"r": 4}), ("none", {"method": "full"})],
+    ids=["nf4", "lora", "full"],
+)
+def test_float16_trains_weights_of_32_bits(make_project, pairs, monkeypatch, quantization, peft):
+    """What scales the gradients of float16 takes no trained weights in 16 bits, of either kind."""
+    import torch
+
+    from trainers.methods import sft
+
+    types = set()
+    fit = sft.fit
+
+    def noting(run, trainer):
+        types.update(p.dtype for p in trainer.model.parameters() if p.requires_grad)
+        return fit(run, trainer)
+
+    monkeypatch.setattr(sft, "fit", noting)
+    rows = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
+    project = make_project("sft", rows, dtype="float16", quantization=quantization, peft=peft, max_steps=3)
+    assert project.train() == 0
+    assert types == {torch.float32}
+    losses = [entry["loss"] for entry in project.manifest["losses"]]
+    assert losses[-1] < losses[0]
+
+
 def test_float32_is_taken_where_the_device_has_less(make_project, pairs):
     project = make_project("dpo", pairs, dtype="float32", max_steps=1)
     assert project.train() == 0

@@ -1,0 +1,124 @@
+"""The settings that TRL gets on a GPU, tried on a CPU: what they train is what the CPU's own settings train."""
+
+import pytest
+from safetensors.torch import load_file
+
+from trainers.run import arguments
+
+CAT = "def reward(completions, **columns):\n    return [c[-1]['content'].count('w') for c in completions]\n"
+SAMPLED = {
+    "rewards": [{"type": "python", "path": "mine.py:reward"}],
+    "num_generations": 4,
+    "max_completion_length": 6,
+}
+OF_METHOD = {
+    "continual": {"max_length": 32},
+    "grpo": SAMPLED,
+    "rloo": {**SAMPLED, "reward_model": "judge"},
+    "rft": {**SAMPLED, "rounds": 1, "threshold": 0},
+}
+KINDS = {
+    "lora": {"r": 4},
+    "dora": {"r": 4, "dora": True},
+    "ia3": {"method": "ia3"},
+    "prefix": {"method": "prefix", "virtual_tokens": 4},
+    "prompt": {"method": "prompt", "virtual_tokens": 4},
+    "full": {"method": "full"},
+}
+# All methods with an adapter, and all kinds of trained weights.
+CASES = [
+    *((method, "lora") for method in ("dpo", "orpo", "kto", "reward", "continual", "grpo", "rloo", "rft")),
+    *(("sft", kind) for kind in KINDS),
+    *((method, "prefix") for method in ("dpo", "orpo", "kto", "continual", "grpo")),
+]
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    """Lets TRL have a GPU's settings; of these only the paged optimizer needs one."""
+    plain, given = arguments._of_device, []
+
+    def of_device(cuda, recompute):
+        given.append(plain(True, recompute))
+        return {**given[-1], "use_cpu": True, "optim": "adamw_torch", "dataloader_pin_memory": False}
+
+    def switch():
+        monkeypatch.setattr(arguments, "_of_device", of_device)
+        return given
+
+    return switch
+
+
+def weights(project):
+    return load_file(next(project.output.glob("*.safetensors")))
+
+
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_a_gpus_settings_train_the_same(make_project, pairs, thumbs, texts, on_a_gpu, method, kind):
+    answers = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
+    rows = {"kto": thumbs, "continual": texts, "sft": answers}.get(method, pairs)
+    settings = {"peft": KINDS[kind], "quantization": "none", "max_steps": 2, **OF_METHOD.get(method, {})}
+    if method == "rloo":
+        assert make_project("reward", pairs, max_steps=1, output="judge", quantization="none").train() == 0
+    project = make_project(method, rows, **settings)
+    (project.path / "mine.py").write_text(CAT)
+    assert project.train() == 0
+    before = weights(project)
+    given = on_a_gpu()
+    assert project.train() == 0
+    assert all(one["gradient_checkpointing"] == (kind != "prefix") for one in given)
+    after = weights(project)
+    assert before.keys() == after.keys()
+    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-4
+
+
+def test_a_prefix_that_is_trained_further_is_not_recomputed(make_project, on_a_gpu):
+    rows = [{"prompt": f"what is w{number}", "completion": "one two"} for number in range(8)]
+    project = make_project("sft", rows, peft=KINDS["prefix"], quantization="none", max_steps=2)
+    assert project.train(output="first") == 0
+    assert project.train(adapter="first") == 0
+    before = weights(project)
+    given = on_a_gpu()
+    assert project.train(adapter="first") == 0
+    assert [one["gradient_checkpointing"] for one in given] == [False]
+    after = weights(project)
+    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-4
+
+
+def test_recomputing_for_a_prefix_is_refused(make_project, pairs, capsys):
+    project = make_project("dpo", pairs, peft=KINDS["prefix"], trl={"gradient_checkpointing": True})
+    assert project.train() == 4
+    assert "trl.gradient_checkpointing: a prefix can't be trained with it" in capsys.readouterr().err
+
+
+def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
+    """What only a GPU can run is at least what is documented."""
+    assert arguments._of_device(True, True)["optim"] == "paged_adamw_8bit"
+    assert arguments._of_device(False, True) == {
+        "optim": "adamw_torch",
+        "use_cpu": True,
+        "gradient_checkpointing": False,
+        "dataloader_pin_memory": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("trl", "message"),
+    [
+        ({"max_length": 8}, "trl.max_length: set by max_length, next to base; give it there"),
+        ({"per_device_train_batch_size": 1}, "trl.per_device_train_batch_size: set by batch_size"),
+        ({"bf16": True}, "trl.bf16: set by dtype"),
+        ({"max_grad_nrm": 1}, "trl.max_grad_nrm: not a key of TRL's DPOConfig"),
+    ],
+)
+def test_keys_that_are_not_trls_to_set_are_refused(make_project, pairs, capsys, trl, message):
+    assert make_project("dpo", pairs, trl=trl).train() == 4
+    assert message in capsys.readouterr().err
+
+
+def test_early_stop_needs_all_checkpoints(make_project, pairs, tmp_path, capsys):
+    case = "name: g\ncases:\n  - {id: a, prompt: say w9, checks: [{type: contains, value: x}]}\n"
+    (tmp_path / "stop.yaml").write_text(case)
+    settings = {"early_stop": {"golden": "stop.yaml"}, "trl": {"save_total_limit": 1}}
+    assert make_project("dpo", pairs, **settings).train() == 4
+    assert "trl.save_total_limit: early_stop may need any checkpoint" in capsys.readouterr().err
