@@ -203,7 +203,7 @@ def _choose(
         raise SettingsError(
             f"{label} passes too few probes in all wordings: with {len(choice.cases)} of {len(stability)}, "
             f"an equal model would pass the gate in less than {POWER:.0%} of runs; nothing is written, and "
-            f"the bundled probes stay (a lower --floor takes more)"
+            f"the bundled probes stay{' (a lower --floor takes more)' if bounds[0] > 0 else ''}"
         )
     return choice
 

@@ -225,6 +225,8 @@ def test_a_model_that_passes_too_little_leaves_the_bundled_probes(
     result = calibrate(tiny_model_dir)
     assert isinstance(result.exception, SettingsError)
     assert "passes too few probes" in str(result.exception)
+    assert "a lower --floor" in str(result.exception)
+    assert "--floor" not in str(calibrate(tiny_model_dir, "--floor", 0).exception)
     assert not (tmp_path / "golden_sets").exists()
 
 
