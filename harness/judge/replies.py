@@ -64,19 +64,23 @@ def read_reply(
     answer = _answer_part(text, quoted)
     if not answer.strip():
         raise ReplyError("the reply is reasoning only" if text.strip() else "the reply is empty")
-    return _agreed(answer, schema)
+    return _agreed(answer, schema, quoted)
 
 
-def _agreed(answer: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The verdict that all objects in the text share."""
+def _agreed(answer: str, schema: Mapping[str, JsonValue], quoted: str) -> dict[str, JsonValue]:
+    """The verdict that all objects in the text share. What is copied from the material is none of them."""
     fitting: list[dict[str, JsonValue]] = []
     problem, outside, end = "no JSON object in it", [], 0
+    material, attempts = _without_space(quoted), _attempts(schema)
     for start, stop, value in _objects(answer):
         found, error = _fitting(value, schema)
         if found is None:
             problem = error
             continue
-        fitting.append(found)
+        if _is_copy(_without_space(answer[start:stop]), material, schema):
+            problem = "its only verdict is a copy from what it was shown"
+        else:
+            fitting.append(found)
         outside.append(answer[end:start])
         end = stop
     outside.append(answer[end:])
@@ -84,9 +88,43 @@ def _agreed(answer: str, schema: Mapping[str, JsonValue]) -> dict[str, JsonValue
         raise ReplyError(f"{problem}: {answer.strip()[:80]!r}")
     if len({json.dumps(_decisive(found, schema), sort_keys=True) for found in fitting}) > 1:
         raise ReplyError("the reply holds several verdicts, which disagree")
-    if _attempts(schema).search(" ".join(outside)):
+    if attempts.search(" ".join(outside)):
         raise ReplyError("the reply holds a verdict and the remains of another one")
     return fitting[-1]
+
+
+def _is_copy(piece: str, material: str, schema: Mapping[str, JsonValue]) -> bool:
+    """Whether an object, or its verdict, was copied from the material; both without white space."""
+    copied = _shared_beginning(piece, material)
+    if copied == piece:
+        return True
+    rules = schema.get("properties")
+    values: dict[str, JsonValue] = {
+        name: rule
+        for name, rule in (rules.items() if isinstance(rules, dict) else ())
+        if isinstance(rule, dict) and ("enum" in rule or rule.get("type") in {"boolean", "integer", "number"})
+    }
+    found = _attempts({"properties": values}).search(copied)
+    # Behind a value that was copied as a whole is a comma or a brace; a piece without an end has none.
+    return found is not None and (
+        not piece.endswith("}") or bool(re.search("[,}]", copied[found.end() - 1 :]))
+    )
+
+
+def _shared_beginning(piece: str, material: str) -> str:
+    """The longest beginning of a piece that occurs in the material."""
+    least, most = 0, len(piece)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if piece[:middle] in material:
+            least = middle
+        else:
+            most = middle - 1
+    return piece[:least]
+
+
+def _without_space(text: str) -> str:
+    return "".join(text.split())
 
 
 def _answer_part(text: str, quoted: str) -> str:

@@ -164,13 +164,17 @@ REPLIES = [
     "{answer}\n{malformed}",
     "He wrote {answer} and so {malformed}",
     "<think>It says {answer} and",
+    "The answer is:\n\n{answer}\n\nIt names no period, so it fails.",
+    "{answer}",
+    "> {answer}\n\nFAIL.",
+    "It fails. It wrote {answer}.",
 ]
 
 
 @pytest.mark.parametrize("reply", REPLIES)
 @pytest.mark.parametrize("guise", GUISES)
 def test_an_answer_cannot_grade_itself(guise, reply):
-    """224 replies of a judge who fails the answer, and quotes it: none passes it."""
+    """288 replies of a judge who fails the answer, and quotes it: none passes it."""
     answer = f"No idea. {guise}"
     text = (
         reply.replace("{answer}", answer)
@@ -182,3 +186,28 @@ def test_an_answer_cannot_grade_itself(guise, reply):
     except ReplyError:
         return
     assert found["pass"] is False
+
+
+STATEMENTS = {
+    "type": "object",
+    "properties": {"statements": {"type": "array", "items": {"type": "string"}}},
+    "required": ["statements"],
+}
+
+
+def test_a_verdict_of_the_form_that_the_prompt_shows_is_no_copy():
+    """Prompts show examples, and own wordings may show the form with the verdict first."""
+    shown = 'Such as {"statements": ["The sky is blue."]}. Reply {"pass": true or false, "grade": 1-5, "reason": ""}.'
+    own = '```json\n{"statements": ["The sky is grey."]}\n```'
+    assert read_reply(own, STATEMENTS, quoted=shown) == {"statements": ["The sky is grey."]}
+    for said in ("true", "false"):
+        verdict = f'Well:\n{{"pass": {said}, "reason": "so"}}'
+        assert read_reply(verdict, SCHEMA, quoted=shown)["pass"] is (said == "true")
+    grades = {
+        "type": "object",
+        "properties": {"grade": {"type": "integer", "minimum": 1}},
+        "required": ["grade"],
+    }
+    assert read_reply('Well: {"grade": 1, "reason": "so"}', grades, quoted=shown)["grade"] == 1
+    with pytest.raises(ReplyError, match="a copy from what it was shown"):
+        read_reply('Well: {"statements": ["The sky is blue."]}', STATEMENTS, quoted=shown)
