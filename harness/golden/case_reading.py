@@ -291,7 +291,15 @@ def _filled_options(
     members = options.get("checks")
     if not isinstance(members, list):
         return dict(options)
-    return {**options, "checks": [_filled_member(member, fill_text) for member in members]}
+    filled: list[JsonValue] = []
+    for number, member in enumerate(members):
+        try:
+            filled.append(_filled_member(member, fill_text))
+        except CheckProblem as problem:
+            raise CheckProblem(
+                ("checks", number, *problem.key), problem.problem, problem.allowed
+            ) from problem
+    return {**options, "checks": filled}
 
 
 def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:

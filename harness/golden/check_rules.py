@@ -90,17 +90,18 @@ def _made(
     is_member: bool = False,
 ) -> Check:
     kind = _kind_of(name)
+    own = {key: item for key, item in options.items() if not _is_common(kind, key)}
+    # First: a missing value may be the key that was misspelt.
+    given = _options(kind, json.dumps(own, sort_keys=True))
     _check_threshold(kind, threshold, negated=name.startswith("not-"))
     _check_value(kind, value, place.references)
     if kind.needs_context and not any(passage.strip() for passage in place.context):
         raise CheckProblem((), f"{kind.name} needs retrieved_context")
     if kind.always_references and not place.references:
         raise CheckProblem((), f"{kind.name} needs references")
-    own = {key: item for key, item in options.items() if not _is_common(kind, key)}
     common = _common({key: item for key, item in options.items() if key not in own})
     if common.weight is not None and not is_member:
         raise CheckProblem(("weight",), "only a member of a group has a weight", "no weight here")
-    given = _options(kind, json.dumps(own, sort_keys=True))
     _check_together(kind, value, given, place)
     check = Check(
         type=name,
