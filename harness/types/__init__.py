@@ -6,43 +6,9 @@ single case that is shown to be answered worse.
 Fractions are in [0, 1], times in seconds, losses in nats per token.
 """
 
-from harness.types.comparison import (
-    Comparison,
-    Confirmation,
-    DriverSlice,
-    Forgetting,
-    GateVerdict,
-    Interval,
-    MetricComparison,
-    MetricSummary,
-    RegressedCase,
-    Retention,
-    SetCounts,
-    SharedTrait,
-)
-from harness.types.findings import (
-    ConfirmationFinding,
-    DriverFinding,
-    FailedTestsFinding,
-    Finding,
-    FindingData,
-    MetricFinding,
-    MustPassFinding,
-    NotComparedFinding,
-    NoteFinding,
-    NothingGatedFinding,
-    NothingToLoseFinding,
-    NoVerdictFinding,
-    PartialRunFinding,
-    PlansFinding,
-    RegressedCasesFinding,
-    RetentionFinding,
-    Standing,
-    TraitsFinding,
-    TripwireFinding,
-    UnpairedFinding,
-    Verdict,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from harness.types.golden import (
     PINNED_DATE,
     RESERVED_KWARGS,
@@ -58,10 +24,9 @@ from harness.types.golden import (
     id_of,
     set_of,
 )
-from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
+from harness.types.interval import Interval
 from harness.types.metric import MetricFacts
 from harness.types.permissions import NOTHING_ALLOWED, Permissions
-from harness.types.record import GateRecord
 from harness.types.run import (
     EXACT_DTYPES,
     CaseResult,
@@ -78,6 +43,46 @@ from harness.types.run import (
     Stability,
     TextLoss,
 )
+
+if TYPE_CHECKING:
+    from harness.types.comparison import (
+        Comparison,
+        Confirmation,
+        DriverSlice,
+        Forgetting,
+        GateVerdict,
+        MetricComparison,
+        MetricSummary,
+        RegressedCase,
+        Retention,
+        SetCounts,
+        SharedTrait,
+    )
+    from harness.types.findings import (
+        ConfirmationFinding,
+        DriverFinding,
+        FailedTestsFinding,
+        Finding,
+        FindingData,
+        MetricFinding,
+        MustPassFinding,
+        NotComparedFinding,
+        NoteFinding,
+        NothingGatedFinding,
+        NothingToLoseFinding,
+        NoVerdictFinding,
+        PartialRunFinding,
+        PlansFinding,
+        RegressedCasesFinding,
+        RetentionFinding,
+        Standing,
+        TraitsFinding,
+        TripwireFinding,
+        UnpairedFinding,
+        Verdict,
+    )
+    from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
+    from harness.types.record import GateRecord
 
 __all__ = [
     "EXACT_DTYPES",
@@ -149,3 +154,17 @@ __all__ = [
     "id_of",
     "set_of",
 ]
+
+# Commands that read golden sets only don't wait for these: making their classes takes longer than a lint.
+_LATER = ("judge", "comparison", "findings", "record")
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for from the modules above when it is first used."""
+    if name in __all__:
+        for module in _LATER:
+            found = import_module(f"harness.types.{module}")
+            if hasattr(found, name):
+                globals()[name] = getattr(found, name)
+                return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from harness.types.interval import Interval
 from harness.types.run import Stability
 
 
@@ -14,17 +15,6 @@ class GateVerdict(StrEnum):
     PASS = "pass"
     REGRESS = "regress"
     INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """An estimate with its two-sided interval and the name of the method."""
-
-    estimate: float
-    low: float
-    high: float
-    confidence: float
-    method: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,11 @@ from harness.types.comparison import (
     Confirmation,
     DriverSlice,
     GateVerdict,
-    Interval,
     RegressedCase,
     Retention,
     SharedTrait,
 )
+from harness.types.interval import Interval
 from harness.types.run import ExecutionPlan, Outcome
 
 
