@@ -22,6 +22,7 @@ from harness.authoring.levels import (
 from harness.authoring.levels.families import LEVELS, Family, Probe
 from harness.authoring.render import case_text
 from harness.golden.probes import level_directory
+from harness.types.whole_file import write_whole
 
 # Of the numbers, names and texts that are drawn.
 SEED = 20261126
@@ -97,7 +98,7 @@ def main() -> None:
     families = all_families()
     for level in LEVELS:
         path = level_directory() / f"{level}.yaml"
-        path.write_text(level_text(level, families), encoding="utf-8", newline="\n")
+        write_whole(path, level_text(level, families))
 
 
 if __name__ == "__main__":
