@@ -223,3 +223,9 @@ def test_a_command_s_option_is_named_as_the_command_spells_it():
         settings_of_command(dtype="int3")
     with pytest.raises(SettingsError, match=r"^--judge: found 'gpt' \(allowed: openai:"):
         settings_of_command(judge=("gpt",))
+
+
+@pytest.mark.parametrize("text", ['{"a":', "[" * 100_000, "3", ""])
+def test_values_that_are_no_json_are_told_what_is_allowed(tmp_path, text):
+    with pytest.raises(SettingsError, match=r'\(allowed: JSON such as \{"enable_thinking": false\}\)$'):
+        load_settings({"chat_template_kwargs": text}, tmp_path, {})

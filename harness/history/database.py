@@ -15,6 +15,7 @@ from harness.types.whole_file import write_whole
 _OLDEST_SQLITE = (3, 37)  # strict tables
 _PRIMARY_CODE = 0xFF  # an extended result code has the primary one in its lowest byte
 _RETRY_S = 0.02
+_HEADER_BYTES = 100
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
@@ -45,6 +46,9 @@ def open_database(path: Path, wait_s: float, *, shown: Path | None = None) -> It
     database: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and 0 < path.stat().st_size < _HEADER_BYTES:
+            # SQLite would take it for an empty database and write over it.
+            raise HistoryError(f"{shown}: too short to be a history; restore the file or move it away")
         database = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
         require_history(database)
         _use_wal(database, wait_s)

@@ -72,7 +72,7 @@ def _template_values(value: object) -> object:
     """A mapping, or JSON of a mapping; a value that isn't in JSON, such as a date of TOML, is a text."""
     try:
         values = json.loads(value) if isinstance(value, str) else value
-    except RecursionError:
+    except (RecursionError, ValueError):
         return None
     if not isinstance(values, Mapping):
         return None

@@ -34,9 +34,10 @@ def foreign(path):
         (newer, "*history.sqlite: written by a newer tunegate*"),
         (damaged, "*history.sqlite: *restore the file or move it away*"),
         (foreign, "*history.sqlite: a database of another program*"),
+        (lambda path: path.write_bytes(b"x"), "*history.sqlite: too short to be a history; restore*"),
         (lambda path: path.mkdir(), "*history.sqlite: *make the file and its directory writable*"),
     ],
-    ids=["newer", "damaged", "foreign", "directory"],
+    ids=["newer", "damaged", "foreign", "cut", "directory"],
 )
 def test_a_history_that_cannot_be_written_is_found_before_a_model_is_asked(project, spoil, line):
     path = project.pytester.path / ".tunegate/history.sqlite"

@@ -23,6 +23,7 @@ PLUGINS = {
     "langsmith": (),
     "pytest-xdist": ("-n0",),
     "anyio": (),
+    "deepeval": (),
 }
 # They need each other, and nothing else that isn't installed with tunegate.
 ALSO = {"pytest-html": ("pytest-metadata",), "pytest-cov": ("coverage",), "pytest-benchmark": ("py-cpuinfo",), "pytest-xdist": ("execnet",)}  # fmt: skip
@@ -62,6 +63,7 @@ def gated(installation, tmp_path_factory, tiny_adapter_dir):
             *("pytest", "-q", f"--model={tiny_adapter_dir}", "--gate-no-forgetting", ".", *options),
             PYTHONPATH=str(shelf),
             OMP_NUM_THREADS="1",
+            DEEPEVAL_TELEMETRY_OPT_OUT="YES",
         )
         assert "INTERNALERROR" not in done.stdout + done.stderr
         outcome = re.search(r"^(\d.*) in [\d.]+s", done.stdout, re.MULTILINE)
