@@ -26,6 +26,11 @@ def likelihood_texts(case: GoldenCase) -> tuple[str, ...]:
     )
 
 
+def choices_key(case: GoldenCase) -> str:
+    """The key of the losses on a case's options, besides those on its references."""
+    return f"{case.key} (choices)"
+
+
 def same_words(text: str) -> str:
     """A text for comparison: no case, single spaces."""
     return " ".join(text.casefold().split())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from harness.comparison.repeats import fold_repeats
 from harness.errors import TunegateError
 from harness.golden.checks import CHECK_TYPES, base_type, decides, is_binary
-from harness.golden.choices import likelihood_texts
+from harness.golden.choices import choices_key, likelihood_texts
 from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
 from harness.metrics.identity import cache_key
 from harness.metrics.soundness import sound_results
@@ -21,7 +21,6 @@ from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.run.distrust import NOTHING, Distrust
 from harness.run.groups import Path, Result, combined, single_checks
-from harness.run.workload import choices_key
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TypeVar
 
 from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
-from harness.golden.choices import likelihood_texts
+from harness.golden.choices import choices_key, likelihood_texts
 from harness.run.passages import load_passages
 from harness.types import GoldenCase, JsonValue, ModelRef
 
@@ -112,11 +112,6 @@ def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
         for case in cases
         for text in likelihood_texts(case)
     ]
-
-
-def choices_key(case: GoldenCase) -> str:
-    """The key of the losses on a case's options, besides those on its references."""
-    return f"{case.key} (choices)"
 
 
 def _passages_of(side: str) -> list[LossRequest]:
