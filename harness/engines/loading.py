@@ -130,6 +130,11 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
         read.inference_mode = not trainable
         # Layers may have been renamed since an adapter was saved; PEFT's own from_pretrained says so too.
         virtual = bool(read.is_prompt_learning)
+        if virtual and trainable:
+            raise AdapterError(
+                f"{adapter_dir}: virtual tokens can't be trained further, since PEFT stores them without what "
+                f"they are computed from; train them anew"
+            )
         renamed = None if virtual else getattr(base, "_checkpoint_conversion_mapping", None) or {}
         if not isinstance(base, PeftModel):
             base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=trainable)

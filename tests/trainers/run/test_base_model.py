@@ -126,3 +126,12 @@ def test_an_adapter_with_missing_weights_is_not_continued(
     project = make_project("sft", [{"prompt": "w1", "completion": "w2"}], adapter=str(first))
     assert project.train() == 4
     assert "of its weights are missing and would be random" in capsys.readouterr().err
+
+
+def test_virtual_tokens_are_not_continued(make_project, capsys):
+    row, peft = {"prompt": "w1", "completion": "w2"}, {"method": "prefix", "virtual_tokens": 3}
+    project = make_project("sft", [row], quantization="none", peft=peft, max_steps=1)
+    assert project.train() == 0
+    project.output.rename(project.path / "first")
+    assert project.train(adapter="first", peft={"r": 4}) == 4
+    assert "first: virtual tokens can't be trained further" in capsys.readouterr().err
