@@ -132,7 +132,7 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
         virtual = bool(read.is_prompt_learning)
         if virtual and trainable:
             raise AdapterError(
-                f"{adapter_dir}: virtual tokens can't be trained further, since PEFT stores them without what "
+                f"{adapter_dir}: virtual tokens can't be trained further: PEFT stores them without what "
                 f"they are computed from; train them anew"
             )
         renamed = None if virtual else getattr(base, "_checkpoint_conversion_mapping", None) or {}
