@@ -7,6 +7,7 @@ import yaml
 
 from harness.errors import GoldenError
 from harness.golden.yaml_scalars import SpellingError, block_value, unquoted_value
+from tunegate.printable import printable_line
 
 # A key's path inside a document: mapping keys and list indices.
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -65,6 +66,10 @@ def parse_yaml(path: Path) -> Document:
     Raises:
         GoldenError: As parse_yaml_text, or the file can't be read, is too large, or is not UTF-8.
     """
+    if any(printable_line(name) != name for name in (path.name, path.parent.name)):
+        # pytest prints the names of files by itself.
+        problem = "hidden characters in the name"
+        raise GoldenError(path, None, "", problem, "a name that is seen as it is")
     try:
         if path.exists() and not path.is_file():
             raise GoldenError(path, None, "", "not a file", "a YAML file")

@@ -3,6 +3,8 @@
 import json
 from xml.etree import ElementTree
 
+import pytest
+
 from harness.types import Completion
 
 EVIL = "\x1b[2J\x1b]0;pwned\x07no\b\b\n::error file=a::pwned\n  ::set-output name=x::1\u202e\ud800"
@@ -91,3 +93,15 @@ def test_a_failed_case_says_what_it_tests(project, pytester):
     project.wrong["candidate"] = {"peru"}
     done = project.run("--gate-baseline=none")
     done.stdout.fnmatch_lines(["tests:   Knows a southern capital", "prompt:  What is the capital of peru?"])
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J.yaml", "a\n::error::b.yaml", "folder\u202e/a.yaml"])
+def test_a_golden_file_whose_name_hides_something_is_refused(project, pytester, name):
+    """Pytest would print the name, with whatever it does to a terminal."""
+    path = pytester.path / "golden_sets" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("name: s\ncases: [{id: a, prompt: p, checks: [{type: is-json}]}]\n")
+    done = project.run("-v")
+    assert done.ret == 4
+    assert "hidden characters in the name" in done.stderr.str()
+    assert is_harmless(done.stdout.str() + done.stderr.str())
