@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.errors import DataError
 from trainers.data.rows import Examples, Row, Turn, read_rows, text_of, turns_of
+from trainers.data.unread_fields import refuse_fields
 
 _PAIR = "prompt, chosen and rejected"
 _THUMB = "prompt, completion and label (true | false)"
@@ -64,8 +65,10 @@ def _thumb(path: Path, line: int, row: Row) -> Row:
 
 
 def _need(path: Path, line: int, row: Row, formats: str, keys: Sequence[str]) -> None:
+    """Refuse a row without one of the fields of its form, or with one that would be dropped."""
     if missing := [key for key in keys if key not in row]:
         raise DataError(path, line, f"{missing[0]} is missing (allowed: {formats})")
+    refuse_fields(path, line, row, keys)
 
 
 def prompt_of(path: Path, line: int, row: Row) -> list[Turn]:

@@ -11,6 +11,8 @@ from trainers.data.rows import Examples, Row, read_rows
 _FORMAT = "prompt and the columns that rewards read"
 # Names of a reward function's own arguments.
 _TAKEN = ("prompts", "completions")
+# What other programs ask with the prompt.
+_PARTS = ("system", "system_prompt", "history", "tools", "messages")
 
 
 def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
@@ -38,5 +40,8 @@ def _prompt(path: Path, line: int, row: Row) -> Row:
         raise DataError(path, line, f"prompt is missing (allowed: {_FORMAT})")
     if taken := [name for name in _TAKEN if name in row]:
         raise DataError(path, line, f"{taken[0]}: the column's name is taken; rename it")
+    if beside := [name for name in _PARTS if row.get(name)]:
+        problem = f"{beside[0]}: not a part of the prompt that is answered: write it into prompt, as turns, "
+        raise DataError(path, line, problem + "or rename the column if only rewards read it")
     columns = {name: value for name, value in row.items() if name != "prompt"}
     return {"prompt": prompt_of(path, line, row), "columns": columns}

@@ -9,6 +9,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.types.json_reading import parse_json
 from harness.types.training import DataNotes
+from trainers.data.unread_fields import refuse_fields, refuse_turn_fields
 
 Turn = dict[str, str]
 Row = dict[str, Any]
@@ -150,7 +151,7 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
         Each turn with ``role`` and ``content`` only.
 
     Raises:
-        DataError: The value is not a list of turns.
+        DataError: The value is not a list of turns, or a turn has further fields.
     """
     if not isinstance(value, list) or not all(
         isinstance(turn, dict)
@@ -159,6 +160,8 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
         for turn in value
     ):
         raise DataError(path, line, f"{key}: each needs role (system | user | assistant) and content")
+    for turn in value:
+        refuse_turn_fields(path, line, key, turn)
     return [{"role": turn["role"], "content": turn["content"]} for turn in value]
 
 
@@ -176,10 +179,13 @@ def _parsed(path: Path, line: int, raw: bytes, formats: str) -> Row:
 
 def _conversation(path: Path, line: int, row: Row) -> Row:
     if "messages" in row:
+        refuse_fields(path, line, row, {"messages"})
         return _from_messages(path, line, row["messages"])
     if "prompt" in row and "completion" in row:
+        refuse_fields(path, line, row, {"prompt", "completion"})
         prompt, answer = text_of(path, line, row, "prompt"), text_of(path, line, row, "completion")
     elif "instruction" in row and "output" in row:
+        refuse_fields(path, line, row, {"instruction", "input", "output"})
         given = row.get("input") or ""
         if not isinstance(given, str):
             raise DataError(path, line, f"input: found {given!r} (allowed: a text)")

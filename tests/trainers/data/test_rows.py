@@ -62,11 +62,42 @@ GOOD = {"prompt": "q", "completion": "a"}
         ({"messages": []}, "the last must be the assistant's"),
         ({"messages": [turn("user", "q")]}, "the last must be the assistant's"),
         ({"messages": [turn("user", "q"), turn("bot", "a")]}, "each needs role"),
+        ({**GOOD, "system": "Be kind."}, r"rows.jsonl:2: system: write it into messages"),
+        ({"instruction": "q", "output": "a", "history": [["b", "c"]]}, r"rows.jsonl:2: history: write it"),
+        ({"instruction": "q", "output": "a", "context": "c"}, r"context: write it into the prompt"),
+        ({**GOOD, "weight": 0}, r"rows.jsonl:2: weight: not read here; remove it"),
+        ({**GOOD, "tools": [{"name": "f"}]}, r"rows.jsonl:2: tools: not read here"),
+        (
+            {**GOOD, "label": False},
+            r"label: a field of another form of rows \(this one: completion, prompt\)",
+        ),
+        ({**GOOD, "rejected": "b"}, r"rejected: a field of another form of rows"),
+        (
+            {**GOOD, "messages": [turn("user", "q"), turn("assistant", "a")]},
+            r"rows.jsonl:2: prompt: a field of another form of rows \(this one: messages\)",
+        ),
+        (
+            {"messages": [turn("user", "q"), {**turn("assistant", "a"), "reasoning_content": "r"}]},
+            r"rows.jsonl:2: messages: a turn has reasoning_content, which is not read \(allowed: role and",
+        ),
+        (
+            {"messages": [turn("user", "q"), {**turn("assistant", "a"), "tool_calls": [{"id": 1}]}]},
+            "a turn has tool_calls, which is not read",
+        ),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, row, message):
     with pytest.raises(DataError, match=message):
         load(tmp_path, GOOD, row)
+
+
+def test_fields_that_say_nothing_about_learning_are_left_alone(tmp_path):
+    """A source, a topic, what rewards read; and fields that a table filled with nothing."""
+    empty = {"system": "", "history": [], "tools": None, "weight": 1, "messages2": 3}
+    rows = load(tmp_path, {**GOOD, "topic": "t", "answer": "4", "steps": [1], "label": "sports", **empty})
+    assert rows == [{"prompt": [turn("user", "q")], "completion": [turn("assistant", "a")]}]
+    turns = [turn("user", "q"), {**turn("assistant", "a"), "tool_calls": None, "name": ""}]
+    assert load(tmp_path, {"messages": turns})[0]["completion"] == [turn("assistant", "a")]
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path):
