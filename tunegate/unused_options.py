@@ -10,7 +10,13 @@ import pytest
 
 from tunegate.request import HELP
 
-SWITCHES = ("--gate-no-forgetting", "--gate-no-cache", "--gate-accept-dirty", "--gate-allow-python")
+SWITCHES = (
+    "--gate-no-forgetting",
+    "--gate-no-cache",
+    "--gate-accept-dirty",
+    "--gate-allow-python",
+    "--gate-allow-code",
+)
 WITH_VALUE = (
     "--gate-model",
     "--gate-base",
