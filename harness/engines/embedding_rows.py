@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.engines.adapter import read_json
 from harness.engines.fingerprints import bare_name
 from harness.engines.safetensors_file import read_header
 from harness.errors import AdapterError
@@ -44,7 +45,22 @@ def rows_of_adapter(model: Any, adapter_dir: Path) -> int | None:
             f"{adapter_dir}: its embeddings are of different sizes: "
             f"{', '.join(f'{name} {size}' for size, name in found.items())}; save the adapter again"
         )
-    return next(iter(found), None)
+    return next(iter(found), None) or _rows_of_tokens(model, adapter_dir)
+
+
+def _rows_of_tokens(model: Any, adapter_dir: Path) -> int | None:
+    """Rows for the new tokens of an adapter that trains single tokens and holds no other row.
+
+    Only where input and output share their embeddings: else the new tokens' output rows are in no file.
+    """
+    given, output = model.get_input_embeddings().weight, model.get_output_embeddings()
+    if output is None or output.weight is not given:
+        return None
+    config = read_json(adapter_dir / "adapter_config.json")
+    named = config.get("trainable_token_indices") or config.get("token_indices") or []
+    lists = list(named.values()) if isinstance(named, dict) else [named]
+    rows = max((token + 1 for tokens in lists for token in tokens), default=0)
+    return rows if rows > given.shape[0] else None
 
 
 def weights_in_file(adapter_dir: Path) -> set[str]:
