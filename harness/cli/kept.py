@@ -26,7 +26,7 @@ def kept_in(directory: Path | None) -> Path:
 
 @contextmanager
 def open_cache(path: Path) -> Iterator[Cache]:
-    """A cache; a fault of its file is told at the end.
+    """A cache; a fault of its file is told at the end, and after Ctrl-C what is kept.
 
     Args:
         path: The file.
@@ -34,6 +34,9 @@ def open_cache(path: Path) -> Iterator[Cache]:
     with Cache(path) as cache:
         try:
             yield cache
+        except KeyboardInterrupt:
+            say("tunegate: finished answers are kept; the same command continues from them", err=True)
+            raise
         finally:
             if cache.problem:
                 say(f"tunegate: warning: {cache.problem}", err=True)
