@@ -112,7 +112,7 @@ def _baseline(run: Run, name: str, reason: str) -> Baseline:
         collected=run.collected,
         text_losses=run.text_losses,
         summaries=tuple(
-            KeptSummary(set_name=metric.set_name, summary=compare_metric(metric).candidate)
+            KeptSummary(set_name=metric.set_name, summary=compare_metric(metric, detectable=False).candidate)
             for metric in paired_metrics(pair_runs(run, run))
         ),
         metrics=run.metrics,

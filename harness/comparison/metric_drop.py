@@ -59,6 +59,7 @@ def compare_metric(
     *,
     any_case_counts: bool = True,
     population: Population = "sample",
+    detectable: bool = True,
 ) -> MetricComparison:
     """One metric's drop.
 
@@ -70,6 +71,7 @@ def compare_metric(
             evidence than "as many got worse as got better".
         population: Whether the drop is about further cases like these, or about exactly these cases. The
             latter is unknown for graded scores whose answers vary; then the former is used.
+        detectable: Whether the detectable drop is asked for too, which takes the longest.
     """
     of_cases = _drop_of_cases(paired, confidence) if population == "cases" else None
     if of_cases is not None:
@@ -89,7 +91,7 @@ def compare_metric(
         p_value=p_value,
         lost=_moved(paired, 1),
         gained=_moved(paired, -1),
-        minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2),
+        minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2) if detectable else None,
     )
 
 

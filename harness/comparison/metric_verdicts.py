@@ -91,8 +91,10 @@ def judge(
             confidence,
             any_case_counts=chosen.get(metric.set_name, 0.0) == 0,
             population=(populations or {}).get(metric.set_name, "sample"),
+            # That of a gated metric depends on its margin, too.
+            detectable=place not in gated,
         )
-        for metric in metrics
+        for place, metric in enumerate(metrics)
     ]
     tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, regress_alpha)
     adjusted = holm([*(rows[place].p_value for place in gated), *(test.p_value for test in tests)])
@@ -170,7 +172,7 @@ def _other_question(
     asked: Population = "sample" if row.population == "cases" else "cases"
     if metric.metric != PASS_RATE:
         return None
-    other = compare_metric(metric, row.drop.confidence, population=asked)
+    other = compare_metric(metric, row.drop.confidence, population=asked, detectable=False)
     return _decide(other, margin, rejected=other.p_value <= level) if other.population == asked else None
 
 

@@ -61,7 +61,7 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
         n=len(inside.keys),
         lost=tuple(sorted(lost & keys)),
         lost_in_set=len(lost),
-        drop=compare_metric(inside, confidence).drop,
+        drop=compare_metric(inside, confidence, detectable=False).drop,
         drop_elsewhere=sum(outside.drops) / len(outside.drops),
         p_value=p_value,
     )

@@ -104,6 +104,7 @@ def cases_to_detect(
     return _least(finds)
 
 
+@lru_cache(maxsize=1024)
 def cases_that_settle(
     lost: float, gained: float, n: int, margin: float, level: float, confidence: float = CONFIDENCE
 ) -> int | None:

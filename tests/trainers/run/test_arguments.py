@@ -72,19 +72,6 @@ def test_a_gpus_settings_train_the_same(make_project, pairs, thumbs, texts, on_a
     assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-4
 
 
-def test_a_prefix_that_is_trained_further_is_not_recomputed(make_project, on_a_gpu):
-    rows = [{"prompt": f"what is w{number}", "completion": "one two"} for number in range(8)]
-    project = make_project("sft", rows, peft=KINDS["prefix"], quantization="none", max_steps=2)
-    assert project.train(output="first") == 0
-    assert project.train(adapter="first") == 0
-    before = weights(project)
-    given = on_a_gpu()
-    assert project.train(adapter="first") == 0
-    assert [one["gradient_checkpointing"] for one in given] == [False]
-    after = weights(project)
-    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-4
-
-
 def test_recomputing_for_a_prefix_is_refused(make_project, pairs, capsys):
     project = make_project("dpo", pairs, peft=KINDS["prefix"], trl={"gradient_checkpointing": True})
     assert project.train() == 4

@@ -107,12 +107,19 @@ def without(directory, part):
     save_file(kept, path, metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize("method", ["sft", "reward"])
-def test_a_base_with_missing_weights_is_not_trained(method, make_project, tiny_model_dir, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("method", "row"),
+    [
+        ("sft", {"prompt": "w1", "completion": "w2"}),
+        ("reward", {"prompt": "w1", "chosen": "w2", "rejected": "w3"}),
+    ],
+)
+def test_a_base_with_missing_weights_is_not_trained(
+    method, row, make_project, tiny_model_dir, tmp_path, capsys
+):
     """They would be random, and what is learnt with them useless elsewhere; a reward's head is to be new."""
     base = shutil.copytree(tiny_model_dir, tmp_path / "base")
     without(base, "layers.1.mlp")
-    row = {"prompt": "w1", "completion": "w2", "chosen": "w2", "rejected": "w3"}
     assert make_project(method, [row] * 2, base=str(base)).train() == 4
     problem = "base: 3 of its weights are missing and would be random: model.layers.1.mlp.down_proj.weight"
     assert problem in capsys.readouterr().err
