@@ -12,6 +12,7 @@ from harness.engines.equal_weights import Known, share_equal_weights
 from harness.engines.fingerprints import row_logits, same_logits
 from harness.engines.host import Host, change_by, open_host, put_adapter
 from harness.engines.roads import Roads, find_roads
+from harness.engines.rotary import turns_with_length
 from harness.engines.side import Side
 from harness.errors import AdapterError
 from harness.models.resolve import resolve_model
@@ -159,7 +160,11 @@ def _roads_of(
     roads = find_roads(
         found,
         frozenset(name for name in members if host.traits.get(name, BARE).mixes),
-        frozenset(name for name in members if host.traits.get(name, BARE).batches),
+        frozenset(
+            name
+            for name in members
+            if host.traits.get(name, BARE).batches and not turns_with_length(host.model.config)
+        ),
         {name: host.logits.get(name, host.bare_logits) for name in members},
         host.rows,
         plan,
