@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import HistoryOption
 from tunegate.printable import say
 
 # One command as a group's own callback: a group is what the ``tunegate`` command mounts. Options may then
@@ -25,16 +26,7 @@ def report(
         typer.Option(help="Where to write it.", show_default="report.html in the run's directory"),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--directory",
-            "--history",
-            envvar="TUNEGATE_HISTORY",
-            help="Holds the history; or the history's file.",
-            show_default="the project's setting, else .tunegate",
-        ),
-    ] = None,
+    history: HistoryOption = None,
 ) -> None:
     """Write the HTML report of a stored run."""
     from harness.history.location import history_path

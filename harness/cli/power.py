@@ -27,6 +27,7 @@ from harness.statistics.cluster_power import (
 )
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop
+from harness.statistics.these_cases import first_drop_beyond
 from harness.types import GoldenCase, GoldenSet
 from harness.types.serialisation import to_json
 from tunegate.printable import say
@@ -127,7 +128,7 @@ def power_of_set(
         return SetPower(
             **named,
             population="cases",
-            detectable_drop=(math.floor(margin * len(cases) + 1e-9) + 1) / max(len(cases), 1),
+            detectable_drop=first_drop_beyond(margin, max(len(cases), 1)),
             pass_chance=1.0,
         )
     if len(sizes) < len(cases):

@@ -78,11 +78,12 @@ def slice_drops(
         confidence: Two-sided, of the intervals.
 
     Returns:
-        By tag, in the order of the cases.
+        By tag, in the order of the cases; without a detectable drop.
     """
     members = _tags(metric, pairs)
     return {
-        name: compare_metric(_part(metric, keys.__contains__), confidence) for name, keys in members.items()
+        name: compare_metric(_part(metric, keys.__contains__), confidence, detectable=False)
+        for name, keys in members.items()
     }
 
 

@@ -9,6 +9,7 @@ from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unsee
 from harness.statistics.clusters import Units
 from harness.statistics.power import POWER, churn_of
 from harness.statistics.rates import CONFIDENCE
+from harness.statistics.search import least_drop, least_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,10 +53,7 @@ def flips_by_chance(units: Units) -> Flips:
     Args:
         units: The drops; each case's is -1, 0 or 1 (or a share, where answers are repeated).
     """
-    cases = math.fsum(units.sizes)
-    lost = math.fsum(max(part, 0.0) for part in units.sums)
-    gained = math.fsum(max(-part, 0.0) for part in units.sums)
-    churn = min(churn_of(lost, gained, cases), 0.45)
+    churn = min(churn_of(*_flipped(units), math.fsum(units.sizes)), 0.45)
     return Flips(lose=churn, gain=churn, alike=alike_of(units))
 
 
@@ -65,10 +63,14 @@ def flips_as_observed(units: Units) -> Flips:
     Args:
         units: The drops.
     """
-    cases = math.fsum(units.sizes)
-    lost = math.fsum(max(part, 0.0) for part in units.sums)
-    gained = math.fsum(max(-part, 0.0) for part in units.sums)
+    cases, (lost, gained) = math.fsum(units.sizes), _flipped(units)
     return Flips(lose=lost / cases, gain=gained / cases, alike=alike_of(units))
+
+
+def _flipped(units: Units) -> tuple[float, float]:
+    """Lost and gained cases, as far as they don't cancel in a cluster."""
+    lost = math.fsum(max(part, 0.0) for part in units.sums)
+    return lost, math.fsum(max(-part, 0.0) for part in units.sums)
 
 
 def alike_of(units: Units) -> float:
@@ -200,13 +202,7 @@ def detectable_cluster_drop(
         chances = verdict_chances(sizes, lossy, level, margin=margin, confidence=confidence)
         return chances.regress >= power
 
-    low, high = 0.0, 1 - flips.lose - flips.gain
-    if not found(high):
-        return None
-    while high - low > _PRECISION:
-        middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) else (middle, high)
-    return high
+    return least_drop(found, 1 - flips.lose - flips.gain, _PRECISION)
 
 
 def clusters_that_settle(
@@ -251,12 +247,4 @@ def times_as_many(sizes: Sequence[float], suffices: Callable[[Sequence[float]], 
         many = tuple(sizes) * times
         return len(many) > 1 and suffices(many)
 
-    low, high = 0, 1
-    while not enough(high):
-        low, high = high, high * 2
-        if high > _MOST_TIMES:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return least_number(enough, _MOST_TIMES)

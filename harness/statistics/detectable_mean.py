@@ -8,6 +8,7 @@ from harness.statistics.paired_graded import few_moved_from, moved_units
 from harness.statistics.per_case import Trials
 from harness.statistics.power import POWER, churn_of, detectable_drop
 from harness.statistics.rates import CONFIDENCE, standard_error
+from harness.statistics.search import least_drop
 
 # Effective number of moved units from which their spread says how scores move; below, few of them decide.
 _SPREAD_FROM = 5
@@ -122,13 +123,8 @@ def detectable_repeated_drop(
         )
         return reaches and shift - z_level * math.sqrt(null) >= z_power * math.sqrt(true) and shift > 0
 
-    if not found(1.0):
-        return None
-    low, high = 0.0, 1.0
-    while high - low > _PRECISION:
-        middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) else (middle, high)
-    return _mean_fall(trials, high)
+    fall = least_drop(found, 1.0, _PRECISION)
+    return None if fall is None else _mean_fall(trials, fall)
 
 
 def _mean_fall(trials: Sequence[Trials], fall: float) -> float:

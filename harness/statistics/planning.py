@@ -7,6 +7,7 @@ from functools import lru_cache
 from harness.statistics.paired_binary import excludes_drop, least_bound
 from harness.statistics.power import POWER, gain_chances, regression_power
 from harness.statistics.rates import CONFIDENCE
+from harness.statistics.search import least_number
 
 # A larger set is unrealistic: the answer is then "none".
 MOST_CASES = 20_000
@@ -154,12 +155,5 @@ def _least(suffices: Callable[[int], bool], most: int = MOST_CASES, least: int =
         most: The largest number to consider.
         least: The smallest.
     """
-    low, high = 0, max(math.ceil(least / 10), 1)
-    while not suffices(high * 10):
-        low, high = high, high * 2
-        if high * 10 > most:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if suffices(middle * 10) else (middle, high)
-    return high * 10
+    tens = least_number(lambda each: suffices(each * 10), most // 10, max(math.ceil(least / 10), 1))
+    return None if tens is None else tens * 10

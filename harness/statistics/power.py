@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
 from harness.statistics.rates import CONFIDENCE
+from harness.statistics.search import least_drop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,13 +65,9 @@ def detectable_drop(
         The drop, or None if no drop is found with this probability.
     """
     found = regression_power(n, churn, level, margin=margin, confidence=confidence, mid=mid)
-    low, high = 0.0, 1 - 2 * churn
-    if high <= 0 or found(high) < power:
+    if churn >= 0.5:
         return None
-    while high - low > _PRECISION:
-        middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) >= power else (middle, high)
-    return high
+    return least_drop(lambda drop: found(drop) >= power, 1 - 2 * churn, _PRECISION)
 
 
 def regression_power(

@@ -84,10 +84,20 @@ def detectable_drop_of_cases(
 
     half = drop.high - drop.estimate
     if half <= 0:
-        return (math.floor(margin * n + _ROUNDING) + 1) / n if whole else margin
+        return first_drop_beyond(margin, n) if whole else margin
     z = float(ndtri((1 + drop.confidence) / 2))
     rejected = float(ndtri(1 - level) + ndtri(power)) * half / z
     return max(rejected, margin - (z - float(ndtri(power))) * half / z)
+
+
+def first_drop_beyond(margin: float, n: int) -> float:
+    """The smallest drop of n whole cases that is more than a margin.
+
+    Args:
+        margin: Largest tolerated drop.
+        n: Number of cases.
+    """
+    return (math.floor(margin * n + _ROUNDING) + 1) / n
 
 
 def _variance(passed: int, answers: int) -> float:

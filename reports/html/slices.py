@@ -28,7 +28,8 @@ def slices_view(record: GateRecord) -> SlicesView | None:
     found.sort(key=lambda entry: (-entry[1].drop.estimate, -entry[1].n, entry[0]))
     flipped = [entry for entry in found if entry[1].lost or entry[1].gained]
     calm = [entry for entry in found if not (entry[1].lost or entry[1].gained)]
-    shown = [entry for entry in found if entry in [*flipped, *calm][:_MOST_ROWS]]
+    chosen = {(row.set_name, tag) for tag, row in [*flipped, *calm][:_MOST_ROWS]}
+    shown = [(tag, row) for tag, row in found if (row.set_name, tag) in chosen]
     axis = forest_axis((row.drop for _, row in shown), ())
     drivers = {(driver.set_name, driver.name) for driver in record.comparison.drivers if driver.kind == "tag"}
     return SlicesView(
