@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.presentation.console import open_console
+from harness.presentation.stage_bars import bar_per_stage
 from harness.presentation.stage_lines import StageLines
 from harness.run.generation import Progress as OnProgress
 from tunegate.printable import say
@@ -20,14 +21,7 @@ def stage_bars() -> Iterator[OnProgress]:
             yield on_progress
         return
     with Progress(console=console, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show
+        yield bar_per_stage(bars)
 
 
 @contextmanager

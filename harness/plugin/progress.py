@@ -67,6 +67,8 @@ def _bars() -> Iterator[Progress]:
     )
     from rich.progress import Progress as Bars
 
+    from harness.presentation.stage_bars import bar_per_stage
+
     say("")  # keeps the line on which pytest shows the file's dots
     bars = Bars(
         TextColumn("{task.description:>14}"),
@@ -78,15 +80,8 @@ def _bars() -> Iterator[Progress]:
         console=open_console(stderr=True),
         transient=True,
     )
-    tasks: dict[str, int] = {}
     with bars:
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type] # a TaskID
-
-        yield show
+        yield bar_per_stage(bars)
 
 
 def _is_terminal(config: pytest.Config) -> bool:
