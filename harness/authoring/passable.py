@@ -41,14 +41,10 @@ def why_it_never_regresses(golden_set: GoldenSet) -> tuple[str, str] | None:
         return None
     least = math.ceil(math.log2(1 / ALPHA))
     return (
-        f"its pass rate can never regress: {_counted(count, 'cluster')} can all get worse by chance with a "
-        f"probability of {0.5**count:g}",
+        f"its pass rate can never regress: {count} cluster{'' if count == 1 else 's'} can all get worse by "
+        f"chance with a probability of {0.5**count:g}",
         f"make it {least} clusters or more, or ask about these very cases (gate: {{population: cases}})",
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:

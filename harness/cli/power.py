@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from harness.golden.load import load_golden_set
 from harness.presentation.console import open_console
 from harness.statistics.cluster_power import (
     USUAL_ALIKE,
+    Chances,
     Flips,
     detectable_cluster_drop,
     times_as_many,
@@ -107,9 +108,7 @@ def _files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def power_of_set(
-    golden_set: GoldenSet, margin: float, churn: float, level: float, *, only_chances: bool = False
-) -> SetPower:
+def power_of_set(golden_set: GoldenSet, margin: float, churn: float, level: float) -> SetPower:
     """The power of a golden set, before any model has answered.
 
     Args:
@@ -117,10 +116,9 @@ def power_of_set(
         margin: Its margin.
         churn: Share of cases that flip by chance, each way.
         level: One-sided level of a regression.
-        only_chances: Leave out the numbers of cases that would be needed, which take seconds to compute.
     """
     cases = [case for case in golden_set.cases if case.skip is None]
-    sizes = list(Counter(_unit(case) for case in cases).values()) or [1]
+    sizes = _sizes(cases) or [1]
     counts = {"cases": len(cases), "units": len(sizes)}
     named: dict[str, Any] = {"name": golden_set.name, "margin": margin, **counts}
     if golden_set.gate.population == "cases":
@@ -132,41 +130,54 @@ def power_of_set(
             pass_chance=1.0,
         )
     if len(sizes) < len(cases):
-        return SetPower(**named, **_of_clusters(sizes, margin, churn, level, only_chances))
+        return SetPower(**named, **_of_clusters(sizes, margin, churn, level))
     return SetPower(
         **named,
         detectable_drop=detectable_drop(len(sizes), churn, level, margin=margin),
         pass_chance=pass_chance(len(sizes), churn, margin),
-        units_to_pass=None if only_chances else cases_to_pass(margin, churn),
-        units_to_detect=None if only_chances else cases_to_detect(margin, churn, level, margin=margin),
+        units_to_pass=cases_to_pass(margin, churn),
+        units_to_detect=cases_to_detect(margin, churn, level, margin=margin),
     )
 
 
-def _of_clusters(
-    sizes: list[int], margin: float, churn: float, level: float, only_chances: bool
-) -> dict[str, Any]:
+def pass_chance_of(cases: Sequence[GoldenCase], margin: float, churn: float) -> float:
+    """Probability that an equal candidate passes these cases, asked about further cases like them.
+
+    Args:
+        cases: At least one case, and two clusters if there are clusters.
+        margin: Largest tolerated drop.
+        churn: Share of cases that flip by chance, each way.
+    """
+    sizes = _sizes(cases)
+    if len(sizes) < len(cases):
+        return _chances(sizes, churn, churn, margin, ALPHA).passes
+    return pass_chance(len(sizes), churn, margin)
+
+
+def _chances(sizes: Sequence[float], lose: float, gain: float, margin: float, level: float) -> Chances:
     """By simulation: half of the flips concern whole clusters."""
-    flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
-    worse = replace(flips, lose=min(churn + margin, 1 - churn))
+    return verdict_chances(sizes, Flips(lose=lose, gain=gain, alike=USUAL_ALIKE), level, margin=margin)
+
+
+def _of_clusters(sizes: list[int], margin: float, churn: float, level: float) -> dict[str, Any]:
+    worse = min(churn + margin, 1 - churn)
 
     def needed(suffices: Callable[[Sequence[float]], bool]) -> int | None:
         times = times_as_many(sizes, suffices)
         return None if times is None else times * len(sizes)
 
-    chances = {
+    flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
+    return {
         "detectable_drop": detectable_cluster_drop(sizes, flips, level, margin=margin),
-        "pass_chance": verdict_chances(sizes, flips, level, margin=margin).passes,
+        "pass_chance": _chances(sizes, churn, churn, margin, level).passes,
+        "units_to_pass": needed(lambda many: _chances(many, churn, churn, margin, level).passes >= POWER),
+        "units_to_detect": needed(lambda many: _chances(many, worse, churn, margin, level).regress >= POWER),
     }
-    if only_chances:
-        return chances
-    return chances | {
-        "units_to_pass": needed(
-            lambda many: verdict_chances(many, flips, level, margin=margin).passes >= POWER
-        ),
-        "units_to_detect": needed(
-            lambda many: verdict_chances(many, worse, level, margin=margin).regress >= POWER
-        ),
-    }
+
+
+def _sizes(cases: Sequence[GoldenCase]) -> list[int]:
+    """Number of cases of each cluster; a case without one is a cluster of its own."""
+    return list(Counter(_unit(case) for case in cases).values())
 
 
 def _unit(case: GoldenCase) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from harness.cli.options import (
     JsonOption,
     TemplateValuesOption,
 )
-from harness.cli.power import SetPower, power_of_set, power_table
+from harness.cli.power import SetPower, pass_chance_of, power_of_set, power_table
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
 from harness.comparison.margins import ALPHA, PROBE_MARGIN
@@ -26,6 +26,7 @@ from harness.engines.open import choose_plan, describe_model
 from harness.errors import PromptError, SettingsError
 from harness.golden.find import project_golden
 from harness.presentation.console import open_console
+from harness.registry.content_metrics import CODE
 from harness.run.cache import Cache
 from harness.settings import DTYPES
 from harness.statistics.power import POWER, USUAL_CHURN
@@ -44,7 +45,6 @@ from harness.types.whole_file import write_whole
 from tunegate.printable import say
 
 app = typer.Typer(help="A base's own forgetting probes: choose them by its answers.", no_args_is_help=True)
-_CODE = "code"
 _USES = {
     CellUse.BETWEEN: "chosen",
     CellUse.ONLY_EASY: "chosen: too easy, but nothing of this skill is harder",
@@ -181,7 +181,7 @@ def _with_room(golden_set: GoldenSet, max_reasoning_tokens: int | None) -> Golde
 
 
 def _runs_code(case: GoldenCase) -> bool:
-    return any(check.type == _CODE for check in case.single_checks)
+    return any(check.type == CODE for check in case.single_checks)
 
 
 def _choose(
@@ -228,8 +228,7 @@ def _pass_chance(cases: Sequence[GoldenCase], margin: float) -> float:
     """How often an equal model passes with them."""
     if len({case.cluster for case in cases}) < 2:
         return 0.0
-    golden_set = GoldenSet(name="probes", path="", cases=tuple(cases))
-    return power_of_set(golden_set, margin, USUAL_CHURN, ALPHA, only_chances=True).pass_chance
+    return pass_chance_of(cases, margin, USUAL_CHURN)
 
 
 def _print(result: CalibratedProbes) -> None:
