@@ -40,7 +40,8 @@ def test_one_look_has_the_whole_level():
 
 def test_early_looks_cost_less_in_the_shape_of_obrien_and_fleming():
     early = {shape: look_levels(even_looks(4), 0.05, shape)[0] for shape in SHAPES}
-    assert early["obrien-fleming"] < 1e-3 < 0.01 < early["pocock"]
+    assert early["obrien-fleming"] < 1e-3
+    assert early["pocock"] > 0.01
 
 
 @pytest.mark.parametrize("fractions", [[], [0.5, 0.5, 1.0], [0.0, 1.0], [0.5, 1.2], [0.8, 0.4]])
