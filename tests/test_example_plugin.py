@@ -129,7 +129,7 @@ def test_the_reward_is_configured_and_built_like_any_other(guesthouse):
     )
     (guesthouse.path / "build.py").write_text(
         "from pathlib import Path\n"
-        "from trainers.config import load_config\n"
+        "from trainers.config_file import load_config\n"
         "from trainers.methods.grpo import GrpoConfig\n"
         "from trainers.rewards.build import build_rewards\n"
         "rewards = build_rewards(load_config(Path('grpo.yaml'), GrpoConfig).rewards)\n"

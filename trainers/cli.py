@@ -8,8 +8,10 @@ import typer
 from typer.core import TyperGroup
 
 from harness.registry import TrainMethod, load_function
-from trainers.config import example, load_config, with_leaks
+from trainers.config import with_leaks
+from trainers.config_file import example, load_config
 from trainers.methods.catalogue import METHODS, train_methods
+from trainers.run.processes import refuse_sharding
 from tunegate.printable import say
 
 
@@ -60,6 +62,7 @@ def _command(method: TrainMethod) -> Callable[..., None]:
             return
         if config is None:
             raise typer.BadParameter(f"give a configuration, or --init for an example of {method.name}")
+        refuse_sharding()
         settings = load_config(config, kind, {"output": output})
         train = load_function(method.train, place)
         raise typer.Exit(train(with_leaks(settings) if allow_leakage else settings, resume=resume))

@@ -1,17 +1,22 @@
 """A training run's configuration: strict YAML, each key with its meaning."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.errors import SettingsError
-from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 from harness.types import PINNED_DATE, RESERVED_KWARGS
-from trainers.unread_keys import adapter_shape, changed_keys, length_of_training, peft_keys, stop_keys
+from trainers.unread_keys import (
+    adapter_shape,
+    changed_keys,
+    length_of_training,
+    peft_keys,
+    sharding_keys,
+    stop_keys,
+)
 
 
 class StrictModel(BaseModel):
@@ -222,6 +227,7 @@ class TrainingConfig(RunConfig):
             raise PydanticCustomError(
                 "agreement", "early_stop: keeps the best adapter; peft.method: full has none"
             )
+        refuse(sharding_keys(self.trl))
         refuse(length_of_training(self, self.max_steps))
         refuse(adapter_shape(self, self.adapter))
         return self
@@ -247,142 +253,3 @@ RunConfigT = TypeVar("RunConfigT", bound=RunConfig)
 def with_leaks(config: RunConfigT) -> RunConfigT:
     """The configuration with golden cases in the data allowed, as by ``leakage: allow``."""
     return config.model_copy(update={"leakage": config.leakage.model_copy(update={"allow": True})})
-
-
-# Steps of a pydantic location that are alternatives of a type, not keys.
-_INNER_STEPS = ("literal", "list[", "tuple[")
-
-Config = TypeVar("Config", bound=BaseModel)
-
-
-def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] = {}) -> Config:
-    """Read a configuration.
-
-    Args:
-        path: The YAML file.
-        kind: The method's configuration class.
-        overrides: Values from the command line, which have priority.
-
-    Raises:
-        GoldenError: The file is not YAML.
-        SettingsError: A key is unknown, missing or out of range; the message has file, line and key.
-    """
-    document = parse_yaml(path)
-    if not isinstance(document.data, dict):
-        raise SettingsError(f"{path}: expected a mapping of settings, found {type(document.data).__name__}")
-    given = {key: value for key, value in overrides.items() if value is not None}
-    try:
-        config = kind.model_validate({**document.data, **given})
-    except ValidationError as error:
-        raise _describe(document, error, kind) from error
-    # Paths in the file are relative to the file, paths on the command line to the working directory.
-    return _from(path.parent, config, frozenset(given))
-
-
-ValueT = TypeVar("ValueT")
-
-
-def _from(directory: Path, value: ValueT, kept: frozenset[str] = frozenset()) -> ValueT:
-    """A value with the paths in it relative to a directory. A key that isn't given remains such a key."""
-    found: object = value
-    if isinstance(value, Path):
-        found = directory / value
-    elif isinstance(value, tuple):
-        found = tuple(_from(directory, entry) for entry in value)
-    elif isinstance(value, BaseModel):
-        moved = {name: _from(directory, entry) for name, entry in value if name not in kept}
-        found = value.model_copy(
-            update={name: entry for name, entry in moved.items() if entry != getattr(value, name)}
-        )
-    return cast(ValueT, found)
-
-
-def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
-    problem = error.errors(include_url=False)[0]
-    key, around = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
-    name = ".".join(map(str, key))
-    if problem["type"] == "agreement":
-        where = f":{document.line(key)}: {name}" if key else ""
-        return SettingsError(f"{document.path}{where}: {problem['msg']}")
-    place = f"{document.path}:{document.line(key)}: {name}"
-    if problem["type"] == "extra_forbidden":
-        return SettingsError(f"{place}: unknown key (allowed: {', '.join(around.model_fields)})")
-    if problem["type"] == "missing":
-        inside = f":{document.line(key)}" if len(key) > 1 else ""
-        return SettingsError(f"{document.path}{inside}: {name}: the key is missing")
-    if problem["type"].startswith("union_tag"):
-        tags = str(problem["ctx"].get("expected_tags", "a mapping with type")).replace("'", "")
-        return SettingsError(f"{place}.type: found {problem['input']!r} (allowed: {tags})")
-    allowed = problem["msg"].removeprefix("Input should be ")
-    return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
-
-
-def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[KeyPath, type[BaseModel]]:
-    """The key of a pydantic location, and the class of its last step.
-
-    In a list of alternatives, such as rewards, the location names the entry's type after its number.
-    """
-    key: list[str | int] = []
-    here: Any = kind
-    around = kind
-    for step in location:
-        tagged = _alternative(here, str(step)) if key and isinstance(key[-1], int) else None
-        if tagged is not None:
-            here = tagged
-            continue
-        key.append(step)
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            around = here
-            here = here.model_fields[str(step)].annotation if step in here.model_fields else None
-        elif isinstance(step, int):
-            here = _only_entry(here)
-    return tuple(key), around
-
-
-def _only_entry(annotation: Any) -> Any:
-    """The class of a list's entries, if there is only one."""
-    inside = get_args(annotation)
-    kinds = [inner for inner in inside if isinstance(inner, type) and issubclass(inner, BaseModel)]
-    return kinds[0] if len(kinds) == 1 else annotation
-
-
-def _alternative(annotation: Any, tag: str) -> type[BaseModel] | None:
-    """The class with ``type`` equal to ``tag`` among the classes of a list's entries."""
-    found = list(get_args(annotation))
-    while found:
-        inner = found.pop()
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            if "type" in inner.model_fields and tag in get_args(inner.model_fields["type"].annotation):
-                return inner
-        else:
-            found += get_args(inner)
-    return None
-
-
-def example(kind: type[BaseModel], values: Mapping[str, str]) -> str:
-    """A commented configuration: every key with its meaning, defaults commented out.
-
-    Args:
-        kind: The method's configuration class.
-        values: Values in YAML of the keys that are written out; they come first.
-
-    Returns:
-        YAML text.
-    """
-    lines = []
-    unread = getattr(kind, "unread", {})
-    fields = {name: field for name, field in kind.model_fields.items() if name not in unread}
-    for name, field in sorted(fields.items(), key=lambda item: item[0] not in values):
-        lines.append(f"# {field.description}")
-        default = field.default
-        if name in values:
-            lines.append(f"{name}: {values[name]}")
-        elif isinstance(default, BaseModel):
-            lines.append(f"# {name}:")
-            lines += [
-                f"#   {key}: {value}  # {type(default).model_fields[key].description}"
-                for key, value in default
-            ]
-        else:
-            lines.append(f"# {name}: {'null' if default is None else default}")
-    return "\n".join(lines) + "\n"

@@ -3,8 +3,9 @@
 A key that has its default value is no problem: nothing else could have been meant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -78,3 +79,25 @@ def adapter_shape(settings: BaseModel, adapter: Path | None) -> str | None:
     if adapter is None or "peft" not in changed_keys(settings):
         return None
     return "peft: an adapter that is trained further keeps its kind and shape; leave peft out"
+
+
+_SHARDING_KEYS = {
+    "fsdp": "FSDP",
+    "fsdp_config": "FSDP",
+    "deepspeed": "DeepSpeed",
+    "parallelism_config": "tensor or context parallelism",
+}
+
+
+def sharding_keys(trl: Mapping[str, Any]) -> str | None:
+    """What is wrong with TRL's keys, if one divides the weights among devices."""
+    asked = [key for key in _SHARDING_KEYS if trl.get(key)]
+    return f"trl.{asked[0]}: {sharding_problem(_SHARDING_KEYS[asked[0]])}" if asked else None
+
+
+def sharding_problem(name: str) -> str:
+    """Why a way of dividing the weights among devices is refused."""
+    return (
+        f"{name} divides the weights among devices, and the trainers write them from one; start with "
+        "--multi_gpu, where every GPU has the whole model (smaller with quantization: nf4)"
+    )

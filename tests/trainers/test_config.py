@@ -7,7 +7,7 @@ import yaml
 
 from harness.errors import InputError
 from harness.registry import load_function
-from trainers.config import example, load_config
+from trainers.config_file import example, load_config
 from trainers.methods.catalogue import METHODS
 from trainers.methods.sft import SftConfig
 

@@ -134,7 +134,7 @@ def fitted(trainers: tuple[str, ...], model: str, memory_gib: float) -> list[str
             taken = _gib(shape, name, batch)
         said = f"{taken:.1f} GiB of {memory_gib:g} ({name}, QLoRA, batches of {batch} × 512 tokens)"
         if taken > memory_gib:
-            said += ": too much; take a smaller base or shorter rows, or shard it over several devices"
+            said += ": too much; take a smaller base or shorter rows"
         elif batch < 8:
             said += f": set batch_size: {batch} and gradient_accumulation: {8 // batch}"
         lines.append(f"memory    {said}")

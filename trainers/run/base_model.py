@@ -11,6 +11,7 @@ from harness.engines.precision import gpu_dtype
 from harness.errors import ModelError, SettingsError
 from harness.prompts import tokenizers
 from trainers.config import DtypeName
+from trainers.run.processes import training_device
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +103,7 @@ def load_base(
         model, report = kind.from_pretrained(
             directory,
             dtype=dtype,
-            device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
+            device_map={"": training_device(torch.cuda.is_available())},
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,

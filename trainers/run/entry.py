@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 
 from harness.errors import SettingsError
 from harness.presentation.boundary import run_process
-from trainers.config import RunConfigT, load_config, with_leaks
+from trainers.config import RunConfigT, with_leaks
+from trainers.config_file import load_config
+from trainers.run.processes import refuse_sharding
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +55,7 @@ def _train(
     arguments: list[str] | None,
 ) -> int:
     chosen = parser.parse_args(arguments)
+    refuse_sharding()
     given: dict[str, Any] = {"output": chosen.output}
     config = load_config(chosen.config, kind, given)
     return train(with_leaks(config) if chosen.allow_leakage else config, resume=chosen.resume)

@@ -9,7 +9,8 @@ import pytest
 from harness.errors import DataError, SettingsError
 from harness.golden.load import load_golden_set
 from harness.models.resolve import resolve_model
-from trainers.config import LeakageSettings, load_config
+from trainers.config import LeakageSettings
+from trainers.config_file import load_config
 from trainers.data.leakage import check_leakage, embedding_skipped, find_golden, without_leaks
 from trainers.data.preferences import load_pairs
 from trainers.data.rows import Examples, load_examples

@@ -12,7 +12,7 @@ import pytest
 
 from harness.engines.open import describe_model
 from harness.types.serialisation import plain
-from trainers.config import load_config
+from trainers.config_file import load_config
 from trainers.methods.sft import SftConfig, train
 from trainers.run.entry import run_module
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from trainers.config import example, load_config
+from trainers.config_file import example, load_config
 from trainers.multitask.config import LoraSettings, MultitaskConfig, TaskSettings
 
 GOOD = """\

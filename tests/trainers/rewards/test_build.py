@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from trainers.config import load_config
+from trainers.config_file import load_config
 from trainers.data.prompts import load_prompts
 from trainers.methods.grpo import GrpoConfig
 from trainers.rewards.build import build_rewards

@@ -5,6 +5,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from trainers.run.processes import training_device
+
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 
 
@@ -26,3 +30,77 @@ def test_two_processes_train_one_adapter(make_project):
     assert project.manifest["processes"] == 2
     assert project.manifest["steps"] == 2
     assert done.stderr.count("wrote ") == 1
+
+
+@pytest.mark.parametrize(("rank", "device"), [(None, "cuda:0"), ("0", "cuda:0"), ("1", "cuda:1")])
+def test_each_process_has_its_own_gpu(monkeypatch, rank, device):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert training_device(cuda=True) == device
+    assert training_device(cuda=False) == "cpu"
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("quantization", ["nf4", "none"])
+def test_a_base_is_loaded_to_the_gpu_that_accelerate_computes_on(
+    tiny_model_dir, monkeypatch, rank, quantization
+):
+    """With GPUs that are only claimed: what transformers would be given, and what accelerate compares it with."""
+    import bitsandbytes  # noqa: F401 # before a GPU is claimed: its import looks for one
+    import torch
+    from accelerate.state import PartialState
+    from transformers import AutoModelForCausalLM
+
+    from trainers.run.base_model import load_base
+
+    asked = {}
+
+    def from_pretrained(directory, **options):
+        asked.update(options)
+        raise RuntimeError("no GPU here")
+
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    with pytest.raises(Exception, match="no GPU here"):
+        load_base(tiny_model_dir, quantization, torch.float32)
+    state = PartialState.__new__(PartialState)
+    state.device = None
+    state.num_processes, state.local_process_index = 2, int(rank)
+    state.distributed_type = "MULTI_GPU"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    state.set_device()
+    assert torch.device(asked["device_map"][""]) == state.device == torch.device("cuda", int(rank))
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("ACCELERATE_USE_FSDP", "FSDP"),
+        ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed"),
+        ("ACCELERATE_USE_MEGATRON_LM", "Megatron-LM"),
+        ("ACCELERATE_USE_PARALLELISM_CONFIG", "tensor or context parallelism"),
+    ],
+)
+def test_divided_weights_are_refused_before_anything_is_read(
+    make_project, monkeypatch, capsys, variable, name
+):
+    monkeypatch.setenv(variable, "true")
+    project = make_project("sft", ROWS, data="not-there.jsonl")
+    assert project.train() == 4
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f"accelerate launch: {name} divides the weights among devices" in line
+
+
+@pytest.mark.parametrize(
+    ("trl", "message"),
+    [
+        ({"fsdp": "full_shard"}, "trl.fsdp: FSDP divides the weights"),
+        ({"deepspeed": "zero3.json"}, "trl.deepspeed: DeepSpeed divides the weights"),
+    ],
+)
+def test_so_are_trls_keys_for_it(make_project, capsys, trl, message):
+    assert make_project("sft", ROWS, trl=trl).train() == 4
+    assert message in capsys.readouterr().err
