@@ -210,9 +210,6 @@ class TrainingConfig(RunConfig):
             datetime.date.fromisoformat(self.date)
         except ValueError:
             raise PydanticCustomError("agreement", f"date: {self.date!r} is not a day") from None
-        if given := sorted({"chat_template_path", "chat_template_kwargs"} & set(self.trl)):
-            problem = f"trl.{given[0]}: TRL gets rendered rows; give chat_template_kwargs next to base"
-            raise PydanticCustomError("agreement", problem)
         return self
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from harness.errors import AdapterError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
-from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from harness.types import JudgeReply, JudgeRequest
 
@@ -130,9 +130,7 @@ class RewardEngine:
             from peft import PeftModel
             from transformers import AutoModelForSequenceClassification
 
-            tokenizer = load_tokenizer(self._base_dir, self._directory)
-            if tokenizer.pad_token_id is None:
-                tokenizer.pad_token = tokenizer.eos_token
+            tokenizer = with_padding(load_tokenizer(self._base_dir, self._directory))
             base: Any = AutoModelForSequenceClassification.from_pretrained(
                 self._base_dir,
                 num_labels=1,

@@ -44,6 +44,16 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
     return tokenizer
 
 
+def with_padding(tokenizer: Any) -> Any:
+    """The tokenizer, which pads with its end token if it has no pad token, as Llama's and Mistral's have none.
+
+    Trainers and judges must agree here: a reward is read at the last token that isn't the pad token.
+    """
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
 def has_own_template(adapter_dir: Path) -> bool:
     """Whether an adapter has its own tokenizer or chat template: then its prompts differ from its base's."""
     names = (

@@ -21,6 +21,9 @@ from trainers.shared.preference_run import train_preferences
 class KtoConfig(PreferenceConfig):
     """Kahneman-Tversky optimisation."""
 
+    batch_size: Annotated[
+        int, Field(ge=2, description="Examples of one forward pass; the KL term needs two.")
+    ] = 4
     beta: Annotated[float, Field(gt=0, description="Strength of the pull towards the reference.")] = 0.1
     desirable_weight: Annotated[float, Field(gt=0, description="Weight of answers with a thumb up.")] = 1.0
     undesirable_weight: Annotated[float, Field(gt=0, description="Weight of answers with a thumb down.")] = (

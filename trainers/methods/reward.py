@@ -72,11 +72,12 @@ def train(config: RewardConfig, *, resume: bool = False) -> int:
 
 
 def _load(run: TrainingRun[RewardConfig]) -> tuple[Any, Any]:
+    from trainers.run.adapter_check import fitting_adapter
     from trainers.run.adapters import adapter_config
     from trainers.run.base_model import load_base
 
-    base = load_base(run.base_dir, run.config.quantization, run.dtype, head="reward")
-    return base, adapter_config(run.config.peft, "SEQ_CLS")
+    adapter = fitting_adapter(adapter_config(run.config.peft, "SEQ_CLS"), run.base_dir)
+    return load_base(run.base_dir, run.config.quantization, run.dtype, head="reward"), adapter
 
 
 def _trainer(run: TrainingRun[RewardConfig], **parts: Any) -> Any:

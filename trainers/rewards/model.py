@@ -9,7 +9,7 @@ from harness.engines.adapter import read_json, read_training
 from harness.errors import SettingsError
 from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import resolve_model
-from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from trainers.data.batches import padded_batches
 from trainers.rewards.definition import RewardFunction
@@ -76,7 +76,8 @@ def _scorer(path: Path, base_dir: Path) -> Callable[[list[list[dict[str, str]]]]
 
     from trainers.run.base_model import compute_dtype, load_base
 
-    tokenizer, settings = load_tokenizer(base_dir, path), training_settings(read_training(path))
+    tokenizer = with_padding(load_tokenizer(base_dir, path))
+    settings = training_settings(read_training(path))
     base = load_base(base_dir, "none", compute_dtype(), head="reward")
     base.config.pad_token_id = tokenizer.pad_token_id
     model = PeftModel.from_pretrained(base, str(path))

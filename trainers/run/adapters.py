@@ -10,6 +10,7 @@ from harness.models.digest import adapter_sha256, model_sha256
 from harness.models.resolve import plain_reference
 from harness.types.training import StartingAdapter
 from trainers.config import PeftSettings, TrainingConfig
+from trainers.run.adapter_check import fitting_adapter
 from trainers.run.base_model import load_base
 
 if TYPE_CHECKING:
@@ -29,14 +30,16 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype")
         complete: it has the adapter that training starts from, or all its weights are trained.
 
     Raises:
-        InputError: The adapter to start from is not an adapter, or has another base.
+        InputError: A new adapter doesn't fit the base, or the one to start from is no adapter or has another
+            base.
     """
+    fresh = config.peft.method != "full" and config.adapter is None
+    new = fitting_adapter(adapter_config(config.peft), base_dir) if fresh else None
     model = load_base(base_dir, config.quantization, dtype)
     if config.peft.method == "full":
         model.requires_grad_(True)
-        return model, None
     if config.adapter is None:
-        return model, adapter_config(config.peft)
+        return model, new
     adapter = read_adapter(config.adapter)
     check_base(adapter, base_dir, model_sha256(base_dir))
     return attach(model, "default", str(config.adapter), trainable=True), None

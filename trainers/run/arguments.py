@@ -17,6 +17,29 @@ _OUR_KEYS = {
     "output_dir": "output",
     "per_device_train_batch_size": "batch_size",
 }
+# Keys of TRL for which there is none of ours, and no other value than ours would do.
+_ROWS = "rows are rendered, checked and cut by length before TRL gets them; leave it out"
+_EVERY_STEP = "the loss of each step is recorded; leave it out"
+_SET_HERE = {
+    "assistant_only_loss": "the rows say what is learnt; leave it out",
+    "chat_template_kwargs": "TRL gets rendered rows; give chat_template_kwargs next to base",
+    "chat_template_path": "TRL gets rendered rows; give chat_template next to base",
+    "completion_only_loss": "the rows say what is learnt; leave it out",
+    "data_seed": "set by seed, next to base; give it there",
+    "dataset_kwargs": _ROWS,
+    "dataset_text_field": _ROWS,
+    "disable_tqdm": "progress is shown by a bar of its own; leave it out",
+    "eos_token": "an answer's end is the chat template's; give chat_template next to base",
+    "logging_nan_inf_filter": "a loss that is no number must end the training; leave it out",
+    "logging_steps": _EVERY_STEP,
+    "logging_strategy": _EVERY_STEP,
+    "model_init_kwargs": "the base is loaded before TRL gets it; leave it out",
+    "pad_token": "the tokenizer's, or its end token; leave it out",
+    "resume_from_checkpoint": "continue with --resume; leave it out",
+    "save_strategy": "set by save_steps, next to base; give it there",
+    "save_total_limit": "bisect and early_stop may need any checkpoint; leave it out, or raise save_steps",
+    "truncation_mode": _ROWS,
+}
 
 
 def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any) -> Any:
@@ -96,6 +119,8 @@ def _check_keys(config: TrainingConfig, kind: Any) -> None:
     """
     ours = type(config).model_fields
     for key in sorted(config.trl):
+        if key in _SET_HERE:
+            raise SettingsError(f"trl.{key}: {_SET_HERE[key]}")
         if key not in kind.__dataclass_fields__:
             raise SettingsError(f"trl.{key}: not a key of TRL's {kind.__name__}; see its documentation")
         name = _OUR_KEYS.get(key, key)
@@ -103,5 +128,3 @@ def _check_keys(config: TrainingConfig, kind: Any) -> None:
             raise SettingsError(f"trl.{key}: set by {name}, next to base; give it there")
     if config.trl.get("gradient_checkpointing") and not recomputes(config):
         raise SettingsError("trl.gradient_checkpointing: a prefix can't be trained with it; leave it out")
-    if "save_total_limit" in config.trl and config.early_stop.golden:
-        raise SettingsError("trl.save_total_limit: early_stop may need any checkpoint; leave it out")

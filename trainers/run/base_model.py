@@ -52,7 +52,7 @@ def load_tokenizer(base_dir: Path, adapter: Path | None) -> Any:
         InputError: It can't be loaded.
         SettingsError: It has no chat template.
     """
-    tokenizer = tokenizers.load_tokenizer(base_dir, adapter)
+    tokenizer = tokenizers.with_padding(tokenizers.load_tokenizer(base_dir, adapter))
     if tokenizer.chat_template is None:
         raise SettingsError("base: the tokenizer has no chat template; train a base that has one")
     return tokenizer

@@ -1,0 +1,57 @@
+"""An adapter that doesn't fit the base is refused in one line, before the base's weights are loaded."""
+
+import shutil
+
+import pytest
+from safetensors.torch import load_file
+
+ANSWERS = [{"prompt": f"what is w{i}", "completion": "one two"} for i in range(4)]
+
+
+@pytest.fixture(scope="module")
+def mamba(tiny_model_dir, tmp_path_factory):
+    """A random Mamba with the tiny model's tokenizer."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    directory = tmp_path_factory.mktemp("mamba")
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(tiny_model_dir / name, directory / name)
+    shape = {"vocab_size": 68, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 4}
+    MambaForCausalLM(MambaConfig(**shape, pad_token_id=0, eos_token_id=3)).save_pretrained(directory)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("peft", "message"),
+    [
+        ({"target_modules": ["lm_head"]}, "peft: target_modules: names the output layer, whose weights the"),
+        ({"method": "ia3", "target_modules": ["lm_head"]}, "peft: target_modules: names the output layer"),
+        ({"target_modules": ["q_porj"]}, "peft: Target modules {'q_porj'} not found in the base model"),
+        ({"target_modules": ["norm"]}, "peft: Target module LlamaRMSNorm((64,), eps=1e-06) is not supported"),
+    ],
+)
+def test_layers_that_cannot_have_one_are_named(make_project, capsys, monkeypatch, peft, message):
+    from trainers.run import adapters
+
+    monkeypatch.setattr(adapters, "load_base", lambda *_: pytest.fail("the base was loaded"))
+    assert make_project("sft", ANSWERS, peft=peft, quantization="none").train() == 4
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("method", "kind"), [("sft", "lora"), ("dpo", "lora"), ("sft", "full")])
+def test_mamba_is_trained(make_project, pairs, mamba, method, kind):
+    """PEFT refuses LoRA on two of its layers: all the others get it."""
+    rows = ANSWERS if method == "sft" else pairs
+    peft = {"r": 4} if kind == "lora" else {"method": "full"}
+    project = make_project(method, rows, base=str(mamba), peft=peft, quantization="none", max_steps=2)
+    assert project.train() == 0
+    if kind == "lora":
+        names = load_file(project.output / "adapter_model.safetensors")
+        assert {name.split(".")[-3] for name in names} == {"in_proj", "x_proj", "dt_proj"}
+
+
+@pytest.mark.parametrize("kind", ["ia3", "prefix"])
+def test_kinds_that_mamba_cannot_have_are_refused(make_project, mamba, capsys, kind):
+    project = make_project("sft", ANSWERS, base=str(mamba), peft={"method": kind}, quantization="none")
+    assert project.train() == 4
+    assert "or choose another peft.method" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""Tries a new adapter on a base without weights, so that an adapter that doesn't fit is refused in one line."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from harness.engines.failures import loading_failures
+from harness.errors import ModelError, SettingsError
+
+# PEFT refuses LoRA on these layers of state-space models: their kernels read the weights directly.
+_READ_DIRECTLY = ["out_proj", "conv1d"]
+
+
+def fitting_adapter(adapter: Any, base_dir: Path) -> Any:
+    """A new adapter's configuration that fits the base.
+
+    Args:
+        adapter: PEFT's configuration.
+        base_dir: The base's directory; only its ``config.json`` is read.
+
+    Returns:
+        The same; with ``all-linear`` on a base some of whose linear layers can't have an adapter, one
+        without these.
+
+    Raises:
+        ModelError: The configuration can't be read.
+        SettingsError: The adapter doesn't fit.
+    """
+    model = _without_weights(base_dir, reward=adapter.task_type == "SEQ_CLS")
+    problem = _problem(model, adapter)
+    if problem is not None and getattr(adapter, "target_modules", None) == "all-linear":
+        narrower = copy.copy(adapter)
+        narrower.exclude_modules = list(_READ_DIRECTLY)
+        if _problem(_without_weights(base_dir, reward=adapter.task_type == "SEQ_CLS"), narrower) is None:
+            return narrower
+    if problem is not None:
+        raise SettingsError(f"peft: {problem}")
+    return adapter
+
+
+def _without_weights(base_dir: Path, *, reward: bool) -> Any:
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    kind: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
+    with loading_failures(str(base_dir), ModelError), init_empty_weights():
+        config = AutoConfig.from_pretrained(base_dir, trust_remote_code=False, local_files_only=True)
+        # The base's own quantisation replaces layers when weights are loaded.
+        config.quantization_config = None
+        return kind.from_config(config, trust_remote_code=False)
+
+
+def _problem(model: Any, adapter: Any) -> str | None:
+    """Why the adapter doesn't fit, or None."""
+    from accelerate import init_empty_weights
+    from peft import get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    tried = copy.deepcopy(adapter)
+    if hasattr(tried, "init_lora_weights"):
+        tried.init_lora_weights = False  # there are no weights to begin from
+    try:
+        with init_empty_weights():
+            made = get_peft_model(model, tried)
+    except Exception as error:  # PEFT raises exceptions of many kinds
+        line = str(error).strip().partition("\n")[0] or type(error).__name__
+        return f"{line.rstrip('.')}; name other layers with peft.target_modules, or choose another peft.method"
+    if isinstance(made.get_output_embeddings(), BaseTunerLayer):
+        return (
+            "target_modules: names the output layer, whose weights the losses read directly, so an adapter on "
+            "it would not be trained; leave it out"
+        )
+    return None
