@@ -45,7 +45,7 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
 
 
 def with_padding(tokenizer: Any) -> Any:
-    """The tokenizer, which pads with its end token if it has no pad token, as Llama's and Mistral's have none.
+    """The tokenizer, which pads with its end token if it has no pad token, as those of Llama and Mistral.
 
     Trainers and judges must agree here: a reward is read at the last token that isn't the pad token.
     """

@@ -1,4 +1,4 @@
-"""Tries a new adapter on a base without weights, so that an adapter that doesn't fit is refused in one line."""
+"""Tries a new adapter on a base without weights, so that one that doesn't fit is refused in one line."""
 
 import copy
 from pathlib import Path
@@ -64,10 +64,12 @@ def _problem(model: Any, adapter: Any) -> str | None:
             made = get_peft_model(model, tried)
     except Exception as error:  # PEFT raises exceptions of many kinds
         line = str(error).strip().partition("\n")[0] or type(error).__name__
-        return f"{line.rstrip('.')}; name other layers with peft.target_modules, or choose another peft.method"
+        return (
+            f"{line.rstrip('.')}; name other layers with peft.target_modules, or choose another peft.method"
+        )
     if isinstance(made.get_output_embeddings(), BaseTunerLayer):
         return (
-            "target_modules: names the output layer, whose weights the losses read directly, so an adapter on "
-            "it would not be trained; leave it out"
+            "target_modules: names the output layer, whose weights the losses read directly, so an adapter "
+            "on it would not be trained; leave it out"
         )
     return None
