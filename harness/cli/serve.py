@@ -12,7 +12,7 @@ from harness.cli.prompting import asking_settings
 from harness.engines.open import choose_plan, open_sides
 from harness.errors import ModelError, SettingsError
 from harness.metrics.encoders import Encoder, find_encoder
-from harness.serving.models import name_models
+from harness.serving.models import ServedModels, name_models
 from tunegate.printable import say
 
 KEY_VARIABLE = "TUNEGATE_SERVE_API_KEY"
@@ -30,6 +30,13 @@ def serve(
     dtype: Annotated[str, typer.Option(help="Precision of the weights.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
     base: BaseOption = None,
+    runtime_adapters: Annotated[
+        bool,
+        typer.Option(
+            "--runtime-adapters",
+            help="Let clients load and unload adapters from this machine's directories, as vLLM does.",
+        ),
+    ] = False,
 ) -> None:
     """Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.
 
@@ -47,7 +54,8 @@ def serve(
 
     from harness.serving.app import create_app
 
-    app = create_app(engine, list(models), _encoders(), key=os.environ.get(KEY_VARIABLE))
+    served = ServedModels(engine, models, plan, runtime_adapters=runtime_adapters)
+    app = create_app(served, _encoders(), key=os.environ.get(KEY_VARIABLE))
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
     _announce(server, list(models))
     server.run()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, TextLoss
@@ -24,6 +24,7 @@ class GenerationRequest:
         key: The request's name in results and messages (a case's key).
         side: The loaded model that answers: ``candidate`` or ``baseline``.
         prompt: The rendered conversation; None leaves rendering to the engine.
+        json_schema: The answer is JSON that follows this schema; None for text.
     """
 
     key: str
@@ -31,6 +32,7 @@ class GenerationRequest:
     messages: tuple[Message, ...]
     settings: GenerationSettings
     prompt: RenderedPrompt | None = None
+    json_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,12 @@ class Question:
     def row(self) -> Row:
         """Its row for decoding, with its own side's tokenizer."""
         watch = AnswerWatch(self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids)
-        return Row(watch=watch, choose=chooser(self.request, self.side, self.tokens))
+        choose = chooser(self.request, self.side, self.tokens)
+        if self.request.json_schema is not None:
+            from harness.engines.constrained import following_schema
+
+            choose = following_schema(choose, self.request.json_schema, self.side)
+        return Row(watch=watch, choose=choose)
 
     def completion(self, tokens: Sequence[int], stop_reason: Literal["stop", "length"]) -> Completion:
         """The completion of its answer.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.batching import pack_batches
+from harness.engines.constrained import following_schema
 from harness.engines.failures import answer_or_split
 from harness.engines.loading import quiet_load
-from harness.engines.questions import Question, answer_questions
+from harness.engines.questions import Question, WrittenAnswer, answer_questions, write_answers
 from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import load_sides
 from harness.engines.text_losses import ScoredText, nats_of
+from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import EngineError
 from harness.prompts.context import places
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
@@ -157,6 +159,68 @@ class TransformersEngine:
                 logits = model(input_ids=ids, attention_mask=self._torch.ones_like(ids)).logits
                 found.append(logits[0, -1].float().cpu())
         return found
+
+    def trace(
+        self, requests: Sequence[GenerationRequest], most: int | None, *, with_prompts: bool = False
+    ) -> list[TracedAnswer]:
+        """Answer requests, with the log-probability of each token.
+
+        Args:
+            requests: The requests; one with ``max_new_tokens=0`` gets an empty answer.
+            most: How many of the likeliest tokens are listed at each place; None for the tokens alone.
+            with_prompts: Whether the prompts' tokens are traced too.
+
+        Returns:
+            One traced answer per request, in order.
+
+        Raises:
+            ModelError: A prompt has a token without an embedding in the model.
+        """
+        asked = [self._question(request) for request in requests]
+        limits = [request.settings.token_limit for request in requests]
+        sides, prompt_tokens = [request.side for request in requests], [len(each.tokens) for each in asked]
+        written = [WrittenAnswer([], "length") for _ in requests]
+        for batch in self._batches(sides, prompt_tokens, limits, self.plan.batch_tokens):
+            if rows := [row for row in batch if limits[row]]:
+                for row, answer in zip(rows, write_answers([asked[row] for row in rows]), strict=True):
+                    written[row] = answer
+        budget = min(self.plan.batch_tokens, _LOSS_BATCH_TOKENS)
+        found: dict[int, TracedAnswer] = {}
+        for batch in self._batches(sides, prompt_tokens, [len(each.tokens) for each in written], budget):
+            texts = [
+                TokenRow(side=asked[row].side, ids=[*asked[row].tokens, *written[row].tokens])
+                for row in batch
+            ]
+            for row, traced in zip(batch, trace_rows(texts, most), strict=True):
+                start = prompt_tokens[row]
+                found[row] = TracedAnswer(
+                    completion=asked[row].completion(written[row].tokens, written[row].stop_reason),
+                    prompt=tuple(traced[:start]) if with_prompts else (),
+                    answer=tuple(traced[start:]),
+                )
+        return [found[row] for row in range(len(requests))]
+
+    def _question(self, request: GenerationRequest) -> Question:
+        prompt, side = self._rendered(request), self._sides[request.side]
+        tokens = prompt_ids(side.tokenizer, prompt)
+        refuse_unknown_tokens(side, tokens, request.key)
+        return Question(request=request, side=side, prompt=prompt, tokens=tokens)
+
+    def check_schema(self, side: str, schema: Mapping[str, Any]) -> None:
+        """Check that a side's answers can follow a JSON Schema.
+
+        Args:
+            side: The side.
+            schema: The schema.
+
+        Raises:
+            PromptError: They can't.
+        """
+        following_schema(None, schema, self._sides[side])
+
+    def tokenizer(self, side: str) -> Any:
+        """The tokenizer of a side's model."""
+        return self._sides[side].tokenizer
 
     def _scored(self, request: LossRequest, prompt: Sequence[int], text: Sequence[int]) -> ScoredText:
         return ScoredText(

@@ -18,11 +18,13 @@ class RenderedPrompt:
         text: The conversation rendered by the chat template, or plain text for a model without one.
         begin: The tokenizer's beginning of plain text, such as ``<s>``. A template writes its own.
         tokens: Length in tokens, including ``begin``.
+        ids: The tokens themselves, of a prompt that came as tokens: its text may be read as other ones.
     """
 
     text: str
     begin: str = ""
     tokens: int
+    ids: tuple[int, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -77,6 +79,30 @@ def render_prompt(
     return RenderedPrompt(text=text, begin=begin, tokens=len(ids))
 
 
+def plain_prompt(tokenizer: Any, text: str | Sequence[int]) -> RenderedPrompt:
+    """The prompt of a text that the model continues as it is, without a chat template.
+
+    Args:
+        tokenizer: The model's.
+        text: The text, or its tokens.
+
+    Raises:
+        PromptError: It is empty, or a token is none of the model's.
+    """
+    if isinstance(text, str):
+        begin_of = _begin_ids(tokenizer, text)
+        begin = str(tokenizer.decode(begin_of)) if begin_of else ""
+        ids = [*begin_of, *text_ids(tokenizer, text)]
+    else:
+        begin, ids = "", list(text)
+        if unknown := [token for token in ids if not 0 <= token < len(tokenizer)]:
+            raise PromptError(f"the prompt has token {unknown[0]}, and the model {len(tokenizer)} tokens")
+        text = str(tokenizer.decode(ids))
+    if not ids:
+        raise PromptError("the prompt is empty; write a prompt")
+    return RenderedPrompt(text=text, begin=begin, tokens=len(ids), ids=tuple(ids))
+
+
 def chat_turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """A conversation as chat templates read it; a tool's results have the ids of the calls before them."""
     turns: list[dict[str, Any]] = []
@@ -113,6 +139,8 @@ def prompt_ids(tokenizer: Any, prompt: RenderedPrompt) -> list[int]:
     Returns:
         Token ids, with the begin token first if the prompt has one.
     """
+    if prompt.ids:
+        return list(prompt.ids)
     begin = _begin_ids(tokenizer, prompt.text) if prompt.begin else []
     return [*begin, *text_ids(tokenizer, prompt.text)]
 

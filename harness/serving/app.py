@@ -1,63 +1,61 @@
-"""The web application: chat completions, whole or streamed, embeddings, and the list of models."""
+"""The web application: its common rules, the list of models, adapters, tokens and embeddings."""
 
 import asyncio
 import base64
-import itertools
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.base import GenerationRequest, StreamingEngine
-from harness.engines.micro_batch import MicroBatcher
-from harness.errors import EngineError, PromptError
-from harness.serving.protocol import ChatRequest, EmbeddingRequest, chat_reply, error_reply
-from harness.serving.streaming import stream_answer
+from harness.errors import EngineError, InputError
+from harness.serving.answering import tokens_of
+from harness.serving.completions import add_completions
+from harness.serving.models import ServedModels
+from harness.serving.protocol import (
+    EmbeddingRequest,
+    LoadAdapterRequest,
+    TokenizeRequest,
+    UnloadAdapterRequest,
+)
+from harness.serving.replies import bad_request, refusal, unknown_model
+from harness.types import GenerationSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from fastapi.responses import JSONResponse
 
 # Vectors of texts, all of the same length.
 Embed = Callable[[Sequence[str]], list[list[float]]]
+_LOADING_OFF = "adapters can't be loaded here: start the server with --runtime-adapters"
 
 
-def create_app(
-    engine: StreamingEngine,
-    names: Sequence[str],
-    encoders: Mapping[str, Embed],
-    *,
-    key: str | None = None,
-) -> "FastAPI":
+def create_app(served: ServedModels, encoders: Mapping[str, Embed], *, key: str | None = None) -> "FastAPI":
     """The application.
 
     Args:
-        engine: The engine; its sides have the models' names.
-        names: The served models.
+        served: The models.
         encoders: Functions that embed, by model name.
         key: The bearer token that a client must send; None for no restriction.
     """
     from fastapi import FastAPI
 
-    batcher = MicroBatcher(engine)
-
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        await batcher.close()
+        await served.batcher.close()
 
     app = FastAPI(title="tunegate serve", lifespan=lifespan, docs_url=None, redoc_url=None)
     _refuse_invalid(app)
     _require_key(app, key)
-    _list_models(app, (*names, *encoders))
-    _answer_chats(app, engine, batcher, names)
+    _list_models(app, served, tuple(encoders))
+    add_completions(app, served)
+    _exchange_adapters(app, served)
+    _count_tokens(app, served)
     _embed_texts(app, encoders)
     return app
 
 
 def _refuse_invalid(app: "FastAPI") -> None:
-    """Refuse an invalid request, in the protocol's own form."""
+    """Refuse invalid requests, and report failures of a model, in the protocol's own form."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -67,7 +65,15 @@ def _refuse_invalid(app: "FastAPI") -> None:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"][1:])
         message = first["msg"].removeprefix("Value error, ")
-        return _refusal(400, f"{place}: {message}" if place else message, "invalid_request_error")
+        return bad_request(f"{place}: {message}" if place else message)
+
+    @app.exception_handler(InputError)
+    async def unusable(request: Request, error: InputError) -> JSONResponse:
+        return bad_request(str(error))
+
+    @app.exception_handler(EngineError)
+    async def failed(request: Request, error: EngineError) -> JSONResponse:
+        return refusal(500, str(error), "server_error")
 
 
 def _require_key(app: "FastAPI", key: str | None) -> None:
@@ -77,72 +83,77 @@ def _require_key(app: "FastAPI", key: str | None) -> None:
     @app.middleware("http")
     async def authorised(request: Request, call_next: Callable[..., Any]) -> Any:
         if key is not None and request.headers.get("authorization") != f"Bearer {key}":
-            return _refusal(401, "no valid key was sent", "authentication_error", "invalid_api_key")
+            return refusal(401, "no valid key was sent", "authentication_error", "invalid_api_key")
         return await call_next(request)
 
 
-def _list_models(app: "FastAPI", names: Sequence[str]) -> None:
+def _list_models(app: "FastAPI", served: ServedModels, encoders: Sequence[str]) -> None:
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "tunegate"} for name in names]
-        return {"object": "list", "data": data}
+        common = {"object": "model", "created": 0, "owned_by": "tunegate"}
+        data = [
+            {
+                **common,
+                "id": name,
+                "root": model.adapter_dir or model.base_model,
+                "parent": None if model.adapter_dir is None else served.base,
+                "max_model_len": served.engine.context(name),
+                "content": {"base_sha256": model.base_sha256, "adapter_sha256": model.adapter_sha256},
+            }
+            for name, model in served.models.items()
+        ]
+        return {"object": "list", "data": data + [{**common, "id": name} for name in encoders]}
 
 
-def _answer_chats(
-    app: "FastAPI", engine: StreamingEngine, batcher: MicroBatcher, names: Sequence[str]
-) -> None:
-    from fastapi.responses import StreamingResponse
+def _exchange_adapters(app: "FastAPI", served: ServedModels) -> None:
+    from fastapi.responses import PlainTextResponse
 
-    numbers = itertools.count()
+    @app.post("/v1/load_lora_adapter")
+    async def load(body: LoadAdapterRequest) -> Any:
+        if not served.runtime_adapters:
+            return refusal(403, _LOADING_OFF, "invalid_request_error")
+        await served.load(body.lora_name, body.lora_path)
+        return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
-    @app.post("/v1/chat/completions")
-    async def chat(body: ChatRequest) -> Any:
-        if body.model not in names:
-            return _unknown(body.model, names)
-        request = GenerationRequest(
-            key=f"request-{next(numbers)}" if body.seed is None else "request",
-            side=body.model,
-            messages=tuple(message.as_message() for message in body.messages),
-            settings=body.settings(),
-        )
+    @app.post("/v1/unload_lora_adapter")
+    async def unload(body: UnloadAdapterRequest) -> Any:
+        if not served.runtime_adapters:
+            return refusal(403, _LOADING_OFF, "invalid_request_error")
         try:
-            request = await asyncio.to_thread(_rendered, engine, request)
-        except PromptError as error:
-            return _refusal(400, str(error), "invalid_request_error")
-        if body.stream:
-            with_usage = body.stream_options is not None and body.stream_options.include_usage
-            events = stream_answer(batcher, request, body.model, with_usage=with_usage)
-            return StreamingResponse(events, media_type="text/event-stream")
-        try:
-            return chat_reply(body.model, await batcher.generate(request))
-        except EngineError as error:
-            return _refusal(500, str(error), "server_error")
+            await served.unload(body.lora_name)
+        except KeyError:
+            return unknown_model(body.lora_name, tuple(served.models))
+        return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
 
 
-def _rendered(engine: StreamingEngine, request: GenerationRequest) -> GenerationRequest:
-    """The request with its prompt, rendered before it joins a batch that it could break.
+def _count_tokens(app: "FastAPI", served: ServedModels) -> None:
+    @app.post("/tokenize")
+    async def tokenize(body: TokenizeRequest) -> Any:
+        model = body.model or served.base
+        if model not in served.models:
+            return unknown_model(model, tuple(served.models))
+        if not hasattr(served.engine, "tokenizer"):
+            return bad_request(f"{model} has no tokens of its own")
 
-    The answer ends at the model's context, whatever the requested limit.
-
-    Raises:
-        PromptError: The model can't answer it, or has no room for an answer.
-    """
-    prompt = engine.render(request.side, request.messages, request.settings)
-    context, settings = engine.context(request.side), request.settings
-    if prompt is not None and context is not None:
-        if prompt.tokens >= context:
-            raise PromptError(
-                f"the prompt's {prompt.tokens} tokens fill the context of {context}; shorten the prompt"
+        def found() -> list[int]:
+            if body.messages is None:
+                return tokens_of(served, model, body.prompt or "", begin=body.add_special_tokens)
+            settings = GenerationSettings(
+                chat_template_kwargs=body.chat_template_kwargs or {},
+                tools=tuple(tool.model_dump() for tool in body.tools or []),
             )
-        settings = replace(settings, max_new_tokens=min(settings.max_new_tokens, context - prompt.tokens))
-    return replace(request, prompt=prompt, settings=settings)
+            turns = [message.as_message() for message in body.messages]
+            return tokens_of(served, model, served.engine.render(model, turns, settings), begin=False)
+
+        tokens = await asyncio.to_thread(found)
+        return {"count": len(tokens), "max_model_len": served.engine.context(model), "tokens": tokens}
 
 
 def _embed_texts(app: "FastAPI", encoders: Mapping[str, Embed]) -> None:
     @app.post("/v1/embeddings")
     async def embeddings(body: EmbeddingRequest) -> Any:
         if body.model not in encoders:
-            return _unknown(body.model, tuple(encoders))
+            return unknown_model(body.model, tuple(encoders))
         vectors = await asyncio.to_thread(encoders[body.model], body.texts())
         data = [
             {"object": "embedding", "index": index, "embedding": _written(vector, body.encoding_format)}
@@ -150,17 +161,6 @@ def _embed_texts(app: "FastAPI", encoders: Mapping[str, Embed]) -> None:
         ]
         usage = {"prompt_tokens": 0, "total_tokens": 0}
         return {"object": "list", "model": body.model, "data": data, "usage": usage}
-
-
-def _refusal(status: int, message: str, kind: str, code: str | None = None) -> "JSONResponse":
-    from fastapi.responses import JSONResponse
-
-    return JSONResponse(error_reply(message, kind, code), status_code=status)
-
-
-def _unknown(model: str, known: Sequence[str]) -> "JSONResponse":
-    message = f"no model {model!r} here (served: {', '.join(known)})"
-    return _refusal(404, message, "invalid_request_error", "model_not_found")
 
 
 def _written(vector: list[float], form: str) -> list[float] | str:

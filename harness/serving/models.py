@@ -1,11 +1,14 @@
-"""The served models, each with its own name."""
+"""The served models, each with its own name; adapters may come and go."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from harness.engines.open import base_of, describe_model
+from harness.engines.base import StreamingEngine
+from harness.engines.micro_batch import MicroBatcher
+from harness.engines.open import base_of, describe_model, open_sides
 from harness.errors import ModelError
-from harness.types import ModelRef
+from harness.types import ExecutionPlan, ModelRef
 
 
 def name_models(model: str, adapters: Sequence[str], base: str | None = None) -> dict[str, ModelRef]:
@@ -31,12 +34,7 @@ def name_models(model: str, adapters: Sequence[str], base: str | None = None) ->
         *(describe_model(adapter, base) for adapter in adapters),
     ]
     for adapter in described:
-        if adapter.adapter_dir is None:
-            raise ModelError(f"{adapter.label}: not an adapter (allowed: adapter directories)")
-        if adapter.base_sha256 != served.base_sha256:
-            raise ModelError(
-                f"{adapter.label}: an adapter of {adapter.base_model}, not of {served.base_model}"
-            )
+        _refuse_other_base(adapter, served)
         name = _short(adapter.label)
         if name in named:
             raise ModelError(f"{adapter.label}: the name {name!r} is taken; rename the directory")
@@ -44,6 +42,97 @@ def name_models(model: str, adapters: Sequence[str], base: str | None = None) ->
     return named
 
 
+def _refuse_other_base(adapter: ModelRef, served: ModelRef) -> None:
+    if adapter.adapter_dir is None:
+        raise ModelError(f"{adapter.label}: not an adapter (allowed: adapter directories)")
+    if adapter.base_sha256 != served.base_sha256:
+        raise ModelError(f"{adapter.label}: an adapter of {adapter.base_model}, not of {served.base_model}")
+
+
 def _short(label: str) -> str:
     path = Path(label).expanduser()
     return path.resolve().name if path.is_dir() else label
+
+
+class ServedModels:
+    """The models of one server, and the engine that answers for them.
+
+    Attributes:
+        batcher: Answers requests; a side has its model's name.
+        models: By name, the base first.
+        runtime_adapters: Whether clients may load and unload adapters.
+    """
+
+    def __init__(
+        self,
+        engine: StreamingEngine,
+        models: Mapping[str, ModelRef],
+        plan: ExecutionPlan,
+        *,
+        runtime_adapters: bool = False,
+        open_engine: Callable[[Mapping[str, ModelRef], ExecutionPlan], Any] = open_sides,
+    ) -> None:
+        """Serve the models of a loaded engine.
+
+        Args:
+            engine: The engine with their weights.
+            models: The models by name, the base first.
+            plan: How the engine computes.
+            runtime_adapters: Whether clients may load and unload adapters.
+            open_engine: Loads models.
+        """
+        self.batcher = MicroBatcher(engine)
+        self.models = dict(models)
+        self.runtime_adapters = runtime_adapters
+        self._plan, self._open = plan, open_engine
+
+    @property
+    def engine(self) -> Any:
+        """The engine of the moment."""
+        return self.batcher.engine
+
+    @property
+    def base(self) -> str:
+        """The base's name."""
+        return next(iter(self.models))
+
+    async def load(self, name: str, directory: str) -> None:
+        """Serve another adapter of the base.
+
+        Args:
+            name: Its name for clients.
+            directory: Its directory on the server's machine.
+
+        Raises:
+            InputError: It is no adapter of the base, can't be run, or the name is taken.
+            EngineError: Loading failed.
+        """
+        if name in self.models:
+            raise ModelError(f"the adapter {name!r} is already loaded; unload it, or take another name")
+
+        def load() -> None:
+            base = self.models[self.base]
+            adapter = describe_model(directory, base.base_model)
+            _refuse_other_base(adapter, base)
+            self._serve({**self.models, name: adapter})
+
+        await self.batcher.run(load)
+
+    async def unload(self, name: str) -> None:
+        """Serve an adapter no longer.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+
+        def unload() -> None:
+            if name == self.base or name not in self.models:
+                raise KeyError(name)
+            self._serve({other: model for other, model in self.models.items() if other != name})
+
+        await self.batcher.run(unload)
+
+    def _serve(self, models: dict[str, ModelRef]) -> None:
+        # All are loaded anew: whether adapters can share a base is known only when all of them are there.
+        self.batcher.engine = self._open(models, self._plan)
+        self.models = models

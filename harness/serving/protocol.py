@@ -1,25 +1,28 @@
-"""The supported part of the OpenAI protocol: requests are checked, replies are formatted."""
+"""The supported part of the OpenAI protocol and of vLLM's additions: requests, checked."""
 
-import time
-import uuid
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.types import RESERVED_KWARGS, Completion, GenerationSettings, Message
+from harness.metrics.written_calls import CallError, written_calls
+from harness.types import RESERVED_KWARGS, GenerationSettings, JsonValue, Message, ToolCall
 
 # Options that would change the answer and are not supported. They are refused, not ignored.
 _REFUSED: dict[str, tuple[object, ...]] = {
-    "n": (None, 1),
-    "response_format": (None, {"type": "text"}),
-    "tools": (None, []),
-    "tool_choice": (None, "none"),
     "functions": (None, []),
-    "logprobs": (None, False),
     "logit_bias": (None, {}),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
+    "best_of": (None, 1),
+    "suffix": (None, ""),
+    "prompt_logprobs": (None,),
+    "stop_token_ids": (None, []),
 }
+_MOST_ANSWERS = 64
+_MOST_LIKELIEST = 20
+
+Tokens = Annotated[int | None, Field(ge=1, le=32768)]
 
 
 class TextPart(BaseModel):
@@ -29,16 +32,68 @@ class TextPart(BaseModel):
     text: str
 
 
+class CalledFunction(BaseModel):
+    """A tool's name, and its arguments as a JSON text."""
+
+    name: str
+    arguments: str = "{}"
+
+
+class CalledTool(BaseModel):
+    """A call of a tool in an earlier turn."""
+
+    function: CalledFunction
+    id: str | None = None
+
+
+class Function(BaseModel):
+    """A function that a model may call; its parameters are a JSON Schema."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class OfferedTool(BaseModel):
+    """A tool in OpenAI's form."""
+
+    type: Literal["function"]
+    function: Function
+
+
 class ChatMessage(BaseModel):
     """One turn."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
+    tool_calls: list[CalledTool] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ChatMessage":
+        if self.content is None and not self.tool_calls:
+            raise ValueError("a message without content")
+        return self
 
     def as_message(self) -> Message:
-        """The turn as a message of the harness."""
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return Message(role="system" if self.role == "developer" else self.role, content=text)
+        """The turn as a message of the harness.
+
+        Raises:
+            ValueError: The arguments of a call are no JSON object.
+        """
+        content = self.content or ""
+        text = content if isinstance(content, str) else "".join(part.text for part in content)
+        calls: list[ToolCall] = []
+        for one in self.tool_calls or []:
+            try:
+                calls += written_calls(one.model_dump_json(include={"function"}))
+            except CallError as error:
+                raise ValueError(str(error)) from None
+        role = "system" if self.role == "developer" else self.role
+        return Message(role=role, content=text, tool_calls=tuple(calls), name=self.name)
 
 
 class StreamOptions(BaseModel):
@@ -47,45 +102,203 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
-    """A request for a chat completion."""
+class Sampling(BaseModel):
+    """The common options of chat and plain completions."""
 
     model_config = ConfigDict(extra="allow")
 
     model: str
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    max_tokens: Annotated[int | None, Field(ge=1, le=32768)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1, le=32768)] = None
     temperature: Annotated[float | None, Field(ge=0, le=5)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     seed: int | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
-    reasoning_effort: str | None = None
+    n: Annotated[int | None, Field(ge=1, le=_MOST_ANSWERS)] = None
     stop: str | list[str] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
 
     @model_validator(mode="after")
-    def _supported(self) -> "ChatRequest":
+    def _supported(self) -> "Sampling":
         for name, allowed in _REFUSED.items():
             if (self.__pydantic_extra__ or {}).get(name) not in allowed:
                 raise ValueError(f"{name} is not supported")
-        if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs or {})):
-            raise ValueError(f"chat_template_kwargs: {taken[0]} is not a value of the template")
+        if self.stream and (self.n or 1) > 1:
+            raise ValueError("n above 1 is not supported in a stream")
         return self
 
-    def settings(self) -> GenerationSettings:
+    @property
+    def answers(self) -> int:
+        """Number of answers to one prompt."""
+        return self.n or 1
+
+    def sampling(self, max_tokens: int) -> GenerationSettings:
         """The settings of sampling; greedy unless the request says otherwise."""
-        effort = {} if self.reasoning_effort is None else {"reasoning_effort": self.reasoning_effort}
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return GenerationSettings(
-            max_new_tokens=self.max_completion_tokens or self.max_tokens or 512,
+            max_new_tokens=max_tokens,
             temperature=self.temperature or 0.0,
             top_p=self.top_p or 1.0,
             seed=(self.seed or 0) % 2**32,
             stop=tuple(one for one in stop if one),
-            chat_template_kwargs={**effort, **(self.chat_template_kwargs or {})},
         )
+
+
+class JsonFormat(BaseModel):
+    """The form of an answer: text, any JSON object, or JSON of a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _has_schema(self) -> "JsonFormat":
+        if self.type == "json_schema" and not isinstance((self.json_schema or {}).get("schema"), dict):
+            raise ValueError("json_schema has no schema")
+        return self
+
+    @property
+    def schema_of_answer(self) -> dict[str, Any] | None:
+        """The JSON Schema that the answer follows; None for text."""
+        if self.type == "text":
+            return None
+        return {"type": "object"} if self.type == "json_object" else (self.json_schema or {})["schema"]
+
+
+class Conversation(BaseModel):
+    """What a chat template reads."""
+
+    model_config = ConfigDict(extra="allow")
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    tools: list[OfferedTool] | None = None
+    tool_choice: Literal["auto", "none"] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+
+    @model_validator(mode="after")
+    def _reads_template(self) -> "Conversation":
+        if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs or {})):
+            raise ValueError(f"chat_template_kwargs: {taken[0]} is not a value of the template")
+        for message in self.messages:
+            message.as_message()
+        return self
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages."""
+        names = {
+            call.id: call.function.name for message in self.messages for call in message.tool_calls or []
+        }
+        return tuple(
+            message.model_copy(update={"name": message.name or names.get(message.tool_call_id)}).as_message()
+            if message.role == "tool"
+            else message.as_message()
+            for message in self.messages
+        )
+
+    @property
+    def offered_tools(self) -> tuple[JsonValue, ...]:
+        """The tools that the template describes."""
+        return () if self.tool_choice == "none" else tuple(tool.model_dump() for tool in self.tools or [])
+
+    @property
+    def template_values(self) -> dict[str, JsonValue]:
+        """Values for the template."""
+        effort = {} if self.reasoning_effort is None else {"reasoning_effort": self.reasoning_effort}
+        return {**effort, **(self.chat_template_kwargs or {})}
+
+
+class ChatRequest(Sampling, Conversation):
+    """A request for a chat completion."""
+
+    max_tokens: Tokens = None
+    max_completion_tokens: Tokens = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int | None, Field(ge=0, le=_MOST_LIKELIEST)] = None
+    response_format: JsonFormat | None = None
+
+    @model_validator(mode="after")
+    def _streams_text(self) -> "ChatRequest":
+        if self.stream and self.logprobs:
+            raise ValueError("logprobs is not supported in a stream")
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs: true")
+        return self
+
+    @property
+    def traced(self) -> int | None:
+        """How many likeliest tokens are wanted at each place; None for no log-probabilities."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    def settings(self) -> GenerationSettings:
+        """The settings of rendering and sampling."""
+        return replace(
+            self.sampling(self.max_completion_tokens or self.max_tokens or 512),
+            chat_template_kwargs=self.template_values,
+            tools=self.offered_tools,
+        )
+
+
+class CompletionRequest(Sampling):
+    """A request to continue texts."""
+
+    prompt: str | list[str] | list[int] | list[list[int]]
+    max_tokens: Annotated[int | None, Field(ge=0, le=32768)] = None
+    echo: bool = False
+    logprobs: Annotated[int | None, Field(ge=0, le=_MOST_LIKELIEST)] = None
+    return_token_ids: bool | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> "CompletionRequest":
+        if not self.prompt:
+            raise ValueError("prompt is empty")
+        if self.stream:
+            raise ValueError("stream is not supported by completions; use chat completions")
+        if self.max_tokens == 0 and not self.echo:
+            raise ValueError("max_tokens of 0 needs echo")
+        return self
+
+    def prompts(self) -> list[str | list[int]]:
+        """The prompts in a list, each a text or tokens."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if all(isinstance(one, int) for one in self.prompt):
+            return [[int(one) for one in self.prompt]]  # type: ignore[arg-type] # all are numbers
+        return list(self.prompt)  # type: ignore[arg-type] # texts, or lists of tokens
+
+    def settings(self) -> GenerationSettings:
+        """The settings of sampling; the text stays as the model writes it."""
+        tokens = 16 if self.max_tokens is None else self.max_tokens
+        return replace(self.sampling(tokens), score_reasoning=True)
+
+
+class TokenizeRequest(BaseModel):
+    """A request for the tokens of a text, or of a rendered conversation (as vLLM's ``/tokenize``)."""
+
+    model: str | None = None
+    prompt: str | None = None
+    add_special_tokens: bool = True
+    messages: list[ChatMessage] | None = None
+    add_generation_prompt: Literal[True] = True
+    chat_template_kwargs: dict[str, Any] | None = None
+    tools: list[OfferedTool] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "TokenizeRequest":
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give prompt or messages")
+        return self
+
+
+class LoadAdapterRequest(BaseModel):
+    """A request to serve another adapter (as vLLM's ``/v1/load_lora_adapter``)."""
+
+    lora_name: Annotated[str, Field(min_length=1)]
+    lora_path: Annotated[str, Field(min_length=1)]
+
+
+class UnloadAdapterRequest(BaseModel):
+    """A request to serve an adapter no longer."""
+
+    lora_name: str
 
 
 class EmbeddingRequest(BaseModel):
@@ -98,72 +311,3 @@ class EmbeddingRequest(BaseModel):
     def texts(self) -> list[str]:
         """The texts in a list."""
         return [self.input] if isinstance(self.input, str) else self.input
-
-
-def chat_reply(model: str, completion: Completion) -> dict[str, Any]:
-    """A whole completion.
-
-    Args:
-        model: The served model's name.
-        completion: The answer.
-
-    Returns:
-        The reply's JSON.
-    """
-    message = {"role": "assistant", "content": completion.text}
-    if completion.reasoning is not None:
-        message["reasoning_content"] = completion.reasoning
-    choice = {"index": 0, "message": message, "finish_reason": completion.stop_reason, "logprobs": None}
-    return {**_head("chat.completion", model), "choices": [choice], "usage": usage_of(completion)}
-
-
-def new_stream(model: str) -> dict[str, Any]:
-    """The common fields of all chunks of a stream."""
-    return _head("chat.completion.chunk", model)
-
-
-def chunk(head: dict[str, Any], delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
-    """One chunk of a stream.
-
-    Args:
-        head: The common fields of all chunks.
-        delta: The text of this chunk.
-        finish_reason: Why the answer ended; only in the last chunk.
-
-    Returns:
-        The chunk's JSON.
-    """
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
-    return {**head, "choices": [choice]}
-
-
-def usage_of(completion: Completion) -> dict[str, int]:
-    """A completion's tokens."""
-    return {
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": completion.completion_tokens,
-        "total_tokens": completion.prompt_tokens + completion.completion_tokens,
-    }
-
-
-def error_reply(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """An error in the protocol's form.
-
-    Args:
-        message: The text for people.
-        kind: The protocol's kind of error.
-        code: The protocol's code, if any.
-
-    Returns:
-        The reply's JSON.
-    """
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-def _head(kind: str, model: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{uuid.uuid4().hex}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": model,
-    }

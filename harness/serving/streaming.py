@@ -8,7 +8,7 @@ from typing import Any
 from harness.engines.base import GenerationRequest
 from harness.engines.micro_batch import MicroBatcher
 from harness.errors import EngineError
-from harness.serving.protocol import chunk, error_reply, new_stream, usage_of
+from harness.serving.replies import chunk, error_reply, new_stream, usage_of
 from harness.types import Completion
 
 
@@ -46,7 +46,7 @@ async def stream_answer(
         yield _event(chunk(head, {"content": rest}))
     yield _event(chunk(head, {}, completion.stop_reason))
     if with_usage:
-        yield _event({**head, "choices": [], "usage": usage_of(completion)})
+        yield _event({**head, "choices": [], "usage": usage_of([completion])})
     yield "data: [DONE]\n\n"
 
 

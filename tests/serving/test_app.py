@@ -2,107 +2,15 @@
 
 import json
 import shutil
-import threading
-import time
 
+import openai
 import pytest
 
-from harness.engines.base import GenerationRequest
-from harness.engines.open import choose_plan, open_sides
-from harness.errors import EngineError, ModelError
-from harness.serving.app import create_app
+from harness.errors import ModelError
 from harness.serving.models import name_models
-from harness.types import GenerationSettings, Message
-
-openai = pytest.importorskip("openai")
-uvicorn = pytest.importorskip("uvicorn")
+from harness.types import Message
 
 PROMPTS = ["what is one", "the cat sat on the mat", "w1 w2 w3 w4 w5 w6", "two"]
-
-
-@pytest.fixture(scope="module")
-def models(tiny_model_dir, tiny_adapter_dir):
-    return name_models(str(tiny_model_dir), [str(tiny_adapter_dir)])
-
-
-@pytest.fixture(scope="module")
-def engine(models):
-    return open_sides(models, choose_plan("float32", "cpu", 4096, list(models.values())))
-
-
-class Watched:
-    """The engine with a count of its calls, and a word that breaks it."""
-
-    def __init__(self, engine):
-        self.engine, self.sizes = engine, []
-        self.render, self.context = engine.render, engine.context
-
-    def generate(self, requests, on_batch, on_text=None):
-        self.sizes.append(len(requests))
-        if any("break" in one.messages[-1].content for one in requests):
-            raise EngineError("broken on purpose")
-        self.engine.generate(requests, on_batch, on_text)
-
-
-@pytest.fixture
-def serve_models(start_server):
-    """Starts a server for a model directory; gives a client and the model's name."""
-
-    def start(directory):
-        models = name_models(str(directory), [])
-        engine = open_sides(models, choose_plan("float32", "cpu", 4096, list(models.values())))
-        client, _ = start_server(engine, models)
-        return client, next(iter(models))
-
-    return start
-
-
-@pytest.fixture
-def serve(engine, models, start_server):
-    """Starts a server for the shared engine."""
-    return lambda **options: start_server(engine, models, **options)
-
-
-@pytest.fixture
-def start_server():
-    """Starts a server; gives a client and the watched engine."""
-    started = []
-
-    def start(engine, models, *, key=None, client_key="none"):
-        watched = Watched(engine)
-        encoders = {"enc": lambda texts: [[float(len(text)), 0.5] for text in texts]}
-        app = create_app(watched, list(models), encoders, key=key)
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=client_key, max_retries=0)
-        started.append((server, thread, client))
-        return client, watched
-
-    yield start
-    for server, thread, client in started:
-        client.close()
-        server.should_exit = True
-        thread.join()
-
-
-def user(text):
-    return [{"role": "user", "content": text}]
-
-
-def direct(engine, side, text, **settings):
-    request = GenerationRequest(
-        key="request",
-        side=side,
-        messages=(Message(role="user", content=text),),
-        settings=GenerationSettings(**settings),
-    )
-    found = {}
-    engine.generate([request], found.update)
-    return found[0]
 
 
 def test_base_and_adapters_are_served_by_name(serve, models):
@@ -112,7 +20,7 @@ def test_base_and_adapters_are_served_by_name(serve, models):
     assert len(models) == 2
 
 
-def test_an_answer_is_the_engine_s_own(serve, engine, models):
+def test_an_answer_is_the_engine_s_own(serve, engine, models, user, direct):
     client, _ = serve()
     for name in models:
         reply = client.chat.completions.create(model=name, messages=user(PROMPTS[0]), max_tokens=12)
@@ -122,7 +30,7 @@ def test_an_answer_is_the_engine_s_own(serve, engine, models):
         assert reply.choices[0].finish_reason == expected.stop_reason
 
 
-def test_a_stream_adds_up_to_the_whole_answer(serve, models):
+def test_a_stream_adds_up_to_the_whole_answer(serve, models, user):
     client, _ = serve()
     for name in models:
         asked = {"model": name, "messages": user(PROMPTS[1]), "max_tokens": 12}
@@ -137,7 +45,7 @@ def test_a_stream_adds_up_to_the_whole_answer(serve, models):
         assert chunks[-2].choices[0].finish_reason == whole.choices[0].finish_reason
 
 
-def test_a_streamed_stop_string_is_never_shown(serve, engine, models):
+def test_a_streamed_stop_string_is_never_shown(serve, engine, models, user, direct):
     client, _ = serve()
     name = next(iter(models))
     words = direct(engine, name, PROMPTS[0], max_new_tokens=12).text.split()
@@ -150,7 +58,7 @@ def test_a_streamed_stop_string_is_never_shown(serve, engine, models):
     assert stop not in streamed
 
 
-def test_questions_that_wait_together_are_one_batch(serve, models):
+def test_questions_that_wait_together_are_one_batch(serve, models, user):
     from concurrent.futures import ThreadPoolExecutor
 
     client, watched = serve()
@@ -168,7 +76,7 @@ def test_questions_that_wait_together_are_one_batch(serve, models):
     assert max(watched.sizes) > 4
 
 
-def test_a_question_that_breaks_the_engine_leaves_its_neighbours_alone(serve, models):
+def test_a_question_that_breaks_the_engine_leaves_its_neighbours_alone(serve, models, user):
     from concurrent.futures import ThreadPoolExecutor
 
     client, _ = serve()
@@ -197,7 +105,7 @@ def test_embeddings(serve, form):
     assert client.embeddings.create(model="enc", input="ab").data[0].embedding == [2.0, 0.5]
 
 
-def test_an_unknown_model_is_named_with_those_that_are_served(serve, models):
+def test_an_unknown_model_is_named_with_those_that_are_served(serve, models, user):
     client, _ = serve()
     with pytest.raises(openai.NotFoundError, match=next(iter(models))):
         client.chat.completions.create(model="other", messages=user("x"))
@@ -206,9 +114,14 @@ def test_an_unknown_model_is_named_with_those_that_are_served(serve, models):
 @pytest.mark.parametrize(
     "asked",
     [
-        {"n": 2},
-        {"response_format": {"type": "json_object"}},
-        {"logprobs": True},
+        {"n": 2, "stream": True},
+        {"n": 65},
+        {"logprobs": True, "stream": True},
+        {"top_logprobs": 2},
+        {"presence_penalty": 0.5},
+        {"logit_bias": {"3": 1}},
+        {"tool_choice": "required", "tools": []},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "none"}}},
         {"temperature": -1},
         {"max_tokens": 0},
         {"messages": []},
@@ -216,7 +129,7 @@ def test_an_unknown_model_is_named_with_those_that_are_served(serve, models):
     ],
     ids=str,
 )
-def test_what_is_not_supported_is_refused(serve, models, asked):
+def test_what_is_not_supported_is_refused(serve, models, asked, user):
     client, watched = serve()
     with pytest.raises(openai.BadRequestError, match=next(iter(asked))):
         client.chat.completions.create(**{"model": next(iter(models)), "messages": user("x"), **asked})
@@ -227,7 +140,7 @@ def test_what_is_not_supported_is_refused(serve, models, asked):
     assert long.usage.total_tokens <= 512
 
 
-def test_a_sample_depends_on_its_seed_alone(serve, models):
+def test_a_sample_depends_on_its_seed_alone(serve, models, user):
     client, _ = serve()
     asked = {"model": next(iter(models)), "messages": user("one"), "max_tokens": 8, "temperature": 1.5}
     texts = [
@@ -277,7 +190,7 @@ def test_our_own_server_can_be_a_judge(serve, models):
     assert sum(watched.sizes) == 3
 
 
-def test_what_cannot_be_asked_is_refused_before_it_joins_a_batch(serve, models):
+def test_what_cannot_be_asked_is_refused_before_it_joins_a_batch(serve, models, user):
     client, watched = serve()
     with pytest.raises(openai.BadRequestError, match="fill the context of 512; shorten the prompt"):
         client.chat.completions.create(model=next(iter(models)), messages=user("w1 " * 600))
@@ -291,28 +204,7 @@ def test_what_cannot_be_asked_is_refused_before_it_joins_a_batch(serve, models):
     assert watched.sizes == []
 
 
-@pytest.fixture
-def reasoner(letters, shipped, tmp_path):
-    """A model that thinks, in any words, behind a template that opens its reasoning."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = letters(shipped("qwen3_5_think"), eos="<|im_end|>")
-    tokenizer.save_pretrained(tmp_path)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=4096,
-    )
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    return tmp_path
-
-
-def test_reasoning_is_served_beside_the_answer(serve_models, reasoner):
+def test_reasoning_is_served_beside_the_answer(serve_models, reasoner, user):
     client, name = serve_models(reasoner)
     asked = {"model": name, "messages": user("two"), "max_tokens": 6}
     thought = client.chat.completions.create(**asked).choices[0]

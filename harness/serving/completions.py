@@ -1,0 +1,70 @@
+"""The routes that answer: chat completions, whole or streamed, and plain completions."""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from harness.serving.answering import answer, chat_requests, completion_requests, trace
+from harness.serving.models import ServedModels
+from harness.serving.protocol import ChatRequest, CompletionRequest
+from harness.serving.replies import bad_request, chat_reply, completion_reply, unknown_model
+from harness.serving.streaming import stream_answer
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+def add_completions(app: "FastAPI", served: ServedModels) -> None:
+    """Add the routes.
+
+    Args:
+        app: The application.
+        served: The models.
+    """
+    from fastapi.responses import StreamingResponse
+
+    @app.post("/v1/chat/completions")
+    async def chat(body: ChatRequest) -> Any:
+        if body.model not in served.models:
+            return unknown_model(body.model, tuple(served.models))
+        if problem := _unable(served, body):
+            return bad_request(problem)
+        requests = await chat_requests(served, body)
+        if body.stream:
+            with_usage = body.stream_options is not None and body.stream_options.include_usage
+            events = stream_answer(served.batcher, requests[0], body.model, with_usage=with_usage)
+            return StreamingResponse(events, media_type="text/event-stream")
+        with_tools = bool(body.offered_tools)
+        if body.traced is None:
+            return chat_reply(body.model, await answer(served, requests), with_tools=with_tools)
+        traced = await trace(served, requests, body.traced, with_prompt=False)
+        answers = [one.completion for one in traced]
+        return chat_reply(body.model, answers, traced, with_tools=with_tools)
+
+    @app.post("/v1/completions")
+    async def complete(body: CompletionRequest) -> Any:
+        if body.model not in served.models:
+            return unknown_model(body.model, tuple(served.models))
+        if not hasattr(served.engine, "trace"):
+            return bad_request(f"{body.model} continues no texts; use chat completions")
+        requests = await completion_requests(served, body)
+        with_prompt = body.echo or bool(body.return_token_ids)
+        answers = await trace(served, requests, body.logprobs, with_prompt=with_prompt)
+        return completion_reply(
+            body.model,
+            answers,
+            echo=body.echo,
+            logprobs=body.logprobs is not None,
+            with_ids=bool(body.return_token_ids),
+        )
+
+
+def _unable(served: ServedModels, body: ChatRequest) -> str:
+    """What this server or model can't do; empty if nothing."""
+    if body.traced is not None and not hasattr(served.engine, "trace"):
+        return f"logprobs: {body.model} gives none"
+    wanted = body.response_format is not None and body.response_format.schema_of_answer is not None
+    if wanted and find_spec("llguidance") is None:
+        return "response_format needs llguidance on the server: pip install 'tunegate[serve]'"
+    if wanted and not hasattr(served.engine, "check_schema"):
+        return f"response_format is not supported by {body.model}"
+    return ""

@@ -1,0 +1,201 @@
+"""Replies in the protocol's form."""
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.engines.traced import TracedAnswer, TracedToken
+from harness.metrics.written_calls import CallError, written_calls
+from harness.types import Completion, ToolCall
+
+if TYPE_CHECKING:
+    from fastapi.responses import JSONResponse
+
+
+def chat_reply(
+    model: str,
+    completions: Sequence[Completion],
+    traces: Sequence[TracedAnswer] = (),
+    *,
+    with_tools: bool = False,
+) -> dict[str, Any]:
+    """A whole reply of one or more answers to a conversation.
+
+    Args:
+        model: The served model's name.
+        completions: The answers.
+        traces: The answers' tokens, if they are wanted.
+        with_tools: Whether calls of tools in the text are listed beside it.
+
+    Returns:
+        The reply's JSON.
+    """
+    choices = []
+    for index, completion in enumerate(completions):
+        message: dict[str, Any] = {"role": "assistant", "content": completion.text}
+        if completion.reasoning is not None:
+            message["reasoning_content"] = completion.reasoning
+        reason: str = completion.stop_reason
+        if with_tools and (calls := _calls(completion.text)):
+            # The text stays: it is what the model wrote, and what checks of calls read.
+            message["tool_calls"], reason = calls, "tool_calls"
+        choice = {"index": index, "message": message, "finish_reason": reason, "logprobs": None}
+        if traces:
+            choice["logprobs"] = {"content": [_chat_token(token) for token in traces[index].answer]}
+        choices.append(choice)
+    return {**_head("chat.completion", model), "choices": choices, "usage": usage_of(completions)}
+
+
+def _calls(text: str) -> list[dict[str, Any]]:
+    """The calls in an answer; none where they can't be read."""
+    try:
+        found = written_calls(text)
+    except CallError:
+        return []
+    return [_call(call) for call in found]
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": json.dumps(dict(call.arguments))}
+    return {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": function}
+
+
+def _chat_token(token: TracedToken) -> dict[str, Any]:
+    likeliest = [_token(text, logprob) for text, logprob in token.likeliest]
+    return {**_token(token.text, token.logprob), "top_logprobs": likeliest}
+
+
+def _token(text: str, logprob: float | None) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
+
+
+def completion_reply(
+    model: str, answers: Sequence[TracedAnswer], *, echo: bool, logprobs: bool, with_ids: bool
+) -> dict[str, Any]:
+    """A whole reply of one or more continued texts.
+
+    Args:
+        model: The served model's name.
+        answers: The continuations with their tokens.
+        echo: Whether each choice begins with its prompt.
+        logprobs: Whether log-probabilities are listed.
+        with_ids: Whether token ids are listed.
+
+    Returns:
+        The reply's JSON.
+    """
+    choices = []
+    for index, answer in enumerate(answers):
+        tokens = [*(answer.prompt if echo else ()), *answer.answer]
+        prompt = (answer.completion.prompt or "") if echo else ""
+        choice: dict[str, Any] = {
+            "index": index,
+            "text": prompt + answer.completion.text,
+            "finish_reason": answer.completion.stop_reason,
+            "logprobs": _plain_logprobs(tokens) if logprobs else None,
+        }
+        if with_ids:
+            choice["token_ids"] = [token.id for token in answer.answer]
+            choice["prompt_token_ids"] = [token.id for token in answer.prompt]
+        choices.append(choice)
+    completions = [answer.completion for answer in answers]
+    return {**_head("text_completion", model), "choices": choices, "usage": usage_of(completions)}
+
+
+def _plain_logprobs(tokens: Sequence[TracedToken]) -> dict[str, Any]:
+    offsets, length = [], 0
+    for token in tokens:
+        offsets.append(length)
+        length += len(token.text)
+    return {
+        "tokens": [token.text for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        # A token that is none of the likeliest is listed after them, as OpenAI's server does.
+        "top_logprobs": [
+            None if token.logprob is None else {token.text: token.logprob, **dict(reversed(token.likeliest))}
+            for token in tokens
+        ],
+        "text_offset": offsets,
+    }
+
+
+def new_stream(model: str) -> dict[str, Any]:
+    """The common fields of all chunks of a stream."""
+    return _head("chat.completion.chunk", model)
+
+
+def chunk(head: dict[str, Any], delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    """One chunk of a stream.
+
+    Args:
+        head: The common fields of all chunks.
+        delta: The text of this chunk.
+        finish_reason: Why the answer ended; only in the last chunk.
+
+    Returns:
+        The chunk's JSON.
+    """
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+    return {**head, "choices": [choice]}
+
+
+def usage_of(completions: Sequence[Completion]) -> dict[str, int]:
+    """The tokens of completions."""
+    asked = sum(one.prompt_tokens for one in completions)
+    written = sum(one.completion_tokens for one in completions)
+    return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
+
+
+def error_reply(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+    """An error in the protocol's form.
+
+    Args:
+        message: The text for people.
+        kind: The protocol's kind of error.
+        code: The protocol's code, if any.
+
+    Returns:
+        The reply's JSON.
+    """
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def refusal(status: int, message: str, kind: str, code: str | None = None) -> "JSONResponse":
+    """A refusal.
+
+    Args:
+        status: The HTTP status.
+        message: The text for people.
+        kind: The protocol's kind of error.
+        code: The protocol's code, if any.
+    """
+    from fastapi.responses import JSONResponse
+
+    return JSONResponse(error_reply(message, kind, code), status_code=status)
+
+
+def bad_request(message: str) -> "JSONResponse":
+    """The refusal of a request that can't be answered as it is."""
+    return refusal(400, message, "invalid_request_error")
+
+
+def unknown_model(model: str, known: Sequence[str]) -> "JSONResponse":
+    """The refusal of a name that isn't served.
+
+    Args:
+        model: The name.
+        known: The names that are served.
+    """
+    message = f"no model {model!r} here (served: {', '.join(known)})"
+    return refusal(404, message, "invalid_request_error", "model_not_found")
+
+
+def _head(kind: str, model: str) -> dict[str, Any]:
+    return {
+        "id": f"{'cmpl' if kind == 'text_completion' else 'chatcmpl'}-{uuid.uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+    }
