@@ -56,11 +56,14 @@ class PeftSettings(StrictModel):
     """The trained weights: an adapter of some kind, or all weights."""
 
     method: Annotated[
-        Literal["lora", "ia3", "prefix", "prompt", "full"],
-        Field(description="lora, ia3, prefix, prompt, or full: all weights (needs quantization: none)."),
+        Literal["lora", "loha", "lokr", "vera", "oft", "ia3", "prefix", "prompt", "full"],
+        Field(
+            description="lora, loha, lokr, vera, oft, ia3, prefix, prompt, or full: all weights "
+            "(needs quantization: none)."
+        ),
     ] = "lora"
-    r: Annotated[int, Field(ge=1, description="lora: rank of the update.")] = 16
-    alpha: Annotated[int, Field(ge=1, description="lora: scale of the update, alpha / r.")] = 32
+    r: Annotated[int, Field(ge=1, description="lora, loha, lokr, vera: rank of the update.")] = 16
+    alpha: Annotated[int, Field(ge=1, description="lora, loha, lokr: scale of the update, alpha / r.")] = 32
     dropout: Annotated[float, Field(ge=0, lt=1, description="lora: dropout on the adapter's input.")] = 0.0
     rslora: Annotated[bool, Field(description="lora: scale by alpha / sqrt(r) instead.")] = False
     dora: Annotated[bool, Field(description="lora: learn magnitude and direction apart (DoRA).")] = False
@@ -69,8 +72,14 @@ class PeftSettings(StrictModel):
     ] = "default"
     target_modules: Annotated[
         tuple[str, ...] | Literal["all-linear"],
-        Field(description="lora and ia3: layers that get an adapter: all-linear, or a list of names."),
+        Field(
+            description="All but prefix, prompt and full: the adapted layers, all-linear or a list of names."
+        ),
     ] = "all-linear"
+    block_size: Annotated[
+        int,
+        Field(ge=2, description="oft: inputs that are rotated together."),
+    ] = 32
     virtual_tokens: Annotated[
         int, Field(ge=1, description="prefix and prompt: length of what is learnt.")
     ] = 20
@@ -141,6 +150,14 @@ class RunConfig(StrictModel):
     seed: Annotated[int, Field(ge=0, description="Seed of everything that is random.")] = 0
 
 
+RATE = "Peak rate; where it isn't given, peft.method: full trains with a tenth of the default."
+# All weights can't be trained in 4 bits, and PEFT's LoHa and LoKr take a packed weight's shape for a layer's.
+_WHOLE_BASE = frozenset({"full", "loha", "lokr"})
+# LoRA's best rate is about ten times that of all weights: Schulman et al. (2025), LoRA Without Regret,
+# doi:10.64434/tml.20250929.
+_LORA_TO_FULL = 10
+
+
 class TrainingConfig(RunConfig):
     """Keys of every trainer of a causal language model."""
 
@@ -163,7 +180,7 @@ class TrainingConfig(RunConfig):
         ),
     ] = "auto"
     peft: Annotated[PeftSettings, Field(description="The trained weights.")] = PeftSettings()
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 2e-4
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description=RATE)] = 2e-4
     max_steps: Annotated[
         int | None, Field(ge=1, description="Optimizer steps; in place of epochs when given.")
     ] = None
@@ -201,6 +218,18 @@ class TrainingConfig(RunConfig):
         Field(description="Further keys of TRL's own configuration class; they override ours."),
     ] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_its_methods_rate(cls, given: Any) -> Any:
+        """The default rate is an adapter's: all weights learn with less."""
+        if not isinstance(given, dict) or "learning_rate" in given:
+            return given
+        peft = given.get("peft")
+        method = peft.get("method") if isinstance(peft, dict) else getattr(peft, "method", None)
+        if method != "full":
+            return given
+        return {**given, "learning_rate": cls.model_fields["learning_rate"].default / _LORA_TO_FULL}
+
     @model_validator(mode="after")
     def _renders(self) -> Self:
         if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs)):
@@ -214,8 +243,9 @@ class TrainingConfig(RunConfig):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        if self.peft.method == "full" and self.quantization != "none":
-            raise PydanticCustomError("agreement", "peft.method: full needs quantization: none")
+        if self.peft.method in _WHOLE_BASE and self.quantization != "none":
+            problem = f"peft.method: {self.peft.method} needs quantization: none"
+            raise PydanticCustomError("agreement", problem)
         if self.peft.method == "full" and self.adapter is not None:
             raise PydanticCustomError(
                 "agreement", "peft.method: full starts from no adapter; leave adapter out"
@@ -240,7 +270,7 @@ class PreferenceConfig(TrainingConfig):
             description="Held-out pairs (prompt, chosen, rejected), to record the share of right preferences."
         ),
     ] = ()
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description=RATE)] = 5e-5
     batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 4
 
 

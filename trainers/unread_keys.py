@@ -12,6 +12,10 @@ from pydantic import BaseModel
 # The keys under peft that each kind of trained weights reads.
 _PEFT_KEYS = {
     "lora": frozenset({"r", "alpha", "dropout", "rslora", "dora", "init", "target_modules"}),
+    "loha": frozenset({"r", "alpha", "target_modules"}),
+    "lokr": frozenset({"r", "alpha", "target_modules"}),
+    "vera": frozenset({"r", "target_modules"}),
+    "oft": frozenset({"block_size", "target_modules"}),
     "ia3": frozenset({"target_modules"}),
     "prefix": frozenset({"virtual_tokens"}),
     "prompt": frozenset({"virtual_tokens"}),
@@ -39,7 +43,7 @@ def peft_keys(settings: BaseModel, method: str) -> str | None:
     if not unread:
         return None
     methods = [name for name, keys in _PEFT_KEYS.items() if unread[0] in keys]
-    return f"{unread[0]} is read by method: {' and '.join(methods)}, not by {method}; leave it out"
+    return f"{unread[0]} is read by method: {', '.join(methods)}, not by {method}; leave it out"
 
 
 def stop_keys(settings: BaseModel, golden: Sequence[Path]) -> str | None:

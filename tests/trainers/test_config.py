@@ -7,8 +7,10 @@ import yaml
 
 from harness.errors import InputError
 from harness.registry import load_function
+from trainers.config import PeftSettings
 from trainers.config_file import example, load_config
 from trainers.methods.catalogue import METHODS
+from trainers.methods.dpo import DpoConfig
 from trainers.methods.sft import SftConfig
 
 GOOD = "base: smollm2\ndata: rows.jsonl\noutput: out\npeft: {r: 8}\n"
@@ -45,8 +47,11 @@ def test_only_what_the_file_says_counts_as_given(tmp_path):
         (GOOD + "epochs: 2\nmax_steps: 5\n", "epochs: max_steps: 5 sets the length of training"),
         (GOOD + "adapter: start\n", "peft: an adapter that is trained further keeps its kind and shape"),
         (GOOD + "early_stop: {patience: 5}\n", "early_stop: patience is read only with golden"),
-        (GOOD.replace("r: 8", "method: ia3, r: 8"), "peft: r is read by method: lora, not by ia3"),
-        (GOOD.replace("r: 8", "virtual_tokens: 8"), "virtual_tokens is read by method: prefix and prompt"),
+        (
+            GOOD.replace("r: 8", "method: ia3, r: 8"),
+            "peft: r is read by method: lora, loha, lokr, vera, not by ia3",
+        ),
+        (GOOD.replace("r: 8", "virtual_tokens: 8"), "virtual_tokens is read by method: prefix, prompt"),
     ],
 )
 def test_a_key_without_effect_is_refused(tmp_path, text, message):
@@ -109,3 +114,20 @@ def test_each_methods_example_loads(tmp_path, name):
     path = tmp_path / "config.yaml"
     path.write_text(example(kind, method.example))
     assert isinstance(load_config(path, kind), kind)
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "rate"),
+    [
+        (SftConfig, {}, 2e-4),
+        (SftConfig, {"peft": {"method": "ia3"}}, 2e-4),
+        (SftConfig, {"peft": {"method": "full"}}, 2e-5),
+        (SftConfig, {"peft": {"method": "full"}, "learning_rate": 2e-4}, 2e-4),
+        (DpoConfig, {"peft": {"method": "full"}}, 5e-6),
+        (DpoConfig, {"peft": PeftSettings(method="full")}, 5e-6),
+    ],
+)
+def test_all_weights_are_not_trained_with_an_adapters_rate(method, given, rate):
+    """Schulman et al. 2025: LoRA's best rate is about ten times that of all weights."""
+    usual = {"base": "b", "data": "d.jsonl", "output": "o", "quantization": "none"}
+    assert method.model_validate({**usual, **given}).learning_rate == pytest.approx(rate)

@@ -27,7 +27,7 @@ _OPTIMISES_THE_REWARD = (
 
 APPROACHES: Mapping[str, Approach] = {
     "prompting": Approach(
-        title="Prompting, with examples in the prompt",
+        title="Prompting, with a few examples in the prompt (few-shot)",
         caveats=(
             "Write a golden set first: it shows whether a prompt is enough, and measures every later step.",
             "A long prompt costs tokens with every answer; the order of its examples changes results (Lu et al. "
@@ -124,3 +124,50 @@ APPROACHES: Mapping[str, Approach] = {
         ),
     ),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedWeights:
+    """What a training may change: ``peft:`` and ``quantization:`` of its configuration.
+
+    Attributes:
+        keys: The configuration's keys.
+        when: When it is the right choice.
+    """
+
+    keys: str
+    when: str
+
+
+# The first is the default.
+TRAINED_WEIGHTS: tuple[TrainedWeights, ...] = (
+    TrainedWeights(
+        keys="quantization: nf4",
+        when="QLoRA, the default: LoRA on a base in 4 bits, close to full fine-tuning (Dettmers et al. 2023, arXiv:2305.14314).",
+    ),
+    TrainedWeights(
+        keys="quantization: none",
+        when="LoRA on a base in 16 bits: faster, if the base fits into memory; it forgets less than full tuning, and learns "
+        "less (Biderman et al. 2024, arXiv:2405.09673).",
+    ),
+    TrainedWeights(
+        keys="peft: {method: full}",
+        when="full tuning: where much is to be learnt from much data (continual pretraining), with memory for all weights' "
+        "states; the result is a whole model.",
+    ),
+    TrainedWeights(
+        keys="peft: {method: ia3, vera, loha, lokr, oft}",
+        when="other adapters: smaller files for many tasks (IA3, VeRA), or other shapes of the update; try LoRA first.",
+    ),
+    TrainedWeights(
+        keys="peft: {method: prefix, prompt}",
+        when="virtual tokens: the smallest files; they steer what the base can do already, and take room in the context.",
+    ),
+)  # fmt: skip
+
+# Words for what this program does not train, with where to go.
+OUTSIDE: Mapping[str, str] = dict.fromkeys(
+    ("image", "images", "dreambooth", "textual-inversion", "diffusion"),
+    "image models (DreamBooth, textual inversion, LoRA of diffusion models) are not covered: tunegate trains and gates "
+    "language models; see the diffusers library",
+)

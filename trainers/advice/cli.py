@@ -7,10 +7,10 @@ import typer
 
 from harness.cli.ask import ask
 from harness.errors import SettingsError
-from trainers.advice.approaches import APPROACHES
+from trainers.advice.approaches import APPROACHES, OUTSIDE, TRAINED_WEIGHTS
 from trainers.advice.rules import Rule, fitting
 from trainers.advice.situation import DATA, GOALS, UNITS, Situation
-from trainers.estimate.memory import GIB, OBJECTIVES, Setup, estimate, total_bytes
+from trainers.estimate.memory import GIB, OBJECTIVES, Setup, Weights, estimate, total_bytes
 from trainers.estimate.shape import Shape, shape_of_model, shape_of_size
 from trainers.methods.catalogue import METHODS
 from tunegate.printable import say
@@ -32,6 +32,8 @@ def advice(situation: Situation) -> Rule:
 
 def _known(option: str, allowed: Mapping[str, str]) -> Callable[[str], object]:
     def check(text: str) -> None:
+        if text.lower() in OUTSIDE and option == "--goal":
+            raise SettingsError(f"{option}: {text}: {OUTSIDE[text.lower()]}")
         if text not in allowed:
             raise SettingsError(f"{option}: found {text!r} (allowed: {', '.join(allowed)})")
 
@@ -88,6 +90,7 @@ def run(
             memory = ask("--memory", "How many GiB of memory has the GPU? [24]", default="24", check=_memory)
         _memory(memory)
         lines += fitted(approach.trainers, model, float(memory))
+        lines += trained_weights(approach.trainers, model, float(memory))
         lines += [
             f"run       tunegate train {name} --init > {name}.yaml"
             for name in approach.trainers
@@ -141,6 +144,34 @@ def fitted(trainers: tuple[str, ...], model: str, memory_gib: float) -> list[str
     return lines
 
 
-def _gib(shape: Shape, trainer: str, batch: int) -> float:
+def trained_weights(trainers: tuple[str, ...], model: str, memory_gib: float) -> list[str]:
+    """One line per choice of what is trained, and whether full tuning fits into memory.
+
+    Args:
+        trainers: Names of the trainers, in the order they are run in.
+        model: A size such as 8B, a catalogue name, a directory or a hub id.
+        memory_gib: Memory of one device, in GiB.
+    """
+    shape = shape_of(model)
+    lines: list[str] = []
+    choices = TRAINED_WEIGHTS if _ANY_WEIGHTS.issuperset(trainers) else TRAINED_WEIGHTS[:2]
+    for choice in choices:
+        said = f"{choice.keys}  {choice.when}"
+        weights = _WEIGHTS_OF.get(choice.keys)
+        if weights is not None:
+            most = max(_gib(shape, name, 1, weights) for name in trainers)
+            said += f" {most:.1f} GiB of {memory_gib:g} for one example at a time{_FITS[most <= memory_gib]}"
+        lines.append(f"{'weights' if not lines else 'or':10}{said}")
+    return lines
+
+
+# Trainers that train all kinds of weights; the others train LoRA or a few kinds.
+_ANY_WEIGHTS = frozenset({"sft", "continual", "dpo", "orpo", "kto", "grpo"})
+# The choices whose memory differs much, as ``tunegate estimate`` calls them.
+_WEIGHTS_OF: Mapping[str, Weights] = {"quantization: none": "lora", "peft: {method: full}": "full"}
+_FITS = {True: ".", False: ": too much."}
+
+
+def _gib(shape: Shape, trainer: str, batch: int, weights: Weights = "qlora") -> float:
     objective = trainer if trainer in OBJECTIVES else "sft"
-    return total_bytes(estimate(shape, Setup(objective=objective, batch_size=batch))) / GIB
+    return total_bytes(estimate(shape, Setup(weights=weights, objective=objective, batch_size=batch))) / GIB

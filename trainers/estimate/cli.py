@@ -7,7 +7,17 @@ import typer
 
 from harness.errors import SettingsError
 from harness.presentation.console import open_console
-from trainers.estimate.memory import GIB, OBJECTIVES, WEIGHTS, Part, Setup, Weights, estimate, total_bytes
+from trainers.estimate.memory import (
+    GIB,
+    OBJECTIVES,
+    OPTIMIZERS,
+    WEIGHTS,
+    Part,
+    Setup,
+    Weights,
+    estimate,
+    total_bytes,
+)
 from trainers.estimate.shape import shape_of_model, shape_of_size
 
 METHODS = (*WEIGHTS, *(name for name in OBJECTIVES))
@@ -69,7 +79,9 @@ def run(
     dtype: Annotated[
         str | None, typer.Option(help="bfloat16 or float32 (default: bfloat16; float32 on a CPU).")
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="adamw or adamw-8bit.")] = "adamw",
+    optimizer: Annotated[
+        str | None, typer.Option(help=f"{', '.join(OPTIMIZERS)} (default: as the trainers on that device).")
+    ] = None,
     checkpointing: Annotated[
         bool | None, typer.Option(help="Recompute activations (default: on cuda, as the trainers do).")
     ] = None,
@@ -87,7 +99,9 @@ def run(
         r=r,
         device="cpu" if on_cpu else "cuda",
         dtype=_one_of("--dtype", dtype or ("float32" if on_cpu else "bfloat16"), "bfloat16", "float32"),
-        optimizer=_one_of("--optimizer", optimizer, "adamw", "adamw-8bit"),
+        optimizer=_one_of(
+            "--optimizer", optimizer or ("adamw-pure" if on_cpu else "adamw-8bit"), *OPTIMIZERS
+        ),
         checkpointing=not on_cpu if checkpointing is None else checkpointing,
         shards=shards,
     )

@@ -41,7 +41,7 @@ class Objective:
         samples: Answers are sampled first: the cache of keys and values takes memory.
         fused: The output head is computed in tiles instead of for all tokens at once.
         head: The model predicts tokens, not one number.
-        judged: A reward model of the same size is in memory too.
+        judged: A reward model on the same base is in memory too, never in 4 bits.
     """
 
     answers: int = 1
@@ -60,11 +60,13 @@ OBJECTIVES: Mapping[str, Objective] = {
     "kto": Objective(),
     "reward": Objective(answers=2, head=False),
     "grpo": Objective(samples=True),
-    "rloo": Objective(samples=True),
+    "rloo": Objective(samples=True, judged=True),
     "rlhf": Objective(samples=True, judged=True),
 }
 Weights: TypeAlias = Literal["qlora", "lora", "full"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
+Optimizer: TypeAlias = Literal["adamw", "adamw-pure", "adamw-8bit"]
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ class Setup:
         r: LoRA rank on every linear layer.
         dtype: Of the computation.
         optimizer: ``adamw`` holds both moments in 32 bits and, where weights of 16 bits are trained, their
-            32-bit copy; ``adamw-8bit`` (Dettmers et al. 2022, arXiv:2110.02861) holds moments of 8 bits only.
+            32-bit copy; ``adamw-pure`` holds moments of the trained weights' own type, as PyTorch's does;
+            ``adamw-8bit`` (Dettmers et al. 2022, arXiv:2110.02861) holds moments of 8 bits only.
         checkpointing: Recompute activations in the backward pass.
         shards: Devices that weights, gradients and states are divided among.
     """
@@ -89,7 +92,7 @@ class Setup:
     length: int = 512
     r: int = 16
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    optimizer: Literal["adamw", "adamw-8bit"] = "adamw"
+    optimizer: Optimizer = "adamw-8bit"
     checkpointing: bool = True
     device: Literal["cpu", "cuda"] = "cuda"
     shards: int = 1
@@ -149,19 +152,15 @@ def _states(shape: Shape, setup: Setup) -> tuple[Part, ...]:
         weights, formula = float(shape.parameters * width), f"{base} × {width} bytes"
     parts = [Part(name="weights", size_bytes=weights / setup.shards, formula=formula + over)]
     if OBJECTIVES[setup.objective].judged:
-        parts.append(
-            Part(name="reward model", size_bytes=weights / setup.shards, formula="as the weights" + over)
-        )
+        parts.append(_reward_model(shape, setup, over))
     trained, trained_width = shape.parameters, width
     if setup.weights != "full":
-        # An adapter is stored in 32 bits, whatever the base.
-        trained, trained_width = lora_parameters(shape, setup.r), 4
-        formula = f"{_billions(trained)} × 4 bytes (LoRA r={setup.r} on all linear layers)"
-        parts.append(Part(name="adapter", size_bytes=trained * 4 / setup.shards, formula=formula + over))
-    copy = 4 if trained_width == 2 and setup.optimizer == "adamw" else 0
-    moments = 8 if setup.optimizer == "adamw" else 2
-    states = f"{_billions(trained)} × {copy + moments} bytes"
-    states += f" ({'32-bit copy and ' if copy else ''}two moments of {moments * 4} bits)"
+        # On a base in 4 bits TRL stores the adapter in bfloat16, else PEFT stores it in 32 bits.
+        trained, trained_width = lora_parameters(shape, setup.r), 4 if setup.weights == "lora" else width
+        formula = f"{_billions(trained)} × {trained_width} bytes (LoRA r={setup.r} on all linear layers)"
+        size = trained * trained_width / setup.shards
+        parts.append(Part(name="adapter", size_bytes=size, formula=formula + over))
+    state_bytes, states = _state_bytes(setup.optimizer, trained_width)
     return (
         *parts,
         Part(
@@ -171,9 +170,33 @@ def _states(shape: Shape, setup: Setup) -> tuple[Part, ...]:
         ),
         Part(
             name="optimizer states",
-            size_bytes=trained * (copy + moments) / setup.shards,
-            formula=states + over,
+            size_bytes=trained * state_bytes / setup.shards,
+            formula=f"{_billions(trained)} × {state_bytes} bytes ({states})" + over,
         ),
+    )
+
+
+def _state_bytes(optimizer: Optimizer, trained_width: int) -> tuple[int, str]:
+    """Bytes of the optimizer's states for each trained number, and what they are."""
+    match optimizer:
+        case "adamw-8bit":
+            return 2, "two moments of 8 bits"
+        case "adamw-pure":
+            return 2 * trained_width, f"two moments of {8 * trained_width} bits"
+        case "adamw":
+            copied = trained_width == 2
+            return 12 if copied else 8, f"{'32-bit copy and ' if copied else ''}two moments of 32 bits"
+
+
+def _reward_model(shape: Shape, setup: Setup, over: str) -> Part:
+    """Its whole base in the computation's type, without the output head, and its adapter in 32 bits."""
+    width = FLOAT_BYTES[setup.dtype]
+    body = shape.parameters - (0 if shape.tied else shape.vocabulary * shape.hidden)
+    adapter = lora_parameters(shape, setup.r)
+    return Part(
+        name="reward model",
+        size_bytes=(body * width + adapter * 4) / setup.shards,
+        formula=f"{_billions(body)} × {width} bytes + {_billions(adapter)} × 4 bytes" + over,
     )
 
 

@@ -3,6 +3,7 @@
 The cases that decide when to stop are part of the training: gate with others.
 """
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,12 @@ from harness.golden.load import load_golden_set
 from harness.prompts.rendering import render_prompt
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
+from harness.types.json_reading import parse_json
+from harness.types.whole_file import write_whole
 from trainers.config import EarlyStop, TrainingConfig
 from trainers.measure.sampling import sample_answers
+from trainers.run.checkpoint import whole_checkpoint
+from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun
 
 
@@ -33,6 +38,7 @@ class GoldenStop(TrainerCallback):
         """
         self.scores: list[dict[str, int]] = []
         self._run, self._settings, self._tokenizer = run, settings, tokenizer
+        self._file = run.work / "golden_scores.json"
         cases = [
             case for path in settings.golden for case in load_golden_set(path).cases if case.skip is None
         ]
@@ -47,6 +53,15 @@ class GoldenStop(TrainerCallback):
                     f"early_stop: {case.key}: cases of several turns are not run in training; leave it out"
                 )
         self._requests = [self._request(case) for case in self._cases]
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """After --resume the scores of earlier checkpoints still count."""
+        if self._file.is_file():
+            with whole_checkpoint(self._file):
+                scores = [dict(entry) for entry in parse_json(self._file.read_text(encoding="utf-8"))]
+                self.scores = [entry for entry in scores if entry["step"] <= state.global_step]
 
     @property
     def best_step(self) -> int | None:
@@ -69,6 +84,8 @@ class GoldenStop(TrainerCallback):
         outcomes = [result.outcome for result in score_cases(self._cases, self._answers(model))]
         passed = outcomes.count(Outcome.PASSED)
         self.scores.append({"step": state.global_step, "passed": passed, "n": len(outcomes)})
+        if is_main_process():
+            write_whole(self._file, json.dumps(self.scores))
         self._run.console.print(f"step {state.global_step}: {passed} of {len(outcomes)} golden cases pass")
         if len(self.scores) - 1 - self._best() >= self._settings.patience:
             self._run.console.print(f"no better for {self._settings.patience} checkpoints: stopping early")
@@ -113,12 +130,18 @@ def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) 
 
     Returns:
         Its notes in the manifest.
+
+    Raises:
+        SettingsError: The best checkpoint is gone.
     """
     from peft import load_peft_weights, set_peft_model_state_dict
 
     best = stop.best_step
-    if best is not None and best != trainer.state.global_step:
+    if best is not None:
+        # Also where it is the last step: the library may have loaded another checkpoint since.
         directory = run.work / "checkpoints" / f"checkpoint-{best}"
+        if not directory.is_dir():
+            raise SettingsError(f"early_stop: {directory}, the best checkpoint, was deleted; train again")
         model = trainer.accelerator.unwrap_model(trainer.model)
         set_peft_model_state_dict(model, load_peft_weights(str(directory), device="cpu"))
         run.console.print(f"kept      the adapter of step {best}, the best on the golden subset")

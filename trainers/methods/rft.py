@@ -62,8 +62,8 @@ class RftConfig(SamplingConfig):
 
     @model_validator(mode="after")
     def _trains_an_adapter(self) -> Self:
-        if self.peft.method not in {"lora", "ia3"}:
-            refuse(f"peft.method: rft trains lora or ia3, not {self.peft.method}")
+        if self.peft.method in {"prefix", "prompt", "full"}:
+            refuse(f"peft.method: rft trains lora, loha, lokr, vera, oft or ia3, not {self.peft.method}")
         return self
 
 

@@ -56,7 +56,9 @@ def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
     """PEFT's configuration of a new adapter.
 
     LoRA: Hu et al. (2021), arXiv:2106.09685; rsLoRA: Kalajdzievski (2023), arXiv:2312.03732; DoRA: Liu et al.
-    (2024), arXiv:2402.09353; IA3: Liu et al. (2022), arXiv:2205.05638; prefix tuning: Li and Liang (2021),
+    (2024), arXiv:2402.09353; LoHa: Hyeon-Woo et al. (2022), FedPara, arXiv:2108.06098; LoKr: Edalati et al.
+    (2022), KronA, arXiv:2212.10650; VeRA: Kopiczko et al. (2024), arXiv:2310.11454; OFT: Qiu et al. (2023),
+    arXiv:2306.07280; IA3: Liu et al. (2022), arXiv:2205.05638; prefix tuning: Li and Liang (2021),
     arXiv:2101.00190; prompt tuning: Lester et al. (2021), arXiv:2104.08691.
 
     Args:
@@ -69,34 +71,45 @@ def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
     Raises:
         SettingsError: The method trains no adapter.
     """
-    from peft import IA3Config, LoraConfig, PrefixTuningConfig, PromptTuningConfig
+    import peft
 
     targets = (
         settings.target_modules if settings.target_modules == "all-linear" else list(settings.target_modules)
     )
+    kind: Any
+    of_kind: dict[str, Any] = {}
     match settings.method:
         case "lora":
-            return LoraConfig(
-                r=settings.r,
-                lora_alpha=settings.alpha,
-                lora_dropout=settings.dropout,
-                target_modules=targets,
-                use_rslora=settings.rslora,
-                use_dora=settings.dora,
-                init_lora_weights=True if settings.init == "default" else settings.init,
-                task_type=task_type,
+            kind, of_kind = (
+                peft.LoraConfig,
+                {
+                    "r": settings.r,
+                    "lora_alpha": settings.alpha,
+                    "lora_dropout": settings.dropout,
+                    "use_rslora": settings.rslora,
+                    "use_dora": settings.dora,
+                    "init_lora_weights": True if settings.init == "default" else settings.init,
+                },
             )
+        case "loha" | "lokr":
+            kind = peft.LoHaConfig if settings.method == "loha" else peft.LoKrConfig
+            of_kind = {"r": settings.r, "alpha": settings.alpha}
+        case "vera":
+            kind, of_kind = peft.VeraConfig, {"r": settings.r}
+        case "oft":
+            # PEFT takes either the number of blocks, r, or their size.
+            kind, of_kind = peft.OFTConfig, {"r": 0, "oft_block_size": settings.block_size}
         case "ia3":
-            # Without names PEFT takes the paper's layers: keys, values, the feed-forward's output.
-            if targets == "all-linear":
-                return IA3Config(task_type=task_type)
-            return IA3Config(task_type=task_type, target_modules=targets)
-        case "prefix":
-            return PrefixTuningConfig(task_type=task_type, num_virtual_tokens=settings.virtual_tokens)
-        case "prompt":
-            return PromptTuningConfig(task_type=task_type, num_virtual_tokens=settings.virtual_tokens)
+            kind = peft.IA3Config
+        case "prefix" | "prompt":
+            kind = peft.PrefixTuningConfig if settings.method == "prefix" else peft.PromptTuningConfig
+            return kind(task_type=task_type, num_virtual_tokens=settings.virtual_tokens)
         case _:
             raise SettingsError(f"peft.method: {settings.method} has no adapter")
+    if settings.method != "ia3" or targets != "all-linear":
+        # Without names IA3 takes its paper's layers: keys, values, the feed-forward's output.
+        of_kind["target_modules"] = targets
+    return kind(task_type=task_type, **of_kind)
 
 
 def describe_trained(model: Any, settings: PeftSettings) -> str:
@@ -107,11 +120,26 @@ def describe_trained(model: Any, settings: PeftSettings) -> str:
         settings: The trained weights.
     """
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    names = {"ia3": "IA3", "prefix": "prefix of", "prompt": "prompt of", "full": "all weights"}
-    kind = names.get(settings.method, f"{'DoRA' if settings.dora else 'LoRA'} r={settings.r}")
-    if settings.method in {"prefix", "prompt"}:
-        kind += f" {settings.virtual_tokens} virtual tokens"
-    return f"{kind}, {trainable / 1e6:.2f} million trainable parameters"
+    rank, tokens = f"r={settings.r}", f"{settings.virtual_tokens} virtual tokens"
+    kind = {
+        "lora": f"{'DoRA' if settings.dora else 'LoRA'} {rank}",
+        "loha": f"LoHa {rank}",
+        "lokr": f"LoKr {rank}",
+        "vera": f"VeRA {rank}",
+        "oft": f"OFT with blocks of {settings.block_size}",
+        "ia3": "IA3",
+        "prefix": f"prefix of {tokens}",
+        "prompt": f"prompt of {tokens}",
+        "full": "all weights",
+    }[settings.method]
+    return f"{kind}, {_counted(trainable)} trainable parameters"
+
+
+def _counted(number: int) -> str:
+    """A number as it is read best: virtual tokens are thousands, adapters millions, models billions."""
+    if number < 100_000:
+        return f"{number:,}"
+    return f"{number / 1e6:.2f} million" if number < 1e9 else f"{number / 1e9:.2f} billion"
 
 
 def save_trained(model: Any, tokenizer: Any, base: str, directory: Path) -> None:

@@ -128,3 +128,7 @@ def _check_keys(config: TrainingConfig, kind: Any) -> None:
             raise SettingsError(f"trl.{key}: set by {name}, next to base; give it there")
     if config.trl.get("gradient_checkpointing") and not recomputes(config):
         raise SettingsError("trl.gradient_checkpointing: a prefix can't be trained with it; leave it out")
+    if config.trl.get("load_best_model_at_end") and config.early_stop.golden:
+        raise SettingsError(
+            "trl.load_best_model_at_end: early_stop.golden chooses the checkpoint that is kept; leave one out"
+        )

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.types import GenerationSettings
-from trainers.config import TrainingConfig, listed
+from trainers.config import RATE, TrainingConfig, listed
 from trainers.data.rendered_rows import rendering_of
 from trainers.rewards.catalogue import RewardSettings
 
@@ -42,7 +42,7 @@ class PolicyConfig(SamplingConfig):
     beta: Annotated[
         float, Field(ge=0, description="Weight of the KL divergence from the starting model.")
     ] = 0.04
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Peak rate.")] = 5e-5
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description=RATE)] = 5e-5
     batch_size: Annotated[int, Field(ge=1, description="Answers of one forward pass.")] = 8
 
     @model_validator(mode="after")

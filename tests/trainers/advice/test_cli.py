@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.errors import ModelError, SettingsError
-from trainers.advice.cli import advice, app, fitted
+from trainers.advice.cli import advice, app, fitted, trained_weights
 from trainers.advice.situation import Situation
 
 
@@ -50,6 +50,28 @@ def test_what_is_missing_is_asked_for_again_until_it_can_be_used():
     assert "--rows: found 'many'" in done.output
     assert "(GRPO)" in done.output
     assert "GiB of 24" in done.output
+
+
+def test_what_else_may_be_trained_is_named_with_what_fits():
+    """Full tuning, prefixes and adapters of other kinds, for the trainers that take them."""
+    done = run("--goal", "style", "--data", "examples", "--rows", "400", "--memory", "24", "--model", "8B")
+    for words in (
+        "(few-shot)",
+        "weights   quantization: nf4",
+        "{method: full}",
+        "prefix",
+        "vera",
+        ": too much.",
+    ):
+        assert words in done.output
+    assert "47.7 GiB of 24 for one example at a time: too much" in trained_weights(("sft",), "8B", 24)[2]
+    assert len(trained_weights(("rlhf",), "8B", 24)) == 2
+    assert trained_weights(("sft",), "135M", 24)[2].endswith("for one example at a time.")
+
+
+@pytest.mark.parametrize("goal", ["images", "DreamBooth", "textual-inversion"])
+def test_image_methods_are_named_as_not_covered(goal):
+    assert "are not covered: tunegate trains and gates language models" in str(run("--goal", goal).exception)
 
 
 def test_nothing_is_asked_of_memory_where_nothing_is_trained():

@@ -73,6 +73,7 @@ KEYS: dict[str, dict[str, Values]] = {
         "peft.dora": Values(one=False, two=True),
         "peft.init": Values(one="default", two="gaussian"),
         "peft.target_modules": Values(one="all-linear", two=["q_proj"]),
+        "peft.block_size": Values(one=8, two=16, given={"peft": {"method": "oft"}}),
         "peft.virtual_tokens": Values(one=2, two=3, given=PREFIX),
         "learning_rate": Values(one=0.02, two=0.01),
         "max_steps": Values(one=2, two=3),

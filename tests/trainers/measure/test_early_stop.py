@@ -54,6 +54,54 @@ def test_it_goes_on_while_it_gets_better(make_project):
     assert project.manifest["steps"] > 12
 
 
+def test_scores_from_before_an_interruption_still_count(make_project, monkeypatch):
+    """The best checkpoint is one of before Ctrl-C: a resumed run knows it, and waits no longer than an unbroken one."""
+    from trainers.measure.early_stop import GoldenStop
+
+    plain = GoldenStop.on_save
+
+    def press_ctrl_c(self, *arguments, **others):
+        plain(self, *arguments, **others)
+        self._run.watch.interrupted = True  # seen after the next step
+
+    project = make_project(
+        "sft", ROWS, max_steps=40, save_steps=2, early_stop={"golden": "stop.yaml", "patience": 2}
+    )
+    (project.path / "stop.yaml").write_text(golden("never said"))
+    with monkeypatch.context() as patch:
+        patch.setattr(GoldenStop, "on_save", press_ctrl_c)
+        assert project.train() == 2
+    assert project.train("--resume") == 0
+    early_stop = project.manifest["early_stop"]
+    assert [score["step"] for score in early_stop["scores"]] == [2, 3, 4]
+    assert early_stop["best_step"] == 2
+    assert project.manifest["steps"] == 4
+
+
+def test_the_best_checkpoint_is_written_whatever_is_loaded_at_the_end(make_project, monkeypatch):
+    """Even the last step's: what the library leaves in memory is not asked."""
+    import torch
+    from safetensors.torch import load_file
+
+    from trainers.measure.early_stop import GoldenStop
+
+    def spoil(self, args, state, control, model=None, **_):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.zero_()
+
+    monkeypatch.setattr(GoldenStop, "on_train_end", spoil)
+    project = make_project("sft", ROWS, max_steps=2, save_steps=2, early_stop={"golden": "stop.yaml"})
+    (project.path / "stop.yaml").write_text(golden("never said"))
+    assert project.train() == 0
+    kept, saved = (
+        load_file(directory / "adapter_model.safetensors")
+        for directory in (project.output, project.path / "out.work" / "checkpoints" / "checkpoint-2")
+    )
+    assert all(kept[name].equal(saved[name]) for name in saved)
+
+
 def test_a_broken_set_is_told_before_training(make_project, capsys):
     project = make_project("sft", ROWS, early_stop={"golden": "stop.yaml"})
     (project.path / "stop.yaml").write_text("name: x\ncases: []\n")

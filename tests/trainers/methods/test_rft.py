@@ -97,7 +97,7 @@ def test_no_answer_worth_learning_is_one_line(project, capsys):
 
 def test_full_models_are_refused(project, capsys):
     assert project(quantization="none", peft={"method": "full"}).train() == 4
-    assert "rft trains lora or ia3" in capsys.readouterr().err
+    assert "peft.method: rft trains lora, loha, lokr, vera, oft or ia3, not full" in capsys.readouterr().err
 
 
 def test_several_processes_are_refused(project, capsys, monkeypatch):

@@ -5,11 +5,17 @@ import pytest
 from harness.engines.base import CANDIDATE, GenerationRequest
 from harness.engines.open import check_alive, choose_plan, describe_model, open_sides
 from harness.types import GenerationSettings, Message
+from trainers.config import PeftSettings
+from trainers.run.adapters import describe_trained
 
 KINDS = {
     "lora": {"r": 4},
     "rslora": {"r": 4, "rslora": True, "init": "gaussian"},
     "dora": {"r": 4, "dora": True},
+    "loha": {"method": "loha", "r": 4},
+    "lokr": {"method": "lokr", "r": 4},
+    "vera": {"method": "vera", "r": 16},
+    "oft": {"method": "oft", "block_size": 8},
     "ia3": {"method": "ia3"},
     "prefix": {"method": "prefix", "virtual_tokens": 4},
     "prompt": {"method": "prompt", "virtual_tokens": 4},
@@ -57,7 +63,42 @@ def test_it_trains_and_answers_through_the_gates_engine(make_project, kind):
         assert {text for key, text in said.items() if key.startswith(CANDIDATE)} != before
 
 
-def test_full_needs_the_whole_weights(make_project, capsys):
-    project = make_project("sft", [{"prompt": "a", "completion": "one"}], peft={"method": "full"})
+@pytest.mark.parametrize("method", ["full", "loha", "lokr"])
+def test_some_need_the_whole_weights(make_project, capsys, method):
+    project = make_project("sft", [{"prompt": "a", "completion": "one"}], peft={"method": method})
     assert project.train() == 4
-    assert "peft.method: full needs quantization: none" in capsys.readouterr().err
+    assert f"peft.method: {method} needs quantization: none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["vera", "oft", "ia3"])
+def test_the_others_train_on_4_bits_in_bfloat16(make_project, kind):
+    """TRL stores them in bfloat16 there."""
+    from safetensors.torch import load_file
+
+    rows = [{"prompt": f"what is w{i}", "completion": "one two three"} for i in range(12)]
+    settings = {"peft": KINDS[kind], "dtype": "bfloat16", "learning_rate": 0.05}
+    project = make_project("sft", rows, max_steps=6, save_steps=100, **settings)
+    assert project.train() == 0
+    losses = [entry["loss"] for entry in project.manifest["losses"]]
+    assert losses[-1] < losses[0]
+    assert all(
+        tensor.isfinite().all() for tensor in load_file(project.output / "adapter_model.safetensors").values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(1_152, "1,152"), (99_999, "99,999"), (4_884_480, "4.88 million"), (8_030_261_248, "8.03 billion")],
+)
+def test_any_number_of_trained_parameters_can_be_read(number, told):
+    class Model:
+        def parameters(self):
+            return [self]
+
+        requires_grad = True
+
+        def numel(self):
+            return number
+
+    said = describe_trained(Model(), PeftSettings(method="prompt", virtual_tokens=4))
+    assert said == f"prompt of 4 virtual tokens, {told} trainable parameters"

@@ -114,3 +114,11 @@ def test_keys_that_are_refused_are_keys_of_trl():
     kinds = (DPOConfig, GRPOConfig, KTOConfig, RewardConfig, SFTConfig, ORPOConfig)
     known = {key for kind in kinds for key in kind.__dataclass_fields__}
     assert set(arguments._SET_HERE) - known == set()
+
+
+def test_two_ways_to_choose_a_checkpoint_are_refused(make_project, pairs, tmp_path, capsys):
+    case = "name: g\ncases:\n  - {id: a, prompt: say w9, checks: [{type: contains, value: x}]}\n"
+    (tmp_path / "stop.yaml").write_text(case)
+    settings = {"early_stop": {"golden": "stop.yaml"}, "trl": {"load_best_model_at_end": True}}
+    assert make_project("dpo", pairs, **settings).train() == 4
+    assert "trl.load_best_model_at_end: early_stop.golden chooses the checkpoint" in capsys.readouterr().err
