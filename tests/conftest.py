@@ -1,12 +1,17 @@
 """Fixtures that several packages' tests share."""
 
 import json
+import os
 import re
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+
+# A process that a test starts elsewhere imports what the test itself imports, whatever tree the caller's path names.
+_ROOT = str(Path(__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH", "")]))
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("tunegate", deadline=None)
