@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import ValidationError
 
 from harness.errors import GoldenError
-from harness.golden.check_rules import CheckProblem, make_check
+from harness.golden.check_rules import CheckProblem, make_check, written_value
 from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.explain import explain, golden_error
 from harness.golden.matrix import Combination
@@ -234,7 +234,7 @@ class CaseReading:
             return make_check(
                 check.type,
                 check.threshold,
-                fill_value(_written_value(check), fill_text),
+                written_value(fill_value(check.value, fill_text), is_there="value" in check.model_fields_set),
                 _filled_options(check.__pydantic_extra__ or {}, fill_text),
                 references=references,
                 context=passages,
@@ -308,19 +308,7 @@ def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonVa
     filled = _filled_options(member, fill_text)
     if "value" not in member:
         return filled
-    return {**filled, "value": fill_value(_something(member["value"]), fill_text)}
-
-
-def _written_value(check: CheckYaml) -> JsonValue:
-    return _something(check.value) if "value" in check.model_fields_set else None
-
-
-def _something(value: JsonValue) -> JsonValue:
-    """A value that is written; the key without one would mean the references."""
-    if value is None:
-        allowed = "a value; where null is the expected JSON: references: ['null']"
-        raise CheckProblem(("value",), "nothing is written here", allowed)
-    return value
+    return {**filled, "value": fill_value(member["value"], fill_text)}
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:

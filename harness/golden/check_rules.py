@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,29 @@ from harness.registry import Metric, Options
 from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
 from harness.registry.options import CommonOptions, JudgedOptions
 from harness.types import Check, JsonValue
+from harness.types.golden import VALUE_IS_NULL
 
 # An empty answer may be the right one here; other built-in metrics find nothing to compare in it.
 _EMPTY_IS_AN_ANSWER = frozenset({"equals", "iequals", "exact-match", "f1", "squad-em", "squad-f1"})
 # These look for white space too.
 _SPACE_IS_A_VALUE = frozenset({"contains", "icontains"})
+_NULL_IS_A_VALUE = frozenset({"json-equals", "json-path"})
+
+
+class Written(Enum):
+    """A value that is written as null, which is not the same as no value."""
+
+    NULL = "null"
+
+
+def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | Written:
+    """A check's value as it is written.
+
+    Args:
+        value: The value; None without one too.
+        is_there: Whether one is written.
+    """
+    return Written.NULL if value is None and is_there else value
 
 
 class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the place is known
@@ -43,7 +62,7 @@ class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the
 def make_check(
     name: str,
     threshold: float | None,
-    value: JsonValue,
+    value: JsonValue | Written,
     options: Mapping[str, JsonValue],
     *,
     references: Sequence[str],
@@ -56,7 +75,7 @@ def make_check(
     Args:
         name: The check's type as written.
         threshold: Its threshold, if any.
-        value: Its value, if any.
+        value: Its value, if any; ``Written.NULL`` if null is written.
         options: Its other keys.
         references: The case's references, used in place of a missing value.
         context: Its retrieved passages.
@@ -83,18 +102,22 @@ class _Place:
 def _made(
     name: str,
     threshold: float | None,
-    value: JsonValue,
+    written: JsonValue | Written,
     options: Mapping[str, JsonValue],
     place: _Place,
     *,
     is_member: bool = False,
 ) -> Check:
-    kind = _kind_of(name)
+    kind, is_null = _kind_of(name), isinstance(written, Written)
+    value = None if isinstance(written, Written) else written
     own = {key: item for key, item in options.items() if not _is_common(kind, key)}
     # First: a missing value may be the key that was misspelt.
     given = _options(kind, json.dumps(own, sort_keys=True))
     _check_threshold(kind, threshold, negated=name.startswith("not-"))
-    _check_value(kind, value, place.references)
+    if not is_null:
+        _check_value(kind, value, place.references)
+    elif kind.name not in _NULL_IS_A_VALUE:
+        raise CheckProblem(("value",), f"null is no value of {kind.name}", "a value, or no such key")
     if kind.needs_context and not any(passage.strip() for passage in place.context):
         raise CheckProblem((), f"{kind.name} needs retrieved_context")
     if kind.always_references and not place.references:
@@ -107,7 +130,7 @@ def _made(
         type=name,
         threshold=threshold,
         value=value,
-        options=given,
+        options={**given, VALUE_IS_NULL: True} if is_null else given,
         line=place.line,
         weight=1.0 if common.weight is None else common.weight,
         transform=_steps(kind, common.transform),
@@ -163,7 +186,8 @@ def _member(keys: Mapping[str, JsonValue], place: _Place) -> Check:
     if isinstance(threshold, bool) or not isinstance(threshold, int | float | None):
         raise CheckProblem(("threshold",), f"found {shown(threshold)}", "a number")
     options = {key: item for key, item in keys.items() if key not in {"type", "threshold", "value"}}
-    member = _made(name, threshold, keys.get("value"), options, place, is_member=True)
+    value = written_value(keys.get("value"), is_there="value" in keys)
+    member = _made(name, threshold, value, options, place, is_member=True)
     if not decides(member):
         raise CheckProblem((), f"{name} decides nothing in a group", "a threshold")
     return member

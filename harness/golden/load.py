@@ -13,7 +13,7 @@ from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.explain import explain, explain_settings, golden_error, keys_at
 from harness.golden.matrix import MatrixError, combinations
 from harness.golden.schema import CaseYaml, GenerationYaml, GoldenSetYaml, IncludedYaml
-from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
+from harness.golden.yaml_lines import Document, KeyPath, parse_yaml, read_yaml
 from harness.types import GateSettings, GenerationSettings, GoldenCase, GoldenSet
 
 # Directories of this name contain labelled items for judges, not golden sets.
@@ -28,7 +28,7 @@ def load_golden_set(path: Path) -> GoldenSet:
     Raises:
         GoldenError: With file, line, key, what was found and what is allowed.
     """
-    return build_golden_set(parse_yaml(path))
+    return build_golden_set(read_yaml(path))
 
 
 def current_hash(path: Path) -> str | None:
@@ -50,13 +50,13 @@ def build_golden_set(document: Document) -> GoldenSet:
         raise golden_error(document, (), f"found a {found}", "a mapping with name and cases")
     raw, places, faults = _validated(document)
     if raw is None:
-        raise as_one(faults)
+        raise _as_told(document, faults)
     parts = []
     for number, name in enumerate(raw.include):
         try:
             parts.append(_included(document, number, name))
         except GoldenError as error:
-            faults.append(error)
+            faults += error.faults
     # The set's own come last, so that a new one is the last of all.
     parts.append(_Part(document, dict(zip(places, raw.cases or (), strict=True))))
     readings = [reading for part in parts for reading in _readings(part, document, raw, faults)]
@@ -66,12 +66,8 @@ def build_golden_set(document: Document) -> GoldenSet:
     if not faults:
         faults += _idle_metrics(document, raw, cases)
     margins = _metric_margins(document, raw, faults)
-    if faults:
-        # A fault of the defaults is found in each case.
-        by_key: dict[tuple[str, str], GoldenError] = {}
-        for fault in faults:
-            by_key.setdefault((str(fault.path), fault.key), fault)
-        raise as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
+    if faults or document.faults:
+        raise _as_told(document, faults)
     return GoldenSet(
         name=raw.name,
         path=str(document.path),
@@ -88,6 +84,24 @@ def build_golden_set(document: Document) -> GoldenSet:
         probes_forgetting=raw.probes_forgetting,
         content_sha256=_hash_of([document, *(part.document for part in parts[:-1])]),
     )
+
+
+def _as_told(document: Document, faults: Sequence[GoldenError]) -> GoldenError:
+    """All faults in the order of lines, one for each key: a fault of the defaults is found in each case.
+
+    What YAML reads otherwise than it looks explains other faults of its key and of those around it.
+    """
+    spelt = [f"{fault.key}." for fault in document.faults]
+    own = [
+        fault
+        for fault in faults
+        if str(fault.path) != str(document.path)
+        or not any(f"{fault.key}.".startswith(key) or key.startswith(f"{fault.key}.") for key in spelt)
+    ]
+    by_key: dict[tuple[str, str], GoldenError] = {}
+    for fault in (*document.faults, *own):
+        by_key.setdefault((str(fault.path), fault.key), fault)
+    return as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
 
 
 def _validated(document: Document) -> tuple[GoldenSetYaml | None, list[int], list[GoldenError]]:

@@ -1,11 +1,12 @@
 """YAML with line numbers: plain data, and the line of each key."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from harness.errors import GoldenError
+from harness.errors import GoldenError, as_one
 from harness.golden.yaml_scalars import SpellingError, block_value, unquoted_value
 from tunegate.printable import printable_line
 
@@ -23,6 +24,7 @@ _PREFIX = "tag:yaml.org,2002:"
 # The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
 _TEXT = _PREFIX + "str"
+_MERGE = _PREFIX + "merge"
 _NUMBERS = {_PREFIX + "int", _PREFIX + "float"}
 # Beyond about 308 digits a number is none that JSON's readers and floats can hold.
 _LONGEST_NUMBER = 300
@@ -37,11 +39,15 @@ class Document:
     Attributes:
         data: Plain data, as ``yaml.safe_load`` gives.
         root: The node tree, with the position of each node in the text.
+        faults: Values that YAML reads otherwise than they look; in the data is their text as written.
     """
 
-    def __init__(self, path: Path, text: str, data: Any, root: yaml.Node) -> None:
+    def __init__(
+        self, path: Path, text: str, data: Any, root: yaml.Node, faults: Sequence[GoldenError] = ()
+    ) -> None:
         """Store both forms of the text."""
         self.path, self.text, self.data, self.root = path, text, data, root
+        self.faults = tuple(faults)
 
     def line(self, key_path: KeyPath) -> int:
         """1-based line of a key, or of the nearest enclosing key in the file."""
@@ -66,6 +72,21 @@ def parse_yaml(path: Path) -> Document:
     Raises:
         GoldenError: As parse_yaml_text, or the file can't be read, is too large, or is not UTF-8.
     """
+    return _sound(read_yaml(path))
+
+
+def _sound(document: Document) -> Document:
+    if document.faults:
+        raise as_one(document.faults)
+    return document
+
+
+def read_yaml(path: Path) -> Document:
+    """As parse_yaml, but what YAML reads otherwise than it looks is only noted, as the document's faults.
+
+    Raises:
+        GoldenError: The file can't be read, or is no YAML.
+    """
     if any(printable_line(name) != name for name in (path.name, path.parent.name)):
         # pytest prints the names of files by itself.
         problem = "hidden characters in the name"
@@ -80,7 +101,7 @@ def parse_yaml(path: Path) -> Document:
         raise GoldenError(path, None, "", f"can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise GoldenError(path, None, "", f"not UTF-8: byte {error.start}", "UTF-8 text") from error
-    return parse_yaml_text(path, text)
+    return _read_text(path, text)
 
 
 def parse_yaml_text(path: Path, text: str) -> Document:
@@ -94,6 +115,10 @@ def parse_yaml_text(path: Path, text: str) -> Document:
         GoldenError: It is not YAML, repeats a key, nests deeper than 100 levels, or uses aliases of lists or
             mappings, merges, dates or other tags.
     """
+    return _sound(_read_text(path, text))
+
+
+def _read_text(path: Path, text: str) -> Document:
     # Positions of nodes don't count a byte-order mark.
     read = text.removeprefix("\ufeff")
     loader = _Loader(read)
@@ -102,7 +127,8 @@ def parse_yaml_text(path: Path, text: str) -> Document:
         root = loader.get_single_node()
         if root is None:
             raise GoldenError(path, None, "", "the file is empty", "a mapping of keys")
-        data = _Reader(path, read, loader).read(root, ())
+        reader = _Reader(path, read, loader)
+        data = reader.read(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
@@ -116,7 +142,7 @@ def parse_yaml_text(path: Path, text: str) -> Document:
         raise GoldenError(path, None, "", f"not YAML: {str(error).splitlines()[0]}") from error
     finally:
         loader.dispose()
-    return Document(path, text, data, root)
+    return Document(path, text, data, root, reader.faults)
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -151,23 +177,26 @@ def _too_deep(path: Path, line: int | None) -> GoldenError:
 
 
 class _Reader:
-    """From nodes to plain data; refuses values that YAML silently reads differently than they look."""
+    """From nodes to plain data; notes values that YAML silently reads differently than they look."""
 
     def __init__(self, path: Path, text: str, loader: Any) -> None:
         self.path, self.text, self.loader = path, text, loader
         self.seen: set[int] = set()
+        self.faults: list[GoldenError] = []
 
     def read(self, node: yaml.Node, key: KeyPath) -> Any:
         """The data under a node: texts, numbers, booleans, null, lists and mappings."""
         if node.tag not in _TAGS:
             kind = node.tag.removeprefix(_PREFIX)
             problem = "a date" if kind == "timestamp" else f"a YAML {kind}"
-            raise self._error(node, key, problem, "a text: put it in quotes")
+            self._note(node, key, problem, "a text: put it in quotes")
+            return node.value if isinstance(node, yaml.ScalarNode) else None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, key)
         # An alias is composed as the same node as its anchor; aliases of lists multiply.
         if id(node) in self.seen:
-            raise self._error(node, key, "an alias (*name)", "the value written out")
+            self._note(node, key, "an alias (*name)", "the value written out")
+            return None
         self.seen.add(id(node))
         if len(key) > MAX_DEPTH:
             raise _too_deep(self.path, node.start_mark.line + 1)
@@ -180,32 +209,38 @@ class _Reader:
             return block_value(node.value, self.text[node.start_mark.index :])
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             problem = f"a number of {len(node.value)} characters"
-            raise self._error(node, key, problem, f"at most {_LONGEST_NUMBER}, or a text: put it in quotes")
+            self._note(node, key, problem, f"at most {_LONGEST_NUMBER}, or a text: put it in quotes")
+            return node.value
         by_yaml = node.value if node.tag == _TEXT else self.loader.construct_object(node)
         # A tag such as !!str says what is meant.
         if node.style in _QUOTES or self.text.startswith("!", node.start_mark.index):
             return by_yaml
+        if not node.value and "checks" in key and key[-1] == "value":
+            # Without a value a check means the references, or that anything is there.
+            self._note(node, key, "nothing is written here", "a value; null for the null of JSON")
+            return node.value
         try:
             return unquoted_value(node.value, node.tag, by_yaml, exact=bool(_ANY_JSON.intersection(key)))
         except SpellingError as error:
-            raise self._error(node, key, str(error), error.allowed) from error
+            self._note(node, key, str(error), error.allowed)
+            return node.value
 
     def _mapping(self, node: yaml.Node, key: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, child in node.value:
             name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "(a list or mapping)"
-            if key_node.tag == _PREFIX + "merge":
-                raise self._error(key_node, (*key, name), "a merge (<<)", "the keys written out")
-            if key_node.tag != _TEXT:
-                problem = f"the key {name} is not a text"
-                raise self._error(key_node, key, problem, "a text: put it in quotes")
-            if name in data:
-                raise self._error(key_node, (*key, name), "the key occurs twice", "one")
-            data[name] = self.read(child, (*key, name))
+            if key_node.tag == _MERGE:
+                self._note(key_node, (*key, name), "a merge (<<)", "the keys written out")
+            elif key_node.tag != _TEXT:
+                self._note(key_node, key, f"the key {name} is not a text", "a text: put it in quotes")
+            elif name in data:
+                self._note(key_node, (*key, name), "the key occurs twice", "one")
+            else:
+                data[name] = self.read(child, (*key, name))
         return data
 
-    def _error(self, node: yaml.Node, key: KeyPath, problem: str, allowed: str) -> GoldenError:
-        return GoldenError(self.path, node.start_mark.line + 1, dotted(key), problem, allowed)
+    def _note(self, node: yaml.Node, key: KeyPath, problem: str, allowed: str) -> None:
+        self.faults.append(GoldenError(self.path, node.start_mark.line + 1, dotted(key), problem, allowed))
 
 
 def dotted(key: KeyPath) -> str:

@@ -1,14 +1,22 @@
 """``choice-likelihood``: which of several options the model finds likeliest after the prompt.
 
 As in EleutherAI's evaluation harness: ``acc`` compares the options' whole log-likelihoods, ``acc_norm``
-(``normalise: bytes``) divides each by its length in bytes.
+(``normalise: characters``) divides each by its length in characters, ``acc_bytes`` (``normalise: bytes``) in
+bytes. A space before an option is part of its likelihood, and not of its length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
 from harness.types import MetricError, Score
+
+# The unit of what is compared, and the length of an option by which its likelihood is divided.
+_LENGTHS: Mapping[str, tuple[str, Callable[[str], int]]] = {
+    "none": ("nats", lambda _: 1),
+    "characters": ("nats a character", len),
+    "bytes": ("nats a byte", lambda text: len(text.encode("utf-8", "surrogatepass"))),
+}
 
 
 def _choice_likelihood(request: ScoringRequest) -> Score | MetricError:
@@ -17,16 +25,13 @@ def _choice_likelihood(request: ScoringRequest) -> Score | MetricError:
     if not all(choice in losses for choice in choices):
         error = "the model's loss on the options was not measured: this engine gives no losses"
         return MetricError(metric=request.check.type, error=error)
-    per_byte = request.check.options.get("normalise", "none") == "bytes"
+    unit, length = _LENGTHS[str(request.check.options.get("normalise", "none"))]
     costs = {
-        choice: losses[choice].nats_per_token
-        * losses[choice].tokens
-        / (len(choice.encode("utf-8", "surrogatepass")) if per_byte else 1)
+        choice: losses[choice].nats_per_token * losses[choice].tokens / length(choice.strip() or choice)
         for choice in choices
     }
     least = min(costs.values())
     likeliest = [choice for choice in choices if costs[choice] == least]
-    unit = "nats a byte" if per_byte else "nats"
     told = ", ".join(
         f"{quote(choice, 20)} {costs[choice]:.3f}" for choice in sorted(choices, key=costs.__getitem__)[:4]
     )

@@ -10,6 +10,7 @@ from harness.metrics.json_text import NotJsonError, parse_json
 from harness.metrics.schema_patterns import pattern_time, with_time
 from harness.metrics.time_limit import PatternTime
 from harness.types import JsonValue, Score
+from harness.types.golden import VALUE_IS_NULL
 
 _SHOWN = 3
 
@@ -77,7 +78,7 @@ def _json_equals(request: ScoringRequest) -> Score:
 
 
 def _wanted(request: ScoringRequest) -> list[JsonValue]:
-    if request.check.value is not None:
+    if request.check.value is not None or request.check.options.get(VALUE_IS_NULL):
         return [request.check.value]
     if not request.case.references:
         raise ValueError(f"{request.check.type} has neither a value nor a reference to compare with")

@@ -11,6 +11,7 @@ from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
 from harness.metrics.json_checks import differences, schema_violation
 from harness.metrics.json_text import NotJsonError, parse_json
 from harness.types import JsonValue, Score
+from harness.types.golden import VALUE_IS_NULL
 
 _SHOWN = 3
 _START = re.compile(r"[{\[]")
@@ -29,7 +30,7 @@ def _json_path(request: ScoringRequest) -> Score:
         return binary(request, False, str(error))
     if not found:
         return binary(request, False, f"{path} selects nothing in the answer")
-    if wanted is None:
+    if wanted is None and not request.check.options.get(VALUE_IS_NULL):
         return binary(request, True, f"{path} selects {_counted(len(found))}")
     # A path such as $.items[*] is of a list, even where it selects one value.
     value = found[0] if query.singular_query() else found

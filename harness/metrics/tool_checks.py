@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
+from harness.metrics.call_forms import CallError, text_arguments
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
 from harness.metrics.json_checks import differences, schema_violation
-from harness.metrics.written_calls import CallError, written_calls
+from harness.metrics.written_calls import written_calls
 from harness.types import JsonValue, Score, ToolCall
 
 
@@ -15,7 +16,7 @@ def _valid_calls(request: ScoringRequest) -> Score:
         tool["function"]["name"]: tool["function"] for tool in cast("Any", request.case.generation.tools)
     }
     try:
-        calls = written_calls(request.text)
+        calls = _calls(request)
     except CallError as error:
         return binary(request, False, f"a call can't be read: {error}")
     if not calls:
@@ -29,11 +30,15 @@ def _valid_calls(request: ScoringRequest) -> Score:
     return binary(request, True, f"valid: {', '.join(call.name for call in calls)}")
 
 
+def _calls(request: ScoringRequest) -> list[ToolCall]:
+    return written_calls(request.text, text_arguments(request.case.generation.tools))
+
+
 def _tool_call_f1(request: ScoringRequest) -> Score:
     value = request.check.value
     expected = set(map(str, value)) if isinstance(value, list) else set()
     try:
-        found = {call.name for call in written_calls(request.text)}
+        found = {call.name for call in _calls(request)}
     except CallError as error:
         return graded(request, 0.0, f"a call can't be read: {error}")
     shared = len(expected & found)
@@ -48,7 +53,7 @@ def _tool_calls(request: ScoringRequest) -> Score:
     value, options = request.check.value, request.check.options
     expected = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
     try:
-        found = written_calls(request.text)
+        found = _calls(request)
     except CallError as error:
         return binary(request, False, f"a call can't be read: {error}")
     if len(found) > len(expected) and not options.get("others", False):

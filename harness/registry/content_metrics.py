@@ -113,6 +113,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         kind="binary",
         summary="The model finds the right option likelier than the others, whatever it answers.",
         function="harness.metrics.choice_likelihood:choice_likelihood",
+        version="2",
         value="optional",
         needs_references=True,
         reads_answer=False,

@@ -49,7 +49,8 @@ class LikelihoodOptions(Options):
 
     choices: Annotated[list[Words], Field(min_length=2, max_length=26, description="The options' texts.")]
     normalise: Annotated[
-        Literal["none", "bytes"], Field(description="bytes: likelihoods are compared per byte.")
+        Literal["none", "characters", "bytes"],
+        Field(description="characters, bytes: likelihoods are compared per character or byte."),
     ] = "none"
 
     @model_validator(mode="after")

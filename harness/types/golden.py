@@ -27,6 +27,10 @@ RESERVED_KWARGS = frozenset(
 )
 
 
+# In a check's options: its value is JSON's null. A value of None means that there is none.
+VALUE_IS_NULL = "value_is_null"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A call of a tool, by an assistant."""

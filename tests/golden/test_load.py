@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.golden.templates import fill
-from harness.types import Check, GenerationSettings, Message
+from harness.metrics.definition import ScoringRequest, score_function
+from harness.types import Check, Completion, GenerationSettings, Message
 
 GOOD = """\
 name: orders
@@ -371,8 +373,10 @@ def test_what_is_allowed_is_close_or_wrapped(tmp_path):
         ("{type: factuality}", "factuality has nothing to compare with in an empty reference"),
         ("{type: starts-with, value: ' '}", "in which nothing can be seen"),
         ('{type: llm-rubric, value: "\\u200b"}', "in which nothing can be seen"),
-        ("{type: json-equals, value: null}", r"nothing is written here .*references: \['null'\]"),
+        ("{type: json-equals, value: }", "nothing is written here .*null for the null of JSON"),
         ("{type: not-contains, value: }", "nothing is written here"),
+        ("{type: any-of, checks: [{type: json-path, path: $, value: }]}", "nothing is written here"),
+        ("{type: contains, value: null}", "null is no value of contains"),
     ],
 )
 @pytest.mark.parametrize("reference", ["''", '" \\u200b"'])
@@ -423,3 +427,49 @@ def test_a_description_is_read_and_changes_no_result(tmp_path):
     ).cases[0]
     assert described.description == "Numbers stay numbers"
     assert described.content_sha256 == plain.content_sha256
+
+
+def test_null_is_a_value_where_json_is_compared(tmp_path):
+    """It is not the same as no value, neither for the check nor for the case's content."""
+    path = tmp_path / "set.yaml"
+    keys = (
+        "{type: json-path, path: $.a, value: null}",
+        "{type: json-path, path: $.a}",
+        "{type: json-equals, value: ~}",
+    )
+    cases = [f"- {{id: c{n}, prompt: q, checks: [{key}]}}\n" for n, key in enumerate(keys)]
+    path.write_text("name: s\ncases:\n" + "".join(cases))
+    null, anything, equals = load_golden_set(path).cases
+    answers = ['{"a": null}', '{"a": 1}', "{}", "null", "0"]
+    found = [[scored(case, answer) for answer in answers] for case in (null, anything, equals)]
+    assert found == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 1, 0]]
+    assert null.content_sha256 != replace(anything, id=null.id).content_sha256
+
+
+def scored(case, answer):
+    (check,) = case.checks
+    said = Completion(text=answer, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+    request = ScoringRequest(case=case, check=check, text=answer, completion=said)
+    (score,) = score_function(check.type)([request])
+    return score.value
+
+
+def test_all_values_that_yaml_reads_otherwise_are_told_at_once(tmp_path):
+    """With the set's other faults; what they explain is not told again."""
+    path = tmp_path / "set.yaml"
+    path.write_text(
+        "name: s\nnam: x\ncases:\n- id: a\n  prompt: q\n  vars: {t: 12:30, n: 010}\n  checks: [{type: lengt}]\n"
+        "- id: b\n  id: c\n  prompt: q\n  checks: [{type: rouge-l, threshold: 07}]\n"
+        "  references: [2020-01-01]\n"
+    )
+    with pytest.raises(GoldenError) as caught:
+        load_golden_set(path)
+    assert [(fault.line, fault.key) for fault in caught.value.faults] == [
+        (2, "nam"),
+        (6, "cases[0].vars.t"),
+        (6, "cases[0].vars.n"),
+        (7, "cases[0].checks[0].type"),
+        (9, "cases[1].id"),
+        (11, "cases[1].checks[0].threshold"),
+        (12, "cases[1].references[0]"),
+    ]

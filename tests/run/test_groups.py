@@ -112,7 +112,7 @@ def test_a_changed_member_is_another_case(tmp_path):
         ({"type": "any-of", "checks": []}, r"checks\[0\].checks"),
         ({"type": "any-of", "checks": [{"type": "f1"}]}, r"checks\[0\].checks\[0\]: f1 decides nothing .*a threshold"),
         ({"type": "any-of", "checks": [{"type": "contain", "value": "a"}]}, r"checks\[0\].checks\[0\].type: unknown check type 'contain'; did you mean contains"),
-        ({"type": "any-of", "checks": [HAS_A, {"type": "contains", "value": None}]}, r"checks\[0\].checks\[1\].value: nothing is written here"),
+        ({"type": "any-of", "checks": [HAS_A, {"type": "contains", "value": None}]}, r"checks\[0\].checks\[1\].value: null is no value of contains"),
         ({"type": "any-of", "checks": [{"type": "contains", "valu": "a"}]}, r"checks\[0\].checks\[0\].valu: unknown key of contains; did you mean value"),
         ({"type": "any-of", "checks": [{**HAS_A, "weight": 0}]}, r"checks\[0\].weight: found 0"),
         ({"type": "any-of", "checks": [{"type": "f1", "threshold": True}]}, r"checks\[0\].threshold: found true"),
