@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.metrics.written_calls import CallError, written_calls
+from harness.metrics.call_forms import CallError
+from harness.metrics.written_calls import written_calls
 from harness.types import RESERVED_KWARGS, GenerationSettings, JsonValue, Message, ToolCall
 
 # Options that would change the answer and are not supported. They are refused, not ignored.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.traced import TracedAnswer, TracedToken
-from harness.metrics.written_calls import CallError, written_calls
+from harness.metrics.call_forms import CallError
+from harness.metrics.written_calls import written_calls
 from harness.types import Completion, ToolCall
 
 if TYPE_CHECKING:
