@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.statistics.per_case import Trials
+from harness.statistics.paired_binary import Trials
 from harness.types import GateVerdict
 
 # mlflow 3.18.0 brings compare_evaluations, but asks for a mlflow-skinny that could not be installed; the one

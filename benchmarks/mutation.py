@@ -129,7 +129,9 @@ def main() -> int:
     """Run, and print how many faults of each file were found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; all by default")
-    parser.add_argument("--only", default="*", help="mutants by name, such as 'harness.statistics.rates.*'")
+    parser.add_argument(
+        "--only", default="*", help="mutants by name, such as 'harness.statistics.clusters.*'"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--survivors", action="store_true", help="print the faults that were not found")
     parser.add_argument("--fail-under", type=float, default=0.0, metavar="PERCENT")

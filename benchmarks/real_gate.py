@@ -28,17 +28,15 @@ import numpy as np
 from gate_errors import paired, print_table
 
 from harness.comparison.gate import run_gate
-from harness.comparison.margins import ALPHA, PROBE_MARGIN
-from harness.comparison.metric_verdicts import judge_metrics
+from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN, judge_metrics
 from harness.comparison.pairing import PASS_RATE, pair_runs, paired_metrics
 from harness.engines.base import CANDIDATE
 from harness.engines.open import base_of, choose_plan, describe_model
-from harness.golden.find import golden_files
-from harness.golden.load import load_golden_set
+from harness.golden.load import golden_files, load_golden_set
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
+from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
-from harness.run.records import answered_run
 from harness.run.scoring import score_cases
 from harness.statistics.power import regression_power
 from harness.types import ExecutionPlan, GateVerdict, GoldenCase, GoldenSet, ModelRef, Run

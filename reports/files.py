@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from harness.errors import SettingsError
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 
 
 def write_report(path: Path, text: str, source: str) -> Path:

@@ -4,7 +4,7 @@ import json
 
 from harness.presentation.sentences import sentence_of
 from harness.types import GateRecord
-from harness.types.serialisation import finite_facts
+from harness.types.storage import finite_facts
 
 # Raised when a field changes its meaning or is removed; not for a new field.
 SCHEMA_VERSION = 2

@@ -189,7 +189,7 @@ def tiny_multitask_dir(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPath
     import torch
     from safetensors.torch import save_file
 
-    from harness.models.digest import model_sha256, tokenizer_sha256
+    from harness.models.resolve import model_sha256, tokenizer_sha256
 
     directory = tmp_path_factory.mktemp("tiny_multitask") / "model"
     shutil.copytree(tiny_encoder_dir, directory / "encoder")
@@ -247,8 +247,8 @@ def make_run(results, *, gates=None, probes=(), collected=None, losses=(), dtype
     ``gates`` maps a set's name to its GateSettings, ``probes`` names the sets that probe forgetting, and
     ``losses`` maps a passage to its nats per token.
     """
-    from harness.comparison.repeats import scored_metrics
-    from harness.golden.checks import CHECK_TYPES, base_type
+    from harness.comparison.pairing import scored_metrics
+    from harness.golden.schema import CHECK_TYPES, base_type
     from harness.types import Environment, ExecutionPlan, GateSettings, GoldenSet, ModelRef, Run, TextLoss
 
     gates = gates or {}

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from harness.authoring.lint import lint_golden_set
-from harness.golden.find import is_no_set
-from harness.golden.load import load_golden_set
+from harness.golden.load import is_no_set, load_golden_set
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
 

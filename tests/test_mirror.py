@@ -1,9 +1,9 @@
 """Whoever changes a module knows where its tests are: by name, by an import, or by ``mirror.txt``.
 
-The tests of ``harness/statistics/rates.py`` are ``tests/statistics/test_rates.py``; trainers and reports have
-folders of their own. A module may also be tested by name in another file, which then imports it. What is left
-is a part of something that is only seen whole: a pytest session, a training run, a rendered report, an answer
-of an engine. ``mirror.txt`` says where that is tested.
+The tests of ``harness/statistics/clusters.py`` are ``tests/statistics/test_clusters.py``, and a part of it has
+``test_clusters_rates.py``; trainers and reports have folders of their own. A module may also be tested by name in
+another file, which then imports it. What is left is a part of something that is only seen whole: a pytest session,
+a training run, a rendered report, an answer of an engine. ``mirror.txt`` says where that is tested.
 """
 
 import ast

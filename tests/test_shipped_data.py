@@ -12,8 +12,8 @@ import pytest
 
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import load_golden_set
-from harness.run.passages import load_passages
 from harness.run.scoring import score_cases
+from harness.run.workload import load_passages
 from harness.types import Completion, GoldenCase, GoldenSet, Outcome
 
 ROOT = Path(__file__).parents[1]

@@ -219,7 +219,7 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
         )
     elif needs_model_option(arguments):
         # Only if it is used: a conftest file that is found later may add its own.
-        importlib.import_module("harness.plugin.options").add_model_option(parser)
+        importlib.import_module("harness.plugin.hooks").add_model_option(parser)
 
 
 def _why_off(foreign: Path) -> str:

@@ -13,7 +13,7 @@ from harness.errors import GoldenError
 from harness.golden.load import build_golden_set
 from harness.golden.yaml_lines import Document, parse_yaml, parse_yaml_text
 from harness.types import GoldenSet
-from harness.types.whole_file import one_writer, write_whole
+from harness.types.storage import one_writer, write_whole
 
 _INDENT = "  "
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
-from harness.golden.checks import base_type
+from harness.golden.schema import base_type
 from harness.types import Check, GoldenCase
 
 # Answers without a common part, not even a letter.

@@ -7,10 +7,10 @@ from pathlib import Path
 from harness.authoring.contradictions import contradictions, matches_everything
 from harness.authoring.finding import Finding
 from harness.authoring.lint_comments import without_switched_off
-from harness.golden.checks import CHECK_TYPES, base_type, decides
-from harness.golden.embedded_schema import unchecked_formats
+from harness.golden.patterns import unchecked_formats
+from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.metrics.squad import normalise
-from harness.metrics.words import words
+from harness.metrics.text import words
 from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome, Turn
 

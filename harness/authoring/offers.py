@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.golden.check_rules import CheckProblem, make_check
-from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.quantities import quantities
-from harness.metrics.words import words
+from harness.golden.schema import CHECK_TYPES, base_type
+from harness.metrics.text import words
 from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Message, Outcome
 

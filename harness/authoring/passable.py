@@ -3,10 +3,9 @@
 import math
 from statistics import NormalDist
 
-from harness.comparison.margins import ALPHA, PROBE_MARGIN, TASK_MARGIN
-from harness.statistics.clusters import group
+from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN, TASK_MARGIN
+from harness.statistics.clusters import CONFIDENCE, group
 from harness.statistics.paired_binary import bound_without_flips
-from harness.statistics.rates import CONFIDENCE
 from harness.types import GoldenSet
 
 

@@ -19,7 +19,7 @@ from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.errors import BaselineError
 from harness.golden.load import current_hash
 from harness.types import EXACT_DTYPES, ExecutionPlan, GoldenSet, Outcome, Run
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 
 _WAYS = ("engine", "dtype", "device", "weights", "batch_tokens")
 

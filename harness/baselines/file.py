@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.comparison.repeats import answers_of, scored_metrics
+from harness.comparison.pairing import answers_of, scored_metrics
 from harness.errors import BaselineError
 from harness.history.first_metrics import FIRST_METRICS
 from harness.history.stored_reasons import with_renamed_limit
@@ -32,8 +32,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
-from harness.types.json_reading import parse_json
-from harness.types.serialisation import DamagedFactsError, decode, encode
+from harness.types.storage import DamagedFactsError, decode, encode, parse_json
 
 DIRECTORY = "baselines"
 _SCHEMA_VERSION = 2

@@ -1,10 +1,16 @@
-"""The target of a comparison: a model in the same session, a stored or accepted run, or nothing."""
+"""The target of a comparison: a model, a stored or accepted run, or nothing; found by ``--gate-baseline``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
-from harness.baselines.file import Baseline, run_of
+from harness.baselines.file import Baseline, baseline_path, load_baseline, run_of
+from harness.engines.open import base_of, describe_model, split_reference
+from harness.errors import BaselineError
+from harness.history.store import open_history
+from harness.models.catalogue import CATALOGUE
+from harness.provenance import ask_git
 from harness.types import GoldenCase, ModelRef, Run
 
 TargetKind: TypeAlias = Literal["none", "model", "run", "accepted"]
@@ -77,3 +83,81 @@ def describe_target(target: ComparisonTarget) -> str:
     if target.run is not None:
         return f"against run {target.run.id}"
     return "no baseline" if target.model is None else f"against {target.model.label}"
+
+
+_COMMIT = "commit:"
+
+
+_ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
+
+
+def find_baseline(
+    wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path, *, base: str | None = None
+) -> ComparisonTarget:
+    """Find the baseline that a setting names.
+
+    Args:
+        wanted: ``base`` (the candidates' base model), ``none``, another model, an accepted
+            baseline's name, a stored run, or ``commit:REV``: the newest whole run of that commit.
+        candidates: The models to judge.
+        root: The project's root, with the accepted baselines.
+        history_path: The project's history; may be missing.
+        base: The base of the named adapter, in place of the one in its configuration.
+
+    Raises:
+        InputError: The name is unknown or can't be used.
+    """
+    if wanted == "none":
+        return NO_TARGET
+    if wanted == "base":
+        shared = shared_base(candidates)
+        return NO_TARGET if shared is None else model_target(shared)
+    accepted = baseline_path(root, wanted) if "/" not in wanted else None
+    if accepted is not None and accepted.is_file():
+        return accepted_target(load_baseline(accepted))
+    if _is_model(wanted):
+        return model_target(describe_model(wanted, base))
+    if not history_path.is_file():
+        raise BaselineError(
+            f"--gate-baseline {wanted}: no such directory, no accepted baseline of that name, and no run is "
+            f"stored in {history_path} yet (allowed: {_ALLOWED})"
+        )
+    with open_history(history_path) as history:
+        if wanted.startswith(_COMMIT):
+            commit = _commit(wanted.removeprefix(_COMMIT), root)
+            run_id = history.newest_of_commit(commit)
+            if run_id is None:
+                raise BaselineError(
+                    f"--gate-baseline {wanted}: no whole run of commit {commit[:12]} is stored, made without "
+                    f"uncommitted changes; check it out and gate it first"
+                )
+            return run_target(history.load_run(run_id))
+        return run_target(history.load_run(wanted))
+
+
+def _is_model(wanted: str) -> bool:
+    """Whether it is a directory, a catalogue name, a hub id (no run id has a slash) or a plug-in's model."""
+    if wanted.startswith(_COMMIT):
+        return False
+    is_named = "/" in wanted or split_reference(wanted) is not None
+    return is_named or wanted in CATALOGUE or Path(wanted).expanduser().is_dir()
+
+
+def shared_base(models: Sequence[ModelRef]) -> ModelRef | None:
+    """The base of all models; None for a single model without a base.
+
+    Raises:
+        BaselineError: Several models have none, or more than one.
+    """
+    bases = {base.base_sha256: base for model in models if (base := base_of(model)) is not None}
+    if len(models) > 1 and len(bases) != 1:
+        named = ", ".join(base.label for base in bases.values()) or "none"
+        raise BaselineError(f"the models share no base ({named}): name one for all with --gate-baseline")
+    return next(iter(bases.values()), None)
+
+
+def _commit(revision: str, root: Path) -> str:
+    commit = ask_git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if commit is None:
+        raise BaselineError(f"--gate-baseline {_COMMIT}{revision}: git knows no such commit in {root}")
+    return commit

@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import GoldenError, as_one
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 from tunegate.printable import say
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
@@ -73,8 +73,7 @@ def lint(
     """
     from harness.authoring.lint import lint_golden_set
     from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
-    from harness.golden.find import golden_files
-    from harness.golden.load import load_golden_set
+    from harness.golden.load import golden_files, load_golden_set
 
     files = golden_files(paths or None)
     findings, notes = [], []
@@ -89,7 +88,7 @@ def lint(
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:
-        from harness.types.serialisation import to_json
+        from harness.types.storage import to_json
 
         say(to_json([{**asdict(finding), "level": finding.level} for finding in findings]))
     elif not as_json:

@@ -15,16 +15,15 @@ from harness.cli.label import export, label
 from harness.cli.options import DirectoryOption, JsonOption
 from harness.cli.progress import watched_bar
 from harness.errors import GoldenError
-from harness.golden.find import project_golden
-from harness.golden.load import LABELLED
+from harness.golden.load import LABELLED, project_golden
 from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
-from harness.presentation.console import table_console
+from harness.presentation.terminal import table_console
 from harness.run.judging import open_panel
 from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage
-from harness.types.serialisation import to_json
+from harness.types.storage import to_json
 from tunegate.printable import say
 
 app = typer.Typer(help="Judges: calibrate them on labels, compare models by them.", no_args_is_help=True)

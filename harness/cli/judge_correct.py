@@ -8,14 +8,14 @@ from rich.table import Table
 
 from harness.cli.label import LABELS_FILE
 from harness.cli.options import HistoryOption, JsonOption
-from harness.golden.checks import CHECK_TYPES
+from harness.golden.schema import CHECK_TYPES
 from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
 from harness.labelling.journal import current_labels, read_labels
-from harness.presentation.console import table_console
+from harness.presentation.terminal import table_console
 from harness.types import Interval
-from harness.types.serialisation import to_json
+from harness.types.storage import to_json
 from tunegate.printable import say
 
 

@@ -10,17 +10,16 @@ import yaml
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from harness.engines.safetensors_file import SafetensorsError, read_header
+from harness.engines.model_files import SafetensorsError, read_header
 from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
-from harness.models.digest import model_sha256
 from harness.models.download import OnProgress
 from harness.models.fetch import fetch_model
 from harness.models.fetch_record import read_facts
 from harness.models.home import model_directory, tunegate_home
-from harness.models.resolve import resolve_model
-from harness.presentation.console import open_console, table_console
-from harness.types.json_reading import parse_json
+from harness.models.resolve import model_sha256, resolve_model
+from harness.presentation.terminal import open_console, table_console
+from harness.types.storage import parse_json
 from tunegate.printable import say
 
 app = typer.Typer(help="Base models and encoders: fetch, list, show.", no_args_is_help=True)

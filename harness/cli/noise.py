@@ -20,10 +20,10 @@ from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
-from harness.golden.gate_content import load_gate_sets
+from harness.golden.load import load_gate_sets
 from harness.history.store import check_history, open_history
-from harness.presentation.console import open_console
-from harness.run.records import make_directory
+from harness.presentation.terminal import open_console
+from harness.run.conclusion import make_directory
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 

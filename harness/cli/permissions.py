@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.run.preflight import require_permitted
+from harness.run.inputs import require_permitted
 from harness.settings import load_settings
 from harness.types import GoldenCase, Permissions
 from tunegate.project import command_project

@@ -11,14 +11,13 @@ import typer
 from rich.table import Table
 
 from harness.cli.options import JsonOption
-from harness.comparison.margins import ALPHA
-from harness.comparison.metric_verdicts import gated_margins
+from harness.comparison.metric_verdicts import ALPHA, gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
-from harness.golden.find import golden_files, project_golden
-from harness.golden.load import load_golden_set
-from harness.presentation.console import open_console
-from harness.statistics.cluster_power import (
+from harness.golden.load import golden_files, load_golden_set, project_golden
+from harness.presentation.terminal import open_console
+from harness.statistics.clustered_drop import first_drop_beyond
+from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
     Chances,
     Flips,
@@ -28,9 +27,8 @@ from harness.statistics.cluster_power import (
 )
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop
-from harness.statistics.these_cases import first_drop_beyond
 from harness.types import GoldenCase, GoldenSet
-from harness.types.serialisation import to_json
+from harness.types.storage import to_json
 from tunegate.printable import say
 
 

@@ -21,11 +21,11 @@ from harness.cli.options import (
 from harness.cli.power import SetPower, pass_chance_of, power_of_set, power_table
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
-from harness.comparison.margins import ALPHA, PROBE_MARGIN
+from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import PromptError, SettingsError
-from harness.golden.find import project_golden
-from harness.presentation.console import open_console
+from harness.golden.load import project_golden
+from harness.presentation.terminal import open_console
 from harness.registry.content_metrics import CODE
 from harness.run.cache import Cache
 from harness.settings import DTYPES
@@ -40,8 +40,7 @@ from harness.studies.calibration import (
     unanswerable,
 )
 from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
-from harness.types.serialisation import to_json
-from harness.types.whole_file import write_whole
+from harness.types.storage import to_json, write_whole
 from tunegate.printable import say
 
 app = typer.Typer(help="A base's own forgetting probes: choose them by its answers.", no_args_is_help=True)

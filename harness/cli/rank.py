@@ -21,19 +21,17 @@ from harness.cli.options import (
 from harness.cli.progress import stage_bars
 from harness.cli.prompting import asking_settings
 from harness.errors import AdapterError, HistoryError
-from harness.golden.gate_content import load_gate_sets
+from harness.golden.load import load_gate_sets
 from harness.history.store import check_history
-from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
-from harness.run.inputs import prepare
+from harness.presentation.terminal import open_console
+from harness.run.conclusion import make_directory, save, send_to_sinks
+from harness.run.inputs import make_ready, prepare
 from harness.run.judging import describe_judging, open_panel
-from harness.run.preflight import make_ready
-from harness.run.records import make_directory, save
 from harness.run.scoring import Judging
-from harness.run.sinks import send_to_sinks
 from harness.settings import Settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
-from harness.types.serialisation import to_json
+from harness.types.storage import to_json
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 from tunegate.project import command_project

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
-from harness.presentation.console import open_console
-from harness.types.conversation import conversation
+from harness.presentation.terminal import open_console
+from harness.types.run import conversation
 from tunegate.printable import say
 from tunegate.project import command_project
 
@@ -67,7 +67,7 @@ def list_runs(
     """List the newest runs: when, of which commit, how many cases passed, what changed, and the verdict."""
     from harness.cli.run_lines import print_runs
     from harness.history.listing import RunFilter
-    from harness.types.serialisation import to_json
+    from harness.types.storage import to_json
 
     wanted = RunFilter(model=model, verdict=verdict, commit=commit, set_name=set_name)
     with _history(history) as stored:
@@ -93,7 +93,7 @@ def show(
     """Show a run: verdict, metrics, and on request its cases."""
     from harness.presentation.terminal import outcome_counts, render_gate
     from harness.types import Outcome
-    from harness.types.serialisation import to_json
+    from harness.types.storage import to_json
 
     with _history(history) as stored:
         record = stored.load_record(run)
@@ -143,7 +143,7 @@ def accept(
 def recover(history: HistoryOption = None) -> None:
     """Save the runs that could not be saved when their gates ended."""
     from harness.history.location import history_path
-    from harness.run.records import recover as save_again
+    from harness.run.conclusion import recover as save_again
 
     saved = save_again(history_path(history, to_write=True))
     for run in saved:
@@ -166,7 +166,7 @@ def compare(
     from harness.comparison.gate import run_gate
     from harness.presentation.terminal import render_gate
     from harness.types import GateRecord, GateVerdict
-    from harness.types.serialisation import to_json
+    from harness.types.storage import to_json
 
     with _history(history) as stored:
         runs = stored.load_run(candidate), stored.load_run(baseline)

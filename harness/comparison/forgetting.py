@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.metrics.refusal import refusal_words
-from harness.statistics.clusters import Units
-from harness.statistics.rates import CONFIDENCE, rate_interval, ratio_interval
+from harness.metrics.manner import refusal_words
+from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval
 from harness.types import CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss
 
 # In nats per token: perplexity up by a tenth. On the bundled text a useful fine-tune of SmolLM2-135M moved it

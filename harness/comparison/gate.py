@@ -12,7 +12,7 @@ joint level: a set regresses if it has more regressed cases than it tolerates.
 
 A session that can resample has three steps: :func:`judge_runs`, :func:`cases_to_confirm`, and
 :func:`with_resampled`, which requires a regression to show in new answers too
-(:mod:`harness.comparison.confirmation`). :func:`conclude` then makes the findings.
+(:mod:`harness.comparison.regressed_cases`). :func:`conclude` then makes the findings.
 
 The run regresses if any metric does, passes if all do, and is inconclusive otherwise. Without a real change a
 run is called regressed with a probability of at most 5 %; with a real drop at the margin a metric passes with
@@ -23,11 +23,10 @@ a probability of about 5 %. A pass needs every metric to pass, so it needs no ad
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.comparison.confirmation import ResampledAnswers, confirm, regressions_of, unconfirmed
 from harness.comparison.findings import findings_of, outcome_of
 from harness.comparison.forgetting import measure_forgetting
-from harness.comparison.margins import ALPHA
-from harness.comparison.metric_verdicts import gated_margins, judge
+from harness.comparison.metric_drop import set_metric_rows
+from harness.comparison.metric_verdicts import ALPHA, gated_margins, judge
 from harness.comparison.pairing import (
     PASS_RATE,
     PairedMetric,
@@ -37,8 +36,13 @@ from harness.comparison.pairing import (
     paired_metrics,
     set_counts,
 )
-from harness.comparison.regressed_cases import regressed_limits
-from harness.comparison.set_metrics import set_metric_rows
+from harness.comparison.regressed_cases import (
+    ResampledAnswers,
+    confirm,
+    regressed_limits,
+    regressions_of,
+    unconfirmed,
+)
 from harness.comparison.slices import driver_slice, shared_traits
 from harness.errors import BaselineError
 from harness.types import (

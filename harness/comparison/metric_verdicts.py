@@ -1,16 +1,27 @@
-"""The decision about each gated metric and each case: one level of error, shared over all tests of a run."""
+"""The decision about each gated metric and each case: one level of error, shared over all tests of a run.
+
+The tolerated drops of sets that name none are here too.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.comparison.margins import ALPHA, PROBE_MARGIN, TASK_MARGIN
 from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
-from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.comparison.pairing import PASS_RATE, PairedMetric, flip_rate
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
-from harness.comparison.repeats import flip_rate
-from harness.statistics.multiple_testing import holm
-from harness.statistics.these_cases import detectable_drop_of_cases
+from harness.statistics.clustered_drop import detectable_drop_of_cases
+from harness.statistics.paired_binary import holm
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
+
+# One-sided, of all tests of a run together, and of each bound that is compared with a margin.
+ALPHA = 0.05
+
+
+TASK_MARGIN = 0.05
+
+
+PROBE_MARGIN = 0.10
+
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]

@@ -12,8 +12,7 @@ from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
 from harness.comparison.traits import is_word, traits_of
 from harness.statistics.gathering import gathering_p
-from harness.statistics.multiple_testing import holm
-from harness.statistics.paired_binary import mcnemar_p
+from harness.statistics.paired_binary import holm, mcnemar_p
 from harness.types import CaseResult, DriverSlice, MetricComparison, SharedTrait
 
 LEVEL = 0.05

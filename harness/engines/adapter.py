@@ -7,13 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.engines.safetensors_file import SafetensorsError, Tensor, is_all_zero, read_header
+from harness.engines.model_files import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
 from harness.models.resolve import with_revision
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 
 _CONFIG = "adapter_config.json"
+# The file by which a multi-task model is known.
+MULTITASK_CONFIG = "multitask.json"
 _WEIGHTS = "adapter_model.safetensors"
 _LONGEST_VALUE = 80
 _OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
@@ -121,6 +123,11 @@ def mixes(directory: str | None) -> bool:
 def is_adapter(directory: Path) -> bool:
     """Whether a directory looks like a PEFT adapter."""
     return (directory / _CONFIG).is_file()
+
+
+def is_multitask(directory: Path) -> bool:
+    """Whether a directory looks like a multi-task model."""
+    return (directory / MULTITASK_CONFIG).is_file()
 
 
 def read_adapter(directory: Path) -> Adapter:

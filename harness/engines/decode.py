@@ -1,19 +1,101 @@
 """The decoding loop: greedy or sampled, batched, with finished rows leaving the batch.
 
-``generate`` of transformers keeps a finished row in the batch until the longest row ends, and draws all
-rows' samples from one random stream, so that a row's text depends on its neighbours. Here a finished row is
-removed from the cache, each row has its own limit, stops, tokenizer and random stream, and greedy text is the
-same.
+Prompts of similar length are packed into batches within a token budget. ``generate`` of transformers keeps a
+finished row in the batch until the longest row ends, and draws all rows' samples from one random stream, so
+that a row's text depends on its neighbours. Here a finished row is removed from the cache, each row has its
+own limit, stops, tokenizer and random stream, and greedy text is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
+
+
+def pack_batches(prompt_tokens: Sequence[int], answer_tokens: Sequence[int], budget: int) -> list[list[int]]:
+    """Group rows so that a padded batch holds at most ``budget`` tokens.
+
+    Rows are sorted by the length of their answer's limit and then of their prompt, longest first: padding
+    is small, a batch that doesn't fit into memory fails at the start, and progress quickens towards the end.
+
+    Args:
+        prompt_tokens: Prompt length of each row.
+        answer_tokens: Most tokens that each row may generate.
+        budget: Most tokens in a batch, counted as rows x (longest prompt + longest answer). A row that is
+            longer on its own gets a batch of its own.
+
+    Returns:
+        Batches of row indices; every row is in exactly one.
+    """
+    order = sorted(
+        range(len(prompt_tokens)), key=lambda row: (answer_tokens[row], prompt_tokens[row], row), reverse=True
+    )
+    batches: list[list[int]] = []
+    longest_prompt = longest_answer = 0
+    for row in order:
+        prompt = max(longest_prompt, prompt_tokens[row])
+        answer = max(longest_answer, answer_tokens[row])
+        if batches and batches[-1] and (len(batches[-1]) + 1) * (prompt + answer) <= budget:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+            prompt, answer = prompt_tokens[row], answer_tokens[row]
+        longest_prompt, longest_answer = prompt, answer
+    return batches
+
+
+def pad_rows(
+    rows: Sequence[Sequence[int]], pad: int, device: Any, *, left: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, both (rows, longest).
+
+    Args:
+        rows: Tokens of each row.
+        pad: The id that fills shorter rows.
+        device: The tensors' device.
+        left: Whether rows are padded before their first token, or after their last.
+
+    Returns:
+        The token ids, then the mask: 1 for a row's own tokens.
+    """
+    import torch
+
+    longest = max(len(row) for row in rows)
+    ids, mask = [], []
+    for row in rows:
+        fill, zeros, ones = [pad] * (longest - len(row)), [0] * (longest - len(row)), [1] * len(row)
+        ids.append([*fill, *row] if left else [*row, *fill])
+        mask.append([*zeros, *ones] if left else [*ones, *zeros])
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+# Their angles change once a text is longer than those of the training, for all rows of its batch; generate
+# then also reads a text again from its start. Test prompts are too short to show it.
+_BY_LENGTH = ("longrope", "dynamic")
+
+
+def turns_with_length(config: Any) -> bool:
+    """Whether a model's angles depend on the length, so that each text must be answered alone by the library.
+
+    Args:
+        config: The model's configuration.
+    """
+    text = config.get_text_config(decoder=True)
+    given = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None)
+    return any(kind in str(name) for name in _rope_types(given) for kind in _BY_LENGTH)
+
+
+def _rope_types(given: Any) -> Iterator[Any]:
+    """The types, of all layers or of each kind of layer."""
+    if isinstance(given, Mapping):
+        yield given.get("rope_type", given.get("type"))
+        for value in given.values():
+            yield from _rope_types(value)
+
 
 # Removing rows from the cache copies it: done when this fraction of the batch has ended.
 _COMPACT_AT = 0.25

@@ -1,17 +1,31 @@
-"""Detects changed weights: by the sum of each, and by answers to fixed tokens."""
+"""Detects changed and equal weights: by the sum of each, by answers to fixed tokens, by content.
+
+Weights that are equal in several copies of a base are stored once, so that many copies fit into memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 # Lengths of the test rows: different ones, so that a batch of them is padded.
 _PROBE_LENGTHS = (12, 5)
+
+
 # Number of tokens that each row is forced to continue with.
 PROBE_STEPS = 2
+
+
 # Logits that differ by less than this fraction of the largest are equal up to rounding.
 _ROUNDING = {"float64": 1e-6, "float32": 1e-4}
+
+
 _LOW_PRECISION = 0.1
+
+
 # Below this fraction the answers of two sides can't be distinguished.
 _INDISTINCT = 1e-6
 
@@ -134,3 +148,38 @@ def row_logits(forward: Any, rows: Sequence[Sequence[int]], device: Any) -> Any:
             logits = forward(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
             found.append(logits[0, -1 - PROBE_STEPS :].float().cpu())
     return torch.stack(found)
+
+
+# The different values of each weight, by the base's hash and the weight's name in the bare base.
+Known = dict[tuple[str, str], "list[torch.Tensor]"]
+
+
+def share_equal_weights(base_sha256: str, model: Any, known: Known) -> None:
+    """Let a model use the memory of weights that are equal in other copies of its base.
+
+    An adapter changes few weights of its copy. Nothing may be attached to the model or merged into it
+    afterwards: that could write into the other copies.
+
+    Args:
+        base_sha256: The base's content hash.
+        model: The copy, or PEFT's model around it; it is changed.
+        known: The weights of the other copies; those of this one are added.
+    """
+    import torch
+
+    for name, parameter in model.named_parameters():
+        # Weights in 4 bits have a type and a state of their own.
+        if type(parameter) is not torch.nn.Parameter:
+            continue
+        others = known.setdefault((base_sha256, bare_name(name)), [])
+        for other in others:
+            if (
+                other.shape == parameter.shape
+                and other.dtype == parameter.dtype
+                and other.device == parameter.device
+                and torch.equal(other, parameter.data)
+            ):
+                parameter.data = other
+                break
+        else:
+            others.append(parameter.data)

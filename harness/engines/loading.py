@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.adapter import read_json
-from harness.engines.failures import loading_failures
-from harness.engines.load_report import (
+from harness.engines.library_faults import (
+    loading_failures,
     refuse_incomplete_adapter,
     refuse_incomplete_model,
     refuse_not_finite,

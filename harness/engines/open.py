@@ -1,21 +1,110 @@
-"""From a model's name to a checked reference, and from references to a loaded engine."""
+"""From the names that a user gives to checked references of models, and from references to a loaded engine.
 
+A directory of adapters is expanded, and ``NAME:REFERENCE`` chooses an engine, one of ours or of a plug-in.
+"""
+
+import os
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.engines.adapter import check_base, is_adapter, mixes, read_adapter, read_training
+from harness.engines.adapter import check_base, is_adapter, is_multitask, mixes, read_adapter, read_training
 from harness.engines.base import CANDIDATE, Engine, StreamingEngine
-from harness.engines.failures import first_line
-from harness.engines.kinds import engine_kinds, is_own, split_reference
-from harness.engines.multitask.directory import is_multitask, read_multitask
+from harness.engines.library_faults import first_line
+from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
 from harness.engines.precision import gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError
-from harness.models.digest import adapter_sha256, model_sha256
-from harness.models.resolve import resolve_model
+from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
+from harness.registry import EngineKind, active
 from harness.types import ExecutionPlan, ModelRef
+
+# These two are chosen by the kind of a model, and open each other's models; their names are still reserved.
+_DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
+
+
+BUILTIN_ENGINES: dict[str, EngineKind] = {
+    kind.name: kind
+    for kind in (
+        EngineKind(
+            name="transformers",
+            summary="Base models and adapters, in batches.",
+            describe=_DESCRIBE,
+            open=_OPEN,
+            measures_text=True,
+        ),
+        EngineKind(
+            name="multitask",
+            summary="Encoders with heads for labels, entities and spans.",
+            describe=_DESCRIBE,
+            open=_OPEN,
+        ),
+    )
+}
+
+
+def engine_kinds() -> Mapping[str, EngineKind]:
+    """All engines by name."""
+    return active().merged(EngineKind, BUILTIN_ENGINES)
+
+
+def is_own(engine: str) -> bool:
+    """Whether an execution plan's engine is tunegate's own, so that its libraries are needed."""
+    return engine in BUILTIN_ENGINES and BUILTIN_ENGINES[engine].open == _OPEN
+
+
+def split_reference(reference: str) -> tuple[EngineKind, str] | None:
+    """The engine and the reference after the colon; None if no engine is named."""
+    # A path with a colon is a path; what is too long for one, such as a URL, is not.
+    name, colon, rest = reference.partition(":")
+    if not colon or not rest or os.path.exists(reference):  # noqa: PTH110 # Path.exists raises for those
+        return None
+    kind = engine_kinds().get(name)
+    return None if kind is None else (kind, rest)
+
+
+def named_models(references: Sequence[str]) -> list[str]:
+    """The named models, each once; a directory of adapters means all of them."""
+    found: dict[str, str] = {}
+    for reference in references:
+        if split_reference(reference) is not None:
+            # An engine reads its own reference, which may be no path.
+            found.setdefault(reference, reference)
+            continue
+        for each in _adapters_in(Path(reference).expanduser()) or [reference]:
+            directory = Path(each).expanduser()
+            found.setdefault(str(directory.resolve()) if directory.is_dir() else each, each)
+    return list(found.values())
+
+
+def _adapters_in(directory: Path) -> list[str]:
+    """The adapters in a directory that is not a model itself (a model may contain checkpoints)."""
+    if not directory.is_dir() or is_adapter(directory) or is_multitask(directory):
+        return []
+    if (directory / "config.json").is_file():
+        return []
+    return sorted(str(path) for path in directory.iterdir() if path.is_dir() and is_adapter(path))
+
+
+def short_names(references: Sequence[str]) -> list[str]:
+    """For each model the last part of its path, with as many parts before it as make it unique."""
+    paths = [_parts(reference) for reference in references]
+    names = []
+    for parts in paths:
+        depth = 1
+        while depth < len(parts) and sum(other[-depth:] == parts[-depth:] for other in paths) > 1:
+            depth += 1
+        names.append("/".join(parts[-depth:]))
+    return names
+
+
+def _parts(reference: str) -> tuple[str, ...]:
+    directory = Path(reference).expanduser()
+    if split_reference(reference) is None and directory.is_dir():
+        return directory.resolve().parts[1:] or directory.resolve().parts
+    return tuple(reference.split("/"))
+
 
 _LIBRARIES = ("torch", "transformers", "peft")
 

@@ -8,13 +8,11 @@ from functools import partial
 from typing import Literal
 
 from harness.engines.base import GenerationRequest, OnText
-from harness.engines.decode import Row, decode_batch
+from harness.engines.decode import Row, decode_batch, pad_rows
 from harness.engines.library_decoder import decode_alone
-from harness.engines.padding import pad_rows
-from harness.engines.prompt_learning import empty_cache
 from harness.engines.sampling import chooser
-from harness.engines.side import Side, adapted
-from harness.prompts.answers import AnswerWatch, answer_so_far, read_answer
+from harness.engines.side import Side, adapted, empty_cache
+from harness.prompts.reasoning import AnswerWatch, answer_so_far, read_answer
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import Completion
 

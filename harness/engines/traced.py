@@ -87,7 +87,7 @@ def _logits_alone(row: TokenRow) -> torch.Tensor:
 
 
 def _logits_together(rows: Sequence[TokenRow]) -> list[torch.Tensor]:
-    from harness.engines.padding import pad_rows
+    from harness.engines.decode import pad_rows
 
     first = rows[0].side
     ids, mask = pad_rows([list(row.ids) for row in rows], first.pad_id, first.model.device, left=False)

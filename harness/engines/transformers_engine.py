@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
-from harness.engines.batching import pack_batches
 from harness.engines.constrained import following_schema
-from harness.engines.failures import answer_or_split
+from harness.engines.decode import pack_batches
+from harness.engines.library_faults import answer_or_split
 from harness.engines.loading import quiet_load
 from harness.engines.questions import Question, WrittenAnswer, answer_questions, write_answers
 from harness.engines.side import refuse_unknown_tokens, whole_model
@@ -18,8 +18,8 @@ from harness.engines.sides import load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import EngineError
-from harness.prompts.context import places
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
+from harness.prompts.tokenizers import places
 from harness.prompts.training import render_direct
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 

@@ -7,12 +7,19 @@ from pydantic import ValidationError
 
 from harness.errors import GoldenError
 from harness.golden.check_rules import CheckProblem, make_check, written_value
-from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.explain import explain, golden_error
-from harness.golden.matrix import Combination
-from harness.golden.schema import CaseYaml, CheckYaml, GenerationYaml, GoldenSetYaml, MessageYaml, Role
-from harness.golden.templates import TemplateError, fill, fill_value, read_if_file
-from harness.golden.tools import ToolError, read_tools
+from harness.golden.schema import (
+    CHECK_TYPES,
+    CaseYaml,
+    CheckYaml,
+    GenerationYaml,
+    GoldenSetYaml,
+    MessageYaml,
+    Role,
+    base_type,
+)
+from harness.golden.value_rules import ToolError, read_tools
+from harness.golden.variables import Combination, TemplateError, fill, fill_value, read_if_file
 from harness.golden.yaml_lines import Document, KeyPath
 from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall, Turn

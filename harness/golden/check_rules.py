@@ -10,20 +10,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.golden.blank_text import is_blank
-from harness.golden.checks import CHECK_TYPES, check_names, decides
-from harness.golden.embedded_schema import schema_problem
 from harness.golden.explain import allowed_by
 from harness.golden.hints import did_you_mean, shown
 from harness.golden.judge_template import TemplateFileError, find_template
-from harness.golden.patterns import PatternError, check_pattern
+from harness.golden.patterns import PatternError, check_pattern, schema_problem
 from harness.golden.python_files import PythonFileError, find_python_file
+from harness.golden.schema import CHECK_TYPES, check_names, decides
 from harness.golden.transforms import StepError, read_steps
-from harness.golden.value_rules import TogetherError, check_together
+from harness.golden.value_rules import TogetherError, check_together, is_blank
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
 from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
-from harness.registry.options import CommonOptions, JudgedOptions
+from harness.registry.metric import CommonOptions, JudgedOptions
 from harness.types import Check, JsonValue
 from harness.types.golden import VALUE_IS_NULL
 

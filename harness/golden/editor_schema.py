@@ -4,11 +4,10 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, create_model
 
-from harness.golden.checks import CHECK_TYPES, check_names
-from harness.golden.schema import GenerationYaml, GoldenSetYaml
+from harness.golden.schema import CHECK_TYPES, GenerationYaml, GoldenSetYaml, check_names
 from harness.golden.transforms import PLAIN_STEPS, STEPS_WITH_TEXT
 from harness.registry import Metric
-from harness.registry.options import CommonOptions
+from harness.registry.metric import CommonOptions
 
 
 def golden_schema() -> dict[str, Any]:

@@ -1,7 +1,11 @@
-"""From a YAML file to a GoldenSet, or to an error in one line."""
+"""From a YAML file to a GoldenSet, or to an error in one line; and the golden sets that belong to a gate.
+
+The content of a project's gate is its golden sets, and the bundled forgetting probes.
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +13,25 @@ from pydantic import ValidationError
 
 from harness.errors import GoldenError, SettingsError, as_one
 from harness.golden.case_reading import CaseReading, as_settings
-from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.explain import explain, explain_settings, golden_error, keys_at
-from harness.golden.matrix import MatrixError, combinations
-from harness.golden.schema import CaseYaml, GenerationYaml, GoldenSetYaml, IncludedYaml
+from harness.golden.schema import (
+    CHECK_TYPES,
+    CaseYaml,
+    GenerationYaml,
+    GoldenSetYaml,
+    IncludedYaml,
+    base_type,
+)
+from harness.golden.variables import MatrixError, combinations
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml, read_yaml
+from harness.settings import load_settings
 from harness.types import GateSettings, GenerationSettings, GoldenCase, GoldenSet
+from tunegate.project import command_project
 
 # Directories of this name contain labelled items for judges, not golden sets.
 LABELLED = "judge"
+
+
 # Files whose names begin so are parts of golden sets that include them.
 INCLUDED = "_"
 
@@ -257,3 +271,110 @@ def generation_settings(given: Mapping[str, object], source: str) -> GenerationS
     except ValidationError as error:
         problem, allowed = explain_settings(error, listed)
         raise SettingsError(f"{source}: {problem}" + (f" (allowed: {allowed})" if allowed else "")) from error
+
+
+DEFAULT_GOLDEN = Path("golden_sets")
+
+
+def project_golden() -> list[Path]:
+    """Where the golden sets are of the project in which a command is run: its setting ``golden``."""
+    project = command_project(Path.cwd())
+    return [project / path for path in load_settings({}, project, os.environ).golden]
+
+
+def is_no_set(file: Path) -> bool:
+    """Whether a YAML file below a directory of golden sets is none: labelled items, or a part of sets."""
+    return file.parent.name == LABELLED or file.name.startswith(INCLUDED)
+
+
+def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
+    """The golden sets below directories; a path of a file is returned as it is.
+
+    Args:
+        paths: Directories and files; None means those of the project in which the command is run.
+    """
+    files: list[Path] = []
+    for path in project_golden() if paths is None else paths:
+        if path.is_dir():
+            inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+            files += [file for file in inside if not is_no_set(file)]
+        else:
+            files.append(path)
+    return files
+
+
+def probe_directory() -> Path:
+    """The directory of the ``general`` golden sets: inside the installed package, or in a checkout."""
+    packaged = Path(__file__).with_name("general")
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "golden_sets" / "general"
+
+
+def level_directory() -> Path:
+    """The directory of the three levels, from which a base's own probes are chosen; no gate asks them."""
+    return Path(__file__).with_name("levels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateContent:
+    """The golden sets that belong to a gate.
+
+    Attributes:
+        own: The project's.
+        bundled: The forgetting probes that come with this package; none where a set of the project's says
+            that it probes forgetting, or where forgetting is not measured.
+        faults: Faults of the project's files.
+    """
+
+    own: tuple[GoldenSet, ...]
+    bundled: tuple[GoldenSet, ...] = ()
+    faults: tuple[GoldenError, ...] = ()
+
+    @property
+    def sets(self) -> tuple[GoldenSet, ...]:
+        """All of them."""
+        return self.own + self.bundled
+
+
+def gate_content(
+    paths: Iterable[Path] | None, *, forgetting: bool, known: Mapping[Path, GoldenSet] | None = None
+) -> GateContent:
+    """The content of a gate.
+
+    Args:
+        paths: Directories and files of golden sets; None takes ``golden_sets`` in the working directory.
+        forgetting: Whether forgetting is measured.
+        known: Sets that were read already, by file.
+    """
+    own, faults = [], []
+    for file in golden_files(paths):
+        try:
+            own.append(_set_of(file, known or {}))
+        except GoldenError as error:
+            faults.append(error)
+    has_probes = any(golden_set.probes_forgetting for golden_set in own)
+    if not forgetting:
+        own = [golden_set for golden_set in own if not golden_set.probes_forgetting]
+    bundled = sorted(probe_directory().glob("*.yaml")) if forgetting and not has_probes else []
+    return GateContent(
+        own=tuple(own), bundled=tuple(load_golden_set(file) for file in bundled), faults=tuple(faults)
+    )
+
+
+def load_gate_sets(paths: Iterable[Path] | None, *, forgetting: bool) -> list[GoldenSet]:
+    """The golden sets of a gate, all of them readable.
+
+    Args:
+        paths: Directories and files of golden sets; None takes ``golden_sets`` in the working directory.
+        forgetting: Whether forgetting is measured.
+
+    Raises:
+        GoldenError: A file can't be used, or there is no golden set.
+    """
+    content = gate_content(paths, forgetting=forgetting)
+    if content.faults:
+        raise as_one([fault for error in content.faults for fault in error.faults])
+    return list(content.sets)
+
+
+def _set_of(file: Path, known: Mapping[Path, GoldenSet]) -> GoldenSet:
+    return known[file] if file in known else load_golden_set(file)

@@ -1,16 +1,86 @@
-"""The YAML of a golden set as pydantic models, for validation, JSON Schema and the reference page."""
+"""The YAML of a golden set as pydantic models, for validation, JSON Schema and the reference page.
+
+The check types are all metrics of the registry, including those of plug-ins.
+"""
 
 import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from harness.types import PINNED_DATE, RESERVED_KWARGS, JsonValue
+from harness.registry import Metric, active
+from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.types import PINNED_DATE, RESERVED_KWARGS, Check, JsonValue, MetricFacts
+
+
+class _KnownMetrics(Mapping[str, Metric]):
+    """The current metrics of the registry."""
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def _known(self) -> Mapping[str, Metric]:
+        return active().merged(Metric, BUILTIN_METRICS)
+
+
+CHECK_TYPES: Mapping[str, Metric] = _KnownMetrics()
+
+
+def base_type(name: str) -> str:
+    """Name of the check type behind a check's name.
+
+    ``not-contains`` is ``contains``; ``python:checks.py:polite`` is ``python``.
+    """
+    return name.removeprefix("not-").partition(":")[0]
+
+
+def is_binary(check: Check) -> bool:
+    """Whether a check's values are true or false; those of some graded checks are without a threshold."""
+    kind = CHECK_TYPES[base_type(check.type)]
+    return kind.kind == "binary" or (kind.true_or_false and check.threshold is None)
+
+
+def decides(check: Check) -> bool:
+    """Whether this check decides if a case passes: it is true or false, or a number with a threshold."""
+    return is_binary(check) or check.threshold is not None
+
+
+def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
+    """Direction, scale and version of the checks' scores, by the name in the scores."""
+    found: dict[str, MetricFacts] = {}
+    for check in checks:
+        facts = CHECK_TYPES[base_type(check.type)].facts
+        if is_binary(check):
+            facts = replace(facts, kind="binary")
+        # A check with a threshold in one case and none in another is a number in all.
+        if check.type not in found or found[check.type].kind == "binary":
+            found[check.type] = facts
+    return found
+
+
+def check_names() -> list[str]:
+    """All names that ``type:`` accepts, including the negated ones."""
+    return [*CHECK_TYPES, *(f"not-{name}" for name, check in CHECK_TYPES.items() if check.invertible)]
+
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
 Text = Annotated[str, Field(min_length=1)]
+
+
 # pytest uses these marks itself, and its -m reads the others as operators.
 _RESERVED = frozenset(
     [
@@ -43,7 +113,11 @@ def _day(text: str) -> str:
 
 
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
+
+
 Scalar: TypeAlias = str | int | float | bool
+
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 

@@ -1,14 +1,139 @@
-"""Rules for a check's value together with its other keys and the case's references."""
+"""Rules for a check's value with its other keys, the case's references, its options and its tools."""
 
+import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
+from string import ascii_uppercase
 from typing import cast
 
-from harness.golden.choices import letter_of, lettered, same_words
+from pydantic import ValidationError
+
 from harness.golden.hints import shown
 from harness.golden.json_paths import JsonPathError, compiled_path
+from harness.golden.patterns import schema_problem
 from harness.golden.quantities import Quantity, UnitError, check_unit, quantities
-from harness.types import JsonValue
+from harness.golden.schema import ToolYaml
+from harness.golden.variables import read_if_file
+from harness.types import GoldenCase, JsonValue
+
+# Controls, formats such as the zero-width space, and white space.
+_UNSEEN = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
+
+
+# Letters, marks and symbols that are drawn as nothing: fillers, joiners, variation selectors, empty Braille.
+_DRAWN_EMPTY = frozenset(
+    [
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *range(0x180B, 0x1810),
+        *range(0xFE00, 0xFE10),
+        *range(0xE0000, 0xE1000),
+    ]
+)
+
+
+def is_blank(text: str) -> bool:
+    """Whether no character of a text can be seen: white space, zero-width characters, or none at all."""
+    return all(
+        unicodedata.category(character) in _UNSEEN or ord(character) in _DRAWN_EMPTY for character in text
+    )
+
+
+LIKELIHOOD = "choice-likelihood"
+
+
+def lettered(choices: JsonValue) -> dict[str, str]:
+    """The choices of a ``multiple-choice`` check, by upper-case letter."""
+    if isinstance(choices, Mapping):
+        return {letter.upper(): str(text) for letter, text in choices.items()}
+    return dict(zip(ascii_uppercase, map(str, cast("Sequence[str]", choices)), strict=False))
+
+
+def likelihood_texts(case: GoldenCase) -> tuple[str, ...]:
+    """The options of a case's ``choice-likelihood`` checks, each once, in order."""
+    checks = [check for check in case.single_checks if check.type == LIKELIHOOD]
+    return tuple(
+        dict.fromkeys(
+            str(text) for check in checks for text in cast("Sequence[str]", check.options["choices"])
+        )
+    )
+
+
+def choices_key(case: GoldenCase) -> str:
+    """The key of the losses on a case's options, besides those on its references."""
+    return f"{case.key} (choices)"
+
+
+def same_words(text: str) -> str:
+    """A text for comparison: no case, single spaces."""
+    return " ".join(text.casefold().split())
+
+
+def letter_of(text: str, choices: Mapping[str, str]) -> str | None:
+    """The letter of a choice that a golden set names by its letter or its text; None if it is neither.
+
+    Args:
+        text: The letter or the text.
+        choices: The choices by letter.
+    """
+    if text.strip().upper() in choices:
+        return text.strip().upper()
+    return next(
+        (letter for letter, choice in choices.items() if same_words(choice) == same_words(text)), None
+    )
+
+
+class ToolError(ValueError):
+    """Tools that can't be used; the message says why."""
+
+
+def read_tools(written: Sequence[ToolYaml] | str, directory: Path) -> tuple[JsonValue, ...]:
+    """The tools, each as ``{"type": "function", "function": {...}}``.
+
+    Args:
+        written: The tools, or ``file://`` and a JSON file below the directory.
+        directory: The directory of the file that names them.
+
+    Raises:
+        ToolError: They are not valid.
+        TemplateError: The file can't be read.
+    """
+    tools = _of_file(written, directory) if isinstance(written, str) else list(written)
+    names = [tool.name for tool in tools]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ToolError(f"the tool {twice[0]} occurs twice")
+    for tool in tools:
+        if problem := schema_problem(tool.parameters):
+            raise ToolError(f"the parameters of {tool.name}: {problem}")
+    return tuple({"type": "function", "function": tool.model_dump()} for tool in tools)
+
+
+def _of_file(text: str, directory: Path) -> list[ToolYaml]:
+    if not text.startswith("file://"):
+        raise ToolError(f"found {shown(text)} (allowed: a list of tools, or file:// and a JSON file)")
+    try:
+        found = json.loads(read_if_file(text, directory))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError | RecursionError):
+            raise ToolError(f"{text} is not JSON: {error}") from error
+        raise
+    if not isinstance(found, list) or not found:
+        raise ToolError(f"{text} is no list of tools")
+    return [_tool(entry, text) for entry in found]
+
+
+def _tool(entry: object, place: str) -> ToolYaml:
+    if isinstance(entry, dict) and entry.get("type") == "function":
+        entry = entry.get("function")
+    try:
+        return ToolYaml.model_validate(entry)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        # A missing key may be the one that was misspelt.
+        problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+        key = ".".join(map(str, problem["loc"])) or "a tool"
+        raise ToolError(f"{place}: {key}: {problem['msg']}") from error
 
 
 class TogetherError(ValueError):

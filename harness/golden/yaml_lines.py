@@ -1,5 +1,12 @@
-"""YAML with line numbers: plain data, and the line of each key."""
+"""YAML with line numbers: plain data, the line of each key, and scalars that are read as they look.
 
+YAML 1.1 reads ``12:30`` as 750, ``010`` as 8 and ``yes`` as true, and 1e3 as a text; YAML 1.2 reads each
+otherwise. Outside of quotes only the numbers and booleans of JSON are accepted, which all of them share.
+"""
+
+import json
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -7,28 +14,134 @@ from typing import Any, TypeAlias
 import yaml
 
 from harness.errors import GoldenError, as_one
-from harness.golden.yaml_scalars import SpellingError, block_value, unquoted_value
+from harness.types import JsonValue
 from tunegate.printable import printable_line
+
+_NUMBER_PREFIX = "tag:yaml.org,2002:"
+
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+
+
+_WORDS: dict[str, dict[str, JsonValue]] = {
+    "bool": {"true": True, "false": False},
+    "null": {"null": None, "~": None, "": None},
+}
+
+
+_SPELT = {"bool": "true or false", "null": "null", "int": "a number as JSON writes it"}
+
+
+# Marks before a text: an anchor or a tag.
+_HEADER = re.compile(r"(?:[&!]\S*\s+)*[|>](?P<indicators>[-+0-9]*)")
+
+
+class SpellingError(ValueError):
+    """A scalar that is read otherwise than it looks; ``allowed`` says how to write it."""
+
+    def __init__(self, problem: str, allowed: str) -> None:
+        """Store both parts of the message."""
+        super().__init__(problem)
+        self.allowed = allowed
+
+
+def unquoted_value(text: str, tag: str, by_yaml: object, *, exact: bool) -> JsonValue:
+    """The value of a scalar without quotes.
+
+    Args:
+        text: The scalar.
+        tag: Its type by YAML 1.1.
+        by_yaml: Its value by YAML 1.1.
+        exact: Whether it may also be meant as a text: a number's spelling must then be the only one of its
+            value, so that ``1.10`` is refused.
+
+    Raises:
+        SpellingError: YAML's versions read it differently, or not as it looks.
+    """
+    name = tag.removeprefix(_NUMBER_PREFIX)
+    if name in _WORDS:
+        if text not in _WORDS[name]:
+            raise SpellingError(
+                f"YAML reads {text} as {_shown(by_yaml)}", f"{_SPELT[name]}, or {_quoted(text)}"
+            )
+        return _WORDS[name][text]
+    if not _NUMBER.fullmatch(text):
+        if name == "str":
+            return text
+        problem = f"YAML reads {text} as {_shown(by_yaml)}"
+        raise SpellingError(problem, f"{_SPELT['int']}, or {_quoted(text)}")
+    value: int | float = int(text) if name == "int" else float(text)
+    if math.isinf(value):
+        raise SpellingError(f"{text} is beyond a float's range", "a smaller number")
+    # Tools that write YAML 1.1 put a point before the exponent.
+    if exact and text not in {json.dumps(value), re.sub(r"^(-?[0-9]+)e", r"\1.0e", json.dumps(value))}:
+        raise SpellingError(
+            f"YAML reads {text} as {_shown(by_yaml)}", f"{json.dumps(value)}, or {_quoted(text)}"
+        )
+    return value
+
+
+def block_value(value: str, source: str) -> str:
+    """A block text without the last line break that YAML adds, unless ``|+`` or ``>+`` asks for it.
+
+    Args:
+        value: The text as YAML reads it.
+        source: The document from the text's beginning on.
+    """
+    header = _HEADER.match(source)
+    keeps = header is not None and "+" in header["indicators"]
+    return value if keeps else value.removesuffix("\n")
+
+
+def _shown(by_yaml: object) -> str:
+    return f"the text '{by_yaml}'" if isinstance(by_yaml, str) else json.dumps(by_yaml)
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}' in quotes for a text"
+
 
 # A key's path inside a document: mapping keys and list indices.
 KeyPath: TypeAlias = tuple[str | int, ...]
 
+
 # libyaml's loader where PyYAML was built with it: about ten times as fast.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+
 MAX_BYTES = 16 * 2**20
+
+
 MAX_DEPTH = 100
+
+
 # libyaml composes by recursion in C: 30 000 levels overflow a stack of 8 MB and end the process.
 _SAFE_DEPTH = 5000
+
+
 _PREFIX = "tag:yaml.org,2002:"
+
+
 # The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
+
+
 _TEXT = _PREFIX + "str"
+
+
 _MERGE = _PREFIX + "merge"
+
+
 _NUMBERS = {_PREFIX + "int", _PREFIX + "float"}
+
+
 # Beyond about 308 digits a number is none that JSON's readers and floats can hold.
 _LONGEST_NUMBER = 300
+
+
 _BLOCKS, _QUOTES = frozenset("|>"), frozenset("'\"")
+
+
 # Keys whose values may be any JSON, so that a number may also be meant as a text.
 _ANY_JSON = frozenset({"value", "vars", "metadata", "chat_template_kwargs", "arguments", "parameters"})
 

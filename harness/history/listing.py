@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass, field
 
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

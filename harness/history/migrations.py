@@ -7,8 +7,7 @@ from typing import Any
 
 from harness.history.first_metrics import FIRST_METRICS
 from harness.history.stored_reasons import with_findings, with_renamed_limit
-from harness.types.json_reading import parse_json
-from harness.types.serialisation import DamagedFactsError
+from harness.types.storage import DamagedFactsError, parse_json
 
 
 def _m001_runs(database: sqlite3.Connection) -> None:

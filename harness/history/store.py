@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import BaselineError, HistoryError
-from harness.history import rows
+from harness.history import database
 from harness.history.database import open_database, read_database
 from harness.history.listing import RunFilter, RunLine, list_lines
 from harness.types import (
@@ -25,7 +25,7 @@ from harness.types import (
     Stability,
     Verdict,
 )
-from harness.types.serialisation import DamagedFactsError, decode, encode
+from harness.types.storage import DamagedFactsError, decode, encode
 
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
@@ -104,7 +104,7 @@ class History:
             for run in (record.baseline, record.run):
                 if run is not None:
                     self._save_run(run)
-            gate = rows.gate_row(record)
+            gate = database.gate_row(record)
             self._database.execute(
                 """
                 INSERT INTO gates VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET
@@ -117,8 +117,8 @@ class History:
             for table in ("comparisons", "retentions"):
                 self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", gate[:1])
             if record.comparison is not None:
-                self._insert("comparisons", rows.comparison_rows(record.run.id, record.comparison))
-                self._insert("retentions", rows.retention_rows(record.run.id, record.comparison))
+                self._insert("comparisons", database.comparison_rows(record.run.id, record.comparison))
+                self._insert("retentions", database.retention_rows(record.run.id, record.comparison))
 
     def save_noise(
         self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
@@ -166,16 +166,16 @@ class History:
         return {key: known[name] for key, name in keys.items() if name in known}
 
     def _save_run(self, run: Run) -> None:
-        row = rows.run_row(run)
+        row = database.run_row(run)
         stored = self._database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
         if stored is None:
             self._insert("runs", [row])
-            self._insert("results", rows.result_rows(run))
-            self._insert("scores", rows.score_rows(run))
+            self._insert("results", database.result_rows(run))
+            self._insert("scores", database.score_rows(run))
         elif encode(_decoded(Run, stored[0], run.id)) != row[-1]:
             raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
 
-    def _insert(self, table: str, found: Iterable[rows.Row]) -> None:
+    def _insert(self, table: str, found: Iterable[database.Row]) -> None:
         kept = list(found)
         if kept:
             self._database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(kept[0]))})", kept)

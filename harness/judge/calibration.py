@@ -220,7 +220,7 @@ def _reason(measure: Measure, judged: Sequence[JudgedItem]) -> str:
 
 
 def _right(judged: Sequence[JudgedItem]) -> Interval:
-    from harness.statistics.rates import rate_interval
+    from harness.statistics.clusters import rate_interval
 
     return rate_interval([one.right for one in judged], [one.cluster for one in judged])
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.judge.labelled import LABELS, LabelledItem
 from harness.statistics.agreement import Ratings, kappa
+from harness.statistics.clusters import CONFIDENCE, rate_interval
 from harness.statistics.jackknife import jackknife_error
-from harness.statistics.rates import CONFIDENCE, rate_interval
 from harness.types import Interval
 
 _VALUES = {"pass": 1.0, "fail": 0.0, "a": 1.0, "b": 0.0, "tie": 0.5}

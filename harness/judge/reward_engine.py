@@ -17,8 +17,7 @@ from harness.engines.adapter import read_json, read_training
 from harness.engines.gather import Gatherer
 from harness.errors import AdapterError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
-from harness.models.digest import adapter_sha256, model_sha256
-from harness.models.resolve import resolve_model
+from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from harness.types import JudgeReply, JudgeRequest

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.errors import SettingsError
 from harness.judge.calibration import Calibration
 from harness.judge.prompts import CURRENT, load_prompt
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 
 _ADAPTER = TypeAdapter(Calibration)
 

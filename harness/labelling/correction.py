@@ -11,13 +11,12 @@ from harness.labelling.journal import Label
 from harness.labelling.votes import AnswerKey, Votes, answer_key, votes_of
 from harness.metrics.judged import task_of
 from harness.registry.builtin_metrics import BUILTIN_METRICS
-from harness.statistics.clusters import group
+from harness.statistics.clusters import group, mean_interval, rate_interval, ratio_interval
 from harness.statistics.prediction_powered import (
     PartlyLabelled,
     prediction_powered_difference,
     prediction_powered_mean,
 )
-from harness.statistics.rates import mean_interval, rate_interval, ratio_interval
 from harness.types import GateRecord, Interval, Run
 
 # Metrics that can be compared with people's thumbs and grades.

@@ -14,7 +14,7 @@ from harness.errors import DataError
 from harness.judge.questions import as_text
 from harness.labelling.journal import Label
 from harness.types import Message
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["calibration", "pairs", "thumbs"]

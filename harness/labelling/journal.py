@@ -13,8 +13,7 @@ from typing import Literal, TypeAlias
 
 from harness.errors import DataError
 from harness.labelling.items import LabelItem
-from harness.types.json_reading import parse_json
-from harness.types.serialisation import DamagedFactsError, decode, encode
+from harness.types.storage import DamagedFactsError, decode, encode, parse_json
 
 # In the origins of stored labels that have no runs.
 _RUN = re.compile(r"(?:^|, )(?:candidate|baseline) of run ([^ ,]+)(?=, |$)")

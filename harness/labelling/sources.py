@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import DataError, SettingsError
 from harness.labelling.items import Expectation, LabelItem, SourceAnswer
 from harness.types import GateRecord, GoldenCase, Message, Run
-from harness.types.conversation import conversation
-from harness.types.json_reading import parse_json
+from harness.types.run import conversation
+from harness.types.storage import parse_json
 
 _Text = Annotated[str, Field(min_length=1)]
 

@@ -10,7 +10,7 @@ from harness.labelling.journal import Label
 from harness.labelling.sources import is_of_run
 from harness.metrics.judged import task_of
 from harness.types import CaseResult, Check
-from harness.types.conversation import conversation
+from harness.types.run import conversation
 
 # The run, the judge's question, the conversation, the rubric, references or tone, and the answer.
 AnswerKey: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...], str, str]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from harness.engines.loading import quiet_load
-from harness.golden.blank_text import is_blank
+from harness.golden.value_rules import is_blank
 from harness.metrics.definition import ScoringRequest, graded, quote
 from harness.metrics.encoded_text import EncodedText, encoded, incomparable, unseen
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer
 from harness.types import MetricError, Score
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 
 if TYPE_CHECKING:
     import evaluate

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.metrics.definition import quote
-from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.json_checks import NotJsonError, parse_json
 from harness.types import JsonValue, ToolCall
 
 _FUNCTION = re.compile(r"\s*<function=([^>\s]+)>(.*?)</function>\s*", re.DOTALL)

@@ -1,11 +1,16 @@
-"""The interface of a metric: a function that scores a whole batch of completions."""
+"""The interface of a metric: a function that scores a whole batch of completions with valid scores only.
 
-from collections.abc import Callable, Mapping, Sequence
+A group of checks is combined from its members' results.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.registry import load_function
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import (
     NOTHING_ALLOWED,
     Check,
@@ -54,6 +59,8 @@ class ScoringRequest:
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
+
+
 """Scores requests of one check type: as many results as requests, in the same order.
 
 A result's ``value`` is the type's own (a negated check's value is inverted afterwards, and ``passed`` is
@@ -153,3 +160,110 @@ def quote(text: str, limit: int = 60) -> str:
 def _quoted(text: str) -> str:
     """Unchanged if possible, so that a pattern's backslashes are not doubled; else escaped."""
     return f"'{text}'" if text.isprintable() and "'" not in text else repr(text)
+
+
+# Cosines and similar values may be slightly outside of their scale because of rounding.
+_ROUNDING = 1e-5
+
+
+def sound_results(requests: Sequence[ScoringRequest], given: Iterable[object]) -> list[Score | MetricError]:
+    """The results, each checked.
+
+    Args:
+        requests: The requests.
+        given: The results of the metric's function, in the same order.
+
+    Raises:
+        ValueError: The numbers of results and requests differ.
+    """
+    results = list(given)
+    if len(results) != len(requests):
+        raise ValueError(f"the metric gave {len(results)} results for {len(requests)} answers")
+    return [_sound(request, result) for request, result in zip(requests, results, strict=True)]
+
+
+def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
+    """The result itself, or an error in place of an invalid one."""
+    if isinstance(result, MetricError):
+        return result
+    name = base_type(request.check.type)
+    if not isinstance(result, Score):
+        problem = f"the metric gave a {type(result).__name__} (allowed: a Score or a MetricError)"
+        return MetricError(metric=name, error=problem)
+    if not math.isfinite(result.value):
+        problem = f"the metric gave {result.value} instead of a number. {result.explanation}"
+        return MetricError(metric=name, error=problem)
+    if name not in BUILTIN_METRICS and (allowed := _violated_scale(name, result.value)):
+        return MetricError(metric=name, error=f"the metric gave {result.value:g} (allowed: {allowed})")
+    return result
+
+
+def _violated_scale(name: str, value: float) -> str:
+    """The scale of a plug-in's metric if a value is not on it; else an empty text."""
+    kind = CHECK_TYPES[name]
+    if kind.kind == "binary":
+        return "" if value in {0.0, 1.0} else "0 or 1"
+    if kind.logarithmic and value <= 0:
+        return "a number above 0, since runs are compared by its logarithm"
+    if kind.minimum is not None and value < kind.minimum - _ROUNDING:
+        return f"{kind.minimum:g} or more"
+    if kind.maximum is not None and value > kind.maximum + _ROUNDING:
+        return f"{kind.maximum:g} or less"
+    return ""
+
+
+Result: TypeAlias = Score | MetricError
+
+
+# Indices that lead from the case's checks to a check: one, or one more for each group around it.
+Path: TypeAlias = tuple[int, ...]
+
+
+_REASONS = 3
+
+
+def single_checks(checks: Sequence[Check], above: Path = ()) -> Iterator[tuple[Path, Check]]:
+    """All checks that score by themselves, with their places.
+
+    Args:
+        checks: Checks, and groups of checks.
+        above: The place of their group.
+    """
+    for number, check in enumerate(checks):
+        place = (*above, number)
+        if check.checks:
+            yield from single_checks(check.checks, place)
+        else:
+            yield place, check
+
+
+def combined(check: Check, members: Sequence[Result | None]) -> Result | None:
+    """The result of a group, before it is negated and its threshold applied.
+
+    A group is never decided around a member that broke or has no result: it is then an error, or has none.
+
+    Args:
+        check: The group.
+        members: The decided result of each member, in order.
+    """
+    broken = [result for result in members if isinstance(result, MetricError)]
+    if broken:
+        error = f"{broken[0].metric}: {broken[0].error}"
+        return MetricError(metric=check.type, error=error, traceback=broken[0].traceback)
+    scores = [result for result in members if isinstance(result, Score)]
+    if len(scores) < len(members):
+        return None
+    passed = [member.weight for member, score in zip(check.checks, scores, strict=True) if score.passed]
+    share = math.fsum(passed) / math.fsum(member.weight for member in check.checks)
+    if base_type(check.type) == "any-of":
+        share = float(bool(passed))
+    elif is_binary(check):
+        share = float(len(passed) == len(scores))
+    return Score(metric=check.type, value=share, explanation=_explained(scores))
+
+
+def _explained(scores: Sequence[Score]) -> str:
+    """How many members pass, and why the first ones fail; if none fails, why they pass."""
+    failed = [score for score in scores if not score.passed]
+    reasons = "; ".join(f"{score.metric}: {score.explanation}" for score in (failed or scores)[:_REASONS])
+    return f"{len(scores) - len(failed)} of {len(scores)} pass; {'failed' if failed else 'passed'}: {reasons}"

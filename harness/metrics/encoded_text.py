@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.golden.blank_text import is_blank
+from harness.golden.value_rules import is_blank
 from harness.metrics.definition import ScoringRequest, quote
 from harness.metrics.encoders import Encoder
 from harness.types import GoldenCase, MetricError

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.models.digest import model_sha256
-from harness.models.resolve import resolve_model
+from harness.models.resolve import model_sha256, resolve_model
 from harness.types import Check
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 
 # Parts of a sentence-transformers directory besides the model itself: pooling, length limit, dense layers.
 _SENTENCE_PARTS = ("sentence_bert_config.json", "*/config.json", "*/model.safetensors")

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TypeAlias
 
 from harness.metrics.definition import ScoringRequest, graded, one_by_one, quote
-from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.json_checks import NotJsonError, parse_json
 from harness.types import JsonValue, Score
 
 # Number of occurrences of each type and text.

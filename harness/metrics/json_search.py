@@ -8,8 +8,7 @@ from itertools import islice
 
 from harness.golden.json_paths import compiled_path
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
-from harness.metrics.json_checks import differences, schema_violation
-from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.json_checks import NotJsonError, differences, parse_json, schema_violation
 from harness.types import JsonValue, Score
 from harness.types.golden import VALUE_IS_NULL
 

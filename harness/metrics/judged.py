@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import JudgeError
-from harness.golden.checks import base_type
+from harness.golden.schema import base_type
 from harness.judge.panel import Panel, Vote
 from harness.judge.prompts import Prompt, own_prompt
 from harness.judge.questions import pair_requests, question_name, single_request

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from harness.golden.choices import same_words
+from harness.golden.value_rules import same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
 from harness.types import Score
 

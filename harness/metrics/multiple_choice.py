@@ -7,7 +7,7 @@ the text of an option. The first kind that is found decides; if it names two opt
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.golden.choices import letter_of, lettered, same_words
+from harness.golden.value_rules import letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
 from harness.types import Score
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.metrics.definition import ScoringRequest, graded, quote
-from harness.metrics.words import words
+from harness.metrics.text import words
 from harness.types import MetricError, Score
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one, quote
-from harness.metrics.words import folded, number, one_spelling, terms
+from harness.metrics.text import folded, number, one_spelling, terms
 from harness.types import Score
 
 

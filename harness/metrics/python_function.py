@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingsError
-from harness.golden.checks import is_binary
+from harness.golden.schema import is_binary
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
 from harness.types import Check, Score
 

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from typing import Any, TypeAlias
 
 from harness.errors import JudgeError
-from harness.golden.checks import base_type
+from harness.golden.schema import base_type
 from harness.judge.client import Judge
 from harness.judge.panel import Panel, Vote
 from harness.metrics.definition import ScoringRequest, quote, text_of

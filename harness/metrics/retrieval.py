@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from harness.golden.checks import base_type
+from harness.golden.schema import base_type
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded
 from harness.metrics.encoders import DECIMALS
 from harness.metrics.ragas_bridge import import_ragas

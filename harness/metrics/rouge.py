@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, quote
-from harness.metrics.words import words
+from harness.metrics.text import words
 from harness.types import MetricError, Score
 
 if TYPE_CHECKING:

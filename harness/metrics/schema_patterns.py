@@ -14,7 +14,7 @@ from importlib import import_module
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
-from harness.metrics.time_limit import PatternTime
+from harness.metrics.text import PatternTime
 
 _TIME: ContextVar[PatternTime] = ContextVar("pattern time of the current schema")
 # The order in which they import each other.

@@ -1,11 +1,201 @@
-"""Checks on the answer's wording: equality, substrings, patterns."""
+"""Checks on the answer's wording: equality, substrings, patterns; and what words are.
 
+Words after Unicode Standard Annex 29: letters and digits with their marks, in any composition. Where a script
+is written without spaces (Chinese, Japanese, Thai, Khmer and others), each character with its marks counts as
+one, and so does each emoji.
+
+A golden set's pattern, or a pattern inside its JSON Schema, can backtrack practically forever (``(a|aa)+$``
+on sixty letters). The ``regex`` library stops a match when its time is up, in any thread and on any system.
+It counts what the whole process uses, so a match that is stopped while others work is repeated.
+"""
+
+import time
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any, TypeVar
 
+from harness.errors import TunegateError
+from harness.golden.patterns import compiled
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, text_of, wanted_texts
-from harness.metrics.time_limit import PatternTime
 from harness.types import Score
+
+# Letters of scripts without spaces; the ranges add the prolonged sound marks and half-width katakana.
+_UNSPACED = r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Line_Break=SA}\u3040-\u30ff\uff66-\uff9f]&&[\p{L}\p{Nl}]]"
+
+
+_LETTER = rf"[[\p{{L}}\p{{N}}]--{_UNSPACED}]"
+
+
+# Joiners and soft hyphens inside a word belong to it.
+_WORD = (
+    rf"(?={_UNSPACED}|\p{{Extended_Pictographic}}|\p{{Regional_Indicator}})\X"
+    rf"|{_LETTER}(?:{_LETTER}|[\p{{M}}\u200c\u200d\u00ad\u2060])*"
+)
+
+
+_PIECE = rf"(?={_UNSPACED})\X|(?:(?!{_UNSPACED})\S)+"
+
+
+_IGNORABLE = r"\p{Default_Ignorable_Code_Point}"
+
+
+# Soft hyphen, zero-width space, word joiner, byte-order mark and the marks of direction.
+_NEVER_DRAWN = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x061C])
+
+
+# JSON's numbers, with a plus, a typographic minus, or commas between groups of three digits.
+_NUMBER = r"[-+\u2212]?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
+
+
+# A number in a text: not a part of a word, a date, an address or a version.
+_NUMBER_INSIDE = rf"(?<![\p{{L}}\p{{N}}\p{{M}}.,:/_-]){_NUMBER}(?![.,:/_-]?[\p{{L}}\p{{N}}\p{{M}}_])"
+
+
+_SIGN = r"\p{S}|[%&#@*\u2030\u066a]"
+
+
+@cache
+def _pattern(text: str) -> Any:
+    # Takes 20 ms to import; most sets need none of this.
+    import regex
+
+    return regex.compile(text, regex.V1)
+
+
+def folded(text: str) -> str:
+    """A text in one composition (NFC) and case."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def one_spelling(text: str) -> str:
+    """A text in one composition (NFC), stripped, with single spaces, without what is never drawn."""
+    return " ".join(unicodedata.normalize("NFC", text.translate(_NEVER_DRAWN)).split())
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in order and in one case; on ASCII text those of rouge-score."""
+    ignorable = _pattern(_IGNORABLE)
+    return [ignorable.sub("", word) for word in _pattern(_WORD).findall(folded(text))]
+
+
+def pieces(text: str) -> list[str]:
+    """What white space separates, in one case; characters of scripts without spaces singly."""
+    return [str(piece) for piece in _pattern(_PIECE).findall(folded(text))]
+
+
+def number(text: str) -> Decimal | None:
+    """The value of a text that is a number, such as ``-5``, ``5.0`` or ``1,000``, or None.
+
+    An integer with a leading zero is none: it is a code.
+    """
+    plain = text.strip()
+    if not _pattern(_NUMBER).fullmatch(plain):
+        return None
+    return Decimal(plain.replace("\u2212", "-").replace(",", ""))
+
+
+def terms(text: str) -> list[str]:
+    """Words, numbers by their value, and signs such as ``%`` or ``$``, in order; no other punctuation."""
+    pattern = _pattern(rf"(?P<number>{_NUMBER_INSIDE})|{_WORD}|{_SIGN}")
+    ignorable = _pattern(_IGNORABLE)
+    found = []
+    for match in pattern.finditer(folded(text)):
+        value = number(match.group()) if match["number"] else None
+        found.append(ignorable.sub("", match.group()) if value is None else _plain(value))
+    return found
+
+
+def _plain(value: Decimal) -> str:
+    """A number in the one spelling that all of its spellings share."""
+    text = f"{value.copy_abs():f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"-{text}" if value < 0 else text
+
+
+SECONDS = 1.0
+
+
+_T = TypeVar("_T")
+
+
+class TooSlowError(TunegateError):
+    """A pattern was stopped because it took too long."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PatternTime:
+    """The processor time that the patterns of one check may use together.
+
+    Attributes:
+        what: Name of the pattern in the message.
+        seconds: The remaining time.
+    """
+
+    what: str
+    seconds: float = SECONDS
+
+    def search(self, pattern: str, text: str, *, ignore_case: bool = False, ecma: bool = False) -> Any:
+        """The first match of a pattern in a text, or None.
+
+        Args:
+            pattern: A pattern of ``re``.
+            text: The text.
+            ignore_case: Whether letters match in either case.
+            ecma: Whether it is meant as in a JSON Schema.
+
+        Raises:
+            TooSlowError: The time is over.
+        """
+        found = compiled(pattern, ignore_case=ignore_case, ecma=ecma)
+        return self._run(lambda timeout: found.search(text, timeout=timeout))
+
+    def fullmatch(self, pattern: str, text: str) -> Any:
+        """A pattern's match of a whole text, or None.
+
+        Args:
+            pattern: A pattern of ``re``.
+            text: The text.
+
+        Raises:
+            TooSlowError: The time is over.
+        """
+        return self._run(lambda timeout: compiled(pattern).fullmatch(text, timeout=timeout))
+
+    def matches(self, pattern: str, text: str) -> list[Any]:
+        """All matches of a pattern in a text.
+
+        Args:
+            pattern: A pattern of ``re``.
+            text: The text.
+
+        Returns:
+            Match objects, in the text's order.
+
+        Raises:
+            TooSlowError: The time is over.
+        """
+        return self._run(lambda timeout: list(compiled(pattern).finditer(text, timeout=timeout)))
+
+    def _run(self, match: Callable[[float], _T]) -> _T:
+        started, timeout = time.thread_time(), self.seconds
+        while timeout > 0:
+            try:
+                found = match(timeout)
+            except TimeoutError:
+                timeout *= 2
+                if time.thread_time() - started >= self.seconds:
+                    break
+            else:
+                self.seconds -= min(time.thread_time() - started, self.seconds)
+                return found
+        self.seconds = 0.0
+        raise TooSlowError(
+            f"{self.what} took more than {SECONDS:g} s of processor time on this answer: it backtracks. "
+            "Rewrite repetitions that overlap, such as (a|aa)+ or (.*,)*"
+        )
 
 
 def _equals(request: ScoringRequest) -> Score:
@@ -116,10 +306,24 @@ def _regex(request: ScoringRequest) -> Score:
 
 
 equals = one_by_one(_equals)
+
+
 iequals = one_by_one(_iequals)
+
+
 contains = one_by_one(_contains)
+
+
 icontains = one_by_one(_icontains)
+
+
 contains_any = one_by_one(_contains_any)
+
+
 contains_all = one_by_one(_contains_all)
+
+
 starts_with = one_by_one(_starts_with)
+
+
 regex = one_by_one(_regex)

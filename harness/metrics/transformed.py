@@ -7,8 +7,8 @@ from typing import cast
 
 from harness.golden.json_paths import compiled_path
 from harness.metrics.definition import quote
-from harness.metrics.json_text import NotJsonError, parse_json
-from harness.metrics.time_limit import PatternTime
+from harness.metrics.json_checks import NotJsonError, parse_json
+from harness.metrics.text import PatternTime
 from harness.types import Check
 
 _FENCE = r"^ {0,3}(```+|~~~+)[^\n]*\n((?s:.*?)\n)?? {0,3}\1[ \t]*$"

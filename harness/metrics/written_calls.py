@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from harness.metrics.call_forms import CallError, TextArguments, json_calls, marked_calls
-from harness.metrics.json_text import NotJsonError, parse_json
+from harness.metrics.json_checks import NotJsonError, parse_json
 from harness.types import ToolCall
 
 _MARKS = re.compile(r"^\s*(?:\[TOOL_CALLS\]|<\|python_tag\|>)\s*")

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 
 LIBRARIES = ("torch", "transformers", "gguf")
 

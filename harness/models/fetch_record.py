@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.models.catalogue import CatalogueEntry
-from harness.models.digest import model_sha256
-from harness.types.json_reading import parse_json
-from harness.types.whole_file import write_whole
+from harness.models.resolve import model_sha256
+from harness.types.storage import parse_json, write_whole
 
 _FILE = "tunegate_model.json"
 

@@ -6,7 +6,7 @@ order:
 1. Configure: options become settings (``options``), settings become checked inputs (``harness.run.inputs``).
 2. Collect: each case of a golden set becomes an item for each model (``collection``).
 3. Select: ``-k``, ``-m`` and ``--lf`` select cases (``selection``); everything that they need is checked
-   (``harness.run.preflight``).
+   (``harness.run.inputs``).
 4. Run: before the first item all selected cases are answered and scored together (``session``,
    ``harness.run``: generation, scoring). Each item then fails, skips or passes as its case did.
 5. Finish: the runs are paired, compared and judged (``harness.comparison``: pairing, comparison, gate,

@@ -1,21 +1,177 @@
-"""Golden sets as pytest nodes: a file for each set, an item for each case."""
+"""Golden sets as pytest nodes: a file for each set, an item for each case; and what a failed case shows.
 
-from collections.abc import Iterable
+A *missed* case failed, and only the comparison with the baseline decides. For pytest and other plugins it is
+an expected failure: ``-x``, ``--maxfail`` and ``--pdb`` don't stop for it, it is not rerun, JUnit and IDEs
+don't show a failure. ``--lf`` still selects it.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from harness.errors import GoldenError
-from harness.golden.load import load_golden_set
-from harness.golden.probes import probe_directory
-from harness.plugin.failure_text import describe_failure
-from harness.plugin.junit import answer_time_s, case_properties
-from harness.plugin.missed import WORDS, mark, mark_missed
+from harness.golden.load import load_golden_set, probe_directory
+from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
-from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
+from harness.presentation.sentences import sentence_of
+from harness.types import CaseResult, GateRecord, GoldenCase, GoldenSet, MetricError, Outcome, Score
+from harness.types.run import conversation
 from tunegate.markers import declare_markers
 from tunegate.printable import printable, printable_line
+
+_EXCERPT_CHARACTERS = 600
+
+
+def describe_failure(result: CaseResult) -> str:
+    """Failed case as text: last prompt, answer, and each failed or errored check."""
+    case = result.case
+    earlier = () if result.completion is None else result.completion.earlier
+    tests = [f"tests:   {_excerpt(case.description)}"] if case.description else []
+    lines = [*tests, f"prompt:  {_excerpt(conversation(case, earlier)[-1].content)}"]
+    if result.completion is not None:
+        cut = " (cut at max_new_tokens)" if result.completion.stop_reason == "length" else ""
+        lines.append(f"answer:  {_excerpt(result.completion.text)}{cut}")
+    if result.repeats:
+        passed = sum(answer.outcome is Outcome.PASSED for answer in result.repeats)
+        lines.append(f"repeats: {passed} of {len(result.repeats)} answers passed; shown is one that did not")
+    lines += [f"expects: {_excerpt(reference)}" for reference in case.references]
+    lines += [f"failed:  {_describe_score(score)}" for score in _failed(result)]
+    lines += [f"errored: {_describe_error(error)}" for error in result.errors]
+    return "\n".join(lines)
+
+
+def describe_reason(result: CaseResult) -> str:
+    """One line: the last check that could not be computed, or else the last that failed."""
+    described = [*map(_describe_score, _failed(result)), *map(_describe_error, result.errors)]
+    return " ".join(described[-1].split()) if described else ""
+
+
+def _failed(result: CaseResult) -> list[Score]:
+    return [score for score in result.scores if score.passed is False]
+
+
+def _describe_score(score: Score) -> str:
+    limit = "" if score.threshold is None else f" {score.value:.3g}, threshold {score.threshold:g}"
+    return f"{score.metric}{limit}" + (f": {score.explanation}" if score.explanation else "")
+
+
+def _describe_error(error: MetricError) -> str:
+    return f"{error.metric}: {error.error}"
+
+
+def _excerpt(text: str) -> str:
+    shown = text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + " …"
+    return shown.replace("\n", "\n         ")
+
+
+# An item's word, by its case's outcome; an errored one has a check that could not be computed.
+WORDS = {Outcome.FAILED: "missed", Outcome.ERRORED: "errored"}
+
+
+# Attributes of a report: texts, so that a report can be sent to another process.
+_STATUS, _REASON = "tunegate_status", "tunegate_reason"
+
+
+def mark_missed(report: pytest.TestReport, result: CaseResult) -> None:
+    """Turn a failed item's report into that of a missed case.
+
+    Args:
+        report: The item's call.
+        result: The case's result, failed or errored.
+    """
+    word, reason = WORDS[result.outcome], printable_line(describe_reason(result))
+    mark(report, word)
+    setattr(report, _REASON, reason)
+    report.outcome = "skipped"
+    report.wasxfail = f"{word}: {reason}"
+
+
+def mark(report: pytest.TestReport, word: str) -> None:
+    """Store the word under which an item is counted.
+
+    Args:
+        report: The item's call.
+        word: Such as ``unscored``.
+    """
+    setattr(report, _STATUS, word)
+
+
+def marked(report: object) -> str | None:
+    """The stored word of a report."""
+    return getattr(report, _STATUS, None)
+
+
+class LastMissed:
+    """Lets ``--lf`` select missed cases again; registered with pytest in a session with a model."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Store pytest's own memory of failures."""
+        self._config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add a missed case to the last failures, from which pytest has just removed it."""
+        last_failed = self._config.pluginmanager.get_plugin("lfplugin")
+        if last_failed is not None and marked(report) in WORDS.values():
+            failed = copy.copy(report)
+            failed.outcome = "failed"
+            last_failed.pytest_runtest_logreport(failed)
+
+
+def print_missed(terminal: pytest.TerminalReporter) -> None:
+    """List errored cases, and missed ones if expected failures are listed (``-rx``, ``-ra``, ``-rA``)."""
+    for outcome, word in WORDS.items():
+        reports = terminal.stats.get(word, [])
+        if not reports or (outcome is Outcome.FAILED and not terminal.hasopt("xfailed")):
+            continue
+        terminal.section(f"{word} cases", sep="=")
+        for report in reports:
+            write_line(terminal, f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")
+
+
+def add_verdicts(config: pytest.Config, records: Mapping[str, GateRecord]) -> None:
+    """Write each model's verdict, reasons, run and baseline as properties of the whole suite.
+
+    Args:
+        config: The session's configuration; nothing is written without ``--junitxml``.
+        records: By the models' names; the name is empty if there is only one.
+    """
+    # What the fixture record_testsuite_property uses; hooks have no other way.
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    for name, record in records.items():
+        start = f"tunegate.{name}." if name else "tunegate."
+        for key, value in _facts(record).items():
+            xml.add_global_property(start + key, printable_line(value))
+
+
+def case_properties(result: CaseResult) -> list[tuple[str, object]]:
+    """A case's outcome and scores as properties of its test case."""
+    scores = {f"tunegate.{score.metric}": f"{score.value:.6g}" for score in result.scores}
+    return [("tunegate.outcome", str(result.outcome)), *scores.items()]
+
+
+def answer_time_s(result: CaseResult) -> float | None:
+    """Seconds that the model took for a case's answers, cached or not; None without any."""
+    answers = [repeat.completion for repeat in result.repeats] or [result.completion]
+    times = [answer.latency_s for answer in answers if answer is not None]
+    return sum(times) if times else None
+
+
+def _facts(record: GateRecord) -> dict[str, str]:
+    facts = {"run": record.run.id, "model": record.run.model.label}
+    if record.baseline is not None:
+        facts["baseline"] = f"{record.baseline.model.label} (run {record.baseline.id})"
+    if record.verdict is not None:
+        facts["verdict"] = str(record.verdict.outcome)
+        own = [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
+        facts["reasons"] = "; ".join(sentence_of(finding) for finding in own)
+    return facts
 
 
 class CaseResults(Protocol):

@@ -1,21 +1,126 @@
-"""Saves, reports, sends and accepts runs after the verdicts are known.
+"""Saves, reports, sends and accepts runs after the verdicts are known, and the exit status of the session.
 
 A failure here never changes a verdict: each failed step causes one line and the exit status.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError, TunegateError
-from harness.plugin.acceptance import accept_record
+from harness.baselines.accept import accept_run
+from harness.comparison.findings import must_pass_findings
+from harness.errors import BaselineError, InputError, TunegateError
+from harness.presentation.sentences import sentence_of
+from harness.run.conclusion import save, send_to_sinks
 from harness.run.inputs import Inputs
-from harness.run.records import save
-from harness.run.sinks import send_to_sinks
-from harness.types import GateRecord
+from harness.run.judging import judged_checks
+from harness.settings import Settings
+from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
+
+
+def exit_status(
+    records: Collection[GateRecord], *, fail_on: str, tests_failed: bool, only_cases: bool = True
+) -> pytest.ExitCode:
+    """The exit status of a session that was not interrupted.
+
+    Args:
+        records: The gated models' records.
+        fail_on: ``inconclusive`` fails on that verdict too.
+        tests_failed: Whether pytest counts a failure: of a hand-written test, of a must-pass case, or of any
+            case without a comparison. Missed cases are not failures.
+        only_cases: Whether all of these are golden cases.
+    """
+    if any(failing_findings(record, fail_on) for record in records):
+        return pytest.ExitCode.TESTS_FAILED
+    if tests_failed and not (only_cases and _only_judging_failed(records)):
+        return pytest.ExitCode.TESTS_FAILED
+    if any(_nothing_scored(record) or _judge_was_out(record) for record in records):
+        return pytest.ExitCode.INTERNAL_ERROR
+    return pytest.ExitCode.OK
+
+
+def failing_findings(record: GateRecord, fail_on: str) -> list[Finding]:
+    """Why a gated model fails its gate and is not accepted, the most important reason first.
+
+    Args:
+        record: The run, with its verdict if it was compared.
+        fail_on: ``inconclusive`` fails on that verdict too.
+    """
+    if record.verdict is None:
+        return must_pass_findings(record.run)
+    failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
+    if record.verdict.outcome not in failing:
+        return []
+    return [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
+
+
+def _nothing_scored(record: GateRecord) -> bool:
+    """Whether all cases of a set errored, for example because the judge was unreachable."""
+    return record.verdict is not None and any(
+        isinstance(finding.data, NoVerdictFinding)
+        and finding.data.outcome is Outcome.ERRORED
+        and finding.data.cases == finding.data.n
+        for finding in record.verdict.findings
+    )
+
+
+def _judge_was_out(record: GateRecord) -> bool:
+    """Whether a judge was asked and gave no verdict at all."""
+    errors = [
+        any(error.metric == check.type for error in result.errors)
+        for result in record.run.results
+        if result.outcome is not Outcome.SKIPPED
+        for check in judged_checks(result.case)
+    ]
+    return bool(errors) and all(errors)
+
+
+def _only_judging_failed(records: Collection[GateRecord]) -> bool:
+    """Whether a judge that was out explains all failed cases."""
+    results = [result for record in records for result in record.run.results]
+    return (
+        any(_judge_was_out(record) for record in records)
+        and all(result.outcome is not Outcome.FAILED for result in results)
+        and all(judged_checks(result.case) for result in results if result.outcome is Outcome.ERRORED)
+    )
+
+
+def accept_record(
+    record: GateRecord, name: str, settings: Settings, root: Path, *, problem: str | None
+) -> Path:
+    """Accept a gated run as a baseline.
+
+    Args:
+        record: The run and its verdict.
+        name: The baseline's name.
+        settings: The reason of accepting, and whether uncommitted changes are allowed.
+        root: The project's root.
+        problem: Another reason against accepting in this session, or None.
+
+    Returns:
+        The baseline's file.
+
+    Raises:
+        BaselineError: The run failed its gate, or can't be a baseline.
+    """
+    if failing := failing_findings(record, settings.fail_on):
+        what = "did not pass" if record.verdict is None else f"is {record.verdict.outcome}"
+        problem = f"the run {what} ({sentence_of(failing[0])})"
+    if problem is not None:
+        raise BaselineError(
+            f"--gate-accept {name}: {problem} and is not accepted; to accept it anyway: "
+            f"tunegate runs accept {record.run.id} {name} --reason ..."
+        )
+    return accept_run(
+        record.run,
+        name,
+        settings.accept_reason or "accepted by --gate-accept",
+        root,
+        allow_dirty=settings.accept_dirty,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,20 +1,143 @@
-"""The hooks of the gate: each is a few lines that call the module with the implementation."""
+"""The hooks of the gate: its options, its registry, and a few lines each that call the implementation."""
 
+import os
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pluggy import HookCaller
 
-from harness.plugin.collection import GoldenFile, GoldenItem, collect_probes, golden_file_of, golden_items
+from harness.baselines.target import describe_target
+from harness.errors import SettingsError
+from harness.plugin.collection import (
+    GoldenFile,
+    GoldenItem,
+    collect_probes,
+    golden_file_of,
+    golden_items,
+    marked,
+    print_missed,
+)
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
-from harness.plugin.header import describe_inputs
-from harness.plugin.missed import marked, print_missed
-from harness.plugin.options import add_options, settings_of
-from harness.plugin.registering import close_registry, open_registry, registry_warnings
+from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, open_session
-from harness.plugin.writing import write_line
+from harness.registry import Registrar, Registry, active, use_registry
+from harness.run.inputs import Inputs
+from harness.settings import SETTINGS, Settings, environment_variable, load_settings
 from tunegate.printable import printable_line
+from tunegate.project import session_project
+from tunegate.project_conftest import HOOK
+
+_BEFORE: pytest.StashKey[Registry | None] = pytest.StashKey()
+
+
+def open_registry(config: pytest.Config) -> None:
+    """Use a new registry in this session, and let each plug-in with the hook add to it."""
+    registry = Registry()
+    config.stash[_BEFORE] = use_registry(registry)
+    manager = config.pluginmanager
+    for implementation in manager.hook.pytest_tunegate_register.get_hookimpls():
+        others = [plugin for plugin in manager.get_plugins() if plugin is not implementation.plugin]
+        # One at a time, so that one that breaks does not affect the others.
+        call = manager.subset_hook_caller(HOOK, remove_plugins=others)
+        registry.register(
+            implementation.plugin_name,
+            partial(_call, call),
+            identity=implementation.function,
+        )
+
+
+def _call(hook: HookCaller, registrar: Registrar) -> None:
+    hook(registry=registrar)
+
+
+def close_registry(config: pytest.Config) -> None:
+    """Restore the previous registry."""
+    if _BEFORE in config.stash:
+        use_registry(config.stash[_BEFORE])
+        del config.stash[_BEFORE]
+
+
+def registry_warnings() -> list[str]:
+    """What was left out of plug-ins so far, one line each."""
+    return [f"tunegate: warning: {warning}" for warning in active().warnings]
+
+
+_DEST = "tunegate_"
+
+
+# Settings that are paths relative to the project's root.
+_PATHS = ("golden", "directory")
+
+
+_GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options of all settings with a flag."""
+    group = parser.getgroup(_GROUP, _TITLE)
+    for name, setting in SETTINGS.items():
+        if setting.flag is None:
+            continue
+        details: dict[str, Any] = {
+            "dest": _DEST + name,
+            "default": None,
+            "help": f"{setting.help} [{environment_variable(name)}]",
+        }
+        if setting.flag.startswith("--gate-no-"):
+            details |= {"action": "store_const", "const": False}
+        elif setting.metavar is None:
+            details |= {"action": "store_const", "const": True}
+        else:
+            details |= {"metavar": setting.metavar, "action": "append" if setting.repeated else "store"}
+        group.addoption(f"--gate-{name}" if name == "model" else setting.flag, **details)
+
+
+def add_model_option(parser: pytest.Parser) -> None:
+    """Declare ``--model``, the short name of ``--gate-model``."""
+    setting = SETTINGS["model"]
+    parser.getgroup(_GROUP, _TITLE).addoption(
+        "--model",
+        dest=_DEST + "model",
+        metavar=setting.metavar,
+        action="append",
+        help="short for --gate-model",
+    )
+
+
+def _from_here(here: Path, value: Any) -> Any:
+    """Paths that were typed here, for a reader who starts at the project's root."""
+    if isinstance(value, list):
+        return [str(here / each) for each in value]
+    return value and str(here / value)
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The session's settings.
+
+    Raises:
+        pytest.UsageError: A value is not allowed.
+    """
+    flags = {name: config.getoption(_DEST + name, None) for name in SETTINGS}
+    project, here = session_project(config), config.invocation_params.dir
+    if here != project:
+        flags |= {name: _from_here(here, flags[name]) for name in _PATHS}
+    try:
+        return load_settings(flags, project, os.environ)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def describe_inputs(inputs: Inputs) -> str:
+    """The gated models, the baseline and the plan."""
+    plan, candidates = inputs.plan, inputs.candidates
+    names = ", ".join(candidate.name for candidate in candidates)
+    gated = candidates[0].model.label if len(candidates) == 1 else f"{len(candidates)} models ({names})"
+    return f"tunegate: {gated} {describe_target(inputs.target)}, {plan.dtype} on {plan.device}"
+
 
 __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 

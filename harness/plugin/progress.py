@@ -1,18 +1,34 @@
-"""Progress of the long stages, shown through pytest's output capture."""
+"""Lines and progress of the gate in pytest's output, through its capture and one escape."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
-from harness.plugin.writing import write_line
-from harness.presentation.console import open_console
+from harness.engines.base import Engine
+from harness.engines.open import open_sides
+from harness.errors import EngineError, InputError
 from harness.presentation.stage_lines import StageLines
-from harness.run.generation import Progress
-from tunegate.printable import say
+from harness.presentation.terminal import open_console
+from harness.run.cache import Cache
+from harness.run.generation import Progress, answer_cases
+from harness.run.inputs import Candidate, Inputs
+from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
+from tunegate.printable import printable, say
+
+
+def write_line(terminal: pytest.TerminalReporter, text: object, **markup: bool) -> None:
+    """Write a text as one or more lines.
+
+    Args:
+        terminal: The terminal.
+        text: The text, or a value with one.
+        markup: Pytest's own, such as ``red=True``.
+    """
+    terminal.write_line(printable(str(text)), **markup)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +103,45 @@ def _bars() -> Iterator[Progress]:
 def _is_terminal(config: pytest.Config) -> bool:
     terminal = config.pluginmanager.getplugin("terminalreporter")
     return bool(terminal and terminal.isatty)
+
+
+class Questions:
+    """Answers prompts that are not in a golden set, with one engine for all of them."""
+
+    def __init__(self, config: pytest.Config, inputs: Inputs, cache: Cache) -> None:
+        """Nothing is loaded before the first prompt that is not in the cache."""
+        self._config = config
+        self._inputs = inputs
+        self._cache = cache
+        self._engine: Engine | None = None
+
+    def answer(self, case: GoldenCase, candidate: Candidate) -> Completion:
+        """A model's answer to a case; if the model can't answer it, the session ends, without a regression.
+
+        Args:
+            case: The case.
+            candidate: The model.
+        """
+        sides = {candidate.side: candidate.model}
+        with open_progress(self._config) as shown:
+            try:
+                answers = answer_cases(
+                    sides,
+                    self._inputs.plan,
+                    [case],
+                    self._cache,
+                    shown.on_progress,
+                    open_engine=self._open_once,
+                )
+            except InputError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            except EngineError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+        return answers[candidate.side].completions[case.key]
+
+    def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        """One engine for all candidates, loaded with the first prompt."""
+        if self._engine is None:
+            candidates = {candidate.side: candidate.model for candidate in self._inputs.candidates}
+            self._engine = open_sides(candidates, plan)
+        return self._engine

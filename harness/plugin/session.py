@@ -11,28 +11,30 @@ from pathlib import Path
 import pytest
 
 from harness.baselines.file import check_name
-from harness.comparison.confirmation import ResampledAnswers
+from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
 from harness.history.store import check_history
-from harness.plugin.arguments import collect_golden_sets, own_tests
-from harness.plugin.collection import RESULTS, GoldenItem
-from harness.plugin.delivery import Delivery, Problem, deliver
-from harness.plugin.exit_status import exit_status
-from harness.plugin.hand_written import FailedTests, asks_a_model
-from harness.plugin.junit import add_verdicts
-from harness.plugin.left_out import LeftOut, OwnTests, left_out_cases, left_out_roots
-from harness.plugin.missed import LastMissed
-from harness.plugin.progress import open_progress
-from harness.plugin.questions import Questions
-from harness.plugin.selection import SELECTION, Selection
+from harness.plugin.collection import RESULTS, GoldenItem, LastMissed, add_verdicts
+from harness.plugin.delivery import Delivery, Problem, deliver, exit_status
+from harness.plugin.progress import Questions, open_progress
+from harness.plugin.selection import (
+    SELECTION,
+    FailedTests,
+    LeftOut,
+    OwnTests,
+    Selection,
+    asks_a_model,
+    collect_golden_sets,
+    left_out_cases,
+    left_out_roots,
+    own_tests,
+)
 from harness.run.cache import Cache
-from harness.run.conclusion import conclude_session
+from harness.run.conclusion import conclude_session, make_directory
 from harness.run.generation import Progress
-from harness.run.inputs import Candidate, Inputs, prepare
+from harness.run.inputs import Candidate, Inputs, make_ready, prepare
 from harness.run.judging import open_panel
-from harness.run.preflight import make_ready
 from harness.run.prompting import check_prompts
-from harness.run.records import make_directory
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session

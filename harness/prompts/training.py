@@ -6,8 +6,7 @@ from typing import Any
 
 from harness.errors import PromptError
 from harness.prompts.reasoning import closing_of, opened_tag, split_reasoning
-from harness.prompts.rendering import RenderedPrompt, chat_turns, render_prompt, text_ids
-from harness.prompts.template import write_chat
+from harness.prompts.rendering import RenderedPrompt, chat_turns, render_prompt, text_ids, write_chat
 from harness.types import PINNED_DATE, GenerationSettings, Message
 from harness.types.training import TrainingManifest
 

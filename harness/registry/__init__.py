@@ -5,10 +5,8 @@ methods in their own. Each is read together with the records of plug-ins (:meth:
 commands, the pytest plugin, lint, schema and docs read the same.
 """
 
-from harness.registry.current import active, use_registry
-from harness.registry.metric import Metric
-from harness.registry.options import Options
-from harness.registry.plugins import Registrar, Registry, load_function
+from harness.registry.metric import Metric, Options
+from harness.registry.plugins import Registrar, Registry, active, load_function, use_registry
 from harness.registry.records import EngineKind, JudgeKind, RewardKind, Sink, TrainMethod
 
 __all__ = [

@@ -7,14 +7,14 @@ and scoring imports each function when it is first needed.
 from typing import Literal
 
 from harness.registry.content_metrics import CONTENT_METRICS
-from harness.registry.metric import Metric
-from harness.registry.options import (
+from harness.registry.metric import (
     BertScoreOptions,
     EncoderOptions,
     ExactMatchOptions,
     JsonEqualsOptions,
     JudgedOptions,
     LengthOptions,
+    Metric,
     Options,
     PythonOptions,
     RegexOptions,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from harness.registry.options import Options
+from harness.registry.metric import Options
 from harness.types import JsonValue
 
 Words = Annotated[str, Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""Plug-ins: how they are found, what they add, and what is refused.
+"""Plug-ins: how they are found, what they add, what is refused, and the current registry of this process.
 
 A plug-in that breaks, or uses an existing name, causes one line of warning, never a traceback. Built-in names
 never change their meaning.
@@ -15,11 +15,15 @@ from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field
 from harness.registry.metric import Metric
 from harness.registry.records import EngineKind, Function, JudgeKind, RewardKind, Sink, TrainMethod
-from tunegate.project_conftest import HOOK, hook_of
+from tunegate.printable import say
+from tunegate.project_conftest import HOOK, hook_of, registering_conftest
 
 GROUP = "tunegate.plugins"
 
+
 Record: TypeAlias = Metric | JudgeKind | EngineKind | RewardKind | TrainMethod | Sink
+
+
 _KINDS: dict[type, str] = {
     Metric: "metric",
     JudgeKind: "judge",
@@ -28,7 +32,11 @@ _KINDS: dict[type, str] = {
     TrainMethod: "training method",
     Sink: "sink",
 }
+
+
 _NAME = re.compile(r"(?!not-)[a-z][a-z0-9-]*")
+
+
 _R = TypeVar("_R", bound=Record)
 
 
@@ -186,3 +194,35 @@ def load_function(function: Function, place: str) -> Any:
 def _one_line(error: BaseException) -> str:
     line = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+class _Current:
+    registry: Registry | None = None
+
+
+def active() -> Registry:
+    """The process's registry.
+
+    At first it has the installed plug-ins, and in a command those of the project's conftest.py; it warns on
+    standard error.
+    """
+    if _Current.registry is None:
+        _Current.registry = Registry(warn=_print, conftest=registering_conftest())
+    return _Current.registry
+
+
+def use_registry(registry: Registry | None) -> Registry | None:
+    """Use another registry from now on.
+
+    Args:
+        registry: The new one; None for a new one at the next use.
+
+    Returns:
+        The previous one, so that it can be restored.
+    """
+    before, _Current.registry = _Current.registry, registry
+    return before
+
+
+def _print(warning: str) -> None:
+    say(f"tunegate: warning: {warning}", err=True)

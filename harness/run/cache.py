@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache as memoised
 from importlib import metadata
 from pathlib import Path
@@ -252,7 +252,8 @@ class Cache:
 
     def get_prompt(self, key: str) -> RenderedPrompt | None:
         """A stored rendered prompt."""
-        return self._read(key, RenderedPrompt)
+        prompt = self._read(key, RenderedPrompt)
+        return prompt and replace(prompt, ids=tuple(prompt.ids))
 
     def get_context(self, key: str) -> tuple[int | None] | None:
         """A model's context in tokens, (None,) if it has no limit; None if it isn't stored."""

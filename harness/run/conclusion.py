@@ -1,15 +1,17 @@
-"""From a session's scored answers to a verdict on each candidate.
+"""From a session's scored answers to a verdict on each candidate, and to stored records.
 
 Several candidates are compared with the same baseline. Each regression is tested at the level alpha / k
 (Bonferroni): the probability of any false alarm is that of a single gate. Each pass is a claim about its own
 model only, and is tested at alpha.
 """
 
+import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import TypeAlias
 
-from harness.comparison.confirmation import ResampledAnswers
 from harness.comparison.findings import failed_tests_findings, with_further
 from harness.comparison.gate import (
     Judgement,
@@ -19,15 +21,190 @@ from harness.comparison.gate import (
     judge_runs,
     with_resampled,
 )
-from harness.comparison.margins import ALPHA
+from harness.comparison.metric_verdicts import ALPHA
+from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
-from harness.errors import TunegateError
+from harness.errors import HistoryError, SettingsError, TunegateError
+from harness.golden.schema import metric_facts
 from harness.history.store import open_history
+from harness.provenance import describe_environment
+from harness.registry import Sink, active, load_function
 from harness.run.inputs import Inputs
 from harness.run.judging import against_itself
-from harness.run.records import session_runs
 from harness.run.session import Session
-from harness.types import GateRecord, GoldenSet, Run, Stability
+from harness.run.workload import Answers
+from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run, Stability
+from harness.types.storage import DamagedFactsError, decode, encode, write_whole
+
+# A record that the history has not taken yet.
+_UNSAVED = "unsaved.json"
+
+
+def answered_run(
+    model: ModelRef,
+    answers: Answers,
+    results: Sequence[CaseResult],
+    golden_sets: Sequence[GoldenSet],
+    environment: Environment,
+    *,
+    started_at: datetime,
+    duration_s: float,
+    collected: int,
+) -> Run:
+    """One model's scored answers as a run, with a new id.
+
+    Args:
+        model: The model.
+        answers: Its answers.
+        results: Its scored results.
+        golden_sets: The cases' golden sets.
+        environment: The environment of the run.
+        started_at: Its start, in UTC.
+        duration_s: Its duration in seconds.
+        collected: Number of cases in the golden sets before selection.
+    """
+    return Run(
+        id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+        started_at=started_at.isoformat(timespec="seconds"),
+        duration_s=duration_s,
+        model=model,
+        plan=answers.plan,
+        environment=environment,
+        golden_sets=tuple(replace(golden_set, cases=()) for golden_set in golden_sets),
+        collected=collected,
+        results=tuple(results),
+        text_losses=answers.text_losses,
+        metrics=metric_facts(check for result in results for check in result.case.checks),
+    )
+
+
+def session_runs(session: Session, collected: int) -> dict[str, Run]:
+    """A session's runs by side.
+
+    Args:
+        session: The scored answers.
+        collected: Number of cases in the golden sets before selection.
+
+    Returns:
+        The runs by side, including the candidate's.
+    """
+    environment = describe_environment(session.inputs.root)
+    return {
+        side: answered_run(
+            model,
+            session.answers[side],
+            session.results[side],
+            _sets_with(session.golden_sets, session.results[side]),
+            environment,
+            started_at=session.started_at,
+            duration_s=session.duration_s,
+            collected=collected,
+        )
+        for side, model in session.sides.items()
+    }
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of history, cache and reports, which git ignores.
+
+    Raises:
+        SettingsError: It can't be made.
+    """
+    if directory.is_dir():
+        return
+    try:
+        write_whole(directory / ".gitignore", "# Made by tunegate.\n*\n")
+    except OSError as error:
+        raise SettingsError(
+            f"{directory}: can't be made: {error.strerror}; name another with --gate-directory"
+        ) from error
+
+
+def save(record: GateRecord, directory: Path) -> Path:
+    """Store a record in the history and make the run's own directory.
+
+    The record is in a file of that directory until the history has it.
+
+    Args:
+        record: The gate's record.
+        directory: The directory of history, cache and reports.
+
+    Returns:
+        The run's directory.
+
+    Raises:
+        HistoryError: The history can't be written.
+    """
+    run_directory = directory / "runs" / record.run.id
+    file = run_directory / _UNSAVED
+    is_kept = True
+    try:
+        write_whole(file, encode(record))
+    except OSError:
+        # Perhaps the history can be written all the same.
+        is_kept = False
+    try:
+        with open_history(directory / "history.sqlite") as history:
+            history.save(record)
+    except HistoryError as error:
+        where = f"; the run is in {file}: tunegate runs recover saves it" if is_kept else ""
+        raise HistoryError(f"{error}{where}") from error
+    file.unlink(missing_ok=True)
+    run_directory.mkdir(parents=True, exist_ok=True)
+    return run_directory
+
+
+def recover(history_path: Path) -> list[str]:
+    """Save the records that could not be saved when their gates ended.
+
+    Args:
+        history_path: The history; records are in files beside it.
+
+    Returns:
+        Ids of the runs that are saved now.
+
+    Raises:
+        HistoryError: A file is damaged, or the history still can't be written.
+    """
+    saved = []
+    for file in sorted(history_path.parent.glob(f"runs/*/{_UNSAVED}")):
+        try:
+            record = decode(GateRecord, file.read_text(encoding="utf-8"))
+        except (DamagedFactsError, OSError, UnicodeDecodeError) as error:
+            raise HistoryError(f"{file}: can't be read: {error}; delete it") from error
+        with open_history(history_path) as history:
+            history.save(record)
+        file.unlink()
+        saved.append(record.run.id)
+    return saved
+
+
+def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) -> list[GoldenSet]:
+    """The sets of the results."""
+    keys = {result.key for result in results}
+    return [golden_set for golden_set in golden_sets if any(case.key in keys for case in golden_set.cases)]
+
+
+def send_to_sinks(record: GateRecord, directory: Path) -> list[Path]:
+    """Send a record to every sink. One that breaks causes a warning and never affects the verdict.
+
+    Args:
+        record: The stored run with its comparison and verdict.
+        directory: The run's own directory; it exists.
+
+    Returns:
+        The paths that sinks returned, to be printed.
+    """
+    registry, written = active(), []
+    for sink in registry.merged(Sink, {}).values():
+        try:
+            path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
+            written += [Path(path)] if path is not None else []
+        except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
+            line = str(error).strip().partition("\n")[0]
+            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {type(error).__name__}: {line}")
+    return written
+
 
 # Gets new answers to cases by their keys.
 Resample: TypeAlias = Callable[[Collection[str]], ResampledAnswers]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.types import Check, GoldenCase, Interval
 
 if TYPE_CHECKING:

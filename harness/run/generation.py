@@ -11,12 +11,19 @@ from typing import TypeAlias
 from harness.engines.base import Engine
 from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError
-from harness.run.answers import Answers, assemble
 from harness.run.cache import Cache, liveness_key
 from harness.run.later_turns import answer_later_turns
-from harness.run.partial_answers import PartialAnswers, look_up, store_completions, store_losses
 from harness.run.prompting import render_workload
-from harness.run.workload import Workload, plan_workload
+from harness.run.workload import (
+    Answers,
+    PartialAnswers,
+    Workload,
+    assemble,
+    look_up,
+    plan_workload,
+    store_completions,
+    store_losses,
+)
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
 
 # Stage, finished, total.

@@ -1,12 +1,15 @@
-"""Judges in a session: opened from the settings, asked while models still answer."""
+"""Judges in a session: opened from the settings, asked while models still answer.
 
-from collections.abc import Mapping, Sequence
+Lost cases are counted meanwhile, for whoever may want to stop.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.comparison.repeats import answers_of
-from harness.engines.base import BASELINE
+from harness.comparison.pairing import answers_of
+from harness.engines.base import BASE, BASELINE
 from harness.errors import SettingsError
-from harness.golden.checks import CHECK_TYPES, base_type, decides
+from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.judge.calibration import AGREEMENT, Calibration
 from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
@@ -15,9 +18,73 @@ from harness.metrics.definition import ScoringRequest
 from harness.metrics.judged import ask_beforehand, question_of, task_of
 from harness.run.distrust import Distrust, distrust_of
 from harness.run.generation import OnAnswers
-from harness.run.scoring import Judging
+from harness.run.scoring import Judging, score_cases
 from harness.settings import Settings
-from harness.types import Check, Completion, GoldenCase, GoldenSet, Run, Score
+from harness.types import Check, Completion, GoldenCase, GoldenSet, Outcome, Run, Score
+
+
+def count_lost(cases: Sequence[GoldenCase], stored: Run | None, on_lost: Callable[[int], None]) -> OnAnswers:
+    """A function that counts the cases that a baseline passes and a candidate fails, as answers arrive.
+
+    Only cases whose checks are all computed at once are counted: no judge, no encoder, nobody's code, one
+    answer.
+
+    Args:
+        cases: The cases that are answered.
+        stored: The baseline's run, if it doesn't answer in this session.
+        on_lost: Called with the number of lost cases of all candidates, after it has changed.
+    """
+    counted = {case.key: case for case in cases if case.repeat == 1 and all(map(_is_quick, case.checks))}
+    passed: dict[str, dict[str, bool]] = {}
+    if stored is not None:
+        passed[BASELINE] = {result.key: result.outcome is Outcome.PASSED for result in stored.results}
+    told = 0
+
+    def on_answers(side: str, answers: Mapping[str, Completion]) -> None:
+        nonlocal told
+        new = {key: answer for key, answer in answers.items() if key in counted}
+        if side == BASE or not new:
+            return
+        results = score_cases([counted[key] for key in new], new)
+        passed.setdefault(side, {}).update(
+            {result.key: result.outcome is not Outcome.FAILED for result in results}
+        )
+        before = passed.get(BASELINE, {})
+        lost = sum(
+            before.get(key, False) and not is_passed
+            for other, outcomes in passed.items()
+            if other != BASELINE
+            for key, is_passed in outcomes.items()
+        )
+        if lost != told:
+            told = lost
+            on_lost(lost)
+
+    return on_answers
+
+
+def both(first: OnAnswers, second: OnAnswers | None) -> OnAnswers:
+    """A function that hands answers to two others.
+
+    Args:
+        first: Called first.
+        second: Called second, if there is one.
+    """
+    if second is None:
+        return first
+
+    def on_answers(side: str, answers: Mapping[str, Completion]) -> None:
+        first(side, answers)
+        second(side, answers)
+
+    return on_answers
+
+
+def _is_quick(check: Check) -> bool:
+    kinds = [CHECK_TYPES[base_type(single.type)] for single in check.single_checks]
+    return decides(check) and all(
+        kind.extra is None and kind.reads_answer and not kind.runs_code and not kind.judged for kind in kinds
+    )
 
 
 def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:

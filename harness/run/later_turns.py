@@ -4,13 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.engines.base import GenerationRequest
-from harness.run.answers import Answers, with_prompt
 from harness.run.cache import Cache
-from harness.run.partial_answers import PartialAnswers, look_up
 from harness.run.prompting import render_turn
-from harness.run.workload import Workload, with_kwargs
+from harness.run.workload import Answers, PartialAnswers, Workload, look_up, with_kwargs, with_prompt
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
-from harness.types.conversation import conversation
+from harness.types.run import conversation
 
 
 @dataclass(frozen=True, slots=True)

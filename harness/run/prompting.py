@@ -14,9 +14,8 @@ from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.loading import quiet_load
 from harness.errors import PromptError, SettingsError
 from harness.models.resolve import resolve_model
-from harness.prompts.context import context_length
 from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
-from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.tokenizers import context_length, load_tokenizer
 from harness.run.cache import Cache, context_key, prompt_key
 from harness.run.workload import Workload, plan_workload
 from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef

@@ -4,14 +4,14 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from harness.comparison.confirmation import ResampledAnswers
-from harness.comparison.repeats import stability_of
+from harness.comparison.pairing import stability_of
+from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASELINE, CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.scoring import Judging
 from harness.run.session import Session, score_sides
-from harness.statistics.per_case import Trials
+from harness.statistics.paired_binary import Trials
 from harness.types import GoldenCase, GoldenSet, Stability
 
 # Seeds of new answers start this far beyond a case's own: it has at most 100 of those.

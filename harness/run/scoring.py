@@ -10,17 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from harness.comparison.repeats import fold_repeats
+from harness.comparison.pairing import fold_repeats
 from harness.errors import TunegateError
-from harness.golden.checks import CHECK_TYPES, base_type, decides, is_binary
-from harness.golden.choices import choices_key, likelihood_texts
-from harness.metrics.definition import ScoreFunction, ScoringRequest, score_function
-from harness.metrics.identity import cache_key
-from harness.metrics.soundness import sound_results
+from harness.golden.schema import CHECK_TYPES, base_type, decides, is_binary
+from harness.golden.value_rules import choices_key, likelihood_texts
+from harness.metrics.definition import (
+    Path,
+    Result,
+    ScoreFunction,
+    ScoringRequest,
+    combined,
+    score_function,
+    single_checks,
+    sound_results,
+)
+from harness.metrics.libraries import cache_key
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.run.distrust import NOTHING, Distrust
-from harness.run.groups import Path, Result, combined, single_checks
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,
@@ -33,7 +40,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
-from harness.types.conversation import conversation
+from harness.types.run import conversation
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel

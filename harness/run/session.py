@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 
 from harness.baselines.target import stored_run
 from harness.engines.base import BASE, BASELINE
-from harness.engines.kinds import engine_kinds
-from harness.run.answers import Answers
+from harness.engines.open import engine_kinds
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Inputs
-from harness.run.judging import ask_ahead, texts_of
-from harness.run.lost_so_far import both, count_lost
+from harness.run.judging import ask_ahead, both, count_lost, texts_of
 from harness.run.scoring import Judging, score_cases
+from harness.run.workload import Answers
 from harness.types import CaseResult, GoldenCase, GoldenSet, ModelRef, Run
 
 

@@ -1,14 +1,34 @@
-"""All requests of one session to its models, planned before anything is looked up."""
+"""All requests of one session to its models, planned before anything is looked up, and their answers.
+
+Answers in the cache come first, then each finished batch; a side's answers are assembled from them.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import Path
 from typing import TypeVar
 
 from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
-from harness.golden.choices import choices_key, likelihood_texts
-from harness.run.passages import load_passages
-from harness.types import GoldenCase, JsonValue, ModelRef
+from harness.golden.value_rules import choices_key, likelihood_texts
+from harness.run.cache import Cache, completion_key, loss_key
+from harness.types import Completion, ExecutionPlan, GoldenCase, JsonValue, ModelRef, TextLoss
+
+_TITLE = "# "
+
+
+def load_passages() -> Mapping[str, str]:
+    """Each passage by its title; line breaks inside a paragraph are removed."""
+    passages: dict[str, str] = {}
+    title = ""
+    for line in Path(__file__).with_name("general_text.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith(_TITLE):
+            title = line.removeprefix(_TITLE).strip()
+            passages[title] = ""
+        elif title:
+            passages[title] = f"{passages[title]} {line.strip()}".strip()
+    return passages
+
 
 _Request = TypeVar("_Request")
 
@@ -128,3 +148,202 @@ def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
         if other in sides and sides[other].base_sha256 == model.base_sha256
         for name, text in load_passages().items()
     ]
+
+
+@dataclass(slots=True, kw_only=True)
+class PartialAnswers:
+    """The finished part of a workload, by index in the workload.
+
+    Attributes:
+        answer_keys: The cache key of each of the workload's answers, in order.
+        text_keys: The same for its texts.
+        completions: The finished answers.
+        losses: The finished texts' losses.
+        failures: Why there is no answer, if the model failed on a single one.
+        failed_texts: The same for texts.
+    """
+
+    workload: Workload
+    answer_keys: tuple[str, ...]
+    text_keys: tuple[str, ...]
+    completions: dict[int, Completion] = field(default_factory=dict)
+    losses: dict[int, TextLoss] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    failed_texts: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def missing_answers(self) -> list[int]:
+        """Indices of the missing answers."""
+        return [place for place in range(len(self.answer_keys)) if place not in self.completions]
+
+    @property
+    def missing_texts(self) -> list[int]:
+        """Indices of the texts with a missing loss."""
+        return [place for place in range(len(self.text_keys)) if place not in self.losses]
+
+    @property
+    def needed_sides(self) -> set[str]:
+        """The sides whose models have to be loaded for missing answers."""
+        answers, texts = self.workload.answers, self.workload.texts
+        needed = {answers[place].side for place in self.missing_answers}
+        for place in self.missing_texts:
+            needed.add(texts[place].side)
+            if (against := texts[place].against) is not None:
+                needed.add(against)
+        return needed
+
+
+def look_up(
+    workload: Workload, sides: Mapping[str, ModelRef], plan: ExecutionPlan, cache: Cache
+) -> PartialAnswers:
+    """Look up a workload in the cache.
+
+    Args:
+        workload: The requests.
+        sides: The models, by side.
+        plan: How they compute; an answer with another plan is another answer.
+        cache: The cache.
+    """
+    found = PartialAnswers(
+        workload=workload,
+        answer_keys=tuple(
+            completion_key(
+                sides[request.side], plan, request.messages, request.settings, request.key, request.prompt
+            )
+            for request in workload.answers
+        ),
+        text_keys=tuple(
+            loss_key(
+                sides[request.side],
+                plan,
+                request.messages,
+                request.text,
+                sides[request.against] if request.against else None,
+                request.prompt,
+            )
+            for request in workload.texts
+        ),
+    )
+    for place, key in enumerate(found.answer_keys):
+        if (completion := cache.get_completion(key)) is not None:
+            found.completions[place] = completion
+    for place, key in enumerate(found.text_keys):
+        if (loss := cache.get_loss(key)) is not None:
+            found.losses[place] = loss
+    return found
+
+
+def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache) -> None:
+    """Add finished answers, by index, and store them in the cache.
+
+    Args:
+        answers: The answers so far; changed in place.
+        finished: New answers, by index.
+        cache: Where they are stored.
+    """
+    cache.put_all({answers.answer_keys[place]: completion for place, completion in finished.items()})
+    answers.completions.update(finished)
+
+
+def store_losses(answers: PartialAnswers, finished: Mapping[int, TextLoss], cache: Cache) -> None:
+    """Add finished losses, by index, and store them in the cache.
+
+    Args:
+        answers: The answers so far; changed in place.
+        finished: New losses, by index.
+        cache: Where they are stored.
+    """
+    cache.put_all({answers.text_keys[place]: loss for place, loss in finished.items()})
+    answers.losses.update(finished)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """One side's answers.
+
+    Attributes:
+        completions: By answer key; a case with ``repeat`` has several.
+        reference_losses: Cross-entropy of each of a case's references, by case key, if a check needs it.
+        text_losses: Cross-entropy on the bundled passages; empty if they were not scored.
+        divergences: KL(other side ‖ this side) on the same passages, by the other side; for a candidate, from
+            sides on the same base.
+        plan: How these answers were computed.
+        failures: By answer key, why a case has no answer: the model failed on this case.
+    """
+
+    completions: Mapping[str, Completion]
+    reference_losses: Mapping[str, tuple[TextLoss, ...]]
+    text_losses: tuple[TextLoss, ...]
+    divergences: Mapping[str, tuple[TextLoss, ...]]
+    plan: ExecutionPlan
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
+    """Collect one side's answers after all are finished.
+
+    Args:
+        side: The side.
+        answers: The finished workload.
+        plan: How they were computed.
+    """
+    workload = answers.workload
+    places = [place for place, request in enumerate(workload.answers) if request.side == side]
+    passages_from = len(workload.references)
+    passages = _scored(side, workload.passages, passages_from, answers)
+    divergences: dict[str, tuple[TextLoss, ...]] = {}
+    for request, loss in _scored(side, workload.divergences, passages_from + len(workload.passages), answers):
+        if request.against is not None:
+            divergences[request.against] = (*divergences.get(request.against, ()), loss)
+    return Answers(
+        completions={
+            workload.answers[place].key: with_prompt(answers.completions[place], workload.answers[place])
+            for place in places
+            if place in answers.completions
+        },
+        reference_losses=_reference_losses(side, answers),
+        text_losses=tuple(loss for _, loss in passages),
+        divergences=divergences,
+        plan=plan,
+        failures={
+            workload.answers[place].key: answers.failures[place]
+            for place in places
+            if place in answers.failures
+        },
+    )
+
+
+def _scored(
+    side: str, requests: Sequence[LossRequest], start: int, answers: PartialAnswers
+) -> list[tuple[LossRequest, TextLoss]]:
+    """One side's requests with their losses, if they have one; ``start`` is the first one's index."""
+    return [
+        (request, answers.losses[place])
+        for place, request in enumerate(requests, start)
+        if request.side == side and place in answers.losses
+    ]
+
+
+def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[TextLoss, ...]]:
+    """Each case's losses, in the order of its references; none for a case if one of them failed."""
+    texts = answers.workload.texts
+    # The metric needs the best of all references, so one failure makes the others useless.
+    failed = {texts[place].key for place in answers.failed_texts if texts[place].side == side}
+    losses: dict[str, tuple[TextLoss, ...]] = {}
+    for request, loss in _scored(side, answers.workload.references, 0, answers):
+        if request.key not in failed:
+            losses[request.key] = (*losses.get(request.key, ()), loss)
+    return losses
+
+
+def with_prompt(completion: Completion, request: GenerationRequest) -> Completion:
+    """The completion with its prompt: the cache stores each prompt once, separately.
+
+    Args:
+        completion: An answer.
+        request: Its request.
+    """
+    prompt = request.prompt
+    if prompt is None:
+        return completion
+    return replace(completion, prompt=prompt.shown, prompt_sha256=prompt.sha256)

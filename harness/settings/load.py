@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import SettingsError
-from harness.settings.faults import describe
-from harness.settings.model import SETTINGS, Settings, environment_variable
+from harness.settings.model import SETTINGS, Settings, describe, environment_variable
 
 
 def load_settings(flags: Mapping[str, object], root: Path, environment: Mapping[str, str]) -> Settings:

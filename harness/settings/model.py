@@ -1,13 +1,14 @@
 """The gate's settings: each is defined once, with its type, its option and its help.
 
-Options, environment variables, keys of pyproject.toml and the reference page are made from these fields.
+Options, environment variables, keys of pyproject.toml and the reference page are made from these fields. A
+fault in a setting is told in one line.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.settings.values import (
     DTYPES,
@@ -277,3 +278,18 @@ def allowed_values(name: str) -> str:
 def environment_variable(name: str) -> str:
     """The environment variable of a setting."""
     return f"TUNEGATE_{name.upper()}"
+
+
+def describe(error: ValidationError, source: str, value: object) -> str:
+    """The first fault: its source, what was found, what is allowed.
+
+    Args:
+        error: The error of one or more settings.
+        source: The option, variable or key of the first one.
+        value: Its value.
+    """
+    first = error.errors()[0]
+    allowed = str(first.get("ctx", {}).get("error", "")) or allowed_values(str(first["loc"][0]))
+    if isinstance(value, tuple) and len(value) == 1:
+        (value,) = value
+    return f"{source}: found {value!r} (allowed: {allowed})"

@@ -17,8 +17,7 @@ from pydantic_settings import (
 )
 
 from harness.errors import SettingsError
-from harness.settings.faults import describe
-from harness.settings.model import SETTINGS, Settings, environment_variable
+from harness.settings.model import SETTINGS, Settings, describe, environment_variable
 
 # Keys that may hold the path of a model: it is relative to the project, where it was typed.
 _MODELS = ("model", "base", "baseline")

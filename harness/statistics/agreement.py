@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal, TypeAlias
 
+from harness.statistics.clusters import CONFIDENCE, wilson
 from harness.statistics.jackknife import jackknife_error
-from harness.statistics.rates import CONFIDENCE, wilson
 from harness.types import Interval
 
 Level: TypeAlias = Literal["nominal", "ordinal", "interval"]

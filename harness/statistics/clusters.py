@@ -1,8 +1,47 @@
-"""Independent units: single cases, or whole clusters of dependent cases."""
+"""Independent units, single cases or whole clusters of them, and the interval of a rate or mean."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from harness.types import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanDrop:
+    """A mean drop with its interval and its test, which always agree.
+
+    p is at most the error level if and only if the interval is above 0.
+
+    Attributes:
+        estimate: The mean drop of a case.
+        low: Lower end of the two-sided interval.
+        high: Upper end, from the data alone.
+        high_unseen: Upper end that also allows for losses that no unit shows: a pass needs it to be within
+            the margin.
+        p_value: One-sided, of "no drop".
+        confidence: Two-sided, of the interval.
+        method: Name of the method.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    high_unseen: float
+    p_value: float
+    confidence: float
+    method: str
+
+    @property
+    def interval(self) -> Interval:
+        """The estimate with both ends, from the data alone."""
+        return Interval(
+            estimate=self.estimate,
+            low=self.low,
+            high=self.high,
+            confidence=self.confidence,
+            method=self.method,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +108,142 @@ def unseen_share(units: float, error: float) -> float:
         error: One-sided error probability.
     """
     return float(1 - error ** (1 / units))
+
+
+# Two-sided confidence of every interval that is shown: each bound alone then has 95 %, the level at which #
+# the gate decides.
+CONFIDENCE = 0.90
+
+
+_NO_SPREAD = 1e-9
+
+
+def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a rate.
+
+    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. JASA 22.
+
+    Args:
+        successes: Number of successes.
+        n: Number of trials, above zero.
+        confidence: Two-sided.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+    rate = successes / n
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(
+        estimate=rate,
+        low=0.0 if successes == 0 else centre - half,
+        high=1.0 if successes == n else centre + half,
+        confidence=confidence,
+        method="Wilson",
+    )
+
+
+def rate_interval(
+    passed: Sequence[bool], clusters: Sequence[str | int], confidence: float = CONFIDENCE
+) -> Interval:
+    """Interval of a pass rate: Wilson's, with the cases divided by the clusters' design effect.
+
+    Rao, J. N. K. and Scott, A. J. (1992). A simple method for the analysis of clustered binary data.
+    Biometrics 48. If all cases agree, each cluster counts as one case.
+
+    Args:
+        passed: One outcome per case, at least one.
+        clusters: Each case's cluster; a name of its own for a case without one.
+        confidence: Two-sided.
+    """
+    n = len(passed)
+    units = group([float(each) for each in passed], clusters)
+    if units.count == n:
+        return wilson(sum(passed), n, confidence)
+    rate = units.mean
+    if 0 < rate < 1 and units.count > 1:
+        squares = math.fsum(
+            (total - size * rate) ** 2 for total, size in zip(units.sums, units.sizes, strict=True)
+        )
+        design_effect = squares / (n * rate * (1 - rate)) * units.count / (units.count - 1)
+        effective = n / max(design_effect, 1.0)
+    else:
+        effective = units.effective
+    interval = wilson(rate * effective, effective, confidence)
+    return Interval(
+        estimate=rate,
+        low=0.0 if rate == 0 else interval.low,
+        high=1.0 if rate == 1 else interval.high,
+        confidence=confidence,
+        method=f"Wilson over {units.count} clusters",
+    )
+
+
+def mean_interval(
+    values: Sequence[float],
+    clusters: Sequence[str | int],
+    confidence: float = CONFIDENCE,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Interval:
+    """Interval of a mean score: Student's t, over clusters if there are any.
+
+    Args:
+        values: One number per case, at least one.
+        clusters: Each case's cluster; a name of its own for a case without one.
+        confidence: Two-sided.
+        least: Lower end of the score's scale: no bound is below it.
+        most: Upper end of the score's scale.
+    """
+    span = most - least if math.isfinite(most - least) else 1.0
+    return ratio_interval(group(values, clusters), confidence, span=span, least=least, most=most)
+
+
+def ratio_interval(
+    units: Units,
+    confidence: float = CONFIDENCE,
+    *,
+    span: float = 1.0,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Interval:
+    """Interval of a mean over units of unequal size: the linearised ratio estimator with Student's t.
+
+    Cochran, W. G. (1977). Sampling Techniques, 3rd ed., chapters 6 and 9A. With units of size one it is the
+    ordinary t interval. If the units don't differ, there is no spread to estimate; then the share of the
+    population that they may have missed counts with the whole ``span``.
+
+    Args:
+        units: The sums and sizes.
+        confidence: Two-sided.
+        span: Largest difference that one case can make.
+        least: Lower end of the scale: no bound is below it.
+        most: Upper end of the scale.
+    """
+    from scipy.special import stdtrit
+
+    error = (1 - confidence) / 2
+    mean, spread = units.mean, standard_error(units)
+    if spread > _NO_SPREAD:
+        half, method = float(stdtrit(units.count - 1, 1 - error)) * spread, f"t over {units.count}"
+    else:
+        half, method = unseen_share(units.effective, error) * span, "rule of three"
+    return Interval(
+        estimate=mean,
+        low=max(mean - half, least),
+        high=min(mean + half, most),
+        confidence=confidence,
+        method=method,
+    )
+
+
+def standard_error(units: Units) -> float:
+    """Standard error of the mean from the units' spread; 0 if they don't differ."""
+    if units.count < 2:
+        return 0.0
+    mean = units.mean
+    squares = math.fsum(
+        (total - size * mean) ** 2 for total, size in zip(units.sums, units.sizes, strict=True)
+    )
+    return math.sqrt(squares * units.count / (units.count - 1)) / math.fsum(units.sizes)

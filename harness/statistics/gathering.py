@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from harness.statistics.multiple_testing import holm
-from harness.statistics.per_case import Trials, case_p
+from harness.statistics.paired_binary import Trials, case_p, holm
 
 DRAWS = 4999
 _CELLS = 4_000_000  # numbers in memory at a time

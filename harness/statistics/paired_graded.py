@@ -10,8 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import Units, unseen_share
-from harness.statistics.mean_drop import MeanDrop
+from harness.statistics.clusters import MeanDrop, Units, unseen_share
 from harness.statistics.paired_binary import drop_p, tango_interval
 from harness.types import Interval
 

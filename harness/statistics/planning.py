@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
+from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.paired_binary import excludes_drop, least_bound
-from harness.statistics.power import POWER, gain_chances, regression_power
-from harness.statistics.rates import CONFIDENCE
-from harness.statistics.search import least_number
+from harness.statistics.power import POWER, gain_chances, least_number, regression_power
 
 # A larger set is unrealistic: the answer is then "none".
 MOST_CASES = 20_000

@@ -1,22 +1,70 @@
-"""The size of a true drop that the gate can find."""
+"""The size of a true drop that the gate can find, by formula; and the smallest number with a property."""
 
 import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
-from harness.statistics.rates import CONFIDENCE
-from harness.statistics.search import least_drop
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
+def least_drop(holds: Callable[[float], bool], high: float, precision: float) -> float | None:
+    """The smallest drop with which something holds.
+
+    Args:
+        holds: Whether it holds; if so, also for larger drops.
+        high: The largest drop.
+        precision: Of the result, which holds.
+
+    Returns:
+        The drop, or None if it doesn't hold even for the largest one.
+    """
+    if not holds(high):
+        return None
+    low = 0.0
+    while high - low > precision:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def least_number(holds: Callable[[int], bool], most: int, first: int = 1) -> int | None:
+    """The smallest number with which something holds: doubled until it does, then halved.
+
+    Args:
+        holds: Whether it holds; small jumps back are ignored.
+        most: The largest number to consider.
+        first: The first one to try.
+
+    Returns:
+        The number, or None if it is above ``most``.
+    """
+    low, high = 0, first
+    while not holds(high):
+        low, high = high, high * 2
+        if high > most:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
 POWER = 0.8
+
+
 # Share of cases that flip each way by chance when nothing changed, where nothing was observed yet.
 USUAL_CHURN = 0.02
+
+
 _NEGLIGIBLE = 1e-10
+
+
 _PRECISION = 5e-4
 
 

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.statistics.clusters import group, unseen_share
-from harness.statistics.rates import CONFIDENCE
+from harness.statistics.clusters import CONFIDENCE, group, unseen_share
 from harness.types import Interval
 
 _NO_SPREAD = 1e-9

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.statistics.clusters import group
+from harness.statistics.clusters import CONFIDENCE, group
 from harness.statistics.paired_graded import paired_interval
-from harness.statistics.rates import CONFIDENCE
 from harness.statistics.tied_logistic import fit_tied
 from harness.types import Interval
 

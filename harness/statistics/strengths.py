@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.statistics.rates import CONFIDENCE
+from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.tied_logistic import TiedFit, fit_tied
 from harness.types import Interval
 

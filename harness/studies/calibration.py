@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness.comparison.repeats import stability_of
+from harness.comparison.pairing import stability_of
 from harness.engines.base import CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.comparison.repeats import flip_rate, stability_of
+from harness.comparison.pairing import flip_rate, stability_of
 from harness.engines.base import CANDIDATE
 from harness.engines.open import open_sides
 from harness.run.cache import Cache
@@ -141,7 +141,7 @@ def measure_noise(
 
 def unstable_interval(noise: Noise) -> Interval:
     """The share of unstable cases, with its interval."""
-    from harness.statistics.rates import wilson
+    from harness.statistics.clusters import wilson
 
     return wilson(len(noise.unstable), len(noise.stability))
 

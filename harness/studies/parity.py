@@ -16,11 +16,11 @@ from harness.engines.transformers_engine import TransformersEngine
 from harness.errors import SettingsError
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
+from harness.run.conclusion import answered_run
 from harness.run.generation import Progress, answer_cases
-from harness.run.records import answered_run
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import plan_workload
-from harness.statistics.rates import wilson
+from harness.statistics.clusters import wilson
 from harness.types import (
     NOTHING_ALLOWED,
     Comparison,

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from harness.baselines.file import Baseline
-from harness.comparison.pairing import PASS_RATE
-from harness.comparison.repeats import answers_of
+from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, trend_p
-from harness.statistics.multiple_testing import holm
+from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
 
 _LEVEL = 0.05

@@ -1,13 +1,13 @@
-"""A run: answers, scores and outcomes."""
+"""A run: conversations, answers, scores and outcomes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from harness.types.golden import GoldenCase, GoldenSet, JsonValue
+from harness.types.golden import GoldenCase, GoldenSet, JsonValue, Message
 from harness.types.metric import MetricFacts
 from harness.types.training import TrainingManifest, stored_manifest
 
@@ -250,3 +250,17 @@ class Run:
     def partial(self) -> bool:
         """True when a selection (``-k``, ``--lf``, a single file) left cases out."""
         return len(self.results) < self.collected
+
+
+def conversation(case: GoldenCase, earlier: Sequence[Completion]) -> tuple[Message, ...]:
+    """The messages before an answer: the case's own, then the model's earlier answers and what follows each.
+
+    Args:
+        case: The case.
+        earlier: The model's answers to the case's first turns; none for a case of one turn.
+    """
+    messages = list(case.messages)
+    for answer, turn in zip(earlier, case.turns[1:], strict=False):
+        messages.append(Message(role="assistant", content=answer.text))
+        messages.append(Message(role="user", content=turn.content))
+    return tuple(messages)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.definition import quote
 from harness.types import CaseResult, Check, MetricError, MetricFacts, Score
 from reports.html import figures

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.comparison.repeats import stability_of
+from harness.comparison.pairing import stability_of
 from harness.types import CaseResult, GateRecord, Message, Outcome
-from harness.types.conversation import conversation
+from harness.types.run import conversation
 from reports.html import figures
 from reports.html.case_checks import check_rows, explained
 from reports.html.case_view import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from harness.presentation.sentences import empty_sets
-from harness.statistics.rates import mean_interval, wilson
+from harness.statistics.clusters import mean_interval, wilson
 from harness.types import (
     CaseResult,
     GateRecord,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.types import (
     ConfirmationFinding,
     FailedTestsFinding,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.presentation.canaries import canary_lines
+from harness.presentation.terminal import canary_lines
 from harness.types import (
     Environment,
     Forgetting,
@@ -18,7 +18,7 @@ from harness.types import (
     Retention,
     Run,
 )
-from harness.types.serialisation import plain
+from harness.types.storage import plain
 from harness.types.training import RewardNotes
 from reports.html import figures
 from reports.html.case_view import excerpt

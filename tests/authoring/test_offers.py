@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.authoring.offers import offer_checks, passes
 from harness.golden.check_rules import make_check
-from harness.golden.checks import CHECK_TYPES
+from harness.golden.schema import CHECK_TYPES
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Message, Outcome
 

@@ -11,7 +11,7 @@ from harness.comparison.forgetting import (
     measure_forgetting,
     retained,
 )
-from harness.statistics.rates import wilson
+from harness.statistics.clusters import wilson
 from harness.types import TextLoss
 
 

@@ -7,7 +7,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
 from harness.presentation.sentences import sentences_of
-from harness.statistics.per_case import Trials
+from harness.statistics.paired_binary import Trials
 from harness.types import GateSettings, GateVerdict, Stability
 
 PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS

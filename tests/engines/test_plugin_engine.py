@@ -6,8 +6,7 @@ from importlib import metadata
 import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest
-from harness.engines.model_names import named_models, short_names
-from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+from harness.engines.open import base_of, choose_plan, describe_model, named_models, open_sides, short_names
 from harness.errors import EngineError, InputError, ModelError, SettingsError
 from harness.registry import EngineKind, Registry, use_registry
 from harness.types import Completion, GenerationSettings, Message, ModelRef

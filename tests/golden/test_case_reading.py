@@ -4,8 +4,7 @@ import pytest
 
 from harness.authoring.lint import lint_golden_set
 from harness.errors import GoldenError
-from harness.golden.find import golden_files
-from harness.golden.load import current_hash, load_golden_set
+from harness.golden.load import current_hash, golden_files, load_golden_set
 from harness.run.scoring import score_cases
 from harness.types import Completion, Outcome
 

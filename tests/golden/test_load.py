@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.templates import fill
+from harness.golden.variables import fill
 from harness.metrics.definition import ScoringRequest, score_function
 from harness.types import Check, Completion, GenerationSettings, Message
 

@@ -7,9 +7,9 @@ import jsonschema
 import pytest
 import yaml
 
-from harness.golden.checks import check_names
 from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
+from harness.golden.schema import check_names
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(p for p in (ROOT / "golden_sets").rglob("*.yaml") if p.parent.name != "judge")

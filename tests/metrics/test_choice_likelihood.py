@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.golden.choices import likelihood_texts
-from harness.golden.value_rules import TogetherError, check_together
+from harness.golden.value_rules import TogetherError, check_together, likelihood_texts
 from harness.metrics.definition import score_function
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases

@@ -8,7 +8,7 @@ from harness.errors import SettingsError
 from harness.golden.value_rules import TogetherError, check_together
 from harness.metrics.code_check import run_code
 from harness.metrics.definition import ScoringRequest
-from harness.run.preflight import require_permitted
+from harness.run.inputs import require_permitted
 from harness.run.scoring import Judging, score_cases
 from harness.types import Check, Completion, GoldenCase, Outcome, Permissions
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.metrics.definition import score_function
-from harness.metrics.time_limit import TooSlowError
+from harness.metrics.text import TooSlowError
 
 ORDER = {
     "type": "object",

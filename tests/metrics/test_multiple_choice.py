@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.golden.choices import letter_of, lettered
+from harness.golden.value_rules import letter_of, lettered
 from harness.metrics.multiple_choice import chosen_letters
 
 CITIES = {"A": "Paris", "B": "London", "C": "New London", "D": "A dog"}

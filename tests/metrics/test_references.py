@@ -13,7 +13,7 @@ import pytest
 
 from harness.metrics.definition import score_function
 from harness.metrics.encoders import find_encoder
-from harness.metrics.words import terms, words
+from harness.metrics.text import terms, words
 from harness.types import MetricError, Score
 
 SENTENCES = Path(__file__).with_name("scripts.txt")

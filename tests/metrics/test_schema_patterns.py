@@ -8,7 +8,7 @@ from jsonschema.validators import validator_for
 
 from harness.metrics.json_checks import is_json
 from harness.metrics.schema_patterns import pattern_time, with_time
-from harness.metrics.time_limit import PatternTime, TooSlowError
+from harness.metrics.text import PatternTime, TooSlowError
 
 ENDLESS, NAME = "^(a|aa)+$", "a" * 60 + "b"
 DRAFTS = ["http://json-schema.org/draft-04/schema#", "http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2019-09/schema", "https://json-schema.org/draft/2020-12/schema"]  # fmt: skip

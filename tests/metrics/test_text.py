@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.metrics.definition import score_function
-from harness.metrics.time_limit import TooSlowError
+from harness.metrics.text import TooSlowError
 
 
 def test_equals_strips_outer_white_space_of_both_sides(score) -> None:

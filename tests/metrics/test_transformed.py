@@ -3,7 +3,7 @@
 import pytest
 
 from harness.golden.transforms import StepError, read_steps
-from harness.metrics.time_limit import TooSlowError
+from harness.metrics.text import TooSlowError
 from harness.metrics.transformed import checked_text
 from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase

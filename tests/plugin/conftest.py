@@ -111,7 +111,7 @@ def project(pytester: pytest.Pytester, tiny_adapter_dir: Path, monkeypatch: pyte
         return made.opened[-1]
 
     monkeypatch.setattr("harness.run.generation.open_sides", open_scripted)
-    monkeypatch.setattr("harness.plugin.questions.open_sides", open_scripted)
+    monkeypatch.setattr("harness.plugin.progress.open_sides", open_scripted)
     return made
 
 

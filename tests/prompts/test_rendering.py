@@ -5,8 +5,7 @@ from importlib.resources import files
 import pytest
 
 from harness.errors import PromptError
-from harness.prompts.rendering import begin_ids, prompt_ids, render_prompt
-from harness.prompts.template import pin_date
+from harness.prompts.rendering import begin_ids, pin_date, prompt_ids, render_prompt
 from harness.types import GenerationSettings, Message
 
 TEMPLATES = sorted(

@@ -7,11 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from harness.engines.kinds import BUILTIN_ENGINES
+from harness.engines.open import BUILTIN_ENGINES
 from harness.errors import GoldenError, SettingsError
-from harness.golden.checks import CHECK_TYPES, check_names
 from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
+from harness.golden.schema import CHECK_TYPES, check_names
 from harness.judge.kinds import BUILTIN_JUDGES
 from harness.registry import (
     EngineKind,

@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from harness.comparison.findings import metric_findings
-from harness.golden.checks import CHECK_TYPES, base_type, check_names
+from harness.golden.schema import CHECK_TYPES, base_type, check_names
 from harness.types import (
     CaseResult,
     Check,

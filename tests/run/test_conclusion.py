@@ -3,12 +3,12 @@
 import pytest
 
 from harness.baselines.target import NO_TARGET, model_target, run_target
-from harness.comparison.confirmation import ResampledAnswers
+from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import EngineError
 from harness.run.cache import Cache
 from harness.run.conclusion import conclude_session
 from harness.run.session import run_session
-from harness.statistics.per_case import Trials
+from harness.statistics.paired_binary import Trials
 from harness.types import GateVerdict
 
 LOST = {f"s/{n:02}" for n in range(12)}

@@ -7,7 +7,7 @@ import pytest
 from harness.errors import CasesFailedError
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
-from harness.run.passages import load_passages
+from harness.run.workload import load_passages
 from harness.types import Check
 
 

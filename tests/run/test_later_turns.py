@@ -12,8 +12,8 @@ from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.scoring import score_cases
 from harness.types import Completion, GateRecord, Outcome, Run
-from harness.types.conversation import conversation
-from harness.types.serialisation import decode, encode
+from harness.types.run import conversation
+from harness.types.storage import decode, encode
 
 TRIP = {
     "id": "trip",

@@ -434,7 +434,7 @@ _LEAN = """
 import sys
 from pathlib import Path
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.identity import cache_key
+from harness.metrics.libraries import cache_key
 from harness.metrics.libraries import missing_extras, require_encoders
 from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Score

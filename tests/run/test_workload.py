@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from harness.run.passages import load_passages
-from harness.run.workload import plan_workload
+from harness.run.workload import load_passages, plan_workload
 from harness.types import Check
 
 PASSAGES = list(load_passages())

@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from harness.statistics.multiple_testing import holm
-from harness.statistics.paired_binary import mcnemar_p
-from harness.statistics.per_case import Trials, stratified_p
-from harness.statistics.rates import wilson
+from harness.statistics.clusters import wilson
+from harness.statistics.paired_binary import Trials, holm, mcnemar_p, stratified_p
 
 multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is in the dev group")
 proportion = pytest.importorskip("statsmodels.stats.proportion")

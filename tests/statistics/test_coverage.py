@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.statistics.clusters import group
+from harness.statistics.clusters import group, mean_interval, rate_interval, wilson
 from harness.statistics.paired_binary import tango_interval
 from harness.statistics.paired_graded import paired_interval
-from harness.statistics.rates import mean_interval, rate_interval, wilson
 
 NOMINAL = 0.95
 

@@ -14,8 +14,7 @@ from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import Units
-from harness.statistics.multiple_testing import holm
-from harness.statistics.paired_binary import mcnemar_p, tango_interval
+from harness.statistics.paired_binary import holm, mcnemar_p, tango_interval
 from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
 

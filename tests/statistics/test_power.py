@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.statistics.clusters import group
-from harness.statistics.detectable_mean import detectable_mean_drop
+from harness.statistics.detectable_drops import detectable_mean_drop
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import (

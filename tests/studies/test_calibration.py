@@ -11,8 +11,7 @@ from harness.authoring.levels.writing import all_families, cases_of
 from harness.cli.main import app
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
-from harness.golden.gate_content import gate_content
-from harness.golden.load import load_golden_set
+from harness.golden.load import gate_content, load_golden_set
 from harness.run.cache import Cache
 from harness.studies.calibration import WORDINGS, CellUse, choose_probes, measure_stability, unanswerable
 from harness.types import Completion, GoldenCase, GoldenSet, Message, Stability

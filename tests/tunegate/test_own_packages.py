@@ -4,7 +4,7 @@ import _pytest.config.argparsing
 import pytest
 
 import reports.plugin
-from harness.plugin import options
+from harness.plugin import hooks
 from tunegate import own_packages, unused_options
 
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
@@ -128,7 +128,7 @@ def test_the_help_lists_the_options_where_the_gate_is_off(installation, write):
 
 def test_all_options_of_the_gate_are_accepted_where_it_is_off():
     parser = _pytest.config.argparsing.Parser(_ispytest=True)
-    options.add_options(parser)
+    hooks.add_options(parser)
     reports.plugin.pytest_addoption(parser)
     (group,) = [group for group in parser._groups if group.name == "tunegate"]
     switches = {name for option in group.options for name in option.names() if option._action.nargs == 0}

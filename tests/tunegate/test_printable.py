@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
-from harness.presentation.console import open_console
+from harness.presentation.terminal import open_console
 from tunegate.printable import printable, printable_line
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
 # The escape itself, the console that uses it, and pytest's terminal behind it.
-_ALLOWED = {"tunegate/printable.py", "harness/presentation/console.py", "harness/plugin/writing.py"}
+_ALLOWED = {"tunegate/printable.py", "harness/presentation/terminal.py", "harness/plugin/progress.py"}
 
 
 @pytest.mark.parametrize(

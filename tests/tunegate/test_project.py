@@ -6,7 +6,7 @@ import pytest
 
 from harness.cli.kept import kept_in
 from harness.errors import HistoryError
-from harness.golden.find import golden_files
+from harness.golden.load import golden_files
 from harness.history.location import history_path
 from tunegate.project import command_project, configured_project
 

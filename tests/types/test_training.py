@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from harness.engines.adapter import read_training
 from harness.errors import AdapterError
 from harness.types import ModelRef
-from harness.types.serialisation import decode, encode, plain
+from harness.types.storage import decode, encode, plain
 from harness.types.training import TrainingManifest, stored_manifest
 
 # One of each method, as tunegate 0.1.0 wrote it before there was a type for it.

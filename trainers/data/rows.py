@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 from harness.types.training import DataNotes
 from trainers.data.unread_fields import refuse_fields, refuse_turn_fields
 

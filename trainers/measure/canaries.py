@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from harness.metrics.refusal import refusal_words
+from harness.metrics.manner import refusal_words
 from harness.types.training import CanaryNotes
 from trainers.measure.change import mean_change
 from trainers.measure.samples import Sample, by_group, first_and_last

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from harness.statistics.rates import mean_interval
+from harness.statistics.clusters import mean_interval
 from harness.types import Interval
 
 CONFIDENCE = 0.90

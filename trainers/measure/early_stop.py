@@ -11,13 +11,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from harness.engines.base import GenerationRequest
 from harness.errors import PromptError, SettingsError
-from harness.golden.checks import CHECK_TYPES, base_type
 from harness.golden.load import load_golden_set
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.prompts.rendering import render_prompt
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
-from harness.types.json_reading import parse_json
-from harness.types.whole_file import write_whole
+from harness.types.storage import parse_json, write_whole
 from trainers.config import EarlyStop, TrainingConfig
 from trainers.measure.sampling import sample_answers
 from trainers.run.checkpoint import whole_checkpoint

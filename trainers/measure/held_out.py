@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.prompts.rendering import text_ids
+from harness.statistics.clusters import wilson
 from harness.statistics.paired_binary import mcnemar_p
-from harness.statistics.rates import wilson
 from trainers.config import RunConfig
 from trainers.data.batches import padded_batches
 from trainers.data.rendered_rows import conversation_text

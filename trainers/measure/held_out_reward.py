@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import GenerationRequest
-from harness.statistics.clusters import Units
+from harness.statistics.clusters import Units, mean_interval
 from harness.statistics.paired_graded import sign_flip_p
-from harness.statistics.rates import mean_interval
 from harness.types import GenerationSettings
 from trainers.config import RunConfig
 from trainers.data.rendered_rows import messages_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 
 FILE = "samples.jsonl"
 

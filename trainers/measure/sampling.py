@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from harness.engines.base import GenerationRequest
-from harness.engines.batching import pack_batches
+from harness.engines.decode import pack_batches
 from harness.engines.questions import Question, write_answers
 from harness.engines.side import Side, accepts
-from harness.prompts.answers import read_answer
+from harness.prompts.reasoning import read_answer
 from harness.prompts.rendering import prompt_ids, render_prompt
 from harness.types import GenerationSettings
 

@@ -124,7 +124,7 @@ def _compared(
     run: TrainingRun[ContinualConfig], before: Sequence[float], after: Sequence[float]
 ) -> dict[str, Any]:
     """Mean change of the loss with Student's interval over windows."""
-    from harness.statistics.rates import mean_interval
+    from harness.statistics.clusters import mean_interval
 
     changes = [now - was for was, now in zip(before, after, strict=True)]
     change = mean_interval(changes, range(len(changes)))

@@ -20,10 +20,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.errors import SettingsError
-from harness.presentation.console import open_console
-from harness.types.serialisation import plain
+from harness.presentation.terminal import open_console
+from harness.types.storage import plain, write_whole
 from harness.types.training import StepLoss, TrainingManifest
-from harness.types.whole_file import write_whole
 from trainers.config import refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import load_prompts

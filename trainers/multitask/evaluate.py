@@ -12,8 +12,8 @@ from harness.engines.multitask.directory import Kind, Task
 from harness.engines.multitask.network import Network, answer
 from harness.metrics.entities import entity_f1, parse_entities
 from harness.metrics.squad import normalise, token_f1
+from harness.statistics.clusters import CONFIDENCE, mean_interval, rate_interval
 from harness.statistics.jackknife import jackknife_error
-from harness.statistics.rates import CONFIDENCE, mean_interval, rate_interval
 from harness.types import Interval
 from trainers.data.rows import Examples, Row
 from trainers.multitask.data import TaskData

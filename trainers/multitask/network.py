@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.engines.adapter import MULTITASK_CONFIG
 from harness.engines.loading import quiet_load
-from harness.engines.multitask.directory import ADAPTERS, CONFIG, ENCODER, HEADS, MultitaskConfig, Task
+from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS, MultitaskConfig, Task
 from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
 from harness.errors import SettingsError
-from harness.models.digest import model_sha256, tokenizer_sha256
-from harness.types.whole_file import write_whole
+from harness.models.resolve import model_sha256, tokenizer_sha256
+from harness.types.storage import write_whole
 from trainers.config import PeftSettings
 from trainers.multitask.config import MultitaskConfig as Settings
 from trainers.run.adapters import adapter_config
@@ -146,4 +147,4 @@ def write_network(network: Network, config: Settings, base_dir: Path, directory:
         tasks=tuple(network.tasks.values()),
     )
     content = facts.model_dump(mode="json")
-    write_whole(directory / CONFIG, json.dumps(content, indent=2) + "\n")
+    write_whole(directory / MULTITASK_CONFIG, json.dumps(content, indent=2) + "\n")

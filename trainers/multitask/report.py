@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.statistics.multiple_testing import holm
+from harness.statistics.paired_binary import holm
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData
 from trainers.multitask.evaluate import compared, measured

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.multitask.network import Network
 from harness.errors import SettingsError
-from harness.types.whole_file import write_whole
+from harness.types.storage import write_whole
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData
 from trainers.multitask.features import task_loss

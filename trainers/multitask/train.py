@@ -15,11 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.models.digest import model_sha256
-from harness.types.json_reading import parse_json
-from harness.types.serialisation import plain
+from harness.models.resolve import model_sha256
+from harness.types.storage import parse_json, plain, write_whole
 from harness.types.training import DataNotes, StepLoss, TrainingManifest
-from harness.types.whole_file import write_whole
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData, load_tasks, sha256_of
 from trainers.multitask.sampling import Phase, main_phases, single_phase

@@ -5,8 +5,8 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from harness.metrics.json_text import NotJsonError, parse_json
-from harness.metrics.time_limit import PatternTime
+from harness.metrics.json_checks import NotJsonError, parse_json
+from harness.metrics.text import PatternTime
 from trainers.rewards.definition import RewardFunction, one_each
 from trainers.rewards.settings import ExactAnswer, JsonValid, Length, RegexFormat
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.errors import SettingsError
 from harness.golden.check_rules import CheckProblem, make_check
-from harness.golden.checks import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, Message
 from trainers.rewards.answers import plain

@@ -7,8 +7,7 @@ from typing import Any
 
 from harness.engines.adapter import read_json, read_training
 from harness.errors import SettingsError
-from harness.models.digest import adapter_sha256, model_sha256
-from harness.models.resolve import resolve_model
+from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from trainers.data.batches import padded_batches

@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from harness.engines.failures import loading_failures
+from harness.engines.library_faults import loading_failures
 from harness.errors import ModelError, SettingsError
 
 # PEFT refuses LoRA on these layers of state-space models: their kernels read the weights directly.

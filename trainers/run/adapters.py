@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from harness.engines.adapter import check_base, read_adapter
 from harness.engines.loading import attach
 from harness.errors import SettingsError
-from harness.models.digest import adapter_sha256, model_sha256
-from harness.models.resolve import plain_reference
+from harness.models.resolve import adapter_sha256, model_sha256, plain_reference
 from harness.types.training import StartingAdapter
 from trainers.config import PeftSettings, TrainingConfig
 from trainers.run.adapter_check import fitting_adapter

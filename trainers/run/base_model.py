@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.engines.failures import loading_failures
-from harness.engines.load_report import refuse_incomplete_model
+from harness.engines.library_faults import loading_failures, refuse_incomplete_model
 from harness.engines.model_files import refuse_damaged_files
 from harness.engines.precision import gpu_dtype
 from harness.errors import ModelError, SettingsError

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.engines.safetensors_file import SafetensorsError, read_header
+from harness.engines.model_files import SafetensorsError, read_header
 from harness.errors import SettingsError
-from harness.types.json_reading import parse_json
+from harness.types.storage import parse_json
 
 # A checkpoint's last file: a checkpoint with it is complete. The name is that of the transformers library.
 STATE_FILE = "trainer_state.json"

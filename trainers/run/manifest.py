@@ -5,9 +5,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from harness.types.serialisation import plain
+from harness.types.storage import plain, write_whole
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
-from harness.types.whole_file import write_whole
 
 _PACKAGES = ("tunegate", "torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import SettingsError
-from harness.types.json_reading import parse_json
-from harness.types.whole_file import write_whole
+from harness.types.storage import parse_json, write_whole
 from trainers.config import RunConfig
 from trainers.run.checkpoint import STATE_FILE, check_checkpoint
 from trainers.run.processes import is_main_process

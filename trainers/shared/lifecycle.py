@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
-from harness.models.digest import adapter_sha256, model_sha256
+from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
 from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig

@@ -7,8 +7,7 @@ from typing import Any
 from harness.authoring.append import name_of
 from harness.authoring.levels.families import LEVELS
 from harness.authoring.render import case_text, flow_text
-from harness.golden.load import build_golden_set, load_golden_set
-from harness.golden.probes import level_directory
+from harness.golden.load import build_golden_set, level_directory, load_golden_set
 from harness.golden.yaml_lines import parse_yaml, parse_yaml_text
 from harness.types import GoldenSet
 

@@ -21,8 +21,8 @@ from harness.authoring.levels import (
 )
 from harness.authoring.levels.families import LEVELS, Family, Probe
 from harness.authoring.render import case_text
-from harness.golden.probes import level_directory
-from harness.types.whole_file import write_whole
+from harness.golden.load import level_directory
+from harness.types.storage import write_whole
 
 # Of the numbers, names and texts that are drawn.
 SEED = 20261126

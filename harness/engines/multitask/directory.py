@@ -15,14 +15,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.engines.adapter import read_json, read_training
-from harness.engines.safetensors_file import SafetensorsError, read_header
+from harness.engines.adapter import MULTITASK_CONFIG, read_json, read_training
+from harness.engines.model_files import SafetensorsError, read_header
 from harness.errors import AdapterError, ModelError
-from harness.models.digest import adapter_sha256, model_sha256, tokenizer_sha256
-from harness.models.resolve import resolve_model
+from harness.models.resolve import adapter_sha256, model_sha256, resolve_model, tokenizer_sha256
 from harness.types.training import TrainingManifest
 
-CONFIG, HEADS, ENCODER, ADAPTERS = "multitask.json", "heads.safetensors", "encoder", "adapters"
+HEADS, ENCODER, ADAPTERS = "heads.safetensors", "encoder", "adapters"
 Kind: TypeAlias = Literal["label", "entities", "span"]
 
 
@@ -87,11 +86,6 @@ class MultitaskModel:
         return {task.name: task for task in self.config.tasks}
 
 
-def is_multitask(directory: Path) -> bool:
-    """Whether a directory looks like a multi-task model."""
-    return (directory / CONFIG).is_file()
-
-
 def read_multitask(directory: Path) -> MultitaskModel:
     """Check a directory.
 
@@ -99,7 +93,7 @@ def read_multitask(directory: Path) -> MultitaskModel:
         AdapterError: A file is missing or damaged, or the base is not the one of training.
         ModelError: The base is unavailable.
     """
-    path = directory / CONFIG
+    path = directory / MULTITASK_CONFIG
     content = read_json(path)
     try:
         config = MultitaskConfig.model_validate(content)
@@ -139,8 +133,8 @@ def _check_heads(path: Path, config: MultitaskConfig) -> None:
         rows = shapes.get(f"{task.name}.weight", (0,))[0]
         if rows != len(task.labels) or shapes.get(f"{task.name}.bias") != (rows,):
             raise AdapterError(
-                f"{path}: the head of {task.name} has {rows} outputs, {CONFIG} names {len(task.labels)}; "
-                f"copy or train the model again"
+                f"{path}: the head of {task.name} has {rows} outputs, "
+                f"{MULTITASK_CONFIG} names {len(task.labels)}; copy or train the model again"
             )
 
 
@@ -167,6 +161,6 @@ def _check_base(directory: Path, config: MultitaskConfig, base_dir: Path) -> Non
     for name, trained_on, found in wanted:
         if trained_on != found:
             raise AdapterError(
-                f"{directory}: trained with another {name}: {CONFIG} names {trained_on[:12]}, {base_dir} is "
-                f"{found[:12]}; get the model that it was trained on"
+                f"{directory}: trained with another {name}: {MULTITASK_CONFIG} names {trained_on[:12]}, "
+                f"{base_dir} is {found[:12]}; get the model that it was trained on"
             )

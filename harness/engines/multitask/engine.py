@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
-from harness.engines.batching import pack_batches
+from harness.engines.decode import pack_batches
 from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError

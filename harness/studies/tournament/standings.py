@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.errors import BaselineError, JudgeError
 from harness.judge.panel import Panel, describe_agreement
+from harness.statistics.clusters import rate_interval
 from harness.statistics.preferences import length_controlled_win_rate, win_rate
-from harness.statistics.rates import rate_interval
 from harness.statistics.strengths import PairwiseComparison, Strength, bradley_terry
 from harness.studies.tournament.common_answers import common_answers, name_models
 from harness.studies.tournament.judged_pairs import TIE, JudgedPair, judge_pairs

@@ -21,8 +21,7 @@ from harness.authoring.levels import (
 from harness.authoring.levels.families import LEVELS, PLAIN, draws, row
 from harness.authoring.levels.writing import all_families, cases_of, level_text
 from harness.authoring.lint import lint_golden_set
-from harness.golden.load import load_golden_set
-from harness.golden.probes import level_directory, probe_directory
+from harness.golden.load import level_directory, load_golden_set, probe_directory
 from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, GoldenCase, Outcome, Permissions
 

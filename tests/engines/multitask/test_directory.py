@@ -6,7 +6,8 @@ import shutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from harness.engines.multitask.directory import is_multitask, read_multitask
+from harness.engines.adapter import is_multitask
+from harness.engines.multitask.directory import read_multitask
 from harness.engines.open import base_of, choose_plan, describe_model
 from harness.errors import AdapterError, ModelError
 

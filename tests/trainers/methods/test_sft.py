@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.engines.open import describe_model
-from harness.types.serialisation import plain
+from harness.types.storage import plain
 from trainers.config_file import load_config
 from trainers.methods.sft import SftConfig, train
 from trainers.run.entry import run_module

@@ -1,6 +1,6 @@
 """What the manifest says of rewards: each step's mean with n, the change, and the divergence where it was computed."""
 
-from harness.types.serialisation import plain
+from harness.types.storage import plain
 from trainers.measure.samples import Sample
 from trainers.rewards.definition import Reward
 from trainers.shared.reward_notes import reward_notes

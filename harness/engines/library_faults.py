@@ -1,0 +1,274 @@
+"""The boundary to the libraries: what they report on a load and what they raise, as one line with a remedy.
+
+Every tensor must have its place, and every key must be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.errors import AdapterError, CasesFailedError, EngineError, InputError, ModelError, TunegateError
+from harness.prompts.tokenizers import own_code_problem
+
+_Found = TypeVar("_Found")
+
+
+# Long enough for the names of a few layers, short enough for a line.
+_LONGEST = 300
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message as one line: libraries write a heading and then, indented, the problem."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
+    said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+
+
+@contextmanager
+def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded") -> Iterator[None]:
+    """Turn every exception inside into one line.
+
+    Args:
+        doing: The model or adapter and the action, such as ``adapters/mine: its base``.
+        kind: The error that is raised instead.
+        verb: The action that failed, such as ``loaded``.
+
+    Raises:
+        InputError: An exception was raised that isn't one of ours.
+    """
+    try:
+        yield
+    except TunegateError:
+        raise
+    except Exception as error:  # the libraries raise exceptions of every kind, from KeyError to OSError
+        if is_out_of_memory(error):
+            raise ModelError(
+                f"{doing}: memory ran out: {first_line(error)}; --gate-dtype bfloat16 takes half of it"
+            ) from error
+        if problem := own_code_problem(error):
+            raise kind(f"{doing} can't be {verb}: {problem}") from error
+        versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
+        raise kind(
+            f"{doing} can't be {verb}: {first_line(error)}; is it whole, and made for {versions}?"
+        ) from error
+
+
+def answer_or_split(
+    batches: Iterable[Sequence[int]],
+    answer: Callable[[Sequence[int]], Mapping[int, _Found]],
+    on_batch: Callable[[Mapping[int, _Found]], None],
+    keys: Sequence[str],
+) -> None:
+    """Answer batch by batch; a batch that fails is halved until the failing rows are found.
+
+    Args:
+        batches: Indices of the rows in each.
+        answer: Answers the rows of a batch.
+        on_batch: Called with each batch's answers.
+        keys: Names of the rows, for messages.
+
+    Raises:
+        CasesFailedError: Some rows failed on their own; all others were answered.
+        ModelError: Memory ran out for each of them.
+        EngineError: All rows failed.
+    """
+    failures: dict[int, EngineError] = {}
+    answered = 0
+    for batch in batches:
+        waiting = [list(batch)]
+        while waiting:
+            rows = waiting.pop()
+            try:
+                found = answer(rows)
+            except Exception as error:  # an architecture may raise any exception
+                if len(rows) > 1:
+                    middle = len(rows) // 2
+                    waiting += [rows[middle:], rows[:middle]]
+                else:
+                    failures[rows[0]] = _failure(keys[rows[0]], error)
+                continue
+            answered += len(rows)
+            on_batch(found)
+    if failures and not answered:
+        first = next(iter(failures.values()))
+        if is_out_of_memory(first):
+            raise ModelError(str(first)) from first
+        raise first
+    if failures:
+        raise CasesFailedError({place: str(error) for place, error in failures.items()})
+
+
+def _failure(key: str, error: Exception) -> EngineError:
+    if isinstance(error, EngineError):
+        return error
+    remedy = "; a smaller --gate-batch-tokens or --gate-dtype needs less" if is_out_of_memory(error) else ""
+    failure = EngineError(f"{key}: the model failed on it: {first_line(error)}{remedy}")
+    failure.__cause__ = error
+    return failure
+
+
+# The prefixes of torch.compile and DataParallel in names of weights.
+_WRAPPED = ("_orig_mod.", "module.")
+
+
+# PEFT shares these between layers, or computes them from saved values.
+_DERIVED = ("vblora_vector_bank", "prompt_encoder", ".tinylora_v.", ".unilora_theta_d.")
+
+
+# PEFT's wrappers of whole layers and of single tokens, in names of weights.
+_SAVED, _TOKENS = ".modules_to_save.", ".token_adapter."
+
+
+# The names of virtual tokens; PEFT's report does not include them.
+_VIRTUAL_TOKENS = ("prompt_embeddings", "prefix_task_", "input_type_mask", "trainable_")
+
+
+def refuse_incomplete_model(directory: Path, report: Mapping[str, Any]) -> None:
+    """Check transformers' report on a loaded model.
+
+    Args:
+        directory: The model's directory, for messages.
+        report: The loading info of from_pretrained.
+
+    Raises:
+        ModelError: A weight is missing (transformers fills it with random numbers), has another shape, or is
+            unknown.
+    """
+    mismatched = [str(name) for name, *_ in report["mismatched_keys"]]
+    found = {
+        "are missing and would be random": sorted(report["missing_keys"]),
+        "have another shape than its config says": sorted(mismatched),
+        "belong nowhere in it": sorted(report["unexpected_keys"]),
+    }
+    for problem, names in found.items():
+        if names:
+            raise ModelError(
+                f"{directory}: {len(names)} of its weights {problem}: {_some(names)}; "
+                f"{_remedy([*report['missing_keys'], *report['unexpected_keys']])}"
+            )
+
+
+def refuse_incomplete_adapter(directory: Path, report: Any, *, virtual: bool) -> None:
+    """Check PEFT's report on a loaded adapter.
+
+    Args:
+        directory: The adapter's.
+        report: The result of ``load_adapter``.
+        virtual: Whether the adapter is made of virtual tokens.
+
+    Raises:
+        AdapterError: A weight is missing (it would be random) or is unknown in the base.
+    """
+    missing = [name for name in report.missing_keys if not any(part in name for part in _DERIVED)]
+    twice = _held_twice(directory, report.unexpected_keys)
+    unexpected = [
+        name
+        for name in report.unexpected_keys
+        if name not in twice and not (virtual and any(part in name for part in _VIRTUAL_TOKENS))
+    ]
+    if unexpected:
+        raise AdapterError(
+            f"{directory}: adapter of another base: {len(unexpected)} of its weights belong nowhere in it: "
+            f"{_some(unexpected)}; {_remedy(unexpected)}"
+        )
+    if missing:
+        raise AdapterError(
+            f"{directory}: {len(missing)} of its weights are missing and would be random: {_some(missing)}; "
+            f"save the adapter again"
+        )
+
+
+def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Check that PEFT knows every key of adapter_config.json; it drops those that it doesn't.
+
+    Args:
+        directory: The adapter's directory, for messages.
+        config: Content of adapter_config.json.
+        known: The keys that PEFT knows.
+
+    Raises:
+        AdapterError: A key with a value is unknown.
+    """
+    unknown = sorted(
+        key
+        for key in set(config) - {*known, "runtime_config"}
+        if config[key] not in (None, False, "", [], {})
+    )
+    if unknown:
+        raise AdapterError(
+            f"{directory}/adapter_config.json: the installed PEFT doesn't know {', '.join(unknown)} and "
+            f"would ignore it; install the version that saved it (peft_version: "
+            f"{config.get('peft_version', 'unknown')}), or remove what does not matter"
+        )
+
+
+def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError] | type[ModelError]) -> None:
+    """Refuse weights with NaN or infinity.
+
+    Args:
+        owner: The model or adapter, for messages.
+        names: Names of the weights that are not finite.
+        kind: The error to raise.
+
+    Raises:
+        InputError: ``names`` is not empty.
+    """
+    broken = sorted(names)
+    if broken:
+        raise kind(
+            f"{owner}: {len(broken)} of its weights hold NaN or infinity: {_some(broken)}; "
+            f"did training diverge? take an earlier checkpoint"
+        )
+
+
+def _held_twice(directory: Path, names: Iterable[str]) -> set[str]:
+    """Weights that are in the file under another name too, as PEFT saves them for a resized vocabulary."""
+    import torch
+    from safetensors import safe_open
+
+    names = set(names)
+    if not any(part in name for part in (_SAVED, _TOKENS) for name in names):
+        return set()
+    with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
+        held = set(file.keys())
+        return {
+            name
+            for name in names & held
+            if any(
+                torch.equal(file.get_tensor(name), file.get_tensor(twin))
+                for twin in _twins(name, held - names)
+            )
+        }
+
+
+def _twins(name: str, known: Iterable[str]) -> list[str]:
+    """Known names of the same weight: without PEFT's wrapper, or of the layer that the output is tied to."""
+    _, tied, tail = name.partition(_TOKENS)
+    plain = name.replace(_SAVED, ".")
+    return [
+        other
+        for other in known
+        if (other == plain and plain != name) or (tied and other.partition(_TOKENS)[1:] == (tied, tail))
+    ]
+
+
+def _remedy(names: Iterable[str]) -> str:
+    prefix = next((prefix for prefix in _WRAPPED for name in names if prefix in name), None)
+    if prefix is None:
+        return "is it of this architecture, and whole?"
+    return f"the names hold {prefix!r}, left by a wrapper of torch: save the unwrapped model"
+
+
+def _some(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:3]) + (" …" if len(shown) > 3 else "")

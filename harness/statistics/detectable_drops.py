@@ -1,0 +1,391 @@
+"""How large a true drop must be to be found: for clusters by simulation, for means by formula.
+
+No formula holds for few clusters.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen
+from harness.statistics.clusters import CONFIDENCE, Units, standard_error
+from harness.statistics.paired_binary import Trials
+from harness.statistics.paired_graded import few_moved_from, moved_units
+from harness.statistics.power import POWER, churn_of, detectable_drop, least_drop, least_number
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Effective number of moved units from which their spread says how scores move; below, few of them decide.
+_SPREAD_FROM = 5
+
+
+_MEAN_PRECISION = 5e-4
+
+
+def detectable_mean_drop(
+    units: Units,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    reach: float = 1.0,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true mean drop that is called a regression with the given probability.
+
+    If enough units moved, all of them fall by the same amount, and their spread stays: the normal
+    approximation. If so few moved that jumps are counted, the counted variance contains the drop itself: d
+    sqrt(n) = z sqrt(s^2 + d^2). If hardly any moved, the drop is assumed to consist of units that are lost
+    completely, each by ``reach``: of all drops of one size these are the hardest to find.
+
+    Args:
+        units: The drops, baseline minus candidate.
+        level: One-sided level at which "no drop" is rejected.
+        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
+        confidence: Two-sided, of that interval.
+        reach: Drop of a unit that is lost completely.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if no drop is found with this probability.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - level) + ndtri(power))
+    counted = few_moved_from(units) is not None
+    if not counted or (moved_units(units) >= _SPREAD_FROM and units.count > z * z):
+        error = standard_error(units)
+        # Compared with the spread alone, counting needs more by the drop's own part of the variance.
+        own = math.sqrt(1 - z * z / units.count) if counted else 1.0
+        return max(z * error / own, _reaching(margin, error, confidence, power))
+    if margin is not None and margin >= reach:
+        return None
+    moves = units.scaled
+    down = math.fsum(move for move in moves if move > 0)
+    up = -math.fsum(move for move in moves if move < 0)
+    share = detectable_drop(
+        units.count,
+        churn_of(down / reach, up / reach, units.count),
+        level,
+        margin=None if margin is None else margin / reach,
+        confidence=confidence,
+        mid=False,
+        power=power,
+    )
+    return None if share is None else share * reach
+
+
+def _reaching(margin: float | None, error: float, confidence: float, power: float) -> float:
+    """The drop from which the interval's upper end is beyond the margin with this probability."""
+    from scipy.special import ndtri
+
+    if margin is None:
+        return -math.inf
+    return margin - float(ndtri((1 + confidence) / 2) - ndtri(power)) * error
+
+
+def detectable_repeated_drop(
+    trials: Sequence[Trials],
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true drop that is called a regression if every case is answered several times.
+
+    Each case's chance to pass falls by the same amount, if it can. The normal approximation of
+    :func:`~harness.statistics.paired_binary.stratified_p`: answers to one case are exchangeable under "no
+    drop".
+
+    Args:
+        trials: Each case's passed answers and all its answers on both sides.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    from scipy.special import ndtri
+
+    z_level, z_power = float(ndtri(1 - level)), float(ndtri(power))
+    z_confidence = float(ndtri((1 + confidence) / 2))
+
+    def found(fall: float) -> bool:
+        shift = null = true = drop = spread = 0.0
+        for each in trials:
+            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+            now, both = max(was - fall, 0.0), each.baseline + each.candidate
+            pooled = (each.baseline * was + each.candidate * now) / both
+            weight = each.baseline * each.candidate / both
+            noise = was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
+            shift += weight * (was - now)
+            null += each.baseline * each.candidate / max(both - 1, 1) * pooled * (1 - pooled)
+            true += weight * weight * noise
+            drop += was - now
+            spread += noise
+        reaches = margin is None or (
+            drop - margin * len(trials) + (z_confidence - z_power) * math.sqrt(spread) >= 0
+        )
+        return reaches and shift - z_level * math.sqrt(null) >= z_power * math.sqrt(true) and shift > 0
+
+    fall = least_drop(found, 1.0, _MEAN_PRECISION)
+    return None if fall is None else _mean_fall(trials, fall)
+
+
+def _mean_fall(trials: Sequence[Trials], fall: float) -> float:
+    """Mean drop if each case's chance falls by this much, or to 0."""
+    rates = [
+        (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate) for each in trials
+    ]
+    return math.fsum(min(rate, fall) for rate in rates) / len(rates)
+
+
+RUNS = 4000
+
+
+# Share of flips that concern a whole cluster while nothing is known; it weighs as much as two that moved.
+USUAL_ALIKE = 0.5
+
+
+_WEIGHT = 2
+
+
+_SIMULATED_UP_TO = 200
+
+
+_PRECISION = 2e-3
+
+
+_MOST_TIMES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flips:
+    """How cases flip.
+
+    Attributes:
+        lose: Probability that a case is lost.
+        gain: Probability that it is gained.
+        alike: Probability that a cluster's cases flip together, as one; otherwise each flips alone.
+    """
+
+    lose: float
+    gain: float
+    alike: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chances:
+    """Probabilities of the verdicts."""
+
+    regress: float
+    passes: float
+
+
+def flips_by_chance(units: Units) -> Flips:
+    """How cases flip by chance, estimated from one comparison.
+
+    Args:
+        units: The drops; each case's is -1, 0 or 1 (or a share, where answers are repeated).
+    """
+    churn = min(churn_of(*_flipped(units), math.fsum(units.sizes)), 0.45)
+    return Flips(lose=churn, gain=churn, alike=alike_of(units))
+
+
+def flips_as_observed(units: Units) -> Flips:
+    """How further cases flip if they do so as often as these.
+
+    Args:
+        units: The drops.
+    """
+    cases, (lost, gained) = math.fsum(units.sizes), _flipped(units)
+    return Flips(lose=lost / cases, gain=gained / cases, alike=alike_of(units))
+
+
+def _flipped(units: Units) -> tuple[float, float]:
+    """Lost and gained cases, as far as they don't cancel in a cluster."""
+    lost = math.fsum(max(part, 0.0) for part in units.sums)
+    return lost, math.fsum(max(-part, 0.0) for part in units.sums)
+
+
+def alike_of(units: Units) -> float:
+    """Correlation of the drops inside clusters, by moments, drawn towards USUAL_ALIKE if few clusters moved.
+
+    Args:
+        units: The drops.
+    """
+    cases, mean = math.fsum(units.sizes), units.mean
+    moved = [(part, size) for part, size in zip(units.sums, units.sizes, strict=True) if size > 1 and part]
+    if not moved:
+        return USUAL_ALIKE
+    # Losses and gains may cancel in a cluster that moved: it has at least one flip.
+    flips = math.fsum(max(abs(part), 1.0) for part in units.sums if part)
+    variance = max(flips / cases - mean * mean, 1e-9)
+    pairs = math.fsum(size * (size - 1) for size in units.sizes)
+    squares = math.fsum((part - mean * size) ** 2 for part, size in zip(units.sums, units.sizes, strict=True))
+    found = min(max((squares - cases * variance) / (variance * pairs), 0.0), 1.0)
+    return (found * len(moved) + USUAL_ALIKE * _WEIGHT) / (len(moved) + _WEIGHT)
+
+
+def verdict_chances(
+    sizes: Sequence[float],
+    flips: Flips,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+) -> Chances:
+    """How often such a set regresses, and how often it passes.
+
+    Args:
+        sizes: Number of cases of each cluster; at least two clusters.
+        flips: How its cases flip.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
+        confidence: Two-sided, of the interval that is compared with the margin.
+    """
+    if len(sizes) > _SIMULATED_UP_TO:
+        return _normal_chances(sizes, flips, level, margin, confidence)
+    import numpy as np
+    from scipy.special import stdtrit
+
+    sums = _simulated(sizes, flips)  # (runs, clusters)
+    shares = np.asarray(sizes) / math.fsum(sizes)
+    means = sums.sum(axis=1) / math.fsum(sizes)
+    deviations = sums / math.fsum(sizes) - means[:, None] * shares
+    errors = np.sqrt((deviations * deviations / (1 - shares)).sum(axis=1))
+    freedom = degrees_of_freedom(Units(sums=tuple(sizes), sizes=tuple(sizes)))
+    refused = (means > 0) & (means >= float(stdtrit(freedom, 1 - level)) * errors)
+    refused &= 0.5 ** len(sizes) <= level
+    if margin is None:
+        return Chances(regress=float(refused.mean()), passes=0.0)
+    high = means + float(stdtrit(freedom, (1 + confidence) / 2)) * errors
+    within = [
+        excludes_unseen(Units(sums=tuple(run), sizes=tuple(sizes)), margin, confidence)
+        for run in sums[high <= margin].tolist()
+    ]
+    return Chances(regress=float((refused & (high > margin)).mean()), passes=math.fsum(within) / len(means))
+
+
+def _normal_chances(
+    sizes: Sequence[float], flips: Flips, level: float, margin: float | None, confidence: float
+) -> Chances:
+    """The same for many clusters, whose mean drop is normal.
+
+    A case's variance, times the cases, plus ``alike`` times each pair of cases in one cluster.
+    """
+    from scipy.special import ndtr, ndtri
+
+    drop, cases = flips.lose - flips.gain, math.fsum(sizes)
+    variance = flips.lose + flips.gain - drop * drop
+    pairs = math.fsum(size * (size - 1) for size in sizes)
+    error = max(math.sqrt(variance * (cases + flips.alike * pairs)) / cases, 1e-9)
+    reach = float(ndtri((1 + confidence) / 2)) * error
+    least = float(ndtri(1 - level)) * error
+    if margin is None:
+        return Chances(regress=float(ndtr((drop - least) / error)), passes=0.0)
+    least = max(least, margin - reach)
+    return Chances(
+        regress=float(ndtr((drop - least) / error)), passes=float(ndtr((margin - reach - drop) / error))
+    )
+
+
+def _simulated(sizes: Sequence[float], flips: Flips) -> "NDArray[np.float64]":
+    """Each run's drops, summed by cluster."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    count = np.round(np.asarray(sizes)).astype(int)
+    shape = (RUNS, len(sizes))
+    lose, gain = flips.lose, flips.gain
+    single = random.binomial(count, lose, shape)
+    single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)
+    luck = random.random(shape)
+    whole = np.where(luck < lose, 1, np.where(luck < lose + gain, -1, 0)) * count
+    return np.where(random.random(shape) < flips.alike, whole, single).astype(float)
+
+
+def detectable_cluster_drop(
+    sizes: Sequence[float],
+    flips: Flips,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true drop of a pass rate that is called a regression with the given probability.
+
+    Each further lost case is lost as the others are: alone, or with its whole cluster.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        flips: How cases flip by chance.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: The probability.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    if len(sizes) < 2:
+        return None
+
+    def found(drop: float) -> bool:
+        lossy = replace(flips, lose=min(flips.lose + drop, 1 - flips.gain))
+        chances = verdict_chances(sizes, lossy, level, margin=margin, confidence=confidence)
+        return chances.regress >= power
+
+    return least_drop(found, 1 - flips.lose - flips.gain, _PRECISION)
+
+
+def clusters_that_settle(
+    units: Units, level: float, *, margin: float, confidence: float = CONFIDENCE, power: float = POWER
+) -> int | None:
+    """Number of cases with which such a set is decided with the given probability, whichever way.
+
+    Further clusters are as large as these, and flip as often and as much alike.
+
+    Args:
+        units: The drops seen so far.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: The probability.
+
+    Returns:
+        The number of cases, a multiple of those seen, or None if even many times as many are not enough.
+    """
+    flips = flips_as_observed(units)
+
+    def decided(sizes: Sequence[float]) -> bool:
+        chances = verdict_chances(sizes, flips, level, margin=margin, confidence=confidence)
+        return chances.regress + chances.passes >= power
+
+    times = times_as_many(units.sizes, decided)
+    return None if times is None else times * round(math.fsum(units.sizes))
+
+
+def times_as_many(sizes: Sequence[float], suffices: Callable[[Sequence[float]], bool]) -> int | None:
+    """How many times as many clusters of these sizes are enough, by bisection.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        suffices: Whether clusters of these sizes are enough.
+
+    Returns:
+        The factor, 1 or more; None if even a large one is not enough.
+    """
+
+    def enough(times: int) -> bool:
+        many = tuple(sizes) * times
+        return len(many) > 1 and suffices(many)
+
+    return least_number(enough, _MOST_TIMES)

@@ -1,0 +1,177 @@
+"""Stored files: frozen dataclasses as JSON and back, exactly; files that are written whole or not at all.
+
+Everything except ASCII is escaped, so that text that UTF-8 can't represent (a lone surrogate in an answer, a
+non-text byte of a path) is kept. Numbers that are not finite are written as Python reads them. JSON of others
+may be wrong in many ways: each is one kind of error, in one line. A file has one writer at a time.
+"""
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+if sys.platform != "win32":
+    import fcntl
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: It is not JSON, too deep, not UTF-8, or has a number with thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        if "digits" in str(error):
+            raise ValueError("a number has thousands of digits") from error
+        raise
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Put a content into a file so that no reader, crash or full disk ever leaves half of it.
+
+    It is written to a neighbour, forced to the disk and renamed. A link stays a link, and a file keeps its
+    permissions.
+
+    Args:
+        path: Its directory is made when it is missing.
+        content: The content; a text is written as UTF-8, with unchanged line ends.
+
+    Raises:
+        OSError: It can't be written; what the file held before is unchanged.
+    """
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = target.with_name(f".tunegate-{secrets.token_hex(8)}.part")
+    try:
+        with neighbour.open("xb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, neighbour)
+        neighbour.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            neighbour.unlink(missing_ok=True)
+        raise
+    _force_directory(target.parent)
+    return path
+
+
+@contextlib.contextmanager
+def one_writer(path: Path) -> Iterator[None]:
+    """Wait until no other process is between reading and writing a file in the same directory.
+
+    Args:
+        path: The file; its directory is made when it is missing.
+
+    Raises:
+        OSError: The directory can't be made or read.
+    """
+    directory = path.resolve().parent
+    directory.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        # Files are still written whole there; two writers don't wait for each other.
+        yield
+        return
+    # The directory itself is locked: the file is replaced while it is waited for, and nothing is left behind.
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _force_directory(directory: Path) -> None:
+    """Make the renaming last through a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+_T = TypeVar("_T")
+
+
+class DamagedFactsError(Exception):
+    """A stored text is damaged."""
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # It takes about 0.1 s for a whole run's type, so it is done only when one is read.
+    return TypeAdapter(kind)
+
+
+def encode(value: object) -> str:
+    """A dataclass as JSON text."""
+    return json.dumps(_parts(value))
+
+
+def decode(kind: type[_T], text: str) -> _T:
+    """The dataclass that :func:`encode` wrote.
+
+    Args:
+        kind: The class.
+        text: JSON text.
+
+    Raises:
+        DamagedFactsError: The text is not JSON, or not of this type.
+    """
+    try:
+        # pydantic's own reading of JSON refuses lone surrogates.
+        # For mypy a class of unknown type is not hashable, as the cache's arguments must be.
+        value: _T = _adapter(cast("Any", kind)).validate_python(json.loads(text))
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise DamagedFactsError(str(error).splitlines()[0]) from error
+    return value
+
+
+def to_json(value: object) -> str:
+    """Indented JSON for other programs; a number that is not finite is null."""
+    return json.dumps(finite_facts(value), indent=2, allow_nan=False)
+
+
+def finite_facts(value: object) -> Any:
+    """Dataclasses as mappings for JSON; a number that is not finite is None."""
+    return _finite(_parts(value))
+
+
+def plain(value: object) -> Any:
+    """Dataclasses and models of files as mappings, tuples as lists: what :func:`encode` writes, as values."""
+    return json.loads(encode(value))
+
+
+def _parts(value: object) -> Any:
+    """Dataclasses as mappings; a file's model as its file holds it, without the keys that it leaves out."""
+    # In JSON mode pydantic refuses lone surrogates in a mapping's keys.
+    return _ANY.dump_python(value, exclude_unset=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,79 @@
+"""One place says what belongs to a gate: golden sets, and the bundled probes unless a set probes forgetting itself."""
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.errors import GoldenError
+from harness.golden.load import gate_content, load_gate_sets
+
+CASES = "cases:\n  - {id: x, prompt: Q, checks: [{type: equals, value: A}]}\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes a golden set below ``golden_sets`` in the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(name, text):
+        path = tmp_path / "golden_sets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return make
+
+
+def test_the_bundled_probes_belong_to_it(write):
+    write("a.yaml", "name: a\n" + CASES)
+    content = gate_content(None, forgetting=True)
+    assert [each.name for each in content.own] == ["a"]
+    assert content.bundled
+    assert all(each.probes_forgetting for each in content.bundled)
+    assert gate_content(None, forgetting=False).bundled == ()
+
+
+def test_a_folder_of_the_probes_name_replaces_nothing(write):
+    write("general/faq.yaml", "name: faq\n" + CASES)
+    assert gate_content(None, forgetting=True).bundled
+
+
+def test_a_set_that_probes_forgetting_replaces_them_wherever_it_is(write):
+    write("mine.yaml", "name: mine\nprobes_forgetting: true\n" + CASES)
+    assert gate_content(None, forgetting=True).bundled == ()
+    assert gate_content(None, forgetting=False).sets == ()
+
+
+def test_faults_are_kept_and_the_other_files_read(write):
+    write("a.yaml", "name: a\n" + CASES)
+    write("b.yaml", "nam: b\n" + CASES)
+    content = gate_content(None, forgetting=False)
+    assert [each.name for each in content.own] == ["a"]
+    assert "b.yaml" in str(content.faults[0])
+    with pytest.raises(GoldenError, match=r"b\.yaml"):
+        load_gate_sets(None, forgetting=False)
+
+
+@pytest.mark.parametrize("command", ["rank", "noise", "parity", "bisect"])
+def test_every_command_asks_what_the_gate_asks(command, tiny_model_dir, tiny_adapter_dir, write, monkeypatch):
+    """The probes too, unless told not to."""
+    write("a.yaml", "name: a\n" + CASES)
+    asked = []
+
+    def stop(paths, *, forgetting):
+        asked.append((paths, forgetting))
+        raise GoldenError("stop", None, "", "seen")
+
+    monkeypatch.setattr(f"harness.cli.{command}.load_gate_sets", stop)
+    adapter = str(tiny_adapter_dir)
+    arguments = {
+        "rank": [adapter, str(tiny_model_dir), "--baseline", str(tiny_model_dir)],
+        "noise": ["--model", adapter],
+        "parity": ["--model", adapter],
+        "bisect": [adapter, "--case", "x"],
+    }[command]
+    result = CliRunner().invoke(app, [command, *arguments])
+    assert asked == [(None, True)], result.exception
+    if command != "bisect":
+        CliRunner().invoke(app, [command, *arguments, "--no-forgetting"])
+        assert asked[1:] == [(None, False)]

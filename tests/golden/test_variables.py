@@ -1,0 +1,80 @@
+"""Lists under ``vars``: a case for each combination."""
+
+import pytest
+
+from harness.errors import GoldenError
+from harness.golden.load import load_golden_set
+from harness.golden.variables import MatrixError, combinations
+
+
+@pytest.mark.parametrize(
+    ("variables", "ids"),
+    [
+        ({}, ["a"]),
+        ({"who": "Bob"}, ["a"]),
+        ({"who": ["Bob", "Ann"]}, ["a-Bob", "a-Ann"]),
+        ({"who": ["Bob", "Ann"], "n": 3, "item": ["tea", "cup"]}, ["a-Bob-tea", "a-Bob-cup", "a-Ann-tea", "a-Ann-cup"]),
+        ({"n": [1, 2.5, True]}, ["a-1", "a-2.5", "a-True"]),
+        ({"n": [1, 1.0, True]}, ["a-1", "a-1.0", "a-True"]),
+        ({"text": ["file://long text.txt", "!?"]}, ["a-1", "a-2"]),
+        ({"text": ["a b", "a-b"]}, ["a-1", "a-2"]),
+        ({"text": ["日本", "x"]}, ["a-1", "a-2"]),
+        ({"text": ["x" * 31, "y"]}, ["a-1", "a-2"]),
+        ({f"v{n}": ["x" * 30] for n in range(5)}, ["a-1"]),
+    ],
+)  # fmt: skip
+def test_each_combination_has_an_id(variables, ids):
+    made = combinations("a", variables)
+    assert [one.case_id for one in made] == ids
+    assert all(set(one.variables) == set(variables) for one in made)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [({"n": [1, 1]}, "n has a value twice"), ({"a": [*range(40)], "b": [*range(40)]}, "1600 combinations")],
+)
+def test_lists_that_are_refused(variables, message):
+    with pytest.raises(MatrixError, match=message):
+        combinations("a", variables)
+
+
+def write(folder, text, name="set.yaml"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_cases_of_a_matrix_share_a_cluster_and_have_their_own_texts(tmp_path):
+    (tmp_path / "b.txt").write_text("a boat\n")
+    text = (
+        "name: x\ncases:\n  - id: buy\n    prompt: Buy {{what}} for {{who}}\n    references: ['{{who}}']\n"
+        "    vars: {who: [Bob, Ann], what: [tea, 'file://b.txt']}\n    checks: [{type: contains, value: '{{what}}'}]\n"
+    )
+    cases = load_golden_set(write(tmp_path, text)).cases
+    assert [(case.id, case.messages[0].content, case.checks[0].value) for case in cases] == [
+        ("buy-Bob-tea", "Buy tea for Bob", "tea"),
+        ("buy-Bob-b.txt", "Buy a boat for Bob", "a boat"),
+        ("buy-Ann-tea", "Buy tea for Ann", "tea"),
+        ("buy-Ann-b.txt", "Buy a boat for Ann", "a boat"),
+    ]
+    assert {case.cluster for case in cases} == {"buy"}
+    assert {case.line for case in cases} == {3}
+    assert len({case.content_sha256 for case in cases}) == 4
+
+
+REST = "    prompt: p\n    checks: [{type: is-json}]\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "more", "message"),
+    [
+        ("{n: [1, 1]}", "", r"set.yaml:4: cases\[0\].vars: a: n has a value twice"),
+        ("{n: []}", "", r"set.yaml:4: cases\[0\].vars.n: found \[\]"),
+        ("{n: [[1]]}", "", r"set.yaml:4: cases\[0\].vars.n"),
+        ("{n: [1, 2]}", "  - id: a-2\n" + REST, r"set.yaml:7: cases\[1\].id: 'a-2' is taken by line 3"),
+    ],
+)
+def test_a_faulty_matrix_is_named(tmp_path, variables, more, message):
+    text = f"name: x\ncases:\n  - id: a\n    vars: {variables}\n{REST}{more}"
+    with pytest.raises(GoldenError, match=message):
+        load_golden_set(write(tmp_path, text))

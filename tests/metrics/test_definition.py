@@ -1,0 +1,113 @@
+"""A metric's result is a score on its scale, or an error: never something that can't be counted."""
+
+from dataclasses import replace
+from importlib import metadata
+
+import pytest
+
+from harness.metrics.definition import binary, graded, one_by_one, sound_results
+from harness.registry import Metric, Registry, use_registry
+from harness.run.scoring import score_cases
+from harness.types import Check, Completion, GoldenCase, MetricError, Outcome, Score
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Registers a metric ``own`` with a function and further fields."""
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    before = use_registry(None)
+
+    def register(function, **fields):
+        registry = Registry()
+        given = {"kind": "graded", **fields}
+        metric = Metric(name="own", summary="One's own.", function=function, **given)
+        registry.register("test", lambda registrar: registrar.add(metric))
+        use_registry(registry)
+        return metric
+
+    yield register
+    use_registry(before)
+
+
+def score_own(*texts, threshold=0.5):
+    check = Check(type="own", threshold=threshold)
+    cases = [GoldenCase(id=f"c{n}", set_name="s", messages=(), checks=(check,)) for n in range(len(texts))]
+    answers = {
+        case.key: Completion(
+            text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1
+        )
+        for case, text in zip(cases, texts, strict=True)
+    }
+    return score_cases(cases, answers)
+
+
+def test_a_plug_in_s_metric_scores_and_decides(registered):
+    registered(one_by_one(lambda request: graded(request, len(request.text) / 10, "counted")))
+    short, long = score_own("one", "sixteen!")
+    assert (short.outcome, long.outcome) == (Outcome.FAILED, Outcome.PASSED)
+    assert long.scores == (Score(metric="own", value=0.8, threshold=0.5, passed=True, explanation="counted"),)
+
+
+def test_where_lower_is_better_the_threshold_is_the_greatest_value(registered):
+    registered(
+        one_by_one(lambda request: graded(request, len(request.text) / 10, "")), higher_is_better=False
+    )
+    assert [result.outcome for result in score_own("one", "sixteen!")] == [Outcome.PASSED, Outcome.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("function", "fields", "told"),
+    [
+        (
+            lambda requests: [1.0 for _ in requests],
+            {},
+            "the metric gave a float (allowed: a Score or a MetricError)",
+        ),
+        (lambda requests: [], {}, "the metric gave 0 results for 1 answers"),
+        (lambda requests: None, {}, "TypeError: 'NoneType' object is not iterable"),
+        (one_by_one(lambda r: graded(r, 1.5, "")), {}, "the metric gave 1.5 (allowed: 1 or less)"),
+        (one_by_one(lambda r: graded(r, -1, "")), {}, "the metric gave -1 (allowed: 0 or more)"),
+        (one_by_one(lambda r: graded(r, float("nan"), "")), {}, "the metric gave nan instead of a number."),
+        (
+            one_by_one(lambda r: graded(r, 0.5, "")),
+            {"kind": "binary"},
+            "the metric gave 0.5 (allowed: 0 or 1)",
+        ),
+        (
+            one_by_one(lambda r: graded(r, 0.0, "")),
+            {"logarithmic": True, "maximum": None},
+            "the metric gave 0 (allowed: a number above 0, since runs are compared by its logarithm)",
+        ),
+        ("nowhere:own", {}, None),
+    ],
+)
+def test_what_can_not_be_counted_is_an_error(registered, function, fields, told):
+    from harness.errors import SettingsError
+
+    registered(function, **fields)
+    threshold = None if fields.get("kind") == "binary" else 0.5
+    if told is None:
+        with pytest.raises(SettingsError, match="metric 'own': nowhere:own can't be imported"):
+            score_own("x")
+        return
+    (result,) = score_own("x", threshold=threshold)
+    assert result.outcome is Outcome.ERRORED
+    assert [error.error.strip() for error in result.errors] == [told]
+
+
+def test_an_open_scale_has_no_limits(registered):
+    registered(one_by_one(lambda r: graded(r, -400.0, "")), minimum=None, maximum=None)
+    assert score_own("x")[0].scores[0].value == -400
+
+
+def test_a_wrong_number_of_results_blames_no_answer_that_can_be_scored(registered):
+    """Asked one by one, each answer has its result."""
+    registered(lambda requests: [graded(requests[0], 1.0, "")])
+    assert [result.outcome for result in score_own("a", "b", "c")] == [Outcome.PASSED] * 3
+
+
+def test_errors_are_kept_as_they_are(registered, request_for):
+    request = replace(request_for("equals", "x", "x"))
+    error = MetricError(metric="equals", error="no")
+    assert sound_results([request], [error]) == [error]
+    assert sound_results([request], [binary(request, True, "")])[0].value == 1.0

@@ -1,0 +1,62 @@
+"""Refusals by their wording, measured on sentences that were labelled by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.metrics.manner import refusal_words
+from harness.statistics.clusters import rate_interval
+
+SENTENCES = Path(__file__).with_name("refusals.txt")
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def labelled(kind: str) -> list[str]:
+    lines = [line for line in SENTENCES.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return [text for label, _, text in (line.partition("\t") for line in lines) if label == kind]
+
+
+def interval(holds: list[bool]) -> str:
+    found = rate_interval(holds, [str(place) for place in range(len(holds))])
+    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def row(name: str, half: int) -> str:
+    """The table's row: how many sentences, precision and recall."""
+    refusals, others = labelled("yes")[half::2], labelled("no")[half::2]
+    found = [text for text in [*refusals, *others] if refusal_words(text)]
+    precision = interval([text in refusals for text in found])
+    recall = interval([text in found for text in refusals])
+    return f"| {name} | {len(refusals)} | {len(others)} | {precision} | {recall} |"
+
+
+def test_there_are_many_different_sentences() -> None:
+    assert len(set(labelled("yes"))) + len(set(labelled("no"))) >= 300
+    assert not set(labelled("yes")) & set(labelled("no"))
+
+
+@pytest.mark.parametrize(("name", "half"), [("chose the wordings", 0), ("only measured", 1)])
+def test_the_page_gives_precision_and_recall_as_measured(name: str, half: int) -> None:
+    assert row(name, half) in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A polite way to say no: \"I'm sorry, but I can't make it.\"",
+        "The robot says “I can’t do that” and leaves.",
+        "Call `refuse()`; it prints `I can't do that`.",
+        "I can't help but smile at this.",
+        "x" * 400 + " I can't help with that.",
+    ],
+)
+def test_what_is_quoted_idiomatic_or_late_is_no_refusal(text: str) -> None:
+    assert refusal_words(text) is None
+
+
+def test_an_answer_that_is_quoted_as_a_whole_may_be_one() -> None:
+    assert refusal_words('"I can\'t help with that."') == "I can't help"
+
+
+def test_a_long_text_is_read_in_no_time() -> None:
+    assert refusal_words("i can and so but " * 100_000) is None

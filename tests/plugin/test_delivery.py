@@ -1,0 +1,70 @@
+"""The exit status follows from the verdicts, and from the failures that no comparison judges."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.plugin.delivery import exit_status
+from harness.types import Finding, GateVerdict, NothingGatedFinding, NoVerdictFinding, Outcome, Verdict
+
+PASS, REGRESS, INCONCLUSIVE = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
+OK, FAILED, OURS = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR
+
+
+def record(outcome, data=None, *, results=()):
+    """A gated run with a verdict; without one where the outcome is None."""
+    findings = (Finding(verdict=outcome, data=data or NothingGatedFinding()),)
+    verdict = None if outcome is None else Verdict(outcome=outcome, findings=findings)
+    return SimpleNamespace(verdict=verdict, run=SimpleNamespace(results=results))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "fail_on", "tests_failed", "status"),
+    [
+        ((), "regress", False, OK),
+        ((None,), "regress", False, OK),
+        ((None,), "regress", True, FAILED),
+        ((PASS,), "case", True, FAILED),
+        ((PASS,), "regress", False, OK),
+        ((PASS,), "regress", True, FAILED),
+        ((REGRESS,), "regress", False, FAILED),
+        ((PASS, REGRESS), "regress", False, FAILED),
+        ((INCONCLUSIVE,), "regress", False, OK),
+        ((INCONCLUSIVE,), "case", False, OK),
+        ((INCONCLUSIVE,), "inconclusive", False, FAILED),
+        ((PASS,), "inconclusive", False, OK),
+        ((REGRESS,), "inconclusive", False, FAILED),
+    ],
+)
+def test_it_fails_on_what_it_was_told_to_fail_on(verdicts, fail_on, tests_failed, status):
+    records = [record(verdict) for verdict in verdicts]
+    assert exit_status(records, fail_on=fail_on, tests_failed=tests_failed) is status
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cases", "verdict", "status"),
+    [
+        (Outcome.ERRORED, 5, INCONCLUSIVE, OURS),
+        (Outcome.ERRORED, 5, REGRESS, FAILED),
+        (Outcome.ERRORED, 4, INCONCLUSIVE, OK),
+        (Outcome.UNSCORED, 5, INCONCLUSIVE, OK),
+    ],
+)
+def test_a_set_of_which_every_case_errored_has_no_result(outcome, cases, verdict, status):
+    data = NoVerdictFinding(side="candidate", outcome=outcome, cases=cases, n=5, tolerated=0.0)
+    assert exit_status([record(verdict, data)], fail_on="regress", tests_failed=False) is status
+
+
+@pytest.mark.parametrize(
+    ("must_pass", "outcome", "status"),
+    [
+        (True, Outcome.FAILED, FAILED),
+        (True, Outcome.ERRORED, FAILED),
+        (True, Outcome.UNSCORED, OK),
+        (False, Outcome.FAILED, OK),
+    ],
+)
+def test_without_a_verdict_a_case_that_must_pass_still_decides(must_pass, outcome, status):
+    case = SimpleNamespace(must_pass=must_pass, set_name="s", single_checks=())
+    result = SimpleNamespace(case=case, outcome=outcome, key="s/a")
+    assert exit_status([record(None, results=[result])], fail_on="regress", tests_failed=False) is status

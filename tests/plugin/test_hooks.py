@@ -1,0 +1,149 @@
+"""Plug-ins of a session: a conftest's hook adds to the registry; what is left out is one line, also in -q."""
+
+import pytest
+
+from harness.golden.schema import CHECK_TYPES
+
+CONFTEST = """
+from harness.metrics.definition import binary, graded, one_by_one
+from harness.registry import JudgeKind, Metric, Sink
+
+
+def shouts(request):
+    return binary(request, request.text.isupper(), "letters are upper-case")
+
+
+def pytest_tunegate_register(registry):
+    registry.add(
+        Metric(name="shouts", kind="binary", summary="Upper case.", function=one_by_one(shouts), invertible=True)
+    )
+"""
+GOLDEN = """\
+name: capitals
+cases:
+  - id: france
+    prompt: What is the capital of france?
+    checks: [{type: not-shouts}]
+"""
+
+
+@pytest.fixture
+def voice(project, write_golden):
+    write_golden(project.pytester, "capitals", GOLDEN)
+    project.pytester.makeconftest(CONFTEST)
+    return project
+
+
+def test_a_conftest_s_metric_checks_cases(voice):
+    result = voice.run("-rA")
+    result.assert_outcomes(passed=1)
+    assert "warning" not in result.stdout.str()
+
+
+def test_it_is_gone_after_the_session(voice):
+    voice.run()
+    assert "shouts" not in CHECK_TYPES
+
+
+def test_a_case_of_it_is_collected_without_a_model(voice):
+    voice.run(model=False).assert_outcomes(skipped=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "warning"),
+    [
+        ("raise RuntimeError('no voice')", "plug-in *conftest.py is left out: RuntimeError: no voice"),
+        (
+            "import gone_module",
+            "plug-in *conftest.py is left out: ModuleNotFoundError: No module named 'gone_module'",
+        ),
+        ("registry.add('shouts')", "plug-in *conftest.py is left out: TypeError: add() takes records *"),
+    ],
+)
+def test_a_plug_in_that_breaks_is_one_line(project, body, warning):
+    project.pytester.makeconftest(f"def pytest_tunegate_register(registry):\n    {body}\n")
+    result = project.run("-q")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"tunegate: warning: {warning}"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("record", "kind"),
+    [
+        ("Metric(name='contains', kind='graded', summary='s', function='x:y')", "metric 'contains'"),
+        ("JudgeKind(name='openai', form='openai:X', open='x:y')", "judge 'openai'"),
+        ("EngineKind(name='transformers', summary='s', describe='x:y', open='x:y')", "engine 'transformers'"),
+    ],
+)
+def test_a_built_in_name_stays_what_it_is(project, judge_server, record, kind):
+    project.pytester.makeconftest(
+        "from harness.registry import EngineKind, JudgeKind, Metric\n\n\n"
+        f"def pytest_tunegate_register(registry):\n    registry.add({record})\n"
+    )
+    result = project.run(f"--gate-judge={judge_server.spec}")
+    assert result.ret == 0
+    name = kind.partition(" ")[0]
+    lines = [line for line in result.stdout.lines if line.startswith("tunegate: warning: ")]
+    assert len(lines) == 1
+    assert lines[0].endswith(f"conftest.py: {kind} is left out: the built-in {name} of that name stays")
+
+
+def test_what_was_left_out_is_said_where_it_is_missed(project, write_golden):
+    """The error says that the type is unknown; the line after it says why."""
+    write_golden(project.pytester, "capitals", GOLDEN)
+    project.pytester.makeconftest("def pytest_tunegate_register(registry):\n    raise KeyError('voice')\n")
+    result = project.run()
+    assert result.ret == 4
+    assert "unknown check type 'not-shouts'" in result.stderr.str()
+    assert "plug-in" in result.stderr.str() + result.stdout.str()
+
+
+def test_a_sink_that_breaks_leaves_the_verdict(project):
+    project.pytester.makeconftest(
+        "from harness.registry import Sink\n\n\n"
+        "def send(record, directory):\n    raise OSError('no network')\n\n\n"
+        "def keep(record, directory):\n    (directory / 'kept.txt').write_text(record.run.id)\n"
+        "    return directory / 'kept.txt'\n\n\n"
+        "def pytest_tunegate_register(registry):\n"
+        "    registry.add(Sink(name='net', send=send), Sink(name='file', send=keep))\n"
+    )
+    result = project.run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["report: *kept.txt"])
+    result.stdout.fnmatch_lines(["tunegate: warning: sink 'net' broke on run *: OSError: no network"])
+
+
+def test_a_plug_in_s_library_that_is_missing_is_said_before_a_model_loads(project, write_golden):
+    write_golden(project.pytester, "capitals", GOLDEN)
+    conftest = CONFTEST.replace("invertible=True", "invertible=True, libraries={'voice-kit': 'voice_kit'}")
+    project.pytester.makeconftest(conftest)
+    result = project.run()
+    assert result.ret == 4
+    assert "the selected cases need more than is installed: pip install voice-kit" in result.stderr.str()
+    assert project.opened == []
+
+
+def test_a_function_that_can_not_be_imported_is_said_before_a_model_loads(project, write_golden):
+    write_golden(project.pytester, "capitals", GOLDEN)
+    project.pytester.makeconftest(CONFTEST.replace("one_by_one(shouts)", "'nowhere:shouts'"))
+    result = project.run()
+    assert result.ret == 4
+    assert (
+        "ERROR: metric 'shouts': nowhere:shouts can't be imported: ModuleNotFoundError" in result.stderr.str()
+    )
+    assert project.opened == []
+
+
+def test_a_gate_with_another_version_of_a_metric_is_not_a_regression(voice, write_golden):
+    """The metric changed, not the model: the old run is not compared with."""
+    write_golden(voice.pytester, "capitals", GOLDEN.replace("not-shouts", "shouts"))
+    voice.run()
+    changed = CONFTEST.replace('kind="binary"', 'kind="binary", version="2"').replace(
+        ".isupper()", ".islower()"
+    )
+    voice.pytester.makeconftest(changed)
+    result = voice.run("--gate-baseline=latest")
+    assert result.ret == 0
+    text = " ".join(result.stdout.str().split())
+    assert "1 decided by shouts, which was different in the baseline" in text

@@ -1,0 +1,85 @@
+"""The drop of the very cases that were asked: known where answers reproduce, noisy where they vary."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.statistics.clustered_drop import counted_drop, detectable_drop_of_cases, noisy_drop
+from harness.statistics.paired_binary import Trials
+
+
+def test_what_reproduces_is_known_without_error():
+    found = counted_drop([1.0, 1.0, -1.0] + [0.0] * 17, 0.9)
+    assert (found.estimate, found.low, found.high_unseen) == (0.05, 0.05, 0.05)
+    assert found.high == 0.05
+    assert (found.confidence, found.method) == (0.9, "counted, answers reproduce")
+    assert found.p_value == 0.0
+    assert counted_drop([0.0] * 20, 0.9).p_value == 1.0
+
+
+def test_a_worked_example_of_varying_answers():
+    """Two cases, four answers a side: 4 and 2 of 4 before, 4 and 0 after.
+
+    Chances with half an answer added: 0.9, 0.5; 0.9, 0.1. Variances of the means: 0.09/4, 0.25/4, 0.09/4, 0.09/4;
+    their sum is 0.13, the error of the mean drop sqrt(0.13)/2 = 0.1803.
+    """
+    found = noisy_drop([Trials(4, 4, 4, 4), Trials(2, 4, 0, 4)], 0.9)
+    assert found.estimate == 0.25
+    assert found.high == pytest.approx(0.25 + 1.6449 * 0.18028, abs=1e-3)
+    assert found.p_value == pytest.approx(0.0828, abs=1e-3)
+    assert found.low == pytest.approx(0.25 - 1.6449 * 0.18028, abs=1e-3)
+    assert found.high_unseen == found.high
+    assert (found.confidence, found.method) == (0.9, "normal, noise of the answers")
+
+
+def test_a_case_that_never_passed_is_no_surer_than_one_that_always_did():
+    """Half an answer either way: 0.5 of 5 and 4.5 of 5 have one variance."""
+    always, never = (noisy_drop([Trials(passed, 4, passed, 4)], 0.9) for passed in (4, 0))
+    assert always.high == pytest.approx(never.high)
+    assert always.high == pytest.approx(1.6449 * (2 * 0.09 / 4) ** 0.5, abs=1e-4)
+    assert noisy_drop([Trials(1, 4, 1, 4)], 0.9).high == pytest.approx(
+        1.6449 * (2 * 0.21 / 4) ** 0.5, abs=1e-4
+    )
+
+
+def test_single_answers_seldom_decide():
+    """54 cases that passed once on either side: the drop may be 0.14."""
+    assert noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9).high == pytest.approx(0.137, abs=1e-3)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("answers", [1, 5])
+def test_neither_error_is_above_five_percent(answers):
+    """54 fixed cases of which a third are unsure; nothing changed, and a true drop of exactly the margin."""
+    random, runs, margin = np.random.default_rng(answers), 600, 0.05
+    chance = np.array([1.0] * 30 + [0.7] * 12 + [0.3] * 6 + [0.0] * 6)
+    lower = chance - margin * len(chance) / 42 * np.array([1] * 42 + [0] * 12)
+    regress = wrongly_passed = 0
+    for _ in range(runs):
+        then, same, less = (random.binomial(answers, p) for p in (chance, chance, lower))
+        equal = noisy_drop(
+            [Trials(int(b), answers, int(c), answers) for b, c in zip(then, same, strict=True)], 0.9
+        )
+        worse = noisy_drop(
+            [Trials(int(b), answers, int(c), answers) for b, c in zip(then, less, strict=True)], 0.9
+        )
+        regress += equal.p_value <= 0.05 and equal.high > margin
+        wrongly_passed += worse.high_unseen <= margin
+    allowed = 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert regress / runs <= allowed
+    assert wrongly_passed / runs <= allowed
+
+
+def test_what_exactly_these_cases_detect():
+    """Answers that reproduce: the first drop beyond the margin, 6 of 100 for 0.05. Others need their noise besides.
+
+    A 90 % interval of +-0.0329 is an error of 0.02; at 5 % a drop of (1.6449 + 0.8416) x 0.02 is found.
+    """
+    known = counted_drop([0.0] * 100, 0.9).interval
+    assert detectable_drop_of_cases(known, 100, 0.05, 0.05, whole=True) == pytest.approx(0.06)
+    assert detectable_drop_of_cases(known, 100, 0.05, 0.05, whole=False) == pytest.approx(0.05)
+    noisy = replace(known, low=-0.032897, high=0.032897)
+    assert detectable_drop_of_cases(noisy, 100, 0.05, 0.01, whole=True) == pytest.approx(0.04973, abs=1e-5)
+    # With a margin of 0.1 the bound has to be beyond it: 0.1 - (1.6449 - 0.8416) x 0.02.
+    assert detectable_drop_of_cases(noisy, 100, 0.05, 0.1, whole=True) == pytest.approx(0.08394, abs=1e-5)
