@@ -306,9 +306,9 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
             from harness.engines.multitask.engine import open_multitask
 
             return open_multitask(sides, plan)
-        from harness.engines.transformers_engine import TransformersEngine
+        from harness.engines.transformers_engine import load_engine
 
-        return TransformersEngine(sides, plan)
+        return load_engine(sides, plan)
     except TunegateError:
         raise
     except Exception as error:  # the boundary: an exception during loading is not a failed test

@@ -14,7 +14,7 @@ from harness.engines.library_faults import answer_or_split
 from harness.engines.loading import quiet_load
 from harness.engines.questions import Question, WrittenAnswer, answer_questions, write_answers
 from harness.engines.side import refuse_unknown_tokens, whole_model
-from harness.engines.sides import load_sides
+from harness.engines.sides import LoadedSides, load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import EngineError
@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 _LOSS_BATCH_TOKENS = 1024
 
 
+def load_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> TransformersEngine:
+    """Load the models of all sides.
+
+    Args:
+        sides: The model behind each side, such as ``candidate`` and ``baseline``.
+        plan: How to compute; ``dtype`` is a torch dtype's name, ``device`` a torch device.
+    """
+    with quiet_load():
+        loaded = load_sides(sides, plan)
+    return TransformersEngine(loaded, plan)
+
+
 class TransformersEngine:
     """Base models and adapters loaded once, answering in batches.
 
@@ -40,18 +52,16 @@ class TransformersEngine:
         plan: How it computes, with each side's placement.
     """
 
-    def __init__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
-        """Load the models of ``sides``.
+    def __init__(self, loaded: LoadedSides, plan: ExecutionPlan) -> None:
+        """Answer with sides that are in memory.
 
         Args:
-            sides: The model behind each side, such as ``candidate`` and ``baseline``.
-            plan: How to compute; ``dtype`` is a torch dtype's name, ``device`` a torch device.
+            loaded: The sides, and how each is run.
+            plan: How they compute.
         """
-        with quiet_load():
-            import torch
+        import torch
 
-            self._torch = torch
-            loaded = load_sides(sides, plan)
+        self._torch = torch
         self._sides = loaded.sides
         mixed = any(placement.batches == "mixed" for placement in loaded.placements)
         self.plan = replace(plan, mixed=mixed, placements=loaded.placements)

@@ -51,7 +51,7 @@ def sample_answers(
     Raises:
         PromptError: The chat template refuses a conversation.
     """
-    side = _side_of(model, tokenizer)
+    side = side_of(model, tokenizer)
     questions = [_question(request, side) for request in requests]
     batches = pack_batches(
         [len(question.tokens) for question in questions],
@@ -77,8 +77,13 @@ def _question(request: GenerationRequest, side: Side) -> Question:
     return Question(request=request, side=side, prompt=prompt, tokens=prompt_ids(side.tokenizer, prompt))
 
 
-def _side_of(model: Any, tokenizer: Any) -> Side:
-    """A model in training as a side of the gate's engine."""
+def side_of(model: Any, tokenizer: Any) -> Side:
+    """A model in training as a side of the gate's engine.
+
+    Args:
+        model: A causal language model, or PEFT's around it.
+        tokenizer: The model's.
+    """
     learnt = getattr(model, "active_peft_config", None)
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     virtual = learnt is not None and learnt.is_prompt_learning
@@ -99,7 +104,7 @@ def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
         model: A causal language model.
         tokenizer: The model's.
     """
-    return _side_of(model, tokenizer).stop_ids
+    return side_of(model, tokenizer).stop_ids
 
 
 def read_tokens(

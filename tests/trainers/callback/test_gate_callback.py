@@ -1,0 +1,256 @@
+"""The callback in whole trainings of a tiny model that knows its golden cases."""
+
+import json
+import multiprocessing
+from types import SimpleNamespace
+
+import pytest
+import torch
+from peft import load_peft_weights
+from transformers import TrainerCallback
+
+from harness.engines.open import describe_model
+from harness.errors import BaselineError, EngineError, SettingsError
+from harness.history.store import open_history
+from harness.types import GateVerdict
+from trainers.callback import GateCallback
+from trainers.callback.gate_callback import _agreed
+from trainers.callback.live_answers import check_model
+from trainers.callback.looks import looks_in
+
+
+def gate_of(trainer) -> GateCallback:
+    return next(each for each in trainer.callback_handler.callbacks if isinstance(each, GateCallback))
+
+
+def outcomes(trainer) -> list[str]:
+    return [look.outcome.value for look in gate_of(trainer).looks]
+
+
+@pytest.mark.parametrize("script", ["trl_sft", "transformers_trainer"])
+def test_a_harmful_training_is_stopped_at_the_first_look_after_it_turned_bad(example, place, script, capsys):
+    trainer = example(script).main(place.arguments(place.turning, *slower(script)))
+    gate = gate_of(trainer)
+    *before, last = gate.looks
+    assert {look.outcome for look in before} == {GateVerdict.PASS}
+    assert len(before) >= 2  # the harmless part
+    assert last.outcome is GateVerdict.REGRESS
+    assert trainer.state.global_step == last.step < 24
+    assert "stopping: the regression is sure at this level" in capsys.readouterr().out
+    # The best checkpoint is one from before, and it is a model that the gate can open.
+    assert gate.best == place.output / "gate-best"
+    best = describe_model(str(gate.best))
+    with open_history(place.path / ".tunegate" / "history.sqlite") as history:
+        stored = history.load_run(before[0].run_id)
+        assert (best.adapter_sha256, best.base_sha256) == (
+            stored.model.adapter_sha256,
+            stored.model.base_sha256,
+        )
+        assert history.load_run(last.run_id).model.label.endswith(f"checkpoint-{last.step}")
+
+
+def slower(script: str) -> list[str]:
+    """Training all weights needs a smaller rate than training an adapter."""
+    return ["--learning-rate", "2e-3"] if script == "transformers_trainer" else []
+
+
+@pytest.mark.parametrize("script", ["trl_sft", "transformers_trainer"])
+def test_a_good_training_goes_through(example, place, script):
+    trainer = example(script).main(place.arguments(place.known, "--save-steps", "8", *slower(script)))
+    assert trainer.state.global_step == 24
+    assert outcomes(trainer) == ["pass"] * 3
+    gate = gate_of(trainer)
+    assert gate.best is not None
+    assert sum(look.level for look in gate.looks) == pytest.approx(0.05)
+    # The looks are in the state of each checkpoint, the last one's included.
+    assert len(looks_in(place.state(24)["log_history"])) == 3
+
+
+def test_looks_disturb_nothing(place, make_trainer):
+    """The weights are those of a training without looks: random streams, modes and adapters are put back."""
+    lora = {"lora_dropout": 0.2}
+    weights = []
+    for gates in ((), (GateCallback(place.golden, forgetting=False),)):
+        make_trainer(*gates, lora=lora).train()
+        weights.append(load_peft_weights(str(place.output / "checkpoint-8"), device="cpu"))
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+class Tracker(TrainerCallback):
+    def __init__(self):
+        self.seen = []
+
+    def on_log(self, args, state, control, logs=None, **_):
+        self.seen.append(dict(logs))
+
+
+def test_trackers_get_numbers(place, make_trainer):
+    gate, tracker = GateCallback(place.golden, forgetting=False), Tracker()
+    trainer = make_trainer(tracker, gate)
+    gate.follow(trainer)
+    trainer.train()
+    seen = [logs for logs in tracker.seen if "gate/verdict" in logs]
+    assert len(seen) == 2
+    assert seen[0]["gate/kept/value"] == 1.0
+    assert all(isinstance(value, int | float) for logs in seen for value in logs.values())
+
+
+def test_a_resumed_training_goes_on_with_the_level_that_is_left(place, make_trainer):
+    trainer = make_trainer(GateCallback(place.golden, forgetting=False), max_steps=16)
+    trainer.train()
+    first = gate_of(trainer).looks
+    again = make_trainer(GateCallback(place.golden, forgetting=False), max_steps=16)
+    again.train(resume_from_checkpoint=str(place.output / "checkpoint-4"))
+    looks = gate_of(again).looks
+    assert [look.step for look in looks] == [4, 8, 12, 16]
+    assert looks[0] == first[0]
+    assert {look.baseline_id for look in looks} == {first[0].baseline_id}
+    assert sum(look.level for look in looks) == pytest.approx(0.05)
+
+
+def test_every_second_save_and_the_last(place, make_trainer):
+    trainer = make_trainer(GateCallback(place.golden, forgetting=False, every=2), save_steps=2, max_steps=6)
+    trainer.train()
+    assert [look.step for look in gate_of(trainer).looks] == [4, 6]
+
+
+def test_a_look_that_fails_is_told_and_ends_no_training(place, make_trainer, monkeypatch, capsys):
+    trainer = make_trainer(gate := GateCallback(place.golden, forgetting=False))
+    from trainers.callback import gate_callback
+
+    answered = gate_callback.answer_live
+
+    def fail_at_looks(*arguments, **options):
+        if options.get("baseline") is not None:
+            raise EngineError("the model failed")
+        return answered(*arguments, **options)
+
+    monkeypatch.setattr(gate_callback, "answer_live", fail_at_looks)
+    trainer.train()
+    assert trainer.state.global_step == 8
+    assert gate.looks == []
+    assert gate.best is None
+    assert "gate: step 4/8: the look failed: the model failed" in capsys.readouterr().out
+    assert [each["gate/error"] for each in trainer.state.log_history if "gate/error" in each] == [
+        "the model failed"
+    ] * 2
+
+
+def test_a_case_that_must_pass_stops_no_training(place, make_trainer, capsys):
+    golden = json.loads(place.golden.read_text())
+    golden["cases"].append(
+        {
+            "id": "new",
+            "prompt": "the cat",
+            "references": ["sat on the mat"],
+            "checks": [{"type": "equals"}],
+            "must_pass": True,
+        }
+    )
+    place.golden.write_text(json.dumps(golden))
+    trainer = make_trainer(GateCallback(place.golden, forgetting=False))
+    trainer.train()
+    assert trainer.state.global_step == 8
+    assert outcomes(trainer) == ["regress"] * 2
+    assert gate_of(trainer).best is None
+    assert "cases that must pass don't yet" in capsys.readouterr().out
+
+
+def test_forgetting_is_a_part_of_a_look_by_default(place, make_trainer):
+    trainer = make_trainer(GateCallback(place.golden), max_steps=4)
+    with pytest.raises(BaselineError, match="passes none of its 130 probes"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "lora", "message"),
+    [
+        ({"baseline": "start", "where": "subprocess"}, {}, {}, "baseline='start' is in this process only"),
+        ({}, {"save_strategy": "no"}, {}, "give the trainer a save_strategy"),
+        ({}, {}, {"init_lora_weights": "pissa"}, "give baseline='start'"),
+        ({}, {}, {"bias": "all"}, "give baseline='start'"),
+        ({"marign": 0.1}, {}, {}, "marign: not a setting of a look"),
+        ({"accept": "v1"}, {}, {}, "accept: not a setting of a look"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_first_step(
+    place, make_trainer, options, arguments, lora, message
+):
+    given = {"forgetting": False, **options}
+    trainer = make_trainer(GateCallback(place.golden, **given), lora=lora, **arguments)
+    with pytest.raises(SettingsError, match=message):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+def test_another_model_as_baseline_would_be_a_second_load(place, make_trainer):
+    trainer = make_trainer(GateCallback(place.golden, forgetting=False, baseline=str(place.base)))
+    with pytest.raises(SettingsError, match="where='subprocess'"):
+        trainer.train()
+
+
+def test_an_adapter_that_changes_its_base_has_the_start_as_baseline(place, make_trainer):
+    gate = GateCallback(place.golden, forgetting=False, baseline="start", margin=0.15)
+    trainer = make_trainer(gate, lora={"init_lora_weights": "pissa"}, learning_rate=1e-5)
+    trainer.train()
+    assert outcomes(trainer) == ["pass"] * 2
+
+
+def test_a_process_of_its_own_says_the_same(place, make_trainer):
+    """The checkpoint's answers are those of the weights in training, to the letter."""
+    trainer = make_trainer(gate := GateCallback(place.golden, forgetting=False), save_steps=8)
+    trainer.train()
+    other = make_trainer(
+        GateCallback(place.golden, forgetting=False, where="subprocess"), save_steps=8, rows=place.known
+    )
+    other.train()
+    with open_history(place.path / ".tunegate" / "history.sqlite") as history:
+        runs = [history.load_run(each.looks[0].run_id) for each in (gate, gate_of(other))]
+        bases = [history.load_run(each.looks[0].baseline_id) for each in (gate, gate_of(other))]
+    for pair in (runs, bases):
+        assert [each.completion.text for each in pair[0].results] == [
+            each.completion.text for each in pair[1].results
+        ]
+        assert pair[0].model.base_sha256 == pair[1].model.base_sha256
+    assert runs[0].model.adapter_sha256 == runs[1].model.adapter_sha256
+    assert gate.looks[0].outcome is gate_of(other).looks[0].outcome
+
+
+def _agree_in(rank: int, store: str, said) -> None:
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    said.put(_agreed(rank == 0))
+
+
+def test_all_processes_agree(tmp_path):
+    """The main process looks; the others stop with it."""
+    forked = multiprocessing.get_context("fork")
+    said = forked.Queue()
+    started = [
+        forked.Process(target=_agree_in, args=(rank, f"file://{tmp_path}/store", said)) for rank in (0, 1)
+    ]
+    for process in started:
+        process.start()
+    assert [said.get(timeout=60), said.get(timeout=60)] == [True, True]
+    for process in started:
+        process.join(timeout=60)
+
+
+def test_a_stored_run_as_baseline(place, make_trainer):
+    """As an accepted baseline: nothing is asked of the model before the first step."""
+    trainer = make_trainer(GateCallback(place.golden, forgetting=False, margin=0.15))
+    trainer.train()
+    before = gate_of(trainer).looks[0].run_id
+    again = make_trainer(GateCallback(place.golden, forgetting=False, margin=0.15, baseline=before))
+    again.train()
+    assert [look.baseline_id for look in gate_of(again).looks] == [before] * 2
+    assert outcomes(again) == ["pass"] * 2
+
+
+@pytest.mark.parametrize("key", ["fsdp", "deepspeed"])
+def test_weights_that_are_spread_over_processes_can_t_answer_here(place, make_trainer, key):
+    trainer = make_trainer()
+    args = SimpleNamespace(**{"fsdp": "", "deepspeed": None, key: "full_shard"})
+    with pytest.raises(SettingsError, match=r"spread over processes .* where='subprocess'"):
+        check_model(trainer.model, trainer.processing_class, args)

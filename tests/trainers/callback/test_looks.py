@@ -1,0 +1,69 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.types import Finding, GateVerdict, MustPassFinding, NoteFinding, Verdict
+from trainers.callback.looks import Look, best_look, facts_of, is_sure, level_at, looks_in, numbers_of
+
+
+def look(step: int, outcome: str = "pass", gain: float = 0.0, level: float = 0.01) -> Look:
+    return Look(
+        step=step,
+        level=level,
+        outcome=GateVerdict(outcome),
+        stops=outcome == "regress",
+        gain=gain,
+        run_id=f"run-{step}",
+        baseline_id="base",
+        reason="",
+        figures={"gate/kept/value": 0.5, "gate/kept/drop": -gain},
+    )
+
+
+@given(
+    st.lists(st.integers(1, 1000), min_size=1, max_size=30, unique=True),
+    st.sampled_from(["pocock", "obrien-fleming"]),
+)
+def test_whatever_the_saves_no_more_than_the_level_is_spent(steps, shape):
+    """Irregular saves, and a training that is stopped and resumed, spend at most 5 %."""
+    looks = []
+    for step in sorted(steps):
+        looks.append(look(step, level=level_at(step, 1000, looks, shape)))
+    assert math.fsum(each.level for each in looks) <= 0.05 + 1e-12
+    assert all(each.level > 0 for each in looks) or shape == "obrien-fleming"
+
+
+def test_a_second_look_at_a_step_has_no_level():
+    assert level_at(5, 10, [look(5, level=level_at(5, 10, [], "pocock"))], "pocock") == 0
+
+
+@pytest.mark.parametrize(
+    ("looks", "best"),
+    [
+        ([], None),
+        ([look(1, "regress")], None),
+        ([look(1, "inconclusive", 0.5), look(2, "pass", 0.1)], 2),
+        ([look(1, "pass", 0.1), look(2, "pass", 0.3), look(3, "pass", 0.3)], 2),
+        ([look(1, "inconclusive"), look(2, "regress", 0.9)], 1),
+    ],
+)
+def test_the_best_look(looks, best):
+    found = best_look(looks)
+    assert (found and found.step) == best
+
+
+def test_cases_that_must_pass_alone_stop_nothing():
+    must = Finding(verdict=GateVerdict.REGRESS, data=MustPassFinding(cases=("kept/w1",)))
+    assert not is_sure(Verdict(outcome=GateVerdict.REGRESS, findings=(must,)))
+    other = Finding(verdict=GateVerdict.REGRESS, data=NoteFinding(text="fell"))
+    assert is_sure(Verdict(outcome=GateVerdict.REGRESS, findings=(must, other)))
+
+
+def test_a_look_is_read_back_from_the_log_history():
+    looks = [look(4), look(8, "regress", -0.3)]
+    history = [{"loss": 1.0, "step": 1}] + [
+        {**numbers_of(each), **facts_of(each), "epoch": 0.5, "step": each.step} for each in looks
+    ]
+    assert looks_in(history) == looks

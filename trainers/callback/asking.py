@@ -1,0 +1,94 @@
+"""What is asked at each look: the project's gate, checked before the first step."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SettingsError
+from harness.golden.gate_content import load_gate_sets
+from harness.history.store import check_history
+from harness.run.cache import Cache
+from harness.run.judging import open_panel
+from harness.run.preflight import make_ready
+from harness.run.records import make_directory
+from harness.run.scoring import Judging
+from harness.settings import SETTINGS, Settings, load_settings
+from harness.types import GoldenCase, GoldenSet
+from tunegate.project import command_project
+
+# Settings that have no meaning at a look: the model is the one in training, and nothing is accepted.
+_OTHERS = frozenset(
+    ["model", "base", "paths", "accept", "accept_reason", "accept_dirty", "confirm", "fail_on", "dtype"]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """The gate of a training.
+
+    Attributes:
+        given: The settings that the callback was given, for a process of its own.
+        directory: The directory of history and cache.
+        golden_sets: All sets, the forgetting probes included.
+        store: Scores and judges' replies, in memory.
+    """
+
+    settings: Settings
+    given: Mapping[str, Any]
+    root: Path
+    directory: Path
+    golden_sets: Sequence[GoldenSet]
+    judging: Judging
+    store: Cache
+
+    @property
+    def cases(self) -> list[GoldenCase]:
+        """All cases, skipped ones included."""
+        return [case for golden_set in self.golden_sets for case in golden_set.cases]
+
+    @property
+    def asked(self) -> list[GoldenCase]:
+        """The cases that are answered."""
+        return [case for case in self.cases if case.skip is None]
+
+
+def prepare_asking(given: Mapping[str, Any]) -> Asking:
+    """Read the golden sets and check that everything they need is available.
+
+    Args:
+        given: Settings by the names of ``[tool.tunegate]``, in place of the project's.
+
+    Raises:
+        InputError: A setting, a golden set or the history can't be used, or a library or judge is missing.
+    """
+    for name in given:
+        if name in _OTHERS or name not in SETTINGS:
+            allowed = ", ".join(sorted(set(SETTINGS) - _OTHERS))
+            raise SettingsError(f"GateCallback: {name}: not a setting of a look (allowed: {allowed})")
+    root = command_project(Path.cwd())
+    settings = load_settings(given, root, os.environ)
+    paths = [root / path for path in settings.golden] if "golden" not in given else given["golden"]
+    golden_sets = load_gate_sets([Path(path) for path in paths], forgetting=settings.forgetting)
+    if not any(case.skip is None for golden_set in golden_sets for case in golden_set.cases):
+        raise SettingsError("GateCallback: the golden sets have no case to answer: name others with golden=")
+    directory = root / settings.directory
+    make_directory(directory)
+    check_history(directory / "history.sqlite")
+    store = Cache(None)
+    judging, _ = make_ready(
+        golden_sets,
+        Judging(panel=open_panel(settings, store)),
+        directory,
+        allowed=settings.permissions,
+    )
+    return Asking(
+        settings=settings,
+        given=given,
+        root=root,
+        directory=directory,
+        golden_sets=golden_sets,
+        judging=judging,
+        store=store,
+    )
