@@ -1,5 +1,7 @@
 """Answers come from the cache by content, across sessions and after a crash."""
 
+import datetime
+import json
 import shutil
 
 import pytest
@@ -66,3 +68,44 @@ def test_a_dead_adapter_is_refused_before_scoring(project, monkeypatch, times):
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stdout.fnmatch_lines(["*changes no logit*"])
     assert project.asked == []
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets the day that chat templates are told by the library."""
+    from transformers.utils import chat_template_utils
+
+    def set_day(*day):
+        class Today(datetime.datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return datetime.datetime(*day)
+
+        monkeypatch.setattr(chat_template_utils, "datetime", Today)
+
+    return set_day
+
+
+@pytest.mark.parametrize("template", ["llama3_2", "gptoss"])
+def test_the_same_gate_on_two_dates_gives_the_same_prompts(
+    project, tmp_path, clock, shipped, letters, template
+):
+    """Templates of real models write today's date."""
+    project.adapter = shutil.copytree(project.adapter, tmp_path / "dated")
+    (project.adapter / "chat_template.jinja").write_text(shipped(template))
+    tokenizer, turns = letters(shipped(template)), [{"role": "user", "content": "What day is it?"}]
+    hashes, free = [], []
+    for day in ((2026, 3, 9), (2027, 12, 31)):
+        clock(*day)
+        free.append(tokenizer.apply_chat_template(turns, tokenize=False))
+        project.run("--gate-no-cache", "--gate-json=out.json")
+        record = json.loads((project.pytester.path / "out.json").read_text())
+        hashes.append([result["completion"]["prompt_sha256"] for result in record["run"]["results"]])
+    assert len(set(hashes[0])) == 10
+    assert hashes[0] == hashes[1]
+    assert free[0] != free[1]
+    project.run()
+    clock(2028, 1, 1)
+    before = len(project.asked)
+    project.run()
+    assert len(project.asked) == before

@@ -27,6 +27,12 @@ ROWS = {
     "orpo": PAIR,
     "reward": PAIR,
     "grpo": {"prompt": QUESTION},
+    "rloo": {"prompt": QUESTION},
+}
+# Of the methods that sample. The reward decides no token, so rloo needs none that was trained.
+SAMPLED = {
+    "grpo": {"rewards": [{"type": "json-valid"}], "num_generations": 2},
+    "rloo": {"reward_model": "judge", "rewards": [{"type": "json-valid"}], "num_generations": 2},
 }
 
 
@@ -51,15 +57,18 @@ def base(request, tiny_model_dir, tmp_path):
 @pytest.fixture
 def trainer_of(base, make_project, monkeypatch):
     """TRL's trainer of a method, ready to train."""
-    from trainers.methods import sft
+    from trainers.methods import rloo, sft
     from trainers.shared import policy, preference_run
 
     seen = []
+    build = rloo.build_rewards
+    monkeypatch.setattr(
+        rloo, "build_rewards", lambda given, *rest, key="": build(given, *rest) if not key else []
+    )
     for module in (sft, preference_run, policy):
         monkeypatch.setattr(module, "fit", lambda run, trainer: seen.append(trainer))
 
     def make(method):
-        sampled = {"rewards": [{"type": "json-valid"}], "num_generations": 2}
         rows = [ROWS[method]] * 4
         if method == "kto":
             rows = [{**row, "label": bool(place % 2)} for place, row in enumerate(rows)]
@@ -68,7 +77,7 @@ def trainer_of(base, make_project, monkeypatch):
             rows,
             base=str(base),
             quantization="none",
-            **(sampled if method == "grpo" else {}),
+            **SAMPLED.get(method, {}),
         )
         assert project.train() == 2  # stopped before its first step
         return seen[-1]
@@ -132,7 +141,8 @@ def test_a_reward_model(base, trainer_of):
     )
 
 
-def test_prompts_that_are_sampled(base, trainer_of):
-    trainer = trainer_of("grpo")
+@pytest.mark.parametrize("method", SAMPLED)
+def test_prompts_that_are_sampled(method, base, trainer_of):
+    trainer = trainer_of(method)
     ids, *_ = trainer._tokenize_prompts([trainer.train_dataset[0]["prompt"]])
     assert ids == [wanted(base, "chosen")[0]]
