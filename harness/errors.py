@@ -5,7 +5,7 @@ TunegateError
 │   ├── SettingsError     an option, environment variable or [tool.tunegate] key
 │   ├── GoldenError       a golden set: file, line, key, what was found, what is allowed
 │   │   └── GoldenFaultsError  all faults of one file
-│   ├── DataError         a training file: file, line, what was found
+│   ├── DataError         a training file or another tool's log: file, line, what was found
 │   ├── ModelError        a base model that is missing, damaged or not the requested one
 │   ├── PromptError       a conversation that a model's chat template can't render, or that is too long
 │   ├── AdapterError      a directory that is not an adapter, or is truncated, dead, or of another base
@@ -95,7 +95,7 @@ def _told_allowed(allowed: str) -> str:
 
 
 class DataError(InputError):
-    """A row of training data can't be used."""
+    """A row of training data, or another tool's log, can't be used."""
 
     def __init__(self, path: Path | str, line: int | None, problem: str) -> None:
         """Store the file, the 1-based line and the problem."""

@@ -154,6 +154,17 @@ def test_command_schema_lint_and_init_read_the_same_registry(guesthouse):
     guesthouse.run("tunegate", "golden", "lint", "golden_sets")
 
 
+def test_the_log_reader_is_for_compare(guesthouse):
+    for name, word in (("before", "yes"), ("after", "no")):
+        lines = "".join(f"case-{number} {word}\n" for number in range(8))
+        (guesthouse.path / f"{name}.tally").write_text(lines)
+    output = guesthouse.run("tunegate", "compare", "before.tally", "after.tally", "--no-save", returns=1)
+    assert "tally pass-rate fell" in output
+    (guesthouse.path / "after.tally").write_text("case-0 perhaps\n")
+    output = guesthouse.run("tunegate", "compare", "before.tally", "after.tally", "--no-save", returns=4)
+    assert "after.tally:1: 'perhaps' is neither yes nor no" in output
+
+
 def test_without_the_plug_in_its_names_are_refused_in_one_line(guesthouse, tmp_path):
     guesthouse.installed = tmp_path
     output = guesthouse.run(*GATE, "--model=canned:curt.json", returns=4)
@@ -184,7 +195,7 @@ def test_the_page_shows_the_example_s_own_code():
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     files = [*(EXAMPLE / "tunegate_example").glob("*.py"), EXAMPLE / "pyproject.toml"]
     files += [EXAMPLE / "project" / "pyproject.toml", EXAMPLE / "project" / "golden_sets" / "checks.py"]
-    assert len(files) == 10
+    assert len(files) == 11
     assert [
         str(file) for file in files if f"\n{file.read_text(encoding='utf-8').rstrip()}\n```" not in page
     ] == []

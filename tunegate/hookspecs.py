@@ -36,7 +36,7 @@ def pytest_tunegate_report(
 
 @pytest.hookspec
 def pytest_tunegate_register(registry: "Registrar") -> None:
-    """Register your own metrics, judges, engines or sinks for this session.
+    """Register your own metrics, judges, engines, sinks or log readers for this session.
 
     Called once, before options are checked. A plug-in that breaks is left out with one line of warning;
     existing names can't be replaced. ``docs/extending.md`` has an example of each kind.

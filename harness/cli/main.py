@@ -27,6 +27,10 @@ _COMMANDS = {
         # pytest parses all further arguments.
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     ),
+    "compare": DeferredCommand(
+        target="harness.cli.compare:compare",
+        help="Compare any two runs, ours or other tools' logs, by the gate; exit status 1 on a regression.",
+    ),
     "serve": DeferredCommand(
         target="harness.cli.serve:serve",
         help="Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.",

@@ -1,1 +1,1 @@
-"""Runs in SQLite."""
+"""Stored runs: ours in SQLite, and those in other tools' logs."""

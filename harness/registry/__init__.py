@@ -7,7 +7,7 @@ commands, the pytest plugin, lint, schema and docs read the same.
 
 from harness.registry.metric import Metric, Options
 from harness.registry.plugins import Registrar, Registry, active, load_function, use_registry
-from harness.registry.records import EngineKind, JudgeKind, RewardKind, Sink, TrainMethod
+from harness.registry.records import EngineKind, JudgeKind, RewardKind, RunReader, Sink, TrainMethod
 
 __all__ = [
     "EngineKind",
@@ -17,6 +17,7 @@ __all__ = [
     "Registrar",
     "Registry",
     "RewardKind",
+    "RunReader",
     "Sink",
     "TrainMethod",
     "active",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.registry.metric import Metric
-from harness.registry.records import EngineKind, JudgeKind, RewardKind, Sink, TrainMethod
+from harness.registry.records import EngineKind, JudgeKind, RewardKind, RunReader, Sink, TrainMethod
 
 BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
     Metric: frozenset(BUILTIN_METRICS),
@@ -20,6 +20,7 @@ BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
         {"sft", "dpo", "orpo", "kto", "reward", "continual", "grpo", "rft", "rloo", "multitask", "rlhf"}
     ),
     Sink: frozenset(),
+    RunReader: frozenset({"lm-eval", "inspect", "promptfoo", "rows"}),
 }
 # They come before a colon in a model's or a baseline's name, and are no engines.
 PREFIXES = frozenset({"hf", "commit"})

@@ -14,14 +14,22 @@ from harness.errors import SettingsError
 from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field
 from harness.registry.metric import Metric
-from harness.registry.records import EngineKind, Function, JudgeKind, RewardKind, Sink, TrainMethod
+from harness.registry.records import (
+    EngineKind,
+    Function,
+    JudgeKind,
+    RewardKind,
+    RunReader,
+    Sink,
+    TrainMethod,
+)
 from tunegate.printable import say
 from tunegate.project_conftest import HOOK, hook_of, registering_conftest
 
 GROUP = "tunegate.plugins"
 
 
-Record: TypeAlias = Metric | JudgeKind | EngineKind | RewardKind | TrainMethod | Sink
+Record: TypeAlias = Metric | JudgeKind | EngineKind | RewardKind | TrainMethod | Sink | RunReader
 
 
 _KINDS: dict[type, str] = {
@@ -31,6 +39,7 @@ _KINDS: dict[type, str] = {
     RewardKind: "reward",
     TrainMethod: "training method",
     Sink: "sink",
+    RunReader: "log reader",
 }
 
 
@@ -48,7 +57,7 @@ class Registrar:
         self.records: list[Record] = []
 
     def add(self, *records: Record) -> None:
-        """Register metrics, judges, engines, rewards, training methods or sinks.
+        """Register metrics, judges, engines, rewards, training methods, sinks or log readers.
 
         Raises:
             TypeError: Something else was given.

@@ -101,3 +101,25 @@ class Sink:
 
     name: str
     send: Function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReader:
+    """A reader of other tools' logs for ``tunegate compare``, selected by the file or by ``--format=NAME``.
+
+    Attributes:
+        name: Its name in ``--format``.
+        summary: What it reads, in a few words.
+        recognises: Called with a file's or directory's path; whether this reader is the one for it. It looks
+            at the name and the beginning only, and raises nothing.
+        read: Called with the path, and with what follows a ``#``, if that was given, to choose one of
+            several runs; gives a ``harness.history.logs.run_log.RunLog``. It refuses a file with a
+            ``harness.errors.DataError``, which names file, line and remedy.
+        has_parts: One file may hold several runs.
+    """
+
+    name: str
+    summary: str
+    recognises: Function
+    read: Function
+    has_parts: bool = False

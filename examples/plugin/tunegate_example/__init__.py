@@ -1,6 +1,15 @@
 """A plug-in for tunegate. Functions are named by path, so nothing is imported before it is used."""
 
-from harness.registry import EngineKind, JudgeKind, Metric, Registrar, RewardKind, Sink, TrainMethod
+from harness.registry import (
+    EngineKind,
+    JudgeKind,
+    Metric,
+    Registrar,
+    RewardKind,
+    RunReader,
+    Sink,
+    TrainMethod,
+)
 
 
 def pytest_tunegate_register(registry: Registrar) -> None:
@@ -32,4 +41,10 @@ def pytest_tunegate_register(registry: Registrar) -> None:
             example={"data": "train.jsonl", "output": "answers.json"},
         ),
         Sink(name="ledger", send="tunegate_example.sink:send"),
+        RunReader(
+            name="tally",
+            summary="lines of an id and yes or no",
+            recognises="tunegate_example.reader:recognises",
+            read="tunegate_example.reader:read",
+        ),
     )

@@ -1,0 +1,187 @@
+"""Our own runs in files, and every way to name a run for a comparison."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.baselines.logged_run import runs_of
+from harness.baselines.metric_choice import MetricChoice
+from harness.errors import BaselineError, DataError
+from harness.history.logs.kinds import read_log
+from harness.history.logs.run_log import RunLog
+from harness.history.logs.values import read_json
+from harness.history.store import open_history
+from harness.types import CaseResult, Run
+from harness.types.storage import DamagedFactsError, decode
+
+# The record's schema of --gate-json that this version reads.
+_SCHEMA_VERSIONS = (2,)
+
+PairBy = Literal["id+content", "id", "content"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPair:
+    """Two runs to compare.
+
+    Attributes:
+        notes: What the readers left out, one line each.
+    """
+
+    baseline: Run
+    candidate: Run
+    notes: tuple[str, ...] = ()
+
+
+def open_pair(
+    references: tuple[str, str],
+    *,
+    history: Path | None,
+    choices: Mapping[str, MetricChoice],
+    formats: tuple[str | None, str | None] = (None, None),
+) -> RunPair:
+    """The two runs that are named: files, or runs in the history.
+
+    Args:
+        references: The baseline's and the candidate's: a path, a run's id, ``latest``.
+        history: The history's file; None if there is none.
+        choices: The metrics that decide, for logs of other tools.
+        formats: Readers' names for the two; None to recognise the files.
+
+    Raises:
+        InputError: One is missing, damaged or can't be read.
+    """
+    found = [_open(each, name, history) for each, name in zip(references, formats, strict=True)]
+    logs = [each for each in found if isinstance(each, RunLog)]
+    if choices and not logs:
+        raise BaselineError("--metric is for logs of other tools: our runs' golden sets say what decides")
+    made = iter(runs_of(logs, choices) if logs else ())
+    baseline, candidate = (next(made) if isinstance(each, RunLog) else each for each in found)
+    return RunPair(
+        baseline=baseline,
+        candidate=candidate,
+        notes=tuple(dict.fromkeys(note for log in logs for note in log.notes)),
+    )
+
+
+def _open(reference: str, format_name: str | None, history: Path | None) -> Run | RunLog:
+    path, part = Path(reference).expanduser(), None
+    if not path.exists() and "#" in reference:
+        # One of several runs in a file.
+        name, _, part = reference.rpartition("#")
+        path = Path(name).expanduser()
+    if format_name is not None or path.exists():
+        run = None if format_name is not None else read_run_file(path)
+        return read_log(path, format_name, part) if run is None else run
+    if "/" in reference or path.suffix:
+        raise DataError(path, None, "no such file")
+    if history is None:
+        raise BaselineError(f"{reference}: no such file, and no history here: --history names one elsewhere")
+    with open_history(history, to_read=True) as stored:
+        return stored.load_run(reference)
+
+
+def read_run_file(path: Path) -> Run | None:
+    """The run in a file that ``--gate-json`` wrote; None if it is something else.
+
+    Raises:
+        DataError: It is such a file, but damaged or of another version.
+    """
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        # All our files begin so; other tools' may be large.
+        if b'"schema_version"' not in file.read(200):
+            return None
+    facts = read_json(path)
+    if not isinstance(facts, dict) or "run" not in facts:
+        return None
+    if (version := facts.get("schema_version")) not in _SCHEMA_VERSIONS:
+        read = ", ".join(map(str, _SCHEMA_VERSIONS))
+        raise DataError(
+            path, None, f"written in format {version}, this tunegate reads {read}: write it again"
+        )
+    return run_of_facts(facts["run"], path)
+
+
+def run_of_facts(facts: Any, path: Path) -> Run:
+    """A run from the mapping in one of our files.
+
+    Args:
+        facts: The mapping.
+        path: The file, for messages.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        return decode(Run, json.dumps(facts))
+    except DamagedFactsError as error:
+        raise DataError(path, None, f"not a run: {error}; write it again") from error
+
+
+def aligned(candidate: Run, baseline: Run, by: PairBy) -> Run:
+    """The baseline with its cases named or filled as the candidate's, where they count as the same.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        by: ``id+content`` changes nothing; ``id`` ignores the content; ``content`` ignores the names.
+
+    Returns:
+        The baseline; under another id if any case changed.
+
+    Raises:
+        BaselineError: Several cases have the same content, so that none is the other's pair.
+    """
+    if by == "id+content":
+        return baseline
+    if by == "id":
+        cases = {result.key: result for result in candidate.results}
+        asked = [cases.get(result.key, result) for result in baseline.results]
+    else:
+        by_content = _by_content(candidate)
+        _by_content(baseline)
+        asked = [by_content.get(result.case.content_sha256, result) for result in baseline.results]
+    results = tuple(
+        replace(result, case=other.case) for result, other in zip(baseline.results, asked, strict=True)
+    )
+    if results == baseline.results:
+        return baseline
+    return replace(baseline, id=f"{baseline.id}-by-{by}-{candidate.id[-8:]}", results=results)
+
+
+def _by_content(run: Run) -> dict[str, CaseResult]:
+    found: dict[str, CaseResult] = {}
+    for result in run.results:
+        earlier = found.setdefault(result.case.content_sha256, result)
+        if earlier is not result:
+            raise BaselineError(
+                f"run {run.id}: cases {earlier.key} and {result.key} have the same content: pair by id"
+            )
+    return found
+
+
+def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
+    """Refuse runs of which no case is the same on both sides.
+
+    Args:
+        unpaired: The cases that are not compared, each with the reason.
+        pairs: Those that are.
+
+    Raises:
+        BaselineError: There is no pair.
+    """
+    if pairs:
+        return
+    reasons = set(unpaired.values())
+    if "changed since the baseline" in reasons:
+        remedy = "if the prompts may differ, --pair-by=id compares by name"
+    elif reasons <= {"only in the candidate", "only in the baseline"}:
+        remedy = "if only the names differ, --pair-by=content compares by prompt"
+    else:
+        remedy = "score them again"
+    counts = ", ".join(f"{list(unpaired.values()).count(each)} {each}" for each in sorted(reasons))
+    raise BaselineError(f"no case can be compared ({counts}): {remedy}")

@@ -1,0 +1,129 @@
+"""``tunegate compare``: a verdict on any two runs, ours or those in other tools' logs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.text import Text
+
+from harness.cli.options import HistoryOption, JsonOption
+from harness.presentation.terminal import open_console
+from tunegate.exit_status import ExitStatus
+from tunegate.printable import printable_line, say
+
+if TYPE_CHECKING:
+    from harness.types import GateRecord
+
+_MOST_NAMED = 8
+
+
+def compare(
+    baseline: Annotated[str, typer.Argument(help="The run to compare with: a file, or a stored run's id.")],
+    candidate: Annotated[str, typer.Argument(help="The run to judge: a file, or a stored run's id.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A metric of a log that decides, with how to read it: NAME[:binary|graded,higher|lower,"
+            "LEAST..MOST,margin=X,threshold=X]; may be repeated."
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Largest tolerated drop of the pass rate.")
+    ] = None,
+    pair_by: Annotated[
+        Literal["id+content", "id", "content"], typer.Option(help="What makes two cases the same.")
+    ] = "id+content",
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The reader of both files, if the file doesn't tell.")
+    ] = None,
+    fail_on: Annotated[
+        Literal["regress", "inconclusive"], typer.Option(help="From which verdict the exit status is 1.")
+    ] = "regress",
+    save: Annotated[
+        bool, typer.Option("--save/--no-save", help="Store the comparison in the history.")
+    ] = True,
+    history: HistoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare any two runs, ours or other tools' logs, by the gate; exit status 1 on a regression."""
+    from harness.baselines.metric_choice import choices_by_name
+    from harness.baselines.run_file import aligned, open_pair, require_pairs
+    from harness.comparison.gate import run_gate
+    from harness.comparison.pairing import pair_runs
+    from harness.types import GateRecord, GateVerdict
+
+    choices = choices_by_name(metric or ())
+    pair = open_pair(
+        (baseline, candidate),
+        history=_history_or_none(history),
+        choices=choices,
+        formats=(format_, format_),
+    )
+    before = aligned(pair.candidate, pair.baseline, pair_by)
+    pairing = pair_runs(pair.candidate, before)
+    require_pairs(pairing.unpaired, pairing.pairs)
+    comparison, verdict = run_gate(pair.candidate, before, margin=margin)
+    record = GateRecord(run=pair.candidate, baseline=before, comparison=comparison, verdict=verdict)
+    _show(record, pairing.unpaired, pair.notes, as_json=as_json)
+    if save:
+        _save(record, history, quiet=as_json)
+    failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
+    if verdict.outcome in failing:
+        raise typer.Exit(ExitStatus.FAILED)
+
+
+def _show(record: "GateRecord", unpaired: Mapping[str, str], notes: Sequence[str], *, as_json: bool) -> None:
+    from harness.presentation.terminal import render_gate
+    from harness.types.storage import to_json
+
+    if as_json:
+        facts = {
+            "run": record.run.id,
+            "baseline": None if record.baseline is None else record.baseline.id,
+            "comparison": record.comparison,
+            "verdict": record.verdict,
+            "unpaired": unpaired,
+            "notes": notes,
+        }
+        say(to_json(facts))
+        return
+    console = open_console()
+    console.print(render_gate(record, console.width))
+    for line in (*_unpaired_lines(unpaired), *notes):
+        console.print(Text(f"• {printable_line(line)}", style="dim"))
+
+
+def _history_or_none(given: Path | None) -> Path | None:
+    """The history to read, if there is one: two files can be compared without."""
+    from harness.errors import HistoryError
+    from harness.history.location import history_path
+
+    try:
+        return history_path(given)
+    except HistoryError:
+        return None
+
+
+def _unpaired_lines(unpaired: Mapping[str, str]) -> list[str]:
+    """The cases that are not compared, by cause."""
+    by_cause: dict[str, list[str]] = {}
+    for key, cause in unpaired.items():
+        by_cause.setdefault(cause, []).append(key)
+    return [
+        f"not compared, {cause}: {', '.join(keys[:_MOST_NAMED])}"
+        + (f" and {len(keys) - _MOST_NAMED} more (--json lists all)" if len(keys) > _MOST_NAMED else "")
+        for cause, keys in by_cause.items()
+    ]
+
+
+def _save(record: "GateRecord", given: Path | None, *, quiet: bool) -> None:
+    """Store the record, so that the run can be shown, reported and listed like any other."""
+    from harness.history.location import history_path
+    from harness.run.conclusion import make_directory, save
+
+    directory = history_path(given, to_write=True).parent
+    make_directory(directory)
+    save(record, directory)
+    if not quiet:
+        say(f"stored as run {record.run.id}: tunegate report {record.run.id} writes its page")

@@ -1,0 +1,1 @@
+"""Runs that other tools made, read from their logs."""

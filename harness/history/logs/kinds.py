@@ -1,0 +1,63 @@
+"""The log readers: ours by name, those of plug-ins, and which one is for a file."""
+
+from pathlib import Path
+from typing import cast
+
+from harness.errors import DataError, SettingsError
+from harness.history.logs.run_log import RunLog
+from harness.registry import RunReader, active, load_function
+
+_ROOM = "harness.history.logs"
+
+_WITH_PARTS = {"promptfoo"}
+# The order counts: a file is read by the first that recognises it, and plain rows are what is left.
+BUILTIN_READERS: dict[str, RunReader] = {
+    name: RunReader(
+        name=name,
+        summary=summary,
+        recognises=f"{_ROOM}.{module}:recognises",
+        read=f"{_ROOM}.{module}:read",
+        has_parts=name in _WITH_PARTS,
+    )
+    for name, module, summary in (
+        ("lm-eval", "lm_eval", "lm-eval's results and samples (--log_samples)"),
+        ("inspect", "inspect_ai", "inspect_ai's .eval archives and JSON logs"),
+        ("promptfoo", "promptfoo", "promptfoo's results as JSON; FILE#PROVIDER names one of several"),
+        ("rows", "rows", "JSONL, CSV or Parquet with id and score or passed"),
+    )
+}
+
+
+def read_log(path: Path, name: str | None = None, part: str | None = None) -> RunLog:
+    """Read a log with the reader that recognises it.
+
+    Args:
+        path: A file or directory.
+        name: The reader's name; None to find it.
+        part: Which of several runs in the file; None for the only one.
+
+    Raises:
+        SettingsError: No reader has this name.
+        DataError: No reader recognises the file, or it is cut, damaged, or of a version that is not read.
+    """
+    readers = active().merged(RunReader, BUILTIN_READERS)
+    allowed = "; ".join(f"{reader.name}: {reader.summary}" for reader in readers.values())
+    if name is not None:
+        if name not in readers:
+            raise SettingsError(f"--format {name}: no such reader (allowed: {', '.join(readers)})")
+        reader = readers[name]
+    else:
+        found = [each for each in readers.values() if _recognises(each, path)]
+        if not found:
+            raise DataError(path, None, f"no reader recognises it; --format names one ({allowed})")
+        reader = found[0]
+    if not path.exists():
+        raise DataError(path, None, "no such file")
+    if part is not None and not reader.has_parts:
+        raise DataError(path, None, f"#{part}: a file that {reader.name} reads has one run")
+    read = load_function(reader.read, f"log reader {reader.name!r}")
+    return cast("RunLog", read(path) if part is None else read(path, part))
+
+
+def _recognises(reader: RunReader, path: Path) -> bool:
+    return bool(load_function(reader.recognises, f"log reader {reader.name!r}")(path))

@@ -1,0 +1,155 @@
+"""A run as another tool's log has it: cases, answers and values, before it is known what decides."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import DataError
+from harness.types import Message, MetricFacts
+
+# Scores between 0 and 1 of which more is better, as most tools have them.
+SHARE = MetricFacts(kind="graded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogAnswer:
+    """One answer with its values.
+
+    Attributes:
+        values: By metric, on the tool's own scale.
+        passed: The tool's verdict on the answer, if it gives one.
+        text: None if the log has none.
+        error: Why there is no value; empty if nothing broke.
+        explanations: By metric, the tool's reasons.
+        is_cut: A token limit ended it.
+        latency_s: Seconds; 0 if the log has none, as for the tokens.
+        line: 1-based line in the file, for messages.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    passed: bool | None = None
+    text: str | None = None
+    error: str = ""
+    explanations: Mapping[str, str] = field(default_factory=dict)
+    is_cut: bool = False
+    latency_s: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCase:
+    """One case.
+
+    Attributes:
+        set_name: The tool's task, without a slash.
+        id: Unique in its set.
+        messages: The prompt; empty if the log has none.
+        identity: What else the case depends on, such as the tool's own hash of it.
+        answers: One, or several to the same case.
+    """
+
+    set_name: str
+    id: str
+    answers: tuple[LogAnswer, ...]
+    messages: tuple[Message, ...] = ()
+    references: tuple[str, ...] = ()
+    cluster: str | None = None
+    tags: tuple[str, ...] = ()
+    identity: str = ""
+
+    @property
+    def key(self) -> str:
+        """The case's name across sets."""
+        return f"{self.set_name}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLog:
+    """A whole log.
+
+    Attributes:
+        path: The file that was read.
+        tool: Name and version of the tool.
+        model: The model's name.
+        started_at: ISO 8601.
+        facts: How to read each metric; one without an entry is only compared if its scale is given.
+        deciding: By set, the metric that decides if none is chosen. A set without an entry is decided by the
+            tool's own verdicts.
+        dtype: Precision of the weights, where the log says it.
+        notes: What was left out, one line each.
+    """
+
+    path: Path
+    tool: str
+    model: str
+    started_at: str
+    duration_s: float = 0.0
+    cases: tuple[LogCase, ...]
+    facts: Mapping[str, MetricFacts] = field(default_factory=dict)
+    deciding: Mapping[str, str] = field(default_factory=dict)
+    dtype: str = "unknown"
+    device: str = "unknown"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRow:
+    """One answer of a case, as rows of a log come.
+
+    Attributes:
+        case: The case with this answer only.
+        repeat: Which of several answers it is; None if the log doesn't number them.
+        place: The file and line, for messages.
+    """
+
+    case: LogCase
+    repeat: str | None
+    place: tuple[Path, int | None]
+
+
+def gathered(rows: Iterable[LogRow]) -> tuple[LogCase, ...]:
+    """The cases of rows, several numbered answers to one case together.
+
+    Raises:
+        DataError: An id is used twice without numbers, or one answer's number is.
+    """
+    cases: dict[str, LogCase] = {}
+    seen: dict[tuple[str, str | None], int | None] = {}
+    for row in rows:
+        path, line = row.place
+        key, earlier = row.case.key, cases.get(row.case.key)
+        if (key, row.repeat) in seen or (earlier is not None and row.repeat is None):
+            before = seen.get((key, row.repeat))
+            there = f" on line {before}" if before is not None else ""
+            numbered = f" (answer {row.repeat})" if row.repeat is not None else ""
+            raise DataError(
+                path, line, f"id {row.case.id!r}{numbered} was used before{there}: give each case its own id"
+            )
+        seen[key, row.repeat] = line
+        if earlier is None:
+            cases[key] = row.case
+        elif (earlier.messages, earlier.identity) != (row.case.messages, row.case.identity):
+            raise DataError(path, line, f"id {row.case.id!r}: its answers are to different prompts")
+        else:
+            cases[key] = _with_answers(earlier, row.case)
+    return tuple(cases.values())
+
+
+def _with_answers(case: LogCase, further: LogCase) -> LogCase:
+    return LogCase(
+        set_name=case.set_name,
+        id=case.id,
+        answers=case.answers + further.answers,
+        messages=case.messages,
+        references=case.references,
+        cluster=case.cluster,
+        tags=case.tags,
+        identity=case.identity,
+    )
+
+
+def set_name_of(task: str) -> str:
+    """A tool's name of a task as the name of a set, which has no slash."""
+    return task.strip("/").replace("/", "--") or "cases"

@@ -1,0 +1,152 @@
+"""Reads files of other tools, and single values in them, with the place in each message."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError
+from harness.types.storage import parse_json
+
+_LONGEST_SHOWN = 40
+
+
+def read_text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        DataError: It can't be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(path, None, f"can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(path, None, f"not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def read_json(path: Path, text: str | bytes | None = None, name: str = "") -> Any:
+    """A JSON file's value.
+
+    Args:
+        path: The file.
+        text: Its content, if it was read before.
+        name: A part of the file, such as a member of an archive.
+
+    Raises:
+        DataError: It is cut or not JSON; the message names the line.
+    """
+    try:
+        return parse_json(read_text(path) if text is None else text)
+    except json.JSONDecodeError as error:
+        where = f"{name}: " if name else ""
+        raise DataError(path, error.lineno, f"{where}{_broken(error)}") from error
+    except ValueError as error:
+        raise DataError(path, None, f"{name}: not JSON: {error}" if name else f"not JSON: {error}") from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The objects of a JSON Lines file, each with its 1-based line.
+
+    Raises:
+        DataError: A line is cut, not JSON, or no object; or the file is empty.
+    """
+    count = 0
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        count += 1
+        try:
+            value = parse_json(line)
+        except json.JSONDecodeError as error:
+            raise DataError(path, number, _broken(error)) from error
+        except ValueError as error:
+            raise DataError(path, number, f"not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise DataError(path, number, f"not an object: {shown(value)}")
+        yield number, value
+    if not count:
+        raise DataError(path, None, "it is empty: log again")
+
+
+def _broken(error: json.JSONDecodeError) -> str:
+    end = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+    return f"cut off in the middle: log again ({error.msg})" if end else f"not JSON: {error.msg}"
+
+
+def number_of(value: object, place: tuple[Path, int | None], what: str) -> float:
+    """A finite number.
+
+    Args:
+        value: What the log has; true is 1 and false 0.
+        place: File and line, for the message.
+        what: Its name in the message.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise DataError(*place, f"{what}: {shown(value)} is not a number") from None
+    if not isinstance(value, int | float):
+        raise DataError(*place, f"{what}: {shown(value)} is not a number")
+    if not math.isfinite(value):
+        raise DataError(*place, f"{what}: {value} is not a number: leave it out, with the reason in 'error'")
+    return float(value)
+
+
+def truth_of(value: object, place: tuple[Path, int | None], what: str) -> bool:
+    """True or false, also as 0, 1 or a word.
+
+    Args:
+        value: What the log has.
+        place: File and line, for the message.
+        what: Its name in the message.
+
+    Raises:
+        DataError: It is something else.
+    """
+    words = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+    found = words.get(str(value).strip().lower())
+    if found is None:
+        raise DataError(*place, f"{what}: {shown(value)} is neither true nor false")
+    return found
+
+
+def entry(facts: object, key: str, kind: type | tuple[type, ...], place: tuple[Path, int | None]) -> Any:
+    """A required entry of a mapping.
+
+    Args:
+        facts: The mapping.
+        key: The entry's name.
+        kind: Its allowed types.
+        place: File and line, for the message.
+
+    Raises:
+        DataError: It is missing or of another type: the log is of another version.
+    """
+    if not isinstance(facts, Mapping) or key not in facts:
+        raise DataError(*place, f"{key!r} is missing: cut, or written by a version that is not read")
+    if not isinstance(facts[key], kind):
+        raise DataError(*place, f"{key}: {shown(facts[key])} is of another type: a version that is not read")
+    return facts[key]
+
+
+def shown(value: object) -> str:
+    """A value for a message, not too long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def iso_of(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def changed_at(path: Path) -> str:
+    """When a file was last changed, for a log without a time."""
+    return iso_of(path.stat().st_mtime)

@@ -1,0 +1,83 @@
+"""Runs by name: files of ours, logs, stored runs, and which cases are the same."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.baselines.run_file import aligned, open_pair, read_run_file, require_pairs
+from harness.errors import BaselineError, DataError
+from harness.history.store import open_history
+from harness.types import GateRecord
+from reports.json_file import render_json
+
+
+def test_a_file_of_ours_is_the_run_that_was_stored(tmp_path, make_run, make_result):
+    run = make_run([make_result("s/a"), make_result("s/b")])
+    path = tmp_path / "gate.json"
+    path.write_text(render_json(GateRecord(run=run)))
+    assert read_run_file(path) == run
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.save(GateRecord(run=run))
+    pair = open_pair((str(path), run.id), history=tmp_path / "history.sqlite", choices={})
+    assert pair.baseline == pair.candidate == run
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"schema_version": 1, "run": {}}', "written in format 1, this tunegate reads 2"),
+        ('{"schema_version": 2, "run": {"id": 3}}', "not a run"),
+        ('{"schema_version": 2, "run": {"id"', ":1: "),
+    ],
+)
+def test_a_damaged_file_of_ours_is_refused(tmp_path, text, message):
+    path = tmp_path / "gate.json"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_run_file(path)
+    assert message in str(error.value)
+
+
+def test_what_is_nowhere_is_named(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        open_pair(("runs/a.jsonl", "b"), history=None, choices={})
+    with pytest.raises(BaselineError, match="no such file, and no history here"):
+        open_pair(("latest", "latest"), history=None, choices={})
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(DataError, match="no reader recognises it"):
+        open_pair((str(path), str(path)), history=None, choices={})
+
+
+def test_the_same_names_with_other_content(make_run, make_result):
+    candidate = make_run([make_result("s/a")])
+    changed = [replace(r, case=replace(r.case, references=("other",))) for r in candidate.results]
+    baseline = replace(candidate, id="before", results=tuple(changed))
+    assert aligned(candidate, baseline, "id+content") == baseline
+    found = aligned(candidate, baseline, "id")
+    assert found.results[0].case == candidate.results[0].case
+    assert found.id != "before"
+
+
+def test_the_same_content_under_other_names(make_run, make_result):
+    candidate = make_run([make_result("s/a")])
+    renamed = [replace(r, case=replace(r.case, id="z")) for r in candidate.results]
+    baseline = replace(candidate, results=tuple(renamed))
+    assert aligned(candidate, baseline, "content").results[0].key == "s/a"
+    doubled = replace(candidate, results=(*candidate.results, *renamed))
+    with pytest.raises(BaselineError, match="have the same content: pair by id"):
+        aligned(doubled, baseline, "content")
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("changed since the baseline", "--pair-by=id"),
+        ("only in the candidate", "--pair-by=content"),
+        ("errored", "score them again"),
+    ],
+)
+def test_no_pair_at_all_is_refused_with_the_way_out(reason, remedy):
+    with pytest.raises(BaselineError, match=remedy):
+        require_pairs({"s/a": reason}, [])
+    require_pairs({"s/a": reason}, [object()])

@@ -1,0 +1,110 @@
+"""``tunegate compare`` on logs of real tools."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[1] / "history" / "logs" / "data"
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "lost"),
+    [
+        ("lm_eval/base", "lm_eval/cand", 16),
+        ("inspect/base.eval", "inspect/cand.eval", 8),
+        ("inspect/base.json", "inspect/cand.eval", 8),
+        ("promptfoo/base.json", "promptfoo/cand.json", 7),
+        ("promptfoo/two.json#table:tiny-base", "promptfoo/two.json#table:tiny-cand", None),
+    ],
+)
+def test_a_lost_model_regresses_in_each_tool_s_log(tunegate, tmp_path, baseline, candidate, lost):
+    done = tunegate("compare", DATA / baseline, DATA / candidate, "--json", "--directory", tmp_path)
+    found = json.loads(done.stdout)
+    metrics = [row for row in found["comparison"]["metrics"] if row["metric"] == "pass-rate"]
+    assert lost is None or sum(len(row["lost"]) for row in metrics) == lost
+    if lost is not None:
+        assert (done.returncode, found["verdict"]["outcome"]) == (1, "regress")
+    # The reverse is no regression.
+    assert tunegate("compare", DATA / candidate, DATA / baseline, "--directory", tmp_path).returncode == 0
+
+
+def test_the_comparison_is_a_stored_run_like_any_other(tunegate, tmp_path):
+    sides = (DATA / "lm_eval/base", DATA / "lm_eval/cand")
+    done = tunegate("compare", *sides, "--directory", tmp_path)
+    assert "capitals pass-rate fell: 0.950 → 0.550" in " ".join(done.stdout.split())
+    assert "capitals: exact_match,strict-match decides" in " ".join(done.stdout.split())
+    (line,) = json.loads(tunegate("runs", "list", "--json", "--directory", tmp_path).stdout)
+    assert (line["model"], line["verdict"]) == ("tiny-cand", "regress")
+    # The same logs again are the same run.
+    tunegate("compare", *sides, "--directory", tmp_path)
+    assert len(json.loads(tunegate("runs", "list", "--json", "--directory", tmp_path).stdout)) == 1
+    page = tmp_path / "page.html"
+    assert tunegate("report", "latest", "--directory", tmp_path, "--output", page).returncode == 0
+    assert "capitals: lost cases have in common" in page.read_text()
+    done = tunegate("compare", "latest", "latest", "--directory", tmp_path, "--no-save")
+    assert done.returncode == 0
+
+
+def test_nothing_is_stored_if_that_is_asked(tunegate, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = tunegate("compare", DATA / "inspect/base.eval", DATA / "inspect/cand.eval", "--no-save")
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_pair_is_listed(tunegate, tmp_path):
+    for name, first in (("a", 0), ("b", 1)):
+        rows = [
+            {"id": f"c{n}", "passed": True, "prompt": "other" if (name, n) == ("b", 5) else "q"}
+            for n in range(first, 20)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = tunegate("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--no-save")
+    text = " ".join(done.stdout.split())
+    assert "not compared, changed since the baseline: cases/c5" in text
+    assert "not compared, only in the baseline: cases/c0" in text
+    found = json.loads(
+        tunegate("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--no-save", "--json").stdout
+    )
+    assert found["unpaired"] == {"cases/c5": "changed since the baseline", "cases/c0": "only in the baseline"}
+    done = tunegate(
+        "compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--no-save", "--json", "--pair-by", "id"
+    )
+    assert json.loads(done.stdout)["unpaired"] == {"cases/c0": "only in the baseline"}
+
+
+def test_logs_of_two_tools_that_share_no_case(tunegate):
+    done = tunegate("compare", DATA / "lm_eval/base", DATA / "inspect/cand.eval", "--no-save")
+    assert done.returncode == 4
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "no case can be compared" in done.stderr
+
+
+def test_inconclusive_fails_only_where_it_is_asked(tunegate, tmp_path):
+    rows = [{"id": f"c{n}", "passed": n > 0} for n in range(4)]
+    path = tmp_path / "few.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    other = Path(shutil.copy(path, tmp_path / "other.jsonl"))
+    other.write_text(other.read_text().replace("false", "true"))
+    assert tunegate("compare", path, other, "--no-save").returncode == 0
+    assert tunegate("compare", path, other, "--no-save", "--fail-on", "inconclusive").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.jsonl", "missing.jsonl"], "missing.jsonl: no such file"),
+        ([DATA / "README.md", DATA / "README.md"], "no reader recognises it"),
+        ([DATA / "lm_eval/base", DATA / "lm_eval/cand", "--metric", "accuracy"], "--metric accuracy: not in"),
+        ([DATA / "lm_eval/base", DATA / "lm_eval/cand", "--metric", "acc:best"], "'best' is unknown"),
+        ([DATA / "lm_eval/base", DATA / "lm_eval/cand", "--format", "mine"], "--format mine: no such reader"),
+        ([DATA / "lm_eval/base#x", DATA / "lm_eval/cand"], "#x: a file that lm-eval reads has one run"),
+    ],
+)
+def test_bad_input_is_one_line(tunegate, arguments, message):
+    done = tunegate("compare", *arguments, "--no-save")
+    assert done.returncode == 4
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
