@@ -16,7 +16,7 @@ from harness.golden.judge_template import TemplateFileError, find_template
 from harness.golden.patterns import PatternError, check_pattern, schema_problem
 from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.schema import CHECK_TYPES, check_names, decides
-from harness.golden.transforms import StepError, read_steps
+from harness.golden.transforms import StepError, Steps, read_steps
 from harness.golden.value_rules import TogetherError, check_together, is_blank
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
@@ -124,6 +124,7 @@ def _made(
     if common.weight is not None and not is_member:
         raise CheckProblem(("weight",), "only a member of a group has a weight", "no weight here")
     _check_together(kind, value, given, place)
+    steps = _steps(kind, common.transform, place.directory)
     check = Check(
         type=name,
         threshold=threshold,
@@ -131,7 +132,8 @@ def _made(
         options={**given, VALUE_IS_NULL: True} if is_null else given,
         line=place.line,
         weight=1.0 if common.weight is None else common.weight,
-        transform=_steps(kind, common.transform),
+        transform=steps.steps,
+        transform_files=steps.files,
     )
     if kind.group:
         return replace(check, options={}, checks=_members(given["checks"], place))
@@ -205,15 +207,15 @@ def _common(written: Mapping[str, JsonValue]) -> CommonOptions:
         raise CheckProblem(key, f"found {shown(written[str(key[0])])}", allowed_by(same)) from error
 
 
-def _steps(kind: Metric, written: JsonValue) -> tuple[JsonValue, ...]:
+def _steps(kind: Metric, written: JsonValue, directory: Path | None) -> Steps:
     if written is None:
-        return ()
+        return Steps()
     if kind.group:
         raise CheckProblem(("transform",), f"{kind.name} has none: write it in its members")
     if not kind.reads_answer or kind.name == "pairwise":
         raise CheckProblem(("transform",), f"{kind.name} does not depend on the answer's text alone", "none")
     try:
-        return read_steps(written)
+        return read_steps(written, directory)
     except StepError as error:
         raise CheckProblem(("transform",), str(error), error.allowed) from error
 

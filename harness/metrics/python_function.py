@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors import SettingsError
 from harness.golden.schema import is_binary
+from harness.golden.transforms import python_path
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
 from harness.types import Check, Score
 
@@ -66,6 +67,21 @@ def load_check_of(check: Check) -> Callable[..., object]:
     if check.file is None:
         raise SettingsError(f"{path}: the golden set's directory is unknown")
     return load_check(check.file, path.rpartition(":")[2], sha256)
+
+
+def load_steps_of(check: Check) -> list[Callable[..., object]]:
+    """The functions among the steps of a check's ``transform``, in order.
+
+    Raises:
+        SettingsError: One is unavailable, or the check was not read from a golden set's file.
+    """
+    steps = [step for step in check.transform if isinstance(step, dict) and python_path(step) is not None]
+    if len(steps) > len(check.transform_files):
+        raise SettingsError(f"{python_path(steps[0])}: the golden set's directory is unknown")
+    return [
+        load_check(file, str(python_path(step)).rpartition(":")[2], str(step["sha256"]))
+        for step, file in zip(steps, check.transform_files, strict=True)
+    ]
 
 
 def _run(request: ScoringRequest) -> Score:

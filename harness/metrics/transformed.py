@@ -5,13 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from harness.errors import TunegateError
 from harness.golden.json_paths import compiled_path
+from harness.golden.transforms import python_path, python_steps
 from harness.metrics.definition import quote
 from harness.metrics.json_checks import NotJsonError, parse_json
+from harness.metrics.python_function import NOT_ALLOWED, load_steps_of
 from harness.metrics.text import PatternTime
-from harness.types import Check
+from harness.types import Check, Permissions
 
 _FENCE = r"^ {0,3}(```+|~~~+)[^\n]*\n((?s:.*?)\n)?? {0,3}\1[ \t]*$"
+
+
+class StepFailedError(TunegateError):
+    """A function of the project broke on an answer."""
 
 
 class MissingPartError(ValueError):
@@ -30,20 +37,25 @@ class CheckedText:
     missing: str = ""
 
 
-def checked_text(check: Check, answer: str) -> CheckedText:
+def checked_text(check: Check, answer: str, allowed: Permissions) -> CheckedText:
     """Apply a check's transform.
 
     Args:
         check: The check.
         answer: The whole answer.
+        allowed: What may run.
 
     Raises:
         TooSlowError: A step's pattern takes too long.
+        StepFailedError: A step's function is not allowed, broke, or gave no text.
+        SettingsError: Its file was changed since the golden set was read.
     """
-    text = answer
+    text, functions = answer, iter(_functions(check, allowed))
     for step in check.transform:
         try:
-            if isinstance(step, dict):
+            if (path := python_path(step)) is not None:
+                text = _python(text, path, next(functions))
+            elif isinstance(step, dict):
                 ((name, argument),) = step.items()
                 text = _WITH_TEXT[name](text, cast("str", argument))
             else:
@@ -109,6 +121,25 @@ def _json_path(text: str, path: str) -> str:
     if len(found) != 1:
         raise MissingPartError(f"{path} selects {len(found) or 'no'} values of the answer's JSON, not one")
     return found[0] if isinstance(found[0], str) else json.dumps(found[0], ensure_ascii=False)
+
+
+def _functions(check: Check, allowed: Permissions) -> list[Callable[..., object]]:
+    paths = python_steps(check.transform)
+    if paths and not allowed.python:
+        raise StepFailedError(f"transform by {paths[0]}: {NOT_ALLOWED}")
+    return load_steps_of(check) if paths else []
+
+
+def _python(text: str, path: str, function: Callable[..., object]) -> str:
+    try:
+        part = function(text)
+    except (Exception, SystemExit) as error:  # any exception of the file is an error of its author
+        raise StepFailedError(f"transform by {path}: {type(error).__name__}: {error}") from error
+    if part is None:
+        raise MissingPartError(f"{path} finds its part nowhere in the answer")
+    if not isinstance(part, str):
+        raise StepFailedError(f"transform by {path} gave {part!r:.60} (allowed: a text, or None)")
+    return part
 
 
 _PLAIN: Mapping[str, Callable[[str], str]] = {

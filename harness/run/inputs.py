@@ -21,6 +21,7 @@ from harness.engines.open import (
 )
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.transforms import python_steps
 from harness.judge.trust import find_calibration
 from harness.metrics.code_check import CODE_NOT_ALLOWED
 from harness.metrics.judged import require_template
@@ -30,7 +31,7 @@ from harness.metrics.libraries import (
     require_encoders,
     require_functions,
 )
-from harness.metrics.python_function import NOT_ALLOWED, load_check_of
+from harness.metrics.python_function import NOT_ALLOWED, load_check_of, load_steps_of
 from harness.registry.builtin_metrics import PYTHON
 from harness.registry.content_metrics import CODE
 from harness.run.distrust import distrust_of
@@ -115,7 +116,7 @@ def _require_losses(cases: Sequence[GoldenCase], engine: str) -> None:
 
 
 def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None:
-    """Check that the project allows what the cases' checks run, and load the functions of ``python`` checks.
+    """Check that the project allows what the cases' checks run, and load the project's functions.
 
     Args:
         cases: The selected cases.
@@ -127,6 +128,10 @@ def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None
     for case in cases:
         for check in case.single_checks:
             name = base_type(check.type)
+            if functions := python_steps(check.transform):
+                if not allowed.python:
+                    raise SettingsError(f"{case.key}: transform by {functions[0]}: {NOT_ALLOWED}")
+                load_steps_of(check)
             if name == PYTHON:
                 if not allowed.python:
                     raise SettingsError(f"{case.key}: {check.type}: {NOT_ALLOWED}")

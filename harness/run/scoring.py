@@ -214,7 +214,7 @@ def _at_turn(case: GoldenCase, completion: Completion, turn: int | None) -> tupl
 def _transformed(request: ScoringRequest) -> ScoringRequest:
     if not request.check.transform:
         return request
-    checked = checked_text(request.check, request.text)
+    checked = checked_text(request.check, request.text, request.allowed)
     return replace(request, text=checked.text, missing=checked.missing)
 
 

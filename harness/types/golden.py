@@ -138,6 +138,7 @@ class Check:
         file: Path of the file with the check's function or wording; its content's hash is in the options.
         weight: Its share in its group, in proportion to the other members'.
         transform: Steps from the answer to the text that is checked.
+        transform_files: The files of its steps that are functions, in order; their hashes are in the steps.
         checks: The members of a group; empty for every other check.
         turn: Number of the turn whose answer it checks, from 1; None for the last answer.
     """
@@ -150,6 +151,7 @@ class Check:
     file: str | None = None
     weight: float = 1.0
     transform: tuple[JsonValue, ...] = ()
+    transform_files: tuple[str, ...] = ()
     checks: tuple["Check", ...] = ()
     turn: int | None = None
 

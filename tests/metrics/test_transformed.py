@@ -1,18 +1,26 @@
 """``transform``: what a check sees of an answer."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
+from harness.errors import SettingsError
+from harness.golden.load import load_golden_set
 from harness.golden.transforms import StepError, read_steps
 from harness.metrics.text import TooSlowError
 from harness.metrics.transformed import checked_text
-from harness.run.scoring import score_cases
-from harness.types import Check, Completion, GoldenCase
+from harness.run.inputs import require_permitted
+from harness.run.scoring import Judging, score_cases
+from harness.types import NOTHING_ALLOWED, Check, Completion, GoldenCase, Outcome, Permissions
 
 FENCED = 'Here:\n```json\n{"a": [1, "é"]}\n```\nDone. ```x```'
 
 
 def seen(text: str, *steps: object) -> str:
-    checked = checked_text(Check(type="contains", transform=read_steps(list(steps))), text)
+    checked = checked_text(
+        Check(type="contains", transform=read_steps(list(steps)).steps), text, NOTHING_ALLOWED
+    )
     return f"missing: {checked.missing}" if checked.missing else checked.text
 
 
@@ -88,10 +96,93 @@ def test_a_pattern_that_never_ends_is_an_error_of_its_check_alone():
     slow = Check(type="equals", value="a", transform=({"regex": r"(a|aa)+$"},))
     case = GoldenCase(id="a", set_name="s", messages=(), checks=(slow, Check(type="contains", value="a")))
     with pytest.raises(TooSlowError):
-        checked_text(slow, "a" * 80 + "b")
+        checked_text(slow, "a" * 80 + "b", NOTHING_ALLOWED)
     answer = Completion(
         text="a" * 80 + "b", stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0
     )
     (result,) = score_cases([case], {case.key: answer})
     assert [error.metric for error in result.errors] == ["equals"]
     assert [score.metric for score in result.scores] == ["contains"]
+
+
+CLEAN = """\
+def body(answer):
+    if "secret" in answer:
+        raise ValueError("no body")
+    if "number" in answer:
+        return 4
+    return answer.partition("BODY")[2].strip() if "BODY" in answer else None
+"""
+
+
+@pytest.fixture
+def by_function(tmp_path):
+    """A case whose checks see what a function gives."""
+    (tmp_path / "clean.py").write_text(CLEAN)
+    (tmp_path / "set.yaml").write_text(
+        "name: s\ncases:\n- id: a\n  prompt: q\n  checks:\n"
+        "  - {type: equals, value: x, transform: [strip, {python: 'clean.py:body'}]}\n"
+        "  - {type: contains, value: x}\n"
+    )
+    (case,) = load_golden_set(tmp_path / "set.yaml").cases
+    return case
+
+
+def scored(case, text, allowed):
+    answer = Completion(text=text, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0)
+    (result,) = score_cases([case], {case.key: answer}, judging=Judging(allowed=allowed))
+    return result
+
+
+PYTHON = Permissions(python=True)
+
+
+def test_a_function_of_the_project_is_a_step(by_function):
+    passed, _ = scored(by_function, " x BODY x ", PYTHON).scores
+    assert passed.passed
+    missing, _ = scored(by_function, "x", PYTHON).scores
+    assert missing.passed is False
+    assert missing.explanation == "clean.py:body finds its part nowhere in the answer"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x secret", "transform by clean.py:body: ValueError: no body"),
+        ("x number", r"transform by clean.py:body gave 4 \(allowed: a text, or None\)"),
+    ],
+)
+def test_a_function_that_breaks_makes_its_check_errored(by_function, text, why):
+    result = scored(by_function, text, PYTHON)
+    (error,) = result.errors
+    assert re.fullmatch(why, error.error)
+    assert result.outcome is Outcome.ERRORED
+
+
+def test_a_function_runs_only_where_it_is_allowed(by_function):
+    with pytest.raises(
+        SettingsError, match=r"s/a: transform by clean\.py:body: it runs code of this project"
+    ):
+        require_permitted([by_function], Permissions())
+    require_permitted([by_function], PYTHON)
+    (error,) = scored(by_function, "BODY x", Permissions()).errors
+    assert "it runs code of this project" in error.error
+
+
+def test_a_changed_file_is_another_check(by_function, tmp_path):
+    (tmp_path / "clean.py").write_text(CLEAN + "# other")
+    (case,) = load_golden_set(tmp_path / "set.yaml").cases
+    assert case.content_sha256 != by_function.content_sha256
+    with pytest.raises(SettingsError, match="was changed since the golden set was read"):
+        require_permitted([replace(by_function)], PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("clean.py", "found 'clean.py'"), ("../clean.py:body", "leaves"), ("none.py:body", "can't be read")],
+)
+def test_a_step_names_a_file_of_the_golden_set(tmp_path, path, why):
+    with pytest.raises(StepError, match=why):
+        read_steps({"python": path}, tmp_path)
+    with pytest.raises(StepError, match="only a golden set's file can name a function"):
+        read_steps({"python": path})

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from harness.baselines.find import find_baseline
+from harness.comparison.margins import ALPHA
+from harness.run.records import save
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from harness.baselines.find import find_baseline
 from harness.baselines.target import stored_run
-from harness.comparison.margins import ALPHA
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.history.store import open_history
 from harness.run.judging import against_itself
-from harness.run.records import save
 from harness.statistics.spending import SpendingShape
 from harness.types import GateRecord, GateVerdict, ModelRef, Run
 from trainers.callback.asking import Asking, prepare_asking
