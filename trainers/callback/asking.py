@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.golden.gate_content import load_gate_sets
-from harness.run.preflight import make_ready
-from harness.run.records import make_directory
-
 from harness.errors import SettingsError
+from harness.golden.load import load_gate_sets
 from harness.history.store import check_history
 from harness.run.cache import Cache
+from harness.run.conclusion import make_directory
+from harness.run.inputs import make_ready
 from harness.run.judging import open_panel
 from harness.run.scoring import Judging
 from harness.settings import SETTINGS, Settings, load_settings

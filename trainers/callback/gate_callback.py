@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from harness.baselines.find import find_baseline
-from harness.comparison.margins import ALPHA
-from harness.run.records import save
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from harness.baselines.target import stored_run
+from harness.baselines.target import find_baseline, stored_run
+from harness.comparison.metric_verdicts import ALPHA
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.history.store import open_history
+from harness.run.conclusion import save
 from harness.run.judging import against_itself
 from harness.statistics.spending import SpendingShape
 from harness.types import GateRecord, GateVerdict, ModelRef, Run

@@ -10,26 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.engines.rotary import turns_with_length
-from harness.models.digest import adapter_sha256, model_sha256
-from harness.prompts.context import places
-from harness.run.passages import load_passages
-from harness.run.records import answered_run
-
 from harness.engines.base import CANDIDATE
+from harness.engines.decode import turns_with_length
 from harness.engines.fingerprints import weight_sums
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
 from harness.engines.transformers_engine import TransformersEngine
 from harness.errors import ModelError, PromptError, SettingsError
-from harness.models.resolve import resolve_model
+from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.rendering import render_prompt, text_ids
+from harness.prompts.tokenizers import places
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
+from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
 from harness.run.judging import texts_of
 from harness.run.session import score_sides
-from harness.run.workload import with_kwargs
+from harness.run.workload import load_passages, with_kwargs
 from harness.types import ExecutionPlan, ModelRef, Placement, Run
 from trainers.callback.asking import Asking
 from trainers.measure.sampling import side_of

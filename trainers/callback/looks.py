@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.comparison.margins import ALPHA
-
 from harness.comparison.gate import conclude, judge_runs
+from harness.comparison.metric_verdicts import ALPHA
 from harness.comparison.pairing import PASS_RATE
 from harness.presentation.sentences import sentences_of
 from harness.settings import Settings

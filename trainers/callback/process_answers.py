@@ -12,19 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.run.records import session_runs
-from harness.types.serialisation import decode, encode
-from harness.types.whole_file import write_whole
-
 from harness.engines.base import BASELINE
 from harness.errors import BaselineError, EngineError
 from harness.presentation.boundary import run_process
 from harness.run.cache import Cache
+from harness.run.conclusion import session_runs
 from harness.run.inputs import prepare
 from harness.run.judging import against_itself
 from harness.run.session import run_session
 from harness.settings import load_settings
 from harness.types import GateRecord, Run
+from harness.types.storage import decode, encode, write_whole
 from trainers.callback.asking import Asking, prepare_asking
 
 # A process of its own is none of the training's.
