@@ -37,7 +37,13 @@ def conftest_of_project() -> Iterator[None]:
 def registering_conftest() -> Path | None:
     """The conftest.py of the current command's project, if it defines the hook."""
     path = Path.cwd() / command_project(Path.cwd()) / f"{_NAME}.py"
-    return path if _Process.runs_command and _defines_hook(path) else None
+    return path if _is_command() and _defines_hook(path) else None
+
+
+def _is_command() -> bool:
+    """Whether a command runs, or a trainer by ``python -m``, which looks names up while it is imported."""
+    module = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return _Process.runs_command or (module is not None and module.name.startswith("trainers."))
 
 
 def hook_of(path: Path) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from harness.metrics.definition import binary, one_by_one
-from harness.registry import Metric, TrainMethod
+from harness.registry import Metric, RewardKind, TrainMethod
 from voice import is_loud
 
 Path("imported.txt").write_text(__name__)
@@ -20,11 +20,19 @@ def shouts(request):
 def pytest_tunegate_register(registry):
     registry.add(
         Metric(name="shouts", kind="binary", summary="Upper case.", function=one_by_one(shouts)),
+        RewardKind(name="loud", settings="voice:Loud", build="voice:loud"),
         TrainMethod(name="parrot", train="voice:train", config="voice:Config", help="Repeats."),
     )
 """
 VOICE = """
+from typing import Literal
+
 from trainers.config import StrictModel
+from trainers.rewards.settings import Weighted
+
+
+class Loud(Weighted):
+    type: Literal["loud"]
 
 
 class Config(StrictModel):
@@ -64,6 +72,17 @@ def test_from_a_folder_of_the_project_and_in_a_session_it_is_the_same(installati
     assert "1 set" in deeper.stderr
     session = installation.run(project, "pytest")
     assert "1 skipped" in session.stdout, session.stdout + session.stderr
+
+
+def test_a_trainer_as_a_module_knows_its_reward(installation, project):
+    """Both rewards are unknown if the conftest.py is not read; the one that nobody defines stays so."""
+    (project / "grpo.yaml").write_text(
+        "base: b\noutput: out\ndata: [d.jsonl]\nrewards: [{type: loud}, {type: quiet}]\n"
+    )
+    run = installation.run(project, "python", "-m", "trainers.methods.grpo", "grpo.yaml")
+    assert run.returncode == 4
+    assert "quiet" in run.stderr
+    assert ", loud)" in run.stderr, run.stderr
 
 
 @pytest.mark.parametrize("command", [("--help",), ("runs", "list"), ("model", "list")], ids=" ".join)
