@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -94,6 +95,8 @@ def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[Key
         if isinstance(here, type) and issubclass(here, BaseModel):
             around = here
             here = here.model_fields[str(step)].annotation if step in here.model_fields else None
+            if get_origin(here) in {Union, UnionType}:
+                here = _only_entry(here)  # a section that may be left out
         elif isinstance(step, int):
             here = _only_entry(here)
     return tuple(key), around

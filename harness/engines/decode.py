@@ -105,6 +105,7 @@ class Watch(Protocol):
     """Follows one answer during generation."""
 
     tokens: list[int]
+    end: int | None
 
     def take(self, token: int) -> Literal["", "stop", "length"]:
         """Add the next token; returns why the answer ended with it, or nothing while it goes on."""

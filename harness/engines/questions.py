@@ -62,10 +62,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class WrittenAnswer:
-    """The tokens of an answer (without an end token) and why it ended."""
+    """The tokens of an answer without its end token, why it ended, and that token, if one ended it."""
 
     tokens: Sequence[int]
     stop_reason: Literal["stop", "length"]
+    end: int | None = None
 
 
 def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion]:
@@ -110,7 +111,10 @@ def write_answers(
         ]
     else:
         reasons = _decode_together(questions, rows, on_tokens)
-    return [WrittenAnswer(row.watch.tokens, reason) for row, reason in zip(rows, reasons, strict=True)]
+    return [
+        WrittenAnswer(row.watch.tokens, reason, row.watch.end)
+        for row, reason in zip(rows, reasons, strict=True)
+    ]
 
 
 def _decode_together(

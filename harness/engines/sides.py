@@ -85,6 +85,7 @@ class _Forced:
 
     def __init__(self, row: Sequence[int]) -> None:
         self.tokens: list[int] = []
+        self.end: int | None = None
         self.said: list[Any] = []
         self._steps = row[len(row) - PROBE_STEPS :]
 

@@ -284,6 +284,7 @@ class AnswerWatch:
             stop_ids: Tokens that end an answer.
         """
         self.tokens: list[int] = []
+        self.end: int | None = None  # the end token, if one ended it
         self._tokenizer, self._prompt, self._settings = tokenizer, prompt, settings
         self._stop_ids = frozenset(stop_ids)
         self._reasons = False
@@ -296,6 +297,7 @@ class AnswerWatch:
     def take(self, token: int) -> Literal["", "stop", "length"]:
         """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
         if token in self._stop_ids:
+            self.end = token
             return "stop"
         self.tokens.append(token)
         if self._answer_from is None:

@@ -61,6 +61,7 @@ OBJECTIVES: Mapping[str, Objective] = {
     "reward": Objective(answers=2, head=False),
     "grpo": Objective(samples=True),
     "rloo": Objective(samples=True, judged=True),
+    "ppo": Objective(samples=True, judged=True, fused=False),
     "rlhf": Objective(samples=True, judged=True),
 }
 Weights: TypeAlias = Literal["qlora", "lora", "full"]

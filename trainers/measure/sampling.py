@@ -1,7 +1,7 @@
 """Samples answers of a model in training, with the gate's own prompts and decoder."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -27,11 +27,13 @@ class SampledAnswer:
         text: The answer, without its reasoning unless the settings score that too.
         reasoning: None if there is none.
         written: The model's whole text, including special tokens.
+        tokens: Its tokens, with the end token, if one ended it.
     """
 
     text: str
     reasoning: str | None
     written: str
+    tokens: tuple[int, ...] = ()
 
 
 def sample_answers(
@@ -67,7 +69,9 @@ def sample_answers(
             answers = write_answers([questions[row] for row in batch])
             for row, answer in zip(batch, answers, strict=True):
                 prompt, settings = questions[row].prompt.shown, requests[row].settings
-                found[row] = read_tokens(tokenizer, answer.tokens, prompt, settings)
+                end = () if answer.end is None else (answer.end,)
+                read = read_tokens(tokenizer, answer.tokens, prompt, settings)
+                found[row] = replace(read, tokens=(*answer.tokens, *end))
     model.train(was_training)
     return [found[row] for row in range(len(requests))]
 

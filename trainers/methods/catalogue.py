@@ -74,6 +74,13 @@ _ALL: tuple[TrainMethod, ...] = (
         example={**_example("prompts.jsonl", "rloo"), "reward_model": "adapters/reward"},
     ),
     TrainMethod(
+        name="ppo",
+        train="trainers.methods.ppo:train",
+        config="trainers.methods.ppo:PpoConfig",
+        help="Proximal policy optimisation against a reward model, with a value head.",
+        example={**_example("prompts.jsonl", "ppo"), "reward_model": "adapters/reward"},
+    ),
+    TrainMethod(
         name="multitask",
         train="trainers.multitask.train:train",
         config="trainers.multitask.train:MultitaskConfig",

@@ -2,9 +2,10 @@
 
     python -m trainers.methods.rlhf CONFIG.yaml [--output DIR] [--resume]
 
-The stages are ``trainers.methods.sft``, ``trainers.methods.reward`` and ``trainers.methods.rloo``, each with
-its own section of the configuration; adapters of the first two are stored in DIR.stages. With --resume a
-finished stage is not repeated, and one that was stopped continues from its last checkpoint.
+The stages are ``trainers.methods.sft``, ``trainers.methods.reward``, and ``trainers.methods.rloo`` or
+``trainers.methods.ppo``, each with its own section of the configuration, and its loss in its own file.
+Adapters of the first two are stored in DIR.stages. With --resume a finished stage is not repeated, and one
+that was stopped continues from its last checkpoint.
 
 Ouyang et al. (2022), InstructGPT, arXiv:2203.02155.
 """
@@ -14,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from harness.engines.adapter import read_training
 from harness.presentation.terminal import open_console
 from trainers.config import DtypeName, RunConfig, TrainingConfig
-from trainers.methods import reward, rloo, sft
+from trainers.methods import ppo, reward, rloo, sft
 from trainers.run.entry import run_module
 from trainers.run.processes import require_one_process
 from trainers.run.work_directory import can_resume, work_directory
@@ -66,6 +67,16 @@ class RlooStage(rloo.RlooConfig):
     }
 
 
+class PpoStage(ppo.PpoConfig):
+    """The third stage's own keys, if it is PPO."""
+
+    base: Annotated[str, _SetByRecipe, Field(description=_OF_RECIPE)] = ""
+    output: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
+    adapter: Annotated[Path | None, _SetByRecipe, Field(description=_OF_RECIPE)] = None
+    reward_model: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
+    unread: ClassVar[Mapping[str, str]] = RlooStage.unread
+
+
 class RlhfConfig(RunConfig):
     """RLHF: supervised fine-tuning, a reward model, policy optimisation."""
 
@@ -81,13 +92,19 @@ class RlhfConfig(RunConfig):
     sft: Annotated[SftStage, Field(description="Keys of sft, without base and output.")]
     reward: Annotated[RewardStage, Field(description="Keys of reward, without base and output.")]
     rloo: Annotated[
-        RlooStage, Field(description="Keys of rloo, without base, output, adapter and reward_model.")
-    ]
+        RlooStage | None, Field(description="Keys of rloo, without base, output, adapter and reward_model.")
+    ] = None
+    ppo: Annotated[PpoStage | None, Field(description="Keys of ppo in place of rloo, without the same.")] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _common_keys_stand_once(self) -> Self:
-        for name in ("sft", "reward", "rloo"):
-            if common := sorted(_COMMON & getattr(self, name).model_fields_set):
+        if (self.rloo is None) == (self.ppo is None):
+            raise PydanticCustomError("agreement", "the last stage is rloo or ppo: give one of them")
+        for name in ("sft", "reward", "rloo", "ppo"):
+            stage = getattr(self, name)
+            if stage is not None and (common := sorted(_COMMON & stage.model_fields_set)):
                 problem = f"{name}.{common[0]}: give {common[0]} once, next to base; it applies to all stages"
                 raise PydanticCustomError("agreement", problem)
         return self
@@ -123,7 +140,7 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
     plan: list[tuple[str, TrainingConfig, Callable[..., int]]] = [
         ("sft", _stage(sft.SftConfig, config.sft, first), sft.train),
         ("reward", _stage(reward.RewardConfig, config.reward, second), reward.train),
-        ("rloo", _stage(rloo.RlooConfig, config.rloo, third), rloo.train),
+        _last_stage(config, third),
     ]
     earlier_done = resume
     for number, (name, stage, run) in enumerate(plan, start=1):
@@ -139,6 +156,14 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
         # Later stages depend on the result of a stage that ran again.
         resume = False
     return 0
+
+
+def _last_stage(
+    config: RlhfConfig, set_here: Mapping[str, Any]
+) -> tuple[str, TrainingConfig, Callable[..., int]]:
+    if config.rloo is not None:
+        return "rloo", _stage(rloo.RlooConfig, config.rloo, set_here), rloo.train
+    return "ppo", _stage(ppo.PpoConfig, cast(PpoStage, config.ppo), set_here), ppo.train
 
 
 StageT = TypeVar("StageT", bound=TrainingConfig)

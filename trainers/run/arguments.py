@@ -80,9 +80,19 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         "ddp_find_unused_parameters": False,
     }
     try:
-        return kind(**{**chosen, **of_method, **config.trl})
+        return on_one_gpu(kind(**{**chosen, **of_method, **config.trl}))
     except (TypeError, ValueError) as error:
         raise SettingsError(f"trl: {error}") from error
+
+
+def on_one_gpu(arguments: Any) -> Any:
+    """The same arguments; a process that sees several GPUs trains on one of them.
+
+    The library would divide each batch among all of them in one process, which TRL refuses.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _of_device(cuda: bool, recompute: bool) -> dict[str, Any]:

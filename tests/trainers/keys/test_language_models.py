@@ -130,6 +130,18 @@ KEYS: dict[str, dict[str, Values]] = {
         "keep": Values(one=1, two=3),
         "learning_rate": Values(one=0.02, two=0.01),
     },
+    "ppo": {
+        "reward_model": Values(one="judge", two="other-judge"),
+        "rewards": Values(one=[], two=[{**HIGH, "weight": 5}]),
+        "num_generations": Values(one=4, two=2),
+        "beta": Values(one=0.0, two=0.5, given={"passes": 1}),
+        "passes": Values(one=1, two=2),
+        "clip_range": Values(one=0.2, two=0.001),
+        "discount": Values(one=1.0, two=0.5),
+        "gae_lambda": Values(one=0.95, two=0.1),
+        "value_weight": Values(one=0.1, two=1.0),
+        "value_learning_rate": Values(one=1e-3, two=1e-1),
+    },
     "rloo": {
         "reward_model": Values(one="judge", two="other-judge"),
         "rewards": Values(one=[], two=[{**HIGH, "weight": 5}]),
@@ -229,6 +241,7 @@ OF_METHOD = {
     "continual": {"data": "texts.txt", "max_length": 32},
     "grpo": SAMPLED,
     "rloo": {**SAMPLED, "reward_model": "judge"},
+    "ppo": {**SAMPLED, "reward_model": "judge"},
     "rft": {**SAMPLED, "rounds": 1, "threshold": 0.0, "max_steps": 1},
 }
 
@@ -245,7 +258,7 @@ def train(shared, run_once):
     def run(method, changes=None, watched=None):
         settings = {**USUAL, **OF_METHOD.get(method, {"data": "pairs.jsonl"})}
         kind, train = config_of(method), load_function(METHODS[method].train, method)
-        if method == "rloo":
+        if method in {"rloo", "ppo"}:
             judges(run)
         changed = named(with_keys(settings, changes or {}))
         return run_once(method, kind, train if watched is None else watched(train), changed, FILES)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.trainers.keys.conftest import with_keys
 from trainers.config import StrictModel
-from trainers.methods import reward, rlhf, rloo, sft
+from trainers.methods import ppo, reward, rlhf, rloo, sft
 from trainers.run.entry import run_module
 
 USUAL = {
@@ -30,6 +30,7 @@ KEYS = {
     "sft": ({"data": "sft.jsonl"}, {"data": "sft.jsonl", "peft": {"r": 4}}),
     "reward": ({"data": "pairs.jsonl"}, {"data": "pairs.jsonl", "center_rewards": 0.1}),
     "rloo": ({"data": "prompts.jsonl"}, {"data": "prompts.jsonl", "beta": 0.1}),
+    "ppo": ({"data": "prompts.jsonl"}, {"data": "prompts.jsonl", "passes": 2}),
 }
 
 
@@ -44,7 +45,7 @@ def plan(tmp_path, monkeypatch):
             stages.append(config.model_dump(mode="json"))
             return 0
 
-        for stage in (sft, reward, rloo):
+        for stage in (sft, reward, rloo, ppo):
             monkeypatch.setattr(stage, "train", note)
         (tmp_path / "rlhf.yaml").write_text(json.dumps(with_keys(USUAL, changes)))
         assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 0
@@ -68,8 +69,17 @@ def test_every_key_is_in_the_table():
 
 @pytest.mark.parametrize("key", KEYS)
 def test_two_values_give_two_plans(plan, key):
-    one, two = (plan({key: value}) for value in KEYS[key])
+    # PPO is the last stage in place of RLOO.
+    without = {"rloo": None} if key == "ppo" else {}
+    one, two = (plan({**without, key: value}) for value in KEYS[key])
     assert one != two
+
+
+@pytest.mark.parametrize("last", [{"rloo": None}, {"ppo": {"data": "prompts.jsonl"}}])
+def test_there_is_one_last_stage(tmp_path, capsys, last):
+    (tmp_path / "rlhf.yaml").write_text(json.dumps(with_keys(USUAL, last)))
+    assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 4
+    assert "the last stage is rloo or ppo: give one of them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["quantization", "dtype", "seed", "leakage.ngram", "base"])

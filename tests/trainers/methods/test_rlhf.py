@@ -48,7 +48,7 @@ def recipe(tiny_model_dir, tmp_path, pairs):
     def run(*arguments, **changes):
         config = tmp_path / "rlhf.yaml"
         changed = {
-            name: {**settings[name], **value} if isinstance(value, dict) else value
+            name: {**settings.get(name, {}), **value} if isinstance(value, dict) else value
             for name, value in changes.items()
         }
         config.write_text(json.dumps({**settings, **changed}))
@@ -73,6 +73,21 @@ def test_three_stages_raise_the_reward_models_reward(recipe, tmp_path):
     assert all("kl" in step for step in last["rewards"]["steps"])
     assert len(read_samples(tmp_path / "out.work")) == 240
     assert describe_model(str(tmp_path / "out")).adapter_sha256 == last["adapter_sha256"]
+
+
+def test_ppo_may_be_the_last_stage(recipe, tmp_path, capsys):
+    """From the same stages, which are kept when only the last one changes."""
+    small = {"max_steps": 2}
+    assert recipe(sft=small, reward=small, rloo=small) == 0
+    capsys.readouterr()
+    online = {**ONLINE, "data": "prompts.jsonl", "max_steps": 4}
+    assert recipe("--resume", sft=small, reward=small, rloo=None, ppo=online) == 0
+    error = capsys.readouterr().err
+    assert "stage 2/3  reward: finished before" in error
+    assert "stage 3/3  ppo\n" in error
+    last = manifest(tmp_path / "out")
+    assert last["method"] == "ppo"
+    assert last["started_from"]["sha256"] == manifest(tmp_path / "out.stages" / "sft")["adapter_sha256"]
 
 
 def test_finished_stages_are_not_repeated(recipe, tmp_path, capsys):

@@ -15,6 +15,7 @@ OF_METHOD = {
     "continual": {"max_length": 32},
     "grpo": SAMPLED,
     "rloo": {**SAMPLED, "reward_model": "judge"},
+    "ppo": {**SAMPLED, "reward_model": "judge"},
     "rft": {**SAMPLED, "rounds": 1, "threshold": 0},
 }
 KINDS = {
@@ -27,7 +28,10 @@ KINDS = {
 }
 # All methods with an adapter, and all kinds of trained weights.
 CASES = [
-    *((method, "lora") for method in ("dpo", "orpo", "kto", "reward", "continual", "grpo", "rloo", "rft")),
+    *(
+        (method, "lora")
+        for method in ("dpo", "orpo", "kto", "reward", "continual", "grpo", "rloo", "ppo", "rft")
+    ),
     *(("sft", kind) for kind in KINDS),
     *((method, "prefix") for method in ("dpo", "orpo", "kto", "continual", "grpo")),
 ]
@@ -58,7 +62,7 @@ def test_a_gpus_settings_train_the_same(make_project, pairs, thumbs, texts, on_a
     answers = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
     rows = {"kto": thumbs, "continual": texts, "sft": answers}.get(method, pairs)
     settings = {"peft": KINDS[kind], "quantization": "none", "max_steps": 2, **OF_METHOD.get(method, {})}
-    if method == "rloo":
+    if method in {"rloo", "ppo"}:
         assert make_project("reward", pairs, max_steps=1, output="judge", quantization="none").train() == 0
     project = make_project(method, rows, **settings)
     (project.path / "mine.py").write_text(CAT)
@@ -104,6 +108,15 @@ def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
 def test_keys_that_are_not_trls_to_set_are_refused(make_project, pairs, capsys, trl, message):
     assert make_project("dpo", pairs, trl=trl).train() == 4
     assert message in capsys.readouterr().err
+
+
+def test_a_process_trains_on_one_gpu_however_many_it_sees():
+    from trl import SFTConfig
+
+    made = SFTConfig(use_cpu=True, bf16=False, per_device_train_batch_size=4)
+    made._n_gpu = 2
+    assert made.train_batch_size == 8
+    assert arguments.on_one_gpu(made).train_batch_size == 4
 
 
 def test_keys_that_are_refused_are_keys_of_trl():
