@@ -1,6 +1,8 @@
 """Our own runs in files, and every way to name a run for a comparison."""
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +12,17 @@ from harness.baselines.logged_run import runs_of
 from harness.baselines.metric_choice import MetricChoice
 from harness.errors import BaselineError, DataError
 from harness.history.logs.kinds import read_log
+from harness.history.logs.rows import UNNAMED_SET
 from harness.history.logs.run_log import RunLog
 from harness.history.logs.values import read_json
 from harness.history.store import open_history
-from harness.types import CaseResult, Run
+from harness.types import CaseResult, GoldenCase, Run
 from harness.types.storage import DamagedFactsError, decode
 
 # The record's schema of --gate-json that this version reads.
 _SCHEMA_VERSIONS = (2,)
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 PairBy = Literal["id+content", "id", "content"]
 
@@ -67,20 +72,100 @@ def open_pair(
 
 
 def _open(reference: str, format_name: str | None, history: Path | None) -> Run | RunLog:
-    path, part = Path(reference).expanduser(), None
-    if not path.exists() and "#" in reference:
-        # One of several runs in a file.
-        name, _, part = reference.rpartition("#")
-        path = Path(name).expanduser()
-    if format_name is not None or path.exists():
-        run = None if format_name is not None else read_run_file(path)
-        return read_log(path, format_name, part) if run is None else run
-    if "/" in reference or path.suffix:
+    if (found := _in_file(reference, format_name)) is not None:
+        return found
+    path = Path(reference)
+    if "/" in reference or path.suffix or format_name is not None:
         raise DataError(path, None, "no such file")
     if history is None:
         raise BaselineError(f"{reference}: no such file, and no history here: --history names one elsewhere")
     with open_history(history, to_read=True) as stored:
         return stored.load_run(reference)
+
+
+def _in_file(reference: str, format_name: str | None = None) -> Run | RunLog | None:
+    """The run in a file, or another tool's log; None if there is no such file."""
+    path, part = Path(reference).expanduser(), None
+    if not path.exists() and "#" in reference:
+        # One of several runs in a file.
+        name, _, part = reference.rpartition("#")
+        path = Path(name).expanduser()
+    if not path.exists():
+        return None
+    run = None if format_name is not None else read_run_file(path)
+    return read_log(path, format_name, part) if run is None else run
+
+
+def open_file(reference: str) -> tuple[Run, bool] | None:
+    """The run in a file that ``--gate-baseline`` names.
+
+    Args:
+        reference: A path, perhaps with ``#`` and one of several runs in the file.
+
+    Returns:
+        The run, and whether it is of another tool; None if there is no such file, or a directory, which is a
+        model's.
+
+    Raises:
+        InputError: It can't be read.
+    """
+    if Path(reference).expanduser().is_dir():
+        return None
+    found = _in_file(reference)
+    if found is None:
+        return None
+    return (runs_of([found], {})[0], True) if isinstance(found, RunLog) else (found, False)
+
+
+def is_accepted_file(path: Path) -> bool:
+    """Whether a file is an accepted baseline's, such as one of another project."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(1000)
+    return b'"schema_version"' in head and b'"accepted_at"' in head
+
+
+def answers_to(run: Run, cases: Sequence[GoldenCase]) -> Run:
+    """Another tool's run as answers to golden cases, by their names.
+
+    Args:
+        run: The run. A case's prompt, or its hash, is compared with the golden case's if the log has it.
+        cases: The current golden cases. One whose content differs is not paired, and is reported as changed.
+
+    Raises:
+        BaselineError: The run has none of the cases.
+    """
+    by_key = {result.key.removeprefix(_UNNAMED_SET): result for result in run.results}
+    results = []
+    for case in cases:
+        if (result := by_key.get(case.key)) is not None:
+            # Other content has another hash: so a changed case is noticed.
+            asked = replace(case, messages=()) if _differs(result.case, case) else case
+            results.append(replace(result, case=asked))
+    if cases and not results:
+        keys = ", ".join(list(by_key)[:3])
+        raise BaselineError(
+            f"--gate-baseline: the file has none of the golden cases, by names such as {cases[0].key} "
+            f"(found: {keys})"
+        )
+    asked_alike = hashlib.sha256("".join(result.case.content_sha256 for result in results).encode())
+    return replace(run, id=f"{run.id}-for-{asked_alike.hexdigest()[:8]}", results=tuple(results))
+
+
+# Rows without a set: their ids may be whole names, such as orders/bob.
+_UNNAMED_SET = f"{UNNAMED_SET}/"
+
+
+def _differs(logged: GoldenCase, case: GoldenCase) -> bool:
+    identity = next((str(check.options.get("of", "")) for check in logged.checks), "")
+    if _SHA256.fullmatch(identity):
+        return identity != case.content_sha256
+    texts = [message.content for message in logged.messages]
+    return bool(texts) and texts not in (
+        [message.content for message in case.messages],
+        [case.messages[-1].content] if case.messages else [],
+    )
 
 
 def read_run_file(path: Path) -> Run | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from harness.baselines.file import Baseline, baseline_path, load_baseline, run_of
+from harness.baselines.run_file import answers_to, is_accepted_file, open_file
 from harness.engines.open import base_of, describe_model, split_reference
 from harness.errors import BaselineError
 from harness.history.store import open_history
@@ -13,7 +14,7 @@ from harness.models.catalogue import CATALOGUE
 from harness.provenance import ask_git
 from harness.types import GoldenCase, ModelRef, Run
 
-TargetKind: TypeAlias = Literal["none", "model", "run", "accepted"]
+TargetKind: TypeAlias = Literal["none", "model", "run", "log", "accepted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,9 @@ class ComparisonTarget:
 
     Attributes:
         kind: ``none`` for no comparison, ``model`` for one that answers in this session, ``run`` for a stored
-            run, ``accepted`` for a run that a baseline's file stores.
+            run, ``log`` for another tool's, ``accepted`` for a run that a baseline's file stores.
         model: The model behind the baseline's answers; None for no comparison.
-        run: The stored run, for kind ``run``.
+        run: The stored run, for the kinds ``run`` and ``log``.
         accepted: The accepted baseline, for kind ``accepted``.
     """
 
@@ -41,7 +42,7 @@ class ComparisonTarget:
     @property
     def is_stored(self) -> bool:
         """Whether there are only stored answers, and no model."""
-        return self.kind in {"run", "accepted"}
+        return self.kind in {"run", "log", "accepted"}
 
 
 NO_TARGET = ComparisonTarget(kind="none")
@@ -53,8 +54,23 @@ def model_target(model: ModelRef) -> ComparisonTarget:
 
 
 def run_target(run: Run) -> ComparisonTarget:
-    """A run from the history."""
+    """A run from the history, or from a file of ours."""
     return ComparisonTarget(kind="run", model=run.model, run=run)
+
+
+def file_target(reference: str) -> ComparisonTarget | None:
+    """A run in a file; None if the name is no file's.
+
+    Raises:
+        DataError: The file is damaged, or no reader recognises it.
+    """
+    if is_accepted_file(Path(reference).expanduser()):
+        return accepted_target(load_baseline(Path(reference).expanduser()))
+    found = open_file(reference)
+    if found is None:
+        return None
+    run, is_log = found
+    return ComparisonTarget(kind="log", model=run.model, run=run) if is_log else run_target(run)
 
 
 def accepted_target(baseline: Baseline) -> ComparisonTarget:
@@ -67,12 +83,14 @@ def stored_run(target: ComparisonTarget, cases: Sequence[GoldenCase]) -> Run | N
 
     Args:
         target: The target.
-        cases: The current golden cases, for the results in an accepted baseline's file.
+        cases: The current golden cases, for results in an accepted baseline's file or another tool's log.
 
     Returns:
         The run; None if a model answers in this session, or there is no comparison.
     """
-    return target.run if target.accepted is None else run_of(target.accepted, cases)
+    if target.accepted is not None:
+        return run_of(target.accepted, cases)
+    return answers_to(target.run, cases) if target.kind == "log" and target.run is not None else target.run
 
 
 def describe_target(target: ComparisonTarget) -> str:
@@ -88,7 +106,7 @@ def describe_target(target: ComparisonTarget) -> str:
 _COMMIT = "commit:"
 
 
-_ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a model"
+_ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a file with a run, a model"
 
 
 def find_baseline(
@@ -98,7 +116,8 @@ def find_baseline(
 
     Args:
         wanted: ``base`` (the candidates' base model), ``none``, another model, an accepted
-            baseline's name, a stored run, or ``commit:REV``: the newest whole run of that commit.
+            baseline's name, a stored run, a file with a run, or ``commit:REV``: the newest whole run of that
+            commit.
         candidates: The models to judge.
         root: The project's root, with the accepted baselines.
         history_path: The project's history; may be missing.
@@ -115,8 +134,14 @@ def find_baseline(
     accepted = baseline_path(root, wanted) if "/" not in wanted else None
     if accepted is not None and accepted.is_file():
         return accepted_target(load_baseline(accepted))
+    if not wanted.startswith(_COMMIT) and (in_file := file_target(wanted)) is not None:
+        return in_file
     if _is_model(wanted):
         return model_target(describe_model(wanted, base))
+    return _stored_target(wanted, root, history_path)
+
+
+def _stored_target(wanted: str, root: Path, history_path: Path) -> ComparisonTarget:
     if not history_path.is_file():
         raise BaselineError(
             f"--gate-baseline {wanted}: no such directory, no accepted baseline of that name, and no run is "

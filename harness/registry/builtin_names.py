@@ -20,7 +20,7 @@ BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
         {"sft", "dpo", "orpo", "kto", "reward", "continual", "grpo", "rft", "rloo", "multitask", "rlhf"}
     ),
     Sink: frozenset(),
-    RunReader: frozenset({"lm-eval", "inspect", "promptfoo", "rows"}),
+    RunReader: frozenset({"lm-eval", "inspect", "promptfoo", "helm", "deepeval", "mlflow", "rows"}),
 }
 # They come before a colon in a model's or a baseline's name, and are no engines.
 PREFIXES = frozenset({"hf", "commit"})

@@ -1,10 +1,12 @@
 """Runs by name: files of ours, logs, stored runs, and which cases are the same."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from harness.baselines.run_file import aligned, open_pair, read_run_file, require_pairs
+from harness.baselines.run_file import aligned, answers_to, open_pair, read_run_file, require_pairs
+from harness.baselines.target import file_target, stored_run
 from harness.errors import BaselineError, DataError
 from harness.history.store import open_history
 from harness.types import GateRecord
@@ -81,3 +83,37 @@ def test_no_pair_at_all_is_refused_with_the_way_out(reason, remedy):
     with pytest.raises(BaselineError, match=remedy):
         require_pairs({"s/a": reason}, [])
     require_pairs({"s/a": reason}, [object()])
+
+
+def test_rows_are_answers_to_golden_cases_by_name(tmp_path, make_run, make_result):
+    cases = [
+        result.case
+        for result in make_run([make_result("s/a"), make_result("s/b"), make_result("s/c")]).results
+    ]
+    path = tmp_path / "rows.jsonl"
+    lines = [{"id": "s/a", "passed": True}, {"set": "s", "id": "b", "passed": False, "prompt": "Other?"}]
+    lines.append({"id": "s/c", "passed": True, "sha256": cases[2].content_sha256})
+    path.write_text("\n".join(map(json.dumps, lines)))
+    target = file_target(str(path))
+    assert target.kind == "log"
+    assert target.is_stored
+    run = stored_run(target, cases)
+    assert [result.key for result in run.results] == ["s/a", "s/b", "s/c"]
+    same = [
+        result.case.content_sha256 == case.content_sha256
+        for result, case in zip(run.results, cases, strict=True)
+    ]
+    # The second one's prompt is another.
+    assert same == [True, False, True]
+
+
+def test_a_file_without_the_golden_cases_is_refused(tmp_path, make_run, make_result):
+    run = make_run([make_result("s/a")])
+    other = make_run([make_result("t/z")])
+    with pytest.raises(BaselineError, match=r"none of the golden cases, by names such as s/a \(found: t/z\)"):
+        answers_to(other, [run.results[0].case])
+
+
+def test_what_is_no_file_is_left_to_the_other_meanings(tmp_path):
+    assert file_target(str(tmp_path)) is None
+    assert file_target("latest") is None

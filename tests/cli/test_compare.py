@@ -16,6 +16,9 @@ DATA = Path(__file__).parents[1] / "history" / "logs" / "data"
         ("inspect/base.eval", "inspect/cand.eval", 8),
         ("inspect/base.json", "inspect/cand.eval", 8),
         ("promptfoo/base.json", "promptfoo/cand.json", 7),
+        ("helm/base", "helm/cand", 8),
+        ("deepeval/base.json", "deepeval/cand.json", 8),
+        ("mlflow/genai_base.json", "mlflow/genai_cand.json", 8),
         ("promptfoo/two.json#table:tiny-base", "promptfoo/two.json#table:tiny-cand", None),
     ],
 )

@@ -23,6 +23,9 @@ BUILTIN_READERS: dict[str, RunReader] = {
         ("lm-eval", "lm_eval", "lm-eval's results and samples (--log_samples)"),
         ("inspect", "inspect_ai", "inspect_ai's .eval archives and JSON logs"),
         ("promptfoo", "promptfoo", "promptfoo's results as JSON; FILE#PROVIDER names one of several"),
+        ("helm", "helm", "HELM's run directories"),
+        ("deepeval", "deepeval", "deepeval's test runs (DEEPEVAL_RESULTS_FOLDER)"),
+        ("mlflow", "mlflow", "MLflow's evaluation tables"),
         ("rows", "rows", "JSONL, CSV or Parquet with id and score or passed"),
     )
 }

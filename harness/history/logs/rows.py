@@ -18,7 +18,7 @@ from harness.types import Message
 
 SCORE = "score"
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
-_DEFAULT_SET = "cases"
+UNNAMED_SET = "cases"
 _FIELDS = frozenset(
     [
         *("id", "passed", "set", "repeat", "cluster", "tags", "prompt", "text", "reference", "error"),
@@ -121,7 +121,7 @@ def _row(path: Path, line: int, facts: Mapping[str, Any]) -> LogRow:
     if passed is None and not values and not error:
         raise DataError(path, line, f"case {shown(facts['id'])} has no score: say why in a column 'error'")
     case = LogCase(
-        set_name=set_name_of(str(facts.get("set", _DEFAULT_SET))),
+        set_name=set_name_of(str(facts.get("set", UNNAMED_SET))),
         id=str(facts["id"]),
         messages=(Message(role="user", content=str(facts["prompt"])),) if "prompt" in facts else (),
         references=(str(facts["reference"]),) if "reference" in facts else (),

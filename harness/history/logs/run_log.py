@@ -1,5 +1,7 @@
 """A run as another tool's log has it: cases, answers and values, before it is known what decides."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,3 +155,8 @@ def _with_answers(case: LogCase, further: LogCase) -> LogCase:
 def set_name_of(task: str) -> str:
     """A tool's name of a task as the name of a set, which has no slash."""
     return task.strip("/").replace("/", "--") or "cases"
+
+
+def named_by_content(content: object) -> str:
+    """An id for a case whose log has none: the same case has it in every log, in any order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
