@@ -3,8 +3,11 @@
 Nothing of tunegate is used here.
 """
 
+import os
 from pathlib import Path
 
+# Where both the script and the gate compute.
+DEVICE = os.environ.get("TUNEGATE_CONFORMANCE_DEVICE", "cpu")
 PROMPTS = (
     "what is one",
     "the cat sat on the mat w1 w2 w3",
@@ -21,12 +24,12 @@ def bare_texts(base: Path, adapter: Path | None = None) -> list[str]:
 
     own = adapter is not None and (adapter / "tokenizer_config.json").exists()
     tokenizer = AutoTokenizer.from_pretrained(adapter if own else base)
-    model = load_model(base, adapter, len(tokenizer) if own else 0).eval()
+    model = load_model(base, adapter, len(tokenizer) if own else 0).eval().to(DEVICE)
     named = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
     texts = []
     for prompt in PROMPTS:
-        ids = _ids(tokenizer, prompt)
+        ids = _ids(tokenizer, prompt).to(DEVICE)
         with torch.no_grad():
             written = model.generate(
                 input_ids=ids,

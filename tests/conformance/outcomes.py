@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.bare import NEW_TOKENS, PROMPTS, bare_texts
+from tests.conformance.bare import DEVICE, NEW_TOKENS, PROMPTS, bare_texts
 from tests.conformance.kinds import BY_NAME, Kind, save_adapter
 from tests.conformance.tiny import Family, save_base
 
@@ -116,7 +116,7 @@ def compare(
         base = base_of(next(iter(sides.values())))
         if base is not None:
             sides["baseline"] = base
-        plan = choose_plan("float32", "cpu", 4096, list(sides.values()))
+        plan = choose_plan("float32", DEVICE, 4096, list(sides.values()))
         opened = {"open_engine": refuse} if warm else {}
         answers = answer_cases(sides, plan, cases, cache, lambda *_: None, **opened)
     except TunegateError as error:

@@ -2,7 +2,7 @@
 
 A representative part runs with all tests and is held to what was measured: one family with all kinds, all families
 with some. ``make conformance`` (TUNEGATE_CONFORMANCE=full) measures the whole matrix and writes the page; ``part``
-measures the representative part.
+measures the representative part. TUNEGATE_CONFORMANCE_DEVICE=cuda lets the bare script and the gate compute there.
 """
 
 import os
