@@ -2,8 +2,13 @@
 
     python -m trainers.methods.continual CONFIG.yaml [--output DIR] [--resume]
 
-Every token is learnt, and there is no chat format. The loss on held-out text is recorded before and after.
-The base's other knowledge is easily lost: gate the result, and mix general text into the data.
+The loss, over all tokens u_t of the text (Radford et al. 2018, Improving Language Understanding by
+Generative Pre-Training, equation 1); there is no chat format:
+
+    L = - mean_t log π(u_t | u_<t)
+
+TRL: ``SFTTrainer``, with ``packing``. The loss on held-out text is recorded before and after. The base's
+other knowledge is easily lost: gate the result, and mix general text into the data.
 
 Gururangan et al. (2020), Don't Stop Pretraining, arXiv:2004.10964.
 """

@@ -2,12 +2,16 @@
 
     python -m trainers.methods.dpo CONFIG.yaml [--output DIR] [--resume]
 
+The loss of a pair, chosen y⁺ and rejected y⁻ (Rafailov et al. 2023, Direct Preference Optimization,
+arXiv:2305.18290, equation 7):
+
+    L = - log σ(β d),   d = log π(y⁺|x) / π_ref(y⁺|x) - log π(y⁻|x) / π_ref(y⁻|x)
+
+With label smoothing e it is -(1-e) log σ(β d) - e log σ(-β d): Mitchell (2023), A note on DPO with noisy
+preferences, equation 3. TRL: ``DPOTrainer``, with the loss ``sigmoid``.
+
 The reference needs no second model: it is the base with the adapter switched off, or, when training starts
 from an adapter, a frozen copy of that adapter.
-
-Rafailov et al. (2023), Direct Preference Optimization, arXiv:2305.18290, equation 7. With label smoothing e
-the loss of a pair is -(1-e) log s(b d) - e log s(-b d): Mitchell (2023), A note on DPO with noisy
-preferences, equation 3.
 """
 
 import sys

@@ -2,11 +2,18 @@
 
     python -m trainers.methods.grpo CONFIG.yaml [--output DIR] [--resume]
 
+The loss, with ρ_t the new probability of a token by that of the policy that sampled it, R_i an answer's
+reward and the mean and deviation of its prompt's answers (Shao et al. 2024, DeepSeekMath, arXiv:2402.03300,
+equations 3 and 4):
+
+    L = - mean_t [min(ρ_t A, clip(ρ_t, 1 - ε, 1 + ε) A) - β KL_t],   A = (R_i - mean R) / std R
+    KL_t = π_ref/π - log(π_ref/π) - 1
+
+The mean is over all tokens of the batch, not answer by answer (DAPO, Yu et al. 2025, arXiv:2503.14476,
+section 3.3). TRL: ``GRPOTrainer``, with its default loss ``dapo``.
+
 Sampled answers with their rewards are stored in DIR.work/samples.jsonl; the manifest has each step's mean
 reward and canaries of reward hacking.
-
-Shao et al. (2024), DeepSeekMath, arXiv:2402.03300; the loss is TRL's default, the token-level one of DAPO
-(Yu et al. 2025, arXiv:2503.14476).
 """
 
 import sys
@@ -19,6 +26,7 @@ from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy import train_policy
 from trainers.shared.policy_config import PolicyConfig
+from trainers.shared.rollouts import require_generation
 
 
 class GrpoConfig(PolicyConfig):
@@ -38,6 +46,7 @@ def train(config: GrpoConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model, settings or a reward can't be used.
     """
+    require_generation(config)
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     everything = [prompts] if held_out is None else [prompts, held_out]

@@ -2,7 +2,13 @@
 
     python -m trainers.methods.kto CONFIG.yaml [--output DIR] [--resume]
 
-Ethayarajh et al. (2024), KTO: Model Alignment as Prospect Theoretic Optimization, arXiv:2402.01306.
+The loss of an answer, with λ its thumb's weight (Ethayarajh et al. 2024, KTO: Model Alignment as Prospect
+Theoretic Optimization, arXiv:2402.01306, the loss of its section 4, equation 7 as TRL counts):
+
+    L = λ (1 - σ(±β (log π(y|x) / π_ref(y|x) - z)))       + for a thumb up, - for a thumb down
+
+z estimates KL(π ‖ π_ref) from answers paired with other prompts of the batch. TRL: ``KTOTrainer``, with the
+loss ``kto``.
 """
 
 import sys

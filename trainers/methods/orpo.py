@@ -2,11 +2,15 @@
 
     python -m trainers.methods.orpo CONFIG.yaml [--output DIR] [--resume]
 
-There is no reference model, so it starts well from a bare base. Both terms of the loss are of answers given
-their prompt: the prompt's own tokens are not learnt.
+The loss of a pair, chosen y⁺ and rejected y⁻, with λ the key ``beta`` (Hong, Lee and Thorne 2024, ORPO:
+Monolithic Preference Optimization without Reference Model, arXiv:2403.07691, equations 6 and 7; odds:
+equation 4):
 
-Hong, Lee and Thorne (2024), ORPO: Monolithic Preference Optimization without Reference Model,
-arXiv:2403.07691, equation 6.
+    L = - mean_t log π(y⁺_t | x, y⁺_<t) - λ log σ(log odds(y⁺|x) / odds(y⁻|x)),   odds = P / (1 - P)
+
+P is the answer's geometric mean probability a token (equation 3). TRL: ``ORPOTrainer`` of its experimental
+part, with its tokens and its first term replaced: both terms are of answers given their prompt, and the
+prompt's own tokens are not learnt. There is no reference model, so it starts well from a bare base.
 """
 
 import sys

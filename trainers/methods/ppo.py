@@ -17,9 +17,10 @@ TRL has no PPO any more: the steps are in ``trainers.shared.actor_critic``.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -58,6 +59,11 @@ class PpoConfig(PolicyConfig):
     value_learning_rate: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="Peak rate of the value head.")
     ] = 1e-3
+
+    unread: ClassVar[Mapping[str, str]] = {
+        "generation": "ppo samples with the gate's own engine, in batches; leave it out",
+        "vllm": "ppo samples with the gate's own engine, in batches; leave it out",
+    }
 
     @model_validator(mode="after")
     def _compares_probabilities(self) -> Self:

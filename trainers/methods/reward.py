@@ -2,10 +2,14 @@
 
     python -m trainers.methods.reward CONFIG.yaml [--output DIR] [--resume]
 
-The adapter contains LoRA weights and a scoring head on the base. ``trainers.methods.rloo`` optimises against
-it, and it can be a judge of the gate.
+The loss of a pair, chosen y⁺ and rejected y⁻ (Bradley and Terry 1952; Ouyang et al. 2022, InstructGPT,
+arXiv:2203.02155, equation 1), and with ``center_rewards`` c a pull of the mean towards 0:
 
-Bradley and Terry (1952); Ouyang et al. (2022), InstructGPT, arXiv:2203.02155, section 3.5.
+    L = - log σ(r(x, y⁺) - r(x, y⁻)) + c (r(x, y⁺) + r(x, y⁻))²
+
+TRL: ``RewardTrainer``. The adapter contains LoRA weights and a scoring head on the base.
+``trainers.methods.rloo`` and ``trainers.methods.ppo`` optimise against it, and it can be a judge of the
+gate.
 """
 
 import sys

@@ -2,23 +2,27 @@
 
     python -m trainers.methods.rft CONFIG.yaml [--output DIR] [--resume]
 
-Each round samples from the result of the round before. The best answers to a prompt are kept if they reach
-the threshold; supervised fine-tuning then learns them, with its own optimizer and schedule. A round is a
-checkpoint: --resume repeats only the round that was not finished.
+The loss of a round, over the tokens of the kept answers: the ``keep`` best of each prompt whose reward R
+reaches the threshold τ (Gulcehre et al. 2023, ReST, arXiv:2308.08998, its reward-weighted loss with F = 1[R
+≥ τ]; Dong et al. 2023, RAFT, arXiv:2304.06767, algorithm 1; Yuan et al. 2023, arXiv:2308.01825):
 
-Dong et al. (2023), RAFT, arXiv:2304.06767; Gulcehre et al. (2023), ReST, arXiv:2308.08998.
+    L = - mean_t log π(y_t | x, y_<t),   y of the answers that the round before sampled, with R(x, y) ≥ τ
+
+TRL: ``SFTTrainer``, with ``completion_only_loss``, its own optimizer and schedule in each round. A round is
+a checkpoint: --resume repeats only the round that was not finished.
 """
 
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from harness.engines.base import GenerationRequest
 from harness.errors import SettingsError
 from harness.presentation.terminal import open_console
 from harness.types.storage import plain, write_whole
@@ -30,6 +34,7 @@ from trainers.data.rendered_rows import rendered_prompts, rendered_rows, rendere
 from trainers.data.rows import Examples
 from trainers.measure.held_out_reward import reward_batch, reward_comparison, sampling_requests
 from trainers.measure.samples import add_samples, keep_until, read_samples
+from trainers.measure.sampling import SampledAnswer
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import score_answers
@@ -43,6 +48,9 @@ from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 from trainers.shared.policy import held_out_measure
 from trainers.shared.policy_config import SamplingConfig, sampling_of
 from trainers.shared.reward_notes import report_rewards, reward_notes, samples_of
+from trainers.shared.rollouts import answer_source, require_generation
+
+Ask: TypeAlias = Callable[[Sequence[GenerationRequest]], list[SampledAnswer]]
 
 
 class RftConfig(SamplingConfig):
@@ -80,6 +88,7 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         InputError: Data, base model, settings or a reward can't be used, or no answer reaches the threshold.
     """
     require_one_process("rft")
+    require_generation(config)
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))
@@ -93,7 +102,8 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
         model, state = _load(run), _read_state(run.checkpoint)
         if measure is not None and not state.before:
             state.before = measure(model)
-        trainer = _train_rounds(run, state, model, tokenizer, prompts, rewards)
+        ask = answer_source(run, model, tokenizer)
+        trainer = _train_rounds(run, state, model, tokenizer, prompts, rewards, ask)
         if trainer is None:
             return INTERRUPTED
         noted = merged(_round_notes(state), reward_notes(read_samples(run.work), rewards))
@@ -124,11 +134,12 @@ def _train_rounds(
     tokenizer: Any,
     prompts: Examples,
     rewards: Sequence[Reward],
+    ask: Ask,
 ) -> Any:
     """Run the rounds that are not finished; TRL's trainer of the last one, or None after Ctrl-C."""
     trainer, done = None, len(state.rounds)
     for number in range(done + 1, run.config.rounds + 1):
-        kept, noted = _best_answers(run, number, model, tokenizer, prompts, rewards)
+        kept, noted = _best_answers(run, number, prompts, rewards, ask)
         one = replace(run, checkpoint=None, watch=type(run.watch)(run.console), work=run.work / "round")
         trainer = _trainer(one, model, tokenizer, kept)
         # The plan is the same in each round: it is printed once.
@@ -180,15 +191,12 @@ def best(answers: Sequence[str], totals: Sequence[float], each: int, config: Rft
 def _best_answers(
     run: TrainingRun[RftConfig],
     number: int,
-    model: Any,
-    tokenizer: Any,
     prompts: Examples,
     rewards: Sequence[Reward],
+    ask: Ask,
 ) -> tuple[Examples, dict[str, Any]]:
     """Sample, score and keep; the rows to learn, and the manifest's notes on the round."""
     from transformers import set_seed
-
-    from trainers.measure.sampling import sample_answers
 
     config = run.config
 
@@ -196,7 +204,7 @@ def _best_answers(
     set_seed(config.seed + number)
     settings = replace(sampling_of(config), seed=config.seed + number)
     requests = sampling_requests(prompts, settings, config.num_generations)
-    answers = sample_answers(model, tokenizer, requests, run.console)
+    answers = ask(requests)
     asked = reward_batch(prompts, answers)
     scored = score_answers(rewards, asked)
     add_samples(run.work, samples_of(number, asked, scored.totals, scored.parts))

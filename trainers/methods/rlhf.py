@@ -74,7 +74,7 @@ class PpoStage(ppo.PpoConfig):
     output: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
     adapter: Annotated[Path | None, _SetByRecipe, Field(description=_OF_RECIPE)] = None
     reward_model: Annotated[Path, _SetByRecipe, Field(description=_OF_RECIPE)] = Path()
-    unread: ClassVar[Mapping[str, str]] = RlooStage.unread
+    unread: ClassVar[Mapping[str, str]] = {**ppo.PpoConfig.unread, **RlooStage.unread}
 
 
 class RlhfConfig(RunConfig):

@@ -2,10 +2,16 @@
 
     python -m trainers.methods.rloo CONFIG.yaml [--output DIR] [--resume]
 
+The loss over the k answers y_i to a prompt, each compared with the mean of the others (Ahmadian et al.
+2024, Back to Basics, arXiv:2402.14740, their RLOO estimator; Kool et al. 2019):
+
+    L = - mean_i (R_i - Σ_{j≠i} R_j / (k - 1)) log π(y_i|x),   R_i = r(x, y_i) - β log π(y_i|x) / π_ref(y_i|x)
+
+TRL: ``RLOOTrainer``, which takes the whole answer's probability by its old one, clipped, in place of the
+logarithm: at the first step on an answer the gradient is the same.
+
 It is the third stage of RLHF. Start from an SFT adapter (``adapter:``) and give the adapter that
 ``trainers.methods.reward`` wrote as ``reward_model:``; further rewards may be added to it.
-
-Ahmadian et al. (2024), Back to Basics, arXiv:2402.14740.
 """
 
 import sys
@@ -23,6 +29,7 @@ from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy import train_policy
 from trainers.shared.policy_config import PolicyConfig
+from trainers.shared.rollouts import require_generation
 
 
 class RlooConfig(PolicyConfig):
@@ -48,6 +55,7 @@ def train(config: RlooConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model, reward model, settings or a reward can't be used.
     """
+    require_generation(config)
     prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     everything = [prompts] if held_out is None else [prompts, held_out]

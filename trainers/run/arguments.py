@@ -16,6 +16,11 @@ _OUR_KEYS = {
     "num_train_epochs": "epochs",
     "output_dir": "output",
     "per_device_train_batch_size": "batch_size",
+    "use_vllm": "generation",
+    "vllm_gpu_memory_utilization": "vllm",
+    "vllm_max_model_length": "max_length",
+    "vllm_mode": "vllm",
+    "vllm_server_base_url": "vllm",
 }
 # Keys of TRL for which there is none of ours, and no other value than ours would do.
 _ROWS = "rows are rendered, checked and cut by length before TRL gets them; leave it out"

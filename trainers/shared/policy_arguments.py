@@ -5,6 +5,7 @@ from typing import Any
 from trainers.run.arguments import trl_arguments
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy_config import PolicyConfig
+from trainers.shared.rollouts import vllm_arguments
 
 
 def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:
@@ -26,4 +27,5 @@ def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:
         max_completion_length=config.max_completion_length,
         temperature=config.temperature,
         top_p=config.top_p,
+        **vllm_arguments(config),
     )

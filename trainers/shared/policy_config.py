@@ -2,15 +2,37 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.types import GenerationSettings
-from trainers.config import RATE, TrainingConfig, listed
+from trainers.config import RATE, StrictModel, TrainingConfig, listed, refuse
 from trainers.data.rendered_rows import rendering_of
 from trainers.rewards.catalogue import RewardSettings
+from trainers.unread_keys import changed_keys
+
+
+class VllmSettings(StrictModel):
+    """Where vLLM runs, with ``generation: vllm``."""
+
+    server: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://",
+            description="URL of a server that trl vllm-serve started; null: vLLM runs beside the training.",
+        ),
+    ] = None
+    gpu_memory: Annotated[
+        float, Field(gt=0, lt=1, description="Share of the GPU's memory for vLLM beside the training.")
+    ] = 0.3
+
+    @model_validator(mode="after")
+    def _of_this_process(self) -> Self:
+        if self.server is not None and "gpu_memory" in changed_keys(self):
+            refuse("gpu_memory: a server has its own; give it to trl vllm-serve")
+        return self
 
 
 class SamplingConfig(TrainingConfig):
@@ -34,6 +56,23 @@ class SamplingConfig(TrainingConfig):
     score_reasoning: Annotated[
         bool, Field(description="Rewards see the reasoning too, as a part of the answer.")
     ] = False
+    generation: Annotated[
+        Literal["transformers", "vllm"], Field(description="What samples answers in training.")
+    ] = "transformers"
+    vllm: Annotated[VllmSettings, Field(description="Where vLLM runs.")] = VllmSettings()
+
+    @model_validator(mode="after")
+    def _samples_what_is_trained(self) -> Self:
+        if self.generation != "vllm":
+            if unread := changed_keys(self.vllm):
+                refuse(f"vllm.{unread[0]} is read only with generation: vllm; give it, or leave it out")
+            return self
+        if self.quantization != "none":
+            # TRL gives vLLM the base with the adapter merged, and merging rounds weights of 4 bits.
+            refuse("generation: vllm needs quantization: none")
+        if self.peft.method in {"prefix", "prompt"}:
+            refuse(f"generation: vllm takes merged weights, and peft.method: {self.peft.method} has none")
+        return self
 
 
 class PolicyConfig(SamplingConfig):

@@ -100,6 +100,7 @@ KEYS: dict[str, dict[str, Values]] = {
     },
     "orpo": {"beta": Values(one=0.1, two=0.5)},
     "kto": {
+        "batch_size": Values(one=4, two=2),
         "beta": Values(one=0.1, two=0.5),
         "desirable_weight": Values(one=1.0, two=2.0),
         "undesirable_weight": Values(one=1.0, two=2.0),
@@ -119,6 +120,9 @@ KEYS: dict[str, dict[str, Values]] = {
         "max_completion_length": Values(one=4, two=6),
         "temperature": Values(one=1.0, two=0.7),
         "top_p": Values(one=1.0, two=0.5),
+        "generation": Values(one="transformers", two="vllm", seen=status, why="vLLM is not installed here"),
+        "vllm.server": Values(one=None, two="http://localhost:8000", seen=status, why="refused without vLLM"),
+        "vllm.gpu_memory": Values(one=0.3, two=0.5, seen=status, why="refused without vLLM"),
         "score_reasoning": Values(one=False, two=True, given={"base": "thinking-base"}),
         "beta": Values(one=0.0, two=0.5),
         "learning_rate": Values(one=0.02, two=0.01),

@@ -1,4 +1,7 @@
-"""The losses of DPO and ORPO are those of their papers, computed by hand on a tiny model."""
+"""The losses of DPO and ORPO are those of their papers, computed by hand on a tiny model; each file shows its loss."""
+
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,3 +103,23 @@ def test_smoothing_that_no_loss_reads_is_refused(make_project, capsys, trl, smoo
 def test_losses_that_read_it_get_it(trainer_of):
     trainer = trainer_of("dpo", label_smoothing=0.1, trl={"loss_type": "robust"})
     assert (trainer.loss_types, trainer.loss_weights, trainer.label_smoothing) == (["robust"], [1.0], 0.1)
+
+
+METHODS = Path(__file__).parents[3] / "trainers" / "methods"
+# The recipe has no loss of its own; it names the files of its stages.
+FILES = sorted(path for path in METHODS.glob("*.py") if path.stem not in {"__init__", "catalogue", "rlhf"})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_file_begins_with_its_loss_its_paper_and_its_trainer(path):
+    text = path.read_text()
+    head, rest = text.split('"""', 2)[1:]
+    assert re.search(r"^    L = ", head, re.M)
+    assert re.search(r"arXiv:\d{4}\.\d{5}", head)
+    assert "equation" in head or path.stem in {"rft", "rloo"}  # their papers' formulas are named otherwise
+    named = re.search(r"TRL: ``(\w+)``", head)
+    if named is None:
+        assert path.stem == "ppo"
+        assert "TRL has no PPO any more" in head
+    else:
+        assert named[1] in rest
