@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from harness.models.resolve import resolve_model
-from trainers.data.rows import load_examples
+from trainers.data.conversations import load_examples
 from trainers.estimate.memory import GIB, PROCESS_BYTES_CPU, Setup, estimate, total_bytes
 from trainers.estimate.shape import shape_of_model
 

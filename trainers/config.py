@@ -1,14 +1,14 @@
 """A training run's configuration: strict YAML, each key with its meaning."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.types import PINNED_DATE, RESERVED_KWARGS
+from harness.types import PINNED_DATE, RESERVED_KWARGS, GenerationSettings, JsonValue
 from trainers.unread_keys import (
     adapter_shape,
     changed_keys,
@@ -112,6 +112,11 @@ def allowed(value: object) -> object:
     return {"allow": True} if value == "allow" else value
 
 
+def template_place(value: object) -> object:
+    """A file of a template as a path; a name stays a text."""
+    return Path(value) if isinstance(value, str) and (value.endswith(".jinja") or "/" in value) else value
+
+
 # Types of numbers to compute in.
 DtypeName: TypeAlias = Literal["auto", "bfloat16", "float16", "float32"]
 
@@ -190,7 +195,7 @@ class TrainingConfig(RunConfig):
         int, Field(ge=1, description="Forward passes of one optimizer step.")
     ] = 1
     max_length: Annotated[
-        int, Field(ge=8, description="Most tokens of an example; longer ones are refused.")
+        int, Field(ge=8, description="Most tokens of an example; overlong decides on longer ones.")
     ] = 1024
     max_rows: Annotated[int | None, Field(ge=1, description="Use only the first rows of the data.")] = None
     warmup_steps: Annotated[int, Field(ge=0, description="Steps over which the rate rises.")] = 0
@@ -200,6 +205,15 @@ class TrainingConfig(RunConfig):
         Field(description="Stop when a golden subset doesn't improve, and keep the best checkpoint."),
     ] = EarlyStop()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
+    chat_template: Annotated[
+        Path | str | None,
+        BeforeValidator(template_place),
+        Field(description="Chat template in place of the base's: a .jinja file, or a name such as alpaca."),
+    ] = None
+    overlong: Annotated[
+        Literal["refuse", "drop", "cut-prompt"],
+        Field(description="Rows longer than max_length: refuse them, drop them, or cut their prompts."),
+    ] = "refuse"
     chat_template_kwargs: Annotated[
         dict[str, Any],
         Field(
@@ -258,6 +272,18 @@ class TrainingConfig(RunConfig):
         refuse(length_of_training(self, self.max_steps))
         refuse(adapter_shape(self, self.adapter))
         return self
+
+
+def rendering_of(config: TrainingConfig, tools: Sequence[JsonValue] = ()) -> GenerationSettings:
+    """The settings of rendering.
+
+    Args:
+        config: Gives values for the template, and the date.
+        tools: Tools that the prompt describes.
+    """
+    return GenerationSettings(
+        chat_template_kwargs=config.chat_template_kwargs, date=config.date, tools=tuple(tools)
+    )
 
 
 class PreferenceConfig(TrainingConfig):

@@ -47,7 +47,8 @@ def _from(directory: Path, value: ValueT, kept: frozenset[str] = frozenset()) ->
     """A value with the paths in it relative to a directory. A key that isn't given remains such a key."""
     found: object = value
     if isinstance(value, Path):
-        found = directory / value
+        # The name of a data set of the hub is no path.
+        found = value if str(value).startswith("hf:") else directory / value
     elif isinstance(value, tuple):
         found = tuple(_from(directory, entry) for entry in value)
     elif isinstance(value, BaseModel):

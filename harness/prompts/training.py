@@ -6,7 +6,14 @@ from typing import Any
 
 from harness.errors import PromptError
 from harness.prompts.reasoning import closing_of, opened_tag, split_reasoning
-from harness.prompts.rendering import RenderedPrompt, chat_turns, render_prompt, text_ids, write_chat
+from harness.prompts.rendering import (
+    RenderedPrompt,
+    chat_turns,
+    prompt_ids,
+    render_prompt,
+    text_ids,
+    write_chat,
+)
 from harness.types import PINNED_DATE, GenerationSettings, Message
 from harness.types.training import TrainingManifest
 
@@ -14,42 +21,108 @@ _STAND_IN = "STANDS-IN-FOR-AN-ANSWER"
 
 
 def render_example(
-    tokenizer: Any, turns: Sequence[Mapping[str, str]], answer: str, settings: GenerationSettings
+    tokenizer: Any,
+    turns: Sequence[Mapping[str, Any]],
+    answer: str | Mapping[str, Any],
+    settings: GenerationSettings,
 ) -> tuple[str, str]:
     """Prompt and answer as text, with all special tokens written out.
 
     The prompt is that of ``render_prompt``. Most templates write the answer after it. If a template leaves
     out the end of the prompt (DeepSeek-R1's opens a reasoning, which an answered conversation does not have),
-    the answer closes it first.
+    the answer closes it first; an answer with a reasoning then writes this before. Without a template the
+    answer, which the end token ends, directly follows the plain prompt.
 
     Args:
-        tokenizer: A tokenizer with a chat template.
-        turns: The conversation before the answer, mappings with ``role`` and ``content``.
-        answer: The assistant's last turn.
+        tokenizer: The model's.
+        turns: The conversation before the answer, as chat templates read it.
+        answer: The assistant's last turn: its text, or all of it, with calls of tools or a
+            ``reasoning_content``.
         settings: As for ``render_prompt``.
 
     Returns:
         The prompt, and the text to learn after it, with the mark that ends a turn.
 
     Raises:
-        PromptError: The template refuses the conversation, or renders it differently with an answer.
+        PromptError: The template refuses the conversation, leaves a part of the answer out, or renders the
+            conversation differently with an answer.
     """
+    last = {"role": "assistant", **({"content": answer} if isinstance(answer, str) else answer)}
+    if tokenizer.chat_template is None:
+        return _plain_example(tokenizer, turns, last, settings)
     prompt = _written(tokenizer, turns, settings, for_answer=True)
-    whole = _written(tokenizer, [*turns, {"role": "assistant", "content": answer}], settings)
+    # Templates may take the reasoning out of the content, and set its tags anew.
+    said = split_reasoning(str(last["content"]), "")
+    reasoning = str(last.get("reasoning_content") or said.reasoning or "").strip()
+    if said.reasoning is not None and opened_tag(prompt) is not None:
+        # The prompt has the opening tag already.
+        last |= {"content": said.answer, "reasoning_content": reasoning}
+    whole = _written(tokenizer, [*turns, last], settings)
     if whole.startswith(prompt):
-        return prompt, _behind(tokenizer, prompt, whole[len(prompt) :])
+        learnt = _behind(tokenizer, prompt, whole[len(prompt) :])
+    else:
+        learnt = _after_another_end(prompt, whole, reasoning)
+    dense = "".join(learnt.split())
+    if "".join(reasoning.split()) not in dense:
+        raise PromptError(
+            f"the chat template leaves the answer's reasoning out ({reasoning[:40]!r}); write it into the "
+            "content between <think> and </think>, or give another template"
+        )
+    if "".join(said.answer.split()) not in dense:
+        raise PromptError(
+            f"the chat template leaves a part of the answer out ({said.answer[:40]!r}); remove it from the "
+            "row, or give another template"
+        )
+    return prompt, learnt
+
+
+def _after_another_end(prompt: str, whole: str, reasoning: str) -> str:
+    """The text to learn where the conversation with an answer doesn't begin with the whole prompt.
+
+    Raises:
+        PromptError: What is learnt would not be what will be asked.
+    """
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt, whole, strict=False)))
     left_out, rest = prompt[shared:], whole[shared:].lstrip()
     opening = opened_tag(prompt)
     if opening is not None and left_out.strip() == opening:
-        return prompt, f"{closing_of(opening)}\n\n{rest}"
+        thought = f"{reasoning}\n" if reasoning else ""
+        return f"{thought}{closing_of(opening)}\n\n{rest}"
     if left_out.strip() and not _is_whole_reasoning(left_out):
         raise PromptError(
             "the chat template writes another conversation once it is answered, so that what is learnt is "
             f"not what will be asked: the prompt ends with {left_out[:40]!r}, the answer begins "
             f"{rest[:40]!r}; give chat_template_kwargs with which both agree, or another template"
         )
-    return prompt, rest
+    return rest
+
+
+def _plain_example(
+    tokenizer: Any,
+    turns: Sequence[Mapping[str, Any]],
+    answer: Mapping[str, Any],
+    settings: GenerationSettings,
+) -> tuple[str, str]:
+    """As render_example, for a model without a chat template.
+
+    Raises:
+        PromptError: There are calls of tools, or the prompt has other tokens once an answer follows.
+    """
+    if any(turn.get("tool_calls") or turn.get("reasoning_content") for turn in (*turns, answer)):
+        raise PromptError(
+            "the model has no chat template, so it can't learn calls of tools or a reasoning; "
+            "give chat_template"
+        )
+    messages = [Message(role=turn["role"], content=turn["content"]) for turn in turns]
+    prompt = render_prompt(tokenizer, messages, settings)
+    learnt = f"{answer['content']}{tokenizer.eos_token or ''}"
+    asked = prompt_ids(tokenizer, prompt)
+    if text_ids(tokenizer, prompt.shown + learnt)[: len(asked)] != asked:
+        raise PromptError(
+            "without a chat template the answer directly follows the prompt, and here both share a token: "
+            "begin the answer with a space or line break, or give chat_template"
+        )
+    return prompt.shown, learnt
 
 
 def render_direct(
@@ -88,7 +161,7 @@ def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings
 
 
 def render_written(
-    tokenizer: Any, turns: Sequence[Mapping[str, str]], written: str, settings: GenerationSettings
+    tokenizer: Any, turns: Sequence[Mapping[str, Any]], written: str, settings: GenerationSettings
 ) -> tuple[str, str]:
     """As render_example, for a model's whole text after the prompt, including marks of its reasoning.
 
@@ -104,6 +177,8 @@ def render_written(
     Raises:
         PromptError: The template refuses the conversation, or leaves the answer out.
     """
+    if tokenizer.chat_template is None:
+        return _plain_example(tokenizer, turns, {"content": written}, settings)
     prompt = _written(tokenizer, turns, settings, for_answer=True)
     whole = _written(tokenizer, [*turns, {"role": "assistant", "content": _STAND_IN}], settings)
     _, found, end = whole.rpartition(_STAND_IN)
@@ -124,12 +199,19 @@ def training_settings(manifest: TrainingManifest | None) -> GenerationSettings:
 
 def _written(
     tokenizer: Any,
-    turns: Sequence[Mapping[str, str]],
+    turns: Sequence[Mapping[str, Any]],
     settings: GenerationSettings,
     *,
     for_answer: bool = False,
 ) -> str:
-    return write_chat(tokenizer, turns, settings.chat_template_kwargs, settings.date, for_answer=for_answer)
+    return write_chat(
+        tokenizer,
+        turns,
+        settings.chat_template_kwargs,
+        settings.date,
+        for_answer=for_answer,
+        tools=settings.tools,
+    )
 
 
 def _behind(tokenizer: Any, prompt: str, completion: str) -> str:

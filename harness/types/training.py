@@ -96,6 +96,7 @@ class DataNotes(_Notes):
     Attributes:
         sha256: Hash of all files' bytes, one after the other.
         leakage: The search for golden cases in the rows, and its results.
+        overlong: How many rows were too long and ``dropped``, or ``cut``.
         tasks: By task of a multi-task model, its rows.
     """
 
@@ -103,6 +104,7 @@ class DataNotes(_Notes):
     paths: Annotated[tuple[str, ...], Field(strict=False)] = ()
     rows: int | None = None
     leakage: Mapping[str, JsonValue] | None = None
+    overlong: Mapping[str, int] = {}
     tasks: Mapping[str, JsonValue] = {}
 
 

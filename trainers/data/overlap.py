@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.types import GoldenCase
 from trainers.data.rows import Row
+from trainers.data.turns import said
 
 Words = tuple[str, ...]
 
@@ -35,12 +36,12 @@ def asked_by(case: GoldenCase) -> str:
 def asked_in(row: Row) -> str:
     """The words of a row's prompt, without the system message; empty for raw text."""
     prompt: Any = row.get("prompt", [])
-    return "\n".join(turn["content"] for turn in prompt if turn["role"] != "system")
+    return "\n".join(said(turn) for turn in prompt if turn["role"] != "system")
 
 
 def answers_in(row: Row) -> list[str]:
     """The words of a row's answers, or its raw text."""
-    answers = [turn["content"] for key in _ANSWERS for turn in row.get(key, [])]
+    answers = [said(turn) for key in _ANSWERS for turn in row.get(key, [])]
     return answers + ([row["text"]] if "text" in row else [])
 
 

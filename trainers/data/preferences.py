@@ -1,26 +1,31 @@
 """Rows of people's judgements: pairs of a better and a worse answer, and single answers with a thumb."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from harness.errors import DataError
-from trainers.data.rows import Examples, Row, Turn, read_rows, text_of, turns_of
-from trainers.data.unread_fields import refuse_fields
+from trainers.data.conversations import Question, answer_of, question_of, with_tools
+from trainers.data.rows import Examples, Row, read_rows
+from trainers.data.turns import Turn, turns_of
 
 _PAIR = "prompt, chosen and rejected"
 _THUMB = "prompt, completion and label (true | false)"
+_LABELS = {"true": True, "false": False}
 
 
 def load_pairs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
-    """Read preference pairs: ``prompt`` (a text or turns), ``chosen`` and ``rejected`` (texts).
+    """Read preference pairs: a question in any form, ``chosen`` and ``rejected``.
+
+    The question is ``prompt`` (a text or turns), ``messages``, ``conversations`` or ``instruction`` with
+    ``input``. The answers are texts or turns; they may also be two whole conversations that begin alike.
 
     Args:
-        paths: JSONL files.
+        paths: Files, or data sets of the hub.
         max_rows: Largest number of rows; None reads all.
 
     Returns:
-        Rows with three lists of role/content turns.
+        Rows with three lists of turns, and ``tools`` if there are any.
 
     Raises:
         DataError: With file and line; also for a pair whose answers are equal.
@@ -29,14 +34,16 @@ def load_pairs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
 
 
 def load_thumbs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
-    """Read thumbs: ``prompt`` (a text or turns), ``completion`` (a text) and ``label`` (true for thumbs up).
+    """Read thumbs: a question in any form, ``completion`` and ``label`` (true for thumbs up).
+
+    ``messages`` and ``conversations`` may end with the answer, in place of ``completion``.
 
     Args:
-        paths: JSONL files.
+        paths: Files, or data sets of the hub.
         max_rows: Largest number of rows; None reads all.
 
     Returns:
-        Rows with two lists of turns and a bool.
+        Rows with two lists of turns and a bool, and ``tools`` if there are any.
 
     Raises:
         DataError: With file and line; also if all labels are equal.
@@ -49,47 +56,66 @@ def load_thumbs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
 
 
 def _pair(path: Path, line: int, row: Row) -> Row:
-    _need(path, line, row, _PAIR, ("prompt", "chosen", "rejected"))
-    chosen, rejected = text_of(path, line, row, "chosen"), text_of(path, line, row, "rejected")
-    if chosen.strip() == rejected.strip():
+    _need(path, line, row, _PAIR, ("chosen", "rejected"))
+    if all(isinstance(row[key], list) and len(row[key]) > 1 for key in ("chosen", "rejected")):
+        row = _split(path, line, row)
+    asked = question_of(path, line, row, ("chosen", "rejected"), _PAIR)
+    _ends_with_question(path, line, asked)
+    chosen, rejected = (answer_of(path, line, key, row[key]) for key in ("chosen", "rejected"))
+    if _stripped(chosen) == _stripped(rejected):
         raise DataError(path, line, "chosen and rejected are equal; a pair must differ")
-    return {"prompt": prompt_of(path, line, row), "chosen": _answer(chosen), "rejected": _answer(rejected)}
+    found = {"prompt": asked.turns, "chosen": [chosen], "rejected": [rejected]}
+    return with_tools(found, asked.tools)
+
+
+def _split(path: Path, line: int, row: Row) -> Row:
+    """A pair of two whole conversations as their common beginning and two answers."""
+    whole = [turns_of(path, line, key, row[key]) for key in ("chosen", "rejected")]
+    same = [one for one, _ in takewhile(lambda two: two[0] == two[1], zip(*whole, strict=False))]
+    if any(len(turns) != len(same) + 1 for turns in whole):
+        problem = "chosen and rejected: two conversations must be the same up to their last turns"
+        raise DataError(path, line, problem)
+    given = row.get("prompt")
+    if isinstance(given, str) and same[-1]["content"].strip() != given.strip():
+        raise DataError(path, line, "prompt: not the last question in chosen and rejected")
+    if isinstance(given, list) and turns_of(path, line, "prompt", given) != same:
+        raise DataError(path, line, "prompt: not the conversation in chosen and rejected")
+    return {**row, "prompt": row["chosen"][:-1], "chosen": row["chosen"][-1], "rejected": row["rejected"][-1]}
 
 
 def _thumb(path: Path, line: int, row: Row) -> Row:
-    _need(path, line, row, _THUMB, ("prompt", "completion", "label"))
-    if not isinstance(row["label"], bool):
+    whole = any(name in row for name in ("messages", "conversations")) and "completion" not in row
+    _need(path, line, row, _THUMB, ("label",) if whole else ("completion", "label"))
+    asked = question_of(path, line, row, ("label",) if whole else ("completion", "label"), _THUMB)
+    label = _LABELS.get(str(row["label"]).lower()) if isinstance(row["label"], bool | str) else None
+    if label is None:
         raise DataError(path, line, f"label: found {row['label']!r} (allowed: true or false)")
-    answer = _answer(text_of(path, line, row, "completion"))
-    return {"prompt": prompt_of(path, line, row), "completion": answer, "label": row["label"]}
+    turns = asked.turns
+    if whole:
+        if len(turns) < 2 or turns[-1]["role"] != "assistant":
+            problem = f"{asked.form}: the last must be the assistant's answer, after a question"
+            raise DataError(path, line, problem)
+        answer, turns = turns[-1], turns[:-1]
+    else:
+        _ends_with_question(path, line, asked)
+        answer = answer_of(path, line, "completion", row["completion"])
+    return with_tools({"prompt": turns, "completion": [answer], "label": label}, asked.tools)
 
 
 def _need(path: Path, line: int, row: Row, formats: str, keys: Sequence[str]) -> None:
-    """Refuse a row without one of the fields of its form, or with one that would be dropped."""
-    if missing := [key for key in keys if key not in row]:
+    """Refuse a row without a question, or without one of the fields of its form."""
+    missing = [key for key in keys if key not in row]
+    whole = all(isinstance(row.get(key), list) for key in ("chosen", "rejected"))
+    if not whole and not {"prompt", "messages", "conversations", "instruction"} & set(row):
+        missing = ["prompt", *missing]
+    if missing:
         raise DataError(path, line, f"{missing[0]} is missing (allowed: {formats})")
-    refuse_fields(path, line, row, keys)
 
 
-def prompt_of(path: Path, line: int, row: Row) -> list[Turn]:
-    """The row's prompt as turns that end with the user's.
-
-    Args:
-        path: The row's file.
-        line: Its line, from 1.
-        row: The row, which has the key ``prompt``.
-
-    Raises:
-        DataError: It is neither a text nor such turns.
-    """
-    value: Any = row["prompt"]
-    if not isinstance(value, list):
-        return [{"role": "user", "content": text_of(path, line, row, "prompt")}]
-    turns = turns_of(path, line, "prompt", value)
-    if not turns or turns[-1]["role"] != "user":
-        raise DataError(path, line, "prompt: the last turn must be the user's")
-    return turns
+def _ends_with_question(path: Path, line: int, asked: Question) -> None:
+    if not asked.turns or asked.turns[-1]["role"] not in {"user", "tool"}:
+        raise DataError(path, line, f"{asked.form}: the last turn must be the user's, or a tool's result")
 
 
-def _answer(text: str) -> list[Turn]:
-    return [{"role": "assistant", "content": text}]
+def _stripped(turn: Turn) -> Turn:
+    return {**turn, "content": turn["content"].strip()}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import DataError
-from trainers.data.preferences import prompt_of
+from trainers.data.conversations import prompt_of
 from trainers.data.rows import Examples, Row, read_rows
 
 _FORMAT = "prompt and the columns that rewards read"

@@ -6,14 +6,16 @@ turns, and a tokenizer whose chat template writes this text unchanged.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from harness.errors import DataError, PromptError
 from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
-from harness.prompts.training import render_example, render_written
-from harness.types import GenerationSettings, Message
-from trainers.config import TrainingConfig
+from harness.prompts.training import render_example
+from harness.types import Message
+from trainers.config import TrainingConfig, rendering_of
+from trainers.data.overlong import fitted
 from trainers.data.rows import Examples, Row
+from trainers.data.turns import messages_of_turns, template_turns
 
 # With the mark for TRL's assistant_only_loss.
 _AS_IT_IS = (
@@ -21,11 +23,6 @@ _AS_IT_IS = (
     "{% generation %}{{- message['content'] -}}{% endgeneration %}"
     "{%- else -%}{{- message['content'] -}}{%- endif -%}{%- endfor -%}"
 )
-
-
-def rendering_of(config: TrainingConfig) -> GenerationSettings:
-    """The settings of rendering in a configuration."""
-    return GenerationSettings(chat_template_kwargs=config.chat_template_kwargs, date=config.date)
 
 
 def rendered_tokenizer(tokenizer: Any) -> Any:
@@ -39,82 +36,81 @@ def rendered_tokenizer(tokenizer: Any) -> Any:
 
 def rendered_rows(
     examples: Examples, tokenizer: Any, config: TrainingConfig, answers: Sequence[str]
-) -> list[Row]:
-    """Rows of answered conversations.
-
-    A cut answer would teach to stop in the middle, so a row that is too long is refused.
+) -> Examples:
+    """Rows of answered conversations, for trainers that read text.
 
     Args:
-        examples: Rows with ``prompt`` and answers, all lists of turns. An answer's turn may have ``written``,
-            a model's whole text after the prompt, in place of its content.
-        tokenizer: A tokenizer with the base's chat template.
+        examples: Rows with ``prompt`` and answers, all lists of turns.
+        tokenizer: The base's.
         config: Gives ``max_length`` and the settings of rendering.
         answers: The answers' keys.
 
     Returns:
-        The rows with prompt and answers as single turns of rendered text.
+        The rows that fit, with prompt and answers as single turns of rendered text.
 
     Raises:
         DataError: With file and line of the first row that can't be rendered, or is too long.
     """
-    settings, rows = rendering_of(config), []
-    for (path, line), row in zip(examples.places, examples.rows, strict=True):
-        rendered = dict(row)
+
+    def render(row: Row) -> tuple[Row, int]:
+        rendered = {key: value for key, value in row.items() if key != "tools"}
+        settings, longest = rendering_of(config, row.get("tools", ())), 0
         for key in answers:
-            (turn,) = row[key]
-            try:
-                if "written" in turn:
-                    prompt, answer = render_written(tokenizer, row["prompt"], turn["written"], settings)
-                else:
-                    prompt, answer = render_example(tokenizer, row["prompt"], turn["content"], settings)
-            except PromptError as error:
-                raise DataError(path, line, str(error)) from error
-            tokens = len(text_ids(tokenizer, prompt + answer))
-            if tokens > config.max_length:
-                problem = (
-                    f"{tokens} tokens (allowed: max_length {config.max_length}); raise it or shorten the row"
-                )
-                raise DataError(path, line, problem)
+            turns = template_turns([*row["prompt"], *row[key]])
+            prompt, answer = render_example(tokenizer, turns[:-1], turns[-1], settings)
+            longest = max(longest, len(text_ids(tokenizer, prompt + answer)))
             rendered["prompt"] = [{"role": "user", "content": prompt}]
             rendered[key] = [{"role": "assistant", "content": answer}]
-        rows.append(rendered)
-    return rows
+        return rendered, longest
+
+    kept, rows = fitted(examples, config, render)
+    return replace(kept, rows=rows)
+
+
+def fitting_prompts(examples: Examples, tokenizer: Any, config: TrainingConfig, answer: int) -> Examples:
+    """The rows whose prompts leave room for an answer.
+
+    Args:
+        examples: Rows with ``prompt``.
+        tokenizer: The base's.
+        config: Gives ``max_length``, of prompt and answer together, and the settings of rendering.
+        answer: Most tokens of an answer.
+
+    Returns:
+        The rows, some with a shorter prompt.
+
+    Raises:
+        DataError: With file and line of the first that can't be rendered, or leaves no room for an answer.
+    """
+
+    def render(row: Row) -> tuple[RenderedPrompt, int]:
+        prompt = render_prompt(tokenizer, messages_of(row), rendering_of(config))
+        return prompt, prompt.tokens
+
+    return fitted(examples, config, render, answer)[0]
 
 
 def rendered_prompts(
     examples: Examples, tokenizer: Any, config: TrainingConfig, answer: int
 ) -> list[RenderedPrompt]:
-    """The prompts of rows, to be answered.
+    """The prompts of rows, to be answered; all must leave room for an answer.
 
     Args:
         examples: Rows with ``prompt``.
-        tokenizer: A tokenizer with the base's chat template.
+        tokenizer: The base's.
         config: Gives ``max_length``, of prompt and answer together, and the settings of rendering.
         answer: Most tokens of an answer.
 
     Raises:
         DataError: With file and line of the first that can't be rendered, or leaves no room for an answer.
     """
-    prompts = []
-    for (path, line), row in zip(examples.places, examples.rows, strict=True):
-        try:
-            prompt = render_prompt(tokenizer, messages_of(row), rendering_of(config))
-        except PromptError as error:
-            raise DataError(path, line, str(error)) from error
-        if prompt.tokens + answer > config.max_length:
-            raise DataError(
-                path,
-                line,
-                f"{prompt.tokens} tokens and {answer} of the answer (allowed: max_length {config.max_length} "
-                "together); raise it or shorten the row",
-            )
-        prompts.append(prompt)
-    return prompts
+    kept = fitting_prompts(examples, tokenizer, config.model_copy(update={"overlong": "refuse"}), answer)
+    return [render_prompt(tokenizer, messages_of(row), rendering_of(config)) for row in kept.rows]
 
 
 def messages_of(row: Row) -> tuple[Message, ...]:
     """A row's prompt as the gate's messages."""
-    return tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["prompt"])
+    return messages_of_turns(row["prompt"])
 
 
 def conversation_text(row: Row, key: str) -> str:

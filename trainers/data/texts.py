@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import DataError
-from trainers.data.rows import Examples, Row, read_bytes, read_rows, text_of
+from trainers.data.rows import Examples, Row, read_rows, text_of
+from trainers.data.sources import read_bytes
 
 _PLAIN = {".txt", ".md"}
 
 
 def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
-    """Read documents: a .txt or .md file is one; a .jsonl file has one per line under ``text``.
+    """Read documents: a .txt or .md file is one; any other file has one a row under ``text``.
 
     Args:
-        paths: Text files, or JSONL files with ``text``.
+        paths: Text files, or rows with ``text``.
         max_rows: Largest number of rows; None reads all.
 
     Returns:

@@ -18,7 +18,6 @@ CONVERSATION = {
     "system": _TURNS,
     "system_prompt": _TURNS,
     "history": _TURNS,
-    "conversations": _TURNS,
     "context": "write it into the prompt",
     "tools": _REMOVE,
     "functions": _REMOVE,
@@ -36,7 +35,17 @@ CONVERSATION = {
 _LOSS = {"weight": _REMOVE, "margin": _REMOVE}
 # The fields of each form of a row.
 _FORMS = frozenset(
-    {"prompt", "completion", "instruction", "input", "output", "messages", "chosen", "rejected"}
+    {
+        "prompt",
+        "completion",
+        "instruction",
+        "input",
+        "output",
+        "messages",
+        "conversations",
+        "chosen",
+        "rejected",
+    }
 )
 
 
@@ -60,21 +69,3 @@ def refuse_fields(path: Path, line: int, row: dict[str, Any], read: Collection[s
         if field in _FORMS or (field == "label" and isinstance(value, bool)):
             allowed = ", ".join(sorted(read))
             raise DataError(path, line, f"{field}: a field of another form of rows (this one: {allowed})")
-
-
-def refuse_turn_fields(path: Path, line: int, key: str, turn: dict[str, Any]) -> None:
-    """Refuse a turn with more than its role and content.
-
-    Args:
-        path: The row's file.
-        line: Its line, from 1.
-        key: The turns' key.
-        turn: The turn.
-
-    Raises:
-        DataError: With the first such field.
-    """
-    for field, value in turn.items():
-        if field not in {"role", "content"} and value not in (None, "", [], {}):
-            problem = f"{key}: a turn has {field}, which is not read (allowed: role and content)"
-            raise DataError(path, line, problem)

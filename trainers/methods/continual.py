@@ -42,8 +42,9 @@ class ContinualConfig(TrainingConfig):
     ] = ()
     max_length: Annotated[int, Field(ge=8, description="Tokens of a packed row.")] = 512
     unread: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("chat_template_kwargs", "date"), "raw text is learnt without a chat template; leave it out"
-    )
+        ("chat_template", "chat_template_kwargs", "date"),
+        "raw text is learnt without a chat template; leave it out",
+    ) | {"overlong": "raw text is packed into rows of max_length; leave it out"}
 
 
 def train(config: ContinualConfig, *, resume: bool = False) -> int:

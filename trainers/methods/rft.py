@@ -29,8 +29,9 @@ from harness.types.storage import plain, write_whole
 from harness.types.training import StepLoss, TrainingManifest
 from trainers.config import refuse
 from trainers.data.leakage import without_leaks
+from trainers.data.learnt_tokens import learnt_rows
 from trainers.data.prompts import load_prompts
-from trainers.data.rendered_rows import rendered_prompts, rendered_rows, rendered_tokenizer
+from trainers.data.rendered_rows import fitting_prompts, rendered_tokenizer
 from trainers.data.rows import Examples
 from trainers.measure.held_out_reward import reward_batch, reward_comparison, sampling_requests
 from trainers.measure.samples import add_samples, keep_until, read_samples
@@ -93,10 +94,10 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))
     with method_run("rft", config, prompts.sha256, resume=resume) as run:
-        from trainers.run.base_model import load_tokenizer
+        from trainers.run.chat_template import load_tokenizer
 
-        tokenizer = load_tokenizer(run.base_dir, config.adapter)
-        rendered_prompts(prompts, tokenizer, config, config.max_completion_length)
+        tokenizer = load_tokenizer(run.base_dir, config)
+        prompts = fitting_prompts(prompts, tokenizer, config, config.max_completion_length)
         keep_until(run.work, 0 if run.checkpoint is None else checkpoint_step(run.checkpoint))
         measure = held_out_measure(run, tokenizer, held_out, rewards)
         model, state = _load(run), _read_state(run.checkpoint)
@@ -261,11 +262,10 @@ def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, examples: 
             TrlConfig,
             run,
             max_length=run.config.max_length,
-            completion_only_loss=True,
             packing=False,
             save_strategy="no",
         ),
-        train_dataset=Dataset.from_list(rendered_rows(examples, tokenizer, run.config, ("completion",))),
+        train_dataset=Dataset.from_list(learnt_rows(examples, tokenizer, run.config)[1]),
         processing_class=rendered_tokenizer(tokenizer),
         callbacks=[run.watch],
     )

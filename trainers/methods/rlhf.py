@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from harness.engines.adapter import read_training
 from harness.presentation.terminal import open_console
 from trainers.config import DtypeName, RunConfig, TrainingConfig
+from trainers.data.sources import read_source
 from trainers.methods import ppo, reward, rloo, sft
 from trainers.run.entry import run_module
 from trainers.run.processes import require_one_process
@@ -186,7 +187,7 @@ def _finished(name: str, stage: TrainingConfig) -> bool:
 
 
 def _content(stage: TrainingConfig) -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in stage.data)).hexdigest()
+    return hashlib.sha256(b"".join(read_source(source).content for source in stage.data)).hexdigest()
 
 
 if __name__ == "__main__":

@@ -15,12 +15,17 @@ next to it in DIR.work.
 """
 
 import sys
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig
+from trainers.data.conversations import load_examples
 from trainers.data.leakage import without_leaks
-from trainers.data.rendered_rows import rendered_rows, rendered_tokenizer
-from trainers.data.rows import load_examples
+from trainers.data.learnt_tokens import learnt_rows
+from trainers.data.rendered_rows import rendered_tokenizer
+from trainers.measure.sampling import end_tokens
 from trainers.run.entry import run_module
 from trainers.run.training_run import INTERRUPTED
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
@@ -28,6 +33,13 @@ from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
 class SftConfig(TrainingConfig):
     """Supervised fine-tuning."""
+
+    learn: Annotated[
+        Literal["last", "all"], Field(description="Answers of a conversation that are learnt: last, or all.")
+    ] = "last"
+    packing: Annotated[
+        bool, Field(description="Pack rows into sequences of max_length; packed rows don't see each other.")
+    ] = False
 
 
 def train(config: SftConfig, *, resume: bool = False) -> int:
@@ -43,7 +55,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    examples = without_leaks(load_examples(config.data, config.max_rows), config)
+    examples = without_leaks(load_examples(config.data, config.max_rows, config.learn), config)
     with method_run("sft", config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
         from trl import SFTConfig as TrlConfig
@@ -51,10 +63,11 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
 
         from trainers.run.adapters import load_trainable
         from trainers.run.arguments import trl_arguments
-        from trainers.run.base_model import load_tokenizer
+        from trainers.run.chat_template import load_tokenizer, report_template
+        from trainers.run.packing import refuse_mixed_rows
 
-        tokenizer = load_tokenizer(run.base_dir, config.adapter)
-        rows = rendered_rows(examples, tokenizer, config, ("completion",))
+        tokenizer = load_tokenizer(run.base_dir, config)
+        examples, rows = learnt_rows(examples, tokenizer, config, config.learn)
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = SFTTrainer(
             model=model,
@@ -62,8 +75,8 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
                 TrlConfig,
                 run,
                 max_length=config.max_length,
-                completion_only_loss=True,
-                packing=False,
+                packing=config.packing,
+                packing_strategy="bfd",
             ),
             train_dataset=Dataset.from_list(rows),
             processing_class=rendered_tokenizer(tokenizer),
@@ -71,6 +84,9 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
             callbacks=[run.watch],
         )
         make_ready(run, trainer, tokenizer, examples.title)
+        report_template(run, tokenizer, end_tokens(trainer.model, tokenizer))
+        if config.packing:
+            refuse_mixed_rows(trainer)
         if not fit(run, trainer):
             return INTERRUPTED
         return finish(run, trainer, TrainingManifest(data=examples.notes))

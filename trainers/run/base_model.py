@@ -8,7 +8,6 @@ from harness.engines.library_faults import loading_failures, refuse_incomplete_m
 from harness.engines.model_files import refuse_damaged_files
 from harness.engines.precision import gpu_dtype
 from harness.errors import ModelError, SettingsError
-from harness.prompts import tokenizers
 from trainers.config import DtypeName
 from trainers.run.processes import training_device
 
@@ -38,23 +37,6 @@ def compute_dtype(wanted: DtypeName = "auto") -> "torch.dtype":
 def dtype_name(dtype: "torch.dtype") -> str:
     """The name of a dtype in a configuration."""
     return str(dtype).removeprefix("torch.")
-
-
-def load_tokenizer(base_dir: Path, adapter: Path | None) -> Any:
-    """The tokenizer of the starting model or adapter, which must have a chat template.
-
-    Args:
-        base_dir: The base model's directory.
-        adapter: The adapter that training starts from, or None.
-
-    Raises:
-        InputError: It can't be loaded.
-        SettingsError: It has no chat template.
-    """
-    tokenizer = tokenizers.with_padding(tokenizers.load_tokenizer(base_dir, adapter))
-    if tokenizer.chat_template is None:
-        raise SettingsError("base: the tokenizer has no chat template; train a base that has one")
-    return tokenizer
 
 
 def load_base(

@@ -152,7 +152,8 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
     model = trainer.accelerator.unwrap_model(trainer.model)
     with disk_errors(run.work):
         save_trained(model, trainer.processing_class, config.base, made)
-        if config.adapter is not None and has_own_template(config.adapter):
+        own = config.adapter is not None and has_own_template(config.adapter)
+        if own or config.chat_template is not None:
             # An adapter must be asked with the template that it was trained with.
             trainer.processing_class.save_pretrained(str(made))
         content = model_sha256(made) if config.peft.method == "full" else adapter_sha256(made)

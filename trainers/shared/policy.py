@@ -7,7 +7,7 @@ from typing import Any, Concatenate, TypeVar
 from harness.errors import SettingsError
 from harness.prompts.rendering import RenderedPrompt
 from harness.types.training import TrainingManifest
-from trainers.data.rendered_rows import rendered_prompts, rendered_tokenizer
+from trainers.data.rendered_rows import fitting_prompts, rendered_prompts, rendered_tokenizer
 from trainers.data.rows import Examples
 from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
 from trainers.measure.samples import add_samples, keep_until, read_samples
@@ -56,11 +56,12 @@ def train_policy(
     with method_run(method, config, prompts.sha256, resume=resume) as run:
         from trainers.measure.reward_log import RewardLog
         from trainers.run.adapters import load_trainable
-        from trainers.run.base_model import load_tokenizer
+        from trainers.run.chat_template import load_tokenizer
 
         if run.checkpoint is not None and is_main_process():
             keep_until(run.work, checkpoint_step(run.checkpoint))
-        tokenizer = load_tokenizer(run.base_dir, config.adapter)
+        tokenizer = load_tokenizer(run.base_dir, config)
+        prompts = fitting_prompts(prompts, tokenizer, config, config.max_completion_length)
         asked = rendered_prompts(prompts, tokenizer, config, config.max_completion_length)
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = make_trainer(
@@ -95,7 +96,7 @@ def _prompt_table(prompts: Sequence[RenderedPrompt]) -> Any:
 
     return Dataset.from_list(
         [
-            {"prompt": [{"role": "user", "content": prompt.text}], "row": number}
+            {"prompt": [{"role": "user", "content": prompt.shown}], "row": number}
             for number, prompt in enumerate(prompts)
         ]
     )
@@ -122,8 +123,8 @@ def held_out_measure(
     if held_out is None or not is_main_process():
         return None
     config = run.config
-    rendered_prompts(held_out, tokenizer, config, config.max_completion_length)
-    return lambda model: held_out_rewards(run, model, tokenizer, held_out, rewards, sampling_of(config))
+    fitting = fitting_prompts(held_out, tokenizer, config, config.max_completion_length)
+    return lambda model: held_out_rewards(run, model, tokenizer, fitting, rewards, sampling_of(config))
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.types import GenerationSettings
-from trainers.config import RATE, StrictModel, TrainingConfig, listed, refuse
-from trainers.data.rendered_rows import rendering_of
+from trainers.config import RATE, StrictModel, TrainingConfig, listed, refuse, rendering_of
 from trainers.rewards.catalogue import RewardSettings
 from trainers.unread_keys import changed_keys
 

@@ -9,11 +9,19 @@ from trainers.data.preferences import load_pairs
 from trainers.data.rendered_rows import rendered_rows, rendered_tokenizer
 from trainers.data.rows import Examples, Row
 from trainers.measure.held_out import compared, mean_logps, prefers_chosen, report
+from trainers.measure.sampling import end_tokens
 from trainers.run.manifest import merged
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
 PreferenceConfigT = TypeVar("PreferenceConfigT", bound=PreferenceConfig)
+
+
+def language_model(run: TrainingRun[PreferenceConfig]) -> tuple[Any, Any]:
+    """The model that answers, and the PEFT configuration of a new adapter for it."""
+    from trainers.run.adapters import load_trainable
+
+    return load_trainable(run.config, run.base_dir, run.dtype)
 
 
 def train_preferences(
@@ -23,7 +31,7 @@ def train_preferences(
     answers: Sequence[str],
     make_trainer: Callable[Concatenate[TrainingRun[PreferenceConfigT], ...], Any],
     *,
-    load: Callable[[TrainingRun[PreferenceConfigT]], tuple[Any, Any]] | None = None,
+    load: Callable[[TrainingRun[PreferenceConfigT]], tuple[Any, Any]] = language_model,
     scores: Callable[[Any, Any, Sequence[Row], str], list[float]] = mean_logps,
     resume: bool,
 ) -> int:
@@ -51,29 +59,30 @@ def train_preferences(
     with method_run(method, config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
 
-        from trainers.run.adapters import load_trainable
-        from trainers.run.base_model import load_tokenizer
+        from trainers.run.chat_template import load_tokenizer, report_template
 
-        tokenizer = load_tokenizer(run.base_dir, config.adapter)
-        rows = rendered_rows(examples, tokenizer, config, answers)
-        measured = rendered_rows(held_out, tokenizer, config, ("chosen", "rejected")) if held_out else []
-        model, adapter = load(run) if load else load_trainable(config, run.base_dir, run.dtype)
+        tokenizer = load_tokenizer(run.base_dir, config)
+        examples = rendered_rows(examples, tokenizer, config, answers)
+        measured = rendered_rows(held_out, tokenizer, config, ("chosen", "rejected")).rows if held_out else []
+        model, adapter = load(run)
         trainer = make_trainer(
             run,
             model=model,
-            train_dataset=Dataset.from_list(rows),
+            train_dataset=Dataset.from_list(examples.rows),
             processing_class=rendered_tokenizer(tokenizer),
             peft_config=adapter,
             callbacks=[run.watch],
         )
         make_ready(run, trainer, tokenizer, examples.title)
+        if load is language_model:
+            report_template(run, tokenizer, end_tokens(trainer.model, tokenizer))
         before = _preferred(run, trainer.model, tokenizer, measured, scores)
         if not fit(run, trainer):
             return INTERRUPTED
         noted = TrainingManifest(data=examples.notes)
         if measured:
-            after = _preferred(run, trainer.model, tokenizer, measured, scores)
-            noted = merged(noted, TrainingManifest(held_out=report(run, compared(before, after))))
+            found = compared(before, _preferred(run, trainer.model, tokenizer, measured, scores))
+            noted = merged(noted, TrainingManifest(held_out=report(run, found)))
         return finish(run, trainer, noted)
 
 

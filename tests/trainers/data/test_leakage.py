@@ -11,9 +11,10 @@ from harness.golden.load import load_golden_set
 from harness.models.resolve import resolve_model
 from trainers.config import LeakageSettings
 from trainers.config_file import load_config
+from trainers.data.conversations import load_examples
 from trainers.data.leakage import check_leakage, embedding_skipped, find_golden, without_leaks
 from trainers.data.preferences import load_pairs
-from trainers.data.rows import Examples, load_examples
+from trainers.data.rows import Examples
 from trainers.data.texts import load_texts
 from trainers.methods.sft import SftConfig
 

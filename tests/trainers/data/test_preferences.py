@@ -39,7 +39,7 @@ def test_a_pair_becomes_three_conversations(tmp_path):
         ({**PAIR, "prompt": 3}, r"rows.jsonl:2: prompt: found 3"),
         ({**PAIR, "margin": 0.5}, r"rows.jsonl:2: margin: not read here; remove it"),
         ({**PAIR, "completion": "c"}, r"rows.jsonl:2: completion: a field of another form of rows"),
-        ({**PAIR, "system": "s"}, r"rows.jsonl:2: system: write it into messages, or into a list of turns"),
+        ({**PAIR, "context": "s"}, r"rows.jsonl:2: context: write it into the prompt"),
     ],
 )
 def test_a_bad_pair_is_named(tmp_path, row, message):

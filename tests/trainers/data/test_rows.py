@@ -1,4 +1,4 @@
-"""Training rows in three formats; a row that can't be used is named by file and line."""
+"""Training rows; a row that can't be used is named by file and line."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from trainers.data.rows import load_examples
+from trainers.data.conversations import load_examples
 
 
 def load(tmp_path, *rows, **options):
@@ -62,27 +62,18 @@ GOOD = {"prompt": "q", "completion": "a"}
         ({"messages": []}, "the last must be the assistant's"),
         ({"messages": [turn("user", "q")]}, "the last must be the assistant's"),
         ({"messages": [turn("user", "q"), turn("bot", "a")]}, "each needs role"),
-        ({**GOOD, "system": "Be kind."}, r"rows.jsonl:2: system: write it into messages"),
-        ({"instruction": "q", "output": "a", "history": [["b", "c"]]}, r"rows.jsonl:2: history: write it"),
         ({"instruction": "q", "output": "a", "context": "c"}, r"context: write it into the prompt"),
+        ({**GOOD, "system_prompt": "s"}, r"rows.jsonl:2: system_prompt: write it into messages"),
         ({**GOOD, "weight": 0}, r"rows.jsonl:2: weight: not read here; remove it"),
-        ({**GOOD, "tools": [{"name": "f"}]}, r"rows.jsonl:2: tools: not read here"),
+        ({**GOOD, "tool_calls": [{"name": "f"}]}, r"rows.jsonl:2: tool_calls: not read here"),
         (
             {**GOOD, "label": False},
-            r"label: a field of another form of rows \(this one: completion, prompt\)",
+            r"label: a field of another form of rows \(this one: completion, history, prompt, system, tools\)",
         ),
         ({**GOOD, "rejected": "b"}, r"rejected: a field of another form of rows"),
         (
             {**GOOD, "messages": [turn("user", "q"), turn("assistant", "a")]},
-            r"rows.jsonl:2: prompt: a field of another form of rows \(this one: messages\)",
-        ),
-        (
-            {"messages": [turn("user", "q"), {**turn("assistant", "a"), "reasoning_content": "r"}]},
-            r"rows.jsonl:2: messages: a turn has reasoning_content, which is not read \(allowed: role and",
-        ),
-        (
-            {"messages": [turn("user", "q"), {**turn("assistant", "a"), "tool_calls": [{"id": 1}]}]},
-            "a turn has tool_calls, which is not read",
+            r"rows.jsonl:2: prompt: a field of another form of rows \(this one: history, messages, system",
         ),
     ],
 )
@@ -101,7 +92,7 @@ def test_fields_that_say_nothing_about_learning_are_left_alone(tmp_path):
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path):
-    with pytest.raises(DataError, match=r"contains no row \(allowed: JSON lines"):
+    with pytest.raises(DataError, match=r"contains no row \(allowed: rows with"):
         load(tmp_path, "")
     with pytest.raises(DataError, match=r"none.jsonl: can't be read: No such file"):
         load_examples([tmp_path / "none.jsonl"])

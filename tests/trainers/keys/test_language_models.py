@@ -87,6 +87,10 @@ KEYS: dict[str, dict[str, Values]] = {
         "early_stop.golden": Values(one="stop.yaml", two="pass.yaml", given=STOP, **STOPPED),
         "early_stop.patience": Values(one=1, two=2, given=STOP, **STOPPED),
         "early_stop.max_cases": Values(one=1, two=2, given=STOP, **STOPPED),
+        "chat_template": Values(one=None, two="zephyr"),
+        "overlong": Values(one="drop", two="cut-prompt", given={"max_length": 13}),
+        "learn": Values(one="last", two="all", given={"data": "turns.jsonl"}),
+        "packing": Values(one=False, two=True, given={"max_length": 32}),
         "chat_template_kwargs": Values(one=None, two={"mark": "w3"}),
         "date": Values(one="2024-07-26", two="2024-07-05"),
         "trl": Values(one=None, two={"lr_scheduler_type": "constant"}),
@@ -193,6 +197,7 @@ def shared(tiny_model_dir, make_tiny_adapter, tmp_path_factory):
 
 
 ROWS = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in PAIRS]
+TURNS = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "sat"}]
 LONG = {"prompt": "one two three the cat sat on a mat", "completion": "w40 w41"}
 CASE = "  - {{id: {id}, prompt: {prompt}, checks: [{{type: {type}, value: nothing}}]}}\n"
 GOLDEN_CASES = [
@@ -211,6 +216,7 @@ def lines(rows):
 
 FILES = {
     "sft.jsonl": lines([*ROWS, LONG]),
+    "turns.jsonl": lines([{"messages": [*TURNS, *TURNS]}] * 4),
     "more.jsonl": lines([*ROWS[3:], LONG]),
     "pairs.jsonl": lines(PAIRS),
     "thumbs.jsonl": lines(THUMBS),

@@ -86,7 +86,7 @@ def test_only_the_answers_tokens_carry_loss(project, tiny_model_dir):
     from trl import SFTConfig as TrlConfig
     from trl import SFTTrainer
 
-    from trainers.data.rows import load_examples
+    from trainers.data.conversations import load_examples
     from trainers.run.arguments import trl_arguments
     from trainers.run.training_run import TrainingRun
 

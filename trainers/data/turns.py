@@ -1,0 +1,218 @@
+"""Turns of a conversation, in the forms that training data have, as one form.
+
+A turn has ``role`` and ``content``, and, where the data have them: ``tool_calls`` (each with ``name`` and
+``arguments``), the ``name`` of a tool's result, the assistant's ``reasoning``, and its ``weight``, 0 for an
+answer that is not learnt.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from harness.errors import DataError
+from harness.prompts.rendering import chat_turns
+from harness.types import Message, ToolCall
+from harness.types.storage import parse_json
+
+Turn = dict[str, Any]
+
+_ROLES = ("system", "user", "assistant", "tool")
+# ShareGPT's names of roles.
+_SHAREGPT = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "function_call": "assistant",
+    "observation": "tool",
+    "function_response": "tool",
+}
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_READ = frozenset({"role", "content", "from", "value", "tool_calls", "tool_call_id", "name", "weight"})
+EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
+def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
+    """Turns with ``role`` and ``content``, or ShareGPT's with ``from`` and ``value``.
+
+    Args:
+        path: The row's file, for messages.
+        line: Its line, from 1.
+        key: The turns' key, for messages.
+        value: The turns, or their JSON text.
+
+    Raises:
+        DataError: The value is not a list of turns, or a turn has a field that is not read.
+    """
+    if isinstance(value, str):
+        value = _parsed(path, line, key, value)
+    if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
+        _refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
+    turns = [_turn(path, line, key, turn) for turn in value]
+    _name_results(turns, value)
+    return turns
+
+
+def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
+    named = given.get("role", given.get("from"))
+    role = _SHAREGPT.get(str(named), named)
+    content = _text_of_parts(given.get("content", given.get("value")))
+    calls: Any = given.get("tool_calls") or []
+    if named == "function_call":
+        calls, content = _parsed(path, line, key, str(content)), ""
+        calls = calls if isinstance(calls, list) else [calls]
+    if content is None and calls:
+        content = ""
+    if role not in _ROLES or not isinstance(content, str):
+        _refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
+    turn: Turn = {"role": role, "content": content}
+    for field, value in given.items():
+        if field in _READ or field in _REASONING or value in EMPTY:
+            continue
+        _refuse(
+            path, line, key, f"a turn has {field}, which is not read (allowed: role, content, tool_calls)"
+        )
+    if calls:
+        turn["tool_calls"] = [_call(path, line, key, call) for call in _listed(path, line, key, calls)]
+    if role == "tool" and given.get("name"):
+        turn["name"] = str(given["name"])
+    for field, value in ((field, given.get(field)) for field in _REASONING):
+        if value:
+            if not isinstance(value, str):
+                _refuse(path, line, key, f"{field}: found {value!r} (allowed: a text)")
+            turn["reasoning"] = value
+    if given.get("weight") is not None:
+        if given["weight"] not in {0, 1}:
+            _refuse(path, line, key, f"weight: found {given['weight']!r} (allowed: 0 and 1)")
+        turn["weight"] = int(given["weight"])
+    _check_role(path, line, key, turn, given)
+    return turn
+
+
+def _check_role(path: Path, line: int, key: str, turn: Turn, given: Mapping[str, Any]) -> None:
+    """Refuse what only another role's turn has."""
+    if turn["role"] != "assistant":
+        if wrong := [field for field in ("tool_calls", "reasoning", "weight") if field in turn]:
+            _refuse(path, line, key, f"{wrong[0]}: only an assistant's turn has it, not the {turn['role']}'s")
+        if turn["role"] != "tool" and given.get("name"):
+            _refuse(path, line, key, "a turn has name, which is read for a tool's result only")
+        if turn["role"] != "tool" and not turn["content"].strip():
+            _refuse(path, line, key, f"the {turn['role']}'s turn is empty")
+
+
+def _text_of_parts(content: Any) -> Any:
+    """The text of a content in parts; anything else unchanged."""
+    if isinstance(content, list) and content:
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        if len(parts) == len(content):
+            return "".join(str(part.get("text") or "") for part in parts)
+    return content
+
+
+def _listed(path: Path, line: int, key: str, calls: Any) -> list[Any]:
+    found = _parsed(path, line, key, calls) if isinstance(calls, str) else calls
+    if not isinstance(found, list):
+        _refuse(path, line, key, f"tool_calls: found {found!r} (allowed: a list of calls)")
+    return found
+
+
+def _call(path: Path, line: int, key: str, given: Any) -> dict[str, Any]:
+    call = given.get("function", given) if isinstance(given, dict) else given
+    arguments = call.get("arguments", call.get("parameters", {})) if isinstance(call, dict) else None
+    if isinstance(arguments, str):
+        arguments = _parsed(path, line, key, arguments) if arguments.strip() else {}
+    if not isinstance(call, dict) or not isinstance(call.get("name"), str) or not isinstance(arguments, dict):
+        _refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
+    return {"name": call["name"], "arguments": arguments}
+
+
+def _name_results(turns: Sequence[Turn], given: Sequence[Mapping[str, Any]]) -> None:
+    """Give results of tools, which name a call by its id, the call's tool."""
+    names: dict[str, str] = {}
+    for turn, raw in zip(turns, given, strict=True):
+        calls = raw.get("tool_calls")
+        for call, raw_call in zip(
+            turn.get("tool_calls", []), calls if isinstance(calls, list) else [], strict=False
+        ):
+            if isinstance(raw_call, dict) and raw_call.get("id"):
+                names[str(raw_call["id"])] = call["name"]
+        known = names.get(str(raw.get("tool_call_id")))
+        if turn["role"] == "tool" and "name" not in turn and known is not None:
+            turn["name"] = known
+
+
+def tools_of(path: Path, line: int, value: Any) -> list[dict[str, Any]]:
+    """Tools in OpenAI's form, from a list or its JSON text.
+
+    Args:
+        path: The row's file, for messages.
+        line: Its line, from 1.
+        value: The tools, each a function's description, with or without ``type: function`` around it.
+
+    Raises:
+        DataError: They are none.
+    """
+    found = _parsed(path, line, "tools", value) if isinstance(value, str) else value
+    if not isinstance(found, list):
+        _refuse(path, line, "tools", f"found {found!r} (allowed: a list of tools)")
+    tools = []
+    for entry in found:
+        function = entry.get("function", entry) if isinstance(entry, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            _refuse(path, line, "tools", f"found {entry!r} (allowed: tools with name and parameters)")
+        plain = {"description": "", "parameters": {"type": "object", "properties": {}}}
+        tools.append({"type": "function", "function": {**plain, **function}})
+    return tools
+
+
+def messages_of_turns(turns: Sequence[Turn]) -> tuple[Message, ...]:
+    """The turns as the gate's messages; they have no reasoning.
+
+    Args:
+        turns: In one form.
+    """
+    return tuple(
+        Message(
+            role=turn["role"],
+            content=turn["content"],
+            tool_calls=tuple(
+                ToolCall(name=call["name"], arguments=call["arguments"])
+                for call in turn.get("tool_calls", ())
+            ),
+            name=turn.get("name"),
+        )
+        for turn in turns
+    )
+
+
+def template_turns(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """The turns as chat templates read them: as the gate's, and with the reasoning.
+
+    Args:
+        turns: In one form.
+    """
+    found = chat_turns(messages_of_turns(turns))
+    for turn, written in zip(turns, found, strict=True):
+        if "reasoning" in turn:
+            written["reasoning_content"] = turn["reasoning"]
+    return found
+
+
+def said(turn: Turn) -> str:
+    """All that a turn says, as text: its content, and its calls of tools."""
+    calls = [
+        f"{call['name']} {json.dumps(call['arguments'], ensure_ascii=False)}"
+        for call in turn.get("tool_calls", ())
+    ]
+    return "\n".join([*([turn["content"]] if turn["content"] or not calls else []), *calls])
+
+
+def _parsed(path: Path, line: int, key: str, text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise DataError(path, line, f"{key}: {text[:40]!r} is not JSON: {error}") from error
+
+
+def _refuse(path: Path, line: int, key: str, problem: str) -> NoReturn:
+    raise DataError(path, line, f"{key}: {problem}")
