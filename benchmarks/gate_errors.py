@@ -66,8 +66,8 @@ def clustered(random: np.random.Generator, groups: int, lose: float, gain: float
 
 
 def small_moves(random: np.random.Generator, n: int, drop: float) -> Moves:
-    """Every score moves, with a standard deviation of 0.2."""
-    return np.clip(random.normal(drop, 0.2, n), -0.3, 0.7)
+    """Every score moves, with a standard deviation of nearly 0.2, as far up as down around the drop."""
+    return drop + np.clip(random.normal(0, 0.2, n), -0.3, 0.3)
 
 
 def few_losses(random: np.random.Generator, n: int, drop: float) -> Moves:

@@ -59,7 +59,8 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
 def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterable[str]:
     if run.partial:
         answered = f"{len(run.results)} of {run.collected}"
-        yield f"it answered {answered} cases; run all of them, without -k, -m or --lf"
+        what = "--gate-looks" if run.stopped else "-k, -m or --lf"
+        yield f"it answered {answered} cases; run all of them, without {what}"
     for golden_set in run.golden_sets:
         yield from _without_verdict(run, golden_set)
         file = root / golden_set.path

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import GoldenError, as_one
+from harness.types import GoldenSet
 from harness.types.storage import write_whole
 from tunegate.printable import say
 
@@ -82,9 +83,12 @@ def lint(
         try:
             golden_set = load_golden_set(file)
             findings += lint_golden_set(golden_set)
-            for never in (why_it_never_passes(golden_set), why_it_never_regresses(golden_set)):
+            never_passes = why_it_never_passes(golden_set)
+            for never in (never_passes, why_it_never_regresses(golden_set)):
                 if never is not None:
                     notes.append(f"{file}: note: {never[0]}: {never[1]}")
+            if never_passes is None and (seldom := _why_it_seldom_passes(golden_set)) is not None:
+                notes.append(f"{file}: note: {seldom}")
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:
@@ -105,6 +109,15 @@ def lint(
         say(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}{told}", err=True)
     if any(finding.level == "error" or fail_on == "warning" for finding in findings):
         raise typer.Exit(_FINDINGS)
+
+
+def _why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
+    """Of a set with several gated metrics; for others no numerical library is imported."""
+    if not golden_set.gate.metric_margins:
+        return None
+    from harness.studies.set_power import why_it_seldom_passes
+
+    return why_it_seldom_passes(golden_set)
 
 
 def _counted(number: int, what: str) -> str:

@@ -18,10 +18,11 @@ from harness.cli.options import (
     JsonOption,
     TemplateValuesOption,
 )
-from harness.cli.power import SetPower, pass_chance_of, power_of_set, power_table
+from harness.cli.power import power_table
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
 from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN
+from harness.comparison.pairing import PASS_RATE
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import PromptError, SettingsError
 from harness.golden.load import project_golden
@@ -39,6 +40,7 @@ from harness.studies.calibration import (
     measure_stability,
     unanswerable,
 )
+from harness.studies.set_power import SetPower, pass_chance_of, power_of_set
 from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
 from harness.types.storage import to_json, write_whole
 from tunegate.printable import say
@@ -119,7 +121,7 @@ def calibrate(
     choice = _choose(found.label, levels, stability, (floor, ceiling), margin)
     text, golden_set = _written(path, found.label, choice, max_reasoning_tokens)
     write_whole(path, text)
-    power = power_of_set(golden_set, margin, USUAL_CHURN, ALPHA)
+    power = power_of_set(golden_set, {PASS_RATE: margin}, USUAL_CHURN, ALPHA)
     result = CalibratedProbes(
         path=str(path), model=found.label, cells=choice.cells, left_out=left_out, power=power
     )

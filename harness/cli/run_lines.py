@@ -56,7 +56,8 @@ def _model(line: RunLine) -> str:
         for outcome, count in line.outcomes.items()
         if outcome not in {"passed", "failed"}
     ]
-    return "; ".join([line.model, *others, *(["partial"] if line.partial else [])])
+    early = f"stopped at look {line.stopped_at}" if line.stopped_at else "partial"
+    return "; ".join([line.model, *others, *([early] if line.partial else [])])
 
 
 def _date(line: RunLine) -> str:

@@ -34,6 +34,7 @@ from harness.types import (
     Run,
     SharedTrait,
     Standing,
+    StoppedFinding,
     TraitsFinding,
     TripwireFinding,
     UnpairedFinding,
@@ -85,6 +86,7 @@ def findings_of(
         for driver in comparison.drivers
     ]
     found += _traits_findings(comparison.traits)
+    found += _stopped_findings(candidate, deciding)
     found += _plans_findings(candidate, baseline)
     found += _pairing_findings(candidate, pairing)
     return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
@@ -344,6 +346,25 @@ def _tripwire_findings(forgetting: Forgetting | None) -> list[Finding]:
     return [Finding(verdict=GateVerdict.INCONCLUSIVE, data=data)]
 
 
+def _stopped_findings(candidate: Run, deciding: Sequence[Finding]) -> list[Finding]:
+    """For each set of which a gate with several looks needed only a part, how far it went."""
+    undecided = {finding.set_name for finding in deciding if finding.verdict is not GateVerdict.PASS}
+    return [
+        Finding(
+            set_name=each.set_name,
+            data=StoppedFinding(
+                look=each.look,
+                planned=each.planned,
+                answered=each.answered,
+                cases=each.cases,
+                passed=each.set_name not in undecided,
+            ),
+        )
+        for each in candidate.looks
+        if each.stopped
+    ]
+
+
 def _plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
     """Different plans of the two runs, which change answers without a change of the model."""
     now, then = candidate.plan, baseline.plan
@@ -356,8 +377,8 @@ def _plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
 
 def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:
     found = []
-    if candidate.partial:
-        data = PartialRunFinding(selected=len(candidate.results), collected=candidate.collected)
+    if candidate.selected < candidate.collected:
+        data = PartialRunFinding(selected=candidate.selected, collected=candidate.collected)
         found.append(Finding(data=data))
     if pairing.unpaired:
         causes = dict(Counter(pairing.unpaired.values()).most_common())

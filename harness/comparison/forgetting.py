@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.metrics.manner import refusal_words
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval
-from harness.types import CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss
+from harness.types import PROSE, CaseResult, Forgetting, Interval, Outcome, Retention, TextLoss
 
 # In nats per token: perplexity up by a tenth. On the bundled text a useful fine-tune of SmolLM2-135M moved it
 # by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a # regression, but a run that exceeds it
@@ -32,8 +32,9 @@ def measure_forgetting(
         confidence: Two-sided, of all intervals.
         divergences: KL(baseline ‖ candidate) on the passages.
     """
-    change = loss_change(candidate_losses, baseline_losses, confidence)
-    if not pairs and change is None:
+    by_kind = _changes_by_kind(candidate_losses, baseline_losses, confidence)
+    change = by_kind.pop(PROSE, None)
+    if not pairs and change is None and not by_kind:
         return None
     skills: dict[str, list[ProbePair]] = {}
     for pair in pairs:
@@ -47,9 +48,22 @@ def measure_forgetting(
         ),
         loss_change=change,
         tripped=change is not None and change.estimate > LOSS_LIMIT and change.low > 0,
+        loss_by_kind=by_kind,
         divergence=mean_divergence(divergences, confidence),
         refusals=_refusals(pairs),
     )
+
+
+def _changes_by_kind(
+    candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float
+) -> dict[str, Interval]:
+    """Each kind of text's change, as far as both sides have the same passages of it."""
+    kinds = dict.fromkeys(loss.kind for loss in candidate)
+    changes = {
+        kind: loss_change([loss for loss in candidate if loss.kind == kind], baseline, confidence)
+        for kind in kinds
+    }
+    return {kind: change for kind, change in changes.items() if change is not None}
 
 
 def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDENCE) -> Interval | None:

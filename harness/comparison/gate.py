@@ -14,6 +14,8 @@ A session that can resample has three steps: :func:`judge_runs`, :func:`cases_to
 :func:`with_resampled`, which requires a regression to show in new answers too
 (:mod:`harness.comparison.regressed_cases`). :func:`conclude` then makes the findings.
 
+A run that was answered look by look is judged at the levels of its latest look, which its record contains.
+
 The run regresses if any metric does, passes if all do, and is inconclusive otherwise. Without a real change a
 run is called regressed with a probability of at most 5 %; with a real drop at the margin a metric passes with
 a probability of about 5 %. A pass needs every metric to pass, so it needs no adjustment for their number.
@@ -169,6 +171,7 @@ def judge_runs(
         regress_alpha=regress_alpha,
         limits=limits,
         populations={each.name: each.gate.population for each in candidate.golden_sets},
+        fractions={each.set_name: each.fractions for each in candidate.looks},
         stability=stability or {},
     )
     return Judgement(

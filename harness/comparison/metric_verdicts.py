@@ -10,6 +10,7 @@ from harness.comparison.metric_drop import Population, cases_to_settle, compare_
 from harness.comparison.pairing import PASS_RATE, PairedMetric, flip_rate
 from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
 from harness.statistics.clustered_drop import detectable_drop_of_cases
+from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import holm
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 
@@ -25,6 +26,8 @@ PROBE_MARGIN = 0.10
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
+# A p-value, and the shares of its set's cases at the looks so far.
+_AtLook = tuple[float, Sequence[float]]
 
 
 def gated_margins(
@@ -73,6 +76,7 @@ def judge(
     limits: Mapping[str, float] | None = None,
     populations: Mapping[str, Population] | None = None,
     stability: Mapping[str, Stability] | None = None,
+    fractions: Mapping[str, Sequence[float]] | None = None,
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
     """Compare each metric, judge those with a margin, and find the regressed cases.
 
@@ -88,18 +92,20 @@ def judge(
         limits: Largest tolerated share of regressed cases by golden set; 0 by default.
         populations: The question for each golden set; by default about further cases like these.
         stability: The noise record of the baseline's model, by case key.
+        fractions: For sets that are answered look by look, the share of their cases at each look so far. Both
+            levels are then those of the latest look, with which all looks together have the whole level.
 
     Returns:
         A comparison for each metric, in order, and the regressed cases.
     """
-    confidence = 1 - 2 * alpha
     regress_alpha = alpha if regress_alpha is None else regress_alpha
+    looked = {name: tuple(shares) for name, shares in (fractions or {}).items()}
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
     rows = [
         compare_metric(
             metric,
-            confidence,
+            1 - 2 * _level(looked.get(metric.set_name, WHOLE), alpha),
             any_case_counts=chosen.get(metric.set_name, 0.0) == 0,
             population=(populations or {}).get(metric.set_name, "sample"),
             # That of a gated metric depends on its margin, too.
@@ -108,26 +114,48 @@ def judge(
         for place, metric in enumerate(metrics)
     ]
     tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, regress_alpha)
-    adjusted = holm([*(rows[place].p_value for place in gated), *(test.p_value for test in tests)])
-    regressed = [
-        case
-        for test, p_adjusted in zip(tests, adjusted[len(gated) :], strict=True)
-        for case in regressed_cases(test, p_adjusted, regress_alpha)
-    ]
-    # Holm's first step is the strictest: a finding there does not depend on the other tests.
-    strictest = regress_alpha / len(adjusted) if adjusted else regress_alpha
-    for place, p_adjusted in zip(gated, adjusted, strict=False):
-        metric, row = metrics[place], rows[place]
-        gated_row = replace(row, margin=margins[row.set_name, row.metric], p_adjusted=p_adjusted)
+    levels, adjusted = _corrected(
+        [(rows[place].p_value, looked.get(metrics[place].set_name, WHOLE)) for place in gated],
+        [(test.p_value, looked.get(test.set_name, WHOLE)) for test in tests],
+        regress_alpha,
+    )
+    for place, level, p_adjusted in zip(gated, levels, adjusted, strict=False):
+        metric = metrics[place]
+        row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p_adjusted)
         churn = _measured_churn(metric, stability or {})
-        rows[place] = _judged(metric, gated_row, strictest, churn, rejected=p_adjusted <= regress_alpha)
-    return rows, regressed
+        whole = looked.get(metric.set_name, WHOLE)[-1] >= 1
+        rows[place] = _judged(metric, row, level, churn, rejected=p_adjusted <= regress_alpha, whole=whole)
+    found = zip(tests, adjusted[len(gated) :], strict=True)
+    return rows, [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
+
+
+def _corrected(
+    of_metrics: Sequence[_AtLook], of_cases: Sequence[_AtLook], alpha: float
+) -> tuple[list[float], list[float]]:
+    """Each metric's level, and the p-values of metrics and then of cases, by Holm's correction.
+
+    Holm's first step is the strictest: a finding there does not depend on the other tests. Its level is what
+    is spread over the looks. At a look each p-value counts as much more as its level is smaller there.
+    """
+    strictest = alpha / max(len(of_metrics) + len(of_cases), 1)
+    levels = [_level(shares, strictest) for _, shares in of_metrics]
+    parts = [strictest if shares == WHOLE else part_at(shares, strictest) for _, shares in of_cases]
+    tests = zip([*of_metrics, *of_cases], [*levels, *parts], strict=True)
+    return levels, holm([p_value * (strictest / level) for (p_value, _), level in tests])
+
+
+def _level(shares: Sequence[float], alpha: float) -> float:
+    """The level of one hypothesis at its latest look; the whole one without looks."""
+    return alpha if shares == WHOLE else level_at(shares, alpha)
 
 
 def _judged(
-    metric: PairedMetric, row: MetricComparison, level: float, churn: float, *, rejected: bool
+    metric: PairedMetric, row: MetricComparison, level: float, churn: float, *, rejected: bool, whole: bool
 ) -> MetricComparison:
-    """A gated metric's row with its verdict, the other question's, and the drop it could have detected."""
+    """A gated metric's row with its verdict, the other question's, and the drop it could have detected.
+
+    The other question is left open while its set's cases are not all answered.
+    """
     margin = row.margin or 0.0
     verdict = _decide(row, margin, rejected=rejected)
     more = None
@@ -138,7 +166,7 @@ def _judged(
         cases_to_settle=more,
         minimum_detectable_drop=_detectable(metric, row, level, churn),
         verdict=verdict,
-        other_question=_other_question(metric, row, margin, level),
+        other_question=_other_question(metric, row, margin, level) if whole else None,
     )
 
 

@@ -178,11 +178,14 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     refused = _refused_metrics(candidate, baseline)
     changed = {name for name in refused if name in candidate.metrics and name in baseline.metrics}
     of_baseline = {result.key: result for result in baseline.results}
+    out_of_turn = {key for each in candidate.looks for key in each.out_of_turn}
     pairs: list[Pair] = []
     unpaired: dict[str, str] = {}
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
         reason = "only in the candidate" if other is None else _obstacle(result, other, changed)
+        if result.key in out_of_turn:
+            reason = reason or "answered before its turn"
         if other is None or reason:
             unpaired[result.key] = reason
         else:

@@ -14,7 +14,8 @@ class RunLine:
         golden_sets: Names of the sets with answered cases.
         outcomes: Number of cases by outcome.
         collected: Number of cases in the golden sets.
-        partial: A selection left cases out.
+        partial: A selection or an early stop left cases out.
+        stopped_at: The look at which a gate with several looks stopped, such as ``2 of 5``; None for others.
         verdict: None for a run that was not gated.
         commit: The project's commit; None outside git.
         dirty: Whether the project had uncommitted changes; None outside git.
@@ -35,6 +36,7 @@ class RunLine:
     dirty: bool | None = None
     lost: int | None = None
     gained: int | None = None
+    stopped_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ def list_lines(database: sqlite3.Connection, limit: int, wanted: RunFilter = _EV
     listed = database.execute(
         """
         SELECT runs.id, started_at, model, collected, verdict, baseline_run_id,
-            json_extract(runs.facts, '$.environment'),
+            json_extract(runs.facts, '$.environment'), json_extract(runs.facts, '$.looks'),
             (SELECT sum(lost) FROM comparisons c WHERE c.run_id = runs.id AND c.metric = 'pass-rate'),
             (SELECT sum(gained) FROM comparisons c WHERE c.run_id = runs.id AND c.metric = 'pass-rate')
         FROM runs JOIN gates ON gates.run_id = runs.id
@@ -100,7 +102,7 @@ def _line(
     baseline_run_id: str | None,
     *rest: str | int | None,
 ) -> RunLine:
-    environment, lost, gained = rest
+    environment, looks, lost, gained = rest
     counted = database.execute(
         "SELECT set_name, outcome, count(*) FROM results WHERE run_id = ? GROUP BY set_name, outcome",
         (run_id,),
@@ -123,4 +125,14 @@ def _line(
         dirty=where.get("dirty"),
         lost=None if lost is None else int(lost),
         gained=None if gained is None else int(gained),
+        stopped_at=None if looks is None else _stopped_at(str(looks)),
     )
+
+
+def _stopped_at(looks: str) -> str | None:
+    """The latest look of a run of which some cases were not needed, in words."""
+    sets = parse_json(looks)
+    if all(each["answered"] >= each["cases"] for each in sets):
+        return None
+    latest = max(sets, key=lambda each: each["look"])
+    return f"{latest['look']} of {latest['planned']}"

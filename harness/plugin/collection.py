@@ -177,8 +177,8 @@ def _facts(record: GateRecord) -> dict[str, str]:
 class CaseResults(Protocol):
     """The source of an item's result."""
 
-    def result_of(self, candidate: str, key: str) -> CaseResult:
-        """The result of a case.
+    def result_of(self, candidate: str, key: str) -> CaseResult | None:
+        """The result of a case; None if the gate was decided without it.
 
         Args:
             candidate: The model's name in the session.
@@ -307,6 +307,8 @@ class GoldenItem(pytest.Item):
         if results is None:
             pytest.skip("no --model given")
         result = results.result_of(self.candidate, self.case.key)
+        if result is None:
+            pytest.skip("not answered: the gate was decided before")
         self.user_properties += case_properties(result)
         if result.outcome is Outcome.UNSCORED:
             pytest.skip("unscored: no check of this case gives a verdict")

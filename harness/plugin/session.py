@@ -4,7 +4,7 @@ A session with one model works like one with several; its model has no name.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +30,11 @@ from harness.plugin.selection import (
     own_tests,
 )
 from harness.run.cache import Cache
-from harness.run.conclusion import conclude_session, make_directory
+from harness.run.conclusion import Resample, conclude_session, make_directory
 from harness.run.generation import Progress
 from harness.run.inputs import Candidate, Inputs, make_ready, prepare
 from harness.run.judging import open_panel
+from harness.run.looks import run_looks
 from harness.run.prompting import check_prompts
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
@@ -161,9 +162,9 @@ class GateSession:
             for result in self._session.results[each.side]
         }
 
-    def result_of(self, candidate: str, key: str) -> CaseResult:
-        """The case's result."""
-        return self._results[candidate, key]
+    def result_of(self, candidate: str, key: str) -> CaseResult | None:
+        """The case's result; None if the gate was decided without it."""
+        return self._results.get((candidate, key))
 
     def known_result(self, candidate: str, key: str) -> CaseResult | None:
         """The case's result, if there is one already."""
@@ -235,14 +236,32 @@ class GateSession:
         candidates = tuple(each for each in self.inputs.candidates if each.name in keys)
         with open_progress(self._config) as shown:
             try:
-                return run_session(
+                inputs, golden_sets = (
                     replace(self.inputs, candidates=candidates),
                     self.selection.golden_sets(),
+                )
+                only = {candidate.side: keys[candidate.name] for candidate in candidates}
+                on_progress = self._noting(shown.on_progress)
+                if inputs.settings.looks > 1:
+                    return run_looks(
+                        inputs,
+                        golden_sets,
+                        self._cache,
+                        on_progress,
+                        self.judging,
+                        collected=self.selection.collected,
+                        only=only,
+                        resampling=self._resampling(on_progress),
+                        on_lost=shown.on_lost,
+                    )
+                return run_session(
+                    inputs,
+                    golden_sets,
                     self._cache,
-                    self._noting(shown.on_progress),
+                    on_progress,
                     self.judging,
                     on_lost=shown.on_lost,
-                    only={candidate.side: keys[candidate.name] for candidate in candidates},
+                    only=only,
                 )
             except InputError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -259,17 +278,26 @@ class GateSession:
 
         return note
 
-    def _judged(self, session: Session) -> dict[str, GateRecord]:
-        settings = self.inputs.settings
+    def _resampling(self, on_progress: Progress) -> Callable[[Session], Resample] | None:
+        """Makes, of a session, what gets new answers to its cases; None if none are wanted."""
+        times = self.inputs.settings.confirm
+        if not times:
+            return None
+        return lambda session: (
+            lambda keys: resample(session, keys, times, self._cache, on_progress, self.judging)
+        )
 
+    def _judged(self, session: Session) -> dict[str, GateRecord]:
         def get_fresh(keys: Collection[str]) -> ResampledAnswers:
             with open_progress(self._config) as shown:
-                return resample(session, keys, settings.confirm, self._cache, shown.on_progress, self.judging)
+                resampling = self._resampling(shown.on_progress)
+                assert resampling is not None  # below
+                return resampling(session)(keys)
 
         return conclude_session(
             session,
             collected=self.selection.collected,
-            resample=get_fresh if settings.confirm else None,
+            resample=get_fresh if self.inputs.settings.confirm else None,
             failed_tests={each.name: self.failed_tests.of(each.name) for each in session.inputs.candidates},
         )
 

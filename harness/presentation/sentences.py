@@ -27,6 +27,7 @@ from harness.types import (
     RetentionFinding,
     SharedTrait,
     Standing,
+    StoppedFinding,
     TraitsFinding,
     TripwireFinding,
     UnpairedFinding,
@@ -235,6 +236,16 @@ def _partial_run(_: Finding, data: PartialRunFinding) -> str:
     return f"partial run: {data.selected} of {data.collected} cases were selected"
 
 
+def _stopped(finding: Finding, data: StoppedFinding) -> str:
+    part = f"{data.answered} of {data.cases} cases"
+    if data.passed:
+        return f"{finding.set_name}: decided at look {data.look} of {data.planned}, after {part}"
+    return (
+        f"{finding.set_name}: {part} were answered: the gate stopped at look {data.look} of {data.planned}, "
+        f"since the run had regressed"
+    )
+
+
 def _unpaired(_: Finding, data: UnpairedFinding) -> str:
     total = sum(data.causes.values())
     listed = ", ".join(f"{count} {cause}" for cause, count in data.causes.items())
@@ -265,6 +276,7 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     TripwireFinding: _tripwire,
     PlansFinding: _plans,
     PartialRunFinding: _partial_run,
+    StoppedFinding: _stopped,
     UnpairedFinding: _unpaired,
     NothingGatedFinding: _nothing_gated,
     NoteFinding: _note,

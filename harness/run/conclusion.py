@@ -232,7 +232,10 @@ def conclude_session(
         BaselineError: A candidate has no case in common with the baseline.
     """
     inputs = session.inputs
-    runs = session_runs(session, collected)
+    runs = {
+        side: replace(run, looks=session.looks.get(side, ()))
+        for side, run in session_runs(session, collected).items()
+    }
     stored = None if session.stored is None else against_itself(session.stored)
     baseline = runs.get(BASELINE, stored)
     if baseline is None:

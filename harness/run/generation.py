@@ -82,6 +82,26 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
 
 
 @dataclass(slots=True)
+class KeptEngine:
+    """Opens models for several calls of :func:`answer_cases`, and again only where another side is needed."""
+
+    engine: Engine | None = None
+    sides: frozenset[str] = frozenset()
+
+    def __call__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        """An engine with these sides loaded, the opened one if it has them.
+
+        Args:
+            sides: The needed models.
+            plan: How they should compute.
+        """
+        if self.engine is None or not self.sides.issuperset(sides):
+            self.engine = None  # frees the memory first
+            self.engine, self.sides = open_sides(sides, plan), frozenset(sides)
+        return self.engine
+
+
+@dataclass(slots=True)
 class _Models:
     """The models of a session, loaded when an answer of theirs is missing.
 

@@ -211,6 +211,8 @@ def prepare(settings: Settings, root: Path) -> Inputs:
             "--gate-confirm resamples both sides, and of this baseline only the answers are stored: "
             "take the base or an adapter directory as baseline, or leave it out"
         )
+    if settings.looks > 1:
+        _refuse_with_looks(settings, target)
     plan = choose_plan(
         settings.dtype,
         settings.device,
@@ -229,6 +231,26 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         plan=plan,
         base=_base_beside(models, target) if settings.forgetting else None,
     )
+
+
+def _refuse_with_looks(settings: Settings, target: ComparisonTarget) -> None:
+    """Refuse what needs all cases, or nothing to compare with, where a gate may stop early.
+
+    Raises:
+        SettingsError: Such a setting was given.
+    """
+    looks = f"--gate-looks {settings.looks}"
+    if target.kind == "none":
+        raise SettingsError(f"{looks}: without a baseline there is no verdict to stop at: name one")
+    if settings.accept is not None:
+        raise SettingsError(
+            f"--gate-accept {settings.accept}: a baseline needs all cases, and {looks} may stop before: "
+            f"give --gate-looks=1"
+        )
+    if settings.fail_on == "case":
+        raise SettingsError(
+            f"--gate-fail-on case: each case counts, and {looks} may leave some out: give --gate-looks=1"
+        )
 
 
 def _refuse_for_several(settings: Settings) -> None:

@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from harness.baselines.target import stored_run
 from harness.engines.base import BASE, BASELINE
 from harness.engines.open import engine_kinds
 from harness.run.cache import Cache
-from harness.run.generation import Progress, answer_cases
+from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.inputs import Inputs
 from harness.run.judging import ask_ahead, both, count_lost, texts_of
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
-from harness.types import CaseResult, GoldenCase, GoldenSet, ModelRef, Run
+from harness.types import CaseResult, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class Session:
         answers: By side.
         results: By side.
         stored: The run that the candidates are compared with, if it did not answer in this session.
+        looks: By candidate's side, how far each set was answered, if there were several looks.
     """
 
     inputs: Inputs
@@ -38,6 +39,7 @@ class Session:
     answers: Mapping[str, Answers]
     results: Mapping[str, Sequence[CaseResult]]
     stored: Run | None = None
+    looks: Mapping[str, tuple[SetLooks, ...]] = field(default_factory=dict)
 
 
 def run_session(
@@ -49,6 +51,7 @@ def run_session(
     *,
     only: Mapping[str, Collection[str]] | None = None,
     on_lost: Callable[[int], None] | None = None,
+    open_engine: OpenEngine | None = None,
 ) -> Session:
     """Answer and score the selected cases, on all sides together.
 
@@ -60,6 +63,7 @@ def run_session(
         judging: The judges; asked while other answers are still generated.
         only: Keys of the cases that a side answers, for sides that answer only some.
         on_lost: Called with the number of cases that are lost so far, while models still answer.
+        open_engine: Loads the models; called only if an answer is missing.
 
     Raises:
         EngineError: The model failed.
@@ -69,8 +73,7 @@ def run_session(
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
     asked = [case for case in cases if case.skip is None]
     forgetting = inputs.settings.forgetting and any(each.probes_forgetting for each in golden_sets)
-    stored = stored_run(inputs.target, cases)
-    judging = judging or Judging()
+    stored, judging = stored_run(inputs.target, cases), judging or Judging()
     if stored is not None:
         judging = replace(judging, baseline_texts=texts_of(stored))
     counting = None if on_lost is None else count_lost(asked, stored, on_lost)
@@ -86,17 +89,17 @@ def run_session(
         on_progress,
         with_text=forgetting and engine_kinds()[inputs.plan.engine].measures_text,
         only=limits,
+        open_engine=open_engine,
         on_answers=both(ask_ahead(judging, asked), counting),
     )
-    results = score_sides(answers, cases, cache, on_progress, judging, only=limits)
     return Session(
         inputs=inputs,
         golden_sets=tuple(golden_sets),
         started_at=started_at,
-        duration_s=time.perf_counter() - started,
         sides=sides,
         answers=answers,
-        results=results,
+        results=score_sides(answers, cases, cache, on_progress, judging, only=limits),
+        duration_s=time.perf_counter() - started,
         stored=stored,
     )
 

@@ -17,20 +17,26 @@ from harness.types import Completion, ExecutionPlan, GoldenCase, JsonValue, Mode
 _TITLE = "# "
 
 
-def load_passages() -> Mapping[str, str]:
-    """Each passage by its title; line breaks inside a paragraph are removed."""
-    passages: dict[str, str] = {}
-    title = ""
-    for line in Path(__file__).with_name("general_text.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith(_TITLE):
-            title = line.removeprefix(_TITLE).strip()
-            passages[title] = ""
-        elif title:
-            passages[title] = f"{passages[title]} {line.strip()}".strip()
-    return passages
-
-
 _Request = TypeVar("_Request")
+
+
+def load_passages() -> Mapping[str, str]:
+    """Each passage by its title: English prose in one line; then other kinds, ``KIND/TITLE``, in lines."""
+    return {
+        **{title: " ".join(lines) for title, lines in _titled_lines("general_text.txt")},
+        **{title: "\n".join(lines) for title, lines in _titled_lines("text_panel.txt")},
+    }
+
+
+def _titled_lines(name: str) -> list[tuple[str, list[str]]]:
+    """Each passage of a bundled file: its title, and its lines without empty ones around it."""
+    found: list[tuple[str, list[str]]] = []
+    for line in Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines():
+        if line.startswith(_TITLE):
+            found.append((line.removeprefix(_TITLE).strip(), []))
+        elif found:
+            found[-1][1].append(line.rstrip())
+    return [(title, "\n".join(lines).strip("\n").split("\n")) for title, lines in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ class Workload:
         answers: One request for each answer to each case, by side.
         references: The references that a perplexity check scores, and options whose likelihood is compared.
         passages: The bundled passages of general text.
-        divergences: The same passages, each with the side from which the divergence is measured.
+        divergences: Those of English prose, each with the side from which the divergence is measured.
     """
 
     answers: tuple[GenerationRequest, ...]
@@ -147,6 +153,7 @@ def _divergences_of(sides: Mapping[str, ModelRef]) -> list[LossRequest]:
         for other in (BASELINE, BASE)
         if other in sides and sides[other].base_sha256 == model.base_sha256
         for name, text in load_passages().items()
+        if "/" not in name
     ]
 
 

@@ -18,6 +18,7 @@ from harness.settings.values import (
     FailOn,
     Fraction,
     Judges,
+    Looks,
     Models,
     OptionalPaths,
     OptionalText,
@@ -70,6 +71,7 @@ class Settings(BaseModel):
         cache: Whether answers and scores are read from and written to the cache.
         fail_on: Further reasons to fail the run, besides errors and must-pass cases.
         confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
+        looks: How often the gate looks at the cases answered so far, and may stop; 1 answers all of them.
         directory: Where history, cache and reports are kept, relative to the project's root.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         allow_python_checks: Whether ``python`` checks may run the project's own code.
@@ -184,6 +186,15 @@ class Settings(BaseModel):
             "(default: 0, don't)",
         ),
     ] = 0
+    looks: Annotated[
+        Looks,
+        Option(
+            flag="--gate-looks",
+            metavar="N",
+            help="judge up to N times while cases are answered, and stop where the verdict is known "
+            "(default: 1, answer all)",
+        ),
+    ] = 1
     directory: Annotated[
         Text,
         Option(

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from harness.types import RESERVED_KWARGS, JsonValue
 
 _MOST_CONFIRMATIONS = 100
+_MOST_LOOKS = 20
 # The kind of a judge, and the start of what it judges with; one letter is a drive of Windows.
 _SPEC = r"[a-z][a-z0-9-]+:\S"
 
@@ -114,6 +115,12 @@ Times: TypeAlias = Annotated[
     Field(ge=0, le=_MOST_CONFIRMATIONS),
     BeforeValidator(_number),
     Allowed(f"a whole number from 0 to {_MOST_CONFIRMATIONS}"),
+]
+Looks: TypeAlias = Annotated[
+    int,
+    Field(ge=1, le=_MOST_LOOKS),
+    BeforeValidator(_number),
+    Allowed(f"a whole number from 1 to {_MOST_LOOKS}"),
 ]
 Seconds: TypeAlias = Annotated[
     float,

@@ -4,7 +4,7 @@ No formula holds for few clusters.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unsee
 from harness.statistics.clusters import CONFIDENCE, Units, standard_error
 from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import few_moved_from, moved_units
-from harness.statistics.power import POWER, churn_of, detectable_drop, least_drop, least_number
+from harness.statistics.planning import times_as_many
+from harness.statistics.power import POWER, churn_of, detectable_drop, least_drop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 # Effective number of moved units from which their spread says how scores move; below, few of them decide.
 _SPREAD_FROM = 5
-
-
 _MEAN_PRECISION = 5e-4
 
 
@@ -147,22 +146,11 @@ def _mean_fall(trials: Sequence[Trials], fall: float) -> float:
 
 
 RUNS = 4000
-
-
 # Share of flips that concern a whole cluster while nothing is known; it weighs as much as two that moved.
 USUAL_ALIKE = 0.5
-
-
 _WEIGHT = 2
-
-
 _SIMULATED_UP_TO = 200
-
-
 _PRECISION = 2e-3
-
-
-_MOST_TIMES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,25 +240,51 @@ def verdict_chances(
     """
     if len(sizes) > _SIMULATED_UP_TO:
         return _normal_chances(sizes, flips, level, margin, confidence)
+    refused, within = verdicts_of(
+        drawn_drops(sizes, flips, RUNS), sizes, level, margin=margin, confidence=confidence
+    )
+    return Chances(regress=float(refused.mean()), passes=float(within.mean()))
+
+
+def verdicts_of(
+    drops: "NDArray[np.float64]",
+    sizes: Sequence[float],
+    level: float,
+    *,
+    margin: float | None,
+    confidence: float = CONFIDENCE,
+) -> "tuple[NDArray[np.bool_], NDArray[np.bool_]]":
+    """Which simulated runs regress and which pass, by the rule of :mod:`harness.statistics.clustered_drop`.
+
+    Args:
+        drops: Each run's drops, summed by cluster: (runs, clusters).
+        sizes: Number of cases of each cluster; at least two clusters.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
+        confidence: Two-sided, of the interval that is compared with the margin.
+
+    Returns:
+        Two arrays of one entry per run.
+    """
     import numpy as np
     from scipy.special import stdtrit
 
-    sums = _simulated(sizes, flips)  # (runs, clusters)
     shares = np.asarray(sizes) / math.fsum(sizes)
-    means = sums.sum(axis=1) / math.fsum(sizes)
-    deviations = sums / math.fsum(sizes) - means[:, None] * shares
+    means = drops.sum(axis=1) / math.fsum(sizes)
+    deviations = drops / math.fsum(sizes) - means[:, None] * shares
     errors = np.sqrt((deviations * deviations / (1 - shares)).sum(axis=1))
     freedom = degrees_of_freedom(Units(sums=tuple(sizes), sizes=tuple(sizes)))
     refused = (means > 0) & (means >= float(stdtrit(freedom, 1 - level)) * errors)
     refused &= 0.5 ** len(sizes) <= level
     if margin is None:
-        return Chances(regress=float(refused.mean()), passes=0.0)
+        return refused, np.zeros(len(means), dtype=bool)
     high = means + float(stdtrit(freedom, (1 + confidence) / 2)) * errors
-    within = [
+    within = high <= margin
+    within[within] = [
         excludes_unseen(Units(sums=tuple(run), sizes=tuple(sizes)), margin, confidence)
-        for run in sums[high <= margin].tolist()
+        for run in drops[within].tolist()
     ]
-    return Chances(regress=float((refused & (high > margin)).mean()), passes=math.fsum(within) / len(means))
+    return refused & (high > margin), within
 
 
 def _normal_chances(
@@ -296,13 +310,19 @@ def _normal_chances(
     )
 
 
-def _simulated(sizes: Sequence[float], flips: Flips) -> "NDArray[np.float64]":
-    """Each run's drops, summed by cluster."""
+def drawn_drops(sizes: Sequence[float], flips: Flips, runs: int) -> "NDArray[np.float64]":
+    """Simulated drops, summed by cluster: (runs, clusters).
+
+    Args:
+        sizes: Number of cases of each cluster.
+        flips: How cases flip.
+        runs: How many runs to simulate.
+    """
     import numpy as np
 
     random = np.random.default_rng(0)
     count = np.round(np.asarray(sizes)).astype(int)
-    shape = (RUNS, len(sizes))
+    shape = (runs, len(sizes))
     lose, gain = flips.lose, flips.gain
     single = random.binomial(count, lose, shape)
     single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)
@@ -371,21 +391,3 @@ def clusters_that_settle(
 
     times = times_as_many(units.sizes, decided)
     return None if times is None else times * round(math.fsum(units.sizes))
-
-
-def times_as_many(sizes: Sequence[float], suffices: Callable[[Sequence[float]], bool]) -> int | None:
-    """How many times as many clusters of these sizes are enough, by bisection.
-
-    Args:
-        sizes: Number of cases of each cluster.
-        suffices: Whether clusters of these sizes are enough.
-
-    Returns:
-        The factor, 1 or more; None if even a large one is not enough.
-    """
-
-    def enough(times: int) -> bool:
-        many = tuple(sizes) * times
-        return len(many) > 1 and suffices(many)
-
-    return least_number(enough, _MOST_TIMES)

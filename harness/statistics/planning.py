@@ -1,7 +1,7 @@
 """The number of cases that a golden set needs, before any model has answered them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from harness.statistics.clusters import CONFIDENCE
@@ -12,6 +12,8 @@ from harness.statistics.power import POWER, gain_chances, least_number, regressi
 MOST_CASES = 20_000
 _MOST_TO_SETTLE = 1_000_000
 _EXACT_UP_TO = 2000
+# The most times as many clusters as there are.
+_MOST_TIMES = 64
 
 
 def pass_chance(
@@ -156,3 +158,21 @@ def _least(suffices: Callable[[int], bool], most: int = MOST_CASES, least: int =
     """
     tens = least_number(lambda each: suffices(each * 10), most // 10, max(math.ceil(least / 10), 1))
     return None if tens is None else tens * 10
+
+
+def times_as_many(sizes: Sequence[float], suffices: Callable[[Sequence[float]], bool]) -> int | None:
+    """How many times as many clusters of these sizes are enough, by bisection.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        suffices: Whether clusters of these sizes are enough.
+
+    Returns:
+        The factor, 1 or more; None if even a large one is not enough.
+    """
+
+    def enough(times: int) -> bool:
+        many = tuple(sizes) * times
+        return len(many) > 1 and suffices(many)
+
+    return least_number(enough, _MOST_TIMES)

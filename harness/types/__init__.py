@@ -29,6 +29,7 @@ from harness.types.metric import MetricFacts
 from harness.types.permissions import NOTHING_ALLOWED, Permissions
 from harness.types.run import (
     EXACT_DTYPES,
+    PROSE,
     CaseResult,
     Completion,
     Environment,
@@ -40,6 +41,7 @@ from harness.types.run import (
     Repeat,
     Run,
     Score,
+    SetLooks,
     Stability,
     TextLoss,
 )
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
         RegressedCasesFinding,
         RetentionFinding,
         Standing,
+        StoppedFinding,
         TraitsFinding,
         TripwireFinding,
         UnpairedFinding,
@@ -88,6 +91,7 @@ __all__ = [
     "EXACT_DTYPES",
     "NOTHING_ALLOWED",
     "PINNED_DATE",
+    "PROSE",
     "RESERVED_KWARGS",
     "CaseResult",
     "Check",
@@ -141,9 +145,11 @@ __all__ = [
     "Run",
     "Score",
     "SetCounts",
+    "SetLooks",
     "SharedTrait",
     "Stability",
     "Standing",
+    "StoppedFinding",
     "TextLoss",
     "ToolCall",
     "TraitsFinding",

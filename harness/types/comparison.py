@@ -206,9 +206,10 @@ class Forgetting:
     Attributes:
         overall: Retention over all probes; None when the baseline passed none of them.
         by_skill: The same for each skill (a probe set's tag).
-        loss_change: Candidate minus baseline cross-entropy on general text, in nats per token;
+        loss_change: Candidate minus baseline cross-entropy on general English prose, in nats per token;
             None when it was not measured. A tripwire: it never makes a regression alone.
         tripped: The loss change is larger than its limit.
+        loss_by_kind: The same change on code, dialogue and other languages, by kind. For information.
         divergence: KL(baseline ‖ candidate) on the same text, in nats per token: how much the next word's
             probabilities changed, for better or worse. For information.
         refusals: Number of refusals by the baseline and by the candidate among the probes that both answered;
@@ -219,6 +220,7 @@ class Forgetting:
     by_skill: tuple[Retention, ...] = ()
     loss_change: Interval | None = None
     tripped: bool = False
+    loss_by_kind: Mapping[str, Interval] = field(default_factory=dict)
     divergence: Interval | None = None
     refusals: tuple[int, int] | None = None
 

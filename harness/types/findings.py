@@ -210,6 +210,26 @@ class PartialRunFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedFinding:
+    """A set of which a gate with several looks needed only a part.
+
+    Attributes:
+        look: Number of the look, from 1.
+        planned: Number of planned looks.
+        answered: Cases that were answered in their turn.
+        cases: Its selected cases.
+        passed: Whether the set itself was decided; otherwise another finding had decided the run.
+    """
+
+    kind: Literal["stopped"] = "stopped"
+    look: int
+    planned: int
+    answered: int
+    cases: int
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnpairedFinding:
     """Number of cases that are not compared, by cause."""
 
@@ -247,6 +267,7 @@ FindingData: TypeAlias = (
     | TripwireFinding
     | PlansFinding
     | PartialRunFinding
+    | StoppedFinding
     | UnpairedFinding
     | NothingGatedFinding
     | NoteFinding

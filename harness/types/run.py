@@ -14,6 +14,8 @@ from harness.types.training import TrainingManifest, stored_manifest
 # Precisions in which the other rows of a batch don't change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
 
+PROSE = "prose"
+
 
 class Outcome(StrEnum):
     """The outcome of one case. Only *passed* and *failed* are verdicts; the others are never a score."""
@@ -139,6 +141,12 @@ class TextLoss:
     nats_per_token: float
     tokens: int
 
+    @property
+    def kind(self) -> str:
+        """The kind of text: code, dialogue, a language; prose in English has no kind in its name."""
+        kind, divided, _ = self.passage.partition("/")
+        return kind if divided else PROSE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRef:
@@ -202,6 +210,33 @@ class ExecutionPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetLooks:
+    """How far a gate with several looks has answered a golden set.
+
+    Attributes:
+        look: Number of the latest look at the set, from 1.
+        planned: Number of planned looks.
+        fractions: The share of its cases that had been answered at each look, in increasing order.
+        cases: Number of its selected cases.
+        answered: Number of those that the looks have reached.
+        out_of_turn: Keys of must-pass cases that were answered before their turn; no comparison counts them.
+    """
+
+    set_name: str
+    look: int
+    planned: int
+    fractions: tuple[float, ...]
+    cases: int
+    answered: int
+    out_of_turn: tuple[str, ...] = ()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether some cases were not needed."""
+        return self.answered < self.cases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """Where a run happened.
 
@@ -232,6 +267,7 @@ class Run:
         golden_sets: The sets' headers, with empty ``cases``: the cases are in ``results``.
         metrics: How to read the scores of each metric, by its name in the scores. A metric without an entry
             can be shown, but not compared.
+        looks: How far each set was answered, if the gate had several looks.
     """
 
     id: str
@@ -245,11 +281,24 @@ class Run:
     results: tuple[CaseResult, ...]
     text_losses: tuple[TextLoss, ...] = ()
     metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
+    looks: tuple[SetLooks, ...] = ()
 
     @property
     def partial(self) -> bool:
-        """True when a selection (``-k``, ``--lf``, a single file) left cases out."""
+        """True when a selection (``-k``, ``--lf``, a single file) or an early stop left cases out."""
         return len(self.results) < self.collected
+
+    @property
+    def stopped(self) -> bool:
+        """True when a gate with several looks was decided before all cases were answered."""
+        return any(each.stopped for each in self.looks)
+
+    @property
+    def selected(self) -> int:
+        """Number of selected cases: those with a result, and those that an early stop left out."""
+        return len(self.results) + sum(
+            each.cases - each.answered - len(each.out_of_turn) for each in self.looks
+        )
 
 
 def conversation(case: GoldenCase, earlier: Sequence[Completion]) -> tuple[Message, ...]:

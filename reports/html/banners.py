@@ -26,10 +26,12 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
         _errored(record.baseline, "baseline") if record.baseline is not None else None,
         _unscored(run),
     ]
-    if run.partial:
+    if run.selected < run.collected:
         text = "A selection left cases out: the verdict covers these only."
-        title = f"Partial run: {figures.count(len(run.results))} of {figures.count(run.collected)} cases"
+        title = f"Partial run: {figures.count(run.selected)} of {figures.count(run.collected)} cases"
         found.append(Banner(tone="inconclusive", title=title, text=text))
+    if run.stopped:
+        found.append(_stopped(run))
     if comparison is not None and comparison.unpaired:
         found.append(_unpaired(record, comparison.unpaired))
     if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
@@ -40,6 +42,23 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
     if problems:
         found.append(Banner(tone="none", title="Not everything is shown", text="", items=_some(problems)))
     return [banner for banner in found if banner is not None]
+
+
+def _stopped(run: Run) -> Banner:
+    """How far a gate with several looks went. It makes no figure less reliable: intervals allow for it."""
+    sets = [each for each in run.looks if each.stopped]
+    latest = max(sets, key=lambda each: each.look)
+    return Banner(
+        tone="none",
+        title=f"Decided early, at look {latest.look} of {latest.planned}",
+        text="The other cases were not answered. Levels and intervals allow for the looks.",
+        items=_some(
+            [
+                f"{each.set_name}: {figures.count(each.answered)} of {figures.count(each.cases)} cases"
+                for each in sets
+            ]
+        ),
+    )
 
 
 def _unpaired(record: GateRecord, keys: Sequence[str]) -> Banner:

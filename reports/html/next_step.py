@@ -45,7 +45,7 @@ def next_step(record: GateRecord, project: Path | None = None) -> NextStep:
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _after_regression(record, deciding, again)
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
-    if metric is not None and record.run.partial:
+    if metric is not None and record.run.partial and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
         return _more_cases(record, metric, metric.data, project)
@@ -62,6 +62,8 @@ def _after_pass(record: GateRecord, again: str) -> NextStep:
 def _whole_run(record: GateRecord, why: str, again: str) -> NextStep:
     answered, collected = (figures.count(each) for each in (len(record.run.results), record.run.collected))
     text = f"This run answered {answered} of {collected}. {why}"
+    if record.run.stopped:
+        again = f"{again} --gate-looks=1"
     return NextStep(title="Run all cases.", text=text, command=again)
 
 

@@ -70,6 +70,7 @@ def _forgetting_view(
         rows=tuple(rows),
         confidence=_confidence(rates[0]) if rates else "",
         loss_change=None if change is None else _loss_change(change),
+        other_text=tuple(_kind_of_text(kind, each) for kind, each in forgetting.loss_by_kind.items()),
         divergence=None if forgetting.divergence is None else _loss_change(forgetting.divergence),
         refusals="" if forgetting.refusals is None else "{} → {}".format(*forgetting.refusals),
         loss_confidence="" if change is None else _confidence(change),
@@ -85,6 +86,11 @@ def _confidence(interval: Interval) -> str:
 def _loss_change(change: Interval) -> Estimate:
     low, high = figures.signed(change.low, 3), figures.signed(change.high, 3)
     return Estimate(value=figures.signed(change.estimate, 3), interval=f"[{low}, {high}]")
+
+
+def _kind_of_text(kind: str, change: Interval) -> str:
+    shown = _loss_change(change)
+    return f"{one_line(kind)} {shown.value} {shown.interval}"
 
 
 def _retention_row(retention: Retention, *, all_skills: bool = False) -> RetentionRow:

@@ -257,6 +257,7 @@ class ForgettingView:
 
     Attributes:
         before: The other model: ``baseline``, or the name of the base.
+        other_text: The change on other kinds of text than English prose, each kind in words.
     """
 
     anchor: str
@@ -265,6 +266,7 @@ class ForgettingView:
     rows: tuple[RetentionRow, ...]
     confidence: str
     loss_change: Estimate | None
+    other_text: tuple[str, ...]
     divergence: Estimate | None
     refusals: str
     loss_confidence: str

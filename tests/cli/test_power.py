@@ -57,7 +57,7 @@ def test_more_sets_share_the_level(tmp_path):
     (alone,) = json.loads(power("--golden", first, "--json"))
     beside, _ = json.loads(power("--golden", first, "--golden", second, "--json"))
     assert beside["detectable_drop"] > alone["detectable_drop"]
-    together = f"All sets together pass in {beside['pass_chance'] ** 2:.0%}"
+    together = f"All 2 sets of an equal model pass together in {beside['pass_chance'] ** 2:.0%}"
     assert together in " ".join(power("--golden", first, "--golden", second).split())
     assert "together" not in power("--golden", first)
 
@@ -85,3 +85,54 @@ def test_a_set_about_its_own_cases_passes_without_a_change(tmp_path):
     (found,) = json.loads(power("--golden", path, "--json"))
     assert (found["pass_chance"], found["detectable_drop"]) == (1.0, pytest.approx(11 / 50))
     assert "its own" in power("--golden", path)
+
+
+def test_gated_metrics_of_a_set_pass_less_often_together(tmp_path):
+    path = tmp_path / "mine.yaml"
+    cases = "".join(
+        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: contains, value: r}}, "
+        f"{{type: rouge-l}}, {{type: perplexity}}]}}\n"
+        for n in range(90)
+    )
+    gate = "gate: {metrics: {rouge-l: {margin: 0.05}, perplexity: {margin: 0.1}}}"
+    path.write_text(f"name: mine\ncases:\n{cases}{gate}\n", encoding="utf-8")
+    (found,) = json.loads(power("--golden", path, "--json", "--looks", "1"))
+    chances = found["metrics"]
+    # A score may move by its whole scale, as a verdict does; a log-probability has no rare huge moves.
+    assert chances["rouge-l"] == found["pass_chance"] < 0.85
+    assert chances["perplexity"] > 0.99
+    output = " ".join(power("--golden", path).split())
+    product = found["pass_chance"] * chances["rouge-l"] * chances["perplexity"]
+    assert f"All 3 gated metrics of an equal model pass together in {product:.0%}" in output
+    wide = json.loads(power("--golden", path, "--json", "--spread", "1.0"))[0]["metrics"]
+    assert wide["perplexity"] < 0.5
+
+
+def test_what_more_would_buy(tmp_path):
+    path = write_set(tmp_path, "mine", 60)
+    (found,) = json.loads(power("--golden", path, "--json", "--churn", "0.05"))
+    ways = {way["name"]: way for way in found["ways"]}
+    now, twice, repeats, likelihood = ways.values()
+    assert next(iter(ways)) == "as it is"
+    assert (now["pass_chance"], now["detectable"]) == (found["pass_chance"], found["detectable_drop"])
+    assert twice["pass_chance"] > now["pass_chance"] + 0.1
+    assert repeats["detectable"] == pytest.approx(1 / 60)
+    assert repeats["detectable"] < now["detectable"]
+    assert repeats["pass_chance"] > now["pass_chance"]
+    assert likelihood["pass_chance"] > 0.9
+    assert (twice["answers"], repeats["answers"], likelihood["answers"]) == (2, 5, 0)
+
+
+def test_an_early_stop_answers_less_than_half_where_the_verdict_is_clear(tmp_path):
+    """500 cases, a margin of 0.05: an equal model, and one that lost 20 points."""
+    path = write_set(tmp_path, "mine", 500)
+    (found,) = json.loads(power("--golden", path, "--json"))
+    looks = found["looks"]
+    assert looks["looks"] == 5
+    assert 0.2 <= looks["harmful_share"] < looks["equal_share"] < 0.5
+    assert looks["pass_chance"] > 0.95
+    assert f"early stop {looks['equal_share']:.2f}×, {looks['harmful_share']:.2f}×" in " ".join(
+        power("--golden", path).split()
+    )
+    (whole,) = json.loads(power("--golden", path, "--json", "--looks", "1"))
+    assert whole["looks"] is None

@@ -155,3 +155,16 @@ def test_refusals_are_counted_on_each_side(make_result):
 
 def test_the_rate_has_the_confidence_that_is_asked_for(pairs):
     assert retained("knowledge", pairs("knowledge", 20, 15), 0.98).rate == wilson(15, 20, 0.98)
+
+
+def test_other_kinds_of_text_are_for_information():
+    """Code got much harder, prose did not: the tripwire is about prose."""
+    before = [loss(name, 2.0) for name in ("a", "b", "code/a", "code/b", "german/a", "german/b")]
+    now = [loss(each.passage, 2.0 + 0.5 * (each.kind == "code")) for each in before]
+    forgetting = measure_forgetting([], now, before)
+    assert forgetting.loss_change.estimate == 0.0
+    assert not forgetting.tripped
+    assert {kind: change.estimate for kind, change in forgetting.loss_by_kind.items()} == {
+        "code": 0.5,
+        "german": 0.0,
+    }

@@ -1,0 +1,153 @@
+"""How often a gate with several looks is wrong, and how much it answers, by simulation.
+
+    python benchmarks/gate_looks.py [--runs 1000] [--looks 5]
+
+Every figure is a share of simulated runs, judged look by look by the gate as it is
+(`harness.comparison.metric_verdicts.judge`), as a session stops it: at a regression, or when every metric
+passes at one look. The first table compares `tunegate power`'s own figure with it.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+from gate_errors import clustered, few_losses, flips, paired, print_table, small_moves
+
+from harness.comparison.metric_verdicts import judge
+from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.statistics.detectable_drops import Flips
+from harness.statistics.looks import look_chances, look_sizes
+from harness.types import GateVerdict
+
+PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
+Draw = Callable[[float], list[PairedMetric]]
+
+
+def first(metric: PairedMetric, cases: int) -> PairedMetric:
+    """A metric of its first cases only."""
+    return replace(
+        metric,
+        keys=metric.keys[:cases],
+        candidate=metric.candidate[:cases],
+        baseline=metric.baseline[:cases],
+        clusters=metric.clusters[:cases],
+    )
+
+
+def judged_by_looks(metrics: Sequence[PairedMetric], margin: float, looks: int) -> tuple[GateVerdict, float]:
+    """The verdict, and the share of the cases that were answered for it."""
+    sizes = np.unique(metrics[0].clusters, return_counts=True)[1].astype(float)  # the clusters are in order
+    ends = np.cumsum(sizes)[[end - 1 for end in sorted({*look_sizes(tuple(sizes), looks)} - {0})]].astype(int)
+    margins = {(metric.set_name, metric.metric): margin for metric in metrics}
+    for number, cases in enumerate(ends, 1):
+        shares = [end / ends[-1] for end in ends[:number]]
+        found = judge([first(each, cases) for each in metrics], margins, fractions={"s": shares})[0]
+        verdicts = {row.verdict for row in found}
+        if REGRESS in verdicts:
+            return REGRESS, shares[-1]
+        if verdicts == {PASS}:
+            return PASS, shares[-1]
+    return GateVerdict.INCONCLUSIVE, 1.0
+
+
+def kinds_of_sets(random: np.random.Generator) -> dict[str, Draw]:
+    """Sets of 500 cases and less, each a function of the true drop of its first metric."""
+    groups = [place // 3 for place in range(498)]
+
+    def several(count: int) -> Draw:
+        def draw(drop: float) -> list[PairedMetric]:
+            moves = flips(random, 500, 0.02 + drop, 0.02)
+            others = [
+                np.where(random.random(500) < 0.5, moves, flips(random, 500, 0.02 + drop, 0.02))
+                for _ in range(count - 1)
+            ]
+            return [
+                paired(each, name=PASS_RATE if not place else f"m{place}")
+                for place, each in enumerate([moves, *others])
+            ]
+
+        return draw
+
+    def together(share: float) -> Draw:
+        return lambda drop: [paired(clustered(random, 166, 0.02 + drop, 0.02, share), groups)]
+
+    return {
+        "100 cases": lambda drop: [paired(flips(random, 100, 0.02 + drop, 0.02))],
+        "500 cases": lambda drop: [paired(flips(random, 500, 0.02 + drop, 0.02))],
+        "500 cases, 5 % flip each way": lambda drop: [paired(flips(random, 500, 0.05 + drop, 0.05))],
+        "166 clusters of 3, alike": together(1.0),
+        "166 clusters of 3, half alike": together(0.5),
+        "166 clusters of 3, independent": together(0.0),
+        "five metrics, n=500": several(5),
+        "graded, all move a little, n=200": lambda drop: [paired(small_moves(random, 200, drop), name="f1")],
+        "graded, a few break, n=500": lambda drop: [paired(few_losses(random, 500, drop), name="f1")],
+    }
+
+
+def errors(random: np.random.Generator, runs: int, looks: int, margin: float) -> None:
+    """Both errors, and the answered share, for no change, a drop at the margin, and a harmful adapter."""
+    rows = []
+    for name, draw in kinds_of_sets(random).items():
+        cells = []
+        for drop in (0.0, margin, 0.2):
+            found = [judged_by_looks(draw(drop), margin, looks) for _ in range(runs)]
+            verdicts = [verdict for verdict, _ in found]
+            cells += [
+                f"{verdicts.count(PASS) / runs:.1%} / {verdicts.count(REGRESS) / runs:.1%}",
+                f"{np.mean([share for _, share in found]):.0%}",
+            ]
+        rows.append([name, *cells])
+    header = [
+        *("set", "no change: passes / regresses", "answered"),
+        *(f"drop of {margin}: passes / regresses", "answered", "drop of 0.2: passes / regresses", "answered"),
+    ]
+    print_table(f"{looks} looks, margin {margin}", header, rows)
+
+
+def planned(random: np.random.Generator, runs: int, looks: int) -> None:
+    """The share that `tunegate power` prints, beside the gate's own."""
+    rows = []
+    for n, drop in ((200, 0.0), (500, 0.0), (500, 0.2)):
+        found = [
+            judged_by_looks([paired(flips(random, n, 0.02 + drop, 0.02))], 0.05, looks) for _ in range(runs)
+        ]
+        expected = look_chances(
+            (1.0,) * n, Flips(lose=0.02 + drop, gain=0.02, alike=0.0), 0.05, 0.05, margin=0.05, looks=looks
+        )
+        verdicts = [verdict for verdict, _ in found]
+        rows.append(
+            [
+                *(str(n), str(drop), f"{expected.passes:.1%} / {expected.regress:.1%}"),
+                f"{verdicts.count(PASS) / runs:.1%} / {verdicts.count(REGRESS) / runs:.1%}",
+                *(f"{expected.share:.0%}", f"{np.mean([share for _, share in found]):.0%}"),
+            ]
+        )
+    header = ["n", "true drop", "planned passes / regresses", "found", "planned share", "found"]
+    print_table("What `tunegate power` says of looks", header, rows)
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=1000, help="simulated runs a figure")
+    parser.add_argument("--looks", type=int, default=5)
+    chosen = parser.parse_args()
+    random = np.random.default_rng(20261126)
+    runs = chosen.runs
+    print(f"{runs} runs a figure: a rate of 5 % is known to {100 * (0.05 * 0.95 / runs) ** 0.5:.1f} points.")
+    # The figures beside a verdict take most of the time, and decide nothing.
+    module = "harness.comparison.metric_verdicts"
+    with (
+        mock.patch(f"{module}.smallest_detectable", return_value=None),
+        mock.patch(f"{module}.cases_to_settle", return_value=None),
+    ):
+        planned(random, runs, chosen.looks)
+        errors(random, runs, chosen.looks, 0.05)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""A session with several looks asks in a random order, and stops where the verdict is known."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from harness.baselines.target import model_target
+from harness.comparison.regressed_cases import ResampledAnswers
+from harness.golden.answering_order import answering_order
+from harness.run.cache import Cache
+from harness.run.conclusion import conclude_session
+from harness.run.looks import cases_by_look, run_looks
+from harness.run.scoring import Judging
+from harness.statistics.paired_binary import Trials
+from harness.types import Check, GateVerdict, Outcome
+
+N = 400
+
+
+@pytest.fixture
+def many(golden_set, case_of):
+    """A set of 400 cases with two tags."""
+
+    def build(name="s", n=N, **changes):
+        checks = (Check(type="contains", value="/"),)
+        cases = [case_of(f"{name}{number:03}", checks=checks) for number in range(n)]
+        cases = [
+            replace(case, set_name=name, tags=("even" if number % 4 else "fourth",), **changes)
+            for number, case in enumerate(cases)
+        ]
+        return replace(golden_set, name=name, cases=tuple(cases))
+
+    return build
+
+
+@pytest.fixture
+def look(inputs_of, models, opened):
+    """Runs a session with five looks; gives the session and the candidate's record."""
+
+    def start(*golden_sets, looks=5, **rest):
+        inputs = inputs_of(model_target(models["baseline"]), looks=looks)
+        collected = sum(len(each.cases) for each in golden_sets)
+        keys = {case.key for each in golden_sets for case in each.cases}
+        with Cache(None) as cache:
+            session = run_looks(
+                inputs,
+                golden_sets,
+                cache,
+                lambda *_: None,
+                Judging(),
+                collected=collected,
+                only={"candidate": keys},
+                **rest,
+            )
+        return session, conclude_session(session, collected=collected)[""]
+
+    return start
+
+
+def in_doubt(golden_set):
+    """What the sides answer wrongly, so that twenty cases are lost and ten gained."""
+    lost, gained = golden_set.cases[::20], golden_set.cases[5::40]
+    return {("candidate", case.key) for case in lost} | {("baseline", case.key) for case in gained}
+
+
+def test_the_order_is_random_but_always_the_same(many):
+    golden_set = many()
+    order = [case.key for unit in answering_order(golden_set) for case in unit]
+    assert order == [case.key for unit in answering_order(golden_set) for case in unit]
+    assert sorted(order) == [case.key for case in golden_set.cases] != order
+
+
+def test_a_further_case_leaves_the_order_of_its_tag(many):
+    golden_set = many()
+
+    def fourths(cases):
+        order = answering_order(replace(golden_set, cases=cases))
+        return [case.key for unit in order for case in unit if case.tags == ("fourth",)]
+
+    without = [case for case in golden_set.cases if case.key != "s/s100"]
+    assert [key for key in fourths(golden_set.cases) if key != "s/s100"] == fourths(without)
+
+
+def test_a_cluster_is_answered_whole(many):
+    golden_set = many()
+    cases = [replace(case, cluster=str(number // 4)) for number, case in enumerate(golden_set.cases)]
+    parts = cases_by_look(replace(golden_set, cases=tuple(cases)), 5)
+    assert [len(part) for part in parts] == [80] * 5
+    assert all(count == 4 for part in parts for count in Counter(case.cluster for case in part).values())
+
+
+def test_each_part_has_its_share_of_each_tag(many):
+    for part in cases_by_look(many(), 5):
+        tags = Counter(case.tags[0] for case in part)
+        assert abs(tags["fourth"] - 20) <= 1
+        assert abs(tags["even"] - 60) <= 1
+
+
+def test_a_set_about_its_own_cases_is_answered_whole(many):
+    golden_set = many()
+    gate = replace(golden_set.gate, population="cases")
+    parts = cases_by_look(replace(golden_set, gate=gate), 5)
+    assert [len(part) for part in parts] == [N, 0, 0, 0, 0]
+
+
+def test_few_cases_are_not_looked_at_before_the_end(many):
+    assert [len(part) for part in cases_by_look(many(n=19), 5)] == [0, 0, 0, 0, 19]
+    assert [len(part) for part in cases_by_look(many(n=50), 5)] == [0, 20, 10, 10, 10]
+
+
+def test_an_equal_model_passes_after_a_part(look, many, opened):
+    session, record = look(many())
+    assert record.verdict.outcome is GateVerdict.PASS
+    assert len(record.run.results) == len(opened.asked) / 2 < N / 2
+    (looks,) = record.run.looks
+    assert (looks.answered, looks.cases, looks.planned) == (len(record.run.results), N, 5)
+    assert record.run.stopped
+    assert record.run.partial
+    assert record.run.selected == N
+    (stopped,) = [each.data for each in record.verdict.findings if each.kind == "stopped"]
+    assert (stopped.look, stopped.answered, stopped.passed) == (looks.look, looks.answered, True)
+    assert not [each for each in record.verdict.findings if each.kind == "partial-run"]
+    # The models were opened once for all looks, and the baseline answered the same cases.
+    assert opened.opened == [("candidate", "baseline")]
+    assert [result.key for result in session.results["baseline"]] == [
+        result.key for result in record.run.results
+    ]
+
+
+def test_a_harmful_model_is_refused_after_the_first_part(look, many, opened):
+    golden_set, other = many(), many("t")
+    opened.wrong = {("candidate", case.key) for case in golden_set.cases[: N // 2]}
+    _, record = look(golden_set, other)
+    assert record.verdict.outcome is GateVerdict.REGRESS
+    assert {each.set_name: each.answered for each in record.run.looks} == {"s": 80, "t": 80}
+    found = {each.set_name: each.data for each in record.verdict.findings if each.kind == "stopped"}
+    assert (found["s"].passed, found["s"].look) == (False, 1)
+
+
+def test_what_stays_in_doubt_is_answered_whole(look, many, opened):
+    golden_set = many()
+    opened.wrong = in_doubt(golden_set)
+    _, record = look(golden_set)
+    assert len(record.run.results) == N
+    assert not record.run.stopped
+    assert record.run.looks[0].fractions == (0.2, 0.4, 0.6, 0.8, 1.0)
+    # The interval is that of the last look, wider than a gate's that looks once.
+    (row,) = [row for row in record.comparison.metrics if row.metric == "pass-rate"]
+    assert row.drop.confidence == pytest.approx(1 - 2 * 0.01918, abs=1e-5)
+
+
+def test_a_decided_set_is_asked_no_further_while_another_is(look, many, opened):
+    golden_set, other = many(), many("t")
+    opened.wrong = in_doubt(golden_set)
+    _, record = look(golden_set, other)
+    assert {each.set_name: each.stopped for each in record.run.looks} == {"s": False, "t": True}
+
+
+def test_must_pass_cases_are_answered_first_and_count_in_their_turn(look, many, opened):
+    golden_set = many()
+    cases = [replace(case, must_pass=number % 40 == 0) for number, case in enumerate(golden_set.cases)]
+    _, record = look(replace(golden_set, cases=tuple(cases)))
+    asked = {result.key for result in record.run.results}
+    assert {case.key for case in cases if case.must_pass} <= asked
+    (looks,) = record.run.looks
+    assert len(looks.out_of_turn) == len(asked) - looks.answered > 0
+    (row,) = [row for row in record.comparison.metrics if row.metric == "pass-rate"]
+    assert row.n == looks.answered
+    assert record.run.selected == N
+    opened.wrong = {("candidate", cases[0].key)}
+    _, record = look(replace(golden_set, cases=tuple(cases)))
+    assert record.verdict.outcome is GateVerdict.REGRESS
+    assert len(record.run.results) < N / 2
+
+
+def test_a_regression_that_new_answers_do_not_show_stops_nothing(look, many, opened, monkeypatch):
+    """Cases in doubt are resampled at the look that finds them; the gate then goes on."""
+    golden_set = many()
+    opened.wrong = {("candidate", case.key) for case in golden_set.cases[: N // 10]}
+    resampled = []
+
+    def resampling(session):
+        def fresh(keys):
+            resampled.append(set(keys))
+            return ResampledAnswers(
+                trials={key: Trials(3, 3, 3, 3) for key in keys}, times=3, judge_requests=0, duration_s=0.0
+            )
+
+        return fresh
+
+    _, record = look(golden_set, resampling=resampling)
+    assert len(record.run.results) == N
+    assert len(resampled) > 1
+    assert all(keys <= {case.key for case in golden_set.cases[: N // 10]} for keys in resampled)
+
+
+def test_skipped_cases_are_scored_as_skipped(look, many):
+    golden_set = many()
+    cases = (replace(golden_set.cases[0], skip="later"), *golden_set.cases[1:])
+    _, record = look(replace(golden_set, cases=cases))
+    assert record.run.results[0].outcome is Outcome.SKIPPED
+    assert record.run.looks[0].cases == N - 1
+    assert record.run.selected == N

@@ -1,0 +1,76 @@
+"""What a set can show before any run; the command's own tests are in tests/cli/test_power.py."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.comparison.pairing import PASS_RATE
+from harness.studies.set_power import (
+    ANSWERS,
+    chance_of_metric,
+    pass_chance_of,
+    power_of_set,
+    why_it_seldom_passes,
+)
+from harness.types import Check, GateSettings, GoldenCase, GoldenSet, Message
+
+
+def cases_of(count, clusters=None):
+    return tuple(
+        GoldenCase(
+            id=str(n),
+            set_name="s",
+            messages=(Message(role="user", content=str(n)),),
+            checks=(Check(type="equals"),),
+            cluster=None if clusters is None else str(n % clusters),
+        )
+        for n in range(count)
+    )
+
+
+def set_of(count, clusters=None, **gate):
+    cases = cases_of(count, clusters)
+    return GoldenSet(name="s", path="s.yaml", cases=cases, gate=GateSettings(**gate))
+
+
+def test_a_worked_example_of_log_probabilities():
+    """100 cases that move by 0.2 nats: the margin is 0.10 / 0.02 = 5 standard errors, t(99) at 0.95 is 1.660."""
+    chance = chance_of_metric("perplexity", cases_of(100), 0.10, 0.02, 0.2)
+    assert chance == pytest.approx(0.99958, abs=1e-5)
+    assert chance_of_metric("perplexity", cases_of(1), 0.10, 0.02) == 0.0
+
+
+def test_other_scores_are_taken_to_move_as_verdicts_do():
+    cases = cases_of(80)
+    assert chance_of_metric("rouge-l", cases, 0.05, 0.02) == pass_chance_of(cases, 0.05, 0.02)
+
+
+def test_one_case_lost_in_five_answers_is_found_by_itself():
+    """1 / C(10, 5) = 1/252, and no noisy case beside it."""
+    ways = {
+        way.name: way for way in power_of_set(set_of(60), {PASS_RATE: 0.05}, 0.0, 0.05, with_ways=True).ways
+    }
+    assert ways[f"{ANSWERS} answers a case"].detectable == pytest.approx(1 / 60)
+    noisy = power_of_set(set_of(400), {PASS_RATE: 0.05}, 0.05, 0.05, with_ways=True)
+    assert 1 / 400 < noisy.ways[2].detectable < noisy.ways[0].detectable
+
+
+def test_repeats_help_a_noisy_set_to_pass():
+    for golden_set in (set_of(100), set_of(200, clusters=100)):
+        ways = power_of_set(golden_set, {PASS_RATE: 0.05}, 0.05, 0.05, with_ways=True).ways
+        assert ways[2].pass_chance > ways[0].pass_chance
+
+
+def test_many_metrics_of_a_small_set_seldom_pass_together():
+    few = set_of(70, metric_margins={"rouge-l": 0.05, "bleu": 0.05, "f1": 0.05})
+    said = why_it_seldom_passes(few)
+    assert said is not None
+    assert "4 gated metrics together in" in said
+    assert why_it_seldom_passes(set_of(70)) is None
+    assert why_it_seldom_passes(set_of(600, metric_margins={"rouge-l": 0.05})) is None
+    assert why_it_seldom_passes(replace(few, gate=replace(few.gate, population="cases"))) is None
+
+
+def test_a_set_about_its_own_cases_has_no_early_stop():
+    found = power_of_set(set_of(50, population="cases"), {PASS_RATE: 0.05}, 0.02, 0.05, looks=5)
+    assert found.looks is None
