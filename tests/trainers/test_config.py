@@ -131,3 +131,16 @@ def test_all_weights_are_not_trained_with_an_adapters_rate(method, given, rate):
     """Schulman et al. 2025: LoRA's best rate is about ten times that of all weights."""
     usual = {"base": "b", "data": "d.jsonl", "output": "o", "quantization": "none"}
     assert method.model_validate({**usual, **given}).learning_rate == pytest.approx(rate)
+
+
+BENCHMARKS = sorted((Path(__file__).parents[2] / "benchmarks" / "training").glob("[!.]*.yaml"))
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_the_benchmarks_configurations_are_valid(path, tmp_path):
+    """With the keys of the benchmark itself taken out, as it does."""
+    settings = yaml.safe_load(path.read_text())
+    name = settings.pop("method", path.stem)
+    settings.pop("gate", None)
+    (tmp_path / path.name).write_text(yaml.safe_dump(settings))
+    assert load_config(tmp_path / path.name, load_function(METHODS[name].config, name)).base == "smollm2"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from harness.errors import SettingsError
 from trainers.unread_keys import sharding_problem
@@ -23,6 +24,7 @@ def training_device(cuda: bool) -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu"
 
 
+_LONGEST_WAIT = timedelta(hours=2)
 # What ``accelerate launch`` sets for each way of dividing a model among devices.
 _SHARDING = {
     "ACCELERATE_USE_FSDP": "FSDP",
@@ -64,5 +66,7 @@ def main_process_first() -> Iterator[None]:
     import torch
     from accelerate import PartialState
 
-    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+    # The others also wait while the main process measures held-out answers: ten minutes may be too few.
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=_LONGEST_WAIT)
+    with state.main_process_first():
         yield

@@ -146,7 +146,7 @@ def test_the_published_figures_of_an_8b_model():
     assert total_bytes(estimate(LLAMA_8B, Setup())) / 1e9 == pytest.approx(9.1, abs=0.1)
 
 
-@pytest.mark.parametrize("objective", ["rloo", "rlhf"])
+@pytest.mark.parametrize("objective", ["rloo", "ppo", "rlhf"])
 @pytest.mark.parametrize("weights", ["qlora", "lora"])
 def test_a_reward_model_is_there_whole_whatever_the_policy_is_stored_in(objective, weights):
     """As the trainers load it: in the computation's type, with its adapter, without the output head."""

@@ -208,6 +208,22 @@ def test_it_goes_on_from_an_adapter_and_stays_near_it(online, make_tiny_adapter,
     assert run.manifest["started_from"]["path"] == str(tmp_path / "start")
 
 
+def test_it_trains_in_bfloat16_on_a_base_in_4_bits(online):
+    run = online(quantization="nf4", dtype="bfloat16", max_steps=4)
+    assert run.train() == 0
+    assert all(math.isfinite(entry["loss"]) for entry in run.manifest["losses"])
+
+
+def test_a_golden_subset_can_stop_it(online, tmp_path):
+    """Answering golden cases between sampling and learning leaves both as they were."""
+    case = "name: g\ncases:\n  - {id: a, prompt: say w9, checks: [{type: contains, value: nothing}]}\n"
+    (tmp_path / "stop.yaml").write_text(case)
+    run = online(max_steps=16, save_steps=2, early_stop={"golden": ["stop.yaml"], "patience": 2})
+    assert run.train() == 0
+    assert run.manifest["early_stop"]["best_step"] == 2
+    assert run.manifest["steps"] == 6
+
+
 @pytest.mark.parametrize("accumulation", [1, 4])
 def test_forward_passes_of_one_step_share_their_answers(online, accumulation):
     """Advantages are normalised over the whole step, whatever fits into one forward pass."""
