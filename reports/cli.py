@@ -1,13 +1,18 @@
 """``tunegate report``: the HTML report of a stored run."""
 
+import json
+import os
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import HistoryOption
 from tunegate.printable import say
+
+if TYPE_CHECKING:
+    from harness.types import GateRecord
 
 # One command as a group's own callback: a group is what the ``tunegate`` command mounts. Options may then
 # follow the run, which groups refuse by themselves.
@@ -18,6 +23,14 @@ app = typer.Typer(
 )
 
 
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        from reports.json_file import record_schema
+
+        say(json.dumps(record_schema(), indent=1))
+        raise typer.Exit
+
+
 @app.callback()
 def report(
     run: Annotated[str, typer.Argument(help="A run's id, the start of one, or latest.", show_default=False)],
@@ -25,10 +38,25 @@ def report(
         Path | None,
         typer.Option(help="Where to write it.", show_default="report.html in the run's directory"),
     ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the whole record as JSON here, too.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write verdict, table and lost cases as Markdown here, too.")
+    ] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Add to the summary of the GitHub job, and print annotations.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--json-schema", callback=_print_schema, is_eager=True, help="Print the JSON file's JSON Schema."
+        ),
+    ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     history: HistoryOption = None,
 ) -> None:
-    """Write the HTML report of a stored run."""
+    """Write the HTML report of a stored run, and on request its other forms."""
     from harness.history.location import history_path
     from harness.history.store import open_history
     from reports.earlier_runs import earlier_runs_of
@@ -36,8 +64,9 @@ def report(
     from reports.html import render_report
     from tunegate.project import command_project
 
-    if output is not None:
-        check_writable(output, "--output")
+    for option, file in (("--output", output), ("--json", json_file), ("--markdown", markdown)):
+        if file is not None:
+            check_writable(file, option)
     path = history_path(history)
     with open_history(path, to_read=True) as stored:
         record = stored.load_record(run)
@@ -45,5 +74,26 @@ def report(
     earlier = earlier_runs_of(record, path, command_project(Path.cwd()))
     write_report(target, render_report(record, earlier), "--output")
     say(target)
+    _write_others(record, json_file, markdown, github=github)
     if open_ and not webbrowser.open(target.resolve().as_uri()):
         say("no browser could be started: open the file yourself", err=True)
+
+
+def _write_others(
+    record: "GateRecord", json_file: Path | None, markdown: Path | None, *, github: bool
+) -> None:
+    from reports.files import write_report
+    from reports.github import add_summary, annotations
+    from reports.json_file import render_json
+    from reports.markdown import render_markdown
+    from tunegate.project import command_project
+
+    if json_file is not None:
+        say(write_report(json_file, render_json(record), "--json"))
+    if markdown is not None:
+        say(write_report(markdown, render_markdown(record), "--markdown"))
+    if github:
+        add_summary(record, os.environ)
+        for line in annotations(record, command_project(Path.cwd())):
+            # Escaped already; as a command to GitHub it begins the line.
+            typer.echo(line)

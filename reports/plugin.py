@@ -8,7 +8,7 @@ import pytest
 from harness.errors import SettingsError
 from harness.types import GateRecord
 
-_REPORT, _JSON = "tunegate_report", "tunegate_json"
+_REPORT, _JSON, _MARKDOWN = "tunegate_report", "tunegate_json", "tunegate_markdown"
 # Each path's option and environment variable, by the option's dest.
 _OPTIONS = {
     _REPORT: (
@@ -17,11 +17,16 @@ _OPTIONS = {
         "HTML report (default: report.html of the run)",
     ),
     _JSON: ("--gate-json", "TUNEGATE_JSON", "the whole record as JSON (default: not written)"),
+    _MARKDOWN: (
+        "--gate-markdown",
+        "TUNEGATE_MARKDOWN",
+        "verdict, table and lost cases as Markdown, for a comment (default: not written)",
+    ),
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare ``--gate-report`` and ``--gate-json``."""
+    """Declare ``--gate-report``, ``--gate-json`` and ``--gate-markdown``."""
     group = parser.getgroup("tunegate", "tunegate: a regression gate for fine-tuned models")
     for dest, (option, variable, text) in _OPTIONS.items():
         group.addoption(option, dest=dest, metavar="PATH", default=None, help=f"{text} [{variable}]")
@@ -39,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     if _path_of(config, _JSON) is not None:
         config.pluginmanager.register(JsonReport(), "tunegate-json")
+    if _path_of(config, _MARKDOWN) is not None:
+        config.pluginmanager.register(MarkdownReport(), "tunegate-markdown")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        config.pluginmanager.register(GitHubReport(), "tunegate-github")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,6 +76,38 @@ class JsonReport:
 
         path = _path_of(config, _JSON, label)
         return None if path is None else write_report(path, render_json(record), _source(config, _JSON))
+
+
+class MarkdownReport:
+    """The report of ``--gate-markdown``."""
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, label: str) -> Path | None:
+        """Write the Markdown file."""
+        from reports.files import write_report
+        from reports.markdown import render_markdown
+
+        path = _path_of(config, _MARKDOWN, label)
+        return (
+            None if path is None else write_report(path, render_markdown(record), _source(config, _MARKDOWN))
+        )
+
+
+class GitHubReport:
+    """What a step of GitHub Actions shows: the job's summary and annotations."""
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord) -> None:
+        """Add to the job's summary, and print the annotations."""
+        from reports.github import add_summary, annotations
+        from tunegate.project import session_project
+
+        add_summary(record, os.environ)
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            for line in annotations(record, session_project(config)):
+                terminal.write_line(line)
 
 
 def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:

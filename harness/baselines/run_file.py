@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from harness.baselines.logged_run import runs_of
 from harness.baselines.metric_choice import MetricChoice
@@ -16,11 +16,13 @@ from harness.history.logs.rows import UNNAMED_SET
 from harness.history.logs.run_log import RunLog
 from harness.history.logs.values import read_json
 from harness.history.store import open_history
-from harness.types import CaseResult, GoldenCase, Run
+from harness.types import CaseResult, GateRecord, GoldenCase, Run
 from harness.types.storage import DamagedFactsError, decode
 
 # The record's schema of --gate-json that this version reads.
 _SCHEMA_VERSIONS = (2,)
+_PARTS = ("run", "baseline", "comparison", "verdict")
+_T = TypeVar("_T")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -174,6 +176,39 @@ def read_run_file(path: Path) -> Run | None:
     Raises:
         DataError: It is such a file, but damaged or of another version.
     """
+    facts = _facts_of(path)
+    return None if facts is None else _decoded(Run, facts["run"], path)
+
+
+def read_record_file(path: Path) -> tuple[GateRecord, bool]:
+    """The record in a file that ``--gate-json`` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The record, and whether the file was changed after it was written.
+
+    Raises:
+        DataError: There is no such file, it is something else, damaged, or of another version.
+    """
+    if not path.is_file():
+        raise DataError(path, None, "no such file")
+    facts = _facts_of(path)
+    if facts is None:
+        raise DataError(path, None, "not a gate's JSON file: pytest --model=DIR --gate-json=PATH writes one")
+    record = _decoded(GateRecord, {key: facts.get(key) for key in _PARTS}, path)
+    return record, record_digest(facts) != facts.get("sha256")
+
+
+def record_digest(facts: Mapping[str, Any]) -> str:
+    """Hash of a record's parts in its JSON file, by which a later change is noticed."""
+    parts = {key: facts.get(key) for key in _PARTS}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _facts_of(path: Path) -> dict[str, Any] | None:
+    """What a file of ours holds; None for another's."""
     if path.suffix.lower() != ".json" or not path.is_file():
         return None
     with path.open("rb") as file:
@@ -188,23 +223,14 @@ def read_run_file(path: Path) -> Run | None:
         raise DataError(
             path, None, f"written in format {version}, this tunegate reads {read}: write it again"
         )
-    return run_of_facts(facts["run"], path)
+    return facts
 
 
-def run_of_facts(facts: Any, path: Path) -> Run:
-    """A run from the mapping in one of our files.
-
-    Args:
-        facts: The mapping.
-        path: The file, for messages.
-
-    Raises:
-        DataError: It is damaged.
-    """
+def _decoded(kind: type[_T], facts: Any, path: Path) -> _T:
     try:
-        return decode(Run, json.dumps(facts))
+        return decode(kind, json.dumps(facts))
     except DamagedFactsError as error:
-        raise DataError(path, None, f"not a run: {error}; write it again") from error
+        raise DataError(path, None, f"not a {kind.__name__}: {error}; write it again") from error
 
 
 def aligned(candidate: Run, baseline: Run, by: PairBy) -> Run:

@@ -67,6 +67,9 @@ def lint(
         Literal["warning", "error"], typer.Option(help="The least level that makes exit status 1.")
     ] = "warning",
     as_json: JsonOption = False,
+    sarif: Annotated[
+        Path | None, typer.Option(help="Also write the findings as SARIF here, for a code host.")
+    ] = None,
 ) -> None:
     """Find cases that can't fail, can't pass, or repeat each other; exit status 1 if there are any.
 
@@ -98,6 +101,11 @@ def lint(
     elif not as_json:
         for finding in findings:
             say(str(finding))
+    if sarif is not None:
+        from harness.authoring.sarif import render_sarif
+        from harness.types.storage import write_whole
+
+        write_whole(sarif, render_sarif(findings, faulty))
     if faulty:
         raise as_one(faulty)
     # Not a fault of a case: it says how little such a small set can show.

@@ -31,6 +31,10 @@ _COMMANDS = {
         target="harness.cli.compare:compare",
         help="Compare any two runs, ours or other tools' logs, by the gate; exit status 1 on a regression.",
     ),
+    "verify": DeferredCommand(
+        target="harness.cli.verify:verify",
+        help="Compute scores and verdict of a gate's JSON file again; exit status 1 if anything differs.",
+    ),
     "serve": DeferredCommand(
         target="harness.cli.serve:serve",
         help="Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.",

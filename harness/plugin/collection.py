@@ -17,7 +17,7 @@ from harness.errors import GoldenError
 from harness.golden.load import load_golden_set, probe_directory
 from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
-from harness.presentation.sentences import sentence_of
+from harness.presentation.sentences import sentence_of, verdict_line
 from harness.types import CaseResult, GateRecord, GoldenCase, GoldenSet, MetricError, Outcome, Score
 from harness.types.run import conversation
 from tunegate.markers import declare_markers
@@ -169,6 +169,7 @@ def _facts(record: GateRecord) -> dict[str, str]:
         facts["baseline"] = f"{record.baseline.model.label} (run {record.baseline.id})"
     if record.verdict is not None:
         facts["verdict"] = str(record.verdict.outcome)
+        facts["summary"] = verdict_line(record)
         own = [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
         facts["reasons"] = "; ".join(sentence_of(finding) for finding in own)
     return facts

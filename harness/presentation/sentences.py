@@ -45,6 +45,19 @@ def sentences_of(verdict: Verdict) -> tuple[str, ...]:
     return tuple(sentence_of(finding) for finding in verdict.findings)
 
 
+def verdict_line(record: GateRecord) -> str:
+    """A gate's verdict in one line: the word, both models, and the first finding that decided it.
+
+    Terminals, JUnit, JSON, comments and annotations all have this line.
+    """
+    if record.verdict is None or record.baseline is None:
+        return f"NO VERDICT: {record.run.model.label} was compared with nothing"
+    word = record.verdict.outcome
+    sides = f"{record.run.model.label} against {record.baseline.model.label}"
+    own = [finding for finding in record.verdict.findings if finding.verdict is word]
+    return ": ".join([word.upper(), sides, *([sentence_of(own[0])] if own else [])])
+
+
 def sentence_of(finding: Finding) -> str:
     """One finding as a sentence, with the figures that a person can check."""
     return _WRITERS[type(finding.data)](finding, finding.data)

@@ -28,7 +28,7 @@ def test_a_file_of_ours_is_the_run_that_was_stored(tmp_path, make_run, make_resu
     ("text", "message"),
     [
         ('{"schema_version": 1, "run": {}}', "written in format 1, this tunegate reads 2"),
-        ('{"schema_version": 2, "run": {"id": 3}}', "not a run"),
+        ('{"schema_version": 2, "run": {"id": 3}}', "not a Run"),
         ('{"schema_version": 2, "run": {"id"', ":1: "),
     ],
 )

@@ -52,7 +52,9 @@ def test_junit_has_the_verdict_and_each_case(project):
     facts = {each.get("name"): each.get("value") for each in suite.find("properties")}
     assert facts["tunegate.verdict"] == "inconclusive"
     assert facts["tunegate.reasons"].startswith("capitals pass-rate is inconclusive")
-    assert set(facts) == {f"tunegate.{name}" for name in ("run", "model", "baseline", "verdict", "reasons")}
+    assert set(facts) == {
+        f"tunegate.{name}" for name in ("run", "model", "baseline", "verdict", "summary", "reasons")
+    }
     assert suite.get("failures") == "0"
     cases = {each.get("name"): each for each in suite.iter("testcase")}
     own = {

@@ -1,5 +1,6 @@
 """``tunegate report`` finds a stored run, writes its page and says where."""
 
+import json
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -80,3 +81,21 @@ def test_a_missing_history_is_not_created(tmp_path: Path) -> None:
 def test_an_unwritable_output_is_refused_first(tmp_path: Path) -> None:
     error = call("latest", "--output", str(tmp_path), "--history", str(tmp_path / "none.sqlite")).exception
     assert isinstance(error, SettingsError)
+
+
+def test_the_other_forms_are_written_where_they_are_named(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    names = ["--json", str(tmp_path / "gate.json"), "--markdown", str(tmp_path / "comment.md")]
+    result = call("latest", *names, "--github")
+    assert result.exit_code == 0
+    assert json.loads((tmp_path / "gate.json").read_text())["schema_version"] == 2
+    assert (tmp_path / "comment.md").read_text() in (tmp_path / "summary.md").read_text()
+    assert "title=tunegate::" in result.output
+
+
+def test_the_schema_needs_no_run() -> None:
+    result = call("--json-schema")
+    assert result.exit_code == 0
+    assert json.loads(result.output)["properties"]["schema_version"] == {"const": 2}

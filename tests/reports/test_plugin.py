@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import scipy.special  # noqa: F401 - loaded once: a session inside a test would import it anew, which numpy refuses
 
 from harness.types import GateRecord
 
@@ -88,3 +89,12 @@ def test_loading_the_plugin_imports_neither_jinja_nor_scipy(tmp_path: Path) -> N
         [sys.executable, "-c", seen], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split() == []
+
+
+def test_markdown_and_the_job_s_summary(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "summary.md"))
+    result = project.runpytest_inprocess("-s", "--gate-markdown=comment.md")
+    result.stdout.fnmatch_lines(["::* title=tunegate::*"])
+    assert project.path.joinpath("comment.md").read_text().startswith("<!-- tunegate:")
+    assert project.path.joinpath("summary.md").read_text().startswith("<!-- tunegate:")

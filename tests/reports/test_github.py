@@ -1,0 +1,110 @@
+"""What GitHub Actions shows, and what writes the comment there."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import scipy.special  # noqa: F401 - loaded once: a session inside a test would import it anew, which numpy refuses
+import yaml
+
+from harness.types import GateRecord
+from reports.github import add_summary, annotations
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def record(invented: Callable[..., GateRecord], tmp_path: Path) -> GateRecord:
+    """A regression, whose golden sets are files of the folder, each case on a line of its own."""
+    found = invented(orders=60, lost=25)
+    results = tuple(
+        replace(result, case=replace(result.case, line=number + 3))
+        for number, result in enumerate(found.run.results)
+    )
+    for golden_set in found.run.golden_sets:
+        (tmp_path / golden_set.path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / golden_set.path).write_text("cases: []")
+    return replace(found, run=replace(found.run, results=results))
+
+
+def test_each_lost_case_is_told_at_its_line(
+    record: GateRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    first, *cases = annotations(record, tmp_path)
+    assert first.startswith("::error title=tunegate::REGRESS: ")
+    assert "\n" not in first
+    assert len(cases) == 9
+    lines = {result.key: result.case.line for result in record.run.results}
+    files = {golden_set.name: golden_set.path for golden_set in record.run.golden_sets}
+    for each in cases:
+        key = each.rpartition("::")[2]
+        place = f"file={files[key.partition('/')[0]]},line={lines[key]},"
+        assert place in each
+        assert each.startswith("::error ")
+
+
+def test_a_file_that_is_not_there_has_no_annotation(record: GateRecord, tmp_path: Path) -> None:
+    assert len(list(annotations(record, tmp_path / "elsewhere"))) == 1
+
+
+def test_signs_with_a_meaning_are_escaped(record: GateRecord, tmp_path: Path) -> None:
+    model = replace(record.run.model, label="50 %\n::error::x")
+    first = next(iter(annotations(replace(record, run=replace(record.run, model=model)), tmp_path)))
+    assert "50 %25" in first
+    assert len(first.splitlines()) == 1
+
+
+def test_the_summary_is_added_to(record: GateRecord, tmp_path: Path) -> None:
+    file = tmp_path / "summary.md"
+    file.write_text("before\n")
+    assert add_summary(record, {"GITHUB_STEP_SUMMARY": str(file)}) == file
+    assert file.read_text().startswith("before\n<!-- tunegate:")
+    assert add_summary(record, {}) is None
+
+
+def test_the_comment_is_written_once_and_then_renewed(tmp_path: Path) -> None:
+    """A stand-in for GitHub's command knows one earlier comment if the file says so."""
+    log, gh = tmp_path / "log", tmp_path / "gh"
+    gh.write_text(
+        '#!/usr/bin/env bash\nif [[ "$*" == *--paginate* ]]; then cat "$EARLIER"; else echo "$*" >> "$LOG"; fi\n'
+    )
+    gh.chmod(0o755)
+    comment, earlier = tmp_path / "comment.md", tmp_path / "earlier"
+    comment.write_text("<!-- tunegate: m -->\n\nhello\n")
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LOG": str(log),
+        "EARLIER": str(earlier),
+    }
+    command = ["bash", ROOT / "ci" / "comment.sh", "o/r", "7", comment]
+    for known in ("", "42\n43\n"):
+        earlier.write_text(known)
+        subprocess.run(command, check=True, env=environment, timeout=60)
+    first, second = log.read_text().splitlines()
+    assert "--method POST repos/o/r/issues/7/comments" in first
+    assert "--method PATCH repos/o/r/issues/comments/42" in second
+    comment.unlink()
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True, timeout=60)
+    assert "no comment" in done.stdout
+
+
+def test_action_and_template_name_options_that_exist(pytester: pytest.Pytester) -> None:
+    listed = pytester.runpytest_inprocess("--help", "-p", "no:xdist").stdout.str()
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    steps = action["runs"]["steps"]
+    assert action["runs"]["using"] == "composite"
+    assert all("shell" in step for step in steps if "run" in step)
+    (gate,) = [step["run"] for step in steps if step.get("id") == "gate"]
+    options = [word.partition("=")[0] for word in gate.split() if word.startswith("--gate-")]
+    assert {"--gate-markdown", "--gate-json"} <= set(options)
+    assert [option for option in options if option not in listed] == []
+    template = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))[".tunegate"]
+    known = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert [
+        name for name in template["variables"] if name != "TUNEGATE_PACKAGE" and f"`{name}`" not in known
+    ] == []

@@ -1,0 +1,146 @@
+"""A gate's evidence, replayed where no model is."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from harness.baselines.run_file import read_record_file
+from harness.comparison.gate import run_gate
+from harness.run.scoring import score_cases
+from harness.run.verification import verify
+from harness.types import (
+    Check,
+    Completion,
+    GateRecord,
+    GoldenCase,
+    Message,
+    Permissions,
+    Run,
+    Score,
+)
+from reports.json_file import render_json
+
+JUDGED = Check(type="llm-rubric", value="is polite")
+
+
+def cases(*more):
+    return [
+        GoldenCase(
+            id=f"c{number}",
+            set_name="s",
+            messages=(Message(role="user", content=f"Capital {number}?"),),
+            references=("Paris",),
+            checks=(Check(type="contains", value="Paris"), Check(type="f1"), *more),
+        )
+        for number in range(20)
+    ]
+
+
+def scored(make_run, asked, wrong, run_id):
+    answers = {
+        case.key: Completion(
+            text="Rome" if number < wrong else "Paris",
+            stop_reason="stop",
+            prompt_tokens=3,
+            completion_tokens=1,
+            latency_s=0.1,
+        )
+        for number, case in enumerate(asked)
+    }
+    return make_run(score_cases(asked, answers), run_id=run_id)
+
+
+@pytest.fixture
+def record(make_run):
+    """Twelve of twenty cases lost."""
+    asked = cases()
+    baseline, candidate = (
+        scored(make_run, asked, wrong, name) for wrong, name in ((0, "before"), (12, "now"))
+    )
+    comparison, verdict = run_gate(candidate, baseline, margin=0.1)
+    return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+
+
+def test_what_was_scored_honestly_verifies(record, tmp_path):
+    path = tmp_path / "gate.json"
+    path.write_text(render_json(record))
+    read, changed = read_record_file(path)
+    assert not changed
+    found = verify(read, tmp_path, Permissions())
+    assert (found.faults, found.scores) == ((), 80)
+    assert found.recorded == found.recomputed == "regress"
+    assert dict(found.unverified) == {"s.yaml: not in this project": 1}
+
+
+def changed_score(record):
+    first, *rest = record.run.results
+    scores = tuple(replace(score, value=1.0) for score in first.scores)
+    results = (replace(first, scores=scores), *rest)
+    return replace(record, run=replace(record.run, results=results))
+
+
+def changed_outcome(record):
+    first, *rest = record.run.results
+    return replace(record, run=replace(record.run, results=(replace(first, outcome="passed"), *rest)))
+
+
+def changed_verdict(record):
+    return replace(record, verdict=replace(record.verdict, outcome="pass"))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (changed_score, "candidate s/c0: contains is 1, recomputed 0"),
+        (changed_outcome, "candidate s/c0: the outcome is passed, recomputed failed"),
+        (changed_verdict, "the verdict is pass, recomputed regress"),
+    ],
+)
+def test_what_was_changed_is_named(record, tmp_path, change, fault):
+    found = verify(change(record), tmp_path, Permissions())
+    assert fault in found.faults
+
+
+def test_another_golden_set_is_named(record, tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "name: s\ncases: [{id: a, prompt: p, checks: [{type: contains, value: x}]}]\n"
+    )
+    assert verify(record, tmp_path, Permissions()).faults == (
+        "s.yaml differs from the golden set of the run",
+    )
+
+
+def test_a_judge_s_scores_are_believed_and_listed(make_run, tmp_path):
+    asked = cases(JUDGED)
+    run: Run = scored(make_run, asked, 0, "now")
+    results = tuple(
+        replace(
+            r,
+            scores=(*r.scores, Score(metric="llm-rubric", value=1.0, passed=True)),
+            errors=(),
+            outcome="passed",
+        )
+        for r in run.results
+    )
+    found = verify(GateRecord(run=replace(run, results=results)), tmp_path, Permissions())
+    assert found.faults == ()
+    (told,) = [each for each in found.unverified if each.startswith("llm-rubric: ")]
+    assert found.unverified[told] == 20
+
+
+def test_answers_that_are_not_stored_are_listed(record, tmp_path):
+    baseline = replace(
+        record.baseline, results=tuple(replace(r, completion=None) for r in record.baseline.results)
+    )
+    found = verify(replace(record, baseline=baseline), tmp_path, Permissions())
+    assert found.faults == ()
+    assert found.unverified["answers whose text is not stored"] == 20
+
+
+def test_a_changed_file_is_noticed(record, tmp_path):
+    path = tmp_path / "gate.json"
+    facts = json.loads(render_json(record))
+    facts["run"]["model"]["label"] = "other"
+    path.write_text(json.dumps(facts))
+    assert read_record_file(path)[1]
