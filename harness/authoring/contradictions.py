@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from harness.golden.schema import base_type
+from harness.metrics.text import composed
 from harness.types import Check, GoldenCase
 
 # Answers without a common part, not even a letter.
@@ -23,8 +24,8 @@ def _excludes(check: Check, other: Check) -> str | None:
     """Why no answer passes both; ``check`` is the one that requires a text."""
     if other.type == f"not-{check.type}" and (check.value, check.options) == (other.value, other.options):
         return f"{check.type} and {other.type} of the same value"
-    for wanted in _wanted(check):
-        for refused in _refused(other):
+    for wanted in map(composed, _wanted(check)):
+        for refused in map(composed, _refused(other)):
             # icontains also accepts other letters than those in its value.
             exact = not check.type.startswith("i") and refused in wanted
             folded = other.type == "not-icontains" and refused.casefold() in wanted.casefold()

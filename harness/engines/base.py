@@ -25,6 +25,7 @@ class GenerationRequest:
         side: The loaded model that answers: ``candidate`` or ``baseline``.
         prompt: The rendered conversation; None leaves rendering to the engine.
         json_schema: The answer is JSON that follows this schema; None for text.
+        timeout_s: Most seconds for the answer, in a batch its share of the time; None for no limit.
     """
 
     key: str
@@ -33,6 +34,7 @@ class GenerationRequest:
     settings: GenerationSettings
     prompt: RenderedPrompt | None = None
     json_schema: Mapping[str, Any] | None = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import torch
@@ -101,13 +101,17 @@ def _rope_types(given: Any) -> Iterator[Any]:
 _COMPACT_AT = 0.25
 
 
+# Its end token or a stop text, its number of tokens, its time.
+Ending: TypeAlias = Literal["stop", "length", "late"]
+
+
 class Watch(Protocol):
     """Follows one answer during generation."""
 
     tokens: list[int]
     end: int | None
 
-    def take(self, token: int) -> Literal["", "stop", "length"]:
+    def take(self, token: int) -> Ending | Literal[""]:
         """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
 
 
@@ -135,7 +139,7 @@ def decode_batch(  # one call per batch; a type for its arguments would only be 
     select_rows: Callable[[list[int]], None] = lambda _: None,
     cached: int = 0,
     on_tokens: Callable[[int, list[int]], None] = lambda _index, _tokens: None,
-) -> list[Literal["stop", "length"]]:
+) -> list[Ending]:
     """Continue each row of a left-padded batch.
 
     Args:
@@ -154,7 +158,7 @@ def decode_batch(  # one call per batch; a type for its arguments would only be 
     """
     import torch
 
-    reasons: list[Literal["", "stop", "length"]] = [""] * len(rows)
+    reasons: list[Ending | Literal[""]] = [""] * len(rows)
     here = list(range(len(rows)))  # the rows that are still in the batch
     attention_mask, positions = behind_cached(attention_mask, cached)
     step_ids = input_ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from harness.engines.decode import Row
+from harness.engines.decode import Ending, Row
 from harness.engines.side import Side, whole_model
 
 
@@ -15,7 +15,7 @@ def decode_alone(
     row: Row,
     limit: int,
     on_tokens: Callable[[list[int]], None] = lambda _: None,
-) -> Literal["stop", "length"]:
+) -> Ending:
     """Continue one prompt.
 
     Args:
@@ -40,7 +40,7 @@ def decode_alone(
         # For an adapter that reads all tokens of a forward pass together, a cache makes a difference.
         use_cache=side.model_settings.use_cache is not False,
     )
-    reasons: list[Literal["", "stop", "length"]] = []
+    reasons: list[Ending | Literal[""]] = []
 
     def take(token: int) -> bool:
         reasons.append(row.watch.take(token))

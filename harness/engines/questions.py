@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from harness.engines.base import GenerationRequest, OnText
-from harness.engines.decode import Row, decode_batch, pad_rows
+from harness.engines.decode import Ending, Row, Watch, decode_batch, pad_rows
 from harness.engines.library_decoder import decode_alone
 from harness.engines.sampling import chooser
 from harness.engines.side import Side, adapted, empty_cache
@@ -30,9 +31,17 @@ class Question:
     prompt: RenderedPrompt
     tokens: Sequence[int]
 
-    def row(self) -> Row:
-        """Its row for decoding, with its own side's tokenizer."""
-        watch = AnswerWatch(self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids)
+    def row(self, sharing: int = 1) -> Row:
+        """Its row for decoding, with its own side's tokenizer; its time begins now.
+
+        Args:
+            sharing: Number of rows that share the batch's time.
+        """
+        watch: Watch = AnswerWatch(
+            self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids
+        )
+        if self.request.timeout_s is not None:
+            watch = TimedWatch(watch, self.request.timeout_s, sharing)
         choose = chooser(self.request, self.side, self.tokens)
         if self.request.json_schema is not None:
             from harness.engines.constrained import following_schema
@@ -40,7 +49,7 @@ class Question:
             choose = following_schema(choose, self.request.json_schema, self.side)
         return Row(watch=watch, choose=choose)
 
-    def completion(self, tokens: Sequence[int], stop_reason: Literal["stop", "length"]) -> Completion:
+    def completion(self, tokens: Sequence[int], stop_reason: Ending) -> Completion:
         """The completion of its answer.
 
         Args:
@@ -51,7 +60,7 @@ class Question:
         return Completion(
             text=read.answer,
             reasoning=read.reasoning,
-            stop_reason=stop_reason,
+            stop_reason="stop" if stop_reason == "stop" else "length",
             prompt_tokens=len(self.tokens),
             completion_tokens=len(tokens),
             latency_s=0.0,
@@ -61,23 +70,68 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class LateAnswer:
+    """An answer that was stopped at its case's timeout."""
+
+    tokens: int
+    timeout_s: float
+
+    def __str__(self) -> str:
+        """The reason in a line."""
+        tokens = "1 token" if self.tokens == 1 else f"{self.tokens} tokens"
+        return f"the answer was stopped after {tokens}: the case's timeout is {self.timeout_s:g} s"
+
+
+class TimedWatch:
+    """Follows an answer as another watch does, and ends it once its share of the batch's time is spent.
+
+    Attributes:
+        seconds: The share until the last token.
+    """
+
+    def __init__(self, watch: Watch, limit_s: float, sharing: int) -> None:
+        """Begin to measure.
+
+        Args:
+            watch: Decides everything else.
+            limit_s: The most seconds.
+            sharing: Number of rows that share the batch's time.
+        """
+        self.tokens, self.end, self.seconds = watch.tokens, watch.end, 0.0
+        self._watch, self._limit_s, self._sharing = watch, limit_s, sharing
+        self._started = time.perf_counter()
+
+    def take(self, token: int) -> Ending | Literal[""]:
+        """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
+        reason = self._watch.take(token)
+        self.end = self._watch.end
+        self.seconds = (time.perf_counter() - self._started) / self._sharing
+        return "late" if not reason and self.seconds > self._limit_s else reason
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenAnswer:
-    """The tokens of an answer without its end token, why it ended, and that token, if one ended it."""
+    """The tokens of an answer without its end token, why it ended, and that token, if one ended it.
+
+    Attributes:
+        seconds: Its share of the batch's time until it ended; None without a limit.
+    """
 
     tokens: Sequence[int]
-    stop_reason: Literal["stop", "length"]
+    stop_reason: Ending
     end: int | None = None
+    seconds: float | None = None
 
 
-def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion]:
-    """Answer questions whose sides share batches; the caller records the duration.
+def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion | LateAnswer]:
+    """Answer questions whose sides share batches; the caller records the duration of answers without a limit.
 
     Args:
         questions: The questions.
         on_text: Called with a question's index and its answer's text so far, or None.
 
     Returns:
-        One completion per question, in order.
+        One completion per question, in order; with its own duration where there is a timeout.
     """
 
     def on_tokens(place: int, tokens: list[int]) -> None:
@@ -87,9 +141,17 @@ def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> l
             on_text(place, answer_so_far(tokenizer, tokens, asked.prompt.shown, settings))
 
     return [
-        question.completion(answer.tokens, answer.stop_reason)
+        _finished(question, answer)
         for question, answer in zip(questions, write_answers(questions, on_tokens), strict=True)
     ]
+
+
+def _finished(question: Question, answer: WrittenAnswer) -> Completion | LateAnswer:
+    if answer.stop_reason == "late":
+        assert question.request.timeout_s is not None
+        return LateAnswer(len(answer.tokens), question.request.timeout_s)
+    completion = question.completion(answer.tokens, answer.stop_reason)
+    return completion if answer.seconds is None else replace(completion, latency_s=answer.seconds)
 
 
 def write_answers(
@@ -102,24 +164,27 @@ def write_answers(
         questions: At least one question.
         on_tokens: Called with each question's index and its answer's tokens so far, after each token.
     """
-    rows = [question.row() for question in questions]
+    rows: list[Row] = []
     if questions[0].side.decoder == "library":
-        limits = [question.request.settings.token_limit for question in questions]
-        reasons = [
-            decode_alone(question.side, question.tokens, row, limit, partial(on_tokens, place))
-            for place, (question, row, limit) in enumerate(zip(questions, rows, limits, strict=True))
-        ]
+        reasons: list[Ending] = []
+        for place, question in enumerate(questions):
+            limit = question.request.settings.token_limit
+            rows.append(question.row())
+            reasons.append(
+                decode_alone(question.side, question.tokens, rows[-1], limit, partial(on_tokens, place))
+            )
     else:
+        rows += [question.row(len(questions)) for question in questions]
         reasons = _decode_together(questions, rows, on_tokens)
     return [
-        WrittenAnswer(row.watch.tokens, reason, row.watch.end)
+        WrittenAnswer(row.watch.tokens, reason, row.watch.end, getattr(row.watch, "seconds", None))
         for row, reason in zip(rows, reasons, strict=True)
     ]
 
 
 def _decode_together(
     questions: Sequence[Question], rows: Sequence[Row], on_tokens: Callable[[int, list[int]], None]
-) -> list[Literal["stop", "length"]]:
+) -> list[Ending]:
     """Our loop over a batch, each row through its side's adapter."""
     import torch
 

@@ -12,12 +12,12 @@ from harness.engines.constrained import following_schema
 from harness.engines.decode import pack_batches
 from harness.engines.library_faults import answer_or_split
 from harness.engines.loading import quiet_load
-from harness.engines.questions import Question, WrittenAnswer, answer_questions, write_answers
+from harness.engines.questions import LateAnswer, Question, WrittenAnswer, answer_questions, write_answers
 from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
-from harness.errors import EngineError
+from harness.errors import CasesFailedError, EngineError
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.prompts.tokenizers import places
 from harness.prompts.training import render_direct
@@ -106,12 +106,26 @@ class TransformersEngine:
             ]
             answered = answer_questions(rows, on_text and _renumbered(on_text, batch))
             latency_s = (time.perf_counter() - started) / len(batch)
+            late.update(
+                {
+                    index: str(one)
+                    for index, one in zip(batch, answered, strict=True)
+                    if isinstance(one, LateAnswer)
+                }
+            )
             return {
-                index: replace(completion, latency_s=latency_s)
-                for index, completion in zip(batch, answered, strict=True)
+                index: one if one.latency_s else replace(one, latency_s=latency_s)
+                for index, one in zip(batch, answered, strict=True)
+                if not isinstance(one, LateAnswer)
             }
 
-        answer_or_split(batches, answer, on_batch, [request.key for request in requests])
+        late: dict[int, str] = {}
+        try:
+            answer_or_split(batches, answer, on_batch, [request.key for request in requests])
+        except CasesFailedError as error:
+            raise CasesFailedError({**error.failures, **late}) from error
+        if late:
+            raise CasesFailedError(late)
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]

@@ -4,8 +4,8 @@ The reasoning is between a pair of tags at the beginning, or in channels. The ch
 the opening tag into the prompt. Both may be cut by the token limit.
 
 OpenAI's Harmony format names channels (``<|channel|>analysis<|message|>…``), where *final* is the answer;
-Muse's names recipients (`` to=self<|message|>…``), where *user* gets the answer. Texts of a decoder that
-skips the marks are recognised too (``analysis…assistantfinal…``).
+Muse's names recipients (`` to=self<|message|>…``), where *user* gets the answer. A call of a tool is part of
+the answer. Texts of a decoder that skips the marks are recognised too (``analysis…assistantfinal…``).
 """
 
 import re
@@ -16,16 +16,21 @@ from typing import Any, Literal
 from harness.types import GenerationSettings
 
 _MESSAGE = re.compile(
-    r"(?:<\|channel\|>\s*(?P<channel>\w+)|\bto=(?P<recipient>\w+))[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
-    r"(?P<text>.*?)(?=<\|(?:end|return|call|start|channel|eom|eot)\|>|\Z)",
+    r"(?:(?:\bto=(?P<first>functions\.[\w.-]+)\s*)?<\|channel\|>\s*(?P<channel>\w+)(?P<rest>[^<]*)"
+    r"|\bto=(?P<recipient>[\w.-]+)[^<]*)(?:<\|constrain\|>[^<]*)?<\|message\|>"
+    r"(?P<text>.*?)(?=<\|(?:end|return|call|start|channel|eom|eot)\|>|\s*\bto=functions\.|\Z)",
     re.DOTALL,
 )
+_CALLED = re.compile(r"\bto=(functions\.[\w.-]+)")
 
 
 _ANSWERS = {"final", "user"}
 
 
-_BEGINS = re.compile(r"(?:<\|channel\|>\s*final|\bto=user)\b[^<]*<\|message\|>")
+_BEGINS = re.compile(
+    r"(?:<\|channel\|>\s*final\b[^<]*|\bto=(?!self\b)[\w.-]+\s*|\bto=functions\.[^<]*(?:<\|channel\|>[^<]*)?"
+    r"(?:<\|constrain\|>[^<]*)?)<\|message\|>"
+)
 
 
 _OPENED = re.compile(r"(?:<\|channel\|>\s*\w+|\bto=\w+)\s*(?:<\|message\|>)?\s*\Z")
@@ -37,10 +42,10 @@ _ASSISTANT = "<|start|>assistant"
 _CHANNEL = "<|channel|>"
 
 
-_ADDRESSED = re.compile(r"\s*to=\w+\s*<\|message\|>")
+_ADDRESSED = re.compile(r"\s*to=[\w.-]+\s*<\|(?:message|channel)\|>")
 
 
-_ADDRESS_BEGUN = re.compile(r"\s*(?:t|to|to=\w*\s*(?:<[^>]*)?)\Z")
+_ADDRESS_BEGUN = re.compile(r"\s*(?:t|to|to=[\w.-]*\s*(?:<[^>]*)?)\Z")
 
 
 _UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistant\s*final(?P<answer>.*)", re.DOTALL)
@@ -85,16 +90,31 @@ def split_channels(written: str, prompt: str) -> tuple[str | None, str]:
     Returns:
         The reasoning, then the answer.
     """
-    found = [
-        (match["channel"] or match["recipient"], match["text"])
-        for match in _MESSAGE.finditer(_opening(prompt) + written)
-    ]
-    if not found:
-        # Cut before its first message began.
-        return "", ""
-    others = [said.strip() for name, said in found if name not in _ANSWERS]
-    answer = "".join(said for name, said in found if name in _ANSWERS).lstrip()
-    return "\n\n".join(others) if others else None, answer
+    thoughts: list[str] = []
+    said: list[str] = []
+    calls: list[str] = []
+    for match in _MESSAGE.finditer(_opening(prompt) + written):
+        name, text = match["channel"] or match["recipient"], match["text"]
+        called = _called(match)
+        if called is not None:
+            # Without its marks, which are special tokens, the header would be unreadable.
+            calls.append(f"to={called} {text.strip()}" if called.startswith("functions.") else text.strip())
+        elif name in _ANSWERS:
+            said.append(text)
+        else:
+            thoughts.append(text.strip())
+    # Cut before its first message began, nothing is known of it.
+    reasoning = "\n\n".join(thoughts) if thoughts else None if said or calls else ""
+    answer = "".join(said).lstrip()
+    return reasoning, "\n".join([*([answer] if answer else []), *calls])
+
+
+def _called(message: re.Match[str]) -> str | None:
+    """The tool that a message calls: gpt-oss's ``functions.name``, or Muse's recipient; None without one."""
+    if message["recipient"] is not None:
+        return None if message["recipient"] in {"self", "user"} else str(message["recipient"])
+    found = _CALLED.search(message["rest"])
+    return message["first"] or (None if found is None else found[1])
 
 
 def split_unmarked(written: str) -> tuple[str, str] | None:

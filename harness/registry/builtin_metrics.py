@@ -35,6 +35,8 @@ _RAG = {"ragas": "ragas", "langchain-community": "langchain_community", **_JUDGE
 def _text(
     name: str, function: str, summary: str, value: Literal["required", "optional"], **rest: object
 ) -> Metric:
+    # Version 2 compares in Unicode's composed form.
+    given: dict[str, object] = {"version": "2", **rest}
     return Metric(
         name=name,
         kind="binary",
@@ -43,7 +45,7 @@ def _text(
         value=value,
         needs_references=value == "optional",
         invertible=True,
-        **rest,  # type: ignore[arg-type] # the keywords are Metric's own, passed on as they came
+        **given,  # type: ignore[arg-type] # the keywords are Metric's own, passed on as they came
     )
 
 
@@ -156,6 +158,7 @@ _ALL: tuple[Metric, ...] = (
         "required",
         value_type="pattern",
         options=RegexOptions,
+        version="1",
     ),
     Metric(
         name="is-json",

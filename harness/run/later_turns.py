@@ -96,6 +96,7 @@ def _request(dialogue: _Dialogue, plan: ExecutionPlan) -> GenerationRequest:
         side=dialogue.side,
         messages=conversation(case, dialogue.answers),
         settings=replace(case.generation, seed=case.generation.seed + dialogue.number),
+        timeout_s=case.timeout_s,
     )
 
 

@@ -119,6 +119,7 @@ def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationReques
             side=side,
             messages=case.messages,
             settings=replace(case.generation, seed=case.generation.seed + number),
+            timeout_s=case.timeout_s,
         )
         for case in cases
         for number, key in enumerate(case.answer_keys)

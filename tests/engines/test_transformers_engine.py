@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.open import base_of, check_alive, choose_plan, describe_model, open_sides
+from harness.engines.questions import TimedWatch
 from harness.engines.text_losses import text_logits
-from harness.errors import AdapterError
+from harness.errors import AdapterError, CasesFailedError
 from harness.types import GenerationSettings, Message
 
 PROMPTS = ["what is one", "the cat sat on the mat", "w1 w2 w3 w4 w5 w6", "two", "w9 w8 the w7"]
@@ -216,3 +218,44 @@ def test_an_adapter_that_changes_no_logit_is_refused(tiny_model_dir, tmp_path, m
 
 def test_a_live_adapter_passes_the_liveness_check(sides, mixed_engine):
     check_alive(mixed_engine, "candidate", sides["candidate"])
+
+
+@pytest.mark.parametrize("decoder", ["own", "library"])
+def test_a_timeout_stops_its_answer_and_no_other(sides, mixed_engine, decoder, monkeypatch):
+    usual = answers(mixed_engine, requests("candidate"))
+    side = mixed_engine._sides["candidate"]
+    changed = {
+        **mixed_engine._sides,
+        "candidate": replace(side, decoder="library" if decoder == "library" else side.decoder),
+    }
+    monkeypatch.setattr(mixed_engine, "_sides", changed)
+    asked = requests("candidate")
+    asked[1] = replace(asked[1], timeout_s=1e-9)
+    asked[2] = replace(asked[2], timeout_s=1000.0)
+    found = {}
+    with pytest.raises(CasesFailedError) as caught:
+        mixed_engine.generate(asked, found.update)
+    assert caught.value.failures == {1: "the answer was stopped after 1 token: the case's timeout is 1e-09 s"}
+    assert {place: one.text for place, one in found.items()} == {
+        place: one.text for place, one in enumerate(usual) if place != 1
+    }
+    assert 0 < found[2].latency_s < 1000
+
+
+def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends(monkeypatch):
+    """With 4 rows and a token a second the limit of 2 s is beyond the 8th token; a longer row changes nothing."""
+    now = iter(range(100))
+    monkeypatch.setattr("harness.engines.questions.time.perf_counter", lambda: float(next(now)))
+
+    class Never:
+        tokens: ClassVar[list[int]] = []
+        end = None
+
+        def take(self, token):
+            self.tokens.append(token)
+            return ""
+
+    watch = TimedWatch(Never(), 2.0, 4)
+    assert [watch.take(token) for token in range(9)] == [""] * 8 + ["late"]
+    assert watch.seconds == 9 / 4
+    assert len(watch.tokens) == 9

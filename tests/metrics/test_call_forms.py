@@ -8,6 +8,7 @@ import pytest
 
 from harness.metrics.call_forms import CallError, text_arguments
 from harness.metrics.written_calls import written_calls
+from harness.prompts.reasoning import split_reasoning
 
 # Texts with signs of the forms themselves; a text that looks like a number; all kinds of values.
 ARGUMENTS = {
@@ -91,6 +92,16 @@ def test_calls_are_read_as_the_models_template_writes_them(name):
     wanted = WANTED[:1] if name in OF_ONE else WANTED
     found = [(call.name, dict(call.arguments)) for call in written_calls(rendered(name, wanted), TEXTS)]
     assert found == wanted
+
+
+@pytest.mark.parametrize("name", ["gptoss", "muse_glimmer"])
+def test_a_call_in_a_channel_is_the_answer_and_no_reasoning(name):
+    """Its marks are special tokens, which answers are shown without."""
+    text = rendered(name, WANTED[:1]).partition("<|start|>assistant")[2]
+    answer = split_reasoning(text, "<|start|>assistant").answer
+    for mark in ("<|message|>", "<|channel|>", "<|call|>", "<|constrain|>", "<|eot|>"):
+        answer = answer.replace(mark, "")
+    assert [(call.name, dict(call.arguments)) for call in written_calls(answer, TEXTS)] == WANTED[:1]
 
 
 OSLO = ("get_weather", {"city": "Oslo"})

@@ -69,6 +69,38 @@ WRITTEN = {
         "a\n\n{}",
         "b",
     ),
+    "a call in a header": (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant to=functions.f<|channel|>commentary json"
+        '<|message|>{"b": 1}<|call|>',
+        HARMONY,
+        "a",
+        'to=functions.f {"b": 1}',
+    ),
+    "a call in a channel": (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=functions.f "
+        '<|constrain|>json<|message|>{"b": 1}',
+        HARMONY,
+        "a",
+        'to=functions.f {"b": 1}',
+    ),
+    "a call at once": (
+        " to=functions.f<|channel|>commentary json<|message|>{}",
+        HARMONY,
+        None,
+        "to=functions.f {}",
+    ),
+    "a call that is cut": (
+        " to=functions.f<|channel|>commentary json<|message|>{",
+        HARMONY,
+        None,
+        "to=functions.f {",
+    ),
+    "a recipient that is a tool": (
+        " to=self<|message|>a<|eom|><|start|>assistant to=f<|message|><x>b</x>",
+        HARMONY,
+        "a",
+        "<x>b</x>",
+    ),
     "recipients": (
         " to=self<|message|>a<|eom|><|start|>assistant to=user<|message|>b",
         HARMONY,
