@@ -1,4 +1,4 @@
-"""``tunegate report``: the HTML report of a stored run."""
+"""``tunegate report``: the HTML report of a stored run, or the page of a training."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import HistoryOption
+from harness.errors import SettingsError
 from tunegate.printable import say
 
 if TYPE_CHECKING:
@@ -33,10 +34,19 @@ def _print_schema(wanted: bool) -> None:
 
 @app.callback()
 def report(
-    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or latest.", show_default=False)],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run's id, the start of one, or latest; or the directory that a training writes.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Where to write it.", show_default="report.html in the run's directory"),
+        typer.Option(
+            help="Where to write it.",
+            show_default="report.html in the run's directory; training.html in the training's work directory",
+        ),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the whole record as JSON here, too.")
@@ -56,27 +66,55 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     history: HistoryOption = None,
 ) -> None:
-    """Write the HTML report of a stored run, and on request its other forms."""
-    from harness.history.location import history_path
-    from harness.history.store import open_history
-    from reports.earlier_runs import earlier_runs_of
-    from reports.files import check_writable, write_report
-    from reports.html import render_report
-    from tunegate.project import command_project
+    """Write the HTML report of a stored run, and on request its other forms; or the page of a training."""
+    from reports.files import check_writable
+    from reports.training_directory import is_training
 
     for option, file in (("--output", output), ("--json", json_file), ("--markdown", markdown)):
         if file is not None:
             check_writable(file, option)
+    directory = Path(run).expanduser()
+    if is_training(directory):
+        if json_file is not None or markdown is not None or github:
+            raise SettingsError(
+                f"{run}: a training has a page only: leave --json, --markdown and --github out"
+            )
+        target = _training_page(directory, output)
+        say(target)
+    else:
+        target, record = _run_report(run, output, history)
+        say(target)
+        _write_others(record, json_file, markdown, github=github)
+    if open_ and not webbrowser.open(target.resolve().as_uri()):
+        say("no browser could be started: open the file yourself", err=True)
+
+
+def _training_page(directory: Path, output: Path | None) -> Path:
+    from reports.files import write_report
+    from reports.html.training_page import render_training
+    from reports.training_directory import read_training, work_directory
+
+    # An adapter is passed on, and samples on the page are of the data.
+    usual = work if (work := work_directory(directory)).is_dir() else directory
+    return write_report(
+        output or usual / "training.html", render_training(read_training(directory)), "--output"
+    )
+
+
+def _run_report(run: str, output: Path | None, history: Path | None) -> "tuple[Path, GateRecord]":
+    from harness.history.location import history_path
+    from harness.history.store import open_history
+    from reports.earlier_runs import earlier_runs_of
+    from reports.files import write_report
+    from reports.html import render_report
+    from tunegate.project import command_project
+
     path = history_path(history)
     with open_history(path, to_read=True) as stored:
         record = stored.load_record(run)
     target = output or path.parent / "runs" / record.run.id / "report.html"
     earlier = earlier_runs_of(record, path, command_project(Path.cwd()))
-    write_report(target, render_report(record, earlier), "--output")
-    say(target)
-    _write_others(record, json_file, markdown, github=github)
-    if open_ and not webbrowser.open(target.resolve().as_uri()):
-        say("no browser could be started: open the file yourself", err=True)
+    return write_report(target, render_report(record, earlier), "--output"), record
 
 
 def _write_others(

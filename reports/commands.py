@@ -2,4 +2,6 @@
 
 from harness.cli.deferred import DeferredCommand
 
-report = DeferredCommand(target="reports.cli:app", help="Write the HTML report of a stored run.")
+report = DeferredCommand(
+    target="reports.cli:app", help="Write the HTML report of a stored run, or the page of a training."
+)

@@ -12,6 +12,11 @@ from harness.types.golden import JsonValue
 
 MANIFEST_FILE = "training_manifest.json"
 SCHEMA_VERSION = 1
+# In the work directory: what was logged, one log a line (in the end also beside the manifest); sampled
+# answers with their rewards; answers to held-out prompts.
+LOG_FILE = "training_log.jsonl"
+SAMPLES_FILE = "samples.jsonl"
+HELD_OUT_ANSWERS_FILE = "held_out_answers.jsonl"
 
 
 class _Notes(BaseModel):

@@ -124,9 +124,7 @@ def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
     Args:
         losses: Step and loss. Values that are not finite are counted and left out.
     """
-    points = sorted(
-        (float(step), float(loss)) for step, loss in losses if _is_drawn(step) and _is_drawn(loss)
-    )
+    points = sorted((float(step), float(loss)) for step, loss in losses if is_drawn(step) and is_drawn(loss))
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return None
     steps, values = [step for step, _ in points], [value for _, value in points]
@@ -138,16 +136,17 @@ def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
     y_scale = LOSS_HEIGHT / (ceiling - floor)
     placed = [
         (round((step - steps[0]) * x_scale, 1), round((ceiling - value) * y_scale, 1))
-        for step, value in _thinned(points)
+        for step, value in thinned(points)
     ]
     return LossCurve(
         path="M" + " L".join(f"{x:g},{y:g}" for x, y in placed),
         x_ticks=tuple(
             Tick(round((step - steps[0]) * x_scale, 1), f"{step:g}")
-            for step in _rounds(steps[0], steps[-1], 8, least=1.0)
+            for step in round_numbers(steps[0], steps[-1], 8, least=1.0)
         ),
         y_ticks=tuple(
-            Tick(round((ceiling - value) * y_scale, 1), f"{value:g}") for value in _rounds(floor, ceiling, 4)
+            Tick(round((ceiling - value) * y_scale, 1), f"{value:g}")
+            for value in round_numbers(floor, ceiling, 4)
         ),
         first=values[0],
         last=values[-1],
@@ -159,12 +158,12 @@ def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
     )
 
 
-def _is_drawn(value: float | None) -> TypeGuard[float]:
+def is_drawn(value: object) -> TypeGuard[float]:
     """Whether it is a finite number: scaling a larger one would overflow."""
-    return value is not None and abs(value) < _LARGEST
+    return isinstance(value, int | float) and abs(value) < _LARGEST
 
 
-def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """At most this many points: the lowest and the highest of each part, so that no spike is lost."""
     if len(points) <= _MOST_POINTS:
         return list(points)
@@ -177,8 +176,18 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return kept
 
 
-def _rounds(low: float, high: float, most: int, least: float = 0.0) -> list[float]:
-    """Round numbers between two others, at most this many and no closer than ``least``."""
+def round_numbers(low: float, high: float, most: int, least: float = 0.0) -> list[float]:
+    """Round numbers between two others.
+
+    Args:
+        low: The smaller one.
+        high: The larger one.
+        most: Largest number of steps between them.
+        least: Smallest distance of two.
+
+    Returns:
+        In increasing order.
+    """
     step = max(nice_step(high - low, most), least)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
@@ -230,7 +239,7 @@ def sparkline(values: Sequence[float], regressed: Sequence[bool], *, rate: bool)
         regressed: Whether the metric regressed in that run.
         rate: Whether the values are shares, drawn from 0 to 1; others fill the height.
     """
-    drawn = [(value, bad) for value, bad in zip(values, regressed, strict=True) if _is_drawn(value)]
+    drawn = [(value, bad) for value, bad in zip(values, regressed, strict=True) if is_drawn(value)]
     drawn = drawn[-SPARK_MOST:]
     if len(drawn) < 2:
         return None
@@ -256,7 +265,7 @@ def histogram(baseline: Sequence[float], candidate: Sequence[float], bins: int =
         candidate: The candidate's.
         bins: Number of bars.
     """
-    sides = [[value for value in side if _is_drawn(value)] for side in (baseline, candidate)]
+    sides = [[value for value in side if is_drawn(value)] for side in (baseline, candidate)]
     known = [value for side in sides for value in side]
     if not known or max(known) - min(known) < 1 / _LARGEST:
         return None

@@ -19,7 +19,7 @@ from harness.types import (
     Run,
 )
 from harness.types.storage import plain
-from harness.types.training import RewardNotes
+from harness.types.training import RewardNotes, TrainingManifest
 from reports.html import figures
 from reports.html.case_view import excerpt
 from reports.html.charts import LossCurve, loss_curve
@@ -148,6 +148,13 @@ def training_view(record: GateRecord) -> TrainingView | None:
         canaries=tuple(canary_lines(training)),
         facts=tuple(_flat(rest))[:_MOST_FACTS],
     )
+
+
+def manifest_facts(training: TrainingManifest) -> list[Fact]:
+    """A training's manifest as facts, without what is drawn: losses, rewards and the canaries' means."""
+    drawn = {"losses", "rewards", "canaries"}
+    rest = {key: value for key, value in plain(training).items() if key not in drawn}
+    return list(_flat(rest))[:_MOST_FACTS]
 
 
 def _reward_curve(rewards: RewardNotes | None) -> LossCurve | None:

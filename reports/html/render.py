@@ -35,20 +35,37 @@ def render_report(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) ->
         record: The gate's record.
         earlier: What the run is shown beside.
     """
-    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    style = page_style("style.css")
     script = "\n".join((_TEMPLATES / "script" / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    policy = (
-        f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(script)}'; "
-        f"img-src data:; base-uri 'none'; form-action 'none'"
-    )
+    policy = page_policy(style, script)
     cases, data = fitting_cases(record, earlier)
     view = build_view(record, earlier, cases)
-    template = _environment().get_template("report.html.jinja")
-    return template.render(report=view, data=data, style=_own(style), script=_own(script), policy=policy)
+    template = page_environment().get_template("report.html.jinja")
+    return template.render(report=view, data=data, style=style, script=_own(script), policy=policy)
+
+
+def page_style(*names: str) -> Any:
+    """The style sheets of a page, as markup."""
+    return _own("\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names))
+
+
+def page_policy(style: str, script: str | None = None) -> str:
+    """The content security policy of a page: it loads nothing, and runs at most its own script.
+
+    Args:
+        style: The text of its style element.
+        script: The text of its script element; None for none.
+    """
+    runs = "'none'" if script is None else f"'{_sha256(script)}'"
+    return (
+        f"default-src 'none'; style-src '{_sha256(style)}'; script-src {runs}; "
+        f"img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 @cache
-def _environment() -> "Environment":
+def page_environment() -> "Environment":
+    """The templates, with everything in them escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

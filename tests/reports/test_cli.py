@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from harness.errors import BaselineError, HistoryError, SettingsError
 from harness.history.store import open_history
 from harness.types import GateRecord
+from harness.types.training import LOG_FILE
 from reports.cli import app
 
 
@@ -99,3 +100,29 @@ def test_the_schema_needs_no_run() -> None:
     result = call("--json-schema")
     assert result.exit_code == 0
     assert json.loads(result.output)["properties"]["schema_version"] == {"const": 2}
+
+
+def test_a_training_s_directory_has_a_page(tmp_path: Path) -> None:
+    """Beside its log, in the work directory: an adapter is passed on, and samples are of the data."""
+    work = tmp_path / "orders.work"
+    work.mkdir()
+    (work / LOG_FILE).write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+    result = call(str(tmp_path / "orders"))
+    assert result.output.strip() == str(work / "training.html")
+    assert "Training orders" in (work / "training.html").read_text(encoding="utf-8")
+
+
+def test_the_page_of_a_training_goes_where_it_is_asked_to(tmp_path: Path) -> None:
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders" / LOG_FILE).write_text('{"step": 1, "loss": 2.0}\n')
+    result = call(str(tmp_path / "orders"), "--output", str(tmp_path / "page.html"))
+    assert result.exit_code == 0
+    assert (tmp_path / "page.html").is_file()
+
+
+@pytest.mark.parametrize("option", [["--json", "x.json"], ["--markdown", "x.md"], ["--github"]])
+def test_a_training_has_a_page_only(tmp_path: Path, option: list[str]) -> None:
+    (tmp_path / LOG_FILE).write_text('{"step": 1, "loss": 2.0}\n')
+    error = call(str(tmp_path), *option).exception
+    assert isinstance(error, SettingsError)
+    assert "a training has a page only" in str(error)

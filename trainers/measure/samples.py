@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.types.storage import parse_json
-
-FILE = "samples.jsonl"
+from harness.types.training import SAMPLES_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +37,13 @@ def add_samples(work: Path, samples: Sequence[Sample]) -> None:
         work: The run's work directory.
         samples: The samples, oldest first.
     """
-    with (work / FILE).open("a", encoding="utf-8") as file:
+    with (work / SAMPLES_FILE).open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
 
 
 def read_samples(work: Path) -> list[Sample]:
     """All samples so far, oldest first; a last line that was cut off by a crash is left out."""
-    path = work / FILE
+    path = work / SAMPLES_FILE
     if not path.is_file():
         return []
     samples = []
@@ -64,7 +63,7 @@ def keep_until(work: Path, step: int) -> None:
         step: The last step that is kept.
     """
     kept = [sample for sample in read_samples(work) if sample.step <= step]
-    (work / FILE).unlink(missing_ok=True)
+    (work / SAMPLES_FILE).unlink(missing_ok=True)
     add_samples(work, kept)
 
 

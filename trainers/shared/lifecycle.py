@@ -10,7 +10,7 @@ from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
 from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
-from harness.types.training import TrainingManifest
+from harness.types.training import LOG_FILE, TrainingManifest
 from trainers.config import TrainingConfig
 from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import is_main_process
@@ -54,8 +54,11 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, d
     import torch
     from transformers.trainer_callback import PrinterCallback
 
+    from trainers.measure.training_log import TrainingLog
+
     # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(TrainingLog(run.work))
     if run.dtype != torch.bfloat16:
         _train_in_float32(run, trainer.model)
     if run.config.early_stop.golden:
@@ -158,8 +161,12 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
             trainer.processing_class.save_pretrained(str(made))
         content = model_sha256(made) if config.peft.method == "full" else adapter_sha256(made)
         write_manifest(made, merged(_manifest(run, trainer, content), noted))
+        if (run.work / LOG_FILE).is_file():
+            # Not the samples: an adapter is passed on, and they are of the data.
+            shutil.copy2(run.work / LOG_FILE, made / LOG_FILE)
         put_in_place(config.output, made)
     run.console.print(f"wrote     {config.output} in {run.elapsed_s:.0f} s")
+    run.console.print(f"page      tunegate report {config.output}", soft_wrap=True)
     return 0
 
 

@@ -1,6 +1,7 @@
 """Samples are kept line by line, and cut back when a run goes on from a checkpoint."""
 
-from trainers.measure.samples import FILE, Sample, add_samples, first_and_last, keep_until, read_samples
+from harness.types.training import SAMPLES_FILE
+from trainers.measure.samples import Sample, add_samples, first_and_last, keep_until, read_samples
 
 
 def sample(step, answer="a\u2028b"):
@@ -21,7 +22,7 @@ def test_none_yet(tmp_path):
 
 def test_a_line_cut_by_a_crash_is_left_out(tmp_path):
     add_samples(tmp_path, [sample(1), sample(2)])
-    path = tmp_path / FILE
+    path = tmp_path / SAMPLES_FILE
     path.write_text(path.read_text()[:-20])
     assert read_samples(tmp_path) == [sample(1)]
 

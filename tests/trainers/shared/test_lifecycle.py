@@ -2,6 +2,9 @@
 
 import pytest
 
+from harness.types.training import LOG_FILE
+from trainers.measure.training_log import read_log
+
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 
 
@@ -11,3 +14,14 @@ def test_a_loss_that_is_no_number_writes_nothing(make_project, capsys, rate):
     assert project.train() == 4
     assert "the loss became" in capsys.readouterr().err
     assert not project.output.exists()
+
+
+def test_what_was_logged_is_written_beside_the_weights(make_project, capsys):
+    """With what the page of the training draws: loss, rate, gradient norm, tokens, time and memory."""
+    project = make_project("sft", ROWS)
+    assert project.train() == 0
+    found = read_log(project.output / LOG_FILE)
+    assert [entry["step"] for entry in found if "loss" in entry] == list(range(1, 9))
+    drawn = {"loss", "learning_rate", "grad_norm", "num_tokens", "time_s", "memory_gb"}
+    assert drawn <= set(found[0])
+    assert f"page      tunegate report {project.output}" in capsys.readouterr().err
