@@ -95,6 +95,7 @@ def main() -> None:
             batch_size=batch_size,
             length=length,
             dtype="float32",
+            optimizer="adamw-pure",
             checkpointing=False,
             device="cpu",
         )

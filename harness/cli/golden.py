@@ -76,7 +76,6 @@ def lint(
     A comment in a case's lines switches a rule off: # lint: off RULE REASON
     """
     from harness.authoring.lint import lint_golden_set
-    from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
     from harness.golden.load import golden_files, load_golden_set
 
     files = golden_files(paths or None)
@@ -86,12 +85,7 @@ def lint(
         try:
             golden_set = load_golden_set(file)
             findings += lint_golden_set(golden_set)
-            never_passes = why_it_never_passes(golden_set)
-            for never in (never_passes, why_it_never_regresses(golden_set)):
-                if never is not None:
-                    notes.append(f"{file}: note: {never[0]}: {never[1]}")
-            if never_passes is None and (seldom := _why_it_seldom_passes(golden_set)) is not None:
-                notes.append(f"{file}: note: {seldom}")
+            notes += [f"{file}: note: {note}" for note in _notes_of(golden_set)]
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:
@@ -117,6 +111,18 @@ def lint(
         say(f"{_counted(len(files), 'set')}, {_counted(len(findings), 'finding')}{told}", err=True)
     if any(finding.level == "error" or fail_on == "warning" for finding in findings):
         raise typer.Exit(_FINDINGS)
+
+
+def _notes_of(golden_set: GoldenSet) -> list[str]:
+    """How little such a small set can show: no fault of a case."""
+    from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
+
+    never_passes = why_it_never_passes(golden_set)
+    nevers = (never_passes, why_it_never_regresses(golden_set))
+    notes = [f"{never[0]}: {never[1]}" for never in nevers if never is not None]
+    if never_passes is None and (seldom := _why_it_seldom_passes(golden_set)) is not None:
+        notes.append(seldom)
+    return notes
 
 
 def _why_it_seldom_passes(golden_set: GoldenSet) -> str | None:

@@ -28,11 +28,13 @@ ROWS = {
     "reward": PAIR,
     "grpo": {"prompt": QUESTION},
     "rloo": {"prompt": QUESTION},
+    "ppo": {"prompt": QUESTION},
 }
-# Of the methods that sample. The reward decides no token, so rloo needs none that was trained.
+# Of the methods that sample. The reward decides no token, so rloo and ppo need none that was trained.
 SAMPLED = {
     "grpo": {"rewards": [{"type": "json-valid"}], "num_generations": 2},
     "rloo": {"reward_model": "judge", "rewards": [{"type": "json-valid"}], "num_generations": 2},
+    "ppo": {"reward_model": "judge", "rewards": [{"type": "json-valid"}], "num_generations": 2},
 }
 
 
@@ -57,14 +59,15 @@ def base(request, tiny_model_dir, tmp_path):
 @pytest.fixture
 def trainer_of(base, make_project, monkeypatch):
     """TRL's trainer of a method, ready to train."""
-    from trainers.methods import rloo, sft
+    from trainers.methods import ppo, rloo, sft
     from trainers.shared import policy, preference_run
 
     seen = []
     build = rloo.build_rewards
-    monkeypatch.setattr(
-        rloo, "build_rewards", lambda given, *rest, key="": build(given, *rest) if not key else []
-    )
+    for module in (rloo, ppo):
+        monkeypatch.setattr(
+            module, "build_rewards", lambda given, *rest, key="": build(given, *rest) if not key else []
+        )
     for module in (sft, preference_run, policy):
         monkeypatch.setattr(module, "fit", lambda run, trainer: seen.append(trainer))
 
@@ -141,8 +144,19 @@ def test_a_reward_model(base, trainer_of):
     )
 
 
-@pytest.mark.parametrize("method", SAMPLED)
+@pytest.mark.parametrize("method", ["grpo", "rloo"])
 def test_prompts_that_are_sampled(method, base, trainer_of):
     trainer = trainer_of(method)
     ids, *_ = trainer._tokenize_prompts([trainer.train_dataset[0]["prompt"]])
     assert ids == [wanted(base, "chosen")[0]]
+
+
+def test_prompts_that_ppo_samples_from(base, trainer_of):
+    """And what it learns: the answer's tokens alone, with the end token if one ended it."""
+    trainer = trainer_of("ppo")
+    rollout = trainer._sampled([trainer.train_dataset[0]] * 2)
+    prompt = wanted(base, "chosen")[0]
+    for ids, mask, written in zip(rollout.ids, rollout.mask, rollout.written, strict=True):
+        assert ids[: len(prompt)].tolist() == prompt
+        assert written.nonzero()[0, 0] == len(prompt) - 1
+        assert int(written.sum()) == int(mask.sum()) - len(prompt)
