@@ -41,7 +41,7 @@ class Objective:
         samples: Answers are sampled first: the cache of keys and values takes memory.
         fused: The output head is computed in tiles instead of for all tokens at once.
         head: The model predicts tokens, not one number.
-        judged: A reward model on the same base is in memory too, never in 4 bits.
+        judged: A reward model on the same base is in memory too, stored as the base.
     """
 
     answers: int = 1
@@ -190,14 +190,16 @@ def _state_bytes(optimizer: Optimizer, trained_width: int) -> tuple[int, str]:
 
 
 def _reward_model(shape: Shape, setup: Setup, over: str) -> Part:
-    """Its whole base in the computation's type, without the output head, and its adapter in 32 bits."""
+    """Its base as it was trained, without the output head, and its adapter in 32 bits."""
     width = FLOAT_BYTES[setup.dtype]
-    body = shape.parameters - (0 if shape.tied else shape.vocabulary * shape.hidden)
+    other = shape.other_parameters - (0 if shape.tied else shape.vocabulary * shape.hidden)
+    bits = NF4_BITS if setup.weights == "qlora" else 8 * width
     adapter = lora_parameters(shape, setup.r)
+    formula = f"{_billions(shape.linear_parameters)} × {bits:.4g} bits + {_billions(other)} × {width} bytes"
     return Part(
         name="reward model",
-        size_bytes=(body * width + adapter * 4) / setup.shards,
-        formula=f"{_billions(body)} × {width} bytes + {_billions(adapter)} × 4 bytes" + over,
+        size_bytes=(shape.linear_parameters * bits / 8 + other * width + adapter * 4) / setup.shards,
+        formula=f"{formula} + {_billions(adapter)} × 4 bytes{over}",
     )
 
 

@@ -8,7 +8,7 @@ reaches the threshold τ (Gulcehre et al. 2023, ReST, arXiv:2308.08998, its rewa
 
     L = - mean_t log π(y_t | x, y_<t),   y of the answers that the round before sampled, with R(x, y) ≥ τ
 
-TRL: ``SFTTrainer``, with ``completion_only_loss``, its own optimizer and schedule in each round. A round is
+TRL: ``SFTTrainer``, with an optimizer and a schedule of its own in each round. A round is
 a checkpoint: --resume repeats only the round that was not finished.
 """
 

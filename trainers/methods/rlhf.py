@@ -10,6 +10,7 @@ that was stopped continues from its last checkpoint.
 Ouyang et al. (2022), InstructGPT, arXiv:2203.02155.
 """
 
+import gc
 import hashlib
 import shutil
 import sys
@@ -152,11 +153,21 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
         console.print(f"stage {number}/{len(plan)}  {name}")
         stopped = resume and can_resume(work_directory(stage.output), stage, _content(stage))
         status = run(stage, resume=stopped)
+        _free_memory()
         if status:
             return status
         # Later stages depend on the result of a stage that ran again.
         resume = False
     return 0
+
+
+def _free_memory() -> None:
+    """Let a stage's models go before the next one loads its own: a trainer refers to itself in circles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _last_stage(

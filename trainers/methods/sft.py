@@ -8,7 +8,8 @@ The loss, over the tokens y_t of the answers; tokens of the prompt x have none:
 
 π is the base with its weights W₀ changed to W₀ + (α/r) B A, and only A and B are trained (Hu et al. 2021,
 LoRA, arXiv:2106.09685, equations 2 and 3); in 4 bits W₀ is dequantised for each product (Dettmers et al.
-2023, QLoRA, arXiv:2305.14314, equation 5). TRL: ``SFTTrainer``, with ``completion_only_loss``.
+2023, QLoRA, arXiv:2305.14314, equation 5). TRL: ``SFTTrainer``, on rows that have
+labels for the answers alone.
 
 The adapter directory is replaced as a whole when training has finished; checkpoints and the log are stored
 next to it in DIR.work.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.engines.adapter import read_json, read_training
 from harness.errors import SettingsError
@@ -36,7 +36,9 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
     training = read_training(path)
     if training is not None and training.base_sha256 not in {None, model_sha256(base_dir)}:
         raise SettingsError(f"{place}: {path}: trained on another base than {base_dir}; train it again")
-    load = cache(lambda: _scorer(path, base_dir))
+    # In the numbers that its head has learnt to read, and that its held-out pairs were measured with.
+    in_4_bits = training is not None and training.config.get("quantization") == "nf4"
+    load = cache(lambda: _scorer(path, base_dir, "nf4" if in_4_bits else "none"))
 
     def reward(completions: Sequence[Any], *, prompts: Sequence[Any], **_: Any) -> list[float]:
         score = load()
@@ -70,14 +72,16 @@ def _turns(prompt: Any, completion: Any) -> list[dict[str, str]]:
     return [*prompt, *answer]
 
 
-def _scorer(path: Path, base_dir: Path) -> Callable[[list[list[dict[str, str]]]], list[float]]:
+def _scorer(
+    path: Path, base_dir: Path, quantization: Literal["nf4", "none"]
+) -> Callable[[list[list[dict[str, str]]]], list[float]]:
     from peft import PeftModel
 
     from trainers.run.base_model import compute_dtype, load_base
 
     tokenizer = with_padding(load_tokenizer(base_dir, path))
     settings = training_settings(read_training(path))
-    base = load_base(base_dir, "none", compute_dtype(), head="reward")
+    base = load_base(base_dir, quantization, compute_dtype(), head="reward")
     base.config.pad_token_id = tokenizer.pad_token_id
     model = PeftModel.from_pretrained(base, str(path))
     model.eval()

@@ -1,6 +1,8 @@
 """Every key of the RLHF recipe reaches a stage: two values, two plans of stages. Nothing is trained here."""
 
+import gc
 import json
+import weakref
 
 import pytest
 
@@ -73,6 +75,29 @@ def test_two_values_give_two_plans(plan, key):
     without = {"rloo": None} if key == "ppo" else {}
     one, two = (plan({**without, key: value}) for value in KEYS[key])
     assert one != two
+
+
+def test_a_stages_models_are_gone_before_the_next_stage(tmp_path, monkeypatch):
+    """On a GPU three stages' models would not fit."""
+    before = []
+
+    class Model:
+        def __init__(self):
+            self.trainer = self  # trainers refer to themselves
+
+    def stage(config, *, resume=False):
+        assert [reference for reference in before if reference() is not None] == []
+        before.append(weakref.ref(Model()))
+        return 0
+
+    for module in (sft, reward, rloo):
+        monkeypatch.setattr(module, "train", stage)
+    gc.disable()
+    try:
+        assert rlhf.train(rlhf.RlhfConfig.model_validate({**USUAL, "output": str(tmp_path / "out")})) == 0
+    finally:
+        gc.enable()
+    assert len(before) == 3
 
 
 @pytest.mark.parametrize("last", [{"rloo": None}, {"ppo": {"data": "prompts.jsonl"}}])
