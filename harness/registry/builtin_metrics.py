@@ -35,8 +35,6 @@ _RAG = {"ragas": "ragas", "langchain-community": "langchain_community", **_JUDGE
 def _text(
     name: str, function: str, summary: str, value: Literal["required", "optional"], **rest: object
 ) -> Metric:
-    # Version 2 compares in Unicode's composed form.
-    given: dict[str, object] = {"version": "2", **rest}
     return Metric(
         name=name,
         kind="binary",
@@ -45,7 +43,7 @@ def _text(
         value=value,
         needs_references=value == "optional",
         invertible=True,
-        **given,  # type: ignore[arg-type] # the keywords are Metric's own, passed on as they came
+        **{"version": "2", **rest},  # type: ignore[arg-type] # the keywords are Metric's own
     )
 
 
