@@ -24,10 +24,10 @@ a probability of about 5 %. A pass needs every metric to pass, so it needs no ad
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from harness.comparison.findings import findings_of, outcome_of
 from harness.comparison.forgetting import measure_forgetting
-from harness.comparison.metric_drop import set_metric_rows
 from harness.comparison.metric_verdicts import ALPHA, gated_margins, judge
 from harness.comparison.pairing import (
     PASS_RATE,
@@ -45,8 +45,10 @@ from harness.comparison.regressed_cases import (
     regressions_of,
     unconfirmed,
 )
+from harness.comparison.set_metrics import set_metric_rows
 from harness.comparison.slices import driver_slice, shared_traits
 from harness.errors import BaselineError
+from harness.registry.content_metrics import SET_METRICS
 from harness.types import (
     Comparison,
     Confirmation,
@@ -66,7 +68,7 @@ class Judgement:
     """Two runs with each metric judged, before and after resampling.
 
     Attributes:
-        rows: Each paired metric's comparison, in their order.
+        rows: Each paired metric's comparison, in their order, then those of whole sets.
         regressed: The regressed cases.
         limits: Largest tolerated share of those, by golden set.
         confirmations: The results of resampling.
@@ -173,6 +175,7 @@ def judge_runs(
         populations={each.name: each.gate.population for each in candidate.golden_sets},
         fractions={each.set_name: each.fractions for each in candidate.looks},
         stability=stability or {},
+        of_sets=partial(set_metric_rows, pairing),
     )
     return Judgement(
         candidate=candidate,
@@ -225,14 +228,15 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
     confidence = 1 - 2 * judgement.alpha
     to_explain = [
         (metric, [pair for pair in pairing.pairs if pair[0].case.set_name == metric.set_name])
-        for metric, row in zip(judgement.metrics, judgement.rows, strict=True)
+        # Rows of whole sets come last, and have no values by case.
+        for metric, row in zip(judgement.metrics, judgement.rows, strict=False)
         if metric.metric == PASS_RATE and row.verdict in {GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE}
     ]
     drivers = (driver_slice(metric, of_set, confidence) for metric, of_set in to_explain)
     comparison = Comparison(
         candidate_run=candidate.id,
         baseline_run=baseline.id,
-        metrics=(*judgement.rows, *set_metric_rows(pairing, confidence)),
+        metrics=judgement.rows,
         forgetting=forgetting_between(
             candidate, baseline, alpha=judgement.alpha, divergences=judgement.divergences
         ),
@@ -249,6 +253,12 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
         confirmations=judgement.confirmations,
     )
     clusters = {(metric.set_name, metric.metric): len(set(metric.clusters)) for metric in judgement.metrics}
+    # A whole set's metric has those of its cases' checks.
+    clusters |= {
+        (row.set_name, row.metric): clusters.get((row.set_name, SET_METRICS[row.metric]), row.n)
+        for row in judgement.rows
+        if row.metric in SET_METRICS
+    }
     found = findings_of(candidate, baseline, comparison, pairing, clusters)
     return comparison, Verdict(outcome=outcome_of(found), findings=tuple(found))
 

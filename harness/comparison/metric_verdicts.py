@@ -3,8 +3,9 @@
 The tolerated drops of sets that name none are here too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
 from harness.comparison.pairing import PASS_RATE, PairedMetric, flip_rate
@@ -26,6 +27,8 @@ PROBE_MARGIN = 0.10
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
+# Rows of metrics of whole sets, given the confidence of each set's intervals.
+SetRows: TypeAlias = Callable[[Mapping[str, float]], list[MetricComparison]]
 # A p-value, and the shares of its set's cases at the looks so far.
 _AtLook = tuple[float, Sequence[float]]
 
@@ -67,7 +70,7 @@ def judge_metrics(
     return judge(metrics, margins, alpha)[0]
 
 
-def judge(
+def judge(  # noqa: PLR0913 # all that one decision depends on
     metrics: Sequence[PairedMetric],
     margins: Mapping[_Name, float],
     alpha: float = ALPHA,
@@ -77,6 +80,7 @@ def judge(
     populations: Mapping[str, Population] | None = None,
     stability: Mapping[str, Stability] | None = None,
     fractions: Mapping[str, Sequence[float]] | None = None,
+    of_sets: SetRows = lambda confidence: [],
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
     """Compare each metric, judge those with a margin, and find the regressed cases.
 
@@ -94,18 +98,20 @@ def judge(
         stability: The noise record of the baseline's model, by case key.
         fractions: For sets that are answered look by look, the share of their cases at each look so far. Both
             levels are then those of the latest look, with which all looks together have the whole level.
+        of_sets: The rows of metrics of whole sets, given the confidence of each set's intervals.
 
     Returns:
-        A comparison for each metric, in order, and the regressed cases.
+        A comparison for each metric, in order, then those of whole sets; and the regressed cases.
     """
     regress_alpha = alpha if regress_alpha is None else regress_alpha
     looked = {name: tuple(shares) for name, shares in (fractions or {}).items()}
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
+    confidence = {each.set_name: 1 - 2 * _level(looked.get(each.set_name, WHOLE), alpha) for each in metrics}
     rows = [
         compare_metric(
             metric,
-            1 - 2 * _level(looked.get(metric.set_name, WHOLE), alpha),
+            confidence[metric.set_name],
             any_case_counts=chosen.get(metric.set_name, 0.0) == 0,
             population=(populations or {}).get(metric.set_name, "sample"),
             # That of a gated metric depends on its margin, too.
@@ -113,9 +119,14 @@ def judge(
         )
         for place, metric in enumerate(metrics)
     ]
-    tests = _case_tests([metrics[place] for place in gated], chosen, stability or {}, regress_alpha)
+    set_rows = of_sets(confidence)
+    set_gated = [place for place, row in enumerate(set_rows) if (row.set_name, row.metric) in margins]
+    tests = _case_tests(
+        [metrics[place] for place in gated], chosen, stability or {}, regress_alpha, others=len(set_gated)
+    )
+    tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
     levels, adjusted = _corrected(
-        [(rows[place].p_value, looked.get(metrics[place].set_name, WHOLE)) for place in gated],
+        [(row.p_value, looked.get(row.set_name, WHOLE)) for row in tested],
         [(test.p_value, looked.get(test.set_name, WHOLE)) for test in tests],
         regress_alpha,
     )
@@ -125,8 +136,13 @@ def judge(
         churn = _measured_churn(metric, stability or {})
         whole = looked.get(metric.set_name, WHOLE)[-1] >= 1
         rows[place] = _judged(metric, row, level, churn, rejected=p_adjusted <= regress_alpha, whole=whole)
-    found = zip(tests, adjusted[len(gated) :], strict=True)
-    return rows, [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
+    for place, p_adjusted in zip(set_gated, adjusted[len(gated) :], strict=False):
+        row = set_rows[place]
+        margin = margins[row.set_name, row.metric]
+        verdict = _decide(row, margin, rejected=p_adjusted <= regress_alpha)
+        set_rows[place] = replace(row, margin=margin, p_adjusted=p_adjusted, verdict=verdict)
+    found = zip(tests, adjusted[len(tested) :], strict=True)
+    return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
 
 
 def _corrected(
@@ -193,13 +209,16 @@ def _case_tests(
     limits: Mapping[str, float],
     stability: Mapping[str, Stability],
     alpha: float,
+    *,
+    others: int,
 ) -> list[CaseTest]:
-    """The sets in which a regressed case can be shown at the remaining level."""
-    found = case_tests(gated, limits, stability, alpha / (len(gated) + 1))
+    """The sets in which a regressed case can be shown at the level that the metrics' tests leave."""
+    metrics = len(gated) + others
+    found = case_tests(gated, limits, stability, alpha / (metrics + 1))
     # Each further test leaves a smaller level for the others.
-    while found and len(
-        fewer := case_tests(gated, limits, stability, alpha / (len(gated) + len(found)))
-    ) < len(found):
+    while found and len(fewer := case_tests(gated, limits, stability, alpha / (metrics + len(found)))) < len(
+        found
+    ):
         found = fewer
     return found
 

@@ -24,6 +24,7 @@ from harness.golden.schema import (
 )
 from harness.golden.variables import MatrixError, combinations
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml, read_yaml
+from harness.registry.content_metrics import SET_METRICS
 from harness.settings import load_settings
 from harness.types import GateSettings, GenerationSettings, GoldenCase, GoldenSet
 from tunegate.project import command_project
@@ -238,7 +239,7 @@ def _metric_margins(document: Document, raw: GoldenSetYaml, faults: list[GoldenE
         margin = gate.margin if gate.margin is not None or kind is None else kind.usual_margin
         if margin is not None:
             margins[name] = margin
-        elif kind is not None:
+        elif kind is not None or name in SET_METRICS:
             problem = f"the gate of {name} needs a margin"
             faults.append(golden_error(document, ("gate", "metrics", name), problem, "margin: 0.05"))
     return margins
@@ -250,7 +251,7 @@ def _idle_metrics(document: Document, raw: GoldenSetYaml, cases: Sequence[Golden
     return [
         golden_error(document, ("gate", "metrics", metric), "no case has this check", ", ".join(sorted(used)))
         for metric in raw.gate.metrics
-        if metric not in used
+        if SET_METRICS.get(metric, metric) not in used
     ]
 
 

@@ -15,6 +15,9 @@ from harness.registry.content_options import (
 from harness.registry.metric import Metric
 
 # The check that runs an answer as a program.
+MACRO_F1 = "macro-f1"
+# Figures of a whole set that can be gated, each with the check of its cases.
+SET_METRICS = {MACRO_F1: "classification"}
 CODE = "code"
 
 CONTENT_METRICS: tuple[Metric, ...] = (

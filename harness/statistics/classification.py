@@ -1,7 +1,13 @@
 """Figures of a classification over many cases."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
 
 
 def macro_f1(pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -19,3 +25,40 @@ def macro_f1(pairs: Sequence[tuple[str, str]]) -> float | None:
     right = Counter(one for one, other in pairs if one == other)
     scores = [2 * right[label] / (count + predicted[label]) for label, count in expected.items()]
     return sum(scores) / len(scores) if scores else None
+
+
+def label_counts(groups: Sequence[Sequence[tuple[str, str]]], labels: Sequence[str]) -> numpy.ndarray:
+    """How often each label is expected, predicted, and both, in each group of answers.
+
+    Args:
+        groups: Expected and predicted labels of the answers of each group.
+        labels: All expected labels; other predictions are counted nowhere.
+
+    Returns:
+        (groups, 3, labels).
+    """
+    import numpy
+
+    places = {label: place for place, label in enumerate(labels)}
+    counts = numpy.zeros((len(groups), 3, len(labels)))
+    for row, pairs in enumerate(groups):
+        for expected, predicted in pairs:
+            counts[row, 0, places[expected]] += 1
+            if predicted in places:
+                counts[row, 1, places[predicted]] += 1
+            counts[row, 2, places[expected]] += expected == predicted
+    return counts
+
+
+def macro_f1_of(counts: numpy.ndarray) -> numpy.ndarray:
+    """The macro-F1 of sums of label counts, (..., 3, labels); NaN where no label is expected.
+
+    Returns:
+        (...).
+    """
+    import numpy
+
+    expected, predicted, right = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        scores = numpy.where(expected > 0, 2 * right / (expected + predicted), 0.0)
+        return scores.sum(-1) / (expected > 0).sum(-1)  # type: ignore[no-any-return] # of numpy's stubs

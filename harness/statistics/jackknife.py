@@ -29,9 +29,13 @@ def jackknife_error(
         value = statistic([place for place in everything if place not in gone])
         if value is not None:
             left_out.append(value)
-    count = len(left_out)
+    return error_of_left_out(left_out), len(places)
+
+
+def error_of_left_out(values: Sequence[float]) -> float:
+    """Standard error of a figure from its values without one cluster each; 0 for fewer than two."""
+    count = len(values)
     if count < 2:
-        return 0.0, len(places)
-    mean = math.fsum(left_out) / count
-    squares = math.fsum((value - mean) ** 2 for value in left_out)
-    return math.sqrt((count - 1) / count * squares), len(places)
+        return 0.0
+    mean = math.fsum(values) / count
+    return math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))

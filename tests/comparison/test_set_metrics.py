@@ -6,6 +6,9 @@ import pytest
 from sklearn.metrics import f1_score
 
 from harness.comparison.gate import run_gate
+from harness.comparison.set_metrics import _Case, _row
+from harness.errors import GoldenError
+from harness.golden.load import load_golden_set
 from harness.golden.schema import metric_facts
 from harness.presentation.terminal import metric_table
 from harness.run.scoring import score_cases
@@ -15,6 +18,8 @@ from harness.types import (
     Completion,
     Environment,
     ExecutionPlan,
+    GateSettings,
+    GateVerdict,
     GoldenCase,
     GoldenSet,
     Message,
@@ -39,7 +44,7 @@ def test_macro_f1_of_nothing_is_none():
     assert macro_f1([("a", "")]) == 0
 
 
-def run_of(answers, expected, *, clusters=None, repeat=1):
+def run_of(answers, expected, *, clusters=None, repeat=1, gate=None):
     check = Check(type="classification", options={"labels": LABELS})
     cases = [
         GoldenCase(
@@ -61,7 +66,7 @@ def run_of(answers, expected, *, clusters=None, repeat=1):
         model=ModelRef(label="m", base_model="m", base_sha256="b"),
         plan=ExecutionPlan(engine="e", dtype="float32", device="cpu", batch_tokens=1),
         environment=Environment(python="3", platform="p", packages={}),
-        golden_sets=(GoldenSet(name="s", path="s.yaml"),), collected=len(cases), results=tuple(results),
+        golden_sets=(GoldenSet(name="s", path="s.yaml", gate=gate or GateSettings()),), collected=len(cases), results=tuple(results),
         metrics=metric_facts(check for case in cases for check in case.checks),
     )  # fmt: skip
 
@@ -116,6 +121,86 @@ def test_one_cluster_says_nothing():
 def test_every_answer_of_a_case_counts():
     row, _, _ = row_of(run_of(EXPECTED, EXPECTED, repeat=3), run_of(EXPECTED, EXPECTED, repeat=3))
     assert row.candidate.mean.estimate == 1
+
+
+GATED = GateSettings(margin=0.9, metric_margins={"macro-f1": 0.1}, max_regressed=1.0)
+
+
+def gated(candidate, baseline, expected, *, clusters=None):
+    """The gated row and the run's verdict; only the macro-F1 can decide."""
+    sides = [run_of(side, expected, clusters=clusters, gate=GATED) for side in (candidate, baseline)]
+    row, _, verdict = row_of(*sides)
+    (finding,) = [each for each in verdict.findings if each.metric == "macro-f1"]
+    assert finding.verdict is row.verdict
+    return row, verdict.outcome
+
+
+def test_a_gated_macro_f1_decides():
+    many = EXPECTED * 4
+    worse = ["red" if label == "blue" else label for label in many]
+    row, outcome = gated(worse, many, many)
+    assert (row.verdict, outcome) == (GateVerdict.REGRESS, GateVerdict.REGRESS)
+    assert (len(row.lost), row.gained, row.margin) == (16, (), 0.1)
+    row, outcome = gated(many, many, many)
+    assert (row.verdict, outcome) == (GateVerdict.PASS, GateVerdict.PASS)
+
+
+def test_a_rare_label_may_be_lost_unseen():
+    """Four equal cases of a label can't show that it is still known: a third of 1 - 0.05^(1/4) may be lost."""
+    row, outcome = gated(EXPECTED, EXPECTED, EXPECTED)
+    assert row.high_unseen == pytest.approx((1 - 0.05 ** (1 / 4)) / 3)
+    assert (row.verdict, outcome) == (GateVerdict.INCONCLUSIVE, GateVerdict.INCONCLUSIVE)
+
+
+def test_a_loss_of_everything_is_no_chance():
+    many = EXPECTED * 2
+    row, outcome = gated(["none"] * len(many), many, many)
+    assert row.drop.estimate == 1
+    assert row.p_value == 0.5 ** len(many)
+    assert outcome is GateVerdict.REGRESS
+
+
+def test_it_needs_classifications_and_a_margin(tmp_path):
+    path = tmp_path / "s.yaml"
+    check = "{type: classification, labels: [a, b]}"
+    text = "name: s\ncases: [{id: a, prompt: q, references: [a], checks: [%s]}]\ngate: {metrics: {macro-f1: {%s}}}\n"
+    path.write_text(text % (check, "margin: 0.1"))
+    assert load_golden_set(path).gate.metric_margins == {"macro-f1": 0.1}
+    for checks, gate, why in (
+        (check, "", "needs a margin"),
+        ("{type: f1, threshold: 1}", "margin: 0.1", "no case has this check"),
+    ):
+        path.write_text(text % (checks, gate))
+        with pytest.raises(GoldenError, match=why):
+            load_golden_set(path)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("rare", [0.33, 0.15])
+def test_errors_of_the_gate(rare):
+    """Without a change about 5 % of runs regress at most; with a drop of the margin about 5 % pass."""
+    draws, runs = random.Random(7), 400
+    weights = [1 - 2 * rare, rare, rare]
+
+    def answers(expected, wrong):
+        return [
+            draws.choice([each for each in LABELS if each != label]) if draws.random() < wrong else label
+            for label in expected
+        ]
+
+    large = draws.choices(LABELS, weights, k=40_000)
+    of = {wrong: macro_f1(list(zip(large, answers(large, wrong), strict=True))) for wrong in (0.08, 0.16)}
+
+    def row(wrong):
+        expected = draws.choices(LABELS, weights, k=100)
+        sides = zip(expected, answers(expected, wrong), answers(expected, 0.08), strict=True)
+        return _row(
+            "s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9
+        )
+
+    equal, fallen = [row(0.08) for _ in range(runs)], [row(0.16) for _ in range(runs)]
+    assert sum(each.p_value <= 0.05 for each in equal) / runs <= 0.08
+    assert sum(each.high_unseen <= of[0.08] - of[0.16] for each in fallen) / runs <= 0.08
 
 
 @pytest.mark.parametrize("seed", range(3))
