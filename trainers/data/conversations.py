@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -56,13 +57,7 @@ def load_examples(
     Raises:
         DataError: With file, line, what was found and what is allowed.
     """
-
-    def convert(path: Path, line: int, row: Row) -> Row:
-        found = _conversation(path, line, row)
-        _check_weights(path, line, found, learn)
-        return found
-
-    return read_rows(paths, convert, FORMATS, max_rows)
+    return read_rows(paths, partial(answer_row, learn=learn), FORMATS, max_rows)
 
 
 def question_of(path: Path, line: int, row: Row, answers: Collection[str], forms: str) -> Question:
@@ -141,7 +136,21 @@ def with_tools(row: Row, tools: Sequence[Mapping[str, Any]]) -> Row:
     return {**row, **({"tools": list(tools)} if tools else {})}
 
 
-def _conversation(path: Path, line: int, row: Row) -> Row:
+def answer_row(path: Path, line: int, row: Row, learn: Literal["last", "all"] = "last") -> Row:
+    """A row in one form.
+
+    Args:
+        path: The row's file.
+        line: Its line, from 1.
+        row: The row, in any form.
+        learn: As for load_examples.
+
+    Returns:
+        ``prompt`` and ``completion``, both lists of turns, and ``tools`` if there are any.
+
+    Raises:
+        DataError: It has none of the forms, or a field that would be dropped.
+    """
     answer = "output" if "instruction" in row and "prompt" not in row else "completion"
     whole = next((name for name in _WHOLE if name in row), None)
     if whole is None and answer not in row:
@@ -154,7 +163,9 @@ def _conversation(path: Path, line: int, row: Row) -> Row:
             _refuse(path, line, whole, "the last must be the assistant's answer, after a question")
     else:
         turns = [*asked.turns, answer_of(path, line, answer, row[answer])]
-    return with_tools({"prompt": turns[:-1], "completion": turns[-1:]}, asked.tools)
+    found = with_tools({"prompt": turns[:-1], "completion": turns[-1:]}, asked.tools)
+    _check_weights(path, line, found, learn)
+    return found
 
 
 def _asked(path: Path, line: int, row: Row, form: str) -> list[Turn]:

@@ -30,7 +30,7 @@ def load_pairs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
     Raises:
         DataError: With file and line; also for a pair whose answers are equal.
     """
-    return read_rows(paths, _pair, _PAIR, max_rows)
+    return read_rows(paths, pair_row, _PAIR, max_rows)
 
 
 def load_thumbs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
@@ -48,14 +48,27 @@ def load_thumbs(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
     Raises:
         DataError: With file and line; also if all labels are equal.
     """
-    examples = read_rows(paths, _thumb, _THUMB, max_rows)
+    examples = read_rows(paths, thumb_row, _THUMB, max_rows)
     if len({row["label"] for row in examples.rows}) == 1:
         only = str(examples.rows[0]["label"]).lower()
         raise DataError(paths[0], None, f"all labels are {only} (allowed: thumbs up and thumbs down)")
     return examples
 
 
-def _pair(path: Path, line: int, row: Row) -> Row:
+def pair_row(path: Path, line: int, row: Row) -> Row:
+    """A pair in one form.
+
+    Args:
+        path: The row's file.
+        line: Its line, from 1.
+        row: The row.
+
+    Returns:
+        ``prompt``, ``chosen`` and ``rejected``, lists of turns, and ``tools`` if there are any.
+
+    Raises:
+        DataError: With what was found, and what is allowed.
+    """
     _need(path, line, row, _PAIR, ("chosen", "rejected"))
     if all(isinstance(row[key], list) and len(row[key]) > 1 for key in ("chosen", "rejected")):
         row = _split(path, line, row)
@@ -83,7 +96,20 @@ def _split(path: Path, line: int, row: Row) -> Row:
     return {**row, "prompt": row["chosen"][:-1], "chosen": row["chosen"][-1], "rejected": row["rejected"][-1]}
 
 
-def _thumb(path: Path, line: int, row: Row) -> Row:
+def thumb_row(path: Path, line: int, row: Row) -> Row:
+    """A thumb in one form.
+
+    Args:
+        path: The row's file.
+        line: Its line, from 1.
+        row: The row.
+
+    Returns:
+        ``prompt`` and ``completion``, lists of turns, ``label``, and ``tools`` if there are any.
+
+    Raises:
+        DataError: With what was found, and what is allowed.
+    """
     whole = any(name in row for name in ("messages", "conversations")) and "completion" not in row
     _need(path, line, row, _THUMB, ("label",) if whole else ("completion", "label"))
     asked = question_of(path, line, row, ("label",) if whole else ("completion", "label"), _THUMB)

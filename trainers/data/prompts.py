@@ -29,13 +29,26 @@ def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples
     Raises:
         DataError: With file and line.
     """
-    examples = read_rows(paths, _prompt, _FORMAT, max_rows)
+    examples = read_rows(paths, prompt_row, _FORMAT, max_rows)
     names = dict.fromkeys(name for row in examples.rows for name in row["columns"])
     rows = [{**row, "columns": {name: row["columns"].get(name) for name in names}} for row in examples.rows]
     return replace(examples, rows=rows)
 
 
-def _prompt(path: Path, line: int, row: Row) -> Row:
+def prompt_row(path: Path, line: int, row: Row) -> Row:
+    """A row that asks.
+
+    Args:
+        path: The row's file.
+        line: Its line, from 1.
+        row: The row.
+
+    Returns:
+        ``prompt``, a list of turns, and ``columns``, everything else.
+
+    Raises:
+        DataError: With what was found, and what is allowed.
+    """
     if "prompt" not in row:
         raise DataError(path, line, f"prompt is missing (allowed: {_FORMAT})")
     if taken := [name for name in _TAKEN if name in row]:

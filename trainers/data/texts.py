@@ -8,7 +8,8 @@ from harness.errors import DataError
 from trainers.data.rows import Examples, Row, read_rows, text_of
 from trainers.data.sources import read_bytes
 
-_PLAIN = {".txt", ".md"}
+# Files that are one document each.
+PLAIN = {".txt", ".md"}
 
 
 def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
@@ -28,13 +29,13 @@ def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
     places: list[tuple[Path, int]] = []
     digest = hashlib.sha256()
     for path in paths:
-        if path.suffix in _PLAIN:
+        if path.suffix in PLAIN:
             content = read_bytes(path)
             rows.append({"text": _decoded(path, content)})
             places.append((path, 1))
             digest.update(hashlib.sha256(content).digest())
         else:
-            part = read_rows([path], _text, "text")
+            part = read_rows([path], text_row, "text")
             rows += part.rows
             places += part.places
             digest.update(bytes.fromhex(part.sha256))
@@ -51,5 +52,18 @@ def _decoded(path: Path, content: bytes) -> str:
     return text
 
 
-def _text(path: Path, line: int, row: Row) -> Row:
+def text_row(path: Path, line: int, row: Row) -> Row:
+    """A row with a document.
+
+    Args:
+        path: The row's file.
+        line: Its line, from 1.
+        row: The row.
+
+    Returns:
+        The row's ``text`` alone.
+
+    Raises:
+        DataError: With what was found, and what is allowed.
+    """
     return {"text": text_of(path, line, row, "text")}

@@ -52,7 +52,7 @@ def load_tokenizer(base_dir: Path, config: TrainingConfig) -> Any:
     tokenizer.chat_template = _template(config.chat_template, tokenizer)
     found = _end_of(tokenizer, rendering_of(config))
     special = [token for token in found if _is_mark(tokenizer, token)]
-    if special and not set(found) & {tokenizer.eos_token_id, *_model_ends(base_dir)}:
+    if special and not set(found) & stored_ends(base_dir, tokenizer):
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(special[0])
     return tokenizer
 
@@ -92,11 +92,20 @@ def _is_mark(tokenizer: Any, token: int) -> bool:
     return special and token not in {tokenizer.unk_token_id, tokenizer.pad_token_id}
 
 
-def _model_ends(base_dir: Path) -> list[Any]:
-    """The end tokens that the model itself names."""
+def stored_ends(base_dir: Path, tokenizer: Any) -> set[int]:
+    """The end tokens of a model that isn't loaded.
+
+    Args:
+        base_dir: The model's directory.
+        tokenizer: The model's.
+
+    Returns:
+        Those that its configuration names, and the tokenizer's.
+    """
     settings = base_dir / "generation_config.json"
     found = read_json(settings if settings.is_file() else base_dir / "config.json").get("eos_token_id")
-    return found if isinstance(found, list) else [found]
+    ends = {*(found if isinstance(found, list) else [found]), tokenizer.eos_token_id}
+    return {end for end in ends if isinstance(end, int)}
 
 
 def _end_of(tokenizer: Any, settings: GenerationSettings) -> list[int]:
@@ -122,9 +131,22 @@ def report_template(run: TrainingRun[TrainingConfig], tokenizer: Any, ends: Coll
             "prompts   plain text, each answer directly after its prompt, as the gate asks a base without a "
             "chat template; chat_template gives it one"
         )
-    if not set(_end_of(tokenizer, rendering_of(run.config))) & set(ends):
-        known = ", ".join(repr(tokenizer.decode([token])) for token in sorted(ends)) or "none"
-        run.console.print(
-            f"end       is not learnt: the chat template writes none of the end tokens ({known}) after an "
-            "answer, so the model may not stop; give another chat_template"
-        )
+    if (problem := end_problem(tokenizer, run.config, ends)) is not None:
+        run.console.print(f"end       {problem}")
+
+
+def end_problem(tokenizer: Any, config: TrainingConfig, ends: Collection[int]) -> str | None:
+    """Why no answer would end, if the chat template writes no end token after it.
+
+    Args:
+        tokenizer: The base's, with its own chat template.
+        config: Values for the template.
+        ends: Tokens that end an answer at the gate.
+    """
+    if set(_end_of(tokenizer, rendering_of(config))) & set(ends):
+        return None
+    known = ", ".join(repr(tokenizer.decode([token])) for token in sorted(ends)) or "none"
+    return (
+        f"is not learnt: the chat template writes none of the end tokens ({known}) after an answer, so the "
+        "model may not stop; give another chat_template"
+    )
