@@ -109,14 +109,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
     confidence = {each.set_name: 1 - 2 * _level(looked.get(each.set_name, WHOLE), alpha) for each in metrics}
     rows = [
-        compare_metric(
-            metric,
-            confidence[metric.set_name],
-            any_case_counts=chosen.get(metric.set_name, 0.0) == 0,
-            population=(populations or {}).get(metric.set_name, "sample"),
-            # That of a gated metric depends on its margin, too.
-            detectable=place not in gated,
-        )
+        _compared(metric, confidence, chosen, populations or {}, detectable=place not in gated)
         for place, metric in enumerate(metrics)
     ]
     set_rows = of_sets(confidence)
@@ -137,12 +130,27 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         whole = looked.get(metric.set_name, WHOLE)[-1] >= 1
         rows[place] = _judged(metric, row, level, churn, rejected=p_adjusted <= regress_alpha, whole=whole)
     for place, p_adjusted in zip(set_gated, adjusted[len(gated) :], strict=False):
-        row = set_rows[place]
-        margin = margins[row.set_name, row.metric]
-        verdict = _decide(row, margin, rejected=p_adjusted <= regress_alpha)
-        set_rows[place] = replace(row, margin=margin, p_adjusted=p_adjusted, verdict=verdict)
+        set_rows[place] = _judged_set(set_rows[place], margins, p_adjusted, regress_alpha)
     found = zip(tests, adjusted[len(tested) :], strict=True)
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
+
+
+def _compared(
+    metric: PairedMetric,
+    confidence: Mapping[str, float],
+    limits: Mapping[str, float],
+    populations: Mapping[str, Population],
+    *,
+    detectable: bool,
+) -> MetricComparison:
+    """A metric's row without a verdict; the detectable drop of a gated one depends on its margin, too."""
+    return compare_metric(
+        metric,
+        confidence[metric.set_name],
+        any_case_counts=limits.get(metric.set_name, 0.0) == 0,
+        population=populations.get(metric.set_name, "sample"),
+        detectable=detectable,
+    )
 
 
 def _corrected(
@@ -184,6 +192,15 @@ def _judged(
         verdict=verdict,
         other_question=_other_question(metric, row, margin, level) if whole else None,
     )
+
+
+def _judged_set(
+    row: MetricComparison, margins: Mapping[_Name, float], p_adjusted: float, level: float
+) -> MetricComparison:
+    """The row of a whole set's metric with its verdict."""
+    margin = margins[row.set_name, row.metric]
+    verdict = _decide(row, margin, rejected=p_adjusted <= level)
+    return replace(row, margin=margin, p_adjusted=p_adjusted, verdict=verdict)
 
 
 def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn: float) -> float | None:
