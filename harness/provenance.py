@@ -1,7 +1,9 @@
 """Where a run happens: interpreter, platform, package versions, the project's commit."""
 
+import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -40,7 +42,24 @@ def describe_environment(root: Path) -> Environment:
         dirty=None if commit is None or changes is None else bool(changes),
         author=None if commit is None else ask_git(root, "log", "-1", "--format=%an"),
         subject=None if commit is None else ask_git(root, "log", "-1", "--format=%s"),
+        machine=machine_name(),
     )
+
+
+def machine_name() -> str:
+    """The processor, with the number of its cores, and the GPU if this process has used one."""
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass  # another system than Linux, or a processor that it doesn't name
+    parts = [f"{processor}, {os.cpu_count()} cores"]
+    # torch itself isn't imported for this.
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        parts.append(torch.cuda.get_device_name())
+    return "; ".join(parts)
 
 
 def ask_git(root: Path, *arguments: str) -> str | None:

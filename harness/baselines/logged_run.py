@@ -1,13 +1,14 @@
 """Makes runs of other tools' logs: what decides, each case's outcome, and the run's identity."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.baselines.metric_choice import MetricChoice, chosen_facts
 from harness.comparison.pairing import fold_repeats
 from harness.errors import DataError, SettingsError
 from harness.history.logs.run_log import LogAnswer, LogCase, RunLog
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import (
     CaseResult,
     Check,
@@ -26,6 +27,8 @@ from harness.types import (
 )
 from harness.types.storage import encode
 
+# What an answer took, which decides only if it is chosen.
+USAGE = frozenset({"latency", "throughput", "tokens"})
 # The score of a tool that says whether an answer passed.
 VERDICT = "passed"
 # Largest tolerated drop of a graded metric on a scale from 0 to 1.
@@ -47,6 +50,7 @@ def runs_of(logs: Sequence[RunLog], choices: Mapping[str, MetricChoice]) -> list
         SettingsError: A chosen metric is in no log, or its scale has to be given.
         DataError: A value is off its scale.
     """
+    logs = [_with_usage(log) for log in logs]
     named = {name for log in logs for name in _metrics(log)}
     for name in choices:
         if name not in named:
@@ -54,6 +58,27 @@ def runs_of(logs: Sequence[RunLog], choices: Mapping[str, MetricChoice]) -> list
             raise SettingsError(f"--metric {name}: not in {logs[0].path.name} (allowed: {allowed})")
     facts = _common_facts(logs, choices)
     return [_run(log, facts, choices) for log in logs]
+
+
+def _with_usage(log: RunLog) -> RunLog:
+    """The log with time and tokens of its answers as metrics, unless it has metrics of these names."""
+    own = {name for case in log.cases for answer in case.answers for name in answer.values}
+    cases = tuple(
+        replace(case, answers=tuple(_answer_with_usage(answer, own) for answer in case.answers))
+        for case in log.cases
+    )
+    facts = {name: BUILTIN_METRICS[name].facts for name in USAGE if name not in own}
+    return replace(log, cases=cases, facts={**facts, **log.facts})
+
+
+def _answer_with_usage(answer: LogAnswer, own: Collection[str]) -> LogAnswer:
+    seconds, tokens = answer.latency_s, answer.completion_tokens
+    usage = {
+        **({"latency": seconds * 1000} if seconds > 0 else {}),
+        **({"tokens": float(tokens)} if tokens > 0 else {}),
+        **({"throughput": tokens / seconds} if seconds > 0 and tokens > 0 else {}),
+    }
+    return replace(answer, values={**answer.values, **{k: v for k, v in usage.items() if k not in own}})
 
 
 def _metrics(log: RunLog) -> dict[str, None]:
@@ -152,8 +177,18 @@ def _deciding(
 ) -> dict[str, MetricChoice]:
     """The metrics that decide a set, with what was chosen for them."""
     present = _metrics(replace(log, cases=tuple(cases)))
-    if chosen := {name: choice for name, choice in choices.items() if name in present}:
+    chosen = {name: choice for name, choice in choices.items() if name in present}
+    # A time or a number of tokens is gated besides what decides.
+    if set(chosen) - USAGE:
         return chosen
+    return {**_usual(log, set_name, cases, present), **chosen}
+
+
+def _usual(
+    log: RunLog, set_name: str, cases: Sequence[LogCase], named: Iterable[str]
+) -> dict[str, MetricChoice]:
+    """What decides a set without a choice."""
+    present = [name for name in named if name not in USAGE]
     if (name := log.deciding.get(set_name)) in present:
         return {str(name): MetricChoice(name=str(name))}
     if VERDICT in present:

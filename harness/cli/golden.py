@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,9 @@ from harness.errors import GoldenError, as_one
 from harness.types import GoldenSet
 from harness.types.storage import write_whole
 from tunegate.printable import say
+
+if TYPE_CHECKING:
+    from harness.authoring.finding import Finding
 
 app = typer.Typer(help="Golden sets: add cases, lint, schema.", no_args_is_help=True)
 _FINDINGS = 1
@@ -95,11 +98,7 @@ def lint(
     elif not as_json:
         for finding in findings:
             say(str(finding))
-    if sarif is not None:
-        from harness.authoring.sarif import render_sarif
-        from harness.types.storage import write_whole
-
-        write_whole(sarif, render_sarif(findings, faulty))
+    _write_sarif(sarif, findings, faulty)
     if faulty:
         raise as_one(faulty)
     # Not a fault of a case: it says how little such a small set can show.
@@ -132,6 +131,13 @@ def _why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
     from harness.studies.set_power import why_it_seldom_passes
 
     return why_it_seldom_passes(golden_set)
+
+
+def _write_sarif(path: Path | None, findings: "list[Finding]", faulty: list[GoldenError]) -> None:
+    if path is not None:
+        from harness.authoring.sarif import render_sarif
+
+        write_whole(path, render_sarif(findings, faulty))
 
 
 def _counted(number: int, what: str) -> str:

@@ -7,8 +7,8 @@ from harness.comparison.forgetting import LOSS_LIMIT
 from harness.comparison.metric_drop import standing
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
+from harness.comparison.times import plans_findings, times_findings
 from harness.types import (
-    EXACT_DTYPES,
     CaseResult,
     Comparison,
     ConfirmationFinding,
@@ -27,7 +27,6 @@ from harness.types import (
     NoVerdictFinding,
     Outcome,
     PartialRunFinding,
-    PlansFinding,
     RegressedCase,
     RegressedCasesFinding,
     RetentionFinding,
@@ -87,7 +86,8 @@ def findings_of(
     ]
     found += _traits_findings(comparison.traits)
     found += _stopped_findings(candidate, deciding)
-    found += _plans_findings(candidate, baseline)
+    found += plans_findings(candidate, baseline)
+    found += times_findings(candidate, baseline, comparison.metrics)
     found += _pairing_findings(candidate, pairing)
     return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
 
@@ -363,16 +363,6 @@ def _stopped_findings(candidate: Run, deciding: Sequence[Finding]) -> list[Findi
         for each in candidate.looks
         if each.stopped
     ]
-
-
-def _plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
-    """Different plans of the two runs, which change answers without a change of the model."""
-    now, then = candidate.plan, baseline.plan
-    ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
-    # In float32 the shape of the batches does not change greedy text; in lower precision it does.
-    if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):
-        return []
-    return [Finding(data=PlansFinding(candidate=now, baseline=then))]
 
 
 def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:

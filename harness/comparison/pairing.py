@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.comparison.times import SHARED_TIMES, TIME_METRICS, batch_clusters, in_batches, share_times
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.paired_binary import Trials
 from harness.types import (
@@ -108,6 +109,7 @@ class Pairing:
         metrics: The metrics that can be compared, with their facts, which are the same in both runs.
         refused: Each metric with scores in both runs that can't be compared, and why.
         exact: Both runs used a precision in which greedy answers reproduce.
+        batched: Whether the candidate's and the baseline's times are of whole batches.
     """
 
     pairs: tuple[Pair, ...]
@@ -115,6 +117,7 @@ class Pairing:
     metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
+    batched: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,11 +196,14 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     if not candidate.partial:
         # A partial run left cases out on purpose: further cases of the baseline are not reported.
         unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
+    if share_times(candidate, baseline, pairs):
+        refused |= dict.fromkeys(TIME_METRICS & candidate.metrics.keys(), SHARED_TIMES)
     return Pairing(
         pairs=tuple(pairs),
         unpaired=unpaired,
         metrics={name: facts for name, facts in candidate.metrics.items() if name not in refused},
         refused=refused,
+        batched=in_batches(candidate, baseline),
         exact={candidate.plan.dtype, baseline.plan.dtype} <= EXACT_DTYPES,
     )
 
@@ -335,7 +341,7 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
         keys=tuple(pair[0].key for pair, _, _ in scored),
         candidate=tuple(now for _, now, _ in scored),
         baseline=tuple(before for _, _, before in scored),
-        clusters=_clusters([pair for pair, _, _ in scored]),
+        clusters=_clusters_of(metric, [pair for pair, _, _ in scored], pairing),
         higher_is_better=facts.higher_is_better,
         light_tails=_has_light_tails(metric),
         least=least,
@@ -378,6 +384,12 @@ def _mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | 
         if values:
             means.append(math.fsum(values) / len(values))
     return math.fsum(means) / len(means) if means else None
+
+
+def _clusters_of(metric: str, pairs: Sequence[Pair], pairing: Pairing) -> tuple[str | int, ...]:
+    """As :func:`_clusters`; answers of one batch have one time."""
+    own = _clusters(pairs)
+    return batch_clusters(pairs, own, batched=pairing.batched) if metric in TIME_METRICS else own
 
 
 def _clusters(pairs: Sequence[Pair]) -> tuple[str | int, ...]:

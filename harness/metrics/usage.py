@@ -20,6 +20,15 @@ def _latency(request: ScoringRequest) -> Score:
     return graded(request, milliseconds, f"{milliseconds:.0f} ms")
 
 
+def _throughput(request: ScoringRequest) -> Score:
+    """Tokens a second; an empty answer counts as the one token that ended it."""
+    completion = _completion(request)
+    if completion.latency_s <= 0:
+        raise ValueError("the engine measured no time for this answer")
+    rate = max(completion.completion_tokens, 1) / completion.latency_s
+    return graded(request, rate, f"{rate:.1f} tokens a second")
+
+
 def _tokens(request: ScoringRequest) -> Score:
     count = _completion(request).completion_tokens
     return graded(request, float(count), f"{count} tokens")
@@ -34,5 +43,6 @@ def _cost(request: ScoringRequest) -> Score:
 
 
 latency = one_by_one(_latency)
+throughput = one_by_one(_throughput)
 tokens = one_by_one(_tokens)
 cost = one_by_one(_cost)

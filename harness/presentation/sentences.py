@@ -28,6 +28,7 @@ from harness.types import (
     SharedTrait,
     Standing,
     StoppedFinding,
+    TimesFinding,
     TraitsFinding,
     TripwireFinding,
     UnpairedFinding,
@@ -245,6 +246,10 @@ def _plans(_: Finding, data: PlansFinding) -> str:
     return f"the sides were computed differently ({here}; baseline {there}): some flips may come from that"
 
 
+def _times(_: Finding, data: TimesFinding) -> str:
+    return f"times were measured {'; '.join(data.conditions)}: a difference may come from that"
+
+
 def _partial_run(_: Finding, data: PartialRunFinding) -> str:
     return f"partial run: {data.selected} of {data.collected} cases were selected"
 
@@ -288,6 +293,7 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     TraitsFinding: _traits,
     TripwireFinding: _tripwire,
     PlansFinding: _plans,
+    TimesFinding: _times,
     PartialRunFinding: _partial_run,
     StoppedFinding: _stopped,
     UnpairedFinding: _unpaired,

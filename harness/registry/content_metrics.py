@@ -208,6 +208,15 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         reads_answer=False,
     ),
     Metric(
+        name="throughput",
+        kind="graded",
+        summary="Tokens of the answer a second, by its share of its batch's time.",
+        function="harness.metrics.usage:throughput",
+        maximum=None,
+        logarithmic=True,
+        reads_answer=False,
+    ),
+    Metric(
         name="tokens",
         kind="graded",
         summary="Tokens of the answer, reasoning included; lower is better.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from harness.baselines.target import stored_run
+from harness.comparison.times import TIME_METRICS
 from harness.engines.base import BASE, BASELINE
 from harness.engines.open import engine_kinds
 from harness.run.cache import Cache
@@ -14,7 +15,7 @@ from harness.run.inputs import Inputs
 from harness.run.judging import ask_ahead, both, count_lost, texts_of
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
-from harness.types import CaseResult, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
+from harness.types import CaseResult, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ def run_session(
         limits[BASE] = _probe_keys(golden_sets)
     answers = answer_cases(
         sides,
-        inputs.plan,
+        _plan_of(inputs, golden_sets),
         asked,
         cache,
         on_progress,
@@ -102,6 +103,12 @@ def run_session(
         duration_s=time.perf_counter() - started,
         stored=stored,
     )
+
+
+def _plan_of(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
+    """The plan; where a time is gated, each side answers in batches of its own."""
+    timed = any(TIME_METRICS & golden_set.gate.metric_margins.keys() for golden_set in golden_sets)
+    return replace(inputs.plan, mixed=inputs.plan.mixed and not timed)
 
 
 def score_sides(

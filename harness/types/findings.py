@@ -201,6 +201,18 @@ class PlansFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimesFinding:
+    """Times are compared that were measured under different conditions.
+
+    Attributes:
+        conditions: What differs: the machine, the device, the batches.
+    """
+
+    kind: Literal["times"] = "times"
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartialRunFinding:
     """A selection left cases out."""
 
@@ -266,6 +278,7 @@ FindingData: TypeAlias = (
     | TraitsFinding
     | TripwireFinding
     | PlansFinding
+    | TimesFinding
     | PartialRunFinding
     | StoppedFinding
     | UnpairedFinding

@@ -245,6 +245,7 @@ class Environment:
         dirty: Whether the project had uncommitted changes.
         author: The name of the commit's author.
         subject: The first line of the commit's message.
+        machine: Its processor, and its GPU if one is used; None in records of earlier versions.
     """
 
     python: str
@@ -254,6 +255,7 @@ class Environment:
     dirty: bool | None = None
     author: str | None = None
     subject: str | None = None
+    machine: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

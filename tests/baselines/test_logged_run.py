@@ -1,5 +1,6 @@
 """Logs as runs: what decides, what is refused, and how a run is known again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,28 @@ def test_a_log_read_alike_is_the_same_run():
 def test_a_chosen_margin_of_a_pass_rate_is_the_set_s():
     (run,) = runs_of([log([{"m": 1.0}])], choices_by_name(["m:margin=0.2"]))
     assert run.golden_sets[0].gate.margin == 0.2
+
+
+def timed(seconds, name="run"):
+    found = log([{"m": float(number % 3 > 0)} for number in range(len(seconds))], name)
+    cases = tuple(
+        replace(case, answers=(replace(case.answers[0], latency_s=each, completion_tokens=10),))
+        for case, each in zip(found.cases, seconds, strict=True)
+    )
+    return replace(found, cases=cases)
+
+
+def test_times_and_tokens_of_a_log_are_shown_and_gated_if_chosen():
+    fast, slow = [0.1 + n / 1000 for n in range(60)], [0.2 + n / 1000 for n in range(60)]
+    baseline, candidate = runs_of([timed(fast), timed(slow)], {})
+    comparison, _ = run_gate(candidate, baseline)
+    rows = {row.metric: row for row in comparison.metrics}
+    assert {"latency", "throughput", "tokens"} <= set(rows)
+    assert rows["latency"].verdict is None
+    baseline, candidate = runs_of([timed(fast), timed(slow)], choices_by_name(["latency:margin=0.1"]))
+    comparison, verdict = run_gate(candidate, baseline)
+    gated = {row.metric: row.verdict for row in comparison.metrics if row.verdict is not None}
+    assert gated["latency"] is GateVerdict.REGRESS
+    # It is gated besides what decides.
+    assert "pass-rate" in gated
+    assert verdict.outcome is GateVerdict.REGRESS

@@ -36,8 +36,19 @@ def test_the_least_is_best(check, value, passed):
     assert score.passed is passed
 
 
-def test_no_time_is_an_error():
-    result = run(Check(type="latency", threshold=100), seconds=0.0)
+@pytest.mark.parametrize(
+    ("tokens", "rate", "passed"), [(30, 120.0, True), (10, 40.0, False), (0, 4.0, False)]
+)
+def test_throughput_is_tokens_a_second(tokens, rate, passed):
+    """An empty answer is one token, its end."""
+    (score,) = run(Check(type="throughput", threshold=100), tokens=tokens).scores
+    assert score.value == pytest.approx(rate)
+    assert score.passed is passed
+
+
+@pytest.mark.parametrize("metric", ["latency", "throughput"])
+def test_no_time_is_an_error(metric):
+    result = run(Check(type=metric, threshold=100), seconds=0.0)
     assert result.outcome is Outcome.ERRORED
     assert result.errors[0].error == "the engine measured no time for this answer"
 

@@ -1,0 +1,142 @@
+"""Times of answers: which of them are one measurement, and what besides the model makes them differ.
+
+An engine's batch is measured as a whole, and its time is shared by its answers. So the answers of one batch
+are one measurement, not many, and two sides that answered in the same batches have no times of their own.
+"""
+
+from collections.abc import Sequence
+
+from harness.types import EXACT_DTYPES, CaseResult, Finding, MetricComparison, PlansFinding, Run, TimesFinding
+
+# Metrics that are made of an answer's time.
+TIME_METRICS = frozenset({"latency", "throughput"})
+# Why they are not compared if :func:`share_times`.
+SHARED_TIMES = (
+    "both sides were answered in the same batches and share their times; gate it with a margin, and with "
+    "--gate-no-cache, to have them answered in batches of their own"
+)
+_Pair = tuple[CaseResult, CaseResult]
+
+
+def share_times(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> bool:
+    """Whether both sides answered in the same batches: most of their times are then equal to the last digit.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        pairs: Their cases.
+    """
+    if not (_in_batches(candidate) and _in_batches(baseline)) or candidate.id == baseline.id:
+        return False
+    measured = [(now, then) for pair in pairs if (now := _time(pair[0])) and (then := _time(pair[1]))]
+    return bool(measured) and sum(now == then for now, then in measured) > len(measured) / 2
+
+
+def _in_batches(run: Run) -> bool:
+    """Whether it is of an engine of ours; other tools' logs measure each answer, and round its time."""
+    return run.plan.batch_tokens > 0
+
+
+def _time(result: CaseResult) -> float | None:
+    answers = result.repeats or (result,)
+    times = [answer.completion.latency_s for answer in answers if answer.completion is not None]
+    return times[0] if times else None
+
+
+def batch_clusters(
+    pairs: Sequence[_Pair], clusters: Sequence[str | int], *, batched: tuple[bool, bool]
+) -> tuple[str | int, ...]:
+    """The cases' clusters, joined where cases were answered in one batch on either side.
+
+    Args:
+        pairs: The cases on both sides.
+        clusters: Each case's own cluster, or its index.
+        batched: Whether the candidate's and the baseline's answers were measured in batches.
+
+    Returns:
+        One number per case, equal for cases that are not independent measurements.
+    """
+    parents = list(range(len(pairs)))
+
+    def root(place: int) -> int:
+        while parents[place] != place:
+            parents[place] = parents[parents[place]]
+            place = parents[place]
+        return place
+
+    first: dict[object, int] = {}
+    for place, (pair, cluster) in enumerate(zip(pairs, clusters, strict=True)):
+        marks: list[object] = [("cluster", cluster)]
+        # Without the answers nothing is known of their batches: they count as one.
+        marks += [(side, _time(pair[side])) for side in (0, 1) if batched[side]]
+        for mark in marks:
+            earlier = first.setdefault(mark, place)
+            parents[root(place)] = root(earlier)
+    return tuple(root(place) for place in range(len(pairs)))
+
+
+def in_batches(candidate: Run, baseline: Run) -> tuple[bool, bool]:
+    """Whether each side's answers were measured in batches.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+
+    Returns:
+        The candidate's, then the baseline's.
+    """
+    return _in_batches(candidate), _in_batches(baseline)
+
+
+def other_conditions(candidate: Run, baseline: Run) -> tuple[str, ...]:
+    """What differs between two runs and makes the same model faster or slower, in a few words each.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+    """
+    machines = [run.environment.machine or run.environment.platform for run in (candidate, baseline)]
+    found = [
+        (machines[0], machines[1], "on {}, the baseline on {}"),
+        (candidate.plan.device, baseline.plan.device, "on device {}, the baseline on {}"),
+        (
+            candidate.plan.batch_tokens,
+            baseline.plan.batch_tokens,
+            "in batches of {} tokens, the baseline's of {}",
+        ),
+        (_shapes(candidate), _shapes(baseline), "in {} batches, the baseline in {}"),
+    ]
+    return tuple(text.format(now, then) for now, then, text in found if now and then and now != then)
+
+
+def _shapes(run: Run) -> str:
+    """How the run's own side shared its batches; empty for answers from the cache."""
+    return ", ".join(sorted({placement.batches for placement in run.plan.placements}))
+
+
+def plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
+    """Different plans of the two runs, which change answers without a change of the model.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it was compared with.
+    """
+    now, then = candidate.plan, baseline.plan
+    ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
+    # In float32 the shape of the batches does not change greedy text; in lower precision it does.
+    if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):
+        return []
+    return [Finding(data=PlansFinding(candidate=now, baseline=then))]
+
+
+def times_findings(candidate: Run, baseline: Run, rows: Sequence[MetricComparison]) -> list[Finding]:
+    """Other machines or batches, where times are compared.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it was compared with.
+        rows: The metrics that were compared.
+    """
+    timed = [row.metric for row in rows if row.metric in TIME_METRICS]
+    conditions = other_conditions(candidate, baseline) if timed else ()
+    return [Finding(data=TimesFinding(conditions=conditions))] if conditions else []

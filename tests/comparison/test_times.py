@@ -1,0 +1,124 @@
+"""Times are compared as what was measured: batches, on machines."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.comparison.gate import run_gate
+from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.comparison.times import batch_clusters, other_conditions, share_times
+from harness.presentation.sentences import sentences_of
+from harness.types import GateSettings, GateVerdict, Placement, Score
+
+
+@pytest.fixture
+def timed(make_run, make_result):
+    """A run whose cases took these seconds each, gated on latency."""
+
+    def timed(seconds, run_id="now", metric="latency"):
+        results = []
+        for number, each in enumerate(seconds):
+            result = make_result(f"s/{number:03}")
+            completion = replace(result.completion, latency_s=each, completion_tokens=10)
+            value = each * 1000 if metric == "latency" else 10 / each
+            results.append(
+                replace(result, completion=completion, scores=(Score(metric=metric, value=value),))
+            )
+        return make_run(results, gates={"s": GateSettings(metric_margins={metric: 0.1})}, run_id=run_id)
+
+    return timed
+
+
+def single(factor=1.0, n=80):
+    """Answers in batches of one: each time is its own."""
+    return [factor * (0.1 + number * 0.0007) for number in range(n)]
+
+
+@pytest.mark.parametrize("metric", ["latency", "throughput"])
+def test_a_slower_model_regresses_and_an_equal_one_passes(timed, metric):
+    before = timed([each * 1.001 for each in single()], "before", metric)
+    slower, equal = timed(single(1.5), metric=metric), timed(single(), metric=metric)
+    rows = {row.metric: row for row in run_gate(slower, before)[0].metrics}
+    assert rows[metric].verdict is GateVerdict.REGRESS
+    assert {row.metric: row for row in run_gate(equal, before)[0].metrics}[metric].verdict is GateVerdict.PASS
+
+
+def test_answers_of_one_batch_are_one_measurement(timed):
+    """Two slow batches of forty show nothing, though forty times two cases are slower."""
+    before = timed([0.1] * 40 + [0.11] * 40, "before")
+    slower = timed([0.15] * 40 + [0.16] * 40)
+    comparison, verdict = run_gate(slower, before)
+    row = next(row for row in comparison.metrics if row.metric == "latency")
+    assert row.verdict is GateVerdict.INCONCLUSIVE
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    (metric,) = [each for each in paired_metrics(pair_runs(slower, before)) if each.metric == "latency"]
+    assert len(set(metric.clusters)) == 2
+    # The pass rate is as independent as it was.
+    (rate,) = [each for each in paired_metrics(pair_runs(slower, before)) if each.metric == "pass-rate"]
+    assert len(set(rate.clusters)) == 80
+
+
+def test_shared_times_are_not_compared(timed):
+    """A pass would say nothing: both sides have the same times whatever the models are."""
+    before, now = timed(single(), "before"), timed(single())
+    assert share_times(now, before, pair_runs(now, before).pairs)
+    comparison, verdict = run_gate(now, before)
+    assert not [row for row in comparison.metrics if row.metric == "latency"]
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    assert any("answered in the same batches and share their times" in each for each in sentences_of(verdict))
+
+
+def test_times_of_other_tools_may_be_equal_by_rounding(timed):
+    """A log to the millisecond has equal times by chance; they are of single answers."""
+    before, now = (
+        replace(run, plan=replace(run.plan, batch_tokens=0))
+        for run in (timed([0.1] * 40, "before"), timed([0.1] * 40))
+    )
+    assert not share_times(now, before, pair_runs(now, before).pairs)
+    (metric,) = [each for each in paired_metrics(pair_runs(now, before)) if each.metric == "latency"]
+    assert len(set(metric.clusters)) == 40
+
+
+def test_batches_of_both_sides_and_clusters_are_joined(make_result):
+    def at(seconds):
+        result = make_result("s/a")
+        return replace(result, completion=replace(result.completion, latency_s=seconds))
+
+    pairs = [
+        (at(1.0), at(5.0)),
+        (at(1.0), at(6.0)),
+        (at(2.0), at(6.0)),
+        (at(3.0), at(7.0)),
+        (at(4.0), at(8.0)),
+    ]
+    found = batch_clusters(pairs, (0, 1, 2, "c", "c"), batched=(True, True))
+    assert found[0] == found[1] == found[2] != found[3] == found[4]
+    apart = batch_clusters(pairs, (0, 1, 2, 3, 4), batched=(False, False))
+    assert len(set(apart)) == 5
+    # Without the answers it isn't known which batches they were in.
+    unknown = [(replace(now, completion=None), then) for now, then in pairs]
+    assert len(set(batch_clusters(unknown, (0, 1, 2, 3, 4), batched=(True, False)))) == 1
+
+
+def test_other_machines_and_batches_are_told(timed):
+    before, now = timed([each * 1.001 for each in single()], "before"), timed(single())
+    assert other_conditions(now, before) == ()
+    other = replace(
+        before,
+        environment=replace(before.environment, machine="a big one"),
+        plan=replace(
+            before.plan,
+            batch_tokens=64,
+            placements=(Placement(side="baseline", weights="own", batches="single", decoder="library"),),
+        ),
+    )
+    now = replace(now, environment=replace(now.environment, machine="a small one"))
+    assert other_conditions(now, other) == (
+        "on a small one, the baseline on a big one",
+        "in batches of 2048 tokens, the baseline's of 64",
+    )
+    told = [each for each in sentences_of(run_gate(now, other)[1]) if each.startswith("times were measured")]
+    assert told == [
+        "times were measured on a small one, the baseline on a big one; in batches of 2048 tokens, the "
+        "baseline's of 64: a difference may come from that"
+    ]
