@@ -101,7 +101,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         of_sets: The rows of metrics of whole sets, given the confidence of each set's intervals.
 
     Returns:
-        A comparison for each metric, in order, then those of whole sets; and the regressed cases.
+        A comparison for each metric, then those of whole sets; and the regressed cases.
     """
     regress_alpha = alpha if regress_alpha is None else regress_alpha
     looked = {name: tuple(shares) for name, shares in (fractions or {}).items()}
@@ -114,23 +114,20 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     ]
     set_rows = of_sets(confidence)
     set_gated = [place for place, row in enumerate(set_rows) if (row.set_name, row.metric) in margins]
-    tests = _case_tests(
-        [metrics[place] for place in gated], chosen, stability or {}, regress_alpha, others=len(set_gated)
-    )
+    own = [metrics[place] for place in gated]
+    tests = _case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated))
     tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
-    levels, adjusted = _corrected(
-        [(row.p_value, looked.get(row.set_name, WHOLE)) for row in tested],
-        [(test.p_value, looked.get(test.set_name, WHOLE)) for test in tests],
-        regress_alpha,
+    of_metrics, of_cases = (
+        [(each.p_value, looked.get(each.set_name, WHOLE)) for each in some] for some in (tested, tests)
     )
-    for place, level, p_adjusted in zip(gated, levels, adjusted, strict=False):
+    levels, adjusted = _corrected(of_metrics, of_cases, regress_alpha)
+    for place, level, p in zip(gated, levels, adjusted, strict=False):
         metric = metrics[place]
-        row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p_adjusted)
-        churn = _measured_churn(metric, stability or {})
-        whole = looked.get(metric.set_name, WHOLE)[-1] >= 1
-        rows[place] = _judged(metric, row, level, churn, rejected=p_adjusted <= regress_alpha, whole=whole)
-    for place, p_adjusted in zip(set_gated, adjusted[len(gated) :], strict=False):
-        set_rows[place] = _judged_set(set_rows[place], margins, p_adjusted, regress_alpha)
+        row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
+        churn, whole = _measured_churn(metric, stability or {}), looked.get(row.set_name, WHOLE)[-1] >= 1
+        rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, whole=whole)
+    for place, p in zip(set_gated, adjusted[len(gated) :], strict=False):
+        set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha)
     found = zip(tests, adjusted[len(tested) :], strict=True)
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
 
