@@ -11,7 +11,8 @@ TunegateError
 │   ├── AdapterError      a directory that is not an adapter, or is truncated, dead, or of another base
 │   └── BaselineError     a baseline or run that doesn't exist or can't be compared
 ├── EngineError           generation failed while running
-│   └── CasesFailedError  it failed on some of the cases; the others were answered
+│   ├── CasesFailedError  it failed on some of the cases; the others were answered
+│   └── TextsUnmeasuredError  the engine gives no losses on some texts; its answers are right all the same
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
 
@@ -141,3 +142,12 @@ class CasesFailedError(EngineError):
         first = next(iter(self.failures.values()))
         more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
         super().__init__(first + more)
+
+
+class TextsUnmeasuredError(EngineError):
+    """An engine gives no losses on some texts; those on the others were given."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        """Store the reasons, by the index of the request."""
+        self.reasons = dict(reasons)
+        super().__init__(next(iter(self.reasons.values())))

@@ -182,6 +182,41 @@ def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_bytes_dir(tmp_path_factory):
+    """A random model of bytes, which can write any text."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    directory = tmp_path_factory.mktemp("tiny_bytes")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {text: index for index, text in enumerate(["<pad>", "<s>", "</s>", *alphabet])}
+    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+    )
+    tokenizer.chat_template = (
+        "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant: "
+    )
+    tokenizer.save_pretrained(directory)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=1024,
+        initializer_range=0.5,
+        eos_token_id=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def tiny_multitask_dir(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A multi-task model with random heads on the tiny encoder: tasks ``intent``, ``names`` and ``answer``."""
     import shutil
@@ -322,6 +357,8 @@ class ScriptedServer:
         slow_s: How long a slow reply takes.
         bodies: The requests' bodies, faulty attempts included.
         keys: The Authorization headers that came.
+        message: A whole message of a reply in place of ``answer``; None for none.
+        finish_reason: Why each reply ended.
         most_at_once: Largest number of requests that were under way together.
     """
 
@@ -335,6 +372,7 @@ class ScriptedServer:
         self.answer = lambda body: {"reason": "scripted", "pass": True}
         self.faults, self.fault_rate, self.slow_s = [], 0.0, 1.0
         self.retry_after = "0.05"
+        self.message, self.finish_reason = None, "stop"
         self.bodies, self.keys, self.sent_faults = [], [], []
         self.most_at_once = self._at_once = 0
         self._random, self._lock = random.Random(7), threading.Lock()
@@ -350,6 +388,9 @@ class ScriptedServer:
                     outer.reply(self, body)
                 finally:
                     outer.count(-1)
+
+            def do_GET(self):
+                outer._send(self, 404, '{"error": {"message": "there is no list"}}', {})
 
             def log_message(self, *arguments):
                 pass
@@ -425,7 +466,11 @@ class ScriptedServer:
             "created": 1,
             "model": body["model"],
             "choices": [
-                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+                {
+                    "index": 0,
+                    "finish_reason": self.finish_reason,
+                    "message": {"role": "assistant", **(self.message or {"content": text})},
+                }
             ],
             "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
         }
@@ -453,6 +498,14 @@ class ScriptedServer:
 @pytest.fixture
 def judge_server():
     """A scripted OpenAI-compatible server."""
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def second_server():
+    """Another one."""
     server = ScriptedServer()
     yield server
     server.close()
@@ -498,3 +551,35 @@ def letters_fixture():
 def shipped_fixture():
     """The function that reads shipped templates."""
     return shipped
+
+
+@pytest.fixture
+def start_app():
+    """Serves a base and adapters; gives the address. What is passed is of ServedModels."""
+    import threading
+    import time
+
+    uvicorn = pytest.importorskip("uvicorn")
+    from harness.engines.open import choose_plan, open_sides
+    from harness.serving.app import create_app
+    from harness.serving.models import ServedModels, name_models
+
+    started = []
+
+    def start(base, adapters=(), *, key=None, wrap=lambda app: app, **options):
+        models = name_models(str(base), [str(adapter) for adapter in adapters])
+        plan = choose_plan("float32", "cpu", 4096, list(models.values()))
+        served = ServedModels(open_sides(models, plan), models, plan, **options)
+        app = wrap(create_app(served, {}, key=key))
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        started.append((server, thread))
+        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
+
+    yield start
+    for server, thread in started:
+        server.should_exit = True
+        thread.join()

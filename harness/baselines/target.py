@@ -110,7 +110,13 @@ _ALLOWED = "base, none, an accepted name, a run's id, commit:REV, a file with a 
 
 
 def find_baseline(
-    wanted: str, candidates: Sequence[ModelRef], root: Path, history_path: Path, *, base: str | None = None
+    wanted: str,
+    candidates: Sequence[ModelRef],
+    root: Path,
+    history_path: Path,
+    *,
+    base: str | None = None,
+    model_id: str | None = None,
 ) -> ComparisonTarget:
     """Find the baseline that a setting names.
 
@@ -122,6 +128,7 @@ def find_baseline(
         root: The project's root, with the accepted baselines.
         history_path: The project's history; may be missing.
         base: The base of the named adapter, in place of the one in its configuration.
+        model_id: The user's word for what the weights behind a server are.
 
     Raises:
         InputError: The name is unknown or can't be used.
@@ -137,7 +144,7 @@ def find_baseline(
     if not wanted.startswith(_COMMIT) and (in_file := file_target(wanted)) is not None:
         return in_file
     if _is_model(wanted):
-        return model_target(describe_model(wanted, base))
+        return model_target(describe_model(wanted, base, model_id=model_id))
     return _stored_target(wanted, root, history_path)
 
 

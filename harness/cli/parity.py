@@ -1,6 +1,7 @@
 """``tunegate parity``: does the shipped model behave like the tested one?"""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,6 +16,9 @@ from harness.presentation.sentences import sentence_of
 from harness.presentation.terminal import open_console
 from harness.types import GateVerdict, Interval
 
+if TYPE_CHECKING:
+    from harness.studies.parity import Parity
+
 _REGRESSED = 1
 
 
@@ -22,12 +26,22 @@ def parity(
     model: Annotated[str, typer.Option(help="The adapter, or a whole model.")],
     plans: Annotated[
         str,
-        typer.Option(help="Plans, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16."),
+        typer.Option(
+            help="Plans, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16, or who serves it: "
+            "openai:MODEL@URL, vllm, vllm:URL."
+        ),
     ] = "peft,merged,nf4,bf16",
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
     base: BaseOption = None,
     chat_template_kwargs: TemplateValuesOption = None,
+    noise: Annotated[
+        bool,
+        typer.Option(
+            "--noise",
+            help="Ask plans in low precision and servers twice, in other batches, to show what that changes.",
+        ),
+    ] = False,
 ) -> None:
     """Run one model with several plans and compare every two; exit status 1 if one is worse than the first.
 
@@ -35,9 +49,9 @@ def parity(
     shows how much, on your cases: which verdicts flip, how many answers stay the same, and whether the gate
     would pass.
     """
-    from harness.studies.parity import check_plans, measure_parity
+    from harness.studies.parity import check_plans, measure_parity, split_plans
 
-    names = check_plans([name.strip() for name in plans.split(",") if name.strip()])
+    names = check_plans(split_plans(plans))
     asking = asking_settings(chat_template_kwargs, base)
     found = describe_model(model, asking.base)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
@@ -50,33 +64,39 @@ def parity(
             on_progress,
             allowed=allowed,
             chat_template_kwargs=asking.chat_template_kwargs,
+            with_noise=noise,
         )
+    _show(found.label, results)
+    # The first is the tested one; differences between two others are for information.
+    tested = [result for result in results if result.against == names[0] and not result.is_noise]
+    if any(result.verdict.outcome is GateVerdict.REGRESS for result in tested):
+        raise typer.Exit(_REGRESSED)
+
+
+def _show(title: str, results: "Sequence[Parity]") -> None:
+    """Print a row a pair, and why one isn't a pass."""
     table = Table(
-        *("plan", "against", "verdict", "flipped cases", "same answer", "largest logit change"),
-        title=found.label,
+        *("plan", "against", "verdict", "flipped cases", "same answer", "largest log-probability change"),
+        title=title,
         title_justify="left",
         box=None,
     )
     for result in results:
         table.add_row(
             result.plan,
-            result.against,
+            "itself, in other batches" if result.is_noise else result.against,
             str(result.verdict.outcome),
             _share(result.flips),
             _share(result.same_text),
-            f"{result.largest_logit_change:.3g}",
+            "–" if result.largest_logprob_change is None else f"{result.largest_logprob_change:.3g}",
         )
     console = open_console()
     console.print(table)
     for result in results:
-        if result.verdict.outcome is not GateVerdict.PASS:
+        if result.verdict.outcome is not GateVerdict.PASS and not result.is_noise:
             console.print(
                 f"{result.plan} against {result.against}: {sentence_of(result.verdict.findings[0])}"
             )
-    # The first is the tested one; differences between two others are for information.
-    tested = [result for result in results if result.against == names[0]]
-    if any(result.verdict.outcome is GateVerdict.REGRESS for result in tested):
-        raise typer.Exit(_REGRESSED)
 
 
 def _share(value: Interval) -> str:

@@ -121,7 +121,7 @@ def plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
         candidate: The judged run.
         baseline: The run that it was compared with.
     """
-    now, then = candidate.plan, baseline.plan
+    now, then = candidate.plan.lasting, baseline.plan.lasting
     ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
     # In float32 the shape of the batches does not change greedy text; in lower precision it does.
     if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):

@@ -9,6 +9,8 @@ from harness.types import Completion, ExecutionPlan, GenerationSettings, Message
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+# Engines that ask servers.
+SERVED = frozenset({"openai", "openai-completions", "vllm"})
 # The candidate's base, if the baseline is another model.
 BASE = "base"
 

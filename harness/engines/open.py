@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.engines.adapter import check_base, is_adapter, is_multitask, mixes, read_adapter, read_training
-from harness.engines.base import CANDIDATE, Engine, StreamingEngine
+from harness.engines.base import CANDIDATE, SERVED, Engine, StreamingEngine
 from harness.engines.library_faults import first_line
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
@@ -18,7 +18,7 @@ from harness.engines.precision import gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.registry import EngineKind, active
-from harness.types import ExecutionPlan, ModelRef
+from harness.types import ExecutionPlan, ModelRef, ServerUse
 
 # These two are chosen by the kind of a model, and open each other's models; their names are still reserved.
 _DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
@@ -39,6 +39,27 @@ BUILTIN_ENGINES: dict[str, EngineKind] = {
             summary="Encoders with heads for labels, entities and spans.",
             describe=_DESCRIBE,
             open=_OPEN,
+        ),
+        EngineKind(
+            name="openai",
+            summary="Models behind OpenAI-compatible servers, by chat completions.",
+            describe="harness.engines.served.describe:describe_chat",
+            open="harness.engines.served.engine:ServedEngine",
+            measures_text=True,
+        ),
+        EngineKind(
+            name="openai-completions",
+            summary="The same by plain completions, for models without a chat template.",
+            describe="harness.engines.served.describe:describe_plain",
+            open="harness.engines.served.engine:ServedEngine",
+            measures_text=True,
+        ),
+        EngineKind(
+            name="vllm",
+            summary="Base models and adapters on a server with vLLM's API.",
+            describe="harness.engines.served.vllm:refuse_name",
+            open="harness.engines.served.vllm:VllmEngine",
+            measures_text=True,
         ),
     )
 }
@@ -109,7 +130,7 @@ def _parts(reference: str) -> tuple[str, ...]:
 _LIBRARIES = ("torch", "transformers", "peft")
 
 
-def describe_model(reference: str, base: str | None = None) -> ModelRef:
+def describe_model(reference: str, base: str | None = None, *, model_id: str | None = None) -> ModelRef:
     """Check a model by its files and identify it by content; nothing is loaded.
 
     Args:
@@ -117,6 +138,7 @@ def describe_model(reference: str, base: str | None = None) -> ModelRef:
             or a plug-in's engine, a colon and its reference.
         base: The base of an adapter, in place of the one in its configuration, which may be a directory of
             another machine.
+        model_id: The user's word for what the weights behind a server are; others ignore it.
 
     Raises:
         AdapterError: A directory is not an adapter, or one that can't be evaluated.
@@ -126,7 +148,9 @@ def describe_model(reference: str, base: str | None = None) -> ModelRef:
     if named is None:
         return describe_own(reference, base)
     kind, rest = named
-    return describe_own(rest, base) if is_own(kind.name) else describe_plugin_model(kind, rest)
+    if is_own(kind.name):
+        return describe_own(rest, base)
+    return describe_plugin_model(kind, rest, model_id if kind.name in SERVED else None)
 
 
 def describe_own(reference: str, base: str | None = None) -> ModelRef:
@@ -235,6 +259,11 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
             f"gate one of them alone, and compare with its stored run"
         )
     if plugin := next(iter(engines), None):
+        if plugin in SERVED:
+            # What a server computes with is its own affair.
+            return ExecutionPlan(
+                engine=plugin, dtype="unknown", device="server", batch_tokens=batch_tokens, server=ServerUse()
+            )
         dtype = "float32" if dtype == "auto" else dtype
         return ExecutionPlan(engine=plugin, dtype=dtype, device=device, batch_tokens=batch_tokens)
     if dtype == "auto":

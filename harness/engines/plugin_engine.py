@@ -14,12 +14,13 @@ from harness.types.training import TrainingManifest
 _T = TypeVar("_T", Completion, TextLoss)
 
 
-def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
-    """A model of a plug-in's engine.
+def describe_plugin_model(kind: EngineKind, reference: str, model_id: str | None = None) -> ModelRef:
+    """A model of a plug-in's engine, or behind a server.
 
     Args:
         kind: The engine.
         reference: The part after its name.
+        model_id: The user's word for what the weights behind a server are.
 
     Raises:
         InputError: The plug-in refuses it, or breaks.
@@ -27,7 +28,7 @@ def describe_plugin_model(kind: EngineKind, reference: str) -> ModelRef:
     label = f"{kind.name}:{reference}"
     describe = load_function(kind.describe, f"engine {kind.name!r}")
     try:
-        model = describe(reference)
+        model = describe(reference) if model_id is None else describe(reference, model_id)
     except TunegateError:
         raise
     except Exception as error:  # any exception is a fault of the plug-in
@@ -55,7 +56,7 @@ def open_plugin_engine(
     place = f"engine {kind.name!r}"
     opened = load_function(kind.open, place)
     with _faults_of(place):
-        return PluginEngine(place=place, engine=opened(sides, plan), plan=plan)
+        return PluginEngine(place=place, engine=opened(sides, plan), planned=plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,20 @@ class PluginEngine:
 
     place: str
     engine: Any
-    plan: ExecutionPlan
+    planned: ExecutionPlan
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """The plan as the engine followed it, if it says so."""
+        followed = getattr(self.engine, "plan", None)
+        return followed if isinstance(followed, ExecutionPlan) else self.planned
+
+    def close(self) -> None:
+        """Release what the engine holds between two sessions' questions."""
+        close = getattr(self.engine, "close", None)
+        if close is not None:
+            with _faults_of(self.place):
+                close()
 
     def render(self, *_: object) -> None:
         """None: it reads conversations, not rendered prompts."""

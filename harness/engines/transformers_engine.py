@@ -242,6 +242,10 @@ class TransformersEngine:
         """
         following_schema(None, schema, self._sides[side])
 
+    def stop_ids(self, side: str) -> frozenset[int]:
+        """The tokens that end a side's answers."""
+        return self._sides[side].stop_ids
+
     def tokenizer(self, side: str) -> Any:
         """The tokenizer of a side's model."""
         return self._sides[side].tokenizer

@@ -2,15 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from harness.engines.served.address import OPENAI_KEY, read_reference, shown
 from harness.errors import SettingsError
 from harness.judge.kinds import judge_kinds
 from harness.registry import load_function
 
-DEFAULT_URL = "https://api.openai.com/v1"
 # The variables of keys: one for any judge, and OpenAI's own.
-KEY_VARIABLES = ("TUNEGATE_JUDGE_API_KEY", "OPENAI_API_KEY")
+KEY_VARIABLES = ("TUNEGATE_JUDGE_API_KEY", OPENAI_KEY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ def parse_spec(text: str) -> JudgeSpec:
     kinds = judge_kinds()
     if name not in kinds or not rest.strip():
         allowed = ", ".join(kind.form for kind in kinds.values())
-        raise SettingsError(f"judge {_shown(text)!r}: no such judge (allowed: {allowed})")
+        raise SettingsError(f"judge {shown(text)!r}: no such judge (allowed: {allowed})")
     read = kinds[name].read
     if read is None:
         return JudgeSpec(kind=name, model=rest.strip())
@@ -66,30 +65,7 @@ def read_openai(reference: str) -> JudgeSpec:
     Raises:
         SettingsError: It is not a model at an address, or the address contains a key.
     """
-    found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<url>https?://\S+))?", reference)
-    if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
-        shown = _shown(f"openai:{reference}")
-        raise SettingsError(f"judge {shown!r}: no model at an address (allowed: openai:MODEL@URL)")
-    return JudgeSpec(kind="openai", model=found["model"], url=_checked_url(found["url"] or DEFAULT_URL))
-
-
-def _checked_url(url: str) -> str:
-    # An address ends up in logs, caches and reports.
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise SettingsError(f"judge: {_shown(url)!r} is not an address: {error}") from None
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError(
-            f"judge: the address {_shown(url)!r} contains a user, query or fragment; "
-            f"put a key into {' or '.join(KEY_VARIABLES)}"
-        )
-    if not parts.hostname or port == 0:
-        raise SettingsError(f"judge: {_shown(url)!r} names no server (allowed: http://HOST:PORT/v1)")
-    return url.rstrip("/")
-
-
-def _shown(text: str) -> str:
-    """The text without possible secrets."""
-    return re.sub(r"[?#].*$", "…", re.sub(r"//[^/@\s]*@", "//…@", text))
+    model, urls = read_reference(reference, "judge", "openai:MODEL@URL", KEY_VARIABLES)
+    if len(urls) > 1:
+        raise SettingsError(f"judge {shown(reference)!r}: several addresses (allowed: openai:MODEL@URL)")
+    return JudgeSpec(kind="openai", model=model, url=urls[0])

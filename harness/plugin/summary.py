@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from harness.plugin.progress import write_line
 from harness.plugin.session import GateSession
 from harness.presentation.tables import render_ranking
-from harness.presentation.terminal import open_console, render_gate
+from harness.presentation.terminal import open_console, render_gate, server_lines
 from harness.run.judging import describe_judging
 from harness.studies.ranking import rank_records
 from harness.types import GateRecord
@@ -28,6 +28,9 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
         _print_gate(terminal, record, gate.delivery.written.get(name, ()))
     else:
         _print_ranking(terminal, gate.records, gate.delivery.written)
+    for use in dict.fromkeys(record.run.plan.server for record in gate.records.values()):
+        for line in server_lines(use) if use is not None else ():
+            write_line(terminal, line)
     if gate.judging.panel is not None:
         for line in describe_judging(gate.judging.panel, gate.judge_note):
             write_line(terminal, line)

@@ -28,10 +28,30 @@ from harness.types import (
     Outcome,
     RetentionFinding,
     Run,
+    ServerUse,
     Standing,
 )
 from harness.types.training import TrainingManifest
 from tunegate.printable import printable
+
+
+def server_lines(use: ServerUse) -> list[str]:
+    """What asking servers took, and what it could not do.
+
+    Args:
+        use: How they were asked.
+    """
+    parts = [f"{use.requests} requests"]
+    parts += [f"{use.retried} retried"] if use.retried else []
+    parts += [f"{use.prompt_tokens} + {use.completion_tokens} tokens"] if use.prompt_tokens else []
+    parts += [f"cost {use.cost:.4f}"] if use.cost is not None else []
+    parts += [f"reported as {', '.join(use.reported)}"] if use.reported else []
+    lines = [f"server: {', '.join(parts)}"] if use.requests else []
+    if len(use.fingerprints) > 1:
+        lines.append(f"        its fingerprint changed during the run: {', '.join(use.fingerprints)}")
+    if use.unmeasured:
+        lines.append(f"        texts were not scored, and checks that need it are unscored: {use.unmeasured}")
+    return lines
 
 
 def canary_lines(training: TrainingManifest | None) -> list[str]:

@@ -12,7 +12,7 @@ from harness.registry.records import EngineKind, JudgeKind, RewardKind, RunReade
 BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
     Metric: frozenset(BUILTIN_METRICS),
     JudgeKind: frozenset({"openai", "local", "reward"}),
-    EngineKind: frozenset({"transformers", "multitask"}),
+    EngineKind: frozenset({"transformers", "multitask", "openai", "openai-completions", "vllm"}),
     RewardKind: frozenset(
         {"json-valid", "exact-answer", "regex", "length", "check", "python", "reward-model"}
     ),

@@ -20,6 +20,7 @@ from harness.errors import SettingsError
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import (
     EXACT_DTYPES,
+    UNKNOWN_WEIGHTS,
     Completion,
     ExecutionPlan,
     GenerationSettings,
@@ -42,6 +43,10 @@ _TABLE = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT N
 _ALL = "SELECT key, value FROM entries"
 _ONE = "SELECT value FROM entries WHERE key = ?"
 _STORE = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
+
+
+# Such keys are of one session: weights that nobody identifies may be others in the next one.
+_OF_SESSION = "session:"
 
 
 def completion_key(
@@ -70,7 +75,9 @@ def completion_key(
     # Settings that only change the prompt are not in the key: the prompt is.
     later = {name: value for name, value in settings.later_settings.items() if name not in _RENDERING}
     rendered = [] if prompt is None else [prompt.sha256]
-    return _hash("completion", _computation(model, plan), asked, {**given, **later}, stream, *rendered)
+    return _scope(plan, model) + _hash(
+        "completion", _computation(model, plan), asked, {**given, **later}, stream, *rendered
+    )
 
 
 def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: GenerationSettings) -> str:
@@ -117,13 +124,21 @@ def loss_key(
     if prompt is not None:
         asked.append(prompt.sha256)
     if against is not None:
-        return _hash("divergence", _computation(model, plan), _computation(against, plan), asked, text)
-    return _hash("loss", _computation(model, plan), asked, text)
+        computed = _computation(model, plan), _computation(against, plan)
+        return _scope(plan, model, against) + _hash("divergence", *computed, asked, text)
+    return _scope(plan, model) + _hash("loss", _computation(model, plan), asked, text)
 
 
 def liveness_key(model: ModelRef) -> str:
     """Key of the finding that an adapter changes its base's logits."""
     return _hash("alive", model.base_sha256, model.adapter_sha256)
+
+
+def _scope(plan: ExecutionPlan, *models: ModelRef) -> str:
+    unknown = any(model.base_sha256.startswith(UNKNOWN_WEIGHTS) for model in models)
+    # What a server that somebody else started computes with, is known to nobody here.
+    unknown |= plan.engine == "vllm" and not (plan.server and plan.server.identity)
+    return _OF_SESSION if unknown else ""
 
 
 def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
@@ -137,6 +152,7 @@ def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
         None if plan.dtype in EXACT_DTYPES else plan.batch_tokens,
         [_version(package) for package in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes")],
         *([] if plan.weights == "peft" else [plan.weights]),
+        *([plan.server.identity] if plan.engine == "vllm" and plan.server else []),
     ]
 
 
@@ -181,7 +197,7 @@ class Cache:
         """
         self.problem = ""
         self._path = path
-        # What the file did not take, or not yet.
+        # What the file did not take, and what is of this session alone.
         self._unstored: dict[str, str] = {}
         # A judge's thread stores replies while the main thread stores answers.
         self._lock = threading.RLock()
@@ -300,12 +316,14 @@ class Cache:
         self._store([(key, json.dumps(_stored(value))) for key, value in values.items()])
 
     def _store(self, rows: list[tuple[str, str]]) -> None:
+        kept = [row for row in rows if row[0][: len(_OF_SESSION)] != _OF_SESSION]
         with self._lock:
+            self._unstored.update(row for row in rows if row[0][: len(_OF_SESSION)] == _OF_SESSION)
             try:
-                self._write(rows)
+                self._write(kept)
             except sqlite3.DatabaseError as error:
                 self._note(error)
-                self._unstored.update(rows)
+                self._unstored.update(kept)
 
     def _write(self, rows: list[tuple[str, str]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from harness.engines.base import Engine
+from harness.engines.base import SERVED, Engine
 from harness.engines.open import check_alive, open_sides
-from harness.errors import CasesFailedError
+from harness.errors import CasesFailedError, TextsUnmeasuredError
 from harness.run.cache import Cache, liveness_key
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
@@ -74,11 +74,14 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     answers = look_up(workload, sides, plan, cache)
     _hand_over(workload, answers.completions, on_answers)
     models = _Models(sides, plan, cache, on_progress, open_engine or open_sides)
-    models.compute(answers, on_answers)
-    first = {side: assemble(side, answers, models.used) for side in sides}
-    if not any(case.turns for case in cases):
-        return first
-    return answer_later_turns(sides, plan, cases, first, cache, models.compute)
+    try:
+        models.compute(answers, on_answers)
+        found = {side: assemble(side, answers, models.used) for side in sides}
+        if any(case.turns for case in cases):
+            found = answer_later_turns(sides, plan, cases, found, cache, models.compute)
+        return {side: replace(each, plan=models.used) for side, each in found.items()}
+    finally:
+        models.release()
 
 
 @dataclass(slots=True)
@@ -133,6 +136,12 @@ class _Models:
             self.engine = None
             self.engine = self._open(self.opened | needed)
         compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
+
+    def release(self) -> None:
+        """Let the engine release what it holds outside this process, such as adapters on a server."""
+        close = getattr(self.engine, "close", None)
+        if close is not None:
+            close()
 
     @property
     def used(self) -> ExecutionPlan:
@@ -191,6 +200,8 @@ def compute_missing(
     if text_places:
         try:
             engine.losses([texts[place] for place in text_places], keep_losses)
+        except TextsUnmeasuredError as error:
+            answers.failed_texts.update({text_places[index]: why for index, why in error.reasons.items()})
         except CasesFailedError as error:
             failed = {text_places[index]: reason for index, reason in error.failures.items()}
             if max(failed) >= len(workload.references):
@@ -209,6 +220,9 @@ def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answer
 
 def _check_alive(engine: Engine, sides: Mapping[str, ModelRef], cache: Cache) -> None:
     for side, model in sides.items():
-        if not cache.has(liveness_key(model)):
+        # What a server does with an adapter is seen anew each time.
+        key = None if engine.plan.engine in SERVED else liveness_key(model)
+        if key is None or not cache.has(key):
             check_alive(engine, side, model)
-            cache.put_finding(liveness_key(model))
+        if key is not None:
+            cache.put_finding(key)

@@ -19,6 +19,7 @@ from harness.engines.open import (
     named_models,
     short_names,
 )
+from harness.engines.served.use import asked_by, refuse_without_server
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.golden.transforms import python_steps
@@ -38,7 +39,14 @@ from harness.run.distrust import distrust_of
 from harness.run.judging import describe_trust, judged_checks, refuse_distrusted
 from harness.run.scoring import Judging
 from harness.settings import Settings
-from harness.types import NOTHING_ALLOWED, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions
+from harness.types import (
+    NOTHING_ALLOWED,
+    ExecutionPlan,
+    GoldenCase,
+    GoldenSet,
+    ModelRef,
+    Permissions,
+)
 
 
 def make_ready(
@@ -201,11 +209,16 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         raise InputError("no model: give --model=DIR")
     if len(references) > 1:
         _refuse_for_several(settings)
-    models = [describe_model(reference, settings.base) for reference in references]
+    refuse_without_server(settings, references)
+    models = [
+        describe_model(reference, settings.base, model_id=settings.model_id) for reference in references
+    ]
     if settings.base is not None and all(model.adapter_dir is None for model in models):
         raise SettingsError(f"--gate-base {settings.base}: is for adapters, and {models[0].label} is not one")
     history = root / settings.directory / "history.sqlite"
-    target = find_baseline(settings.baseline, models, root, history, base=settings.base)
+    target = find_baseline(
+        settings.baseline, models, root, history, base=settings.base, model_id=settings.model_id
+    )
     if settings.confirm and target.is_stored:
         raise InputError(
             "--gate-confirm resamples both sides, and of this baseline only the answers are stored: "
@@ -219,7 +232,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         settings.batch_tokens,
         [*models, *([target.live_model] if target.live_model is not None else [])],
     )
-    plan = replace(plan, chat_template_kwargs=settings.chat_template_kwargs)
+    plan = replace(asked_by(settings, plan), chat_template_kwargs=settings.chat_template_kwargs)
     if plan.engine == "multitask":
         # Its heads answer only their tasks: there is no general skill to forget.
         settings = settings.model_copy(update={"forgetting": False})

@@ -20,6 +20,8 @@ from harness.run.cache import Cache, context_key, prompt_key
 from harness.run.workload import Workload, plan_workload
 from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef
 
+# Engines that are asked rendered prompts.
+_RENDERED = frozenset({"transformers", "vllm"})
 # Number of problems that are reported in full, and of cases named in each.
 _SHOWN_PROBLEMS, _SHOWN_CASES = 5, 3
 
@@ -44,7 +46,7 @@ def render_workload(
         SettingsError: No template reads a value that the settings give.
         InputError: A tokenizer or configuration can't be loaded.
     """
-    if plan.engine != "transformers":
+    if plan.engine not in _RENDERED:
         return workload
     rendering = _Rendering(sides, cache)
     rendered = replace(
@@ -78,7 +80,7 @@ def render_turn(
     Raises:
         InputError: A tokenizer or configuration can't be loaded.
     """
-    if plan.engine != "transformers":
+    if plan.engine not in _RENDERED:
         return list(requests)
     rendering = _Rendering(sides, cache)
     rendered: list[GenerationRequest | str] = []

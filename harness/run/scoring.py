@@ -96,6 +96,7 @@ def score_cases(
     *,
     reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
     failures: Mapping[str, str] | None = None,
+    without_losses: bool = False,
     cache: ScoreCache | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
     judging: Judging | None = None,
@@ -107,6 +108,7 @@ def score_cases(
         completions: The answers by answer key. A case without one is errored, unless it is skipped.
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         failures: By answer key, why a case has no answer.
+        without_losses: Whether the engine gives no losses: checks that need one they have not are unscored.
         cache: Where scores of metrics that need a library are stored between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
         judging: The judges.
@@ -118,7 +120,7 @@ def score_cases(
     judging = judging or Judging()
     answers = [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
-    requests, faults = _requests(cases, completions, reference_losses or {}, judging)
+    requests, faults = _requests(cases, completions, reference_losses or {}, judging, without_losses)
     by_metric: dict[str, list[_Place]] = defaultdict(list)
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
@@ -167,6 +169,7 @@ def _requests(
     completions: Mapping[str, Completion],
     losses: Mapping[str, tuple[TextLoss, ...]],
     judging: Judging,
+    without_losses: bool,
 ) -> tuple[dict[_Place, ScoringRequest], dict[_Place, MetricError]]:
     """The requests, and errors of checks whose text can't be taken out of the answer, by their places."""
     requests: dict[_Place, ScoringRequest] = {}
@@ -177,6 +180,12 @@ def _requests(
             continue
         for place, check in single_checks(case.checks):
             if judging.distrust.reason(case, check):
+                continue
+            if (
+                without_losses
+                and CHECK_TYPES[base_type(check.type)].needs_losses
+                and not (losses.get(case.key) or losses.get(choices_key(case)))
+            ):
                 continue
             said, completion = _at_turn(case, completions[key], case.checks[place[0]].turn)
             request = ScoringRequest(

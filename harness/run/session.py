@@ -143,6 +143,7 @@ def score_sides(
             given.completions,
             reference_losses=given.reference_losses,
             failures=given.failures,
+            without_losses=given.plan.server is not None and bool(given.plan.server.unmeasured),
             cache=cache,
             on_progress=on_progress,
             judging=judging,

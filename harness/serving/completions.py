@@ -46,6 +46,8 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
             return unknown_model(body.model, tuple(served.models))
         if not hasattr(served.engine, "trace"):
             return bad_request(f"{body.model} continues no texts; use chat completions")
+        if set(body.stop_token_ids or ()) - served.engine.stop_ids(body.model):
+            return bad_request("stop_token_ids: only tokens that end this model's answers anyway")
         requests = await completion_requests(served, body)
         with_prompt = body.echo or bool(body.return_token_ids)
         answers = await trace(served, requests, body.logprobs, with_prompt=with_prompt)

@@ -60,6 +60,7 @@ class ServedModels:
     Attributes:
         batcher: Answers requests; a side has its model's name.
         models: By name, the base first.
+        plan: How the engine computes.
         runtime_adapters: Whether clients may load and unload adapters.
     """
 
@@ -84,7 +85,7 @@ class ServedModels:
         self.batcher = MicroBatcher(engine)
         self.models = dict(models)
         self.runtime_adapters = runtime_adapters
-        self._plan, self._open = plan, open_engine
+        self.plan, self._open = plan, open_engine
 
     @property
     def engine(self) -> Any:
@@ -134,5 +135,5 @@ class ServedModels:
 
     def _serve(self, models: dict[str, ModelRef]) -> None:
         # All are loaded anew: whether adapters can share a base is known only when all of them are there.
-        self.batcher.engine = self._open(models, self._plan)
+        self.batcher.engine = self._open(models, self.plan)
         self.models = models

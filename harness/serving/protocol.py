@@ -18,7 +18,9 @@ _REFUSED: dict[str, tuple[object, ...]] = {
     "best_of": (None, 1),
     "suffix": (None, ""),
     "prompt_logprobs": (None,),
-    "stop_token_ids": (None, []),
+    "repetition_penalty": (None, 1),
+    "top_k": (None, -1, 0),
+    "min_p": (None, 0),
 }
 _MOST_ANSWERS = 64
 _MOST_LIKELIEST = 20
@@ -246,6 +248,7 @@ class CompletionRequest(Sampling):
     echo: bool = False
     logprobs: Annotated[int | None, Field(ge=0, le=_MOST_LIKELIEST)] = None
     return_token_ids: bool | None = None
+    stop_token_ids: list[int] | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> "CompletionRequest":

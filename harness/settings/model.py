@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.settings.values import (
     DTYPES,
+    ENGINES,
     FAIL_ON,
     Allowed,
     Dtype,
+    EngineName,
     FailOn,
     Fraction,
     Judges,
@@ -68,6 +70,13 @@ class Settings(BaseModel):
         dtype: Precision of the weights; ``auto`` is bfloat16 on a GPU that has it, else float32.
         device: A torch device, or ``auto``.
         batch_tokens: Token budget of a batch.
+        engine: Who runs a base model and its adapters.
+        server: The server that adapters are loaded into; None starts one.
+        server_args: Further arguments of the server that is started.
+        server_concurrency: Requests to one server that are under way at a time.
+        server_timeout_s: Longest time for one attempt at a request, in seconds.
+        server_prices: Of a million prompt tokens and a million completion tokens; None: no cost is reported.
+        model_id: The user's word for what the weights of served models are.
         cache: Whether answers and scores are read from and written to the cache.
         fail_on: Further reasons to fail the run, besides errors and must-pass cases.
         confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
@@ -165,6 +174,63 @@ class Settings(BaseModel):
             help="token budget of a batch, rows x length (default: 4096)",
         ),
     ] = 4096
+    engine: Annotated[
+        EngineName,
+        Option(
+            flag="--gate-engine",
+            metavar="|".join(ENGINES),
+            help="who runs a base and its adapters: transformers (default), or a server with vLLM's API",
+        ),
+    ] = "transformers"
+    server: Annotated[
+        OptionalText,
+        Option(
+            flag="--gate-server",
+            metavar="URL",
+            help="with --gate-engine vllm, the server to join, up to /v1 (default: vllm serve starts one)",
+        ),
+    ] = None
+    server_args: Annotated[
+        Text,
+        Option(
+            flag="--gate-server-args",
+            metavar="ARGS",
+            help="further arguments of the server that --gate-engine vllm starts, such as "
+            "'--tensor-parallel-size 2'",
+        ),
+    ] = ""
+    server_concurrency: Annotated[
+        Positive,
+        Option(
+            flag="--gate-server-concurrency",
+            metavar="N",
+            help="how many requests are sent to one server at a time (default: 8)",
+        ),
+    ] = 8
+    server_timeout_s: Annotated[
+        Seconds,
+        Option(
+            flag="--gate-server-timeout",
+            metavar="SECONDS",
+            help="longest time for one attempt at a request to a served model (default: 120)",
+        ),
+    ] = 120.0
+    server_prices: Annotated[
+        Prices,
+        Option(
+            flag="--gate-server-prices",
+            metavar="IN/OUT",
+            help="prices of a million prompt and completion tokens of served models, to print the cost",
+        ),
+    ] = None
+    model_id: Annotated[
+        OptionalText,
+        Option(
+            flag="--gate-model-id",
+            metavar="ID",
+            help="your word for what a served model's weights are, such as a release: they are cached then",
+        ),
+    ] = None
     cache: Annotated[
         Switch, Option(flag="--gate-no-cache", help="neither read nor write cached answers and scores")
     ] = True

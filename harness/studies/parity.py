@@ -1,17 +1,21 @@
 """Tests whether a shipped model behaves like the tested one: one adapter with several plans, compared."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import PASS_RATE
-from harness.engines.base import CANDIDATE
-from harness.engines.open import choose_plan, open_sides
+from harness.engines.base import CANDIDATE, SERVED, Engine, GenerationRequest
+from harness.engines.open import choose_plan, describe_model, open_sides, split_reference
+from harness.engines.plugin_engine import PluginEngine
+from harness.engines.served.client import ServerError
+from harness.engines.served.next_token import NextToken, largest_change, of_logits
 from harness.engines.transformers_engine import TransformersEngine
 from harness.errors import SettingsError
 from harness.provenance import describe_environment
@@ -22,6 +26,7 @@ from harness.run.scoring import Judging, score_cases
 from harness.run.workload import plan_workload
 from harness.statistics.clusters import wilson
 from harness.types import (
+    EXACT_DTYPES,
     NOTHING_ALLOWED,
     Comparison,
     ExecutionPlan,
@@ -31,6 +36,7 @@ from harness.types import (
     ModelRef,
     Permissions,
     Run,
+    ServerUse,
     Verdict,
 )
 
@@ -44,27 +50,45 @@ PLANS: Mapping[str, tuple[Weights, str | None]] = {
     "fp16": ("peft", "float16"),
     "merged-bf16": ("merged", "bfloat16"),
 }
+# A server with vLLM's API, ``vllm`` alone or with the address of one that runs.
+VLLM = "vllm"
 # Number of cases whose first tokens are compared: enough to see a difference, one or two seconds of work.
 _LOGIT_CASES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """One plan compared with another, which is earlier in the list.
+    """One plan compared with another, which is earlier in the list; or with itself, in other batches.
 
     Attributes:
         flips: Share of cases whose verdict differs, in either direction.
         same_text: Share of cases with the same answer, letter by letter.
-        largest_logit_change: Over the whole vocabulary of the next token, on the first cases.
+        largest_logprob_change: Of the next token, on the first cases; at least that where a server lists few
+            tokens, and None where it gives none.
+        is_noise: The same plan in other batches: what differs is no effect of a plan.
     """
 
     plan: str
     against: str
     flips: Interval
     same_text: Interval
-    largest_logit_change: float
+    largest_logprob_change: float | None
     comparison: Comparison
     verdict: Verdict
+    is_noise: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """A plan's run, and the next token's distributions on the first cases; None without log-probabilities."""
+
+    run: Run
+    tokens: Sequence[NextToken] | None
+
+
+def split_plans(text: str) -> list[str]:
+    """The plans in a list with commas; the addresses of a pool have some too."""
+    return [name.strip() for name in re.split(r",(?!https?://)", text) if name.strip()]
 
 
 def check_plans(names: Sequence[str]) -> list[str]:
@@ -73,11 +97,17 @@ def check_plans(names: Sequence[str]) -> list[str]:
     Raises:
         SettingsError: There are not.
     """
-    unknown = [name for name in names if name not in PLANS]
+    unknown = [name for name in names if name not in PLANS and not _is_served(name)]
     if unknown or len(set(names)) < 2:
         found = f"found {unknown[0]!r}" if unknown else f"{', '.join(names) or 'nothing'} is not a pair"
-        raise SettingsError(f"--plans: {found} (allowed: two or more of {', '.join(PLANS)})")
+        allowed = f"two or more of {', '.join(PLANS)}, openai:MODEL@URL, vllm, vllm:URL"
+        raise SettingsError(f"--plans: {found} (allowed: {allowed})")
     return list(dict.fromkeys(names))
+
+
+def _is_served(name: str) -> bool:
+    named = split_reference(name)
+    return name == VLLM or (named is not None and named[0].name in SERVED)
 
 
 def measure_parity(
@@ -88,6 +118,7 @@ def measure_parity(
     *,
     allowed: Permissions = NOTHING_ALLOWED,
     chat_template_kwargs: Mapping[str, JsonValue] | None = None,
+    with_noise: bool = False,
 ) -> list[Parity]:
     """Answer all cases with each plan and compare every two plans: those with the first plan come first.
 
@@ -98,6 +129,10 @@ def measure_parity(
         on_progress: Called with each stage's progress.
         allowed: What checks may run.
         chat_template_kwargs: Values for the chat template, used where a case has no value of that name.
+        with_noise: Whether plans whose answers may depend on batches answer in other ones too.
+
+    Returns:
+        The pairs, then each such plan against itself.
 
     Raises:
         SettingsError: A plug-in's engine runs the model.
@@ -105,47 +140,59 @@ def measure_parity(
     """
     if model.engine is not None:
         raise SettingsError(f"{model.label}: a plug-in's engine has no other plans to compare")
-    runs: dict[str, Run] = {}
-    logits = {}
-    cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    answered: dict[str, _Answered] = {}
+    again: dict[str, _Answered] = {}
     for name in names:
-        weights, dtype = PLANS[name]
-        plan = replace(
-            choose_plan(dtype or "auto", "auto", 4096, [model]),
-            weights=weights,
-            chat_template_kwargs=chat_template_kwargs or {},
-        )
-        runs[name], logits[name] = _computed(
-            model,
-            plan,
-            golden_sets,
-            lambda stage, done, total, name=name: on_progress(  # type: ignore[misc] # mypy reads no defaults
-                f"{name}: {stage}", done, total
-            ),
-            allowed=allowed,
-        )
-    return [
-        _compared(name, first, runs, logits, [case.key for case in cases])
+        named, plan = _planned(name, model)
+        plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
+
+        def tell(stage: str, done: int, total: int, name: str = name) -> None:
+            on_progress(f"{name}: {stage}", done, total)
+
+        answered[name] = _computed(named, plan, golden_sets, tell, allowed=allowed)
+        if with_noise and plan.dtype not in EXACT_DTYPES:
+            smaller = replace(plan, batch_tokens=plan.batch_tokens // 4)
+            turned = [replace(each, cases=each.cases[::-1]) for each in golden_sets[::-1]]
+            again[name] = _computed(named, smaller, turned, tell, allowed=allowed)
+    keys = [case.key for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    pairs = [
+        _compared(name, first, answered[name], answered[first], keys)
         for first, name in combinations(names, 2)
     ]
+    noise = [_compared(name, name, found, answered[name], keys) for name, found in again.items()]
+    # The first cases of the second time are others.
+    return [*pairs, *(replace(each, is_noise=True, largest_logprob_change=None) for each in noise)]
 
 
-def _compared(
-    name: str, first: str, runs: Mapping[str, Run], logits: Mapping[str, Sequence[Any]], keys: Sequence[str]
-) -> Parity:
+def _planned(name: str, model: ModelRef) -> tuple[ModelRef, ExecutionPlan]:
+    """The model and the plan of a name."""
+    if name in PLANS:
+        weights, dtype = PLANS[name]
+        return model, replace(choose_plan(dtype or "auto", "auto", 4096, [model]), weights=weights)
+    kind, _, url = name.partition(":")
+    if kind == VLLM:
+        plan = replace(choose_plan("auto", "auto", 4096, [model]), engine=VLLM, dtype="unknown", mixed=False)
+        return model, replace(plan, device="server", server=ServerUse(url=url or None))
+    served = describe_model(name)
+    return served, choose_plan("auto", "auto", 4096, [served])
+
+
+def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: Sequence[str]) -> Parity:
     """A plan compared with an earlier one."""
-    comparison, verdict = run_gate(runs[name], runs[first])
+    comparison, verdict = run_gate(found.run, other.run)
     flipped = sum(len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE)
     paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
-    said = [{r.key: r.completion.text for r in runs[side].results if r.completion} for side in (name, first)]
+    said = [{r.key: r.completion.text for r in each.run.results if r.completion} for each in (found, other)]
     same = sum(said[0].get(key) == said[1].get(key) for key in keys)
-    changes = [float((a - b).abs().max()) for a, b in zip(logits[name], logits[first], strict=True)]
+    change = None
+    if found.tokens is not None and other.tokens is not None:
+        change = max(map(largest_change, found.tokens, other.tokens), default=0.0)
     return Parity(
         plan=name,
         against=first,
         flips=wilson(flipped, paired),
         same_text=wilson(same, len(keys)),
-        largest_logit_change=max(changes),
+        largest_logprob_change=change,
         comparison=comparison,
         verdict=verdict,
     )
@@ -158,26 +205,20 @@ def _computed(
     on_progress: Progress,
     *,
     allowed: Permissions,
-) -> tuple[Run, list[Any]]:
-    """One plan's run, and the next token's logits on the first cases."""
+) -> _Answered:
+    """One plan's run, and the next token's distributions on the first cases."""
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
-    opened: list[TransformersEngine] = []
+    opened: list[Engine] = []
 
-    def open_once(sides: Mapping[str, ModelRef], wanted: ExecutionPlan) -> TransformersEngine:
-        engine = open_sides(sides, wanted)
-        assert isinstance(engine, TransformersEngine)
-        opened.append(engine)
-        return engine
+    def open_once(sides: Mapping[str, ModelRef], wanted: ExecutionPlan) -> Engine:
+        opened.append(open_sides(sides, wanted))
+        return opened[-1]
 
-    answers = answer_cases(
-        {CANDIDATE: model},
-        plan,
-        cases,
-        Cache(None),
-        on_progress,
-        open_engine=open_once,
-    )[CANDIDATE]
+    answers = answer_cases({CANDIDATE: model}, plan, cases, Cache(None), on_progress, open_engine=open_once)[
+        CANDIDATE
+    ]
+    use = answers.plan.server
     run = answered_run(
         model,
         answers,
@@ -185,6 +226,8 @@ def _computed(
             cases,
             answers.completions,
             reference_losses=answers.reference_losses,
+            failures=answers.failures,
+            without_losses=use is not None and bool(use.unmeasured),
             judging=Judging(allowed=allowed),
         ),
         golden_sets,
@@ -195,4 +238,19 @@ def _computed(
     )
     first = cases[:_LOGIT_CASES]
     asked = plan_workload({CANDIDATE: model}, first, chat_template_kwargs=plan.chat_template_kwargs).answers
-    return run, opened[0].next_token_logits(asked)
+    return _Answered(run=run, tokens=_next_tokens(opened[0], asked))
+
+
+def _next_tokens(engine: Engine, requests: Sequence[GenerationRequest]) -> Sequence[NextToken] | None:
+    """The next token's distributions; None where a server gives none."""
+    if isinstance(engine, TransformersEngine):
+        tokenizer = engine.tokenizer(CANDIDATE)
+        return [of_logits(tokenizer, logits) for logits in engine.next_token_logits(requests)]
+    assert isinstance(engine, PluginEngine)  # around every engine that isn't our own
+    try:
+        found: Sequence[NextToken] = engine.engine.next_tokens(requests)
+    except ServerError:
+        return None
+    finally:
+        engine.close()
+    return found

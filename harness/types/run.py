@@ -1,7 +1,7 @@
 """A run: conversations, answers, scores and outcomes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -11,6 +11,8 @@ from harness.types.golden import GoldenCase, GoldenSet, JsonValue, Message
 from harness.types.metric import MetricFacts
 from harness.types.training import TrainingManifest, stored_manifest
 
+# The hash of weights that a server doesn't identify begins with it; the rest is of one session alone.
+UNKNOWN_WEIGHTS = "unknown-weights-"
 # Precisions in which the other rows of a batch don't change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
 
@@ -187,6 +189,43 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerUse:
+    """How models behind servers were asked, and what the servers reported.
+
+    Attributes:
+        url: The server that adapters are loaded into; None where each model has its own address, or where one
+            is started.
+        arguments: Further arguments of the server that is started.
+        identity: The user's word for what the server that adapters are loaded into computes with; empty if
+            nobody knows.
+        concurrency: Most requests to one server that were under way at a time.
+        timeout_s: Longest time for one attempt, in seconds.
+        prices: Of a million prompt tokens and a million completion tokens.
+        requests: Sent requests, repeated ones included.
+        retried: Of those, sent again after a fault.
+        cost: In the currency of the prices; None without prices.
+        reported: The models' names in the replies.
+        fingerprints: The ``system_fingerprint`` of the replies.
+        unmeasured: Why texts were not scored; empty if they were.
+    """
+
+    url: str | None = None
+    arguments: str = ""
+    identity: str = ""
+    concurrency: int = 8
+    timeout_s: float = 120.0
+    prices: tuple[float, float] | None = None
+    requests: int = 0
+    retried: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    reported: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    unmeasured: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionPlan:
     """How the answers were computed. It is part of the result: it changes greedy text in low precision.
 
@@ -197,6 +236,7 @@ class ExecutionPlan:
             weights), or ``nf4`` (separate, on a base in 4 bits).
         chat_template_kwargs: Values for chat templates, used where a case has no value of that name.
         placements: How each side was run; empty for answers from the cache.
+        server: How servers were asked; None for models on this machine.
     """
 
     engine: str
@@ -207,6 +247,14 @@ class ExecutionPlan:
     weights: Literal["peft", "merged", "nf4"] = "peft"
     chat_template_kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
     placements: tuple[Placement, ...] = ()
+    server: ServerUse | None = None
+
+    @property
+    def lasting(self) -> "ExecutionPlan":
+        """The plan without what is counted anew in each run."""
+        if self.server is None:
+            return self
+        return replace(self, server=ServerUse(identity=self.server.identity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

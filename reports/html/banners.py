@@ -37,7 +37,7 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
     if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
         text = "Cross-entropy on general text rose beyond its limit: alone no regression, but no pass either."
         found.append(Banner(tone="inconclusive", title="Tripwire: general text got harder", text=text))
-    if record.baseline is not None and record.baseline.plan != run.plan:
+    if record.baseline is not None and record.baseline.plan.lasting != run.plan.lasting:
         found.append(_other_plan(run, record.baseline))
     if problems:
         found.append(Banner(tone="none", title="Not everything is shown", text="", items=_some(problems)))

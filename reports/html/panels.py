@@ -17,6 +17,7 @@ from harness.types import (
     Placement,
     Retention,
     Run,
+    ServerUse,
 )
 from harness.types.storage import plain
 from harness.types.training import RewardNotes, TrainingManifest
@@ -235,6 +236,7 @@ def manifest(record: GateRecord, project: Path | None = None) -> list[Facts]:
                 _fact("tokens a batch", figures.count(plan.batch_tokens)),
                 _fact("mixed batches", "yes" if plan.mixed else "no"),
                 *(_fact(each.side, _placement(each)) for each in plan.placements),
+                *_server_facts(plan.server),
             ),
         ),
         Facts(title="Environment", facts=tuple(_environment_facts(run.environment, baseline))),
@@ -254,6 +256,19 @@ def _placement(placement: Placement) -> str:
         "single": "a prompt at a time, by the library's generate",
     }
     return f"{placement.weights} weights, {batches[placement.batches]}"
+
+
+def _server_facts(use: ServerUse | None) -> Iterator[Fact]:
+    """How servers were asked, and what they reported."""
+    if use is None:
+        return
+    if use.url is not None:
+        yield _fact("server", use.url, code=True)
+    yield _fact("requests", figures.count(use.requests))
+    yield _fact("reported model", ", ".join(use.reported) or "none")
+    yield _fact("reported fingerprint", ", ".join(use.fingerprints) or "none")
+    if use.unmeasured:
+        yield _fact("texts were not scored", use.unmeasured)
 
 
 def _model_facts(model: ModelRef, project: Path | None) -> tuple[Fact, ...]:

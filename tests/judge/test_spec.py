@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.engines.served.address import DEFAULT_URL
 from harness.errors import SettingsError
-from harness.judge.spec import DEFAULT_URL, parse_spec
+from harness.judge.spec import parse_spec
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ def prepared(models, monkeypatch, make_run, make_result, tmp_path):
     }
     known = {"new": models["candidate"], "old": models["baseline"], "b": models["base"]}
     monkeypatch.setattr("harness.run.inputs.named_models", list)
-    monkeypatch.setattr("harness.run.inputs.describe_model", lambda reference, base=None: known[reference])
+    monkeypatch.setattr(
+        "harness.run.inputs.describe_model", lambda reference, base=None, **_: known[reference]
+    )
     monkeypatch.setattr("harness.run.inputs.find_baseline", lambda wanted, *_, **__: targets[wanted])
     monkeypatch.setattr("harness.engines.open.mixes", lambda directory: True)
 

@@ -5,9 +5,10 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.engines.open import describe_model
+from harness.engines.served.next_token import NextToken, largest_change
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
-from harness.studies.parity import check_plans, measure_parity
+from harness.studies.parity import check_plans, measure_parity, split_plans
 
 CASES = "\n".join(
     f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(8)
@@ -27,9 +28,9 @@ def test_merging_in_float32_changes_rounding_only_and_four_bits_change_more(tiny
     merged, nf4, half = found[:3]
     assert merged.same_text.estimate == 1.0
     assert merged.flips.estimate == 0.0
-    assert 0 < merged.largest_logit_change < 1e-3
-    assert nf4.largest_logit_change > 100 * merged.largest_logit_change
-    assert half.largest_logit_change > merged.largest_logit_change
+    assert 0 < merged.largest_logprob_change < 1e-3
+    assert nf4.largest_logprob_change > 100 * merged.largest_logprob_change
+    assert half.largest_logprob_change > merged.largest_logprob_change
     assert [(pair.against, pair.plan) for pair in found] == [
         ("peft", "merged"),
         ("peft", "nf4"),
@@ -38,7 +39,56 @@ def test_merging_in_float32_changes_rounding_only_and_four_bits_change_more(tiny
         ("merged", "bf16"),
         ("nf4", "bf16"),
     ]
-    assert found[3].largest_logit_change == pytest.approx(nf4.largest_logit_change, rel=0.05)
+    assert found[3].largest_logprob_change == pytest.approx(nf4.largest_logprob_change, rel=0.05)
+
+
+def test_a_server_of_the_same_weights_is_at_par(tiny_model_dir, tiny_adapter_dir, golden, start_app):
+    url = start_app(tiny_model_dir, [tiny_adapter_dir], runtime_adapters=True)
+    model, sets = describe_model(str(tiny_adapter_dir)), [load_golden_set(golden)]
+    served, base = f"openai:{tiny_adapter_dir.name}@{url}", f"openai:{tiny_model_dir.name}@{url}"
+    names = check_plans(split_plans(f"peft, {served},vllm:{url},{base}"))
+    found = measure_parity(model, names, sets, lambda *_: None, with_noise=True)
+    same = [pair for pair in found if base not in (pair.plan, pair.against)]
+    assert [(pair.plan, pair.against, pair.is_noise) for pair in same] == [
+        (served, "peft", False),
+        (f"vllm:{url}", "peft", False),
+        (f"vllm:{url}", served, False),
+        (served, served, True),
+        (f"vllm:{url}", f"vllm:{url}", True),
+    ]
+    for pair in same:
+        assert (pair.same_text.estimate, pair.flips.estimate) == (1.0, 0.0)
+        assert pair.is_noise or pair.largest_logprob_change < 1e-3
+    # Another model is not.
+    (other,) = [pair for pair in found if (pair.plan, pair.against) == (base, "peft")]
+    assert other.same_text.estimate < 1.0
+    assert other.largest_logprob_change > 0.1
+
+
+def test_servers_without_log_probabilities_are_compared_by_answers(tiny_adapter_dir, golden, judge_server):
+    judge_server.answer = lambda body: "w1"
+    model, sets = describe_model(str(tiny_adapter_dir)), [load_golden_set(golden)]
+    names = ["peft", f"openai:m@{judge_server.url}"]
+    (pair,) = measure_parity(model, names, sets, lambda *_: None)
+    assert pair.largest_logprob_change is None
+    assert pair.same_text.estimate < 1.0
+
+
+def test_a_listed_token_is_compared_with_the_most_that_it_can_be():
+    few = NextToken(logprobs={"a": -0.5, "b": -1.5}, rest=-1.5)
+    all_of_them = NextToken(logprobs={"a": -0.4, "c": -1.0, "b": -3.0}, rest=-20.0)
+    assert largest_change(few, few) == 0.0
+    # b fell by 1.5; c has at most -1.5 where few tokens are listed, so at least 0.5 more here.
+    assert largest_change(few, all_of_them) == pytest.approx(1.5)
+    assert largest_change(NextToken(logprobs={"a": -0.4}, rest=-1.5), all_of_them) == pytest.approx(0.5)
+
+
+def test_the_addresses_of_a_pool_are_no_plans():
+    assert split_plans("peft, openai:m@http://a/v1,http://b/v1 ,nf4") == [
+        "peft",
+        "openai:m@http://a/v1,http://b/v1",
+        "nf4",
+    ]
 
 
 def test_unknown_plans_and_single_ones_are_refused():

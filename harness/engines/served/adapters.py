@@ -1,0 +1,161 @@
+"""Adapters on a server with vLLM's API: loaded under the hash of their content, unloaded afterwards.
+
+By the name of a path or directory, a server's prefix cache would answer as an earlier training did.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.engines.adapter import read_json
+from harness.engines.served.client import RefusedError, ServerClient, ServerError
+from harness.engines.served.describe import list_models, open_client
+from harness.engines.served.pool import Job, ServerPool
+from harness.engines.served.process import RANKS, rank_of, start_server
+from harness.errors import AdapterError, EngineError, ModelError
+from harness.models.resolve import model_sha256
+from harness.types import ModelRef, ServerUse
+
+_PATIENCE: dict[str, Any] = {"timeout_s": 600.0, "attempts": 3}
+
+
+class LoadedAdapters:
+    """The adapters of one session on one server.
+
+    Attributes:
+        url: The server's address.
+        base: The server's name of the base.
+    """
+
+    def __init__(self, models: Sequence[ModelRef], use: ServerUse) -> None:
+        """Join or start a server; adapters are loaded when their name is asked for.
+
+        Args:
+            models: Adapters of one base, the base among them or not.
+            use: The server to join, or none.
+
+        Raises:
+            InputError: A model is none that such a server can run, or the server has another base.
+            EngineError: No server can be started.
+        """
+        adapters = [model for model in models if model.adapter_dir is not None]
+        for adapter in adapters:
+            refuse_unusual(adapter)
+        if len({model.base_sha256 for model in models}) > 1:
+            labels = " and ".join(model.label for model in models)
+            raise ModelError(f"{labels} have different bases, and a server has one; gate them one by one")
+        self.url = use.url or start_server(models[0], adapters, use.arguments)
+        self._pool = ServerPool([open_client(self.url, **_PATIENCE)], 1)
+        self.base = _base_on(self.url, self._client, models[0])
+        self._own: set[str] = set()
+        self._known: set[str] = set()
+
+    @property
+    def _client(self) -> ServerClient:
+        return self._pool.clients[0]
+
+    def name_of(self, model: ModelRef) -> str:
+        """The server's name of a model; an adapter is loaded if it isn't.
+
+        Raises:
+            EngineError: The server doesn't load it, or loads another one.
+        """
+        if model.adapter_dir is None or model.adapter_sha256 is None:
+            return self.base
+        name = model.adapter_sha256
+        if name not in self._known:
+            # Another session may have loaded the same content, and unloads it itself.
+            if name not in self._listed():
+                self._post("load_lora_adapter", {"lora_name": name, "lora_path": model.adapter_dir}, model)
+                self._own.add(name)
+            self._check(name, model)
+            self._known.add(name)
+        return name
+
+    def unload(self) -> None:
+        """Unload the adapters that were loaded here."""
+        for name in sorted(self._own):
+            try:
+                self._ask("unload_lora_adapter", {"lora_name": name})
+            except ServerError:
+                # The server may have gone; the session's result doesn't depend on it.
+                continue
+        self._own.clear()
+        self._known.clear()
+
+    def _listed(self) -> dict[str, Mapping[str, Any]]:
+        return {str(entry.get("id")): entry for entry in list_models(self._client) or []}
+
+    def _check(self, name: str, model: ModelRef) -> None:
+        entry = self._listed().get(name)
+        if entry is None:
+            raise EngineError(f"{model.label}: {self.url} says that it loaded it, and does not list it")
+        content = entry.get("content")
+        held = content.get("adapter_sha256") if isinstance(content, Mapping) else name
+        if held != model.adapter_sha256:
+            raise EngineError(f"{model.label}: {self.url} has another adapter under its hash; unload {name}")
+
+    def _post(self, path: str, body: dict[str, Any], model: ModelRef) -> None:
+        try:
+            self._ask(path, body)
+        except RefusedError as error:
+            remedy = ""
+            if error.status in {403, 404, 405}:
+                remedy = (
+                    "; start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, on a machine "
+                    "that has this path"
+                )
+            raise EngineError(f"{model.label}: {self.url} does not load it: {error}{remedy}") from error
+        except ServerError as error:
+            raise EngineError(f"{model.label}: {self.url} does not load it: {error}") from error
+
+    def _ask(self, path: str, body: dict[str, Any]) -> None:
+        async def send(client: Any, sent: dict[str, Any]) -> Any:
+            return await client.post(f"/{path}", cast_to=str, body=sent)
+
+        self._pool.ask(Job(body=body, send=send, read=lambda reply, _sent: reply))
+
+
+def refuse_unusual(adapter: ModelRef) -> None:
+    """Check that vLLM can run an adapter: it runs plain LoRA only, and would ignore the rest.
+
+    Raises:
+        AdapterError: It is another kind.
+    """
+    config = read_json(Path(str(adapter.adapter_dir)) / "adapter_config.json")
+    reasons = [
+        *([f"{config.get('peft_type')}"] if config.get("peft_type") != "LORA" else []),
+        *(["DoRA"] if config.get("use_dora") else []),
+        *([f"bias: {config['bias']}"] if config.get("bias", "none") != "none" else []),
+        *(["modules_to_save"] if config.get("modules_to_save") else []),
+        *(["trainable_token_indices"] if config.get("trainable_token_indices") else []),
+        *([f"rank {rank_of(adapter)}"] if rank_of(adapter) > RANKS[-1] else []),
+    ]
+    if reasons:
+        raise AdapterError(
+            f"{adapter.label}: vLLM runs plain LoRA up to rank {RANKS[-1]}, and this has "
+            f"{', '.join(reasons)}; run it with --gate-engine transformers, or merge it"
+        )
+
+
+def _base_on(url: str, client: ServerClient, model: ModelRef) -> str:
+    """The server's name of a model's base.
+
+    Raises:
+        ModelError: The server has another base.
+    """
+    bases = [entry for entry in list_models(client) or [] if entry.get("parent") is None and "root" in entry]
+    for entry in bases:
+        content, root = entry.get("content"), str(entry.get("root"))
+        if isinstance(content, Mapping) and content.get("base_sha256") is not None:
+            is_it = content["base_sha256"] == model.base_sha256
+        else:
+            named = model.base_model in {entry.get("id"), root}
+            is_it = named or (Path(root).is_dir() and model_sha256(Path(root)) == model.base_sha256)
+        if is_it:
+            return str(entry["id"])
+    names = ", ".join(str(entry.get("root") or entry.get("id")) for entry in bases) or "none"
+    raise ModelError(
+        f"{url}: serves {names}, and the base is {model.base_model}: serve that one, under this name "
+        f"(--served-model-name) if its path is another there"
+    )

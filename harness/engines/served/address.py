@@ -1,0 +1,100 @@
+"""Addresses of servers, and their keys: from the environment to the request, and nowhere else."""
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from harness.errors import SettingsError
+
+DEFAULT_URL = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
+# The variable with the key of servers whose models are tested.
+MODEL_KEY = "TUNEGATE_MODEL_API_KEY"
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_REFERENCE = re.compile(r"(?P<model>.+?)(?:@(?P<urls>https?://\S+))?")
+
+
+def read_reference(
+    reference: str, place: str, form: str, variables: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """A model's name and the addresses of the servers that serve it.
+
+    Args:
+        reference: ``MODEL@URL``, with several addresses separated by commas; ``MODEL`` alone is OpenAI's own.
+        place: What the reference is of, for messages.
+        form: The allowed form, for messages.
+        variables: The variables with keys, for messages.
+
+    Returns:
+        The model and one or more addresses.
+
+    Raises:
+        SettingsError: It is not a model at an address, or the address contains a key.
+    """
+    found = _REFERENCE.fullmatch(reference)
+    if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
+        raise SettingsError(f"{place} {shown(reference)!r}: no model at an address (allowed: {form})")
+    urls = (found["urls"] or DEFAULT_URL).split(",")
+    return found["model"], tuple(dict.fromkeys(checked_url(url, place, variables) for url in urls))
+
+
+def checked_url(url: str, place: str, variables: Sequence[str]) -> str:
+    """An address without a slash at its end. It ends up in logs, caches and reports.
+
+    Args:
+        url: The address.
+        place: What it is of, for messages.
+        variables: The variables with keys, for messages.
+
+    Raises:
+        SettingsError: It names no server, or contains a key.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SettingsError(f"{place}: {shown(url)!r} is not an address: {error}") from None
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            f"{place}: the address {shown(url)!r} contains a user, query or fragment; "
+            f"put a key into {' or '.join(variables)}"
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise SettingsError(f"{place}: {shown(url)!r} names no server (allowed: http://HOST:PORT/v1)")
+    return url.rstrip("/")
+
+
+def shown(text: str) -> str:
+    """The text without possible secrets."""
+    return re.sub(r"[?#].*$", "…", re.sub(r"//[^/@\s]*@", "//…@", text))
+
+
+def find_key(environment: Mapping[str, str], url: str, own: str = MODEL_KEY) -> str | None:
+    """The key for a server; None if the environment has none for it.
+
+    The variable for this purpose is sent to any server that the user names. ``OPENAI_API_KEY`` is sent only
+    to OpenAI and to this machine, not to other servers with the same protocol.
+
+    Args:
+        environment: Variables by name.
+        url: The server's address.
+        own: The variable for this purpose.
+    """
+    mine, openai = environment.get(own) or None, environment.get(OPENAI_KEY) or None
+    if mine is not None:
+        return mine
+    host = urlsplit(url).hostname or ""
+    trusted = host in _LOCAL or host == "openai.com" or host.endswith(".openai.com")
+    return openai if trusted else None
+
+
+def without_key(text: str, key: str | None) -> str:
+    """The text without the key: servers repeat it in their error messages.
+
+    Args:
+        text: A server's text.
+        key: The key that it got, or None.
+    """
+    if not key:
+        return text
+    return text.replace(key, "***")

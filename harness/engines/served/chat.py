@@ -1,0 +1,211 @@
+"""Requests for answers and their replies, in the forms of chat and of plain completions."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.engines.base import GenerationRequest
+from harness.engines.served.client import PassingFaultError, RefusedError
+from harness.engines.served.pool import Job
+from harness.errors import SettingsError
+from harness.prompts.rendering import chat_turns
+from harness.types import PINNED_DATE, Completion, Message
+
+_FILTERED = 451
+
+
+@dataclass(slots=True)
+class Reports:
+    """What servers said of themselves and used, over all requests.
+
+    Attributes:
+        models: Names of models in replies.
+        fingerprints: Their ``system_fingerprint``.
+    """
+
+    models: set[str] = field(default_factory=set)
+    fingerprints: set[str] = field(default_factory=set)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def take(self, reply: Any) -> None:
+        """Add what a reply says."""
+        usage = getattr(reply, "usage", None)
+        self.prompt_tokens += int(getattr(usage, "prompt_tokens", 0) or 0)
+        self.completion_tokens += int(getattr(usage, "completion_tokens", 0) or 0)
+        self.models |= {str(reply.model)} if getattr(reply, "model", None) else set()
+        if fingerprint := getattr(reply, "system_fingerprint", None):
+            self.fingerprints.add(str(fingerprint))
+
+
+def refuse_unsupported(requests: Sequence[GenerationRequest], *, chat: bool) -> None:
+    """Check that a server can be asked the requests: what can't be sent would be ignored.
+
+    Args:
+        requests: The requests.
+        chat: Whether the server renders conversations.
+
+    Raises:
+        SettingsError: Something can't be sent.
+    """
+    for request in requests:
+        settings, reason = request.settings, ""
+        if settings.max_reasoning_tokens is not None:
+            reason = "max_reasoning_tokens"
+        elif settings.date != PINNED_DATE:
+            reason = "a date for the template"
+        elif not chat and (settings.tools or settings.chat_template_kwargs):
+            reason = "tools or values for a template (there is none in plain completions)"
+        if reason:
+            raise SettingsError(
+                f"{request.key}: {reason} can't be sent to a server; leave it out, or run the model here"
+            )
+
+
+def chat_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
+    """The request for a chat completion.
+
+    Args:
+        model: The server's name of the model.
+        request: What is asked.
+        reports: Takes what the server says of itself.
+    """
+    settings, extra = request.settings, {}
+    if settings.chat_template_kwargs:
+        extra["chat_template_kwargs"] = dict(settings.chat_template_kwargs)
+    body = {
+        **_sampling(model, request),
+        "messages": [_written(turn) for turn in chat_turns(request.messages)],
+        **({"tools": list(settings.tools)} if settings.tools else {}),
+        **({"extra_body": extra} if extra else {}),
+    }
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        started = time.perf_counter()
+        return await client.chat.completions.create(**sent), time.perf_counter() - started
+
+    def read(reply: Any, _sent: dict[str, Any]) -> Completion:
+        answer, elapsed = reply
+        return _chat_answer(answer, elapsed, request, reports)
+
+    return Job(body=body, send=send, read=read)
+
+
+def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
+    """The request for a plain completion; a conversation is continued as a text.
+
+    Args:
+        model: The server's name of the model.
+        request: What is asked.
+        reports: Takes what the server says of itself.
+    """
+    body = {**_sampling(model, request), "prompt": plain_text(request.messages)}
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        started = time.perf_counter()
+        return await client.completions.create(**sent), time.perf_counter() - started
+
+    def read(reply: Any, _sent: dict[str, Any]) -> Completion:
+        answer, elapsed = reply
+        reports.take(answer)
+        choice = first_choice(answer, "completion")
+        if not isinstance(choice.text, str):
+            raise PassingFaultError("the reply has no text")
+        return _completion(answer, choice, choice.text, None, elapsed)
+
+    return Job(body=body, send=send, read=read)
+
+
+def plain_text(messages: Sequence[Message]) -> str:
+    """A conversation as the text that a model without a chat template continues."""
+    return "\n".join(message.content for message in messages)
+
+
+def _sampling(model: str, request: GenerationRequest) -> dict[str, Any]:
+    settings = request.settings
+    return {
+        "model": model,
+        "max_tokens": settings.token_limit,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        **({"top_p": settings.top_p} if settings.temperature > 0 and settings.top_p < 1 else {}),
+        **({"stop": list(settings.stop)} if settings.stop else {}),
+    }
+
+
+def _written(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """A turn as the protocol writes it: the arguments of calls are a JSON text."""
+    if "tool_calls" not in turn:
+        return dict(turn)
+    calls = [
+        {
+            **call,
+            "function": {
+                "name": call["function"]["name"],
+                "arguments": json.dumps(call["function"]["arguments"]),
+            },
+        }
+        for call in turn["tool_calls"]
+    ]
+    return {**turn, "tool_calls": calls}
+
+
+def _chat_answer(reply: Any, elapsed: float, request: GenerationRequest, reports: Reports) -> Completion:
+    reports.take(reply)
+    choice = first_choice(reply, "chat completion")
+    message = getattr(choice, "message", None)
+    text = getattr(message, "content", None)
+    thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    calls = getattr(message, "tool_calls", None) or []
+    if text is None and not thought and not calls and choice.finish_reason != "length":
+        raise PassingFaultError("the reply has no text")
+    text = _with_calls(str(text or ""), calls)
+    if thought and request.settings.score_reasoning:
+        text, thought = f"<think>\n{thought}\n</think>\n\n{text}", None
+    return _completion(reply, choice, text, str(thought) if thought else None, elapsed)
+
+
+def _with_calls(text: str, calls: Sequence[Any]) -> str:
+    """The text with the calls that the server took out of it, as Hermes and Qwen write them."""
+    written = []
+    for call in calls:
+        name, arguments = call.function.name, call.function.arguments or "{}"
+        if name not in text:
+            # Arguments that are no JSON stay as they are: the check of calls says so.
+            written.append(
+                f'<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {arguments}}}\n</tool_call>'
+            )
+    return "\n".join([*([text] if text else []), *written])
+
+
+def first_choice(reply: Any, kind: str) -> Any:
+    """The first choice of a reply.
+
+    Args:
+        reply: The reply.
+        kind: What it should be, for messages.
+
+    Raises:
+        PassingFaultError: There is none.
+        RefusedError: A content filter cut the answer.
+    """
+    choices = getattr(reply, "choices", None)
+    if not choices:
+        raise PassingFaultError(f"the reply is not a {kind}")
+    if choices[0].finish_reason == "content_filter":
+        raise RefusedError("the server's content filter cut the answer", _FILTERED)
+    return choices[0]
+
+
+def _completion(reply: Any, choice: Any, text: str, thought: str | None, elapsed: float) -> Completion:
+    usage = getattr(reply, "usage", None)
+    return Completion(
+        text=text,
+        reasoning=thought,
+        stop_reason="length" if choice.finish_reason == "length" else "stop",
+        prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
+        completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+        latency_s=elapsed,
+    )

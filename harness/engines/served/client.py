@@ -1,0 +1,235 @@
+"""Sends requests to one OpenAI-compatible server; repeats them after temporary faults."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from harness.engines.served.address import without_key
+from harness.errors import EngineError
+
+_PASSING_STATUSES = frozenset({408, 409, 425, 429})
+# If a server asks for a longer pause, the request fails at once.
+_LONGEST_PAUSE_S = 120.0
+_LONGEST_BACKOFF_S = 20.0
+# After this many faults in a row, over all requests, the server counts as down.
+_GONE_AFTER = 24
+_T = TypeVar("_T")
+# Sends one request by the official client, which comes first; gives the reply.
+Send = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+
+
+class ServerError(EngineError):
+    """A server gave no usable reply to a request; the message says why."""
+
+
+class RefusedError(ServerError):
+    """A server refused a request, which would be refused again.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        """Store the reason and the status."""
+        super().__init__(reason)
+        self.status = status
+
+
+class PassingFaultError(Exception):
+    """A temporary fault; ``pause_s`` is the pause that the server asks for."""
+
+    def __init__(self, reason: str, pause_s: float | None = None) -> None:
+        """Store the reason and the pause."""
+        super().__init__(reason)
+        self.pause_s = pause_s
+
+
+class ServerClient:
+    """One server.
+
+    Attributes:
+        url: Its address.
+        requests: How many requests were sent so far, repeated ones included.
+        retried: How many of them repeated one after a temporary fault.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        *,
+        timeout_s: float = 60.0,
+        attempts: int = 6,
+        first_wait_s: float = 0.5,
+        optional: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Store the address; no connection is made.
+
+        Args:
+            url: The server's address up to ``/v1``.
+            key: Its key.
+            timeout_s: Longest time for one attempt.
+            attempts: Most attempts for one request.
+            first_wait_s: Mean wait before the second attempt; it doubles with each.
+            optional: Parameters that some servers refuse and that may be left out, and their replacements.
+        """
+        self.url = url
+        self.requests = 0
+        self.retried = 0
+        self._key, self._timeout_s, self._attempts = key, timeout_s, attempts
+        self._first_wait_s = first_wait_s
+        self._optional = dict(optional or {})
+        self._client: Any = None
+        self._refused: set[str] = set()
+        self._not_before = 0.0
+        self._faults_in_a_row = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it gave no reply to many requests in a row."""
+        return self._faults_in_a_row >= _GONE_AFTER
+
+    async def send(self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T]) -> _T:
+        """Send one request, and repeat it after temporary faults.
+
+        Args:
+            body: The request's parameters.
+            send: Sends them.
+            read: Makes the result from the reply and the parameters that were sent; it may raise
+                PassingFaultError.
+
+        Raises:
+            RefusedError: The server refused it.
+            ServerError: All attempts failed.
+        """
+        import tenacity
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            fault = state.outcome.exception() if state.outcome else None
+            asked = getattr(fault, "pause_s", None)
+            # With jitter, requests that failed together are not repeated together.
+            backoff = self._first_wait_s * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)
+            return min(backoff, _LONGEST_BACKOFF_S) if asked is None else float(asked)
+
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self._attempts),
+            wait=wait,
+            retry=tenacity.retry_if_exception_type(PassingFaultError),
+            reraise=True,
+        )
+        attempt = 0
+        try:
+            async for one in retrying:
+                with one:
+                    attempt = one.retry_state.attempt_number
+                    return await self._attempt(body, send, read, attempt)
+        except PassingFaultError as fault:
+            raise ServerError(f"no reply in {attempt} attempts; the last: {fault}") from None
+        raise ServerError("no attempt was made")  # pragma: no cover # tenacity always makes one
+
+    async def _attempt(
+        self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T], attempt: int
+    ) -> _T:
+        if self.is_gone:
+            raise ServerError(f"{self.url} gave no reply to {self._faults_in_a_row} requests in a row")
+        # A rate limit applies to all requests, not only to this one.
+        while (pause := self._not_before - time.monotonic()) > 0:
+            await asyncio.sleep(pause)
+        self.requests += 1
+        self.retried += attempt > 1
+        try:
+            found = await self._once(body, send, read)
+        except PassingFaultError as fault:
+            self._faults_in_a_row += 1
+            if fault.pause_s is not None:
+                self._not_before = max(self._not_before, time.monotonic() + fault.pause_s)
+            raise
+        self._faults_in_a_row = 0
+        return found
+
+    async def _once(self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T]) -> _T:
+        import openai
+
+        if self._client is None:
+            # The client requires a key, also for servers that need none.
+            self._client = openai.AsyncOpenAI(
+                base_url=self.url, api_key=self._key or "none", max_retries=0, timeout=self._timeout_s
+            )
+        while True:
+            sent = self._accepted(body)
+            try:
+                return read(await send(self._client, sent), sent)
+            except openai.APIStatusError as error:
+                if not self._drop_refused(error, body):
+                    raise self._fault_of_status(error) from None
+            except openai.APITimeoutError:
+                raise PassingFaultError(f"no reply within {self._timeout_s:g} s") from None
+            except openai.APIConnectionError as error:
+                cause = error.__cause__ or error
+                raise PassingFaultError(self.clean(f"connection failed: {cause}")) from None
+            except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise PassingFaultError(self.clean(f"the reply is not JSON: {error}")) from None
+
+    def _accepted(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters without those that the server refused."""
+        sent = dict(body)
+        for name in self._refused:
+            if name in sent:
+                value, other = sent.pop(name), self._optional[name]
+                if other is not None:
+                    sent[other] = value
+        return sent
+
+    def _drop_refused(self, error: Any, body: Mapping[str, Any]) -> bool:
+        """Leave out a parameter that the server named in its refusal; False if it named none."""
+        if error.status_code not in {400, 422}:
+            return False
+        complaint = f"{error.message} {error.body}"
+        for name in self._optional:
+            word = "json_schema" if name == "response_format" else name
+            if name in body and name not in self._refused and (name in complaint or word in complaint):
+                self._refused.add(name)
+                self.requests += 1
+                return True
+        return False
+
+    def _fault_of_status(self, error: Any) -> Exception:
+        """A temporary fault, or a final error."""
+        reason = self.clean(f"status {error.status_code}: {error.message}")[:300]
+        passing = error.status_code in _PASSING_STATUSES or error.status_code >= 500
+        if not passing or getattr(error, "code", None) == "insufficient_quota":
+            return RefusedError(reason, error.status_code)
+        pause_s = _retry_after_s(error.response.headers)
+        if pause_s is not None and pause_s > _LONGEST_PAUSE_S:
+            return ServerError(f"{reason}; the server asks for a pause of {pause_s:.0f} s")
+        return PassingFaultError(reason, pause_s)
+
+    def clean(self, text: str) -> str:
+        """The text without the key."""
+        return without_key(text, self._key)
+
+    async def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Pause in seconds that the server asks for (RFC 9110, section 10.2.3: seconds or a date)."""
+    from email.utils import parsedate_to_datetime
+
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,163 @@
+"""What is known of a served model before it is asked: its name, and whether its weights are."""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from harness.engines.served.address import DEFAULT_URL, MODEL_KEY, OPENAI_KEY, find_key, read_reference
+from harness.engines.served.client import RefusedError, ServerClient, ServerError
+from harness.engines.served.pool import Job, ServerPool
+from harness.errors import ModelError, SettingsError
+from harness.types import UNKNOWN_WEIGHTS, ModelRef
+from harness.types.training import TrainingManifest
+
+CHAT, PLAIN = "openai", "openai-completions"
+_VARIABLES = (MODEL_KEY, OPENAI_KEY)
+_LIBRARIES = ("openai", "tenacity")
+# Describing a model waits less long than asking it: a server that isn't there is noticed soon.
+_PATIENCE: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "first_wait_s": 0.3}
+
+
+def describe_chat(reference: str, model_id: str | None = None) -> ModelRef:
+    """A model that answers chat completions, ``openai:MODEL@URL``.
+
+    Args:
+        reference: ``MODEL@URL``, with several addresses of one pool separated by commas.
+        model_id: The user's word for what its weights are; None leaves it to the server.
+
+    Raises:
+        SettingsError: The reference can't be read, or a key or library is missing.
+        ModelError: The server can't be reached, or serves no such model.
+    """
+    return _describe(CHAT, reference, model_id)
+
+
+def describe_plain(reference: str, model_id: str | None = None) -> ModelRef:
+    """A model that continues texts, ``openai-completions:MODEL@URL``.
+
+    Args:
+        reference: As for describe_chat.
+        model_id: As for describe_chat.
+    """
+    return _describe(PLAIN, reference, model_id)
+
+
+def _describe(engine: str, reference: str, model_id: str | None) -> ModelRef:
+    model, urls = read_model(engine, reference)
+    base: str | None = None
+    if model_id is not None:
+        identity = _hash(["vouched", model, sorted(urls), model_id])
+    else:
+        entries = {url: _entry(engine, model, url) for url in urls}
+        identity = _identity(engine, model, entries)
+        parents = {entry.get("parent") for entry in entries.values()}
+        parent = parents.pop() if len(parents) == 1 else None
+        base = f"{engine}:{parent}@{','.join(urls)}" if isinstance(parent, str) and parent else None
+    return ModelRef(
+        label=f"{engine}:{reference}",
+        base_model=reference,
+        base_sha256=identity,
+        training=None if base is None else TrainingManifest(base=base),
+    )
+
+
+def read_model(engine: str, reference: str) -> tuple[str, tuple[str, ...]]:
+    """The model's name and the addresses of its servers.
+
+    Args:
+        engine: ``openai`` or ``openai-completions``.
+        reference: As for describe_chat.
+
+    Raises:
+        SettingsError: The reference can't be read.
+    """
+    return read_reference(reference, f"model {engine}", f"{engine}:MODEL@URL", _VARIABLES)
+
+
+def open_client(url: str, environment: Mapping[str, str] = os.environ, **patience: Any) -> ServerClient:
+    """The client of a server, with its key.
+
+    Args:
+        url: The server's address.
+        environment: Holds the key.
+        patience: As for ServerClient.
+
+    Raises:
+        SettingsError: A library is missing, or OpenAI's own server has no key.
+    """
+    if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
+        raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[judge]'")
+    key = find_key(environment, url)
+    if key is None and url == DEFAULT_URL:
+        raise SettingsError(f"{url}: no key: set {' or '.join(_VARIABLES)}")
+    optional = {"seed": None, "max_tokens": "max_completion_tokens"}
+    return ServerClient(url, key, optional=optional, **patience)
+
+
+def _entry(engine: str, model: str, url: str) -> Mapping[str, Any]:
+    """What a server says of the model in its list of models; empty if it has no list.
+
+    Raises:
+        ModelError: It can't be reached, or lists other models only.
+    """
+    listed = list_models(open_client(url, **_PATIENCE))
+    if listed is None:
+        return {}
+    found = next((entry for entry in listed if entry.get("id") == model), None)
+    if found is None:
+        names = ", ".join(str(entry.get("id")) for entry in listed[:8])
+        raise ModelError(f"{engine}:{model}@{url}: the server has no such model (it serves: {names})")
+    return found
+
+
+def list_models(client: ServerClient) -> list[dict[str, Any]] | None:
+    """A server's models; None if it has no list.
+
+    Raises:
+        ModelError: It can't be reached, or refuses the key.
+    """
+
+    async def send(asked: Any, _body: dict[str, Any]) -> Any:
+        return await asked.get("/models", cast_to=object)
+
+    def read(reply: Any, _sent: dict[str, Any]) -> list[dict[str, Any]]:
+        data = reply.get("data") if isinstance(reply, Mapping) else None
+        return [entry for entry in data or [] if isinstance(entry, dict)]
+
+    try:
+        found: list[dict[str, Any]] = ServerPool([client], 1).ask(Job(body={}, send=send, read=read))
+    except RefusedError as error:
+        if error.status in {404, 405, 501}:
+            return None
+        raise ModelError(f"{client.url}: {error}") from None
+    except ServerError as error:
+        raise ModelError(f"{client.url}: {error}; is the server running?") from None
+    return found
+
+
+def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """A hash of the weights, where every server reports theirs; else a name that no other session has.
+
+    A server's ``system_fingerprint`` is not enough: llama.cpp's and Ollama's name their build.
+
+    Raises:
+        ModelError: Servers of one pool report other weights.
+    """
+    contents = {url: entry.get("content") for url, entry in entries.items()}
+    known = {json.dumps(content, sort_keys=True) for content in contents.values() if content}
+    if len(known) > 1:
+        raise ModelError(
+            f"{engine}:{model}@{','.join(contents)}: the servers of the pool serve different weights; "
+            f"gate them one by one"
+        )
+    if known and all(contents.values()):
+        return _hash(["served", known.pop()])
+    return f"{UNKNOWN_WEIGHTS}{uuid.uuid4().hex}"
+
+
+def _hash(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,237 @@
+"""The engine of models behind OpenAI-compatible servers."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.served.chat import Reports, chat_job, plain_job, plain_text, refuse_unsupported
+from harness.engines.served.client import RefusedError, ServerError
+from harness.engines.served.describe import CHAT, open_client, read_model
+from harness.engines.served.losses import Scored, loss_job, tokenize_job
+from harness.engines.served.next_token import NextToken, first_token_of_chat, first_token_of_text
+from harness.engines.served.pool import Job, ServerPool
+from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
+from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
+
+# A pool's other servers are asked before one is waited for long.
+_ATTEMPTS_OF_POOL, _ATTEMPTS = 3, 6
+NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
+
+
+class ServedEngine:
+    """Asks the servers of each side, many requests at a time."""
+
+    def __init__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
+        """Store the addresses; nothing is sent.
+
+        Args:
+            sides: The models by side.
+            plan: Its ``server`` says how they are asked.
+
+        Raises:
+            SettingsError: A library or a key is missing.
+        """
+        self._plan, self._use = plan, plan.server or ServerUse()
+        self._chat = plan.engine == CHAT
+        self._reports = Reports()
+        self._unmeasured = ""
+        pools: dict[tuple[str, ...], ServerPool] = {}
+        self._models: dict[str, str] = {}
+        self._pools: dict[str, ServerPool] = {}
+        for side, model in sides.items():
+            name, urls = read_model(plan.engine, model.base_model)
+            attempts = _ATTEMPTS if len(urls) == 1 else _ATTEMPTS_OF_POOL
+            if urls not in pools:
+                clients = [open_client(url, timeout_s=self._use.timeout_s, attempts=attempts) for url in urls]
+                pools[urls] = ServerPool(clients, self._use.concurrency)
+            self._models[side], self._pools[side] = name, pools[urls]
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """The plan, with what was used and reported so far."""
+        return replace(
+            self._plan, server=used(self._use, self._pools.values(), self._reports, self._unmeasured)
+        )
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
+    ) -> None:
+        """Answer all requests.
+
+        Args:
+            requests: The requests, of any side.
+            on_batch: Called with each answer, by index into ``requests``.
+
+        Raises:
+            SettingsError: A request can't be sent to a server.
+            CasesFailedError: Some got no answer; all others were answered.
+            EngineError: None got an answer.
+        """
+        refuse_unsupported(requests, chat=self._chat)
+        write = chat_job if self._chat else plain_job
+        jobs = [write(self._models[request.side], request, self._reports) for request in requests]
+        failures: dict[int, ServerError] = {}
+
+        def take(place: int, found: Completion | ServerError) -> None:
+            if isinstance(found, ServerError):
+                failures[place] = found
+            else:
+                on_batch({place: found})
+
+        self._ask([request.side for request in requests], jobs, take)
+        if failures:
+            raise_failures(failures, [request.key for request in requests])
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """Cross-entropy of each text, where the servers give log-probabilities.
+
+        Args:
+            requests: Texts, each after its conversation.
+            on_batch: Called with each loss, by index into ``requests``.
+
+        Raises:
+            TextsUnmeasuredError: They give none for some texts; all others were measured.
+            EngineError: No text was measured, for another reason.
+        """
+        unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
+        scored, problems = self._scored(
+            [place for place in range(len(requests)) if place not in unmeasured], requests
+        )
+        places = list(scored)
+        jobs = [
+            loss_job(self._models[requests[place].side], requests[place].key, scored[place], self._reports)
+            for place in places
+        ]
+
+        def take(row: int, found: TextLoss | ServerError) -> None:
+            if isinstance(found, ServerError):
+                problems[places[row]] = found
+            else:
+                on_batch({places[row]: found})
+
+        self._ask([requests[place].side for place in places], jobs, take)
+        self._settle(problems, unmeasured, [request.key for request in requests])
+
+    def _settle(
+        self, problems: Mapping[int, ServerError], unmeasured: dict[int, str], keys: Sequence[str]
+    ) -> None:
+        refused = {place: error for place, error in problems.items() if isinstance(error, RefusedError)}
+        if failed := {place: error for place, error in problems.items() if place not in refused}:
+            raise_failures(failed, keys)
+        if refused:
+            self._unmeasured = str(next(iter(refused.values())))
+        unmeasured |= {place: str(error) for place, error in refused.items()}
+        if unmeasured:
+            raise TextsUnmeasuredError(unmeasured)
+
+    def _scored(
+        self, places: Sequence[int], requests: Sequence[LossRequest]
+    ) -> tuple[dict[int, Scored], dict[int, ServerError]]:
+        """What is sent for each text; those after a conversation need the tokens of both."""
+        scored: dict[int, Scored] = {}
+        problems: dict[int, ServerError] = {}
+        rendered = [place for place in places if requests[place].messages and self._chat]
+        for place in places:
+            request = requests[place]
+            if place not in rendered:
+                before = plain_text(request.messages)
+                scored[place] = Scored(prompt=before + request.text, start=1, tokens=None)
+        if not rendered:
+            return scored, problems
+        asked = [(place, of_text) for place in rendered for of_text in (False, True)]
+        jobs = [
+            tokenize_job(self._models[requests[place].side], requests[place], of_text=of_text)
+            for place, of_text in asked
+        ]
+        tokens: dict[tuple[int, bool], list[int]] = {}
+
+        def take(row: int, found: list[int] | ServerError) -> None:
+            if isinstance(found, ServerError):
+                problems[asked[row][0]] = found
+            else:
+                tokens[asked[row]] = found
+
+        self._ask([requests[place].side for place, _ in asked], jobs, take)
+        for place in rendered:
+            if place not in problems:
+                before_ids, text_ids = tokens[place, False], tokens[place, True]
+                scored[place] = Scored(
+                    prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1), tokens=len(text_ids)
+                )
+        return scored, problems
+
+    def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:
+        """The likeliest first tokens of each answer.
+
+        Args:
+            requests: The requests.
+
+        Raises:
+            ServerError: The servers give no log-probabilities.
+        """
+        first, write = (first_token_of_chat, chat_job) if self._chat else (first_token_of_text, plain_job)
+        found = []
+        for request in requests:
+            job = write(self._models[request.side], request, self._reports)
+            found.append(self._pools[request.side].ask(first(job.body)))
+        return found
+
+    def _ask(self, sides: Sequence[str], jobs: Sequence[Job], take: Callable[[int, Any], None]) -> None:
+        """Ask each pool its own requests; one after the other, for they may share a machine."""
+        for pool in dict.fromkeys(self._pools[side] for side in sides):
+            rows = [row for row, side in enumerate(sides) if self._pools[side] is pool]
+
+            def settle(at: int, found: Any, rows: Sequence[int] = rows) -> None:
+                take(rows[at], found)
+
+            pool.ask_all([jobs[row] for row in rows], settle)
+
+    def largest_logit_change(self, side: str) -> float:
+        """Never asked for: a served model is no adapter on a base of this session."""
+        raise EngineError(f"{side}: a server gives no logits")
+
+
+def used(use: ServerUse, pools: Iterable[ServerPool], reports: Reports, unmeasured: str) -> ServerUse:
+    """How servers were used, and what they reported.
+
+    Args:
+        use: How they are asked.
+        pools: Their clients.
+        reports: What they said.
+        unmeasured: Why texts were not measured; empty if they were.
+    """
+    clients = {client for pool in pools for client in pool.clients}
+    cost = None
+    if use.prices is not None:
+        cost = (reports.prompt_tokens * use.prices[0] + reports.completion_tokens * use.prices[1]) / 1_000_000
+    return replace(
+        use,
+        requests=sum(client.requests for client in clients),
+        retried=sum(client.retried for client in clients),
+        prompt_tokens=reports.prompt_tokens,
+        completion_tokens=reports.completion_tokens,
+        cost=cost,
+        reported=tuple(sorted(reports.models)),
+        fingerprints=tuple(sorted(reports.fingerprints)),
+        unmeasured=unmeasured,
+    )
+
+
+def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> None:
+    """Raise the failures of requests.
+
+    Args:
+        failures: By index.
+        keys: The requests' names.
+
+    Raises:
+        CasesFailedError: Some of the requests failed.
+        EngineError: All failed.
+    """
+    reasons = {place: f"{keys[place]}: {error}" for place, error in failures.items()}
+    if len(reasons) == len(keys):
+        raise EngineError(next(iter(reasons.values())))
+    raise CasesFailedError(reasons)

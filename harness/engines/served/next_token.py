@@ -1,0 +1,118 @@
+"""The log-probabilities of the token after a prompt, from engines on this machine and behind servers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engines.served.client import PassingFaultError, RefusedError
+from harness.engines.served.pool import Job
+
+# As many as OpenAI's and vLLM's servers list.
+_LISTED = 20
+# Tokens below it are no part of a comparison: their probabilities are mostly rounding.
+FLOOR = -20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextToken:
+    """A distribution of the next token, as far as it is known.
+
+    Attributes:
+        logprobs: By the token's text.
+        rest: The largest log-probability that a token which isn't listed can have.
+    """
+
+    logprobs: Mapping[str, float]
+    rest: float
+
+
+def largest_change(one: NextToken, other: NextToken) -> float:
+    """The largest change of a token's log-probability; at least that, where one of them lists few tokens.
+
+    Args:
+        one: A distribution.
+        other: Another one, of the same prompt.
+    """
+    changes = [0.0]
+    for token in {*one.logprobs, *other.logprobs}:
+        first, second = one.logprobs.get(token), other.logprobs.get(token)
+        if first is not None and second is not None:
+            changes.append(abs(first - second))
+        elif first is not None:
+            changes.append(first - other.rest)
+        elif second is not None:
+            changes.append(second - one.rest)
+    return max(changes)
+
+
+def of_logits(tokenizer: Any, logits: Any) -> NextToken:
+    """The distribution of a model on this machine.
+
+    Args:
+        tokenizer: The model's.
+        logits: Of the next token, (vocabulary,).
+    """
+    logprobs = logits.float().log_softmax(-1)
+    ids = (logprobs > FLOOR).nonzero()[:, 0].tolist()
+    texts = tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)
+    return _collected(zip(texts, logprobs[ids].tolist(), strict=True), FLOOR)
+
+
+def _collected(entries: Any, rest: float) -> NextToken:
+    """Tokens of one text are one entry, the likeliest."""
+    found: dict[str, float] = {}
+    for text, logprob in entries:
+        found[text] = max(logprob, found.get(text, -math.inf))
+    return NextToken(logprobs=found, rest=rest)
+
+
+def first_token_of_chat(body: Mapping[str, Any]) -> Job:
+    """The request for the first token of a chat answer.
+
+    Args:
+        body: The request for the answer.
+    """
+    asked = {**body, "max_tokens": 1, "logprobs": True, "top_logprobs": _LISTED}
+    asked.pop("stop", None)
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        return await client.chat.completions.create(**sent)
+
+    def read(reply: Any, _sent: dict[str, Any]) -> NextToken:
+        listed = getattr(_choice(reply).logprobs, "content", None)
+        if not listed or not listed[0].top_logprobs:
+            raise RefusedError("the server gives no log-probabilities", 200)
+        tops = [(top.token, float(top.logprob)) for top in listed[0].top_logprobs]
+        return _collected(tops, min(logprob for _, logprob in tops))
+
+    return Job(body=asked, send=send, read=read)
+
+
+def first_token_of_text(body: Mapping[str, Any]) -> Job:
+    """The request for the first token of a plain completion.
+
+    Args:
+        body: The request for the completion.
+    """
+    asked = {**body, "max_tokens": 1, "logprobs": _LISTED}
+    asked.pop("stop", None)
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        return await client.completions.create(**sent)
+
+    def read(reply: Any, _sent: dict[str, Any]) -> NextToken:
+        listed = getattr(_choice(reply).logprobs, "top_logprobs", None)
+        if not listed or not listed[0]:
+            raise RefusedError("the server gives no log-probabilities", 200)
+        tops = [(token, float(logprob)) for token, logprob in listed[0].items()]
+        return _collected(tops, min(logprob for _, logprob in tops))
+
+    return Job(body=asked, send=send, read=read)
+
+
+def _choice(reply: Any) -> Any:
+    choices = getattr(reply, "choices", None)
+    if not choices:
+        raise PassingFaultError("the reply is no completion")
+    return choices[0]

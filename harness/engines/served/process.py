@@ -1,0 +1,131 @@
+"""Starts ``vllm serve`` for a session, and ends it with the process."""
+
+import atexit
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.engines.adapter import read_json
+from harness.errors import EngineError, SettingsError
+from harness.models.resolve import resolve_model
+from harness.types import ModelRef
+
+# Loading a large model and compiling it takes minutes.
+_START_S = 1800.0
+# The ranks that it can be started with.
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+_COMMAND = "vllm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Started:
+    url: str
+    process: "subprocess.Popen[bytes]"
+    most_rank: int
+    places: int
+
+
+# One server for all engines of a process: two would not fit on one device.
+_STARTED: dict[tuple[str, str], _Started] = {}
+
+
+def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) -> str:
+    """The address of a started server with the model's base.
+
+    Args:
+        model: A model; its base is served.
+        adapters: The adapters that it has to have room for.
+        arguments: Further arguments of ``vllm serve``, as a shell reads them.
+
+    Raises:
+        SettingsError: vLLM isn't installed, or the arguments can't be read.
+        EngineError: It does not start.
+    """
+    base_dir = str(resolve_model(model.base_model, recorded=True))
+    most = max(map(rank_of, adapters), default=1)
+    rank, places = next(rank for rank in RANKS if rank >= most), max(len(adapters), 1)
+    key = (base_dir, arguments)
+    if (known := _STARTED.get(key)) is not None:
+        if known.process.poll() is None and known.most_rank >= rank and known.places >= places:
+            return known.url
+        _end(known.process)
+    command = shutil.which(_COMMAND)
+    if command is None:
+        raise SettingsError(
+            "--gate-engine vllm: vllm is not installed: pip install vllm, or name a server: --gate-server URL"
+        )
+    port = _free_port()
+    line = [
+        *(command, "serve", base_dir, "--served-model-name", model.base_model),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--enable-lora", "--max-lora-rank", str(rank), "--max-loras", str(places)),
+        *_split(arguments),
+    ]
+    log = Path(tempfile.mkdtemp(prefix="tunegate-vllm-")) / "log.txt"
+    environment = {**os.environ, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
+    with log.open("ab") as output:
+        process = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    atexit.register(_end, process)
+    url = f"http://127.0.0.1:{port}/v1"
+    _wait_for(port, process, log)
+    _STARTED[key] = _Started(url=url, process=process, most_rank=rank, places=places)
+    return url
+
+
+def rank_of(adapter: ModelRef) -> int:
+    """The largest rank of an adapter's matrices."""
+    config = read_json(Path(str(adapter.adapter_dir)) / "adapter_config.json")
+    patterns = config.get("rank_pattern") or {}
+    return max([int(config.get("r") or 0), *(int(rank) for rank in patterns.values())])
+
+
+def _split(arguments: str) -> list[str]:
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise SettingsError(f"--gate-server-args {arguments!r}: {error}") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until the server listens.
+
+    Raises:
+        EngineError: It ended before, or takes too long.
+    """
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+            last = lines[-1].strip()[:300] if lines else "it said nothing"
+            raise EngineError(f"vllm serve ended with status {process.returncode}: {last} (see {log})")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    _end(process)
+    raise EngineError(f"vllm serve does not listen after {_START_S / 60:.0f} minutes (see {log})")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()

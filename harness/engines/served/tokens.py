@@ -1,0 +1,108 @@
+"""Answers as tokens, read as the engine on this machine reads its own."""
+
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.engines.adapter import read_json
+from harness.engines.base import GenerationRequest
+from harness.engines.served.chat import Reports, first_choice
+from harness.engines.served.client import RefusedError
+from harness.engines.served.pool import Job
+from harness.prompts.reasoning import AnswerWatch, read_answer
+from harness.prompts.rendering import prompt_ids
+from harness.prompts.tokenizers import load_tokenizer
+from harness.types import Completion
+
+# So vLLM does not take over the sampling defaults of the model's generation config.
+_NEUTRAL = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
+
+
+class Reader:
+    """One side's tokenizer, and the tokens that end its answers."""
+
+    def __init__(self, base_dir: Path, adapter_dir: str | None) -> None:
+        """Load nothing yet.
+
+        Args:
+            base_dir: The base's directory.
+            adapter_dir: The adapter's, whose tokenizer comes first.
+        """
+        self._base_dir, self._adapter_dir = base_dir, adapter_dir
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The adapter's own tokenizer, or the base's."""
+        return load_tokenizer(self._base_dir, None if self._adapter_dir is None else Path(self._adapter_dir))
+
+    @cached_property
+    def stop_ids(self) -> list[int]:
+        """The tokens that end an answer, by the base's generation config and by the tokenizer."""
+        ids = {self.tokenizer.eos_token_id}
+        for name in ("generation_config.json", "config.json"):
+            path = self._base_dir / name
+            if path.is_file():
+                named = read_json(path).get("eos_token_id")
+                ids |= set(named if isinstance(named, list) else [named])
+                break
+        return sorted(token for token in ids if token is not None)
+
+
+def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: Reports) -> Job:
+    """The request for an answer to a rendered prompt, sent and received as tokens.
+
+    Args:
+        model: The server's name of the model.
+        reader: The side's tokenizer.
+        request: What is asked, with its prompt.
+        reports: Takes what the server says of itself.
+    """
+    settings, prompt = request.settings, request.prompt
+    assert prompt is not None  # the caller renders it
+    ids = prompt_ids(reader.tokenizer, prompt)
+    body = {
+        "model": model,
+        "prompt": ids,
+        "max_tokens": settings.token_limit,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "seed": settings.seed,
+        # A stop text inside a reasoning ends nothing: the answer is cut when it is read.
+        **({"stop": list(settings.stop)} if settings.stop and settings.max_reasoning_tokens is None else {}),
+        "extra_body": {
+            "return_token_ids": True,
+            "stop_token_ids": reader.stop_ids,
+            **({} if settings.use_model_settings else _NEUTRAL),
+        },
+    }
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        started = time.perf_counter()
+        return await client.completions.create(**sent), time.perf_counter() - started
+
+    def read(reply: Any, _sent: dict[str, Any]) -> Completion:
+        answer, elapsed = reply
+        reports.take(answer)
+        choice = first_choice(answer, "completion")
+        tokens = getattr(choice, "token_ids", None)
+        if not isinstance(tokens, list):
+            raise RefusedError("the server gives no token_ids; it needs vLLM 0.10.2 or newer", 200)
+        watch, reason = AnswerWatch(reader.tokenizer, prompt.shown, settings, reader.stop_ids), ""
+        for token in tokens:
+            if reason := watch.take(int(token)):
+                break
+        said = read_answer(reader.tokenizer, watch.tokens, prompt.shown, settings)
+        ended = reason or ("length" if choice.finish_reason == "length" else "stop")
+        return Completion(
+            text=said.answer,
+            reasoning=said.reasoning,
+            stop_reason="length" if ended == "length" else "stop",
+            prompt_tokens=len(ids),
+            completion_tokens=len(watch.tokens),
+            latency_s=elapsed,
+            prompt=prompt.shown,
+            prompt_sha256=prompt.sha256,
+        )
+
+    return Job(body=body, send=send, read=read)

@@ -1,0 +1,207 @@
+"""The engine that asks a server with vLLM's API: one base, and adapters that come and go."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import NoReturn
+
+from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.fingerprints import probe_rows
+from harness.engines.served.adapters import LoadedAdapters
+from harness.engines.served.chat import Reports
+from harness.engines.served.client import RefusedError, ServerError
+from harness.engines.served.describe import open_client
+from harness.engines.served.engine import NO_DIVERGENCE, raise_failures, used
+from harness.engines.served.losses import Scored, loss_job, token_logprobs_job
+from harness.engines.served.next_token import NextToken, first_token_of_text
+from harness.engines.served.pool import Job, ServerPool
+from harness.engines.served.tokens import Reader, tokens_job
+from harness.errors import AdapterError, EngineError, SettingsError, TextsUnmeasuredError
+from harness.models.resolve import resolve_model
+from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
+from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
+
+
+def refuse_name(reference: str, model_id: str | None = None) -> NoReturn:
+    """Refuse ``vllm:REFERENCE``.
+
+    Args:
+        reference: The part after the colon.
+        model_id: Unused.
+
+    Raises:
+        SettingsError: Always: this engine runs models that are named as usual.
+    """
+    raise SettingsError(f"--model vllm:{reference}: give --model={reference} --gate-engine vllm")
+
+
+class VllmEngine:
+    """Asks one server for the base and its adapters, all in the same stream of requests."""
+
+    def __init__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> None:
+        """Join the server, or start one, and load the adapters under the hashes of their content.
+
+        Args:
+            sides: A base and adapters of it.
+            plan: Its ``server`` says which server, and how it is asked.
+
+        Raises:
+            InputError: A model is none that such a server can run, or the server has another base.
+            EngineError: The server can't be started, or loads an adapter not.
+        """
+        self._plan, self._use = plan, plan.server or ServerUse()
+        self._reports = Reports()
+        self._unmeasured = ""
+        self._sides = dict(sides)
+        self._loaded = LoadedAdapters(list(sides.values()), self._use)
+        client = open_client(self._loaded.url, timeout_s=self._use.timeout_s)
+        self._pool = ServerPool([client], self._use.concurrency)
+        self._readers = {side: Reader(_directory(model), model.adapter_dir) for side, model in sides.items()}
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """The plan, with what was used and reported so far."""
+        return replace(self._plan, server=used(self._use, [self._pool], self._reports, self._unmeasured))
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
+    ) -> None:
+        """Answer all requests; the sides take turns, so that what changes on the server concerns all.
+
+        Args:
+            requests: The requests, of any side.
+            on_batch: Called with each answer, by index into ``requests``.
+
+        Raises:
+            CasesFailedError: Some got no answer; all others were answered.
+            EngineError: None got an answer.
+        """
+        order = list(_turns([request.side for request in requests]))
+        jobs = [self._answer_job(requests[place]) for place in order]
+        failures: dict[int, ServerError] = {}
+
+        def take(row: int, found: Completion | ServerError) -> None:
+            if isinstance(found, ServerError):
+                failures[order[row]] = found
+            else:
+                on_batch({order[row]: found})
+
+        self._pool.ask_all(jobs, take)
+        if failures:
+            raise_failures(failures, [request.key for request in requests])
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """Cross-entropy of each text, by the log-probabilities of prompts.
+
+        Args:
+            requests: Texts, each after its conversation.
+            on_batch: Called with each loss, by index into ``requests``.
+
+        Raises:
+            TextsUnmeasuredError: The server gives none for some texts; all others were measured.
+            EngineError: No text was measured, for another reason.
+        """
+        unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
+        order = [place for place in _turns([request.side for request in requests]) if place not in unmeasured]
+        jobs = [self._loss_job(requests[place]) for place in order]
+        failures: dict[int, ServerError] = {}
+
+        def take(row: int, found: TextLoss | ServerError) -> None:
+            if isinstance(found, RefusedError):
+                unmeasured[order[row]] = self._unmeasured = str(found)
+            elif isinstance(found, ServerError):
+                failures[order[row]] = found
+            else:
+                on_batch({order[row]: found})
+
+        self._pool.ask_all(jobs, take)
+        if failures:
+            raise_failures(failures, [request.key for request in requests])
+        if unmeasured:
+            raise TextsUnmeasuredError(unmeasured)
+
+    def largest_logit_change(self, side: str) -> float:
+        """Largest change of the base's log-probabilities by a side's adapter, on fixed tokens.
+
+        Args:
+            side: The adapter's side.
+
+        Raises:
+            AdapterError: The server answers with it as with its base alone.
+            EngineError: The server gives no log-probabilities to compare.
+        """
+        tokenizer = self._readers[side].tokenizer
+        rows = probe_rows(tokenizer, len(tokenizer))
+        base, again, adapted = (
+            self._probed(model, rows) for model in (self._loaded.base, self._loaded.base, self._name(side))
+        )
+        # What differs between two questions to the same model is no effect of an adapter.
+        noise = max(abs(one - other) for one, other in zip(base, again, strict=True))
+        change = max(abs(one - other) for one, other in zip(base, adapted, strict=True))
+        if change <= noise:
+            raise AdapterError(
+                f"{self._sides[side].adapter_dir}: {self._loaded.url} answers with it as with its base "
+                f"alone: the adapter is dead, or the server does not apply it"
+            )
+        return change
+
+    def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:
+        """The likeliest first tokens of each answer.
+
+        Args:
+            requests: The requests.
+
+        Raises:
+            ServerError: The server gives no log-probabilities.
+        """
+        return [self._pool.ask(first_token_of_text(self._answer_job(request).body)) for request in requests]
+
+    def close(self) -> None:
+        """Unload the adapters that this engine loaded; they are loaded again when they are needed."""
+        self._loaded.unload()
+
+    def _name(self, side: str) -> str:
+        return self._loaded.name_of(self._sides[side])
+
+    def _answer_job(self, request: GenerationRequest) -> Job:
+        reader = self._readers[request.side]
+        prompt = request.prompt or render_prompt(reader.tokenizer, request.messages, request.settings)
+        return tokens_job(self._name(request.side), reader, replace(request, prompt=prompt), self._reports)
+
+    def _loss_job(self, request: LossRequest) -> Job:
+        tokenizer = self._readers[request.side].tokenizer
+        if request.messages:
+            prompt = request.prompt or render_prompt(tokenizer, request.messages, request.settings)
+            before = prompt_ids(tokenizer, prompt)
+        else:
+            before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        text = text_ids(tokenizer, request.text)
+        start = max(len(before), 1)
+        scored = Scored(prompt=[*before, *text], start=start, tokens=len(before) + len(text) - start)
+        return loss_job(self._name(request.side), request.key, scored, self._reports)
+
+    def _probed(self, model: str, rows: Sequence[Sequence[int]]) -> list[float]:
+        """The log-probabilities of the rows' tokens; asked one at a time, so that no batch changes them."""
+        found: list[float] = []
+        for row in rows:
+            try:
+                found += self._pool.ask(token_logprobs_job(model, list(row), self._reports))
+            except ServerError as error:
+                raise EngineError(
+                    f"{self._loaded.url}: whether it applies adapters can't be checked: {error}"
+                ) from error
+        return found
+
+
+def _directory(model: ModelRef) -> Path:
+    return resolve_model(model.base_model, recorded=True)
+
+
+def _turns(sides: Sequence[str]) -> Iterator[int]:
+    """Indices of requests so that the sides take turns."""
+    by_side = [[place for place, other in enumerate(sides) if other == side] for side in dict.fromkeys(sides)]
+    for places in zip_longest(*by_side):
+        yield from (place for place in places if place is not None)

@@ -1,0 +1,89 @@
+"""What identifies a served model, and what is refused before anything is asked."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.engines.open import choose_plan, describe_model
+from harness.errors import ModelError, SettingsError
+from harness.run.cache import Cache, completion_key, loss_key
+from harness.types import UNKNOWN_WEIGHTS, Completion, GenerationSettings, Message, ModelRef, ServerUse
+
+ASKED = (Message(role="user", content="x"),)
+
+
+def test_weights_that_a_server_reports_identify_the_model(start_app, tiny_model_dir, tiny_adapter_dir):
+    first, second = (start_app(tiny_model_dir, [tiny_adapter_dir]) for _ in range(2))
+    adapter, base = tiny_adapter_dir.name, tiny_model_dir.name
+    found = describe_model(f"openai:{adapter}@{first}")
+    assert found.base_sha256 == describe_model(f"openai:{adapter}@{second}").base_sha256
+    assert found.base_sha256 != describe_model(f"openai:{base}@{first}").base_sha256
+    assert found.base_sha256 == describe_model(f"openai:{adapter}@{first},{second}").base_sha256
+    # Its base is known, and is compared with by default.
+    assert found.training.base == f"openai:{base}@{first}"
+    with pytest.raises(ModelError, match=f"no such model .it serves: {base}"):
+        describe_model(f"openai:other@{first}")
+
+
+def test_a_pool_of_different_weights_is_refused(
+    start_app, tiny_model_dir, tiny_adapter_dir, make_tiny_adapter, tmp_path
+):
+    other = make_tiny_adapter(tiny_model_dir, tmp_path / tiny_adapter_dir.name, spread=0.5, seed=9)
+    urls = [start_app(tiny_model_dir, [adapter]) for adapter in (tiny_adapter_dir, other)]
+    with pytest.raises(ModelError, match="serve different weights"):
+        describe_model(f"openai:{tiny_adapter_dir.name}@{','.join(urls)}")
+
+
+def test_unknown_weights_are_others_each_time_unless_the_user_vouches(judge_server):
+    """The scripted server has no list of models."""
+    spec = f"openai:m@{judge_server.url}"
+    found = [describe_model(spec) for _ in range(2)]
+    assert all(model.base_sha256.startswith(UNKNOWN_WEIGHTS) for model in found)
+    assert found[0].base_sha256 != found[1].base_sha256
+    vouched = describe_model(spec, model_id="release 7")
+    assert vouched == describe_model(spec, model_id="release 7")
+    assert vouched.base_sha256 != describe_model(spec, model_id="release 8").base_sha256
+    assert (
+        vouched.base_sha256
+        != describe_model(f"openai:n@{judge_server.url}", model_id="release 7").base_sha256
+    )
+
+
+def test_answers_of_unknown_weights_are_kept_for_one_session_alone(tmp_path):
+    unknown = ModelRef(label="m", base_model="m", base_sha256=f"{UNKNOWN_WEIGHTS}1", engine="openai")
+    known = replace(unknown, base_sha256="0" * 64)
+    plan = choose_plan("auto", "cpu", 4096, [unknown])
+    answer = Completion(text="a", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0)
+    keys = [completion_key(model, plan, ASKED, GenerationSettings(), "c") for model in (unknown, known)]
+    for path in (tmp_path / "cache.sqlite", None):
+        with Cache(path) as cache:
+            cache.put_all(dict.fromkeys(keys, answer))
+            assert [cache.get_completion(key) for key in keys] == [answer, answer]
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        assert [cache.get_completion(key) for key in keys] == [None, answer]
+    assert loss_key(known, plan, (), "t", unknown).startswith("session:")
+    # What a server that somebody else started computes with is not known either.
+    joined = replace(plan, engine="vllm", server=ServerUse(url="http://h/v1"))
+    vouched = replace(joined, server=replace(joined.server, identity="release 7"))
+    scopes = [loss_key(known, each, (), "t").partition(":")[0] for each in (joined, vouched)]
+    assert (scopes[0], len(scopes[1])) == ("session", 64)
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("openai:m@ftp://h/v1", "no model at an address"),
+        ("openai:m@http://user:word@h/v1", "put a key into TUNEGATE_MODEL_API_KEY or OPENAI_API_KEY"),
+        ("openai:m@http://h/v1?key=1", "contains a user, query or fragment"),
+        ("openai:m@http://h/v1,http://h:0/v1", "names no server"),
+        ("openai:m@http://127.0.0.1:9/v1", "is the server running"),
+        ("openai:gpt-4o", "no key: set TUNEGATE_MODEL_API_KEY or OPENAI_API_KEY"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(reference, reason, monkeypatch):
+    for variable in ("TUNEGATE_MODEL_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises((ModelError, SettingsError), match=reason) as error:
+        describe_model(reference)
+    assert "word" not in str(error.value)
+    assert "\n" not in str(error.value)

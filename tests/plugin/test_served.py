@@ -1,0 +1,122 @@
+"""The gate on models behind servers: the same verdict and answers as here, and what a server can't do."""
+
+import re
+
+import pytest
+
+from harness.history.store import open_history
+
+CASES = "\n".join(
+    f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w[0-4]'}}]}}" for n in range(12)
+)
+SET = f"name: small\ngeneration: {{max_new_tokens: 6}}\ncases:\n{CASES}\n"
+SCORED = """\
+name: scored
+cases:
+  - {id: plain, prompt: what is one, checks: [{type: contains, value: o}]}
+  - {id: text, prompt: what is one, references: [two], checks: [{type: perplexity, threshold: 1000000}]}
+"""
+
+
+@pytest.fixture
+def gate(pytester, write_golden):
+    """Runs a gate in a project with a small golden set, without forgetting."""
+    write_golden(pytester, "small", SET)
+
+    def run(*arguments):
+        return pytester.runpytest_inprocess("-p", "no:xdist", "--gate-no-forgetting", *arguments)
+
+    return run
+
+
+def newest(pytester):
+    with open_history(pytester.path / ".tunegate" / "history.sqlite") as history:
+        return history.load_run("latest")
+
+
+def texts(run):
+    return {result.key: result.completion.text for result in run.results}
+
+
+def verdict_of(result):
+    found = re.search(r"(PASS|REGRESS|INCONCLUSIVE)", result.stdout.str())
+    return found and found[1], result.ret
+
+
+def test_a_served_adapter_gets_the_verdict_it_gets_here(
+    gate, pytester, start_app, tiny_model_dir, tiny_adapter_dir
+):
+    here = gate(f"--model={tiny_adapter_dir}")
+    local = texts(newest(pytester))
+    url = start_app(tiny_model_dir, [tiny_adapter_dir], runtime_adapters=True)
+    served = f"openai:{tiny_adapter_dir.name}@{url}"
+    for arguments in (
+        [f"--model={served}"],
+        [f"--model={tiny_adapter_dir}", "--gate-engine=vllm", f"--gate-server={url}"],
+    ):
+        there = gate(*arguments)
+        assert verdict_of(there) == verdict_of(here)
+        run = newest(pytester)
+        assert texts(run) == local
+        assert run.plan.server.requests >= 24
+        there.stdout.fnmatch_lines(["server: * requests, *"])
+    # Weights that the server identifies are cached across runs.
+    again = gate(f"--model={served}")
+    assert newest(pytester).plan.server.requests == 0
+    assert verdict_of(again) == verdict_of(here)
+
+
+def test_a_served_model_is_compared_with_a_stored_run_and_with_another_model(gate, pytester, judge_server):
+    judge_server.answer = lambda body: "w1" if body["model"] == "good" else "nothing"
+    spec = f"@{judge_server.url}"
+    assert gate(f"--model=openai:good{spec}", "--gate-baseline=none").ret == 0
+    stored = newest(pytester).id
+    assert verdict_of(gate(f"--model=openai:bad{spec}", f"--gate-baseline={stored}")) == ("REGRESS", 1)
+    assert verdict_of(gate(f"--model=openai:bad{spec}", f"--gate-baseline=openai:good{spec}")) == (
+        "REGRESS",
+        1,
+    )
+    before = len(judge_server.bodies)
+    vouched = gate(f"--model=openai:good{spec}", "--gate-baseline=none", "--gate-model-id=release 7")
+    assert (vouched.ret, len(judge_server.bodies)) == (0, before + 12)
+    # What the user vouches for is asked once.
+    gate(f"--model=openai:good{spec}", "--gate-baseline=none", "--gate-model-id=release 7")
+    assert len(judge_server.bodies) == before + 12
+
+
+def test_checks_that_need_log_probabilities_are_unscored_without_them(
+    gate, pytester, write_golden, judge_server
+):
+    write_golden(pytester, "scored", SCORED)
+    (pytester.path / "golden_sets" / "small.yaml").unlink()
+    judge_server.answer = lambda body: "so"
+    result = gate(f"--model=openai:m@{judge_server.url}", "--gate-baseline=none")
+    found = {each.key: str(each.outcome) for each in newest(pytester).results}
+    assert found == {"scored/plain": "passed", "scored/text": "unscored"}
+    result.stdout.fnmatch_lines(["*texts were not scored, and checks that need it are unscored: *"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--model=openai:m@http://127.0.0.1:9/v1"], "*is the server running*"),
+        (
+            ["--model=ADAPTER", "--gate-server=http://h/v1"],
+            "*--gate-server http://h/v1: needs --gate-engine vllm*",
+        ),
+        (["--model=ADAPTER", "--gate-model-id=7"], "*--gate-model-id 7: is for models behind servers*"),
+        (
+            ["--model=openai-completions:m@SERVER", "--gate-engine=vllm", "--gate-baseline=none"],
+            "*--gate-engine vllm: runs a base model and its adapters*",
+        ),
+    ],
+    ids=str,
+)
+def test_what_has_no_effect_or_no_server_is_refused(gate, tiny_adapter_dir, judge_server, arguments, reason):
+    given = [
+        each.replace("ADAPTER", str(tiny_adapter_dir)).replace("SERVER", judge_server.url)
+        for each in arguments
+    ]
+    result = gate(*given)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([reason])
