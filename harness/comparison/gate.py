@@ -22,6 +22,7 @@ a probability of about 5 %. A pass needs every metric to pass, so it needs no ad
 ``docs/gate.md`` shows both by simulation.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,7 +37,6 @@ from harness.comparison.pairing import (
     is_decided,
     pair_runs,
     paired_metrics,
-    set_counts,
 )
 from harness.comparison.regressed_cases import (
     ResampledAnswers,
@@ -57,9 +57,11 @@ from harness.types import (
     MetricComparison,
     RegressedCase,
     Run,
+    SetCounts,
     Stability,
     TextLoss,
     Verdict,
+    set_of,
 )
 
 
@@ -163,7 +165,7 @@ def judge_runs(
             f"run {baseline.id} has no case of this run: choose a baseline of the same golden sets"
         )
     pairing = pair_runs(candidate, baseline)
-    metrics = paired_metrics(pairing)
+    metrics = paired_metrics(pairing, stability)
     _require_something_to_forget(candidate, metrics)
     limits = regressed_limits(candidate.golden_sets)
     rows, regressed = judge(
@@ -247,7 +249,7 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
             if (noted := judgement.stability.get(result.key)) and 0 < noted.passed < noted.answers
         },
         regressed_cases=judgement.regressed,
-        counts=tuple(set_counts(candidate, baseline, pairing)),
+        counts=tuple(_set_counts(candidate, baseline, pairing)),
         drivers=tuple(driver for driver in drivers if driver is not None),
         traits=tuple(trait for metric, of_set in to_explain for trait in shared_traits(metric, of_set)),
         confirmations=judgement.confirmations,
@@ -261,6 +263,35 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
     }
     found = findings_of(candidate, baseline, comparison, pairing, clusters)
     return comparison, Verdict(outcome=outcome_of(found), findings=tuple(found))
+
+
+def _set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCounts]:
+    """For each golden set: the outcomes of its cases on both sides, and how many are compared.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        pairing: Their pairs.
+
+    Returns:
+        One entry per set, in the candidate's order.
+    """
+    paired = Counter(result.case.set_name for result, _ in pairing.pairs)
+    names = dict.fromkeys(result.case.set_name for result in candidate.results)
+    return [
+        SetCounts(
+            set_name=name,
+            paired=paired[name],
+            candidate=_outcomes(candidate, name),
+            baseline=_outcomes(baseline, name),
+            unpaired=dict(Counter(cause for key, cause in pairing.unpaired.items() if set_of(key) == name)),
+        )
+        for name in names
+    ]
+
+
+def _outcomes(run: Run, set_name: str) -> dict[str, int]:
+    return dict(Counter(str(result.outcome) for result in run.results if result.case.set_name == set_name))
 
 
 def forgetting_between(

@@ -27,7 +27,7 @@ from harness.statistics.detectable_drops import (
 from harness.statistics.paired_binary import mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle
-from harness.statistics.power import churn_of, detectable_drop
+from harness.statistics.power import churn_of, detectable_averaged_drop, detectable_drop
 from harness.types import (
     Comparison,
     GateVerdict,
@@ -111,7 +111,7 @@ def _drop_of_cases(paired: PairedMetric, confidence: float) -> MeanDrop | None:
     """The drop of exactly these cases; None if too little is known about how their answers vary."""
     if paired.reproducible:
         return counted_drop(paired.drops, confidence)
-    return noisy_drop(paired.trials, confidence) if paired.trials else None
+    return noisy_drop(paired.trials, confidence, paired.reruns) if paired.trials else None
 
 
 def _drop_of_sample(
@@ -174,9 +174,26 @@ def smallest_detectable(
     if paired.clustered:
         by_chance = flips_by_chance(units)
         return detectable_cluster_drop(units.sizes, by_chance, level, margin=margin, confidence=confidence)
-    if paired.trials:
+    if paired.reruns and not paired.repeated:
+        noise = _noise_of(paired, least_churn)
+        return detectable_averaged_drop(
+            len(paired.keys), noise, level, margin=margin or 0.0, confidence=confidence
+        )
+    if paired.repeated:
         return detectable_repeated_drop(paired.trials, level, margin=margin, confidence=confidence)
     return detectable_mean_drop(units, level, margin=margin, confidence=confidence)
+
+
+def _noise_of(paired: PairedMetric, churn: float) -> float:
+    """Variance of one case's drop by chance: the mean of what reruns measured and of the drops' own spread.
+
+    A single answer varies by the churn, and the mean of several of the baseline by its part of that.
+    """
+    answers = math.fsum(1 + each.answers for each in paired.reruns) / len(paired.reruns)
+    drops = paired.drops
+    mean = math.fsum(drops) / len(drops)
+    spread = math.fsum((drop - mean) ** 2 for drop in drops) / max(len(drops) - 1, 1)
+    return (churn * (1 + 1 / answers) + spread) / 2
 
 
 def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidence: float) -> int | None:
@@ -232,7 +249,8 @@ def flipped(paired: PairedMetric, direction: int) -> set[str]:
         paired: The metric's values on both sides.
         direction: 1 for cases that fell, -1 for cases that rose.
     """
-    return {key for key, drop in zip(paired.keys, paired.drops, strict=True) if direction * drop > _BY_CHANCE}
+    drops = zip(paired.keys, paired.own_drops, strict=True)
+    return {key for key, drop in drops if direction * drop > _BY_CHANCE}
 
 
 def units_of(paired: PairedMetric) -> Units:
@@ -259,7 +277,7 @@ def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:
     """Cases that fell (1) or rose (-1): all of a pass-or-fail metric, otherwise those that changed most."""
     moves = sorted(
         (-direction * drop, key)
-        for key, drop in zip(paired.keys, paired.drops, strict=True)
+        for key, drop in zip(paired.keys, paired.own_drops, strict=True)
         if direction * drop > _BY_CHANCE
     )
     if paired.kind == "binary":

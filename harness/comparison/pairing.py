@@ -4,7 +4,6 @@ Several answers to one case are combined into one result before that.
 """
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,9 +18,7 @@ from harness.types import (
     Outcome,
     Repeat,
     Run,
-    SetCounts,
     Stability,
-    set_of,
 )
 
 # The case's outcome is the first of these that occurs among its answers.
@@ -128,13 +125,15 @@ class PairedMetric:
         keys: The cases' names.
         candidate: One value per case; several answers, and several checks of one type, are averaged inside
             it.
-        baseline: The same cases' values.
+        baseline: The same cases' values; of a pass rate averaged over the run and the noise record.
         clusters: Each case's cluster, or its index if it has none.
         higher_is_better: If false, a rise of the value is a drop.
         light_tails: The drops include no rare huge ones.
         least: Lower end of the metric's scale; infinite if there is none.
         most: Upper end.
         trials: For a pass rate, the number of passed answers to each case on both sides.
+        reruns: The noise record of each case's baseline, without answers where there is none; empty if no
+            case has any.
         reproducible: Every answer would be the same if it were generated again.
     """
 
@@ -150,6 +149,7 @@ class PairedMetric:
     least: float = 0.0
     most: float = 1.0
     trials: tuple[Trials, ...] = ()
+    reruns: tuple[Stability, ...] = ()
     reproducible: bool = False
 
     @property
@@ -157,6 +157,16 @@ class PairedMetric:
         """Baseline minus candidate, with the sign chosen so that positive is worse."""
         sign = 1.0 if self.higher_is_better else -1.0
         return tuple(sign * (b - c) for c, b in zip(self.candidate, self.baseline, strict=True))
+
+    @property
+    def own_drops(self) -> tuple[float, ...]:
+        """The drops between the two runs alone, without a noise record."""
+        if not self.trials:
+            return self.drops
+        return tuple(
+            each.baseline_passed / each.baseline - each.candidate_passed / each.candidate
+            for each in self.trials
+        )
 
     @property
     def repeated(self) -> bool:
@@ -257,42 +267,19 @@ def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[s
     return "" if outcomes == {Outcome.UNSCORED} and shared else "unscored"
 
 
-def set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCounts]:
-    """For each golden set: the outcomes of its cases on both sides, and how many are compared.
-
-    Args:
-        candidate: The run to judge.
-        baseline: The run to compare with.
-        pairing: Their pairs.
-
-    Returns:
-        One entry per set, in the candidate's order.
-    """
-    paired = Counter(result.case.set_name for result, _ in pairing.pairs)
-    names = dict.fromkeys(result.case.set_name for result in candidate.results)
-    return [
-        SetCounts(
-            set_name=name,
-            paired=paired[name],
-            candidate=_outcomes(candidate, name),
-            baseline=_outcomes(baseline, name),
-            unpaired=dict(Counter(cause for key, cause in pairing.unpaired.items() if set_of(key) == name)),
-        )
-        for name in names
-    ]
-
-
-def _outcomes(run: Run, set_name: str) -> dict[str, int]:
-    return dict(Counter(str(result.outcome) for result in run.results if result.case.set_name == set_name))
-
-
 def is_decided(pair: Pair) -> bool:
     """Whether both sides of a pair passed or failed."""
     return all(result.outcome in {Outcome.PASSED, Outcome.FAILED} for result in pair)
 
 
-def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
-    """For each golden set the pass rate, then each check type's score, in order of appearance."""
+def paired_metrics(pairing: Pairing, stability: Mapping[str, Stability] | None = None) -> list[PairedMetric]:
+    """For each golden set the pass rate, then each check type's score, in order of appearance.
+
+    Args:
+        pairing: The paired cases.
+        stability: The noise record of the baseline's model, by case key: its reruns count for the pass rate
+            as further answers of the baseline, so half of the noise of single answers is averaged out.
+    """
     by_set: dict[str, list[Pair]] = {}
     for pair in pairing.pairs:
         by_set.setdefault(pair[0].case.set_name, []).append(pair)
@@ -300,26 +287,42 @@ def paired_metrics(pairing: Pairing) -> list[PairedMetric]:
     for set_name, pairs in by_set.items():
         decided = [pair for pair in pairs if is_decided(pair)]
         if decided:
-            metrics.append(_pass_rate(set_name, decided, pairing))
+            metrics.append(_pass_rate(set_name, decided, pairing, stability or {}))
         types = dict.fromkeys(score.metric for pair in pairs for side in pair for score in side.scores)
         known = [name for name in types if name in pairing.metrics]
         metrics += [row for name in known if (row := _scores(set_name, name, pairs, pairing)) is not None]
     return metrics
 
 
-def _pass_rate(set_name: str, pairs: Sequence[Pair], pairing: Pairing) -> PairedMetric:
+def _pass_rate(
+    set_name: str, pairs: Sequence[Pair], pairing: Pairing, stability: Mapping[str, Stability]
+) -> PairedMetric:
+    unknown = Stability(passed=0, answers=0)
+    reruns = tuple(stability.get(candidate.key, unknown) for candidate, _ in pairs)
     counts = [(stability_of(candidate), stability_of(baseline)) for candidate, baseline in pairs]
+    baseline = [then for _, then in counts]
     return PairedMetric(
         set_name=set_name,
         metric=PASS_RATE,
         kind="binary",
         keys=tuple(candidate.key for candidate, _ in pairs),
         candidate=tuple(now.passed / now.answers for now, _ in counts),
-        baseline=tuple(then.passed / then.answers for _, then in counts),
+        baseline=tuple(
+            (then.passed + more.passed) / (then.answers + more.answers)
+            for (_, then), more in zip(counts, reruns, strict=True)
+        ),
         clusters=_clusters(pairs),
         trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
-        reproducible=_reproducible(pairs, pairing),
+        reruns=reruns if any(each.answers for each in reruns) else (),
+        # A record in which a case passed and failed shows that answers, or their judge, vary after all.
+        reproducible=_reproducible(pairs, pairing)
+        and not any(_varies(*each) for each in zip(baseline, reruns, strict=True)),
     )
+
+
+def _varies(run: Stability, reruns: Stability) -> bool:
+    """Whether a model passed a case and failed it, in a run and its reruns."""
+    return 0 < run.passed + reruns.passed < run.answers + reruns.answers and reruns.answers > 0
 
 
 def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing) -> PairedMetric | None:

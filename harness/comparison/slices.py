@@ -106,6 +106,7 @@ def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
         baseline=tuple(metric.baseline[place] for place in places),
         clusters=tuple(metric.clusters[place] for place in places),
         trials=tuple(metric.trials[place] for place in places) if metric.trials else (),
+        reruns=tuple(metric.reruns[place] for place in places) if metric.reruns else (),
     )
 
 

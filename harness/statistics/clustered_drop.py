@@ -14,14 +14,13 @@ from harness.statistics.clusters import MeanDrop, Units, unseen_share
 from harness.statistics.paired_binary import Trials, excludes_drop, least_bound, tango_interval
 from harness.statistics.paired_graded import few_moved_from, mean_drop
 from harness.statistics.power import POWER
-from harness.types import Interval
+from harness.types import Interval, Stability
 
 REPRODUCED = "counted, answers reproduce"
-
-
 NOISY = "normal, noise of the answers"
-
-
+# Answers that a noise record of the baseline counts as, where it says how a candidate's answers vary.
+RECORD_WEIGHT = 2
+_NO_RECORD = Stability(passed=0, answers=0)
 _ROUNDING = 1e-9
 
 
@@ -44,25 +43,30 @@ def counted_drop(drops: Sequence[float], confidence: float) -> MeanDrop:
     )
 
 
-def noisy_drop(trials: Sequence[Trials], confidence: float) -> MeanDrop:
+def noisy_drop(trials: Sequence[Trials], confidence: float, reruns: Sequence[Stability] = ()) -> MeanDrop:
     """The drop of cases whose answers vary.
 
     The variance is that of the answers inside the cases. Each case's probability is estimated with half an
     answer of either kind added (Jeffreys): one answer says little about a case, so single answers seldom
-    decide. Clusters don't matter: given the cases, answers are independent.
+    decide. A noise record adds answers of the baseline. Of the candidate it tells how much such a case
+    varies, but weighs no more than RECORD_WEIGHT answers, so that one that varies more is still believed.
+    Clusters don't matter: given the cases, answers are independent.
 
     Args:
         trials: Each case's passed answers and all its answers on both sides; at least one on each.
         confidence: Two-sided, of the interval.
+        reruns: The baseline's noise record of each case; empty if there is none.
     """
     from scipy.special import ndtr, ndtri
 
-    n = len(trials)
-    mean = math.fsum(t.baseline_passed / t.baseline - t.candidate_passed / t.candidate for t in trials) / n
-    variance = math.fsum(
-        _variance(t.baseline_passed, t.baseline) + _variance(t.candidate_passed, t.candidate) for t in trials
-    )
-    error = math.sqrt(variance) / n
+    n, total, variance = len(trials), 0.0, 0.0
+    for each, more in zip(trials, reruns or [_NO_RECORD] * n, strict=True):
+        passed, answers = each.baseline_passed + more.passed, each.baseline + more.answers
+        total += passed / answers - each.candidate_passed / each.candidate
+        weight = min(more.answers, RECORD_WEIGHT)
+        variance += _variance(passed, answers)
+        variance += _variance(each.candidate_passed, each.candidate, weight * passed / answers, weight)
+    mean, error = total / n, math.sqrt(variance) / n
     half = float(ndtri((1 + confidence) / 2)) * error
     return MeanDrop(
         estimate=mean,
@@ -108,9 +112,9 @@ def first_drop_beyond(margin: float, n: int) -> float:
     return (math.floor(margin * n + _ROUNDING) + 1) / n
 
 
-def _variance(passed: int, answers: int) -> float:
-    """Of a case's mean answer."""
-    chance = (passed + 0.5) / (answers + 1)
+def _variance(passed: float, answers: int, prior_passed: float = 0.0, prior: float = 0.0) -> float:
+    """Of a case's mean answer; prior answers say how its answers vary, but are none of them."""
+    chance = (passed + prior_passed + 0.5) / (answers + prior + 1)
     return chance * (1 - chance) / answers
 
 

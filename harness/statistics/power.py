@@ -188,3 +188,28 @@ def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) ->
         middle = (low + high) // 2
         low, high = (low, middle) if regresses(middle, gained) else (middle + 1, high)
     return low
+
+
+def detectable_averaged_drop(
+    n: int, noise: float, level: float, *, margin: float, confidence: float = CONFIDENCE, power: float = POWER
+) -> float:
+    """Smallest true drop that is found if each case's drop is noisy, and further cases are lost whole.
+
+    The normal approximation. Lost cases add to the spread, so d sqrt(n) = z sqrt(noise + d - d^2).
+
+    Args:
+        n: Cases.
+        noise: Variance of a case's drop if nothing changed.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop: the interval has to reach beyond.
+        confidence: Two-sided, of that interval.
+        power: Probability of finding the drop.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - level) + ndtri(power))
+    rest = float(ndtri((1 + confidence) / 2) - ndtri(power))
+    square = z * z
+    found = (square + math.sqrt(square * square + 4 * (n + square) * square * noise)) / (2 * (n + square))
+    reaching = margin - rest * math.sqrt((noise + margin * (1 - margin)) / n)
+    return min(max(found, reaching), 1.0)

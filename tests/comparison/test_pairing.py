@@ -8,7 +8,7 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
-from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score
+from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score, Stability
 
 
 def metric_of(pairing, name):
@@ -179,3 +179,28 @@ def test_a_gated_metric_that_is_refused_leaves_the_gate_inconclusive(make_result
         sentences_of(verdict)[0] == "s f1: the baseline was scored with version 0 of it, the candidate with 2"
     )
     assert [row.metric for row in comparison.metrics] == ["pass-rate"]
+
+
+def test_a_noise_record_averages_the_baseline(make_result, make_run):
+    """Five reruns, four of them passed: the baseline has five of six; what flipped is still between the runs."""
+    then = make_run([make_result("s/0"), make_result("s/1"), make_result("s/2", False)])
+    now = make_run([make_result("s/0"), make_result("s/1", False), make_result("s/2", False)])
+    known = {"s/0": Stability(passed=4, answers=5), "s/1": Stability(passed=5, answers=5)}
+    pairing = pair_runs(now, then)
+    plain, averaged = paired_metrics(pairing)[0], paired_metrics(pairing, known)[0]
+    assert plain.drops == plain.own_drops == (0.0, 1.0, 0.0)
+    assert averaged.baseline == pytest.approx((5 / 6, 1.0, 0.0))
+    assert averaged.drops == pytest.approx((-1 / 6, 1.0, 0.0))
+    assert averaged.own_drops == plain.own_drops
+    assert not averaged.repeated
+
+
+def test_a_record_that_varies_shows_that_answers_do_not_reproduce(make_result, make_run):
+    run = make_run([make_result("s/0")])
+    calm, varying, plain = (
+        paired_metrics(pair_runs(run, run), known)[0]
+        for known in ({"s/0": Stability(passed=5, answers=5)}, {"s/0": Stability(passed=4, answers=5)}, {})
+    )
+    assert plain.reproducible
+    assert calm.reproducible
+    assert not varying.reproducible

@@ -7,6 +7,7 @@ import pytest
 
 from harness.statistics.clustered_drop import counted_drop, detectable_drop_of_cases, noisy_drop
 from harness.statistics.paired_binary import Trials
+from harness.types import Stability
 
 
 def test_what_reproduces_is_known_without_error():
@@ -46,6 +47,48 @@ def test_a_case_that_never_passed_is_no_surer_than_one_that_always_did():
 def test_single_answers_seldom_decide():
     """54 cases that passed once on either side: the drop may be 0.14."""
     assert noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9).high == pytest.approx(0.137, abs=1e-3)
+
+
+def test_a_worked_example_with_a_noise_record():
+    """54 cases that passed once on either side, and in five reruns: the drop may be 0.08 instead of 0.14.
+
+    The baseline's chance is 6.5 of 7, its variance 0.0663/6; the candidate's counts the record as two answers:
+    3.5 of 4, variance 0.1094. The error is sqrt(0.1204 / 54).
+    """
+    found = noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9, [Stability(passed=5, answers=5)] * 54)
+    assert found.high == pytest.approx(1.6449 * (0.12043 / 54) ** 0.5, abs=1e-4)
+    assert found.estimate == 0.0
+
+
+def test_a_record_is_an_average_of_the_baseline():
+    """It failed once in six answers and the candidate passes: a gain of a sixth, not of nothing."""
+    found = noisy_drop([Trials(1, 1, 1, 1)], 0.9, [Stability(passed=4, answers=5)])
+    assert found.estimate == pytest.approx(-1 / 6)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("spread", ["some cases", "all cases"])
+def test_neither_error_is_above_five_percent_with_a_record(spread):
+    """150 fixed cases with 20 reruns; the candidate is a margin worse in a tenth of the cases, or a little in all."""
+    random, runs, margin = np.random.default_rng(8), 600, 0.05
+    chance = np.array([1.0] * 120 + [0.6] * 30)
+    lower = chance - margin
+    if spread == "some cases":
+        lower = chance.copy()
+        lower[:15] -= margin * 10
+    regress = wrongly_passed = 0
+    for _ in range(runs):
+        records = [Stability(passed=int(p), answers=20) for p in random.binomial(20, chance)]
+        then, same, less = (random.binomial(1, p) for p in (chance, chance, lower))
+        equal, worse = (
+            noisy_drop([Trials(int(b), 1, int(c), 1) for b, c in zip(then, now, strict=True)], 0.9, records)
+            for now in (same, less)
+        )
+        regress += equal.p_value <= 0.05 and equal.high > margin
+        wrongly_passed += worse.high_unseen <= margin
+    allowed = 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert regress / runs <= allowed
+    assert wrongly_passed / runs <= allowed
 
 
 @pytest.mark.simulation

@@ -1,11 +1,14 @@
 """The whole rule by simulation, through judge_metrics; test_error_rates.py counts thousands of runs a figure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from harness.comparison.metric_verdicts import judge_metrics
+from harness.comparison.metric_verdicts import judge, judge_metrics
 from harness.comparison.pairing import PairedMetric
-from harness.types import GateVerdict
+from harness.statistics.paired_binary import Trials
+from harness.types import GateVerdict, Stability
 
 PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
 
@@ -171,3 +174,34 @@ def test_a_hundred_equal_answers_pass():
     """What a user expects first: nothing flips, and the gate lets it through."""
     rows = judge_metrics([paired(np.zeros(100))], {("s", "pass-rate"): 0.05})
     assert rows[0].verdict is PASS
+
+
+@pytest.mark.usefixtures("verdicts_alone")
+@pytest.mark.simulation
+def test_a_baseline_that_is_averaged_over_reruns():
+    """100 cases of which a fifth pass every other time, and five reruns: both errors stay, and more equals pass."""
+    random, runs, n = np.random.default_rng(9), 100, 100
+
+    def verdicts(drop):
+        chance = np.where(random.random(n) < 0.2, 0.5, 1.0)
+        now = np.where(random.random(n) < drop / chance.mean(), 0.0, chance)
+        then, passed, reruns = (
+            random.binomial(times, p) for times, p in ((1, chance), (1, now), (5, chance))
+        )
+        plain = paired((then - passed).astype(float))
+        averaged = replace(
+            plain,
+            baseline=tuple(((then + reruns) / 6).tolist()),
+            candidate=tuple(passed.astype(float).tolist()),
+            trials=tuple(Trials(int(b), 1, int(c), 1) for b, c in zip(then, passed, strict=True)),
+            reruns=tuple(Stability(passed=int(each), answers=5) for each in reruns),
+        )
+        return [
+            judge([each], {("s", "pass-rate"): 0.05}, limits={"s": 1.0})[0][0].verdict
+            for each in (plain, averaged)
+        ]
+
+    equal, worse = ([verdicts(drop) for _ in range(runs)] for drop in (0.0, 0.05))
+    assert [each for _, each in equal].count(REGRESS) / runs <= at_most(0.05, runs)
+    assert [each for _, each in worse].count(PASS) / runs <= at_most(0.05, runs)
+    assert [each for _, each in equal].count(PASS) > [each for each, _ in equal].count(PASS)
