@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
-from harness.comparison.pairing import PASS_RATE, PairedMetric, flip_rate
-from harness.comparison.regressed_cases import CaseTest, case_tests, regressed_cases
+from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
 from harness.statistics.clustered_drop import detectable_drop_of_cases
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import holm

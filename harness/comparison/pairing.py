@@ -77,22 +77,7 @@ def stability_of(result: CaseResult) -> Stability:
     return Stability(passed=passed, answers=passed + failed)
 
 
-def flip_rate(noted: Iterable[Stability]) -> float | None:
-    """Probability that two reruns of a case disagree, over all cases; None if no case ran twice.
-
-    The unbiased estimate of 2 p (1 - p) from k answers with s passed is 2 s (k - s) / (k (k - 1)).
-    """
-    chances = [
-        2 * case.passed * (case.answers - case.passed) / (case.answers * (case.answers - 1))
-        for case in noted
-        if case.answers > 1
-    ]
-    return sum(chances) / len(chances) if chances else None
-
-
 PASS_RATE = "pass-rate"
-
-
 Pair = tuple[CaseResult, CaseResult]
 
 

@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.comparison.pairing import flip_rate, stability_of
+from harness.comparison.pairing import stability_of
+from harness.comparison.regressed_cases import flip_rate
 from harness.engines.base import CANDIDATE
 from harness.engines.open import open_sides
 from harness.run.cache import Cache
