@@ -1,6 +1,7 @@
 """How many small faults the tests find: a mutation run over the gate's arithmetic, its cache and its scoring.
 
-    python benchmarks/mutation.py [statistics] [comparison] [cache] [scoring] [--only PATTERN] [--survivors]
+    python benchmarks/mutation.py [statistics] [comparison] [cache] [scoring]
+        [--only PATTERN] [--sample N] [--survivors]
 
 mutmut puts one fault at a time into a function (another operator, number, argument, text) and runs the tests
 that reach it. It works on a copy of the checkout in .tunegate/mutation, in which two things differ:
@@ -8,6 +9,7 @@ that reach it. It works on a copy of the checkout in .tunegate/mutation, in whic
 - ``lru_cache`` is taken off, because it ignores decorated functions; a cache changes the speed alone;
 - ``strict=True`` of ``zip`` is left out: it guards against a fault in this program that no input reaches.
 
+``--sample`` tries that many faults of each room, chosen at random by a fixed seed, and prints an interval.
 Each room has its own tests alone, without simulations: what those find, the worked examples beside them
 have to find as well.
 """
@@ -15,11 +17,14 @@ have to find as well.
 import argparse
 import fnmatch
 import json
+import random
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.statistics.clusters import rate_interval
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".tunegate" / "mutation"
@@ -37,7 +42,13 @@ ROOMS = {
     "statistics": Room(("harness/statistics/*.py",), ("tests/statistics",)),
     "comparison": Room(("harness/comparison/*.py",), ("tests/comparison",)),
     "cache": Room(("harness/run/cache.py",), ("tests/run/test_cache.py",)),
-    "scoring": Room(("harness/run/scoring.py",), ("tests/run/test_scoring.py",)),
+    "scoring": Room(
+        ("harness/run/scoring.py",),
+        (
+            *("tests/run/conftest.py", "tests/run/test_scoring.py", "tests/run/test_scoring_turns.py"),
+            *("tests/metrics/test_definition_groups.py", "tests/metrics/test_transformed.py"),
+        ),
+    ),
 }
 COPIED = ("harness", "reports", "docs", "golden_sets", "conftest.py", "tests/conftest.py")
 _LEFT_OUT = re.compile(r"^ *@(?:lru_cache|memoised)\b.*\n|, strict=True\b", re.MULTILINE)
@@ -114,6 +125,20 @@ def differences(place: Path, mutants: list[str]) -> str:
     return subprocess.run(command, cwd=place, text=True, capture_output=True, check=True).stdout
 
 
+def drawn(place: Path, pattern: str, number: int) -> list[str]:
+    """Some of the faults by name, chosen at random; all if there are not more.
+
+    Args:
+        place: The room's copy.
+        pattern: Of the names.
+        number: How many.
+    """
+    # It makes all faults before it notices that none has this name.
+    mutmut(place, "run", "--max-children", "1", "no such fault")
+    names = sorted(name for statuses in results(place, pattern).values() for name in statuses)
+    return random.Random(0).sample(names, min(number, len(names)))
+
+
 def results(place: Path, pattern: str) -> dict[str, dict[str, int | None]]:
     """Exit status of each mutant by file: None where it was not run yet."""
     found = {}
@@ -134,20 +159,25 @@ def main() -> int:
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--survivors", action="store_true", help="print the faults that were not found")
+    parser.add_argument("--sample", type=int, metavar="N", help="so many faults of each room, at random")
     parser.add_argument("--fail-under", type=float, default=0.0, metavar="PERCENT")
     given = parser.parse_args()
     total = missed = 0
     for name in given.rooms or ROOMS:
         place = PLACE / name
         prepare(place, ROOMS[name])
-        done = mutmut(place, "run", "--max-children", str(given.workers), given.only)
+        names = [given.only] if given.sample is None else drawn(place, given.only, given.sample)
+        done = mutmut(place, "run", "--max-children", str(given.workers), *names)
         if done.returncode:
             print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
             return done.returncode
         for file, statuses in results(place, given.only).items():
-            survived = sorted(mutant for mutant, status in statuses.items() if status in _MISSED)
-            total, missed = total + len(statuses), missed + len(survived)
-            print(_line(file, len(statuses), len(survived)))
+            tried = (
+                statuses if given.sample is None else {key: statuses[key] for key in statuses if key in names}
+            )
+            survived = sorted(mutant for mutant, status in tried.items() if status in _MISSED)
+            total, missed = total + len(tried), missed + len(survived)
+            print(_line(file, len(tried), len(survived)))
             if given.survivors and survived:
                 print(differences(place, survived))
     print(_line("all", total, missed))
@@ -155,8 +185,12 @@ def main() -> int:
 
 
 def _line(name: str, faults: int, missed: int) -> str:
-    share = 100 * (faults - missed) / faults if faults else 0.0
-    return f"{name:44} {faults:5} faults, {share:5.1f} % found"
+    if not faults:
+        return f"{name:44}     0 faults"
+    found = [True] * (faults - missed) + [False] * missed
+    interval = rate_interval(found, range(faults))
+    share = (faults - missed) / faults
+    return f"{name:44} {faults:5} faults, {share:.1%} found [{interval.low:.1%}, {interval.high:.1%}]"
 
 
 if __name__ == "__main__":

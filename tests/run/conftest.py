@@ -1,9 +1,14 @@
 """Models by name alone, and an engine that records what it is asked."""
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from harness.metrics.definition import ScoringRequest
+from harness.registry import Registry, use_registry
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.run.inputs import Candidate, Inputs
 from harness.settings import Settings
 from harness.types import (
@@ -13,7 +18,9 @@ from harness.types import (
     GoldenCase,
     GoldenSet,
     Message,
+    MetricError,
     ModelRef,
+    Score,
     TextLoss,
 )
 
@@ -136,3 +143,19 @@ def golden_set(case_of):
     check = Check(type="contains", value="s/")
     cases = tuple(case_of(f"{number:02}", checks=(check,)) for number in range(40))
     return GoldenSet(name="s", path="s.yaml", cases=cases)
+
+
+Metric = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
+
+
+@pytest.fixture
+def replace_metric(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Metric], None]]:
+    """Put another function behind a check type."""
+    before = use_registry(Registry())
+
+    def replaced(name: str, function: Metric) -> None:
+        monkeypatch.setitem(BUILTIN_METRICS, name, replace(BUILTIN_METRICS[name], function=function))
+        use_registry(Registry())
+
+    yield replaced
+    use_registry(before)

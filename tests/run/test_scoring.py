@@ -4,15 +4,13 @@ import math
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from harness.errors import ModelError
 from harness.metrics.definition import ScoringRequest, graded
-from harness.registry import Registry, use_registry
-from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.run.distrust import Distrust
 from harness.run.scoring import Judging, score_cases
 from harness.types import (
@@ -51,19 +49,6 @@ def make_case(
 def score_one(text: str, *checks: Check, references: tuple[str, ...] = ("reference",)) -> CaseResult:
     case = make_case("case", *checks, references=references)
     return score_cases([case], {case.key: answer(text)})[0]
-
-
-@pytest.fixture
-def replace_metric(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Metric], None]]:
-    """Put another function behind a check type."""
-    before = use_registry(Registry())
-
-    def replaced(name: str, function: Metric) -> None:
-        monkeypatch.setitem(BUILTIN_METRICS, name, replace(BUILTIN_METRICS[name], function=function))
-        use_registry(Registry())
-
-    yield replaced
-    use_registry(before)
 
 
 def length_metric(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
