@@ -10,7 +10,7 @@ import typer
 
 from harness.cli.options import HistoryOption
 from harness.errors import SettingsError
-from tunegate.printable import say
+from tunegate.printable import say, say_command
 
 if TYPE_CHECKING:
     from harness.types import GateRecord
@@ -133,5 +133,4 @@ def _write_others(
     if github:
         add_summary(record, os.environ)
         for line in annotations(record, command_project(Path.cwd())):
-            # Escaped already; as a command to GitHub it begins the line.
-            typer.echo(line)
+            say_command(line)

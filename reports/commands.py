@@ -3,5 +3,6 @@
 from harness.cli.deferred import DeferredCommand
 
 report = DeferredCommand(
-    target="reports.cli:app", help="Write the HTML report of a stored run, or the page of a training."
+    target="reports.cli:app",
+    help="Write the HTML report of a stored run, and on request its other forms; or the page of a training.",
 )

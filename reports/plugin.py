@@ -100,6 +100,7 @@ class GitHubReport:
     def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord) -> None:
         """Add to the job's summary, and print the annotations."""
         from reports.github import add_summary, annotations
+        from tunegate.printable import say_command
         from tunegate.project import session_project
 
         add_summary(record, os.environ)
@@ -107,7 +108,7 @@ class GitHubReport:
         if terminal is not None:
             terminal.ensure_newline()
             for line in annotations(record, session_project(config)):
-                terminal.write_line(line)
+                say_command(line, terminal.write_line)
 
 
 def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:

@@ -6,6 +6,7 @@ and a line never begins with a command of a CI service (``::error::``).
 
 import re
 import sys
+from collections.abc import Callable
 
 # Control characters except tab and line feed, bidirectional overrides, invisible characters, and lone
 # surrogates, which can't be written to a file. Joiners (U+200C, U+200D) stay: words and emoji need them.
@@ -43,6 +44,16 @@ def say(text: object, *, err: bool = False, end: str = "\n") -> None:
         end: What follows it.
     """
     print(printable(str(text)), file=sys.stderr if err else sys.stdout, end=end, flush=True)
+
+
+def say_command(line: str, write: Callable[[str], object] = print) -> None:
+    """Print a command to a CI service, the one thing that goes past the escape.
+
+    Args:
+        line: The command; whoever made it has escaped each part that comes from others.
+        write: Where it is printed, such as a terminal's ``write_line``.
+    """
+    write(line)
 
 
 def _spelled(match: re.Match[str]) -> str:

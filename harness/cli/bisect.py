@@ -15,7 +15,7 @@ from harness.cli.progress import stage_bars
 from harness.cli.prompting import asking_settings
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.types import CaseResult, GoldenCase, GoldenSet
 

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from harness.cli.options import HistoryOption, JsonOption
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import printable_line, say
 

@@ -19,7 +19,7 @@ from harness.golden.load import LABELLED, project_golden
 from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
-from harness.presentation.terminal import table_console
+from harness.presentation.console import table_console
 from harness.run.judging import open_panel
 from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage

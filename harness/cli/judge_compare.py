@@ -14,7 +14,8 @@ from harness.history.location import history_path
 from harness.history.store import History, open_history
 from harness.judge.calibration import CalibrationLimits
 from harness.judge.trust import find_calibration
-from harness.presentation.terminal import interval, share, table_console
+from harness.presentation.console import table_console
+from harness.presentation.terminal import interval, share
 from harness.run.judging import open_panel, trusted_with
 from harness.settings import settings_of_command
 from harness.studies.tournament.standings import Tournament, compare_models

@@ -13,7 +13,7 @@ from harness.history.location import history_path
 from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
 from harness.labelling.journal import current_labels, read_labels
-from harness.presentation.terminal import table_console
+from harness.presentation.console import table_console
 from harness.types import Interval
 from harness.types.storage import to_json
 from tunegate.printable import say

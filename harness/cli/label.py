@@ -15,7 +15,7 @@ from harness.labelling.export import Kind, export_labels, export_text, write_exp
 from harness.labelling.items import Ask, SourceAnswer, items_of
 from harness.labelling.journal import current_labels, open_journal, read_labels
 from harness.labelling.sources import answers_of_files, answers_of_record
-from harness.presentation.terminal import table_console
+from harness.presentation.console import table_console
 from harness.provenance import ask_git
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say

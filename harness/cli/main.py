@@ -41,7 +41,7 @@ _COMMANDS = {
     ),
     "power": DeferredCommand(
         target="harness.cli.power:power",
-        help="Say which drop the golden sets can detect, and how many cases a margin needs. No model is loaded.",
+        help="Say which drop the golden sets can detect, and what more cases or answers buy. No model is loaded.",
     ),
     "probes": DeferredCommand(
         target="harness.cli.probes:app", help="A base's own forgetting probes: choose them by its answers."

@@ -18,7 +18,7 @@ from harness.models.fetch import fetch_model
 from harness.models.fetch_record import read_facts
 from harness.models.home import model_directory, tunegate_home
 from harness.models.resolve import model_sha256, resolve_model
-from harness.presentation.terminal import open_console, table_console
+from harness.presentation.console import open_console, table_console
 from harness.types.storage import parse_json
 from tunegate.printable import say
 

@@ -21,7 +21,7 @@ from harness.cli.prompting import asking_settings
 from harness.errors import SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.libraries import missing_extras
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
 from tunegate.printable import say
 

@@ -22,7 +22,7 @@ from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
 from harness.history.store import check_history, open_history
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.run.conclusion import make_directory
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval

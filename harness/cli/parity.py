@@ -12,8 +12,8 @@ from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
 from harness.engines.open import describe_model
 from harness.golden.load import load_gate_sets
+from harness.presentation.console import open_console
 from harness.presentation.sentences import sentence_of
-from harness.presentation.terminal import open_console
 from harness.types import GateVerdict, Interval
 
 if TYPE_CHECKING:

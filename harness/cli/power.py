@@ -11,7 +11,7 @@ from harness.cli.options import JsonOption
 from harness.comparison.metric_verdicts import ALPHA, gated_margins
 from harness.errors import GoldenError
 from harness.golden.load import golden_files, load_golden_set, project_golden
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.set_power import HARM, USUAL_SPREAD, SetPower, power_of_set
 from harness.types.storage import to_json

@@ -26,7 +26,7 @@ from harness.comparison.pairing import PASS_RATE
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import PromptError, SettingsError
 from harness.golden.load import project_golden
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.registry.content_metrics import CODE
 from harness.run.cache import Cache
 from harness.settings import DTYPES

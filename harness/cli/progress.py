@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from harness.presentation.console import open_console
 from harness.presentation.stage_bars import bar_per_stage
 from harness.presentation.stage_lines import StageLines
-from harness.presentation.terminal import open_console
 from harness.run.generation import Progress as OnProgress
 from tunegate.printable import say
 

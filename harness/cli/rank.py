@@ -23,8 +23,8 @@ from harness.cli.prompting import asking_settings
 from harness.errors import AdapterError, HistoryError
 from harness.golden.load import load_gate_sets
 from harness.history.store import check_history
+from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
-from harness.presentation.terminal import open_console
 from harness.run.conclusion import make_directory, save, send_to_sinks
 from harness.run.inputs import make_ready, prepare
 from harness.run.judging import describe_judging, open_panel

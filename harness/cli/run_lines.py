@@ -6,8 +6,7 @@ from datetime import datetime
 from rich.text import Text
 
 from harness.history.listing import RunLine
-from harness.presentation.styles import STYLES
-from harness.presentation.terminal import open_console
+from harness.presentation.console import STYLES, open_console
 from harness.types import GateVerdict
 
 # From this width on a run is one line; below it, the model has a line of its own.

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.cli.deferred import DeferredCommand, DeferredGroup
 from harness.cli.options import HistoryOption, JsonOption
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.types.run import conversation
 from tunegate.printable import say
 from tunegate.project import command_project

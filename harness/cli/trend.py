@@ -12,7 +12,7 @@ from harness.cli.options import HistoryOption, JsonOption
 from harness.history.listing import RunFilter
 from harness.history.location import history_path
 from harness.history.store import open_history
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
 from harness.types.storage import to_json
 from tunegate.printable import say

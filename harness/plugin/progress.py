@@ -11,8 +11,8 @@ import pytest
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.errors import EngineError, InputError
+from harness.presentation.console import open_console
 from harness.presentation.stage_lines import StageLines
-from harness.presentation.terminal import open_console
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Candidate, Inputs

@@ -9,8 +9,9 @@ from rich.console import RenderableType
 
 from harness.plugin.progress import write_line
 from harness.plugin.session import GateSession
+from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
-from harness.presentation.terminal import open_console, render_gate, server_lines
+from harness.presentation.terminal import render_gate, server_lines
 from harness.run.judging import describe_judging
 from harness.studies.ranking import rank_records
 from harness.types import GateRecord

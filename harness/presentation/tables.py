@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.presentation.console import STYLES
 from harness.presentation.sentences import sentence_of
-from harness.presentation.styles import STYLES
 from harness.presentation.terminal import interval, outcome_counts, share
 from harness.studies.ranking import RankedModel
 from harness.types import Outcome, Run

@@ -1,21 +1,16 @@
-"""The gate for the terminal: readable in ten seconds, on 80 columns.
+"""The gate for the terminal: readable in ten seconds, on 80 columns."""
 
-Also the consoles on which everything is printed that Rich lays out.
-"""
+from collections.abc import Iterator
 
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from harness.comparison.metric_drop import standing
 from harness.comparison.pairing import PASS_RATE
+from harness.presentation.console import STYLES
 from harness.presentation.sentences import empty_sets, sentence_of
-from harness.presentation.styles import STYLES
 from harness.types import (
     CaseResult,
     Comparison,
@@ -32,7 +27,6 @@ from harness.types import (
     Standing,
 )
 from harness.types.training import TrainingManifest
-from tunegate.printable import printable
 
 
 def server_lines(use: ServerUse) -> list[str]:
@@ -63,45 +57,6 @@ def canary_lines(training: TrainingManifest | None) -> list[str]:
     if training is None or training.canaries is None:
         return []
     return [" ".join(line.split()) for line in training.canaries.summary if line.isprintable()]
-
-
-class PrintableConsole(Console):
-    """A console that escapes the text it is given; its own colours and movements stay."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The renderable's pieces, each as it may be printed.
-
-        Args:
-            renderable: What is printed.
-            options: Rich's own.
-        """
-        for segment in super().render(renderable, options):
-            text = segment.text
-            if segment.control or (text.isprintable() and "::" not in text and "##" not in text):
-                yield segment
-            else:
-                yield Segment(printable(text), segment.style)
-
-
-def open_console(**options: Any) -> Console:
-    """A console on standard output, or with Rich's options elsewhere; nothing is highlighted.
-
-    Args:
-        options: Rich's own, such as ``stderr=True``.
-    """
-    return PrintableConsole(**{"highlight": False, **options})
-
-
-def table_console(pipe_width: int) -> Console:
-    """A console on stdout, as wide as the terminal.
-
-    Args:
-        pipe_width: Columns for output into a pipe, which has no width: Rich would wrap rows at 80.
-    """
-    console = open_console()
-    if not console.is_terminal:
-        console.width = pipe_width
-    return console
 
 
 _SHOWN_CASES = 5

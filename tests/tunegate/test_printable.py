@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from tunegate.printable import printable, printable_line
 
 ROOT = Path(__file__).parents[2]

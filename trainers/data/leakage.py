@@ -19,7 +19,7 @@ from typing import Any
 from harness.errors import DataError, ModelError, SettingsError
 from harness.golden.load import DEFAULT_GOLDEN, golden_files, load_golden_set
 from harness.models.resolve import resolve_model
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.types import GoldenCase, GoldenSet
 from trainers.config import LeakageSettings, RunConfig
 from trainers.data.overlap import (

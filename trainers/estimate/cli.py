@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from harness.errors import SettingsError
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from trainers.estimate.memory import (
     GIB,
     OBJECTIVES,

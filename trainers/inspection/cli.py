@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.errors import PromptError, SettingsError
 from harness.models.resolve import resolve_model
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from trainers.config import TrainingConfig, template_place
 from trainers.data.leakage import find_golden
 from trainers.data.learnt_tokens import Learn

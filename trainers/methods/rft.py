@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 
 from harness.engines.base import GenerationRequest
 from harness.errors import SettingsError
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from harness.types.storage import plain, write_whole
 from harness.types.training import StepLoss, TrainingManifest
 from trainers.config import refuse

@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.engines.adapter import read_training
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from trainers.config import DtypeName, RunConfig, TrainingConfig
 from trainers.data.sources import read_source
 from trainers.methods import ppo, reward, rloo, sft

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.models.resolve import resolve_model
-from harness.presentation.terminal import open_console
+from harness.presentation.console import open_console
 from trainers.config import DtypeName, RunConfig, RunConfigT
 from trainers.run.processes import is_main_process, main_process_first
 from trainers.run.work_directory import prepare_work, work_directory
