@@ -204,6 +204,11 @@ class TrainingConfig(RunConfig):
         EarlyStop,
         Field(description="Stop when a golden subset doesn't improve, and keep the best checkpoint."),
     ] = EarlyStop()
+    report_to: Annotated[
+        tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...],
+        BeforeValidator(listed),
+        Field(description="Trackers that show the training live: tensorboard, trackio, wandb or mlflow."),
+    ] = ()
     seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
     chat_template: Annotated[
         Path | str | None,

@@ -164,9 +164,12 @@ def _log_of_manifest(files: TrainingFiles) -> list[Mapping[str, Any]]:
 
 
 def _best_step(files: TrainingFiles) -> int | None:
-    noted = files.manifest.early_stop if files.manifest is not None else None
-    step = noted.get("best_step") if noted is not None else None
-    return step if isinstance(step, int) else None
+    manifest = files.manifest
+    for noted in () if manifest is None else (manifest.early_stop, manifest.held_out):
+        step = None if noted is None else noted.get("best_step")
+        if isinstance(step, int):
+            return step
+    return None
 
 
 def _state(files: TrainingFiles, log: Sequence[Mapping[str, Any]]) -> str:

@@ -4,6 +4,7 @@ The cases that decide when to stop are part of the training: gate with others.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +24,27 @@ from trainers.run.checkpoint import whole_checkpoint
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun
 
+# The share of the subset that passes, among the library's metrics.
+GOLDEN_METRIC = "eval_golden_passed"
+
 
 class GoldenStop(TrainerCallback):
     """Answers the subset after each checkpoint and stops after ``patience`` of them without a new best."""
 
-    def __init__(self, run: TrainingRun[TrainingConfig], settings: EarlyStop, tokenizer: Any) -> None:
+    def __init__(
+        self,
+        run: TrainingRun[TrainingConfig],
+        settings: EarlyStop,
+        tokenizer: Any,
+        log: Callable[[dict[str, float]], None],
+    ) -> None:
         """Load the subset.
+
+        Args:
+            run: The run.
+            settings: The subset, and when to stop.
+            tokenizer: The model's.
+            log: The trainer's.
 
         Raises:
             GoldenError: The set can't be used.
@@ -37,6 +53,7 @@ class GoldenStop(TrainerCallback):
         """
         self.scores: list[dict[str, int]] = []
         self._run, self._settings, self._tokenizer = run, settings, tokenizer
+        self._log = log
         self._file = run.work / "golden_scores.json"
         cases = [
             case for path in settings.golden for case in load_golden_set(path).cases if case.skip is None
@@ -79,7 +96,26 @@ class GoldenStop(TrainerCallback):
         model: Any = None,
         **_: Any,
     ) -> None:
-        """Score the subset with the weights that were just saved."""
+        """Score the subset with the weights that were just saved, unless they were evaluated just before."""
+        if not self.scores or self.scores[-1]["step"] != state.global_step:
+            self._score(state, control, model)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        """Score the subset; the share that passes joins the metrics by which the library chooses."""
+        share = self._score(state, control, model)
+        if metrics is not None:
+            metrics[GOLDEN_METRIC] = share
+
+    def _score(self, state: TrainerState, control: TrainerControl, model: Any) -> float:
+        """The share of the subset that passes."""
         outcomes = [result.outcome for result in score_cases(self._cases, self._answers(model))]
         passed = outcomes.count(Outcome.PASSED)
         self.scores.append({"step": state.global_step, "passed": passed, "n": len(outcomes)})
@@ -89,6 +125,9 @@ class GoldenStop(TrainerCallback):
         if len(self.scores) - 1 - self._best() >= self._settings.patience:
             self._run.console.print(f"no better for {self._settings.patience} checkpoints: stopping early")
             control.should_training_stop = True
+        share = passed / len(outcomes)
+        self._log({GOLDEN_METRIC: share})
+        return share
 
     def _answers(self, model: Any) -> dict[str, Completion]:
         """Each case's most probable answer, by key, rendered and decoded as in the gate."""

@@ -16,18 +16,20 @@ next to it in DIR.work.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from harness.types.training import TrainingManifest
-from trainers.config import TrainingConfig
+from trainers.config import TrainingConfig, listed
 from trainers.data.conversations import load_examples
 from trainers.data.leakage import without_leaks
 from trainers.data.learnt_tokens import learnt_rows
 from trainers.data.rendered_rows import rendered_tokenizer
 from trainers.measure.sampling import end_tokens
 from trainers.run.entry import run_module
+from trainers.run.manifest import merged
 from trainers.run.training_run import INTERRUPTED
 from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 
@@ -35,6 +37,11 @@ from trainers.shared.lifecycle import finish, fit, make_ready, method_run
 class SftConfig(TrainingConfig):
     """Supervised fine-tuning."""
 
+    eval_data: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(listed),
+        Field(description="Held-out answers: their loss at each checkpoint decides which one is kept."),
+    ] = ()
     learn: Annotated[
         Literal["last", "all"], Field(description="Answers of a conversation that are learnt: last, or all.")
     ] = "last"
@@ -57,11 +64,13 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
         InputError: Data, base model or settings can't be used.
     """
     examples = without_leaks(load_examples(config.data, config.max_rows, config.learn), config)
+    held_out = load_examples(config.eval_data, learn=config.learn) if config.eval_data else None
     with method_run("sft", config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
         from trl import SFTConfig as TrlConfig
         from trl import SFTTrainer
 
+        from trainers.measure.held_out_loss import HeldOutLoss, evaluation_arguments
         from trainers.run.adapters import load_trainable
         from trainers.run.arguments import trl_arguments
         from trainers.run.chat_template import load_tokenizer, report_template
@@ -69,6 +78,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
 
         tokenizer = load_tokenizer(run.base_dir, config)
         examples, rows = learnt_rows(examples, tokenizer, config, config.learn)
+        measured = learnt_rows(held_out, tokenizer, config, config.learn)[1] if held_out else []
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         trainer = SFTTrainer(
             model=model,
@@ -78,8 +88,10 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
                 max_length=config.max_length,
                 packing=config.packing,
                 packing_strategy="bfd",
+                **evaluation_arguments(config, measured=bool(measured)),
             ),
             train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(measured) if measured else None,
             processing_class=rendered_tokenizer(tokenizer),
             peft_config=adapter,
             callbacks=[run.watch],
@@ -88,9 +100,14 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
         report_template(run, tokenizer, end_tokens(trainer.model, tokenizer))
         if config.packing:
             refuse_mixed_rows(trainer)
+        if held_out is not None:
+            trainer.add_callback(watched := HeldOutLoss(run, tokenizer, examples, held_out))
         if not fit(run, trainer):
             return INTERRUPTED
-        return finish(run, trainer, TrainingManifest(data=examples.notes))
+        noted = TrainingManifest(data=examples.notes)
+        if held_out is not None:
+            noted = merged(noted, TrainingManifest(held_out=watched.notes(trainer)))
+        return finish(run, trainer, noted)
 
 
 if __name__ == "__main__":

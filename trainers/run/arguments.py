@@ -1,5 +1,7 @@
 """TRL's own configuration classes, filled from ours."""
 
+from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from harness.engines.adapter import read_json
@@ -80,7 +82,8 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         "save_steps": config.save_steps,
         "seed": config.seed,
         "data_seed": config.seed,
-        "report_to": "none",
+        "report_to": list(config.report_to) or "none",
+        "run_name": config.output.name,
         "disable_tqdm": True,
         "ddp_find_unused_parameters": False,
     }
@@ -88,6 +91,26 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
         return on_one_gpu(kind(**{**chosen, **of_method, **config.trl}))
     except (TypeError, ValueError) as error:
         raise SettingsError(f"trl: {error}") from error
+
+
+# A tracker's libraries; one of them is enough.
+_TRACKERS = {
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow",),
+}
+
+
+def require_trackers(names: Sequence[str]) -> None:
+    """Check that the trackers of ``report_to`` are installed.
+
+    Raises:
+        SettingsError: One isn't.
+    """
+    for name in names:
+        if not any(find_spec(library) for library in _TRACKERS[name]):
+            raise SettingsError(f"report_to: {name} is not installed: pip install {_TRACKERS[name][0]}")
 
 
 def on_one_gpu(arguments: Any) -> Any:

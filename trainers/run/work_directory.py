@@ -16,7 +16,7 @@ from trainers.run.processes import is_main_process
 _IDENTITY_FILE = "config.json"
 # The output, the steps between checkpoints, the data's location and the search for golden cases may differ #
 # when a run is resumed.
-_NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage"}
+_NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage", "report_to"}
 
 
 def work_directory(output: Path) -> Path:

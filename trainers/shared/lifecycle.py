@@ -12,6 +12,7 @@ from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
 from harness.types.training import LOG_FILE, TrainingManifest
 from trainers.config import TrainingConfig
+from trainers.run.arguments import require_trackers
 from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun, prepared_run
@@ -38,6 +39,7 @@ def method_run(
     """
     for path in config.early_stop.golden:
         load_golden_set(path)  # a damaged set is reported now, not after a model has loaded
+    require_trackers(config.report_to)
     with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run:
         yield run
 
@@ -58,13 +60,13 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, d
 
     # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(TrainingLog(run.work))
     if run.dtype != torch.bfloat16:
         _train_in_float32(run, trainer.model)
     if run.config.early_stop.golden:
         from trainers.measure.early_stop import GoldenStop
 
-        trainer.add_callback(GoldenStop(run, run.config.early_stop, tokenizer))
+        trainer.add_callback(GoldenStop(run, run.config.early_stop, tokenizer, trainer.log))
+    trainer.add_callback(TrainingLog(run.work))
     _print_plan(run, trainer, data)
 
 

@@ -87,6 +87,8 @@ KEYS: dict[str, dict[str, Values]] = {
         "early_stop.golden": Values(one="stop.yaml", two="pass.yaml", given=STOP, **STOPPED),
         "early_stop.patience": Values(one=1, two=2, given=STOP, **STOPPED),
         "early_stop.max_cases": Values(one=1, two=2, given=STOP, **STOPPED),
+        "eval_data": Values(one="more.jsonl", two="turns.jsonl", **HELD),
+        "report_to": Values(one=None, two="trackio", seen=status, why="it is not installed here"),
         "chat_template": Values(one=None, two="zephyr"),
         "overlong": Values(one="drop", two="cut-prompt", given={"max_length": 13}),
         "learn": Values(one="last", two="all", given={"data": "turns.jsonl"}),
