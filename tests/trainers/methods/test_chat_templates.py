@@ -30,7 +30,10 @@ def base_of(letters, shipped, tmp_path):
         from transformers import LlamaConfig, LlamaForCausalLM
 
         directory = tmp_path / f"base-{name}"
-        tokenizer = letters(shipped(name), eos=TEMPLATES[name])
+        if name is None:
+            tokenizer = letters(None, adds_bos=True)
+        else:
+            tokenizer = letters(shipped(name), eos=TEMPLATES[name])
         tokenizer.save_pretrained(directory)
         torch.manual_seed(0)
         config = LlamaConfig(
@@ -97,6 +100,29 @@ def test_exact_answers_are_learnt_and_found_exact(name, make_project, base_of):
     assert (
         "message['content'] -}}{% endgeneration" not in (project.output / "chat_template.jinja").read_text()
     )
+
+
+@pytest.mark.parametrize("template", [None, "zephyr"])
+def test_a_bare_base_is_asked_as_it_was_trained(make_project, base_of, template):
+    """Without a template in plain text, else with the one that is stored with the adapter."""
+    rows = [{**row, "completion": f"\n{row['completion']}"} for row in ROWS] if template is None else ROWS
+    project = make_project(
+        "sft",
+        rows,
+        base=str(base_of(None)),
+        quantization="none",
+        peft={"method": "full"},
+        learning_rate=5e-3,
+        warmup_steps=10,
+        max_steps=100,
+        batch_size=6,
+        save_steps=1000,
+        **({} if template is None else {"chat_template": template}),
+    )
+    assert project.train() == 0
+    results = outcomes(project.output)
+    assert [result.completion.text for result in results] == [row["completion"] for row in rows]
+    assert {result.completion.stop_reason for result in results} == {"stop"}
 
 
 def test_checkpoints_carry_the_base_s_own_template(make_project, base_of):
