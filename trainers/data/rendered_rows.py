@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
+from harness.errors import DataError
+from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.prompts.training import render_example
 from harness.types import Message
 from trainers.config import TrainingConfig, rendering_of
@@ -105,7 +106,14 @@ def rendered_prompts(
         DataError: With file and line of the first that can't be rendered, or leaves no room for an answer.
     """
     kept = fitting_prompts(examples, tokenizer, config.model_copy(update={"overlong": "refuse"}), answer)
-    return [render_prompt(tokenizer, messages_of(row), rendering_of(config)) for row in kept.rows]
+    prompts = [render_prompt(tokenizer, messages_of(row), rendering_of(config)) for row in kept.rows]
+    for place, prompt in zip(kept.places, prompts, strict=True):
+        if text_ids(tokenizer, prompt.shown) != prompt_ids(tokenizer, prompt):
+            problem = (
+                "the tokenizer reads its plain prompt in another way behind its beginning; give chat_template"
+            )
+            raise DataError(*place, problem)
+    return prompts
 
 
 def messages_of(row: Row) -> tuple[Message, ...]:

@@ -160,7 +160,8 @@ def tools_of(path: Path, line: int, value: Any) -> list[dict[str, Any]]:
         function = entry.get("function", entry) if isinstance(entry, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             _refuse(path, line, "tools", f"found {entry!r} (allowed: tools with name and parameters)")
-        plain = {"description": "", "parameters": {"type": "object", "properties": {}}}
+        # In the order of the gate's own tools: templates write them as JSON.
+        plain = {"name": "", "description": "", "parameters": {"type": "object", "properties": {}}}
         tools.append({"type": "function", "function": {**plain, **function}})
     return tools
 

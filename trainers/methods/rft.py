@@ -284,6 +284,8 @@ def _checkpoint(run: TrainingRun[RftConfig], trainer: Any, state: _State) -> Non
     shutil.rmtree(directory, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     save_trained(model, trainer.processing_class, run.config.base, directory)
+    if run.config.chat_template is not None:
+        trainer.processing_class.save_pretrained(str(directory))
     write_whole(directory / STATE_FILE, json.dumps(asdict(state)))
 
 

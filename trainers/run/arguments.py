@@ -29,7 +29,7 @@ _ROWS = "rows are rendered, checked and cut by length before TRL gets them; leav
 _EVERY_STEP = "the loss of each step is recorded; leave it out"
 _SET_HERE = {
     "assistant_only_loss": "the rows say what is learnt; leave it out",
-    "chat_template_kwargs": "TRL gets rendered rows; give chat_template_kwargs next to base",
+    "chat_template_kwargs": "TRL gets rendered rows; give it next to base",
     "chat_template_path": "TRL gets rendered rows; give chat_template next to base",
     "completion_only_loss": "the rows say what is learnt; leave it out",
     "data_seed": "set by seed, next to base; give it there",
@@ -41,6 +41,8 @@ _SET_HERE = {
     "logging_steps": _EVERY_STEP,
     "logging_strategy": _EVERY_STEP,
     "model_init_kwargs": "the base is loaded before TRL gets it; leave it out",
+    "packing": "sft has the key packing next to base, and continual always packs; leave it out",
+    "packing_strategy": "rows are packed whole, and raw text without loss; leave it out",
     "pad_token": "the tokenizer's, or its end token; leave it out",
     "resume_from_checkpoint": "continue with --resume; leave it out",
     "save_strategy": "set by save_steps, next to base; give it there",
@@ -157,13 +159,13 @@ def _check_keys(config: TrainingConfig, kind: Any) -> None:
     """
     ours = type(config).model_fields
     for key in sorted(config.trl):
+        name = _OUR_KEYS.get(key, key)
+        if name in ours and key in kind.__dataclass_fields__:
+            raise SettingsError(f"trl.{key}: set by {name}, next to base; give it there")
         if key in _SET_HERE:
             raise SettingsError(f"trl.{key}: {_SET_HERE[key]}")
         if key not in kind.__dataclass_fields__:
             raise SettingsError(f"trl.{key}: not a key of TRL's {kind.__name__}; see its documentation")
-        name = _OUR_KEYS.get(key, key)
-        if name in ours:
-            raise SettingsError(f"trl.{key}: set by {name}, next to base; give it there")
     if config.trl.get("gradient_checkpointing") and not recomputes(config):
         raise SettingsError("trl.gradient_checkpointing: a prefix can't be trained with it; leave it out")
     if config.trl.get("load_best_model_at_end") and config.early_stop.golden:

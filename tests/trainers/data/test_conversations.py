@@ -86,6 +86,18 @@ def test_calls_of_tools_are_read(tmp_path, row):
     assert load(tmp_path, row) == [{"prompt": [ASKED, CALL, RESULT], "completion": [SAID], "tools": TOOLS}]
 
 
+def test_tools_are_described_as_the_gate_s_are(tmp_path):
+    """Templates write them as JSON, in their keys' order."""
+    from harness.golden.schema import ToolYaml
+    from harness.golden.value_rules import read_tools
+
+    properties = {"city": {"type": "string"}}
+    given = {"parameters": {"type": "object", "properties": properties}, "description": "d", "name": "w"}
+    (row,) = load(tmp_path, {"messages": [ASKED, SAID], "tools": [given]})
+    ours = read_tools([ToolYaml.model_validate(given)], tmp_path)
+    assert json.dumps(row["tools"]) == json.dumps(list(ours))
+
+
 def test_a_call_may_be_the_answer(tmp_path):
     row = {"messages": [ASKED, turn("assistant", "", tool_calls=[OPENAI_CALL])], "tools": TOOLS}
     assert load(tmp_path, row)[0]["completion"] == [CALL]
