@@ -1,10 +1,9 @@
 """Writes a report completely or not at all, and checks early that it can be written."""
 
-import os
 from pathlib import Path
 
 from harness.errors import SettingsError
-from harness.types.storage import write_whole
+from harness.types.storage import why_unwritable, write_whole
 
 
 def write_report(path: Path, text: str, source: str) -> Path:
@@ -35,19 +34,8 @@ def check_writable(path: Path, source: str) -> None:
         SettingsError: It is a directory or device, is below a file, or its directory is not writable.
     """
     try:
-        problem = _problem(path)
+        problem = why_unwritable(path)
     except OSError as error:
         problem = f"can't be written: {error.strerror or error}"
     if problem is not None:
         raise SettingsError(f"{source}: {path} {problem} (allowed: the path of a file to write)")
-
-
-def _problem(path: Path) -> str | None:
-    if path.exists() and not path.is_file():
-        return "is a directory" if path.is_dir() else "is not a regular file"
-    above = next(parent for parent in path.absolute().parents if parent.exists())
-    if not above.is_dir():
-        return f"can't be written: {above} is a file, not a directory"
-    if not os.access(above, os.W_OK | os.X_OK):
-        return f"can't be written: no permission in {above}"
-    return None

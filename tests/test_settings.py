@@ -229,3 +229,20 @@ def test_a_command_s_option_is_named_as_the_command_spells_it():
 def test_values_that_are_no_json_are_told_what_is_allowed(tmp_path, text):
     with pytest.raises(SettingsError, match=r'\(allowed: JSON such as \{"enable_thinking": false\}\)$'):
         load_settings({"chat_template_kwargs": text}, tmp_path, {})
+
+
+def test_a_judge_s_directory_in_pyproject_is_relative_to_it(tmp_path, monkeypatch):
+    (tmp_path / "judges" / "reward one").mkdir(parents=True)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    at = tmp_path / "judges/reward one"
+    for written, read in [
+        ('"reward:judges/reward one@0.5"', (f"reward:{at}@0.5",)),
+        ('["local:judges/reward one", "local:smollm2"]', (f"local:{at}", "local:smollm2")),
+        ('"openai:m@http://127.0.0.1:1/v1"', ("openai:m@http://127.0.0.1:1/v1",)),
+        ('"reward:nowhere/there"', ("reward:nowhere/there",)),
+    ]:
+        (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\njudge = {written}\n")
+        assert load_settings({}, tmp_path, {}).judge == read
+    # An option is relative to where it is typed.
+    assert load_settings({"judge": "reward:judges/x"}, tmp_path, {}).judge == ("reward:judges/x",)

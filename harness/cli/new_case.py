@@ -18,11 +18,12 @@ from harness.authoring.offers import offer_checks, passes
 from harness.authoring.render import case_text, flow_text
 from harness.cli.ask import ask, text_of
 from harness.cli.prompting import asking_settings
-from harness.errors import SettingsError
+from harness.errors import GoldenError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.libraries import missing_extras
 from harness.presentation.console import open_console
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
+from harness.types.storage import why_unwritable
 from tunegate.printable import say
 
 Answerer = Callable[[Sequence[Message], GenerationSettings], Completion]
@@ -70,7 +71,13 @@ def add_cases(path: Path, model: str | None, given: CaseInput) -> None:
     """
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 # gives input() its arrow keys
-    # An invalid set or an existing id is reported before the model is looked for.
+    # What can't be written, an invalid set or an existing id is reported before the model is looked for.
+    try:
+        problem = why_unwritable(path)
+    except OSError as error:
+        problem = f"can't be written: {error.strerror or error}"
+    if problem is not None:
+        raise GoldenError(path, None, "", problem, "the path of a file to write")
     with_case(path, {"id": given.case_id or _UNNAMED, "prompt": "?", "checks": [_ANY_CHECK], **given.keys})
     answerer = None if model is None else model_answerer(model)
     _add_case(path, model, answerer, given)

@@ -160,7 +160,7 @@ class Judge:
             waiting = wait_for(waiting, timeout=0.2).not_done
             if on_progress is not None:
                 on_progress(len(futures) - sum(not future.done() for future in futures), len(futures))
-        return [_outcome(future) for future in futures]
+        return [outcome_of(future) for future in futures]
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
         """Ask from any event loop.
@@ -258,7 +258,8 @@ def _for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeReq
     )
 
 
-def _outcome(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
+def outcome_of(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
+    """What a finished question came to."""
     if future.cancelled():
         return JudgeError("judging was cancelled")
     error = future.exception()

@@ -70,6 +70,18 @@ class Panel:
             for judge in self.judges:
                 judge.submit(request)
 
+    def verdict_so_far(self, request: JudgeRequest) -> Vote | None:
+        """The panel's verdict on a question that was asked, if every reply has come; counted nowhere."""
+        from harness.judge.client import outcome_of
+
+        asked = [judge.submit(request) for judge in self.judges]
+        if not all(future.done() for future in asked):
+            return None
+        replies = [outcome_of(future) for future in asked]
+        return combine(
+            [each if isinstance(each, JudgeError) else single_verdict(request, each) for each in replies]
+        )
+
     def judge_singles(self, requests: Sequence[JudgeRequest]) -> list[Vote]:
         """The panel's verdict on each question about one answer."""
         verdicts = []

@@ -95,6 +95,24 @@ def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
             panel.start(_pair(request, other))
 
 
+def passes_so_far(panel: Panel, request: ScoringRequest) -> bool | None:
+    """Whether an answer passes a judged check, once the judge has replied; None while that is unknown.
+
+    Args:
+        panel: The judges.
+        request: The check and the answer.
+    """
+    check = request.check
+    if base_type(check.type) not in _TASKS:
+        return None
+    vote = panel.verdict_so_far(_single(request))
+    if vote is None or isinstance(vote, JudgeError):
+        return None
+    if check.threshold is not None:
+        return vote.value >= check.threshold
+    return (vote.value == 1.0) is not check.type.startswith("not-")
+
+
 def _judged(ask: Callable[[Panel, Sequence[ScoringRequest]], list[Vote]]) -> ScoreFunction:
     """A score function that sends its requests to the panel."""
 

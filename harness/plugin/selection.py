@@ -107,10 +107,12 @@ class LeftOut:
     Attributes:
         cases: How many of how many cases, by golden set.
         tests: Tests and folders of tests.
+        keys: The cases, by key.
     """
 
     cases: dict[str, tuple[int, int]]
     tests: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
     def line(self) -> str | None:
         """One line for the terminal; None where nothing is left out."""
@@ -141,6 +143,16 @@ def left_out_cases(content: GateContent, keys: Collection[str]) -> dict[str, tup
         if out:
             found[golden_set.name] = (out, len(golden_set.cases))
     return found
+
+
+def left_out_keys(content: GateContent, keys: Collection[str]) -> tuple[str, ...]:
+    """The keys of the cases that are not selected, in order.
+
+    Args:
+        content: The content of the gate.
+        keys: Of the selected cases.
+    """
+    return tuple(case.key for golden_set in content.sets for case in golden_set.cases if case.key not in keys)
 
 
 def left_out_roots(roots: Iterable[Path], arguments: Sequence[str], here: Path) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from harness.plugin.selection import (
     asks_a_model,
     collect_golden_sets,
     left_out_cases,
+    left_out_keys,
     left_out_roots,
     own_tests,
 )
@@ -119,6 +120,7 @@ class GateSession:
         deselected = [item for item in self._asking if item not in selected]
         self.left_out = LeftOut(
             cases={} if content is None else left_out_cases(content, keys),
+            keys=() if content is None else left_out_keys(content, keys),
             tests=(
                 *left_out_roots(self.own_tests.roots, config.args, config.invocation_params.dir),
                 *(item.nodeid for item in deselected),
@@ -294,12 +296,17 @@ class GateSession:
                 assert resampling is not None  # below
                 return resampling(session)(keys)
 
-        return conclude_session(
+        records = conclude_session(
             session,
             collected=self.selection.collected,
             resample=get_fresh if self.inputs.settings.confirm else None,
             failed_tests={each.name: self.failed_tests.of(each.name) for each in session.inputs.candidates},
         )
+        left_out = (*self.left_out.keys, *self.left_out.tests)
+        return {
+            name: replace(record, run=replace(record.run, left_out=left_out))
+            for name, record in records.items()
+        }
 
 
 # Not in the stash of a session without a model.

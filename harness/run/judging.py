@@ -15,7 +15,7 @@ from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel, describe_agreement
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.judged import ask_beforehand, question_of, task_of
+from harness.metrics.judged import ask_beforehand, passes_so_far, question_of, task_of
 from harness.run.distrust import Distrust, distrust_of
 from harness.run.generation import OnAnswers
 from harness.run.scoring import Judging, score_cases
@@ -23,32 +23,41 @@ from harness.settings import Settings
 from harness.types import Check, Completion, GoldenCase, GoldenSet, Outcome, Run, Score
 
 
-def count_lost(cases: Sequence[GoldenCase], stored: Run | None, on_lost: Callable[[int], None]) -> OnAnswers:
+def count_lost(
+    cases: Sequence[GoldenCase],
+    stored: Run | None,
+    on_lost: Callable[[int], None],
+    judging: Judging | None = None,
+) -> OnAnswers:
     """A function that counts the cases that a baseline passes and a candidate fails, as answers arrive.
 
-    Only cases whose checks are all computed at once are counted: no judge, no encoder, nobody's code, one
-    answer.
+    Only cases of one answer are counted whose checks are computed at once (no encoder, no code), or by a
+    judge that answers meanwhile: such a case counts as soon as its replies are there.
 
     Args:
         cases: The cases that are answered.
         stored: The baseline's run, if it doesn't answer in this session.
         on_lost: Called with the number of lost cases of all candidates, after it has changed.
+        judging: The judges.
     """
-    counted = {case.key: case for case in cases if case.repeat == 1 and all(map(_is_quick, case.checks))}
+    judging = judging or Judging()
+    panel = judging.panel
+    counted = {case.key: case for case in cases if case.repeat == 1 and _is_soon(case, judging)}
     passed: dict[str, dict[str, bool]] = {}
+    waiting: dict[str, dict[str, Completion]] = {}
     if stored is not None:
         passed[BASELINE] = {result.key: result.outcome is Outcome.PASSED for result in stored.results}
     told = 0
 
     def on_answers(side: str, answers: Mapping[str, Completion]) -> None:
         nonlocal told
-        new = {key: answer for key, answer in answers.items() if key in counted}
-        if side == BASE or not new:
+        if side == BASE:
             return
-        results = score_cases([counted[key] for key in new], new)
-        passed.setdefault(side, {}).update(
-            {result.key: result.outcome is not Outcome.FAILED for result in results}
-        )
+        waiting.setdefault(side, {}).update({key: each for key, each in answers.items() if key in counted})
+        for other, those in waiting.items():
+            known = _outcomes([(counted[key], answer) for key, answer in those.items()], panel)
+            passed.setdefault(other, {}).update(known)
+            waiting[other] = {key: answer for key, answer in those.items() if key not in known}
         before = passed.get(BASELINE, {})
         lost = sum(
             before.get(key, False) and not is_passed
@@ -61,6 +70,23 @@ def count_lost(cases: Sequence[GoldenCase], stored: Run | None, on_lost: Callabl
             on_lost(lost)
 
     return on_answers
+
+
+def _outcomes(answered: Sequence[tuple[GoldenCase, Completion]], panel: Panel | None) -> dict[str, bool]:
+    """Whether each case passes, without those whose judge has not replied."""
+    ready: list[tuple[GoldenCase, Completion]] = []
+    known: dict[str, bool] = {}
+    for case, answer in answered:
+        judged = judged_checks(case)
+        asked = [ScoringRequest(case=case, check=check, text=answer.text) for check in judged]
+        verdicts = [None if panel is None else passes_so_far(panel, request) for request in asked]
+        if False in verdicts:
+            known[case.key] = False
+        elif None not in verdicts:
+            rest = tuple(check for check in case.checks if check not in judged)
+            ready.append((replace(case, checks=rest), answer))
+    results = score_cases([case for case, _ in ready], {case.key: answer for case, answer in ready})
+    return known | {result.key: result.outcome is not Outcome.FAILED for result in results}
 
 
 def both(first: OnAnswers, second: OnAnswers | None) -> OnAnswers:
@@ -78,6 +104,17 @@ def both(first: OnAnswers, second: OnAnswers | None) -> OnAnswers:
         second(side, answers)
 
     return on_answers
+
+
+def _is_soon(case: GoldenCase, judging: Judging) -> bool:
+    """Whether a case's checks are known soon after its answer."""
+    judged = judged_checks(case)
+    if judged and (judging.panel is None or not judging.panel.overlaps or case.turns):
+        return False
+    if any(each.transform or not decides(each) or judging.distrust.reason(case, each) for each in judged):
+        return False
+    # A group with a judged member is known later.
+    return all(check in judged or _is_quick(check) for check in case.checks)
 
 
 def _is_quick(check: Check) -> bool:

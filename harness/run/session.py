@@ -77,7 +77,7 @@ def run_session(
     stored, judging = stored_run(inputs.target, cases), judging or Judging()
     if stored is not None:
         judging = replace(judging, baseline_texts=texts_of(stored))
-    counting = None if on_lost is None else count_lost(asked, stored, on_lost)
+    counting = None if on_lost is None else count_lost(asked, stored, on_lost, judging)
     sides, limits = dict(inputs.sides), dict(only or {})
     if inputs.base is not None and forgetting:
         sides[BASE] = inputs.base

@@ -1,5 +1,6 @@
 """The sources of pydantic-settings; imported only if one of them has a setting."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -19,9 +20,6 @@ from pydantic_settings import (
 from harness.errors import SettingsError
 from harness.settings.model import SETTINGS, Settings, describe, environment_variable
 
-# Keys that may hold the path of a model: it is relative to the project, where it was typed.
-_MODELS = ("model", "base", "baseline")
-
 
 def _from(project: Path, value: object) -> object:
     """A path of an existing directory of the project, as it is reached from the working directory."""
@@ -32,6 +30,28 @@ def _from(project: Path, value: object) -> object:
     if is_here or not isinstance(value, str) or "/" not in value or not (project / value).is_dir():
         return value
     return str(project / value)
+
+
+# The start of a judge that is a directory: what is before it, the directory, what is behind it.
+_JUDGE = re.compile(r"(?P<kind>(?:local|reward):)(?P<path>[^@]*)(?P<rest>@.*)?")
+
+
+def _judge_from(project: Path, value: object) -> object:
+    """The specs of judges, whose directories are relative to the project too."""
+    specs = value if isinstance(value, list) else re.split(r"\s+(?=\w{2,}:)", str(value).strip())
+    made: list[object] = []
+    for spec in specs:
+        found = _JUDGE.fullmatch(spec) if isinstance(spec, str) else None
+        made.append(f"{found['kind']}{_from(project, found['path'])}{found['rest'] or ''}" if found else spec)
+    return made if isinstance(value, list) else " ".join(map(str, made))
+
+
+def _as_written(_project: Path, value: object) -> object:
+    return value
+
+
+# Keys that may hold the path of a model: it is relative to the project, where it was typed.
+_RELATIVE = {"model": _from, "base": _from, "baseline": _from, "judge": _judge_from}
 
 
 class _Table(PyprojectTomlConfigSettingsSource):
@@ -57,7 +77,7 @@ class _Table(PyprojectTomlConfigSettingsSource):
             if other != key:
                 raise SettingsError(f"{file_path}: [tool.tunegate] {key}: also written as {other}; keep one")
         self.values = {
-            name: _from(Path(file_path).parent, table[key]) if name in _MODELS else table[key]
+            name: _RELATIVE.get(name, _as_written)(Path(file_path).parent, table[key])
             for name, key in self.written.items()
         }
         tool, tunegate = self.toml_table_header

@@ -318,6 +318,7 @@ class Run:
         metrics: How to read the scores of each metric, by its name in the scores. A metric without an entry
             can be shown, but not compared.
         looks: How far each set was answered, if the gate had several looks.
+        left_out: What a selection left out of the gate: keys of cases, then the project's own tests.
     """
 
     id: str
@@ -332,6 +333,7 @@ class Run:
     text_losses: tuple[TextLoss, ...] = ()
     metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
     looks: tuple[SetLooks, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def partial(self) -> bool:

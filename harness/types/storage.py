@@ -41,6 +41,28 @@ def parse_json(text: str | bytes) -> Any:
         raise
 
 
+def why_unwritable(path: Path) -> str | None:
+    """Why a path can't become a file, found by writing beside it; None if it can.
+
+    Raises:
+        OSError: It can't even be looked at.
+    """
+    if path.exists() and not path.is_file():
+        return "is a directory" if path.is_dir() else "is not a regular file"
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        return f"can't be written: {above} is a file, not a directory"
+    # Permissions are not all: a file system may be read-only, full, or take no files at all (/proc).
+    probe = above / f".tunegate-{secrets.token_hex(8)}.part"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = "no permission" if isinstance(error, PermissionError) else error.strerror or str(error)
+        return f"can't be written: {reason} in {above}"
+    return None
+
+
 def write_whole(path: Path, content: str | bytes) -> Path:
     """Put a content into a file so that no reader, crash or full disk ever leaves half of it.
 

@@ -29,7 +29,7 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
     if run.selected < run.collected:
         text = "A selection left cases out: the verdict covers these only."
         title = f"Partial run: {figures.count(run.selected)} of {figures.count(run.collected)} cases"
-        found.append(Banner(tone="inconclusive", title=title, text=text))
+        found.append(Banner(tone="inconclusive", title=title, text=text, items=_some(run.left_out)))
     if run.stopped:
         found.append(_stopped(run))
     if comparison is not None and comparison.unpaired:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -256,3 +257,10 @@ def test_a_cut_answer_is_marked(path, monkeypatch, reason, is_marked):
     )
     output = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n").output
     assert ("cut after 9 tokens (max_new_tokens)" in " ".join(output.split())) == is_marked
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no file system without files")
+def test_a_path_that_cant_be_written_is_found_before_anybody_is_asked(asked):
+    result = new("/proc/mine.yaml", "--model", "m", text="Q\nA\n1\na\n")
+    assert (result.exit_code, asked) == (1, [])
+    assert "/proc/mine.yaml: can't be written: " in str(result.exception)

@@ -130,3 +130,12 @@ def test_the_setting_paths_takes_the_place_of_testpaths(tested):
     tested.pytester.makepyprojecttoml("[tool.tunegate]\npaths = []\n")
     tested.run("--gate-json=g.json").assert_outcomes(passed=10)
     assert json.loads((tested.pytester.path / "g.json").read_text())["run"]["collected"] == 10
+
+
+def test_the_record_names_what_was_left_out(project, write_golden):
+    write_golden(project.pytester, "faq", FAQ)
+    project.run("-k", "not affirm and not peru", "--gate-json=g.json")
+    run = json.loads((project.pytester.path / "g.json").read_text())["run"]
+    assert sorted(run["left_out"]) == ["capitals/peru", "faq/affirm"]
+    project.run("--gate-json=g.json")
+    assert json.loads((project.pytester.path / "g.json").read_text())["run"]["left_out"] == []

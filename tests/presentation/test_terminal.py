@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from harness.comparison.gate import run_gate
+from harness.presentation.console import open_console, visible_text
 from harness.presentation.terminal import outcome_counts, pairs, render_gate
 from harness.types import (
     CaseResult,
@@ -142,3 +145,22 @@ def test_lost_pairs_stand_beside_the_n():
         assert expected in shown(
             GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
         )
+
+
+def test_tables_are_measured_with_hidden_characters_visible():
+    table = Table("name", "value", box=None)
+    table.add_row("a\x1b[31mb\u202ec", Text("d\x00e"))
+    table.add_row("plain", "other")
+    shown = io.StringIO()
+    open_console(file=shown, width=80).print(table)
+    header, first, second = [line for line in shown.getvalue().splitlines() if line.strip()]
+    assert first.split() == ["a⟨ESC⟩[31mb⟨U+202E⟩c", "d⟨NUL⟩e"]
+    assert header.index("value") == first.index("d⟨NUL⟩e") == second.index("other")
+
+
+def test_styles_stay_where_they_were():
+    text = Text("a\x1bbc")
+    text.stylize("bold", 2, 3)
+    made = visible_text(text)
+    assert made.plain == "a⟨ESC⟩bc"
+    assert [made.plain[span.start : span.end] for span in made.spans] == ["b"]

@@ -65,3 +65,14 @@ def test_a_new_file_and_an_existing_one_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "old.html").touch()
     check_writable(tmp_path / "old.html", "--gate-report")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no file system without files")
+def test_a_file_system_that_takes_no_files_is_refused_even_for_root() -> None:
+    with pytest.raises(SettingsError, match=r"--gate-report: /proc/x can't be written: .* in /proc"):
+        check_writable(Path("/proc/x"), "--gate-report")
+
+
+def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "report.html", "--gate-report")
+    assert list(tmp_path.iterdir()) == []

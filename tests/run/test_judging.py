@@ -10,6 +10,7 @@ from harness.run.distrust import Distrust
 from harness.run.judging import (
     against_itself,
     ask_ahead,
+    count_lost,
     judged_checks,
     open_panel,
     refuse_distrusted,
@@ -18,7 +19,7 @@ from harness.run.judging import (
 )
 from harness.run.scoring import Judging
 from harness.settings import Settings
-from harness.types import Check, GoldenSet, Outcome, Repeat
+from harness.types import Check, Completion, GoldenSet, JudgeVerdict, Outcome, Repeat
 
 UNRELIABLE = Calibration(judge="j", prompts={}, labelled={}, items=40, measures=(), reasons=("kappa 0.1",))
 
@@ -64,3 +65,52 @@ def test_compared_with_its_own_answers_a_run_s_pairs_are_ties(make_run, make_res
     tied = against_itself(make_run([replace(result, repeats=(repeat,))])).results[0]
     for each in (tied, tied.repeats[0]):
         assert {score.metric: score.value for score in each.scores} == {"pairwise": 0.5, "contains": 1.0}
+
+
+class Overlapping:
+    """A panel that replies when it is told to."""
+
+    overlaps = True
+
+    def __init__(self):
+        self.replies = {}
+
+    def start(self, requests):
+        """Nothing has to be done."""
+
+    def verdict_so_far(self, request):
+        value = self.replies.get(request.answers[0])
+        return value and JudgeVerdict(
+            passed=value == 1, value=value, reason="", judge_model="j", prompt_version="1", raw_reply=""
+        )
+
+
+def completion(text):
+    return Completion(text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+
+
+def test_a_case_with_a_judge_is_lost_once_the_judge_has_replied(case_of):
+    judged = (Check(type="llm-rubric", value="Good."), Check(type="contains", value="x"))
+    cases = [case_of("a", checks=judged), case_of("b", checks=(Check(type="contains", value="x"),))]
+    panel, told = Overlapping(), []
+    count = count_lost(cases, None, told.append, Judging(panel=panel))
+    count("baseline", {"s/a": completion("x good"), "s/b": completion("x")})
+    count("candidate", {"s/a": completion("x bad")})
+    assert told == []
+    panel.replies = {"x good": 1.0, "x bad": 0.25}
+    count("candidate", {"s/b": completion("x")})
+    assert told == [1]
+    count("candidate", {})
+    assert told == [1]
+
+
+def test_without_a_judge_that_answers_meanwhile_judged_cases_are_not_counted(case_of):
+    told = []
+    panel = Overlapping()
+    panel.overlaps = False
+    count = count_lost(
+        [case_of("a", checks=(Check(type="llm-rubric", value="x"),))], None, told.append, Judging(panel=panel)
+    )
+    count("baseline", {"s/a": completion("x")})
+    count("candidate", {"s/a": completion("y")})
+    assert told == []
