@@ -269,10 +269,6 @@ class TrainingConfig(RunConfig):
             raise PydanticCustomError(
                 "agreement", "peft.method: full starts from no adapter; leave adapter out"
             )
-        if self.peft.method == "full" and self.early_stop.golden:
-            raise PydanticCustomError(
-                "agreement", "early_stop: keeps the best adapter; peft.method: full has none"
-            )
         refuse(sharding_keys(self.trl))
         refuse(length_of_training(self, self.max_steps))
         refuse(adapter_shape(self, self.adapter))

@@ -101,6 +101,7 @@ APPROACHES: Mapping[str, Approach] = {
         trainers=("rlhf",),
         caveats=(
             "Three stages, with the most possible failures; compare with plain DPO on the same pairs before trusting it.",
+            "The last stage is RLOO, or PPO if ppo: is given in place of rloo: RLOO has fewer keys, and is the one to try first.",
             "The more it is optimised, the less reliable is the reward model (Gao et al. 2023, arXiv:2210.10760).",
             _FORGETS,
         ),

@@ -159,7 +159,7 @@ class GoldenStop(TrainerCallback):
 
 
 def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) -> dict[str, Any]:
-    """Put the best checkpoint's adapter into the trained model.
+    """Put the best checkpoint's weights into the trained model.
 
     Args:
         run: The run.
@@ -172,15 +172,24 @@ def keep_best(run: TrainingRun[TrainingConfig], stop: GoldenStop, trainer: Any) 
     Raises:
         SettingsError: The best checkpoint is gone.
     """
-    from peft import load_peft_weights, set_peft_model_state_dict
-
     best = stop.best_step
     if best is not None:
         # Also where it is the last step: the library may have loaded another checkpoint since.
         directory = run.work / "checkpoints" / f"checkpoint-{best}"
         if not directory.is_dir():
             raise SettingsError(f"early_stop: {directory}, the best checkpoint, was deleted; train again")
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        set_peft_model_state_dict(model, load_peft_weights(str(directory), device="cpu"))
-        run.console.print(f"kept      the adapter of step {best}, the best on the golden subset")
+        _load(trainer.accelerator.unwrap_model(trainer.model), str(directory))
+        run.console.print(f"kept      the weights of step {best}, the best on the golden subset")
     return {"best_step": best, "scores": stop.scores}
+
+
+def _load(model: Any, checkpoint: str) -> None:
+    """A checkpoint's weights: the adapter's, or all."""
+    if hasattr(model, "peft_config"):
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, load_peft_weights(checkpoint, device="cpu"))
+    else:
+        from transformers import AutoModelForCausalLM
+
+        model.load_state_dict(AutoModelForCausalLM.from_pretrained(checkpoint, dtype="auto").state_dict())

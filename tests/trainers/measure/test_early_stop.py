@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 ROWS = [{"prompt": f"what is w{i}", "completion": "one two three"} for i in range(12)]
 
 
@@ -109,8 +107,23 @@ def test_a_broken_set_is_told_before_training(make_project, capsys):
     assert "stop.yaml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("settings", [{"golden": "stop.yaml"}])
-def test_all_weights_have_no_best_adapter(make_project, capsys, settings):
-    project = make_project("sft", ROWS, peft={"method": "full"}, quantization="none", early_stop=settings)
-    assert project.train() == 4
-    assert "early_stop: keeps the best adapter" in capsys.readouterr().err
+def test_all_weights_are_those_of_the_best_checkpoint(make_project):
+    from safetensors.torch import load_file
+
+    full = {"peft": {"method": "full"}, "quantization": "none", "learning_rate": 0.003}
+    stop = {"golden": "stop.yaml", "patience": 1}
+    project = make_project("sft", ROWS, max_steps=40, save_steps=2, early_stop=stop, **full)
+    (project.path / "stop.yaml").write_text(golden("never said"))
+    assert project.train() == 0
+    assert project.manifest["early_stop"]["best_step"] == 2
+    assert project.manifest["steps"] == 4
+    kept, best, last = (
+        load_file(directory / "model.safetensors")
+        for directory in (
+            project.output,
+            project.path / "out.work" / "checkpoints" / "checkpoint-2",
+            project.path / "out.work" / "checkpoints" / "checkpoint-4",
+        )
+    )
+    assert all(kept[name].equal(best[name]) for name in best)
+    assert not all(kept[name].equal(last[name]) for name in last)

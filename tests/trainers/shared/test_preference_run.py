@@ -21,7 +21,8 @@ def test_it_learns_to_prefer_the_chosen_answer(make_project, pairs, thumbs, meth
     assert held_out["n"] == 10
     assert held_out["after"]["estimate"] > held_out["before"]["estimate"]
     assert held_out["after"]["low"] <= held_out["after"]["estimate"] <= held_out["after"]["high"]
-    assert held_out["p_no_better"] < 0.5
+    # The reward model prefers six of ten before it has learnt anything: four can still be won.
+    assert held_out["p_no_better"] < (0.07 if method == "reward" else 0.05)
 
 
 @pytest.mark.parametrize("method", ["dpo", "orpo", "kto"])
