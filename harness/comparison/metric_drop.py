@@ -163,7 +163,7 @@ def smallest_detectable(
     Returns:
         The drop, or None if no drop is found with this probability.
     """
-    if is_counted(paired):
+    if is_counted(paired) and not paired.repeated:
         n, (lost, gained) = len(paired.keys), flips(paired)
         churn = max(churn_of(lost, gained, n), least_churn)
         return detectable_drop(n, churn, level, margin=margin, confidence=confidence)

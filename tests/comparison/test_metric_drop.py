@@ -6,6 +6,7 @@ import pytest
 
 from harness.comparison.metric_drop import compare_metric, compare_runs, reach_of, smallest_detectable
 from harness.comparison.pairing import PairedMetric
+from harness.statistics.paired_binary import Trials
 
 
 def paired(candidate, baseline, *, metric="pass-rate", kind="binary", clusters=None, **scale):
@@ -117,3 +118,15 @@ def test_comparing_runs_gives_rows_without_verdicts(make_result, make_run):
         ("f1", pytest.approx(0.6), None),
     ]
     assert comparison.unpaired == ("s/b", "s/c")
+
+
+def test_what_several_answers_detect_is_not_what_single_ones_do():
+    """Twenty cases that pass five of five answers on either side: a fall of each to 94 %, not of seven cases to 0."""
+    trials = (Trials(5, 5, 5, 5),) * 20
+    repeated, single = (
+        smallest_detectable(paired([1] * 20, [1] * 20, trials=each), 0.05, 0.05)
+        for each in (trials, (Trials(1, 1, 1, 1),) * 20)
+    )
+    # By the binomial law four of 100 answers fail in 80 % at 0.055, and four are enough.
+    assert repeated == pytest.approx(0.055, abs=0.01)
+    assert single > 0.3

@@ -20,9 +20,11 @@ from harness.types import (
     NoVerdictFinding,
     Outcome,
     Score,
+    SetLooks,
     TripwireFinding,
     Verdict,
 )
+from reports.html.banners import banners
 from reports.html.next_step import next_step
 
 Invented = Callable[..., GateRecord]
@@ -157,3 +159,25 @@ def test_a_model_s_name_is_quoted_for_the_shell(invented: Invented) -> None:
     model = replace(record.run.model, label="$(reboot) \u202eevil")
     step = next_step(replace(record, run=replace(record.run, model=model)))
     assert step.command == "pytest --model='$(reboot) ⟨U+202E⟩evil' --gate-baseline=base"
+
+
+def test_a_run_that_stopped_early_is_answered_whole_before_it_is_accepted(invented: Invented) -> None:
+    record = judged(invented(orders=3, probes=2), GateVerdict.PASS, metric())
+    looks = SetLooks(
+        set_name="orders", look=2, planned=5, fractions=(0.2, 0.4), cases=8, answered=3, out_of_turn=()
+    )
+    run = replace(record.run, collected=len(record.run.results) + 5, looks=(looks,))
+    step = next_step(replace(record, run=run))
+    assert step.title == "Run all cases."
+    assert step.command.endswith("--gate-looks=1")
+
+
+def test_a_run_that_stopped_early_says_where(invented: Invented) -> None:
+    record = invented(orders=3, probes=2)
+    looks = SetLooks(
+        set_name="orders", look=2, planned=5, fractions=(0.2, 0.4), cases=8, answered=3, out_of_turn=()
+    )
+    run = replace(record.run, collected=len(record.run.results) + 5, looks=(looks,))
+    titles = {each.title: each.items for each in banners(replace(record, run=run))}
+    assert titles["Decided early, at look 2 of 5"] == ("orders: 3 of 8 cases",)
+    assert not [title for title in titles if title.startswith("Partial run")]
