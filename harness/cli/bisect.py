@@ -15,7 +15,7 @@ from harness.cli.progress import stage_bars
 from harness.cli.prompting import asking_settings
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
-from harness.presentation.console import open_console
+from harness.presentation.console import open_console, visible_text
 from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
 from harness.types import CaseResult, GoldenCase, GoldenSet
 
@@ -77,7 +77,9 @@ def _table(bisection: Bisection) -> Table:
     table = Table("step", "outcome", "answer", title=bisection.case.key, title_justify="left", box=None)
     for step, result in bisection.results.items():
         table.add_row(
-            "base" if step == 0 else str(step), str(result.outcome), Text(_answer(result), overflow="fold")
+            "base" if step == 0 else str(step),
+            str(result.outcome),
+            visible_text(Text(_answer(result), overflow="fold")),
         )
     return table
 

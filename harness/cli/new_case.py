@@ -21,7 +21,7 @@ from harness.cli.prompting import asking_settings
 from harness.errors import GoldenError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.libraries import missing_extras
-from harness.presentation.console import open_console
+from harness.presentation.console import open_console, visible_text
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
 from harness.types.storage import why_unwritable
 from tunegate.printable import say
@@ -229,8 +229,8 @@ def _table(offers: Sequence[dict[str, Any]], remark: Callable[[dict[str, Any]], 
         meaning = CHECK_TYPES[base_type(offer["type"])].summary
         table.add_row(
             str(number),
-            Text(flow_text(offer)),
-            Text(note, style="yellow") if note else Text(meaning, style="dim"),
+            visible_text(Text(flow_text(offer))),
+            visible_text(Text(note, style="yellow")) if note else Text(meaning, style="dim"),
         )
     return table
 

@@ -47,7 +47,10 @@ class PrintableConsole(Console):
 
 
 def visible_text(text: Text) -> Text:
-    """A text of Rich's with visible hidden characters, and its styles where they were."""
+    """A text of Rich's with visible hidden characters, and its styles where they were.
+
+    A cell of a table is measured as it is given: one with a foreign text needs this.
+    """
     shown = [visible(character) for character in text.plain]
     if len(shown) == sum(map(len, shown)):
         return text

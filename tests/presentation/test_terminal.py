@@ -149,7 +149,7 @@ def test_lost_pairs_stand_beside_the_n():
 
 def test_tables_are_measured_with_hidden_characters_visible():
     table = Table("name", "value", box=None)
-    table.add_row("a\x1b[31mb\u202ec", Text("d\x00e"))
+    table.add_row("a\x1b[31mb\u202ec", visible_text(Text("d\x00e")))
     table.add_row("plain", "other")
     shown = io.StringIO()
     open_console(file=shown, width=80).print(table)
