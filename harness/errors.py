@@ -151,3 +151,15 @@ class TextsUnmeasuredError(EngineError):
         """Store the reasons, by the index of the request."""
         self.reasons = dict(reasons)
         super().__init__(next(iter(self.reasons.values())))
+
+
+# Long enough for the names of a few layers, short enough for a line.
+_LONGEST_LINE = 300
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message as one line: libraries write a heading and then, indented, the problem."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
+    said = said if len(said) <= _LONGEST_LINE else said[: _LONGEST_LINE - 1] + "…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,5 +1,6 @@
 """Checks of an adapter without loading a model: is it an adapter, complete, alive, and of this base?"""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from harness.types.storage import parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 
 _CONFIG = "adapter_config.json"
+# The weights of a whole model, which a directory may hold beside an adapter's.
+_OF_MODELS = ("model*.safetensors", "pytorch_model*.bin")
 # The file by which a multi-task model is known.
 MULTITASK_CONFIG = "multitask.json"
 _WEIGHTS = "adapter_model.safetensors"
@@ -137,6 +140,7 @@ def read_adapter(directory: Path) -> Adapter:
         AdapterError: A file is missing, damaged or pickled, or the adapter is dead.
     """
     config = read_json(directory / _CONFIG)
+    refuse_bad_numbers(directory, config)
     base = config.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise AdapterError(
@@ -144,6 +148,7 @@ def read_adapter(directory: Path) -> Adapter:
         )
     _refuse_other_tasks(directory, config)
     weights = directory / _WEIGHTS
+    _refuse_whole_model(directory)
     if not weights.is_file():
         pickled = next(iter(sorted(directory.glob("*.bin"))), None)
         if pickled is not None:
@@ -169,6 +174,75 @@ def read_adapter(directory: Path) -> Adapter:
         base_reference=with_revision(_beside(directory, base), config.get("revision")),
         training=read_training(directory),
         tensors=tensors,
+    )
+
+
+def refuse_bad_numbers(directory: Path, config: Mapping[str, Any]) -> None:
+    """Check that an adapter's configuration holds no NaN and no infinity, with which nothing can be computed.
+
+    Args:
+        directory: The adapter's directory, for messages.
+        config: Content of its adapter_config.json.
+
+    Raises:
+        AdapterError: It does.
+    """
+    for key, number in _numbers("", config):
+        if not math.isfinite(number):
+            raise AdapterError(
+                f"{directory / _CONFIG}: {key}: found {number} (allowed: a finite number); "
+                f"write the value of the training"
+            )
+
+
+def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
+    """All numbers of a JSON value, each with its key."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _numbers(f"{key}.{name}" if key else str(name), each)
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _numbers(f"{key}[{place}]", each)
+    elif isinstance(value, float):
+        yield key, value
+
+
+def _refuse_whole_model(directory: Path) -> None:
+    """Check that a directory with an adapter's configuration holds an adapter alone.
+
+    Raises:
+        AdapterError: It holds the weights of a whole model too, or only these: transformers would load them,
+            and PEFT the adapter.
+    """
+    whole = sorted(file.name for pattern in _OF_MODELS for file in directory.glob(pattern))
+    if not whole or not (directory / "config.json").is_file():
+        return
+    own = next((name for name in (_WEIGHTS, "adapter_model.bin") if (directory / name).is_file()), None)
+    if own is None:
+        raise AdapterError(
+            f"{directory}: a whole model ({whole[0]}) with an {_CONFIG} that was left over, as after a "
+            f"merge: there is no {_WEIGHTS}; remove {_CONFIG} to gate the model"
+        )
+    raise AdapterError(
+        f"{directory}: both an adapter ({own}) and a whole model ({whole[0]}): which of them is meant is "
+        f"unknown; keep one of them there, and move the other's files"
+    )
+
+
+def refuse_ignored_revision(adapter: Adapter) -> None:
+    """Check that the revision of an adapter's base, if its configuration names one, can be looked up.
+
+    Raises:
+        AdapterError: The base isn't a hub id, and only these have revisions.
+    """
+    config = read_json(adapter.directory / _CONFIG)
+    revision, base = config.get("revision"), adapter.base_reference
+    if revision in {None, "", "main"} or base.endswith(f"@{revision}"):
+        return
+    kind = "is a directory here" if Path(base).expanduser().is_dir() else "isn't a hub id without one"
+    raise AdapterError(
+        f"{adapter.directory / _CONFIG}: revision: found {revision!r}, which can't be looked up: the base "
+        f"{base!r} {kind}; remove revision, or name the base with --gate-base"
     )
 
 

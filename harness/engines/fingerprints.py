@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import AdapterError, ModelError
+
 if TYPE_CHECKING:
     import torch
 
@@ -150,6 +152,24 @@ def row_logits(forward: Any, rows: Sequence[Sequence[int]], device: Any) -> Any:
     return torch.stack(found)
 
 
+def refuse_not_a_number(owner: str, logits: Any, kind: type[ModelError] | type[AdapterError]) -> None:
+    """Refuse a model whose logits for test prompts are NaN: its answers would be the token 0, or any other.
+
+    Args:
+        owner: The model or adapter, for messages.
+        logits: The result of row_logits.
+        kind: The error to raise.
+
+    Raises:
+        InputError: One of them is NaN.
+    """
+    if bool(logits.isnan().any()):
+        raise kind(
+            f"{owner}: computes NaN in place of logits, though its weights are finite: is its configuration "
+            f"right? in float16 numbers may leave the range: --gate-dtype float32 has room"
+        )
+
+
 # The different values of each weight, by the base's hash and the weight's name in the bare base.
 Known = dict[tuple[str, str], "list[torch.Tensor]"]
 
@@ -168,8 +188,8 @@ def share_equal_weights(base_sha256: str, model: Any, known: Known) -> None:
     import torch
 
     for name, parameter in model.named_parameters():
-        # Weights in 4 bits have a type and a state of their own.
-        if type(parameter) is not torch.nn.Parameter:
+        # Packing of 4 bits replaces the data, and doesn't write into it; each weight's state stays its own.
+        if type(parameter) is not torch.nn.Parameter and type(parameter).__name__ != "Params4bit":
             continue
         others = known.setdefault((base_sha256, bare_name(name)), [])
         for other in others:

@@ -12,6 +12,7 @@ from harness.engines.fingerprints import (
     changed_weights,
     not_finite,
     probe_rows,
+    refuse_not_a_number,
     row_logits,
     weight_sums,
 )
@@ -176,6 +177,8 @@ def open_host(
         resize(model, wanted)
     sums = weight_sums(model)
     refuse_not_finite(str(directory), not_finite(model, sums), ModelError)
+    if bare_logits is not None:
+        refuse_not_a_number(str(directory), bare_logits, ModelError)
     return Host(
         base_sha256=base_sha256,
         directory=directory,
@@ -245,6 +248,8 @@ def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) 
     if host.bare_logits is None:
         with adapted(host.model, [None]) as forward:
             host.bare_logits = row_logits(forward, host.rows, host.model.device)
+        refuse_not_a_number(str(host.directory), host.bare_logits, ModelError)
+    refuse_not_a_number(adapter_dir, host.logits[side], AdapterError)
 
 
 def _steady_logits(forward: Any, host: Host, adapter_dir: str) -> Any:

@@ -11,22 +11,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.errors import AdapterError, CasesFailedError, EngineError, InputError, ModelError, TunegateError
+from harness.errors import (
+    AdapterError,
+    CasesFailedError,
+    EngineError,
+    InputError,
+    ModelError,
+    TunegateError,
+    first_line,
+)
 from harness.prompts.tokenizers import own_code_problem
 
 _Found = TypeVar("_Found")
-
-
-# Long enough for the names of a few layers, short enough for a line.
-_LONGEST = 300
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message as one line: libraries write a heading and then, indented, the problem."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
-    said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -210,6 +206,26 @@ def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Itera
             f"would ignore it; install the version that saved it (peft_version: "
             f"{config.get('peft_version', 'unknown')}), or remove what does not matter"
         )
+
+
+def refuse_wrong_types(directory: Path, config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Check that no key of adapter_config.json for which PEFT expects a number has a text or a list.
+
+    Args:
+        directory: The adapter's directory, for messages.
+        config: Content of adapter_config.json.
+        known: PEFT's dataclass fields by name.
+
+    Raises:
+        AdapterError: A key has something else; PEFT fails on it without naming the key.
+    """
+    for name, field in known.items():
+        value = config.get(name)
+        if type(field.default) in {int, float} and isinstance(value, str | list | dict):
+            raise AdapterError(
+                f"{directory}/adapter_config.json: {name}: found {value!r} (allowed: a number); "
+                f"write the value of the training"
+            )
 
 
 def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError] | type[ModelError]) -> None:

@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.engines.adapter import read_json
+from harness.engines.adapter import read_json, refuse_bad_numbers
 from harness.engines.library_faults import (
     loading_failures,
     refuse_incomplete_adapter,
     refuse_incomplete_model,
     refuse_not_finite,
     refuse_unknown_keys,
+    refuse_wrong_types,
 )
 from harness.engines.model_files import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
-from harness.types import ExecutionPlan
+from harness.models.resolve import resolve_model
+from harness.prompts.tokenizers import load_tokenizer
+from harness.types import ExecutionPlan, ModelRef
 
 _LOADING = threading.RLock()
 
@@ -102,6 +105,12 @@ def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": plan.device}}
 
 
+def model_tokenizer(model: ModelRef) -> Any:
+    """The tokenizer of a model with its chat template; a base may have that of its adapter."""
+    own = model.adapter_dir or model.tokenizer_dir
+    return load_tokenizer(resolve_model(model.base_model, recorded=True), None if own is None else Path(own))
+
+
 def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -> Any:
     """Attach an adapter to a base model, in addition to its other adapters.
 
@@ -124,7 +133,9 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
 
         config = read_json(directory / "adapter_config.json")
         kind = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]]
+        refuse_bad_numbers(directory, config)
         refuse_unknown_keys(directory, config, kind.__dataclass_fields__)
+        refuse_wrong_types(directory, config, kind.__dataclass_fields__)
         _refuse_not_finite_tensors(directory)
         read = PeftConfig.from_pretrained(adapter_dir)
         read.inference_mode = not trainable
@@ -159,7 +170,8 @@ def _refuse_not_finite_tensors(directory: Path) -> None:
     with safe_open(directory / "adapter_model.safetensors", framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 # no mapping: it can't be iterated
             tensor = file.get_tensor(name)
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            # Not every type of eight bits can be tested as it is.
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
                 broken.append(name)
     refuse_not_finite(str(directory), broken, AdapterError)
 

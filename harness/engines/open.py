@@ -9,14 +9,22 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.engines.adapter import check_base, is_adapter, is_multitask, mixes, read_adapter, read_training
+from harness.engines.adapter import (
+    check_base,
+    is_adapter,
+    is_multitask,
+    mixes,
+    read_adapter,
+    read_training,
+    refuse_ignored_revision,
+)
 from harness.engines.base import CANDIDATE, SERVED, Engine, StreamingEngine
-from harness.engines.library_faults import first_line
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
 from harness.engines.precision import gpu_dtype
-from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError
-from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
+from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
+from harness.models.resolve import adapter_sha256, model_sha256, prompting_sha256, resolve_model
+from harness.prompts.tokenizers import has_tokenizer
 from harness.registry import EngineKind, active
 from harness.types import ExecutionPlan, ModelRef, ServerUse
 
@@ -171,6 +179,8 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
         )
     if directory.is_dir() and is_adapter(directory):
         adapter = read_adapter(directory)
+        if not base:
+            refuse_ignored_revision(adapter)
         named = base or adapter.base_reference
         try:
             base_dir = resolve_model(named, recorded=not base)
@@ -179,6 +189,7 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
             raise ModelError(f"{directory}: its base model {named!r}: {error}{remedy}") from error
         base_sha256 = model_sha256(base_dir)
         check_base(adapter, base_dir, base_sha256)
+        lends = not has_tokenizer(base_dir)
         return ModelRef(
             label=reference,
             base_model=named,
@@ -186,6 +197,8 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
             adapter_dir=str(directory.resolve()),
             adapter_sha256=adapter_sha256(directory),
             training=adapter.training,
+            tokenizer_dir=str(directory.resolve()) if lends else None,
+            tokenizer_sha256=prompting_sha256(directory) if lends else None,
         )
     if directory.is_dir() and not (directory / "config.json").is_file():
         raise AdapterError(
@@ -211,7 +224,13 @@ def base_of(model: ModelRef) -> ModelRef | None:
         # Its base is a bare encoder, which can't answer without heads.
         return None
     if model.adapter_dir is not None:
-        return ModelRef(label=model.base_model, base_model=model.base_model, base_sha256=model.base_sha256)
+        return ModelRef(
+            label=model.base_model,
+            base_model=model.base_model,
+            base_sha256=model.base_sha256,
+            tokenizer_dir=model.tokenizer_dir,
+            tokenizer_sha256=model.tokenizer_sha256,
+        )
     base = None if model.training is None else model.training.base
     if base is None:
         return None

@@ -14,10 +14,11 @@ from harness.engines.adapter import BARE, VIRTUAL_TOKENS, adapter_traits, read_j
 from harness.engines.decode import Row, decode_batch, pad_rows, turns_with_length
 from harness.engines.fingerprints import PROBE_STEPS, Known, row_logits, same_logits, share_equal_weights
 from harness.engines.host import Host, change_by, open_host, put_adapter, weights_in_file
+from harness.engines.loading import model_tokenizer
 from harness.engines.side import Side, adapted, empty_cache, whole_model
 from harness.errors import AdapterError
 from harness.models.resolve import resolve_model
-from harness.prompts.tokenizers import load_tokenizer
+from harness.prompts.tokenizers import has_tokenizer, load_tokenizer
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, Placement
 
 
@@ -218,7 +219,8 @@ def _fill_hosts(
 
 def _open(model: ModelRef, plan: ExecutionPlan) -> Host:
     directory = resolve_model(model.base_model, recorded=True)
-    return open_host(model.base_sha256, directory, plan, load_tokenizer(directory), model.adapter_dir)
+    tokenizer = load_tokenizer(directory) if has_tokenizer(directory) else model_tokenizer(model)
+    return open_host(model.base_sha256, directory, plan, tokenizer, model.adapter_dir)
 
 
 def _refuse_random(host: Host, side: str, model: ModelRef, plan: ExecutionPlan) -> None:
@@ -263,9 +265,7 @@ def _roads_of(
         found[name] = Side(
             model=host.model,
             adapter=name if inside else None,
-            tokenizer=load_tokenizer(
-                host.directory, None if model.adapter_dir is None else Path(model.adapter_dir)
-            ),
+            tokenizer=model_tokenizer(model),
             model_settings=host.model_settings,
             prompt=host.prompts.get(name),
             change=change_by(host, name),

@@ -13,6 +13,7 @@ from harness.engines.decode import pack_batches
 from harness.engines.library_faults import answer_or_split
 from harness.engines.loading import quiet_load
 from harness.engines.questions import LateAnswer, Question, WrittenAnswer, answer_questions, write_answers
+from harness.engines.sampling import refuse_unfollowed
 from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
 from harness.engines.text_losses import ScoredText, nats_of
@@ -75,36 +76,24 @@ class TransformersEngine:
         """Answer all requests batch by batch; ``on_text`` gets each answer's text so far, token by token.
 
         Raises:
-            ModelError: A prompt has a token without an embedding in the model.
+            ModelError: A prompt has a token without an embedding in the model, or the model has settings that
+                can't be followed.
             CasesFailedError: The model failed on some of the requests; all others were answered.
             EngineError: It failed on all of them.
         """
-        prompts = [self._rendered(request) for request in requests]
-        tokens = [
-            prompt_ids(self._sides[request.side].tokenizer, prompt)
-            for request, prompt in zip(requests, prompts, strict=True)
-        ]
-        for request, ids in zip(requests, tokens, strict=True):
-            refuse_unknown_tokens(self._sides[request.side], ids, request.key)
+        asked = [self._question(request) for request in requests]
         batches = self._batches(
             [request.side for request in requests],
-            [len(prompt) for prompt in tokens],
+            [len(question.tokens) for question in asked],
             [request.settings.token_limit for request in requests],
             self.plan.batch_tokens,
         )
 
         def answer(batch: Sequence[int]) -> dict[int, Completion]:
             started = time.perf_counter()
-            rows = [
-                Question(
-                    request=requests[index],
-                    side=self._sides[requests[index].side],
-                    prompt=prompts[index],
-                    tokens=tokens[index],
-                )
-                for index in batch
-            ]
-            answered = answer_questions(rows, on_text and _renumbered(on_text, batch))
+            answered = answer_questions(
+                [asked[index] for index in batch], on_text and _renumbered(on_text, batch)
+            )
             latency_s = (time.perf_counter() - started) / len(batch)
             late.update(
                 {
@@ -198,7 +187,8 @@ class TransformersEngine:
             One traced answer per request, in order.
 
         Raises:
-            ModelError: A prompt has a token without an embedding in the model.
+            ModelError: A prompt has a token without an embedding in the model, or the model has settings that
+                can't be followed.
         """
         asked = [self._question(request) for request in requests]
         limits = [request.settings.token_limit for request in requests]
@@ -228,6 +218,8 @@ class TransformersEngine:
         prompt, side = self._rendered(request), self._sides[request.side]
         tokens = prompt_ids(side.tokenizer, prompt)
         refuse_unknown_tokens(side, tokens, request.key)
+        if request.settings.use_model_settings:
+            refuse_unfollowed(side, request.key)
         return Question(request=request, side=side, prompt=prompt, tokens=tokens)
 
     def check_schema(self, side: str, schema: Mapping[str, Any]) -> None:

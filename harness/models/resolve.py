@@ -51,6 +51,11 @@ def model_sha256(directory: Path) -> str:
     return _hash_files(directory)
 
 
+def prompting_sha256(directory: Path) -> str:
+    """Hash of the files of a directory that determine its tokens, and how it writes a conversation."""
+    return _hash_files(directory, (*_TOKENIZER_PATTERNS, "chat_template*", "additional_chat_templates/*"))
+
+
 def tokenizer_sha256(directory: Path) -> str:
     """Hash of the files of a model directory that determine its tokens."""
     return _hash_files(directory, _TOKENIZER_PATTERNS)
@@ -151,6 +156,11 @@ def _checked(directory: Path) -> Path:
     """Check that the weights are complete and can be read without running code."""
     if not (directory / "config.json").is_file():
         raise ModelError(f"{directory}: not a model: config.json is missing")
+    if (directory / "adapter_config.json").is_file():
+        raise ModelError(
+            f"{directory}: adapter_config.json beside a whole model: transformers would put that adapter on "
+            f"it; move the adapter's files elsewhere, or remove what was left over"
+        )
     if missing := _missing_shards(directory):
         raise ModelError(
             f"{directory}: {missing[0]} is missing, one of the weight files that its index names"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 import pytest
 
@@ -105,6 +106,23 @@ def _is_terminal(config: pytest.Config) -> bool:
     return bool(terminal and terminal.isatty)
 
 
+class _Ended(pytest.exit.Exception):  # type: ignore[name-defined,misc] # pytest gives it to the function
+    """Ends the session. pytest shows an exception's class before its message: here ``ERROR:``."""
+
+    __module__, __qualname__ = "builtins", "ERROR"
+
+
+def end_session(error: InputError | EngineError) -> NoReturn:
+    """End the session with one line: a model that can't answer is no regression.
+
+    Args:
+        error: What is wrong: an input of the user's, or something that failed while a model ran.
+    """
+    is_input = isinstance(error, InputError)
+    status = pytest.ExitCode.USAGE_ERROR if is_input else pytest.ExitCode.INTERNAL_ERROR
+    raise _Ended(str(error), returncode=status) from error
+
+
 class Questions:
     """Answers prompts that are not in a golden set, with one engine for all of them."""
 
@@ -133,10 +151,8 @@ class Questions:
                     shown.on_progress,
                     open_engine=self._open_once,
                 )
-            except InputError as error:
-                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
-            except EngineError as error:
-                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+            except (InputError, EngineError) as error:
+                end_session(error)
         return answers[candidate.side].completions[case.key]
 
     def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:

@@ -16,7 +16,7 @@ from harness.errors import EngineError, InputError, TunegateError
 from harness.history.store import check_history
 from harness.plugin.collection import RESULTS, GoldenItem, LastMissed, add_verdicts
 from harness.plugin.delivery import Delivery, Problem, deliver, exit_status
-from harness.plugin.progress import Questions, open_progress
+from harness.plugin.progress import Questions, end_session, open_progress
 from harness.plugin.selection import (
     SELECTION,
     FailedTests,
@@ -266,9 +266,9 @@ class GateSession:
                     only=only,
                 )
             except InputError as error:
-                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+                raise pytest.UsageError(*str(error).splitlines()) from error
             except EngineError as error:
-                pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+                end_session(error)
 
     def _noting(self, on_progress: Progress) -> Progress:
         """Also note how many answers there are, for whoever interrupts."""

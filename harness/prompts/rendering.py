@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from harness.errors import PromptError
+from harness.errors import PromptError, first_line
 from harness.types import GenerationSettings, Message
 
 # Each directive of strftime, which a template may use by a format that need not be in its text.
@@ -18,6 +18,9 @@ _DIRECTIVES = (
     *("%a", "%A", "%w", "%d", "%b", "%B", "%m", "%y", "%Y", "%H", "%I", "%p", "%M", "%S", "%f", "%j", "%U"),
     *("%W", "%c", "%x", "%X", "%G", "%u", "%V", "%F", "%T", "%D", "%R", "%e", "%z", "%Z"),
 )
+
+# How many letters of a message are changed, to see whether a prompt that doesn't contain it follows them.
+_TRIED_LETTERS = 16
 
 
 def write_chat(
@@ -65,7 +68,7 @@ def write_chat(
     if unknown := [name for name in names if name not in text]:
         problem = f"the chat template leaves the tool {unknown[0]} out"
         raise PromptError(f"{problem}; skip the case, or leave tools out")
-    left_out = _left_out(text, turns, names)
+    left_out = _left_out(written, text, turns, names)
     if left_out is None:
         return text
     if (parts := _in_parts(written, turns, names)) is not None:
@@ -88,27 +91,56 @@ def _in_parts(
         text = written(parts)
     except Exception:  # the exception of the plain conversation is reported
         return None
-    return text if _left_out(text, turns, tools) is None else None
+    if any(str(part["content"]) in text for part in parts):
+        return None  # it reads texts, and wrote the list as Python shows it
+    return text if _left_out(None, text, turns, tools) is None else None
 
 
-def _left_out(text: str, turns: Sequence[Mapping[str, Any]], tools: Sequence[str]) -> str | None:
+def _left_out(
+    written: Callable[[Sequence[Mapping[str, Any]]], str] | None,
+    text: str,
+    turns: Sequence[Mapping[str, Any]],
+    tools: Sequence[str],
+) -> str | None:
     """The role of a message that is not in the text, ignoring white space, which templates trim.
 
-    Earlier answers may be incomplete: templates remove their reasoning. Of a call the tool's name must be
-    there, besides those in the descriptions of the ``tools``.
+    A message that a template writes with other letters is there if the text follows each of its letters;
+    without ``written`` it must be there as it is. Earlier answers may be incomplete: templates remove their
+    reasoning. Of a call the tool's name must be there, besides those in the descriptions of the ``tools``.
     """
     dense = "".join(text.split())
-    for turn in turns:
+    for place, turn in enumerate(turns):
         if turn["role"] == "tool":
             # Templates may write the result as a JSON text.
             spellings = [turn["content"], json.dumps(turn["content"])[1:-1]]
         else:
             spellings = [turn["content"]] if turn["role"] != "assistant" else []
-        if spellings and not any("".join(spelling.split()) in dense for spelling in spellings):
+        is_there = not spellings or any("".join(spelling.split()) in dense for spelling in spellings)
+        if not is_there and (written is None or not _is_followed(written, text, turns, place)):
             return str(turn["role"])
     calls = Counter(call["function"]["name"] for turn in turns for call in turn.get("tool_calls", ()))
     missing = any(text.count(name) < count + (name in tools) for name, count in calls.items())
     return "assistant" if missing else None
+
+
+def _is_followed(
+    written: Callable[[Sequence[Mapping[str, Any]]], str],
+    text: str,
+    turns: Sequence[Mapping[str, Any]],
+    place: int,
+) -> bool:
+    """Whether a message with another letter, at any of some places, is written as another text."""
+    content = turns[place]["content"]
+    letters = [spot for spot, letter in enumerate(content) if not letter.isspace()]
+    for spot in {letters[0], *letters[:: max(1, len(letters) // _TRIED_LETTERS)], letters[-1]}:
+        other = f"{content[:spot]}{'8' if content[spot] == '7' else '7'}{content[spot + 1 :]}"
+        changed = [{**turn, "content": other} if n == place else turn for n, turn in enumerate(turns)]
+        try:
+            if written(changed) == text:
+                return False
+        except Exception:  # what the template refuses it has read, but whether all of it is unknown
+            return False
+    return True
 
 
 def _refusal(error: Exception, turns: Sequence[Mapping[str, Any]]) -> PromptError:
@@ -296,8 +328,20 @@ def text_ids(tokenizer: Any, text: str) -> list[int]:
 
     Returns:
         Token ids.
+
+    Raises:
+        PromptError: The tokenizer can't read it.
     """
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return _encoded(tokenizer, text, add_special_tokens=False)
+
+
+def _encoded(tokenizer: Any, text: str, **options: Any) -> list[int]:
+    try:
+        return list(tokenizer(text, **options)["input_ids"])
+    except Exception as error:  # a damaged tokenizer may raise any exception
+        raise PromptError(
+            f"the tokenizer can't read it: {first_line(error)}; save the tokenizer again"
+        ) from error
 
 
 def begin_ids(tokenizer: Any) -> list[int]:
@@ -308,12 +352,19 @@ def begin_ids(tokenizer: Any) -> list[int]:
 def _begin_ids(tokenizer: Any, text: str) -> list[int]:
     """The tokens before the text's own tokens; none where the text itself begins with the BOS token.
 
-    An end token, which some tokenizers add after a text, would mean that the text is finished.
+    Raises:
+        PromptError: The tokenizer puts tokens behind every text too, or changes the text's own: a model that
+            gets these has been told that the text is finished.
     """
-    own, whole = text_ids(tokenizer, text), list(tokenizer(text)["input_ids"])
+    own, whole = text_ids(tokenizer, text), _encoded(tokenizer, text)
     if own and own[0] == tokenizer.bos_token_id:
         return []
-    for place in range(len(whole) - len(own) + 1):
-        if whole[place : place + len(own)] == own:
-            return whole[:place]
-    return []
+    if whole[len(whole) - len(own) :] == own:
+        return whole[: len(whole) - len(own)]
+    after = next((n for n in range(1, len(whole)) if whole[len(whole) - len(own) - n : -n] == own), None)
+    added = "other tokens" if after is None else repr(str(tokenizer.decode(whole[-after:])))
+    raise PromptError(
+        f"the model has no chat template, and its tokenizer puts {added} behind every text, as if it were "
+        f"finished; set add_eos_token to false in tokenizer_config.json, or leave it out of tokenizer.json's "
+        f"post_processor"
+    )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from harness.errors import AdapterError, ModelError
+from harness.errors import AdapterError, ModelError, first_line
 from harness.types.storage import parse_json
 
 
@@ -28,15 +28,20 @@ def context_length(model_dir: Path) -> int | None:
     Raises:
         ModelError: The configuration can't be read.
     """
+    try:
+        return places(_configuration(model_dir))
+    except Exception as error:  # for a damaged or unknown configuration the library may raise any exception
+        raise ModelError(f"{model_dir / 'config.json'}: {_config_problem(error)}") from error
+
+
+def _configuration(directory: Path) -> Any:
     from transformers import AutoConfig
 
-    try:
-        config = AutoConfig.from_pretrained(model_dir, trust_remote_code=False, local_files_only=True)
-        return places(config)
-    except Exception as error:  # for a damaged or unknown configuration the library may raise any exception
-        path, line = model_dir / "config.json", str(error).strip().partition("\n")[0]
-        problem = own_code_problem(error) or f"can't be read: {line}; save the model again"
-        raise ModelError(f"{path}: {problem}") from error
+    return AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+
+
+def _config_problem(error: Exception) -> str:
+    return own_code_problem(error) or f"can't be read: {first_line(error)}; save the model again"
 
 
 def places(config: Any) -> int | None:
@@ -69,7 +74,8 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
         adapter_dir: The adapter's, or None.
 
     Returns:
-        transformers' tokenizer; its ``chat_template`` is None only if none of them has one.
+        transformers' tokenizer; its ``chat_template`` is None only if none of them has one. The base may have
+        no tokenizer, if the adapter has one.
 
     Raises:
         ModelError: The base's tokenizer can't be loaded.
@@ -84,10 +90,15 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
         return tokenizer
     tokenizer = _loaded(adapter_dir, AdapterError)
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = (
-            _written_template(adapter_dir) or _loaded(base_dir, ModelError).chat_template
-        )
+        tokenizer.chat_template = _written_template(adapter_dir)
+    if tokenizer.chat_template is None and has_tokenizer(base_dir):
+        tokenizer.chat_template = _loaded(base_dir, ModelError).chat_template
     return tokenizer
+
+
+def has_tokenizer(directory: Path) -> bool:
+    """Whether a directory holds a tokenizer's vocabulary."""
+    return any(file.is_file() for pattern in _VOCABULARIES for file in directory.glob(pattern))
 
 
 def with_padding(tokenizer: Any) -> Any:
@@ -123,13 +134,19 @@ def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
 def _problem_of(directory: Path, error: Exception) -> str:
     if problem := own_code_problem(error):
         return f"its tokenizer can't be loaded: {problem}"
-    if not any(file.is_file() for pattern in _VOCABULARIES for file in directory.glob(pattern)):
+    if (directory / "config.json").is_file():
+        try:
+            _configuration(directory)
+        except Exception as damaged:  # as above; a tokenizer's class may depend on it
+            # An unknown kind of model is no damage, and the tokenizer may have its own.
+            if first_line(damaged) == first_line(error):
+                return f"config.json: {_config_problem(damaged)}"
+    if not has_tokenizer(directory):
         return (
             f"no vocabulary of a tokenizer (such as tokenizer.json) in it; save the tokenizer there too, "
             f"with save_pretrained({str(directory)!r})"
         )
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"its tokenizer can't be loaded: {reason.strip()}; save it again"
+    return f"its tokenizer can't be loaded: {first_line(error)}; save it again"
 
 
 def _written_template(directory: Path) -> Any:

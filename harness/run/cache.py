@@ -33,7 +33,7 @@ from harness.types import (
 
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
-_PROMPT_REVISION = 1
+_PROMPT_REVISION = 2
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 4
@@ -89,7 +89,7 @@ def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: Generat
         settings: Values for the template.
     """
     asked = [message.key for message in messages]
-    files = [model.base_sha256, model.adapter_sha256]
+    files = [model.base_sha256, model.adapter_sha256, *_lent_tokenizer(model)]
     reads: list[object] = [dict(settings.chat_template_kwargs), settings.date]
     reads += [list(settings.tools)] if settings.tools else []
     return _hash(
@@ -153,7 +153,13 @@ def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
         [_version(package) for package in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes")],
         *([] if plan.weights == "peft" else [plan.weights]),
         *([plan.server.identity] if plan.engine == "vllm" and plan.server else []),
+        *_lent_tokenizer(model),
     ]
+
+
+def _lent_tokenizer(model: ModelRef) -> list[str]:
+    """The tokenizer of a base that has none; that of all others is among the hashed files."""
+    return [] if model.tokenizer_sha256 is None else [model.tokenizer_sha256]
 
 
 @memoised

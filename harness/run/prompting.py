@@ -11,11 +11,11 @@ from typing import Any
 
 from harness.engines.adapter import virtual_token_count
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.engines.loading import quiet_load
+from harness.engines.loading import model_tokenizer, quiet_load
 from harness.errors import PromptError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
-from harness.prompts.tokenizers import context_length, load_tokenizer
+from harness.prompts.tokenizers import context_length
 from harness.run.cache import Cache, context_key, prompt_key
 from harness.run.workload import Workload, plan_workload
 from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef
@@ -208,12 +208,8 @@ class _Rendering:
 
     def _tokenizer(self, side: str) -> Any:
         if side not in self.tokenizers:
-            model = self.sides[side]
             with quiet_load():
-                self.tokenizers[side] = load_tokenizer(
-                    resolve_model(model.base_model, recorded=True),
-                    None if model.adapter_dir is None else Path(model.adapter_dir),
-                )
+                self.tokenizers[side] = model_tokenizer(self.sides[side])
         return self.tokenizers[side]
 
     def _context(self, side: str) -> int | None:

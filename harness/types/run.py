@@ -160,6 +160,8 @@ class ModelRef:
         base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
         training: The training manifest; None if there is none.
         engine: Name of the plug-in's engine that runs it; None for tunegate's own.
+        tokenizer_dir: The adapter whose tokenizer is the base's too; None where the base has its own.
+        tokenizer_sha256: Hash of that tokenizer and its chat template.
     """
 
     label: str
@@ -169,6 +171,8 @@ class ModelRef:
     adapter_sha256: str | None = None
     training: Annotated[TrainingManifest | None, BeforeValidator(stored_manifest)] = None
     engine: str | None = None
+    tokenizer_dir: str | None = None
+    tokenizer_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

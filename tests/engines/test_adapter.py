@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from harness.engines.adapter import read_adapter
-from harness.engines.open import describe_model
-from harness.errors import AdapterError
+from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.errors import AdapterError, ModelError
 
 
 @pytest.fixture
@@ -133,3 +133,97 @@ def test_what_cannot_be_gated_is_refused_before_anything_loads(adapter, changes,
     (adapter / "adapter_config.json").write_text(json.dumps({**config, **changes}))
     with pytest.raises(AdapterError, match=problem):
         read_adapter(adapter)
+
+
+def edit(directory, name="adapter_config.json", **changes):
+    path = directory / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"lora_alpha": float("nan")}, "lora_alpha: found nan"),
+        ({"lora_alpha": float("inf")}, "lora_alpha: found inf"),
+        ({"alpha_pattern": {"q_proj": float("-inf")}}, "alpha_pattern.q_proj: found -inf"),
+        ({"lora_dropout": float("nan")}, "lora_dropout: found nan"),
+        ({"loftq_config": {"list": [1.0, float("nan")]}}, r"loftq_config.list\[1\]: found nan"),
+    ],
+)
+def test_a_number_that_nothing_can_be_computed_with_is_named(adapter, changes, problem):
+    edit(adapter, **changes)
+    with pytest.raises(AdapterError, match=rf"adapter_config.json: {problem} \(allowed: a finite number\)"):
+        describe_model(str(adapter))
+
+
+@pytest.mark.parametrize("changes", [{"lora_alpha": "8"}, {"r": [4]}, {"lora_dropout": "0.1"}])
+def test_a_text_in_place_of_a_number_is_named(adapter, changes):
+    (key,) = changes
+    edit(adapter, **changes)
+    model = describe_model(str(adapter))
+    with pytest.raises(AdapterError, match=rf"adapter_config.json: {key}: found .* \(allowed: a number\)"):
+        open_sides({"candidate": model}, choose_plan("float32", "cpu", 512, [model]))
+
+
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"])
+def test_weights_in_few_bits_are_answered_as_peft_reads_them(
+    kind, adapter, tiny_model_dir, bare_texts, engine_texts
+):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    file = adapter / "adapter_model.safetensors"
+    narrow = {name: tensor.to(getattr(torch, kind)) for name, tensor in load_file(file).items()}
+    save_file(narrow, file, metadata={"format": "pt"})
+    assert engine_texts(adapter)[0]["candidate-0"] == bare_texts(tiny_model_dir, adapter)
+    first = next(iter(narrow))
+    narrow[first] = torch.full(narrow[first].shape, float("nan")).to(narrow[first].dtype)
+    save_file(narrow, file, metadata={"format": "pt"})
+    with pytest.raises(AdapterError, match="1 of its weights hold NaN or infinity"):
+        engine_texts(adapter)
+
+
+def test_what_a_directory_with_both_kinds_of_files_holds_is_decided_by_its_weights(adapter, tiny_model_dir):
+    """A merge into the adapter's own directory leaves its configuration there."""
+    shutil.copytree(tiny_model_dir, adapter, dirs_exist_ok=True)
+    with pytest.raises(
+        AdapterError, match=r"both an adapter \(adapter_model.safetensors\) and a whole model"
+    ):
+        describe_model(str(adapter))
+    (adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(
+        AdapterError, match=r"a whole model .* left over.* remove adapter_config.json to gate"
+    ):
+        describe_model(str(adapter))
+    (adapter / "adapter_config.json").unlink()
+    assert describe_model(str(adapter)).adapter_dir is None
+
+
+def test_a_configuration_of_the_base_beside_an_adapter_is_no_model(adapter, tiny_model_dir):
+    """Some trainers copy it there."""
+    shutil.copy(tiny_model_dir / "config.json", adapter)
+    assert describe_model(str(adapter)).adapter_dir == str(adapter)
+
+
+def test_a_base_that_transformers_would_put_an_adapter_on_is_refused(adapter, tiny_model_dir, tmp_path):
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    shutil.copy(adapter / "adapter_config.json", base)
+    edit(adapter, base_model_name_or_path=str(base))
+    with pytest.raises(
+        ModelError, match=r"base: adapter_config.json beside a whole model: transformers would"
+    ):
+        describe_model(str(adapter))
+
+
+@pytest.mark.parametrize(("revision", "is_read"), [("v2", False), ("main", True), (None, True), ("", True)])
+def test_a_revision_that_cannot_be_looked_up_is_refused(adapter, tiny_model_dir, revision, is_read):
+    """A directory has none. A base that is given by hand is the one that is meant."""
+    edit(adapter, revision=revision)
+    if is_read:
+        describe_model(str(adapter))
+        return
+    with pytest.raises(
+        AdapterError, match=r"revision: found 'v2', which can't be looked up: the base .* directory"
+    ):
+        describe_model(str(adapter))
+    assert describe_model(str(adapter), str(tiny_model_dir)).base_model == str(tiny_model_dir)

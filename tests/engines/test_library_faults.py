@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.engines.library_faults import answer_or_split, first_line, loading_failures
-from harness.errors import AdapterError, CasesFailedError, EngineError, ModelError
+from harness.engines.library_faults import answer_or_split, loading_failures
+from harness.errors import AdapterError, CasesFailedError, EngineError, ModelError, first_line
 
 KEYS = [f"s/{place}" for place in range(8)]
 

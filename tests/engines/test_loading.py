@@ -1,11 +1,14 @@
 """Models are loaded one at a time, whatever thread asks for them."""
 
+import json
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.errors import ModelError
 
 
 @pytest.fixture
@@ -39,3 +42,56 @@ def test_threads_that_load_at_once_get_whole_models(tied_model_dir):
     for engine in loaded:
         weights = engine._sides["candidate"].model
         assert weights.get_output_embeddings().weight is weights.get_input_embeddings().weight
+
+
+def test_a_model_that_computes_no_number_is_refused(tiny_model_dir, tmp_path):
+    """Its weights are finite, its configuration isn't: each answer would be the token 0."""
+    directory = shutil.copytree(tiny_model_dir, tmp_path / "nan")
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rms_norm_eps": float("nan")}))
+    model = describe_model(str(directory))
+    with pytest.raises(ModelError, match="nan: computes NaN in place of logits"):
+        open_sides({"candidate": model}, choose_plan("float32", "cpu", 512, [model]))
+
+
+@pytest.fixture
+def speechless(tiny_model_dir, tmp_path):
+    """A copy of the tiny model without its tokenizer."""
+    directory = shutil.copytree(tiny_model_dir, tmp_path / "speechless")
+    for file in directory.glob("*token*"):
+        file.unlink()
+    (directory / "chat_template.jinja").unlink(missing_ok=True)
+    return directory
+
+
+def test_a_base_without_a_tokenizer_gets_its_adapters(
+    speechless, tiny_model_dir, make_adapter, lora, bare_texts, engine_texts, tmp_path
+):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    adapter = make_adapter(lora(), base=speechless, tokenizer=tokenizer)
+    texts, _ = engine_texts(adapter)
+    assert texts["candidate-0"] == bare_texts(speechless, adapter, adapter)
+    assert texts["baseline"] == bare_texts(tiny_model_dir)
+    with pytest.raises(ModelError, match="speechless: no vocabulary of a tokenizer"):
+        engine_texts(make_adapter(lora(), "dumb", base=speechless))
+    with pytest.raises(ModelError, match="speechless: no vocabulary of a tokenizer"):
+        engine_texts(speechless)
+
+
+def test_the_lent_tokenizer_is_a_part_of_the_bases_answers(speechless, make_adapter, lora, letters):
+    from harness.engines.open import base_of
+    from harness.run.cache import completion_key, prompt_key
+    from harness.types import GenerationSettings, Message
+
+    def keys(tokenizer):
+        adapter = make_adapter(lora(), base=speechless, tokenizer=tokenizer)
+        base = base_of(describe_model(str(adapter)))
+        plan, asked = choose_plan("float32", "cpu", 512, [base]), (Message(role="user", content="w1"),)
+        settings = GenerationSettings()
+        return {prompt_key(base, asked, settings), completion_key(base, plan, asked, settings, "a")}
+
+    one = letters("{{ messages[0].content }}")
+    assert keys(one) == keys(one)
+    assert not keys(one) & keys(letters("{{ messages[0].content }}!"))

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from harness.errors import ModelError
+
 
 @pytest.fixture
 def strict_model_dir(tiny_model_dir, tmp_path):
@@ -40,3 +42,81 @@ def test_a_set_that_asks_for_the_models_own_settings_gets_all_of_them(
     """As generate applies them: penalties, suppressed tokens and repeated runs of words, row by row."""
     texts, _ = engine_texts(strict_model_dir, use_model_settings=True)
     assert texts["candidate-0"] == bare_texts(strict_model_dir)
+
+
+def settings_of(model_dir, tmp_path, **own):
+    """A copy of a model whose generation config has further keys."""
+    directory = shutil.copytree(model_dir, tmp_path / "own")
+    path = directory / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
+    return directory
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"encoder_repetition_penalty": 3.0},
+        {"encoder_no_repeat_ngram_size": 1},
+        {"min_new_tokens": 6, "begin_suppress_tokens": [9], "sequence_bias": [[[12], 4.0]]},
+        {"exponential_decay_length_penalty": [2, 3.0]},
+        {"bad_words_ids": [[token] for token in range(7, 40)], "renormalize_logits": True},
+        {"watermarking_config": {"greenlist_ratio": 0.25, "bias": 4.0}},
+    ],
+    ids="-".join,
+)
+def test_every_other_setting_of_the_logits_is_followed_too(
+    own, tiny_model_dir, tmp_path, bare_texts, engine_texts
+):
+    directory = settings_of(tiny_model_dir, tmp_path, **own)
+    texts, _ = engine_texts(directory, use_model_settings=True)
+    assert texts["candidate-0"] == bare_texts(directory)
+    assert texts["candidate-0"] != bare_texts(tiny_model_dir)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_beams", 4),
+        ("guidance_scale", 1.5),
+        ("max_time", 0.5),
+        ("stop_strings", ["two"]),
+        ("token_healing", True),
+        ("penalty_alpha", 0.6),
+        ("dola_layers", "high"),
+        ("cache_implementation", "quantized"),
+        ("force_words_ids", [[9]]),
+    ],
+)
+def test_a_setting_that_cannot_be_followed_is_named(key, value, tiny_model_dir, tmp_path, engine_texts):
+    """Only where a set asks for the model's own settings; greedy answers read none of them."""
+    directory = settings_of(tiny_model_dir, tmp_path, **{key: value})
+    with pytest.raises(ModelError) as refused:
+        engine_texts(directory, use_model_settings=True)
+    assert f"the generation config of {directory} sets {key}: {value!r}, which" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert engine_texts(directory)[0] == engine_texts(tiny_model_dir)[0]
+
+
+def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effect():
+    """A key that a later transformers adds is refused until somebody decides about it."""
+    from harness.engines import sampling
+
+    decided = sampling._FOLLOWED | sampling._SET_BY_CASES | sampling._WITHOUT_EFFECT
+    assert decided <= sampling._known_keys()
+    assert not (decided & set(sampling._OFF))
+    assert sampling._known_keys() - decided == {
+        *sampling._OFF,
+        *("max_time", "stop_strings", "token_healing", "dola_layers", "constraints", "force_words_ids"),
+    }
+
+
+def test_values_that_switch_nothing_on_are_no_reason_to_refuse(tiny_model_dir, tmp_path, engine_texts):
+    usual = {
+        "num_beams": 1,
+        "guidance_scale": 1.0,
+        "stop_strings": None,
+        "token_healing": False,
+        "chat_format": "x",
+    }
+    directory = settings_of(tiny_model_dir, tmp_path, **usual)
+    assert engine_texts(directory, use_model_settings=True)[0] == engine_texts(tiny_model_dir)[0]

@@ -40,3 +40,27 @@ def test_an_adapter_of_it_with_a_tokenizer_of_its_own(
     assert texts["candidate-0"] == bare_texts(four_bit_dir, adapter, adapter)
     assert texts["baseline"] == bare_texts(four_bit_dir)
     assert texts["candidate-0"] != texts["baseline"]
+
+
+def test_copies_of_a_base_in_4_bits_store_its_weights_once(
+    four_bit_dir, make_adapter, lora, bare_texts, engine_texts
+):
+    """Each adapter needs a copy of its own, of which only the adapter's weights take memory."""
+    from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+
+    made = [make_adapter(lora(), f"adapter-{seed}", base=four_bit_dir, seed=seed) for seed in (1, 2)]
+    sides = {f"candidate-{place}": describe_model(str(each)) for place, each in enumerate(made)}
+    sides["baseline"] = base_of(sides["candidate-0"])
+    engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
+    places = {}
+    for side in sides:
+        for name, parameter in engine._sides[side].model.named_parameters():
+            if type(parameter).__name__ == "Params4bit":
+                layer = name.replace("base_layer.", "").removeprefix("base_model.model.")
+                places.setdefault(layer, set()).add(parameter.data_ptr())
+    assert len(places) == 14
+    assert {len(found) for found in places.values()} == {1}
+    texts, _ = engine_texts(*made)
+    assert texts["baseline"] == bare_texts(four_bit_dir)
+    for place, adapter in enumerate(made):
+        assert texts[f"candidate-{place}"] == bare_texts(four_bit_dir, adapter)

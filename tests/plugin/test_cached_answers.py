@@ -66,7 +66,7 @@ def test_a_dead_adapter_is_refused_before_scoring(project, monkeypatch, times):
     for _ in range(times):
         result = project.run()
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stdout.fnmatch_lines(["*changes no logit*"])
+        result.stderr.fnmatch_lines(["ERROR: *changes no logit*"])
     assert project.asked == []
 
 

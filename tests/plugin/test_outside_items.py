@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.errors import EngineError, ModelError
+
 
 def test_no_item_waits_for_the_answers(project):
     """A limit on an item's time, as pytest-timeout sets one, does not cut the answering."""
@@ -30,6 +32,26 @@ def test_an_engine_that_breaks_ends_the_session_once(project, monkeypatch):
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     assert len(calls) == 1
     assert "10 failed" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(("kind", "status"), [(EngineError, 3), (ModelError, 4)])
+def test_a_model_that_cannot_answer_ends_the_session_with_a_clean_line(project, monkeypatch, kind, status):
+    """Before the golden cases, and in a hand-written test: no name of an exception's class is shown."""
+
+    def generate(self, requests, on_batch):
+        raise kind("model x: can't be run; try y")
+
+    monkeypatch.setattr(project.engine, "generate", generate)
+    project.pytester.makepyfile(test_hand="def test_one(generate): generate('What?')")
+    for asked in ("golden_sets", "test_hand.py"):
+        result = project.run(
+            asked, *(["golden_sets", "-k", "test_one or france"] if asked != "golden_sets" else [])
+        )
+        assert result.ret == status
+        said = result.stdout.str() + result.stderr.str()
+        assert "ERROR: model x: can't be run; try y" in said
+        assert "outcomes" not in said
+        assert "Traceback" not in said
 
 
 def test_setups_that_are_only_shown_ask_nothing(project):

@@ -97,4 +97,5 @@ def test_a_model_that_cannot_be_loaded_is_no_regression(gate, tiny_model_dir, tm
     (adapter / "adapter_config.json").write_text(json.dumps({**config, "target_modules": ["nowhere"]}))
     result = gate(adapter)
     assert result.ret == 4
-    result.stdout.fnmatch_lines(["*broken can't be loaded: *nowhere*"])
+    result.stderr.fnmatch_lines(["ERROR: *broken can't be loaded: *nowhere*"])
+    assert "outcomes" not in result.stdout.str()

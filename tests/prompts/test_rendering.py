@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from harness.errors import PromptError
-from harness.prompts.rendering import begin_ids, pin_date, prompt_ids, render_prompt
+from harness.prompts.rendering import begin_ids, pin_date, prompt_ids, render_prompt, text_ids
 from harness.types import GenerationSettings, Message
 
 TEMPLATES = sorted(
@@ -151,15 +151,68 @@ def test_plain_text_of_a_tokenizer_that_adds_nothing_stays_bare(letters):
     assert begin_ids(tokenizer) == []
 
 
-def test_an_end_token_that_a_tokenizer_appends_is_left_out(letters):
+@pytest.mark.parametrize("single", ["<s> $A </s>", "$A </s>", "<s> $A </s> </s>"])
+def test_a_tokenizer_that_ends_every_text_is_refused_without_a_template(letters, single):
+    """What such a model is asked is finished: an answer to it would be another text's."""
     from tokenizers import processors
 
     tokenizer = letters(adds_bos=True)
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)]
+        single=single, special_tokens=[("<s>", 2), ("</s>", 3)]
     )
-    prompt = render(tokenizer, said(("user", "b")))
-    assert tokenizer.convert_ids_to_tokens(prompt_ids(tokenizer, prompt)) == ["<s>", "b"]
+    with pytest.raises(
+        PromptError, match=r"no chat template, and its tokenizer puts '</s>.* add_eos_token to false"
+    ):
+        render(tokenizer, said(("user", "b")))
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    assert prompt_ids(tokenizer, render(tokenizer, said(("user", "b")))) == text_ids(tokenizer, "b")
+
+
+def test_a_tokenizer_that_fails_is_one_line(letters):
+    tokenizer = letters("{{ messages[0].content }}")
+    tokenizer.model_max_length = "512"
+    with pytest.raises(
+        PromptError, match=r"the tokenizer can't read it: TypeError: .*; save the tokenizer again"
+    ):
+        render(tokenizer, ASKED)
+
+
+CHANGING = {
+    "upper": "{% for m in messages %}[{{ m.content | upper }}]{% endfor %}",
+    "title": "{% for m in messages %}[{{ m.content | title }}]{% endfor %}",
+    "escaped": "{% for m in messages %}[{{ m.content | e }}]{% endfor %}",
+    "json": "{{ messages | tojson }}",
+    "replaced": "{% for m in messages %}[{{ m.content | replace('a', 'b') }}]{% endfor %}",
+    "reversed": "{% for m in messages %}[{{ m.content | reverse }}]{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("template", CHANGING.values(), ids=CHANGING)
+def test_a_template_may_write_a_message_with_other_letters(template, letters):
+    """The rendered prompt is the truth: it follows every part of the message."""
+    tokenizer = letters(template)
+    asked = 'Say <a> & "b"\nat once'
+    bare = [{"role": "user", "content": asked}]
+    assert render(tokenizer, said(("user", asked))).text == tokenizer.apply_chat_template(
+        bare, tokenize=False
+    )
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages[0].content[:5] | upper }}",
+        "{{ messages[0].content[-5:] | upper }}",
+        "{{ messages[0].content[:3] }}{{ messages[0].content[-3:] }}",
+        "{{ messages[0].content | length }}",
+        "{% for letter in messages[0].content %}.{% endfor %}",
+        "{{ messages[0].content.split()[0] | upper }}",
+        "user: hello",
+    ],
+)
+def test_a_template_that_loses_a_part_of_a_message_is_refused(template, letters):
+    with pytest.raises(PromptError, match="leaves the user message out"):
+        render(letters(template), ASKED)
 
 
 def test_a_template_that_writes_bos_gets_no_second_one(letters, shipped):

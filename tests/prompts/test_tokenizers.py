@@ -93,3 +93,25 @@ def test_an_adapter_that_is_not_asked_as_its_base_is(adapter):
     assert not has_own_template(adapter)
     (adapter / "chat_template.jinja").write_text("ADAPTER")
     assert has_own_template(adapter)
+
+
+def test_a_base_may_have_no_tokenizer_where_the_adapter_has_one(tmp_path, adapter, letters):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    letters().save_pretrained(adapter)
+    assert load_tokenizer(bare, adapter).chat_template is None
+    (adapter / "chat_template.jinja").write_text("OWN")
+    assert load_tokenizer(bare, adapter).chat_template == "OWN"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("eos_token_id", "3"), ("num_hidden_layers", "2"), ("hidden_size", [8])]
+)
+def test_a_damaged_configuration_is_not_blamed_on_the_tokenizer(base, key, value):
+    """A tokenizer's class depends on the model's configuration, which is read first."""
+    (base / "config.json").write_text(json.dumps({"model_type": "llama", key: value}))
+    (base / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(
+        ModelError, match=rf"base: config.json: can't be read: .*'{key}'.*; save the model again"
+    ):
+        load_tokenizer(base)

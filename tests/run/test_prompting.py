@@ -77,7 +77,7 @@ def test_prompts_are_rendered_once(dated, cache, engine_class, monkeypatch):
     sides = sides_of(dated)
     check_prompts(sides, plan_of(sides), [asked()], cache)
     monkeypatch.setattr(prompting, "render_prompt", lambda *_: pytest.fail("rendered again"))
-    monkeypatch.setattr(prompting, "load_tokenizer", lambda *_: pytest.fail("loaded again"))
+    monkeypatch.setattr(prompting, "model_tokenizer", lambda *_: pytest.fail("loaded again"))
     answers(sides, [asked()], cache, engine_class)
 
 
