@@ -169,7 +169,10 @@ class TrainingConfig(RunConfig):
     data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
-        Field(min_length=1, description="JSONL file of examples, or a list of files, relative to this file."),
+        Field(
+            min_length=1,
+            description="File of examples or data set of the hub (hf:org/name), or a list of them.",
+        ),
     ]
     adapter: Annotated[
         Path | None, Field(description="LoRA adapter to start from, such as one that sft wrote.")

@@ -35,7 +35,7 @@ from trainers.data.rendered_rows import fitting_prompts, rendered_tokenizer
 from trainers.data.rows import Examples
 from trainers.measure.held_out_reward import reward_batch, reward_comparison, sampling_requests
 from trainers.measure.samples import add_samples, keep_until, read_samples
-from trainers.measure.sampling import SampledAnswer
+from trainers.measure.sampling import SampledAnswer, end_tokens
 from trainers.rewards.build import build_rewards
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import score_answers
@@ -94,13 +94,14 @@ def train(config: RftConfig, *, resume: bool = False) -> int:
     held_out = load_prompts(config.eval_data) if config.eval_data else None
     rewards = build_rewards(config.rewards, *([prompts] if held_out is None else [prompts, held_out]))
     with method_run("rft", config, prompts.sha256, resume=resume) as run:
-        from trainers.run.chat_template import load_tokenizer
+        from trainers.run.chat_template import load_tokenizer, report_template
 
         tokenizer = load_tokenizer(run.base_dir, config)
         prompts = fitting_prompts(prompts, tokenizer, config, config.max_completion_length)
         keep_until(run.work, 0 if run.checkpoint is None else checkpoint_step(run.checkpoint))
         measure = held_out_measure(run, tokenizer, held_out, rewards)
         model, state = _load(run), _read_state(run.checkpoint)
+        report_template(run, tokenizer, end_tokens(model, tokenizer))
         if measure is not None and not state.before:
             state.before = measure(model)
         ask = answer_source(run, model, tokenizer)

@@ -25,7 +25,10 @@ class TaskSettings(StrictModel):
     data: Annotated[
         tuple[Path, ...],
         BeforeValidator(listed),
-        Field(min_length=1, description="JSONL file of examples, or a list of files."),
+        Field(
+            min_length=1,
+            description="File of examples or data set of the hub (hf:org/name), or a list of them.",
+        ),
     ]
     eval_data: Annotated[
         tuple[Path, ...], BeforeValidator(listed), Field(description="Held-out examples to measure it on.")

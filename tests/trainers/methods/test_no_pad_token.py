@@ -28,26 +28,32 @@ def base(tiny_model_dir, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "method", ["sft", "dpo", "orpo", "kto", "reward", "continual", "grpo", "rft", "rlhf"]
+    "method", ["sft", "dpo", "orpo", "kto", "continual", "grpo", "rft", "rloo", "ppo", "rlhf"]
 )
 def test_every_method_trains(make_project, base, pairs, thumbs, texts, method):
     answers = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
     rows = {"kto": thumbs, "continual": texts, "sft": answers}.get(method, pairs)
-    more = {}
-    if method in {"grpo", "rft"}:
-        more = {**SAMPLED, **({"threshold": 0, "rounds": 1} if method == "rft" else {})}
-    if method in {"dpo", "orpo"}:
-        more = {"eval_data": "held_out.jsonl"}
-    project = make_project(method, rows, base=str(base), max_steps=1, quantization="none", **more)
+    settings = {"base": str(base), "max_steps": 1, "quantization": "none"}
+    more = {
+        "grpo": SAMPLED,
+        "rft": {**SAMPLED, "threshold": 0, "rounds": 1},
+        "dpo": {"eval_data": "held_out.jsonl"},
+        "orpo": {"eval_data": "held_out.jsonl"},
+        "rloo": {**SAMPLED, "reward_model": "judge"},
+        "ppo": {**SAMPLED, "reward_model": "judge"},
+    }
+    if method in {"rloo", "ppo"}:  # and a reward model
+        assert make_project("reward", pairs, **settings, output="judge").train() == 0
+    project = make_project(method, rows, **settings, **more.get(method, {}))
     if method == "rlhf":
-        short = {"data": "rows.jsonl", "max_steps": 1, "peft": {"r": 4}}
-        (project.path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
-        (project.path / "prompts.jsonl").write_text('{"prompt": "what is w1"}\n')
-        rloo = {"data": "prompts.jsonl", "max_steps": 1, "num_generations": 2, "max_completion_length": 4}
-        project.settings = {
-            **{key: project.settings[key] for key in ("base", "dtype", "output", "quantization")},
-            "sft": {**short, "data": "answers.jsonl"},
-            "reward": short,
-            "rloo": rloo,
-        }
+        project.settings = {key: project.settings[key] for key in ("base", "dtype", "output", "quantization")}
+        project.settings |= _stages(project.path, answers)
     assert project.train() == 0
+
+
+def _stages(path, answers):
+    (path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
+    (path / "prompts.jsonl").write_text('{"prompt": "what is w1"}\n')
+    short = {"data": "rows.jsonl", "max_steps": 1, "peft": {"r": 4}}
+    rloo = {"data": "prompts.jsonl", "max_steps": 1, "num_generations": 2, "max_completion_length": 4}
+    return {"sft": {**short, "data": "answers.jsonl"}, "reward": short, "rloo": rloo}
