@@ -24,9 +24,20 @@ PLUGINS = {
     "pytest-xdist": ("-n0",),
     "anyio": (),
     "deepeval": (),
+    # Not loaded by itself; it makes a run of mlflow's for the session.
+    "mlflow-skinny": ("-p", "mlflow.pytest.plugin"),
 }
 # They need each other, and nothing else that isn't installed with tunegate.
-ALSO = {"pytest-html": ("pytest-metadata",), "pytest-cov": ("coverage",), "pytest-benchmark": ("py-cpuinfo",), "pytest-xdist": ("execnet",)}  # fmt: skip
+ALSO = {
+    "pytest-html": ("pytest-metadata",),
+    "pytest-cov": ("coverage",),
+    "pytest-benchmark": ("py-cpuinfo",),
+    "pytest-xdist": ("execnet",),
+    "mlflow-skinny": (
+        "cachetools", "databricks-sdk", "gitdb", "GitPython", "importlib-metadata", "opentelemetry-api", "opentelemetry-proto",
+        "opentelemetry-sdk", "opentelemetry-semantic-conventions", "protobuf", "smmap", "sqlparse", "zipp",
+    ),
+}  # fmt: skip
 TAGS = ("timeout", "flaky", "asyncio", "anyio", "xdist_group", "benchmark")
 CASE = "  - {{id: c{0}, prompt: 'w{0} what is w4', checks: [{{type: regex, value: 'w[0-9]*[{1}]'}}], tags: [{2}]}}\n"
 PROJECT = {
@@ -56,7 +67,9 @@ def gated(installation, tmp_path_factory, tiny_adapter_dir):
             found = distribution(name)
             assert found is not None, name
             for top in {file.parts[0] for file in found.files if file.parts[0] not in {"..", "__pycache__"}}:
-                (shelf / top).symlink_to(found.locate_file(top))
+                # Some share a folder, such as opentelemetry.
+                if not (shelf / top).exists():
+                    (shelf / top).symlink_to(found.locate_file(top))
         options = [option for name in plugins for option in PLUGINS[name]]
         done = installation.run(
             project,
