@@ -8,7 +8,7 @@ from rich.text import Text
 
 from harness.presentation.console import STYLES
 from harness.presentation.sentences import sentence_of
-from harness.presentation.terminal import interval, outcome_counts, share
+from harness.presentation.terminal import confidences, interval, outcome_counts, share
 from harness.studies.ranking import RankedModel
 from harness.types import Outcome, Run
 
@@ -30,8 +30,7 @@ def _title(found: Sequence[RankedModel]) -> str:
         parts.append(f"kept of n={_range(ranked.probes for ranked in found)} probes")
     measured = [each for ranked in found for each in (ranked.gain, ranked.kept) if each is not None]
     if measured:
-        level = measured[0].confidence
-        parts.append(f"intervals at {level:.0%}, each by itself")
+        parts.append(f"intervals at {confidences(measured).replace(' %', '%')}, each by itself")
     return "; ".join(parts)
 
 

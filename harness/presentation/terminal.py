@@ -1,6 +1,6 @@
 """The gate for the terminal: readable in ten seconds, on 80 columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -116,7 +116,8 @@ def metric_table(comparison: Comparison, empty: frozenset[str] = frozenset()) ->
     shown = [row for row in comparison.metrics if row.verdict is not None]
     shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
     counts = max((pairs(row, comparison) for row in shown), key=len, default="")
-    for header, widest in (("n", counts), ("baseline → now", ""), ("drop [90 %]", "+0.00 [+0.00, +0.00]")):
+    drop = f"drop [{confidences(row.drop for row in shown)}]"
+    for header, widest in (("n", counts), ("baseline → now", ""), (drop, "+0.00 [+0.00, +0.00]")):
         table.add_column(header, no_wrap=True, min_width=max(len(header), len(widest)))
     table.add_column("detects", no_wrap=True, min_width=7)
     table.add_column("verdict", no_wrap=True, min_width=12)
@@ -165,6 +166,12 @@ def interval(value: Interval) -> str:
 def share(value: Interval) -> str:
     """A rate and its bounds, in percent."""
     return f"{value.estimate:.0%} [{value.low:.0%}, {value.high:.0%}]"
+
+
+def confidences(intervals: Iterable[Interval]) -> str:
+    """The confidence of intervals in percent, from the smallest to the largest: looks have wider ones."""
+    found = sorted({round(each.confidence * 100) for each in intervals}) or [90]
+    return f"{found[0]} %" if len(found) == 1 else f"{found[0]} to {found[-1]} %"
 
 
 def detectable(row: MetricComparison) -> str:

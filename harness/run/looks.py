@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.baselines.target import stored_run
+from harness.errors import BaselineError
 from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
 from harness.run.conclusion import Resample, conclude_session
@@ -188,12 +189,22 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
         session = answered if session is None else _joined(session, answered)
         session = _completed(session, golden_sets, {e.candidate.side: e.facts(looks) for e in candidates})
         if any(each.is_incomplete for each in candidates):
-            resample = resampling and resampling(session)
-            records = conclude_session(session, collected=collected, resample=resample)
-            for each in candidates:
-                each.note(records[each.candidate.name])
+            _note_decided(candidates, session, collected, resampling and resampling(session))
     assert session is not None  # there is a case, so some look has one
     return session
+
+
+def _note_decided(
+    candidates: Sequence[_CandidateLooks], session: Session, collected: int, resample: Resample | None
+) -> None:
+    """Judge a session so far, and note what each candidate has decided."""
+    try:
+        records = conclude_session(session, collected=collected, resample=resample)
+    except BaselineError:
+        # Such as a baseline that passes none of the first probes: refused only if it passes none of all.
+        return
+    for each in candidates:
+        each.note(records[each.candidate.name])
 
 
 def _asked_by_look(

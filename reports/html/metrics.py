@@ -248,7 +248,7 @@ def _plain_row(
 
 
 def _confidence(intervals: Iterable[Interval]) -> str:
-    known = dict.fromkeys(f"{interval.confidence * 100:g}\u00a0%" for interval in intervals)
+    known = dict.fromkeys(f"{interval.confidence * 100:.3g}\u00a0%" for interval in intervals)
     return " or ".join(known)
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.comparison.gate import run_gate
 from harness.presentation.console import open_console, visible_text
-from harness.presentation.terminal import outcome_counts, pairs, render_gate
+from harness.presentation.terminal import confidences, outcome_counts, pairs, render_gate
 from harness.types import (
     CaseResult,
     Check,
@@ -20,6 +20,7 @@ from harness.types import (
     GateRecord,
     GoldenCase,
     GoldenSet,
+    Interval,
     Message,
     ModelRef,
     Outcome,
@@ -164,3 +165,13 @@ def test_styles_stay_where_they_were():
     made = visible_text(text)
     assert made.plain == "a⟨ESC⟩bc"
     assert [made.plain[span.start : span.end] for span in made.spans] == ["b"]
+
+
+def test_the_confidence_of_several_looks_is_named():
+    """A set that was decided early has a wider interval than one that was answered at once."""
+    intervals = [
+        Interval(estimate=0.0, low=-0.1, high=0.1, confidence=each, method="made up") for each in (0.9, 0.968)
+    ]
+    assert confidences(intervals[:1]) == "90 %"
+    assert confidences(intervals) == "90 to 97 %"
+    assert confidences([]) == "90 %"

@@ -202,3 +202,13 @@ def test_skipped_cases_are_scored_as_skipped(look, many):
     assert record.run.results[0].outcome is Outcome.SKIPPED
     assert record.run.looks[0].cases == N - 1
     assert record.run.selected == N
+
+
+def test_a_part_that_cannot_be_judged_yet_is_no_reason_to_refuse(look, many, opened):
+    """Of the first fifth of the probes the baseline passes none, of all it passes some."""
+    probes = replace(many(), probes_forgetting=True)
+    early = {case.key for case in cases_by_look(probes, 5)[0]}
+    opened.wrong = {(side, key) for side in ("candidate", "baseline") for key in early}
+    _, record = look(probes)
+    assert record.verdict.outcome is GateVerdict.PASS
+    assert len(record.run.results) > len(early)
