@@ -133,15 +133,18 @@ def example():
 def make_trainer(place):
     """A TRL trainer on rows that the base knows: ``make_trainer(GateCallback(...), max_steps=8)``."""
 
-    def make(*callbacks, rows: Path | None = None, lora: Mapping = {}, **arguments):
+    def make(*callbacks, rows: Path | None = None, lora: Mapping = {}, four_bits: bool = False, **arguments):
         from datasets import load_dataset
         from peft import LoraConfig
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
         from trl import SFTConfig, SFTTrainer
 
+        quantization = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4") if four_bits else None
         usual = {"max_steps": 8, "save_steps": 4, "learning_rate": 5e-3, "per_device_train_batch_size": 4}
         return SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(place.base, dtype="float32"),
+            model=AutoModelForCausalLM.from_pretrained(
+                place.base, dtype="float32", quantization_config=quantization
+            ),
             processing_class=AutoTokenizer.from_pretrained(place.base),
             train_dataset=load_dataset("json", data_files=str(rows or place.known), split="train"),
             peft_config=LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM", **lora),

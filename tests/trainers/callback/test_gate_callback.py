@@ -13,6 +13,7 @@ from harness.engines.open import describe_model
 from harness.errors import BaselineError, EngineError, SettingsError
 from harness.history.store import open_history
 from harness.types import GateVerdict
+from reports.html import render_report
 from trainers.callback import GateCallback
 from trainers.callback.gate_callback import _agreed
 from trainers.callback.live_answers import check_model
@@ -47,6 +48,8 @@ def test_a_harmful_training_is_stopped_at_the_first_look_after_it_turned_bad(exa
             stored.model.base_sha256,
         )
         assert history.load_run(last.run_id).model.label.endswith(f"checkpoint-{last.step}")
+        page = render_report(history.load_record(last.run_id))
+        assert "REGRESS" in page
 
 
 def slower(script: str) -> list[str]:
@@ -66,12 +69,16 @@ def test_a_good_training_goes_through(example, place, script):
     assert len(looks_in(place.state(24)["log_history"])) == 3
 
 
-def test_looks_disturb_nothing(place, make_trainer):
-    """The weights are those of a training without looks: random streams, modes and adapters are put back."""
+@pytest.mark.parametrize("four_bits", [False, True])
+def test_looks_disturb_nothing(place, make_trainer, four_bits):
+    """The weights are those of a training without looks: random streams, modes and adapters are put back.
+
+    On a base in 4 bits answering must not change how gradients are computed.
+    """
     lora = {"lora_dropout": 0.2}
     weights = []
-    for gates in ((), (GateCallback(place.golden, forgetting=False),)):
-        make_trainer(*gates, lora=lora).train()
+    for gates in ((), (GateCallback(place.golden, forgetting=False, stop=False),)):
+        make_trainer(*gates, lora=lora, four_bits=four_bits).train()
         weights.append(load_peft_weights(str(place.output / "checkpoint-8"), device="cpu"))
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -1,9 +1,12 @@
 import math
+from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.statistics.paired_binary import mcnemar_p
 from harness.types import Finding, GateVerdict, MustPassFinding, NoteFinding, Verdict
 from trainers.callback.looks import Look, best_look, facts_of, is_sure, level_at, looks_in, numbers_of
 
@@ -67,3 +70,25 @@ def test_a_look_is_read_back_from_the_log_history():
         {**numbers_of(each), **facts_of(each), "epoch": 0.5, "step": each.step} for each in looks
     ]
     assert looks_in(history) == looks
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize(("paid", "most"), [(True, 0.05), (False, 0.45)])
+def test_how_often_a_harmless_training_is_stopped(paid, most):
+    """Eight looks at 80 cases of which 3 % flip each way by chance, at each look anew: the worst case."""
+    rng = np.random.default_rng(0)
+    trainings, looks, cases = 2000, 8, 80
+    p_of = cache(lambda lost, gained: mcnemar_p(lost, gained, mid=True))
+    levels: list[Look] = []
+    for number in range(looks):
+        levels.append(look(number + 1, level=level_at(number + 1, looks, levels, "pocock")))
+    stopped = 0
+    for _ in range(trainings):
+        flips = rng.multinomial(cases, [0.03, 0.03, 0.94], size=looks)
+        stopped += any(
+            p_of(int(lost), int(gained)) <= (each.level if paid else 0.05)
+            for each, (lost, gained, _) in zip(levels, flips, strict=True)
+        )
+    error = 2 * math.sqrt(0.05 * 0.95 / trainings)
+    assert stopped / trainings <= most + error
+    assert paid or stopped / trainings > 0.15
