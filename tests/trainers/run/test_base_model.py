@@ -86,7 +86,10 @@ def test_gradients_of_the_real_model():
     assert least_cosine(resolve_model("smollm2"), ids) > 0.99
 
 
-def test_a_base_without_a_chat_template_is_refused(make_project, tiny_model_dir, capsys, tmp_path):
+def test_without_a_chat_template_prompt_and_answer_must_have_their_own_tokens(
+    make_project, tiny_model_dir, capsys, tmp_path
+):
+    """Plain text: where both share a token, the answer could not be learnt alone."""
     bare = tmp_path / "bare"
     shutil.copytree(tiny_model_dir, bare)
     for file in bare.glob("chat_template*"):
@@ -95,7 +98,7 @@ def test_a_base_without_a_chat_template_is_refused(make_project, tiny_model_dir,
     settings.pop("chat_template", None)
     (bare / "tokenizer_config.json").write_text(json.dumps(settings))
     assert make_project("sft", [{"prompt": "what", "completion": "one"}], base=str(bare)).train() == 4
-    assert "the tokenizer has no chat template" in capsys.readouterr().err
+    assert "here both share a token: begin the answer with a space or line break" in capsys.readouterr().err
 
 
 def without(directory, part):
