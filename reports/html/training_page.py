@@ -49,6 +49,9 @@ _PANELS = (
     _Panel(title="Entropy", series={"training": "entropy", "held out": "eval_entropy"}, unit="nats"),
     _Panel(title="Preferred the chosen answer", series={"share": "rewards/accuracies"}, unit="share"),
     _Panel(title="Margin of the chosen answer", series={"margin": "rewards/margins"}),
+    # The same of a reward model, under the names of its trainer.
+    _Panel(title="Preferred the chosen answer", series={"share": "accuracy"}, unit="share"),
+    _Panel(title="Margin of the chosen answer", series={"margin": "margin"}),
     _Panel(title="Length of sampled answers", series={"mean": "completions/mean_length"}, unit="tokens"),
 )
 
