@@ -133,9 +133,11 @@ def test_a_wrong_key_or_value_is_named_with_what_is_allowed(tmp_path, text, mess
         load_settings({}, write(tmp_path, text), {})
 
 
-# Any text is a model's name, a device or a path: those can only be found wrong when they are used.
+# Any text is a model's name, a device, a path or a tracker: those can only be found wrong when they are used.
 CHECKED = [
-    name for name in SETTINGS if allowed_values(name) != "a text" and name not in {"model", "golden", "paths"}
+    name
+    for name in SETTINGS
+    if allowed_values(name) != "a text" and name not in {"model", "golden", "paths", "track"}
 ]
 
 

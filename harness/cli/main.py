@@ -16,7 +16,7 @@ _COMMANDS = {
     ),
     "golden": DeferredCommand(target="harness.cli.golden:app", help="Golden sets: add cases, lint, schema."),
     "runs": DeferredCommand(
-        target="harness.cli.runs:app", help="Stored runs: list, show, compare, accept, recover, trend."
+        target="harness.cli.runs:app", help="Stored runs: list, show, compare, accept, recover, push, trend."
     ),
     "judge": DeferredCommand(
         target="harness.cli.judge:app", help="Judges: calibrate them on labels, compare models by them."

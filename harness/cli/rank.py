@@ -25,10 +25,11 @@ from harness.golden.load import load_gate_sets
 from harness.history.store import check_history
 from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
-from harness.run.conclusion import make_directory, save, send_to_sinks
+from harness.run.conclusion import make_directory, save
 from harness.run.inputs import make_ready, prepare
 from harness.run.judging import describe_judging, open_panel
 from harness.run.scoring import Judging
+from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
 from harness.types.storage import to_json
@@ -138,5 +139,6 @@ def _ranked(
                 save(ranked.record, directory)
             except HistoryError as error:
                 problems.append(str(error))
-            send_to_sinks(ranked.record, directory / "runs" / ranked.record.run.id)
+            own = directory / "runs" / ranked.record.run.id
+            send_to_sinks(ranked.record, own, settings.track)
         return found, [] if panel is None else describe_judging(panel, note), problems

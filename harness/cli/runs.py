@@ -35,7 +35,9 @@ class _Commands(DeferredGroup):
 
 
 app = typer.Typer(
-    cls=_Commands, help="Stored runs: list, show, compare, accept, recover, trend.", no_args_is_help=True
+    cls=_Commands,
+    help="Stored runs: list, show, compare, accept, recover, push, trend.",
+    no_args_is_help=True,
 )
 
 _FAILED = 1
@@ -150,6 +152,36 @@ def recover(history: HistoryOption = None) -> None:
         say(f"saved run {run}")
     if not saved:
         say("every run is saved already")
+
+
+@app.command()
+def push(
+    run: Annotated[str, typer.Argument(help="Id, start of an id, latest, or latest~1.")],
+    track: Annotated[
+        list[str], typer.Option(help="mlflow, wandb, tensorboard or trackio, or one with :TARGET; repeated.")
+    ],
+    history: HistoryOption = None,
+) -> None:
+    """Send a stored run to trackers, again where a gate could not."""
+    from harness.errors import EngineError
+    from harness.history.location import history_path
+    from harness.run.trackers.kinds import check_trackers
+    from harness.run.trackers.kinds import push as send
+
+    check_trackers(track)
+    path = history_path(history)
+    with _history(history) as stored:
+        record = stored.load_record(run)
+    directory = path.parent / "runs" / record.run.id
+    directory.mkdir(parents=True, exist_ok=True)
+    for spec in track:
+        try:
+            say(send(record, directory, spec))
+        except Exception as error:
+            line = str(error).strip().partition("\n")[0]
+            raise EngineError(
+                f"{spec}: run {record.run.id} was not sent: {type(error).__name__}: {line}"
+            ) from error
 
 
 @app.command()

@@ -14,9 +14,10 @@ from harness.baselines.accept import accept_run
 from harness.comparison.findings import must_pass_findings
 from harness.errors import BaselineError, InputError, TunegateError
 from harness.presentation.sentences import sentence_of
-from harness.run.conclusion import save, send_to_sinks
+from harness.run.conclusion import save
 from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
+from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings
 from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
 
@@ -167,7 +168,7 @@ def deliver(
                 config=config, record=record, directory=directory, label=name
             )
             found.written[name] += [path for path in paths if path is not None]
-        found.written[name] += send_to_sinks(record, directory)
+        found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
     if inputs.settings.accept is not None:
         # Refused for several models, before anything was loaded.
         ((name, record),) = records.items()

@@ -17,9 +17,22 @@ BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
         {"json-valid", "exact-answer", "regex", "length", "check", "python", "reward-model"}
     ),
     TrainMethod: frozenset(
-        {"sft", "dpo", "orpo", "kto", "reward", "continual", "grpo", "rft", "rloo", "multitask", "rlhf"}
+        {
+            "sft",
+            "dpo",
+            "orpo",
+            "kto",
+            "reward",
+            "continual",
+            "grpo",
+            "rft",
+            "rloo",
+            "ppo",
+            "multitask",
+            "rlhf",
+        }
     ),
-    Sink: frozenset(),
+    Sink: frozenset({"mlflow", "wandb", "tensorboard", "trackio"}),
     RunReader: frozenset({"lm-eval", "inspect", "promptfoo", "helm", "deepeval", "mlflow", "rows"}),
 }
 # They come before a colon in a model's or a baseline's name, and are no engines.

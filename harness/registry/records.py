@@ -97,10 +97,13 @@ class Sink:
         name: For messages.
         send: Called with the ``harness.types.GateRecord`` and the run's directory, after the run is stored;
             may return a path to be printed.
+        chosen: Only where ``--gate-track=NAME`` or ``NAME:TARGET`` names it; ``send`` is then given the
+            target too, which may be empty, and returns in words where the run is.
     """
 
     name: str
     send: Function
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

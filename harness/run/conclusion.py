@@ -28,7 +28,6 @@ from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.golden.schema import metric_facts
 from harness.history.store import open_history
 from harness.provenance import describe_environment
-from harness.registry import Sink, active, load_function
 from harness.run.inputs import Inputs
 from harness.run.judging import against_itself
 from harness.run.session import Session
@@ -183,27 +182,6 @@ def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) 
     """The sets of the results."""
     keys = {result.key for result in results}
     return [golden_set for golden_set in golden_sets if any(case.key in keys for case in golden_set.cases)]
-
-
-def send_to_sinks(record: GateRecord, directory: Path) -> list[Path]:
-    """Send a record to every sink. One that breaks causes a warning and never affects the verdict.
-
-    Args:
-        record: The stored run with its comparison and verdict.
-        directory: The run's own directory; it exists.
-
-    Returns:
-        The paths that sinks returned, to be printed.
-    """
-    registry, written = active(), []
-    for sink in registry.merged(Sink, {}).values():
-        try:
-            path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
-            written += [Path(path)] if path is not None else []
-        except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
-            line = str(error).strip().partition("\n")[0]
-            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {type(error).__name__}: {line}")
-    return written
 
 
 # Gets new answers to cases by their keys.

@@ -38,6 +38,7 @@ from harness.registry.content_metrics import CODE
 from harness.run.distrust import distrust_of
 from harness.run.judging import describe_trust, judged_checks, refuse_distrusted
 from harness.run.scoring import Judging
+from harness.run.trackers.kinds import check_trackers
 from harness.settings import Settings
 from harness.types import (
     NOTHING_ALLOWED,
@@ -204,6 +205,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     Raises:
         InputError: A model, adapter or baseline can't be used; the message is one line.
     """
+    check_trackers(settings.track)
     references = named_models(settings.model)
     if not references or not all(reference.strip() for reference in references):
         raise InputError("no model: give --model=DIR")

@@ -32,6 +32,7 @@ from harness.settings.values import (
     TemplateValues,
     Text,
     Times,
+    Trackers,
 )
 from harness.types import Permissions
 
@@ -85,6 +86,7 @@ class Settings(BaseModel):
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         allow_python_checks: Whether ``python`` checks may run the project's own code.
         allow_code_checks: Whether ``code`` checks may run the code that a model wrote.
+        track: Trackers that the run is sent to, each perhaps with a target.
         judge: Specs of the judge, or of an odd number of judges.
         judge_concurrency: Questions to a judge that are under way at a time.
         judge_timeout_s: Longest time for one attempt at a question, in seconds.
@@ -299,6 +301,15 @@ class Settings(BaseModel):
     allow_code_checks: Annotated[
         Switch, Option(flag="--gate-allow-code", help="let code checks run the code that models write")
     ] = False
+    track: Annotated[
+        Trackers,
+        Option(
+            flag="--gate-track",
+            metavar="NAME[:TARGET]",
+            help="send the run to mlflow, wandb, tensorboard or trackio; may be repeated",
+            repeated=True,
+        ),
+    ] = ()
     judge: Annotated[
         Judges,
         Option(

@@ -52,6 +52,14 @@ def _json_list(text: str) -> list[object] | None:
     return found if isinstance(found, list) else None
 
 
+def _words(value: object) -> object:
+    """A JSON list, or words."""
+    if not isinstance(value, str):
+        return value
+    listed = _json_list(value)
+    return tuple(value.split()) if listed is None else listed
+
+
 def _judges(value: object) -> object:
     """A JSON list, or specs with a space in front of each kind: the path of a judge may have spaces too."""
     specs = value
@@ -104,6 +112,11 @@ Judges: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(_judges),
     Allowed("openai:MODEL@URL | local:MODEL | reward:DIR, several separated by spaces"),
+]
+Trackers: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_words),
+    Allowed("mlflow | wandb | tensorboard | trackio, or one with :TARGET; several separated by spaces"),
 ]
 Fraction: TypeAlias = Annotated[
     float | None,

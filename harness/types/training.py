@@ -122,6 +122,7 @@ class TrainingManifest(_Notes):
         config: The trainer's whole configuration.
         losses: Of each optimizer step, in the steps' order.
         held_out: Measurements on held-out data, after training and, if possible, before it.
+        tracking: The run's id in each tracker that followed it, by the tracker's name.
         damaged: Values of a stored record that can't be read as this version writes them, by key.
     """
 
@@ -150,6 +151,7 @@ class TrainingManifest(_Notes):
     interference: Mapping[str, JsonValue] | None = None
     conflicting_steps: Mapping[str, int] = {}
     packages: Mapping[str, str] = {}
+    tracking: Mapping[str, str] = {}
     commit: str | None = None
     dirty: bool | None = None
     damaged: Mapping[str, JsonValue] = {}

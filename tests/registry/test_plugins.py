@@ -12,6 +12,7 @@ from harness.errors import GoldenError, SettingsError
 from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
 from harness.golden.schema import CHECK_TYPES, check_names
+from harness.history.logs.kinds import BUILTIN_READERS
 from harness.judge.kinds import BUILTIN_JUDGES
 from harness.registry import (
     EngineKind,
@@ -19,6 +20,7 @@ from harness.registry import (
     Metric,
     Registry,
     RewardKind,
+    RunReader,
     Sink,
     TrainMethod,
     load_function,
@@ -26,6 +28,7 @@ from harness.registry import (
 )
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.registry.field_types import wrong_field
+from harness.run.trackers.kinds import BUILTIN_SINKS
 from trainers.methods.catalogue import METHODS
 from trainers.rewards.catalogue import BUILTIN_REWARDS
 
@@ -142,6 +145,8 @@ OF_EACH_KIND = {
     "engine": (BUILTIN_ENGINES, EngineKind(name="aa", summary="s", describe="x:y", open="x:y")),
     "reward": (BUILTIN_REWARDS, RewardKind(name="a", settings="x:y", build="x:y")),
     "training method": (METHODS, TrainMethod(name="a", train="x:y", config="x:y", help="h")),
+    "sink": (BUILTIN_SINKS, Sink(name="a", send="x:y")),
+    "log reader": (BUILTIN_READERS, RunReader(name="a", summary="s", recognises="x:y", read="x:y")),
 }
 
 

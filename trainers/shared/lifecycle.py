@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -194,4 +195,18 @@ def _manifest(run: TrainingRun[TrainingConfig], trainer: Any, content_sha256: st
         losses=tuple(run.watch.losses),
         started_from=starting_adapter(run.config),
         adapter_sha256=content_sha256,
+        tracking=_tracked(trainer),
     )
+
+
+def _tracked(trainer: Any) -> dict[str, str]:
+    """Ids of this run in the trackers that ``trl: {report_to: ...}`` names: gates are filed below it."""
+    # The trainer imported what it reports to.
+    mlflow, wandb = sys.modules.get("mlflow"), sys.modules.get("wandb")
+    found = {}
+    if "mlflow" in trainer.args.report_to and mlflow is not None:
+        run = mlflow.active_run() or mlflow.last_active_run()
+        found["mlflow"] = None if run is None else run.info.run_id
+    if "wandb" in trainer.args.report_to and wandb is not None:
+        found["wandb"] = getattr(wandb.run, "id", None)
+    return {name: str(each) for name, each in found.items() if each is not None}

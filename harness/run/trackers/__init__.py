@@ -1,0 +1,1 @@
+"""Experiment trackers that a stored run is sent to: MLflow, Weights & Biases, TensorBoard, Trackio."""

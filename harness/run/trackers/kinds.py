@@ -1,0 +1,106 @@
+"""The trackers by name, and how a run is sent to those that are named."""
+
+import importlib.util
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from harness.errors import SettingsError
+from harness.registry import Sink, active, load_function
+from harness.types import GateRecord
+
+_ROOM = "harness.run.trackers"
+# The module that each needs, and its distribution.
+_LIBRARIES = {
+    "mlflow": ("mlflow", "mlflow-skinny"),
+    "wandb": ("wandb", "wandb"),
+    "tensorboard": ("tensorboardX", "tensorboardX"),
+    "trackio": ("trackio", "trackio"),
+}
+BUILTIN_SINKS: Mapping[str, Sink] = {
+    name: Sink(name=name, send=f"{_ROOM}.{module}:send", chosen=True)
+    for name, module in (
+        ("mlflow", "mlflow_runs"),
+        ("wandb", "wandb_runs"),
+        ("tensorboard", "tensorboard_runs"),
+        ("trackio", "trackio_runs"),
+    )
+}
+
+
+def check_trackers(specs: Iterable[str]) -> None:
+    """Refuse a tracker that is unknown or not installed, before any work is done.
+
+    Raises:
+        SettingsError: There is none of that name, or its library is missing.
+    """
+    for spec in specs:
+        name = spec.partition(":")[0]
+        _sink_of(spec)
+        module, distribution = _LIBRARIES.get(name, (None, ""))
+        if module is not None and importlib.util.find_spec(module) is None:
+            raise SettingsError(f"--gate-track {spec}: is not installed: pip install {distribution}")
+
+
+def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()) -> list[Path]:
+    """Send a record to every plug-in's sink, and to the trackers that are named.
+
+    One that breaks, or is down, causes a warning and never affects the verdict.
+
+    Args:
+        record: The stored run with its comparison and verdict.
+        directory: The run's own directory; it exists.
+        track: Trackers: a name, perhaps with a colon and where to, such as ``mlflow:http://127.0.0.1:5000``.
+
+    Returns:
+        The paths that sinks returned, to be printed.
+    """
+    registry, written = active(), []
+    for sink in registry.merged(Sink, BUILTIN_SINKS).values():
+        if sink.chosen:
+            continue
+        try:
+            path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
+            written += [Path(path)] if path is not None else []
+        except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
+            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {_line(error)}")
+    for spec in track:
+        try:
+            push(record, directory, spec)
+        except (Exception, SystemExit) as error:
+            registry.note(
+                f"{spec}: run {record.run.id} was not sent: {_line(error)}; "
+                f"tunegate runs push {record.run.id} --track {spec} sends it again"
+            )
+    return written
+
+
+def push(record: GateRecord, directory: Path, spec: str) -> str:
+    """Send a record to one tracker. A run that it has is renewed, not sent twice, where it can tell.
+
+    Args:
+        record: The stored run.
+        directory: The run's own directory, with its report.
+        spec: The tracker's name, perhaps with a colon and where to.
+
+    Returns:
+        Where the run is now, in words.
+
+    Raises:
+        Exception: Whatever the tracker's library raises.
+    """
+    sink = _sink_of(spec)
+    target = spec.partition(":")[2]
+    return str(load_function(sink.send, f"sink {sink.name!r}")(record, directory, target))
+
+
+def _sink_of(spec: str) -> Sink:
+    name = spec.partition(":")[0]
+    known = {sink.name: sink for sink in active().merged(Sink, BUILTIN_SINKS).values() if sink.chosen}
+    if name not in known:
+        raise SettingsError(f"--gate-track {spec}: no such tracker (allowed: {', '.join(known)})")
+    return known[name]
+
+
+def _line(error: BaseException) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
