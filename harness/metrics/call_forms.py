@@ -21,12 +21,7 @@ from harness.types import JsonValue, ToolCall
 _FUNCTION = re.compile(r"\s*<function=([^>\s]+)>(.*?)</function>\s*", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([^>\s]+)>\n?(.*?)\n?</parameter>", re.DOTALL)
 _NAME = re.compile(r"\s*([\w.-]+)\s*(?=<arg_key>|\Z)")
-_PAIR = re.compile(r"\s*<arg_key>\s*(.*?)\s*</arg_key>\s*<arg_value>(.*?)</arg_value>\s*", re.DOTALL)
-_DEEPSEEK = re.compile(
-    r"(?:function\s*)?<｜tool▁sep｜>\s*([\w.-]+)\s*\n\s*```(?:json)?\s*(.*?)\s*```\s*|"
-    r"\s*([\w.-]+)\s*<｜tool▁sep｜>(.*)",
-    re.DOTALL,
-)
+_PAIR = re.compile(r"<arg_key>([^<]*)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
 _KIMI = re.compile(r"\s*(?:functions\.)?([\w.-]+?)(?::\d+)?\s*<\|tool_call_argument_begin\|>(.*)", re.DOTALL)
 _PREFIX = r"(?:\w+:|｜DSML｜)?"
 _INVOKE = re.compile(
@@ -151,14 +146,23 @@ def _of_tags(block: str, texts: TextArguments) -> list[ToolCall]:
     function = _FUNCTION.fullmatch(block)
     if function is not None:
         name = function[1]
+        _require_ends(function[2], "<parameter=", "</parameter>")
         pairs = [(found[1], found[2]) for found in _PARAMETER.finditer(function[2])]
         return [ToolCall(name=name, arguments={key: texts.value(name, key, said) for key, said in pairs})]
+    _require_ends(block, "<arg_key>", "</arg_key>")
+    _require_ends(block, "<arg_value>", "</arg_value>")
     named = _NAME.match(block)
     if named is not None and not _PAIR.sub("", block[named.end() :]).strip():
         pairs = [(found[1], found[2]) for found in _PAIR.finditer(block, named.end())]
-        arguments = {key: texts.value(named[1], key, said) for key, said in pairs}
+        arguments = {key.strip(): texts.value(named[1], key.strip(), said) for key, said in pairs}
         return [ToolCall(name=named[1], arguments=arguments)]
     return json_calls(_parsed(block))
+
+
+def _require_ends(block: str, opening: str, closing: str) -> None:
+    """Without an end each beginning would be searched for one, which takes long."""
+    if block.count(opening) != block.count(closing):
+        raise CallError("an argument has no end")
 
 
 def _parsed(block: str) -> JsonValue:
@@ -169,8 +173,13 @@ def _parsed(block: str) -> JsonValue:
 
 
 def _of_deepseek(block: str, _: TextArguments) -> list[ToolCall]:
-    found = _DEEPSEEK.fullmatch(block)
-    return [] if found is None else [_with_json(found[1] or found[3], found[2] or found[4])]
+    """``function``, the mark, the name, and JSON in a fence (V3, R1); or the name, the mark, JSON (V3.1)."""
+    before, mark, written = block.partition("<｜tool▁sep｜>")
+    name = before.strip()
+    if name in {"", "function"}:
+        name, _, written = written.partition("\n")
+        written = written.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    return [_with_json(name.strip(), written)] if mark and name.strip() else []
 
 
 def _of_kimi(block: str, _: TextArguments) -> list[ToolCall]:
@@ -202,9 +211,10 @@ _FORMS: Sequence[tuple[str, str, _Reader]] = (
     ("<|tool_call_begin|>", "<|tool_call_end|>", _of_kimi),
     ("<|tool_call>", "<tool_call|>", _of_gemma),
 )
+_GAP = r"\s{0,2}"
 _HARMONY = re.compile(
-    r"\bto=functions\.(?P<name>[\w.-]+?)\s*(?:<\|channel\|>)?(?:commentary)?\s*(?:<\|constrain\|>)?\s*(?:json)?"
-    r"\s*(?:<\|message\|>)?\s*(?=[{\"])"
+    rf"\bto=functions\.(?P<name>[\w.-]+?){_GAP}(?:<\|channel\|>)?{_GAP}(?:commentary)?{_GAP}(?:<\|constrain\|>)?"
+    rf"{_GAP}(?:json)?{_GAP}(?:<\|message\|>)?{_GAP}(?=[{{\"])"
 )
 
 
@@ -245,6 +255,7 @@ def _of_elements(element: re.Match[str], texts: TextArguments) -> ToolCall:
     name, inside = element[1], element[2]
     if inside is None:
         raise CallError("the call has no end")
+    _require_ends(inside, "parameter name=", "parameter>")
     arguments = {
         key: said if 'string="true"' in marks else texts.value(name, key, said)
         for key, marks, said in _ELEMENT.findall(inside)

@@ -18,7 +18,7 @@ from harness.types import GenerationSettings
 _MESSAGE = re.compile(
     r"(?:(?:\bto=(?P<first>functions\.[\w.-]+)\s*)?<\|channel\|>\s*(?P<channel>\w+)(?P<rest>[^<]*)"
     r"|\bto=(?P<recipient>[\w.-]+)[^<]*)(?:<\|constrain\|>[^<]*)?<\|message\|>"
-    r"(?P<text>.*?)(?=<\|(?:end|return|call|start|channel|eom|eot)\|>|\s*\bto=functions\.|\Z)",
+    r"(?P<text>.*?)(?=<\|(?:end|return|call|start|channel|eom|eot)\|>|\Z)",
     re.DOTALL,
 )
 _CALLED = re.compile(r"\bto=(functions\.[\w.-]+)")

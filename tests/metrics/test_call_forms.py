@@ -1,6 +1,8 @@
 """Calls between marks: in the form of every chat template that TRL ships, and what can't be read."""
 
 import json
+import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -136,6 +138,7 @@ def test_forms_that_have_no_template_here(text, calls):
         ("<｜tool▁call▁begin｜>now<｜tool▁call▁end｜>", "'now' names no tool"),
         ("<｜tool▁call▁begin｜>now<｜tool▁sep｜>[1]<｜tool▁call▁end｜>", "now are [1], not an object"),
         ("<tool_call>now<arg_key>a</arg_key></tool_call>", "begins with"),
+        ("<tool_call>now<arg_key>a</tool_call>", "an argument has no end"),
         ('to=functions.now<|message|>{"a": ', "the arguments of now"),
         ("to=functions.now", "a call has no arguments"),
         ('<|tool_call>call:now{a:<|"|>b}<tool_call|>', "a text has no end"),
@@ -155,3 +158,31 @@ def test_without_a_schema_a_value_is_json_if_it_can_be():
     assert call.arguments == {"zip": 90210}
     (call,) = written_calls(text, TEXTS)
     assert call.arguments == {"zip": "90210"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<tool_call>now" + "<arg_key>" * 20_000 + "</tool_call>",
+        "<tool_call>now" + "<arg_key>a</arg_key> " * 5_000 + "</tool_call>",
+        "<tool_call>now" + " " * 100_000 + "</tool_call>",
+        "<tool_call><function=now>" + "<parameter=a>" * 10_000 + "</function></tool_call>",
+        "<tool_call>" * 20_000,
+        "to=functions.now" + " " * 100_000,
+        "to=functions." + "a" * 100_000,
+        "to=functions.a " * 10_000,
+        "<｜tool▁call▁begin｜>function<｜tool▁sep｜>now" + "\n" * 100_000 + "<｜tool▁call▁end｜>",
+        "<|tool_call>call:now{" + "a:," * 50_000 + "}<tool_call|>",
+        "<|tool_call>call:now{" + '<|"|>' * 20_001 + "}<tool_call|>",
+        "<|tool_call_begin|>" + "a:1" * 50_000 + "<|tool_call_end|>",
+        "<" + 'invoke name="now">' + ("<" + 'parameter name="a">') * 10_000 + "</invoke>",
+        ("<" + 'invoke name="now">') * 10_000,
+        "<|tool_call_start|>[" + "now(" * 20_000 + "]",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_hostile_answers_are_read_in_time(text):
+    started = time.process_time()
+    with suppress(CallError):
+        written_calls(text, TEXTS)
+    assert time.process_time() - started < 2
