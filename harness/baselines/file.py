@@ -50,10 +50,12 @@ class KeptCase:
     Attributes:
         sha256: Hash of the prompt and the checks.
         answers: Each answer's outcome and scores; several if the case has ``repeat``.
+        labels: Each answer's expected and predicted label by metric; empty without classifications.
     """
 
     sha256: str
     answers: tuple[KeptAnswer, ...]
+    labels: tuple[dict[str, tuple[str, str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +135,27 @@ def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
                 (str(answer.outcome), {score.metric: score.value for score in answer.scores})
                 for answer in answers_of(result)
             ),
+            labels=_labels(result),
         )
         for result in results
     }
+
+
+def _labels(result: CaseResult) -> tuple[dict[str, tuple[str, str]], ...]:
+    found = [
+        {score.metric: score.labels for score in answer.scores if score.labels is not None}
+        for answer in answers_of(result)
+    ]
+    return tuple(found) if any(found) else ()
 
 
 def baseline_text(baseline: Baseline) -> str:
     """The file's content: indented, but with one line per case, so that a diff shows which cases changed."""
     facts = json.loads(encode(replace(baseline, cases={})))
     cases = json.loads(encode(baseline))["cases"]
+    for case in cases.values():
+        if not case["labels"]:
+            del case["labels"]
     head = json.dumps({"schema_version": _SCHEMA_VERSION, **facts}, indent=2)
     lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(case)}" for key, case in sorted(cases.items()))
     assert head.endswith('"cases": {}\n}')
@@ -232,10 +246,15 @@ def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:
     answers = [
         Repeat(
             completion=None,
-            scores=tuple(Score(metric=metric, value=value) for metric, value in scores.items()),
+            scores=tuple(
+                Score(metric=metric, value=value, labels=labels.get(metric))
+                for metric, value in scores.items()
+            ),
             outcome=Outcome(outcome),
         )
-        for outcome, scores in kept.answers
+        for (outcome, scores), labels in zip(
+            kept.answers, kept.labels or ({},) * len(kept.answers), strict=True
+        )
     ]
     shown = answers[0]
     return CaseResult(

@@ -5,6 +5,7 @@ The tolerated drops of sets that name none are here too.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import NormalDist
 from typing import TypeAlias
 
 from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
@@ -13,6 +14,7 @@ from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, 
 from harness.statistics.clustered_drop import detectable_drop_of_cases
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import holm
+from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 
 # One-sided, of all tests of a run together, and of each bound that is compared with a margin.
@@ -126,8 +128,8 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
         churn, whole = _measured_churn(metric, stability or {}), looked.get(row.set_name, WHOLE)[-1] >= 1
         rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, whole=whole)
-    for place, p in zip(set_gated, adjusted[len(gated) :], strict=False):
-        set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha)
+    for place, p, level in zip(set_gated, adjusted[len(gated) :], levels[len(gated) :], strict=False):
+        set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha, level)
     found = zip(tests, adjusted[len(tested) :], strict=True)
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
 
@@ -192,12 +194,21 @@ def _judged(
 
 
 def _judged_set(
-    row: MetricComparison, margins: Mapping[_Name, float], p_adjusted: float, level: float
+    row: MetricComparison, margins: Mapping[_Name, float], p_adjusted: float, alpha: float, level: float
 ) -> MetricComparison:
-    """The row of a whole set's metric with its verdict."""
+    """The row of a whole set's metric with its verdict; the detectable drop is by the normal law."""
     margin = margins[row.set_name, row.metric]
-    verdict = _decide(row, margin, rejected=p_adjusted <= level)
-    return replace(row, margin=margin, p_adjusted=p_adjusted, verdict=verdict)
+    verdict = _decide(row, margin, rejected=p_adjusted <= alpha)
+    normal = NormalDist()
+    error = (row.drop.high - row.drop.low) / 2 / normal.inv_cdf((1 + row.drop.confidence) / 2)
+    able = error * (normal.inv_cdf(1 - level) + normal.inv_cdf(POWER))
+    return replace(
+        row,
+        margin=margin,
+        p_adjusted=p_adjusted,
+        verdict=verdict,
+        minimum_detectable_drop=able if able < 1 else None,
+    )
 
 
 def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn: float) -> float | None:

@@ -177,7 +177,7 @@ def _of_deepseek(block: str, _: TextArguments) -> list[ToolCall]:
     before, mark, written = block.partition("<｜tool▁sep｜>")
     name = before.strip()
     if name in {"", "function"}:
-        name, _, written = written.partition("\n")
+        name, written = written.split("\n", 1) if "\n" in written else (written, "")
         written = written.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     return [_with_json(name.strip(), written)] if mark and name.strip() else []
 

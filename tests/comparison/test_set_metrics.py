@@ -5,7 +5,11 @@ import random
 import pytest
 from sklearn.metrics import f1_score
 
+from harness.baselines.accept import _baseline
+from harness.baselines.file import baseline_text, keep_results, read_baseline
+from harness.baselines.file import run_of as kept_run
 from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import judge
 from harness.comparison.set_metrics import _Case, _row
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
@@ -143,6 +147,47 @@ def test_a_gated_macro_f1_decides():
     assert (len(row.lost), row.gained, row.margin) == (16, (), 0.1)
     row, outcome = gated(many, many, many)
     assert (row.verdict, outcome) == (GateVerdict.PASS, GateVerdict.PASS)
+
+
+def test_it_is_compared_with_an_accepted_baseline():
+    """Whose file keeps the labels, and only where there are any."""
+    many = EXPECTED * 4
+    candidate = run_of(many, many, gate=GATED)
+    accepted = run_of(many, many, gate=GATED)
+    kept = keep_results(accepted.results)
+    baseline = _baseline(accepted, "ship", "")
+    assert read_baseline(baseline_text(baseline), "ship.json").cases == kept
+    cases = [result.case for result in candidate.results]
+    comparison, verdict = run_gate(
+        candidate, kept_run(read_baseline(baseline_text(baseline), "ship.json"), cases)
+    )
+    (row,) = [each for each in comparison.metrics if each.metric == "macro-f1"]
+    assert (row.verdict, verdict.outcome) == (GateVerdict.PASS, GateVerdict.PASS)
+
+
+def test_a_drop_that_it_could_detect_is_told_and_is_about_right():
+    """A label of 100 cases, of which a share is lost: four of five runs at the told drop should regress."""
+    draws, found = random.Random(3), []
+    expected = ["red", "green", "blue"] * 40
+
+    def answers(wrong):
+        return [draws.choice(LABELS) if draws.random() < wrong else label for label in expected]
+
+    sides = zip(expected, answers(0.2), answers(0.1), strict=True)
+    row = _row("s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9)
+    (judged,), _ = judge([], {("s", "macro-f1"): 0.0}, of_sets=lambda _: [row])
+    able = judged.minimum_detectable_drop
+    assert 0.05 < able < 0.2
+    for _ in range(200):
+        sides = zip(expected, answers(0.1 + 1.5 * able), answers(0.1), strict=True)
+        found.append(
+            _row(
+                "s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9
+            )
+        )
+    drop = sum(each.drop.estimate for each in found) / len(found)
+    assert drop == pytest.approx(able, rel=0.15)
+    assert 0.6 < sum(each.p_value <= 0.05 for each in found) / len(found) < 0.95
 
 
 def test_a_rare_label_may_be_lost_unseen():
