@@ -17,8 +17,11 @@ TEMPLATES = {
     "bos": "{{ bos_token }} " + PLAIN,
     "no-bos": PLAIN,
     "more-after-the-end": PLAIN.replace("<|end|>", "<|end|> w0"),
+    # A bare base: plain text, which the tokenizer begins and the end token ends.
+    "none": None,
 }
-QUESTION, ANSWERS = "what is w3", {"chosen": "one two w3", "rejected": "cat sat", "completion": "one two"}
+# Without the space an answer would join a plain prompt.
+QUESTION, ANSWERS = "what is w3", {"chosen": " one two w3", "rejected": " cat sat", "completion": " one two"}
 PAIR = {"prompt": QUESTION, "chosen": ANSWERS["chosen"], "rejected": ANSWERS["rejected"]}
 ROWS = {
     "sft": {"prompt": QUESTION, "completion": ANSWERS["completion"]},
@@ -51,6 +54,7 @@ def base(request, tiny_model_dir, tmp_path):
         single="w1 $A", pair="w1 $A $B", special_tokens=[("w1", tokenizer.bos_token_id)]
     )
     tokenizer.chat_template = TEMPLATES[request.param]
+    (directory / "chat_template.jinja").unlink()
     tokenizer.save_pretrained(directory)
     assert load_tokenizer(directory)("two")["input_ids"][0] == tokenizer.bos_token_id
     return directory
@@ -92,6 +96,11 @@ def wanted(base, key):
     """The prompt's tokens at the gate, and those of prompt and answer in training."""
     tokenizer = load_tokenizer(base)
     prompt = render_prompt(tokenizer, (Message(role="user", content=QUESTION),), GenerationSettings())
+    if tokenizer.chat_template is None:
+        return prompt_ids(tokenizer, prompt), [
+            *prompt_ids(tokenizer, prompt),
+            *text_ids(tokenizer, f"{ANSWERS[key]}{tokenizer.eos_token}"),
+        ]
     turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWERS[key]}]
     whole = tokenizer.apply_chat_template(turns, tokenize=False)
     return prompt_ids(tokenizer, prompt), text_ids(tokenizer, whole)
