@@ -133,15 +133,14 @@ class _Models:
             return
         if self.engine is None or not needed <= self.opened:
             # A side whose first answers were all stored may miss a later one.
+            self.release()
             self.engine = None
             self.engine = self._open(self.opened | needed)
         compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
 
     def release(self) -> None:
         """Let the engine release what it holds outside this process, such as adapters on a server."""
-        close = getattr(self.engine, "close", None)
-        if close is not None:
-            close()
+        _release(self.engine)
 
     @property
     def used(self) -> ExecutionPlan:
@@ -155,10 +154,20 @@ class _Models:
         engine = self.open_engine(opened, plan)
         if plan.weights != "merged":
             # Merged weights can't be separated again.
-            _check_alive(engine, opened, self.cache)
+            try:
+                _check_alive(engine, opened, self.cache)
+            except BaseException:
+                _release(engine)
+                raise
         self.on_progress("loading", len(opened), len(opened))
         self.opened = set(opened)
         return engine
+
+
+def _release(engine: Engine | None) -> None:
+    close = getattr(engine, "close", None)
+    if close is not None:
+        close()
 
 
 def compute_missing(

@@ -14,6 +14,7 @@ from harness.comparison.pairing import PASS_RATE
 from harness.engines.base import CANDIDATE, SERVED, Engine, GenerationRequest
 from harness.engines.open import choose_plan, describe_model, open_sides, split_reference
 from harness.engines.plugin_engine import PluginEngine
+from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.engines.served.client import ServerError
 from harness.engines.served.next_token import NextToken, largest_change, of_logits
 from harness.engines.transformers_engine import TransformersEngine
@@ -172,7 +173,8 @@ def _planned(name: str, model: ModelRef) -> tuple[ModelRef, ExecutionPlan]:
     kind, _, url = name.partition(":")
     if kind == VLLM:
         plan = replace(choose_plan("auto", "auto", 4096, [model]), engine=VLLM, dtype="unknown", mixed=False)
-        return model, replace(plan, device="server", server=ServerUse(url=url or None))
+        address = checked_url(url, "--plans vllm", (MODEL_KEY, OPENAI_KEY)) if url else None
+        return model, replace(plan, device="server", server=ServerUse(url=address))
     served = describe_model(name)
     return served, choose_plan("auto", "auto", 4096, [served])
 

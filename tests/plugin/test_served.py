@@ -104,6 +104,10 @@ def test_checks_that_need_log_probabilities_are_unscored_without_them(
             ["--model=ADAPTER", "--gate-server=http://h/v1"],
             "*--gate-server http://h/v1: needs --gate-engine vllm*",
         ),
+        (
+            ["--model=ADAPTER", "--gate-engine=vllm", "--gate-server=http://user:word@h/v1"],
+            "*--gate-server: the address * contains a user*",
+        ),
         (["--model=ADAPTER", "--gate-model-id=7"], "*--gate-model-id 7: is for models behind servers*"),
         (
             ["--model=openai-completions:m@SERVER", "--gate-engine=vllm", "--gate-baseline=none"],

@@ -142,7 +142,8 @@ def list_models(client: ServerClient) -> list[dict[str, Any]] | None:
 def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     """A hash of the weights, where every server reports theirs; else a name that no other session has.
 
-    A server's ``system_fingerprint`` is not enough: llama.cpp's and Ollama's name their build.
+    A server's ``system_fingerprint`` is not enough: those of llama.cpp and Ollama name their build, that of
+    vLLM its version and configuration.
 
     Raises:
         ModelError: Servers of one pool report other weights.

@@ -7,9 +7,12 @@ from importlib.util import find_spec
 
 from harness.engines.base import SERVED
 from harness.engines.open import split_reference
+from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.errors import SettingsError
 from harness.settings import Settings
 from harness.types import ExecutionPlan, ServerUse
+
+VARIABLES = (MODEL_KEY, OPENAI_KEY)
 
 
 def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
@@ -28,14 +31,15 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
         plan = replace(plan, engine="vllm", dtype="unknown", device="server", mixed=False, server=ServerUse())
     if plan.server is None:
         return plan
-    identity = settings.model_id or ""
-    if plan.engine == "vllm" and settings.server is None:
+    identity, url = settings.model_id or "", settings.server
+    if url is not None:
+        url = checked_url(url, "--gate-server", VARIABLES)
+    elif plan.engine == "vllm" and not identity and find_spec("vllm") is not None:
         # A started server computes as its version and arguments say.
-        version = metadata.version("vllm") if find_spec("vllm") is not None else "unknown"
-        identity = f"vllm {version} {settings.server_args}".strip()
+        identity = f"vllm {metadata.version('vllm')} {settings.server_args}".strip()
     server = replace(
         plan.server,
-        url=settings.server,
+        url=url,
         arguments=settings.server_args,
         identity=identity,
         concurrency=settings.server_concurrency,
