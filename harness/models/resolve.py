@@ -178,7 +178,8 @@ def _checked(directory: Path) -> Path:
 
 def _missing_shards(directory: Path) -> list[str]:
     index = directory / "model.safetensors.index.json"
-    if not index.is_file():
+    # Of a whole file and shards, transformers loads the file.
+    if not index.is_file() or (directory / "model.safetensors").is_file():
         return []
     try:
         shards = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())

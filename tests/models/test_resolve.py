@@ -238,3 +238,11 @@ def test_an_encoder_that_a_golden_set_names_is_never_downloaded(hub, tmp_path, n
     with pytest.raises(ModelError):
         find_encoder(name)
     assert "remote" not in hub.asked
+
+
+def test_an_index_beside_a_whole_file_is_not_read(tmp_path):
+    """As transformers does: one that is left over from shards names files that are gone."""
+    for name, text in (("config.json", "{}"), ("model.safetensors", "x")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    assert resolve_model(str(tmp_path)) == tmp_path
