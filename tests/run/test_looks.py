@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.baselines.target import model_target
+from harness.baselines.target import model_target, run_target
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
-from harness.run.conclusion import conclude_session
+from harness.run.conclusion import answered_run, conclude_session
+from harness.run.inputs import Candidate
 from harness.run.looks import cases_by_look, run_looks
 from harness.run.scoring import Judging
+from harness.run.session import run_session
 from harness.statistics.paired_binary import Trials
 from harness.types import Check, GateVerdict, Outcome
 
@@ -212,3 +214,63 @@ def test_a_part_that_cannot_be_judged_yet_is_no_reason_to_refuse(look, many, ope
     _, record = look(probes)
     assert record.verdict.outcome is GateVerdict.PASS
     assert len(record.run.results) > len(early)
+
+
+def test_each_of_several_models_stops_by_itself(inputs_of, models, many, opened):
+    """The harmful one is asked the first part, the equal one until it passes; the baseline answers for both."""
+    golden_set = many()
+    opened.wrong = {("candidate-1", case.key) for case in golden_set.cases[::2]}
+    sides = ("candidate-1", "candidate-2")
+    adapters = {side: replace(models["candidate"], label=side, adapter_sha256=side) for side in sides}
+    inputs = inputs_of(model_target(models["baseline"]), candidates=sides[:1], looks=5)
+    candidates = tuple(Candidate(side=side, name=side, model=adapters[side]) for side in sides)
+    keys = {case.key for case in golden_set.cases}
+    with Cache(None) as cache:
+        session = run_looks(
+            replace(inputs, candidates=candidates),
+            [golden_set],
+            cache,
+            lambda *_: None,
+            Judging(),
+            collected=N,
+            only=dict.fromkeys(sides, keys),
+        )
+    records = conclude_session(session, collected=N)
+    assert records["candidate-1"].verdict.outcome is GateVerdict.REGRESS
+    assert records["candidate-2"].verdict.outcome is GateVerdict.PASS
+    assert {side: len(session.results[side]) for side in session.results} == {
+        "candidate-1": 80,
+        "candidate-2": 160,
+        "baseline": 160,
+    }
+
+
+def test_a_stored_baseline_has_answers_to_whatever_is_asked(inputs_of, models, many, opened, make_run):
+    golden_set = many()
+    keys = {case.key for case in golden_set.cases}
+    with Cache(None) as cache:
+        inputs = inputs_of(model_target(models["baseline"]))
+        whole = run_session(inputs, [golden_set], cache, lambda *_: None)
+        before = answered_run(
+            models["baseline"],
+            whole.answers["baseline"],
+            whole.results["baseline"],
+            [golden_set],
+            make_run([]).environment,
+            started_at=whole.started_at,
+            duration_s=1.0,
+            collected=N,
+        )
+        session = run_looks(
+            inputs_of(run_target(before), looks=5),
+            [golden_set],
+            cache,
+            lambda *_: None,
+            Judging(),
+            collected=N,
+            only={"candidate": keys},
+        )
+    record = conclude_session(session, collected=N)[""]
+    assert record.verdict.outcome is GateVerdict.PASS
+    assert len(record.run.results) == 160
+    assert not record.comparison.unpaired
