@@ -264,3 +264,18 @@ def test_a_path_that_cant_be_written_is_found_before_anybody_is_asked(asked):
     result = new("/proc/mine.yaml", "--model", "m", text="Q\nA\n1\na\n")
     assert (result.exit_code, asked) == (1, [])
     assert "/proc/mine.yaml: can't be written: " in str(result.exception)
+
+
+def test_lint_notes_gated_metrics_that_seldom_pass_together(tmp_path):
+    cases = "".join(
+        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: exact-match}}, {{type: rouge-l}}, "
+        f"{{type: bleu}}]}}\n"
+        for n in range(70)
+    )
+    gate = "gate: {metrics: {rouge-l: {margin: 0.05}, bleu: {margin: 0.05}}}"
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\ncases:\n{cases}{gate}\n", encoding="utf-8")
+    output = " ".join(RUNNER.invoke(app, ["golden", "lint", str(path)]).output.split())
+    assert "an equal model passes its 3 gated metrics together in" in output
+    path.write_text(f"name: mine\ncases:\n{cases}", encoding="utf-8")
+    assert "together" not in RUNNER.invoke(app, ["golden", "lint", str(path)]).output
