@@ -57,6 +57,8 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
 
 
 def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterable[str]:
+    if run.model.is_logged:
+        yield "it is of another tool's log, and golden cases are others: --gate-baseline=FILE takes its file"
     if run.partial:
         answered = f"{len(run.results)} of {run.collected}"
         what = "--gate-looks" if run.stopped else "-k, -m or --lf"

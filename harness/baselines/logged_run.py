@@ -318,7 +318,7 @@ def _completion(answer: LogAnswer) -> Completion | None:
 
 def _model(log: RunLog) -> ModelRef:
     """A log has no weights: the model is known by its name alone."""
-    return ModelRef(label=log.model, base_model=log.model, base_sha256=_sha256(["named only", log.model]))
+    return ModelRef(label=log.model, base_model=log.model, base_sha256="")
 
 
 def _packages(tool: str) -> dict[str, str]:

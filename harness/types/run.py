@@ -157,7 +157,8 @@ class ModelRef:
     Attributes:
         label: Its name for people: the adapter's path as given, or the base model's name.
         adapter_sha256: Hash of the adapter's weights and config; None for a bare base model.
-        base_sha256: Hash of the base model's weights, config, tokenizer and chat template.
+        base_sha256: Hash of the base model's weights, config, tokenizer and chat template; empty for a model
+            that another tool's log names.
         training: The training manifest; None if there is none.
         engine: Name of the plug-in's engine that runs it; None for tunegate's own.
         tokenizer_dir: The adapter whose tokenizer is the base's too; None where the base has its own.
@@ -173,6 +174,11 @@ class ModelRef:
     engine: str | None = None
     tokenizer_dir: str | None = None
     tokenizer_sha256: str | None = None
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether only its name is known, from another tool's log."""
+        return not self.base_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

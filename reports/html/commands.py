@@ -18,6 +18,9 @@ def rerun_command(record: GateRecord, project: Path | None) -> str:
         record: The gate's record.
         project: The project's root, to which paths are relative.
     """
+    if record.run.model.is_logged:
+        # Its log is compared again, where it is now.
+        return "tunegate compare BASELINE CANDIDATE"
     return f"pytest {_model(record, project)}"
 
 
@@ -31,6 +34,8 @@ def case_command(record: GateRecord, case: GoldenCase, path: str, project: Path 
         project: The project's root, to which paths are relative.
     """
     again = rerun_command(record, project)
+    if record.run.model.is_logged:
+        return f"tunegate runs show {_quoted(record.run.id)} --case {_quoted(case.key)}"
     if PurePath(path).is_absolute() or path.startswith("…"):
         return f"{again} -k {_quoted(case.id)}"
     return again.replace("pytest ", f"pytest {_quoted(f'{path}::{case.id}')} ", 1)
@@ -49,6 +54,8 @@ def new_case_command(record: GateRecord, set_name: str, project: Path | None) ->
         set_name: The golden set's name.
         project: The project's root, to which paths are relative.
     """
+    if record.run.model.is_logged:
+        return ""
     paths = [each.path for each in record.run.golden_sets if each.name == set_name]
     shown = shown_path(paths[0], project) if paths else ""
     return f"tunegate golden new {_quoted(shown)}" if shown and not shown.startswith("…") else ""

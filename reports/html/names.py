@@ -20,6 +20,8 @@ def _last_part(label: str) -> str:
 
 def model_detail(model: ModelRef) -> str:
     """The shortened hashes of a model's weights."""
+    if model.is_logged:
+        return "known by its name alone"
     if model.adapter_sha256 is None:
         return f"sha256 {model.base_sha256[:_SHA_DIGITS]}"
     return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {_last_part(model.base_model)}"

@@ -279,7 +279,8 @@ def _model_facts(model: ModelRef, project: Path | None) -> tuple[Fact, ...]:
     if model.adapter_sha256 is not None:
         facts.append(_fact("adapter sha256", model.adapter_sha256, code=True))
     facts.append(_fact("base model", shown_path(model.base_model, project)))
-    facts.append(_fact("base sha256", model.base_sha256, code=True))
+    if not model.is_logged:
+        facts.append(_fact("base sha256", model.base_sha256, code=True))
     return tuple(facts)
 
 

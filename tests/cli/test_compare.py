@@ -45,7 +45,16 @@ def test_the_comparison_is_a_stored_run_like_any_other(tunegate, tmp_path):
     assert len(json.loads(tunegate("runs", "list", "--json", "--directory", tmp_path).stdout)) == 1
     page = tmp_path / "page.html"
     assert tunegate("report", "latest", "--directory", tmp_path, "--output", page).returncode == 0
-    assert "capitals: lost cases have in common" in page.read_text()
+    text = page.read_text()
+    assert "capitals: lost cases have in common" in text
+    # There are no weights behind it, and no pytest that would answer again.
+    assert "known by its name alone" in text
+    assert "tunegate compare BASELINE CANDIDATE" in text
+    done = tunegate(
+        "runs", "accept", "latest", "shipped", "--reason", "x", "--directory", tmp_path, "--root", tmp_path
+    )
+    assert done.returncode == 4
+    assert "it is of another tool's log" in done.stderr
     done = tunegate("compare", "latest", "latest", "--directory", tmp_path, "--no-save")
     assert done.returncode == 0
 

@@ -1,5 +1,7 @@
 """A run of one of TRL's trainers, from its preparation to the result."""
 
+import sys
+
 import pytest
 
 from harness.types.training import LOG_FILE
@@ -25,3 +27,18 @@ def test_what_was_logged_is_written_beside_the_weights(make_project, capsys):
     drawn = {"loss", "learning_rate", "grad_norm", "num_tokens", "time_s", "memory_gb"}
     assert drawn <= set(found[0])
     assert f"page      tunegate report {project.output}" in capsys.readouterr().err
+
+
+def test_the_manifest_names_the_run_in_the_tracker_that_followed_it(monkeypatch):
+    from types import SimpleNamespace
+
+    from trainers.shared.lifecycle import _tracked
+
+    run = SimpleNamespace(info=SimpleNamespace(run_id="abc"))
+    # After training MLflow's own callback has ended the run.
+    monkeypatch.setitem(
+        sys.modules, "mlflow", SimpleNamespace(active_run=lambda: None, last_active_run=lambda: run)
+    )
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))
+    assert _tracked(SimpleNamespace(args=SimpleNamespace(report_to=["mlflow", "wandb"]))) == {"mlflow": "abc"}
+    assert _tracked(SimpleNamespace(args=SimpleNamespace(report_to=[]))) == {}
