@@ -59,7 +59,14 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
     if part is not None and not reader.has_parts:
         raise DataError(path, None, f"#{part}: a file that {reader.name} reads has one run")
     read = load_function(reader.read, f"log reader {reader.name!r}")
-    return cast("RunLog", read(path) if part is None else read(path, part))
+    try:
+        return cast("RunLog", read(path) if part is None else read(path, part))
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        # Somewhere in the file is another kind of value than the tool writes.
+        line = str(error).partition("\n")[0]
+        found = f"{type(error).__name__}: {line}"
+        problem = f"not as {reader.name} writes it, or of a version that is not read: {found}"
+        raise DataError(path, None, problem) from error
 
 
 def _recognises(reader: RunReader, path: Path) -> bool:
