@@ -52,6 +52,7 @@ def test_dpo_goes_on_from_an_sft_adapter(make_project, pairs, tmp_path):
     assert sorted(path.name for path in project.output.iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
+        "training_log.jsonl",
         "training_manifest.json",
     ]
 
