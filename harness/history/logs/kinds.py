@@ -64,8 +64,8 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         # Somewhere in the file is another kind of value than the tool writes.
         line = str(error).partition("\n")[0]
-        found = f"{type(error).__name__}: {line}"
-        problem = f"not as {reader.name} writes it, or of a version that is not read: {found}"
+        what = f"{type(error).__name__}: {line}"
+        problem = f"not as {reader.name} writes it, or of a version that is not read: {what}"
         raise DataError(path, None, problem) from error
 
 
