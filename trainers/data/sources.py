@@ -91,16 +91,20 @@ def _list_rows(path: Path, content: bytes) -> Iterator[tuple[int, Any]]:
         entries = parse_json(text)
     except ValueError as error:
         raise DataError(path, getattr(error, "lineno", None), f"not JSON: {error}") from error
-    decoder, place = json.JSONDecoder(), text.index("[") + 1
+    decoder, counted, line, place = json.JSONDecoder(), 0, 1, text.index("[") + 1
     for entry in entries:
         place = next(at for at in range(place, len(text)) if text[at] not in " \t\r\n,")
-        yield text.count("\n", 0, place) + 1, entry
+        line, counted = line + text.count("\n", counted, place), place
+        yield line, entry
         place = decoder.raw_decode(text, place)[1]
 
 
 def _table_rows(path: Path, content: bytes, delimiter: str) -> Iterator[tuple[int, Any]]:
     """The rows of a table with a header; cells are texts, those that are JSON lists or objects are parsed."""
-    reader = csv.reader(io.StringIO(_decoded(path, content), newline=""), delimiter=delimiter, strict=True)
+    text = _decoded(path, content)
+    # By default longer cells are refused.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] = []
     before = 0
     try:
@@ -164,11 +168,11 @@ def _hub_rows(path: Path) -> list[Any]:
             split=found["split"] or "train",
             revision=found["revision"],
         )
+        return [_without_nulls(row) for row in loaded]
     except Exception as error:  # the library raises exceptions of many kinds: network, names, formats
         line = str(error).strip().partition("\n")[0] or type(error).__name__
         problem = f"can't be loaded from the hub: {line}; check name, split and network, or give a file"
         raise DataError(path, None, problem) from error
-    return [_without_nulls(row) for row in loaded]
 
 
 def _without_nulls(value: Any) -> Any:

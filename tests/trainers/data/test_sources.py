@@ -33,6 +33,20 @@ def test_each_kind_of_file_gives_rows_with_their_lines(tmp_path, name, text, lin
     assert read(path) == list(zip(lines, ROWS, strict=True))
 
 
+def test_a_long_cell_is_read(tmp_path):
+    long = "a " * 100_000
+    (tmp_path / "rows.csv").write_text(f"prompt,completion\n{long},b\n")
+    assert read(tmp_path / "rows.csv") == [(2, {"prompt": long, "completion": "b"})]
+
+
+def test_a_long_list_is_read_at_once(tmp_path):
+    """Lines are counted on from the entry before, not from the beginning."""
+    rows = [{"prompt": f"{number} " * 50, "completion": "a"} for number in range(20_000)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows, indent=1))
+    found = read(tmp_path / "rows.json")
+    assert found[-1] == (2 + 4 * 19_999, rows[-1])
+
+
 def test_a_table_may_hold_turns_as_json(tmp_path):
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     path = tmp_path / "rows.csv"
