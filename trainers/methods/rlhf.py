@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.engines.adapter import read_training
 from harness.presentation.console import open_console
-from trainers.config import DtypeName, RunConfig, TrainingConfig
+from trainers.config import DtypeName, RunConfig, TrainingConfig, template_place
 from trainers.data.sources import read_source
 from trainers.methods import ppo, reward, rloo, sft
 from trainers.run.entry import run_module
@@ -31,7 +31,7 @@ from trainers.run.processes import require_one_process
 from trainers.run.work_directory import can_resume, work_directory
 
 _OF_RECIPE = "What the recipe sets."
-_COMMON = frozenset({"quantization", "dtype", "seed", "golden", "leakage"})
+_COMMON = frozenset({"quantization", "dtype", "seed", "golden", "leakage", "chat_template"})
 
 
 def _refused(value: object) -> NoReturn:
@@ -91,6 +91,11 @@ class RlhfConfig(RunConfig):
         Field(description="As in each stage; it applies to all three."),
     ] = "auto"
     seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
+    chat_template: Annotated[
+        Path | str | None,
+        BeforeValidator(template_place),
+        Field(description="As in each stage; it applies to all three."),
+    ] = None
     sft: Annotated[SftStage, Field(description="Keys of sft, without base and output.")]
     reward: Annotated[RewardStage, Field(description="Keys of reward, without base and output.")]
     rloo: Annotated[

@@ -29,6 +29,7 @@ KEYS = {
     "quantization": ("nf4", "none"),
     "dtype": ("float32", "bfloat16"),
     "seed": (0, 1),
+    "chat_template": (None, "zephyr"),
     "sft": ({"data": "sft.jsonl"}, {"data": "sft.jsonl", "peft": {"r": 4}}),
     "reward": ({"data": "pairs.jsonl"}, {"data": "pairs.jsonl", "center_rewards": 0.1}),
     "rloo": ({"data": "prompts.jsonl"}, {"data": "prompts.jsonl", "beta": 0.1}),
@@ -107,7 +108,7 @@ def test_there_is_one_last_stage(tmp_path, capsys, last):
     assert "the last stage is rloo or ppo: give one of them" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("key", ["quantization", "dtype", "seed", "leakage.ngram", "base"])
+@pytest.mark.parametrize("key", ["quantization", "dtype", "seed", "leakage.ngram", "base", "chat_template"])
 def test_a_common_key_reaches_all_stages(plan, key):
     one, two = (plan({key: value}) for value in KEYS[key])
     assert all(before != after for before, after in zip(one, two, strict=True))

@@ -1,6 +1,7 @@
 """RLHF on a tiny model: the reward model's reward rises, alone and as the recipe's last stage; stages resume."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,15 @@ def test_leaks_stop_the_recipe_unless_they_are_allowed(recipe, tmp_path, capsys)
     assert "golden case g/a" in capsys.readouterr().err
     assert recipe("--allow-leakage", golden="golden.yaml", sft=small, reward=small, rloo=small) == 0
     assert manifest(tmp_path / "out")["data"]["leakage"]["found"]
+
+
+def test_a_bare_base_has_one_template_in_all_stages(recipe, tiny_model_dir, tmp_path):
+    """The reward model reads the answers in the form in which they are sampled."""
+    base = shutil.copytree(tiny_model_dir, tmp_path / "bare")
+    (base / "chat_template.jinja").unlink()
+    stages = {name: {"max_steps": 1} for name in ("sft", "reward", "rloo")}
+    assert recipe(base=str(base), chat_template="zephyr", **stages) == 0
+    written = [tmp_path / "out.stages" / "sft", tmp_path / "out.stages" / "reward", tmp_path / "out"]
+    templates = {(directory / "chat_template.jinja").read_text() for directory in written}
+    assert len(templates) == 1
+    assert read_samples(tmp_path / "out.work")[0].prompt.startswith("what is w")
