@@ -178,6 +178,9 @@ def _stored(value: Completion | TextLoss | Score | JudgeReply | RenderedPrompt) 
     """A value's fields; an answer's earlier turns have entries of their own."""
     fields = asdict(value)
     fields.pop("earlier", None)
+    if isinstance(value, RenderedPrompt) and not value.ids:
+        # Only a prompt that came as tokens has them.
+        fields.pop("ids")
     return fields
 
 

@@ -219,6 +219,15 @@ def test_a_later_value_takes_the_place_of_an_earlier_one(tmp_path):
         assert cache.get_context("b") == (2,)
 
 
+def test_a_prompt_comes_back_as_it_was(tmp_path):
+    prompt = RenderedPrompt(text="hello", begin="<s>", tokens=2)
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        cache.put_all({"a": prompt})
+        found = cache.get_prompt("a")
+    assert found == prompt
+    assert hash(found) == hash(prompt)
+
+
 def test_a_batch_is_stored_whole_or_not_at_all(tmp_path):
     """The second row breaks the transaction: nothing of it stays, and the cache goes on."""
     path = tmp_path / "cache.sqlite"
