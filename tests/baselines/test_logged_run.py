@@ -9,6 +9,7 @@ from harness.baselines.logged_run import runs_of
 from harness.baselines.metric_choice import choices_by_name
 from harness.comparison.gate import run_gate
 from harness.errors import DataError, SettingsError
+from harness.history.logs.kinds import read_log
 from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, RunLog
 from harness.types import GateVerdict, MetricFacts, Outcome
 
@@ -180,3 +181,36 @@ def test_times_and_tokens_of_a_log_are_shown_and_gated_if_chosen():
     # It is gated besides what decides.
     assert "pass-rate" in gated
     assert verdict.outcome is GateVerdict.REGRESS
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate"),
+    [
+        ("lm_eval/base", "lm_eval/cand"),
+        ("inspect/base.eval", "inspect/cand.eval"),
+        ("promptfoo/base.json", "promptfoo/cand.json"),
+        ("helm/base", "helm/cand"),
+        ("deepeval/base.json", "deepeval/cand.json"),
+        ("mlflow/genai_base.json", "mlflow/genai_cand.json"),
+    ],
+)
+def test_a_log_gets_the_verdict_of_a_run_of_ours_with_the_same_outcomes(
+    baseline, candidate, make_run, make_result
+):
+    data = Path(__file__).parents[1] / "history" / "logs" / "data"
+    logged = runs_of([read_log(data / baseline), read_log(data / candidate)], {})
+    ours = [
+        make_run([make_result(r.key, r.outcome) for r in run.results], run_id=name, dtype="bfloat16")
+        for run, name in zip(logged, ("before", "now"), strict=True)
+    ]
+    found = [run_gate(now, before) for before, now in (logged, ours)]
+    rates = [
+        [
+            (row.set_name, row.n, row.drop, row.p_adjusted, row.lost, row.verdict)
+            for row in comparison.metrics
+            if row.metric == "pass-rate"
+        ]
+        for comparison, _ in found
+    ]
+    assert rates[0] == rates[1] != []
+    assert found[0][1].outcome is found[1][1].outcome is GateVerdict.REGRESS
