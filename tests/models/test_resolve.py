@@ -97,7 +97,7 @@ def test_pickles_beside_safetensors_do_no_harm(tmp_path):
 
 @pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": []}'])
 def test_an_index_that_is_none_is_refused(tmp_path, index):
-    write_model(tmp_path, "config.json", "model.safetensors")
+    write_model(tmp_path, "config.json", "model-00001-of-00002.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(index)
     with pytest.raises(ModelError, match="not an index of weight files"):
         resolve_model(str(tmp_path))
