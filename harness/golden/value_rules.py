@@ -66,8 +66,9 @@ def choices_key(case: GoldenCase) -> str:
 
 
 def same_words(text: str) -> str:
-    """A text for comparison: no case, single spaces."""
-    return " ".join(text.casefold().split())
+    """A text for comparison: in one composition (NFC), no case, single spaces."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def letter_of(text: str, choices: Mapping[str, str]) -> str | None:

@@ -1,12 +1,12 @@
 """``classification``: the label that an answer gives. Over a set, the labels make accuracy and macro-F1."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 from harness.golden.value_rules import same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
+from harness.metrics.text import as_words
 from harness.types import Score
 
 _EDGES = " \t\r\n.,;:!?\"'()[]{}*_`"
@@ -43,7 +43,7 @@ def labels_in(text: str, labels: Sequence[str]) -> list[str]:
         return [whole]
     rest, found = same_words(text), []
     for label in sorted(labels, key=len, reverse=True):
-        rest, count = re.subn(rf"(?<!\w){re.escape(same_words(label))}(?!\w)", "\n", rest)
+        rest, count = as_words(same_words(label)).subn("\n", rest)
         found += [label] if count else []
     return found
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one, quote
-from harness.metrics.text import pieces
+from harness.metrics.text import composed, pieces
 from harness.types import Score
 
 _OPENING_CHARACTERS = 400
@@ -144,7 +144,7 @@ def _length(request: ScoringRequest) -> Score:
 
 
 def _characters(text: str) -> int:
-    return len(text)
+    return len(composed(text))
 
 
 def _words(text: str) -> int:

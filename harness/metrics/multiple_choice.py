@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.golden.value_rules import letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
+from harness.metrics.text import as_words, composed
 from harness.types import Score
 
 _MARKS = re.compile(r"[*_`]+")
@@ -49,7 +50,7 @@ def chosen_letters(text: str, choices: Mapping[str, str]) -> list[str]:
         text: The answer.
         choices: The texts by letter.
     """
-    plain = _MARKS.sub("", text).strip()
+    plain = composed(_MARKS.sub("", text)).strip()
     whole = letter_of(plain.strip(_EDGES), choices)
     if whole is not None:
         return [whole]
@@ -73,7 +74,7 @@ def _letters(pattern: re.Pattern[str], text: str, choices: Mapping[str, str]) ->
 
 
 def _begins(rest: str, choice: str) -> bool:
-    return re.match(rf"{re.escape(same_words(choice))}(?!\w)", rest) is not None
+    return as_words(same_words(choice)).match(rest) is not None
 
 
 def _named_texts(text: str, choices: Mapping[str, str]) -> list[str]:
@@ -82,7 +83,7 @@ def _named_texts(text: str, choices: Mapping[str, str]) -> list[str]:
     by_length = sorted(choices.items(), key=lambda choice: -len(choice[1]))
     found = []
     for letter, choice in by_length:
-        plain, count = re.subn(rf"(?<!\w){re.escape(same_words(choice))}(?!\w)", "\n", plain)
+        plain, count = as_words(same_words(choice)).subn("\n", plain)
         found += [letter] if count else []
     return found
 

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from harness.errors import TunegateError
@@ -78,6 +78,20 @@ def folded(text: str) -> str:
 def one_spelling(text: str) -> str:
     """A text in one composition (NFC), stripped, with single spaces, without what is never drawn."""
     return " ".join(composed(text.translate(_NEVER_DRAWN)).split())
+
+
+@lru_cache(maxsize=1024)
+def as_words(text: str) -> Any:
+    """A pattern of a text that occurs as whole words; in scripts without spaces, anywhere.
+
+    A word's marks belong to it: the Hindi letter ka is not the word ki.
+    """
+    import regex
+
+    unspaced = _pattern(_UNSPACED)
+    before = "" if unspaced.match(text[:1]) else r"(?<![\p{L}\p{N}\p{M}_])"
+    after = "" if unspaced.match(text[-1:]) else r"(?![\p{L}\p{N}_])"
+    return regex.compile(rf"{before}{regex.escape(text, literal_spaces=True)}(?!\p{{M}}){after}", regex.V1)
 
 
 def words(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from harness.golden.transforms import python_path, python_steps
 from harness.metrics.definition import quote
 from harness.metrics.json_checks import NotJsonError, parse_json
 from harness.metrics.python_function import NOT_ALLOWED, load_steps_of
-from harness.metrics.text import PatternTime
+from harness.metrics.text import PatternTime, composed
 from harness.types import Check, Permissions
 
 _FENCE = r"^ {0,3}(```+|~~~+)[^\n]*\n((?s:.*?)\n)?? {0,3}\1[ \t]*$"
@@ -100,17 +100,22 @@ def _regex(text: str, pattern: str) -> str:
 
 
 def _after(text: str, mark: str) -> str:
-    return _parts(text.rpartition(mark), mark)[2]
+    text, mark = _with_mark(text, mark)
+    return text.rpartition(mark)[2]
 
 
 def _before(text: str, mark: str) -> str:
-    return _parts(text.partition(mark), mark)[0]
+    text, mark = _with_mark(text, mark)
+    return text.partition(mark)[0]
 
 
-def _parts(parts: tuple[str, str, str], mark: str) -> tuple[str, str, str]:
-    if not parts[1]:
+def _with_mark(text: str, mark: str) -> tuple[str, str]:
+    """A text and a mark that is in it, in Unicode's composed form if it is only there."""
+    if mark in text:
+        return text, mark
+    if composed(mark) not in composed(text):
         raise MissingPartError(f"{quote(mark)} is missing from the answer")
-    return parts
+    return composed(text), composed(mark)
 
 
 def _json_path(text: str, path: str) -> str:

@@ -7,6 +7,7 @@
 """
 
 import ast
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _MARKS = re.compile(r"^\s*(?:\[TOOL_CALLS\]|<\|python_tag\|>)\s*")
 # Words may come before and behind LFM's marks.
 _LIST = re.compile(r"<\|tool_call_start\|>(.*?)(?:<\|tool_call_end\|>|\Z)", re.DOTALL)
 _CALLS = re.compile(r"\s*\[?\s*[A-Za-z_][\w.]*\s*\(")
+_GAP = re.compile(r"[;\s]+")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _NO_TEXTS = TextArguments()
 
@@ -40,7 +42,10 @@ def written_calls(text: str, texts: TextArguments = _NO_TEXTS) -> list[ToolCall]
     bare = listed[1].strip() if listed else _MARKS.sub("", text).strip()
     if bare.startswith(("{", "[{")):
         try:
-            return json_calls(parse_json(bare))
+            found = [json_calls(parse_json(each)) for each in _objects(bare)]
+            if len(found) > 1 and not all(found):
+                raise CallError("more text follows the call")
+            return list(itertools.chain.from_iterable(found))
         except NotJsonError as error:
             if bare != text.strip() or '"name"' in bare:
                 raise CallError(str(error)) from error
@@ -50,6 +55,20 @@ def written_calls(text: str, texts: TextArguments = _NO_TEXTS) -> list[ToolCall]
     if listed and not calls:
         raise CallError("between the marks of calls is none")
     return calls
+
+
+def _objects(text: str) -> list[str]:
+    """The JSON values of a text; Llama writes several calls with semicolons or line breaks between them."""
+    places, end = [0], 0
+    try:
+        while end < len(text):
+            _, end = json.JSONDecoder().raw_decode(text, places[-1])
+            gap = _GAP.match(text, end)
+            end = gap.end() if gap else end
+            places.append(end)
+    except (ValueError, RecursionError):
+        return [text]
+    return [text[start:stop].rstrip("; \t\r\n") for start, stop in itertools.pairwise(places)]
 
 
 def _of_python(text: str) -> Iterator[ToolCall]:

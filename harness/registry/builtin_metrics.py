@@ -143,12 +143,7 @@ _ALL: tuple[Metric, ...] = (
         "required",
         value_type="strings",
     ),
-    _text(
-        "starts-with",
-        "text:starts_with",
-        "The answer, stripped, starts with the value (or one reference).",
-        "optional",
-    ),
+    _text("starts-with", "text:starts_with", "The stripped answer starts with the value.", "optional"),
     _text(
         "regex",
         "text:regex",
@@ -179,6 +174,7 @@ _ALL: tuple[Metric, ...] = (
     Metric(
         name="length",
         function="harness.metrics.manner:length",
+        version="2",
         kind="binary",
         summary="The answer's length is between min and max.",
         value="refused",

@@ -40,3 +40,21 @@ def test_any_reference_may_be_right(score):
     assert score("classification", "?", value="positive", labels=LABELS).explanation == (
         "the answer '?' names no label; expected positive"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "found"),
+    [
+        ("cafe\u0301", ["caf\u00e9", "the\u0301"], ["caf\u00e9"]),
+        ("It is cafe\u0301.", ["caf\u00e9", "cafe"], ["caf\u00e9"]),
+        # Scripts without spaces have no word boundaries.
+        ("答案是正面。", ["正面", "负面"], ["正面"]),
+        ("これは肯定的です", ["肯定的", "否定的"], ["肯定的"]),
+        ("คำตอบคือบวก", ["บวก", "ลบ"], ["บวก"]),
+        # A vowel sign makes another word.
+        ("कि है", ["क", "कि"], ["कि"]),
+        ("positively", ["positive", "negative"], []),
+    ],
+)
+def test_labels_are_read_in_any_script_and_composition(text, labels, found):
+    assert labels_in(text, labels) == found

@@ -101,3 +101,7 @@ def test_loops_in_scripts_without_spaces_are_repetition(score, text: str) -> Non
 
 def test_a_chinese_sentence_repeats_nothing(score) -> None:
     assert score("repetition", "我们明天早上八点半在车站见面，然后一起去博物馆。").value == 0
+
+
+def test_an_accent_is_no_character_of_its_own(score) -> None:
+    assert score("length", "e\u0301" * 3, max=3).value == 1

@@ -43,3 +43,15 @@ def test_letter_or_text(score, text, value, value_is):
 def test_the_reason_names_the_choice(score):
     result = score("multiple-choice", "A", "B", choices=["Paris", "London"])
     assert result.explanation == "the answer chooses A ('Paris'); expected B ('London')"
+
+
+def test_accents_are_read_in_either_composition(score):
+    assert score("multiple-choice", "e\u0301", value="\u00e9", choices=["\u00e9", "e"]).value == 1
+    assert (
+        score("multiple-choice", "The answer is the\u0301", "a", choices={"a": "th\u00e9", "b": "cafe"}).value
+        == 1
+    )
+
+
+def test_an_option_inside_a_text_without_spaces(score):
+    assert score("multiple-choice", "我认为是北京。", "B", choices=["上海", "北京"]).value == 1

@@ -25,6 +25,8 @@ CALL = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
         ('<|python_tag|>{"name": "get_weather", "parameters": {"city": "Oslo"}}', [OSLO]),
         ('{"tool_calls": [{"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": "{\\"city\\": \\"Oslo\\"}"}}]}', [OSLO]),
         ('{"name": "now"}', [("now", {})]),
+        (f'{CALL}; {{"name": "now"}}', [OSLO, ("now", {})]),
+        (f"{CALL}\n{CALL}\n", [OSLO, OSLO]),
         ('[get_weather(city="Oslo"), now()]', [OSLO, ("now", {})]),
         ("get_weather(city='Oslo')", [OSLO]),
         # In words, or other JSON.
@@ -54,6 +56,7 @@ def test_calls_are_read(text, calls):
         '{"name": "a", "arguments": "{bad"}',
         '{"name": "get_weather", "arguments": {"city": "Os',
         "[TOOL_CALLS] [{bad",
+        f'{CALL} {{"sky": "grey"}}',
         "f(x=y)",
         "f(x={1, 2})",
         "f(x=1e999)",

@@ -52,6 +52,8 @@ def seen(text: str, *steps: object) -> str:
         ("a #### b #### c", [{"before": "####"}, "strip"], "a"),
         ("a", [{"after": "####"}], "missing: '####' is missing from the answer"),
         ("", ["strip"], ""),
+        ("Re\u0301ponse: x", [{"after": "R\u00e9ponse:"}, "strip"], "x"),
+        ("x R\u00e9ponse:", [{"before": "Re\u0301ponse:"}, "strip"], "x"),
     ],
 )  # fmt: skip
 def test_a_step_takes_its_part(text, steps, expected):
