@@ -53,7 +53,7 @@ def answer_checkpoint(checkpoint: Path, asking: Asking) -> tuple[Run, Run]:
     with tempfile.TemporaryDirectory() as directory:
         request, answers = Path(directory) / "request.json", Path(directory) / "answers.json"
         given = {**asking.given, "model": [str(checkpoint)]}
-        request.write_text(json.dumps(given, default=str), encoding="utf-8")
+        write_whole(request, json.dumps(given, default=str))
         environment = {
             name: value
             for name, value in os.environ.items()

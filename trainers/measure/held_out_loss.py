@@ -13,6 +13,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.engines.base import GenerationRequest
+from harness.types.storage import write_whole
 from harness.types.training import HELD_OUT_ANSWERS_FILE
 from trainers.config import TrainingConfig, rendering_of
 from trainers.data.rendered_rows import messages_of
@@ -99,7 +100,7 @@ class HeldOutLoss(TrainerCallback):
         ]
         if state.is_world_process_zero:
             kept = [entry for entry in read_log(self._path) if entry["step"] <= state.global_step]
-            self._path.write_text("".join(map(_line, kept)), encoding="utf-8")
+            write_whole(self._path, "".join(map(_line, kept)))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

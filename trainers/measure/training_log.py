@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from harness.types.storage import parse_json
+from harness.types.storage import parse_json, write_whole
 from harness.types.training import LOG_FILE
 
 _GIGABYTE = 1e9
@@ -31,7 +31,7 @@ class TrainingLog(TrainerCallback):
             return
         kept = [entry for entry in read_log(self._path) if entry["step"] <= state.global_step]
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("".join(map(_line, kept)), encoding="utf-8")
+        write_whole(self._path, "".join(map(_line, kept)))
         self._started = time.monotonic() - (kept[-1].get("time_s") or 0.0 if kept else 0.0)
 
     def on_log(
