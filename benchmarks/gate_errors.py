@@ -1,6 +1,6 @@
 """How often the gate is wrong, by simulation: the tables of docs/gate.md.
 
-    python benchmarks/gate_errors.py [--runs 2000]
+    python benchmarks/gate_errors.py [--runs 2000] [--only alarms|drops|harder]
 
 Every figure is a share of simulated runs, each judged by the gate as it is
 (`harness.comparison.metric_verdicts.judge_metrics`).
@@ -193,19 +193,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=2000, help="simulated runs a figure")
-    runs = parser.parse_args().runs
-    random = np.random.default_rng(20260131)
+    parts: dict[str, Callable[[np.random.Generator, int], None]] = {
+        "alarms": false_alarms,
+        "drops": verdicts_by_drop,
+        "harder": harder_cases,
+    }
+    parser.add_argument("--only", choices=parts, help="one table instead of all")
+    chosen = parser.parse_args()
+    runs = chosen.runs
     print(f"{runs} runs a figure: a rate of 5 % is known to {100 * (0.05 * 0.95 / runs) ** 0.5:.1f} points.")
-    detectable()
+    if chosen.only is None:
+        detectable()
     # The figures beside a verdict take most of the time, and decide nothing.
     module = "harness.comparison.metric_verdicts"
     with (
         mock.patch(f"{module}.smallest_detectable", return_value=None),
         mock.patch(f"{module}.cases_to_settle", return_value=None),
     ):
-        false_alarms(random, runs)
-        verdicts_by_drop(random, runs)
-        harder_cases(random, runs)
+        for name, table in parts.items():
+            if chosen.only in {None, name}:
+                table(np.random.default_rng(20260131), runs)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,8 @@ class GateSession:
 
     def result_of(self, candidate: str, key: str) -> CaseResult | None:
         """The case's result; None if the gate was decided without it."""
+        if self.inputs.settings.looks == 1:
+            return self._results[candidate, key]
         return self._results.get((candidate, key))
 
     def known_result(self, candidate: str, key: str) -> CaseResult | None:
