@@ -31,7 +31,7 @@ def describe_plugin_model(kind: EngineKind, reference: str, model_id: str | None
         model = describe(reference) if model_id is None else describe(reference, model_id)
     except TunegateError:
         raise
-    except Exception as error:  # any exception is a fault of the plug-in
+    except (Exception, SystemExit) as error:  # any exception is a fault of the plug-in
         raise ModelError(f"{label}: {_one_line(error)}") from error
     if not isinstance(model, ModelRef) or not model.base_sha256:
         raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
@@ -132,10 +132,10 @@ def _faults_of(place: str) -> Iterator[None]:
         yield
     except TunegateError:
         raise
-    except Exception as error:  # as above
+    except (Exception, SystemExit) as error:  # as above
         raise EngineError(f"{place}: {_one_line(error)}") from error
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     line = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {line}" if line else type(error).__name__

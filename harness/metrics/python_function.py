@@ -48,7 +48,9 @@ def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # any exception of the file is an error of its author
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # any exception of the file, pytest's skips too, is an error of its author
         raise SettingsError(f"{shown}: {type(error).__name__}: {error}") from error
     function: Any = getattr(module, name, None)
     if not callable(function) or inspect.iscoroutinefunction(function):

@@ -6,11 +6,13 @@ The records themselves are in the rooms that use them, which are imported later;
 from collections.abc import Mapping
 
 from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import Metric
 from harness.registry.records import EngineKind, JudgeKind, RewardKind, RunReader, Sink, TrainMethod
 
 BUILTIN_NAMES: Mapping[type, frozenset[str]] = {
-    Metric: frozenset(BUILTIN_METRICS),
+    # Figures of a whole set are rows of a comparison, beside those of metrics.
+    Metric: frozenset({*BUILTIN_METRICS, *SET_METRICS, "pass-rate"}),
     JudgeKind: frozenset({"openai", "local", "reward"}),
     EngineKind: frozenset({"transformers", "multitask", "openai", "openai-completions", "vllm"}),
     RewardKind: frozenset(

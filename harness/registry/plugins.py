@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from harness.errors import SettingsError
 from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
-from harness.registry.field_types import wrong_field
+from harness.registry.field_types import wrong_field, wrong_meaning
 from harness.registry.metric import Metric
 from harness.registry.records import (
     EngineKind,
@@ -128,7 +128,10 @@ class Registry:
             self.note(f"plug-in {source} is left out: {_one_line(error)}")
             return
         for record in registrar.records:
-            self._add(record, source)
+            try:
+                self._add(record, source)
+            except Exception as error:  # a field's own code, or no record at all
+                self.note(f"plug-in {source}: a record is left out: {_one_line(error)}")
 
     def note(self, warning: str) -> None:
         """Store a warning once, and pass it on."""
@@ -161,8 +164,8 @@ class Registry:
         elif not _NAME.fullmatch(record.name):
             rule = "a name is lower-case letters, digits and hyphens, and does not start with not-"
             self._leave_out(source, record, rule)
-        elif isinstance(record, Metric) and record.judged:
-            self._leave_out(source, record, "a plug-in's metric can't be judged")
+        elif isinstance(record, Metric) and (wrong := wrong_meaning(record)):
+            self._leave_out(source, record, wrong)
         elif record.name in BUILTIN_NAMES[kind]:
             self._leave_out(source, record, f"the built-in {_KINDS[kind]} of that name stays")
         elif isinstance(record, EngineKind) and record.name in PREFIXES:
@@ -201,7 +204,10 @@ def load_function(function: Function, place: str) -> Any:
 
 
 def _one_line(error: BaseException) -> str:
-    line = str(error).strip().partition("\n")[0]
+    try:
+        line = str(error).strip().partition("\n")[0]
+    except Exception:  # its own text breaks too
+        line = ""
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 

@@ -284,7 +284,11 @@ def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> li
         return []
     try:
         return sound_results(requests, function(requests))
-    except Exception as error:  # a fault of a metric is an error of the case, never of the run
+    except KeyboardInterrupt:
+        raise
+    except (
+        BaseException
+    ) as error:  # a fault of a metric is an error of the case: sys.exit and pytest.skip, too
         # A missing library is missing for all of them.
         if len(requests) == 1 or isinstance(error, ImportError):
             return [_error(request, error) for request in requests]
@@ -292,7 +296,7 @@ def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> li
         return _computed(function, requests[:middle]) + _computed(function, requests[middle:])
 
 
-def _error(request: ScoringRequest, error: Exception) -> MetricError:
+def _error(request: ScoringRequest, error: BaseException) -> MetricError:
     name = request.check.type
     line = str(error).strip().partition("\n")[0]
     if isinstance(error, ImportError):

@@ -1,5 +1,6 @@
 """Engines of plug-ins: chosen by name, checked, and never the cause of a traceback."""
 
+import sys
 from dataclasses import replace
 from importlib import metadata
 
@@ -131,6 +132,8 @@ def test_two_engines_do_not_answer_side_by_side(register, tiny_model_dir):
             "engine 'upper': nowhere:describe can't be imported",
         ),
         ({"open": lambda sides, plan: 1 / 0}, EngineError, "engine 'upper': ZeroDivisionError"),
+        ({"describe": lambda reference: sys.exit(3)}, ModelError, "upper:loud: SystemExit: 3"),
+        ({"open": lambda sides, plan: sys.exit(3)}, EngineError, "engine 'upper': SystemExit: 3"),
     ],
 )
 def test_a_fault_of_the_plug_in_is_one_line(register, fields, error, told):

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from harness.comparison.pairing import PASS_RATE
 from harness.engines.open import BUILTIN_ENGINES
 from harness.errors import GoldenError, SettingsError
 from harness.golden.editor_schema import golden_schema
@@ -18,6 +19,7 @@ from harness.registry import (
     EngineKind,
     JudgeKind,
     Metric,
+    Options,
     Registry,
     RewardKind,
     RunReader,
@@ -27,6 +29,7 @@ from harness.registry import (
     use_registry,
 )
 from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.registry.content_metrics import SET_METRICS
 from harness.registry.field_types import wrong_field
 from harness.run.trackers.kinds import BUILTIN_SINKS
 from trainers.methods.catalogue import METHODS
@@ -217,6 +220,66 @@ def test_a_judged_metric_is_left_out(registry):
     assert registry.warnings == [
         "plug-in voice: metric 'taste' is left out: a plug-in's metric can't be judged"
     ]
+
+
+class Threshold(Options):
+    threshold: str = "x"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"group": True}, "group: only built-in metrics combine checks"),
+        ({"minimum": 1.0, "maximum": 0.0}, "minimum 1.0, maximum 0.0: no scale"),
+        ({"minimum": 1.0}, "minimum 1.0, maximum 1.0: no scale"),
+        ({"maximum": float("nan")}, "minimum 0.0, maximum nan: no scale"),
+        ({"maximum": float("inf")}, "minimum 0.0, maximum inf: no scale"),
+        ({"usual_margin": -0.1}, "usual_margin: found -0.1"),
+        ({"options": Threshold}, "options: threshold is a key of every check"),
+    ],
+)
+def test_a_metric_that_makes_no_sense_is_left_out(registry, changed, told):
+    metric = replace(SHOUTS, kind="graded", **changed)
+    registry.register("voice", lambda registrar: registrar.add(metric))
+    (warning,) = registry.warnings
+    assert warning.startswith(f"plug-in voice: metric 'shouts' is left out: {told}")
+    assert "shouts" not in CHECK_TYPES
+
+
+@pytest.mark.parametrize("changed", [{"minimum": None, "maximum": None}, {"usual_margin": 0.0}])
+def test_a_scale_may_have_no_end_and_a_margin_may_be_0(registry, changed):
+    registry.register("voice", lambda registrar: registrar.add(replace(SHOUTS, kind="graded", **changed)))
+    assert registry.warnings == []
+    assert "shouts" in CHECK_TYPES
+
+
+@pytest.mark.parametrize("name", [PASS_RATE, *SET_METRICS])
+def test_a_figure_of_a_whole_set_keeps_its_name(registry, name):
+    """A comparison's rows are told apart by set and metric."""
+    registry.register("voice", lambda registrar: registrar.add(replace(SHOUTS, name=name)))
+    assert registry.warnings == [
+        f"plug-in voice: metric {name!r} is left out: the built-in metric of that name stays"
+    ]
+    assert name not in CHECK_TYPES
+
+
+class UnprintableError(Exception):
+    def __repr__(self):
+        raise ValueError("no text")
+
+    __str__ = __repr__
+
+
+def test_a_plug_in_without_printable_words_costs_one_line(registry):
+    registry.register("mute", lambda registrar: registrar.add(replace(SHOUTS, summary=UnprintableError())))
+    registry.register("deaf", lambda registrar: (_ for _ in ()).throw(UnprintableError()))
+    registry.register("sly", lambda registrar: registrar.records.append("shouts"))
+    registry.register("voice", lambda registrar: registrar.add(SHOUTS))
+    mute, deaf, sly = registry.warnings
+    assert mute == "plug-in mute: a record is left out: ValueError: no text"
+    assert deaf == "plug-in deaf is left out: UnprintableError"
+    assert sly.startswith("plug-in sly: a record is left out: ")
+    assert "shouts" in CHECK_TYPES
 
 
 def test_kinds_do_not_take_each_other_s_names(registry):

@@ -205,10 +205,14 @@ def test_why_there_is_no_answer_is_told() -> None:
         (KeyError(), "KeyError"),
         (RuntimeError("broke\nsecond line"), "RuntimeError: broke"),
         (ImportError("no such name"), "no such name"),
+        (SystemExit(3), "SystemExit: 3"),
+        (pytest.skip.Exception("not here"), "Skipped: not here"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_is_one_line_and_keeps_its_traceback(replace_metric, error: Exception, line: str) -> None:
+def test_an_error_is_one_line_and_keeps_its_traceback(
+    replace_metric, error: BaseException, line: str
+) -> None:
     """f1 needs no library, so a missing one comes with no installation of ours."""
 
     def broken(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
@@ -219,6 +223,15 @@ def test_an_error_is_one_line_and_keeps_its_traceback(replace_metric, error: Exc
 
     assert (found.metric, found.error) == ("f1", line)
     assert found.traceback == "".join(traceback.format_exception(error))
+
+
+def test_an_interrupt_is_no_error_of_a_case(replace_metric) -> None:
+    def stopped(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        raise KeyboardInterrupt
+
+    replace_metric("f1", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        score_one("x", Check(type="f1"))
 
 
 def test_an_error_has_its_check_s_own_name(replace_metric) -> None:
