@@ -10,7 +10,7 @@ import yaml
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from harness.engines.model_files import SafetensorsError, read_header
+from harness.engines.weights import SafetensorsError, read_header
 from harness.errors import ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.download import OnProgress

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.comparison.forgetting import LOSS_LIMIT
 from harness.comparison.metric_drop import standing
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
 from harness.comparison.times import plans_findings, times_findings
+from harness.comparison.whole_sets import LOSS_LIMIT
 from harness.types import (
     CaseResult,
     Comparison,

@@ -28,7 +28,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from harness.comparison.findings import findings_of, outcome_of
-from harness.comparison.forgetting import measure_forgetting
 from harness.comparison.metric_verdicts import ALPHA, gated_margins, judge
 from harness.comparison.pairing import (
     PASS_RATE,
@@ -45,8 +44,8 @@ from harness.comparison.regressed_cases import (
     regressions_of,
     unconfirmed,
 )
-from harness.comparison.set_metrics import set_metric_rows
 from harness.comparison.slices import driver_slice, shared_traits
+from harness.comparison.whole_sets import measure_forgetting, set_metric_rows
 from harness.errors import BaselineError
 from harness.registry.content_metrics import SET_METRICS
 from harness.types import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.engines.model_files import SafetensorsError, Tensor, is_all_zero, read_header
+from harness.engines.weights import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
 from harness.models.resolve import with_revision
 from harness.types.storage import parse_json

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, AdapterTraits, read_json
-from harness.engines.fingerprints import (
+from harness.engines.library_faults import loading_failures, refuse_not_finite
+from harness.engines.loading import attach, load_base
+from harness.engines.side import adapted
+from harness.engines.weights import (
     bare_name,
     changed_weights,
     not_finite,
     probe_rows,
+    read_header,
     refuse_not_a_number,
     row_logits,
     weight_sums,
 )
-from harness.engines.library_faults import loading_failures, refuse_not_finite
-from harness.engines.loading import attach, load_base
-from harness.engines.model_files import read_header
-from harness.engines.side import adapted
 from harness.errors import AdapterError, ModelError
 from harness.types import ExecutionPlan
 

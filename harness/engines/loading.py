@@ -19,7 +19,7 @@ from harness.engines.library_faults import (
     refuse_unknown_keys,
     refuse_wrong_types,
 )
-from harness.engines.model_files import refuse_damaged_files
+from harness.engines.weights import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import resolve_model
 from harness.prompts.tokenizers import load_tokenizer

@@ -11,8 +11,7 @@ from typing import Literal
 from harness.engines.base import GenerationRequest, OnText
 from harness.engines.decode import Ending, Row, Watch, decode_batch, pad_rows
 from harness.engines.library_decoder import decode_alone
-from harness.engines.sampling import chooser
-from harness.engines.side import Side, adapted, empty_cache
+from harness.engines.side import Side, adapted, chooser, empty_cache
 from harness.prompts.reasoning import AnswerWatch, answer_so_far, read_answer
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import Completion

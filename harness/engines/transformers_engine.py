@@ -13,8 +13,7 @@ from harness.engines.decode import pack_batches
 from harness.engines.library_faults import answer_or_split
 from harness.engines.loading import quiet_load
 from harness.engines.questions import LateAnswer, Question, WrittenAnswer, answer_questions, write_answers
-from harness.engines.sampling import refuse_unfollowed
-from harness.engines.side import refuse_unknown_tokens, whole_model
+from harness.engines.side import refuse_unfollowed, refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows

@@ -1,14 +1,16 @@
 """The inputs of a gate: candidates and baseline, found and checked before any model loads.
 
-So is everything else that the selected cases need.
+So is everything else that the selected cases need, and how servers are asked.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.baselines.target import ComparisonTarget, find_baseline
-from harness.engines.base import BASELINE, CANDIDATE
+from harness.engines.base import BASELINE, CANDIDATE, SERVED
 from harness.engines.open import (
     base_of,
     choose_plan,
@@ -18,8 +20,9 @@ from harness.engines.open import (
     missing_libraries,
     named_models,
     short_names,
+    split_reference,
 )
-from harness.engines.served.use import asked_by, refuse_without_server
+from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.golden.transforms import python_steps
@@ -47,7 +50,66 @@ from harness.types import (
     GoldenSet,
     ModelRef,
     Permissions,
+    ServerUse,
 )
+
+VARIABLES = (MODEL_KEY, OPENAI_KEY)
+
+
+def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
+    """The plan with the engine and the use of servers that settings ask for.
+
+    Args:
+        settings: The settings.
+        plan: The plan for the models.
+
+    Raises:
+        SettingsError: The engine can't run these models.
+    """
+    if settings.engine == "vllm":
+        if plan.engine != "transformers":
+            raise SettingsError("--gate-engine vllm: runs a base model and its adapters, and no other model")
+        plan = replace(plan, engine="vllm", dtype="unknown", device="server", mixed=False, server=ServerUse())
+    if plan.server is None:
+        return plan
+    identity, url = settings.model_id or "", settings.server
+    if url is not None:
+        url = checked_url(url, "--gate-server", VARIABLES)
+    elif plan.engine == "vllm" and not identity and find_spec("vllm") is not None:
+        # A started server computes as its version and arguments say.
+        identity = f"vllm {metadata.version('vllm')} {settings.server_args}".strip()
+    server = replace(
+        plan.server,
+        url=url,
+        arguments=settings.server_args,
+        identity=identity,
+        concurrency=settings.server_concurrency,
+        timeout_s=settings.server_timeout_s,
+        prices=settings.server_prices,
+    )
+    return replace(plan, server=server)
+
+
+def refuse_without_server(settings: Settings, references: Sequence[str]) -> None:
+    """Refuse settings of servers that would have no effect.
+
+    Args:
+        settings: The settings.
+        references: The models.
+
+    Raises:
+        SettingsError: There are such.
+    """
+    if settings.engine == "vllm":
+        return
+    for flag, value in (("--gate-server", settings.server), ("--gate-server-args", settings.server_args)):
+        if value:
+            raise SettingsError(f"{flag} {value}: needs --gate-engine vllm")
+    served = [split_reference(reference) for reference in [*references, settings.baseline]]
+    if settings.model_id is not None and not any(each and each[0].name in SERVED for each in served):
+        raise SettingsError(
+            f"--gate-model-id {settings.model_id}: is for models behind servers, and {references[0]} is none"
+        )
 
 
 def make_ready(
@@ -137,7 +199,7 @@ def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None
     for case in cases:
         for check in case.single_checks:
             name = base_type(check.type)
-            if functions := python_steps(check.transform):
+            if check.transform and (functions := python_steps(check.transform)):
                 if not allowed.python:
                     raise SettingsError(f"{case.key}: transform by {functions[0]}: {NOT_ALLOWED}")
                 load_steps_of(check)

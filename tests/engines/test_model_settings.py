@@ -99,13 +99,13 @@ def test_a_setting_that_cannot_be_followed_is_named(key, value, tiny_model_dir, 
 
 def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effect():
     """A key that a later transformers adds is refused until somebody decides about it."""
-    from harness.engines import sampling
+    from harness.engines import side
 
-    decided = sampling._FOLLOWED | sampling._SET_BY_CASES | sampling._WITHOUT_EFFECT
-    assert decided <= sampling._known_keys()
-    assert not (decided & set(sampling._OFF))
-    assert sampling._known_keys() - decided == {
-        *sampling._OFF,
+    decided = side._FOLLOWED | side._SET_BY_CASES | side._WITHOUT_EFFECT
+    assert decided <= side._known_keys()
+    assert not (decided & set(side._OFF))
+    assert side._known_keys() - decided == {
+        *side._OFF,
         *("max_time", "stop_strings", "token_healing", "dola_layers", "constraints", "force_words_ids"),
     }
 

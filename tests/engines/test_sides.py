@@ -280,7 +280,7 @@ def test_an_adapter_that_changes_little_is_still_told_from_its_base(
     """Rows of a small change and of none in one batch: each is nearer to its own than to the other."""
     import torch
 
-    from harness.engines.fingerprints import same_logits
+    from harness.engines.weights import same_logits
 
     base = torch.tensor([[10.0, 1.0]])
     small = base + 1e-4

@@ -12,10 +12,10 @@ from typing import Any
 
 from harness.engines.base import CANDIDATE
 from harness.engines.decode import turns_with_length
-from harness.engines.fingerprints import weight_sums
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
 from harness.engines.transformers_engine import TransformersEngine
+from harness.engines.weights import weight_sums
 from harness.errors import ModelError, PromptError, SettingsError
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.rendering import render_prompt, text_ids

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.engines.library_faults import loading_failures, refuse_incomplete_model
-from harness.engines.model_files import refuse_damaged_files
 from harness.engines.precision import gpu_dtype
+from harness.engines.weights import refuse_damaged_files
 from harness.errors import ModelError, SettingsError
 from trainers.config import DtypeName
 from trainers.run.processes import training_device

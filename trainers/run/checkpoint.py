@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.engines.model_files import SafetensorsError, read_header
+from harness.engines.weights import SafetensorsError, read_header
 from harness.errors import SettingsError
 from harness.types.storage import parse_json
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.engines.adapter import MULTITASK_CONFIG, read_json, read_training
-from harness.engines.model_files import SafetensorsError, read_header
+from harness.engines.weights import SafetensorsError, read_header
 from harness.errors import AdapterError, ModelError
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model, tokenizer_sha256
 from harness.types.training import TrainingManifest

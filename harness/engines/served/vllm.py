@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.engines.fingerprints import probe_rows
 from harness.engines.served.adapters import LoadedAdapters
 from harness.engines.served.chat import Reports
 from harness.engines.served.client import RefusedError, ServerError
@@ -17,6 +16,7 @@ from harness.engines.served.losses import Scored, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.tokens import Reader, tokens_job
+from harness.engines.weights import probe_rows
 from harness.errors import AdapterError, EngineError, SettingsError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids

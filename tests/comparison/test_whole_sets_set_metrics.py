@@ -10,7 +10,7 @@ from harness.baselines.file import baseline_text, keep_results, read_baseline
 from harness.baselines.file import run_of as kept_run
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge
-from harness.comparison.set_metrics import _Case, _row
+from harness.comparison.whole_sets import _Case, _row
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.golden.schema import metric_facts

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.comparison.forgetting import (
+from harness.comparison.whole_sets import (
     LOSS_LIMIT,
     loss_change,
     mean_divergence,

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from harness.engines.model_files import refuse_damaged_files
+from harness.engines.weights import refuse_damaged_files
 from harness.errors import ModelError
 
 

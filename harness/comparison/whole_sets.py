@@ -1,0 +1,316 @@
+"""Measures of whole sets: the macro-F1 of classifications, retained skills, the loss on general text.
+
+None of them is a mean over the set's cases.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.comparison.pairing import Pair, Pairing, answers_of
+from harness.metrics.manner import refusal_words
+from harness.registry.content_metrics import MACRO_F1
+from harness.statistics.classification import label_counts, macro_f1_of
+from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
+from harness.statistics.jackknife import error_of_left_out
+from harness.types import (
+    PROSE,
+    CaseResult,
+    Forgetting,
+    Interval,
+    MetricComparison,
+    MetricSummary,
+    Outcome,
+    Retention,
+    TextLoss,
+)
+
+if TYPE_CHECKING:
+    import numpy
+
+# In nats per token: perplexity up by a tenth. On the bundled text a useful fine-tune of SmolLM2-135M moved it
+# by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a # regression, but a run that exceeds it
+# can't pass.
+LOSS_LIMIT = 0.10
+
+
+ALL_SKILLS = "all"
+
+
+_NO_SKILL = "untagged"
+
+
+ProbePair = tuple[CaseResult, CaseResult]
+
+
+def measure_forgetting(
+    pairs: Sequence[ProbePair],
+    candidate_losses: Sequence[TextLoss],
+    baseline_losses: Sequence[TextLoss],
+    confidence: float = CONFIDENCE,
+    divergences: Sequence[TextLoss] = (),
+) -> Forgetting | None:
+    """Skills of the baseline that the candidate lost; None if nothing was measured.
+
+    Args:
+        pairs: Candidate's and baseline's result of each probe; both passed or failed.
+        candidate_losses: Cross-entropy on the bundled passages.
+        baseline_losses: The same of the baseline.
+        confidence: Two-sided, of all intervals.
+        divergences: KL(baseline ‖ candidate) on the passages.
+    """
+    by_kind = _changes_by_kind(candidate_losses, baseline_losses, confidence)
+    change = by_kind.pop(PROSE, None)
+    if not pairs and change is None and not by_kind:
+        return None
+    skills: dict[str, list[ProbePair]] = {}
+    for pair in pairs:
+        skills.setdefault(next(iter(pair[0].case.tags), _NO_SKILL), []).append(pair)
+    return Forgetting(
+        overall=retained(ALL_SKILLS, pairs, confidence),
+        by_skill=tuple(
+            retention
+            for skill, of_skill in sorted(skills.items())
+            if (retention := retained(skill, of_skill, confidence)) is not None
+        ),
+        loss_change=change,
+        tripped=change is not None and change.estimate > LOSS_LIMIT and change.low > 0,
+        loss_by_kind=by_kind,
+        divergence=mean_divergence(divergences, confidence),
+        refusals=_refusals(pairs),
+    )
+
+
+def _changes_by_kind(
+    candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float
+) -> dict[str, Interval]:
+    """Each kind of text's change, as far as both sides have the same passages of it."""
+    kinds = dict.fromkeys(loss.kind for loss in candidate)
+    changes = {
+        kind: loss_change([loss for loss in candidate if loss.kind == kind], baseline, confidence)
+        for kind in kinds
+    }
+    return {kind: change for kind, change in changes.items() if change is not None}
+
+
+def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDENCE) -> Interval | None:
+    """Mean divergence per token, each token counting once, each passage as one draw; None without any.
+
+    Args:
+        divergences: Divergence of the next token's probabilities, by passage, in nats per token.
+        confidence: Two-sided.
+    """
+    if not divergences:
+        return None
+    sizes = tuple(float(loss.tokens) for loss in divergences)
+    sums = tuple(loss.nats_per_token * loss.tokens for loss in divergences)
+    largest = max(loss.nats_per_token for loss in divergences)
+    return ratio_interval(Units(sums=sums, sizes=sizes), confidence, span=largest, least=0.0)
+
+
+def _refusals(pairs: Sequence[ProbePair]) -> tuple[int, int] | None:
+    """Number of refusals among the probes' answers, on each side."""
+    answered = [
+        (baseline.completion.text, candidate.completion.text)
+        for candidate, baseline in pairs
+        if candidate.completion is not None and baseline.completion is not None
+    ]
+    if not answered:
+        return None
+    return (
+        sum(refusal_words(before) is not None for before, _ in answered),
+        sum(refusal_words(now) is not None for _, now in answered),
+    )
+
+
+def retained(skill: str, pairs: Sequence[ProbePair], confidence: float = CONFIDENCE) -> Retention | None:
+    """The share of the baseline's passed probes that the candidate passes; None if there are none.
+
+    Args:
+        skill: The probes' common skill.
+        pairs: Candidate's and baseline's result of each probe; both passed or failed.
+        confidence: Two-sided.
+    """
+    known = [candidate for candidate, baseline in pairs if baseline.outcome is Outcome.PASSED]
+    if not known:
+        return None
+    passed = [candidate.outcome is Outcome.PASSED for candidate in known]
+    clusters = [place if c.case.cluster is None else c.case.cluster for place, c in enumerate(known)]
+    return Retention(
+        skill=skill,
+        passed_by_baseline=len(known),
+        retained=sum(passed),
+        rate=rate_interval(passed, clusters, confidence),
+    )
+
+
+def loss_change(
+    candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Candidate minus baseline cross-entropy in nats per token; None if no passage is on both sides.
+
+    Each token counts once. The passages are the sample, so the interval is Student's t over them.
+
+    Args:
+        candidate: Cross-entropy on the bundled passages.
+        baseline: The same of the baseline. A passage with another number of tokens was split by another
+            tokenizer and can't be compared.
+        confidence: Two-sided.
+    """
+    before = {loss.passage: loss for loss in baseline}
+    shared = [
+        (loss, before[loss.passage])
+        for loss in candidate
+        if loss.passage in before and loss.tokens == before[loss.passage].tokens
+    ]
+    if not shared:
+        return None
+    changes = [now.nats_per_token - then.nats_per_token for now, then in shared]
+    sizes = [float(now.tokens) for now, _ in shared]
+    sums = [change * size for change, size in zip(changes, sizes, strict=True)]
+    largest = max(abs(change) for change in changes)
+    return ratio_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), confidence, span=largest)
+
+
+_BY_CHANCE = 1e-9  # smaller differences are rounding
+
+
+_Labels = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Expected and predicted labels of one case's answers, on both sides."""
+
+    key: str
+    cluster: str | int
+    candidate: _Labels
+    baseline: _Labels
+
+    @property
+    def fell(self) -> int:
+        """1 if fewer of its answers are right than before, -1 if more are, else 0."""
+        before, now = _share_right(self.baseline), _share_right(self.candidate)
+        return (before > now) - (before < now)
+
+
+def set_metric_rows(pairing: Pairing, confidence: Mapping[str, float]) -> list[MetricComparison]:
+    """A row for each golden set whose cases are classifications, without a verdict.
+
+    Args:
+        pairing: The paired cases.
+        confidence: Two-sided, of the intervals of each set.
+    """
+    by_set: dict[str, list[_Case]] = {}
+    for place, pair in enumerate(pairing.pairs):
+        case = _case(place, pair)
+        if case.candidate and case.baseline:
+            by_set.setdefault(pair[0].case.set_name, []).append(case)
+    return [_row(name, cases, confidence[name]) for name, cases in by_set.items()]
+
+
+def _case(place: int, pair: Pair) -> _Case:
+    cluster = pair[0].case.cluster
+    return _Case(pair[0].key, place if cluster is None else cluster, _labels(pair[0]), _labels(pair[1]))
+
+
+def _labels(result: CaseResult) -> _Labels:
+    scores = (score for answer in answers_of(result) for score in answer.scores)
+    return [score.labels for score in scores if score.labels is not None]
+
+
+def _share_right(pairs: _Labels) -> float:
+    return sum(expected == predicted for expected, predicted in pairs) / len(pairs)
+
+
+def _row(name: str, cases: Sequence[_Case], confidence: float) -> MetricComparison:
+    members: dict[str | int, list[_Case]] = {}
+    for case in cases:
+        members.setdefault(case.cluster, []).append(case)
+    labels = sorted({expected for case in cases for expected, _ in (*case.candidate, *case.baseline)})
+    groups = list(members.values())
+    candidate = label_counts([[pair for case in each for pair in case.candidate] for each in groups], labels)
+    baseline = label_counts([[pair for case in each for pair in case.baseline] for each in groups], labels)
+    now, before = _left_out(candidate), _left_out(baseline)
+    drop, high_unseen, p_value = _drop_of_set(
+        _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)]),
+        confidence,
+        unseen=_unseen_loss(candidate, (1 - confidence) / 2),
+    )
+    means = [_reach(side, confidence, least=0.0) for side in (now, before)]
+    summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
+    return MetricComparison(
+        set_name=name,
+        metric=MACRO_F1,
+        kind="graded",
+        n=len(cases),
+        candidate=summaries[0],
+        baseline=summaries[1],
+        drop=drop,
+        high_unseen=high_unseen,
+        p_value=p_value,
+        lost=tuple([case.key for case in cases if case.fell > 0]),
+        gained=tuple([case.key for case in cases if case.fell < 0]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A figure over all clusters, and without one of them each."""
+
+    whole: float
+    without: list[float]
+
+
+def _left_out(counts: "numpy.ndarray") -> _Left:
+    total = counts.sum(axis=0)
+    without = [float(value) for value in macro_f1_of(total - counts)] if len(counts) > 1 else []
+    return _Left(float(macro_f1_of(total)), without)
+
+
+def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
+    """The loss of macro-F1 that the clusters of one label can miss: a rare label may be lost unseen."""
+    clusters = (counts[:, 0, :] > 0).sum(axis=0)
+    return max(unseen_share(int(number), error) for number in clusters) / len(clusters)
+
+
+def _drop_of_set(left: _Left, confidence: float, *, unseen: float) -> tuple[Interval, float, float]:
+    """The drop's interval, its upper end with unseen losses, and the one-sided p-value of "not above 0"."""
+    from scipy.stats import t
+
+    drop, clusters, error = (
+        _reach(left, confidence, least=-1.0),
+        len(left.without),
+        error_of_left_out(left.without),
+    )
+    if clusters < 2:
+        return drop, 1.0, 1.0
+    high_unseen = min(max(drop.high, left.whole + unseen), 1.0)
+    if error > _BY_CHANCE:
+        return drop, high_unseen, float(t.sf(left.whole / error, clusters - 1))
+    # Every cluster lost as much: by chance, each would have lost or gained.
+    return drop, high_unseen, 0.5**clusters if left.whole > _BY_CHANCE else 1.0
+
+
+def _reach(left: _Left, confidence: float, *, least: float) -> Interval:
+    """A figure with its interval by the jackknife, which leaves out one cluster at a time.
+
+    Where nothing varies its error is 0, so the interval is never narrower than the share of cases that this
+    many draws can miss.
+    """
+    from scipy.stats import t
+
+    clusters, value = len(left.without), left.whole
+    if clusters < 2:
+        return Interval(estimate=value, low=least, high=1.0, confidence=confidence, method="one cluster")
+    tail = (1 - confidence) / 2
+    reach = max(
+        float(t.ppf(1 - tail, clusters - 1)) * error_of_left_out(left.without), unseen_share(clusters, tail)
+    )
+    return Interval(
+        estimate=value,
+        low=max(value - reach, least),
+        high=min(value + reach, 1.0),
+        confidence=confidence,
+        method="jackknife",
+    )
