@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from harness.errors import HistoryError
 from harness.history.migrations import ForeignDatabaseError, NewerSchemaError, migrate, require_history
 from harness.types import Comparison, GateRecord, MetricComparison, Run
-from harness.types.storage import DamagedFactsError, encode, write_whole
+from harness.types.storage import DamagedFactsError, LaterFactsError, encode, write_whole
 
 Row = tuple[str | int | float | None, ...]
 
@@ -161,6 +161,8 @@ def open_database(path: Path, wait_s: float, *, shown: Path | None = None) -> It
         raise HistoryError(f"{shown}: a database of another program ({error}); name another file") from error
     except NewerSchemaError as error:
         raise HistoryError(f"{shown}: written by a newer tunegate ({error}): upgrade tunegate") from error
+    except LaterFactsError as error:
+        raise HistoryError(f"{shown}: {error}; upgrade tunegate") from error
     except DamagedFactsError as error:
         raise HistoryError(f"{shown}: {error}; restore the file or move it away") from error
     except sqlite3.Error as error:

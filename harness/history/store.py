@@ -25,7 +25,7 @@ from harness.types import (
     Stability,
     Verdict,
 )
-from harness.types.storage import DamagedFactsError, decode, encode
+from harness.types.storage import DamagedFactsError, LaterFactsError, decode, encode
 
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
@@ -314,6 +314,8 @@ class _GateFacts:
 def _decoded(kind: type[_T], text: str, run_id: str) -> _T:
     try:
         return decode(kind, text)
+    except LaterFactsError as error:
+        raise LaterFactsError(f"run {run_id}: {error}") from error
     except DamagedFactsError as error:
         raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 

@@ -7,7 +7,9 @@ the run's verdict; one without is for information.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from harness.types.comparison import (
     Confirmation,
@@ -301,7 +303,8 @@ class Finding:
     verdict: GateVerdict | None = None
     set_name: str | None = None
     metric: str | None = None
-    data: FindingData
+    # With the discriminator a kind of a later version is told from damage.
+    data: Annotated[FindingData, Field(discriminator="kind")]
 
     @property
     def kind(self) -> str:

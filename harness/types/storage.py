@@ -140,6 +140,10 @@ class DamagedFactsError(Exception):
     """A stored text is damaged."""
 
 
+class LaterFactsError(DamagedFactsError):
+    """A stored text has a kind that only a later version knows."""
+
+
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     # It takes about 0.1 s for a whole run's type, so it is done only when one is read.
@@ -159,13 +163,18 @@ def decode(kind: type[_T], text: str) -> _T:
         text: JSON text.
 
     Raises:
+        LaterFactsError: A part of it is of a kind that this version doesn't know.
         DamagedFactsError: The text is not JSON, or not of this type.
     """
     try:
         # pydantic's own reading of JSON refuses lone surrogates.
         # For mypy a class of unknown type is not hashable, as the cache's arguments must be.
         value: _T = _adapter(cast("Any", kind)).validate_python(json.loads(text))
-    except (ValidationError, ValueError, RecursionError) as error:
+    except ValidationError as error:
+        if tags := [each["ctx"]["tag"] for each in error.errors() if each["type"] == "union_tag_invalid"]:
+            raise LaterFactsError(f"{tags[0]!r} is unknown to this version of tunegate") from error
+        raise DamagedFactsError(str(error).splitlines()[0]) from error
+    except (ValueError, RecursionError) as error:
         raise DamagedFactsError(str(error).splitlines()[0]) from error
     return value
 

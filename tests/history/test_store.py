@@ -1,5 +1,6 @@
 """A record is kept whole and comes back equal; a file that can't be used is named."""
 
+import json
 import re
 import shutil
 import sqlite3
@@ -80,6 +81,26 @@ def test_a_damaged_run_is_named(tmp_path, make_record, damage):
         open_history(path) as history,
     ):
         history.load_run("latest")
+
+
+def test_a_finding_of_a_later_version_is_not_called_damage(tmp_path, make_record):
+    path = tmp_path / "h.sqlite"
+    with open_history(path) as history:
+        history.save(make_record())
+        assert history.load_record("latest").verdict.findings
+    with closing(sqlite3.connect(path)) as database, database:
+        ((facts,),) = database.execute("SELECT facts FROM gates").fetchall()
+        kind = json.loads(facts)["verdict"]["findings"][0]["data"]["kind"]
+        database.execute(
+            "UPDATE gates SET facts = replace(facts, ?, ?)", (f'"kind": "{kind}"', '"kind": "of-tomorrow"')
+        )
+    with (
+        pytest.raises(
+            HistoryError, match=r"h.sqlite: run 20260101-000000-aaaa: 'of-tomorrow' is unknown .*; upgrade"
+        ),
+        open_history(path) as history,
+    ):
+        history.load_record("latest")
 
 
 def test_a_baseline_is_stored_once(tmp_path, make_record):
