@@ -49,7 +49,7 @@ def report(
         ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the whole record as JSON here, too.")
+        Path | None, typer.Option("--json-file", help="Write the whole record as JSON here, too.")
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="Write verdict, table and lost cases as Markdown here, too.")
@@ -70,7 +70,7 @@ def report(
     from reports.files import check_writable
     from reports.training_directory import is_training
 
-    for option, file in (("--output", output), ("--json", json_file), ("--markdown", markdown)):
+    for option, file in (("--output", output), ("--json-file", json_file), ("--markdown", markdown)):
         if file is not None:
             check_writable(file, option)
     directory = Path(run).expanduser()
@@ -127,7 +127,7 @@ def _write_others(
     from tunegate.project import command_project
 
     if json_file is not None:
-        say(write_report(json_file, render_json(record), "--json"))
+        say(write_report(json_file, render_json(record), "--json-file"))
     if markdown is not None:
         say(write_report(markdown, render_markdown(record), "--markdown"))
     if github:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -251,13 +252,22 @@ def test_a_probe_tells_right_from_wrong(probes, case_id, right, wrong):
 
 def test_the_passages_are_text_of_a_paragraph_each():
     """Titles and the licence note stay outside of the text."""
-    passages = load_passages()
+    passages = {title: text for title, text in load_passages().items() if "/" not in title}
     assert 12 <= len(passages) <= 16
     for title, text in passages.items():
         assert 60 <= len(text.split()) <= 120, title
         assert "#" not in text
         assert "licence" not in text
         assert text.endswith((".", '"'))
+
+
+def test_passages_of_other_kinds_are_as_many_of_each_kind():
+    kinds = Counter(title.partition("/")[0] for title in load_passages() if "/" in title)
+    assert kinds == dict.fromkeys(["code", "dialogue", "german", "french", "spanish", "chinese"], 4)
+    for title, text in load_passages().items():
+        # A character of Chinese is about a word.
+        length = len(text) if title.startswith("chinese/") else len(text.split())
+        assert 25 <= length <= 220, (title, length)
 
 
 def test_rehearsal_asks_no_probe_and_no_order(probes: GoldenSet, orders: GoldenSet) -> None:

@@ -39,6 +39,16 @@ WITH_VALUE = (
     "--gate-judge-prices",
     "--gate-report",
     "--gate-json",
+    "--gate-markdown",
+    "--gate-track",
+    "--gate-looks",
+    "--gate-engine",
+    "--gate-model-id",
+    "--gate-server",
+    "--gate-server-args",
+    "--gate-server-concurrency",
+    "--gate-server-prices",
+    "--gate-server-timeout",
 )
 _ASKING = ("--gate-model", "--model")
 _DEST, _MODEL = "tunegate_unused", "tunegate_unused_model"

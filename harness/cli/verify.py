@@ -20,7 +20,7 @@ def verify(
         Path | None, typer.Option(help="The project with the golden sets.", show_default="the project's root")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="The adapter: is it the one that was gated, by its content?")
+        str | None, typer.Option(help="The adapter: is it the one that was gated, by its content?")
     ] = None,
     allow_python: Annotated[
         bool, typer.Option("--allow-python", help="Let python checks run functions of this project.")
@@ -47,7 +47,7 @@ def verify(
     found = replay(record, project, Permissions(python=allow_python, code=allow_code))
     faults = [
         *(["the file was changed after it was written"] if changed else []),
-        *([] if model is None else _other_model(model, record.run.model.adapter_sha256)),
+        *([] if model is None else _other_model(Path(model).expanduser(), record.run.model.adapter_sha256)),
         *found.faults,
     ]
     if as_json:

@@ -1,6 +1,7 @@
 """Options are spelled alike in all commands and in pytest sessions, and mean the same."""
 
 from collections import defaultdict
+from typing import Literal, get_origin
 
 import pytest
 import typer
@@ -41,10 +42,10 @@ def test_all_commands_are_seen():
 def test_an_option_of_several_commands_is_the_same_kind_of_value(name):
     # Whether it may be repeated is another matter.
     kinds = {
-        words: str(each.type_descriptor.annotation)
-        .removeprefix("list[")
-        .strip("]<>'")
-        .removeprefix("class '")
+        # Of a choice it is the command's matter between what.
+        words: "a choice"
+        if get_origin(each.type_descriptor.annotation) is Literal
+        else str(each.type_descriptor.annotation).removeprefix("list[").strip("]<>'").removeprefix("class '")
         for words, each in OPTIONS[name].items()
     }
     assert len(set(kinds.values())) == 1, kinds

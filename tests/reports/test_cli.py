@@ -88,7 +88,7 @@ def test_the_other_forms_are_written_where_they_are_named(
     history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    names = ["--json", str(tmp_path / "gate.json"), "--markdown", str(tmp_path / "comment.md")]
+    names = ["--json-file", str(tmp_path / "gate.json"), "--markdown", str(tmp_path / "comment.md")]
     result = call("latest", *names, "--github")
     assert result.exit_code == 0
     assert json.loads((tmp_path / "gate.json").read_text())["schema_version"] == 2
@@ -120,7 +120,7 @@ def test_the_page_of_a_training_goes_where_it_is_asked_to(tmp_path: Path) -> Non
     assert (tmp_path / "page.html").is_file()
 
 
-@pytest.mark.parametrize("option", [["--json", "x.json"], ["--markdown", "x.md"], ["--github"]])
+@pytest.mark.parametrize("option", [["--json-file", "x.json"], ["--markdown", "x.md"], ["--github"]])
 def test_a_training_has_a_page_only(tmp_path: Path, option: list[str]) -> None:
     (tmp_path / LOG_FILE).write_text('{"step": 1, "loss": 2.0}\n')
     error = call(str(tmp_path), *option).exception

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
 from harness.statistics.detectable_drops import Flips
 from harness.statistics.looks import LEAST_UNITS, WHOLE, level_at, look_chances, look_sizes, part_at
+from harness.statistics.paired_binary import excludes_drop
 from harness.statistics.spending import even_looks
 from harness.types import GateVerdict
 
@@ -41,6 +43,18 @@ def test_a_part_is_smaller_than_a_level():
 def test_a_level_does_not_depend_on_the_looks_to_come():
     assert level_at((0.2, 0.4), 0.05) == pytest.approx(0.016026553, abs=1e-8)
     assert level_at((0.2, 0.4, 0.5), 0.05) < 0.05
+
+
+def test_looks_worked_example():
+    """As in docs/decisions/0006: of 500 cases 100 with one lost, then 200 with two lost and one gained."""
+    first_level, second_level = level_at((0.2,), 0.05), level_at((0.2, 0.4), 0.05)
+    assert first_level == pytest.approx(0.0148, abs=5e-5)
+    assert second_level == pytest.approx(0.0160, abs=5e-5)
+    z = [NormalDist().inv_cdf(1 - level) for level in (first_level, second_level)]
+    assert not excludes_drop(1, 0, 100, 0.066, z[0])
+    assert excludes_drop(1, 0, 100, 0.068, z[0])
+    assert not excludes_drop(2, 1, 200, 0.036, z[1])
+    assert excludes_drop(2, 1, 200, 0.038, z[1])
 
 
 def metric_of(drops, name="pass-rate", clusters=None):
