@@ -108,7 +108,7 @@ def metric_table(comparison: Comparison, empty: frozenset[str] = frozenset()) ->
 
     Args:
         comparison: The comparison, its gated rows judged.
-        empty: Sets that had nothing to lose: a pass of theirs is none.
+        empty: Sets of which the baseline passes too little for a drop: a pass of theirs is none.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     # The only column that may wrap: figures and verdicts are never cut.
@@ -126,7 +126,7 @@ def metric_table(comparison: Comparison, empty: frozenset[str] = frozenset()) ->
         if row.verdict is not None:
             verdict = Text(", ".join(_words(row)), style=STYLES[row.verdict])
         if row.verdict is GateVerdict.PASS and row.metric == PASS_RATE and row.set_name in empty:
-            verdict = Text("nothing to lose", style=STYLES[GateVerdict.INCONCLUSIVE])
+            verdict = Text("not testable", style=STYLES[GateVerdict.INCONCLUSIVE])
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),

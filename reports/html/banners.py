@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from harness.types import CaseResult, GateRecord, Outcome, Run
+from harness.types import CaseResult, Forgetting, GateRecord, GateVerdict, Outcome, Run, TripwireFinding
 from reports.html import figures
+from reports.html.first_screen import Banner
 from reports.html.text import one_line
 from reports.html.verdict import some_cases
-from reports.html.view import Banner
 
 _MOST_ITEMS = 5
 _ITEM = 240
@@ -35,13 +35,24 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
     if comparison is not None and comparison.unpaired:
         found.append(_unpaired(record, comparison.unpaired))
     if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
-        text = "Cross-entropy on general text rose beyond its limit: alone no regression, but no pass either."
-        found.append(Banner(tone="inconclusive", title="Tripwire: general text got harder", text=text))
+        found.append(_tripped(record, comparison.forgetting))
     if record.baseline is not None and record.baseline.plan.lasting != run.plan.lasting:
         found.append(_other_plan(run, record.baseline))
     if problems:
         found.append(Banner(tone="none", title="Not everything is shown", text="", items=_some(problems)))
     return [banner for banner in found if banner is not None]
+
+
+def _tripped(record: GateRecord, forgetting: Forgetting) -> Banner:
+    """The loss on general text rose beyond its limit; what that means is said only where it decides."""
+    findings = () if record.verdict is None else record.verdict.findings
+    known = [each.data for each in findings if isinstance(each.data, TripwireFinding)]
+    change = forgetting.loss_change
+    rise = "" if change is None else f" by {change.estimate:.2f} nats per token"
+    said = [f"The limit is {data.limit:.2f}." for data in known]
+    if record.verdict is None or record.verdict.outcome is not GateVerdict.REGRESS:
+        said.append("A run with such a rise can't pass.")
+    return Banner(tone="inconclusive", title=f"The loss on general text rose{rise}", text=" ".join(said))
 
 
 def _stopped(run: Run) -> Banner:

@@ -61,7 +61,7 @@ def _check_row(
         and isinstance(now, Score)
         and now.passed is not False
     ):
-        why = f"before: {explained(then, result)}" if then.explanation else why
+        why = f"baseline: {explained(then, result)}" if then.explanation else why
     mark = _mark(now, facts) or Mark(value="–")
     return [
         CheckRow(

@@ -46,6 +46,21 @@ def accept_command(record: GateRecord) -> str:
     return f"tunegate runs accept {_quoted(record.run.id)} main --reason '…'"
 
 
+def against_command(record: GateRecord, name: str, project: Path | None) -> str:
+    """The command that gates the candidate against an accepted run; empty for answers from a log.
+
+    A log is compared with another log, which only its owner can name.
+
+    Args:
+        record: The gate's record.
+        name: The name under which the run was accepted.
+        project: The project's root, to which paths are relative.
+    """
+    if record.run.model.is_logged:
+        return ""
+    return f"{rerun_command(record, project)} --gate-baseline={_quoted(name)}"
+
+
 def new_case_command(record: GateRecord, set_name: str, project: Path | None) -> str:
     """The command that adds a case to a golden set; empty for a set that is not in the project.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from harness.types import CaseResult, Completion, GateRecord, Run
 from reports.html import figures
 from reports.html.charts import histogram
-from reports.html.metrics import metric_name
+from reports.html.names import metric_name
 from reports.html.text import one_line
 from reports.html.view import DistributionView, UsageRow, UsageView
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from harness.types import DriverFinding, GateRecord, GateVerdict, Outcome, TraitsFinding
 from reports.html import figures
 from reports.html.case_view import CaseView
-from reports.html.metrics import PASS_RATE, metric_name
+from reports.html.names import PASS_RATE, metric_name
 from reports.html.text import one_line
 from reports.html.view import CaseList, Choice, LostGroup
 

@@ -16,8 +16,8 @@ from harness.types import (
     Verdict,
 )
 from reports.html import figures
-from reports.html.metrics import PASS_RATE, drop_text, margin_text, metric_name
-from reports.html.names import short_label
+from reports.html.metrics import drop_text, margin_text
+from reports.html.names import PASS_RATE, quoted, quoted_title
 from reports.html.text import one_line
 
 _MOST_NAMES = 3
@@ -27,19 +27,18 @@ def lead_of(record: GateRecord) -> str:
     """The reason for the verdict in one sentence."""
     if record.baseline is None or record.verdict is None:
         return "The scores were not compared with a baseline, so there is no verdict."
-    other = short_label(record.baseline.model)
     deciding = deciding_findings(record.verdict)
     metrics = [each for each in deciding if isinstance(each.data, MetricFinding)]
-    where = listed([metric_title(each, record) for each in metrics])
+    where = listed([quoted_title(each, record.run.metrics) for each in metrics])
     if record.verdict.outcome is GateVerdict.PASS:
-        better = [metric_title(each, record) for each in metrics if _is_better(each)]
+        better = [quoted_title(each, record.run.metrics) for each in metrics if _is_better(each)]
         also = f" On {listed(better)} it is better." if better else ""
-        return f"The candidate is no worse than {other} by more than the margins tolerate.{also}"
+        return f"The candidate is no worse than the baseline by more than the allowed drops.{also}"
     if record.verdict.outcome is GateVerdict.REGRESS:
-        return _regressed(record, deciding, metrics, other)
+        return _regressed(record, deciding, metrics)
     if metrics:
         return (
-            f"These cases can't tell whether the candidate is worse than {other} on {where}: "
+            f"These cases can't tell whether the candidate is worse than the baseline on {where}: "
             f"{_not_excluded(metrics[0])}."
         )
     return _without_a_metric(record.verdict, deciding)
@@ -50,20 +49,18 @@ def deciding_findings(verdict: Verdict) -> list[Finding]:
     return [each for each in verdict.findings if each.verdict is verdict.outcome]
 
 
-def _regressed(
-    record: GateRecord, deciding: Sequence[Finding], metrics: Sequence[Finding], other: str
-) -> str:
+def _regressed(record: GateRecord, deciding: Sequence[Finding], metrics: Sequence[Finding]) -> str:
     """Where the candidate is worse: a metric, single cases, must-pass cases, or hand-written tests."""
     if metrics:
         worst = max(metrics, key=_beyond_margin)
-        where = listed([metric_title(each, record) for each in metrics])
-        most = "" if len(metrics) == 1 else f"most on {metric_title(worst, record)}, "
+        where = listed([quoted_title(each, record.run.metrics) for each in metrics])
+        most = "" if len(metrics) == 1 else f"most on {quoted_title(worst, record.run.metrics)}, "
         return (
-            f"The candidate is worse than {other} on {where}, by more than chance explains: "
+            f"The candidate is worse than the baseline on {where}, by more than chance explains: "
             f"{most}{_fell(worst)}."
         )
     if cases := _regressed_cases(deciding):
-        return f"The candidate answers {listed(cases)} worse than {other}, by more than chance explains."
+        return f"The candidate answers {listed(cases)} worse than the baseline, by more than chance explains."
     if isinstance(deciding[0].data, FailedTestsFinding):
         return f"{sentence_of(deciding[0])}."
     return f"A must-pass case failed: {sentence_of(deciding[0])}."
@@ -82,10 +79,10 @@ def _fell(finding: Finding) -> str:
     margin = margin_text(data.margin, rate=rate)
     drop = drop_text(data.drop.estimate, rate=rate).lstrip("+")
     if finding.metric != PASS_RATE:
-        return f"a drop of {drop}, with a margin of {margin}"
+        return f"a drop of {drop}, with {margin} allowed"
     return (
         f"{figures.count(data.lost)} of {figures.count(data.n)} cases lost, "
-        f"{figures.count(data.gained)} gained, a drop of {drop}, with a margin of {margin}"
+        f"{figures.count(data.gained)} gained, a drop of {drop}, with {margin} allowed"
     )
 
 
@@ -97,27 +94,15 @@ def _not_excluded(finding: Finding) -> str:
     margin = margin_text(data.margin, rate=rate)
     if data.high_unseen is None or data.drop.high > data.margin:
         largest = margin_text(data.drop.high, rate=rate)
-        return f"the drop may be as large as {largest}, and the margin is {margin}"
+        return f"the drop may be as large as {largest}, with {margin} allowed"
     unseen = margin_text(data.high_unseen, rate=rate)
     seen = figures.count(data.n) + " cases"
     if data.clusters != data.n:
         seen = f"{figures.count(data.clusters)} clusters of cases"
     return (
-        f"no drop beyond the margin of {margin} is seen, but {seen} can miss rare losses of up to {unseen} "
+        f"no drop beyond the allowed {margin} is seen, but {seen} can miss rare losses of up to {unseen} "
         f"in all"
     )
-
-
-def metric_title(finding: Finding, record: GateRecord) -> str:
-    """The set's name, and the metric's name unless it is the pass rate.
-
-    Args:
-        finding: About one metric.
-        record: The gate's record, with the facts about its metrics.
-    """
-    if finding.metric is None or finding.metric == PASS_RATE:
-        return finding.set_name or ""
-    return f"{finding.set_name} {metric_name(finding.metric, record.run.metrics)}"
 
 
 def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> str:
@@ -127,8 +112,15 @@ def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> str:
     if isinstance(first.data, TripwireFinding):
         return f"No case shows a loss, but the loss on general text rose: {reason}."
     if isinstance(first.data, NothingToLoseFinding):
-        return f"There was nothing to lose: {reason}."
+        return _not_testable(first, first.data)
     return f"Too much is missing for a verdict: {reason}."
+
+
+def _not_testable(finding: Finding, data: NothingToLoseFinding) -> str:
+    cases = f"of the {figures.count(data.n)} cases of {quoted(finding.set_name or '')}"
+    if data.passed == 0:
+        return f"The baseline passes none {cases}, so no drop is possible and nothing can be concluded."
+    return f"The baseline passes only {data.passed:g} {cases}, too few for a drop that is not allowed."
 
 
 def _is_better(finding: Finding) -> bool:

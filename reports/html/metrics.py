@@ -20,10 +20,11 @@ from harness.types import (
 )
 from reports.html import figures
 from reports.html.charts import Axis, forest_axis, forest_row
-from reports.html.view import Estimate, MetricRow, MetricsView, Tone
+from reports.html.first_screen import Tone
+from reports.html.names import PASS_RATE, metric_name
+from reports.html.view import Estimate, MetricRow, MetricsView
 
-PASS_RATE = "pass-rate"
-NOTHING_TO_LOSE = "nothing to lose"
+NOT_TESTABLE = "not testable"
 TONES: dict[GateVerdict, Tone] = {
     GateVerdict.PASS: "pass",
     GateVerdict.REGRESS: "regress",
@@ -70,10 +71,10 @@ def metrics_view(record: GateRecord) -> MetricsView:
 
 
 def _with_nothing_to_lose(row: MetricComparison, shown: MetricRow, empty: frozenset[str]) -> MetricRow:
-    """The row; a pass of a set that had nothing to lose is no pass."""
+    """The row; a pass of a set in which no drop was possible is no pass."""
     if row.metric != PASS_RATE or row.verdict is not GateVerdict.PASS or row.set_name not in empty:
         return shown
-    return replace(shown, tone="inconclusive", verdict=NOTHING_TO_LOSE)
+    return replace(shown, tone="inconclusive", verdict=NOT_TESTABLE)
 
 
 def _axis(rows: Sequence[MetricComparison]) -> Axis:
@@ -101,6 +102,39 @@ def drop_text(value: float, *, rate: bool) -> str:
     return f"{figures.points(value)}\u00a0pts" if rate else figures.signed(value, 3)
 
 
+def change_text(drop: float, *, rate: bool) -> str:
+    """A drop in words, which no sign can turn around: ``55.0 pts worse``, ``0.123 better``, ``no change``.
+
+    Args:
+        drop: The drop: a fraction, or a difference on the metric's scale.
+        rate: Whether the metric is a share of cases.
+    """
+    if not _size(drop, rate=rate).strip("0."):
+        return "no change"
+    unit = "\u00a0pts" if rate else ""
+    return f"{_size(drop, rate=rate)}{unit} {'worse' if drop > 0 else 'better'}"
+
+
+def range_text(drop: Interval, *, rate: bool) -> str:
+    """A drop's interval in words: ``2.1 better to 5.0 worse (90 % interval)``.
+
+    Args:
+        drop: The interval.
+        rate: Whether the metric is a share of cases.
+    """
+    low, high = (_size(bound, rate=rate) for bound in (drop.low, drop.high))
+    if drop.low < 0 < drop.high:
+        ends = f"{low} better to {high} worse"
+    else:
+        ends = f"{low} to {high} worse" if drop.high > 0 else f"{high} to {low} better"
+    return f"{ends} ({_confidence([drop])} interval)"
+
+
+def _size(drop: float, *, rate: bool) -> str:
+    """A drop without its sign."""
+    return f"{abs(drop) * 100:.1f}" if rate else f"{abs(drop):.3f}"
+
+
 def mean_text(value: float, *, rate: bool) -> str:
     """A mean: a rate in percent, a score unchanged.
 
@@ -121,18 +155,6 @@ def margin_text(value: float, *, rate: bool) -> str:
     if not rate:
         return f"{value:.3g}".replace("-", "−")
     return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + "\u00a0pts"
-
-
-def metric_name(metric: str, facts: Mapping[str, MetricFacts]) -> str:
-    """A metric's name; one that is compared by its logarithm, such as perplexity, is shown as that.
-
-    Args:
-        metric: Its name in the run.
-        facts: The facts about its metrics in the run.
-    """
-    if metric == PASS_RATE:
-        return "pass rate"
-    return f"log {metric}" if metric in facts and facts[metric].logarithmic else metric
 
 
 def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) -> MetricRow:

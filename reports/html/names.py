@@ -1,10 +1,12 @@
-"""Names of models and files for people, and identifiers of weights."""
+"""Names of models, metrics and files for people, and identifiers of weights."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from harness.types import ModelRef
+from harness.types import Finding, MetricFacts, ModelRef
 from reports.html.text import one_line
 
+PASS_RATE = "pass-rate"
 _SHA_DIGITS = 10
 _PARTS = 3
 
@@ -23,8 +25,51 @@ def model_detail(model: ModelRef) -> str:
     if model.is_logged:
         return "known by its name alone"
     if model.adapter_sha256 is None:
-        return f"sha256 {model.base_sha256[:_SHA_DIGITS]}"
+        return f"weights sha256 {model.base_sha256[:_SHA_DIGITS]}"
     return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {_last_part(model.base_model)}"
+
+
+def metric_name(metric: str, facts: Mapping[str, MetricFacts]) -> str:
+    """A metric's name; one that is compared by its logarithm, such as perplexity, is shown as that.
+
+    Args:
+        metric: Its name in the run.
+        facts: The facts about its metrics in the run.
+    """
+    if metric == PASS_RATE:
+        return "pass rate"
+    return f"log {metric}" if metric in facts and facts[metric].logarithmic else metric
+
+
+def metric_title(finding: Finding, facts: Mapping[str, MetricFacts]) -> str:
+    """The set's name, and the metric's name unless it is the pass rate.
+
+    Args:
+        finding: About one metric.
+        facts: The facts about its metrics in the run.
+    """
+    return _title(finding.set_name or "", finding, facts)
+
+
+def quoted_title(finding: Finding, facts: Mapping[str, MetricFacts]) -> str:
+    """The title for a sentence, with the set's name in quotes: a set may be called ``general``.
+
+    Args:
+        finding: About one metric.
+        facts: The facts about its metrics in the run.
+    """
+    return _title(quoted(finding.set_name or ""), finding, facts)
+
+
+def quoted(name: str) -> str:
+    """A name in quotes, which set it apart from the words of a sentence."""
+    return f"“{name}”"
+
+
+def _title(name: str, finding: Finding, facts: Mapping[str, MetricFacts]) -> str:
+    if finding.metric is None or finding.metric == PASS_RATE:
+        return name
+    return f"{name} {metric_name(finding.metric, facts)}"
 
 
 def shown_path(path: str, project: Path | None) -> str:

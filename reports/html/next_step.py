@@ -17,39 +17,66 @@ from harness.types import (
     Outcome,
     TripwireFinding,
 )
+from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
-from reports.html.commands import accept_command, new_case_command, rerun_command
-from reports.html.lead import deciding_findings, metric_title
+from reports.html.accepted import accepted_name, falls
+from reports.html.commands import accept_command, against_command, new_case_command, rerun_command
+from reports.html.first_screen import NextStep
+from reports.html.lead import deciding_findings, listed
 from reports.html.metrics import margin_text
-from reports.html.view import NextStep
+from reports.html.names import quoted, quoted_title
 
 _CALIBRATE = "tunegate judge calibrate --judge=SPEC"
+_TRAINED = "Only after training it again:"
 
 
-def next_step(record: GateRecord, project: Path | None = None) -> NextStep:
+def next_step(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> NextStep:
     """The one thing to do first.
 
     Args:
         record: The gate's record.
-        project: The project's root, to which paths are relative.
+        earlier: What it is shown beside.
     """
-    again = rerun_command(record, project)
+    again = rerun_command(record, earlier.project)
     if record.verdict is None:
         text = "Compare with the base model, a stored run or an accepted baseline."
         return NextStep(
             title="Gate it against a baseline.", text=text, command=f"{again} --gate-baseline=base"
         )
     deciding = deciding_findings(record.verdict)
-    if record.verdict.outcome is GateVerdict.PASS:
-        return _after_pass(record, again)
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _after_regression(record, deciding, again)
+    if below := _below_accepted(record, earlier):
+        return below
+    if record.verdict.outcome is GateVerdict.PASS:
+        return _after_pass(record, again)
+    return _inconclusive(record, deciding, again, earlier.project)
+
+
+def _inconclusive(
+    record: GateRecord, deciding: Sequence[Finding], again: str, project: Path | None
+) -> NextStep:
+    assert record.verdict is not None
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
     if metric is not None and record.run.partial and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
         return _more_cases(record, metric, metric.data, project)
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
+
+
+def _below_accepted(record: GateRecord, earlier: EarlierRuns) -> NextStep | None:
+    """Compare with the accepted run, if the candidate is below it: this baseline did not show that."""
+    found = falls(record, earlier.accepted)
+    if earlier.accepted is None or not found:
+        return None
+    name = accepted_name(earlier.accepted)
+    where = listed([fall.title for fall in found])
+    return NextStep(
+        title=f"Compare it with the run accepted as {name} first.",
+        text=f"The candidate is below it on {where}, which this baseline doesn't show.",
+        command=against_command(record, earlier.accepted.name, earlier.project),
+    )
 
 
 def _after_pass(record: GateRecord, again: str) -> NextStep:
@@ -74,10 +101,12 @@ def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: st
             title="Reject it, or correct the tests.",
             text="Hand-written tests of the model failed.",
             command=again,
+            condition="Only after training it again, or correcting the tests:",
         )
     if isinstance(first, MustPassFinding):
         text = "A must-pass case failed: read it below. If its expectation is wrong, correct the case."
-        return NextStep(title="Reject it.", text=text, command=again)
+        condition = "Only after training it again, or correcting the case:"
+        return NextStep(title="Reject it.", text=text, command=again, condition=condition)
     if _judged_alone(record):
         text = "Only a judge failed the lost cases: calibrate it before you rely on it."
         return NextStep(title="Reject it, or calibrate the judge.", text=text, command=_CALIBRATE)
@@ -85,11 +114,11 @@ def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: st
     if any(each.set_name in probed for each in deciding):
         text = (
             "It lost general skills. Train again with a lower learning rate, fewer steps, or general "
-            "examples among the training data. Then gate it again:"
+            "examples among the training data."
         )
     else:
-        text = "Read the lost cases, correct the training data or settings, train again, and gate it again:"
-    return NextStep(title="Reject it.", text=text, command=again)
+        text = "Read the lost cases, correct the training data or settings, and train again."
+    return NextStep(title="Reject it.", text=text, command=again, condition=_TRAINED)
 
 
 def _judged_alone(record: GateRecord) -> bool:
@@ -119,12 +148,13 @@ def _more_cases(record: GateRecord, finding: Finding, data: MetricFinding, proje
         if able is None
         else f"{figures.count(data.n)} cases detect drops from {margin_text(able, rate=rate)}."
     )
-    wider = "Or set a wider margin, if you can tolerate a larger drop."
-    title = f"Add cases to {finding.set_name}."
+    wider = "Or allow a larger drop (the margin), if you can tolerate it."
+    set_name = quoted(finding.set_name or "")
+    title = f"Add cases to {set_name}."
     if data.cases_to_settle is not None and data.cases_to_settle > data.n:
-        title = f"Add about {figures.count(data.cases_to_settle - data.n)} cases to {finding.set_name}."
+        title = f"Add about {figures.count(data.cases_to_settle - data.n)} cases to {set_name}."
     if finding.metric != "pass-rate":
-        reach = f"{metric_title(finding, record)}: {reach}"
+        reach = f"{quoted_title(finding, record.run.metrics)}: {reach}"
     command = new_case_command(record, finding.set_name or "", project)
     return NextStep(title=title, text=f"{reach} {wider}", command=command)
 
@@ -133,10 +163,10 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
     data, again = first.data, rerun_command(record, project)
     if isinstance(data, TripwireFinding):
         text = "Look at the data that it was trained on, or gate it on more forgetting probes."
-        return NextStep(title="Find out why general text got harder.", text=text, command="")
+        return NextStep(title="Find out why the loss on general text rose.", text=text, command="")
     if isinstance(data, NothingToLoseFinding):
         text = "A set whose cases the baseline fails can't show a regression."
-        title = f"Add cases to {first.set_name} that the baseline passes."
+        title = f"Add cases to {quoted(first.set_name or '')} that the baseline passes."
         command = new_case_command(record, first.set_name or "", project)
         return NextStep(title=title, text=text, command=command)
     if isinstance(data, ConfirmationFinding):

@@ -16,9 +16,11 @@ from harness.types import (
     TraitsFinding,
 )
 from reports.html import figures
-from reports.html.metrics import PASS_RATE, drop_text
+from reports.html.case_checks import check_rows
+from reports.html.first_screen import ExampleView, SharedLine, SharedView
+from reports.html.metrics import change_text
+from reports.html.names import PASS_RATE
 from reports.html.text import one_line
-from reports.html.view import ExampleView, SharedLine, SharedView
 
 _SAMPLE = re.compile(r"(?P<text>.*?)'(?P<sample>.+)'$", re.DOTALL)
 _MOST_LINES, _MOST_SKILLS, _MOST_CHECKS = 4, 4, 3
@@ -82,7 +84,7 @@ def _trait_line(trait: SharedTrait, prefix: str) -> SharedLine:
     found = _SAMPLE.match(trait.trait)
     text, sample = (found["text"], found["sample"]) if found else (trait.trait, "")
     if trait.before is not None:
-        elsewhere = f"before: {figures.count(trait.before)} of {figures.count(trait.of_lost)}"
+        elsewhere = f"baseline: {figures.count(trait.before)} of {figures.count(trait.of_lost)}"
     else:
         elsewhere = f"kept cases: {figures.count(trait.kept)} of {figures.count(trait.of_kept)}"
     return SharedLine(
@@ -95,19 +97,21 @@ def _trait_line(trait: SharedTrait, prefix: str) -> SharedLine:
 
 
 def _driver_line(driver: DriverSlice, prefix: str) -> SharedLine:
-    drop, elsewhere = (drop_text(value, rate=True) for value in (driver.drop.estimate, driver.drop_elsewhere))
+    there, elsewhere = (
+        change_text(value, rate=True) for value in (driver.drop.estimate, driver.drop_elsewhere)
+    )
     return SharedLine(
         text=f"{prefix}{driver.kind}",
         sample=one_line(driver.name, 40),
         count=f"{figures.count(len(driver.lost))} of {figures.count(driver.lost_in_set)}",
-        elsewhere=f"drop {drop} there, {elsewhere} elsewhere",
+        elsewhere=f"{there} there, {elsewhere} elsewhere",
         share=round(100 * len(driver.lost) / max(driver.lost_in_set, 1), 1),
     )
 
 
 def _skills_line(finding: RetentionFinding) -> SharedLine:
     worst = ", ".join(
-        f"{one_line(each.skill, 30)} {each.retained}/{each.passed_by_baseline}"
+        f"{one_line(each.skill, 30)} {each.passed_by_baseline - each.retained}/{each.passed_by_baseline}"
         for each in finding.worst[:_MOST_SKILLS]
     )
     kept = finding.overall
@@ -116,7 +120,7 @@ def _skills_line(finding: RetentionFinding) -> SharedLine:
         text="general skills lost",
         sample="",
         count=f"{figures.count(lost)} of {figures.count(kept.passed_by_baseline)}",
-        elsewhere=f"kept: {worst}",
+        elsewhere=worst,
         share=round(100 * lost / max(kept.passed_by_baseline, 1), 1),
     )
 
@@ -150,6 +154,7 @@ def _example(record: GateRecord, lost: Sequence[CaseResult]) -> ExampleView | No
         texts = (_last_part(result.case.messages[-1].shown), then.completion.text, result.completion.text)
         view = ExampleView(
             key=one_line(result.key),
+            failed=_failed_check(record, result, then),
             **dict(
                 zip(
                     ("prompt", "before", "now"),
@@ -160,6 +165,20 @@ def _example(record: GateRecord, lost: Sequence[CaseResult]) -> ExampleView | No
         )
         shown.append((result.key not in typical, sum(map(len, texts)), result.key, view))
     return min(shown, key=lambda entry: entry[:3])[3] if shown else None
+
+
+def _failed_check(record: GateRecord, result: CaseResult, before: CaseResult) -> str:
+    """The first check that failed, what it expects, and why it failed."""
+    rows = check_rows(result, before, _LONGEST, record.run.metrics)
+    failed = next((row for row in rows if row.candidate.passed is False), None)
+    if failed is None:
+        return ""
+    expected = failed.wants or next(iter(result.case.references), "")
+    said = f"{failed.name}: {failed.why.text}" if failed.why.text else failed.name
+    # What must not be in an answer is said by the reason.
+    if expected and not (failed.why.text and failed.name.startswith("not-")):
+        said = f"{said}; expected {expected}"
+    return one_line(said, 2 * _LONGEST)
 
 
 def _last_part(prompt: str) -> str:

@@ -1,9 +1,9 @@
 """Candidate, baseline and previous accepted run side by side, with the history of each gated metric."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from harness.baselines.file import Baseline
 from harness.presentation.sentences import empty_sets
 from harness.types import (
     Environment,
@@ -12,29 +12,31 @@ from harness.types import (
     GateVerdict,
     MetricFinding,
     ModelRef,
+    NothingToLoseFinding,
     Run,
     Standing,
 )
 from reports.earlier_runs import EarlierRuns
 from reports.html import figures
-from reports.html.charts import Sparkline, sparkline
-from reports.html.lead import metric_title
+from reports.html.accepted import accepted_drop, accepted_mean
+from reports.html.charts import SPARK_MOST, Sparkline, is_drawn, sparkline
+from reports.html.first_screen import Side, SideRow, Tone
 from reports.html.metrics import (
-    NOTHING_TO_LOSE,
-    PASS_RATE,
+    NOT_TESTABLE,
     TONES,
-    drop_text,
+    change_text,
     is_rate,
     margin_text,
     mean_text,
     other_question,
+    range_text,
     worst_first,
 )
-from reports.html.names import model_detail, short_label
+from reports.html.names import PASS_RATE, metric_title, model_detail, short_label
 from reports.html.text import one_line
-from reports.html.view import Side, SideRow, Tone
 
 _COMMIT_DIGITS = 10
+_ABOUT = 60
 
 
 def sides_of(record: GateRecord, earlier: EarlierRuns) -> tuple[Side, ...]:
@@ -44,27 +46,34 @@ def sides_of(record: GateRecord, earlier: EarlierRuns) -> tuple[Side, ...]:
         record: The gate's record.
         earlier: What it is shown beside.
     """
-    found = [_side("candidate", record.run.model, record.run.environment, record.run.started_at)]
+    own = record.run.environment
+    found = [_side("candidate", record.run.model, own, record.run.started_at)]
     if record.baseline is not None:
-        found.append(_baseline_side(record.baseline))
+        found.append(_baseline_side(record.baseline, own))
     if earlier.accepted is not None:
         kept = earlier.accepted
         role = f"accepted as {one_line(kept.name, 30)}"
-        found.append(_side(role, kept.model, kept.environment, kept.accepted_at))
+        found.append(_side(role, kept.model, kept.environment, kept.accepted_at, own))
     return tuple(found)
 
 
-def _baseline_side(run: Run) -> Side:
+def _baseline_side(run: Run, first: Environment) -> Side:
     role = "baseline (accepted)" if "-kept-" in run.id else "baseline"
-    return _side(role, run.model, run.environment, run.started_at)
+    return _side(role, run.model, run.environment, run.started_at, first)
 
 
-def _side(role: str, model: ModelRef, environment: Environment, at: str) -> Side:
+def _side(
+    role: str, model: ModelRef, environment: Environment, at: str, first: Environment | None = None
+) -> Side:
+    """One column; the candidate's commit is not repeated."""
+    commit = _commit(environment)
+    if first is not None and commit and commit == _commit(first):
+        environment, commit = replace(environment, author=None, subject=None), "same commit"
     return Side(
         role=role,
         model=short_label(model),
         detail=model_detail(model),
-        commit=_commit(environment),
+        commit=commit,
         author=one_line(environment.author or "", 40),
         subject=one_line(environment.subject or "", 60),
         date=moment(at),
@@ -74,7 +83,9 @@ def _side(role: str, model: ModelRef, environment: Environment, at: str) -> Side
 def _commit(environment: Environment) -> str:
     if environment.commit is None:
         return ""
-    return one_line(environment.commit[:_COMMIT_DIGITS]) + (" + changes" if environment.dirty else "")
+    return (
+        f"commit {one_line(environment.commit[:_COMMIT_DIGITS])}{' + changes' if environment.dirty else ''}"
+    )
 
 
 def moment(iso: str) -> str:
@@ -112,39 +123,76 @@ def side_rows(record: GateRecord, earlier: EarlierRuns) -> Iterable[SideRow]:
 def _row(
     record: GateRecord, earlier: EarlierRuns, finding: Finding, data: MetricFinding, *, rate: bool
 ) -> SideRow:
-    values = [mean_text(data.candidate, rate=rate), mean_text(data.baseline, rate=rate)]
+    values, change = [mean_text(data.candidate, rate=rate), mean_text(data.baseline, rate=rate)], ""
     if earlier.accepted is not None:
-        values.append(_accepted_mean(earlier.accepted, finding, rate=rate))
-    low, high = (
-        drop_text(bound, rate=rate).removesuffix("\u00a0pts") for bound in (data.drop.low, data.drop.high)
-    )
-    able = data.minimum_detectable_drop
-    history, drawing = _history(earlier, finding, rate=rate)
+        then = accepted_mean(earlier.accepted, finding)
+        values.append("–" if then is None else mean_text(then, rate=rate))
+        against = accepted_drop(record, earlier.accepted, finding)
+        change = "" if against is None else change_text(against, rate=rate)
+    history, ends, drawing = _history(earlier, finding, rate=rate)
     tone, word = _verdict(record, finding, data)
+    empty = word == NOT_TESTABLE
+    asked = None if empty or data.other_question is finding.verdict else data.other_question
     return SideRow(
         tone=tone,
         word=word,
-        name=metric_title(finding, record),
+        name=metric_title(finding, record.run.metrics),
+        about=_about(record, finding),
         values=tuple(values),
-        drop=drop_text(data.drop.estimate, rate=rate),
-        interval=f"[{low}, {high}]",
+        accepted_change=change,
+        drop="–" if empty else change_text(data.drop.estimate, rate=rate),
+        interval="" if empty else range_text(data.drop, rate=rate),
         margin=margin_text(data.margin, rate=rate),
-        counts=_counts(finding, data),
-        detects="no drop" if able is None else f"≥\u00a0{margin_text(able, rate=rate)}",
-        other=other_question(data.population, data.other_question),
+        counts=_passed_by_baseline(record, finding) if empty else _counts(finding, data),
+        detects="" if empty else _detects(finding, data, rate=rate),
+        other=other_question(data.population, asked),
         history=history,
+        ends=ends,
         drawing=drawing,
     )
 
 
+def _about(record: GateRecord, finding: Finding) -> str:
+    """The golden set in words: its description, or else what it is for."""
+    known = next((each for each in record.run.golden_sets if each.name == finding.set_name), None)
+    if known is None:
+        return ""
+    return one_line(known.description, _ABOUT) or ("forgetting probes" if known.probes_forgetting else "")
+
+
 def _verdict(record: GateRecord, finding: Finding, data: MetricFinding) -> tuple[Tone, str]:
-    """The metric's verdict; a pass of a set that had nothing to lose is none."""
+    """The metric's verdict; without a possible drop neither a pass nor one that more cases would decide."""
     assert finding.verdict is not None
-    empty = finding.set_name in empty_sets(record)
-    if empty and finding.verdict is GateVerdict.PASS and finding.metric == PASS_RATE:
-        return "inconclusive", NOTHING_TO_LOSE
+    empty = finding.set_name in empty_sets(record) and finding.metric == PASS_RATE
+    if empty and finding.verdict is not GateVerdict.REGRESS:
+        return "inconclusive", NOT_TESTABLE
     better = data.standing is Standing.BETTER
     return TONES[finding.verdict], "better" if better else str(finding.verdict)
+
+
+def _passed_by_baseline(record: GateRecord, finding: Finding) -> str:
+    """Why a set of which the baseline passes almost nothing shows no drop."""
+    assert record.verdict is not None
+    data = next(
+        each.data
+        for each in record.verdict.findings
+        if isinstance(each.data, NothingToLoseFinding) and each.set_name == finding.set_name
+    )
+    of = f"of these {figures.count(data.n)}"
+    if data.passed == 0:
+        return f"the baseline passes none {of}: no drop is possible"
+    return f"the baseline passes only {data.passed:g} {of}: too few for a drop that is not allowed"
+
+
+def _detects(finding: Finding, data: MetricFinding, *, rate: bool) -> str:
+    """The smallest drop that would be found; where that is too large to decide, so much is said."""
+    able, allowed = data.minimum_detectable_drop, margin_text(data.margin, rate=rate)
+    if able is None:
+        return "" if finding.verdict is GateVerdict.REGRESS else "too few cases to show any drop"
+    found = f"smallest drop found: {margin_text(able, rate=rate)}"
+    if finding.verdict is GateVerdict.INCONCLUSIVE and able > data.margin:
+        return f"{found}; these cases can't show one of {allowed}"
+    return found
 
 
 def _counts(finding: Finding, data: MetricFinding) -> str:
@@ -154,26 +202,19 @@ def _counts(finding: Finding, data: MetricFinding) -> str:
     return f"{figures.count(data.lost)} lost, {figures.count(data.gained)} gained of {n}"
 
 
-def _accepted_mean(accepted: Baseline, finding: Finding, *, rate: bool) -> str:
-    for kept in accepted.summaries:
-        if (kept.set_name, kept.summary.metric) == (finding.set_name, finding.metric):
-            return mean_text(kept.summary.mean.estimate, rate=rate)
-    return "–"
-
-
-def _history(earlier: EarlierRuns, finding: Finding, *, rate: bool) -> tuple[Sparkline | None, str]:
-    """The metric in the stored runs as a line, and in words."""
+def _history(earlier: EarlierRuns, finding: Finding, *, rate: bool) -> tuple[Sparkline | None, str, str]:
+    """The metric in the stored runs as a line, its first and last value, and both in words."""
     points = [
         point
         for point in earlier.metrics
-        if (point.set_name, point.metric) == (finding.set_name, finding.metric)
-    ]
+        if (point.set_name, point.metric) == (finding.set_name, finding.metric) and is_drawn(point.mean)
+    ][-SPARK_MOST:]
     line = sparkline(
         [point.mean for point in points],
         [point.verdict is GateVerdict.REGRESS for point in points],
         rate=rate,
     )
     if line is None:
-        return None, ""
+        return None, "", ""
     means = [mean_text(point.mean, rate=rate) for point in points]
-    return line, f"{len(points)} runs, from {means[0]} to {means[-1]}"
+    return line, f"{means[0]} → {means[-1]}", f"{len(points)} runs, from {means[0]} to {means[-1]}"

@@ -5,7 +5,8 @@ from harness.comparison.slices import slice_drops
 from harness.types import GateRecord, MetricComparison
 from reports.html import figures
 from reports.html.charts import Axis, forest_axis, forest_row
-from reports.html.metrics import PASS_RATE, drop_text, mean_text
+from reports.html.metrics import drop_text, mean_text
+from reports.html.names import PASS_RATE
 from reports.html.text import one_line
 from reports.html.view import Estimate, SliceRow, SlicesView
 

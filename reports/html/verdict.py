@@ -4,7 +4,9 @@ from harness.presentation.sentences import sentences_of
 from harness.types import GateRecord
 from reports.earlier_runs import EarlierRuns
 from reports.html import figures
+from reports.html.accepted import falls_line
 from reports.html.commands import rerun_command
+from reports.html.first_screen import VerdictView
 from reports.html.lead import lead_of
 from reports.html.metrics import TONES
 from reports.html.names import short_label
@@ -12,7 +14,6 @@ from reports.html.next_step import next_step
 from reports.html.shared import shared_view
 from reports.html.sides import side_rows, sides_of
 from reports.html.text import one_line
-from reports.html.view import VerdictView
 
 _REASON = 600
 
@@ -29,7 +30,8 @@ def verdict_view(record: GateRecord, earlier: EarlierRuns) -> VerdictView:
         tone="none" if verdict is None else TONES[verdict.outcome],
         word="no baseline" if verdict is None else str(verdict.outcome),
         lead=lead_of(record),
-        next_step=next_step(record, earlier.project),
+        accepted=falls_line(record, earlier.accepted),
+        next_step=next_step(record, earlier),
         shared=shared_view(record),
         candidate=short_label(record.run.model),
         sides=sides_of(record, earlier),

@@ -4,13 +4,10 @@ The template escapes (see ``render``), so that tests can compare the values here
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from reports.html.case_view import CaseView, Excerpt
-from reports.html.charts import Axis, Forest, Histogram, LossCurve, Sparkline
-
-# The style of a verdict, a banner or a mark.
-Tone = Literal["pass", "regress", "inconclusive", "none"]
+from reports.html.charts import Axis, Forest, Histogram, LossCurve
+from reports.html.first_screen import Banner, Tone, VerdictView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,132 +53,6 @@ class CaseList:
     tags: tuple[Choice, ...]
     limit: int
     longest: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedLine:
-    """One thing that lost cases share.
-
-    Attributes:
-        text: Its beginning in words; ``sample`` is the word or sign itself, if it has one.
-        count: For example ``76 of 117``.
-        elsewhere: How frequent it is where nothing was lost.
-        share: Of the lost cases, in percent.
-    """
-
-    text: str
-    sample: str
-    count: str
-    elsewhere: str
-    share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleView:
-    """One lost case in a few lines."""
-
-    key: str
-    prompt: str
-    before: str
-    now: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedView:
-    """What the lost cases share.
-
-    Attributes:
-        note: Said in place of lines, or about all of them.
-        failed: The most frequent failed checks.
-    """
-
-    title: str
-    lines: tuple[SharedLine, ...]
-    note: str
-    failed: str
-    example: ExampleView | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextStep:
-    """What to do next; the command is empty if there is none to run."""
-
-    title: str
-    text: str
-    command: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One column: a run.
-
-    Attributes:
-        subject: The first line of its commit's message.
-    """
-
-    role: str
-    model: str
-    detail: str
-    commit: str
-    author: str
-    subject: str
-    date: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideRow:
-    """One gated metric on all sides.
-
-    Attributes:
-        values: One mean per side, ``–`` where a side has none.
-        other: The verdict for the other of the two questions, in words; empty if it is unknown.
-        history: Its values over the stored runs; None with fewer than two.
-    """
-
-    tone: Tone
-    word: str
-    name: str
-    values: tuple[str, ...]
-    drop: str
-    interval: str
-    margin: str
-    counts: str
-    detects: str
-    other: str
-    history: Sparkline | None
-    drawing: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictView:
-    """The first screen.
-
-    Attributes:
-        shared: None if no case was lost.
-        next_step: None if there is nothing to do.
-        reasons: The gate's own sentences, in order of weight.
-    """
-
-    tone: Tone
-    word: str
-    lead: str
-    next_step: NextStep | None
-    shared: SharedView | None
-    candidate: str
-    sides: tuple[Side, ...]
-    rows: tuple[SideRow, ...]
-    rerun: str
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Banner:
-    """A warning about the figures."""
-
-    tone: Tone
-    title: str
-    text: str
-    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,9 +114,9 @@ def test_each_verdict_has_a_word_a_sentence_and_a_tone(invented: Callable[..., G
         view = build_view(small_record(invented, verdict)).verdict
         assert (view.word, view.tone) == (verdict, verdict)
         leads[verdict] = view.lead
-    assert "worse than smollm2 on orders, by more than chance" in leads[GateVerdict.REGRESS]
+    assert "worse than the baseline on “orders”, by more than chance" in leads[GateVerdict.REGRESS]
     assert "can't tell" in leads[GateVerdict.INCONCLUSIVE]
-    assert "no worse than smollm2" in leads[GateVerdict.PASS]
+    assert "no worse than the baseline" in leads[GateVerdict.PASS]
 
 
 def test_a_case_that_regressed_alone_is_named_in_the_lead(invented: Callable[..., GateRecord]) -> None:
@@ -143,7 +143,7 @@ def test_a_case_that_regressed_alone_is_named_in_the_lead(invented: Callable[...
             ),
         ),
     )
-    assert "answers orders/bob worse than smollm2" in build_view(regressed).verdict.lead
+    assert "answers orders/bob worse than the baseline" in build_view(regressed).verdict.lead
 
 
 def test_what_no_case_shows_is_told_from_what_the_cases_show(invented: Callable[..., GateRecord]) -> None:
@@ -159,7 +159,7 @@ def test_what_no_case_shows_is_told_from_what_the_cases_show(invented: Callable[
     )
     lead = build_view(replace(record, comparison=comparison, verdict=verdict)).verdict.lead
     assert lead == (
-        "These cases can't tell whether the candidate is worse than smollm2 on orders: no drop beyond the margin of "
+        "These cases can't tell whether the candidate is worse than the baseline on “orders”: no drop beyond the allowed "
         "5\u00a0pts is seen, but 2 clusters of cases can miss rare losses of up to 8\u00a0pts in all."
     )
 
@@ -171,7 +171,7 @@ def test_a_passing_gate_says_where_the_candidate_is_better(invented: Callable[..
     comparison = replace(record.comparison, metrics=(better, *record.comparison.metrics[1:]))
     verdict = Verdict(outcome=GateVerdict.PASS, findings=tuple(metric_findings(comparison, {})))
     view = build_view(replace(record, comparison=comparison, verdict=verdict)).verdict
-    assert view.lead.endswith("On orders it is better.")
+    assert view.lead.endswith("On “orders” it is better.")
     assert {row.name: row.word for row in view.rows} == {"orders": "better", "general": "pass"}
 
 
@@ -263,7 +263,7 @@ def test_banners_name_what_broke_was_left_out_or_differs(invented: Callable[...,
         "3 cases not scored",
         "Partial run: 100 of 140 cases",
         "5 cases not compared",
-        "Tripwire: general text got harder",
+        "The loss on general text rose by 0.42 nats per token",
     ]
     assert banner_titles(invented()) == []
 

@@ -62,6 +62,8 @@ def test_a_regression_is_rejected_and_says_what_to_read(invented: Invented) -> N
     step = next_step(judged(invented(lost=5), GateVerdict.REGRESS, metric()))
     assert (step.title, step.command) == ("Reject it.", "pytest --model=adapters/orders")
     assert "Read the lost cases" in step.text
+    # Its directory has the rejected model.
+    assert step.condition == "Only after training it again:"
 
 
 def test_forgotten_skills_call_for_milder_training(invented: Invented) -> None:
@@ -71,7 +73,7 @@ def test_forgotten_skills_call_for_milder_training(invented: Invented) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settle", "title"), [(160, "Add about 120 cases to orders."), (None, "Add cases to orders.")]
+    ("settle", "title"), [(160, "Add about 120 cases to “orders”."), (None, "Add cases to “orders”.")]
 )
 def test_an_inconclusive_metric_needs_so_many_more_cases(
     invented: Invented, settle: int | None, title: str
@@ -114,12 +116,12 @@ def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented
         (
             TripwireFinding(change=DROP, limit=0.1),
             GateVerdict.INCONCLUSIVE,
-            "Find out why general text got harder.",
+            "Find out why the loss on general text rose.",
         ),
         (
             NothingToLoseFinding(passed=0, n=40, margin=0.05),
             GateVerdict.INCONCLUSIVE,
-            "Add cases to orders that the baseline passes.",
+            "Add cases to “orders” that the baseline passes.",
         ),
         (
             NoVerdictFinding(side="candidate", outcome=Outcome.ERRORED, cases=9, n=40, tolerated=0),

@@ -67,9 +67,9 @@ def test_traits_and_the_driver_are_lines_with_counts(invented: Invented) -> None
     assert view is not None
     assert view.title == "What the 10 lost cases share"
     assert [(line.text, line.sample, line.count, line.elsewhere) for line in view.lines] == [
-        ("answer begins with", "{", "7 of 10", "before: 2 of 10"),
+        ("answer begins with", "{", "7 of 10", "baseline: 2 of 10"),
         ("answer is empty", "", "2 of 10", "kept cases: 1 of 30"),
-        ("tag", "accents", "5 of 10", "drop +45.0\u00a0pts there, +2.0\u00a0pts elsewhere"),
+        ("tag", "accents", "5 of 10", "45.0\u00a0pts worse there, 2.0\u00a0pts worse elsewhere"),
     ]
     assert view.lines[0].share == 70
 
@@ -82,6 +82,7 @@ def test_the_example_has_the_first_trait_and_short_texts(invented: Invented) -> 
     assert view.example is not None
     assert view.example.key in keys[3:5]
     assert view.example.before.startswith("{")
+    assert "; expected " in view.example.failed
     assert " ordered " in view.example.prompt  # the order itself, not the instruction before it
 
 

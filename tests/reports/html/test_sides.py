@@ -45,7 +45,48 @@ def test_a_side_says_who_changed_what(invented: Invented) -> None:
     side = sides_of(replace(record, run=replace(record.run, environment=environment)), NO_EARLIER_RUNS)[0]
     assert (side.author, side.subject) == ("Ada Lovelace", "Train on 400 orders")
     assert side.commit.endswith(" + changes")
+    assert side.commit.startswith("commit ")
     assert side.date == "31 Jan 2026, 14:25 UTC"
+
+
+def test_one_commit_of_several_sides_is_shown_once(invented: Invented) -> None:
+    record = invented()
+    assert [side.commit for side in sides_of(record, NO_EARLIER_RUNS)][1] == "same commit"
+    assert record.baseline is not None
+    clean = replace(record.baseline.environment, dirty=False)
+    other = replace(record, baseline=replace(record.baseline, environment=clean))
+    assert not sides_of(other, NO_EARLIER_RUNS)[1].commit.endswith("+ changes")
+    assert sides_of(other, NO_EARLIER_RUNS)[1].commit.startswith("commit ")
+
+
+def test_a_set_is_described_in_its_row(invented: Invented) -> None:
+    record = invented()
+    first, *rest = record.run.golden_sets
+    sets = (replace(first, description="An order in plain words, extracted as JSON"), *rest)
+    rows = side_rows(replace(record, run=replace(record.run, golden_sets=sets)), NO_EARLIER_RUNS)
+    assert {row.name: row.about for row in rows} == {
+        "orders": "An order in plain words, extracted as JSON",
+        "general": "forgetting probes",
+    }
+
+
+def test_cases_that_show_only_drops_beyond_the_allowed_one_say_so(invented: Invented) -> None:
+    """Where they decided anyway, there is nothing to add."""
+    record = invented(orders=40, lost=1, gained=1)
+    assert record.verdict is not None
+    found = {}
+    for verdict in GateVerdict:
+        findings = tuple(
+            replace(each, verdict=verdict, data=replace(each.data, minimum_detectable_drop=0.217))
+            for each in record.verdict.findings
+        )
+        one = replace(record, verdict=replace(record.verdict, findings=findings))
+        found[verdict] = next(row.detects for row in side_rows(one, NO_EARLIER_RUNS) if row.name == "orders")
+    assert found == {
+        GateVerdict.PASS: "smallest drop found: 21.7\u00a0pts",
+        GateVerdict.REGRESS: "smallest drop found: 21.7\u00a0pts",
+        GateVerdict.INCONCLUSIVE: "smallest drop found: 21.7\u00a0pts; these cases can't show one of 5\u00a0pts",
+    }
 
 
 def test_the_history_of_a_metric_is_a_line_that_marks_regressions(invented: Invented) -> None:
@@ -56,6 +97,7 @@ def test_the_history_of_a_metric_is_a_line_that_marks_regressions(invented: Inve
     assert (line.path, line.last) == ("M0,1 L60,10 L120,2", (120.0, 2.0))
     assert line.regressed == ((60.0, 10.0),)
     assert rows["orders"].drawing == "3 runs, from 95.0\u202f% to 90.0\u202f%"
+    assert rows["orders"].ends == "95.0\u202f% → 90.0\u202f%"
     assert rows["general"].history is None
 
 
@@ -67,12 +109,12 @@ def test_the_other_question_is_answered_beside_the_first(invented: Invented) -> 
         for each in record.verdict.findings
     )
     record = replace(record, verdict=replace(record.verdict, findings=findings))
-    assert {row.other for row in side_rows(record, NO_EARLIER_RUNS)} == {"on exactly these cases: regress"}
+    words = {row.word: row.other for row in side_rows(record, NO_EARLIER_RUNS)}
+    assert words == {"regress": "", "pass": "on exactly these cases: regress"}  # the same is not said twice
     swapped = tuple(replace(each, data=replace(each.data, population="cases")) for each in findings)
     record = replace(record, verdict=replace(record.verdict, findings=swapped))
-    assert {row.other for row in side_rows(record, NO_EARLIER_RUNS)} == {
-        "on further cases like these: regress"
-    }
+    words = {row.word: row.other for row in side_rows(record, NO_EARLIER_RUNS)}
+    assert words["pass"] == "on further cases like these: regress"
 
 
 def test_a_set_that_had_nothing_to_lose_does_not_look_passed(invented: Invented) -> None:
@@ -88,7 +130,10 @@ def test_a_set_that_had_nothing_to_lose_does_not_look_passed(invented: Invented)
     passed = tuple(replace(each, verdict=GateVerdict.PASS) for each in record.verdict.findings)
     record = replace(record, verdict=replace(record.verdict, findings=(finding, *passed)))
     words = {row.name: (row.word, row.tone) for row in side_rows(record, NO_EARLIER_RUNS)}
-    assert words["general"] == ("nothing to lose", "inconclusive")
+    assert words["general"] == ("not testable", "inconclusive")
+    general = next(row for row in side_rows(record, NO_EARLIER_RUNS) if row.name == "general")
+    assert general.counts == "the baseline passes none of these 60: no drop is possible"
+    assert (general.drop, general.interval, general.detects) == ("–", "", "")
     assert words["orders"][0] in {"pass", "better"}
 
 
