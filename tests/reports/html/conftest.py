@@ -15,6 +15,7 @@ import pytest
 
 from harness.types import Completion, Finding, GateRecord, Message, MetricError, NoteFinding, Outcome, Score
 from harness.types.training import TrainingManifest
+from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import render_report
 
 
@@ -58,9 +59,10 @@ def open_report(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         scheme: str = "light",
         script: bool = True,
         address: str = "",
+        earlier: EarlierRuns = NO_EARLIER_RUNS,
     ) -> Any:
         path = tmp_path / f"report-{len(contexts)}.html"
-        path.write_text(render_report(record), encoding="utf-8")
+        path.write_text(render_report(record, earlier), encoding="utf-8")
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script
         )

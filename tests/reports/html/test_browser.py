@@ -4,11 +4,16 @@ import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.types import Finding, GateRecord, SharedTrait, TraitsFinding
+from harness.baselines.accept import accept_run
+from harness.baselines.file import load_baseline
+from harness.history.store import PastMetric
+from harness.types import Finding, GateRecord, GateVerdict, SharedTrait, TraitsFinding
+from reports.earlier_runs import EarlierRuns
 from reports.html import render_report
 
 # Without playwright the browser fixture skips or fails; nothing below runs.
@@ -55,6 +60,49 @@ def test_the_page_never_scrolls_sideways(open_report: Opener, invented: Invented
     page = open_report(invented(lost=6, errored=1), width)
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (768, 1024), (390, 844)], ids=["desktop", "tablet", "phone"])
+def test_a_fall_against_the_accepted_run_is_seen_first_and_its_column_fits(
+    open_report: Opener, invented: Invented, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """The widest table: three sides with long names, a description, every figure, and a history."""
+    run = replace(invented().run, id="20260101-000000-aaaa")
+    run = replace(run, model=replace(run.model, label="adapters/orders-of-january"))
+    accepted = load_baseline(accept_run(run, "main", "first", tmp_path, allow_dirty=True))
+    points = tuple(
+        PastMetric(
+            run_id=f"run-{number}",
+            started_at="2026-01-31T14:25:01+00:00",
+            model="m",
+            set_name=set_name,
+            metric="pass-rate",
+            mean=mean,
+            verdict=None,
+        )
+        for set_name in ("orders", "general")
+        for number, mean in enumerate((0.95, 0.9))
+    )
+    record = invented(both_fail=40, probes_lost=20)
+    sets = tuple(
+        replace(each, description="Plain questions and instructions that a fine-tune should still answer")
+        for each in record.run.golden_sets
+    )
+    findings = tuple(
+        replace(each, verdict=GateVerdict.INCONCLUSIVE) if each.set_name == "orders" else each
+        for each in record.verdict.findings
+    )
+    record = replace(
+        record,
+        run=replace(record.run, golden_sets=sets),
+        verdict=replace(record.verdict, findings=findings),
+    )
+    page = open_report(record, *size, earlier=EarlierRuns(metrics=points, accepted=accepted))
+    for part in (".accepted", ".next b"):
+        box = page.locator(part).first.bounding_box()
+        assert box["y"] + box["height"] <= size[1]
+    assert "accepted as “main”: 95.0" in page.locator(".accepted").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
 def unfold(page: Any) -> None:
