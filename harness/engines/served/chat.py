@@ -93,6 +93,17 @@ def chat_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
     return Job(body=body, send=send, read=read)
 
 
+async def send_timed_text(client: Any, sent: dict[str, Any]) -> Any:
+    """Ask for a plain completion; returns the reply and its time in seconds.
+
+    Args:
+        client: The official client.
+        sent: The request's parameters.
+    """
+    started = time.perf_counter()
+    return await client.completions.create(**sent), time.perf_counter() - started
+
+
 def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
     """The request for a plain completion; a conversation is continued as a text.
 
@@ -103,10 +114,6 @@ def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
     """
     body = {**_sampling(model, request), "prompt": plain_text(request.messages)}
 
-    async def send(client: Any, sent: dict[str, Any]) -> Any:
-        started = time.perf_counter()
-        return await client.completions.create(**sent), time.perf_counter() - started
-
     def read(reply: Any, _sent: dict[str, Any]) -> Completion:
         answer, elapsed = reply
         reports.take(answer)
@@ -115,7 +122,7 @@ def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
             raise PassingFaultError("the reply has no text")
         return _completion(answer, choice, choice.text, None, elapsed)
 
-    return Job(body=body, send=send, read=read)
+    return Job(body=body, send=send_timed_text, read=read)
 
 
 def plain_text(messages: Sequence[Message]) -> str:

@@ -72,13 +72,7 @@ class ServedEngine:
         write = chat_job if self._chat else plain_job
         jobs = [write(self._models[request.side], request, self._reports) for request in requests]
         failures: dict[int, ServerError] = {}
-
-        def take(place: int, found: Completion | ServerError) -> None:
-            if isinstance(found, ServerError):
-                failures[place] = found
-            else:
-                on_batch({place: found})
-
+        take = delivery(range(len(requests)), on_batch, failures)
         self._ask([request.side for request in requests], jobs, take)
         if failures:
             raise_failures(failures, [request.key for request in requests])
@@ -105,13 +99,7 @@ class ServedEngine:
             loss_job(self._models[requests[place].side], requests[place].key, scored[place], self._reports)
             for place in places
         ]
-
-        def take(row: int, found: TextLoss | ServerError) -> None:
-            if isinstance(found, ServerError):
-                problems[places[row]] = found
-            else:
-                on_batch({places[row]: found})
-
+        take = delivery(places, on_batch, problems)
         self._ask([requests[place].side for place in places], jobs, take)
         self._settle(problems, unmeasured, [request.key for request in requests])
 
@@ -218,6 +206,26 @@ def used(use: ServerUse, pools: Iterable[ServerPool], reports: Reports, unmeasur
         fingerprints=tuple(sorted(reports.fingerprints)),
         unmeasured=unmeasured,
     )
+
+
+def delivery(
+    places: Sequence[int], on_batch: Callable[[Mapping[int, Any]], None], failures: dict[int, ServerError]
+) -> Callable[[int, Any], None]:
+    """Where results of jobs go, as they come: an answer to its request's place, an error to the failures.
+
+    Args:
+        places: Each job's request, by index.
+        on_batch: Called with each answer.
+        failures: Filled by place.
+    """
+
+    def take(row: int, found: Any) -> None:
+        if isinstance(found, ServerError):
+            failures[places[row]] = found
+        else:
+            on_batch({places[row]: found})
+
+    return take
 
 
 def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> None:

@@ -1,13 +1,12 @@
 """Answers as tokens, read as the engine on this machine reads its own."""
 
-import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from harness.engines.adapter import read_json
 from harness.engines.base import GenerationRequest
-from harness.engines.served.chat import Reports, first_choice
+from harness.engines.served.chat import Reports, first_choice, send_timed_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.prompts.reasoning import AnswerWatch, read_answer
@@ -77,10 +76,6 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         },
     }
 
-    async def send(client: Any, sent: dict[str, Any]) -> Any:
-        started = time.perf_counter()
-        return await client.completions.create(**sent), time.perf_counter() - started
-
     def read(reply: Any, _sent: dict[str, Any]) -> Completion:
         answer, elapsed = reply
         reports.take(answer)
@@ -105,4 +100,4 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
             prompt_sha256=prompt.sha256,
         )
 
-    return Job(body=body, send=send, read=read)
+    return Job(body=body, send=send_timed_text, read=read)

@@ -11,7 +11,7 @@ from harness.engines.served.adapters import LoadedAdapters
 from harness.engines.served.chat import Reports
 from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.describe import open_client
-from harness.engines.served.engine import NO_DIVERGENCE, raise_failures, used
+from harness.engines.served.engine import NO_DIVERGENCE, delivery, raise_failures, used
 from harness.engines.served.losses import Scored, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
@@ -80,14 +80,7 @@ class VllmEngine:
         order = list(_turns([request.side for request in requests]))
         jobs = [self._answer_job(requests[place]) for place in order]
         failures: dict[int, ServerError] = {}
-
-        def take(row: int, found: Completion | ServerError) -> None:
-            if isinstance(found, ServerError):
-                failures[order[row]] = found
-            else:
-                on_batch({order[row]: found})
-
-        self._pool.ask_all(jobs, take)
+        self._pool.ask_all(jobs, delivery(order, on_batch, failures))
         if failures:
             raise_failures(failures, [request.key for request in requests])
 
@@ -107,18 +100,12 @@ class VllmEngine:
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
         order = [place for place in _turns([request.side for request in requests]) if place not in unmeasured]
         jobs = [self._loss_job(requests[place]) for place in order]
-        failures: dict[int, ServerError] = {}
-
-        def take(row: int, found: TextLoss | ServerError) -> None:
-            if isinstance(found, RefusedError):
-                unmeasured[order[row]] = self._unmeasured = str(found)
-            elif isinstance(found, ServerError):
-                failures[order[row]] = found
-            else:
-                on_batch({order[row]: found})
-
-        self._pool.ask_all(jobs, take)
-        if failures:
+        problems: dict[int, ServerError] = {}
+        self._pool.ask_all(jobs, delivery(order, on_batch, problems))
+        for place, error in problems.items():
+            if isinstance(error, RefusedError):
+                unmeasured[place] = self._unmeasured = str(error)
+        if failures := {place: error for place, error in problems.items() if place not in unmeasured}:
             raise_failures(failures, [request.key for request in requests])
         if unmeasured:
             raise TextsUnmeasuredError(unmeasured)
