@@ -1,43 +1,108 @@
-"""Numbers and quantities in a text: ``1,234.5``, ``−3``, ``2.5e-3``, ``3/4``, ``40 %``, ``5 km``."""
+"""Numbers and quantities in a text: ``1,234.5``, ``−3``, ``2.5e-3``, ``3/4``, ``40 %``, ``5 million km``.
 
+What only looks like a number, or is denied, is not read: dates, times and versions; "not 5",
+"more than 5"; the ends of a range, "5 or 6" and "5 ± 1" are read and marked.
+"""
+
+import itertools
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
-from typing import Any
 
-_GROUP = r"[ \u00a0\u202f\u2009'’_]"
-_SIGN = r"[+\-\u2212\u2013]"
-_UNIT = r"[^\W\d_]|[°µμΩ%‰€$£¥₹]"
-# By decimal mark. A longer run of digits and marks, such as a date or 1.2.3, is no number.
-_NUMBER = {
-    mark: re.compile(
-        rf"""(?<![\w{mark}{other}/])(?<!\d[:\-])
-        (?P<sign>{_SIGN}[ ]?)?
-        (?P<money>[€$£¥₹][ ]?)?
-        (?P<whole>\d{{1,3}}(?:{other}\d{{3}})+|\d{{1,3}}(?:{_GROUP}\d{{3}})+(?!\d)|\d+|(?={mark}\d))
-        (?:{mark}(?P<part>\d+))?
-        (?:[eE](?P<power>[+\-\u2212]?\d{{1,4}})|\s?[×x*·]\s?10\s?(?:\^|\*\*)\s?(?P<ten>[+\-\u2212]?\d{{1,4}}))?
-        (?:/(?P<below>\d+))?
-        (?![\d/:]|[{mark}{other}\-]\d)
-        (?:[ \u00a0\u202f]?(?P<unit>(?:{_UNIT})(?:[\w°µμΩ%/*^·²³⁻¹.\-]*[\w°%²³¹])?))?""".replace(
-            "[ ]", "[\\ ]"
-        ),
-        re.VERBOSE,
-    )
-    for mark, other in ((r"\.", ","), (",", r"\."))
-}
 _LARGEST_POWER = 400
 # Python reads no longer ones as a number.
 _MOST_DIGITS = 4000
-CURRENCIES = frozenset("€$£¥₹")
-# Factors such as pi have no exact fraction.
-_DENOMINATOR = 10**15
+_CONTEXT = 30
+_WORDS_OF_SIZE: Mapping[int, str] = {
+    100: "hundred hundreds hundert cent cento cien",
+    1000: "thousand thousands tausend mille mil "
+    " тысяча тысячи тысяч тыс हज़ार हजार ألف آلاف ribu nghìn ngàn bin พัน",
+    10_000: "หมื่น",
+    100_000: "lakh lakhs लाख แสน",
+    10**6: "million millions millionen mio mn mln "
+    "millón millones milhão milhões milione milioni миллион миллиона "
+    "миллионов млн مليون ملايين juta triệu milyon ล้าน",
+    10**7: "crore crores करोड़",
+    10**9: "billion billions bn milliard milliards milliarde milliarden mrd "
+    ""
+    "миллиард миллиарда миллиардов млрд مليار "
+    "miliar miliardo miliardi tỷ milyar",
+    10**12: "trillion trillions tn billionen",
+    12: "dozen",
+}
+_SIZES = {word: Fraction(size) for size, words in _WORDS_OF_SIZE.items() for word in words.split()}
+_SIZES |= {
+    word: Fraction(1, 10**power) for power, word in ((1, "tenths"), (2, "hundredths"), (3, "thousandths"))
+}
+_SIZES_UNSPACED = {"万": 10**4, "萬": 10**4, "만": 10**4, "亿": 10**8, "億": 10**8, "억": 10**8}
+# Of money only: elsewhere m is a metre, and M, B, K and T may be anything.
+_SIZES_OF_MONEY = {"k": 10**3, "m": 10**6, "mm": 10**6, "b": 10**9, "t": 10**12}
+_VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_JOINERS = (
+    r"to|or|through|until|till|versus|vs|plus\s+or\s+minus|bis|oder|ou|à|o|или|до|または|或者?|至|到|から|か"
+)
+_SPACE = r"[^\S\n]"
+_GROUP = r"[ \u00a0\u202f\u2009'’_]"
+_DASH = r"\-\u2010-\u2015\u2212~〜～"
+_MONEY = (
+    r"(?:US|A|AU|C|CA|NZ|HK|NT|S|R)?\$|[€£¥₹₽₩₺₴₫₪฿₦₱₲₵₡₸₼₾₿]"
+    r"|\b(?:USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|AUD|CAD|Rs\.?)"
+)
+_LETTER = r"[^\W\d_]"
+# Letters and digits of scripts with spaces: in others a number follows a word directly.
+_SPACED = r"^\W_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_UNIT = rf"(?:{_LETTER}|[°℃℉µμΩ%‰€$£¥₹₽₩¢٪])(?:[\w°µμΩ%/*^·²³⁻¹.\-]*[^\W_]|[°%²³¹])?[°%²³¹]?"
+_TIMES = rf"(?:{_SPACE}?(?:(?-i:k)|{'|'.join(sorted(_SIZES, key=len, reverse=True))})(?!\w)\.?)"
 
 
-class UnitError(ValueError):
-    """A unit is unknown, or units can't be compared."""
+def _number_pattern(mark: str, other: str) -> re.Pattern[str]:
+    """Numbers with a decimal mark; the other mark separates thousands."""
+    return re.compile(
+        rf"""(?<![{_SPACED}])(?<![{mark}{other}/第])(?<![^\W_]_)(?<!\d[:{_DASH}])
+        (?<!{_LETTER}[{_DASH}])(?<![√∛∜π])
+        (?:(?P<sign>[+\-−–]{_SPACE}?)|(?P<minus>\b(?:minus|negative|moins|menos|meno|минус){_SPACE}|マイナス|[负負]))?
+        (?P<money>(?:{_MONEY}){_SPACE}?)?
+        (?P<sign_behind>(?<=[$€£¥₹])[\-−])?
+        (?P<whole>\d{{1,3}}(?:{other}\d{{3}})+|\d{{1,2}}(?:{other}\d{{2}})+{other}\d{{3}}
+          |\d{{1,3}}(?:{_GROUP}\d{{3}})+(?!\d)|\d+|(?={mark}\d)|(?=[{_VULGAR}]))
+        (?:{mark}(?P<part>\d+))?
+        (?:[ ]?(?P<vulgar>[{_VULGAR}])|[ ](?P<above>\d{{1,3}})/(?P<under>\d{{1,3}})(?!\d))?
+        (?:[eE](?P<power>[+\-−]?\d{{1,4}})(?!\w)
+          |{_SPACE}?(?:[×x*·]|\\times){_SPACE}?10{_SPACE}?(?:(?:\^|\*\*){_SPACE}?\{{?(?P<ten>[+\-−]?\d{{1,4}})\}}?|(?P<ten_above>[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,4}}))
+          |{_SPACE}?(?:\^|\*\*){_SPACE}?\{{?(?P<raised>[+\-−]?\d{{1,4}})\}}?|(?P<raised_above>[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,4}}))?
+        (?:[/⁄](?P<below>\d+))?
+        (?![\d/:√π∛]|[{mark}{other}{_DASH}]\d|(?:st|nd|rd|th)\b|[xXoObBeE][0-9a-fA-F]+\b)
+        (?P<times>{_TIMES}{{0,3}})
+        (?:(?:{_SPACE}{{0,2}}|-)(?!(?:{_JOINERS})\b|[至到か])(?P<shape>(?:square|sq\.?|cubic|cu\.?){_SPACE})?
+          (?P<unit>degrees?{_SPACE}(?:celsius|fahrenheit|[CF]\b)|per{_SPACE}(?:cent|mille)\b|{_UNIT})
+          (?P<raised_word>{_SPACE}(?:squared|cubed)\b)?
+          (?P<per>{_SPACE}?(?:\bper\b|/|\ban?\b(?={_SPACE}(?:second|minute|hour|day|week|month|year)\b)){_SPACE}?{_LETTER}[\w²³]*)?)?""".replace(
+            "[ ]", "[\\ ]"
+        ),
+        re.VERBOSE | re.IGNORECASE,
+    )
+
+
+_NUMBER = {mark: _number_pattern(mark, other) for mark, other in ((r"\.", ","), (",", r"\."))}
+_NEVER_DRAWN = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x061C])
+_DENIED = re.compile(
+    r"(?:\bnot|n['’]t|\bnever|\bnor|\bnicht|\bkeine?|\bpas|\bне|\bnão|不是?|≠|!=|<>|=/=)"
+    r"(?:\s+(?:equal(?:\s+to)?|exactly|quite|just|be|really))?\s*[(\"'“‘*$]*\Z",
+    re.IGNORECASE,
+)
+_COMPARED = re.compile(
+    r"(?:\b(?:less|more|fewer|greater|larger|smaller|bigger|higher|lower|older|younger|longer|shorter|other)\s+than"
+    r"|\bat\s+(?:least|most)|\b(?:over|under|above|below|exceed(?:s|ing)?|beyond|up\s+to|mehr\s+als|weniger\s+als"
+    r"|plus\s+de|moins\s+de)|[<≤≥≦≧±∓]=?|(?<![-=>])(?<!<)>=?)\s*[(\"'“‘*$]*\Z",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<[^<>\s][^<>]{0,25}>\s*\Z")
+_JOINED = re.compile(rf"[,\s]*(?:(?:{_JOINERS})|[{_DASH}±∓]|\+/?-|\\pm)\s*\Z|\A\s*\Z", re.IGNORECASE)
+_BETWEEN = re.compile(r"\b(?:between|from|either|zwischen|entre|между)\s*[$€£]?\Z", re.IGNORECASE)
+_BULLET = re.compile(r"(?:\A|\n)\s*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,92 +110,135 @@ class Quantity:
     """A number of a text.
 
     Attributes:
-        unit: The word or sign behind it, or a currency's sign before it; it need not be a unit.
+        unit: The words or signs behind it, or a currency's sign before it; it need not be a unit.
         written: The number as it is in the text.
+        is_hedged: Whether it is one of several that the text leaves open: of a range, "5 or 6", "5 ± 1".
     """
 
     number: Fraction
     unit: str
     written: str
+    is_hedged: bool = False
 
 
 def quantities(text: str, decimal: str = ".") -> list[Quantity]:
-    """The numbers of a text, in order; digits of all scripts count.
+    """The numbers that a text states, in order; digits of all scripts count.
 
     Args:
         text: Any text.
         decimal: The decimal mark; the other one of comma and full stop separates thousands.
     """
-    plain = "".join(_plain(character) for character in text)
-    found = [_quantity(match) for match in _NUMBER[r"\." if decimal == "." else ","].finditer(plain)]
-    return [one for one in found if one is not None]
+    plain = _plain(text)
+    pattern = _NUMBER[r"\." if decimal == "." else ","]
+    found = [(match, one) for match in pattern.finditer(plain) if (one := _quantity(match)) is not None]
+    hedged = set(_hedged([match for match, _ in found], [one for _, one in found], plain))
+    return [
+        replace(one, is_hedged=place in hedged)
+        for place, (match, one) in enumerate(found)
+        if not _is_set_aside(plain, match)
+    ]
 
 
-def _plain(character: str) -> str:
-    """A decimal digit of any script as an ASCII digit; Arabic's marks as full stop and comma."""
+def has_number(text: str) -> bool:
+    """Whether a text has digits, of any script, or signs such as ½: a number that may not be readable."""
+    return any(unicodedata.numeric(character, None) is not None for character in text)
+
+
+def _plain(text: str) -> str:
+    """A text with ASCII digits and marks, as long as before but for what is never drawn."""
+    text = text.translate(_NEVER_DRAWN)
+    plain = "".join(map(_plain_character, text))
+    return re.sub(r"(?<=\d)，(?=\d)", ",", plain)
+
+
+def _plain_character(character: str) -> str:
+    """A decimal digit of any script as an ASCII digit; Arabic's and full-width marks as ASCII ones."""
     if not character.isascii() and (digit := unicodedata.decimal(character, None)) is not None:
         return str(digit)
-    return {"٫": ".", "٬": ",", "％": "%"}.get(character, character)
+    return {"٫": ".", "٬": ",", "．": ".", "％": "%", "＋": "+", "－": "-"}.get(character, character)
 
 
 def _quantity(match: re.Match[str]) -> Quantity | None:
-    whole = re.sub(r"\D", "", match["whole"]) or "0"
-    power = int((match["power"] or match["ten"] or "0").replace("\u2212", "-"))
-    part, below = match["part"] or "", match["below"] or "1"
-    if abs(power) > _LARGEST_POWER or max(len(whole + part), len(below)) > _MOST_DIGITS or not int(below):
+    """The number of a match; None if it is too large, or divided by 0."""
+    number = _unsigned(match)
+    if number is None:
         return None
-    number = Fraction(int(whole + part), 10 ** len(part)) * Fraction(10) ** power / int(below)
-    negative = match["sign"] is not None and not match["sign"].startswith("+")
-    unit = match["unit"] or (match["money"] or "").strip()
-    written = match[0].removesuffix(match["unit"] or "").strip()
-    return Quantity(number=-number if negative else number, unit=unit, written=written)
+    unit, size = _unit(match)
+    for word in match["times"].split():
+        size *= _SIZES.get(word.casefold().rstrip("."), 1000)
+    negative = match["minus"] is not None or (match["sign"] or match["sign_behind"] or "+")[0] != "+"
+    written = match[0].removesuffix(match["per"] or "").removesuffix(match["raised_word"] or "")
+    written = written.removesuffix(match["unit"] or "").removesuffix(match["shape"] or "").strip().rstrip("-")
+    return Quantity(
+        number=-number * size if negative else number * size, unit=unit, written=written or match[0].strip()
+    )
 
 
-def in_unit(quantity: Quantity, unit: str) -> Fraction:
-    """A quantity's number in another unit: 5 km are 5000 in m.
-
-    Args:
-        quantity: The quantity.
-        unit: The other unit.
-
-    Raises:
-        UnitError: One of the units is unknown, or they are not of one kind.
-        ImportError: Pint, which converts units, is not installed.
-    """
-    if quantity.unit.casefold() == unit.casefold():
-        return quantity.number
-    import pint
-
-    registry = _registry()
-    try:
-        converted = registry.Quantity(quantity.number, _parsed(quantity.unit)).to(_parsed(unit))
-    except pint.DimensionalityError as error:
-        raise UnitError(f"{quantity.unit or 'no unit'} is not of the kind of {unit}") from error
-    return Fraction(converted.magnitude).limit_denominator(_DENOMINATOR)
+def _unsigned(match: re.Match[str]) -> Fraction | None:
+    whole, part = re.sub(r"\D", "", match["whole"]), match["part"] or ""
+    tens = _exponent(match["power"] or match["ten"] or match["ten_above"])
+    raised = _exponent(match["raised"] or match["raised_above"])
+    below = match["below"] or match["under"] or "1"
+    digits = max(len(whole + part) * max(abs(raised or 1), 1), len(below))
+    if abs(tens or 0) > _LARGEST_POWER or digits > _MOST_DIGITS or not int(below):
+        return None
+    number = Fraction(int(whole + part or "0"), 10 ** len(part))
+    if match["vulgar"]:
+        number += Fraction(unicodedata.numeric(match["vulgar"])).limit_denominator(10)
+    if match["above"]:
+        return number + Fraction(int(match["above"]), int(below))
+    if raised is not None:
+        number = number**raised if number or raised > 0 else Fraction(0)
+    return number * Fraction(10) ** (tens or 0) / int(below)
 
 
-def check_unit(unit: str) -> None:
-    """Refuse a text that is no unit; a currency's sign is one that converts into itself only.
-
-    Raises:
-        UnitError: It is none.
-        ImportError: Pint is not installed.
-    """
-    if unit not in CURRENCIES:
-        _parsed(unit)
+def _exponent(written: str | None) -> int | None:
+    return None if written is None else int(written.translate(_SUPERSCRIPTS).replace("−", "-"))
 
 
-def _parsed(unit: str) -> Any:
-    try:
-        return _registry().parse_units(unit)
-    except ImportError:
-        raise
-    except Exception as error:  # its parser raises all kinds of errors on words that are no units
-        raise UnitError(f"the unit {unit!r} is unknown") from error
+def _unit(match: re.Match[str]) -> tuple[str, Fraction]:
+    """The unit, and the size of what is behind the number and no unit: 万, or the k of $5k."""
+    unit, size = (match["unit"] or "").rstrip("_"), Fraction(1)
+    while unit[:1] in _SIZES_UNSPACED:
+        size *= _SIZES_UNSPACED[unit[0]]
+        unit = unit[1:]
+    money = (match["money"] or "").strip()
+    if money:
+        size *= _SIZES_OF_MONEY.get(unit.casefold(), 1)
+        # "$5 each" is money; of two currencies the second is more exact: $5 CAD.
+        return (unit if re.fullmatch(r"[A-Z]{3}", unit) else money), size
+    if match["shape"] or match["raised_word"]:
+        is_square = (match["shape"] or match["raised_word"]).strip().casefold().startswith(("sq", "squ"))
+        unit = f"{unit}^{2 if is_square else 3}"
+    if match["per"]:
+        unit += "/" + re.sub(r"\A\s*(?:per\b|/|an?\b)\s*", "", match["per"], flags=re.IGNORECASE)
+    return unit, size
 
 
-@cache
-def _registry() -> Any:
-    import pint
+def _is_set_aside(text: str, match: re.Match[str]) -> bool:
+    """Whether the words before a number deny it, or only compare with it; or its sign may be a bullet."""
+    before = text[max(0, match.start() - _CONTEXT) : match.start()]
+    if _DENIED.search(before) or (_COMPARED.search(before) and not _TAG.search(before)):
+        return True
+    has_space = match["sign"] is not None and match["sign"][-1].isspace()
+    return has_space and "\n" in text.strip() and _BULLET.search(before) is not None
 
-    return pint.UnitRegistry(non_int_type=Fraction)
+
+def _hedged(matches: Sequence[re.Match[str]], found: Sequence[Quantity], text: str) -> Iterator[int]:
+    """Places of numbers that are joined to the next or the previous one as alternatives."""
+    for place, (one, other) in enumerate(itertools.pairwise(matches)):
+        if found[place].number == found[place + 1].number:
+            continue
+        between = text[one.end() : other.start()]
+        if other["sign"] and other["sign"][0] != "+":
+            between += other["sign"] if other["sign"][-1].isspace() else "x"
+        before = text[max(0, one.start() - _CONTEXT) : one.start()]
+        is_between = _BETWEEN.search(before) is not None and between.strip().casefold() in {
+            "and",
+            "und",
+            "et",
+            "y",
+            "и",
+        }
+        if between.strip() and (is_between or _JOINED.match(between)):
+            yield from (place, place + 1)

@@ -5,7 +5,7 @@ A group of checks is combined from its members' results.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
@@ -106,6 +106,16 @@ def binary(request: ScoringRequest, holds: bool, explanation: str) -> Score:
         explanation: Why, for a person.
     """
     return graded(request, float(holds), explanation)
+
+
+def unclear(request: ScoringRequest, explanation: str) -> Score:
+    """Score of a true-or-false metric for an answer that can't be read as it needs: negated, it fails too.
+
+    Args:
+        request: The request.
+        explanation: Why, for a person.
+    """
+    return replace(graded(request, 0.0, explanation), unclear=True)
 
 
 def graded(request: ScoringRequest, value: float, explanation: str) -> Score:
@@ -241,6 +251,8 @@ def combined(check: Check, members: Sequence[Result | None]) -> Result | None:
     """The result of a group, before it is negated and its threshold applied.
 
     A group is never decided around a member that broke or has no result: it is then an error, or has none.
+    Where the members that can be read don't decide it, the group is as unclear as the others: it fails,
+    negated or not.
 
     Args:
         check: The group.
@@ -259,7 +271,17 @@ def combined(check: Check, members: Sequence[Result | None]) -> Result | None:
         share = float(bool(passed))
     elif is_binary(check):
         share = float(len(passed) == len(scores))
-    return Score(metric=check.type, value=share, explanation=_explained(scores))
+    return Score(
+        metric=check.type, value=share, explanation=_explained(scores), unclear=_is_unclear(check, scores)
+    )
+
+
+def _is_unclear(check: Check, scores: Sequence[Score]) -> bool:
+    """Whether the truth of a group without a threshold depends on members that are unclear."""
+    if not is_binary(check) or not any(score.unclear for score in scores):
+        return False
+    known = [score.passed for score in scores if not score.unclear]
+    return not any(known) if base_type(check.type) == "any-of" else all(known)
 
 
 def _explained(scores: Sequence[Score]) -> str:

@@ -323,6 +323,7 @@ def _decided(check: Check, result: Result) -> Result:
     value = 1.0 - result.value if check.type.startswith("not-") else result.value
     passed: bool | None = None
     if is_binary(check):
+        value = 0.0 if result.unclear else value
         passed = value == 1.0
     elif check.threshold is not None and kind.higher_is_better:
         passed = value >= check.threshold - _ROUNDING
@@ -373,7 +374,7 @@ def _failed(result: Result, explanation: str) -> Result:
         return result
     # A check that decides without a threshold is true or false.
     value = 0.0 if result.threshold is None else result.value
-    return replace(result, value=value, passed=False, explanation=explanation)
+    return replace(result, value=value, passed=False, explanation=explanation, unclear=True)
 
 
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:

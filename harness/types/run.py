@@ -71,6 +71,7 @@ class Score:
         explanation: The reason: what was missing, which part matched.
         labels: Of a classification, the expected label and the predicted one, which is empty if none can be
             read.
+        unclear: Whether the answer can't be read as this check needs it: it then fails, negated or not.
     """
 
     metric: str
@@ -79,6 +80,7 @@ class Score:
     passed: bool | None = None
     explanation: str = ""
     labels: tuple[str, str] | None = None
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,9 +52,9 @@ def test_a_unit_without_its_library_is_refused_with_the_remedy(monkeypatch):
             raise ImportError(name)
         return real(name, *rest, **named)
 
-    from harness.golden import quantities
+    from harness.golden import unit_conversion
 
-    quantities._registry.cache_clear()
+    unit_conversion._registry.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without_pint)
     with pytest.raises(TogetherError, match="the unit furlong needs the library pint") as caught:
         check_together("numeric", "5 furlong", {}, ())

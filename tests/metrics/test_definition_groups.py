@@ -63,6 +63,28 @@ def test_a_member_that_breaks_makes_the_group_an_error_even_if_another_passes(tm
     assert result.errors[0].error.startswith("regex: the pattern")
 
 
+# The answer has no code block, so nothing is known of what is in it.
+IN_BLOCK = {"type": "contains", "value": "a", "transform": "code-block"}
+
+
+@pytest.mark.parametrize(
+    ("group", "outcome"),
+    [
+        ({"type": "any-of", "checks": [IN_BLOCK]}, "failed"),
+        ({"type": "not-any-of", "checks": [IN_BLOCK]}, "failed"),
+        ({"type": "not-any-of", "checks": [IN_BLOCK, HAS_B]}, "failed"),
+        ({"type": "any-of", "checks": [IN_BLOCK, HAS_C]}, "passed"),
+        ({"type": "not-all-of", "checks": [IN_BLOCK]}, "failed"),
+        ({"type": "not-all-of", "checks": [IN_BLOCK, HAS_B]}, "passed"),
+        ({"type": "not-all-of", "checks": [IN_BLOCK, HAS_C]}, "failed"),
+        ({"type": "not-any-of", "checks": [{"type": "not-any-of", "checks": [IN_BLOCK]}]}, "failed"),
+        ({"type": "any-of", "checks": [{"type": "not-all-of", "checks": [IN_BLOCK]}, HAS_C]}, "passed"),
+    ],
+)  # fmt: skip
+def test_a_group_is_not_decided_by_a_member_that_finds_nothing_to_check(tmp_path, group, outcome):
+    assert run(load(tmp_path, group), "c\n```\na").outcome == outcome
+
+
 def test_a_member_without_a_result_leaves_the_group_without_one():
     group = Check(type="any-of", checks=(Check(type="contains"), Check(type="llm-rubric")))
     passed = Score(metric="contains", value=1.0, passed=True)

@@ -1,10 +1,17 @@
 """Numbers in answers."""
 
+import time
 from fractions import Fraction
 
 import pytest
 
-from harness.golden.quantities import UnitError, check_unit, in_unit, quantities
+from harness.golden.quantities import quantities
+from harness.golden.unit_conversion import UnitError, check_unit, converted
+
+
+def in_unit(text, unit):
+    (found,) = quantities(text)
+    return converted(found.number, found.unit, unit)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +31,7 @@ from harness.golden.quantities import UnitError, check_unit, in_unit, quantities
         ("3/4", ["3/4"]),
         (".5", ["1/2"]),
         ("٤٢ and ४२", ["42", "42"]),
-        ("１２．５", ["12", "5"]),
+        ("１２．５", ["25/2"]),
         ("$5.20", ["5.2"]),
         # Neither numbers nor part of one.
         ("1.234,5", []),
@@ -54,7 +61,7 @@ def test_a_decimal_comma_is_an_option():
     [("5 km", "m", "5000"), ("1 h", "min", "60"), ("37 °C", "degF", "98.6"), ("40 %", "", "0.4"), ("3 kWh", "J", "10800000"), ("5 µg", "mg", "0.005"), ("$5", "$", "5")],
 )  # fmt: skip
 def test_units_are_converted_exactly(text, unit, number):
-    assert in_unit(quantities(text)[0], unit) == Fraction(number)
+    assert in_unit(text, unit) == Fraction(number)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def test_units_are_converted_exactly(text, unit, number):
 )
 def test_units_that_do_not_convert(text, unit):
     with pytest.raises(UnitError):
-        in_unit(quantities(text)[0], unit)
+        in_unit(text, unit)
 
 
 @pytest.mark.parametrize("unit", ["apples", "m^", "m/", "(", "\ud800"])
@@ -111,3 +118,58 @@ def test_a_number_is_compared_by_its_value(score, text, value, options, value_is
 def test_the_closest_reference_counts_and_the_reason_names_both(score):
     assert score("numeric", "7", "6", "7").value == 1
     assert score("numeric", "8 km", "7 km").explanation == "expected '7 km', found '8 km'"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("5 million", "5000000"), ("$5 bn", "5000000000"), ("$5k", "5000"), ("5k", "5000"), ("5万", "50000"), ("3억", "300000000"),
+        ("5 hundred thousand", "500000"), ("5 Millionen", "5000000"), ("5 млн", "5000000"), ("5 लाख", "500000"), ("12,34,567", "1234567"),
+        ("minus 5", "-5"), ("Negative 5", "-5"), ("负5", "-5"), ("-$5", "-5"), ("$-5", "-5"), ("- 5", "-5"),
+        ("5²", "25"), ("10^20", str(10**20)), ("1×10²⁰", str(10**20)), (r"3 \times 10^{4}", "30000"), ("2**10", "1024"), ("5 1/2", "11/2"), ("5½", "11/2"),
+        ("5e3", "5000"), ("٣٫٥", "7/2"), ("१२", "12"), ("<answer>5</answer>", "5"), ("_5_", "5"), ("5!", "5"), ("It is 5, not 6.", "5"),
+    ],
+)  # fmt: skip
+def test_sizes_signs_and_powers_are_part_of_a_number(text, number):
+    assert [one.number for one in quantities(text)] == [Fraction(number)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5-6", "5 - 6", "5–6", "5 to 6", "5 or 6", "between 5 and 6", "5 ± 1", "±5", "5+/-1", "5 bis 6", "5 oder 6", "5至6", "not 5", "isn't 5", "≠5", "ist nicht 5",
+        "less than 5", "more than 5", "> 5", "<5", "≥ 5", "at least 5", "up to 5", "5%", "5 percent", "5 ‰", "5:30", "5/2", "5th", "5²", "5π", "3√5",
+        "0x5", "5e999999999", "5 million", "5 K", "5M", "minus 5", "negative five", "COVID-5", "v5", "5-5-2024", "$5k", "5 dozen", "a\n- 5", "5, 6 or 7", "1 or 5", "3 + 5",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_five_is_none(score, text):
+    assert score("numeric", text, value=5).value == 0
+    assert score("numeric", text, value="5 km").value == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "value_is"),
+    [
+        ("1 MW", "1 mW", 0), ("1 Ms", "1 ms", 0), ("1 Mb", "1 MB", 0), ("1 KB", "1 kB", 0), ("1 mb", "1 MB", 0), ("1 gg", "1 Gg", 0), ("1 MHZ", "1 MHz", 0), ("1 Mm", "1 mm", 0),
+        ("4.5 KM", "4.5 km", 1), ("1 Kg", "1 kg", 1), ("5 Kilometers", "5 km", 1), ("5 HOURS", "300 min", 1), ("100 uF", "100 μF", 1), ("20 ℃", "20 °C", 1),
+        ("20 degrees Celsius", "20 °C", 1), ("20 K", "20 °C", 0), ("273.15 K", "0 °C", 1), ("10000 cm²", "1 m2", 1), ("5 square meters", "5 m^2", 1),
+        ("5 km per hour", "5 km", 0), ("5 km / h", "5 km", 0), ("5 km an hour", "5 km/h", 1), ("5 km squared", "5 km", 0), ("5 m/s", "5 m", 0),
+        ("10", "10 dB", 0), ("10 dB", "10 dB", 1), ("10 dBm", "10 dB", 0), ("8 bit", "1 B", 1), ("8 rad", "1 B", 0), ("8", "1 B", 0), ("1", "1 rad", 0), ("1 rpm", "1 Hz", 0),
+        ("5 dollars", "$5", 1), ("USD 5", "$5", 1), ("5 USD", "$5", 1), ("€5", "$5", 0), ("A$5", "$5", 0), ("$5 CAD", "$5", 0), ("$5 million", "$5", 0), ("$5 each", "$5", 1), ("$5", "5 USD", 1),
+        ("50%", 0.5, 1), ("50 percent", "50 %", 1), ("0.5", "50%", 1), ("5 km (5000 m)", "5 km", 1), ("5 km (6000 m)", "5 km", 0), ("5\u2003km", "5 km", 1), ("a 5-km run", "5 km", 1),
+    ],
+)  # fmt: skip
+def test_the_case_and_the_kind_of_a_unit_count(score, text, value, value_is):
+    assert score("numeric", text, value=value).value == value_is
+
+
+@pytest.mark.parametrize(("text", "is_unclear"), [("5-6", True), ("5 or 6", True), ("5 and 7", True), ("5:30", True), ("5 M", True), ("7", False), ("none", False)])  # fmt: skip
+def test_what_cant_be_read_is_no_proof_of_another_number(score, text, is_unclear):
+    assert score("numeric", text, value=5).unclear is is_unclear
+
+
+@pytest.mark.parametrize("text", ["1 " * 50_000, "1,111" * 20_000, "1 111 " * 20_000, "1" * 100_000, "1" + "a." * 50_000, "1 or " * 20_000, " " * 100_000 + "1", "minus " * 20_000])  # fmt: skip
+def test_long_answers_are_read_in_time(score, text):
+    started = time.process_time()
+    score("numeric", text, value=5)
+    assert time.process_time() - started < 3
