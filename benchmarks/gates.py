@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.comparison.metric_drop import Population
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.paired_binary import Trials
@@ -116,9 +117,12 @@ def paired(before: Counts, now: Counts, answers: int) -> PairedMetric:
     )
 
 
-def tunegate(before: Counts, now: Counts, answers: int, margin: float = MARGIN) -> int:
+def tunegate(
+    before: Counts, now: Counts, answers: int, margin: float = MARGIN, population: Population = "sample"
+) -> int:
     """This gate's verdict: 1 is a regression, 0 a pass, -1 inconclusive."""
-    rows, cases = judge([paired(before, now, answers)], {("s", PASS_RATE): margin})
+    metric = paired(before, now, answers)
+    rows, cases = judge([metric], {("s", PASS_RATE): margin}, populations={"s": population})
     if rows[0].verdict is GateVerdict.REGRESS or cases:
         return 1
     return 0 if rows[0].verdict is GateVerdict.PASS else -1
@@ -127,6 +131,11 @@ def tunegate(before: Counts, now: Counts, answers: int, margin: float = MARGIN) 
 def without_margin(before: Counts, now: Counts, answers: int) -> int:
     """The same with ``--gate-margin=0``: the question that gates without a margin ask."""
     return tunegate(before, now, answers, margin=0.0)
+
+
+def these_cases(before: Counts, now: Counts, answers: int) -> int:
+    """The same with ``population: cases``: did exactly these cases get worse, beyond their noise."""
+    return tunegate(before, now, answers, population="cases")
 
 
 def any_drop(before: Counts, now: Counts, answers: int) -> int:
@@ -164,8 +173,13 @@ def main() -> None:
     chosen = parser.parse_args()
     found = list(scenarios(chosen.runs, chosen.change, chosen.cases))
     others = peer_verdicts(chosen.peers, found)
-    gates = {"tunegate": tunegate, "at margin 0": without_margin, "any drop": any_drop}
-    columns = ("tunegate", "at margin 0", *PEER_GATES, "any drop")
+    gates = {
+        "tunegate": tunegate,
+        "at margin 0": without_margin,
+        "these cases": these_cases,
+        "any drop": any_drop,
+    }
+    columns = ("tunegate", "at margin 0", "these cases", *PEER_GATES, "any drop")
     print(f"Fails / passes\n\n| change | cases × answers | {' | '.join(columns)} |")
     print(f"|---|---|{'---|' * len(columns)}")
     for change, name, answers, (before, now) in found:
