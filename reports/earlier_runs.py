@@ -26,6 +26,9 @@ class EarlierRuns:
     problems: tuple[str, ...] = ()
 
 
+# Whoever writes the report has waited for the history already.
+_WAIT_S = 2
+
 NO_EARLIER_RUNS = EarlierRuns()
 
 
@@ -41,9 +44,9 @@ def earlier_runs_of(record: GateRecord, history: Path, project: Path) -> Earlier
     metrics: list[PastMetric] = []
     if history.is_file():
         try:
-            with open_history(history) as stored:
+            with open_history(history, wait_s=_WAIT_S, to_read=True) as stored:
                 metrics = stored.past_metrics()
-        except TunegateError as error:
+        except (TunegateError, OSError) as error:
             problems.append(f"earlier runs are not shown: {error}")
     later = [place for place, point in enumerate(metrics) if point.run_id == record.run.id]
     return EarlierRuns(
@@ -62,7 +65,7 @@ def _accepted(record: GateRecord, project: Path, problems: list[str]) -> Baselin
     for path in sorted((project / DIRECTORY).glob("*.json")):
         try:
             accepted = load_baseline(path)
-        except TunegateError as error:
+        except (TunegateError, OSError) as error:
             problems.append(f"an accepted run is not shown: {error}")
             continue
         # A baseline from a file has the accepted run's id with an addition.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -118,7 +119,7 @@ def _ranked(
     sets = load_gate_sets(golden or None, forgetting=inputs.settings.forgetting)
     directory = inputs.directory
     make_directory(directory)
-    check_history(directory / "history.sqlite")
+    inputs = replace(inputs, noise=check_history(directory / "history.sqlite"))
     with (
         open_cache(directory / "cache.sqlite") as cache,
         open_panel(settings, cache) or nullcontext() as panel,

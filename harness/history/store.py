@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from harness.errors import BaselineError, HistoryError
 from harness.history import database
@@ -30,6 +30,8 @@ from harness.types.storage import DamagedFactsError, LaterFactsError, decode, en
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
 _T = TypeVar("_T")
+# By the model's hashes, the precision, and a case's set, id and content.
+NoiseRecords: TypeAlias = Mapping[tuple[str, ...], Stability]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +69,14 @@ def open_history(path: Path, *, wait_s: float = 30, to_read: bool = False) -> It
         yield History(database)
 
 
-def check_history(path: Path) -> None:
+def check_history(path: Path) -> NoiseRecords:
     """Open a history, bring it to the newest schema and write to it, before anything is asked of a model.
 
     Args:
         path: The SQLite file; its directory is made.
+
+    Returns:
+        The noise records, so that nothing has to be read once models have answered.
 
     Raises:
         HistoryError: It can't be opened, migrated or written.
@@ -82,6 +87,26 @@ def check_history(path: Path) -> None:
         # Changes nothing, and is written all the same.
         database.execute(f"PRAGMA user_version = {version}")
         database.execute("COMMIT")
+        return History(database).load_noise()
+
+
+def noted_stability(
+    noted: NoiseRecords, model: ModelRef, dtype: str, cases: Iterable[GoldenCase]
+) -> dict[str, Stability]:
+    """A model's noise record by case key, for unchanged cases.
+
+    Args:
+        noted: The records of all models.
+        model: The model.
+        dtype: The precision of the answers.
+        cases: The current cases.
+
+    Returns:
+        How often a case passed, by case key; only for cases in the record.
+    """
+    start = (model.base_sha256, model.adapter_sha256 or "", dtype)
+    names = {case.key: (*start, case.set_name, case.id, case.content_sha256) for case in cases}
+    return {key: noted[name] for key, name in names.items() if name in noted}
 
 
 class History:
@@ -143,27 +168,15 @@ class History:
         with self._transaction():
             self._database.executemany(f"INSERT OR REPLACE INTO noise VALUES ({', '.join('?' * 9)})", found)
 
-    def load_noise(self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase]) -> dict[str, Stability]:
-        """A model's noise record by case key, for unchanged cases.
-
-        Args:
-            model: The model.
-            dtype: The precision of the answers.
-            cases: The current cases.
-
-        Returns:
-            How often a case passed, by case key; only for cases in the record.
-        """
-        noted = self._database.execute(
+    def load_noise(self) -> NoiseRecords:
+        """The noise records of all models."""
+        rows = self._database.execute(
             """
-            SELECT set_name, case_id, content_sha256, passed, answers FROM noise
-            WHERE base_sha256 = ? AND adapter_sha256 = ? AND dtype = ?
-            """,
-            (model.base_sha256, model.adapter_sha256 or "", dtype),
+            SELECT base_sha256, adapter_sha256, dtype, set_name, case_id, content_sha256, passed, answers
+            FROM noise
+            """
         ).fetchall()
-        known = {(row[0], row[1], row[2]): Stability(passed=row[3], answers=row[4]) for row in noted}
-        keys = {case.key: (case.set_name, case.id, case.content_sha256) for case in cases} if known else {}
-        return {key: known[name] for key, name in keys.items() if name in known}
+        return {tuple(names): Stability(passed=passed, answers=answers) for *names, passed, answers in rows}
 
     def _save_run(self, run: Run) -> None:
         row = database.run_row(run)
@@ -270,7 +283,11 @@ class History:
         )
 
     def past_metrics(self, limit: int = 40) -> list[PastMetric]:
-        """The gated metrics of the newest judged runs, oldest first."""
+        """The gated metrics of the newest judged runs, oldest first.
+
+        Raises:
+            DamagedFactsError: A stored verdict is none.
+        """
         found = self._database.execute(
             """
             SELECT gates.run_id, started_at, model, set_name, metric, candidate_mean, comparisons.verdict
@@ -290,7 +307,7 @@ class History:
                 set_name=set_name,
                 metric=metric,
                 mean=mean,
-                verdict=None if verdict is None else GateVerdict(verdict),
+                verdict=_verdict(verdict, run_id),
             )
             for run_id, started_at, model, set_name, metric, mean, verdict in found
         ]
@@ -317,6 +334,13 @@ def _decoded(kind: type[_T], text: str, run_id: str) -> _T:
     except LaterFactsError as error:
         raise LaterFactsError(f"run {run_id}: {error}") from error
     except DamagedFactsError as error:
+        raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
+
+
+def _verdict(stored: str | None, run_id: str) -> GateVerdict | None:
+    try:
+        return None if stored is None else GateVerdict(stored)
+    except ValueError as error:
         raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 
 

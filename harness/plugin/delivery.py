@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pluggy import HookCaller
 
 from harness.baselines.accept import accept_run
 from harness.comparison.findings import must_pass_findings
@@ -162,13 +163,14 @@ def deliver(
         found.written[name] = []
         with _noted(found, "the run was not saved"):
             save(record, inputs.directory)
-        with _noted(found, "not every report was written"):
+        with _noted(found, "the run's directory was not made"):
             directory.mkdir(parents=True, exist_ok=True)
-            paths = config.hook.pytest_tunegate_report(
-                config=config, record=record, directory=directory, label=name
-            )
-            found.written[name] += [path for path in paths if path is not None]
-        found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
+        for report in _reports(config):
+            with _noted(found, "not every report was written"):
+                paths = report(config=config, record=record, directory=directory, label=name)
+                found.written[name] += [path for path in paths if path is not None]
+        with _noted(found, "the run was not sent"):
+            found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
     if inputs.settings.accept is not None:
         # Refused for several models, before anything was loaded.
         ((name, record),) = records.items()
@@ -180,6 +182,16 @@ def deliver(
     return found
 
 
+def _reports(config: pytest.Config) -> Iterator[HookCaller]:
+    """A caller for each report, with all wrappers, so that one that breaks stops no other."""
+    found = config.hook.pytest_tunegate_report.get_hookimpls()
+    reports = [each.plugin for each in found if not (each.wrapper or each.hookwrapper)]
+    # In the order in which one call would run them.
+    for report in reversed(reports):
+        others = [each for each in reports if each is not report]
+        yield config.pluginmanager.subset_hook_caller("pytest_tunegate_report", remove_plugins=others)
+
+
 @contextmanager
 def _noted(found: Delivery, what: str) -> Iterator[None]:
     """Turn an error into a problem of one line, including exceptions of foreign hooks."""
@@ -189,7 +201,9 @@ def _noted(found: Delivery, what: str) -> Iterator[None]:
         found.problems.append(_problem(str(error) or what, pytest.ExitCode.USAGE_ERROR))
     except TunegateError as error:
         found.problems.append(_problem(str(error), pytest.ExitCode.INTERNAL_ERROR))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pytest's own outcomes and SystemExit are not Exceptions
         text = f"{what}: {type(error).__name__}: {error}"
         found.problems.append(_problem(text, pytest.ExitCode.INTERNAL_ERROR))
 

@@ -150,7 +150,8 @@ class GateSession:
                 only={each.side: keys.get(each.name, set()) for each in self.inputs.candidates},
             )
             make_directory(self.inputs.directory)
-            check_history(self.inputs.directory / "history.sqlite")
+            noise = check_history(self.inputs.directory / "history.sqlite")
+            self.inputs = replace(self.inputs, noise=noise)
             self._cache.open()
         except InputError as error:
             raise pytest.UsageError(*str(error).splitlines()) from error
@@ -180,11 +181,7 @@ class GateSession:
         return compared and not case.must_pass and self.inputs.settings.fail_on != "case"
 
     def finish(self, session: pytest.Session) -> None:
-        """Judge, save and report, accept if requested, and decide the exit status.
-
-        Raises:
-            pytest.UsageError: The runs can't be compared.
-        """
+        """Judge, save and report, accept if requested, and decide the exit status."""
         ended = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         if self._session is None:
             if ended and self.was_run:
@@ -195,7 +192,9 @@ class GateSession:
         try:
             self.records = self._judged(self._session)
         except TunegateError as error:
-            raise pytest.UsageError(str(error)) from error
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.delivery.problems.append(Problem(text=str(error), status=pytest.ExitCode.USAGE_ERROR))
+            return
         failed = bool(session.testsfailed or session.shouldfail)
         status = exit_status(
             self.records.values(),

@@ -26,13 +26,12 @@ from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.golden.schema import metric_facts
-from harness.history.store import open_history
+from harness.history.store import noted_stability, open_history
 from harness.provenance import describe_environment
-from harness.run.inputs import Inputs
 from harness.run.judging import against_itself
 from harness.run.session import Session
 from harness.run.workload import Answers
-from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run, Stability
+from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run
 from harness.types.storage import DamagedFactsError, decode, encode, write_whole
 
 # A record that the history has not taken yet.
@@ -218,7 +217,8 @@ def conclude_session(
     baseline = runs.get(BASELINE, stored)
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
-    stability = _noted_noise(inputs, baseline, session.golden_sets)
+    cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
+    stability = noted_stability(inputs.noise, baseline.model, baseline.plan.dtype, cases)
     regress_alpha = ALPHA / len(inputs.candidates)
     records = {}
     for candidate in inputs.candidates:
@@ -252,13 +252,3 @@ def _confirmed(judgement: Judgement, resample: Resample | None) -> Judgement:
         return with_resampled(judgement, resample(keys))
     except TunegateError as error:
         return with_resampled(judgement, None, str(error))
-
-
-def _noted_noise(inputs: Inputs, baseline: Run, golden_sets: Sequence[GoldenSet]) -> Mapping[str, Stability]:
-    """The noise record of the baseline's model, if there is one."""
-    path = inputs.directory / "history.sqlite"
-    if not path.is_file():
-        return {}
-    cases = [case for golden_set in golden_sets for case in golden_set.cases]
-    with open_history(path, to_read=True) as history:
-        return history.load_noise(baseline.model, baseline.plan.dtype, cases)

@@ -4,7 +4,7 @@ So is everything else that the selected cases need, and how servers are asked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.golden.transforms import python_steps
+from harness.history.store import NoiseRecords
 from harness.judge.trust import find_calibration
 from harness.metrics.code_check import CODE_NOT_ALLOWED
 from harness.metrics.judged import require_template
@@ -234,6 +235,7 @@ class Inputs:
         target: The baseline.
         base: The adapters' base, if the baseline is another model: forgetting is measured against both.
         root: The project's root.
+        noise: The noise records, read when the history is checked.
     """
 
     settings: Settings
@@ -242,6 +244,7 @@ class Inputs:
     target: ComparisonTarget
     plan: ExecutionPlan
     base: ModelRef | None = None
+    noise: NoiseRecords = field(default_factory=dict)
 
     @property
     def sides(self) -> dict[str, ModelRef]:

@@ -85,6 +85,97 @@ def test_a_regression_that_cannot_be_saved_is_a_regression(project, full_disk):
     assert project.run().ret == pytest.ExitCode.TESTS_FAILED
 
 
+SPOIL = {
+    "damaged": "path.write_text('garbage' * 1000)",
+    "newer": "c = sqlite3.connect(path); c.execute('PRAGMA user_version = 999'); c.close()",
+    "a directory": "path.unlink(); path.mkdir()",
+    "no rows": "c = sqlite3.connect(path); c.execute('DROP TABLE noise'); c.execute('DROP TABLE gates'); c.close()",
+}
+
+
+@pytest.fixture
+def spoiled(project):
+    """Gates while a hand-written test does something to the history, after the models have answered."""
+
+    def gate(body, *arguments):
+        project.pytester.makepyfile(
+            test_hand=f"""
+            import sqlite3, pathlib
+
+            def test_spoils():
+                path = pathlib.Path(".tunegate/history.sqlite")
+                {body}
+            """
+        )
+        return project.run(
+            "golden_sets", "test_hand.py", "--gate-json=g.json", "--junitxml=j.xml", *arguments
+        )
+
+    return gate
+
+
+@pytest.mark.parametrize("kind", SPOIL)
+def test_a_history_that_breaks_during_the_session_costs_a_line_and_recover_saves_the_run(
+    project, spoiled, kind
+):
+    result = spoiled(SPOIL[kind])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.outlines if line.startswith("ERROR: ")]
+    assert line.endswith("unsaved.json: tunegate runs recover saves it")
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "report: *report.html", "report: *g.json"])
+    assert 'name="tunegate.verdict" value="inconclusive"' in (project.pytester.path / "j.xml").read_text()
+    history = project.pytester.path / ".tunegate/history.sqlite"
+    history.rename(history.with_name("broken"))
+    recovered = CliRunner().invoke(app, ["runs", "recover", "--history", str(history)])
+    assert recovered.output.startswith("saved run ")
+
+
+def test_a_history_that_is_deleted_during_the_session_is_made_anew(project, spoiled):
+    assert spoiled("path.unlink()").ret == pytest.ExitCode.OK
+    with open_history(project.pytester.path / ".tunegate/history.sqlite") as stored:
+        assert len(stored.list_runs()) == 1
+
+
+def test_a_directory_that_breaks_during_the_session_takes_no_verdict_and_no_other_report(project, spoiled):
+    """Its history, report and copy of the run can't be written; what is elsewhere can."""
+    spoil = "import shutil; shutil.rmtree('.tunegate'); pathlib.Path('.tunegate').write_text('a file')"
+    result = spoiled(spoil)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "report: *g.json", "ERROR: *history can't be opened*"])
+
+
+def test_earlier_runs_that_cannot_be_read_are_named_in_the_report(project):
+    project.run()
+    with sqlite3.connect(project.pytester.path / ".tunegate/history.sqlite") as database:
+        database.execute("UPDATE comparisons SET verdict = 'splendid'")
+    assert project.run("--gate-margin=0.9").ret == pytest.ExitCode.OK
+    (newest, _) = sorted(project.pytester.path.glob(".tunegate/runs/*/report.html"), reverse=True)
+    assert "earlier runs are not shown" in newest.read_text()
+
+
+@pytest.mark.parametrize("how", ["raise KeyError('boom')", "raise SystemExit(7)", "pytest.exit('enough')"])
+def test_a_report_that_breaks_stops_no_other_report(project, how):
+    project.pytester.makeconftest(
+        f"""
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_tunegate_report(config, record, directory, label):
+            {how}
+        """
+    )
+    result = project.run("--gate-json=g.json")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(
+        [
+            "*INCONCLUSIVE*",
+            "report: *report.html",
+            "report: *g.json",
+            "ERROR: not every report was written: *",
+        ]
+    )
+
+
 def test_a_saved_run_leaves_no_file_to_recover(project):
     project.run()
     assert not list(project.pytester.path.glob(".tunegate/runs/*/unsaved.json"))

@@ -9,7 +9,7 @@ from harness.cli.main import app
 from harness.comparison.gate import run_gate
 from harness.engines.open import choose_plan, describe_model
 from harness.golden.load import load_golden_set
-from harness.history.store import open_history
+from harness.history.store import noted_stability, open_history
 from harness.presentation.terminal import render_gate
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 from harness.types import GateRecord, Stability
@@ -80,10 +80,11 @@ def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, t
     with open_history(tmp_path / "h.sqlite") as history:
         history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=1, answers=5)})
         history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=2, answers=5)})
-        assert history.load_noise(model, "float32", cases) == {"small/greedy": Stability(passed=2, answers=5)}
-        assert history.load_noise(model, "bfloat16", cases) == {}
-        golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
-        assert history.load_noise(model, "float32", load_golden_set(golden).cases) == {}
+        noted = history.load_noise()
+    assert noted_stability(noted, model, "float32", cases) == {"small/greedy": Stability(passed=2, answers=5)}
+    assert noted_stability(noted, model, "bfloat16", cases) == {}
+    golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
+    assert noted_stability(noted, model, "float32", load_golden_set(golden).cases) == {}
 
 
 def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
@@ -101,9 +102,8 @@ def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
     assert result.exit_code == 0, result.output
     assert "2 reruns of 2 cases" in " ".join(result.output.split())
     with open_history(tmp_path / "kept" / "history.sqlite") as history:
-        noted = history.load_noise(
-            describe_model(str(tiny_model_dir)), "float32", load_golden_set(golden).cases
-        )
+        model, cases = describe_model(str(tiny_model_dir)), load_golden_set(golden).cases
+        noted = noted_stability(history.load_noise(), model, "float32", cases)
     assert noted["small/greedy"].answers == 2
     wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
     assert "--dtype: found 'float3'" in str(wrong.exception)

@@ -1,6 +1,7 @@
 """Several candidates are answered together, judged each, and ranked without overstating."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.errors import AdapterError, SettingsError
 from harness.golden.load import load_golden_set
-from harness.history.store import open_history
+from harness.history.store import check_history, open_history
 from harness.run.cache import Cache
 from harness.run.inputs import prepare
 from harness.settings import Settings
@@ -42,7 +43,9 @@ def ranked(adapters, golden, tmp_path):
         chosen = Settings(
             model=tuple(models) or (str(adapters),), directory=str(tmp_path / "kept"), **settings
         )
-        return rank_models(prepare(chosen, tmp_path), [load_golden_set(path)], Cache(None), lambda *_: None)
+        inputs = prepare(chosen, tmp_path)
+        inputs = replace(inputs, noise=check_history(inputs.directory / "history.sqlite"))
+        return rank_models(inputs, [load_golden_set(path)], Cache(None), lambda *_: None)
 
     return rank
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
-from harness.history.store import check_history
+from harness.history.store import NoiseRecords, check_history
 from harness.run.cache import Cache
 from harness.run.conclusion import make_directory
 from harness.run.inputs import make_ready
@@ -33,6 +33,7 @@ class Asking:
         directory: The directory of history and cache.
         golden_sets: All sets, the forgetting probes included.
         store: Scores and judges' replies, in memory.
+        noise: The noise records of the history.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Asking:
     golden_sets: Sequence[GoldenSet]
     judging: Judging
     store: Cache
+    noise: NoiseRecords
 
     @property
     def cases(self) -> list[GoldenCase]:
@@ -75,7 +77,7 @@ def prepare_asking(given: Mapping[str, Any]) -> Asking:
         raise SettingsError("GateCallback: the golden sets have no case to answer: name others with golden=")
     directory = root / settings.directory
     make_directory(directory)
-    check_history(directory / "history.sqlite")
+    noise = check_history(directory / "history.sqlite")
     store = Cache(None)
     judging, _ = make_ready(
         golden_sets,
@@ -91,4 +93,5 @@ def prepare_asking(given: Mapping[str, Any]) -> Asking:
         golden_sets=golden_sets,
         judging=judging,
         store=store,
+        noise=noise,
     )

@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from harness.baselines.target import find_baseline, stored_run
 from harness.comparison.metric_verdicts import ALPHA
 from harness.errors import HistoryError, SettingsError, TunegateError
-from harness.history.store import open_history
+from harness.history.store import noted_stability, open_history
 from harness.run.conclusion import save
 from harness.run.judging import against_itself
 from harness.statistics.spending import SpendingShape
@@ -196,8 +196,7 @@ class GateCallback(TrainerCallback):
             assert self._baseline is not None
             reference, baseline = checkpoint_reference(checkpoint, self._base), self._baseline
             run = answer_live(model, tokenizer, args, reference, asking, baseline=baseline)
-        with open_history(asking.directory / "history.sqlite", to_read=True) as history:
-            stability = history.load_noise(baseline.model, baseline.plan.dtype, asking.cases)
+        stability = noted_stability(asking.noise, baseline.model, baseline.plan.dtype, asking.cases)
         record = judge_look(run, baseline, asking.settings, level, stability)
         try:
             save(record, asking.directory)
