@@ -78,19 +78,33 @@ def pad_rows(
 _BY_LENGTH = ("longrope", "dynamic")
 
 
-def turns_with_length(config: Any) -> bool:
-    """Whether a model's angles depend on the length, so that each text must be answered alone by the library.
+# Attention that reads only the most fitting tokens of a long text: padding takes places among them.
+_INDEXED = ("index_topk", "index_topk_blocks", "indexer_compress_ratio")
+
+
+def varies_with_length(config: Any) -> bool:
+    """Whether long texts are read differently in a batch, so that the library must answer each alone.
+
+    Args:
+        config: The model's configuration.
+    """
+    text = config.get_text_config(decoder=True)
+    indexed = any(getattr(text, name, None) for name in _INDEXED)
+    return indexed or any(kind in name for name in rope_types(config) for kind in _BY_LENGTH)
+
+
+def rope_types(config: Any) -> list[str]:
+    """The kinds of a model's rotary angles, of all layers or of each kind of layer.
 
     Args:
         config: The model's configuration.
     """
     text = config.get_text_config(decoder=True)
     given = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None)
-    return any(kind in str(name) for name in _rope_types(given) for kind in _BY_LENGTH)
+    return [str(name) for name in _rope_types(given)]
 
 
 def _rope_types(given: Any) -> Iterator[Any]:
-    """The types, of all layers or of each kind of layer."""
     if isinstance(given, Mapping):
         yield given.get("rope_type", given.get("type"))
         for value in given.values():
@@ -198,10 +212,28 @@ def _can_lose_rows(cache: Any) -> bool:
 def _choose(logits: torch.Tensor, rows: Sequence[Row], reasons: Sequence[str]) -> torch.Tensor:
     """Next token of each row, (rows,)."""
     chosen = logits.argmax(dim=-1)
+    # NaN counts as the largest, so that only the chosen ones have to be seen.
+    refuse_no_number(logits.gather(-1, chosen[:, None]))
     for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
         if row.choose is not None and not reason:
             chosen[place] = row.choose(logits[place], row.watch.tokens)
     return chosen
+
+
+def refuse_no_number(logits: torch.Tensor) -> None:
+    """Refuse logits that are no numbers: any token would be as good as the one chosen from them.
+
+    Args:
+        logits: Of any shape.
+
+    Raises:
+        ArithmeticError: One of them is NaN.
+    """
+    if bool(logits.isnan().any()):
+        raise ArithmeticError(
+            "its logits are NaN, so that no token can be chosen; in float16 numbers may leave the range: "
+            "--gate-dtype float32 has room"
+        )
 
 
 def behind_cached(attention_mask: torch.Tensor, cached: int) -> tuple[torch.Tensor, torch.Tensor]:

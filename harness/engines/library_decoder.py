@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from harness.engines.decode import Ending, Row
+from harness.engines.decode import Ending, Row, refuse_no_number
 from harness.engines.side import Side, whole_model
 
 
@@ -52,20 +52,22 @@ def decode_alone(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             generation_config=config,
-            logits_processor=[] if row.choose is None else [_chooser(row, len(prompt))],
+            logits_processor=[_chooser(row, len(prompt))],
             stopping_criteria=[_watcher(take)],
         )
     return reasons[-1] or "length"
 
 
 def _chooser(row: Row, prompt_tokens: int) -> Any:
-    """Makes ``generate`` use the token that we choose: all others become impossible."""
+    """Checks the logits, and makes ``generate`` use a token that we choose: all others become impossible."""
     import torch
     from transformers import LogitsProcessor
 
     class Chooser(LogitsProcessor):
         def __call__(self, input_ids: Any, scores: Any) -> Any:
-            assert row.choose is not None
+            refuse_no_number(scores)
+            if row.choose is None:
+                return scores
             token = row.choose(scores[0], input_ids[0, prompt_tokens:].tolist())
             only = torch.full_like(scores, float("-inf"))
             only[0, token] = 0.0

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from harness.engines.decode import rope_types
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
@@ -103,10 +104,21 @@ def adapted(model: Any, adapters: Sequence[str | None]) -> Iterator[Callable[...
 def whole_model(side: Side) -> Iterator[Any]:
     """The object with the ``generate`` and forward pass of a bare script."""
     if side.prompt is not None:
+        _forget_length(side.model)
         yield side.prompt
         return
     with adapted(side.model, [side.adapter]):
+        _forget_length(side.model)
         yield side.model
+
+
+def _forget_length(model: Any) -> None:
+    """Let dynamic angles begin anew: a model keeps those of the longest text until it reads a short one."""
+    import torch
+
+    if any("dynamic" in kind for kind in rope_types(model.config)):
+        with torch.inference_mode():
+            model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))
 
 
 def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.engines.adapter import BARE, VIRTUAL_TOKENS, adapter_traits, read_json
-from harness.engines.decode import Row, decode_batch, pad_rows, turns_with_length
+from harness.engines.decode import Row, decode_batch, pad_rows, varies_with_length
 from harness.engines.host import Host, change_by, open_host, put_adapter, weights_in_file
 from harness.engines.loading import model_tokenizer
 from harness.engines.side import Side, adapted, empty_cache, whole_model
@@ -276,7 +276,7 @@ def _roads_of(
         frozenset(
             name
             for name in members
-            if host.traits.get(name, BARE).batches and not turns_with_length(host.model.config)
+            if host.traits.get(name, BARE).batches and not varies_with_length(host.model.config)
         ),
         {name: host.logits.get(name, host.bare_logits) for name in members},
         host.rows,

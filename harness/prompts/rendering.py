@@ -45,15 +45,17 @@ def write_chat(
     Raises:
         PromptError: The template refuses the conversation, leaves a message out, or can't be run at all.
     """
+    described = [dict(tool) for tool in tools] or None
 
     def written(conversation: Sequence[Mapping[str, Any]]) -> str:
         return str(
             tokenizer.apply_chat_template(
                 [dict(turn) for turn in conversation],
-                chat_template=pin_date(tokenizer.get_chat_template(), date),
+                # Of several templates one may be for tools.
+                chat_template=pin_date(tokenizer.get_chat_template(tools=described), date),
                 add_generation_prompt=for_answer,
                 tokenize=False,
-                **({"tools": [dict(tool) for tool in tools]} if tools else {}),
+                **({"tools": described} if described else {}),
                 **kwargs,
             )
         )

@@ -33,10 +33,10 @@ from harness.types import (
 
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
-_PROMPT_REVISION = 2
+_PROMPT_REVISION = 3
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
-_ENGINE_REVISION = 4
+_ENGINE_REVISION = 5
 
 _PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 _TABLE = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"

@@ -242,6 +242,31 @@ def test_a_timeout_stops_its_answer_and_no_other(sides, mixed_engine, decoder, m
     assert 0 < found[2].latency_s < 1000
 
 
+@pytest.mark.parametrize("decoder", ["own", "library"])
+def test_logits_that_are_no_numbers_end_their_answer_and_no_other(sides, decoder):
+    """Finite weights may give NaN at a prompt; the token of the place 0 would be no answer."""
+    import torch
+
+    engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
+    side = engine._sides["candidate"]
+    if decoder == "library":
+        engine._sides = {**engine._sides, "candidate": replace(side, decoder="library")}
+    usual = answers(engine, requests("candidate"))
+    token = side.tokenizer.convert_tokens_to_ids("w9")  # of the last prompt alone
+    embeddings = side.model.get_input_embeddings()
+    embeddings.register_forward_hook(
+        lambda _, given, found: (
+            torch.where((given[0] == token)[..., None], torch.nan, found) if given[0].shape[1] > 1 else None
+        )
+    )
+    found = {}
+    with pytest.raises(CasesFailedError, match=r"^candidate-4: the model failed on it: .*logits are NaN"):
+        engine.generate(requests("candidate"), found.update)
+    assert {place: one.text for place, one in found.items()} == dict(
+        enumerate(one.text for one in usual[:-1])
+    )
+
+
 def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends(monkeypatch):
     """With 4 rows and a token a second the limit of 2 s is beyond the 8th token; a longer row changes nothing."""
     now = iter(range(100))

@@ -97,6 +97,16 @@ def test_a_model_without_a_template_is_given_no_tools(letters):
         render_prompt(letters(None), CONVERSATION[:1], WITH_TOOL)
 
 
+def test_of_several_templates_the_one_for_tools_describes_them(letters):
+    """Command R, Hermes and others ship a template of its own for tools; transformers chooses it by itself."""
+    plain = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    tokenizer = letters(None)
+    tokenizer.chat_template = {"default": plain, "tool_use": "{{ tools[0].function.name }}: " + plain}
+    asked = CONVERSATION[:1]
+    assert render_prompt(tokenizer, asked, WITH_TOOL).text == "get_weather: How is the weather in Oslo?"
+    assert render_prompt(tokenizer, asked, GenerationSettings()).text == "How is the weather in Oslo?"
+
+
 def test_calls_are_part_of_a_message():
     plain = Message(role="assistant", content="")
     assert plain.key == ["assistant", ""]

@@ -97,7 +97,7 @@ def versions(monkeypatch):
 
 
 COMPUTED = (
-    '[4, "base", "adapter", "transformers", "float32", "cpu", null, ["v-torch", "v-transformers", '
+    '[5, "base", "adapter", "transformers", "float32", "cpu", null, ["v-torch", "v-transformers", '
     '"missing", "v-tokenizers", "v-bitsandbytes"]]'
 )
 BASE = COMPUTED.replace('"adapter"', "null")
@@ -123,7 +123,7 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
         ),
         (
             lambda: key(plan=replace(PLAN, dtype="bfloat16", device="cuda:1", weights="merged")),
-            '["completion", [4, "base", "adapter", "transformers", "bfloat16", "cuda", 4096, '
+            '["completion", [5, "base", "adapter", "transformers", "bfloat16", "cuda", 4096, '
             f'["v-torch", "v-transformers", "missing", "v-tokenizers", "v-bitsandbytes"], "merged"], [{HELLO}], {{{GIVEN}}}, ""]',
         ),
         (lambda: loss_key(MODEL, PLAN, ASKED, "x"), f'["loss", {COMPUTED}, [{HELLO}], "x"]'),
@@ -136,10 +136,10 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
             f'["divergence", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
         ),
         (lambda: liveness_key(MODEL), '["alive", "base", "adapter"]'),
-        (lambda: context_key(MODEL), '["context", 2, "base", "v-transformers"]'),
+        (lambda: context_key(MODEL), '["context", 3, "base", "v-transformers"]'),
         (
             lambda: prompt_key(MODEL, ASKED, GenerationSettings(date="2026-01-02")),
-            f'["prompt", 2, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "v-transformers", "v-jinja2"]',
+            f'["prompt", 3, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "v-transformers", "v-jinja2"]',
         ),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.base import CANDIDATE
-from harness.engines.decode import turns_with_length
+from harness.engines.decode import varies_with_length
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
 from harness.engines.transformers_engine import TransformersEngine
@@ -166,7 +166,7 @@ def answer_live(
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     side = side_of(model, tokenizer)
-    if turns_with_length(model.config):
+    if varies_with_length(model.config):
         side = replace(side, decoder="library")
     if not adapter_on:
         side = replace(side, adapter=None, prompt=None)
