@@ -17,12 +17,13 @@ from typing import Any, Protocol, Self, TypeVar
 
 from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
-from harness.judge.replies import ReplyError, is_bare_object, read_reply
+from harness.judge.replies import is_bare_object, read_reply
+from harness.judge.reply_objects import ReplyError
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
 
 _T = TypeVar("_T")
 # Raised when a change here changes the meaning of a stored reply.
-_REVISION = 2
+_REVISION = 3
 # A reply that can't be read is requested once more: a server's fault may have cut it.
 _READINGS = 3
 _SEEDS_APART = 1000
@@ -188,6 +189,8 @@ class Judge:
         problem = ""
         # What was shown to the judge, whose words in its reply are not its own.
         quoted = "\n".join((*(one.content for one in request.messages), *request.answers))
+        written = "\n".join((*(one.content for one in request.conversation), *request.answers))
+        judged = written if request.answers else None
         asked = request
         for reading in range(_READINGS):
             reply = await self._engine.ask(asked)
@@ -196,7 +199,7 @@ class Judge:
             self._unstructured += not (reply.structured and is_bare_object(reply.text))
             try:
                 cut = reply.stop_reason == "length"
-                data = read_reply(reply.text, request.reply_schema, quoted=quoted, cut=cut)
+                data = read_reply(reply.text, request.reply_schema, quoted=quoted, judged=judged, cut=cut)
                 return replace(reply, data=data)
             except ReplyError as error:
                 problem = str(error)

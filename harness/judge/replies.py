@@ -1,49 +1,64 @@
 """Reading a judge's reply: strict in what it says, tolerant in how it is wrapped, and closed to the answer.
 
 An answer may carry verdicts of its own, and a judge may quote it. So a verdict counts only if the whole reply
-is that object, or if every object in it that could be one says the same. Marks of reasoning that the judged
-texts contain themselves are not trusted to be the judge's. In doubt there is no verdict.
+is that object, or if every object in it that could be one says the same, none is a copy, and the prose beside
+it says nothing else. Marks of reasoning that the judged texts contain themselves are not trusted to be the
+judge's. In doubt there is no verdict.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from harness.judge.spelling import in_schema_spelling
-from harness.prompts.reasoning import THINKING_TAGS
+from harness.judge.reply_echoes import carries, contradiction, format_copied, is_copy, supposed
+from harness.judge.reply_objects import (
+    FoundObject,
+    ReplyError,
+    attempts,
+    deciding_names,
+    find_objects,
+    scalar_names,
+    whole_object,
+)
+from harness.judge.reply_reasoning import behind_reasoning
+from harness.judge.spelling import in_schema_spelling, plain_key
 from harness.types import JsonValue
 
 # Of a longer reply the end is read: that is where a verdict stands.
 _LONGEST = 1_000_000
-# More braces than any judge writes; each is read at most once.
-_MOST_OBJECTS = 400
-_OPENING = re.compile(r"\{")
-_FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final[^<]*<\|message\|>")
-_UNMARKED_FINAL = re.compile(r"assistant\s*final")
-_CHANNEL = "<|channel|>"
 # Of the private use area: no judge writes it.
 _MASK = "\ue000"
-
-
-class ReplyError(ValueError):
-    """A reply contains no single verdict that follows the schema."""
+_MASKED = re.compile(f"{_MASK}([0-9]+){_MASK}")
+_FENCE = re.compile(r"\A\s*```[\w-]*\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_OTHER_VERDICTS = re.compile(
+    r"pass|verdict|final|result|decision|outcome|grade|score|winner|label|conclusion"
+)
+_COPIED = "its only verdict is a copy from what it was shown"
 
 
 def read_reply(
-    text: str, schema: Mapping[str, JsonValue], *, quoted: str = "", cut: bool = False
+    text: str,
+    schema: Mapping[str, JsonValue],
+    *,
+    quoted: str = "",
+    judged: str | None = None,
+    cut: bool = False,
 ) -> dict[str, JsonValue]:
     """The object in a reply.
 
     A code fence, prose around the object, reasoning before it, Python's spelling of it, raw line breaks and
-    trailing commas, and numbers or booleans in quotation marks are accepted. A
-    missing or wrong value is refused, and so are objects that disagree.
+    trailing commas, and numbers or booleans in quotation marks are accepted. A missing or wrong value is
+    refused, and so are objects that disagree, a key that is written twice, an object that can't be repaired
+    without a guess, and a copy of what the judge was shown.
 
     Args:
         text: The reply.
         schema: JSON Schema of an object.
-        quoted: All that the judge was shown. A mark of reasoning there is not taken for the judge's own.
+        quoted: All that the judge was shown.
+        judged: The part of it that a judged model wrote, or that it may imitate; all of it by default. A mark
+            of reasoning there is not taken for the judge's own.
         cut: The reply ended at the token limit.
 
     Returns:
@@ -52,184 +67,116 @@ def read_reply(
     Raises:
         ReplyError: There is no such object, or there are several that disagree.
     """
-    text = text[-_LONGEST:]
-    whole = _strict(text.strip())
-    if isinstance(whole, dict):
-        found, problem = _fitting(whole, schema)
-        if found is None:
-            raise ReplyError(f"{problem}: {text.strip()[:80]!r}")
-        return found
+    judged = quoted if judged is None else judged
+    text = text[-_LONGEST:].replace(_MASK, "").strip().removeprefix("\ufeff")
+    whole = whole_object(text, schema)
+    if whole is not None:
+        return _own(text, whole, schema, quoted, judged)
     if cut:
         raise ReplyError("the reply was cut at the token limit, before a verdict that can be relied on")
-    answer = _answer_part(text, quoted)
+    answer = _answer_part(text, schema, quoted, judged)
     if not answer.strip():
         raise ReplyError("the reply is reasoning only" if text.strip() else "the reply is empty")
-    return _agreed(answer, schema, quoted)
+    return _agreed(answer, schema, quoted, judged)
 
 
-def _agreed(answer: str, schema: Mapping[str, JsonValue], quoted: str) -> dict[str, JsonValue]:
+def _own(
+    text: str, whole: Mapping[str, Any], schema: Mapping[str, JsonValue], quoted: str, judged: str
+) -> dict[str, JsonValue]:
+    """The verdict of a reply that is one object."""
+    found, problem = _fitting(whole, schema)
+    if found is None:
+        raise ReplyError(f"{problem}: {text[:80]!r}")
+    if _copied(text, found, schema, quoted, judged):
+        raise ReplyError(f"{_COPIED}: {text[:80]!r}")
+    return found
+
+
+def _copied(
+    piece: str, found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue], quoted: str, judged: str
+) -> bool:
+    return is_copy(piece, found, judged, schema) or (judged != quoted and format_copied(piece, quoted))
+
+
+def _agreed(answer: str, schema: Mapping[str, JsonValue], quoted: str, judged: str) -> dict[str, JsonValue]:
     """The verdict that all objects in the text share. What is copied from the material is none of them."""
-    fitting: list[dict[str, JsonValue]] = []
+    fitting: list[tuple[dict[str, JsonValue], FoundObject]] = []
     problem, outside, end = "no JSON object in it", [], 0
-    material, attempts = _without_space(quoted), _attempts(schema)
-    for start, stop, value in _objects(answer):
-        found, error = _fitting(value, schema)
+    for one in find_objects(answer, schema):
+        if one.value is None:
+            raise ReplyError(f"{one.problem}: {answer[one.start : one.stop][:80]!r}")
+        found, error = _fitting(one.value, schema)
         if found is None:
             problem = error
             continue
-        if _is_copy(_without_space(answer[start:stop]), material, schema):
-            problem = "its only verdict is a copy from what it was shown"
+        if _copied(answer[one.start : one.stop], found, schema, quoted, judged):
+            problem = _COPIED
         else:
-            fitting.append(found)
-        outside.append(answer[end:start])
-        end = stop
+            fitting.append((found, one))
+        outside.append(answer[end : one.start])
+        end = one.stop
     outside.append(answer[end:])
     if not fitting:
         raise ReplyError(f"{problem}: {answer.strip()[:80]!r}")
-    if len({json.dumps(_decisive(found, schema), sort_keys=True) for found in fitting}) > 1:
+    if len({json.dumps(_decisive(found, schema), sort_keys=True) for found, _ in fitting}) > 1:
         raise ReplyError("the reply holds several verdicts, which disagree")
-    if attempts.search(" ".join(outside)):
+    _require_own(answer, fitting, outside, schema, judged)
+    return fitting[-1][0]
+
+
+def _require_own(
+    answer: str,
+    fitting: list[tuple[dict[str, JsonValue], FoundObject]],
+    outside: list[str],
+    schema: Mapping[str, JsonValue],
+    judged: str,
+) -> None:
+    """The text around the objects must leave no doubt that they are the judge's last word.
+
+    Raises:
+        ReplyError: There is doubt.
+    """
+    prose = " ".join(outside)
+    if attempts(deciding_names(schema)).search(prose) or re.search(r"[\"'”]\s*\}", prose):
         raise ReplyError("the reply holds a verdict and the remains of another one")
-    return fitting[-1]
+    if _bare(answer):
+        return
+    found, last = fitting[-1]
+    if carries(judged, found, schema):
+        raise ReplyError("the reply's verdict can't be told from the one that the answer carries")
+    if len(fitting) == 1 and supposed(answer[: last.start]):
+        raise ReplyError("the reply's only verdict is an example or a quotation")
+    if contradiction("\n".join(outside[:-1]), outside[-1], found, schema):
+        raise ReplyError("the reply's words and its verdict disagree")
 
 
-def _is_copy(piece: str, material: str, schema: Mapping[str, JsonValue]) -> bool:
-    """Whether an object, or its verdict, was copied from the material; both without white space."""
-    copied = _shared_beginning(piece, material)
-    if copied == piece:
-        return True
-    rules = schema.get("properties")
-    values: dict[str, JsonValue] = {
-        name: rule
-        for name, rule in (rules.items() if isinstance(rules, dict) else ())
-        if isinstance(rule, dict) and ("enum" in rule or rule.get("type") in {"boolean", "integer", "number"})
-    }
-    found = _attempts({"properties": values}).search(copied)
-    # Behind a value that was copied as a whole is a comma or a brace; a piece without an end has none.
-    return found is not None and (
-        not piece.endswith("}") or bool(re.search("[,}]", copied[found.end() - 1 :]))
-    )
+def _bare(answer: str) -> bool:
+    """Whether an answer is an object and nothing else, in a code fence or without one."""
+    inner = _FENCE.match(answer)
+    text = (inner[1] if inner else answer).strip()
+    return text.startswith("{") and text.endswith("}") and is_bare_object(text)
 
 
-def _shared_beginning(piece: str, material: str) -> str:
-    """The longest beginning of a piece that occurs in the material."""
-    least, most = 0, len(piece)
-    while least < most:
-        middle = (least + most + 1) // 2
-        if piece[:middle] in material:
-            least = middle
-        else:
-            most = middle - 1
-    return piece[:least]
-
-
-def _without_space(text: str) -> str:
-    return "".join(text.split())
-
-
-def _answer_part(text: str, quoted: str) -> str:
+def _answer_part(text: str, schema: Mapping[str, JsonValue], quoted: str, judged: str) -> str:
     """The reply without its reasoning; a mark inside an object is the object's own text, and ends nothing."""
     kept: list[str] = []
     masked, end = [], 0
-    for start, stop, _ in _objects(text := text.replace(_MASK, "")):
-        masked += [text[end:start], f"{_MASK}{len(kept)}{_MASK}"]
-        kept.append(text[start:stop])
-        end = stop
-    answer = _behind_reasoning("".join([*masked, text[end:]]), quoted)
-    return re.sub(f"{_MASK}([0-9]+){_MASK}", lambda found: kept[int(found[1])], answer)
-
-
-def _behind_reasoning(text: str, quoted: str) -> str:
-    """The reply without its reasoning, as far as marks of reasoning can be trusted to be the judge's.
-
-    Raises:
-        ReplyError: A reasoning was opened and never closed.
-    """
-    for opening, closing in THINKING_TAGS:
-        if opening in quoted or closing in quoted:
-            if text.lstrip().startswith(opening):
-                raise ReplyError(f"the reply's reasoning is about an answer that holds {closing} itself")
+    for one in find_objects(text, schema):
+        if one.value is None:
             continue
-        while opening in text:
-            before, _, inside = text.partition(opening)
-            _, closed, after = inside.partition(closing)
-            if not closed:
-                raise ReplyError("the reply is reasoning only: it was cut before its answer")
-            text = before + after
-        # A chat template may have opened the reasoning before the reply began.
-        text = text.rpartition(closing)[2]
-    if text.lstrip().startswith(_CHANNEL) and _CHANNEL not in quoted:
-        parts = _FINAL_CHANNEL.split(text)
-        if len(parts) < 2:
-            raise ReplyError("the reply is reasoning only: it was cut before its answer")
-        return parts[-1]
-    if text.lstrip().startswith("analysis") and not _UNMARKED_FINAL.search(quoted):
-        return _UNMARKED_FINAL.split(text)[-1]
-    return text
-
-
-def _objects(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Objects that stand anywhere in the text, with their places; those inside another one are its own.
-
-    Raises:
-        ReplyError: There are more braces than can be looked at.
-    """
-    starts = [found.start() for found in _OPENING.finditer(text)]
-    if len(starts) > _MOST_OBJECTS:
-        raise ReplyError(f"the reply holds more than {_MOST_OBJECTS} opening braces")
-    end = 0
-    for start in starts:
-        if start < end:
-            continue
-        found = _object_at(text, start)
-        if found is not None:
-            stop, value = found
-            yield start, stop, value
-            end = stop
-
-
-def _object_at(text: str, start: int) -> tuple[int, dict[str, Any]] | None:
-    """The object that begins at a brace, and where it ends: as it is written, or repaired."""
-    try:
-        value, stop = json.JSONDecoder(strict=False).raw_decode(text, start)
-    except (ValueError, RecursionError):
-        stop = _closing(text, start)
-        value = _repaired(text[start:stop])
-    return (stop, value) if isinstance(value, dict) else None
-
-
-def _closing(text: str, start: int) -> int:
-    """Behind the brace that closes the one at ``start``, or the text's end; quotation marks don't count."""
-    depth = 0
-    for found in re.finditer(r"[{}]", text[start:]):
-        depth += 1 if found.group() == "{" else -1
-        if depth == 0:
-            return start + found.end()
-    return len(text)
-
-
-def _repaired(text: str) -> object:
-    # Prose between braces is none of an object's beginnings.
-    if not re.match(r"\{\s*[\"'\w\\]", text) or ":" not in text:
-        return None
-    from json_repair import repair_json
-
-    try:
-        return repair_json(text, return_objects=True, skip_json_loads=True)
-    except (ValueError, RecursionError, TypeError):
-        return None
+        masked += [text[end : one.start], f"{_MASK}{len(kept)}{_MASK}"]
+        kept.append(text[one.start : one.stop])
+        end = one.stop
+    answer = behind_reasoning("".join([*masked, text[end:]]), judged, quoted, _MASKED)
+    return _MASKED.sub(lambda found: kept[int(found[1])], answer)
 
 
 def is_bare_object(text: str) -> bool:
     """Whether a text is one JSON object and nothing else, as structured output gives it."""
-    return isinstance(_strict(text.strip()), dict)
-
-
-def _strict(text: str) -> object:
     try:
-        return json.loads(text, strict=False)
+        return isinstance(json.loads(text.strip(), strict=False), dict)
     except (ValueError, RecursionError):
-        return None
+        return False
 
 
 def _fitting(
@@ -238,27 +185,35 @@ def _fitting(
     """The object in the schema's spelling, or None and what is wrong with it."""
     candidate = in_schema_spelling(value, schema)
     error = _first_error(candidate, json.dumps(schema, sort_keys=True))
+    if error is None and _disagrees_inside(value, candidate, schema):
+        raise ReplyError("the reply's object holds a second verdict, which disagrees")
     return (candidate, "") if error is None else (None, error)
+
+
+def _disagrees_inside(value: object, found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> bool:
+    """Whether an object, or one inside of it, has another verdict under a key of its own."""
+    deciding = {name: found[name] for name in scalar_names(schema) if name in found}
+    if not deciding:
+        return False
+    if isinstance(value, list):
+        return any(_disagrees_inside(item, found, schema) for item in value)
+    if not isinstance(value, Mapping):
+        return False
+    for name, item in value.items():
+        plain = plain_key(str(name))
+        rule = plain if plain in deciding else next(iter(deciding)) if _OTHER_VERDICTS.search(plain) else None
+        if rule is not None and not isinstance(item, dict | list):
+            read = in_schema_spelling({rule: item}, schema)[rule]
+            if type(read) is type(deciding[rule]) and read != deciding[rule] and not isinstance(read, str):
+                return True
+        if _disagrees_inside(item, found, schema):
+            return True
+    return False
 
 
 def _decisive(found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The deciding part of an object: everything except free text."""
-    properties = schema.get("properties")
-    rules: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
-    return {
-        name: value
-        for name, value in found.items()
-        if rules.get(name, {}).get("type") != "string" or "enum" in rules.get(name, {})
-    }
-
-
-def _attempts(schema: Mapping[str, JsonValue]) -> re.Pattern[str]:
-    """Matches the beginning of a verdict, whole or not: a deciding key with a colon or an equals sign."""
-    properties = schema.get("properties")
-    rules: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
-    keys = [name for name in rules if name in _decisive(dict.fromkeys(rules), schema)]
-    names = "|".join(re.escape(name) for name in keys) or r"(?!)"
-    return re.compile(rf"\b(?:{names})\b\\?[\"']?\s*[:=]\s*\S", re.IGNORECASE)
+    return {name: found[name] for name in deciding_names(schema) if name in found}
 
 
 @cache

@@ -1,12 +1,19 @@
 """An object in its schema's own spelling: key case, truth values and numbers in quotation marks."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from harness.types import JsonValue
 
 _WORDS = {"true": True, "yes": True, "pass": True, "false": False, "no": False, "fail": False}
+
+
+def plain_key(name: str) -> str:
+    """A key without what a reader doesn't see: case, width, invisible characters, space at its ends."""
+    shown = unicodedata.normalize("NFKC", name)
+    return "".join(one for one in shown if unicodedata.category(one) != "Cf").strip().casefold()
 
 
 def in_schema_spelling(found: Mapping[str, Any], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -21,11 +28,11 @@ def in_schema_spelling(found: Mapping[str, Any], schema: Mapping[str, JsonValue]
     """
     properties = schema.get("properties")
     known: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
-    by_lower = {name.lower(): name for name in known}
+    by_plain = {plain_key(name): name for name in known}
     return {
-        by_lower[name.strip().lower()]: _respelt(value, known[by_lower[name.strip().lower()]])
+        by_plain[plain_key(name)]: _respelt(value, known[by_plain[plain_key(name)]])
         for name, value in found.items()
-        if isinstance(name, str) and name.strip().lower() in by_lower
+        if isinstance(name, str) and plain_key(name) in by_plain
     }
 
 

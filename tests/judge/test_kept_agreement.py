@@ -66,7 +66,8 @@ def judged(way):
             key = {"pairwise": "winner", "reference": "grade"}.get(item.task, "pass")
             text = WAYS[way]({"reason": "It is so, because it's {so}.", key: shown})
             quoted = "\n".join(one.content for one in question.messages)
-            values.append(read_reply(text, question.reply_schema, quoted=quoted)[key])
+            written = "\n".join(question.answers)
+            values.append(read_reply(text, question.reply_schema, quoted=quoted, judged=written)[key])
         if item.task == "pairwise":
             assert values[0] == swapped(values[1])
         value = VALUES[values[0]] if item.task == "pairwise" else float(values[0])
