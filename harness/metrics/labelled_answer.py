@@ -1,15 +1,22 @@
 """``classification``: the label that an answer gives. Over a set, the labels make accuracy and macro-F1."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from functools import lru_cache
+from typing import Any, cast
 
 from harness.golden.value_rules import same_words
-from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
-from harness.metrics.text import as_words
+from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
+from harness.metrics.denial import is_denied
+from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
-_EDGES = " \t\r\n.,;:!?\"'()[]{}*_`"
+_EDGES = " \t\r\n.,;:!?。！？、，\"'“”‘’«»「」『』()[]{}*_`"
+# Places of one label in which it is looked for words that deny it.
+_MOST_READ = 100
+_EMPHASIS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 
 
 def _classification(request: ScoringRequest) -> Score:
@@ -17,39 +24,68 @@ def _classification(request: ScoringRequest) -> Score:
     wanted = [known for text in wanted_texts(request) if (known := _label_of(text, labels)) is not None]
     if not wanted:
         raise ValueError("no expected label is among the check's labels")
-    found = labels_in(request.text, labels)
+    found, denied = labels_in(request.text, labels)
     expected = " or ".join(wanted)
-    if len(found) != 1:
+    if len(found) != 1 or denied:
         named = f"names {', '.join(found)}" if found else f"{quote(request.text.strip(), 40)} names no label"
+        named = f"denies or doubts {', '.join(denied)}" if denied and len(found) == 1 else named
         told = f"the answer {named}; expected {expected}"
     elif found[0] in wanted:
         told = f"the label is {found[0]}"
     else:
         told = f"expected {expected}, found {found[0]}"
-    label = found[0] if len(found) == 1 else ""
-    score = binary(request, label in wanted, told)
+    label = found[0] if len(found) == 1 and not denied else ""
+    score = unclear(request, told) if found and not label else binary(request, label in wanted, told)
     return replace(score, labels=(label if label in wanted else wanted[0], label))
 
 
-def labels_in(text: str, labels: Sequence[str]) -> list[str]:
-    """The labels that an answer gives: itself if it is one, otherwise all whose words are in it.
+def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels that an answer names: itself if it is one, otherwise all whose words are in it.
 
     Args:
         text: The answer.
         labels: The labels; one inside a longer label's words does not count there.
+
+    Returns:
+        The labels, and those of them that the answer denies or doubts.
     """
     whole = _label_of(text.strip(_EDGES), labels)
     if whole is not None:
-        return [whole]
-    rest, found = same_words(text), []
+        return [whole], []
+    plain = "\n".join(map(_plain, _EMPHASIS.sub("", text).splitlines()))
+    rest, places = plain, dict[str, list[re.Match[str]]]()
     for label in sorted(labels, key=len, reverse=True):
-        rest, count = as_words(same_words(label)).subn("\n", rest)
-        found += [label] if count else []
-    return found
+        if matches := list(_pattern(_plain(label)).finditer(rest)):
+            places[label] = matches
+            rest = _pattern(_plain(label)).sub(lambda match: "\0" * len(match.group()), rest)
+    # Labels are blanked out: "no" and "not toxic" deny nothing.
+    denied = [
+        label
+        for label, matches in places.items()
+        if any(is_denied(rest, match.start(), match.end()) for match in matches[:_MOST_READ])
+    ]
+    return list(places), denied
+
+
+def _plain(text: str) -> str:
+    """A text for comparison: one form of minus and of full-width letters, nothing that is never drawn."""
+    return same_words(unicodedata.normalize("NFKC", without_ignorable(text)).replace("\u2212", "-"))
 
 
 def _label_of(text: str, labels: Sequence[str]) -> str | None:
-    return next((label for label in labels if same_words(label) == same_words(text)), None)
+    exact = next((label for label in labels if same_words(label) == same_words(text)), None)
+    if exact is not None:
+        return exact
+    alike = [label for label in labels if _plain(label) == _plain(text)]
+    return alike[0] if len(alike) == 1 else None
+
+
+@lru_cache(maxsize=1024)
+def _pattern(label: str) -> Any:
+    """A label as a word of its own: no part of a number, of C++ or of a compound such as non-toxic."""
+    if label.lstrip("+-").replace(".", "", 1).isdigit():
+        return as_words(label, before=r"(?<![\p{N}.,:/\-])", after=r"(?![.,:/\-]?\p{N}|\s?%)")
+    return as_words(label, before=r"(?<![\p{L}\p{N}][\-‐‑])", after=r"(?![\-‐‑][\p{L}\p{N}]|[+#])")
 
 
 classification = one_by_one(_classification)

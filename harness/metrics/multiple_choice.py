@@ -1,94 +1,200 @@
 """``multiple-choice``: the option that an answer chooses, by its letter or its text.
 
-Evidence is read in this order: the whole answer, "the answer is B", a line that begins with "B)", "option B",
-the text of an option. The first kind that is found decides; if it names two options, none is chosen.
+Evidence is read in this order: the whole answer; "the answer is B" or a box; a line that begins with "B)" or
+is "B"; "option B", "it's B", "B is right"; the text of an option. The first kind that is found decides. If it
+names two options, or its words deny what it names, none is chosen.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 from harness.golden.value_rules import letter_of, lettered, same_words
-from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
-from harness.metrics.text import as_words, composed
+from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
+from harness.metrics.denial import is_denied
+from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
-_MARKS = re.compile(r"[*_`]+")
-_EDGES = " \t\r\n.,;:!?\"'()[]{}"
-# Followed by what is not a word: in "the answer is a dog" there is no letter.
-_NAMED = re.compile(
-    r"\banswer(?:\s+(?:is|would\s+be|should\s+be|must\s+be))?\s*[:=]?\s*(?:the\s+)?(?:option|choice|letter)?\s*"
-    r"[(\[\"']?(?P<letter>\w)\b(?=(?P<rest>[^\n]{0,200}))",
-    re.IGNORECASE,
+_EDGES = " \t\r\n.,;:!?。！？、，\"'“”‘’()[]{}"
+_MARKUP = re.compile(r"[*`$]+|(?<!\w)_+|_+(?!\w)|</?[A-Za-z]{1,20}>|\\[()\[\]]")
+_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|bf|rm|fbox)\{([^{}\n]{0,60})\}")
+_BOX = re.compile(r"\\boxed\{([^{}\n]{0,60})\}")
+_BETWEEN_SCRIPTS = re.compile(
+    r"(?<=[\u0e00-\u0eff\u3040-\u9fff\uac00-\ud7af])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[\u3040-\u9fff\uac00-\ud7af])"
 )
+# A line is read this far around a letter.
+_WINDOW = 80
+_REST = 200
+# An answer's first and last letters are read, should it have many.
+_MOST_LETTERS = 1000
+_ANSWER = (
+    r"(?:answers?|antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|odpowiedź|ответ|відповідь|відповіддю|cevap|jawaban(?:nya)?"
+    r"|đáp\s+án|答案|正解|答え?|選択肢?|选项?|정답은?|답은?|उत्तर|الإجابة|الجواب|คำตอบ(?:คือ)?)"
+)
+_FILL = (
+    r"(?:\b(?:is|was|are|be|would|should|must|will|therefore|thus|so|then|here|clearly|definitely|certainly|probably|likely|indeed|simply|actually"
+    r"|the|an?(?=\s+option)|option|choice|letter|number|correct|right|best|final|one|for|this|question|ist|lautet|die|est|la|es|é|è|это|является)\b"
+    r"|是|就是|选|選|为|為|は|が|です|है|هي|هو|คือ|[\s:=>→\-–—.…(\[\"'“‘{])"
+)
+_STATED = re.compile(rf"(?<!\w){_ANSWER}{_FILL}*\Z", re.IGNORECASE)
 _PICKED = re.compile(
-    r"\b(?:option|choice|choose|chose|pick|select)\s+[(\[\"']?(?P<letter>\w)\b(?=(?P<rest>[^\n]{0,200}))",
+    rf"(?:\b(?:option|choice|choose|chose|choosing|chosen|pick|picked|select|selected|(?:go|going|went)\s+(?:with|for)|it['’]?s|it\s+is|it\s+must\s+be|that['’]?s|that\s+is"
+    rf"|opt(?:ed)?\s+for|vote\s+for|say|guess|letter|wähle|choisis|elijo|escolho|scelgo|выбираю|вариант)\b|选择?|選択?|이건){_FILL}*\Z",
     re.IGNORECASE,
 )
-_BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?\s*(?P<letter>\w)\s*\}(?P<rest>)")
-_LEADING = re.compile(r"^\s*(?:[-*•]\s+)?[(\[]?(?P<letter>\w)[)\].:](?=(?P<rest>[^\n]{0,200}))", re.MULTILINE)
+_RIGHT = re.compile(
+    r"[)\].:\"'”’]*\s*(?:is|was|must\s+be|would\s+be|seems|looks)\s+(?:(?:the|definitely|clearly|most|likely|probably|obviously)\s+){0,3}"
+    r"(?:correct|right|true|best|answer|it\b|one)",
+    re.IGNORECASE,
+)
+_LINE_START = re.compile(r"\A\s*(?:[-•>#]\s*)?[(\[]?\Z")
+_DELIMITED = re.compile(r"\s?[)\].:]|\s[-–—]+\s|\s*\Z|\s+(?:because|since|as\s+it)\b|[,;]\s")
+_ALTERNATIVE = re.compile(
+    r"[)\].]?\s*(?:,|/|&|\+|\b(?:and|or|und|oder|et|ou|y|o|e|и|или)\b|[或和と])\s*(?:also\s+|maybe\s+|perhaps\s+|the\s+)?(?:option\s+|choice\s+)?[(\[]?(\w)(?!\w|['’])",
+    re.IGNORECASE,
+)
 
 
 def _multiple_choice(request: ScoringRequest) -> Score:
     choices = lettered(request.check.options["choices"])
     wanted = {letter_of(text, choices) for text in wanted_texts(request)}
-    chosen = chosen_letters(request.text, choices)
+    chosen, denied = read_choice(request.text, choices)
     expected = " or ".join(f"{letter} ({quote(choices[letter], 30)})" for letter in wanted if letter)
+    if not chosen and denied:
+        named = ", ".join(f"{letter} ({quote(choices[letter], 30)})" for letter in denied)
+        return unclear(request, f"the answer denies or doubts {named}; expected {expected}")
     if not chosen:
         return binary(request, False, f"the answer chooses none of the options; expected {expected}")
     named = ", ".join(f"{letter} ({quote(choices[letter], 30)})" for letter in chosen)
     if len(chosen) > 1:
-        return binary(request, False, f"the answer names {len(chosen)} options: {named}; expected {expected}")
+        return unclear(request, f"the answer names {len(chosen)} options: {named}; expected {expected}")
     if chosen[0] in wanted:
         return binary(request, True, f"the answer chooses {named}")
     return binary(request, False, f"the answer chooses {named}; expected {expected}")
 
 
-def chosen_letters(text: str, choices: Mapping[str, str]) -> list[str]:
+def read_choice(text: str, choices: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """The letter that an answer chooses; none, or several, if it is not clear.
 
     Args:
         text: The answer.
         choices: The texts by letter.
+
+    Returns:
+        The letters, and those that the answer denies or doubts.
     """
-    plain = composed(_MARKS.sub("", text)).strip()
+    plain = _plain(text)
     whole = letter_of(plain.strip(_EDGES), choices)
     if whole is not None:
-        return [whole]
-    for pattern in (_NAMED, _BOXED, _LEADING, _PICKED):
-        found = _distinct(_letters(pattern, plain, choices))
+        return [whole], []
+    denied: list[str] = []
+    letters = _letters(plain, choices)
+    for kind in (_is_stated, _is_leading, _is_picked):
+        found: list[str] = []
+        for match in letters:
+            named = _named(plain, match, choices) if kind(plain, match) else []
+            (denied if named and is_denied(plain, match.start(), match.end()) else found).extend(named)
         if found:
-            return found
-    return _named_texts(plain, choices)
+            return _distinct(found), _distinct(denied)
+    found, doubted = _named_texts(plain, choices)
+    return found, _distinct([*denied, *doubted])
 
 
-def _letters(pattern: re.Pattern[str], text: str, choices: Mapping[str, str]) -> Iterator[str]:
-    for match in pattern.finditer(text):
-        letter, rest = match["letter"], same_words(match["rest"].strip(_EDGES + "-–—"))
-        # A small letter before a word is a word: "the answer is a dog".
-        if letter.upper() not in choices or (letter.islower() and match["rest"][:1].isspace() and rest):
-            continue
-        yield letter.upper()
-        # "B) Paris", where Paris is A, and "A dog", where that is D: both are named.
-        told = (rest, same_words(letter + match["rest"]))
-        yield from (other for other, choice in choices.items() if any(_begins(each, choice) for each in told))
+def _plain(text: str) -> str:
+    """A text without markup, its lines with single spaces, and a letter of a box after the word answer."""
+    text = unicodedata.normalize("NFKC", without_ignorable(text))
+    text = _BOX.sub(r"answer: \1 ", _COMMAND.sub(r"\1", text))
+    text = _BETWEEN_SCRIPTS.sub(" ", _MARKUP.sub("", text))
+    return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
+
+
+def _letters(text: str, choices: Mapping[str, str]) -> list[re.Match[str]]:
+    found = list(_letter_pattern("".join(choices)).finditer(text))
+    return found if len(found) <= 2 * _MOST_LETTERS else found[:_MOST_LETTERS] + found[-_MOST_LETTERS:]
+
+
+@lru_cache(maxsize=256)
+def _letter_pattern(letters: str) -> re.Pattern[str]:
+    either = "".join(re.escape(letter) for letter in {*letters.upper(), *letters.lower()})
+    return re.compile(rf"(?<![\w'’-])[{either}](?![\w'’]|-\w)")
+
+
+def _before(text: str, match: re.Match[str]) -> str:
+    """The line before a letter, as far as it counts."""
+    return text[max(0, match.start() - _WINDOW) : match.start()].rpartition("\n")[2]
+
+
+def _after(text: str, match: re.Match[str]) -> str:
+    return text[match.end() : match.end() + _REST].partition("\n")[0]
+
+
+def _is_stated(text: str, match: re.Match[str]) -> bool:
+    return _STATED.search(_before(text, match)) is not None and not _is_word(text, match)
+
+
+def _is_leading(text: str, match: re.Match[str]) -> bool:
+    at_start = match.start() <= _WINDOW or "\n" in text[match.start() - _WINDOW : match.start()]
+    line = _before(text, match)
+    return (
+        at_start and _LINE_START.match(line) is not None and _DELIMITED.match(_after(text, match)) is not None
+    )
+
+
+def _is_picked(text: str, match: re.Match[str]) -> bool:
+    before = _before(text, match)
+    said = _PICKED.search(before) is not None or (
+        _RIGHT.match(_after(text, match)) is not None
+        and (not before.strip() or before.rstrip()[-1] in ".!?:;,")
+    )
+    joined = match.start() == 0 and _ALTERNATIVE.match(_after(text, match)) is not None
+    return (said and not _is_word(text, match)) or joined
+
+
+def _is_word(text: str, match: re.Match[str]) -> bool:
+    """Whether a small letter is a word: "the answer is a dog"."""
+    after = _after(text, match)
+    return match.group().islower() and after[:1].isspace() and bool(same_words(after.strip(_EDGES + "-–—")))
+
+
+def _named(text: str, match: re.Match[str], choices: Mapping[str, str]) -> list[str]:
+    """The letter, and what else the words behind it name: an alternative, or an option's text."""
+    letter, after = match.group().upper(), _after(text, match)
+    rest = same_words(after.strip(_EDGES + "-–—"))
+    # "B) Paris", where Paris is A, and "A dog", where that is D: both are named.
+    told = (rest, same_words(match.group() + after))
+    named = [letter] + [
+        other for other, choice in choices.items() if any(_begins(each, choice) for each in told)
+    ]
+    other = _ALTERNATIVE.match(after)
+    if other and (other[1].isupper() or other[1].isdigit()) and other[1] in choices:
+        named.append(other[1])
+    return named
 
 
 def _begins(rest: str, choice: str) -> bool:
     return as_words(same_words(choice)).match(rest) is not None
 
 
-def _named_texts(text: str, choices: Mapping[str, str]) -> list[str]:
-    """Letters of the options whose text occurs; one inside a longer option's text does not count."""
-    plain = same_words(text)
-    by_length = sorted(choices.items(), key=lambda choice: -len(choice[1]))
-    found = []
-    for letter, choice in by_length:
-        plain, count = as_words(same_words(choice)).subn("\n", plain)
-        found += [letter] if count else []
-    return found
+def _named_texts(text: str, choices: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Letters of the options whose text occurs outside of a longer option's; and those that are denied."""
+    plain = "\n".join(map(same_words, text.splitlines()))
+    found: list[str] = []
+    denied: list[str] = []
+    for letter, choice in sorted(choices.items(), key=lambda choice: -len(choice[1])):
+        pattern: Any = as_words(same_words(choice))
+        matches = list(pattern.finditer(plain))
+        if not matches:
+            continue
+        plain = pattern.sub(lambda match: "\0" * len(match.group()), plain)
+        refused = any(is_denied(plain, match.start(), match.end()) for match in matches[:100])
+        (denied if refused else found).append(letter)
+    # Beside a named one, a denied one may be the contrast: "London, not Paris". It isn't sure.
+    return ([*found, *denied], denied) if found else ([], denied)
 
 
-def _distinct(letters: Iterable[str]) -> list[str]:
+def _distinct(letters: list[str]) -> list[str]:
     return list(dict.fromkeys(letters))
 
 

@@ -54,6 +54,12 @@ _NUMBER = r"[-+\u2212]?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]
 _NUMBER_INSIDE = rf"(?<![\p{{L}}\p{{N}}\p{{M}}.,:/_-]){_NUMBER}(?![.,:/_-]?[\p{{L}}\p{{N}}\p{{M}}_])"
 
 
+_ANY_LETTERS = r"[\p{L}\p{N}\p{M}]*"
+
+
+_GAP = r"[\s\p{Pd}]+"
+
+
 _SIGN = r"\p{S}|[%&#@*\u2030\u066a]"
 
 
@@ -80,18 +86,52 @@ def one_spelling(text: str) -> str:
     return " ".join(composed(text.translate(_NEVER_DRAWN)).split())
 
 
+def without_ignorable(text: str) -> str:
+    """A text without characters that are drawn as nothing: zero-width spaces, variation selectors."""
+    return text if text.isascii() else str(_pattern(_IGNORABLE).sub("", text))
+
+
 @lru_cache(maxsize=1024)
-def as_words(text: str) -> Any:
+def as_words(text: str, *, before: str = "", after: str = "") -> Any:
     """A pattern of a text that occurs as whole words; in scripts without spaces, anywhere.
 
     A word's marks belong to it: the Hindi letter ka is not the word ki.
+
+    Args:
+        text: The text.
+        before: A pattern of what has to be before it, too.
+        after: A pattern of what has to be behind it, too.
     """
+    return _pattern(f"{before}{_word_start(text)}{_escaped(text)}{_word_end(text)}{after}")
+
+
+@lru_cache(maxsize=8192)
+def as_entry(text: str) -> Any:
+    """A pattern of an entry of a word list: whole words, spaces or hyphens between them, * for letters."""
+    tokens = [token for token in _pattern(r"(\*|[\s\p{Pd}]+)").split(text.strip()) if token]
+    last = len(tokens) - 1
+    gaps = {place for place in range(1, last) if _pattern(r"[\s\p{Pd}]+").fullmatch(tokens[place])}
+    meant = [
+        _GAP if place in gaps else _ANY_LETTERS if token == "*" else _escaped(token)
+        for place, token in enumerate(tokens)
+    ]
+    return _pattern(f"{_word_start(text)}{''.join(meant)}{_word_end(text)}")
+
+
+def _escaped(text: str) -> str:
     import regex
 
-    unspaced = _pattern(_UNSPACED)
-    before = "" if unspaced.match(text[:1]) else r"(?<![\p{L}\p{N}\p{M}_])"
-    after = "" if unspaced.match(text[-1:]) else r"(?![\p{L}\p{N}_])"
-    return regex.compile(rf"{before}{regex.escape(text, literal_spaces=True)}(?!\p{{M}}){after}", regex.V1)
+    return str(regex.escape(text, literal_spaces=True))
+
+
+def _word_start(text: str) -> str:
+    """A pattern that no letter of a word is before a text; in scripts without spaces, an empty one."""
+    return "" if _pattern(_UNSPACED).match(text[:1]) else r"(?<![\p{L}\p{N}\p{M}_])"
+
+
+def _word_end(text: str) -> str:
+    """A pattern that a text's last letter has no other marks, and that no letter of a word follows."""
+    return r"(?!\p{M})" + ("" if _pattern(_UNSPACED).match(text[-1:]) else r"(?![\p{L}\p{N}_])")
 
 
 def words(text: str) -> list[str]:
@@ -197,6 +237,18 @@ class PatternTime:
             TooSlowError: The time is over.
         """
         return self._run(lambda timeout: list(compiled(pattern).finditer(text, timeout=timeout)))
+
+    def found(self, pattern: Any, text: str) -> Any:
+        """The first match of a compiled pattern of ``regex`` in a text, or None.
+
+        Args:
+            pattern: The pattern.
+            text: The text.
+
+        Raises:
+            TooSlowError: The time is over.
+        """
+        return self._run(lambda timeout: pattern.search(text, timeout=timeout))
 
     def _run(self, match: Callable[[float], _T]) -> _T:
         started, timeout = time.thread_time(), self.seconds

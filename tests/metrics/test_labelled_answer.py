@@ -22,7 +22,7 @@ LABELS = ["positive", "negative", "very negative"]
     ],
 )
 def test_labels_are_read(text, labels):
-    assert sorted(labels_in(text, LABELS)) == sorted(labels)
+    assert sorted(labels_in(text, LABELS)[0]) == sorted(labels)
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,31 @@ def test_any_reference_may_be_right(score):
     ],
 )
 def test_labels_are_read_in_any_script_and_composition(text, labels, found):
-    assert labels_in(text, labels) == found
+    assert labels_in(text, labels)[0] == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not positive", "It isn't positive.", "not at all positive", "non-positive", "It is never positive", "It is hardly positive", "positive? No.", "Is it positive?", "positive is wrong", "positive isn't right", "It isn't, in my view, positive",
+        "neither positive", "far from positive", "anything but positive", "the opposite of positive", "rather than positive", "nicht positive", "pas positive", "не positive", "no es positive", "不positive", "positiveではない", "positive नहीं",
+        "positive değil", "positive or negative", "semi-positive", "positive-ish", "positive/negative", "very negative, not positive", "positive and negative",
+    ],
+)  # fmt: skip
+def test_a_denied_or_doubted_label_is_none(score, text):
+    found = score("classification", text, "positive", labels=LABELS)
+    assert (found.value, found.labels) == (0, ("positive", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "found"),
+    [
+        ("positive.", LABELS, "positive"), ("_positive_", LABELS, "positive"), ("It is _positive_.", LABELS, "positive"), ("Not sarcastic, so positive", LABELS, "positive"), ("No doubt it is positive", LABELS, "positive"),
+        ("The text isn't long. It is positive.", LABELS, "positive"), ("nega\u200btive", LABELS, "negative"), ("ｎegative", LABELS, "negative"), ("No.", ["yes", "no"], "no"), ("The answer is no.", ["yes", "no"], "no"), ("not toxic", ["toxic", "not toxic"], "not toxic"),
+        ("It is non-toxic.", ["toxic", "non-toxic"], "non-toxic"), ("-1", ["-1", "1"], "-1"), ("−1", ["-1", "1"], "-1"), ("The label is −1.", ["-1", "1"], "-1"), ("The label is 1.", ["-1", "1"], "1"), ("C++", ["C", "Java"], ""), ("in C#", ["C", "Java"], ""),
+        ("1.5", ["1", "2"], ""), ("10:1", ["1", "2"], ""), ("1%", ["1", "2"], ""), ("It is -1", ["0", "1"], ""), ("这是积极的", ["积极", "消极"], "积极"), ("这非常积极", ["积极", "消极"], "积极"), ("这不是积极的", ["积极", "消极"], ""), ("不积极", ["积极", "消极"], ""),
+        ("これは肯定的ではない", ["肯定的", "否定的"], ""), ("ไม่บวก", ["บวก", "ลบ"], ""), ("सकारात्मक नहीं है", ["सकारात्मक", "नकारात्मक"], ""), ("यह सकारात्मक है", ["सकारात्मक", "नकारात्मक"], "सकारात्मक"), ("ليس إيجابي", ["إيجابي", "سلبي"], ""), ("very_positive", LABELS, ""),
+    ],
+)  # fmt: skip
+def test_labels_with_signs_in_any_script(score, text, labels, found):
+    assert score("classification", text, labels[0], labels=labels).labels[1] == found

@@ -1,9 +1,11 @@
 """The option that an answer chooses."""
 
+import time
+
 import pytest
 
 from harness.golden.value_rules import letter_of, lettered
-from harness.metrics.multiple_choice import chosen_letters
+from harness.metrics.multiple_choice import read_choice
 
 CITIES = {"A": "Paris", "B": "London", "C": "New London", "D": "A dog"}
 
@@ -20,11 +22,11 @@ CITIES = {"A": "Paris", "B": "London", "C": "New London", "D": "A dog"}
         # Not clear.
         ("The answer is A dog", "AD"), ("London, not Paris", "BA"), ("A) Paris\nB) London", "AB"), ("B) Paris", "BA"),
         ("The answer is A. No, the answer is B", "AB"), ("Option A or option B", "AB"),
-        ("", ""), ("E", ""), ("I don't know", ""), ("The answer is not A, it's B", ""), ("a", "A"), ("Berlin", ""),
+        ("", ""), ("E", ""), ("I don't know", ""), ("The answer is not A, it's B", "B"), ("a", "A"), ("Berlin", ""),
     ],
 )  # fmt: skip
 def test_a_choice_is_read(text, letters):
-    assert chosen_letters(text, CITIES) == list(letters)
+    assert read_choice(text, CITIES)[0] == list(letters)
 
 
 def test_choices_have_letters():
@@ -55,3 +57,47 @@ def test_accents_are_read_in_either_composition(score):
 
 def test_an_option_inside_a_text_without_spaces(score):
     assert score("multiple-choice", "我认为是北京。", "B", choices=["上海", "北京"]).value == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It's C.", "Option C", "(c)", "**C**", "C)", "C:", "The answer is: C) Rome", "C – Rome", "C - Rome", r"\boxed{C}", r"$\boxed{\text{C}}$", r"\boxed{C. Rome}", "$C$", "<answer>C</answer>", "Ｃ", "C\u200b",
+        "I'd go with C", "I think it's C", "C is correct", "(C) is the right answer", "Answer: **C**", "**Answer:** C", "The final answer is option (C).", "Correct option: C", "My choice: C", "Let me see.\n\nC",
+        "答案是C", "答案：C", "正解はC", "정답: C", "Ответ: C", "Die Antwort ist C.", "La réponse est C", "La respuesta es C", "उत्तर: C", "C because Rome is in Italy", "The answer is C, not B", "It isn't A; the answer is C",
+        "The best answer is therefore C.", "Without a doubt, the answer is C", "A) and B) are wrong. The answer is C", "C, Rome", "Rome", "The answer is Rome.", "> C", "- C",
+    ],
+)  # fmt: skip
+def test_ways_to_say_a_letter(score, text):
+    assert score("multiple-choice", text, "C", choices=["Paris", "London", "Rome"]).value == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "C is wrong", "C is incorrect.", "C) is false", "C isn't right", "not C", "Not C.", "The answer is not C", "The answer isn't C", "It can't be C", "It is not C", "I choose not C", "Option C is wrong", "Option C cannot be right",
+        "C or B", "C/B", "B and C", "C, B", "C & A", "The answer is C or B", "The answer is C and B", "The answer is either B or C", "Answer: C, B", "Options B and C", "It's C or maybe B", "C? No.", "C?? Not sure, B?", "The answer is C?",
+        "Neither", "None of them", "neither B nor C", "It is not Rome", "Not Rome", "Rome is wrong", "Rome isn't it", "anything but Rome", "Rome, not Paris", "Paris or Rome", "C (Paris)", "C) Paris", "The answer is A. No, the answer is C",
+        "A) no\nB) no\nC) yes", "С", "D", "", "vitamin C", "C++", "Don't choose C", "Everyone but C", "答案不是C", "答案是B或C", "L'option C est fausse", "Die Antwort ist nicht C",
+    ],
+)  # fmt: skip
+def test_what_chooses_no_letter_or_two(score, text):
+    assert score("multiple-choice", text, "C", choices=["Paris", "London", "Rome"]).value == 0
+
+
+def test_an_unclear_answer_chooses_no_other_option_either(score):
+    for text, is_unclear in (
+        ("C or B", True),
+        ("Option C is wrong", True),
+        ("B", False),
+        ("I don't know", False),
+    ):
+        assert score("multiple-choice", text, "C", choices=["a", "b", "c"]).unclear is is_unclear
+
+
+@pytest.mark.parametrize("text", ["answer is" + " " * 200_000 + "-", "answer " * 30_000, "\\boxed{" * 30_000, "x" + "\n" * 100_000 + "y", "A " * 100_000, "not a " * 50_000, "<" * 100_000, "(" * 100_000])  # fmt: skip
+def test_long_answers_are_read_in_time(score, text):
+    started = time.process_time()
+    score("multiple-choice", text, "A", choices=["a", "b"])
+    score("classification", text, "a", labels=["a", "b"])
+    assert time.process_time() - started < 3

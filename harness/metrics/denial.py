@@ -1,0 +1,64 @@
+"""Whether the words around a name in a text deny it: "not positive", "C is wrong", 这不是积极的.
+
+Read in the name's clause only. It is wording, not logic: a reader of labels or options uses it to decline an
+answer, never to accept the opposite.
+"""
+
+import re
+
+# A clause of a long answer is read this far.
+_WINDOW = 90
+_CLAUSE_END = re.compile(
+    r"[.!?;:,\n…。！？；：，、|—]|\s[-–]\s|\band\s+(?:it|this|that|the|so|is)\b"
+    r"|\b(?:but|because|since|so|although|though|thus|therefore|aber|sondern|weil|mais|pero|sino|mas|но)\b",
+    re.IGNORECASE,
+)
+_IDIOMS = re.compile(
+    r"\b(?:no|without(?:\s+a)?|beyond(?:\s+a)?)\s+(?:doubt|question)\b|\bnot\s+only\b|\bnothing\s+but\b"
+    r"|\bno\s+other\s+than\b|\bwhy\s+not\b|非常|不错|無論|无论|不管|不仅",
+    re.IGNORECASE,
+)
+_NOT = (
+    r"(?:\b(?:not|no|never|neither|nor|none|nothing|cannot|hardly|barely|scarcely|without|unlike|except|isnt|doesnt"
+    r"|far\s+from|opposite|rather\s+than|instead\s+of|nicht|kein\w{0,2}|nie|weder|pas|ni|jamais"
+    r"|aucun\w?|non|não|nem|tampoco|nunca|jamás|не|ни|нет|нельзя|niet|geen|inte|ikke|không|tidak|bukan|sio"
+    r"|ليس|ليست|غير|لا|לא|אינו)\b|n['’]t\b|[不没沒非無无未否勿]|안\s|ไม่|មិន|ບໍ່|मत\s)"
+)
+# In these languages what denies a name comes behind it.
+_BEHIND = r"(?:ない|ません|じゃな|아니|아닙|않|नहीं|değil|نیست|ဘူး)"
+_BEFORE = re.compile(rf"{_NOT}|{_BEHIND}", re.IGNORECASE)
+_ENDS_IN_NOT = re.compile(rf"{_NOT}\s*\Z", re.IGNORECASE)
+_IS = r"\b(?:is|was|are|were|be|seems?|looks?|does|can|ist|war|est|es|è|é|som)"
+_AFTER = re.compile(
+    rf"{_IS}(?:n['’]t\b|\b(?:\s+\w+){{0,2}}?\s+(?:{_NOT}|wrong|incorrect|false|untrue|impossible|unlikely|excluded"
+    rf"|eliminated|ruled\s+out|out\b|mistaken|fals\w+|fau[xs]\w*|errad\w))"
+    rf"|\bcannot\b|{_BEHIND}|[不没沒]",
+    re.IGNORECASE,
+)
+_ALL_BUT = re.compile(r"\b(?:anything|everything|all)\s+but\b", re.IGNORECASE)
+_QUESTION = re.compile(r"[^\n.!;:]{0,60}\?")
+_ATTACHED = re.compile(r"\b(?:non|not|un|anti|pseudo|nicht|не)[-‐‑–]\Z", re.IGNORECASE)
+_ASIDE = re.compile(r",[^,.;:!?\n]{1,40},\s*\Z")
+
+
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Whether the clause of a name denies it, or asks whether it is right.
+
+    Args:
+        text: The text; names that contain words that deny should be blanked out.
+        start: Where the name begins.
+        end: Where it ends.
+    """
+    before, after = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
+    before = _ALL_BUT.sub("not", before)
+    if _ATTACHED.search(before) or _QUESTION.match(after):
+        return True
+    # It isn't, in my view, positive.
+    aside = _ASIDE.search(before)
+    if aside and _ENDS_IN_NOT.search(before[: aside.start()]):
+        return True
+    ends = [match.end() for match in _CLAUSE_END.finditer(before)]
+    behind = _CLAUSE_END.search(after)
+    clause = before[ends[-1] :] if ends else before
+    rest = after[: behind.start()] if behind else after
+    return bool(_BEFORE.search(_IDIOMS.sub(" ", clause)) or _AFTER.search(_IDIOMS.sub(" ", rest)))
