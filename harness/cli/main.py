@@ -35,6 +35,10 @@ _COMMANDS = {
         target="harness.cli.verify:verify",
         help="Compute scores and verdict of a gate's JSON file again; exit status 1 if anything differs.",
     ),
+    "monitor": DeferredCommand(
+        target="harness.cli.monitor:monitor",
+        help="Compare answers in production with the run that was gated; exit status 1 if a rate has risen.",
+    ),
     "serve": DeferredCommand(
         target="harness.cli.serve:serve",
         help="Serve a model and its adapters by name, over the OpenAI protocol, with the gate's own engine.",

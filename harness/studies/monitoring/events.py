@@ -1,0 +1,170 @@
+"""What can go wrong with an answer that nobody wrote a reference for: each is true, false or unknown.
+
+The same functions judge the answers of production and those of the gated run, so their rates compare.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from harness.golden.schema import CHECK_TYPES, base_type, decides
+from harness.metrics.manner import refusal_words
+from harness.run.scoring import Judging, score_cases
+from harness.studies.monitoring.production_log import ProductionAnswer
+from harness.types import Check, Completion, GoldenCase, Message, Outcome, Permissions, Run
+
+# Answers of the gated run beyond these shares of its own are slow, long or short.
+_TAIL = 0.05
+_SET = "production"
+# Events that say nothing about the text of an answer.
+USAGE_EVENTS = frozenset({"failed", "slow", "long", "short"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is slow, long and short; None where the reference does not tell.
+
+    Attributes:
+        slow_s: Seconds above which an answer is slow.
+        long_tokens: Tokens above which it is long.
+        short_tokens: Tokens below which it is short.
+    """
+
+    slow_s: float | None = None
+    long_tokens: float | None = None
+    short_tokens: float | None = None
+
+
+def answers_of_run(run: Run) -> list[ProductionAnswer]:
+    """A run's answers to cases that don't probe forgetting, as if they had been asked in production."""
+    probing = {each.name for each in run.golden_sets if each.probes_forgetting}
+    started = datetime.fromisoformat(run.started_at)
+    return [
+        ProductionAnswer(
+            id=result.key,
+            time=started + timedelta(microseconds=number),
+            messages=result.case.messages,
+            text=completion.text,
+            # Of answers in batches on this machine, time says nothing about a server.
+            latency_s=None if run.model.engine is None else completion.latency_s,
+            completion_tokens=completion.completion_tokens,
+            finish_reason=completion.stop_reason,
+        )
+        for number, result in enumerate(run.results)
+        if result.case.set_name not in probing and (completion := result.completion) is not None
+    ]
+
+
+def limits_of(answers: Iterable[ProductionAnswer], slow_s: float | None = None) -> Limits:
+    """The limits beyond which 5 % of some answers are, by their own order.
+
+    Args:
+        answers: The reference's answers.
+        slow_s: Seconds above which an answer is slow, if that is given.
+    """
+    answers = list(answers)
+    seconds = sorted(each.latency_s for each in answers if each.latency_s is not None)
+    tokens = sorted(each.completion_tokens for each in answers if each.completion_tokens is not None)
+    above, below = (int(_TAIL * len(tokens)) for _ in range(2))
+    if slow_s is None and seconds:
+        slow_s = seconds[-1 - int(_TAIL * len(seconds))]
+    return Limits(
+        slow_s=slow_s,
+        long_tokens=tokens[-1 - above] if tokens else None,
+        short_tokens=tokens[below] if tokens else None,
+    )
+
+
+def common_checks(cases: Sequence[GoldenCase]) -> tuple[tuple[Check, ...], list[str]]:
+    """The checks that every case of a golden set has and that read nothing but the answer.
+
+    Args:
+        cases: The set's cases.
+
+    Returns:
+        The checks, and the names of common ones that need a judge, a reference, a loss or permission.
+    """
+    counted: dict[str, tuple[Check, int]] = {}
+    for case in cases:
+        for content, check in {repr(check.content): check for check in case.checks}.items():
+            first, count = counted.get(content, (check, 0))
+            counted[content] = (first, count + 1)
+    common = [check for check, count in counted.values() if count == len(cases) and check.turn is None]
+    alone = tuple(check for check in common if _reads_the_answer_alone(check))
+    return alone, [check.type for check in common if check not in alone]
+
+
+def _reads_the_answer_alone(check: Check) -> bool:
+    return decides(check) and all(_needs_nothing(each) for each in check.single_checks)
+
+
+def _needs_nothing(check: Check) -> bool:
+    kind = CHECK_TYPES[base_type(check.type)]
+    references = kind.always_references or (kind.needs_references and check.value is None)
+    outside = kind.needs_context or kind.needs_losses or kind.needs_tools or kind.judged or kind.runs_code
+    return kind.reads_answer and not references and not outside
+
+
+def events_of(
+    answers: Sequence[ProductionAnswer], limits: Limits, checks: Sequence[Check] = ()
+) -> dict[str, list[bool | None]]:
+    """For each kind of event, whether it happened in each answer; None where that is unknown.
+
+    Args:
+        answers: Answers, in order.
+        limits: What is slow, long and short.
+        checks: Checks without references; an event is that one fails.
+
+    Returns:
+        By kind of event, a value for each answer, in their order.
+    """
+    simple: Mapping[str, Callable[[ProductionAnswer], bool | None]] = {
+        "failed": lambda each: each.failed,
+        "refused": lambda each: None if each.text is None else refusal_words(each.text) is not None,
+        "empty": lambda each: None if each.text is None else not each.text.strip(),
+        "cut": lambda each: None if each.finish_reason is None else each.finish_reason == "length",
+        "slow": lambda each: _beyond(each.latency_s, limits.slow_s),
+        "long": lambda each: _beyond(each.completion_tokens, limits.long_tokens),
+        "short": lambda each: _beyond(limits.short_tokens, each.completion_tokens),
+    }
+    found = {name: [rule(each) for each in answers] for name, rule in simple.items()}
+    names = [f"check {check.type}" for check in checks]
+    for number, (name, check) in enumerate(zip(names, checks, strict=True)):
+        # Two checks of one type are distinguished by their order.
+        own = name if names.count(name) == 1 else f"{name} {names[: number + 1].count(name)}"
+        found[own] = _fails(answers, check)
+    return found
+
+
+def _beyond(value: float | None, limit: float | None) -> bool | None:
+    return None if value is None or limit is None else value > limit
+
+
+def _fails(answers: Sequence[ProductionAnswer], check: Check) -> list[bool | None]:
+    """Whether each answer fails a check; unknown where it has no text or the check breaks on it."""
+    told = [(number, each.text) for number, each in enumerate(answers) if each.text is not None]
+    cases = [
+        GoldenCase(
+            id=str(number),
+            set_name=_SET,
+            messages=answers[number].messages or (Message(role="user", content=""),),
+            checks=(check,),
+        )
+        for number, _ in told
+    ]
+    completions = {
+        f"{_SET}/{number}": Completion(
+            text=text,
+            stop_reason="length" if answers[number].finish_reason == "length" else "stop",
+            prompt_tokens=0,
+            completion_tokens=answers[number].completion_tokens or 0,
+            latency_s=answers[number].latency_s or 0.0,
+        )
+        for number, text in told
+    }
+    found: list[bool | None] = [None] * len(answers)
+    results = score_cases(cases, completions, judging=Judging(allowed=Permissions()))
+    for (number, _), result in zip(told, results, strict=True):
+        if result.outcome in {Outcome.PASSED, Outcome.FAILED}:
+            found[number] = result.outcome is Outcome.FAILED
+    return found

@@ -1,0 +1,102 @@
+"""``tunegate monitor`` against a stored run and against an earlier log."""
+
+import json
+
+import pytest
+
+from harness.golden.load import load_golden_set
+from harness.history.store import open_history
+from harness.types import GateRecord
+
+DAY = 86400
+START = 20000 * DAY
+
+
+def log(tmp_path, name, days, *, refusing=0, n=40, from_day=0):
+    """A log of some days in which so many answers a day are refusals."""
+    rows = [
+        {
+            "id": f"{name}-{day}-{number}",
+            "time": START + day * DAY + number * 60,
+            "prompt": f"Question {number} of {name}?",
+            "answer": "I'm sorry, but I can't help with that." if number < refusing else "It is Tuesday.",
+            "latency_s": 0.5 + number / 100,
+            "completion_tokens": 10,
+            "finish_reason": "stop",
+        }
+        for day in range(from_day, from_day + days)
+        for number in range(n)
+    ]
+    path = tmp_path / f"{name}.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_refusals_that_rise_are_found_and_become_cases(tunegate, tmp_path):
+    before, calm = log(tmp_path, "before", 5), log(tmp_path, "calm", 4)
+    worse = log(tmp_path, "worse", 3, refusing=16, from_day=4)
+    metrics, cases = tmp_path / "monitor.prom", tmp_path / "found.yaml"
+    options = ["--reference", before, "--prometheus", metrics]
+    done = tunegate("monitor", calm, *options)
+    assert (done.returncode, "RISEN" in done.stdout) == (0, False)
+    assert 'tunegate_monitor_event_alarm{event="refused"} 0' in metrics.read_text().splitlines()
+    done = tunegate("monitor", calm, worse, *options, "--candidates", cases, "--most", 3)
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert "refused has risen since 2024-10-08 00:00, shown by 2024-10-08 00:00" in said
+    assert "empty has risen" not in said
+    assert 'tunegate_monitor_event_alarm{event="refused"} 1' in metrics.read_text().splitlines()
+    found = load_golden_set(cases)
+    assert len(found.cases) == 3
+    assert {check.type for check in found.cases[0].checks} == {"not-is-refusal", "length"}
+    # It is never overwritten.
+    done = tunegate("monitor", calm, worse, *options, "--candidates", cases)
+    assert (done.returncode, "name a new file" in done.stderr) == (4, True)
+
+
+def test_the_checks_of_a_golden_set_on_both_sides(tunegate, tmp_path, make_run, make_result):
+    run = make_run([make_result(f"s/{number}") for number in range(60)], run_id="gated")
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.save(GateRecord(run=run))
+    golden = tmp_path / "s.yaml"
+    golden.write_text(
+        "name: s\ndefaults:\n  checks:\n    - {type: not-contains, value: Tuesday}\n    - {type: rouge-l}\n"
+        "cases:\n  - {id: a, prompt: Say it., references: [x]}\n"
+    )
+    now = log(tmp_path, "now", 3)
+    options = ["--golden", golden, "--directory", tmp_path, "--json"]
+    done = tunegate("monitor", now, "--reference", "gated", *options)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    events = {each["name"]: each for each in found["watch"]["events"]}
+    assert events["check not-contains"]["reference"] == [0, 60]
+    assert events["check not-contains"]["windows"] == [[40, 40]] * 3
+    assert events["check not-contains"]["alarm"] == 0
+    assert [name for name, each in events.items() if each["alarm"] is not None and "check" in name] == [
+        "check not-contains"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is empty"),
+        ('{"time": 1, "answer": "x"', "cut off"),
+        ('{"time": 1}\n', "no answer"),
+    ],
+)
+def test_a_bad_log_is_exit_status_4(tunegate, tmp_path, text, said):
+    path = tmp_path / "log.jsonl"
+    path.write_text(text)
+    done = tunegate("monitor", path, "--reference", log(tmp_path, "before", 1))
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert said in done.stderr
+
+
+def test_a_golden_set_without_common_checks_is_refused(tunegate, tmp_path):
+    golden = tmp_path / "s.yaml"
+    golden.write_text(
+        "name: s\ncases:\n  - {id: a, prompt: x, references: [x], checks: [{type: exact-match}]}\n"
+    )
+    done = tunegate("monitor", log(tmp_path, "now", 1), "--golden", golden)
+    assert (done.returncode, "add one under defaults" in done.stderr) == (4, True)
