@@ -8,12 +8,16 @@ own limit, stops, tokenizer and random stream, and greedy text is the same.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.engines.base import GenerationRequest
+    from harness.types import GenerationSettings
 
 
 def pack_batches(prompt_tokens: Sequence[int], answer_tokens: Sequence[int], budget: int) -> list[list[int]]:
@@ -251,3 +255,33 @@ def behind_cached(attention_mask: torch.Tensor, cached: int) -> tuple[torch.Tens
     positions = (attention_mask.cumsum(-1) - 1).clamp(min=0) + cached
     before = attention_mask.new_ones(len(attention_mask), cached)
     return torch.cat([before, attention_mask], dim=-1), positions
+
+
+def sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor], int] | None:
+    """Samples a request's tokens; None for greedy answers.
+
+    The seed is the request's own, so a sample doesn't depend on its batch.
+
+    Args:
+        request: The request.
+        device: Where the logits are.
+    """
+    import torch
+
+    settings = request.settings
+    if settings.temperature <= 0:
+        return None
+    digest = hashlib.sha256(f"{settings.seed}:{request.key}".encode()).digest()
+    stream = torch.Generator(device=device).manual_seed(int.from_bytes(digest[:6]))
+    return lambda logits: _sample(logits, settings, stream)
+
+
+def _sample(logits: torch.Tensor, settings: GenerationSettings, stream: torch.Generator) -> int:
+    """Sample one token by nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751)."""
+    import torch
+
+    probabilities = torch.softmax(logits.float() / settings.temperature, dim=-1)  # (vocabulary,)
+    ordered, tokens = probabilities.sort(descending=True)
+    # The smallest set whose mass reaches top-p: a token stays while the mass before it is still below.
+    ordered[(ordered.cumsum(-1) - ordered) >= settings.top_p] = 0
+    return int(tokens[torch.multinomial(ordered, 1, generator=stream)[0]])

@@ -7,7 +7,6 @@ are chosen by a model's own settings, or at random.
 from __future__ import annotations
 
 import copy
-import hashlib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from harness.engines.decode import rope_types
-from harness.errors import ModelError
+from harness.engines.decode import rope_types, sampler
+from harness.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     import torch
 
     from harness.engines.base import GenerationRequest
-    from harness.types import GenerationSettings
 
 # PEFT's name for "no adapter" inside a mixed batch.
 _NO_ADAPTER = "__base__"
@@ -132,7 +130,7 @@ def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:
     Raises:
         ModelError: The tokenizer has more tokens than the model.
     """
-    rows = side.model.config.get_text_config(decoder=True).vocab_size
+    rows = _vocabulary(side)
     if max(ids, default=0) < rows:
         return
     token = side.tokenizer.convert_ids_to_tokens(max(ids))
@@ -140,6 +138,10 @@ def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:
         f"{key}: the prompt contains {token}, and the model has embeddings for {rows} of the tokenizer's "
         f"{len(side.tokenizer)} tokens; save the adapter with its embeddings (save_embedding_layers=True)"
     )
+
+
+def _vocabulary(side: Side) -> int:
+    return int(side.model.config.get_text_config(decoder=True).vocab_size)
 
 
 def accepts(model: Any, argument: str) -> bool:
@@ -288,7 +290,7 @@ def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Ch
     Returns:
         The function; None for the most probable token.
     """
-    settings, draw = request.settings, _sampler(request, side.model.device)
+    settings, draw = request.settings, sampler(request, side.model.device)
     if not settings.use_model_settings:
         return None if draw is None else lambda logits, _tokens: draw(logits)
     process = _model_settings(side, prompt, settings.token_limit)
@@ -308,8 +310,11 @@ def refuse_unfollowed(side: Side, key: str) -> None:
         key: The request's name in messages.
 
     Raises:
-        ModelError: Its generation config sets a key that ``generate`` would follow and our loop doesn't.
+        ModelError: Its generation config sets a key that ``generate`` would follow and our loop doesn't, or
+            one to a value that can't be followed.
     """
+    import torch
+
     found = {
         name: value
         for name, value in vars(side.model_settings).items()
@@ -325,6 +330,13 @@ def refuse_unfollowed(side: Side, key: str) -> None:
             f"{shown}, which the gate doesn't follow; remove it from generation_config.json, or leave "
             f"use_model_settings out"
         )
+    try:
+        _model_settings(side, [0], 1)(torch.zeros(_vocabulary(side), device=side.model.device), [0])
+    except Exception as error:  # transformers checks some values here, and others with the first token
+        raise ModelError(
+            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} can't be "
+            f"followed: {first_line(error)}; correct it, or leave use_model_settings out"
+        ) from error
 
 
 def _known_keys() -> set[str]:
@@ -366,29 +378,3 @@ def _model_settings(
         return processors(ids, logits[None].float())[0]  # type: ignore[no-any-return] # untyped
 
     return process
-
-
-def _sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor], int] | None:
-    """Samples a request's tokens; None for greedy answers.
-
-    The seed is the request's own, so a sample doesn't depend on its batch.
-    """
-    import torch
-
-    settings = request.settings
-    if settings.temperature <= 0:
-        return None
-    digest = hashlib.sha256(f"{settings.seed}:{request.key}".encode()).digest()
-    stream = torch.Generator(device=device).manual_seed(int.from_bytes(digest[:6]))
-    return lambda logits: _sample(logits, settings, stream)
-
-
-def _sample(logits: torch.Tensor, settings: GenerationSettings, stream: torch.Generator) -> int:
-    """Sample one token by nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751)."""
-    import torch
-
-    probabilities = torch.softmax(logits.float() / settings.temperature, dim=-1)  # (vocabulary,)
-    ordered, tokens = probabilities.sort(descending=True)
-    # The smallest set whose mass reaches top-p: a token stays while the mass before it is still below.
-    ordered[(ordered.cumsum(-1) - ordered) >= settings.top_p] = 0
-    return int(tokens[torch.multinomial(ordered, 1, generator=stream)[0]])

@@ -183,9 +183,9 @@ def _missing_shards(directory: Path) -> list[str]:
         return []
     try:
         shards = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return sorted(shard for shard in shards if not (directory / shard).is_file())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index}: not an index of weight files; get the model again") from error
-    return sorted(shard for shard in shards if not (directory / shard).is_file())
 
 
 def with_revision(reference: str, revision: str | None) -> str:

@@ -97,6 +97,20 @@ def test_a_setting_that_cannot_be_followed_is_named(key, value, tiny_model_dir, 
     assert engine_texts(directory)[0] == engine_texts(tiny_model_dir)[0]
 
 
+@pytest.mark.parametrize(
+    "own", [{"repetition_penalty": -3.0}, {"bad_words_ids": [[99_999]]}, {"no_repeat_ngram_size": "two"}]
+)
+def test_a_value_that_cannot_be_followed_is_for_the_user_to_correct(
+    own, tiny_model_dir, tmp_path, engine_texts
+):
+    directory = settings_of(tiny_model_dir, tmp_path, **own)
+    with pytest.raises(
+        ModelError, match=f"the generation config of {directory} can't be followed: "
+    ) as refused:
+        engine_texts(directory, use_model_settings=True)
+    assert "\n" not in str(refused.value)
+
+
 def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effect():
     """A key that a later transformers adds is refused until somebody decides about it."""
     from harness.engines import side

@@ -95,7 +95,7 @@ def test_pickles_beside_safetensors_do_no_harm(tmp_path):
     assert resolve_model(str(directory)) == directory
 
 
-@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": []}'])
+@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 1}}'])
 def test_an_index_that_is_none_is_refused(tmp_path, index):
     write_model(tmp_path, "config.json", "model-00001-of-00002.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(index)
