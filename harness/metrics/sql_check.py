@@ -1,12 +1,28 @@
 """``is-sql``: the whole answer is SQL that sqlglot's parser understands. Nothing is executed."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from harness.metrics.definition import ScoringRequest, binary, quote
 from harness.types import JsonValue, MetricError, Score
+
+# In a text between quotes it is refused, too.
+_EXECUTABLE = re.compile(r"/\*M?!")
+# Functions that only make rows out of their arguments.
+_ROWS = frozenset(
+    [
+        "unnest",
+        "generate_series",
+        "exploding_generate_series",
+        "json_table",
+        "json_each",
+        "explode",
+        "flatten",
+    ]
+)
 
 
 def is_sql(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
@@ -23,13 +39,14 @@ def _is_sql(request: ScoringRequest) -> Score:
     options, text = request.check.options, request.text.strip()
     if text.startswith("```"):
         return binary(request, False, "the answer is in a ``` code fence; only bare SQL counts")
+    if _EXECUTABLE.search(text):
+        return binary(request, False, "a comment that MySQL executes (/*! … */) hides what the SQL does")
     dialect = options.get("dialect")
     try:
         statements = sqlglot.parse(text, dialect=dialect if isinstance(dialect, str) else None)
-    except SqlglotError as error:
-        return binary(request, False, f"not SQL: {_first_line(error)}")
-    except RecursionError:
-        return binary(request, False, "not SQL: nested too deeply")
+    except (SqlglotError, RecursionError) as error:
+        problem = _first_line(error) if isinstance(error, SqlglotError) else "nested too deeply"
+        return binary(request, False, f"not SQL: {problem}")
     found = [one for one in statements if one is not None]
     if not found:
         return binary(request, False, "the answer has no statement")
@@ -54,10 +71,10 @@ def _problem(statement: Any, options: Mapping[str, JsonValue]) -> str:
     kinds = [kind for node in statement.walk() if (kind := _kind(node))] if allowed else []
     if refused := [kind for kind in kinds if kind not in allowed]:
         return f"a {refused[0]} statement; allowed are {', '.join(allowed)}"
-    tables = {name.casefold() for name in _texts(options.get("tables"))}
-    for name in _tables(statement) if tables else []:
-        if name.casefold() not in tables and name.rpartition(".")[2].casefold() not in tables:
-            return f"the table {quote(name)} is not allowed"
+    tables = _texts(options.get("tables"))
+    for table in _tables(statement) if tables else []:
+        if not any(_is_same(table, allowed) for allowed in tables):
+            return f"the table {quote('.'.join(name for name, _ in _names(table)))} is not allowed"
     return ""
 
 
@@ -86,11 +103,81 @@ def _kind(statement: Any) -> str:
     return next((name for name, kinds in _kinds().items() if isinstance(statement, kinds)), "")
 
 
-def _tables(statement: Any) -> list[str]:
-    """Names of the tables in a statement, without those that it defines itself by WITH."""
+def _is_same(table: Any, allowed: str) -> bool:
+    """Whether a table is an allowed one: with its schema if it has one, and in its case if it is quoted."""
+    names, wanted = _names(table), allowed.split(".")
+    return len(names) == len(wanted) and all(
+        name == one if is_quoted else name.casefold() == one.casefold()
+        for (name, is_quoted), one in zip(names, wanted, strict=True)
+    )
+
+
+def _names(table: Any) -> list[tuple[str, bool]]:
+    """The names of a table's catalogue, schema and itself, or a function's, and whether each is quoted."""
     from sqlglot import exp
 
-    own = {cte.alias.casefold() for cte in statement.find_all(exp.CTE)}
-    named = [table for table in statement.find_all(exp.Table) if table.name]
-    names = [".".join(part.name for part in table.parts) for table in named]
-    return [name for name in names if name.casefold() not in own]
+    return [
+        (_function_name(part), False)
+        if isinstance(part, exp.Func)
+        else (part.name, bool(part.args.get("quoted")))
+        for part in table.parts
+    ]
+
+
+def _function_name(function: Any) -> str:
+    from sqlglot import exp
+
+    return str(function.name if isinstance(function, exp.Anonymous) else function.sql_name())
+
+
+def _tables(statement: Any) -> list[Any]:
+    """The tables in a statement, but for those that its WITH defines; and functions in a table's place."""
+    from sqlglot import exp
+
+    return [
+        table
+        for table in statement.find_all(exp.Table)
+        if table.parts and _names(table)[-1][0].casefold() not in _ROWS and not _is_defined(table)
+    ]
+
+
+def _is_defined(table: Any) -> bool:
+    """Whether a table is defined by a WITH whose scope it is in: SQL's rule, not by its name alone."""
+    from sqlglot import exp
+
+    if len(table.parts) > 1 or isinstance(table.this, exp.Func):
+        return False
+    # INSERT, UPDATE, DELETE and so on change a table of the database, whatever WITH defines.
+    if (
+        isinstance(table.parent, exp.DML | exp.DDL | exp.Schema | exp.Into | exp.Drop | exp.Alter)
+        and table.arg_key == "this"
+    ):
+        return False
+    below, node = table, table.parent
+    while node is not None:
+        defined = node.args.get("with_") or node.args.get("with")
+        if isinstance(node, exp.With):
+            # A definition sees those before it, and itself if it is recursive.
+            seen = node.expressions[: _place(node.expressions, below) + bool(node.args.get("recursive"))]
+            if any(_has_name(one, table) for one in seen):
+                return True
+        elif (
+            defined is not None
+            and defined is not below
+            and any(_has_name(one, table) for one in defined.expressions)
+        ):
+            return True
+        below, node = node, node.parent
+    return False
+
+
+def _place(nodes: Sequence[Any], wanted: Any) -> int:
+    return next((place for place, node in enumerate(nodes) if node is wanted), 0)
+
+
+def _has_name(definition: Any, table: Any) -> bool:
+    """Whether a definition of WITH has a table's name, by the rules for quoted names."""
+    named, name = definition.args["alias"].this, table.this
+    if named.args.get("quoted") or name.args.get("quoted"):
+        return bool(named.name == name.name)
+    return bool(named.name.casefold() == name.name.casefold())

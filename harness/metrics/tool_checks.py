@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
-from harness.metrics.call_forms import CallError, text_arguments
-from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
+from harness.metrics.call_json import CallError, known_tools
+from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one, unclear
 from harness.metrics.json_checks import differences, schema_violation
 from harness.metrics.written_calls import written_calls
 from harness.types import JsonValue, Score, ToolCall
@@ -18,7 +18,7 @@ def _valid_calls(request: ScoringRequest) -> Score:
     try:
         calls = _calls(request)
     except CallError as error:
-        return binary(request, False, f"a call can't be read: {error}")
+        return unclear(request, f"a call can't be read: {error}")
     if not calls:
         return binary(request, False, "the answer calls no tool")
     for call in calls:
@@ -31,7 +31,10 @@ def _valid_calls(request: ScoringRequest) -> Score:
 
 
 def _calls(request: ScoringRequest) -> list[ToolCall]:
-    return written_calls(request.text, text_arguments(request.case.generation.tools))
+    value = request.check.value
+    expected = value if isinstance(value, list) else []
+    names = [str(entry.get("name") if isinstance(entry, dict) else entry) for entry in expected]
+    return written_calls(request.text, known_tools(request.case.generation.tools, names))
 
 
 def _tool_call_f1(request: ScoringRequest) -> Score:
@@ -55,7 +58,7 @@ def _tool_calls(request: ScoringRequest) -> Score:
     try:
         found = _calls(request)
     except CallError as error:
-        return binary(request, False, f"a call can't be read: {error}")
+        return unclear(request, f"a call can't be read: {error}")
     if len(found) > len(expected) and not options.get("others", False):
         names = ", ".join(call.name for call in found)
         return binary(request, False, f"expected {_counted(len(expected))}, found {len(found)}: {names}")

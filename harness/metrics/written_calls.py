@@ -1,74 +1,224 @@
-"""Reads the calls of tools in an answer, in the forms in which models write them.
+"""Finds the calls of tools in an answer, in the forms in which models write them.
 
 * between marks: see ``call_forms``
-* ``{"name": …, "arguments": …}``, or ``"parameters"``, alone or in a list (Llama, Mistral)
-* OpenAI's ``{"tool_calls": [{"function": …}]}``
-* ``[name(argument="value")]`` (Llama 4, LFM)
+* JSON in lines of its own: ``{"name": …, "arguments": …}``, or ``"parameters"``, alone or in a list (Llama,
+  Mistral); OpenAI's ``{"tool_calls": [{"function": …}]}``
+* ``[name(argument="value")]`` (Llama 4, LFM), ``name{…}``
+
+Engines may show answers without special tokens, so marks can be missing. All calls count, in whatever form,
+in the answer's order; those in reasoning don't. Where JSON that names a tool is inside of a sentence or
+code block, it may be a call or an example: such an answer can't be read.
 """
 
 import ast
-import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-from harness.metrics.call_forms import CallError, TextArguments, json_calls, marked_calls
+from harness.metrics.call_forms import FORMS
+from harness.metrics.call_json import (
+    CallError,
+    KnownTools,
+    call_entries,
+    json_calls,
+    json_end,
+    unmarked_call,
+    values_of,
+    with_json,
+)
+from harness.metrics.definition import quote
 from harness.metrics.json_checks import NotJsonError, parse_json
-from harness.types import ToolCall
+from harness.types import JsonValue, ToolCall
 
-_MARKS = re.compile(r"^\s*(?:\[TOOL_CALLS\]|<\|python_tag\|>)\s*")
-# Words may come before and behind LFM's marks.
-_LIST = re.compile(r"<\|tool_call_start\|>(.*?)(?:<\|tool_call_end\|>|\Z)", re.DOTALL)
+_NO_TOOLS = KnownTools()
+# Marks around the calls, which say nothing of one call, and reasoning between tags.
+_WRAPPERS = re.compile(
+    r"</?(?:[\w-]+:)?(?:tool_?calls?|function_calls|\w+_?tool_?call|tool_code)>"
+    r"|<[|｜]/?tool[_▁]calls?(?:[_▁]section)?[_▁](?:begin|end|start)[|｜]>|<\|/tool_call\|>"
+    r"|<[|｜](?:call|eom_id|eot_id|im_end|python_end)[|｜]>",
+    re.IGNORECASE,
+)
+_REASONING = r"<(?P<tag>think|thinking|thought|reasoning)>.*?(?:</(?P=tag)>|\Z)"
+_PYTHON_MARKS = (
+    r"<\|python_tag\|>|<\|python_start\|>|<\|tool_call_start\|>|<tool_code>|```tool_code\b"
+    r"|<function_calls>(?!\s*<)"
+)
+_OPENING = re.compile(
+    "|".join([f"(?P<form{place}>{opening})" for place, (opening, _) in enumerate(FORMS)])
+    + rf"|(?P<python>{_PYTHON_MARKS})|(?P<reasoning>{_REASONING})",
+    re.IGNORECASE | re.DOTALL,
+)
+_PYTHON_END = re.compile(
+    r"<\|tool_call_end\|>|<\|python_end\|>|</tool_code>|</function_calls>|```|\Z", re.IGNORECASE
+)
 _CALLS = re.compile(r"\s*\[?\s*[A-Za-z_][\w.]*\s*\(")
-_GAP = re.compile(r"[;\s]+")
+_OBJECT = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}[\"}]")
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
+_PRINTED = re.compile(r"(?:print\()?\s*(?:default_api|functions)\.")
+_MOST_OBJECTS = 500
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
-_NO_TEXTS = TextArguments()
 
 
-def written_calls(text: str, texts: TextArguments = _NO_TEXTS) -> list[ToolCall]:
+def written_calls(text: str, known: KnownTools = _NO_TOOLS) -> list[ToolCall]:
     """The calls in an answer, in order; none for an answer in words.
 
     Args:
         text: The answer.
-        texts: The arguments that are texts by their tools' schemas.
+        known: The case's tools.
 
     Raises:
-        CallError: A call can't be read.
+        CallError: A call can't be read, or it isn't clear whether the answer calls a tool.
     """
-    calls = marked_calls(text, texts)
-    if calls is not None:
-        return calls
-    listed = _LIST.search(text)
-    bare = listed[1].strip() if listed else _MARKS.sub("", text).strip()
-    if bare.startswith(("{", "[{")):
-        try:
-            found = [json_calls(parse_json(each)) for each in _objects(bare)]
-            if len(found) > 1 and not all(found):
-                raise CallError("more text follows the call")
-            return list(itertools.chain.from_iterable(found))
-        except NotJsonError as error:
-            if bare != text.strip() or '"name"' in bare:
-                raise CallError(str(error)) from error
-            return []
-    # Llama writes several objects, with semicolons between them.
-    calls = list(_of_python(bare)) if _CALLS.match(bare) else []
-    if listed and not calls:
+    calls: list[ToolCall] = []
+    place = 0
+    while (opening := _OPENING.search(text, place)) is not None:
+        calls += _unmarked(text[place : opening.start()], known)
+        if opening["reasoning"] is not None:
+            place = opening.end()
+        elif opening["python"] is not None:
+            found, place = _of_python_marks(text, opening.end(), known)
+            calls += found
+        else:
+            number = next(at for at in range(len(FORMS)) if opening[f"form{at}"] is not None)
+            found, place = FORMS[number][1](text, opening.end(), known)
+            calls += found
+    return calls + _unmarked(text[place:], known)
+
+
+def _of_python_marks(text: str, start: int, known: KnownTools) -> tuple[list[ToolCall], int]:
+    """JSON, or Python's calls, between marks of code."""
+    end = _PYTHON_END.search(text, start)
+    assert end is not None  # the text's end is one
+    block = text[start : end.start()].strip()
+    if block.startswith(("{", "[{")):
+        calls = [call for value in values_of(block) for call in json_calls(value)]
+    else:
+        calls = _of_lines(block, known)
+    if not calls:
         raise CallError("between the marks of calls is none")
-    return calls
+    return calls, end.end()
 
 
-def _objects(text: str) -> list[str]:
-    """The JSON values of a text; Llama writes several calls with semicolons or line breaks between them."""
-    places, end = [0], 0
+def _unmarked(text: str, known: KnownTools) -> list[ToolCall]:
+    """The calls in a part of the answer without marks of calls."""
+    bare = _WRAPPERS.sub("", text).strip()
+    if not bare:
+        return []
+    if bare.startswith(("{", "[{")):
+        return _of_whole_json(bare, known)
+    if _CALLS.match(bare) and (calls := _of_lines(bare, known)):
+        return calls
+    return _embedded(bare, known)
+
+
+def _of_whole_json(bare: str, known: KnownTools) -> list[ToolCall]:
+    """The calls of JSON values with nothing else; JSON that says something else is an answer in words."""
     try:
-        while end < len(text):
-            _, end = json.JSONDecoder().raw_decode(text, places[-1])
-            gap = _GAP.match(text, end)
-            end = gap.end() if gap else end
-            places.append(end)
-    except (ValueError, RecursionError):
-        return [text]
-    return [text[start:stop].rstrip("; \t\r\n") for start, stop in itertools.pairwise(places)]
+        values = values_of(bare)
+    except CallError:
+        if json_end(bare, 0) < len(bare):
+            return _embedded(bare, known)
+        if '"name"' in bare:
+            raise
+        return []
+    return _calls_of([entry for value in values for entry in call_entries(value)], known)
+
+
+def _calls_of(value: JsonValue, known: KnownTools) -> list[ToolCall]:
+    """The calls of a JSON value; beside a call, a name alone is one too."""
+    entries = call_entries(value)
+    found = [unmarked_call(entry, known) for entry in entries]
+    if not any(found):
+        return []
+    calls = [call or next(iter(json_calls(entry)), None) for call, entry in zip(found, entries, strict=True)]
+    if any(call is None for call in calls):
+        raise CallError("what is beside a call is none")
+    return [call for call in calls if call is not None]
+
+
+def _embedded(text: str, known: KnownTools) -> list[ToolCall]:
+    """Calls among words: JSON in lines of its own, or behind a tool's name."""
+    calls: list[ToolCall] = []
+    place, fences = 0, [match.start() for match in _FENCE.finditer(text)]
+    for _ in range(_MOST_OBJECTS):
+        found = _OBJECT.search(text, place)
+        if found is None:
+            return calls
+        end = json_end(text, found.start())
+        name = _name_before(text, found.start(), known)
+        try:
+            value = parse_json(text[found.start() : end])
+        except NotJsonError as error:
+            if name or _names_tool(text[found.start() : found.start() + 200], known):
+                raise CallError(str(error)) from error
+            place = found.end()
+            continue
+        if name:
+            calls.append(with_json(name, text[found.start() : end]))
+        elif mine := _calls_of(value, known):
+            if any(fence < found.start() for fence in fences) or not _is_alone(text, found.start(), end):
+                raise CallError(f"{quote(mine[0].name)} may be called, or only shown, inside of other text")
+            calls += mine
+        place = end
+    raise CallError(f"more than {_MOST_OBJECTS} pieces of JSON")
+
+
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Whether only JSON is in the lines of a piece of JSON."""
+    before = text[:start].rpartition("\n")[2].strip(" \t;,")
+    after = text[end:].partition("\n")[0].strip(" \t;,")
+    return (not before or before.endswith(("}", "]"))) and (not after or after.startswith(("{", "[")))
+
+
+def _name_before(text: str, start: int, known: KnownTools) -> str:
+    """The known tool whose name is directly before a piece of JSON; empty if there is none."""
+    if not known.names:
+        return ""
+    found = _name_pattern(tuple(sorted(known.names, key=len, reverse=True))).search(
+        text[max(0, start - 300) : start]
+    )
+    return found[1] if found else ""
+
+
+@lru_cache(maxsize=64)
+def _name_pattern(names: Sequence[str]) -> re.Pattern[str]:
+    either = "|".join(map(re.escape, names))
+    return re.compile(
+        rf"(?<![\w.-])(?:functions\.)?({either})(?::\d+)?\s?(?:\[CALL_ID\][\w-]{{0,80}})?(?:\[ARGS\]|json|\n```json)?\s?\Z"
+    )
+
+
+def _names_tool(text: str, known: KnownTools) -> bool:
+    return any(f'"{name}"' in text for name in known.names)
+
+
+def _of_lines(text: str, known: KnownTools) -> list[ToolCall]:
+    """Calls as Python writes them: a list, or one a line; with Gemma's ``print(default_api.…)``."""
+    plain = text
+    if _PRINTED.match(text):
+        plain = "\n".join(_unprinted(line) for line in text.splitlines())
+    calls = list(_of_python(plain))
+    if not calls and "\n" in plain:
+        lines = [line for line in plain.splitlines() if line.strip()]
+        each = [list(_of_python(line)) for line in lines]
+        calls = [call for found in each for call in found] if all(each) else []
+    return [_renamed(call, known) for call in calls]
+
+
+def _unprinted(line: str) -> str:
+    match = _PRINTED.match(line.strip())
+    if match is None:
+        return line
+    rest = line.strip()[match.end() :]
+    return rest.removesuffix(")") if match[0].startswith("print") else rest
+
+
+def _renamed(call: ToolCall, known: KnownTools) -> ToolCall:
+    """``name.call(…)`` is Llama's call of its own tool ``name``."""
+    if call.name in known.names or not call.name.endswith(".call"):
+        return call
+    return ToolCall(name=call.name.removesuffix(".call"), arguments=call.arguments)
 
 
 def _of_python(text: str) -> Iterator[ToolCall]:

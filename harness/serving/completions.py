@@ -33,12 +33,11 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
             with_usage = body.stream_options is not None and body.stream_options.include_usage
             events = stream_answer(served.batcher, requests[0], body.model, with_usage=with_usage)
             return StreamingResponse(events, media_type="text/event-stream")
-        with_tools = bool(body.offered_tools)
         if body.traced is None:
-            return chat_reply(body.model, await answer(served, requests), with_tools=with_tools)
+            return chat_reply(body.model, await answer(served, requests), tools=body.offered_tools)
         traced = await trace(served, requests, body.traced, with_prompt=False)
         answers = [one.completion for one in traced]
-        return chat_reply(body.model, answers, traced, with_tools=with_tools)
+        return chat_reply(body.model, answers, traced, tools=body.offered_tools)
 
     @app.post("/v1/completions")
     async def complete(body: CompletionRequest) -> Any:

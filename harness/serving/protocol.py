@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.metrics.call_forms import CallError
-from harness.metrics.written_calls import written_calls
+from harness.metrics.call_json import CallError, json_calls
 from harness.types import RESERVED_KWARGS, GenerationSettings, JsonValue, Message, ToolCall
 
 # Options that would change the answer and are not supported. They are refused, not ignored.
@@ -92,7 +91,7 @@ class ChatMessage(BaseModel):
         calls: list[ToolCall] = []
         for one in self.tool_calls or []:
             try:
-                calls += written_calls(one.model_dump_json(include={"function"}))
+                calls += json_calls(one.model_dump(mode="json", include={"function"}))
             except CallError as error:
                 raise ValueError(str(error)) from None
         role = "system" if self.role == "developer" else self.role

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.traced import TracedAnswer, TracedToken
-from harness.metrics.call_forms import CallError
+from harness.metrics.call_json import CallError, known_tools
 from harness.metrics.written_calls import written_calls
-from harness.types import Completion, ToolCall
+from harness.types import Completion, JsonValue, ToolCall
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
@@ -20,7 +20,7 @@ def chat_reply(
     completions: Sequence[Completion],
     traces: Sequence[TracedAnswer] = (),
     *,
-    with_tools: bool = False,
+    tools: Sequence[JsonValue] = (),
 ) -> dict[str, Any]:
     """A whole reply of one or more answers to a conversation.
 
@@ -28,7 +28,7 @@ def chat_reply(
         model: The served model's name.
         completions: The answers.
         traces: The answers' tokens, if they are wanted.
-        with_tools: Whether calls of tools in the text are listed beside it.
+        tools: The offered tools, in OpenAI's form; the text's calls are listed beside it if there are any.
 
     Returns:
         The reply's JSON.
@@ -39,7 +39,7 @@ def chat_reply(
         if completion.reasoning is not None:
             message["reasoning_content"] = completion.reasoning
         reason: str = completion.stop_reason
-        if with_tools and (calls := _calls(completion.text)):
+        if tools and (calls := _calls(completion.text, tools)):
             # The text stays: it is what the model wrote, and what checks of calls read.
             message["tool_calls"], reason = calls, "tool_calls"
         choice = {"index": index, "message": message, "finish_reason": reason, "logprobs": None}
@@ -49,10 +49,10 @@ def chat_reply(
     return {**_head("chat.completion", model), "choices": choices, "usage": usage_of(completions)}
 
 
-def _calls(text: str) -> list[dict[str, Any]]:
+def _calls(text: str, tools: Sequence[JsonValue]) -> list[dict[str, Any]]:
     """The calls in an answer; none where they can't be read."""
     try:
-        found = written_calls(text)
+        found = written_calls(text, known_tools(tools))
     except CallError:
         return []
     return [_call(call) for call in found]

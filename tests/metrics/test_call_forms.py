@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.metrics.call_forms import CallError, text_arguments
+from harness.metrics.call_json import CallError, known_tools
 from harness.metrics.written_calls import written_calls
 from harness.prompts.reasoning import split_reasoning
 
@@ -42,7 +42,7 @@ TOOLS = [
     }
     for name, _ in WANTED
 ]
-TEXTS = text_arguments(TOOLS)
+TEXTS = known_tools(TOOLS)
 _SPEC = find_spec("trl")
 FOLDER = Path(_SPEC.submodule_search_locations[0], "chat_templates") if _SPEC else Path()
 TEMPLATES = sorted(
@@ -178,6 +178,18 @@ def test_without_a_schema_a_value_is_json_if_it_can_be():
         "<" + 'invoke name="now">' + ("<" + 'parameter name="a">') * 10_000 + "</invoke>",
         ("<" + 'invoke name="now">') * 10_000,
         "<|tool_call_start|>[" + "now(" * 20_000 + "]",
+        '{"name": ' * 20_000,
+        '{"name": "now", "x": ' * 5_000,
+        '{"name": "now", "arguments": {}} and ' * 5_000,
+        "now{" * 20_000,
+        "[TOOL_CALLS]now[ARGS]{" * 10_000,
+        "<function=now>" * 20_000,
+        "<think>" * 20_000,
+        "Action: now\n" * 10_000,
+        "functools[" * 10_000,
+        "<|python_tag|>now(" * 10_000,
+        "<tool_calls>" * 20_000,
+        "print(default_api." * 10_000,
     ],
     ids=lambda text: text[:30],
 )

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.metrics.call_json import CallError, KnownTools
 from harness.metrics.definition import score_function
-from harness.metrics.written_calls import CallError, written_calls
+from harness.metrics.written_calls import written_calls
 from harness.types import GenerationSettings
 
 OSLO = ("get_weather", {"city": "Oslo"})
@@ -41,7 +42,8 @@ CALL = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
     ],
 )  # fmt: skip
 def test_calls_are_read(text, calls):
-    assert [(call.name, dict(call.arguments)) for call in written_calls(text)] == calls
+    known = KnownTools(frozenset(["get_weather", "now"]))
+    assert [(call.name, dict(call.arguments)) for call in written_calls(text, known)] == calls
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ TOOLS = tuple(
         (f"[{CALL}, {{\"name\": \"now\"}}]", 1, "valid: get_weather, now"),
         ('{"name": "get_weather", "arguments": {}}', 0, "the arguments of get_weather: $: 'city' is a required property"),
         ('{"name": "get_weather", "arguments": {"city": 3}}', 0, "the arguments of get_weather: $.city: 3 is not of type 'string'"),
-        ('{"name": "rain"}', 0, "there is no tool rain; tools are get_weather, now"),
+        ('{"name": "rain", "arguments": {}}', 0, "there is no tool rain; tools are get_weather, now"),
         ("It is grey.", 0, "the answer calls no tool"),
         ("<tool_call>{", 0, "a call can't be read: the call has no end"),
     ],
@@ -96,7 +98,11 @@ def test_valid_calls(request_for, text, valid, reason):
     assert (result.value, result.explanation) == (valid, reason)
 
 
-A1, A2, B = '{"name": "a", "arguments": {"x": 1}}', '{"name": "a", "arguments": {"x": 2}}', '{"name": "b"}'
+A1, A2, B = (
+    '{"name": "a", "arguments": {"x": 1}}',
+    '{"name": "a", "arguments": {"x": 2}}',
+    '{"name": "b", "arguments": {}}',
+)
 ANY_A = {"name": "a"}
 ONE, TWO = {"name": "a", "arguments": {"x": 1}}, {"name": "a", "arguments": {"x": 2}}
 
@@ -141,3 +147,44 @@ def test_the_reason_names_the_argument(score):
 )  # fmt: skip
 def test_f1_of_names(score, text, value, f1):
     assert score("tool-call-f1", text, value=value).value == pytest.approx(f1)
+
+
+TOOLS_OF = KnownTools(frozenset(["f", "g"]))
+F, G = ("f", {"a": 1}), ("g", {})
+JSON_F, JSON_G = '{"name": "f", "arguments": {"a": 1}}', '{"name": "g", "arguments": {}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        # Families.
+        ('[TOOL_CALLS]f[ARGS]{"a": 1}', [F]), ('[TOOL_CALLS]f[CALL_ID]abc123[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}', [F, G]), ('f{"a": 1}', [F]), ('f[ARGS]{"a": 1}', [F]), (f"[TOOL_CALLS] [{JSON_F}, {JSON_G}]", [F, G]), (f"[TOOL_CALLS]{JSON_F}", [F]),
+        ('<|python_tag|>{"name": "f", "parameters": {"a": 1}}; {"name": "g", "parameters": {}}', [F, G]), ('<|python_tag|>f.call(a=1)', [F]), ('<|python_tag|>brave_search.call(query="x")', [("brave_search", {"query": "x"})]), ('{"type": "function", "name": "f", "parameters": {"a": 1}}', [F]),
+        ('<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "f", "parameters": {"a": 1}}]<|END_ACTION|>', [F]), ('Action: ```json\n[{"tool_name": "f", "parameters": {"a": 1}}]\n```', [F]), (f"<TOOLCALL>[{JSON_F}, {JSON_G}]</TOOLCALL>", [F, G]),
+        ('<|action_start|><|plugin|>{"name": "f", "parameters": {"a": 1}}<|action_end|>', [F]), (f"<|tool_call|>[{JSON_F}]", [F]), (f"<|tool_call|>[{JSON_F}]<|/tool_call|>", [F]), (f"<tool_call>[{JSON_F}]", "end"), (f"functools[{JSON_F}]", [F]), (f"<tool_calls>[{JSON_F}, {JSON_G}]</tool_calls>", [F, G]),
+        (f"<tool_calls>\n{JSON_F}\n{JSON_G}\n</tool_calls>", [F, G]), ("<tool_calls><tool_call>f<tool_sep><arg_key>a</arg_key><arg_value>1</arg_value></tool_call></tool_calls>", [F]), ('<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"a": 1}<|tool_call_end|>', [F]), ('functions.f:0{"a": 1}', [F]),
+        ("<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>", [F]), ("<function=f>\n<parameter=a>\n1\n</parameter>\n</function>", [F]), ('<function=f>{"a": 1}</function>', [F]), (f"<TOOL_CALL>{JSON_F}</TOOL_CALL>", [F]), (f"<tool_call >{JSON_F}</tool_call>", [F]),
+        ("<|tool_call_start|>[f(a=1), g()]<|tool_call_end|>", [F, G]), ("```tool_code\nprint(default_api.f(a=1))\n```", [F]), ("<function_calls>\nf(a=1)\ng()\n</function_calls>", [F, G]), ('Action: f\nAction Input: {"a": 1}', [F]), ('{"function_call": {"name": "f", "arguments": "{\\"a\\": 1}"}}', [F]),
+        # Several forms, in order.
+        (f"<tool_call>{JSON_F}</tool_call>\n{JSON_G}", [F, G]), (f"{JSON_G}\n<tool_call>{JSON_F}</tool_call>", [G, F]), (f"<tool_call>{JSON_F}</tool_call><|tool_call>call:g{{}}<tool_call|>", [F, G]), (f"<tool_call>{JSON_F}</tool_call>f{{}}", [F, ("f", {})]),
+        ("<" + f'invoke name="g"></invoke><tool_call>{JSON_F}</tool_call>', [G, F]), (f"I look.\n{JSON_F}\n{JSON_G}", [F, G]), (f"to=functions.g<|message|>{{}}\n<tool_call>{JSON_F}</tool_call>", [G, F]), (f"{JSON_F}{JSON_G}", [F, G]), (f'{JSON_F}\n{{"name": "h", "arguments": {{}}}}', [F, ("h", {})]),
+        # Reasoning, and what is no call.
+        (f"<think>perhaps <tool_call>{JSON_F}</tool_call></think>No.", []), (f"<think>perhaps {JSON_F}", []), (f"<think>hm</think><tool_call>{JSON_F}</tool_call>", [F]), ('{"name": "Bob"}', []), ('{"name": "Bob", "age": 3}', []), ('[{"name": "Bob"}, {"name": "Ann"}]', []), ('The customer is {"name": "Bob"}.', []),
+        ("Action: none is needed", []), ("f is a function", []), ("[1] and [2]", []), ("", []), ('{"tool_calls": []}', []), ("{f}", []), ('{"answer": "f"}', []),
+        # Not clear, or broken.
+        (f"Example: {JSON_F}", "shown"), (f"```json\n{JSON_F}\n```", "shown"), ('{"name": "f", "args": {"a": 1}}', "not as a call"), ('{"tool": "f", "args": {}}', "not as a call"), ('{"action": "f", "action_input": {}}', "not as a call"), (f'[{JSON_F}, {{"x": 1}}]', "beside a call"),
+        ("<tool_call><function=f><parameter=a>2</parameter><parameter=a>1</parameter></function></tool_call>", "twice"), ("<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value><arg_key>a</arg_key><arg_value>2</arg_value></tool_call>", "twice"), (f"<tool_call>{JSON_F}</tool_call><tool_call>", "no end"),
+        ('[TOOL_CALLS]f[ARGS]{"a": ', "ends early"), ("<|python_tag|>import os", "is none"), ('I look.\n{"name": "f", "arguments": {"a": ', "ends early"), ("<TOOLCALL>[]</TOOLCALL>", "names no tool"), ('<function=f>{"a": 1}', "no end"),
+    ],
+)  # fmt: skip
+def test_calls_in_all_forms_are_found_in_order(text, calls):
+    if isinstance(calls, str):
+        with pytest.raises(CallError, match=calls):
+            written_calls(text, TOOLS_OF)
+    else:
+        assert [(call.name, dict(call.arguments)) for call in written_calls(text, TOOLS_OF)] == calls
+
+
+def test_an_answer_whose_call_cant_be_read_fails_negated_too(score):
+    assert score("tool-calls", f"Example: {JSON_F}", value=[]).unclear
+    assert not score("tool-calls", JSON_F, value=[]).unclear

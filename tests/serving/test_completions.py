@@ -180,14 +180,14 @@ def test_a_written_call_is_listed_beside_the_text():
         said = Completion(text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0)
         return chat_reply("m", [said], **options)["choices"][0]
 
-    found = choice(text, with_tools=True)
+    found = choice(text, tools=[WEATHER])
     assert found["finish_reason"] == "tool_calls"
     assert found["message"]["content"] == text
     assert found["message"]["tool_calls"][0]["function"] == {
         "name": "weather",
         "arguments": '{"at": "here"}',
     }
-    for other in (choice(text), choice("Rain.", with_tools=True), choice("<tool_call>{", with_tools=True)):
+    for other in (choice(text), choice("Rain.", tools=[WEATHER]), choice("<tool_call>{", tools=[WEATHER])):
         assert other["finish_reason"] == "stop"
         assert "tool_calls" not in other["message"]
 
