@@ -1,10 +1,12 @@
 """``code``: the answer is Python code that passes its tests. It runs only if the project allows it."""
 
+import ast
+import builtins
 import contextlib
 import json
 import os
-import secrets
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,16 @@ _FILE_SIZE = 16 * _MEGABYTE
 # Of the time to start Python; the code's own time is limited separately.
 _STARTING = 5.0
 _RUNNER = Path(__file__).with_name("code_runner.py")
+_ROOT = Path(__file__).resolve().parents[2]
+# Modules that compute and share nothing: tests that import no other run in a process without the answer.
+_COMPUTING_NAMES = """
+abc bisect cmath collections copy datetime decimal fractions functools heapq itertools json math numbers numpy
+operator re statistics string textwrap typing __future__
+"""
+_COMPUTING = frozenset(_COMPUTING_NAMES.split())
+# Names by which tests reach into the interpreter that they run in.
+_REACHING_NAMES = "__import__ __builtins__ builtins eval exec globals locals vars compile input open setattr"
+_REACHING = frozenset(_REACHING_NAMES.split())
 
 
 def _code(request: ScoringRequest) -> Score:
@@ -48,7 +60,7 @@ def run_code(
 
     Args:
         code: Python code.
-        tests: Python code that runs after it, in the same namespace, and fails by any exception.
+        tests: Python code that runs after it, with its names, and fails by any exception.
         seconds: Limit of the time.
         megabytes: Limit of the memory.
 
@@ -58,11 +70,9 @@ def run_code(
     Raises:
         OSError: The process can't be started.
     """
-    word = secrets.token_hex(16)
     job = {
         "code": code,
-        "tests": tests,
-        "word": word,
+        "apart": runs_apart(tests),
         "seconds": seconds,
         "memory": megabytes * _MEGABYTE,
         "file_size": _FILE_SIZE,
@@ -72,7 +82,7 @@ def run_code(
     with tempfile.TemporaryDirectory(prefix="tunegate-code-", ignore_cleanup_errors=True) as directory:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-B", str(_RUNNER), str(writing)],
+                [sys.executable, "-I", "-B", str(_RUNNER), str(writing), str(_ROOT)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -84,13 +94,47 @@ def run_code(
         finally:
             os.close(writing)
         with os.fdopen(reading, "rb") as results:
-            in_time = _finished(process, json.dumps(job).encode(), seconds + _STARTING)
-            told = _told(results.read(2 * 65536), word)
+            work = b"".join(_framed(part) for part in (job, tests))
+            in_time = _finished(process, work, seconds + _STARTING)
+            told = _told(results.read(2 * 65536))
     if told is not None:
         return bool(told["passed"]), str(told["reason"])
     if not in_time or -process.returncode in {signal.SIGALRM, signal.SIGXCPU, signal.SIGKILL}:
         return False, f"stopped by the limit of {seconds:g} s, or of memory"
     return False, "the program ended before its tests did"
+
+
+def _framed(part: object) -> bytes:
+    body = json.dumps(part).encode()
+    return struct.pack("!I", len(body)) + body
+
+
+def runs_apart(tests: str) -> bool:
+    """Whether tests can run in another process than the answer, which then can't forge their outcome.
+
+    Decided by the tests alone. They can't if they import what acts on their own interpreter (``io``,
+    ``random``, ``unittest``), use such names, define classes, or are asynchronous.
+
+    Args:
+        tests: Python code.
+    """
+    for node in ast.walk(ast.parse(tests)):
+        if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.Await):
+            return False
+        if isinstance(node, ast.Name) and (node.id in _REACHING or node.id == "__name__"):
+            return False
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and hasattr(builtins, node.id):
+            return False
+        modules = (
+            [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if any(module.partition(".")[0] not in _COMPUTING for module in modules):
+            return False
+    return True
 
 
 def _environment(directory: str) -> dict[str, str]:
@@ -121,13 +165,13 @@ def _finished(process: "subprocess.Popen[bytes]", job: bytes, seconds: float) ->
     return in_time
 
 
-def _told(written: bytes, word: str) -> dict[str, Any] | None:
-    """The result, if the program came to its end and wrote one."""
+def _told(written: bytes) -> dict[str, Any] | None:
+    """The result, if the tests came to their end; the answer's process has no way to write here."""
     try:
         told = json.loads(written)
     except ValueError:
         return None
-    return told if isinstance(told, dict) and told.get("word") == word else None
+    return told if isinstance(told, dict) else None
 
 
 code = one_by_one(_code)

@@ -1,115 +1,48 @@
 """The child process of ``code`` checks: runs a model's code and its tests under limits. A script of its own.
 
-It imports nothing of tunegate, and what the code prints goes nowhere. The limits stop accidents (a loop, a
-filled disk, a deleted directory, a request to a server); they are no defence against an attack.
+The answer runs in a process of its own, confined by the kernel where that is possible, which learns nothing
+of the tests except the calls that they make. Tests that need the answer in their own interpreter (they import
+more than mathematics, or define classes) run beside it, where an answer could forge their outcome.
 """
 
-import contextlib
-import ctypes
 import json
+import linecache
 import os
-import signal
+import secrets
+import socket
+import struct
 import sys
+import types
 from typing import Any
 
-_NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
-_PROCESSES = {
-    "os.system",
-    "os.exec",
-    "os.fork",
-    "os.forkpty",
-    "os.posix_spawn",
-    "os.spawn",
-    "subprocess.Popen",
-}
-# Events of changes: where their paths are, and the descriptors that these are relative to.
-_CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
-    "os.remove": ((0, 1),),
-    "os.rmdir": ((0, 1),),
-    "os.mkdir": ((0, 2),),
-    "os.rename": ((0, 2), (1, 3)),
-    "os.link": ((0, 2), (1, 3)),
-    "os.symlink": ((1, 2),),
-    "os.chmod": ((0, 2),),
-    "os.chown": ((0, 3),),
-    "os.truncate": ((0, None),),
-    "os.utime": ((0, 3),),
-    "shutil.rmtree": ((0, None),),
-}
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+sys.path.insert(0, sys.argv[2])
+from harness.metrics.code_confinement import (
+    confine,
+    cut_network,
+    end_with_parent,
+    hide_memory,
+    limit,
+    watch,
+)
+from harness.metrics.code_remote import AnswerSide, NamesOfBoth, TestsSide
+from harness.metrics.code_wire import AnswerEndedError, Link
+
+sys.path.remove(sys.argv[2])
+# A name that the last line of tests sets that run beside the answer.
+_LAST = "__last_line__"
+_ENDED = "the program ended before its tests did"
 
 
-def _limit(seconds: float, memory: int, file_size: int) -> None:
-    """Limits of the operating system; Windows has none of them."""
+def _executed(source: str, file: str, names: dict[str, Any]) -> str | None:
+    """Run a source; what it failed with, or None."""
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     try:
-        import resource
-    except ImportError:
-        return
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    wanted = {
-        "RLIMIT_CPU": int(seconds) + 1,
-        "RLIMIT_AS": memory,
-        "RLIMIT_FSIZE": file_size,
-        "RLIMIT_NOFILE": 64,
-        "RLIMIT_CORE": 0,
-    }
-    for name, value in wanted.items():
-        kind = getattr(resource, name, None)
-        if kind is not None:
-            # macOS refuses some of them.
-            with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(kind, (value, value))
-
-
-def _cut_network() -> None:
-    """A network of its own, without any connection, where Linux permits it."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).unshare(_NEW_USER | _NEW_NETWORK)
-
-
-def _watch(directory: str) -> None:
-    """Refuse processes, connections, and changes of files outside of the directory."""
-
-    def inside(path: Any, descriptor: Any = None) -> bool:
-        if isinstance(path, int):
-            # It was opened, which was watched.
-            return True
-        start = directory
-        if isinstance(descriptor, int) and descriptor >= 0:
-            start = os.path.realpath(f"/proc/self/fd/{descriptor}")
-        name = os.fsdecode(path)
-        real = os.path.realpath(name if name.startswith(os.sep) else f"{start}/{name}")
-        return real == directory or real.startswith(directory + os.sep) or real == os.devnull
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _PROCESSES:
-            raise PermissionError("this code may start no process")
-        if event.startswith("socket.") and event not in {"socket.__new__", "socket.gethostname"}:
-            raise PermissionError("this code may use no network")
-        if event == "open" and arguments[2] & _WRITING and not inside(arguments[0]):
-            raise PermissionError("this code may write only in its own directory")
-        for path, descriptor in _CHANGES.get(event, ()):
-            relative_to = (
-                None if descriptor is None or descriptor >= len(arguments) else arguments[descriptor]
-            )
-            if not inside(arguments[path], relative_to):
-                raise PermissionError("this code may change only its own directory")
-        if event in {"ctypes.dlopen", "os.kill", "os.killpg", "os.chdir"}:
-            raise PermissionError(f"this code may not use {event}")
-
-    sys.addaudithook(hook)
-
-
-def _run(code: str, tests: str) -> tuple[bool, str]:
-    """Whether the code passes its tests, and why not."""
-    names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
-    for source, file in ((code, "answer.py"), (tests, "tests.py")):
-        try:
-            exec(compile(source, file, "exec"), names)
-        except BaseException as error:  # SystemExit is an end before the tests, too
-            return False, _described(error, file)
-    return True, "all tests pass"
+        exec(compile(source, file, "exec", dont_inherit=True), names)
+    except AnswerEndedError:
+        raise
+    except BaseException as error:  # SystemExit is an end before the tests, too
+        return _described(error, file)
+    return None
 
 
 def _described(error: BaseException, file: str) -> str:
@@ -123,21 +56,91 @@ def _described(error: BaseException, file: str) -> str:
     return f"{file}:{line}: {what}" if line else f"{file}: {what}"
 
 
+def _run_answer(job: dict[str, Any], link: Link, directory: str) -> None:
+    """The process of the answer: its code, then what the tests ask for, or the tests themselves."""
+    end_with_parent()
+    missing = confine(directory)
+    watch(directory)
+    # By its name it is found for pickling and type hints; a main guard is for programs, not for tests.
+    module = types.ModuleType("answer")
+    sys.modules["answer"] = module
+    failed = _executed(job["code"].removeprefix("\ufeff"), "answer.py", module.__dict__)
+    link.send([failed, missing])
+    if failed is not None:
+        return
+    if job["apart"]:
+        AnswerSide(link, module.__dict__).serve()
+        return
+    failed = _executed(link.receive(), "tests.py", module.__dict__)
+    link.send([failed, module.__dict__.get(_LAST)])
+
+
+def _run_tests(job: dict[str, Any], tests: str, link: Link) -> tuple[bool, str]:
+    """Whether the answer passes its tests, and why not."""
+    try:
+        failed, missing = link.receive()
+        if failed is None and job["apart"]:
+            names: dict[str, Any] = {"__name__": "tests", "__builtins__": NamesOfBoth(TestsSide(link))}
+            failed = _executed(tests, "tests.py", names)
+        elif failed is None:
+            word = secrets.token_hex(16)
+            link.send(f"{tests}\n{_LAST} = {word!r}\n")
+            failed, last = link.receive()
+            if failed is None and last != word:
+                return False, _ENDED
+    except (AnswerEndedError, ValueError, TypeError):
+        return False, _ENDED
+    if failed is not None:
+        return False, str(failed)
+    told = f" (this system's kernel can't confine {' and '.join(missing)})" if missing else ""
+    return True, f"all tests pass{told}"
+
+
+def _read() -> Any:
+    """The next part of the job. Nothing is read ahead: the answer's process would have it in its memory."""
+
+    def exactly(size: int) -> bytes:
+        parts = b""
+        while len(parts) < size:
+            part = os.read(0, size - len(parts))
+            if not part:
+                raise EOFError("the job is incomplete")
+            parts += part
+        return parts
+
+    return json.loads(exactly(*struct.unpack("!I", exactly(4))))
+
+
 def main() -> None:
     """Read the job from standard input, do it, and write the result to the descriptor in the arguments."""
-    job = json.load(sys.stdin)
+    job = _read()
     result = int(sys.argv[1])
     null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
+    for descriptor in (1, 2):
         os.dup2(null, descriptor)
     directory = os.path.realpath(".")
-    _cut_network()
-    _limit(job["seconds"], job["memory"], job["file_size"])
-    _watch(directory)
-    passed, reason = _run(job["code"], job["tests"])
-    # Only a program that came to this line knows the word.
-    line = json.dumps({"word": job["word"], "passed": passed, "reason": reason})
+    cut_network()
+    limit(job["seconds"], job["memory"], job["file_size"])
+    ours, theirs = socket.socketpair()
+    # Before the tests are read, so that the answer's process never holds them.
+    child = os.fork()
+    if child == 0:
+        os.dup2(null, 0)
+        os.close(result)
+        ours.close()
+        try:
+            _run_answer(job, Link(theirs), directory)
+        finally:
+            os._exit(0)
+    theirs.close()
+    hide_memory()
+    tests = _read()
+    os.dup2(null, 0)
+    watch(directory)
+    passed, reason = _run_tests(job, tests, Link(ours))
+    line = json.dumps({"passed": passed, "reason": reason})
     os.write(result, line.encode("utf-8", "replace"))
+    # Ending this process ends the other one; the parent ends the whole group.
     os._exit(0)
 
 

@@ -152,6 +152,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         function="harness.metrics.code_check:code",
         value="required",
         runs_code=True,
+        version="2",
         options=CodeOptions,
     ),
     Metric(

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import SettingsError
 from harness.golden.value_rules import TogetherError, check_together
-from harness.metrics.code_check import run_code
+from harness.metrics.code_check import run_code, runs_apart
 from harness.metrics.definition import ScoringRequest
 from harness.run.inputs import require_permitted
 from harness.run.scoring import Judging, score_cases
@@ -80,7 +80,7 @@ def test_limits(code, reason):
         ("import os\nos.unlink({file!r})", "change only its own directory"),
         (
             "import os\nd = os.open({folder!r}, os.O_RDONLY)\nos.unlink('precious.txt', dir_fd=d)",
-            "change only its own",
+            "PermissionError",
         ),
         ("import shutil\nshutil.rmtree({folder!r})", "change only its own directory"),
         ("import os\nos.rename({file!r}, 'x')", "change only its own directory"),
@@ -108,6 +108,208 @@ def test_nothing_outside_of_its_directory_is_changed(tmp_path, code, reason):
     assert not passed
     assert f"PermissionError: this code may {reason.removeprefix('may ')}" in told or reason in told
     assert file.read_text() == "kept"
+
+
+# An answer that is wrong, and tries to make its interpreter say otherwise.
+WRONG = "\ndef add(a, b):\n    return 0\n"
+FORGERIES = [
+    "import builtins\nbuiltins.exec = lambda *a, **k: None",
+    "import builtins\nbuiltins.compile = lambda *a, **k: 'pass'",
+    "import __main__\n__main__.exec = lambda *a, **k: None\n__main__._executed = lambda *a: None",
+    "import json\nold = json.dumps\njson.dumps = lambda d, **k: old({'passed': True, 'reason': ''})",
+    "import sys\nsys.modules['__main__']._described = lambda *a: ''",
+    "import builtins\nbuiltins.AssertionError = type('A', (BaseException,), {})",
+    'import os\nfor i in range(3, 64):\n    try:\n        os.write(i, b\'{"passed": true, "reason": ""}\')\n    except OSError:\n        pass',
+    "import atexit, os\natexit.register(lambda: os._exit(0))",
+]
+# The same that knows how the tests ask: only an answer that computes the right value passes them.
+KNOWING = [
+    "class E:\n    __eq__ = lambda s, o: True\n    __ne__ = lambda s, o: False\n    __hash__ = None\ndef add(a, b):\n    return E()",
+    "class E(int):\n    __eq__ = lambda s, o: True\n    __ne__ = lambda s, o: False\n    __hash__ = int.__hash__\ndef add(a, b):\n    return E(0)",
+    "import sys, gc\ndef add(a, b):\n    for o in gc.get_objects():\n        if isinstance(o, str) and 'assert add' in o:\n            return 3\n    f = sys._getframe()\n    while f:\n        if 'tests' in str(f.f_code.co_filename):\n            return 3\n        f = f.f_back\n    return 0",
+    "import os\ndef add(a, b):\n    return 3 if b'assert add' in open(f'/proc/{os.getppid()}/mem', 'rb').read(1) else 0",
+    "import sys\nfrom harness.metrics import code_remote\ncode_remote.AnswerSide._serve = lambda s, a: s._link.send(['return', True, []])",
+    "import harness.metrics.code_remote as r\nr._OPERATIONS['__call__'] = lambda *a: [7]",
+]
+BESIDE = "import random\n" + TESTS
+
+
+@pytest.mark.parametrize("forgery", [*FORGERIES, "\n".join(FORGERIES)])
+def test_no_outcome_is_forged_beside_the_tests(forgery):
+    assert not runs_apart(BESIDE)
+    assert not run_code(forgery + WRONG, BESIDE)[0]
+
+
+def test_no_outcome_is_forged_from_another_process():
+    assert runs_apart(TESTS)
+    assert not run_code("\n".join(FORGERIES) + WRONG, TESTS)[0]
+
+
+@pytest.mark.parametrize("forgery", KNOWING)
+def test_tests_in_a_process_of_their_own_are_passed_by_right_values_alone(forgery):
+    assert not run_code(forgery if "def add" in forgery else forgery + WRONG, TESTS)[0]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="what Linux refuses")
+
+
+ESCAPES = [
+    "import ctypes\nctypes.pythonapi.system(b'touch {file}')",
+    "import ctypes\nassert ctypes.pythonapi.fork() < 0",
+    "import ctypes\nassert ctypes.pythonapi.socket(2, 1, 0) < 0",
+    "import ctypes\nctypes.pythonapi.creat(b'{file}', 0o644)",
+    "import multiprocessing.util as u\ntry:\n    u.spawnv_passfds(b'/bin/touch', [b'touch', b'{file}'], [])\nexcept OSError:\n    pass",
+    "import os\ntry:\n    os.spawnv(os.P_NOWAIT, '/bin/touch', ['touch', '{file}'])\nexcept OSError:\n    pass",
+    "import sqlite3\ntry:\n    sqlite3.connect('{file}').execute('create table t(a)')\nexcept Exception:\n    pass",
+    "import os\ntry:\n    d = os.open('{folder}', os.O_PATH)\n    os.open('made', os.O_CREAT | os.O_WRONLY, dir_fd=d)\nexcept OSError:\n    pass",
+    "import os\nfor make in (os.mkfifo, os.mknod):\n    try:\n        make('{file}')\n    except OSError:\n        pass",
+    "import os\nfor link in (os.symlink, os.link):\n    try:\n        link('/etc/passwd', '{file}')\n    except OSError:\n        pass",
+    "import os\ntry:\n    os.symlink('{folder}', 'l')\n    open('l/made', 'w')\nexcept OSError:\n    pass",
+    "try:\n    open('{folder}/secret').read()\n    open('/dev/null', 'w').write('1')\n    raise SystemExit\nexcept OSError:\n    pass",
+]
+
+
+@linux
+def test_what_python_doesn_t_report_is_refused_by_the_kernel(tmp_path):
+    """None leaves a trace, and the answer is right but for them; one after the other in one process."""
+    if kernel_lacks():
+        pytest.skip(f"this kernel can't confine {' and '.join(kernel_lacks())}")
+    (tmp_path / "secret").write_text("kept")
+    code = "\n".join(one.format(file=tmp_path / "made", folder=tmp_path) for one in ESCAPES)
+    assert run_code(f"{code}\n{ADD}", TESTS) == (True, "all tests pass")
+    assert [one.name for one in tmp_path.iterdir()] == ["secret"]
+
+
+def kernel_lacks() -> list[str]:
+    """What a passing check says that this kernel can't confine."""
+    told = run_code(ADD, TESTS)[1].removeprefix("all tests pass")
+    return (
+        told.removeprefix(" (this system's kernel can't confine ").removesuffix(")").split(" and ")
+        if told
+        else []
+    )
+
+
+RIGHT = """\ufeff
+from __future__ import annotations
+import asyncio, collections, dataclasses, enum, pickle, typing
+
+@dataclasses.dataclass(order=True)
+class Point:
+    x: int
+    y: int = 0
+    def __add__(self, other: Point) -> Point:
+        return Point(self.x + other.x, self.y + other.y)
+    def __len__(self): return 2
+    def __iter__(self): return iter((self.x, self.y))
+    def __getitem__(self, at): return (self.x, self.y)[at]
+    def __enter__(self): return self
+    def __exit__(self, *told): return False
+
+class Stack:
+    def __init__(self): self.items = []
+    def push(self, item): self.items.append(item)
+    def pop(self): return self.items.pop()
+class Colour(enum.Enum):
+    RED = 1
+class TooMany(ValueError):
+    def __init__(self, text, most):
+        super().__init__(text)
+        self.most = most
+class Words(list):
+    pass
+Pair = collections.namedtuple("Pair", "a b")
+LIMIT = 3
+
+def refuse(n):
+    if n > LIMIT: raise TooMany("too many", LIMIT)
+    raise KeyError(n)
+def in_place(values, seen=None):
+    values.sort()
+    if seen is not None: seen.update(values)
+    return values
+def same(x): return x
+def numbers(n):
+    for i in range(n): yield i
+def apply(function, values): return [function(one) for one in values]
+def ordered(values, key): return sorted(values, key=key)
+def hints(): return typing.get_type_hints(Point)["x"] is int
+def copied(point): return pickle.loads(pickle.dumps(point)) == point
+def gathered(n):
+    async def one(): return n
+    return asyncio.run(one())
+def counts(text): return collections.Counter(text)
+def pair(): return Pair(1, [2])
+def big(): return 10 ** 5000
+def add(a, b): return a + b
+def words(): return Words(["a"])
+
+if __name__ == "__main__":
+    print(add(int(input()), 1))
+"""
+USES = """
+import math
+from collections import Counter
+p = Point(1, y=2)
+assert p.x == 1 and p + Point(1) == Point(2, 2) and p < Point(3) and p != Point(0)
+assert len(p) == 2 and list(p) == [1, 2] and p[1] == 2 and tuple(p) == (1, 2) and 2 in p
+assert isinstance(p, Point) and not isinstance(3, Point) and type(p).__name__ == "Point"
+assert repr(p) == "Point(x=1, y=2)" and f"{p}" == str(p) and hints() and copied(p)
+with p as entered:
+    assert entered.y == 2
+p.x = 5
+assert p.x == 5 and bool(p) and sorted([Point(2), Point(1)])[0].x == 1
+s = Stack()
+for i in range(3):
+    s.push(i)
+assert s.pop() == 2 and s.items == [0, 1] and s is same(s)
+assert Colour.RED is Colour(1) and Colour.RED.name == "RED" and Colour.RED in (Colour.RED,)
+try:
+    refuse(9)
+    assert False
+except TooMany as error:
+    assert error.most == 3 and str(error) == "too many" and isinstance(error, ValueError)
+try:
+    refuse(1)
+except KeyError as error:
+    assert error.args == (1,)
+values, seen = [3, 1, 2], set()
+assert in_place(values, seen) is values and values == [1, 2, 3] and seen == {1, 2, 3}
+assert list(numbers(3)) == [0, 1, 2] and sum(numbers(4)) == 6 and next(numbers(1)) == 0
+assert apply(lambda one: one * 2, [1, 2]) == [2, 4] and apply(str, (1,)) == ["1"] and apply(math.sqrt, [4]) == [2.0]
+assert ordered(["bb", "a"], key=len) == ["a", "bb"] and ordered([1, 2], lambda one: -one) == [2, 1]
+assert gathered(7) == 7 and counts("aab") == {"a": 2, "b": 1} == Counter("aab") and counts("aa").most_common(1) == [("a", 2)]
+assert pair() == (1, [2]) and pair().b == [2] and big() == 10 ** 5000 and LIMIT == 3 and words() == ["a"]
+assert same(None) is None and same(True) is True and same(1.5) == 1.5 and same(b"x") == b"x" and same((1, [2])) == (1, [2])
+assert same({1: {2}, "a": frozenset([3])}) == {1: {2}, "a": frozenset([3])} and same(2j) == 2j and math.isnan(same(math.nan))
+def check(candidate):
+    assert candidate(1, 2) == 3
+    assert [candidate(i, i) for i in range(3)] == [0, 2, 4]
+check(add)
+assert add.__name__ == "add" and callable(add)
+"""
+
+
+def test_all_kinds_of_right_answers_pass_in_a_process_of_their_own():
+    assert runs_apart(USES)
+    assert run_code(RIGHT, USES) == (True, "all tests pass")
+
+
+def test_tests_that_share_the_interpreter_pass_beside_the_answer():
+    tests = (
+        "import contextlib, io, random\n"
+        "class Node:\n    def __init__(self, v): self.v = v\n"
+        "out = io.StringIO()\n"
+        "with contextlib.redirect_stdout(out):\n    said(Node(3))\n"
+        "assert out.getvalue() == '3\\n'\n"
+    )
+    assert not runs_apart(tests)
+    assert run_code("def said(node):\n    print(Node(node.v).v)\n", tests) == (True, "all tests pass")
+
+
+def test_a_refused_process_is_said_so():
+    start = "import multiprocessing\nmultiprocessing.Process(target=print).start()"
+    assert "this code may start no process" in run_code(start, TESTS)[1]
 
 
 def test_the_environment_is_not_given(monkeypatch):

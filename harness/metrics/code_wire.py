@@ -1,0 +1,225 @@
+"""Values between the process of the tests and the process of the answer: data by value, all else by handle.
+
+Only data is ever built from what the other side sent, so that nothing of the answer's code runs among the
+tests. Lists, dictionaries and sets that were passed are changed in place when the callee changed them.
+"""
+
+import builtins
+import collections
+import datetime
+import decimal
+import fractions
+import json
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+_LARGEST = 64 * 2**20
+_CONTAINERS: set[type] = {
+    *(list, dict, set, bytearray),
+    *(collections.deque, collections.Counter, collections.OrderedDict),
+}
+_NAMED: dict[str, type] = {
+    one.__name__: one
+    for one in (collections.Counter, collections.OrderedDict, collections.deque, frozenset, set, list, tuple)
+}
+_DATES: dict[str, Any] = {one.__name__: one for one in (datetime.datetime, datetime.date, datetime.time)}
+
+
+_WRITTEN: dict[type, Callable[[Any], list[Any]]] = {
+    bytes: lambda value: ["bytes", value.decode("latin-1")],
+    complex: lambda value: ["complex", value.real, value.imag],
+    fractions.Fraction: lambda value: ["fraction", hex(value.numerator), hex(value.denominator)],
+    decimal.Decimal: lambda value: ["decimal", str(value)],
+    datetime.timedelta: lambda value: ["timedelta", value.days, value.seconds, value.microseconds],
+    range: lambda value: ["range", value.start, value.stop, value.step],
+    **{kind: lambda value: ["date", type(value).__name__, value.isoformat()] for kind in _DATES.values()},
+}
+_READ: dict[str, Callable[..., Any]] = {
+    "int": lambda digits: int(digits, 16),
+    "bytes": lambda text: text.encode("latin-1"),
+    "complex": complex,
+    "fraction": lambda over, under: fractions.Fraction(int(over, 16), int(under, 16)),
+    "decimal": decimal.Decimal,
+    "timedelta": datetime.timedelta,
+    "date": lambda name, text: _DATES[name].fromisoformat(text),
+    "range": range,
+}
+
+
+class AnswerEndedError(BaseException):
+    """The other process has ended; no test can catch it with its own exceptions."""
+
+
+class Link:
+    """Frames of JSON over a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Use an open connection."""
+        self._connection = connection
+
+    def send(self, message: Any) -> None:
+        """Send one message."""
+        body = json.dumps(message).encode()
+        try:
+            self._connection.sendall(struct.pack("!I", len(body)) + body)
+        except ConnectionError:
+            raise AnswerEndedError from None
+
+    def receive(self) -> Any:
+        """The next message.
+
+        Raises:
+            AnswerEndedError: The other side has ended, or sends more than anyone reads.
+        """
+        (size,) = struct.unpack("!I", self._exactly(4))
+        if size > _LARGEST:
+            raise AnswerEndedError
+        return json.loads(self._exactly(size))
+
+    def _exactly(self, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            try:
+                part = self._connection.recv(min(size - len(parts), 2**20))
+            except ConnectionError:
+                part = b""
+            if not part:
+                raise AnswerEndedError
+            parts += part
+        return bytes(parts)
+
+
+class Message:
+    """The values of one message; each container in it is written once."""
+
+    def __init__(self, by_handle: Callable[[Any], Any], from_handle: Callable[[Any], Any]) -> None:
+        """A message without values.
+
+        Args:
+            by_handle: Writes an object that is no data.
+            from_handle: Reads it on the other side.
+        """
+        self.containers: list[Any] = []
+        self._places: dict[int, int] = {}
+        self._by_handle, self._from_handle = by_handle, from_handle
+
+    def encode(self, value: Any) -> Any:
+        """A value as JSON.
+
+        Args:
+            value: Any value.
+        """
+        kind: Any = type(value)
+        if value is None or kind in (bool, str, float):
+            return value
+        if kind is int:
+            return value if abs(value) < 2**63 else ["int", hex(value)]
+        if kind in _CONTAINERS:
+            return self._container(value)
+        if kind in (tuple, frozenset):
+            return [kind.__name__, [self.encode(one) for one in value]]
+        return self._scalar(value, kind)
+
+    def _scalar(self, value: Any, kind: Any) -> Any:
+        if kind in _WRITTEN:
+            return _WRITTEN[kind](value)
+        if kind.__module__ == "numpy" and getattr(getattr(value, "dtype", None), "kind", "") in set("biufc"):
+            return _of_numpy(self, value)
+        fields = getattr(kind, "_fields", None)
+        if isinstance(value, tuple) and fields is not None:
+            return ["named", type(value).__name__, list(fields), [self.encode(one) for one in value]]
+        name = value.__name__ if isinstance(value, type) else ""
+        if name and vars(builtins).get(name) is value:
+            return ["type", name]
+        return ["handle", self._by_handle(value)]
+
+    def _container(self, value: Any) -> Any:
+        if id(value) in self._places:
+            return ["same", self._places[id(value)]]
+        self._places[id(value)] = len(self.containers)
+        self.containers.append(value)
+        return [type(value).__name__, len(self.containers) - 1, self.contents(value)]
+
+    def contents(self, value: Any) -> Any:
+        """What is in a container, as JSON."""
+        if isinstance(value, bytearray):
+            return value.decode("latin-1")
+        if isinstance(value, dict):
+            return [[self.encode(key), self.encode(item)] for key, item in value.items()]
+        return [self.encode(one) for one in value]
+
+    def decode(self, written: Any) -> Any:
+        """The value that was written.
+
+        Args:
+            written: JSON of :meth:`encode`.
+
+        Raises:
+            ValueError: It is none.
+        """
+        if not isinstance(written, list):
+            return written
+        kind, *parts = written
+        if kind == "same":
+            return self.containers[parts[0]]
+        if kind in ("list", "dict", "set", "bytearray", "deque", "Counter", "OrderedDict"):
+            makers: dict[str, Any] = {"dict": dict, "bytearray": bytearray, **_NAMED}
+            empty = makers[kind]()
+            self._places[id(empty)] = len(self.containers)
+            self.containers.append(empty)
+            return self.fill(empty, parts[1])
+        if kind in ("tuple", "frozenset"):
+            return _NAMED[kind](self.decode(one) for one in parts[0])
+        return self._decoded_scalar(kind, parts)
+
+    def _decoded_scalar(self, kind: str, parts: list[Any]) -> Any:
+        if kind in _READ:
+            return _READ[kind](*parts)
+        if kind == "named":
+            name, fields, values = parts
+            return collections.namedtuple(name, fields)(*(self.decode(one) for one in values))
+        if kind == "numpy":
+            import numpy
+
+            return numpy.array([self.decode(one) for one in parts[2]], dtype=parts[0]).reshape(parts[1])
+        if kind == "type":
+            found = getattr(builtins, parts[0])
+            if isinstance(found, type):
+                return found
+        if kind == "handle":
+            return self._from_handle(parts[0])
+        raise ValueError(f"no value is written like {kind}")
+
+    def fill(self, container: Any, contents: Any) -> Any:
+        """Replace what is in a container.
+
+        Args:
+            container: The container.
+            contents: JSON of :meth:`contents`.
+
+        Returns:
+            The container.
+        """
+        container.clear()
+        if isinstance(container, bytearray):
+            container += contents.encode("latin-1")
+        elif isinstance(container, dict):
+            container.update({self.decode(key): self.decode(item) for key, item in contents})
+        elif isinstance(container, set):
+            container.update([self.decode(one) for one in contents])
+        else:
+            container.extend([self.decode(one) for one in contents])
+        return container
+
+
+def _of_numpy(message: Message, value: Any) -> Any:
+    if not getattr(value, "shape", ()):
+        return message.encode(value.item())
+    return [
+        "numpy",
+        str(value.dtype),
+        list(value.shape),
+        [message.encode(one) for one in value.ravel().tolist()],
+    ]
