@@ -5,18 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import DataError
-from trainers.data.conversations import prompt_of
+from trainers.data.conversations import question_of
 from trainers.data.rows import Examples, Row, read_rows
 
-_FORMAT = "prompt and the columns that rewards read"
+_FORMAT = "prompt, messages, conversations or instruction, and the columns that rewards read"
 # Names of a reward function's own arguments.
 _TAKEN = ("prompts", "completions")
+# The field with the question; the first that a row has.
+_FORMS = ("prompt", "messages", "conversations", "instruction")
 # What other programs ask with the prompt.
-_PARTS = ("system", "system_prompt", "history", "tools", "messages")
+_UNREAD = {
+    "system_prompt": "write it into system",
+    "tools": "answers that call tools can't be sampled here; write them into a system turn",
+}
 
 
 def load_prompts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
-    """Read ``prompt`` (a text, or turns that end with the user's) and any further columns.
+    """Read questions in any form, with ``system`` and ``history``, and further columns.
 
     Args:
         paths: JSONL files.
@@ -49,12 +54,21 @@ def prompt_row(path: Path, line: int, row: Row) -> Row:
     Raises:
         DataError: With what was found, and what is allowed.
     """
-    if "prompt" not in row:
+    form = next((name for name in _FORMS if name in row), None)
+    if form is None:
         raise DataError(path, line, f"prompt is missing (allowed: {_FORMAT})")
     if taken := [name for name in _TAKEN if name in row]:
         raise DataError(path, line, f"{taken[0]}: the column's name is taken; rename it")
-    if beside := [name for name in _PARTS if row.get(name)]:
-        problem = f"{beside[0]}: not a part of the prompt that is answered: write it into prompt, as turns, "
-        raise DataError(path, line, problem + "or rename the column if only rewards read it")
-    columns = {name: value for name, value in row.items() if name != "prompt"}
-    return {"prompt": prompt_of(path, line, row), "columns": columns}
+    for name, remedy in {**_UNREAD, **dict.fromkeys(_FORMS[1:3], "leave one of them out")}.items():
+        if name != form and row.get(name):
+            problem = f"{name}: not a part of the prompt that is answered: {remedy}, "
+            raise DataError(path, line, problem + "or rename the column if only rewards read it")
+    parts = {form, "system", "history", *(("input",) if form == "instruction" else ())}
+    question = question_of(path, line, {key: row[key] for key in row if key in parts}, (), _FORMAT)
+    if not question.turns or question.turns[-1]["role"] not in {"user", "tool"}:
+        problem = (
+            f"{form}: the last turn must be the user's, or a tool's result; rewards read a known answer "
+        )
+        raise DataError(path, line, problem + "from a column of its own")
+    columns = {name: value for name, value in row.items() if name not in parts}
+    return {"prompt": question.turns, "columns": columns}

@@ -2,11 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import SettingsError
+from harness.models.download import file_sha256
+from harness.models.resolve import adapter_sha256
 from harness.types.storage import parse_json, write_whole
 from trainers.config import RunConfig
 from trainers.run.checkpoint import STATE_FILE, check_checkpoint
@@ -14,8 +16,9 @@ from trainers.run.processes import is_main_process
 
 # The identity of the run, compared when it is resumed.
 _IDENTITY_FILE = "config.json"
-# The output, the steps between checkpoints, the data's location and the search for golden cases may differ #
+# The output, the steps between checkpoints, the data's location and the search for golden cases may differ
 # when a run is resumed.
+_CONTENT = "content of "
 _NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage", "report_to"}
 
 
@@ -41,7 +44,11 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     """
     if not is_main_process():
         return last_checkpoint(work) if resume else None
-    identity = {**config.model_dump(mode="json", exclude=_NOT_IDENTITY), "data_sha256": data_sha256}
+    identity: dict[str, object] = {
+        **config.model_dump(mode="json", exclude=_NOT_IDENTITY),
+        "data_sha256": data_sha256,
+        **_files(config),
+    }
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -52,7 +59,7 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
         raise SettingsError(f"--resume: no checkpoint in {work / 'checkpoints'}; start without --resume")
     check_checkpoint(checkpoint)
     before = _identity(work)
-    changed = sorted(key for key in identity if before.get(key) != identity[key])
+    changed = sorted(key for key in identity if _differs(before, key, identity[key]))
     if changed:
         raise SettingsError(
             f"--resume: {', '.join(changed)} changed since the checkpoint; start without --resume"
@@ -70,8 +77,34 @@ def can_resume(work: Path, config: RunConfig, data_sha256: str) -> bool:
     """
     if last_checkpoint(work) is None:
         return False
-    wanted = {**config.model_dump(mode="json"), "data_sha256": data_sha256}
+    wanted = {**config.model_dump(mode="json"), "data_sha256": data_sha256, **_files(config)}
     return all(wanted[key] == value for key, value in _identity(work).items() if key in wanted)
+
+
+def _differs(before: Mapping[str, object], key: str, value: object) -> bool:
+    """Whether a part of the run's identity changed; earlier versions stored no hashes of files."""
+    return before.get(key) != value and not (key.startswith(_CONTENT) and key not in before)
+
+
+def _files(config: RunConfig) -> dict[str, str]:
+    """Hashes of the files and adapters that the configuration names, since paths don't identify them."""
+    found = {}
+    for place, path in _paths(config.model_dump(exclude=_NOT_IDENTITY), ""):
+        if path.is_file():
+            found[f"{_CONTENT}{place}"] = file_sha256(path)
+        elif (path / "adapter_config.json").is_file():
+            found[f"{_CONTENT}{place}"] = adapter_sha256(path)
+    return found
+
+
+def _paths(value: object, place: str) -> Iterator[tuple[str, Path]]:
+    """The paths in a configuration, each with the dotted name of its key."""
+    if isinstance(value, Path):
+        yield place, value
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        yield from _paths(item, f"{place}.{name}" if place else str(name))
 
 
 def _identity(work: Path) -> dict[str, object]:

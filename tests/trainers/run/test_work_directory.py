@@ -1,9 +1,11 @@
 """Checkpoints and results are whole or not there."""
 
+import json
+
 import pytest
 
 from harness.errors import SettingsError
-from trainers.config import RunConfig
+from trainers.config import RunConfig, TrainingConfig
 from trainers.run.work_directory import (
     can_resume,
     last_checkpoint,
@@ -92,3 +94,23 @@ def test_a_result_replaces_the_old_one_whole(tmp_path):
     put_in_place(old, made)
     assert [path.name for path in old.iterdir()] == ["new"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "new", "out"]
+
+
+def test_another_content_of_a_named_file_is_another_run(tmp_path):
+    template = tmp_path / "mine.jinja"
+    template.write_text("{{ messages }}")
+    settings = TrainingConfig(base="b", output=tmp_path / "out", chat_template=template, data="d.jsonl")
+    work = work_directory(settings.output)
+    prepare_work(work, settings, "data", resume=False)
+    checkpoint(work, 3)
+    assert can_resume(work, settings, "data")
+    template.write_text("{{ messages[0] }}")
+    assert not can_resume(work, settings, "data")
+    with pytest.raises(SettingsError, match="--resume: content of chat_template changed since"):
+        prepare_work(work, settings, "data", resume=True)
+    # A run that was begun before hashes were stored goes on.
+    stored = json.loads((work / "config.json").read_text())
+    del stored["content of chat_template"]
+    (work / "config.json").write_text(json.dumps(stored))
+    assert prepare_work(work, settings, "data", resume=True).name == "checkpoint-3"
+    assert can_resume(work, settings, "data")
