@@ -1,6 +1,6 @@
 # Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check install-check conformance mutate bench bench-trainers report-demo clean
+.PHONY: help demo test unit check install-check conformance mutate bench bench-trainers report-demo clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,8 +44,8 @@ test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier
 	  echo "==> Chromium is unavailable: the report's browser tests will be skipped"
 	@$(PYTEST) --cov --cov-report=
 
-test-fast: $(VENV)/.installed ## Unit tests only, minutes
-	@$(PYTEST) -m "not end_to_end and not browser"
+unit: $(VENV)/.installed ## Unit tests only, minutes
+	@$(PYTEST) -m "not end_to_end and not browser and not simulation and not matrix and not processes"
 
 check: $(VENV)/.installed ## Format, lint, types and import layers
 	@$(BIN)/ruff format --check .

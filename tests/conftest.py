@@ -3,8 +3,11 @@
 import json
 import os
 import re
+from functools import lru_cache
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import Phase, settings
@@ -22,11 +25,19 @@ settings.register_profile(
 settings.load_profile("tunegate")
 
 # The folders whose files take longest, in the order in which workers should begin them.
-LONGEST = ("tests/end_to_end/", "tests/reports/html/test_browser.py", "tests/trainers/", "tests/statistics/")
+LONGEST = (
+    *("tests/end_to_end/", "tests/reports/html/test_browser.py", "tests/conformance/"),
+    *("tests/trainers/", "tests/plugin/", "tests/statistics/"),
+)
+# Tests that repeat what others reach once: tracing would take four times as long as they do, and find nothing new.
+REPEATING = ("simulation", "browser", "matrix")
 
 
 def pytest_collection_modifyitems(config, items):
     """On several workers the longest files come first, so that none is left over at the end."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in REPEATING):
+            item.add_marker("no_cover")
     if hasattr(config, "workerinput"):
         places = [*LONGEST, ""]
         items.sort(
@@ -47,32 +58,76 @@ def pytest_xdist_make_scheduler(config, log):
     return FileScheduling(config, log)
 
 
+# What a gate imports while it runs. Whatever a session inside a test is the first to import is dropped when the test
+# ends, and the next one would import it anew: the client of judges alone takes a second.
+IMPORTED_BY_GATES = (
+    *("pydantic_settings", "openai", "openai.resources", "aiohttp", "tenacity", "jsonschema", "jinja2"),
+    *("harness.plugin.hooks", "harness.settings.sources", "harness.judge.openai_engine"),
+    *("harness.engines.served.engine", "reports.plugin", "reports.html.build", "reports.html.render"),
+    *("harness.history.location", "reports.files", "rich._emoji_codes", "http.server", "tunegate.streams"),
+)
+
+
+@pytest.fixture(scope="session")
+def gate_imports():
+    """What a gate imports, loaded for all sessions inside tests. Tests of a lean start use other processes."""
+    for name in IMPORTED_BY_GATES:
+        import_module(name)
+
+
+@pytest.fixture
+def pytester(gate_imports, pytester):
+    """The fixture of pytest itself, beside modules that stay loaded."""
+    return pytester
+
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|> {{ message['content'] }} <|end|> {% endfor %}"
     "{% if add_generation_prompt %}<|assistant|> {% endif %}"
 )
 
 
+def save_tiny_llama(directory, tokenizer, **sizes):
+    """Save a random Llama and its tokenizer.
+
+    Args:
+        directory: Where to.
+        tokenizer: Its vocabulary is the model's.
+        sizes: Keys of its configuration, beside or in place of those of one layer of 32.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    one_layer = {
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 4096,
+    }
+    config = LlamaConfig(vocab_size=len(tokenizer), **{**one_layer, **sizes})
+    LlamaForCausalLM(config).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(name="save_tiny_llama", scope="session")
+def save_tiny_llama_fixture():
+    """The function that saves random models."""
+    return save_tiny_llama
+
+
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer Llama with a word tokenizer and a chat template: a real model, small and useless."""
-    import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     directory = tmp_path_factory.mktemp("tiny_model")
-    words = [f"w{i}" for i in range(50)] + [
-        "the",
-        "a",
-        "cat",
-        "sat",
-        "on",
-        "mat",
-        "what",
-        "is",
-        "one",
-        "two",
-        "three",
+    words = [
+        *(f"w{i}" for i in range(50)),
+        *("the", "a", "cat", "sat", "on", "mat", "what", "is", "one", "two", "three"),
     ]
     special = ["<pad>", "<unk>", "<bos>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
     vocabulary = {word: index for index, word in enumerate(special + words)}
@@ -87,26 +142,21 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model_max_length=512,
     )
     fast.chat_template = CHAT_TEMPLATE
-    fast.save_pretrained(directory)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            pad_token_id=0,
-            bos_token_id=2,
-            eos_token_id=3,
-            # Large weights make random logits differ clearly, so that greedy text varies with the prompt.
-            initializer_range=0.5,
-        )
+    return save_tiny_llama(
+        directory,
+        fast,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+        # Large weights make random logits differ clearly, so that greedy text varies with the prompt.
+        initializer_range=0.5,
     )
-    model.save_pretrained(directory)
-    return directory
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +167,15 @@ def tiny_adapter_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFact
 
 def make_tiny_adapter(base: Path, directory: Path, *, spread: float, seed: int = 1) -> Path:
     """Save a LoRA adapter of ``base`` with B drawn from a normal of the given spread; 0 leaves it dead."""
+    for name, data in _tiny_adapter(base, spread, seed).items():
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(data)
+    return directory
+
+
+@lru_cache
+def _tiny_adapter(base: Path, spread: float, seed: int) -> dict[str, bytes]:
+    """The adapter's files by name: dozens of tests want the same one."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -129,11 +188,12 @@ def make_tiny_adapter(base: Path, directory: Path, *, spread: float, seed: int =
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(0, spread) if spread else parameter.data.zero_()
-    model.save_pretrained(directory)
-    config = json.loads((directory / "adapter_config.json").read_text())
+    with TemporaryDirectory() as name:
+        model.save_pretrained(name)
+        files = {path.name: path.read_bytes() for path in Path(name).iterdir()}
+    config = json.loads(files["adapter_config.json"])
     config["base_model_name_or_path"] = str(base)
-    (directory / "adapter_config.json").write_text(json.dumps(config))
-    return directory
+    return files | {"adapter_config.json": json.dumps(config).encode()}
 
 
 @pytest.fixture(name="make_tiny_adapter", scope="session")
@@ -184,9 +244,8 @@ def tiny_encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bytes_dir(tmp_path_factory):
     """A random model of bytes, which can write any text."""
-    import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     directory = tmp_path_factory.mktemp("tiny_bytes")
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -200,20 +259,9 @@ def tiny_bytes_dir(tmp_path_factory):
     tokenizer.chat_template = (
         "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant: "
     )
-    tokenizer.save_pretrained(directory)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=1024,
-        initializer_range=0.5,
-        eos_token_id=2,
+    return save_tiny_llama(
+        directory, tokenizer, max_position_embeddings=1024, initializer_range=0.5, eos_token_id=2
     )
-    LlamaForCausalLM(config).save_pretrained(directory)
-    return directory
 
 
 @pytest.fixture(scope="session")

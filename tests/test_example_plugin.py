@@ -12,6 +12,7 @@ import pytest
 
 from harness.registry import Metric
 
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "plugin"
 

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "road.py"
 
 
+@pytest.mark.processes
 def test_one_gate_enters_fewer_than_80_files():
     shown = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False)
     counts = dict(re.findall(r"^(\w.*?) {2,}(\d+)$", shown.stdout, re.MULTILINE))

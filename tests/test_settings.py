@@ -133,6 +133,41 @@ def test_a_wrong_key_or_value_is_named_with_what_is_allowed(tmp_path, text, mess
         load_settings({}, write(tmp_path, text), {})
 
 
+WRONG_KINDS = {
+    bool: ["1", "0", "1.0", "'true'", "[true]", "2020-01-01"],
+    int: ["true", "3.0", "'3'", "[3]"],
+    float: ["true", "'3.0'", "[3.0]"],
+    float | None: ["false", "'0.1'", "[0.1]"],
+    str: ["3", "true", "['a']"],
+    str | None: ["3", "true", "['a']"],
+    tuple[str, ...]: ["3", "true", "[3]", "[true]", "['local:a', 1]"],
+    tuple[str, ...] | None: ["3", "true", "[3]", "[true]"],
+}
+KINDS = {name: field.annotation for name, field in Settings.model_fields.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, kind in KINDS.items() for text in WRONG_KINDS.get(kind, ())]
+)
+def test_a_value_of_pyproject_has_the_kind_of_its_setting(tmp_path, name, text):
+    """The file has types: 1 isn't true, true isn't 1, and a text is no number."""
+    with pytest.raises(SettingsError, match=rf"\[tool.tunegate\] {name}: found .* \(allowed: "):
+        load_settings({}, write(tmp_path, f"{name} = {text}"), {})
+
+
+def test_each_kind_of_setting_has_wrong_values():
+    """What remains has a type of its own: choices, prices and templates' values."""
+    assert {name for name, kind in KINDS.items() if kind not in WRONG_KINDS} == {
+        *("dtype", "engine", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs")
+    }
+
+
+@pytest.mark.parametrize("text", ["['0.1', 1]", "[true, 1]", "3", "true"])
+def test_prices_are_numbers(tmp_path, text):
+    with pytest.raises(SettingsError, match=r"judge-prices: found .* \(allowed: two numbers"):
+        load_settings({}, write(tmp_path, f"judge-prices = {text}"), {})
+
+
 # Any text is a model's name, a device, a path or a tracker: those can only be found wrong when they are used.
 CHECKED = [
     name

@@ -33,7 +33,6 @@ from harness.registry import Registrar, Registry, active, use_registry
 from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
-from harness.studies.ranking import rank_records
 from harness.types import GateRecord
 from tunegate.printable import printable_line
 from tunegate.project import session_project
@@ -75,6 +74,9 @@ def _print_ranking(
     written: Mapping[str, Sequence[Path]],
 ) -> None:
     """Print the ranked models, the reasons of regressions, and the paths of the reports."""
+    # Gates of one model don't need it.
+    from harness.studies.ranking import rank_records
+
     found = rank_records(records)
     terminal.section("tunegate", sep="=")
     _render(terminal, render_ranking(found))

@@ -46,6 +46,17 @@ def _judge_from(project: Path, value: object) -> object:
     return made if isinstance(value, list) else " ".join(map(str, made))
 
 
+# What a text in pyproject.toml is read as, where the setting is a switch or a number: a value of no setting.
+_QUOTED: Mapping[str, str] = {}
+
+
+def _typed(name: str, value: object) -> object:
+    """A value of pyproject.toml, which has types: a text there is neither a number nor true or false."""
+    field = Settings.model_fields.get(name)
+    is_typed = field is not None and field.annotation in {bool, int, float, float | None}
+    return _QUOTED if is_typed and isinstance(value, str) else value
+
+
 def _as_written(_project: Path, value: object) -> object:
     return value
 
@@ -81,7 +92,7 @@ class _Table(PyprojectTomlConfigSettingsSource):
             for name, key in self.written.items()
         }
         tool, tunegate = self.toml_table_header
-        return {tool: {tunegate: self.values}}
+        return {tool: {tunegate: {name: _typed(name, value) for name, value in self.values.items()}}}
 
 
 class _Loaded(Settings, BaseSettings):

@@ -24,9 +24,19 @@ class Allowed:
     text: str
 
 
+def _switch(value: object) -> object:
+    """Refuse numbers: a file that says 1 doesn't say true. The texts of options and variables are read."""
+    return value if isinstance(value, bool | str) else "no switch"
+
+
 def _number(value: object) -> object:
     """Refuse true and false as numbers: in Python they equal 1 and 0."""
     return "no number" if isinstance(value, bool) else value
+
+
+def _whole(value: object) -> object:
+    """Refuse 3.0 too."""
+    return "no whole number" if isinstance(value, bool | float) else value
 
 
 def _paths(value: object) -> object:
@@ -74,7 +84,11 @@ def _judges(value: object) -> object:
 
 
 def _prices(value: object) -> object:
-    return tuple(value.split("/")) if isinstance(value, str) else value
+    """Two texts with a slash between them, or a list of numbers."""
+    if isinstance(value, str):
+        return tuple(value.split("/"))
+    is_text = isinstance(value, list | tuple) and any(isinstance(each, str) for each in value)
+    return "no prices" if is_text else value
 
 
 def _template_values(value: object) -> object:
@@ -98,7 +112,7 @@ EngineName: TypeAlias = Annotated[Literal["transformers", "vllm"], Allowed(" | "
 FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], Allowed(" | ".join(FAIL_ON))]
 Text: TypeAlias = Annotated[str, Allowed("a text")]
 OptionalText: TypeAlias = Annotated[str | None, Allowed("a text")]
-Switch: TypeAlias = Annotated[bool, Allowed("true | false")]
+Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch), Allowed("true | false")]
 Paths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_paths), Allowed("a path or a list of paths")]
 OptionalPaths: TypeAlias = Annotated[
     tuple[str, ...] | None, BeforeValidator(_paths), Allowed("a path or a list of paths")
@@ -124,17 +138,17 @@ Fraction: TypeAlias = Annotated[
     BeforeValidator(_number),
     Allowed("a number from 0 to 1"),
 ]
-Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_number), Allowed("a whole number from 1")]
+Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_whole), Allowed("a whole number from 1")]
 Times: TypeAlias = Annotated[
     int,
     Field(ge=0, le=_MOST_CONFIRMATIONS),
-    BeforeValidator(_number),
+    BeforeValidator(_whole),
     Allowed(f"a whole number from 0 to {_MOST_CONFIRMATIONS}"),
 ]
 Looks: TypeAlias = Annotated[
     int,
     Field(ge=1, le=_MOST_LOOKS),
-    BeforeValidator(_number),
+    BeforeValidator(_whole),
     Allowed(f"a whole number from 1 to {_MOST_LOOKS}"),
 ]
 Seconds: TypeAlias = Annotated[

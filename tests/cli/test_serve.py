@@ -5,7 +5,10 @@ import subprocess
 import sys
 import urllib.request
 
+import pytest
 
+
+@pytest.mark.processes
 def test_it_serves_until_it_is_ended(tiny_model_dir):
     code = "import sys; from harness.cli.main import main; main()"
     arguments = ["serve", "--model", str(tiny_model_dir), "--port", "0"]

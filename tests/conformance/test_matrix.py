@@ -14,6 +14,7 @@ from tests.conformance.kinds import BY_NAME, KINDS
 from tests.conformance.outcomes import EQUAL, NOT_MADE, REFUSED, make_base, outcome_alone, outcome_of, quiet
 from tests.conformance.page import ALONE, load_outcomes
 
+pytestmark = pytest.mark.matrix
 _WANTED = os.environ.get("TUNEGATE_CONFORMANCE", "")
 FULL, MEASURES = _WANTED == "full", _WANTED in {"full", "part"}
 # Some families of the whole matrix, which takes half a minute for each; or some kinds, with ; between them.

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.end_to_end
 
 STEPS_GOOD, STEPS_HARMFUL = 20, 6
+# Twelve of them, for what shows in any case.
+SOME_ORDERS = "teapots or hats or compasses or speakers"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -129,7 +131,7 @@ def test_a_harmful_adapter_regresses_and_forgetting_is_named(place):
 def test_retraining_into_the_same_directory_gives_new_answers(place, good):
     """The cache goes by content: the directory's old answers are not taken for the new adapter's."""
     train("sft.yaml", place / "good", steps=2, seed=1)
-    _, record = gate(place, place / "good", "-m", "orders")
+    _, record = gate(place, place / "good", "-k", SOME_ORDERS)
     before = {r["case"]["id"]: r["completion"]["text"] for r in good[1]["run"]["results"]}
     after = {r["case"]["id"]: r["completion"]["text"] for r in record["run"]["results"]}
     assert record["run"]["model"]["adapter_sha256"] != good[1]["run"]["model"]["adapter_sha256"]
@@ -137,15 +139,19 @@ def test_retraining_into_the_same_directory_gives_new_answers(place, good):
 
 
 def test_an_adapter_against_itself_never_regresses(place, good):
-    """The same weights on both sides, mixed in one batch, give the same text."""
+    """The same weights on both sides, mixed in one batch, give the same text.
+
+    Some orders are enough: whether all cases and the general text end equal takes four times as long.
+    """
     done, record = gate(
         place,
         place / "good",
         f"--gate-baseline={place / 'good'}",
         "--gate-no-cache",
-        "-m",
-        "arithmetic",
+        "--gate-no-forgetting",
+        "-k",
+        SOME_ORDERS,
     )
     assert done.returncode == 0, done.stdout
-    row = metric(record, "general", "pass-rate")
+    row = metric(record, "orders", "pass-rate")
     assert row["lost"] == row["gained"] == []

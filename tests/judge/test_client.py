@@ -158,6 +158,7 @@ print(len(judge.ask_all(requests)))
 """
 
 
+@pytest.mark.processes
 def test_a_killed_run_goes_on_where_it_was(judge_server, tmp_path):
     """Killed without warning in the middle, it asks again only what was under way."""
     import subprocess

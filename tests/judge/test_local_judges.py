@@ -239,27 +239,9 @@ def test_what_is_no_reward_model_is_refused(tiny_adapter_dir, judge_of):
 
 
 @pytest.fixture
-def random_judge(letters, shipped, tmp_path):
+def random_judge(letters, shipped, save_tiny_llama, tmp_path):
     """Makes a random model with a shipped chat template."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    def make(template):
-        tokenizer = letters(shipped(template))
-        tokenizer.save_pretrained(tmp_path)
-        torch.manual_seed(0)
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=4096,
-        )
-        LlamaForCausalLM(config).save_pretrained(tmp_path)
-        return f"local:{tmp_path}"
-
-    return make
+    return lambda template: f"local:{save_tiny_llama(tmp_path, letters(shipped(template)))}"
 
 
 @pytest.mark.parametrize(

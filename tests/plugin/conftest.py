@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import harness.plugin.hooks  # noqa: F401 - loaded once: each session inside a test would import it anew
 from harness.types import Completion, TextLoss
 
 CAPITALS = """\

@@ -113,21 +113,6 @@ def direct(engine, side, text, **settings):
 
 
 @pytest.fixture
-def reasoner(letters, shipped, tmp_path):
+def reasoner(letters, shipped, save_tiny_llama, tmp_path):
     """A model that thinks, in any words, behind a template that opens its reasoning."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = letters(shipped("qwen3_5_think"), eos="<|im_end|>")
-    tokenizer.save_pretrained(tmp_path)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=4096,
-    )
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    return tmp_path
+    return save_tiny_llama(tmp_path, letters(shipped("qwen3_5_think"), eos="<|im_end|>"))

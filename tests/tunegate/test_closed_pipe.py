@@ -29,6 +29,7 @@ def cut_short(installation, folder, *command, lines=1):
     return process.wait(120), errors
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("lines", [0, 1])
 def test_a_gate_without_a_reader_still_says_its_verdict_by_its_status(
     installation, write, tiny_adapter_dir, lines

@@ -93,6 +93,16 @@ def chat_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
     return Job(body=body, send=send, read=read)
 
 
+async def send_text(client: Any, sent: dict[str, Any]) -> Any:
+    """Ask for a plain completion; returns the reply.
+
+    Args:
+        client: The official client.
+        sent: The request's parameters.
+    """
+    return await client.completions.create(**sent)
+
+
 async def send_timed_text(client: Any, sent: dict[str, Any]) -> Any:
     """Ask for a plain completion; returns the reply and its time in seconds.
 
@@ -101,7 +111,7 @@ async def send_timed_text(client: Any, sent: dict[str, Any]) -> Any:
         sent: The request's parameters.
     """
     started = time.perf_counter()
-    return await client.completions.create(**sent), time.perf_counter() - started
+    return await send_text(client, sent), time.perf_counter() - started
 
 
 def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:

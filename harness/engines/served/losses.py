@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import LossRequest
-from harness.engines.served.chat import Reports
+from harness.engines.served.chat import Reports, send_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.prompts.rendering import chat_turns
@@ -82,9 +82,6 @@ def loss_job(model: str, key: str, scored: Scored, reports: Reports) -> Job:
         "temperature": 0,
     }
 
-    async def send(client: Any, sent: dict[str, Any]) -> Any:
-        return await client.completions.create(**sent)
-
     def read(reply: Any, _sent: dict[str, Any]) -> TextLoss:
         reports.take(reply)
         found = prompt_logprobs(reply)
@@ -99,7 +96,7 @@ def loss_job(model: str, key: str, scored: Scored, reports: Reports) -> Job:
         nats = -math.fsum(value for value in wanted if value is not None) / len(wanted)
         return TextLoss(passage=key, nats_per_token=nats, tokens=len(wanted))
 
-    return Job(body=body, send=send, read=read)
+    return Job(body=body, send=send_text, read=read)
 
 
 def token_logprobs_job(model: str, ids: list[int], reports: Reports) -> Job:

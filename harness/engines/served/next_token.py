@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.engines.served.chat import send_text
 from harness.engines.served.client import PassingFaultError, RefusedError
 from harness.engines.served.pool import Job
 
@@ -98,9 +99,6 @@ def first_token_of_text(body: Mapping[str, Any]) -> Job:
     asked = {**body, "max_tokens": 1, "logprobs": _LISTED}
     asked.pop("stop", None)
 
-    async def send(client: Any, sent: dict[str, Any]) -> Any:
-        return await client.completions.create(**sent)
-
     def read(reply: Any, _sent: dict[str, Any]) -> NextToken:
         listed = getattr(_choice(reply).logprobs, "top_logprobs", None)
         if not listed or not listed[0]:
@@ -108,7 +106,7 @@ def first_token_of_text(body: Mapping[str, Any]) -> Job:
         tops = [(token, float(logprob)) for token, logprob in listed[0].items()]
         return _collected(tops, min(logprob for _, logprob in tops))
 
-    return Job(body=asked, send=send, read=read)
+    return Job(body=asked, send=send_text, read=read)
 
 
 def _choice(reply: Any) -> Any:

@@ -205,6 +205,7 @@ def test_an_adapter_that_changes_its_base_has_the_start_as_baseline(place, make_
     assert outcomes(trainer) == ["pass"] * 2
 
 
+@pytest.mark.processes
 def test_a_process_of_its_own_says_the_same(place, make_trainer):
     """The checkpoint's answers are those of the weights in training, to the letter."""
     trainer = make_trainer(gate := GateCallback(place.golden, forgetting=False), save_steps=8)

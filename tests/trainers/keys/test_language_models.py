@@ -304,6 +304,7 @@ def test_every_key_is_in_the_table():
     assert [f"{m}: {k}" for m, k in CASES if KEYS[m][k].seen is not weights and not KEYS[m][k].why] == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("method", "key"), CASES)
 def test_two_values_give_two_results(train, method, key):
     values = KEYS[method][key]

@@ -11,6 +11,16 @@ from harness.run.scoring import score_cases
 from harness.types import Check, GenerationSettings, GoldenCase, Message, Outcome
 
 ROWS = [{"prompt": letter * 8, "completion": f"it is {letter}"} for letter in "AbCdEf"]
+# Enough steps to learn them by heart.
+EXACTLY = {
+    "quantization": "none",
+    "peft": {"method": "full"},
+    "learning_rate": 5e-3,
+    "warmup_steps": 10,
+    "max_steps": 100,
+    "batch_size": 6,
+    "save_steps": 1000,
+}
 # Each with the end token of its model.
 TEMPLATES = {
     "qwen3": "<|im_end|>",
@@ -22,22 +32,17 @@ TEMPLATES = {
 
 
 @pytest.fixture
-def base_of(letters, shipped, tmp_path):
+def base_of(letters, shipped, save_tiny_llama, tmp_path):
     """Makes a random base of single characters with a shipped chat template."""
 
     def make(name):
-        import torch
-        from transformers import LlamaConfig, LlamaForCausalLM
-
-        directory = tmp_path / f"base-{name}"
         if name is None:
             tokenizer = letters(None, adds_bos=True)
         else:
             tokenizer = letters(shipped(name), eos=TEMPLATES[name])
-        tokenizer.save_pretrained(directory)
-        torch.manual_seed(0)
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
+        return save_tiny_llama(
+            tmp_path / f"base-{name}",
+            tokenizer,
             hidden_size=64,
             intermediate_size=128,
             num_hidden_layers=2,
@@ -48,8 +53,6 @@ def base_of(letters, shipped, tmp_path):
             pad_token_id=tokenizer.pad_token_id,
             initializer_range=0.1,
         )
-        LlamaForCausalLM(config).save_pretrained(directory)
-        return directory
 
     return make
 
@@ -79,13 +82,7 @@ def test_exact_answers_are_learnt_and_found_exact(name, make_project, base_of):
         "sft",
         ROWS,
         base=str(base_of(name)),
-        quantization="none",
-        peft={"method": "full"},
-        learning_rate=5e-3,
-        warmup_steps=10,
-        max_steps=100,
-        batch_size=6,
-        save_steps=1000,
+        **EXACTLY,
     )
     assert project.train() == 0
     results = outcomes(project.output)
@@ -110,13 +107,7 @@ def test_a_bare_base_is_asked_as_it_was_trained(make_project, base_of, template)
         "sft",
         rows,
         base=str(base_of(None)),
-        quantization="none",
-        peft={"method": "full"},
-        learning_rate=5e-3,
-        warmup_steps=10,
-        max_steps=100,
-        batch_size=6,
-        save_steps=1000,
+        **EXACTLY,
         **({} if template is None else {"chat_template": template}),
     )
     assert project.train() == 0

@@ -137,6 +137,7 @@ def test_it_goes_on_in_the_comparison_when_it_was_stopped_there(project, monkeyp
     assert project.manifest["interference"] == report
 
 
+@pytest.mark.processes
 def test_ctrl_c_at_a_terminal_stops_after_the_step(project):
     """The real program, the real signal: exit status 2, and --resume finishes it."""
     program = [sys.executable, "-m", "trainers.multitask", str(project.config(max_steps=4000))]

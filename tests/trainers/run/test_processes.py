@@ -12,6 +12,7 @@ from trainers.run.processes import training_device
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 
 
+@pytest.mark.processes
 def test_two_processes_train_one_adapter(make_project):
     """``accelerate launch`` on two CPU processes: one result, written once, from twice as many rows a step."""
     project = make_project("sft", ROWS, max_steps=2)
