@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.comparison.metric_drop import standing
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
-from harness.comparison.times import plans_findings, times_findings
+from harness.comparison.times import own_settings_findings, plans_findings, times_findings
 from harness.comparison.whole_sets import LOSS_LIMIT
 from harness.types import (
     CaseResult,
@@ -88,6 +88,7 @@ def findings_of(
     found += _stopped_findings(candidate, deciding)
     found += plans_findings(candidate, baseline)
     found += times_findings(candidate, baseline, comparison.metrics)
+    found += own_settings_findings(candidate, baseline)
     found += _pairing_findings(candidate, pairing)
     return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
 

@@ -6,7 +6,16 @@ are one measurement, not many, and two sides that answered in the same batches h
 
 from collections.abc import Sequence
 
-from harness.types import EXACT_DTYPES, CaseResult, Finding, MetricComparison, PlansFinding, Run, TimesFinding
+from harness.types import (
+    EXACT_DTYPES,
+    CaseResult,
+    Finding,
+    MetricComparison,
+    OwnSettingsFinding,
+    PlansFinding,
+    Run,
+    TimesFinding,
+)
 
 # Metrics that are made of an answer's time.
 TIME_METRICS = frozenset({"latency", "throughput"})
@@ -127,6 +136,19 @@ def plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
     if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):
         return []
     return [Finding(data=PlansFinding(candidate=now, baseline=then))]
+
+
+def own_settings_findings(candidate: Run, baseline: Run) -> list[Finding]:
+    """Settings of the models that change greedy answers, where cases were answered without them.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it was compared with.
+    """
+    now, then = candidate.model.own_settings, baseline.model.own_settings
+    if not (now or then) or all(each.case.generation.use_model_settings for each in candidate.results):
+        return []
+    return [Finding(data=OwnSettingsFinding(candidate=now, baseline=then))]
 
 
 def times_findings(candidate: Run, baseline: Run, rows: Sequence[MetricComparison]) -> list[Finding]:

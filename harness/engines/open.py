@@ -5,6 +5,7 @@ A directory of adapters is expanded, and ``NAME:REFERENCE`` chooses an engine, o
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,13 @@ from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
 from harness.engines.precision import gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
-from harness.models.resolve import adapter_sha256, model_sha256, prompting_sha256, resolve_model
+from harness.models.resolve import (
+    adapter_sha256,
+    model_sha256,
+    own_settings,
+    prompting_sha256,
+    resolve_model,
+)
 from harness.prompts.tokenizers import has_tokenizer
 from harness.registry import EngineKind, active
 from harness.types import ExecutionPlan, ModelRef, ServerUse
@@ -172,10 +179,7 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
     if is_multitask(directory):
         multitask = read_multitask(directory)
         return ModelRef(
-            label=reference,
-            base_model=reference,
-            base_sha256=multitask.sha256,
-            training=multitask.training,
+            label=reference, base_model=reference, base_sha256=multitask.sha256, training=multitask.training
         )
     if directory.is_dir() and is_adapter(directory):
         adapter = read_adapter(directory)
@@ -199,6 +203,7 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
             training=adapter.training,
             tokenizer_dir=str(directory.resolve()) if lends else None,
             tokenizer_sha256=prompting_sha256(directory) if lends else None,
+            own_settings=own_settings(base_dir),
         )
     if directory.is_dir() and not (directory / "config.json").is_file():
         raise AdapterError(
@@ -211,6 +216,7 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
         base_model=reference,
         base_sha256=model_sha256(model_dir),
         training=read_training(model_dir),
+        own_settings=own_settings(model_dir),
     )
 
 
@@ -224,13 +230,7 @@ def base_of(model: ModelRef) -> ModelRef | None:
         # Its base is a bare encoder, which can't answer without heads.
         return None
     if model.adapter_dir is not None:
-        return ModelRef(
-            label=model.base_model,
-            base_model=model.base_model,
-            base_sha256=model.base_sha256,
-            tokenizer_dir=model.tokenizer_dir,
-            tokenizer_sha256=model.tokenizer_sha256,
-        )
+        return replace(model, label=model.base_model, adapter_dir=None, adapter_sha256=None, training=None)
     base = None if model.training is None else model.training.base
     if base is None:
         return None

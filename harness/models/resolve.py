@@ -95,6 +95,37 @@ def _hash_files(directory: Path, patterns: Sequence[str] = _MODEL_PATTERNS) -> s
     return digest.hexdigest()
 
 
+# Keys of a generation config that change greedy answers, each with the values that mean: off.
+_OF_GREEDY: dict[str, tuple[object, ...]] = {
+    **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty", "guidance_scale"), (1,)),
+    **dict.fromkeys(("no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "penalty_alpha"), (0,)),
+    **dict.fromkeys(("min_length", "min_new_tokens"), (0,)),
+    **dict.fromkeys(("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "stop_strings"), ([],)),
+    **dict.fromkeys(("sequence_bias", "exponential_decay_length_penalty", "forced_eos_token_id"), ()),
+    **dict.fromkeys(("watermarking_config", "dola_layers", "max_time", "token_healing"), ()),
+    "num_beams": (1,),
+}
+
+
+def own_settings(directory: Path) -> tuple[str, ...]:
+    """What a model's generation config changes in greedy answers, such as ``repetition_penalty: 1.1``."""
+    try:
+        settings = parse_json((directory / "generation_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()  # none; or a damaged one, which is refused when the model loads
+    if not isinstance(settings, dict):
+        return ()
+    return tuple(
+        f"{name}: {_shortened(json.dumps(settings[name]))}"
+        for name, off in _OF_GREEDY.items()
+        if settings.get(name) not in (None, False, *off)
+    )
+
+
+def _shortened(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 # A hub id, and after an @ a branch, tag or commit.
 _HUB = "hf:"
 

@@ -19,6 +19,7 @@ from harness.types import (
     NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
+    OwnSettingsFinding,
     PartialRunFinding,
     PlansFinding,
     RegressedCase,
@@ -250,6 +251,17 @@ def _times(_: Finding, data: TimesFinding) -> str:
     return f"times were measured {'; '.join(data.conditions)}: a difference may come from that"
 
 
+def _own_settings(_: Finding, data: OwnSettingsFinding) -> str:
+    settings = ", ".join(data.candidate or data.baseline)
+    owner = "the model's" if data.candidate else "the baseline's"
+    if data.baseline and data.candidate and data.baseline != data.candidate:
+        settings += f" (the baseline's: {', '.join(data.baseline)})"
+    return (
+        f"answers are greedy, without what {owner} generation config adds: {settings}; "
+        f"generation: {{use_model_settings: true}} in a golden set uses it"
+    )
+
+
 def _partial_run(_: Finding, data: PartialRunFinding) -> str:
     return f"partial run: {data.selected} of {data.collected} cases were selected"
 
@@ -294,6 +306,7 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     TripwireFinding: _tripwire,
     PlansFinding: _plans,
     TimesFinding: _times,
+    OwnSettingsFinding: _own_settings,
     PartialRunFinding: _partial_run,
     StoppedFinding: _stopped,
     UnpairedFinding: _unpaired,

@@ -215,6 +215,20 @@ class TimesFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSettingsFinding:
+    """Cases that a model answered without settings of its own that change greedy answers.
+
+    Attributes:
+        candidate: The judged model's settings, such as ``repetition_penalty: 1.1``.
+        baseline: Those of the model that it was compared with.
+    """
+
+    kind: Literal["own-settings"] = "own-settings"
+    candidate: tuple[str, ...]
+    baseline: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartialRunFinding:
     """A selection left cases out."""
 
@@ -281,6 +295,7 @@ FindingData: TypeAlias = (
     | TripwireFinding
     | PlansFinding
     | TimesFinding
+    | OwnSettingsFinding
     | PartialRunFinding
     | StoppedFinding
     | UnpairedFinding

@@ -165,6 +165,8 @@ class ModelRef:
         engine: Name of the plug-in's engine that runs it; None for tunegate's own.
         tokenizer_dir: The adapter whose tokenizer is the base's too; None where the base has its own.
         tokenizer_sha256: Hash of that tokenizer and its chat template.
+        own_settings: What its generation config changes in greedy answers, such as
+            ``repetition_penalty: 1.1``; used only where a golden set asks for it.
     """
 
     label: str
@@ -176,6 +178,7 @@ class ModelRef:
     engine: str | None = None
     tokenizer_dir: str | None = None
     tokenizer_sha256: str | None = None
+    own_settings: tuple[str, ...] = ()
 
     @property
     def is_logged(self) -> bool:

@@ -36,6 +36,7 @@ from harness.types import (
     NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
+    OwnSettingsFinding,
     PlansFinding,
     RegressedCase,
     RegressedCasesFinding,
@@ -262,6 +263,24 @@ def test_plans_that_may_change_answers_are_told(make_run, make_result, changes, 
     other = replace(run, plan=replace(run.plan, **changes))
     found = [each.data for each in whole(run, other, compared(row())) if isinstance(each.data, PlansFinding)]
     assert found == ([PlansFinding(candidate=run.plan, baseline=other.plan)] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("own", "asks", "told"),
+    [
+        ((), False, False),
+        (("repetition_penalty: 1.1",), False, True),
+        (("repetition_penalty: 1.1",), True, False),
+    ],
+)
+def test_settings_of_a_model_that_its_answers_leave_out_are_told(make_run, make_result, own, asks, told):
+    result = make_result("orders/1")
+    settings = replace(result.case.generation, use_model_settings=asks)
+    run = make_run([replace(result, case=replace(result.case, generation=settings))])
+    run = replace(run, model=replace(run.model, own_settings=own))
+    other = replace(run, model=replace(run.model, own_settings=()))
+    found = [each for each in whole(run, other, compared(row())) if isinstance(each.data, OwnSettingsFinding)]
+    assert [each.data for each in found] == ([OwnSettingsFinding(candidate=own, baseline=())] if told else [])
 
 
 def test_a_tripped_wire_prevents_a_pass_and_one_that_holds_is_not_told(make_run, make_result):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import ModelError
-from harness.models.resolve import plain_reference, resolve_model, with_revision
+from harness.models.resolve import own_settings, plain_reference, resolve_model, with_revision
 
 
 def write_model(directory, *files: str):
@@ -246,3 +246,27 @@ def test_an_index_beside_a_whole_file_is_not_read(tmp_path):
         (tmp_path / name).write_text(text)
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
     assert resolve_model(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, ()),
+        ("{", ()),
+        ("[]", ()),
+        ('{"eos_token_id": 3, "temperature": 0.7, "do_sample": true, "repetition_penalty": 1.0}', ()),
+        ('{"num_beams": 1, "min_length": 0, "suppress_tokens": [], "token_healing": false}', ()),
+        (
+            '{"no_repeat_ngram_size": 2, "repetition_penalty": 1.1, "num_beams": 4}',
+            ("repetition_penalty: 1.1", "no_repeat_ngram_size: 2", "num_beams: 4"),
+        ),
+        (
+            '{"suppress_tokens": [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]}',
+            ("suppress_tokens: [11, 12, 13, 14, 15, 16, 17, 18, 19, 20…",),
+        ),
+    ],
+)
+def test_what_a_generation_config_changes_in_greedy_answers(tmp_path, content, found):
+    if content is not None:
+        (tmp_path / "generation_config.json").write_text(content)
+    assert own_settings(tmp_path) == found
