@@ -262,8 +262,12 @@ class History:
         run = _decoded(Run, facts, run_id)
         return replace(run, results=tuple(_decoded(CaseResult, row[0], run_id) for row in found))
 
-    def load_record(self, reference: str) -> GateRecord:
+    def load_record(self, reference: str, *, with_baseline: bool = True) -> GateRecord:
         """A stored run, with its baseline, comparison and verdict if it was gated.
+
+        Args:
+            reference: Any reference that :meth:`resolve` accepts.
+            with_baseline: Load the baseline's answers too; its id is in the comparison.
 
         Raises:
             BaselineError: No such run, or several.
@@ -277,7 +281,7 @@ class History:
         facts = _decoded(_GateFacts, row[1], run.id)
         return GateRecord(
             run=run,
-            baseline=None if row[0] is None else self.load_run(row[0]),
+            baseline=None if row[0] is None or not with_baseline else self.load_run(row[0]),
             comparison=facts.comparison,
             verdict=facts.verdict,
         )

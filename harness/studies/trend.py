@@ -71,14 +71,27 @@ class Trend:
     changed_at: int | None = None
 
     @property
+    def change(self) -> int | None:
+        """Index of the first run after a significant change of level; None without one."""
+        return self.changed_at if self.p_change is not None and self.p_change <= _LEVEL else None
+
+    @property
+    def levels(self) -> tuple[float, float] | None:
+        """Means over the runs before a significant change of level and since; None without one."""
+        if self.change is None:
+            return None
+        means = [point.summary.mean.estimate for point in self.points]
+        return _mean(means[: self.change]), _mean(means[self.change :])
+
+    @property
     def note(self) -> str:
         """A note about it in one line, or empty."""
         means = [point.summary.mean.estimate for point in self.points]
-        if self.p_change is not None and self.p_change <= _LEVEL and self.changed_at is not None:
-            before, after = means[: self.changed_at], means[self.changed_at :]
-            at = self.points[self.changed_at]
+        if self.change is not None and self.levels is not None:
+            before, after = self.levels
+            at = self.points[self.change]
             return (
-                f"changed with run {at.run_id}: {_mean(before):.2f} before, {_mean(after):.2f} since "
+                f"changed with run {at.run_id}: {before:.2f} before, {after:.2f} since "
                 f"(p={self.p_change:.2g})"
             )
         if self.p_trend is not None and self.p_trend <= _LEVEL:
@@ -109,20 +122,31 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
 
     Each run alone may be within its margin of the one before; many small steps in one direction add up.
     """
+    return trends_of_points(points_of(record) for record in records)
+
+
+def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
+    """The gated metrics of one record, by set and metric."""
+    return {
+        (row.set_name, row.metric): Point(
+            run_id=record.run.id,
+            started_at=record.run.started_at,
+            model=record.run.model.label,
+            summary=row.candidate,
+            verdict=row.verdict,
+            facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
+        )
+        for row in (() if record.comparison is None else record.comparison.metrics)
+        if row.margin is not None
+    }
+
+
+def trends_of_points(runs: Iterable[Mapping[tuple[str, str], Point]]) -> list[Trend]:
+    """Follow each metric through the runs' points, oldest run first."""
     points: dict[tuple[str, str], list[Point]] = {}
-    for record in records:
-        for row in () if record.comparison is None else record.comparison.metrics:
-            if row.margin is not None:
-                points.setdefault((row.set_name, row.metric), []).append(
-                    Point(
-                        run_id=record.run.id,
-                        started_at=record.run.started_at,
-                        model=record.run.model.label,
-                        summary=row.candidate,
-                        verdict=row.verdict,
-                        facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
-                    )
-                )
+    for run in runs:
+        for name, point in run.items():
+            points.setdefault(name, []).append(point)
     return _tested(points)
 
 

@@ -24,8 +24,8 @@ _ESCAPED = re.compile(r"\\(u00|b|f|r)")
 def packed(cases: CaseList) -> list[str]:
     """The index, then the details of each 250 cases, as base64 of gzip of JSON."""
     return [
-        _packed(_index(cases)),
-        *(_packed([_details(case) for case in part]) for part in _parts(cases.cases)),
+        pack(_index(cases)),
+        *(pack([_details(case) for case in part]) for part in _parts(cases.cases)),
     ]
 
 
@@ -33,7 +33,8 @@ def _parts(cases: Sequence[CaseView]) -> Iterator[Sequence[CaseView]]:
     return (cases[start : start + PART] for start in range(0, len(cases), PART))
 
 
-def _packed(value: Any) -> str:
+def pack(value: Any) -> str:
+    """A JSON value as base64 of gzip, the hidden characters of its texts made visible."""
     text = _json(value)
     # Going through all values takes half of the time, and most texts have nothing hidden.
     if visible(text) != text or _ESCAPED.search(text):

@@ -231,16 +231,19 @@ class Histogram:
     most: int
 
 
-def sparkline(values: Sequence[float], regressed: Sequence[bool], *, rate: bool) -> Sparkline | None:
+def sparkline(
+    values: Sequence[float], regressed: Sequence[bool], *, rate: bool, most: int = SPARK_MOST
+) -> Sparkline | None:
     """The line of a metric's values; None with fewer than two.
 
     Args:
         values: One per run, oldest first.
         regressed: Whether the metric regressed in that run.
         rate: Whether the values are shares, drawn from 0 to 1; others fill the height.
+        most: How many of the newest values are drawn.
     """
     drawn = [(value, bad) for value, bad in zip(values, regressed, strict=True) if is_drawn(value)]
-    drawn = drawn[-SPARK_MOST:]
+    drawn = drawn[-most:]
     if len(drawn) < 2:
         return None
     low, high = (0.0, 1.0) if rate else (min(v for v, _ in drawn), max(v for v, _ in drawn))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # One script in parts, in the order in which they need each other.
-_SCRIPTS = ("unpack.js", "draw.js", "filter.js", "cases.js", "page.js")
+_SCRIPTS = ("element.js", "unpack.js", "draw.js", "filter.js", "cases.js", "page.js")
 # The view cuts texts that are known to be long; this is for all others.
 _LONGEST = 20_000
 

@@ -1,20 +1,4 @@
-// Elements are made by hand and texts set as text: nothing from a model or a case is ever read as markup.
-
-/** An element with attributes and children; a text among the children stays a text. */
-function make(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes ?? {}))
-    if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
-  element.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== ""));
-  return element;
-}
-
-const SIGNS = { passed: "✓", failed: "✗", errored: "!", unscored: "?", skipped: "–" };
-
-const drawOutcome = (word) =>
-  make("span", { class: `outcome ${word}` }, make("span", { "aria-hidden": "true" }, SIGNS[word] ?? ""), ` ${word}`);
-
-const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+// One case with its answers and checks.
 
 /** A text, and how much of it was left out. */
 const drawText = ([text, omitted]) => [

@@ -1,14 +1,4 @@
-"use strict";
 // The cases: base64 of gzip of JSON in script elements that no browser runs, the index first.
-
-/** The JSON value of one element with data. */
-async function unpacked(element) {
-  const text = atob(element.textContent.trim());
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
 
 /** One case of the index, with names in place of numbers. */
 function namedCase(index, row, place) {

@@ -1,0 +1,95 @@
+// Any two runs: each one's figures, and the cases whose outcome differs.
+
+const OUTCOMES = { p: "passed", f: "failed", e: "errored", u: "unscored", s: "skipped", ".": "not in this run" };
+const MOST_FLIPS = 200;
+
+const runLabel = (run) => `${momentText(run.at)}  ${run.verdict ?? "no verdict"}  ${run.model}  ${run.id}`;
+
+const drawFigure = (figure) => {
+  if (!figure) return "–";
+  const [, metric, n, mean, , , , verdict] = figure;
+  const rate = metric === "pass-rate";
+  return [`${meanText(mean[0], rate)} `, make("small", {}, `${spanText(mean, rate)} n=${n} `), verdictText(verdict)];
+};
+
+function drawFlips(title, cases, before, now) {
+  if (!cases.length) return make("p", {}, `${title}: none.`);
+  const list = (shown) =>
+    make("ul", { class: "flips" }, shown.map(([key, signs]) => make("li", {}, make("a", { href: `cases.html#case=${encodeURIComponent(key)}` }, key), make("small", {}, ` ${OUTCOMES[signs[before]]} → ${OUTCOMES[signs[now]]}`))));
+  return make("section", { "aria-label": title }, make("h2", {}, `${title} `, make("small", {}, thousands(cases.length))), list(cases.slice(0, MOST_FLIPS)), cases.length > MOST_FLIPS ? make("p", { class: "quiet" }, `${thousands(cases.length - MOST_FLIPS)} more: the words of the filter choose among them.`) : null);
+}
+
+/** What the candidate's own gate found. */
+function drawStored(data, now) {
+  const { runs, figures } = data;
+  if (!figures[now].length) return null;
+  const rows = figures[now].map(([set, metric, n, , , drop, margin, verdict]) => {
+    const rate = metric === "pass-rate";
+    return [metric === "pass-rate" ? set : `${set} ${metric}`, signedText(drop[0], rate), spanText(drop, rate), String(n), meanText(margin, rate), verdictText(verdict)];
+  });
+  return drawTable(`What the candidate's own gate found, compared with ${runs[now].baseline}: the drop, positive is worse; pass rates in points`, ["metric", "drop", "its interval", "n", "allowed", "verdict"], rows);
+}
+
+drawPage((place, data) => {
+  const { runs, figures, cases } = data;
+  const body = make("div");
+  const form = make("form", { class: "filter wide" });
+  if (!runs.length) {
+    place.append(make("p", {}, "No judged run is stored yet."));
+    return;
+  }
+  const options = [...runs].reverse().map((run) => [run.id, runLabel(run)]);
+  const placeOf = (id) => runs.findIndex((run) => run.id === id);
+
+  function chosen() {
+    const choices = readChoices();
+    let now = placeOf(choices.candidate);
+    if (now < 0) now = runs.length - 1;
+    let before = placeOf(choices.baseline);
+    if (before < 0) before = placeOf(runs[now].baseline);
+    if (before < 0) before = Math.max(0, now - 1);
+    return { now, before, q: choices.q ?? "", set: choices.set ?? "" };
+  }
+
+  function show(withForm = true) {
+    const { now, before, q, set } = chosen();
+    const sets = [...new Set(cases.map(([key]) => key.split("/")[0]))].sort();
+    if (withForm) {
+      const words = make("input", { type: "search", name: "q", placeholder: "case" });
+      words.value = q;
+      form.replaceChildren(
+        drawSelect("Baseline", "baseline", options, runs[before].id, null),
+        drawSelect("Candidate", "candidate", options, runs[now].id, null),
+        drawSelect("Set", "set", sets, set),
+        make("label", { class: "words" }, "Words ", words),
+      );
+    }
+    const wanted = q.toLowerCase().split(/\s+/).filter(Boolean);
+    const paired = cases.filter(([key, signs, versions]) => versions[before] === versions[now] && "pf".includes(signs[before]) && "pf".includes(signs[now]) && (!set || key.startsWith(`${set}/`)));
+    const shown = (from, to) => paired.filter(([key, signs]) => signs[before] === from && signs[now] === to && wanted.every((word) => key.toLowerCase().includes(word)));
+    const changed = cases.filter(([, , versions]) => versions[before] !== "." && versions[now] !== "." && versions[before] !== versions[now]).length;
+    const names = [...new Set([...figures[before], ...figures[now]].map(([name, metric]) => `${name}\n${metric}`))];
+    const find = (at, name) => figures[at].find((figure) => `${figure[0]}\n${figure[1]}` === name);
+    const lost = shown("p", "f");
+    const gained = shown("f", "p");
+    const command = `tunegate compare ${runs[before].id} ${runs[now].id}`;
+    body.replaceChildren(
+      make("p", { class: "lead" }, make("b", {}, `${thousands(lost.length)} lost, ${thousands(gained.length)} gained`), ` of ${thousands(paired.length)} cases that are the same in both runs and passed or failed.`, changed ? ` ${thousands(changed)} cases were changed in between and are not compared.` : ""),
+            make("p", {}, isLive ? make("a", { href: `compare?${new URLSearchParams({ baseline: runs[before].id, candidate: runs[now].id })}` }, "The gate's verdict on these two runs, with intervals and answers") : ["The gate's verdict on these two, with the interval of each drop: ", make("code", {}, command)]),
+      drawTable("Each run's own figures, as its gate stored them: mean, 95 % interval, n, verdict against its own baseline", ["metric", `baseline ${runs[before].id}`, `candidate ${runs[now].id}`], names.map((name) => [name.replace("\npass-rate", "").replace("\n", " "), drawFigure(find(before, name)), drawFigure(find(now, name))])),
+      ...[drawStored(data, now)].filter(Boolean),
+      drawFlips("Lost", lost, before, now),
+      drawFlips("Gained", gained, before, now),
+    );
+  }
+
+  form.addEventListener("input", (event) => {
+    const { baseline, candidate, set, q } = form.elements;
+    writeChoices({ baseline: baseline.value, candidate: candidate.value, set: set.value, q: q.value });
+    show(event.target.name !== "q");
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", () => show());
+  place.append(form, body);
+  show();
+});

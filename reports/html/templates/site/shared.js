@@ -1,0 +1,75 @@
+// What all pages share: the address, figures in words, tables.
+
+/** The choices in the address; each link shows the same page to the next reader. */
+const readChoices = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+
+function writeChoices(choices) {
+  const words = new URLSearchParams();
+  for (const [name, value] of Object.entries(choices)) if (value) words.set(name, value);
+  history.replaceState(null, "", words.size ? `#${words}` : location.pathname + location.search);
+}
+
+const isLive = Boolean(document.documentElement.dataset.live);
+
+/** A choice among values; each may be a pair of value and label. */
+function drawSelect(label, name, values, chosen, all = "all") {
+  const options = [...(all === null ? [] : [["", all]]), ...values.map((value) => (Array.isArray(value) ? value : [value, value]))];
+  const select = make("select", { name }, options.map(([value, text]) => make("option", { value }, text)));
+  select.value = chosen ?? "";
+  if (select.selectedIndex < 0) select.selectedIndex = 0;
+  return make("label", {}, `${label} `, select);
+}
+
+const MINUS = "\u2212";
+const percent = (value) => `${(100 * value).toFixed(1)}\u202f%`.replace("-", MINUS);
+const plainMean = (value) => (Math.abs(value) >= 10 ? String(Number(value.toPrecision(3))) : value.toFixed(3)).replace("-", MINUS);
+const meanText = (value, rate) => (rate ? percent(value) : plainMean(value));
+const spanText = ([, low, high], rate) =>
+  rate ? `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`.replaceAll("-", MINUS) : `[${plainMean(low)}, ${plainMean(high)}]`;
+const signedText = (value, rate) => {
+  const text = rate ? `${(100 * value).toFixed(1)}` : plainMean(value);
+  return (value > 0 && !text.startsWith("+") ? `+${text}` : text).replace("-", MINUS);
+};
+const momentText = (at) => (/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(at) ? `${at.slice(0, 10)} ${at.slice(11, 16)}` : at);
+
+const verdictText = (word) => make("span", { class: `verdict-word ${word ?? "none"}` }, word ?? "no verdict");
+
+/** A table; rows are arrays of cells, the first of which is the row's name. */
+const drawTable = (caption, heads, rows, kind = "plain") =>
+  make(
+    "table",
+    { class: kind },
+    make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, heads.map((text) => make("th", { scope: "col" }, text)))),
+    make("tbody", {}, rows.map(([first, ...rest]) => make("tr", {}, make("th", { scope: "row" }, first), rest.map((cell) => make("td", {}, cell))))),
+  );
+
+/** Content that is only drawn when it is unfolded. */
+function drawLater(title, draw, open = false) {
+  const fold = make("details", { class: "more" }, make("summary", {}, title));
+  const fill = () => {
+    if (fold.dataset.filled) return;
+    fold.dataset.filled = "1";
+    fold.append(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, draw()));
+  };
+  fold.addEventListener("toggle", () => fold.open && fill());
+  if (open) {
+    fold.open = true;
+    fill();
+  }
+  return fold;
+}
+
+const runLink = (run) => (isLive ? make("a", { href: `runs/${encodeURIComponent(run.id)}` }, make("code", {}, run.id)) : make("code", {}, run.id));
+
+/** Run a page's drawing with its data; the page says so where the browser can't unpack. */
+async function drawPage(draw) {
+  const place = document.getElementById("drawn");
+  if (typeof DecompressionStream === "undefined") {
+    place.append(make("p", {}, "This browser can't unpack the page's data; a current one can."));
+    return;
+  }
+  const data = await unpacked(document.querySelector("script[type='application/gzip']"));
+  await draw(place, data);
+  document.documentElement.dataset.ready = "1";
+}

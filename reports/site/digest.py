@@ -1,0 +1,162 @@
+"""What the pages show of one run: its figures, and its cases' outcomes and answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.history.listing import RunLine
+from harness.presentation.sentences import sentence_of
+from harness.studies.trend import Point, points_of
+from harness.types import (
+    CaseResult,
+    Forgetting,
+    GateRecord,
+    GateVerdict,
+    Interval,
+    Outcome,
+    Retention,
+)
+from harness.types.training import TrainingManifest
+from reports.html.text import one_line
+
+_LONGEST_PROMPT, _LONGEST_ANSWER, _LONGEST_WHY = 1_500, 1_500, 160
+SIGNS = {
+    Outcome.PASSED: "p",
+    Outcome.FAILED: "f",
+    Outcome.ERRORED: "e",
+    Outcome.UNSCORED: "u",
+    Outcome.SKIPPED: "s",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One gated metric of a run, as the gate stored it.
+
+    Attributes:
+        n: Compared cases.
+        drop: Baseline minus candidate, positive is worse.
+        is_probe: The set probes forgetting.
+    """
+
+    set_name: str
+    metric: str
+    n: int
+    candidate: Interval
+    baseline: Interval
+    drop: Interval
+    margin: float
+    verdict: GateVerdict | None
+    is_probe: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDigest:
+    """One case in a run.
+
+    Attributes:
+        sign: Its outcome as one of :data:`SIGNS`.
+        content: Start of the hash of prompt and checks.
+        why: The failed check and its reason; empty for a case that passed.
+    """
+
+    sign: str
+    content: str
+    prompt: str
+    answer: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDigest:
+    """One run.
+
+    Attributes:
+        points: Its gated metrics by set and metric; empty for a partial run, which no trend follows.
+        cases: By key.
+        retention: Retained skills, all of them and each.
+        training: How its adapter was made; None if that is unknown.
+        training_name: Identifies the training among all runs.
+        why: The gate's first reason.
+    """
+
+    line: RunLine
+    author: str
+    subject: str
+    dtype: str
+    points: Mapping[tuple[str, str], Point]
+    figures: tuple[Figure, ...]
+    cases: Mapping[str, CaseDigest]
+    retention: Retention | None
+    by_skill: tuple[Retention, ...]
+    loss_change: Interval | None
+    training: TrainingManifest | None
+    training_name: str
+    why: str
+
+
+def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDigest:
+    """What is shown of a run.
+
+    Args:
+        line: Its line in the list of runs.
+        record: The run; its baseline's answers are not needed.
+        texts: Texts of other runs: an equal one is stored once. New ones are added.
+    """
+    run, comparison = record.run, record.comparison
+    probes = {each.name for each in run.golden_sets if each.probes_forgetting}
+    forgetting = Forgetting(overall=None) if comparison is None else comparison.forgetting
+    forgetting = forgetting or Forgetting(overall=None)
+    findings = record.verdict.findings if record.verdict is not None else ()
+    return RunDigest(
+        line=line,
+        author=run.environment.author or "",
+        subject=run.environment.subject or "",
+        dtype=run.plan.dtype,
+        points={} if line.partial else points_of(record),
+        figures=tuple(
+            Figure(
+                set_name=row.set_name,
+                metric=row.metric,
+                n=row.n,
+                candidate=row.candidate.mean,
+                baseline=row.baseline.mean,
+                drop=row.drop,
+                margin=row.margin,
+                verdict=row.verdict,
+                is_probe=row.set_name in probes,
+            )
+            for row in (comparison.metrics if comparison is not None else ())
+            if row.margin is not None
+        ),
+        cases={result.key: _case(result, texts) for result in run.results},
+        retention=forgetting.overall,
+        by_skill=forgetting.by_skill,
+        loss_change=forgetting.loss_change,
+        training=run.model.training,
+        training_name=run.model.adapter_sha256 or run.model.label,
+        why=one_line(sentence_of(findings[0]), 300) if findings else "",
+    )
+
+
+def _case(result: CaseResult, texts: dict[str, str]) -> CaseDigest:
+    def kept(text: str, longest: int) -> str:
+        text = text if len(text) <= longest else f"{text[:longest]}…"
+        return texts.setdefault(text, text)
+
+    done = result.completion
+    return CaseDigest(
+        sign=SIGNS[result.outcome],
+        content=texts.setdefault(found := result.case.content_sha256[:12], found),
+        prompt=kept(result.case.messages[-1].shown if result.case.messages else "", _LONGEST_PROMPT),
+        answer=None if done is None else kept(done.text, _LONGEST_ANSWER),
+        why=kept(_why(result), _LONGEST_WHY),
+    )
+
+
+def _why(result: CaseResult) -> str:
+    if result.errors:
+        return f"{result.errors[0].metric}: {result.errors[0].error}"
+    failed = next((score for score in result.scores if score.passed is False), None)
+    if failed is None:
+        return ""
+    return f"{failed.metric}: {failed.explanation}" if failed.explanation else failed.metric

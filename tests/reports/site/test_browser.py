@@ -1,0 +1,117 @@
+"""The pages in a browser: drawn without an error, readable by everyone, at links that keep their choices."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.history.store import open_history
+from harness.types import GateRecord
+from reports.site.gathering import SiteSource
+from reports.site.pages import PAGES, render_page
+
+with contextlib.suppress(ImportError):
+    from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = pytest.mark.browser
+HOSTILE = "</script><img src=x onerror=alert(1)><script>alert(2)</script>" + "W" * 200
+
+
+@pytest.fixture(scope="module")
+def written(source: SiteSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    data = source.gather()
+    for name in PAGES:
+        (out / name).write_text(render_page(name, data), encoding="utf-8")
+    return out
+
+
+@pytest.fixture(scope="module")
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a page of a site; nothing but files of its folder may be loaded, and nothing may go wrong."""
+    errors: list[str] = []
+    contexts: dict[tuple[int, str], Any] = {}
+
+    def opened(folder: Path, address: str, width: int = 1280, scheme: str = "light") -> Any:
+        context = contexts.get((width, scheme))
+        if context is None:
+            size = {"width": width, "height": 800}
+            context = contexts[width, scheme] = browser.new_context(viewport=size, color_scheme=scheme)
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("dialog", lambda dialog: (errors.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: request.url.startswith("file:") or errors.append(request.url))
+        page.goto(f"{folder.as_uri()}/{address}")
+        page.locator("html[data-ready]").wait_for(state="attached")
+        return page
+
+    yield opened
+    for context in contexts.values():
+        context.close()
+    assert errors == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_on_a_phone_in_the_dark(open_page: Callable, written: Path, name: str) -> None:
+    page = open_page(written, name, 390, "dark")
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_the_first_screen_says_what_is_worse(open_page: Callable, written: Path) -> None:
+    page = open_page(written, "index.html")
+    for part in ("h1", ".lead", ".states tbody tr:first-child .worse", ".states tbody tr:last-child"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= 800
+    page.locator("#filter select[name=verdict]").select_option("regress")
+    assert page.locator("table.runs tbody tr:visible").count() == 6
+    assert page.url.endswith("#verdict=regress")
+    page.locator(".states a").first.click()
+    page.locator(".plot canvas").first.wait_for()
+    assert page.locator(".plot").count() == 1
+    page.close()
+
+
+def test_links_keep_their_choices(open_page: Callable, written: Path) -> None:
+    runs = "baseline=20260105-090000-0000&candidate=20260116-090000-000b"
+    page = open_page(written, f"compare.html#{runs}")
+    lead = page.locator(".lead").inner_text()
+    lost = page.locator("section[aria-label=Lost] li").count()
+    assert lead.startswith(f"{lost} lost, ")
+    assert lost >= 8
+    page.locator("section[aria-label=Lost] a").first.click()
+    page.locator("details.card[open] .moment").first.wait_for()
+    assert page.locator("details.card").count() == 1
+    assert "passed" in page.locator(".strip").get_attribute("aria-label")
+    page.close()
+    page = open_page(written, "training.html#q=grpo")
+    assert page.locator("table tbody tr").last.inner_text().count("grpo") == 1
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.close()
+
+
+def test_hostile_names_and_answers_do_nothing(
+    open_page: Callable,
+    invented: Callable[..., GateRecord],
+    spoiled: Callable,
+    days: Callable,
+    tmp_path: Path,
+) -> None:
+    with open_history(tmp_path / "history.sqlite") as stored:
+        stored.save(days(invented(lost=2), 1))
+        stored.save(days(spoiled(invented(lost=2), HOSTILE), 2, HOSTILE))
+    data = SiteSource(history=tmp_path, project=tmp_path, limit=9).gather()
+    for name in PAGES:
+        (tmp_path / name).write_text(render_page(name, data), encoding="utf-8")
+        page = open_page(tmp_path, name, 390, "dark")
+        page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+        assert page.locator("img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        page.close()

@@ -1,0 +1,193 @@
+"""The content of the pages over all runs: states, payloads, sizes, and what a hostile text can't do."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.history.store import open_history
+from harness.studies.trend import trends_of
+from harness.types import GateRecord
+from harness.types.training import LOG_FILE
+from reports.site import payloads
+from reports.site.digest import digest_of
+from reports.site.gathering import SiteSource, accepted_runs, check_trainings
+from reports.site.pages import PAGES, render_page
+from reports.site.states import headline, metric_title, run_rows, state_rows, value_text
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m{{ 7 * 7 }}'\""
+
+
+def test_the_overview_says_what_is_worse_and_since_when(source: SiteSource) -> None:
+    data = source.gather()
+    rows = {row.name: row for row in state_rows(data)}
+    assert rows["orders"].tone == "regress"
+    assert rows["orders"].streak == "for 6 runs, since 2026-01-11"
+    assert "fell with run 20260111-090000-0006" in rows["orders"].worse
+    assert rows["orders"].accepted.startswith("87.5\u202f% [")
+    assert rows["orders"].accepted.endswith("n=24 as “main”")
+    assert not rows["general"].worse
+    assert [row.name for row in state_rows(data)] == ["orders", "general"]
+    tone, word, sentence = headline(data, state_rows(data))
+    assert (tone, word) == ("regress", "REGRESS")
+    assert "“orders” regressed" in sentence
+    assert "Worse than in earlier runs: “orders”." in sentence
+
+
+def test_changes_are_those_of_the_trend_study(source: SiteSource, project: Path) -> None:
+    with open_history(project / ".tunegate" / "history.sqlite", to_read=True) as stored:
+        lines = stored.list_runs(200)[::-1]
+        expected = trends_of(stored.load_record(line.id) for line in lines)
+    found = source.gather().trends
+    assert [(trend.set_name, trend.p_change, trend.changed_at, trend.note) for trend in found] == [
+        (trend.set_name, trend.p_change, trend.changed_at, trend.note) for trend in expected
+    ]
+    orders = next(
+        trend for trend in payloads.trends_payload(source.gather())["trends"] if trend["set"] == "orders"
+    )
+    assert orders["change"] == 6
+    assert orders["accepted"][0][:2] == ["main", "20260108-090000-0003"]
+    assert all(len(point) == 6 and point[2] <= point[1] <= point[3] for point in orders["points"])
+
+
+def test_each_run_has_its_figures_with_n_and_interval(source: SiteSource) -> None:
+    rows = run_rows(source.gather())
+    assert [row.id for row in rows] == sorted((row.id for row in rows), reverse=True)
+    for row in rows:
+        assert len(row.measured) == 2
+        assert all(re.search(r"\d\u202f% \[[\d.]+, [\d.]+\] n=\d+$", each) for each in row.measured)
+    assert [row.accepted for row in rows if row.accepted] == ["accepted as “main”"]
+
+
+def test_cases_show_where_their_outcome_changed_and_store_each_text_once(source: SiteSource) -> None:
+    data = source.gather()
+    found = payloads.cases_payload(data, 2_000)
+    assert len(found["texts"]) == len(set(found["texts"]))
+    for key, signs, versions, prompt, shown in found["cases"]:
+        assert len(signs) == len(versions) == len(data.runs)
+        assert set(versions) == {"a"}
+        for at, text, why in shown:
+            case = data.runs[at].cases[key]
+            assert case.sign == signs[at]
+            assert found["texts"][text] == case.answer
+            assert bool(why) == (case.sign == "f")
+        places = [at for at, *_ in shown]
+        changes = [at for at in range(1, len(signs)) if signs[at] != signs[at - 1]]
+        assert places == sorted({0, *changes, len(signs) - 1})
+        assert found["texts"][prompt] == data.runs[-1].cases[key].prompt
+
+
+def test_a_case_that_was_edited_has_another_version(source: SiteSource) -> None:
+    data = source.gather()
+    key, case = next(iter(data.runs[-1].cases.items()))
+    edited = replace(data.runs[-1], cases={**data.runs[-1].cases, key: replace(case, content="other")})
+    found = payloads.compare_payload(replace(data, runs=(*data.runs[:-1], edited)))
+    versions = next(row[2] for row in found["cases"] if row[0] == key)
+    assert versions == "a" * 11 + "b"
+
+
+def test_gain_is_the_reverse_of_the_drop_and_forgetting_has_counts(source: SiteSource) -> None:
+    data = source.gather()
+    last = payloads.gains_payload(data)["points"][-1]
+    figure = next(each for each in data.runs[-1].figures if each.set_name == "orders")
+    (name, gain, low, high, n) = last["gains"][0]
+    assert (name, n) == ("orders", 24)
+    assert low <= gain <= high
+    assert gain == pytest.approx(-figure.drop.estimate, abs=1e-4)
+    retained, of, rate, *_ = last["kept"]
+    assert rate == pytest.approx(retained / of, abs=1e-4)
+
+
+def test_trainings_have_loss_reward_and_kl(source: SiteSource) -> None:
+    trainings = payloads.trainings_payload(source.gather())["trainings"]
+    assert len(trainings) == 6
+    rewarded = next(each for each in trainings if len(each["curves"]) == 3)
+    kl = rewarded["curves"]["KL to the starting model, nats per token"]
+    assert kl == ([*range(1, 16)], [step / 100 for step in range(1, 16)])
+    assert ["reward", "0.200 [0.100, 0.300] n=24 → 0.700 [0.600, 0.800] n=24"] in rewarded["facts"]
+    assert [run[2] for run in trainings[-1]["runs"]] == ["regress", "regress"]
+
+
+def test_a_running_training_is_shown_from_its_directory(source: SiteSource, tmp_path: Path) -> None:
+    work = tmp_path / "new.work"
+    work.mkdir()
+    lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": float("nan")}, {"step": 3, "loss": 1.0}]
+    (work / LOG_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = replace_trainings(source, (tmp_path,)).gather()
+    last = payloads.trainings_payload(found)["trainings"][-1]
+    assert last["label"] == str(tmp_path / "new")
+    assert last["curves"] == {"Training loss, nats per token": ([1, 3], [2.0, 1.0])}
+    assert last["facts"] == [["state", "running or interrupted"]]
+
+
+def replace_trainings(source: SiteSource, trainings: tuple[Path, ...]) -> SiteSource:
+    return SiteSource(history=source.history, project=source.project, limit=200, trainings=trainings)
+
+
+def test_a_directory_without_a_training_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="no training here"):
+        check_trainings([tmp_path])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_hostile_text_is_only_a_text(
+    name: str, invented: Callable[..., GateRecord], spoiled: Callable, days: Callable, tmp_path: Path
+) -> None:
+    with open_history(tmp_path / "history.sqlite") as stored:
+        stored.save(days(invented(lost=2), 1))
+        stored.save(days(spoiled(invented(lost=2), HOSTILE), 2, HOSTILE))
+    page = render_page(
+        name, SiteSource(history=tmp_path, project=tmp_path / HOSTILE.replace("/", "")[:40], limit=9).gather()
+    )
+    assert "<img" not in page
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert page.count("</script>") == (1 if name == "index.html" else 2)
+    assert "script-src &#39;sha256-" in page
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
+
+
+def test_a_damaged_run_and_a_damaged_baseline_are_named_and_left_out(
+    invented: Callable[..., GateRecord], days: Callable, tmp_path: Path
+) -> None:
+    import sqlite3
+
+    path = tmp_path / "history.sqlite"
+    with open_history(path) as stored:
+        for number in (1, 2):
+            stored.save(days(invented(lost=1), number))
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE gates SET facts = '{}' WHERE run_id LIKE '20260106%'")
+    (tmp_path / "baselines").mkdir()
+    (tmp_path / "baselines" / "main.json").write_text("{")
+    data = SiteSource(history=path, project=tmp_path, limit=9).gather()
+    assert [run.line.id for run in data.runs] == ["20260107-090000-0002"]
+    assert len(data.problems) == 2
+    assert "20260106-090000-0001" in data.problems[0]
+    assert "main.json" in data.problems[1]
+    assert "main.json" in render_page("index.html", data)
+
+
+def test_a_run_that_was_read_is_not_read_again(source: SiteSource) -> None:
+    first, second = source.gather(), source.gather()
+    assert all(a is b for a, b in zip(first.runs, second.runs, strict=True))
+
+
+def test_equal_texts_of_all_runs_are_kept_once(
+    invented: Callable[..., GateRecord], source: SiteSource
+) -> None:
+    texts: dict[str, str] = {}
+    line = source.gather().runs[0].line
+    one, two = (digest_of(line, invented(lost=1), texts) for _ in range(2))
+    assert all(one.cases[key].answer is two.cases[key].answer for key in one.cases)
+
+
+def test_figures_in_words() -> None:
+    assert metric_title("orders", "pass-rate") == "orders"
+    assert metric_title("orders", "rouge-l") == "orders rouge-l"
+    assert value_text(0.5, "pass-rate") == "50.0\u202f%"
+    assert value_text(0.5, "rouge-l") == "0.500"
+    assert accepted_runs(Path("/nowhere"), []) == []
