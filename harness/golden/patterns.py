@@ -246,7 +246,11 @@ def _problem_of(text: str) -> str | None:
         return f"not a JSON Schema: {error.message} at {error.json_path}"
     except RecursionError:
         return "not a JSON Schema: nested too deeply"
-    return next(_broken_patterns(schema), None) or next(_broken_references(schema), None)
+    return (
+        next(_broken_patterns(schema), None)
+        or next(_broken_references(schema), None)
+        or _endless_reference(schema)
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -289,15 +293,21 @@ def _broken_patterns(schema: Any) -> Iterator[str]:
                 yield f"its pattern {pattern!r} is not one of Python's: {error}"
 
 
-def _broken_references(schema: Any) -> Iterator[str]:
+def _rooted(schema: Any) -> tuple[Any, Any]:
+    """The schema as a resource, and what finds its parts."""
     from referencing import Registry, Resource
-    from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
     resource: Resource[Any] = Resource.from_contents(schema, default_specification=DRAFT202012)
-    resolver = Registry[Any]().with_resource("", resource).resolver_with_root(resource)
+    return resource, Registry[Any]().with_resource("", resource).resolver_with_root(resource)
 
-    def walk(part: Resource[Any], within: Any) -> Iterator[str]:
+
+def _broken_references(schema: Any) -> Iterator[str]:
+    from referencing.exceptions import Unresolvable
+
+    resource, resolver = _rooted(schema)
+
+    def walk(part: Any, within: Any) -> Iterator[str]:
         reference = part.contents.get("$ref") if isinstance(part.contents, dict) else None
         if isinstance(reference, str):
             try:
@@ -308,3 +318,48 @@ def _broken_references(schema: Any) -> Iterator[str]:
             yield from walk(inner, within.in_subresource(inner))
 
     yield from walk(resource, resolver)
+
+
+# Keywords whose schemas apply to the same value, and those that name one.
+_SAME_VALUE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
+_NAMING = ("$ref", "$dynamicRef")
+
+
+def _endless_reference(schema: Any) -> str | None:
+    """A schema that asks for itself before it looks into the value could never be decided."""
+    from referencing import Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resource, resolver = _rooted(schema)
+    decided: set[int] = set()
+    # A keyword of one draft only.
+    naming = (*_NAMING, "$recursiveRef") if "2019-09" in str(schema.get("$schema")) else _NAMING
+
+    def walk(part: Any, within: Any, open_: tuple[int, ...]) -> str | None:
+        if not isinstance(part, dict) or id(part) in decided:
+            return None
+        if id(part) in open_:
+            return "it refers to itself without an end"
+        try:
+            following = [within.lookup(part[key]) for key in naming if isinstance(part.get(key), str)]
+        except Unresolvable:
+            following = []
+        steps = [(one.contents, one.resolver) for one in following]
+        for key in _SAME_VALUE:
+            inner = part.get(key)
+            inside = inner if isinstance(inner, list) else [inner]
+            if key.startswith("dependen"):
+                inside = list(inner.values()) if isinstance(inner, dict) else []
+            for one in inside:
+                if isinstance(one, dict):
+                    resource = Resource[Any].from_contents(one, default_specification=DRAFT202012)
+                    steps.append((one, within.in_subresource(resource)))
+        found = next((told for step in steps if (told := walk(*step, (*open_, id(part))))), None)
+        decided.add(id(part))
+        return found
+
+    for part in (resource.contents, *_parts(schema)):
+        if (problem := walk(part, resolver, ())) is not None:
+            return problem
+    return None

@@ -109,6 +109,12 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+# JSON writes a character beyond the first 65 536 as two escapes, which libyaml refuses.
+_ESCAPED_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 MAX_BYTES = 16 * 2**20
 
 
@@ -234,9 +240,10 @@ def parse_yaml_text(path: Path, text: str) -> Document:
 def _read_text(path: Path, text: str) -> Document:
     # Positions of nodes don't count a byte-order mark.
     read = text.removeprefix("\ufeff")
-    loader = _Loader(read)
+    kind = yaml.SafeLoader if _ESCAPED_PAIR.search(read) else _Loader
+    loader = kind(read)
     try:
-        _refuse_depth(path, text)
+        _refuse_depth(path, text, kind)
         root = loader.get_single_node()
         if root is None:
             raise GoldenError(path, None, "", "the file is empty", "a mapping of keys")
@@ -269,8 +276,8 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
     return str(problem)
 
 
-def _refuse_depth(path: Path, text: str) -> None:
-    """Refuse nesting that would overflow the C stack when it is composed.
+def _refuse_depth(path: Path, text: str, kind: Any) -> None:
+    """Refuse nesting that would overflow the C stack when it is composed by a kind of loader.
 
     A level of nesting needs a bracket, or a column (a list may start at its key's column), so counting is
     enough for most texts; only the others are read event by event.
@@ -279,7 +286,7 @@ def _refuse_depth(path: Path, text: str) -> None:
     if text.count("[") + text.count("{") + 2 * longest <= _SAFE_DEPTH:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=kind):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise _too_deep(path, None if event.start_mark is None else event.start_mark.line + 1)
@@ -318,6 +325,9 @@ class _Reader:
         return self._mapping(node, key)
 
     def _scalar(self, node: yaml.ScalarNode, key: KeyPath) -> Any:
+        node.value = joined_pairs(node.value)
+        if _HALF.search(node.value):
+            self._note(node, key, "half of a character (a lone surrogate)", "the whole character")
         if node.style in _BLOCKS and node.tag == _TEXT:
             return block_value(node.value, self.text[node.start_mark.index :])
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
@@ -341,7 +351,11 @@ class _Reader:
     def _mapping(self, node: yaml.Node, key: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, child in node.value:
-            name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "(a list or mapping)"
+            name = (
+                joined_pairs(key_node.value)
+                if isinstance(key_node, yaml.ScalarNode)
+                else "(a list or mapping)"
+            )
             if key_node.tag == _MERGE:
                 self._note(key_node, (*key, name), "a merge (<<)", "the keys written out")
             elif key_node.tag != _TEXT:
@@ -354,6 +368,11 @@ class _Reader:
 
     def _note(self, node: yaml.Node, key: KeyPath, problem: str, allowed: str) -> None:
         self.faults.append(GoldenError(self.path, node.start_mark.line + 1, dotted(key), problem, allowed))
+
+
+def joined_pairs(text: str) -> str:
+    """The text with each pair of surrogates as the character that it means."""
+    return _PAIR.sub(lambda pair: pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le"), text)
 
 
 def dotted(key: KeyPath) -> str:

@@ -19,6 +19,7 @@ _MOST_OBJECTS = 400
 # Longer pieces are no verdict that lacks a comma.
 _LONGEST_REPAIRED = 20_000
 _OPENING = re.compile(r"\{")
+_BRACE = re.compile(r"[{}]")
 _BEGINS_OBJECT = re.compile(r"\{\s*\\?[\"'“‘]?\w+\\?[\"'”’]?\s*:")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|\w+")
 
@@ -91,11 +92,11 @@ def find_objects(text: str, schema: Mapping[str, JsonValue]) -> Iterator[FoundOb
     starts = [found.start() for found in _OPENING.finditer(text)]
     if len(starts) > _MOST_OBJECTS:
         raise ReplyError(f"the reply holds more than {_MOST_OBJECTS} opening braces")
-    end = 0
+    end, closings = 0, _closings(text)
     for start in starts:
         if start < end:
             continue
-        found = _object_at(text, start, schema)
+        found = _object_at(text, start, closings.get(start, len(text)), schema)
         if found is not None:
             yield found
             end = found.stop if found.value is not None else end
@@ -139,16 +140,16 @@ def _single_keys(schema: Mapping[str, JsonValue]) -> Any:
     return hook
 
 
-def _object_at(text: str, start: int, schema: Mapping[str, JsonValue]) -> FoundObject | None:
+def _object_at(text: str, start: int, closing: int, schema: Mapping[str, JsonValue]) -> FoundObject | None:
     """What begins at a brace: an object as written or repaired, an unreadable one, or None for prose."""
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=_single_keys(schema))
     try:
         value, stop = decoder.raw_decode(text, start)
         return FoundObject(start=start, stop=stop, value=value)
     except _DoubledKeyError as error:
-        return FoundObject(start=start, stop=_closing(text, start), value=None, problem=str(error))
+        return FoundObject(start=start, stop=closing, value=None, problem=str(error))
     except (ValueError, RecursionError):
-        stop = _closing(text, start)
+        stop = closing
     piece = text[start:stop]
     repaired = _repaired(piece, schema)
     if repaired is not None:
@@ -159,14 +160,16 @@ def _object_at(text: str, start: int, schema: Mapping[str, JsonValue]) -> FoundO
     return None
 
 
-def _closing(text: str, start: int) -> int:
-    """Behind the brace that closes the one at ``start``, or the text's end; quotation marks don't count."""
-    depth = 0
-    for found in re.finditer(r"[{}]", text[start:]):
-        depth += 1 if found.group() == "{" else -1
-        if depth == 0:
-            return start + found.end()
-    return len(text)
+def _closings(text: str) -> dict[int, int]:
+    """For each opening brace the place behind the one that closes it, if any; quotation marks don't count."""
+    opened: list[int] = []
+    closings: dict[int, int] = {}
+    for found in _BRACE.finditer(text):
+        if found.group() == "{":
+            opened.append(found.start())
+        elif opened:
+            closings[opened.pop()] = found.end()
+    return closings
 
 
 def _repaired(piece: str, schema: Mapping[str, JsonValue]) -> dict[str, Any] | None:

@@ -5,17 +5,22 @@ What RFC 8259 leaves open to the parser is refused here.
 
 import json
 import math
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 from harness.golden.patterns import unchecked_formats
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
-from harness.metrics.schema_patterns import pattern_time, with_time
+from harness.metrics.schema_patterns import WrittenFloat, pattern_time, with_time
 from harness.metrics.text import PatternTime
 from harness.types import JsonValue, Score
 from harness.types.golden import VALUE_IS_NULL
 
 DEEPEST = 100
+_MOST_DIGITS = 300
+# Python's frames for each of these levels under a schema that refers to itself.
+_FRAMES = 4000
 
 
 class NotJsonError(ValueError):
@@ -36,7 +41,7 @@ def parse_json(text: str) -> JsonValue:
         raise NotJsonError("the answer is empty")
     try:
         value: JsonValue = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_integer
         )
     except NotJsonError:
         raise
@@ -44,8 +49,6 @@ def parse_json(text: str) -> JsonValue:
         raise NotJsonError(f"nested deeper than {DEEPEST} levels") from None
     except json.JSONDecodeError as error:
         raise NotJsonError(_explained(text, error)) from None
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise NotJsonError(str(error).partition(";")[0]) from None
     if _deeper_than(value, DEEPEST):
         raise NotJsonError(f"nested deeper than {DEEPEST} levels")
     return value
@@ -79,10 +82,17 @@ def _constant(name: str) -> JsonValue:
 
 
 def _number(digits: str) -> float:
-    number = float(digits)
+    number = WrittenFloat(digits)
     if math.isinf(number):
         raise NotJsonError(f"the number {quote(digits, 20)} is too large")
     return number
+
+
+def _integer(digits: str) -> int:
+    # Also of more digits than Python converts.
+    if len(digits) > _MOST_DIGITS and math.isinf(float(digits)):
+        raise NotJsonError(f"the number {quote(digits, 20)} is too large")
+    return int(digits)
 
 
 def _deeper_than(value: JsonValue, limit: int) -> bool:
@@ -133,12 +143,29 @@ def schema_violation(answer: JsonValue, schema: JsonValue) -> str | None:
         schema = {key: value for key, value in schema.items() if key != "$schema"}
     # With its own registry a $ref to an address is an error, never a download.
     validator = with_time(kind)(schema, registry=EMPTY_REGISTRY, format_checker=kind.FORMAT_CHECKER)
-    with pattern_time(PatternTime(what="the schema's pattern")):
+    with pattern_time(PatternTime(what="the schema's pattern")), _room_for_recursion():
         error = jsonschema.exceptions.best_match(validator.iter_errors(answer))
     if error is None:
         return None
     message = error.message if len(error.message) <= 160 else f"{error.message[:80]} … {error.message[-80:]}"
     return f"{error.json_path}: {message}"
+
+
+@contextmanager
+def _room_for_recursion() -> Iterator[None]:
+    """Let the validator go as deep as an answer may be nested.
+
+    Raises:
+        ValueError: That was not enough.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        yield
+    except RecursionError:
+        raise ValueError("the schema and the answer are nested too deeply to be compared") from None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _json_equals(request: ScoringRequest) -> Score:

@@ -14,8 +14,8 @@ from harness.types.golden import VALUE_IS_NULL
 
 _SHOWN = 3
 _START = re.compile(r"[{\[]")
-# Each start of an object that never ends is read again and again.
-_MOST_STARTS = 10_000
+# Each start of an object that never ends is read again and again: so many characters in all.
+_MOST_READ = 50_000_000
 # Python nests its reader about a thousand levels deep, and more than a hundred are refused.
 _SKIPPED = 200
 
@@ -66,16 +66,16 @@ def json_inside(text: str) -> Iterator[JsonValue]:
     Raises:
         ValueError: There are too many brackets to look at.
     """
-    decoder, place, starts = json.JSONDecoder(), 0, 0
+    decoder, place, read = json.JSONDecoder(), 0, 0
     while (match := _START.search(text, place)) is not None:
-        starts += 1
-        if starts > _MOST_STARTS:
-            raise ValueError(f"more than {_MOST_STARTS} brackets are not JSON: the search was stopped")
-        place = match.start() + 1
+        if read > _MOST_READ:
+            raise ValueError("too many brackets of it are not JSON: the search was stopped")
+        place = end = match.start() + 1
         try:
             _, end = decoder.raw_decode(text, match.start())
             value = parse_json(text[match.start() : end])
-        except ValueError:
+        except ValueError as error:
+            read += max(end, getattr(error, "pos", 0)) - match.start()
             continue
         except RecursionError:
             # What begins at the next brackets is nested too deeply as well.

@@ -1,10 +1,12 @@
-"""JSON Schema validators that read patterns and multiples as the specification means them.
+"""JSON Schema validators that read patterns, bounds and multiples as the specification means them.
 
 jsonschema searches by Python's ``re``, which nothing can stop in a thread or on Windows, and whose ``$`` also
 matches before a last line break. Its keywords, of all drafts, are taken as they are and given another ``re``
-to search by. Its ``multipleOf`` divides floats, by which 19.99 is no multiple of 0.01.
+to search by. Its ``multipleOf`` divides floats, by which 19.99 is no multiple of 0.01, and its bounds compare
+them, by which 0.10000000000000000001 is not above 0.1.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +21,20 @@ from harness.metrics.text import PatternTime
 _TIME: ContextVar[PatternTime] = ContextVar("pattern time of the current schema")
 # The order in which they import each other.
 _MODULES = ("_utils", "_keywords", "_legacy_keywords")
+
+
+class WrittenFloat(float):
+    """A float that knows its digits in the document."""
+
+    __slots__ = ("digits",)
+
+    def __new__(cls, digits: str) -> "WrittenFloat":
+        """Read the digits."""
+        made = super().__new__(cls, digits)
+        made.digits = digits
+        return made
+
+    digits: str
 
 
 @contextmanager
@@ -39,7 +55,32 @@ def with_time(validator: Any) -> Any:
     copies = _copies()
     keywords = {name: copies.get(function, function) for name, function in validator.VALIDATORS.items()}
     extend: Callable[..., Any] = validators.extend
-    return extend(validator, {**keywords, "multipleOf": _multiple_of})
+    exact = {name: _bound(name) for name in _BOUNDS if name in keywords}
+    return extend(validator, {**keywords, **exact, "multipleOf": _multiple_of})
+
+
+_BOUNDS: dict[str, tuple[Callable[[Fraction, Fraction], bool], str]] = {
+    "minimum": (operator.lt, "less than the minimum of"),
+    "maximum": (operator.gt, "greater than the maximum of"),
+    "exclusiveMinimum": (operator.le, "less than or equal to the minimum of"),
+    "exclusiveMaximum": (operator.ge, "greater than or equal to the maximum of"),
+}
+
+
+def _bound(name: str) -> Callable[..., Iterator[Any]]:
+    """A bound of numbers as written; ``exclusiveMinimum: true`` of old drafts is about ``minimum``."""
+
+    def check(validator: Any, limit: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        from jsonschema.exceptions import ValidationError
+
+        exclusive = f"exclusive{name.capitalize()}"
+        beyond, told = _BOUNDS[exclusive if schema.get(exclusive) is True else name]
+        if isinstance(limit, bool) or not validator.is_type(instance, "number"):
+            return
+        if beyond(_exact(instance), _exact(limit)):
+            yield ValidationError(f"{instance!r} is {told} {limit!r}")
+
+    return check
 
 
 def _multiple_of(validator: Any, step: float, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -51,7 +92,7 @@ def _multiple_of(validator: Any, step: float, instance: Any, _schema: Any) -> It
 
 
 def _exact(number: float) -> Fraction:
-    return Fraction(repr(number))
+    return Fraction(getattr(number, "digits", None) or repr(number))
 
 
 @cache

@@ -6,6 +6,9 @@ from typing import Any
 from harness.metrics.definition import ScoringRequest, binary, quote, text_of
 from harness.types import MetricError, Score
 
+# What XML takes for white space; a reader refuses any other around the document.
+_SPACE = " \t\r\n"
+
 
 class NotXmlError(ValueError):
     """The text is not XML; the message says why."""
@@ -18,7 +21,7 @@ def is_xml(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
 
 def _is_xml(request: ScoringRequest) -> Score:
     try:
-        root = _root(request.text.strip())
+        root = _root(request.text)
     except NotXmlError as error:
         return binary(request, False, str(error))
     value = request.check.value
@@ -29,12 +32,15 @@ def _is_xml(request: ScoringRequest) -> Score:
     return binary(request, True, f"the answer is XML ({quote(_name(root))})")
 
 
-def _root(text: str) -> Any:
+def _root(written: str) -> Any:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
+    text = written.strip(_SPACE) if written.strip() else ""
     if not text:
         raise NotXmlError("the answer is empty")
+    if text.startswith("<?xml") and not written.startswith(text[:5], written.startswith("\ufeff")):
+        raise NotXmlError("white space before the XML declaration")
     if text.startswith("```"):
         raise NotXmlError("the answer is in a ``` code fence; only bare XML counts")
     try:

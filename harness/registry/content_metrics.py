@@ -52,6 +52,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="contains-json",
+        version="2",
         kind="binary",
         summary="The answer contains a JSON object or array and, when a schema is given, one valid under it.",
         function="harness.metrics.json_search:contains_json",
@@ -61,6 +62,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="is-xml",
+        version="2",
         kind="binary",
         summary="The whole answer is XML and has the elements of the value, such as order.item.",
         function="harness.metrics.xml_check:is_xml",

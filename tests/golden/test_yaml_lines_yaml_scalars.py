@@ -164,3 +164,13 @@ def test_a_boolean_variable_is_filled_in_as_yaml_and_json_write_it(tmp_path: Pat
     path.write_text(SET.format(city="true"))
 
     assert load_golden_set(path).cases[0].checks[0].value == "true"
+
+
+def test_two_escapes_of_one_character_are_that_character():
+    """As JSON writes it; elsewhere than in double quotes they are what they look like."""
+    text = 'a: "\\ud83d\\uDE00!"\n"\\ud83d\\ude00": 1\nb: \'\\ud83d\\ude00\'\nc: |\n  \\ud83d\\ude00\nd: "\\\\ud83d\\\\ude00"\n'
+    written = "\\ud83d\\ude00"
+    assert parse_yaml_text(PATH, text).data == {"a": "😀!", "😀": 1, "b": written, "c": written, "d": written}
+    for half in ('a: "\\ud83d"\n', 'a: "\\ud83d\\ude00"\nb: "\\ud83d"\n'):
+        with pytest.raises(GoldenError):
+            parse_yaml_text(PATH, half)

@@ -225,3 +225,47 @@ def test_equality_is_symmetric_and_explained_when_it_fails(score, left: object, 
 def test_a_changed_leaf_is_found(score, value: object, leaf: dict[str, object]) -> None:
     """Wrapping a value beside a key that the other side lacks makes the two differ."""
     assert score("json-equals", json.dumps([value, leaf]), json.dumps([value, {}])).value == 0
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "value"),
+    [
+        ({"maximum": 0.1}, "0.10000000000000000001", 0),
+        ({"maximum": 0.1}, "0.1", 1),
+        ({"maximum": 0.3}, "0.30000000000000004", 0),
+        ({"minimum": 0.1}, "0.1", 1),
+        ({"minimum": 0.1}, "0.09999999999999999999", 0),
+        ({"exclusiveMaximum": 0.1}, "0.1", 0),
+        ({"exclusiveMaximum": 0.1}, "0.09999999999999999999", 1),
+        ({"exclusiveMinimum": 9007199254740992}, "9007199254740993.0", 1),
+        ({"maximum": 1}, "true", 1),
+        (
+            {"$schema": "http://json-schema.org/draft-04/schema#", "maximum": 1, "exclusiveMaximum": True},
+            "1",
+            0,
+        ),
+        (
+            {"$schema": "http://json-schema.org/draft-04/schema#", "maximum": 1, "exclusiveMaximum": False},
+            "1.0",
+            1,
+        ),
+        ({"multipleOf": 0.01}, "19.990000000000000000001", 0),
+    ],
+)
+def test_numbers_are_compared_with_bounds_as_they_are_written(score, schema, answer, value):
+    assert score("is-json", answer, value=schema).value == value
+
+
+@pytest.mark.parametrize("digits", ["9" * 310, "-" + "9" * 5000])
+def test_an_integer_beyond_a_float_s_range_is_refused_like_any_number(score, digits):
+    found = score("is-json", digits)
+    assert found.value == 0
+    assert "is too large" in found.explanation
+
+
+def test_a_schema_that_refers_to_itself_reads_the_deepest_answer(score):
+    deepest = '{"a": ' * 99 + "1" + "}" * 99
+    schema = {
+        "anyOf": [{"properties": {"a": {"$ref": "#"}}, "type": "object"}, {"allOf": [{"type": "number"}]}]
+    }
+    assert score("is-json", deepest, value=schema).value == 1

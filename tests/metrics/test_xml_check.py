@@ -28,6 +28,15 @@ FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><a>&b;</a>'
         ("<a>\x00</a>", None, 0),
         ("", None, 0),
         ("text", None, 0),
+        (
+            "\ufeff<?xml version='1.0' encoding='utf-16'?>\n<!DOCTYPE a [<!ELEMENT a EMPTY>]><!-- c --><a/>\n",
+            ["a"],
+            1,
+        ),
+        (" \n<a/>", None, 1),
+        ("\n<?xml version='1.0'?><a/>", None, 0),
+        ("\u00a0<a/>", None, 0),
+        ("<a/>\u2028", None, 0),
     ],
 )
 def test_only_whole_well_formed_answers_pass(score, text, paths, value_is):
