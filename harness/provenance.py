@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -43,7 +44,38 @@ def describe_environment(root: Path) -> Environment:
         author=None if commit is None else ask_git(root, "log", "-1", "--format=%an"),
         subject=None if commit is None else ask_git(root, "log", "-1", "--format=%s"),
         machine=machine_name(),
+        branch=None if commit is None else branch_of(root, os.environ),
     )
+
+
+# Where CI services say which branch they run, one that is merged from first: they check out a bare commit.
+_BRANCH_VARIABLES = (
+    "GITHUB_HEAD_REF",
+    "GITHUB_REF_NAME",
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME",
+    "CI_COMMIT_BRANCH",
+)
+
+
+def branch_of(root: Path, environment: Mapping[str, str]) -> str | None:
+    """The checked-out branch; on a bare commit, what a CI service calls it; None if nobody says.
+
+    Args:
+        root: The project's directory.
+        environment: The process's environment.
+    """
+    branch = ask_git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    named = (environment.get(name) for name in _BRANCH_VARIABLES)
+    return branch or next((name for name in named if name), None)
+
+
+def main_branch(root: Path) -> str:
+    """The branch that the others come from: the remote's default one, else the usual names."""
+    default = ask_git(root, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+    if default:
+        return default.removeprefix("origin/")
+    usual = ("main", "master", "trunk")
+    return next((each for each in usual if ask_git(root, "rev-parse", "--quiet", "--verify", each)), "main")
 
 
 def machine_name() -> str:

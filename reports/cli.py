@@ -101,19 +101,19 @@ def _training_page(directory: Path, output: Path | None) -> Path:
     )
 
 
-def _run_report(run: str, output: Path | None, history: Path | None) -> "tuple[Path, GateRecord]":
-    from harness.history.location import history_path
+def _run_report(run: str, output: Path | None, history: str | None) -> "tuple[Path, GateRecord]":
+    from harness.history.location import find_history
     from harness.history.store import open_history
     from reports.earlier_runs import earlier_runs_of
     from reports.files import write_report
     from reports.html import render_report
     from tunegate.project import command_project
 
-    path = history_path(history)
-    with open_history(path, to_read=True) as stored:
+    location = find_history(history)
+    with open_history(location.place, to_read=True) as stored:
         record = stored.load_record(run)
-    target = output or path.parent / "runs" / record.run.id / "report.html"
-    earlier = earlier_runs_of(record, path, command_project(Path.cwd()))
+    target = output or location.directory / "runs" / record.run.id / "report.html"
+    earlier = earlier_runs_of(record, location.place, command_project(Path.cwd()))
     return write_report(target, render_report(record, earlier), "--output"), record
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from harness.baselines.file import DIRECTORY, Baseline, load_baseline
 from harness.errors import TunegateError
+from harness.history.database import is_stored
+from harness.history.server import HistoryPlace
 from harness.history.store import PastMetric, open_history
 from harness.types import GateRecord
 
@@ -32,17 +34,17 @@ _WAIT_S = 2
 NO_EARLIER_RUNS = EarlierRuns()
 
 
-def earlier_runs_of(record: GateRecord, history: Path, project: Path) -> EarlierRuns:
+def earlier_runs_of(record: GateRecord, history: HistoryPlace, project: Path) -> EarlierRuns:
     """Read what a run is shown beside; whatever can't be read is named, and never stops the report.
 
     Args:
         record: The run.
-        history: The file of the stored runs.
+        history: Where runs are stored.
         project: The project's root, with the accepted baselines.
     """
     problems: list[str] = []
     metrics: list[PastMetric] = []
-    if history.is_file():
+    if is_stored(history):
         try:
             with open_history(history, wait_s=_WAIT_S, to_read=True) as stored:
                 metrics = stored.past_metrics()

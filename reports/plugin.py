@@ -53,15 +53,20 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path, label: str) -> Path:
     """Write the HTML report."""
-    from harness.history.location import FILE_NAME
+    from harness.history.server import FILE_NAME, place_of
+    from harness.settings import load_settings
     from reports.earlier_runs import earlier_runs_of
     from reports.files import write_report
     from reports.html import render_report
     from tunegate.project import session_project
 
     path = _path_of(config, _REPORT, label) or directory / "report.html"
-    # A run's own directory is runs/ID beside the history.
-    earlier = earlier_runs_of(record, directory.parent.parent / FILE_NAME, session_project(config))
+    project = session_project(config)
+    given = {"history": config.getoption("tunegate_history", None)}
+    named = load_settings(given, project, os.environ).history
+    # A run's own directory is runs/ID beside the history's file.
+    history = directory.parent.parent / FILE_NAME if named is None else place_of(named, project)
+    earlier = earlier_runs_of(record, history, project)
     return write_report(path, render_report(record, earlier), _source(config, _REPORT))
 
 

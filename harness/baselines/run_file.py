@@ -15,6 +15,7 @@ from harness.history.logs.kinds import read_log
 from harness.history.logs.rows import UNNAMED_SET
 from harness.history.logs.run_log import RunLog
 from harness.history.logs.values import read_json
+from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.types import CaseResult, GateRecord, GoldenCase, Run
 from harness.types.storage import DamagedFactsError, decode
@@ -45,7 +46,7 @@ class RunPair:
 def open_pair(
     references: tuple[str, str],
     *,
-    history: Path | None,
+    history: HistoryPlace | None,
     choices: Mapping[str, MetricChoice],
     formats: tuple[str | None, str | None] = (None, None),
 ) -> RunPair:
@@ -53,7 +54,7 @@ def open_pair(
 
     Args:
         references: The baseline's and the candidate's: a path, a run's id, ``latest``.
-        history: The history's file; None if there is none.
+        history: The history; None if there is none.
         choices: The metrics that decide, for logs of other tools.
         formats: Readers' names for the two; None to recognise the files.
 
@@ -73,7 +74,7 @@ def open_pair(
     )
 
 
-def _open(reference: str, format_name: str | None, history: Path | None) -> Run | RunLog:
+def _open(reference: str, format_name: str | None, history: HistoryPlace | None) -> Run | RunLog:
     if (found := _in_file(reference, format_name)) is not None:
         return found
     path = Path(reference)

@@ -9,6 +9,8 @@ from harness.baselines.file import Baseline, baseline_path, load_baseline, run_o
 from harness.baselines.run_file import answers_to, is_accepted_file, open_file
 from harness.engines.open import base_of, describe_model, split_reference
 from harness.errors import BaselineError
+from harness.history.database import is_stored
+from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
 from harness.provenance import ask_git
@@ -113,7 +115,7 @@ def find_baseline(
     wanted: str,
     candidates: Sequence[ModelRef],
     root: Path,
-    history_path: Path,
+    history_place: HistoryPlace,
     *,
     base: str | None = None,
     model_id: str | None = None,
@@ -126,7 +128,7 @@ def find_baseline(
             commit.
         candidates: The models to judge.
         root: The project's root, with the accepted baselines.
-        history_path: The project's history; may be missing.
+        history_place: The project's history; may be missing.
         base: The base of the named adapter, in place of the one in its configuration.
         model_id: The user's word for what the weights behind a server are.
 
@@ -145,16 +147,16 @@ def find_baseline(
         return in_file
     if _is_model(wanted):
         return model_target(describe_model(wanted, base, model_id=model_id))
-    return _stored_target(wanted, root, history_path)
+    return _stored_target(wanted, root, history_place)
 
 
-def _stored_target(wanted: str, root: Path, history_path: Path) -> ComparisonTarget:
-    if not history_path.is_file():
+def _stored_target(wanted: str, root: Path, place: HistoryPlace) -> ComparisonTarget:
+    if not is_stored(place):
         raise BaselineError(
             f"--gate-baseline {wanted}: no such directory, no accepted baseline of that name, and no run is "
-            f"stored in {history_path} yet (allowed: {_ALLOWED})"
+            f"stored in {place} yet (allowed: {_ALLOWED})"
         )
-    with open_history(history_path) as history:
+    with open_history(place) as history:
         if wanted.startswith(_COMMIT):
             commit = _commit(wanted.removeprefix(_COMMIT), root)
             run_id = history.newest_of_commit(commit)

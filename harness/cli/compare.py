@@ -1,7 +1,6 @@
 """``tunegate compare``: a verdict on any two runs, ours or those in other tools' logs."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,6 +12,7 @@ from tunegate.exit_status import ExitStatus
 from tunegate.printable import printable_line, say
 
 if TYPE_CHECKING:
+    from harness.history.server import HistoryPlace
     from harness.types import GateRecord
 
 _MOST_NAMED = 8
@@ -94,13 +94,13 @@ def _show(record: "GateRecord", unpaired: Mapping[str, str], notes: Sequence[str
         console.print(Text(f"• {printable_line(line)}", style="dim"))
 
 
-def _history_or_none(given: Path | None) -> Path | None:
+def _history_or_none(given: str | None) -> "HistoryPlace | None":
     """The history to read, if there is one: two files can be compared without."""
     from harness.errors import HistoryError
-    from harness.history.location import history_path
+    from harness.history.location import history_place
 
     try:
-        return history_path(given)
+        return history_place(given)
     except HistoryError:
         return None
 
@@ -117,13 +117,13 @@ def _unpaired_lines(unpaired: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _save(record: "GateRecord", given: Path | None, *, quiet: bool) -> None:
+def _save(record: "GateRecord", given: str | None, *, quiet: bool) -> None:
     """Store the record, so that the run can be shown, reported and listed like any other."""
-    from harness.history.location import history_path
+    from harness.history.location import find_history
     from harness.run.conclusion import make_directory, save
 
-    directory = history_path(given, to_write=True).parent
-    make_directory(directory)
-    save(record, directory)
+    location = find_history(given, to_write=True)
+    make_directory(location.directory)
+    save(record, location.directory, location.place)
     if not quiet:
         say(f"stored as run {record.run.id}: tunegate report {record.run.id} writes its page")

@@ -10,7 +10,7 @@ from harness.cli.kept import kept_in, open_cache
 from harness.cli.options import HistoryOption, SetOption
 from harness.cli.progress import watched_bar
 from harness.errors import BaselineError
-from harness.history.location import history_path
+from harness.history.location import history_place
 from harness.history.store import History, open_history
 from harness.judge.calibration import CalibrationLimits
 from harness.judge.trust import find_calibration
@@ -48,7 +48,7 @@ def compare(
 
     Every two answers to a case are shown in both orders; a preference that changes with the order is a tie.
     """
-    with open_history(history_path(history), to_read=True) as stored:
+    with open_history(history_place(history), to_read=True) as stored:
         chosen, reference = _load(stored, runs, against)
     settings = settings_of_command(judge=tuple(judge), judge_concurrency=concurrency, judge_timeout_s=timeout)
     kept = kept_in(history)

@@ -9,7 +9,7 @@ from rich.table import Table
 from harness.cli.label import LABELS_FILE
 from harness.cli.options import HistoryOption, JsonOption
 from harness.golden.schema import CHECK_TYPES
-from harness.history.location import history_path
+from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
 from harness.labelling.journal import current_labels, read_labels
@@ -35,7 +35,7 @@ def correct(
 
     Estimates people's mean over all answers, with an interval that is valid however wrong the judge is.
     """
-    with open_history(history_path(history), to_read=True) as stored:
+    with open_history(history_place(history), to_read=True) as stored:
         record = stored.load_record(run)
     found = correct_scores(record, current_labels(read_labels(labels or [LABELS_FILE])), metric or ())
     if as_json:

@@ -11,14 +11,15 @@ from tunegate.printable import say
 from tunegate.project import command_project
 
 
-def kept_in(directory: Path | None) -> Path:
+def kept_in(directory: str | Path | None) -> Path:
     """The folder of history, cache and calibrations.
 
     Args:
         directory: As it was typed, or the history's file in it, relative to the working directory;
-            None for the project's own.
+            None, or a server's URL, for the project's own.
     """
-    if directory is not None:
+    if directory is not None and "://" not in str(directory):
+        directory = Path(directory)
         return directory.parent if directory.is_file() else directory
     project = command_project(Path.cwd())
     return project / load_settings({}, project, os.environ).directory

@@ -9,7 +9,7 @@ import typer
 from harness.cli.label_dialogue import SessionEnd, label_items
 from harness.cli.options import HistoryOption, SetOption
 from harness.errors import SettingsError
-from harness.history.location import history_path
+from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.labelling.export import Kind, export_labels, export_text, write_export
 from harness.labelling.items import Ask, SourceAnswer, items_of
@@ -68,8 +68,8 @@ def label(
         raise typer.Exit(_INTERRUPTED)
 
 
-def _of_run(run: str, sets: list[str], rubric: str | None, history: Path | None) -> list[SourceAnswer]:
-    with open_history(history_path(history), to_read=True) as stored:
+def _of_run(run: str, sets: list[str], rubric: str | None, history: str | None) -> list[SourceAnswer]:
+    with open_history(history_place(history), to_read=True) as stored:
         return answers_of_record(stored.load_record(run), sets, rubric)
 
 

@@ -21,6 +21,7 @@ from harness.cli.prompting import asking_settings
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
+from harness.history.location import find_history
 from harness.history.store import check_history, open_history
 from harness.presentation.console import open_console
 from harness.run.conclusion import make_directory
@@ -59,9 +60,9 @@ def noise(
     sets = load_gate_sets(golden or None, forgetting=asks_probes)
     cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
     allowed = check_permissions(cases)
-    history_file = kept_in(directory) / "history.sqlite"
-    make_directory(history_file.parent)
-    check_history(history_file)
+    history_place = find_history(directory, to_write=True).place
+    make_directory(kept_in(directory))
+    check_history(history_place)
     plans = [
         replace(
             choose_plan(name, device, batch_tokens, [found]),
@@ -75,7 +76,7 @@ def noise(
             planned = plan_reruns(plan, reruns, [plan.dtype])
             measured.append((plan, measure_noise(found, plan, planned, cases, on_progress, allowed=allowed)))
     console = open_console()
-    with open_history(history_file) as history:
+    with open_history(history_place) as history:
         for plan, result in measured:
             history.save_noise(result.model, plan.dtype, cases, result.stability)
             _print(console, plan.dtype, result)

@@ -17,13 +17,15 @@ ForgettingOption = Annotated[
 ]
 # Where a gate's --gate-directory is; the history's file may be named as well.
 HistoryOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--directory",
         "--history",
         envvar="TUNEGATE_HISTORY",
-        help="Holds the history; or the history's file.",
+        help="Holds the history; or the history's file, or the URL of a server.",
         show_default="the project's setting, else .tunegate",
+        # A URL may have a password.
+        show_envvar=True,
     ),
 ]
 SetOption = Annotated[

@@ -82,6 +82,7 @@ def rank(
         dtype=dtype,
         device=device,
         directory=str(Path.cwd() / kept_in(directory)),
+        history=asking.history if directory is None else None,
         judge=tuple(judge or ()),
         base=asking.base,
         chat_template_kwargs=asking.chat_template_kwargs,
@@ -119,7 +120,7 @@ def _ranked(
     sets = load_gate_sets(golden or None, forgetting=inputs.settings.forgetting)
     directory = inputs.directory
     make_directory(directory)
-    inputs = replace(inputs, noise=check_history(directory / "history.sqlite"))
+    inputs = replace(inputs, noise=check_history(inputs.history))
     with (
         open_cache(directory / "cache.sqlite") as cache,
         open_panel(settings, cache) or nullcontext() as panel,
@@ -137,7 +138,7 @@ def _ranked(
         for ranked in found:
             # The ranking is said all the same.
             try:
-                save(ranked.record, directory)
+                save(ranked.record, directory, inputs.history)
             except HistoryError as error:
                 problems.append(str(error))
             own = directory / "runs" / ranked.record.run.id

@@ -44,11 +44,11 @@ _FAILED = 1
 
 
 @contextmanager
-def _history(path: Path | None) -> "Iterator[History]":
-    from harness.history.location import history_path
+def _history(path: str | None) -> "Iterator[History]":
+    from harness.history.location import history_place
     from harness.history.store import open_history
 
-    with open_history(history_path(path), to_read=True) as history:
+    with open_history(history_place(path), to_read=True) as history:
         yield history
 
 
@@ -144,10 +144,10 @@ def accept(
 @app.command()
 def recover(history: HistoryOption = None) -> None:
     """Save the runs that could not be saved when their gates ended."""
-    from harness.history.location import history_path
+    from harness.history.location import find_history
     from harness.run.conclusion import recover as save_again
 
-    saved = save_again(history_path(history, to_write=True))
+    saved = save_again(find_history(history, to_write=True))
     for run in saved:
         say(f"saved run {run}")
     if not saved:
@@ -164,15 +164,15 @@ def push(
 ) -> None:
     """Send a stored run to trackers, again where a gate could not."""
     from harness.errors import EngineError
-    from harness.history.location import history_path
+    from harness.history.location import find_history
     from harness.run.trackers.kinds import check_trackers
     from harness.run.trackers.kinds import push as send
 
     check_trackers(track)
-    path = history_path(history)
+    location = find_history(history)
     with _history(history) as stored:
         record = stored.load_record(run)
-    directory = path.parent / "runs" / record.run.id
+    directory = location.directory / "runs" / record.run.id
     directory.mkdir(parents=True, exist_ok=True)
     for spec in track:
         try:

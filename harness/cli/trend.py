@@ -10,7 +10,7 @@ from rich.table import Table
 from harness.baselines.accepted_versions import accepted_versions
 from harness.cli.options import HistoryOption, JsonOption
 from harness.history.listing import RunFilter
-from harness.history.location import history_path
+from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.presentation.console import open_console
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
@@ -60,8 +60,8 @@ def trend(
                 console.print(f"{found.set_name} {found.metric} {note}\n", style="yellow")
 
 
-def _of_stored(history: Path | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:
-    with open_history(history_path(history), to_read=True) as stored:
+def _of_stored(history: str | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:
+    with open_history(history_place(history), to_read=True) as stored:
         wanted = [
             line.id
             for line in stored.list_runs(

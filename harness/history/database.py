@@ -1,199 +1,197 @@
-"""Opens a history's SQLite file, reports faults in one line, and writes a gate's record as rows."""
+"""Opens a history, in an SQLite file or on a server, and reports its faults in one line."""
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.errors import HistoryError
-from harness.history.migrations import ForeignDatabaseError, NewerSchemaError, migrate, require_history
-from harness.types import Comparison, GateRecord, MetricComparison, Run
-from harness.types.storage import DamagedFactsError, LaterFactsError, encode, write_whole
-
-Row = tuple[str | int | float | None, ...]
-
-
-def run_row(run: Run) -> Row:
-    """Row of ``runs``. The results have separate rows."""
-    model = run.model
-    return (
-        *(_text(run.id), _text(run.started_at), run.duration_s, _text(model.label)),
-        None if model.adapter_sha256 is None else _text(model.adapter_sha256),
-        *(_text(model.base_sha256), run.collected),
-        encode(replace(run, results=())),
-    )
-
-
-def result_rows(run: Run) -> Iterator[Row]:
-    """Rows of ``results``."""
-    for place, result in enumerate(run.results):
-        yield (
-            *(_text(run.id), place, _text(result.case.set_name), _text(result.case.id), str(result.outcome)),
-            None if result.completion is None else _text(result.completion.text),
-            encode(result),
-        )
-
-
-def score_rows(run: Run) -> Iterator[Row]:
-    """Rows of ``scores``: each score, and each metric that broke."""
-    for result in run.results:
-        case = (_text(run.id), _text(result.case.set_name), _text(result.case.id))
-        for score in result.scores:
-            yield (*case, _text(score.metric), score.value, score.threshold, score.passed, None)
-        for error in result.errors:
-            yield (*case, _text(error.metric), None, None, None, _text(error.error))
-
-
-def gate_row(record: GateRecord) -> Row:
-    """Row of ``gates``."""
-    return (
-        _text(record.run.id),
-        None if record.baseline is None else _text(record.baseline.id),
-        None if record.verdict is None else str(record.verdict.outcome),
-        encode({"comparison": record.comparison, "verdict": record.verdict}),
-    )
-
-
-def comparison_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
-    """Rows of ``comparisons``.
-
-    Args:
-        run_id: The candidate's run.
-        comparison: The comparison.
-
-    Returns:
-        One row per metric, in the order of the table's columns.
-    """
-    for place, row in enumerate(comparison.metrics):
-        yield (
-            *(_text(run_id), place, _text(row.set_name), _text(row.metric), row.kind, row.n),
-            *(row.candidate.mean.estimate, row.baseline.mean.estimate),
-            *(row.drop.estimate, row.drop.low, row.drop.high, row.p_value, row.p_adjusted),
-            *(len(row.lost), len(row.gained), row.margin, row.minimum_detectable_drop, _verdict(row)),
-        )
-
-
-def retention_rows(run_id: str, comparison: Comparison) -> Iterator[Row]:
-    """Rows of ``retentions``: one for each skill of the baseline.
-
-    Args:
-        run_id: The candidate's run.
-        comparison: The comparison.
-
-    Returns:
-        One row per skill, in the order of the table's columns.
-    """
-    for place, row in enumerate(comparison.forgetting.by_skill if comparison.forgetting else ()):
-        yield (
-            *(_text(run_id), place, _text(row.skill), row.passed_by_baseline, row.retained),
-            *(row.rate.low, row.rate.high),
-        )
-
-
-def _verdict(row: MetricComparison) -> str | None:
-    return None if row.verdict is None else str(row.verdict)
-
-
-def _text(text: str) -> str:
-    """The text with lone surrogates as question marks, which SQLite can't store; the facts keep the text."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
+from harness.history.migrations import MIGRATIONS
+from harness.history.schemas import Database, Value
+from harness.history.server import FILE_NAME, HistoryPlace, place_of
+from harness.settings import Settings
+from harness.types.storage import DamagedFactsError, LaterFactsError, write_whole
 
 _OLDEST_SQLITE = (3, 37)  # strict tables
-
-
 _PRIMARY_CODE = 0xFF  # an extended result code has the primary one in its lowest byte
-
-
 _RETRY_S = 0.02
-
-
 _HEADER_BYTES = 100
-
-
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+# Tables that every schema has.
+_TABLES_OF_ALL = {"runs", "gates"}
+# Before this one, the same answers took many times the space.
+_SCHEMA_OF_ANSWERS = 6
 
 
 class ReadOnlyHistoryError(HistoryError):
     """A history can't be written: it may still be readable."""
 
 
-@contextmanager
-def open_database(path: Path, wait_s: float, *, shown: Path | None = None) -> Iterator[sqlite3.Connection]:
-    """A connection to a history with the newest schema, which is created if necessary.
+class NewerSchemaError(Exception):
+    """The file was written by a later version of this program."""
 
-    Errors of the file during use are reported in the same way.
+
+class ForeignDatabaseError(Exception):
+    """The file is SQLite, but another program's."""
+
+
+class SqliteDatabase:
+    """A history's SQLite file."""
+
+    row_order = "rowid"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Use an open connection without transactions of its own."""
+        self._connection = connection
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> sqlite3.Cursor:
+        """The rows of one statement."""
+        return self._connection.execute(statement, values)
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        """One statement for each row."""
+        self._connection.executemany(statement, rows)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction that no other writer is in; all of it is stored, or nothing."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk already ends the transaction.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def version(self) -> int:
+        """Number of the migrations that were done."""
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def set_version(self, version: int) -> None:
+        """Store the number of done migrations; it is written even if it is the same."""
+        self._connection.execute(f"PRAGMA user_version = {version}")
+
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        found = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return [str(name) for (name,) in found.fetchall()]
+
+    def require_writable(self) -> None:
+        """Write something that changes nothing."""
+        with self.writing():
+            self.set_version(self.version())
+
+    def compact(self) -> None:
+        """Give the space of deleted rows back to the disk, unless somebody else is reading."""
+        with suppress(sqlite3.OperationalError):
+            self._connection.execute("VACUUM")
+
+
+def project_history(settings: Settings, root: Path) -> HistoryPlace:
+    """Where a project's runs are stored.
 
     Args:
-        path: The file.
-        wait_s: How long another process may hold the lock.
-        shown: The file that messages name, where this one is a copy.
+        settings: The project's settings.
+        root: The project's root.
 
     Raises:
-        HistoryError: The file is not a history, damaged, locked, read-only, or newer than this program.
+        HistoryError: The setting is a URL that can't be read.
     """
+    if settings.history is None:
+        return root / settings.directory / FILE_NAME
+    return place_of(settings.history, root)
+
+
+def is_stored(place: HistoryPlace) -> bool:
+    """Whether there may be a history: a server is asked when it is opened."""
+    return not isinstance(place, Path) or place.is_file()
+
+
+@contextmanager
+def open_database(place: HistoryPlace, wait_s: float, *, to_read: bool = False) -> Iterator[Database]:
+    """A connection to a history with the newest schema, which is created if necessary.
+
+    Errors during use are reported in the same way.
+
+    Args:
+        place: The file, or the server.
+        wait_s: How long another process may hold the lock.
+        to_read: Nothing will be written: a read-only history can be opened.
+
+    Raises:
+        HistoryError: It is not a history, damaged, locked, read-only, out of reach, or newer than this
+            program.
+    """
+    if isinstance(place, Path):
+        with (_read_file if to_read else _open_file)(place, wait_s) as database:
+            yield database
+        return
+    from harness.history.postgres import open_server
+
+    with (
+        open_server(place, wait_s, to_read=to_read) as database,
+        _faults_named(str(place), "restore the database or name another"),
+    ):
+        _require_history(database)
+        _migrate(database)
+        yield database
+
+
+@contextmanager
+def _open_file(path: Path, wait_s: float, *, shown: Path | None = None) -> Iterator[Database]:
+    """As open_database; messages name ``shown`` where the file is a copy."""
     shown = shown or path
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise HistoryError(
             f"this Python has SQLite {sqlite3.sqlite_version}: the history needs "
             f"{'.'.join(map(str, _OLDEST_SQLITE))} or later"
         )
-    database: sqlite3.Connection | None = None
+    connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() and 0 < path.stat().st_size < _HEADER_BYTES:
             # SQLite would take it for an empty database and write over it.
             raise HistoryError(f"{shown}: too short to be a history; restore the file or move it away")
-        database = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
-        require_history(database)
-        _use_wal(database, wait_s)
-        database.execute("PRAGMA foreign_keys = ON")
-        migrate(database)
-        yield database
+        connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
+        database = SqliteDatabase(connection)
+        with _faults_named(str(shown), "restore the file or move it away"):
+            _require_history(database)
+            _use_wal(connection, wait_s)
+            connection.execute("PRAGMA foreign_keys = ON")
+            _migrate(database)
+            yield database
     except OSError as error:
         raise ReadOnlyHistoryError(
             f"{shown}: the history can't be opened: {error.strerror or error}"
         ) from error
-    except ForeignDatabaseError as error:
-        raise HistoryError(f"{shown}: a database of another program ({error}); name another file") from error
-    except NewerSchemaError as error:
-        raise HistoryError(f"{shown}: written by a newer tunegate ({error}): upgrade tunegate") from error
-    except LaterFactsError as error:
-        raise HistoryError(f"{shown}: {error}; upgrade tunegate") from error
-    except DamagedFactsError as error:
-        raise HistoryError(f"{shown}: {error}; restore the file or move it away") from error
     except sqlite3.Error as error:
         kind = ReadOnlyHistoryError if _code(error) in _READ_ONLY else HistoryError
         raise kind(f"{shown}: {_explained(error, wait_s)}") from error
     finally:
-        if database is not None:
-            database.close()
+        if connection is not None:
+            connection.close()
 
 
 @contextmanager
-def read_database(path: Path, wait_s: float) -> Iterator[sqlite3.Connection]:
+def _read_file(path: Path, wait_s: float) -> Iterator[Database]:
     """As open_database, for commands that only read: a read-only history is read from a copy.
 
     Opening a history writes: its schema becomes the newest, and SQLite keeps files beside it.
-
-    Args:
-        path: The file.
-        wait_s: How long another process may hold the lock.
-
-    Raises:
-        HistoryError: As open_database, or the file can't be read.
     """
     with ExitStack() as opened:
         try:
-            database = opened.enter_context(open_database(path, wait_s))
+            database = opened.enter_context(_open_file(path, wait_s))
         except ReadOnlyHistoryError:
             if not path.is_file():
                 raise
             folder = Path(opened.enter_context(TemporaryDirectory(prefix="tunegate-")))
-            database = opened.enter_context(open_database(_copied(path, folder), wait_s, shown=path))
+            database = opened.enter_context(_open_file(_copied(path, folder), wait_s, shown=path))
         yield database
 
 
@@ -241,3 +239,63 @@ def _explained(error: sqlite3.Error, wait_s: float) -> str:
 def _code(error: sqlite3.Error) -> int | None:
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & _PRIMARY_CODE
+
+
+@contextmanager
+def _faults_named(shown: str, remedy: str) -> Iterator[None]:
+    """Turn the faults of a history's content into errors that name it.
+
+    Args:
+        shown: Its name.
+        remedy: What helps where it is damaged.
+
+    Raises:
+        HistoryError: It is of another program, of a newer version, or damaged.
+    """
+    try:
+        yield
+    except ForeignDatabaseError as error:
+        raise HistoryError(f"{shown}: a database of another program ({error}); name another one") from error
+    except NewerSchemaError as error:
+        raise HistoryError(f"{shown}: written by a newer tunegate ({error}): upgrade tunegate") from error
+    except LaterFactsError as error:
+        raise HistoryError(f"{shown}: {error}; upgrade tunegate") from error
+    except DamagedFactsError as error:
+        raise HistoryError(f"{shown}: {error}; {remedy}") from error
+
+
+def _require_history(database: Database) -> None:
+    """Refuse a database that is neither empty nor a history.
+
+    Raises:
+        ForeignDatabaseError: It has other tables.
+    """
+    tables = database.tables()
+    if tables and not _TABLES_OF_ALL.issubset(tables):
+        raise ForeignDatabaseError(f"it has the table {tables[0]!r}")
+
+
+def _migrate(database: Database) -> None:
+    """Bring a database to the newest schema.
+
+    Raises:
+        NewerSchemaError: The database has more steps than this program knows.
+    """
+    if _known_version(database) == len(MIGRATIONS):
+        return
+    # Another process may be migrating too: check again after getting the write lock.
+    with database.writing():
+        before = _known_version(database)
+        for step in MIGRATIONS[before:]:
+            step(database)
+        database.set_version(len(MIGRATIONS))
+    if 0 < before < _SCHEMA_OF_ANSWERS:
+        # The same answers took many times the space.
+        database.compact()
+
+
+def _known_version(database: Database) -> int:
+    version = database.version()
+    if version > len(MIGRATIONS):
+        raise NewerSchemaError(f"schema {version}, this program knows {len(MIGRATIONS)}")
+    return version

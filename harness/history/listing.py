@@ -1,9 +1,14 @@
-"""A history's runs as lines of a list."""
+"""Finds and lists a history's runs."""
 
-import sqlite3
+import difflib
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from harness.types.storage import parse_json
+from harness.errors import BaselineError
+from harness.history.schemas import Database
+from harness.types.storage import DamagedFactsError, parse_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +24,7 @@ class RunLine:
         verdict: None for a run that was not gated.
         commit: The project's commit; None outside git.
         dirty: Whether the project had uncommitted changes; None outside git.
+        branch: The project's branch; None where it is unknown.
         lost: How many cases the baseline passes and the run fails; None without a baseline.
         gained: The other way round.
     """
@@ -34,6 +40,7 @@ class RunLine:
     baseline_run_id: str | None
     commit: str | None = None
     dirty: bool | None = None
+    branch: str | None = None
     lost: int | None = None
     gained: int | None = None
     stopped_at: str | None = None
@@ -47,19 +54,23 @@ class RunFilter:
         model: A part of the model's name.
         verdict: The verdict.
         commit: The start of the project's commit.
+        branch: The project's branch.
         set_name: A golden set with an answered case.
     """
 
     model: str = ""
     verdict: str | None = None
     commit: str = ""
+    branch: str | None = None
     set_name: str | None = None
 
 
 _EVERY_RUN = RunFilter()
+_LATEST = re.compile(r"latest(~[0-9]{1,9})?")
+_MOST_NAMED = 5
 
 
-def list_lines(database: sqlite3.Connection, limit: int, wanted: RunFilter = _EVERY_RUN) -> list[RunLine]:
+def list_lines(database: Database, limit: int, wanted: RunFilter = _EVERY_RUN) -> list[RunLine]:
     """The newest judged runs, newest first; runs that were only a baseline are left out.
 
     Args:
@@ -67,55 +78,51 @@ def list_lines(database: sqlite3.Connection, limit: int, wanted: RunFilter = _EV
         limit: The largest number of runs.
         wanted: Which runs.
     """
+    conditions: dict[str, list[str | int]] = {}
+    if wanted.model:
+        conditions["replace(model, ?, '') <> model"] = [wanted.model]
+    if wanted.verdict is not None:
+        conditions["verdict = ?"] = [wanted.verdict]
+    if wanted.commit:
+        conditions["substr(commit_sha, 1, ?) = ?"] = [len(wanted.commit), wanted.commit]
+    if wanted.branch is not None:
+        conditions["branch = ?"] = [wanted.branch]
+    if wanted.set_name is not None:
+        conditions["EXISTS (SELECT 1 FROM run_outcomes o WHERE o.run_no = runs.no AND o.set_name = ?)"] = [
+            wanted.set_name
+        ]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     listed = database.execute(
-        """
-        SELECT runs.id, started_at, model, collected, verdict, baseline_run_id,
-            json_extract(runs.facts, '$.environment'), json_extract(runs.facts, '$.looks'),
+        f"""
+        SELECT runs.id, runs.no, started_at, model, collected, verdict, baseline_run_id, branch, runs.facts,
             (SELECT sum(lost) FROM comparisons c WHERE c.run_id = runs.id AND c.metric = 'pass-rate'),
             (SELECT sum(gained) FROM comparisons c WHERE c.run_id = runs.id AND c.metric = 'pass-rate')
-        FROM runs JOIN gates ON gates.run_id = runs.id
-        WHERE instr(model, :model) AND (:verdict IS NULL OR verdict = :verdict)
-        AND (:commit = '' OR json_extract(runs.facts, '$.environment.commit') LIKE :commit || '%')
-        AND (:set_name IS NULL OR EXISTS (
-            SELECT 1 FROM results WHERE results.run_id = runs.id AND results.set_name = :set_name
-        ))
-        ORDER BY gates.rowid DESC LIMIT :limit
+        FROM runs JOIN gates ON gates.run_id = runs.id {where}
+        ORDER BY gates.no DESC LIMIT {int(limit)}
         """,
-        {
-            "model": wanted.model,
-            "verdict": wanted.verdict,
-            "commit": wanted.commit,
-            "set_name": wanted.set_name,
-            "limit": limit,
-        },
+        [value for values in conditions.values() for value in values],
     ).fetchall()
-    return [_line(database, *row) for row in listed]
+    return [_line(database, row) for row in listed]
 
 
-def _line(
-    database: sqlite3.Connection,
-    run_id: str,
-    started_at: str,
-    model: str,
-    collected: int,
-    verdict: str | None,
-    baseline_run_id: str | None,
-    *rest: str | int | None,
-) -> RunLine:
-    environment, looks, lost, gained = rest
+def _line(database: Database, row: Sequence[Any]) -> RunLine:
+    run_id, number, started_at, model, collected, verdict, baseline_run_id, branch, facts, lost, gained = row
     counted = database.execute(
-        "SELECT set_name, outcome, count(*) FROM results WHERE run_id = ? GROUP BY set_name, outcome",
-        (run_id,),
+        "SELECT set_name, outcome, cases FROM run_outcomes WHERE run_no = ?", (number,)
     ).fetchall()
     outcomes: dict[str, int] = {}
-    for _, outcome, count in counted:
+    for _, outcome, count in sorted(counted):
         outcomes[outcome] = outcomes.get(outcome, 0) + count
-    where = parse_json(str(environment)) if environment is not None else {}
+    try:
+        run = parse_json(facts)
+        where, looks = run["environment"], run.get("looks")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFactsError(f"run {run_id} is damaged: {error!r}") from error
     return RunLine(
         id=run_id,
         started_at=started_at,
         model=model,
-        golden_sets=tuple(dict.fromkeys(set_name for set_name, _, _ in counted)),
+        golden_sets=tuple(dict.fromkeys(set_name for set_name, _, _ in sorted(counted))),
         outcomes=outcomes,
         collected=collected,
         partial=sum(outcomes.values()) < collected,
@@ -123,16 +130,65 @@ def _line(
         baseline_run_id=baseline_run_id,
         commit=where.get("commit"),
         dirty=where.get("dirty"),
+        branch=branch,
         lost=None if lost is None else int(lost),
         gained=None if gained is None else int(gained),
-        stopped_at=None if looks is None else _stopped_at(str(looks)),
+        stopped_at=_stopped_at(looks) if looks else None,
     )
 
 
-def _stopped_at(looks: str) -> str | None:
+def _stopped_at(sets: Sequence[Mapping[str, Any]]) -> str | None:
     """The latest look of a run of which some cases were not needed, in words."""
-    sets = parse_json(looks)
     if all(each["answered"] >= each["cases"] for each in sets):
         return None
     latest = max(sets, key=lambda each: each["look"])
     return f"{latest['look']} of {latest['planned']}"
+
+
+def resolve(database: Database, reference: str) -> str:
+    """Id of a stored run.
+
+    Args:
+        database: An open history.
+        reference: An id, the unambiguous start of one, ``latest``, or ``latest~1`` for the one before.
+            ``latest`` counts the judged runs, in the order they were stored, not those that were only a
+            baseline.
+
+    Raises:
+        BaselineError: No such run, or several.
+    """
+    if _LATEST.fullmatch(reference):
+        judged = database.execute("SELECT run_id FROM gates ORDER BY no DESC").fetchall()
+        place = int(reference.partition("~")[2] or 0)
+        if place >= len(judged):
+            raise BaselineError(f"no run {reference}: the history has {_runs(len(judged))}")
+        return str(judged[place][0])
+    ids = [str(row[0]) for row in database.execute("SELECT id FROM runs ORDER BY no DESC")]
+    found = [reference] if reference in ids else [id_ for id_ in ids if id_.startswith(reference)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        raise BaselineError(f"run {reference!r} is ambiguous: {', '.join(found[:_MOST_NAMED])}{more}")
+    if not ids:
+        raise BaselineError(f"no run {reference!r}: none is stored yet")
+    close = difflib.get_close_matches(reference, ids, n=3, cutoff=0.5) or ids[:3]
+    raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close)})")
+
+
+def newest_of_commit(database: Database, commit: str) -> str | None:
+    """Id of the newest judged run of a commit, complete and without uncommitted changes, if any."""
+    found = database.execute(
+        """
+        SELECT runs.id FROM runs JOIN gates ON gates.run_id = runs.id
+        WHERE commit_sha = ? AND dirty = 0
+        AND collected = (SELECT sum(cases) FROM run_outcomes WHERE run_no = runs.no)
+        ORDER BY gates.no DESC LIMIT 1
+        """,
+        (commit,),
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
+def _runs(count: int) -> str:
+    return f"{count} judged run" if count == 1 else f"{count} judged runs"

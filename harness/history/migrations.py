@@ -1,115 +1,38 @@
-"""The history's schema, as numbered steps. A released step is never changed: add another."""
+"""The history's schema, as numbered steps, and how its newest form stores answers: each once, by its content.
+
+A released step is never changed: add another. Everything here works on stored JSON; later changes of the
+types don't change it.
+"""
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
+from harness.history import schemas
 from harness.history.first_metrics import FIRST_METRICS
+from harness.history.schemas import Database
 from harness.history.stored_reasons import with_findings, with_renamed_limit
 from harness.types.storage import DamagedFactsError, parse_json
 
+# Rows that are looked up and written together; SQLite takes at least 999 values in a statement.
+_CHUNK = 500
+# What the rendered prompt is, in a completion: it belongs to what was asked.
+_PROMPT = ("prompt", "prompt_sha256")
 
-def _m001_runs(database: sqlite3.Connection) -> None:
+
+def _m001_runs(database: Database) -> None:
     """Runs, their results and scores, and the gate records that connect a run with its baseline."""
-    database.execute(
-        """
-        CREATE TABLE runs (
-            id TEXT PRIMARY KEY,
-            started_at TEXT NOT NULL,
-            duration_s REAL NOT NULL,
-            model TEXT NOT NULL,
-            adapter_sha256 TEXT,
-            base_sha256 TEXT NOT NULL,
-            collected INTEGER NOT NULL,
-            facts TEXT NOT NULL
-        ) STRICT
-        """
-    )
-    database.execute(
-        """
-        CREATE TABLE results (
-            run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-            place INTEGER NOT NULL,
-            set_name TEXT NOT NULL,
-            case_id TEXT NOT NULL,
-            outcome TEXT NOT NULL,
-            answer TEXT,
-            facts TEXT NOT NULL,
-            PRIMARY KEY (run_id, set_name, case_id)
-        ) STRICT
-        """
-    )
-    database.execute(
-        """
-        CREATE TABLE scores (
-            run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-            set_name TEXT NOT NULL,
-            case_id TEXT NOT NULL,
-            metric TEXT NOT NULL,
-            value REAL,
-            threshold REAL,
-            passed INTEGER,
-            error TEXT
-        ) STRICT
-        """
-    )
-    database.execute("CREATE INDEX scores_of_case ON scores (set_name, case_id, metric)")
-    database.execute("CREATE INDEX scores_of_run ON scores (run_id)")
-    database.execute(
-        """
-        CREATE TABLE gates (
-            run_id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
-            baseline_run_id TEXT REFERENCES runs (id),
-            verdict TEXT,
-            facts TEXT NOT NULL
-        ) STRICT
-        """
-    )
+    _make(database, schemas.RUNS)
 
 
-def _m002_comparisons(database: sqlite3.Connection) -> None:
+def _m002_comparisons(database: Database) -> None:
     """The compared metrics and the retained skills as rows, so that SQL can compare them from run to run."""
-    database.execute(
-        """
-        CREATE TABLE comparisons (
-            run_id TEXT NOT NULL REFERENCES gates (run_id) ON DELETE CASCADE,
-            place INTEGER NOT NULL,
-            set_name TEXT NOT NULL,
-            metric TEXT NOT NULL,
-            kind TEXT NOT NULL,
-            n INTEGER NOT NULL,
-            candidate_mean REAL,
-            baseline_mean REAL,
-            drop_estimate REAL,
-            drop_low REAL,
-            drop_high REAL,
-            p_value REAL,
-            p_adjusted REAL,
-            lost INTEGER NOT NULL,
-            gained INTEGER NOT NULL,
-            margin REAL,
-            minimum_detectable_drop REAL,
-            verdict TEXT,
-            PRIMARY KEY (run_id, place)
-        ) STRICT
-        """
-    )
-    database.execute("CREATE INDEX comparisons_of_metric ON comparisons (set_name, metric)")
-    database.execute(
-        """
-        CREATE TABLE retentions (
-            run_id TEXT NOT NULL REFERENCES gates (run_id) ON DELETE CASCADE,
-            place INTEGER NOT NULL,
-            skill TEXT NOT NULL,
-            passed_by_baseline INTEGER NOT NULL,
-            retained INTEGER NOT NULL,
-            rate_low REAL,
-            rate_high REAL,
-            PRIMARY KEY (run_id, place)
-        ) STRICT
-        """
-    )
+    _make(database, schemas.COMPARISONS)
     for run_id, facts in database.execute("SELECT run_id, facts FROM gates").fetchall():
         try:
             _fill_comparisons(database, run_id, parse_json(facts)["comparison"])
@@ -117,9 +40,7 @@ def _m002_comparisons(database: sqlite3.Connection) -> None:
             raise DamagedFactsError(f"the gate of run {run_id} is damaged: {error!r}") from error
 
 
-def _fill_comparisons(
-    database: sqlite3.Connection, run_id: str, comparison: Mapping[str, Any] | None
-) -> None:
+def _fill_comparisons(database: Database, run_id: str, comparison: Mapping[str, Any] | None) -> None:
     """Rows of a comparison in the first schema. Later changes of the types don't change this."""
     if comparison is None:
         return
@@ -145,27 +66,12 @@ def _fill_comparisons(
         )
 
 
-def _m003_noise(database: sqlite3.Connection) -> None:
+def _m003_noise(database: Database) -> None:
     """Noise records: a model's answers to the same cases, resampled."""
-    database.execute(
-        """
-        CREATE TABLE noise (
-            base_sha256 TEXT NOT NULL,
-            adapter_sha256 TEXT NOT NULL,
-            dtype TEXT NOT NULL,
-            set_name TEXT NOT NULL,
-            case_id TEXT NOT NULL,
-            content_sha256 TEXT NOT NULL,
-            passed INTEGER NOT NULL,
-            answers INTEGER NOT NULL,
-            measured_at TEXT NOT NULL,
-            PRIMARY KEY (base_sha256, adapter_sha256, dtype, set_name, case_id)
-        ) STRICT
-        """
-    )
+    _make(database, schemas.NOISE)
 
 
-def _m004_metrics(database: sqlite3.Connection) -> None:
+def _m004_metrics(database: Database) -> None:
     """Each run has facts about its metrics; for earlier runs they follow from the metrics' names."""
     for run_id, facts in database.execute("SELECT id, facts FROM runs").fetchall():
         results = database.execute("SELECT facts FROM results WHERE run_id = ? ORDER BY place", (run_id,))
@@ -185,7 +91,7 @@ def _scored(result: Mapping[str, Any]) -> Iterator[str]:
             yield score["metric"]
 
 
-def _m005_findings(database: sqlite3.Connection) -> None:
+def _m005_findings(database: Database) -> None:
     """Verdicts as findings in place of sentences; the new name of regressed cases."""
     for table, key, changed in (
         ("gates", "run_id", with_findings),
@@ -199,59 +105,215 @@ def _m005_findings(database: sqlite3.Connection) -> None:
             database.execute(f"UPDATE {table} SET facts = ? WHERE {key} = ?", (facts, name))
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+def _m006_answers_once(database: Database) -> None:
+    """Cases and answers are stored once, by their content; of whoever stored a run, branch and commit."""
+    for column in ("no INTEGER", "branch TEXT", "commit_sha TEXT", "dirty INTEGER", "machine TEXT"):
+        database.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    database.execute("ALTER TABLE gates ADD COLUMN no INTEGER")
+    runs = database.execute(f"SELECT id, facts FROM runs ORDER BY {database.row_order}").fetchall()
+    for number, (run_id, facts) in enumerate(runs, start=1):
+        where = parse_json(facts)["environment"]
+        dirty = None if where.get("dirty") is None else int(where["dirty"])
+        database.execute(
+            "UPDATE runs SET no = ?, commit_sha = ?, dirty = ?, machine = ? WHERE id = ?",
+            (number, where.get("commit"), dirty, where.get("machine"), run_id),
+        )
+    gates = database.execute(f"SELECT run_id FROM gates ORDER BY {database.row_order}").fetchall()
+    database.executemany(
+        "UPDATE gates SET no = ? WHERE run_id = ?",
+        [(number, run_id) for number, (run_id,) in enumerate(gates, start=1)],
+    )
+    database.execute("CREATE UNIQUE INDEX runs_by_no ON runs (no)")
+    database.execute("CREATE UNIQUE INDEX gates_by_no ON gates (no)")
+    database.execute("CREATE INDEX runs_by_commit ON runs (commit_sha)")
+    database.execute("ALTER TABLE results RENAME TO results_before")
+    database.execute("DROP TABLE scores")
+    _make(database, schemas.ANSWERS)
+    for number, (run_id, _) in enumerate(runs, start=1):
+        found = database.execute(
+            "SELECT facts FROM results_before WHERE run_id = ? ORDER BY place", (run_id,)
+        )
+        try:
+            write_answers(database, number, (parse_json(facts) for (facts,) in found.fetchall()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFactsError(f"run {run_id} is damaged: {error!r}") from error
+    database.execute("DROP TABLE results_before")
+
+
+def _make(database: Database, statements: Iterable[str]) -> None:
+    for statement in statements:
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m001_runs,
     _m002_comparisons,
     _m003_noise,
     _m004_metrics,
     _m005_findings,
+    _m006_answers_once,
 )
-_TABLES_OF_FIRST = {"runs", "results", "scores", "gates"}
 
 
-class NewerSchemaError(Exception):
-    """The file was written by a later version of this program."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """One result, in parts: keys and rows of its case and of its answer, without their numbers."""
+
+    case_key: bytes
+    case_row: tuple[str, ...]
+    key: bytes
+    row: tuple[str | None, ...]
+    scores: list[tuple[str | float | None, ...]]
 
 
-class ForeignDatabaseError(Exception):
-    """The file is SQLite, but another program's."""
+def plain_text(text: str) -> str:
+    """The text as any database stores it: lone surrogates become question marks, and NUL a sign for it."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{SYMBOL FOR NULL}")
 
 
-def require_history(database: sqlite3.Connection) -> None:
-    """Refuse a database that is neither empty nor a history.
+def write_answers(database: Database, run_no: int, results: Iterable[Mapping[str, Any]]) -> None:
+    """Store a run's results; nobody else may be writing.
+
+    Args:
+        database: The database.
+        run_no: The run's number.
+        results: The results as JSON, in order.
 
     Raises:
-        ForeignDatabaseError: It has other tables.
+        KeyError: One is not a result.
     """
-    names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-    tables = [str(name) for (name,) in names]
-    if tables and not _TABLES_OF_FIRST.issubset(tables):
-        raise ForeignDatabaseError(f"it has the table {tables[0]!r}")
+    outcomes: Counter[tuple[str, str]] = Counter()
+    left, place = iter(results), 0
+    while chunk := [_content(result) for result in islice(left, _CHUNK)]:
+        cases, _ = _numbers(database, "cases", {each.case_key: each.case_row for each in chunk})
+        rows = {each.key: (cases[each.case_key], *each.row) for each in chunk}
+        answers, new = _numbers(database, "answers", rows)
+        scores = {each.key: each.scores for each in chunk if each.key in new}
+        _insert(
+            database,
+            "answer_scores",
+            [(answers[key], at, *row) for key, found in scores.items() for at, row in enumerate(found)],
+        )
+        taken = [(run_no, at, answers[each.key]) for at, each in enumerate(chunk, start=place)]
+        _insert(database, "run_answers", taken)
+        outcomes.update((each.case_row[0], str(each.row[0])) for each in chunk)
+        place += len(chunk)
+    _insert(database, "run_outcomes", [(run_no, *name, cases) for name, cases in outcomes.items()])
 
 
-def migrate(database: sqlite3.Connection) -> None:
-    """Bring a database to the newest schema; the number of steps is stored in ``user_version``.
+def read_answers(database: Database, run_id: str) -> Iterator[dict[str, Any]]:
+    """A run's results as JSON, in order; each is what was given to :func:`write_answers`.
 
     Raises:
-        NewerSchemaError: The database has more steps than this program knows.
+        ValueError: One is damaged.
     """
-    if _known_version(database) == len(MIGRATIONS):
-        return
-    # Another process may be migrating too: check again after getting the write lock.
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        for step in MIGRATIONS[_known_version(database) :]:
-            step(database)
-        database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
+    found = database.execute(
+        "SELECT case_facts, prompt_facts, answer, facts FROM results WHERE run_id = ? ORDER BY place",
+        (run_id,),
+    ).fetchall()
+    for case_facts, prompt_facts, answer, facts in found:
+        result: dict[str, Any] = {"case": json.loads(case_facts), **json.loads(facts)}
+        prompt: dict[str, Any] = json.loads(prompt_facts)
+        for completion in _completions(result):
+            if "prompt" not in completion:
+                completion.update(prompt)
+        if result["completion"] is not None and "text" not in result["completion"]:
+            result["completion"]["text"] = answer
+        yield result
 
 
-def _known_version(database: sqlite3.Connection) -> int:
-    version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(MIGRATIONS):
-        raise NewerSchemaError(f"schema {version}, this program knows {len(MIGRATIONS)}")
-    return version
+def _completions(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The last answers of a case: the one that decided, and those of its repeats."""
+    for each in (result, *result.get("repeats", ())):
+        if each["completion"] is not None:
+            yield each["completion"]
+
+
+def _content(result: Mapping[str, Any]) -> _Content:
+    case = result["case"]
+    own = result["completion"]
+    prompt = {} if own is None else {name: own[name] for name in _PROMPT if name in own}
+    kept = {
+        **{name: value for name, value in result.items() if name != "case"},
+        "repeats": [
+            {**repeat, "completion": _without(repeat["completion"], prompt)}
+            for repeat in result.get("repeats", ())
+        ],
+        "completion": _without(own, prompt),
+    }
+    answer = None if own is None else plain_text(own["text"])
+    if answer is not None and answer == own["text"]:
+        del kept["completion"]["text"]
+    names = (plain_text(case["set_name"]), plain_text(case["id"]))
+    case_row = (*names, _json(case), _json(prompt))
+    row = (str(result["outcome"]), answer, _json(kept))
+    case_key = _key(*case_row)
+    return _Content(
+        case_key=case_key,
+        case_row=case_row,
+        key=_key(case_key.hex(), *row),
+        row=row,
+        scores=list(_scores(result)),
+    )
+
+
+def _without(completion: Mapping[str, Any] | None, prompt: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A completion without its prompt, where that is the case's."""
+    if completion is None:
+        return None
+    same = all(name in completion and completion[name] == value for name, value in prompt.items())
+    return {name: value for name, value in completion.items() if not (same and name in prompt)}
+
+
+def _scores(result: Mapping[str, Any]) -> Iterator[tuple[str | float | None, ...]]:
+    """Rows of each score, and of each metric that broke."""
+    for score in result["scores"]:
+        passed = score.get("passed")
+        yield (
+            plain_text(score["metric"]),
+            _number(score["value"]),
+            _number(score.get("threshold")),
+            None if passed is None else int(passed),
+            None,
+        )
+    for error in result.get("errors", ()):
+        yield (plain_text(error["metric"]), None, None, None, plain_text(error["error"]))
+
+
+def _number(value: float | None) -> float | None:
+    """None for NaN, for which databases have different rules."""
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _numbers(
+    database: Database, table: str, rows: Mapping[bytes, Sequence[Any]]
+) -> tuple[dict[bytes, int], set[bytes]]:
+    """The number of each row by its key, and the keys of those that are stored only now."""
+    keys = list(rows)
+    found = database.execute(
+        f"SELECT key, no FROM {table} WHERE key IN ({', '.join('?' * len(keys))})", keys
+    ).fetchall()
+    numbers = {bytes(key): int(number) for key, number in found}
+    new = [key for key in keys if key not in numbers]
+    first = int(database.execute(f"SELECT coalesce(max(no), 0) + 1 FROM {table}").fetchone()[0])
+    numbers.update((key, number) for number, key in enumerate(new, start=first))
+    _insert(database, table, [(numbers[key], key, *rows[key]) for key in new])
+    return numbers, set(new)
+
+
+def _insert(database: Database, table: str, rows: Sequence[Sequence[Any]]) -> None:
+    if rows:
+        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _key(*parts: str | None) -> bytes:
+    hashed = blake2b(digest_size=16)
+    for part in parts:
+        # Lengths keep parts apart; a missing one differs from an empty one.
+        data = b"" if part is None else part.encode("utf-8", "surrogatepass")
+        hashed.update(f"{-1 if part is None else len(data)}:".encode() + data)
+    return hashed.digest()

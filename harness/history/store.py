@@ -1,37 +1,44 @@
-"""Runs in SQLite: every answer and score, to show, compare and use as a baseline later."""
+"""Stored runs: every answer and score, to show, compare and use as a baseline later."""
 
-import difflib
-import re
-import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from harness.errors import BaselineError, HistoryError
-from harness.history import database
-from harness.history.database import open_database, read_database
-from harness.history.listing import RunFilter, RunLine, list_lines
+from harness.errors import HistoryError
+from harness.history import listing
+from harness.history.database import open_database
+from harness.history.listing import RunFilter, RunLine
+from harness.history.migrations import plain_text, read_answers, write_answers
+from harness.history.schemas import Database
+from harness.history.server import HistoryPlace
 from harness.types import (
     CaseResult,
     Comparison,
     GateRecord,
     GateVerdict,
     GoldenCase,
+    MetricComparison,
     ModelRef,
     Run,
     Stability,
     Verdict,
 )
-from harness.types.storage import DamagedFactsError, LaterFactsError, decode, encode
+from harness.types.storage import (
+    DamagedFactsError,
+    LaterFactsError,
+    decode,
+    decode_value,
+    encode,
+    facts_of,
+)
 
-_LATEST = re.compile(r"latest(~[0-9]{1,9})?")
-_MOST_NAMED = 5
 _T = TypeVar("_T")
 # By the model's hashes, the precision, and a case's set, id and content.
 NoiseRecords: TypeAlias = Mapping[tuple[str, ...], Stability]
+_Row: TypeAlias = tuple[str | int | float | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,27 +60,27 @@ class PastMetric:
 
 
 @contextmanager
-def open_history(path: Path, *, wait_s: float = 30, to_read: bool = False) -> Iterator["History"]:
+def open_history(place: HistoryPlace, *, wait_s: float = 30, to_read: bool = False) -> Iterator["History"]:
     """Open or create a history.
 
     Args:
-        path: The SQLite file; its directory is created.
+        place: The SQLite file, whose directory is created, or the server.
         wait_s: How long another process may hold the lock.
-        to_read: Nothing will be written: a read-only file can be opened.
+        to_read: Nothing will be written: a read-only history can be opened.
 
     Raises:
-        HistoryError: The file is not a history, damaged, locked for long, read-only, or newer than this
-            program.
+        HistoryError: It is not a history, damaged, locked for long, read-only, out of reach, or newer than
+            this program.
     """
-    with (read_database if to_read else open_database)(path, wait_s) as database:
+    with open_database(place, wait_s, to_read=to_read) as database:
         yield History(database)
 
 
-def check_history(path: Path) -> NoiseRecords:
+def check_history(place: HistoryPlace) -> NoiseRecords:
     """Open a history, bring it to the newest schema and write to it, before anything is asked of a model.
 
     Args:
-        path: The SQLite file; its directory is made.
+        place: The SQLite file, whose directory is made, or the server.
 
     Returns:
         The noise records, so that nothing has to be read once models have answered.
@@ -81,12 +88,8 @@ def check_history(path: Path) -> NoiseRecords:
     Raises:
         HistoryError: It can't be opened, migrated or written.
     """
-    with open_database(path, wait_s=30) as database:
-        version = int(database.execute("PRAGMA user_version").fetchone()[0])
-        database.execute("BEGIN IMMEDIATE")
-        # Changes nothing, and is written all the same.
-        database.execute(f"PRAGMA user_version = {version}")
-        database.execute("COMMIT")
+    with open_database(place, wait_s=30) as database:
+        database.require_writable()
         return History(database).load_noise()
 
 
@@ -112,7 +115,7 @@ def noted_stability(
 class History:
     """An open history."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         """Use a migrated database."""
         self._database = database
 
@@ -123,16 +126,18 @@ class History:
         its comparison and verdict.
 
         Raises:
-            HistoryError: Another run has the same id.
+            HistoryError: Another run has the same id, or a run has a case twice.
         """
-        with self._transaction():
+        with self._database.writing():
             for run in (record.baseline, record.run):
                 if run is not None:
                     self._save_run(run)
-            gate = database.gate_row(record)
+            gate = _gate_row(record)
             self._database.execute(
                 """
-                INSERT INTO gates VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET
+                INSERT INTO gates (run_id, baseline_run_id, verdict, facts, no)
+                VALUES (?, ?, ?, ?, (SELECT coalesce(max(no), 0) + 1 FROM gates))
+                ON CONFLICT (run_id) DO UPDATE SET
                 baseline_run_id = excluded.baseline_run_id,
                 verdict = excluded.verdict,
                 facts = excluded.facts
@@ -142,8 +147,8 @@ class History:
             for table in ("comparisons", "retentions"):
                 self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", gate[:1])
             if record.comparison is not None:
-                self._insert("comparisons", database.comparison_rows(record.run.id, record.comparison))
-                self._insert("retentions", database.retention_rows(record.run.id, record.comparison))
+                self._insert("comparisons", _comparison_rows(record.run.id, record.comparison))
+                self._insert("retentions", _retention_rows(record.run.id, record.comparison))
 
     def save_noise(
         self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
@@ -165,8 +170,16 @@ class History:
             for case in cases
             if case.key in stability
         ]
-        with self._transaction():
-            self._database.executemany(f"INSERT OR REPLACE INTO noise VALUES ({', '.join('?' * 9)})", found)
+        with self._database.writing():
+            self._database.executemany(
+                f"""
+                INSERT INTO noise VALUES ({", ".join("?" * 9)})
+                ON CONFLICT (base_sha256, adapter_sha256, dtype, set_name, case_id) DO UPDATE SET
+                content_sha256 = excluded.content_sha256, passed = excluded.passed,
+                answers = excluded.answers, measured_at = excluded.measured_at
+                """,
+                found,
+            )
 
     def load_noise(self) -> NoiseRecords:
         """The noise records of all models."""
@@ -179,31 +192,23 @@ class History:
         return {tuple(names): Stability(passed=passed, answers=answers) for *names, passed, answers in rows}
 
     def _save_run(self, run: Run) -> None:
-        row = database.run_row(run)
+        newest = self._database.execute("SELECT coalesce(max(no), 0) FROM runs").fetchone()[0]
+        row = _run_row(run, int(newest) + 1)
         stored = self._database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
-        if stored is None:
-            self._insert("runs", [row])
-            self._insert("results", database.result_rows(run))
-            self._insert("scores", database.score_rows(run))
-        elif encode(_decoded(Run, stored[0], run.id)) != row[-1]:
-            raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
+        if stored is not None:
+            if encode(_decoded(Run, stored[0], run.id)) != row[7]:
+                raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
+            return
+        keys = Counter(result.key for result in run.results)
+        if len(keys) < len(run.results):
+            raise HistoryError(f"run {run.id} has the case {keys.most_common(1)[0][0]} twice")
+        self._insert("runs", [row])
+        write_answers(self._database, int(newest) + 1, (facts_of(result) for result in run.results))
 
-    def _insert(self, table: str, found: Iterable[database.Row]) -> None:
+    def _insert(self, table: str, found: Iterable[_Row]) -> None:
         kept = list(found)
         if kept:
             self._database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(kept[0]))})", kept)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            # A full disk already ends the transaction.
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
 
     def resolve(self, reference: str) -> str:
         """Id of a stored run.
@@ -216,37 +221,11 @@ class History:
         Raises:
             BaselineError: No such run, or several.
         """
-        if _LATEST.fullmatch(reference):
-            judged = self._database.execute("SELECT run_id FROM gates ORDER BY rowid DESC").fetchall()
-            place = int(reference.partition("~")[2] or 0)
-            if place >= len(judged):
-                raise BaselineError(f"no run {reference}: the history has {_runs(len(judged))}")
-            return str(judged[place][0])
-        ids = [str(row[0]) for row in self._database.execute("SELECT id FROM runs ORDER BY id DESC")]
-        found = [reference] if reference in ids else [id_ for id_ in ids if id_.startswith(reference)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-            raise BaselineError(f"run {reference!r} is ambiguous: {', '.join(found[:_MOST_NAMED])}{more}")
-        if not ids:
-            raise BaselineError(f"no run {reference!r}: none is stored yet")
-        close = difflib.get_close_matches(reference, ids, n=3, cutoff=0.5) or ids[:3]
-        raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close)})")
+        return listing.resolve(self._database, reference)
 
     def newest_of_commit(self, commit: str) -> str | None:
         """Id of the newest judged run of a commit, complete and without uncommitted changes, if any."""
-        found = self._database.execute(
-            """
-            SELECT runs.id FROM runs JOIN gates ON gates.run_id = runs.id
-            WHERE json_extract(runs.facts, '$.environment.commit') = ?
-            AND NOT json_extract(runs.facts, '$.environment.dirty')
-            AND collected = (SELECT count(*) FROM results WHERE results.run_id = runs.id)
-            ORDER BY gates.rowid DESC LIMIT 1
-            """,
-            (commit,),
-        ).fetchone()
-        return None if found is None else str(found[0])
+        return listing.newest_of_commit(self._database, commit)
 
     def load_run(self, reference: str) -> Run:
         """A stored run, by any reference that :meth:`resolve` accepts.
@@ -256,11 +235,10 @@ class History:
         """
         run_id = self.resolve(reference)
         facts = self._database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
-        found = self._database.execute(
-            "SELECT facts FROM results WHERE run_id = ? ORDER BY place", (run_id,)
-        ).fetchall()
         run = _decoded(Run, facts, run_id)
-        return replace(run, results=tuple(_decoded(CaseResult, row[0], run_id) for row in found))
+        with _damage_named(run_id):
+            found = tuple(decode_value(CaseResult, each) for each in read_answers(self._database, run_id))
+        return replace(run, results=found)
 
     def load_record(self, reference: str, *, with_baseline: bool = True) -> GateRecord:
         """A stored run, with its baseline, comparison and verdict if it was gated.
@@ -293,15 +271,14 @@ class History:
             DamagedFactsError: A stored verdict is none.
         """
         found = self._database.execute(
-            """
-            SELECT gates.run_id, started_at, model, set_name, metric, candidate_mean, comparisons.verdict
-            FROM (SELECT run_id, rowid AS place FROM gates ORDER BY rowid DESC LIMIT ?) AS newest
-            JOIN gates USING (run_id) JOIN runs ON runs.id = gates.run_id
-            JOIN comparisons ON comparisons.run_id = gates.run_id
+            f"""
+            SELECT newest.run_id, started_at, model, set_name, metric, candidate_mean, comparisons.verdict
+            FROM (SELECT run_id, no FROM gates ORDER BY no DESC LIMIT {int(limit)}) AS newest
+            JOIN runs ON runs.id = newest.run_id
+            JOIN comparisons ON comparisons.run_id = newest.run_id
             WHERE margin IS NOT NULL AND candidate_mean IS NOT NULL
-            ORDER BY newest.place, comparisons.place
-            """,
-            (limit,),
+            ORDER BY newest.no, comparisons.place
+            """
         ).fetchall()
         return [
             PastMetric(
@@ -311,7 +288,7 @@ class History:
                 set_name=set_name,
                 metric=metric,
                 mean=mean,
-                verdict=_verdict(verdict, run_id),
+                verdict=_stored_verdict(verdict, run_id),
             )
             for run_id, started_at, model, set_name, metric, mean, verdict in found
         ]
@@ -323,7 +300,7 @@ class History:
             limit: The largest number of runs.
             wanted: Which runs; None for all.
         """
-        return list_lines(self._database, limit, wanted or RunFilter())
+        return listing.list_lines(self._database, limit, wanted or RunFilter())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,20 +310,90 @@ class _GateFacts:
 
 
 def _decoded(kind: type[_T], text: str, run_id: str) -> _T:
-    try:
+    with _damage_named(run_id):
         return decode(kind, text)
+
+
+@contextmanager
+def _damage_named(run_id: str) -> Iterator[None]:
+    """Name the run in an error of its stored facts."""
+    try:
+        yield
     except LaterFactsError as error:
         raise LaterFactsError(f"run {run_id}: {error}") from error
-    except DamagedFactsError as error:
+    except (DamagedFactsError, ValueError) as error:
         raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 
 
-def _verdict(stored: str | None, run_id: str) -> GateVerdict | None:
+def _stored_verdict(stored: str | None, run_id: str) -> GateVerdict | None:
     try:
         return None if stored is None else GateVerdict(stored)
     except ValueError as error:
         raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 
 
-def _runs(count: int) -> str:
-    return f"{count} judged run" if count == 1 else f"{count} judged runs"
+def _run_row(run: Run, number: int) -> _Row:
+    """Row of ``runs``; the results have tables of their own."""
+    model, where = run.model, run.environment
+    return (
+        *(plain_text(run.id), plain_text(run.started_at), run.duration_s, plain_text(model.label)),
+        None if model.adapter_sha256 is None else plain_text(model.adapter_sha256),
+        *(plain_text(model.base_sha256), run.collected),
+        *(encode(replace(run, results=())), number),
+        *(_optional(where.branch), _optional(where.commit)),
+        *(None if where.dirty is None else int(where.dirty), _optional(where.machine)),
+    )
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else plain_text(text)
+
+
+def _gate_row(record: GateRecord) -> _Row:
+    """Row of ``gates``."""
+    return (
+        plain_text(record.run.id),
+        None if record.baseline is None else plain_text(record.baseline.id),
+        None if record.verdict is None else str(record.verdict.outcome),
+        encode({"comparison": record.comparison, "verdict": record.verdict}),
+    )
+
+
+def _comparison_rows(run_id: str, comparison: Comparison) -> Iterator[_Row]:
+    """Rows of ``comparisons``.
+
+    Args:
+        run_id: The candidate's run.
+        comparison: The comparison.
+
+    Returns:
+        One row per metric, in the order of the table's columns.
+    """
+    for place, row in enumerate(comparison.metrics):
+        yield (
+            *(plain_text(run_id), place, plain_text(row.set_name), plain_text(row.metric), row.kind, row.n),
+            *(row.candidate.mean.estimate, row.baseline.mean.estimate),
+            *(row.drop.estimate, row.drop.low, row.drop.high, row.p_value, row.p_adjusted),
+            *(len(row.lost), len(row.gained), row.margin, row.minimum_detectable_drop, _verdict(row)),
+        )
+
+
+def _retention_rows(run_id: str, comparison: Comparison) -> Iterator[_Row]:
+    """Rows of ``retentions``: one for each skill of the baseline.
+
+    Args:
+        run_id: The candidate's run.
+        comparison: The comparison.
+
+    Returns:
+        One row per skill, in the order of the table's columns.
+    """
+    for place, row in enumerate(comparison.forgetting.by_skill if comparison.forgetting else ()):
+        yield (
+            *(plain_text(run_id), place, plain_text(row.skill), row.passed_by_baseline, row.retained),
+            *(row.rate.low, row.rate.high),
+        )
+
+
+def _verdict(row: MetricComparison) -> str | None:
+    return None if row.verdict is None else str(row.verdict)

@@ -162,7 +162,7 @@ def deliver(
         directory = inputs.directory / "runs" / record.run.id
         found.written[name] = []
         with _noted(found, "the run was not saved"):
-            save(record, inputs.directory)
+            save(record, inputs.directory, inputs.history)
         with _noted(found, "the run's directory was not made"):
             directory.mkdir(parents=True, exist_ok=True)
         for report in _reports(config):

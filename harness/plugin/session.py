@@ -150,8 +150,7 @@ class GateSession:
                 only={each.side: keys.get(each.name, set()) for each in self.inputs.candidates},
             )
             make_directory(self.inputs.directory)
-            noise = check_history(self.inputs.directory / "history.sqlite")
-            self.inputs = replace(self.inputs, noise=noise)
+            self.inputs = replace(self.inputs, noise=check_history(self.inputs.history))
             self._cache.open()
         except InputError as error:
             raise pytest.UsageError(*str(error).splitlines()) from error

@@ -26,6 +26,8 @@ from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.golden.schema import metric_facts
+from harness.history.location import HistoryLocation
+from harness.history.server import FILE_NAME, HistoryPlace
 from harness.history.store import noted_stability, open_history
 from harness.provenance import describe_environment
 from harness.run.judging import against_itself
@@ -118,14 +120,15 @@ def make_directory(directory: Path) -> None:
         ) from error
 
 
-def save(record: GateRecord, directory: Path) -> Path:
+def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None) -> Path:
     """Store a record in the history and make the run's own directory.
 
     The record is in a file of that directory until the history has it.
 
     Args:
         record: The gate's record.
-        directory: The directory of history, cache and reports.
+        directory: The directory of cache and reports.
+        place: The history; None for the file in the directory.
 
     Returns:
         The run's directory.
@@ -142,7 +145,7 @@ def save(record: GateRecord, directory: Path) -> Path:
         # Perhaps the history can be written all the same.
         is_kept = False
     try:
-        with open_history(directory / "history.sqlite") as history:
+        with open_history(place or directory / FILE_NAME) as history:
             history.save(record)
     except HistoryError as error:
         where = f"; the run is in {file}: tunegate runs recover saves it" if is_kept else ""
@@ -152,11 +155,11 @@ def save(record: GateRecord, directory: Path) -> Path:
     return run_directory
 
 
-def recover(history_path: Path) -> list[str]:
+def recover(location: HistoryLocation) -> list[str]:
     """Save the records that could not be saved when their gates ended.
 
     Args:
-        history_path: The history; records are in files beside it.
+        location: The history, and the directory of the records that are not in it yet.
 
     Returns:
         Ids of the runs that are saved now.
@@ -165,12 +168,12 @@ def recover(history_path: Path) -> list[str]:
         HistoryError: A file is damaged, or the history still can't be written.
     """
     saved = []
-    for file in sorted(history_path.parent.glob(f"runs/*/{_UNSAVED}")):
+    for file in sorted(location.directory.glob(f"runs/*/{_UNSAVED}")):
         try:
             record = decode(GateRecord, file.read_text(encoding="utf-8"))
         except (DamagedFactsError, OSError, UnicodeDecodeError) as error:
             raise HistoryError(f"{file}: can't be read: {error}; delete it") from error
-        with open_history(history_path) as history:
+        with open_history(location.place) as history:
             history.save(record)
         file.unlink()
         saved.append(record.run.id)

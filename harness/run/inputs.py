@@ -26,6 +26,8 @@ from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.golden.transforms import python_steps
+from harness.history.database import project_history
+from harness.history.server import HistoryPlace
 from harness.history.store import NoiseRecords
 from harness.judge.trust import find_calibration
 from harness.metrics.code_check import CODE_NOT_ALLOWED
@@ -259,6 +261,11 @@ class Inputs:
         """The directory of history, cache and reports."""
         return self.root / self.settings.directory
 
+    @property
+    def history(self) -> HistoryPlace:
+        """Where runs are stored."""
+        return project_history(self.settings, self.root)
+
 
 def prepare(settings: Settings, root: Path) -> Inputs:
     """Check the candidates and the baseline, before any model loads.
@@ -282,7 +289,7 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     ]
     if settings.base is not None and all(model.adapter_dir is None for model in models):
         raise SettingsError(f"--gate-base {settings.base}: is for adapters, and {models[0].label} is not one")
-    history = root / settings.directory / "history.sqlite"
+    history = project_history(settings, root)
     target = find_baseline(
         settings.baseline, models, root, history, base=settings.base, model_id=settings.model_id
     )

@@ -83,6 +83,7 @@ class Settings(BaseModel):
         confirm: How often what makes a regression is resampled, a side; 0 leaves it at the first verdict.
         looks: How often the gate looks at the cases answered so far, and may stop; 1 answers all of them.
         directory: Where history, cache and reports are kept, relative to the project's root.
+        history: A server's URL or a file, relative to the project's root; None for the file in ``directory``.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         allow_python_checks: Whether ``python`` checks may run the project's own code.
         allow_code_checks: Whether ``code`` checks may run the code that a model wrote.
@@ -271,6 +272,15 @@ class Settings(BaseModel):
             help="where history, cache and reports are stored (default: .tunegate)",
         ),
     ] = ".tunegate"
+    history: Annotated[
+        OptionalText,
+        Option(
+            flag="--gate-history",
+            metavar="URL|PATH",
+            help="where runs are stored: postgresql://USER@HOST/DATABASE, or a file "
+            "(default: history.sqlite in --gate-directory)",
+        ),
+    ] = Field(default=None, repr=False)
     accept: Annotated[
         OptionalText,
         Option(

@@ -309,6 +309,7 @@ class Environment:
         author: The name of the commit's author.
         subject: The first line of the commit's message.
         machine: Its processor, and its GPU if one is used; None in records of earlier versions.
+        branch: The project's branch; None outside git, where git is on none, and in earlier records.
     """
 
     python: str
@@ -319,6 +320,7 @@ class Environment:
     author: str | None = None
     subject: str | None = None
     machine: str | None = None
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

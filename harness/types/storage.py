@@ -152,7 +152,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def encode(value: object) -> str:
     """A dataclass as JSON text."""
-    return json.dumps(_parts(value))
+    return json.dumps(facts_of(value))
 
 
 def decode(kind: type[_T], text: str) -> _T:
@@ -167,9 +167,27 @@ def decode(kind: type[_T], text: str) -> _T:
         DamagedFactsError: The text is not JSON, or not of this type.
     """
     try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFactsError(str(error).splitlines()[0]) from error
+    return decode_value(kind, found)
+
+
+def decode_value(kind: type[_T], found: object) -> _T:
+    """The dataclass that :func:`facts_of` took apart.
+
+    Args:
+        kind: The class.
+        found: The value of a JSON text.
+
+    Raises:
+        LaterFactsError: A part of it is of a kind that this version doesn't know.
+        DamagedFactsError: It is not of this type.
+    """
+    try:
         # pydantic's own reading of JSON refuses lone surrogates.
         # For mypy a class of unknown type is not hashable, as the cache's arguments must be.
-        value: _T = _adapter(cast("Any", kind)).validate_python(json.loads(text))
+        value: _T = _adapter(cast("Any", kind)).validate_python(found)
     except ValidationError as error:
         if tags := [each["ctx"]["tag"] for each in error.errors() if each["type"] == "union_tag_invalid"]:
             raise LaterFactsError(f"{tags[0]!r} is unknown to this version of tunegate") from error
@@ -186,7 +204,7 @@ def to_json(value: object) -> str:
 
 def finite_facts(value: object) -> Any:
     """Dataclasses as mappings for JSON; a number that is not finite is None."""
-    return _finite(_parts(value))
+    return _finite(facts_of(value))
 
 
 def plain(value: object) -> Any:
@@ -194,7 +212,7 @@ def plain(value: object) -> Any:
     return json.loads(encode(value))
 
 
-def _parts(value: object) -> Any:
+def facts_of(value: object) -> Any:
     """Dataclasses as mappings; a file's model as its file holds it, without the keys that it leaves out."""
     # In JSON mode pydantic refuses lone surrogates in a mapping's keys.
     return _ANY.dump_python(value, exclude_unset=True)

@@ -7,7 +7,7 @@ import pytest
 from harness.cli.kept import kept_in
 from harness.errors import HistoryError
 from harness.golden.load import golden_files
-from harness.history.location import history_path
+from harness.history.location import history_place
 from tunegate.project import command_project, configured_project
 
 GOLDEN = (
@@ -64,10 +64,10 @@ def test_every_command_finds_the_same_project(project, place, monkeypatch):
     assert (Path.cwd() / kept_in(None)).resolve() == project / "kept"
     assert kept_in(Path("mine")) == Path("mine")
     with pytest.raises(HistoryError, match=str(project / "kept" / "history.sqlite")):
-        history_path()
+        history_place()
     (project / "kept").mkdir()
     (project / "kept" / "history.sqlite").write_text("")
-    assert history_path() == project / "kept" / "history.sqlite"
+    assert history_place() == project / "kept" / "history.sqlite"
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -8,6 +8,8 @@ from typing import Any
 
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
+from harness.history.database import project_history
+from harness.history.server import HistoryPlace
 from harness.history.store import NoiseRecords, check_history
 from harness.run.cache import Cache
 from harness.run.conclusion import make_directory
@@ -30,7 +32,8 @@ class Asking:
 
     Attributes:
         given: The settings that the callback was given, for a process of its own.
-        directory: The directory of history and cache.
+        directory: The directory of cache and reports.
+        history: Where looks are stored.
         golden_sets: All sets, the forgetting probes included.
         store: Scores and judges' replies, in memory.
         noise: The noise records of the history.
@@ -40,6 +43,7 @@ class Asking:
     given: Mapping[str, Any]
     root: Path
     directory: Path
+    history: HistoryPlace
     golden_sets: Sequence[GoldenSet]
     judging: Judging
     store: Cache
@@ -77,7 +81,8 @@ def prepare_asking(given: Mapping[str, Any]) -> Asking:
         raise SettingsError("GateCallback: the golden sets have no case to answer: name others with golden=")
     directory = root / settings.directory
     make_directory(directory)
-    noise = check_history(directory / "history.sqlite")
+    history = project_history(settings, root)
+    noise = check_history(history)
     store = Cache(None)
     judging, _ = make_ready(
         golden_sets,
@@ -90,6 +95,7 @@ def prepare_asking(given: Mapping[str, Any]) -> Asking:
         given=given,
         root=root,
         directory=directory,
+        history=history,
         golden_sets=golden_sets,
         judging=judging,
         store=store,

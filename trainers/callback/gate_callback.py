@@ -199,7 +199,7 @@ class GateCallback(TrainerCallback):
         stability = noted_stability(asking.noise, baseline.model, baseline.plan.dtype, asking.cases)
         record = judge_look(run, baseline, asking.settings, level, stability)
         try:
-            save(record, asking.directory)
+            save(record, asking.directory, asking.history)
         except HistoryError as error:
             # The verdict is known all the same.
             say(f"gate: {error}")
@@ -210,7 +210,7 @@ class GateCallback(TrainerCallback):
     ) -> Run:
         """The run to compare with: a stored one, or that of the model as it is before the first step."""
         name = self._baseline_name
-        history = asking.directory / "history.sqlite"
+        history = asking.history
         if name not in {_BASE, _START}:
             found = stored_run(find_baseline(name, (), asking.root, history), asking.asked)
             if found is None:
