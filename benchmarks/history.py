@@ -3,8 +3,8 @@
     python -m benchmarks.history [--cases 10000 100000]
 
 Three gates of the same golden sets are stored, each in its own process: every candidate answers anew, and
-the base's answers come from the cache, as they do in a project. A case has a prompt of about 60 words and answers of
-about 80, made of random words. Then the latest run is read back whole, and the runs are listed.
+the base's answers come from the cache, as they do in a project. A case has a prompt of about 60 words and
+answers of about 80, made of random words. Then the latest run is read back whole, and the runs are listed.
 """
 
 import argparse

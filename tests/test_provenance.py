@@ -2,7 +2,7 @@
 
 import subprocess
 
-from harness.provenance import describe_environment
+from harness.provenance import branch_of, describe_environment, main_branch
 
 
 def git(root, *arguments):
@@ -24,3 +24,24 @@ def test_a_commit_has_an_author_and_a_subject(tmp_path):
 def test_outside_git_nothing_is_known(tmp_path):
     seen = describe_environment(tmp_path)
     assert (seen.commit, seen.author, seen.subject, seen.dirty) == (None, None, None, None)
+
+
+def test_a_branch_is_git_s_else_what_the_ci_service_says(tmp_path):
+    git(tmp_path, "init", "-b", "topic")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    said = {"GITHUB_HEAD_REF": "", "GITHUB_REF_NAME": "7/merge"}
+    assert describe_environment(tmp_path).branch == branch_of(tmp_path, said) == "topic"
+    git(tmp_path, "checkout", "--detach")
+    assert branch_of(tmp_path, {}) is None
+    assert branch_of(tmp_path, said) == "7/merge"
+    assert branch_of(tmp_path, {**said, "GITHUB_HEAD_REF": "feature"}) == "feature"
+
+
+def test_the_main_branch_is_the_remote_s_else_the_usual_name(tmp_path):
+    git(tmp_path, "init", "-b", "topic")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    assert main_branch(tmp_path) == "main"
+    git(tmp_path, "branch", "master")
+    assert main_branch(tmp_path) == "master"
+    git(tmp_path, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/develop")
+    assert main_branch(tmp_path) == "develop"

@@ -101,16 +101,16 @@ def _write_cases(path: Path, answers: "Sequence[ProductionAnswer]", found: "Watc
     return f"wrote {count} case{'s' if count > 1 else ''} to {path}"
 
 
-def _reference(given: str, history: Path | None) -> "list[ProductionAnswer]":
+def _reference(given: str, history: str | None) -> "list[ProductionAnswer]":
     """The answers of a stored run, or of a log."""
-    from harness.history.location import history_path
+    from harness.history.location import history_place
     from harness.history.store import open_history
     from harness.studies.monitoring.events import answers_of_run
     from harness.studies.monitoring.production_log import read_answers
 
     if (path := Path(given).expanduser()).is_file():
         return read_answers([path])
-    with open_history(history_path(history), to_read=True) as stored:
+    with open_history(history_place(history), to_read=True) as stored:
         found = answers_of_run(stored.load_run(given))
     if not found:
         raise SettingsError(

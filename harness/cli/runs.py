@@ -60,6 +60,7 @@ def list_runs(
         Literal["pass", "regress", "inconclusive"] | None, typer.Option(help="Only runs with this verdict.")
     ] = None,
     commit: Annotated[str, typer.Option(help="Only runs of this commit; the start of its hash.")] = "",
+    branch: Annotated[str | None, typer.Option(help="Only runs of this branch.")] = None,
     set_name: Annotated[
         str | None, typer.Option("--set", help="Only runs with answers of this golden set.")
     ] = None,
@@ -71,7 +72,7 @@ def list_runs(
     from harness.history.listing import RunFilter
     from harness.types.storage import to_json
 
-    wanted = RunFilter(model=model, verdict=verdict, commit=commit, set_name=set_name)
+    wanted = RunFilter(model=model, verdict=verdict, commit=commit, branch=branch, set_name=set_name)
     with _history(history) as stored:
         lines = stored.list_runs(limit, wanted)
     if as_json:

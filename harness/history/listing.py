@@ -177,7 +177,12 @@ def resolve(database: Database, reference: str) -> str:
 
 
 def newest_of_commit(database: Database, commit: str) -> str | None:
-    """Id of the newest judged run of a commit, complete and without uncommitted changes, if any."""
+    """Id of the newest judged run of a commit, complete and without uncommitted changes, if any.
+
+    Args:
+        database: An open history.
+        commit: The commit's whole hash.
+    """
     found = database.execute(
         """
         SELECT runs.id FROM runs JOIN gates ON gates.run_id = runs.id

@@ -204,6 +204,10 @@ def write_answers(database: Database, run_no: int, results: Iterable[Mapping[str
 def read_answers(database: Database, run_id: str) -> Iterator[dict[str, Any]]:
     """A run's results as JSON, in order; each is what was given to :func:`write_answers`.
 
+    Args:
+        database: The database.
+        run_id: The run's id.
+
     Raises:
         ValueError: One is damaged.
     """

@@ -17,10 +17,20 @@ class Database(Protocol):
     row_order: str
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> Any:
-        """A cursor with the statement's rows; ``?`` stands for each value."""
+        """A cursor with the statement's rows.
+
+        Args:
+            statement: With ``?`` for each value.
+            values: The values.
+        """
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
-        """One statement for each row."""
+        """One statement for each row.
+
+        Args:
+            statement: With ``?`` for each value.
+            rows: The values of each.
+        """
 
     def writing(self) -> AbstractContextManager[None]:
         """A transaction that no other writer is in; all of it is stored, or nothing."""

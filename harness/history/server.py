@@ -81,7 +81,7 @@ def history_server(text: str) -> HistoryServer | None:
         "user": unquote(user),
         "password": unquote(password),
         "host": ",".join(unquote(host).strip("[]") for host, _ in found),
-        "port": ",".join(port or "" for _, port in found).strip(","),
+        "port": ",".join(port or "" for _, port in found) if any(port for _, port in found) else "",
         "dbname": unquote(database),
         **dict(query),
     }

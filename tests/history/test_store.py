@@ -218,3 +218,35 @@ def test_the_pages_queries_run(tmp_path, query, make_record):
     with closing(sqlite3.connect(tmp_path / "h.sqlite")) as database:
         rows = database.execute(query).fetchall()
     assert rows or "bob-kettles" in query
+
+
+def test_the_page_has_every_column(tmp_path):
+    """docs/history.md names the tables and views and their columns, in order, and no others."""
+    page = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", page[page.index("## Tables") :], re.MULTILINE)
+    documented = {table: re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", text)) for table, text in rows}
+    with open_history(tmp_path / "h.sqlite"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "h.sqlite")) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type <> 'index'")]
+        columns = {name: [row[1] for row in database.execute(f"PRAGMA table_info({name})")] for name in names}
+    assert documented == columns
+
+
+def test_answers_of_another_run_take_no_space_again(tmp_path, make_record):
+    record = make_record()
+    second = replace(record, run=replace(record.run, id="20260102-000000-bbbb"))
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save(record)
+        history.save(second)
+        assert history.load_record("latest") == second
+    with closing(sqlite3.connect(tmp_path / "h.sqlite")) as database:
+        counted = {
+            table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("runs", "cases", "answers", "run_answers")
+        }
+    assert (counted["runs"], counted["run_answers"]) == (3, 9)
+    assert (counted["cases"], counted["answers"]) == (
+        3,
+        len({*map(str, (*record.run.results, *record.baseline.results))}),
+    )

@@ -1,0 +1,98 @@
+"""The URL of a server: what is connected to, and that nobody sees its password."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HistoryError
+from harness.history.location import find_history
+from harness.history.server import FILE_NAME, history_server, place_of
+from harness.settings import load_settings
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "schema", "shown"),
+    [
+        ("postgresql://db", {"host": "db"}, "tunegate", "postgresql://db/"),
+        (
+            "postgres://ci:s3cr3t@db:5433/runs?schema=mine&sslmode=require",
+            {
+                "host": "db",
+                "port": "5433",
+                "user": "ci",
+                "password": SECRET,
+                "dbname": "runs",
+                "sslmode": "require",
+            },
+            "mine",
+            "postgres://ci:***@db:5433/runs?schema=mine&sslmode=require",
+        ),
+        (
+            "postgresql:///runs?host=/run/pg&password=s3cr3t",
+            {"host": "/run/pg", "dbname": "runs", "password": SECRET},
+            "tunegate",
+            "postgresql:///runs?host=/run/pg&password=***",
+        ),
+        (
+            "postgresql://ci:a%40%2Fb@[::1]:1,other/runs",
+            {"host": "::1,other", "port": "1,", "user": "ci", "password": "a@/b", "dbname": "runs"},
+            "tunegate",
+            "postgresql://ci:***@[::1]:1,other/runs",
+        ),
+        (
+            "postgresql://ci:p@w@db/runs",
+            {"host": "db", "user": "ci", "password": "p@w", "dbname": "runs"},
+            "tunegate",
+            "postgresql://ci:***@db/runs",
+        ),
+    ],
+)
+def test_a_url_is_read(url, options, schema, shown):
+    found = history_server(url)
+    assert (found.options, found.schema, str(found)) == (options, schema, shown)
+    assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://ci:s3cr3t@db/runs",
+        "postgresql://ci:s3cr3t/x@db/runs",
+        "postgresql://ci:1/s3cr3t@db/runs",
+        "postgresql://ci:1#s3cr3t@db/runs",
+        "postgresql://ci:1?s3cr3t@db/runs",
+        "postgresql://ci:s3cr3t@[db/runs",
+        "postgresql://ci:s3cr3t@db/runs?schema=A-b",
+        "postgresql://ci:s3cr3t@db/runs?nothing",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_one_line_without_its_password(url):
+    with pytest.raises(HistoryError) as raised:
+        history_server(url)
+    assert SECRET not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "(allowed: " in str(raised.value)
+
+
+def test_a_path_is_a_file_or_the_folder_of_one(tmp_path):
+    assert place_of("runs", tmp_path) == tmp_path / "runs" / FILE_NAME
+    assert place_of("mine.sqlite", tmp_path) == tmp_path / "mine.sqlite"
+
+
+def test_a_command_finds_the_history_of_the_settings(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.tunegate]\nhistory = 'postgresql://ci@db/runs'\ndirectory = 'kept'\n"
+    )
+    (tmp_path / "deep").mkdir()
+    found = find_history(here=tmp_path / "deep", environment={})
+    assert (str(found.place), found.directory) == ("postgresql://ci@db/runs", tmp_path / "kept")
+    url = "postgresql://ci:s3cr3t@db/others"
+    found = find_history(here=tmp_path, environment={"TUNEGATE_HISTORY": url})
+    assert str(found.place) == "postgresql://ci:***@db/others"
+    settings = load_settings({"history": url}, tmp_path, {})
+    assert SECRET not in repr(settings)
+    found = find_history(tmp_path / "here.sqlite", here=tmp_path, to_write=True)
+    assert found.directory == tmp_path
+    assert isinstance(found.place, Path)
