@@ -1,20 +1,30 @@
 """What sets of clusters detect and pass: against the gate's own procedure."""
 
+from statistics import NormalDist, stdev
+
 import numpy as np
 import pytest
 
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import Units
 from harness.statistics.detectable_drops import (
+    RUNS,
     USUAL_ALIKE,
     Flips,
     alike_of,
     clusters_that_settle,
     detectable_cluster_drop,
+    detectable_mean_drop,
+    detectable_repeated_drop,
+    drawn_drops,
     flips_as_observed,
     flips_by_chance,
     verdict_chances,
+    verdicts_of,
 )
+from harness.statistics.paired_binary import Trials
+from harness.statistics.paired_graded import few_moved_from
+from harness.statistics.power import churn_of, detectable_drop
 
 CALM = Flips(lose=0.02, gain=0.02, alike=0.5)
 
@@ -115,3 +125,227 @@ def test_many_clusters_are_normal(monkeypatch, alike, drop):
     by_formula = verdict_chances(sizes, flips, 0.05, margin=0.05)
     assert by_formula.regress == pytest.approx(simulated.regress, abs=0.03)
     assert -0.03 <= by_formula.passes - simulated.passes <= 0.09
+
+
+Z = NormalDist()
+# Of one-sided levels of 5 % for the test, the interval of 90 %, and a power of 80 %.
+Z_LEVEL, Z_POWER = Z.inv_cdf(0.95), Z.inv_cdf(0.8)
+
+
+def test_a_mean_drop_of_a_worked_example():
+    """Forty of a hundred scores moved, by 0.5 down or 0.3 up: (1.645 + 0.842) of a standard error are found."""
+    drops = [0.5] * 20 + [-0.3] * 20 + [0.0] * 60
+    error = stdev(drops) / 10
+    seen = units(drops, [1] * 100)
+    assert detectable_mean_drop(seen, 0.05) == pytest.approx((Z_LEVEL + Z_POWER) * error, rel=1e-9)
+    assert detectable_mean_drop(seen, 0.01, power=0.5) == pytest.approx(Z.inv_cdf(0.99) * error, rel=1e-9)
+    # Beyond a margin of 0.2 the interval's upper end reaches, with this power, from 0.2 - (1.645 - 0.842) errors on.
+    assert detectable_mean_drop(seen, 0.05, margin=0.05) == pytest.approx(
+        (Z_LEVEL + Z_POWER) * error, rel=1e-9
+    )
+    assert detectable_mean_drop(seen, 0.05, margin=0.2) == pytest.approx(
+        0.2 - (Z_LEVEL - Z_POWER) * error, rel=1e-9
+    )
+    assert detectable_mean_drop(seen, 0.05, margin=0.2, confidence=0.8, power=0.9) == pytest.approx(
+        0.2 - (Z.inv_cdf(0.9) - Z.inv_cdf(0.9)) * error, rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("moved", [5, 8])
+def test_counted_jumps_need_more(moved):
+    """Five or more of a hundred moved by 0.5: the drop's own part makes it 1 / sqrt(1 - z^2 / n) times as large."""
+    drops = [0.5] * moved + [0.0] * (100 - moved)
+    z = Z_LEVEL + Z_POWER
+    counted = z * stdev(drops) / 10 / (1 - z * z / 100) ** 0.5
+    assert detectable_mean_drop(units(drops, [1] * 100), 0.05) == pytest.approx(counted, rel=1e-9)
+
+
+@pytest.mark.parametrize(("reach", "margin"), [(1.0, None), (1.0, 0.05), (10.0, 0.5), (0.25, None)])
+def test_where_hardly_any_moved_units_are_lost_whole(reach, margin):
+    """Three lost a half and one gained a quarter of a hundred: churn as of 1.5 lost and 0.25 gained pass rates."""
+    drops = [0.5 * reach] * 3 + [-0.25 * reach] + [0.0] * 96
+    share = detectable_drop(
+        *(100, churn_of(1.5, 0.25, 100), 0.05), margin=None if margin is None else margin / reach, mid=False
+    )
+    found = detectable_mean_drop(units(drops, [1] * 100), 0.05, margin=margin, reach=reach)
+    assert found == pytest.approx(share * reach, rel=1e-12)
+    assert detectable_mean_drop(units(drops, [1] * 100), 0.05, margin=reach, reach=reach) is None
+    narrow = detectable_mean_drop(units(drops, [1] * 100), 0.01, margin=margin, reach=reach, power=0.9)
+    assert narrow == pytest.approx(
+        reach
+        * detectable_drop(
+            *(100, churn_of(1.5, 0.25, 100), 0.01),
+            margin=None if margin is None else margin / reach,
+            mid=False,
+            power=0.9,
+        ),
+        rel=1e-12,
+    )
+
+
+def test_few_units_are_lost_whole_even_where_most_moved():
+    """Five moved of six: z^2 = 6.2 is more than the units, so that no normal approximation holds."""
+    seen = units([0.5] * 5 + [0.0], [1] * 6)
+    share = detectable_drop(6, churn_of(2.5, 0.0, 6), 0.05, mid=False)
+    assert detectable_mean_drop(seen, 0.05) == share
+
+
+def alike_trials(was, cases, *, baseline=5, candidate=5):
+    """Cases that all pass with one chance, as often as it says."""
+    return [
+        Trials(
+            candidate_passed=round(was * candidate),
+            candidate=candidate,
+            baseline_passed=round(was * baseline),
+            baseline=baseline,
+        )
+    ] * cases
+
+
+def test_repeated_answers_of_a_worked_example():
+    """Forty cases of five answers a side, all of a chance of 0.6 that falls by d.
+
+    The test's statistic shifts by 2.5 d a case. Its variance a case is 25/9 p (1 - p) at p = 0.6 - d/2 under "no
+    drop", and 2.5^2 (0.24 + (0.6 - d) (0.4 + d)) / 5 in truth.
+    """
+
+    def is_found(d, margin=0.0):
+        noise = (0.24 + (0.6 - d) * (0.4 + d)) / 5
+        pooled = (0.6 - d / 2) * (0.4 + d / 2)
+        detected = (
+            2.5 * d * 40 - Z_LEVEL * (25 / 9 * pooled * 40) ** 0.5 >= Z_POWER * (6.25 * noise * 40) ** 0.5
+        )
+        return detected and (d - margin) * 40 + (Z_LEVEL - Z_POWER) * (noise * 40) ** 0.5 >= 0
+
+    trials = alike_trials(0.6, 40)
+    for margin in (None, 0.05, 0.2):
+        drop = detectable_repeated_drop(trials, 0.05, margin=margin)
+        assert is_found(drop, margin or -1.0)
+        assert not is_found(drop - 6e-4, margin or -1.0)
+    assert (
+        detectable_repeated_drop(trials, 0.05, margin=0.2)
+        > 0.16
+        > detectable_repeated_drop(trials, 0.05) + 0.03
+    )
+    assert detectable_repeated_drop(alike_trials(0.6, 2), 0.05, margin=0.9) is None
+
+
+def test_sides_with_unequal_answers():
+    """Two answers of the baseline, six of the candidate: weights of 12/8, and a pooled chance of 0.5 - 0.75 d."""
+    trials = alike_trials(0.5, 60, baseline=2, candidate=6)
+    drop = detectable_repeated_drop(trials, 0.05)
+
+    def is_found(d):
+        now, pooled = 0.5 - d, 0.5 - 0.75 * d
+        null, true = 12 / 7 * pooled * (1 - pooled), 2.25 * (0.25 / 2 + now * (1 - now) / 6)
+        return 1.5 * d * 60 - Z_LEVEL * (null * 60) ** 0.5 >= Z_POWER * (true * 60) ** 0.5
+
+    assert is_found(drop)
+    assert not is_found(drop - 6e-4)
+
+
+def test_a_chance_falls_no_further_than_to_zero():
+    """Half of the cases never passed and can't fall: the mean drop is half of the others'."""
+    can, cannot = alike_trials(0.6, 40), alike_trials(0.0, 40)
+    alone = detectable_repeated_drop(can, 0.05)
+    assert detectable_repeated_drop([*can, *cannot], 0.05) == pytest.approx(alone / 2, abs=1e-3)
+    assert detectable_repeated_drop(cannot, 0.05) is None
+
+
+@pytest.mark.parametrize("sizes", [[3, 1, 2, 5, 1, 4, 2, 3], [2] * 12, [1] * 40])
+@pytest.mark.parametrize("margin", [None, 0.05, 0.4])
+def test_simulated_runs_are_judged_as_the_gate_judges(sizes, margin):
+    """Each run by itself, by the function that judges real ones; those without any spread are counted there."""
+    drops = drawn_drops(sizes, Flips(lose=0.3, gain=0.1, alike=0.4), 60)
+    for level, confidence in ((0.05, 0.9), (0.01, 0.8)):
+        regresses, passes = verdicts_of(drops, sizes, level, margin=margin, confidence=confidence)
+        compared = 0
+        for run, regressed, passed in zip(drops, regresses, passes, strict=True):
+            seen = units(run, sizes)
+            result = clustered_drop(seen, confidence)
+            if len(set(run / sizes)) > 1 and few_moved_from(seen) in {None, 0.0}:
+                compared += 1
+                is_low = result.p_value <= level
+                assert regressed == (is_low and (margin is None or result.high > margin))
+                assert passed == (margin is not None and max(result.high, result.high_unseen) <= margin)
+        assert compared > 20
+
+
+def test_many_clusters_of_a_worked_example():
+    """250 clusters of two, lost at 0.1 and gained at 0.04, of which half flip as one: a mean drop of 0.06.
+
+    The variance of a case is 0.14 - 0.0036, and 500 cases with 0.5 x 500 pairs make 750 of them.
+    """
+    error = (0.1364 * 750) ** 0.5 / 500
+    chances = verdict_chances([2] * 250, Flips(lose=0.1, gain=0.04, alike=0.5), 0.01, margin=0.08)
+    assert chances.regress == pytest.approx(
+        Z.cdf((0.06 - max(Z.inv_cdf(0.99) * error, 0.08 - Z_LEVEL * error)) / error), abs=1e-9
+    )
+    assert chances.passes == pytest.approx(Z.cdf((0.08 - Z_LEVEL * error - 0.06) / error), abs=1e-9)
+    chances = verdict_chances(
+        [2] * 250, Flips(lose=0.1, gain=0.04, alike=0.5), 0.05, margin=0.2, confidence=0.8
+    )
+    assert chances.regress == pytest.approx(Z.cdf((0.06 - 0.2) / error + Z.inv_cdf(0.9)), abs=1e-9)
+    chances = verdict_chances([2] * 250, Flips(lose=0.1, gain=0.04, alike=0.5), 0.05)
+    assert (chances.regress, chances.passes) == (pytest.approx(Z.cdf(0.06 / error - Z_LEVEL), abs=1e-9), 0.0)
+
+
+def test_up_to_two_hundred_clusters_are_simulated():
+    """By formula 200 clusters without a flip would pass for sure, and are simulated; 201 don't differ in kind."""
+    flips = Flips(lose=0.05, gain=0.05, alike=0.0)
+    simulated = verdict_chances([1] * 200, flips, 0.05)
+    assert simulated.regress * RUNS == pytest.approx(round(simulated.regress * RUNS), abs=1e-6)
+    by_formula = verdict_chances([1] * 201, flips, 0.05)
+    assert by_formula.regress == pytest.approx(0.05, abs=1e-9)
+
+
+def test_drawn_drops_have_the_rates_that_were_asked_for():
+    sizes = [1, 4, 3]
+    alone = drawn_drops(sizes, Flips(lose=0.2, gain=0.4, alike=0.0), 20_000)
+    assert alone.shape == (20_000, 3)
+    assert alone.mean(axis=0) == pytest.approx([-0.2, -0.8, -0.6], abs=0.03)
+    # Of a case alone: 0.6 - 0.04.
+    assert alone.var(axis=0) == pytest.approx([0.56, 4 * 0.56, 3 * 0.56], rel=0.05)
+    whole = drawn_drops(sizes, Flips(lose=0.2, gain=0.4, alike=1.0), 20_000)
+    assert np.unique(whole[:, 1]).tolist() == [-4.0, 0.0, 4.0]
+    # A standard error is 0.02 for the largest.
+    assert whole.mean(axis=0) == pytest.approx([-0.2, -0.8, -0.6], abs=0.08)
+    assert whole.var(axis=0) == pytest.approx([0.56, 16 * 0.56, 9 * 0.56], rel=0.05)
+    half = drawn_drops(sizes, Flips(lose=0.2, gain=0.4, alike=0.5), 20_000)
+    assert half.var(axis=0)[1] == pytest.approx(10 * 0.56, rel=0.06)
+    assert (drawn_drops(sizes, Flips(lose=1.0, gain=0.0, alike=0.0), 3) == sizes).all()
+    assert (drawn_drops([1.6, 2.4], Flips(lose=0.0, gain=1.0, alike=1.0), 3) == [-2.0, -2.0]).all()
+
+
+@pytest.mark.parametrize("power", [0.8, 0.5])
+@pytest.mark.parametrize("margin", [None, 0.05, 0.3])
+def test_the_detectable_drop_is_the_least_that_is_found(margin, power):
+    sizes = [3] * 20
+
+    def chance(drop):
+        flips = Flips(lose=0.02 + drop, gain=0.02, alike=0.5)
+        return verdict_chances(sizes, flips, 0.05, margin=margin, confidence=0.9).regress
+
+    drop = detectable_cluster_drop(sizes, CALM, 0.05, margin=margin, power=power)
+    # One draw of all runs is not quite monotonous in the drop.
+    assert chance(drop) >= power > chance(drop - 0.02)
+
+
+def test_two_clusters_are_enough_to_be_asked_about():
+    """Two that are lost have a chance of a quarter each way: a level of 0.3 is above it, of 0.2 below."""
+    gone = Flips(lose=0.0, gain=0.0, alike=1.0)
+    assert detectable_cluster_drop([4, 4], gone, 0.3) is not None
+    assert detectable_cluster_drop([4, 4], gone, 0.2) is None
+
+
+def test_what_never_settles():
+    """As many gains as losses are no drop, but to exclude a millionth takes more than anybody has."""
+    seen = units([1, 1, -1, -1] + [0] * 16, [5] * 20)
+    assert clusters_that_settle(seen, 0.05, margin=1e-6) is None
+    assert clusters_that_settle(seen, 0.05, margin=0.2) % 100 == 0
+
+
+def test_chances_are_at_most_what_can_be():
+    """All cases flipped: the churn is bounded, and so are both rates together."""
+    by_chance = flips_by_chance(units([3, -3] * 5, [3] * 10))
+    assert by_chance.lose == by_chance.gain == 0.45
