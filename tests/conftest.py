@@ -33,9 +33,12 @@ LONGEST = (
 REPEATING = ("simulation", "browser", "matrix")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """On several workers the longest files come first, so that none is left over at the end."""
+    """Marks what tells its tier itself; on several workers the longest files come first, so that all end together."""
     for item in items:
+        if "installation" in getattr(item, "fixturenames", ()):
+            item.add_marker("processes")
         if any(item.get_closest_marker(name) for name in REPEATING):
             item.add_marker("no_cover")
     if hasattr(config, "workerinput"):

@@ -12,6 +12,7 @@ from harness.statistics.paired_binary import (
     bound_without_flips,
     drop_p,
     excludes_drop,
+    least_bound,
     mcnemar_p,
     tango_interval,
 )
@@ -220,3 +221,18 @@ def test_what_is_rejected_lies_above_zero():
 @pytest.mark.parametrize("n", [5, 20, 54, 100, 1000])
 def test_the_bound_without_flips_is_the_intervals_own(n):
     assert bound_without_flips(n, 1.6448536) == pytest.approx(tango_interval(0, 0, n, 0.9).high, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "bound"), [(1, 0.9), (2, 1 - 2 * 0.05**0.5), (5, 1 - 2 * 0.05**0.2)])
+def test_what_a_handful_of_pairs_can_exclude(n, bound):
+    """All n gained: a drop d has that result with a probability of ((1 - d) / 2)^n, which is 5 % at the bound."""
+    assert least_bound(n, Z) == pytest.approx(bound, abs=1e-9)
+    assert tango_interval(0, n, n, 0.9).high == pytest.approx(max(bound, tango_interval(0, n, n, 0.9).high))
+    assert tango_interval(0, n, n, 0.9).high >= bound - 1e-9
+
+
+def test_counts_without_any_variance_are_decided_by_their_distance():
+    """No flip and no drop in question: a correction to either side is infinitely far from it, none is no distance."""
+    assert not excludes_drop(0, 0, 50, 0.0, Z, continuity=0.25)
+    assert not excludes_drop(0, 0, 50, 0.0, Z, continuity=0.0)
+    assert excludes_drop(0, 0, 50, 0.0, Z, continuity=-0.25)

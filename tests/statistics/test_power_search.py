@@ -16,5 +16,14 @@ def test_the_smallest_number(least, first):
     assert least_number(lambda number: number >= least, 64, first) == least
 
 
+def test_the_search_begins_with_one():
+    """A number that holds isn't looked below: what is tried first matters to whom a trial is dear."""
+    tried = []
+    assert least_number(lambda number: tried.append(number) or True, 64) == 1
+    assert tried == [1]
+    assert least_number(lambda number: tried.append(number) or number >= 3, 64) == 3
+    assert tried == [1, 1, 2, 4, 3]
+
+
 def test_no_number_up_to_the_largest():
     assert least_number(lambda number: number >= 65, 64) is None
