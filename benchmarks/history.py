@@ -2,104 +2,90 @@
 
     python -m benchmarks.history [--cases 10000 100000]
 
-Three gates of the same golden sets are stored, each in its own process: every candidate answers anew, and
-the base's answers come from the cache, as they do in a project. A case has a prompt of about 60 words and
-answers of about 80, made of random words. Then the latest run is read back whole, and the runs are listed.
+Three gates of the same golden sets are stored: every candidate answers anew, and the base's answers come from
+the cache, as they do in a project. A case has a prompt of about 60 words and answers of about 80, made of
+random words. Then, each in its own process, the latest run is read back whole, and the runs are listed.
 """
 
 import argparse
-import json
+import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.report import made_up
 from harness.history.store import open_history
-from harness.types import GateRecord
+from harness.types import CaseResult, GateRecord
 
 GATES = 3
 
 
-def gate(cases: int, number: int) -> GateRecord:
-    """The record of one gate: the base's answers are those of every other gate."""
-    import random
-
-    record = made_up(cases)
+def candidate(results: tuple[CaseResult, ...], number: int) -> tuple[CaseResult, ...]:
+    """The same cases with answers of another model."""
     pick = random.Random(number)
-    run = replace(
-        record.run,
-        id=f"2026020{number}-000000-new",
-        results=tuple(
-            replace(
-                each,
-                completion=None
-                if each.completion is None
-                else replace(
-                    each.completion,
-                    text=" ".join(pick.sample(each.completion.text.split(), 80)),
-                    latency_s=pick.random(),
-                ),
-            )
-            for each in record.run.results
-        ),
-    )
-    assert record.baseline is not None
-    return replace(record, run=run, baseline=replace(record.baseline, id=f"2026020{number}-000000-old"))
+
+    def answered(result: CaseResult) -> CaseResult:
+        assert result.completion is not None
+        words = result.completion.text.split()
+        text = " ".join(pick.sample(words, len(words)))
+        return replace(result, completion=replace(result.completion, text=text, latency_s=pick.random()))
+
+    return tuple(map(answered, results))
 
 
-def work(task: str, place: str, cases: int) -> None:
-    """Do one task in this process, and print its processor seconds, wall seconds and peak memory."""
-    record = gate(cases, int(task)) if task.isdigit() else None
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    began, began_cpu = time.perf_counter(), before.ru_utime + before.ru_stime
-    with open_history(Path(place)) as history:
-        if record is not None:
-            history.save(record)
-        elif task == "list":
-            history.list_runs()
-        else:
-            history.load_record("latest")
-    after = resource.getrusage(resource.RUSAGE_SELF)
+@contextmanager
+def told(name: str, cases: int, path: Path) -> Iterator[None]:
+    """Print what the work inside takes."""
+    size = path.stat().st_size if path.exists() else 0
+    before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    yield
+    after, took_s = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - began
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    grown = path.stat().st_size - size
     print(
-        json.dumps(
-            [
-                after.ru_utime + after.ru_stime - began_cpu,
-                time.perf_counter() - began,
-                before.ru_maxrss / 1024,
-                after.ru_maxrss / 1024,
-            ]
-        )
+        f"{cases:7} cases, {name:7} {cpu_s:6.2f} CPU s, {took_s:6.2f} s, peak memory "
+        f"{before.ru_maxrss / 1024:5.0f} -> {after.ru_maxrss / 1024:5.0f} MiB, "
+        f"file {grown / 1e6:+7.1f} MB ({grown / cases:6.0f} B a case)",
+        flush=True,
     )
+
+
+def store(cases: int, path: Path) -> None:
+    """Store three gates."""
+    made = made_up(cases)
+    assert made.baseline is not None
+    for number in range(1, GATES + 1):
+        run = replace(made.run, id=f"2026020{number}-new", results=candidate(made.run.results, number))
+        base = replace(made.baseline, id=f"2026020{number}-old")
+        record = GateRecord(run=run, baseline=base, comparison=made.comparison, verdict=made.verdict)
+        with told(f"gate {number}", cases, path), open_history(path) as history:
+            history.save(record)
 
 
 def main() -> None:
     """Store, read and list, and print each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cases", type=int, nargs="+", default=[10_000])
-    parser.add_argument("--task", nargs=3, metavar=("TASK", "PLACE", "CASES"), help=argparse.SUPPRESS)
+    parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.task:
-        work(asked.task[0], asked.task[1], int(asked.task[2]))
+    if asked.read:
+        task, path = asked.read[0], Path(asked.read[1])
+        with told(task, asked.cases[0], path), open_history(path) as history:
+            history.list_runs() if task == "list" else history.load_record("latest")
         return
     for cases in asked.cases:
         with tempfile.TemporaryDirectory() as name:
-            path, size = Path(name) / "history.sqlite", 0
-            for task in (*map(str, range(1, GATES + 1)), "load", "list"):
-                command = [sys.executable, "-m", "benchmarks.history", "--task", task, str(path), str(cases)]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                cpu_s, wall_s, before, after = json.loads(done.stdout)
-                grown = path.stat().st_size - size
-                size += grown
-                print(
-                    f"{cases:7} cases, {f'gate {task}' if task.isdigit() else task:7} {cpu_s:6.2f} CPU s, "
-                    f"{wall_s:6.2f} s, memory {before:5.0f} -> {after:5.0f} MiB, "
-                    f"file {grown / 1e6:+7.1f} MB ({grown / cases:6.0f} B a case)",
-                    flush=True,
-                )
+            path = Path(name) / "history.sqlite"
+            store(cases, path)
+            for task in ("load", "list"):
+                again = ["-m", "benchmarks.history", "--cases", str(cases), "--read", task, str(path)]
+                subprocess.run([sys.executable, *again], check=True)
 
 
 if __name__ == "__main__":
