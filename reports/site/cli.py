@@ -84,7 +84,7 @@ def ui(
             say("stopped", err=True)
 
 
-def _source(limit: int, model: str | None, training: list[Path] | None, history: Path | None) -> "SiteSource":
+def _source(limit: int, model: str | None, training: list[Path] | None, history: str | None) -> "SiteSource":
     from harness.history.listing import RunFilter
     from reports.site.gathering import SiteSource
     from tunegate.project import command_project

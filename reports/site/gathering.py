@@ -8,7 +8,7 @@ from harness.baselines.accepted_versions import accepted_versions
 from harness.baselines.file import DIRECTORY, Baseline
 from harness.errors import SettingsError, TunegateError
 from harness.history.listing import RunFilter, RunLine
-from harness.history.location import history_path
+from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.studies.trend import Trend, trends_of_points
 from harness.types import Interval
@@ -78,7 +78,7 @@ class SiteSource:
         trainings: Directories of trainings, or folders of such.
     """
 
-    history: Path | None
+    history: str | Path | None
     project: Path
     limit: int
     wanted: RunFilter = field(default_factory=RunFilter)
@@ -88,7 +88,7 @@ class SiteSource:
 
     def listed(self) -> list[RunLine]:
         """The runs that there are now, oldest first."""
-        with open_history(history_path(self.history), to_read=True) as stored:
+        with open_history(history_place(self.history), to_read=True) as stored:
             return stored.list_runs(self.limit, self.wanted)[::-1]
 
     def gather(self) -> SiteData:
@@ -111,7 +111,7 @@ class SiteSource:
 
     def _runs(self, problems: list[str]) -> list[RunDigest]:
         found: list[RunDigest] = []
-        with open_history(history_path(self.history), to_read=True) as stored:
+        with open_history(history_place(self.history), to_read=True) as stored:
             lines = stored.list_runs(self.limit, self.wanted)[::-1]
             for line in lines:
                 known = self._read.get(line.id)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from harness.errors import SettingsError, TunegateError
 from harness.history.listing import RunLine
-from harness.history.location import history_path
+from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.types import GateRecord
 from reports.earlier_runs import earlier_runs_of
@@ -52,7 +52,7 @@ class LivePages:
         Args:
             run_id: Its whole id, or any reference to it.
         """
-        with open_history(history_path(self._source.history), to_read=True) as stored:
+        with open_history(history_place(self._source.history), to_read=True) as stored:
             record = stored.load_record(run_id)
         return self._report(record)
 
@@ -67,7 +67,7 @@ class LivePages:
         from harness.comparison.gate import run_gate
         from harness.comparison.pairing import pair_runs
 
-        with open_history(history_path(self._source.history), to_read=True) as stored:
+        with open_history(history_place(self._source.history), to_read=True) as stored:
             runs = {reference: stored.load_run(reference) for reference in (baseline, candidate)}
         before = aligned(runs[candidate], runs[baseline], "id+content")
         pairing = pair_runs(runs[candidate], before)
@@ -78,7 +78,7 @@ class LivePages:
         )
 
     def _report(self, record: GateRecord) -> str:
-        earlier = earlier_runs_of(record, history_path(self._source.history), self._source.project)
+        earlier = earlier_runs_of(record, history_place(self._source.history), self._source.project)
         return render_report(record, earlier)
 
 
