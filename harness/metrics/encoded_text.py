@@ -1,7 +1,8 @@
 """How much of a text an encoder sees: a text of unknown tokens looks like any other one.
 
 A WordPiece vocabulary has one token for all that it doesn't know. Two Khmer sentences, or 👍 and 👎, then
-have the same vectors and a similarity of 1. A score of such a text says nothing, so it is an error.
+have the same vectors and a similarity of 1; so have "péché" and "pêche" where accents are dropped. A score of
+such a text says nothing, so it is an error.
 """
 
 import unicodedata
@@ -14,6 +15,7 @@ from typing import Any
 from harness.golden.value_rules import is_blank
 from harness.metrics.definition import ScoringRequest, quote
 from harness.metrics.encoders import Encoder
+from harness.metrics.text import folded, one_spelling
 from harness.types import GoldenCase, MetricError
 
 # Largest share of unknown tokens, or of characters in them: one emoji behind a sentence is accepted.
@@ -28,6 +30,7 @@ class EncodedText:
         tokens: Its token ids, special tokens included, before any cut.
         unknown: How many of them are the unknown token.
         unknown_share: Share of them, or of the characters outside of known tokens: whichever is greater.
+        seen: The ids that the encoder reads, without marks at the end of a cut text.
         is_cut: Whether the encoder sees only the beginning.
     """
 
@@ -35,6 +38,7 @@ class EncodedText:
     tokens: tuple[int, ...]
     unknown: int
     unknown_share: float
+    seen: tuple[int, ...]
     is_cut: bool
 
     @property
@@ -56,12 +60,14 @@ def encoded(tokenizer: Any, text: str, limit: float | None) -> EncodedText:
     share = 1 - len(known) / len(own) if own else float(not is_blank(text))
     if offsets is not None:
         share = max(share, _unseen_share(text, [offsets[place] for place in known]))
+    is_cut = limit is not None and len(tokens) > limit
     return EncodedText(
         text=text,
         tokens=tuple(tokens),
         unknown=len(own) - len(known),
         unknown_share=share,
-        is_cut=limit is not None and len(tokens) > limit,
+        seen=tuple(tokens[: int(limit) - 1] if limit is not None and is_cut else tokens),
+        is_cut=is_cut,
     )
 
 
@@ -123,17 +129,27 @@ def incomparable(
     answer, references = read[request.text], [read[one] for one in request.case.references]
     if answer.is_empty:
         return None
-    problem = ""
-    for whose, text in (("the answer", answer), *(("the reference", one) for one in references)):
-        if problem := unreadable(text, whose):
-            break
-        if answer.unknown and answer.tokens == text.tokens and not _same(answer.text, text.text):
-            problem = (
-                f"can't distinguish {quote(answer.text, 30)} from {quote(text.text, 30)}: they differ only "
-                "in what is not in its vocabulary"
-            )
-            break
+    problems = [
+        unreadable(text, whose)
+        for whose, text in (("the answer", answer), *(("the reference", one) for one in references))
+    ]
+    if not any(_same(answer.text, text.text) for text in references):
+        problems += [_indistinguishable(answer, text) for text in references]
+    problem = next(filter(None, problems), "")
     return MetricError(metric=request.check.type, error=f"{encoder} {problem}") if problem else None
+
+
+def _indistinguishable(answer: EncodedText, reference: EncodedText) -> str:
+    """Why the encoder sees an answer and another reference as the same text; empty if it doesn't."""
+    if answer.seen != reference.seen:
+        return ""
+    reason = "in accents and other marks, which it drops"
+    if answer.is_cut or reference.is_cut:
+        reason = "behind the beginning, which is all that it reads"
+    elif answer.unknown:
+        reason = "in what is not in its vocabulary"
+    shown = f"{quote(answer.text, 30)} from {quote(reference.text, 30)}"
+    return f"can't distinguish {shown}: they differ only {reason}. Name another encoder with model"
 
 
 def unreadable_reference(encoder: Encoder, case: GoldenCase) -> str:
@@ -162,12 +178,8 @@ def _tokenizer(file: Path) -> Any:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether texts differ in case, composition and white space only."""
-
-    def plain(text: str) -> list[str]:
-        return unicodedata.normalize("NFC", text.casefold()).split()
-
-    return plain(one) == plain(other)
+    """Whether texts differ in case, composition, white space and what is never drawn only."""
+    return one_spelling(folded(one)) == one_spelling(folded(other))
 
 
 def unseen(answer: EncodedText, reference: EncodedText) -> str:
@@ -179,5 +191,7 @@ def unseen(answer: EncodedText, reference: EncodedText) -> str:
     """
     cut = [whose for whose, text in (("answer", answer), ("reference", reference)) if text.is_cut]
     told = f", only the beginning of the {' and the '.join(cut)}" if cut else ""
+    if answer.seen == reference.seen and one_spelling(answer.text) != one_spelling(reference.text):
+        told += ", no difference between capital and small letters"
     unknown = answer.unknown + reference.unknown
     return told + (f", {unknown} unknown token{'s' if unknown > 1 else ''}" if unknown else "")

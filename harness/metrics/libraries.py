@@ -94,7 +94,7 @@ def _versions(distributions: tuple[str, ...]) -> dict[str, str] | None:
 
 
 # Raise it when a change here changes a metric's values or explanations.
-_REVISION = 1
+_REVISION = 2
 
 
 def cache_key(request: ScoringRequest) -> str | None:

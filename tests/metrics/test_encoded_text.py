@@ -56,6 +56,33 @@ def test_texts_that_differ_only_in_unknown_tokens_are_an_error(request_for, metr
 
 
 @pytest.mark.parametrize("metric", ["similar", "bertscore"])
+@pytest.mark.parametrize(
+    ("answer", "reference", "why"),
+    [
+        ("pêche", "péché", "accents"), ("sale", "salé", "accents"), ("Ich war schön dort", "Ich war schon dort", "accents"), ("ano", "año", "accents"), ("فعَل", "فعل", "accents"),
+        ("word " * 600 + "yes", "word " * 600 + "no", "behind the beginning"),
+    ],
+)  # fmt: skip
+def test_what_the_encoder_sees_as_one_text_is_an_error(request_for, metric, answer, reference, why) -> None:
+    result = result_of(request_for, metric, answer, reference)
+
+    assert isinstance(result, MetricError)
+    assert result.error.startswith("minilm can't distinguish")
+    assert why in result.error
+    # The answer itself is among the references.
+    assert result_of(request_for, metric, answer, reference, answer).value == 1
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_a_difference_of_case_only_is_told(request_for, metric: str) -> None:
+    result = result_of(request_for, metric, "us", "US")
+
+    assert result.value == 1
+    assert "no difference between capital and small letters" in result.explanation
+    assert "capital" not in result_of(request_for, metric, "US", "US").explanation
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
 def test_a_few_unknown_tokens_are_told(request_for, metric: str) -> None:
     text = "Great job, see you tomorrow 👍"
 
