@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ def test_each_room_says_what_it_is_for():
         for room in floor
     ]
     assert [room for room in rooms if not module.purpose(*room)] == []
+
+
+def test_the_phases_of_a_session_name_files_that_exist():
+    """Files are joined and renamed; what tells the way through them has to follow."""
+    phases = ast.get_docstring(ast.parse((ROOT / "harness" / "plugin" / "__init__.py").read_text()))
+    named = re.findall(r"``([a-z_.]+)``", phases)
+    assert len(named) >= 6
+    for name in named:
+        path = ROOT / name.replace(".", "/") if "." in name else ROOT / "harness" / "plugin" / name
+        assert path.is_dir() or path.with_suffix(".py").is_file(), name
 
 
 def test_rooms_stay_few():
