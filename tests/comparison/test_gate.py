@@ -422,3 +422,32 @@ def test_every_figure_has_its_denominators(make_result, make_run):
         unpaired={"errored": 2, "only in the candidate": 1},
     )
     assert sum(counts.candidate.values()) == counts.paired + sum(counts.unpaired.values())
+
+
+def test_what_is_asked_of_the_gate_reaches_it(run_with):
+    """Each option in one call changes what it is about, and nothing else."""
+    now, then = run_with(80, 12, name="general", probes=["general"]), run_with(80, 5, name="general")
+    usual, _ = run_gate(now, then)
+    assert row_of(usual, name="general").margin == 0.10
+    wide, verdict = run_gate(now, then, forgetting_margin=0.3)
+    assert row_of(wide, name="general").margin == 0.3
+    assert verdict.outcome is PASS
+    assert row_of(run_gate(now, then, margin=0.3)[0], name="general").margin == 0.10
+    assert usual.forgetting.overall.rate.confidence == pytest.approx(0.9)
+    strict, _ = run_gate(now, then, alpha=0.01)
+    assert strict.forgetting.overall.rate.confidence == pytest.approx(0.98)
+
+
+def test_one_of_several_models_has_a_part_of_the_level(run_with):
+    """Nine lost cases of sixty are a regression at 5 %, and none at a hundred-thousandth."""
+    now, then = run_with(60, 9), run_with(60, 0)
+    assert run_gate(now, then)[1].outcome is REGRESS
+    assert run_gate(now, then, regress_alpha=1e-5)[1].outcome is OPEN
+
+
+def test_a_case_that_passed_once_of_five_is_unstable(run_with):
+    run = run_with(3)
+    noted = {f"orders/00{n}": Stability(passed=passed, answers=5) for n, passed in enumerate((0, 1, 5))}
+    assert set(run_gate(run, run, stability=noted)[0].unstable) == {"orders/001"}
+    noted = {f"orders/00{n}": Stability(passed=passed, answers=5) for n, passed in enumerate((4, 2, 3))}
+    assert len(run_gate(run, run, stability=noted)[0].unstable) == 3

@@ -4,9 +4,22 @@ import math
 
 import pytest
 
-from harness.comparison.metric_drop import compare_metric, compare_runs, reach_of, smallest_detectable
+from harness.comparison.metric_drop import (
+    compare_metric,
+    compare_runs,
+    reach_of,
+    smallest_detectable,
+    units_of,
+)
 from harness.comparison.pairing import PairedMetric
+from harness.statistics.detectable_drops import (
+    detectable_cluster_drop,
+    detectable_mean_drop,
+    detectable_repeated_drop,
+    flips_by_chance,
+)
 from harness.statistics.paired_binary import Trials
+from harness.statistics.power import churn_of, detectable_drop
 
 
 def paired(candidate, baseline, *, metric="pass-rate", kind="binary", clusters=None, **scale):
@@ -130,3 +143,54 @@ def test_what_several_answers_detect_is_not_what_single_ones_do():
     # By the binomial law four of 100 answers fail in 80 % at 0.055, and four are enough.
     assert repeated == pytest.approx(0.055, abs=0.01)
     assert single > 0.3
+
+
+LOST = [0] * 4 + [1] * 36
+
+
+@pytest.mark.parametrize("margin", [None, 0.1, 0.25])
+@pytest.mark.parametrize(("level", "confidence"), [(0.05, 0.9), (0.01, 0.8)])
+class TestEachKindOfMetricHasItsOwnPower:
+    """What is printed is what the function of that kind says, for this margin, level and interval."""
+
+    def found(self, metric, level, margin, confidence, **more):
+        return smallest_detectable(metric, level, margin, confidence, **more)
+
+    def test_independent_cases(self, level, margin, confidence):
+        metric = paired(LOST, [1] * 40)
+        for least in (0.0, 0.2):
+            churn = max(churn_of(4, 0, 40), least)
+            assert self.found(metric, level, margin, confidence, least_churn=least) == detectable_drop(
+                40, churn, level, margin=margin, confidence=confidence
+            )
+
+    def test_scores_on_a_scale(self, level, margin, confidence):
+        now = [3 + place % 5 for place in range(40)]
+        metric = paired(now, [6] * 40, metric="rating", kind="graded", least=0.0, most=10.0)
+        assert self.found(metric, level, margin, confidence) == detectable_mean_drop(
+            units_of(metric), level, margin=margin, confidence=confidence, reach=reach_of(metric)
+        )
+
+    def test_hardly_any_scores_moved(self, level, margin, confidence):
+        metric = paired([4, 5] + [6] * 38, [6] * 40, metric="rating", kind="graded", least=0.0, most=10.0)
+        expected = detectable_mean_drop(
+            units_of(metric), level, margin=margin, confidence=confidence, reach=reach_of(metric)
+        )
+        assert expected != detectable_mean_drop(units_of(metric), level, margin=margin, confidence=confidence)
+        assert self.found(metric, level, margin, confidence) == expected
+
+    def test_clusters(self, level, margin, confidence):
+        metric = paired(LOST, [1] * 40, clusters=[place // 2 for place in range(40)])
+        units = units_of(metric)
+        assert self.found(metric, level, margin, confidence) == detectable_cluster_drop(
+            units.sizes, flips_by_chance(units), level, margin=margin, confidence=confidence
+        )
+
+    def test_several_answers(self, level, margin, confidence):
+        trials = tuple(
+            Trials(candidate_passed=3, candidate=5, baseline_passed=4, baseline=5) for _ in range(40)
+        )
+        metric = paired([0.6] * 40, [0.8] * 40, trials=trials)
+        assert self.found(metric, level, margin, confidence) == detectable_repeated_drop(
+            trials, level, margin=margin, confidence=confidence
+        )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from harness.comparison.gate import run_gate
+from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
-from harness.comparison.slices import LEVEL, driver_slice, shared_traits
+from harness.comparison.slices import LEVEL, driver_slice, shared_traits, slice_drops
 from harness.comparison.traits import traits_of
 from harness.presentation.sentences import sentences_of
 from harness.types import Completion, GateVerdict, Message
@@ -131,6 +132,9 @@ def test_after_a_total_loss_the_answers_are_compared_with_those_before(make_resu
     trait = comparison.traits[0]
     assert (trait.trait, trait.lost, trait.of_lost, trait.before) == ("answer begins with '{'", 29, 29, 0)
     assert trait.keys == tuple(f"s/{n:02}" for n in range(1, 30))
+    assert (trait.kept, trait.of_kept) == (0, 1)
+    # All 29 got it and none lost it: McNemar's exact test, corrected over at most a hundred traits.
+    assert 0.5**29 <= trait.p_value <= 100 * 0.5**29
     assert any(
         "lost cases have in common: answer begins with '{' (29 of 29 lost, 0 of 29 before)" in reason
         for reason in sentences_of(verdict)
@@ -256,3 +260,32 @@ def test_random_clusters_that_are_lost_whole_name_nothing(make_result, make_run)
         metric, pairs = rate_of(now, then)
         named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
     assert (named / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5).all()
+
+
+def test_a_slice_of_repeated_cases_is_judged_by_its_answers(run_of):
+    """Cases of one tag: their row is that of a run of these cases alone, answers included."""
+
+    def tagged(run):
+        return replace(
+            run,
+            results=tuple(
+                replace(each, case=replace(each.case, tags=("even",) if place % 2 == 0 else ("odd",)))
+                for place, each in enumerate(run.results)
+            ),
+        )
+
+    counts = [1, 5, 2, 5, 3, 5, 4, 5, 0, 5, 2, 5]
+    now, then = tagged(run_of(counts)), tagged(run_of([5] * 12))
+    metric, pairs = rate_of(now, then)
+    alone, _ = rate_of(
+        *(
+            replace(run, results=tuple(each for each in run.results if "even" in each.case.tags))
+            for run in (now, then)
+        )
+    )
+    rows = slice_drops(metric, pairs, 0.9)
+    assert set(rows) == {"even", "odd"}
+    assert rows["even"].p_value == pytest.approx(compare_metric(alone, 0.9, detectable=False).p_value)
+    assert rows["even"].drop == compare_metric(alone, 0.9, detectable=False).drop
+    assert rows["even"].minimum_detectable_drop is None
+    assert (rows["odd"].n, rows["odd"].drop.estimate) == (6, 0.0)
