@@ -59,10 +59,13 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
 def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterable[str]:
     if run.model.is_logged:
         yield "it is of another tool's log, and golden cases are others: --gate-baseline=FILE takes its file"
-    if run.partial:
+    if run.lacks_cases:
         answered = f"{len(run.results)} of {run.collected}"
         what = "--gate-looks" if run.stopped else "-k, -m or --lf"
         yield f"it answered {answered} cases; run all of them, without {what}"
+    elif run.partial:
+        more = f" and {len(run.left_out) - 1} more" if len(run.left_out) > 1 else ""
+        yield f"{run.left_out[0]}{more} was left out of it; run the whole gate"
     for golden_set in run.golden_sets:
         yield from _without_verdict(run, golden_set)
         file = root / golden_set.path

@@ -188,7 +188,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
             unpaired[result.key] = reason
         else:
             pairs.append((result, other))
-    if not candidate.partial:
+    if not candidate.lacks_cases:
         # A partial run left cases out on purpose: further cases of the baseline are not reported.
         unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
     if share_times(candidate, baseline, pairs):

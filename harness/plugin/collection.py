@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 from _pytest.junitxml import xml_key
+from _pytest.skipping import evaluate_skip_marks
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set, probe_directory
@@ -220,6 +221,11 @@ def golden_items(items: Iterable[pytest.Item]) -> list["GoldenItem"]:
     return [item for item in items if isinstance(item, GoldenItem)]
 
 
+def is_skipped_by_others(item: "GoldenItem") -> bool:
+    """Whether a mark of another's skips a case, such as one that a conftest file adds."""
+    return item.case.skip is None and evaluate_skip_marks(item) is not None
+
+
 def collect_probes(session: pytest.Session) -> list[pytest.Item]:
     """Items of the bundled forgetting probes, which are outside the project's own folders."""
     items: list[pytest.Item] = []
@@ -309,12 +315,20 @@ class GoldenItem(pytest.Item):
             pytest.skip("no --model given")
         result = results.result_of(self.candidate, self.case.key)
         if result is None:
-            pytest.skip("not answered: the gate was decided before")
+            pytest.skip("not answered")
         self.user_properties += case_properties(result)
         if result.outcome is Outcome.UNSCORED:
             pytest.skip("unscored: no check of this case gives a verdict")
         if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
             raise CaseFailedError(result)
+
+    def is_left_out(self, report: pytest.TestReport) -> bool:
+        """Whether something else than its golden set skipped the case, such as a mark of a conftest file."""
+        if not report.skipped or self.case.skip is not None or hasattr(report, "wasxfail"):
+            return False
+        results = self.config.stash.get(RESULTS, None)
+        result = None if results is None else results.known_result(self.candidate, self.case.key)
+        return report.when == "setup" or (result is not None and result.outcome is not Outcome.UNSCORED)
 
     def annotate(self, report: pytest.TestReport) -> None:
         """Mark the report where pytest's own words and time for the outcome would mislead."""

@@ -113,7 +113,7 @@ def accept_record(
         problem = f"the run {what} ({sentence_of(failing[0])})"
     if problem is not None:
         raise BaselineError(
-            f"--gate-accept {name}: {problem} and is not accepted; to accept it anyway: "
+            f"--gate-accept {name}: not accepted, because {problem}; to accept it anyway: "
             f"tunegate runs accept {record.run.id} {name} --reason ..."
         )
     return accept_run(

@@ -9,7 +9,8 @@ from harness.errors import JudgeError
 from harness.golden.load import generation_settings, load_golden_set
 from harness.judge.questions import SINGLE_TASKS, single_request
 from harness.judge.trust import find_calibration
-from harness.plugin.selection import CANDIDATE_NAME, SELECTION
+from harness.plugin.own_tests import CANDIDATE_NAME
+from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession
 from harness.types import (
     Completion,

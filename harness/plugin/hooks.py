@@ -19,14 +19,16 @@ from harness.plugin.collection import (
     collect_probes,
     golden_file_of,
     golden_items,
+    is_skipped_by_others,
     marked,
     print_missed,
 )
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
-from harness.plugin.progress import write_line
+from harness.plugin.progress import uncaptured, write_line
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession, open_session
 from harness.presentation.console import open_console
+from harness.presentation.sentences import verdict_line
 from harness.presentation.tables import render_ranking
 from harness.presentation.terminal import render_gate, server_lines
 from harness.registry import Registrar, Registry, active, use_registry
@@ -34,7 +36,7 @@ from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
 from harness.types import GateRecord
-from tunegate.printable import printable_line
+from tunegate.printable import printable_line, say
 from tunegate.project import session_project
 from tunegate.project_conftest import HOOK
 
@@ -51,6 +53,8 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
         _print_gate(terminal, record, gate.delivery.written.get(name, ()))
     else:
         _print_ranking(terminal, gate.records, gate.delivery.written)
+    if (line := gate.left_out.line()) is not None and line != gate.said_left_out:
+        write_line(terminal, line)
     for use in dict.fromkeys(record.run.plan.server for record in gate.records.values()):
         for line in server_lines(use) if use is not None else ():
             write_line(terminal, line)
@@ -240,6 +244,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile
     return golden_file_of(file_path, parent)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note the files that can't be collected."""
+    report, gate = (yield), collector.config.stash.get(GATE, None)
+    if gate is not None and report.failed:
+        gate.uncollected.append(report.nodeid)
+    return report
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run hand-written tests that use the model once for each of several models."""
     ask_each_model(metafunc)
@@ -262,9 +277,10 @@ def pytest_collection_modifyitems(
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which cases are left to be answered, and check what they need."""
     config = session.config
-    config.stash[SELECTION].take(golden_items(session.items))
-    if (gate := config.stash.get(GATE, None)) is not None:
-        gate.note_left_out(session.items)
+    gate, cases = config.stash.get(GATE, None), golden_items(session.items)
+    config.stash[SELECTION].take([each for each in cases if gate is None or not is_skipped_by_others(each)])
+    if gate is not None:
+        gate.note_left_out(session)
         if not config.option.collectonly:
             gate.make_ready()
 
@@ -273,6 +289,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     """Say what belongs to the gate and is left out."""
     gate = config.stash.get(GATE, None)
     line = None if gate is None else gate.left_out.line()
+    if gate is not None:
+        gate.said_left_out = line
     return line and printable_line(line)
 
 
@@ -280,9 +298,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Answer all selected cases before the first item begins, unless no golden item will run."""
     gate, option = session.config.stash.get(GATE, None), session.config.option
-    if gate is None or session.testsfailed or option.collectonly or option.setuponly:
-        return
-    if any(item.get_closest_marker("skip") is None for item in golden_items(session.items)):
+    broken = session.testsfailed and not option.continue_on_collection_errors
+    if gate is not None and not (broken or option.collectonly or option.setuponly):
         gate.answer()
 
 
@@ -295,10 +312,10 @@ def pytest_runtest_makereport(
     if isinstance(item, GoldenItem):
         if call.when == "call":
             item.annotate(report)
-        if gate is not None and (call.when == "call" or report.skipped):
-            gate.note_turn()
+        if gate is not None:
+            gate.turns.note(report, skipped="skipped" if item.is_left_out(report) else "")
     elif gate is not None:
-        gate.failed_tests.note(item, report)
+        gate.turns.note_test(item, report, gate.own_tests)
     return report
 
 
@@ -312,27 +329,55 @@ def pytest_report_teststatus(
     return status, status[0], (status.upper(), {"yellow": True})
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Compare, judge, save and report; the verdict decides the exit status."""
-    if (gate := session.config.stash.get(GATE, None)) is not None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Compare, judge, save and report; the verdict decides the exit status, and is said in any case."""
+    gate = session.config.stash.get(GATE, None)
+    if gate is not None:
         gate.finish(session)
+    yield
+    if gate is not None and not gate.is_said:
+        # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            _summarise(terminal, gate)
+        else:
+            say_verdicts(session.config, gate)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the gate's section, and the warnings about plug-ins."""
     for warning in registry_warnings():
         write_line(terminalreporter, warning, yellow=True)
-    gate = config.stash.get(GATE, None)
-    if gate is not None and gate.records:
-        print_missed(terminalreporter)
-        print_summary(terminalreporter, gate)
-    if gate is not None and (line := gate.interrupted_line()) is not None:
-        write_line(terminalreporter, f"tunegate: {line}")
-    if gate is not None and gate.cache_problem:
-        write_line(terminalreporter, f"WARNING: {gate.cache_problem}", yellow=True)
-    for problem in () if gate is None else gate.delivery.problems:
-        write_line(terminalreporter, f"ERROR: {problem.text}", red=True)
+    if (gate := config.stash.get(GATE, None)) is not None:
+        _summarise(terminalreporter, gate)
+
+
+def _summarise(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
+    gate.is_said = True
+    if gate.records:
+        print_missed(terminal)
+        print_summary(terminal, gate)
+    if (line := gate.interrupted_line()) is not None:
+        write_line(terminal, f"tunegate: {line}")
+    if gate.cache_problem:
+        write_line(terminal, f"WARNING: {gate.cache_problem}", yellow=True)
+    for problem in gate.delivery.problems:
+        write_line(terminal, f"ERROR: {problem.text}", red=True)
+
+
+def say_verdicts(config: pytest.Config, gate: GateSession) -> None:
+    """Print each verdict in a line, in a session without a terminal reporter.
+
+    Args:
+        config: The session's configuration.
+        gate: The session's gate.
+    """
+    with uncaptured(config):
+        for record in gate.records.values():
+            say(verdict_line(record))
+        for problem in gate.delivery.problems:
+            say(f"ERROR: {problem.text}", err=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
@@ -45,14 +45,19 @@ class Shown:
     on_lost: Callable[[int], None] | None = None
 
 
+def uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
+    """Show what is printed, where pytest captures it."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext() if capture is None else capture.global_and_fixture_disabled()
+
+
 @contextmanager
 def open_progress(config: pytest.Config) -> Iterator[Shown]:
     """Live bars on a terminal, else a line every half a minute; nothing with ``-q``."""
-    if config.option.verbose < 0 or not sys.__stderr__:
+    if config.get_verbosity() < 0 or not sys.__stderr__:
         yield Shown(on_progress=lambda stage, done, total: None)
         return
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
+    with uncaptured(config):
         if _is_terminal(config):
             with _bars() as on_progress:
                 yield Shown(on_progress=on_progress)

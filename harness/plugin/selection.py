@@ -1,103 +1,83 @@
 """What a session gates: golden sets and a project's own tests, less what the command line leaves out."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import GateContent, gate_content, is_no_set
+from harness.plugin.own_tests import OwnTests, asked_model, asks_a_model
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line
 from tunegate.project import session_project
 
-# The fixture with the model's name; its name is not one that a project may use itself.
-CANDIDATE_NAME = "_tunegate_candidate"
-
-
-_OURS = "harness.plugin.fixtures"
-
-
 _ALL, _NONE = "all models", "no model"
 
 
-class FailedTests:
-    """Hand-written tests that failed, recorded while they run."""
+@dataclass(slots=True, kw_only=True)
+class Turns:
+    """How the items of a session ended, recorded while they run.
 
-    def __init__(self) -> None:
-        """Start without failures."""
-        # The models that each test used, by its node id: a name in a tuple, all of them or none.
-        self._failed: dict[str, tuple[str] | str] = {}
+    Attributes:
+        reached: Node ids of the items that came to their turn.
+        left_out: Why an item of the gate said nothing, by its node id: something else than the golden set
+            skipped it, or a mark expects its failure.
+        failed: The models that a failed hand-written test used, by its node id: a name, all or none.
+    """
 
-    def note(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Record the end of a test's phase; a test that is run again counts with its last run.
+    reached: set[str] = field(default_factory=set)
+    left_out: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def note(self, report: pytest.TestReport, *, skipped: str = "", failed: str = "") -> None:
+        """Record a phase of an item; one that is run again counts with its last run.
 
         Args:
-            item: A test that is not a golden case.
             report: The report of its setup, call or teardown.
+            skipped: Why it says nothing of the model, if it doesn't.
+            failed: Which models its failure is a failure of, if it failed.
         """
         if report.when == "setup":
-            self._failed.pop(item.nodeid, None)
+            self.failed.pop(report.nodeid, None)
+            self.left_out.pop(report.nodeid, None)
+        if report.when == "call" or not report.passed:
+            self.reached.add(report.nodeid)
+        if skipped:
+            self.left_out[report.nodeid] = skipped
+        if failed:
+            self.failed[report.nodeid] = failed
+
+    def note_test(self, item: pytest.Item, report: pytest.TestReport, own: OwnTests) -> None:
+        """Record a phase of a hand-written test.
+
+        Args:
+            item: The test.
+            report: The report of its setup, call or teardown.
+            own: Which tests belong to the gate.
+        """
+        skipped = failed = ""
+        if report.skipped and own.belongs(item):
+            skipped = "xfailed" if hasattr(report, "wasxfail") else "skipped"
         if report.failed:
-            self._failed[item.nodeid] = _asked(item)
+            failed = (asked_model(item) or _ALL) if asks_a_model(item) else _NONE
+        self.note(report, skipped=skipped, failed=failed)
 
-    def of(self, candidate: str) -> tuple[str, ...]:
+    def failed_of(self, candidate: str) -> tuple[str, ...]:
         """Node ids of the failed tests that count for a model, by its name in the session."""
-        return tuple(test for test, asked in self._failed.items() if asked in {(candidate,), _ALL})
+        return tuple(test for test, asked in self.failed.items() if asked in {candidate or _ALL, _ALL})
 
     @property
-    def is_empty(self) -> bool:
-        """Whether none failed."""
-        return not self._failed
-
-    @property
-    def others(self) -> tuple[str, ...]:
+    def failed_others(self) -> tuple[str, ...]:
         """Node ids of the failed tests that use no model."""
-        return tuple(test for test, asked in self._failed.items() if asked == _NONE)
-
-
-def asks_a_model(item: pytest.Item) -> bool:
-    """Whether a test uses one of our fixtures, directly or not; foreign ones of the same name don't count."""
-    return any(getattr(each.func, "__module__", None) == _OURS for each in _fixtures_of(item))
-
-
-def _asked(item: pytest.Item) -> tuple[str] | str:
-    if not asks_a_model(item):
-        return _NONE
-    callspec = getattr(item, "callspec", None)
-    name = None if callspec is None else callspec.params.get(CANDIDATE_NAME)
-    return _ALL if name is None else (name,)
-
-
-def _fixtures_of(item: pytest.Item) -> Iterator[Any]:
-    """The fixtures that a test names, and those that it requested; pytest has no public API for this."""
-    named = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    yield from (definitions[-1] for definitions in named.values() if definitions)
-    yield from getattr(getattr(item, "_request", None), "_fixture_defs", {}).values()
+        return tuple(test for test, asked in self.failed.items() if asked == _NONE)
 
 
 _MOST_NAMED = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnTests:
-    """The project's own tests that belong to a gate.
-
-    Attributes:
-        roots: Files and directories.
-        only_asking: Whether only those tests belong that ask the model: of pytest's ``testpaths``, where
-            the setting ``paths`` names none.
-    """
-
-    roots: tuple[Path, ...] = ()
-    only_asking: bool = False
-
-    def belong(self, item: pytest.Item) -> bool:
-        """Whether a collected test belongs to the gate; one that was asked for by its path always does."""
-        return not (self.only_asking and _is_below(item.path, self.roots)) or asks_a_model(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +86,7 @@ class LeftOut:
 
     Attributes:
         cases: How many of how many cases, by golden set.
-        tests: Tests and folders of tests.
+        tests: Hand-written tests and files of them, each perhaps with the reason.
         keys: The cases, by key.
     """
 
@@ -121,7 +101,7 @@ class LeftOut:
             return None
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
         cases = sum(out for out, _ in self.cases.values())
-        what = [f"{cases} cases"] * bool(cases) + ["tests"] * bool(self.tests)
+        what = [f"{cases} case{'s' * (cases > 1)}"] * bool(cases) + ["tests"] * bool(self.tests)
         return (
             f"tunegate: partial run, left out: {' and '.join(what)} ({', '.join(named[:_MOST_NAMED])}{more})"
         )
@@ -155,26 +135,6 @@ def left_out_keys(content: GateContent, keys: Collection[str]) -> tuple[str, ...
     return tuple(case.key for golden_set in content.sets for case in golden_set.cases if case.key not in keys)
 
 
-def left_out_roots(roots: Iterable[Path], arguments: Sequence[str], here: Path) -> tuple[str, ...]:
-    """Files and folders of own tests that are below none of the collected paths.
-
-    Args:
-        roots: Where the project's own tests are.
-        arguments: The paths that pytest collects, perhaps with node ids.
-        here: Where pytest was started: relative arguments begin there.
-    """
-    collected = [(here / argument.partition("::")[0]).resolve() for argument in arguments]
-    return tuple(
-        str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-        for path in roots
-        if not _is_below(path.resolve(), collected)
-    )
-
-
-def _is_below(path: Path, roots: Collection[Path]) -> bool:
-    return path in roots or any(root in path.parents for root in roots)
-
-
 _YAML = {".yaml", ".yml"}
 
 
@@ -186,10 +146,11 @@ def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
         settings: The session's settings.
     """
     if settings.paths is not None:
-        return OwnTests(roots=tuple(session_project(config) / path for path in settings.paths))
+        roots = (os.path.normpath(session_project(config) / path) for path in settings.paths)
+        return OwnTests(roots=tuple(map(Path, roots)))
     found = [path for each in config.getini("testpaths") for path in config.rootpath.glob(each)]
     # Tests whose path is given are wanted, whether or not they ask the model.
-    return OwnTests(roots=tuple(found), only_asking=not _names_paths(config))
+    return OwnTests(roots=tuple(found), only_asking=True, run_all=_names_paths(config))
 
 
 def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnTests) -> None:

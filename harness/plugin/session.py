@@ -16,18 +16,16 @@ from harness.errors import EngineError, InputError, TunegateError
 from harness.history.store import check_history
 from harness.plugin.collection import RESULTS, GoldenItem, LastMissed, add_verdicts
 from harness.plugin.delivery import Delivery, Problem, deliver, exit_status
+from harness.plugin.own_tests import OwnTests, missing_tests
 from harness.plugin.progress import Questions, end_session, open_progress
 from harness.plugin.selection import (
     SELECTION,
-    FailedTests,
     LeftOut,
-    OwnTests,
     Selection,
-    asks_a_model,
+    Turns,
     collect_golden_sets,
     left_out_cases,
     left_out_keys,
-    left_out_roots,
     own_tests,
 )
 from harness.run.cache import Cache
@@ -57,11 +55,13 @@ class GateSession:
         judge_note: The judge's calibration in words, for the terminal.
         questions: Answers hand-written tests.
         own_tests: Which hand-written tests belong to the gate.
-        left_out: Parts of the gate that are not selected.
-        was_run: Whether a golden case came to its turn.
-        failed_tests: Hand-written tests that failed.
+        uncollected: Node ids of files that broke while they were collected.
+        left_out: Parts of the gate that are not selected, and at the end those that said nothing.
+        turns: How the items ended.
         records: The records, by the models' names.
         delivery: What was written for the records.
+        said_left_out: The line about what is left out, as the header has it.
+        is_said: Whether the verdict is on the terminal.
     """
 
     def __init__(self, config: pytest.Config, inputs: Inputs, selection: Selection) -> None:
@@ -70,11 +70,15 @@ class GateSession:
         self.selection = selection
         self.records: dict[str, GateRecord] = {}
         self.delivery = Delivery()
-        self.failed_tests = FailedTests()
+        self.said_left_out: str | None = None
+        self.is_said = False
+        self.turns = Turns()
         self.own_tests = OwnTests()
-        self.was_run = False
+        self.uncollected: list[str] = []
         self.left_out = LeftOut(cases={}, tests=())
-        self._asking: list[pytest.Item] = []
+        # Hand-written tests: all that were collected, and those that belong to the gate.
+        self._collected: list[pytest.Item] = []
+        self._belonging: list[pytest.Item] = []
         self._config = config
         self._session: Session | None = None
         # By model and case.
@@ -95,37 +99,51 @@ class GateSession:
     def keep_own_tests(self, items: list[pytest.Item]) -> None:
         """Leave out of the collected items the tests of the project's that are none of the gate's."""
         others = [item for item in items if not isinstance(item, GoldenItem)]
-        foreign = {item for item in others if not self.own_tests.belong(item)}
+        foreign = {item for item in others if not self.own_tests.is_run(item)}
         if foreign:
             items[:] = [item for item in items if item not in foreign]
             self._config.hook.pytest_deselected(items=list(foreign))
-        self._asking = [item for item in others if asks_a_model(item)]
+        self._collected = others
+        self._belonging = [item for item in others if self.own_tests.belongs(item)]
 
-    def note_turn(self) -> None:
-        """Note that a golden case came to its turn."""
-        self.was_run = True
-
-    def note_left_out(self, items: Sequence[pytest.Item]) -> None:
+    def note_left_out(self, session: pytest.Session) -> None:
         """Note what of the gate is not among the selected items.
 
         Raises:
             pytest.UsageError: No golden case is, so that nothing would be gated.
         """
-        config, content = self._config, self.selection.content
+        config = self._config
         keys = {each.case.key for each in self.selection.cases}
         if not config.option.collectonly and all(each.case.skip for each in self.selection.cases):
-            what = "every selected case is skipped" if keys else "no golden case is selected"
+            is_skipped = any(isinstance(item, GoldenItem) for item in session.items)
+            what = "every selected case is skipped" if is_skipped else "no golden case is selected"
             raise pytest.UsageError(f"--model: {what}, {_NOTHING_GATED}")
-        selected = set(items)
-        deselected = [item for item in self._asking if item not in selected]
-        self.left_out = LeftOut(
-            cases={} if content is None else left_out_cases(content, keys),
-            keys=() if content is None else left_out_keys(content, keys),
-            tests=(
-                *left_out_roots(self.own_tests.roots, config.args, config.invocation_params.dir),
-                *(item.nodeid for item in deselected),
-            ),
-        )
+        selected, missing = set(session.items), tuple[str, ...]()
+        if self.own_tests.roots:
+            missing = missing_tests(self.own_tests, session, self._collected, self.uncollected)
+        broken = (f"{file} (could not be collected)" for file in self.uncollected)
+        deselected = (item.nodeid for item in self._belonging if item not in selected)
+        self.left_out = self._without(keys, (*broken, *missing, *deselected))
+
+    def _without(self, keys: Collection[str], tests: Sequence[str]) -> LeftOut:
+        """What is left out where these cases are answered, and these tests are not run."""
+        content = self.selection.content
+        if content is None:
+            return LeftOut(cases={}, tests=tuple(tests))
+        cases, absent = left_out_cases(content, keys), left_out_keys(content, keys)
+        return LeftOut(cases=cases, keys=absent, tests=tuple(tests))
+
+    def _note_silent(self, items: Sequence[pytest.Item]) -> None:
+        """Add to what is left out the items that said nothing: skipped by others, or never reached."""
+        silent = {
+            item: self.turns.left_out.get(item.nodeid, "not run")
+            for item in items
+            if item.nodeid in self.turns.left_out or item.nodeid not in self.turns.reached
+        }
+        keys = {each.case.key for each in self.selection.cases}
+        keys -= {item.case.key for item in silent if isinstance(item, GoldenItem)}
+        tests = [f"{item.nodeid} ({silent[item]})" for item in self._belonging if item in silent]
+        self.left_out = self._without(keys, (*self.left_out.tests, *tests))
 
     def make_ready(self) -> None:
         """Check that libraries are installed, that the judge is reliable, and that models can answer.
@@ -166,8 +184,6 @@ class GateSession:
 
     def result_of(self, candidate: str, key: str) -> CaseResult | None:
         """The case's result; None if the gate was decided without it."""
-        if self.inputs.settings.looks == 1:
-            return self._results[candidate, key]
         return self._results.get((candidate, key))
 
     def known_result(self, candidate: str, key: str) -> CaseResult | None:
@@ -183,34 +199,41 @@ class GateSession:
         """Judge, save and report, accept if requested, and decide the exit status."""
         ended = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         if self._session is None:
-            if ended and self.was_run:
-                session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
-                text = f"--model: every case was skipped, {_NOTHING_GATED}"
-                self.delivery.problems.append(Problem(text=text, status=pytest.ExitCode.USAGE_ERROR))
+            self._say_broken(session)
             return
+        self._note_silent(session.items)
         try:
             self.records = self._judged(self._session)
         except TunegateError as error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             self.delivery.problems.append(Problem(text=str(error), status=pytest.ExitCode.USAGE_ERROR))
             return
-        failed = bool(session.testsfailed or session.shouldfail)
+        # A file that can't be collected is bad input, and no failure of the model.
+        failed = session.testsfailed > len(self.uncollected) or (session.shouldfail and not self.uncollected)
         status = exit_status(
             self.records.values(),
             fail_on=self.inputs.settings.fail_on,
-            tests_failed=failed,
-            only_cases=self.failed_tests.is_empty,
+            tests_failed=bool(failed),
+            only_cases=not self.turns.failed,
         )
         not_accepted = None if ended else "the session was interrupted"
-        if self.left_out.tests:
-            not_accepted = f"{self.left_out.tests[0]} was left out"
-        if others := self.failed_tests.others:
+        if others := self.turns.failed_others:
             not_accepted = f"{others[0]} failed"
         add_verdicts(self._config, self.records)
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
+        if self.uncollected:
+            self.delivery.problems.append(_broken(self.uncollected, "the gate is without it"))
         if ended:
             problems = [problem.status for problem in self.delivery.problems]
             session.exitstatus = status or max(problems, default=pytest.ExitCode.OK)
+
+    def _say_broken(self, session: pytest.Session) -> None:
+        """Where nothing was asked because a file could not be collected: it is no regression."""
+        stopped = {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
+        if self.uncollected and session.exitstatus in stopped and not self._config.option.collectonly:
+            then = "nothing was gated: fix it, or gate without it by --continue-on-collection-errors"
+            self.delivery.problems.append(_broken(self.uncollected, then))
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def interrupted_line(self) -> str | None:
         """After Ctrl-C: what is kept; None where nothing was being answered."""
@@ -300,13 +323,20 @@ class GateSession:
             session,
             collected=self.selection.collected,
             resample=get_fresh if self.inputs.settings.confirm else None,
-            failed_tests={each.name: self.failed_tests.of(each.name) for each in session.inputs.candidates},
+            failed_tests={each.name: self.turns.failed_of(each.name) for each in session.inputs.candidates},
         )
         left_out = (*self.left_out.keys, *self.left_out.tests)
         return {
             name: replace(record, run=replace(record.run, left_out=left_out))
             for name, record in records.items()
         }
+
+
+def _broken(files: Sequence[str], then: str) -> Problem:
+    """Files that could not be collected, as a problem of the user's."""
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    text = f"{files[0]}{more} could not be collected, and {then}"
+    return Problem(text=text, status=pytest.ExitCode.USAGE_ERROR)
 
 
 # Not in the stash of a session without a model.

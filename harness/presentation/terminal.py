@@ -185,7 +185,7 @@ def outcome_counts(run: Run) -> str:
     """The outcomes of the cases, each count with its denominator."""
     counts = {outcome: sum(result.outcome is outcome for result in run.results) for outcome in Outcome}
     named = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    selected = f"{len(run.results)} of {run.collected} cases" if run.partial else f"{run.collected} cases"
+    selected = f"{len(run.results)} of {run.collected} cases" if run.lacks_cases else f"{run.collected} cases"
     return f"{selected}: {named or 'none'}"
 
 

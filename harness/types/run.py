@@ -335,7 +335,8 @@ class Run:
         metrics: How to read the scores of each metric, by its name in the scores. A metric without an entry
             can be shown, but not compared.
         looks: How far each set was answered, if the gate had several looks.
-        left_out: What a selection left out of the gate: keys of cases, then the project's own tests.
+        left_out: What belongs to the gate and said nothing, because it was not selected, skipped or never
+            reached: keys of cases, then the project's own tests, with the reason where it is another.
     """
 
     id: str
@@ -354,7 +355,12 @@ class Run:
 
     @property
     def partial(self) -> bool:
-        """True when a selection (``-k``, ``--lf``, a single file) or an early stop left cases out."""
+        """True when a selection (``-k``, ``--lf``, a single file) or an early stop left something out."""
+        return bool(self.left_out) or self.lacks_cases
+
+    @property
+    def lacks_cases(self) -> bool:
+        """True when not all cases were answered."""
         return len(self.results) < self.collected
 
     @property

@@ -41,7 +41,7 @@ def accepted_mean(accepted: Baseline, finding: Finding) -> float | None:
 def accepted_drop(record: GateRecord, accepted: Baseline, finding: Finding) -> float | None:
     """How far a metric is below the accepted run's, positive is worse; None if it is unknown.
 
-    A partial run has the means of other cases, so it is not compared.
+    A run without some cases has the means of others, so it is not compared.
 
     Args:
         record: The gate's record.
@@ -49,7 +49,7 @@ def accepted_drop(record: GateRecord, accepted: Baseline, finding: Finding) -> f
         finding: About one metric.
     """
     then = accepted_mean(accepted, finding)
-    if then is None or record.run.partial or not isinstance(finding.data, MetricFinding):
+    if then is None or record.run.lacks_cases or not isinstance(finding.data, MetricFinding):
         return None
     facts = record.run.metrics.get(finding.metric or "")
     drop = then - finding.data.candidate

@@ -26,8 +26,8 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
         _errored(record.baseline, "baseline") if record.baseline is not None else None,
         _unscored(run),
     ]
-    if run.selected < run.collected:
-        text = "A selection left cases out: the verdict covers these only."
+    if run.selected < run.collected or run.left_out:
+        text = "The verdict covers only what was answered and run."
         title = f"Partial run: {figures.count(run.selected)} of {figures.count(run.collected)} cases"
         found.append(Banner(tone="inconclusive", title=title, text=text, items=_some(run.left_out)))
     if run.stopped:

@@ -25,6 +25,7 @@ from reports.html.first_screen import NextStep
 from reports.html.lead import deciding_findings, listed
 from reports.html.metrics import margin_text
 from reports.html.names import quoted, quoted_title
+from reports.html.text import one_line
 
 _CALIBRATE = "tunegate judge calibrate --judge=SPEC"
 _TRAINED = "Only after training it again:"
@@ -58,7 +59,7 @@ def _inconclusive(
 ) -> NextStep:
     assert record.verdict is not None
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
-    if metric is not None and record.run.partial and not record.run.stopped:
+    if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
         return _more_cases(record, metric, metric.data, project)
@@ -89,6 +90,9 @@ def _after_pass(record: GateRecord, again: str) -> NextStep:
 def _whole_run(record: GateRecord, why: str, again: str) -> NextStep:
     answered, collected = (figures.count(each) for each in (len(record.run.results), record.run.collected))
     text = f"This run answered {answered} of {collected}. {why}"
+    if not record.run.lacks_cases:
+        text = f"{one_line(record.run.left_out[0])} was left out. {why}"
+        return NextStep(title="Run the whole gate.", text=text, command=again)
     if record.run.stopped:
         again = f"{again} --gate-looks=1"
     return NextStep(title="Run all cases.", text=text, command=again)

@@ -36,7 +36,10 @@ def test_a_must_pass_case_that_fails_is_said_everywhere_and_nothing_is_accepted(
     assert verdict_of(project) == "regress"
     assert not accepted(project)
     result.stdout.fnmatch_lines(
-        ["*REGRESS*", "ERROR: --gate-accept ship: the run is regress (*1 case that must pass did not: peru)*"]
+        [
+            "*REGRESS*",
+            "ERROR: --gate-accept ship: not accepted, because the run is regress (*1 case that must pass did not: peru)*",
+        ]
     )
     (line,) = [each for each in listed_runs(project) if each]
     assert "regress" in line
@@ -112,7 +115,9 @@ def test_a_test_that_asks_no_model_fails_the_session_and_not_the_model(project):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert verdict_of(project) == "pass"
     assert not accepted(project)
-    result.stdout.fnmatch_lines(["ERROR: --gate-accept ship: test_hand.py::test_mine failed and is not*"])
+    result.stdout.fnmatch_lines(
+        ["ERROR: --gate-accept ship: not accepted, because test_hand.py::test_mine failed*"]
+    )
 
 
 def test_of_several_models_only_the_asked_one_regresses(project, tiny_model_dir, make_tiny_adapter):

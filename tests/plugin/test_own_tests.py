@@ -1,0 +1,192 @@
+"""Which hand-written tests belong to a gate, however they ask, and however they are left out."""
+
+import pytest
+
+ASKING = "def test_asks(generate): assert generate('What?').text\n"
+UNIT = "def test_unit(): pass\n"
+WRAPPED = "import pytest\n@pytest.fixture\ndef wrapped(generate): return generate\n"
+
+
+@pytest.fixture
+def tested(project):
+    """A project with testpaths; writes a file below them."""
+    project.pytester.makeini("[pytest]\ntestpaths = tests\n")
+    (project.pytester.path / "tests").mkdir()
+
+    def write(name, text):
+        (project.pytester.path / "tests" / name).write_text(text)
+
+    project.write = write
+    return project
+
+
+def left_out(project, *arguments):
+    """What a listing of the gate's items says is left out."""
+    result = project.run("--collect-only", "-q", *arguments)
+    lines = [line.partition("left out: ")[2] for line in result.outlines if "left out" in line]
+    return lines[0] if lines else None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--ignore=tests/test_hand.py"],
+        ["--ignore-glob=*hand*"],
+        ["--deselect=tests/test_hand.py::test_asks"],
+        ["-o", "python_files=check_*.py"],
+        ["-o", "python_functions=check_*"],
+        ["-p", "no:python"],
+        ["golden_sets"],
+        ["golden_sets", "tests/test_other.py"],
+        ["golden_sets", "tests/test_hand.py::test_unit"],
+        ["-k", "not asks"],
+    ],
+    ids=" ".join,
+)
+def test_a_test_of_the_model_is_named_however_it_is_left_out(tested, arguments):
+    tested.write("test_hand.py", ASKING + UNIT)
+    tested.write("test_other.py", UNIT)
+    named = left_out(tested, *arguments)
+    assert named.startswith("tests (tests/test_hand.py")
+    assert "test_unit" not in named
+    assert "test_other" not in named
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "collect_ignore = ['test_hand.py']",
+        "collect_ignore_glob = ['*hand*']",
+        "def pytest_ignore_collect(collection_path): return collection_path.name == 'test_hand.py' or None",
+        "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_collection_modifyitems(items):\n    yield\n"
+        "    items[:] = [item for item in items if 'asks' not in item.name]",
+    ],
+    ids=["collect_ignore", "collect_ignore_glob", "hook", "dropped"],
+)
+def test_what_a_conftest_leaves_out_is_named_too(tested, conftest):
+    tested.write("conftest.py", conftest)
+    tested.write("test_hand.py", ASKING)
+    assert left_out(tested).startswith("tests (tests/test_hand.py")
+
+
+THAT_ASK = [
+    "def test_asks(wrapped): pass",
+    "import pytest\n@pytest.mark.usefixtures('generate')\ndef test_asks(): pass",
+    "import pytest\npytestmark = pytest.mark.usefixtures('generate')\ndef test_asks(): pass",
+    "class TestModel:\n    async def test_asks(self, judge): pass",
+    "import pytest\n@pytest.fixture(autouse=True)\ndef always(model): pass\ndef test_asks(): pass",
+    "import pytest\n@pytest.fixture(name='mine')\ndef _mine(wrapped): pass\ndef test_asks(mine): pass",
+    "import unittest\nclass Model(unittest.TestCase):\n    @__import__('pytest').fixture(autouse=True)\n"
+    "    def ask(self, generate): pass\n    def test_asks(self): pass",
+    "if True:\n    def test_asks(request): request.getfixturevalue('generate')",
+    "import pytest\n@pytest.mark.parametrize('name', ['generate'])\n"
+    "def test_asks(request, name): request.getfixturevalue(name)",
+]
+OTHERS = [
+    UNIT,
+    "def test_cut(:\n",
+    "def helper(generate): pass\n",
+    "import pytest\n@pytest.fixture\ndef model(): return 1\ndef test_mine(model): pass",
+    "def test_late(request): request.getfixturevalue('tmp_path')",
+]
+
+
+def test_files_that_are_not_collected_are_read(tested, monkeypatch):
+    """Not imported: only tests that ask make the gate partial without them, and no environment is searched."""
+    monkeypatch.setattr("harness.plugin.selection._MOST_NAMED", 99)
+    tested.write("conftest.py", WRAPPED)
+    for number, text in enumerate(THAT_ASK):
+        tested.write(f"test_asking{number}.py", text)
+    for number, text in enumerate(OTHERS):
+        tested.write(f"test_other{number}.py", text)
+    (tested.pytester.path / "tests/.venv").mkdir()
+    tested.write(".venv/test_foreign.py", ASKING)
+    named = ", ".join(f"tests/test_asking{number}.py" for number in range(len(THAT_ASK)))
+    assert left_out(tested, "golden_sets") == f"tests ({named})"
+
+
+def test_all_tests_of_the_setting_paths_belong(tested):
+    tested.pytester.makepyprojecttoml("[tool.tunegate]\npaths = ['tests']\n")
+    tested.write("test_hand.py", ASKING)
+    tested.write("test_other.py", UNIT)
+    assert left_out(tested, "--ignore=tests/test_other.py") == "tests (tests/test_other.py)"
+    assert left_out(tested, "-k", "not unit") == "tests (tests/test_other.py::test_unit)"
+    assert left_out(tested) is None
+
+
+AT_RUN_TIME = """
+import pytest
+NAMES = ["generate"]
+
+@pytest.fixture(params=["generate", "capsys"])
+def either(request): return request.getfixturevalue(request.param)
+
+def ask(request): return request.getfixturevalue("generate")
+
+def test_late(request): assert request.getfixturevalue("generate")("What?").text
+def test_by_helper(request): assert ask(request)("What?").text
+def test_by_list(request): assert [request.getfixturevalue(name) for name in NAMES][0]("What?").text
+def test_either(either): pass
+def test_nested(request):
+    def inner(): return request.getfixturevalue("generate")
+    assert inner()("What?").text
+class TestClass:
+    def ask(self, request): return request.getfixturevalue("generate")
+    def test_method(self, request): assert self.ask(request)("What?").text
+def test_other(request): assert request.getfixturevalue("tmp_path")
+def test_plain(request): assert request.node.name
+"""
+
+
+def test_a_test_that_gets_the_model_at_run_time_belongs(tested):
+    tested.write("test_late.py", AT_RUN_TIME)
+    result = tested.run("--collect-only", "-q")
+    found = [line.partition("test_late.py::")[2] for line in result.outlines if "test_late" in line]
+    assert found == [
+        "test_late",
+        "test_by_helper",
+        "test_by_list",
+        "test_either[generate]",
+        "test_nested",
+        "TestClass::test_method",
+    ]
+
+
+BROKEN = "import nosuchmodule\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-x"], ["--maxfail=1"]])
+def test_a_file_that_cannot_be_collected_is_bad_input_and_not_a_regression(tested, arguments):
+    tested.write("test_broken.py", BROKEN)
+    result = tested.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(
+        [
+            "ERROR: tests/test_broken.py could not be collected, and nothing was gated: fix it, or gate without*"
+        ]
+    )
+    assert not tested.opened
+
+
+def test_a_gate_goes_on_without_a_broken_file_and_is_partial(tested):
+    tested.write("test_broken.py", BROKEN)
+    tested.write("test_hand.py", ASKING)
+    result = tested.run("--continue-on-collection-errors", "--gate-accept=ship")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(
+        [
+            "tunegate: partial run, left out: tests (tests/test_broken.py (could not be collected))",
+            "*INCONCLUSIVE*",
+            "ERROR: *can't be accepted as ship: tests/test_broken.py (could not be collected) was left out*",
+            "ERROR: tests/test_broken.py could not be collected, and the gate is without it",
+        ]
+    )
+    result.assert_outcomes(passed=11, errors=1)
+
+
+def test_a_regression_beside_a_broken_file_is_a_regression(tested):
+    tested.write("test_broken.py", BROKEN)
+    tested.write("test_hand.py", "def test_asks(generate): assert not generate('What?').text\n")
+    result = tested.run("--continue-on-collection-errors")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*REGRESS*"])
