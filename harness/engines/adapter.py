@@ -146,6 +146,12 @@ def read_adapter(directory: Path) -> Adapter:
         raise AdapterError(
             f"{directory / _CONFIG}: base_model_name_or_path is missing; name the base model that was trained"
         )
+    for key in ("peft_type", "task_type", "revision"):
+        if not isinstance(config.get(key), str | None):
+            raise AdapterError(
+                f"{directory / _CONFIG}: {key}: found {config[key]!r} (allowed: a text); "
+                f"write the value of the training"
+            )
     _refuse_other_tasks(directory, config)
     weights = directory / _WEIGHTS
     _refuse_whole_model(directory)

@@ -130,7 +130,8 @@ def _opening(prompt: str) -> str:
     return opened.group() if opened else ""
 
 
-# Qwen, DeepSeek, GLM, Nemotron, LFM and others; Mistral; Cohere; Kimi; Seed; Gemma 4; Open-Thoughts.
+# Qwen, DeepSeek, GLM, Nemotron, LFM and others; Mistral; Cohere; Kimi; Seed; Gemma 4; Open-Thoughts; LongCat;
+# MedGemma.
 THINKING_TAGS = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -142,6 +143,8 @@ THINKING_TAGS = (
     ("<seed:think>", "</seed:think>"),
     ("<|channel>thought", "<channel|>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("<unused94>thought", "<unused95>"),
 )
 
 
@@ -191,8 +194,13 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
             inside = text
         else:
             continue
-        reasoning, closed, answer = inside.partition(closing)
-        return SplitAnswer(reasoning=reasoning.strip(), answer=_bare(answer) if closed else "")
+        thought, closed, answer = inside.partition(closing)
+        thoughts = [thought.strip()]
+        while closed and answer.lstrip().startswith(opening):  # it reasons again before it answers
+            thought, closed, answer = answer.lstrip().removeprefix(opening).partition(closing)
+            thoughts.append(thought.strip())
+        reasoning = "\n\n".join(thoughts).strip()
+        return SplitAnswer(reasoning=reasoning, answer=_bare(answer) if closed else "")
     if prompt is None and (unmarked := split_unmarked(written)):
         return SplitAnswer(reasoning=unmarked[0], answer=unmarked[1])
     return SplitAnswer(reasoning=None, answer=written)

@@ -100,6 +100,14 @@ def test_another_base_by_shape(adapter, tmp_path):
         describe_model(str(adapter))
 
 
+@pytest.mark.parametrize(("key", "value"), [("task_type", []), ("revision", {"a": 1}), ("peft_type", 3)])
+def test_what_should_be_a_text_is_named(adapter, key, value):
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(AdapterError, match=rf"adapter_config.json: {key}: found .* \(allowed: a text\)"):
+        describe_model(str(adapter))
+
+
 def test_no_base_named(adapter):
     config = json.loads((adapter / "adapter_config.json").read_text())
     del config["base_model_name_or_path"]

@@ -10,6 +10,9 @@ CLOSED = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
 HARMONY = "<|start|>user<|message|>w<|end|><|start|>assistant"
 
 WRITTEN = {
+    "twice": ("<think>a</think>\n<think>c</think>b", "", "a\n\nc", "b"),
+    "longcat": ("<longcat_think>a</longcat_think>b", "", "a", "b"),
+    "medgemma": ("<unused94>thought\na<unused95>b", "", "a", "b"),
     "no reasoning": ("Paris", ASKED, None, "Paris"),
     "white space of an answer stays": (" Paris \n", ASKED, None, " Paris \n"),
     "tags": ("<think>\nw1\n</think>\n\nParis", ASKED, "w1", "Paris"),
