@@ -13,7 +13,7 @@ from harness.errors import PromptError
 if TYPE_CHECKING:
     import torch
 
-    from harness.engines.side import Choose
+    from harness.engines.decode import Choose
 
 # Reading a vocabulary takes about a second.
 _VOCABULARIES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()

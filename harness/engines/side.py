@@ -1,27 +1,17 @@
-"""One of the engine's models in memory, ways to run it, and how it chooses tokens.
-
-Prefix and prompt tuning are tokens before every conversation. Tokens other than those of the largest logit
-are chosen by a model's own settings, or at random.
-"""
+"""One of the engine's models in memory, and its forward pass with each row's own adapter or none."""
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from harness.engines.decode import rope_types, sampler
-from harness.errors import ModelError, first_line
-
-if TYPE_CHECKING:
-    import torch
-
-    from harness.engines.base import GenerationRequest
+from harness.engines.decode import rope_types
+from harness.errors import ModelError
 
 # PEFT's name for "no adapter" inside a mixed batch.
 _NO_ADAPTER = "__base__"
@@ -73,29 +63,122 @@ class Side:
 def adapted(model: Any, adapters: Sequence[str | None]) -> Iterator[Callable[..., Any]]:
     """The model's forward pass, with each row's own adapter or none.
 
-    Used once around a batch, because switching adapters visits all layers.
+    Used once around a batch: nothing is switched between its steps.
 
     Args:
         model: A base model, or PEFT's model around it.
-        adapters: Each row's adapter; read at each call, because rows leave a batch.
+        adapters: Each row's adapter; read at each call, because rows leave a batch. Rows with the same
+            adapter are computed fastest where they are neighbours.
     """
-    forward = _with_accepted(model)
-    names = set(adapters)
+    forward, names = _with_accepted(model), set(adapters)
     if not hasattr(model, "peft_config"):
         yield forward
-    elif names == {None}:
-        with model.disable_adapter():
+        return
+    layers = _layers_with_a_flag(model)
+    if names == {None}:
+        with _switched_off(layers) if layers else model.disable_adapter():
             yield forward
     elif len(names) == 1:
         if model.active_adapter != adapters[0]:
             model.set_adapter(adapters[0])
         yield forward
+    elif layers and all(_is_plain(layer) for layer in layers):
+        with _switched_off(layers), _added_by_row(layers, adapters):
+            yield forward
     else:
         try:
             yield lambda **inputs: forward(**inputs, adapter_names=[name or _NO_ADAPTER for name in adapters])
         except BaseException:
             _remove_peft_hooks(model)
             raise
+
+
+def _layers_with_a_flag(model: Any) -> list[Any]:
+    """A LoRA's layers, if a flag on each switches the adapter off; empty for others.
+
+    PEFT's own way visits every module and every parameter, which takes as long as a step of a small model.
+    """
+    from peft.tuners.lora import LoraModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    if type(model.base_model) is not LoraModel:
+        return []
+    layers = [each for each in model.modules() if isinstance(each, BaseTunerLayer | AuxiliaryTrainingWrapper)]
+    flagged = all(type(each).enable_adapters is BaseTunerLayer.enable_adapters for each in layers)
+    return layers if flagged else []
+
+
+@contextmanager
+def _switched_off(layers: Sequence[Any]) -> Iterator[None]:
+    before = [layer._disable_adapters for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, before, strict=True):
+            layer._disable_adapters = was
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer's adapters each add B(A(x)) to what the base computes, and nothing else."""
+    from peft.tuners.lora import Linear
+
+    return type(layer) is Linear and not layer.lora_variant and not layer.merged
+
+
+@contextmanager
+def _added_by_row(layers: Sequence[Any], adapters: Sequence[str | None]) -> Iterator[None]:
+    """The base computes all rows together; each adapter adds its part to its own rows.
+
+    PEFT does the same with ``adapter_names``, but visits all modules and collects rows anew at each step.
+
+    Args:
+        layers: Plain LoRA layers whose adapters are switched off.
+        adapters: Each row's adapter; read at each call.
+    """
+    rows = _RowsByAdapter(adapters)
+
+    def add(layer: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        given = inputs[0]
+        if len(given) != len(adapters):
+            raise ValueError(f"a layer got {len(given)} rows of a batch of {len(adapters)}")
+        for name, places in rows.current():
+            if name in layer.lora_A:
+                down, up = layer.lora_A[name], layer.lora_B[name]
+                change = up(down(given[places].to(down.weight.dtype))) * layer.scaling[name]
+                output[places] += change.to(output.dtype)
+        return output
+
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _RowsByAdapter:
+    """The places of each adapter's rows: a slice where they are neighbours, which is not copied."""
+
+    def __init__(self, adapters: Sequence[str | None]) -> None:
+        self._adapters, self._seen = adapters, list[str | None]()
+        self._places: list[tuple[str, slice | list[int]]] = []
+
+    def current(self) -> list[tuple[str, slice | list[int]]]:
+        if self._seen != self._adapters:
+            self._seen, found = list(self._adapters), dict[str, list[int]]()
+            for place, name in enumerate(self._adapters):
+                if name is not None:
+                    found.setdefault(name, []).append(place)
+            self._places = [(name, _as_slice(places)) for name, places in found.items()]
+        return self._places
+
+
+def _as_slice(places: list[int]) -> slice | list[int]:
+    neighbours = places[-1] - places[0] + 1 == len(places)
+    return slice(places[0], places[-1] + 1) if neighbours else places
 
 
 @contextmanager
@@ -130,7 +213,7 @@ def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:
     Raises:
         ModelError: The tokenizer has more tokens than the model.
     """
-    rows = _vocabulary(side)
+    rows = vocabulary(side)
     if max(ids, default=0) < rows:
         return
     token = side.tokenizer.convert_ids_to_tokens(max(ids))
@@ -140,7 +223,8 @@ def refuse_unknown_tokens(side: Side, ids: Sequence[int], key: str) -> None:
     )
 
 
-def _vocabulary(side: Side) -> int:
+def vocabulary(side: Side) -> int:
+    """Number of tokens that a side's model has embeddings for."""
     return int(side.model.config.get_text_config(decoder=True).vocab_size)
 
 
@@ -173,208 +257,3 @@ def _with_accepted(model: Any) -> Callable[..., Any]:
         return model(**{name: value for name, value in inputs.items() if name not in left_out})
 
     return forward
-
-
-def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
-    """A key/value cache with the side's virtual tokens, if it has any, and their number.
-
-    Args:
-        side: The side.
-        rows: Rows of the batch.
-
-    Returns:
-        The cache, and its number of tokens.
-    """
-    from transformers import DynamicCache
-
-    if side.prompt is not None:
-        return virtual_tokens(side.prompt, rows)
-    return DynamicCache(config=side.model.config.get_text_config(decoder=True)), 0
-
-
-def virtual_tokens(wrapped: Any, rows: int) -> tuple[Any, int]:
-    """The key/value cache of an adapter's virtual tokens, as if the model had read them first.
-
-    PEFT adds them before the input at every call and therefore can't continue from a cache; the model itself
-    can.
-
-    Args:
-        wrapped: PEFT's model around the base, with a prefix- or prompt-tuning adapter.
-        rows: Rows of the batch.
-
-    Returns:
-        A cache with the virtual tokens in each row, and their number.
-    """
-    from transformers import DynamicCache
-
-    base = wrapped.get_base_model()
-    count = int(wrapped.active_peft_config.num_virtual_tokens)
-    prompt = wrapped.get_prompt(batch_size=rows)
-    cache = DynamicCache(config=base.config.get_text_config(decoder=True))
-    if wrapped.active_peft_config.peft_type == "PREFIX_TUNING":
-        for layer, (keys, values) in enumerate(_keys_and_values(prompt)):
-            cache.update(keys, values, layer)
-    else:
-        base(inputs_embeds=prompt.to(base.dtype), past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return cache, count
-
-
-def _keys_and_values(cache: Any) -> list[tuple[Any, Any]]:
-    """Keys and values of each layer, (rows, heads, tokens, head size)."""
-    if hasattr(cache, "self_attention_cache"):
-        cache = cache.self_attention_cache
-    return [(layer.keys, layer.values) for layer in cache.layers]
-
-
-# The keys of a generation config that act on a greedy answer through transformers' logits processors, or name
-# its end.
-_FOLLOWED = frozenset(
-    [
-        *("repetition_penalty", "encoder_repetition_penalty", "no_repeat_ngram_size"),
-        *("encoder_no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens"),
-        *("forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values", "renormalize_logits"),
-        *("exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "sequence_bias"),
-        *("watermarking_config", "eos_token_id", "pad_token_id", "bos_token_id", "decoder_start_token_id"),
-    ]
-)
-
-
-# Those in whose place the golden set's own settings stand.
-_SET_BY_CASES = frozenset(
-    [
-        *("do_sample", "temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff"),
-        *("eta_cutoff", "max_length", "max_new_tokens"),
-    ]
-)
-
-
-# Those that change no token of a single greedy answer: how fast it is computed, what is returned beside it,
-# and what only beams read.
-_WITHOUT_EFFECT = frozenset(
-    [
-        *("use_cache", "max_cache_len", "early_stopping", "length_penalty", "low_memory", "use_mtp"),
-        *("output_attentions", "output_hidden_states", "output_scores", "output_logits"),
-        *("return_dict_in_generate", "is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule"),
-        *("assistant_confidence_threshold", "prompt_lookup_num_tokens", "max_matching_ngram_size"),
-        *("assistant_early_exit", "assistant_lookbehind", "target_lookbehind", "assistant_ensemble_weight"),
-        *("speculation_type", "compile_config", "disable_compile", "continuous_batching_config"),
-        *("prefill_chunk_size", "transformers_version", "cache_config"),
-    ]
-)
-
-
-# Values that mean: off.
-_OFF: dict[str, tuple[object, ...]] = {
-    "num_beams": (1,),
-    "num_beam_groups": (1,),
-    "num_return_sequences": (1,),
-    "diversity_penalty": (0,),
-    "guidance_scale": (1,),
-    "penalty_alpha": (0,),
-    "cache_implementation": ("dynamic", "dynamic_full", "static", "offloaded", "offloaded_static", "hybrid"),
-}
-
-
-# The next token, given its logits, (vocabulary,), and the answer's tokens so far.
-Choose: TypeAlias = "Callable[[torch.Tensor, list[int]], int]"
-
-
-def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Choose | None:
-    """The function that chooses a request's tokens.
-
-    Args:
-        request: The request.
-        side: The side that answers.
-        prompt: The prompt's tokens, which count for penalties too.
-
-    Returns:
-        The function; None for the most probable token.
-    """
-    settings, draw = request.settings, sampler(request, side.model.device)
-    if not settings.use_model_settings:
-        return None if draw is None else lambda logits, _tokens: draw(logits)
-    process = _model_settings(side, prompt, settings.token_limit)
-
-    def choose(logits: torch.Tensor, tokens: list[int]) -> int:
-        logits = process(logits, [*prompt, *tokens])
-        return int(logits.argmax()) if draw is None else draw(logits)
-
-    return choose
-
-
-def refuse_unfollowed(side: Side, key: str) -> None:
-    """Check that answers by the model's own settings can follow all of them.
-
-    Args:
-        side: The side that answers.
-        key: The request's name in messages.
-
-    Raises:
-        ModelError: Its generation config sets a key that ``generate`` would follow and our loop doesn't, or
-            one to a value that can't be followed.
-    """
-    import torch
-
-    found = {
-        name: value
-        for name, value in vars(side.model_settings).items()
-        if name in _known_keys() - _FOLLOWED - _SET_BY_CASES - _WITHOUT_EFFECT
-        and value is not None
-        and value is not False
-        and value not in _OFF.get(name, ())
-    }
-    if found:
-        shown = ", ".join(f"{name}: {value!r}" for name, value in sorted(found.items()))
-        raise ModelError(
-            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} sets "
-            f"{shown}, which the gate doesn't follow; remove it from generation_config.json, or leave "
-            f"use_model_settings out"
-        )
-    try:
-        _model_settings(side, [0], 1)(torch.zeros(_vocabulary(side), device=side.model.device), [0])
-    except Exception as error:  # transformers checks some values here, and others with the first token
-        raise ModelError(
-            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} can't be "
-            f"followed: {first_line(error)}; correct it, or leave use_model_settings out"
-        ) from error
-
-
-def _known_keys() -> set[str]:
-    """The keys that transformers' generate knows; models' files hold others too, which nothing reads."""
-    from transformers import GenerationConfig
-
-    known: set[str] = set(vars(GenerationConfig()))  # type: ignore[no-untyped-call] # transformers leaves it so
-    return {name for name in known if not name.startswith("_")}
-
-
-def _model_settings(
-    side: Side, prompt: Sequence[int], limit: int
-) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
-    """The effects of the model's generation config on logits: penalties, suppressed and forced tokens.
-
-    Its settings for sampling and its largest length are ignored: those of the golden set apply, also for the
-    place of a forced end token.
-    """
-    import torch
-
-    settings = copy.deepcopy(side.model_settings)
-    settings.do_sample, settings.num_beams, settings.guidance_scale = False, 1, None
-    settings.update(**settings._get_default_generation_params(), defaults_only=True)
-    settings.max_length = len(prompt) + limit
-    device = side.model.device
-    eos = sorted(side.stop_ids)
-    settings._eos_token_tensor = torch.tensor(eos, device=device) if eos else None
-    base: Any = side.model.get_base_model() if hasattr(side.model, "peft_config") else side.model
-    processors = base._get_logits_processor(
-        generation_config=settings,
-        input_ids_seq_length=len(prompt),
-        encoder_input_ids=torch.tensor([list(prompt)], device=device),
-        device=device,
-        model_kwargs={},
-    )
-
-    def process(logits: torch.Tensor, tokens: list[int]) -> torch.Tensor:
-        ids = torch.tensor([tokens], device=logits.device)
-        return processors(ids, logits[None].float())[0]  # type: ignore[no-any-return] # untyped
-
-    return process

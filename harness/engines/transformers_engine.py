@@ -12,8 +12,15 @@ from harness.engines.constrained import following_schema
 from harness.engines.decode import pack_batches
 from harness.engines.library_faults import answer_or_split
 from harness.engines.loading import quiet_load
-from harness.engines.questions import LateAnswer, Question, WrittenAnswer, answer_questions, write_answers
-from harness.engines.side import refuse_unfollowed, refuse_unknown_tokens, whole_model
+from harness.engines.questions import (
+    LateAnswer,
+    Question,
+    WrittenAnswer,
+    answer_questions,
+    refuse_unfollowed,
+    write_answers,
+)
+from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
 from harness.engines.text_losses import ScoredText, nats_of
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
@@ -271,7 +278,8 @@ class TransformersEngine:
                 0 if alone else budget,
             )
             for batch in packed:
-                yield [rows[place] for place in batch]
+                # Neighbours with one adapter are computed together.
+                yield sorted((rows[place] for place in batch), key=lambda row: sides[row])
 
     def render(
         self,

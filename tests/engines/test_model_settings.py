@@ -113,13 +113,13 @@ def test_a_value_that_cannot_be_followed_is_for_the_user_to_correct(
 
 def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effect():
     """A key that a later transformers adds is refused until somebody decides about it."""
-    from harness.engines import side
+    from harness.engines import questions
 
-    decided = side._FOLLOWED | side._SET_BY_CASES | side._WITHOUT_EFFECT
-    assert decided <= side._known_keys()
-    assert not (decided & set(side._OFF))
-    assert side._known_keys() - decided == {
-        *side._OFF,
+    decided = questions._FOLLOWED | questions._SET_BY_CASES | questions._WITHOUT_EFFECT
+    assert decided <= questions._known_keys()
+    assert not (decided & set(questions._OFF))
+    assert questions._known_keys() - decided == {
+        *questions._OFF,
         *("max_time", "stop_strings", "token_healing", "dola_layers", "constraints", "force_words_ids"),
     }
 

@@ -1,29 +1,90 @@
-"""Virtual tokens read first into a cache give what PEFT gives by putting them before the input."""
+"""Each row of a batch gets its own adapter or none, by logits that are PEFT's own."""
 
 import pytest
 
-from harness.engines.side import virtual_tokens
+from harness.engines.side import adapted
 
 
-@pytest.mark.parametrize("kind", ["prefix", "prompt"])
-def test_the_logits_are_pefts_own(tiny_model_dir, kind):
+@pytest.fixture
+def two_adapters(tiny_model_dir, lora):
+    """A tiny model with the adapters a and b, its base, and rows of tokens."""
     import torch
-    from peft import PrefixTuningConfig, PromptTuningConfig, get_peft_model
+    from peft import get_peft_model
     from transformers import AutoModelForCausalLM
 
-    config = {"prefix": PrefixTuningConfig, "prompt": PromptTuningConfig}[kind]
-    torch.manual_seed(3)
-    wrapped = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(tiny_model_dir),
-        config(task_type="CAUSAL_LM", num_virtual_tokens=5),
-    ).eval()
-    ids = torch.tensor([[7, 8, 9], [10, 11, 12]])
+    torch.manual_seed(5)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model_dir), lora(), adapter_name="a")
+    # It leaves out layers that the other one has.
+    model.add_adapter("b", lora(target_modules=["q_proj", "down_proj"]))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.5)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
+    return model.eval(), base, torch.tensor([[7, 8, 9], [10, 11, 12], [9, 8, 7], [5, 6, 7]])
+
+
+def logits(forward, ids):
+    import torch
+
     with torch.inference_mode():
-        expected = wrapped(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, -3:]
-        cache, count = virtual_tokens(wrapped, 2)
-        mask = torch.ones(2, count + 3, dtype=torch.long)
-        found = wrapped.get_base_model()(input_ids=ids, attention_mask=mask, past_key_values=cache).logits
-        without = wrapped.get_base_model()(input_ids=ids).logits
-    assert count == 5
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-    assert not torch.allclose(found, without, atol=1e-2)
+        return forward(input_ids=ids).logits
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "a", "b", None], ["a", None, "a", "b"], [None, "b", None, "b"]], ids=str
+)
+def test_a_mixed_batch_has_the_logits_of_pefts_mixed_batch(two_adapters, names):
+    import torch
+
+    model, base, ids = two_adapters
+    expected = logits(lambda **given: model(**given, adapter_names=[n or "__base__" for n in names]), ids)
+    with adapted(model, names) as forward:
+        found = logits(forward, ids)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    places = [place for place, name in enumerate(names) if name is None]
+    torch.testing.assert_close(found[places], logits(base, ids[places]), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(found[0], found[3], atol=1e-2)
+
+
+def test_rows_that_leave_a_batch_take_their_adapters_with_them(two_adapters):
+    import torch
+
+    model, _, ids = two_adapters
+    names = ["a", "b", None, "b"]
+    with adapted(model, names) as forward:
+        before = logits(forward, ids)
+        names[:] = ["b", None]
+        after = logits(forward, ids[1:3])
+    torch.testing.assert_close(after, before[1:3], atol=1e-4, rtol=1e-4)
+
+
+def test_the_adapter_is_on_again_after_a_batch_of_the_base_and_after_a_failure(two_adapters):
+    import torch
+
+    model, base, ids = two_adapters
+    with adapted(model, ["a"] * 4) as forward:
+        before = logits(forward, ids)
+    with adapted(model, [None] * 4) as forward:
+        torch.testing.assert_close(logits(forward, ids), logits(base, ids), atol=1e-4, rtol=1e-4)
+    with (
+        pytest.raises(ValueError, match="4 rows of a batch of 3"),
+        adapted(model, ["a", "b", None]) as forward,
+    ):
+        logits(forward, ids)
+    assert torch.equal(logits(model, ids), before)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_an_adapter_with_other_layers_is_mixed_by_peft(two_adapters, lora):
+    import torch
+
+    model, _, ids = two_adapters
+    model.add_adapter("c", lora(target_modules=["embed_tokens", "q_proj"]))
+    for name, parameter in model.named_parameters():
+        if ".c" in name and ("lora_B" in name or "lora_embedding_B" in name):
+            parameter.data.normal_(0, 0.5)
+    names = ["a", "c", None, None]
+    with adapted(model, names) as forward:
+        found = logits(forward, ids)
+    expected = logits(lambda **given: model(**given, adapter_names=[n or "__base__" for n in names]), ids)
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
