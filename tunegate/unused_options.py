@@ -27,6 +27,7 @@ WITH_VALUE = (
     "--gate-dtype",
     "--gate-device",
     "--gate-batch-tokens",
+    "--gate-workers",
     "--gate-fail-on",
     "--gate-confirm",
     "--gate-directory",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.errors import (
     AdapterError,
@@ -59,19 +60,27 @@ def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded"
         ) from error
 
 
-def answer_or_split(
-    batches: Iterable[Sequence[int]],
-    answer: Callable[[Sequence[int]], Mapping[int, _Found]],
-    on_batch: Callable[[Mapping[int, _Found]], None],
-    keys: Sequence[str],
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches(Generic[_Found]):
+    """Requests in batches that can be computed one by one and in any order.
+
+    Attributes:
+        rows: The indices of each batch's requests.
+        keys: The requests' names, for messages.
+        compute: Answers the requests of a batch, or a part of it.
+    """
+
+    rows: Sequence[Sequence[int]]
+    keys: Sequence[str]
+    compute: Callable[[Sequence[int]], Mapping[int, _Found]]
+
+
+def answer_or_split(batches: Batches[_Found], on_batch: Callable[[Mapping[int, _Found]], None]) -> None:
     """Answer batch by batch; a batch that fails is halved until the failing rows are found.
 
     Args:
-        batches: Indices of the rows in each.
-        answer: Answers the rows of a batch.
+        batches: The batches.
         on_batch: Called with each batch's answers.
-        keys: Names of the rows, for messages.
 
     Raises:
         CasesFailedError: Some rows failed on their own; all others were answered.
@@ -79,23 +88,54 @@ def answer_or_split(
         EngineError: All rows failed.
     """
     failures: dict[int, EngineError] = {}
-    answered = 0
-    for batch in batches:
-        waiting = [list(batch)]
-        while waiting:
-            rows = waiting.pop()
-            try:
-                found = answer(rows)
-            except Exception as error:  # an architecture may raise any exception
-                if len(rows) > 1:
-                    middle = len(rows) // 2
-                    waiting += [rows[middle:], rows[:middle]]
-                else:
-                    failures[rows[0]] = _failure(keys[rows[0]], error)
-                continue
-            answered += len(rows)
-            on_batch(found)
-    if failures and not answered:
+    for batch in batches.rows:
+        failures.update(answer_batch(batches, batch, on_batch))
+    raise_failures(failures, sum(len(batch) for batch in batches.rows))
+
+
+def answer_batch(
+    batches: Batches[_Found], batch: Sequence[int], on_batch: Callable[[Mapping[int, _Found]], None]
+) -> dict[int, EngineError]:
+    """Answer one batch; if it fails, it is halved until the failing rows are found.
+
+    Args:
+        batches: It is one of these.
+        batch: The indices of its requests.
+        on_batch: Called with the answers, in parts if it is halved.
+
+    Returns:
+        Why rows have no answer, by index.
+    """
+    failures: dict[int, EngineError] = {}
+    waiting = [list(batch)]
+    while waiting:
+        rows = waiting.pop()
+        try:
+            found = batches.compute(rows)
+        except Exception as error:  # an architecture may raise any exception
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                waiting += [rows[middle:], rows[:middle]]
+            else:
+                failures[rows[0]] = _failure(batches.keys[rows[0]], error)
+            continue
+        on_batch(found)
+    return failures
+
+
+def raise_failures(failures: Mapping[int, EngineError], asked: int) -> None:
+    """Raise what stands for failures after all batches; nothing if there is none.
+
+    Args:
+        failures: Why rows have no answer, by index.
+        asked: Number of all rows.
+
+    Raises:
+        CasesFailedError: Some rows failed on their own; all others were answered.
+        ModelError: Memory ran out for each of them.
+        EngineError: All rows failed.
+    """
+    if failures and len(failures) == asked:
         first = next(iter(failures.values()))
         if is_out_of_memory(first):
             raise ModelError(str(first)) from first

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.constrained import following_schema
 from harness.engines.decode import pack_batches
-from harness.engines.library_faults import answer_or_split
+from harness.engines.library_faults import Batches, answer_or_split
 from harness.engines.loading import quiet_load
 from harness.engines.questions import (
     LateAnswer,
@@ -87,6 +88,21 @@ class TransformersEngine:
             CasesFailedError: The model failed on some of the requests; all others were answered.
             EngineError: It failed on all of them.
         """
+        with late_answers_apart(on_batch) as split:
+            answer_or_split(self.answer_batches(requests, on_text), split)
+
+    def answer_batches(
+        self, requests: Sequence[GenerationRequest], on_text: OnText | None = None
+    ) -> Batches[Completion | LateAnswer]:
+        """The batches in which requests are answered, to be computed one by one.
+
+        Args:
+            requests: The requests.
+            on_text: Called with an index and the answer's text so far.
+
+        Raises:
+            ModelError: As for generate.
+        """
         asked = [self._question(request) for request in requests]
         batches = self._batches(
             [request.side for request in requests],
@@ -95,32 +111,20 @@ class TransformersEngine:
             self.plan.batch_tokens,
         )
 
-        def answer(batch: Sequence[int]) -> dict[int, Completion]:
+        def answer(batch: Sequence[int]) -> dict[int, Completion | LateAnswer]:
             started = time.perf_counter()
             answered = answer_questions(
                 [asked[index] for index in batch], on_text and _renumbered(on_text, batch)
             )
             latency_s = (time.perf_counter() - started) / len(batch)
-            late.update(
-                {
-                    index: str(one)
-                    for index, one in zip(batch, answered, strict=True)
-                    if isinstance(one, LateAnswer)
-                }
-            )
             return {
-                index: one if one.latency_s else replace(one, latency_s=latency_s)
+                index: one
+                if isinstance(one, LateAnswer) or one.latency_s
+                else replace(one, latency_s=latency_s)
                 for index, one in zip(batch, answered, strict=True)
-                if not isinstance(one, LateAnswer)
             }
 
-        late: dict[int, str] = {}
-        try:
-            answer_or_split(batches, answer, on_batch, [request.key for request in requests])
-        except CasesFailedError as error:
-            raise CasesFailedError({**error.failures, **late}) from error
-        if late:
-            raise CasesFailedError(late)
+        return Batches(rows=list(batches), keys=[request.key for request in requests], compute=answer)
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
@@ -129,6 +133,14 @@ class TransformersEngine:
 
         Raises:
             EngineError: The model failed on a batch, or a text has no token to score.
+        """
+        answer_or_split(self.loss_batches(requests), on_batch)
+
+    def loss_batches(self, requests: Sequence[LossRequest]) -> Batches[TextLoss]:
+        """The batches in which texts are scored, to be computed one by one.
+
+        Raises:
+            EngineError: A text has no token to score.
         """
         prompts = [self._context_ids(request) for request in requests]
         texts = [self._ids(request.side, request.text) for request in requests]
@@ -161,7 +173,7 @@ class TransformersEngine:
                 for row, nats in zip(batch, nats_of(asked), strict=True)
             }
 
-        answer_or_split(batches, score, on_batch, [request.key for request in requests])
+        return Batches(rows=list(batches), keys=[request.key for request in requests], compute=score)
 
     def largest_logit_change(self, side: str) -> float:
         """Largest absolute change of the base's logits or embeddings by a side's adapter."""
@@ -319,6 +331,32 @@ class TransformersEngine:
 
     def _ids(self, side: str, text: str) -> list[int]:
         return text_ids(self._sides[side].tokenizer, text)
+
+
+@contextmanager
+def late_answers_apart(
+    on_batch: Callable[[Mapping[int, Completion]], None],
+) -> Iterator[Callable[[Mapping[int, Completion | LateAnswer]], None]]:
+    """Pass on the answers of batches that are not late, and raise for the late ones at the end.
+
+    Args:
+        on_batch: Called with the answers that are not late.
+
+    Raises:
+        CasesFailedError: Answers were late.
+    """
+    late: dict[int, str] = {}
+
+    def split(batch: Mapping[int, Completion | LateAnswer]) -> None:
+        late.update({index: str(one) for index, one in batch.items() if isinstance(one, LateAnswer)})
+        on_batch({index: one for index, one in batch.items() if not isinstance(one, LateAnswer)})
+
+    try:
+        yield split
+    except CasesFailedError as error:
+        raise CasesFailedError({**error.failures, **late}) from error
+    if late:
+        raise CasesFailedError(late)
 
 
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from harness.engines.base import SERVED, Engine
 from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError, TextsUnmeasuredError
+from harness.models.resolve import resolve_model
 from harness.run.cache import Cache, liveness_key
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
@@ -25,6 +26,10 @@ from harness.run.workload import (
     store_losses,
 )
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
+
+# Loading in a process of its own is worth it for a minute of one core's work, which is about this.
+_WORTH_OPERATIONS = 60 * 40e9
+_CHARACTERS_PER_TOKEN = 4
 
 # Stage, finished, total.
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -84,10 +89,55 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         models.release()
 
 
+def engine_opener(cases: Sequence[GoldenCase], wanted: int | None) -> OpenEngine:
+    """Loads models in this process, or for several workers where there is enough to compute.
+
+    Args:
+        cases: The cases that every side answers.
+        wanted: Number of workers; None chooses it.
+    """
+
+    def open_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        if wanted == 1 or plan.engine != "transformers" or plan.device != "cpu":
+            return open_sides(sides, plan)
+        parameters = [_parameters(model.base_model) for model in sides.values()]
+        if wanted is None and 2 * _tokens(cases) * sum(parameters) < _WORTH_OPERATIONS:
+            return open_sides(sides, plan)
+        from harness.engines.workers.choose import open_chosen
+
+        bases = {model.base_model for model in sides.values()}
+        return open_chosen(sides, plan, wanted, 4 * sum(_parameters(base) for base in bases))
+
+    return open_engine
+
+
+def _parameters(base_model: str) -> int:
+    """At most so many: a file's numbers have two bytes or more, but for those of quantised models."""
+    directory = resolve_model(base_model, recorded=True)
+    return sum(file.stat().st_size for file in directory.glob("*.safetensors")) // 2
+
+
+def _tokens(cases: Sequence[GoldenCase]) -> int:
+    """At most about so many are read and written for one side's answers."""
+    return sum(
+        len(case.answer_keys)
+        * (
+            sum(len(message.content) for message in case.messages) // _CHARACTERS_PER_TOKEN
+            + case.generation.token_limit
+        )
+        for case in cases
+    )
+
+
 @dataclass(slots=True)
 class KeptEngine:
-    """Opens models for several calls of :func:`answer_cases`, and again only where another side is needed."""
+    """Opens models for several calls of :func:`answer_cases`, and again only where another side is needed.
 
+    Attributes:
+        opens: Loads the models.
+    """
+
+    opens: OpenEngine = field(default_factory=lambda: open_sides)
     engine: Engine | None = None
     sides: frozenset[str] = frozenset()
 
@@ -100,7 +150,7 @@ class KeptEngine:
         """
         if self.engine is None or not self.sides.issuperset(sides):
             self.engine = None  # frees the memory first
-            self.engine, self.sides = open_sides(sides, plan), frozenset(sides)
+            self.engine, self.sides = self.opens(sides, plan), frozenset(sides)
         return self.engine
 
 

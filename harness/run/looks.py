@@ -17,7 +17,7 @@ from harness.run.conclusion import Resample, conclude_session
 from harness.run.generation import KeptEngine, Progress
 from harness.run.inputs import Candidate, Inputs
 from harness.run.scoring import Judging
-from harness.run.session import Session, run_session
+from harness.run.session import Session, run_session, session_opener
 from harness.run.workload import Answers
 from harness.statistics.looks import look_sizes
 from harness.types import (
@@ -171,7 +171,9 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
         EngineError: The model failed.
         AdapterError: An adapter changes nothing.
     """
-    looks, engine, lost = inputs.settings.looks, KeptEngine(), _LostCount(on_lost)
+    looks, lost = inputs.settings.looks, _LostCount(on_lost)
+    cases = [case for golden_set in golden_sets for case in golden_set.cases]
+    engine = KeptEngine(session_opener(inputs, golden_sets, cases))
     candidates = [_looks_of(each, golden_sets, only[each.side]) for each in inputs.candidates]
     session: Session | None = None
     for limits in _asked_by_look(golden_sets, candidates, looks):

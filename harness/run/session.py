@@ -10,7 +10,7 @@ from harness.comparison.times import TIME_METRICS
 from harness.engines.base import BASE, BASELINE
 from harness.engines.open import engine_kinds
 from harness.run.cache import Cache
-from harness.run.generation import OpenEngine, Progress, answer_cases
+from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener
 from harness.run.inputs import Inputs
 from harness.run.judging import ask_ahead, both, count_lost, texts_of
 from harness.run.scoring import Judging, score_cases
@@ -90,7 +90,7 @@ def run_session(
         on_progress,
         with_text=forgetting and engine_kinds()[inputs.plan.engine].measures_text,
         only=limits,
-        open_engine=open_engine,
+        open_engine=open_engine or session_opener(inputs, golden_sets, asked),
         on_answers=both(ask_ahead(judging, asked), counting),
     )
     return Session(
@@ -107,8 +107,24 @@ def run_session(
 
 def _plan_of(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
     """The plan; where a time is gated, each side answers in batches of its own."""
-    timed = any(TIME_METRICS & golden_set.gate.metric_margins.keys() for golden_set in golden_sets)
-    return replace(inputs.plan, mixed=inputs.plan.mixed and not timed)
+    return replace(inputs.plan, mixed=inputs.plan.mixed and not _gates_time(golden_sets))
+
+
+def _gates_time(golden_sets: Sequence[GoldenSet]) -> bool:
+    return any(TIME_METRICS & golden_set.gate.metric_margins.keys() for golden_set in golden_sets)
+
+
+def session_opener(
+    inputs: Inputs, golden_sets: Sequence[GoldenSet], cases: Sequence[GoldenCase]
+) -> OpenEngine:
+    """Loads the models of a session; where a time is gated, nothing else computes beside what is timed.
+
+    Args:
+        inputs: The checked inputs.
+        golden_sets: The sets.
+        cases: The cases that every side answers.
+    """
+    return engine_opener(cases, 1 if _gates_time(golden_sets) else inputs.settings.workers)
 
 
 def score_sides(

@@ -33,6 +33,7 @@ from harness.settings.values import (
     Text,
     Times,
     Trackers,
+    WorkerCount,
 )
 from harness.types import Permissions
 
@@ -71,6 +72,7 @@ class Settings(BaseModel):
         dtype: Precision of the weights; ``auto`` is bfloat16 on a GPU that has it, else float32.
         device: A torch device, or ``auto``.
         batch_tokens: Token budget of a batch.
+        workers: Processes that answer on this machine's processor; None chooses it.
         engine: Who runs a base model and its adapters.
         server: The server that adapters are loaded into; None starts one.
         server_args: Further arguments of the server that is started.
@@ -177,6 +179,15 @@ class Settings(BaseModel):
             help="token budget of a batch, rows x length (default: 4096)",
         ),
     ] = 4096
+    workers: Annotated[
+        WorkerCount,
+        Option(
+            flag="--gate-workers",
+            metavar="auto|N",
+            help="how many processes answer on the CPU, with one copy of the weights (default: auto, one for "
+            "each core where there is a minute's work)",
+        ),
+    ] = None
     engine: Annotated[
         EngineName,
         Option(

@@ -39,6 +39,11 @@ def _whole(value: object) -> object:
     return "no whole number" if isinstance(value, bool | float) else value
 
 
+def _workers(value: object) -> object:
+    """None for ``auto``."""
+    return None if value == "auto" else _whole(value)
+
+
 def _paths(value: object) -> object:
     """Paths as one text, as in PATH."""
     return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
@@ -139,6 +144,12 @@ Fraction: TypeAlias = Annotated[
     Allowed("a number from 0 to 1"),
 ]
 Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_whole), Allowed("a whole number from 1")]
+WorkerCount: TypeAlias = Annotated[
+    int | None,
+    Field(ge=1),
+    BeforeValidator(_workers),
+    Allowed("auto | a whole number from 1"),
+]
 Times: TypeAlias = Annotated[
     int,
     Field(ge=0, le=_MOST_CONFIRMATIONS),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.engines.library_faults import answer_or_split, loading_failures
+from harness.engines.library_faults import Batches, answer_or_split, loading_failures
 from harness.errors import AdapterError, CasesFailedError, EngineError, ModelError, first_line
 
 KEYS = [f"s/{place}" for place in range(8)]
@@ -21,16 +21,17 @@ def answers(bad, error=IndexError, most=8):
 
 def run(batches, answer):
     found = {}
-    answer_or_split(batches, answer, found.update, KEYS)
+    answer_or_split(Batches(rows=batches, keys=KEYS, compute=answer), found.update)
     return found
 
 
 def test_a_bad_row_costs_no_other_row_its_answer():
-    found = {}
+    found, rows = {}, [[0, 1, 2, 3], [4, 5, 6, 7]]
+    batches = Batches(rows=rows, keys=KEYS, compute=answers({5}))
     with pytest.raises(
         CasesFailedError, match=r"^s/5: the model failed on it: IndexError: index out of range$"
     ) as caught:
-        answer_or_split([[0, 1, 2, 3], [4, 5, 6, 7]], answers({5}), found.update, KEYS)
+        answer_or_split(batches, found.update)
     assert set(found) == {0, 1, 2, 3, 4, 6, 7}
     assert set(caught.value.failures) == {5}
 

@@ -1,0 +1,156 @@
+"""Deals batches out to workers, the next one to whoever has finished.
+
+How a worker is reached is the transport's affair: here a process of this machine, elsewhere it may be another
+machine. A batch whose worker is lost is given to another one, once.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from harness.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A worker has finished its batch.
+
+    Attributes:
+        found: Answers by index.
+        failures: Why rows have no answer, by index.
+    """
+
+    worker: int
+    found: Mapping[int, Any]
+    failures: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A worker has ended, or was ended because it did nothing.
+
+    Attributes:
+        reason: What happened, with the worker's name.
+        memory: Whether memory may have run out.
+    """
+
+    worker: int
+    reason: str
+    memory: bool = False
+
+
+Event: TypeAlias = Done | Lost
+
+
+class Transport(Protocol):
+    """Reaches workers, each known by a number."""
+
+    def start(self) -> int:
+        """Start a worker that has the models loaded; returns its number."""
+
+    def give(self, worker: int, batch: Sequence[int]) -> None:
+        """Give a worker a batch.
+
+        Args:
+            worker: An idle one.
+            batch: The indices of its requests.
+        """
+
+    def wait(self) -> Sequence[Event]:
+        """What happened, at the latest after a second; a lost worker is told once."""
+
+    def end(self, worker: int) -> None:
+        """End a worker, whatever it does."""
+
+
+def deal(
+    batches: Sequence[Sequence[int]],
+    transport: Transport,
+    most: int,
+    keys: Sequence[str],
+    on_batch: Callable[[Mapping[int, Any]], None],
+) -> dict[int, EngineError]:
+    """Compute batches on workers.
+
+    Args:
+        batches: The indices of each batch's requests, the largest batches first.
+        transport: Reaches the workers.
+        most: Most workers at a time.
+        keys: The requests' names, for messages.
+        on_batch: Called with each batch's answers, in the order in which they are finished.
+
+    Returns:
+        Why rows have no answer, by index.
+    """
+    waiting = deque(list(batch) for batch in batches)
+    given: dict[int, list[int]] = {}
+    idle: list[int] = []
+    again: set[int] = set()
+    failures: dict[int, EngineError] = {}
+    try:
+        while waiting or given:
+            while waiting and len(given) < most:
+                worker = idle.pop() if idle else transport.start()
+                given[worker] = waiting.popleft()
+                transport.give(worker, given[worker])
+            for event in transport.wait():
+                batch = given.pop(event.worker)
+                if isinstance(event, Done):
+                    idle.append(event.worker)
+                    failures.update({row: EngineError(why) for row, why in event.failures.items()})
+                    on_batch(event.found)
+                    continue
+                first = keys[batch[0]]
+                if not again.isdisjoint(batch):
+                    failures.update(
+                        {
+                            row: EngineError(f"{keys[row]}: {event.reason}, for the second time")
+                            for row in batch
+                        }
+                    )
+                    continue
+                warnings.warn(
+                    f"{event.reason}; its {len(batch)} requests, from {first} on, are computed again",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                again.update(batch)
+                # Where memory ran out, smaller batches on fewer workers need less of it.
+                most = max(1, most - 1) if event.memory else most
+                waiting.extendleft(_halves(batch) if event.memory else [batch])
+    finally:
+        for worker in (*given, *idle):
+            transport.end(worker)
+    return failures
+
+
+def _halves(batch: list[int]) -> list[list[int]]:
+    middle = len(batch) // 2
+    return [batch] if not middle else [batch[middle:], batch[:middle]]
+
+
+def evened(batches: Sequence[Sequence[int]], workers: int) -> list[list[int]]:
+    """Batches of which every worker gets as many: those left over at the end are split among all.
+
+    Args:
+        batches: The batches, the largest first.
+        workers: Number of workers.
+
+    Returns:
+        The same rows in the same order, in as many batches or more.
+    """
+    left = len(batches) % workers
+    whole, rest = batches[: len(batches) - left], batches[len(batches) - left :]
+    found = [list(batch) for batch in whole]
+    for place, batch in enumerate(rest):
+        # Of 2 batches for 5 workers, the first is split in 3.
+        parts = min(len(batch), (workers + left - 1 - place) // left)
+        size, longer = divmod(len(batch), parts)
+        start = 0
+        for part in range(parts):
+            end = start + size + (part < longer)
+            found.append(list(batch[start:end]))
+            start = end
+    return found

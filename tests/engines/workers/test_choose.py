@@ -1,0 +1,63 @@
+import pytest
+
+from harness.engines.open import choose_plan
+from harness.engines.workers import choose
+
+FLOAT32 = choose_plan("float32", "cpu", 4096, [])
+BFLOAT16 = choose_plan("bfloat16", "cpu", 4096, [])
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("plan", "cores", "weights", "available", "workers"),
+    [
+        (FLOAT32, 2, 0.5 * GIB, 10 * GIB, 2),
+        (FLOAT32, 1, 0.5 * GIB, 10 * GIB, 1),
+        (FLOAT32, 64, 0.5 * GIB, None, 64),
+        # 28 GB of weights that all share, and 3.2 GB for each.
+        (FLOAT32, 16, 28e9, 40e9, 3),
+        (FLOAT32, 16, 28e9, 20e9, 1),
+        # Greedy text is another one with other threads.
+        (BFLOAT16, 16, 0.5 * GIB, 100 * GIB, 1),
+    ],
+)
+def test_a_worker_for_each_core_as_far_as_memory_allows(plan, cores, weights, available, workers):
+    assert choose.chosen_workers(plan, cores, weights, available) == workers
+
+
+@pytest.mark.parametrize(
+    ("threads", "limit", "cores"),
+    [
+        (None, None, 8),
+        ("3", None, 3),
+        ("0", None, 8),
+        ("4,2", None, 8),
+        (None, "200000 100000", 2),
+        (None, "50000 100000", 1),
+        (None, "max 100000", 8),
+    ],
+)
+def test_cores_are_those_that_this_process_may_use(monkeypatch, tmp_path, threads, limit, cores):
+    monkeypatch.setattr(choose.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    path = tmp_path / "cpu.max"
+    if limit is not None:
+        path.write_text(limit)
+    monkeypatch.setattr(choose, "_CPU_LIMIT", path)
+    assert choose.usable_cores() == cores
+
+
+def test_free_memory_that_nothing_tells_of_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setattr(choose, "_MEMORY", tmp_path / "meminfo")
+    assert choose.available_bytes() is None
+    (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemAvailable:   50 kB\n")
+    assert choose.available_bytes() == 50 * 1024
+
+
+@pytest.mark.parametrize("system", ["Darwin", "Windows"])
+def test_systems_where_a_fork_is_not_safe_compute_in_one_process(monkeypatch, system):
+    monkeypatch.setattr(choose.platform, "system", lambda: system)
+    monkeypatch.setattr(choose, "open_sides", lambda sides, plan: "in this process")
+    assert choose.open_chosen({}, FLOAT32, 4, 0) == "in this process"

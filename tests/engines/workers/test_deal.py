@@ -1,0 +1,108 @@
+"""Batches are dealt out as workers finish, and what a lost worker had is given to another one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.engines.workers.deal import Done, Lost, deal, evened
+
+KEYS = [f"case-{place}" for place in range(100)]
+
+
+class Fakes:
+    """Workers that answer at once, the first one that was asked first; some fall over at a given row."""
+
+    def __init__(self, deadly=(), times=1, memory=False):
+        self.deadly, self.times, self.memory = set(deadly), times, memory
+        self.started, self.ended, self.busy, self.log = 0, [], {}, []
+
+    def start(self):
+        self.started += 1
+        return self.started
+
+    def give(self, worker, batch):
+        self.busy[worker] = batch
+        self.log.append((worker, list(batch)))
+
+    def wait(self):
+        worker, batch = next(iter(self.busy.items()))
+        del self.busy[worker]
+        if self.deadly & set(batch) and self.times:
+            self.times -= 1
+            return [Lost(worker=worker, reason=f"worker {worker} fell over", memory=self.memory)]
+        return [Done(worker=worker, found={row: f"answer {row}" for row in batch}, failures={})]
+
+    def end(self, worker):
+        self.ended.append(worker)
+
+
+def test_whoever_has_finished_gets_the_next_batch():
+    found, fakes = {}, Fakes()
+    assert deal([[0, 1], [2], [3], [4]], fakes, 2, KEYS, found.update) == {}
+    assert found == {row: f"answer {row}" for row in range(5)}
+    assert fakes.log == [(1, [0, 1]), (2, [2]), (1, [3]), (2, [4])]
+    assert sorted(fakes.ended) == [1, 2]
+
+
+def test_no_more_workers_than_batches():
+    fakes = Fakes()
+    deal([[0]], fakes, 8, KEYS, {}.update)
+    assert fakes.started == 1
+
+
+def test_a_lost_worker_s_batch_is_computed_again_by_another_one():
+    found, fakes = {}, Fakes(deadly=[1])
+    with pytest.warns(
+        RuntimeWarning, match="worker 1 fell over; its 2 requests, from case-0 on, are computed"
+    ):
+        failures = deal([[0, 1], [2]], fakes, 2, KEYS, found.update)
+    assert (failures, set(found)) == ({}, {0, 1, 2})
+    assert fakes.log[-1] == (3, [0, 1])
+    assert fakes.ended == [2, 3] or sorted(fakes.ended) == [2, 3]
+
+
+def test_a_batch_that_ends_two_workers_is_left_out_and_the_others_are_answered():
+    found, fakes = {}, Fakes(deadly=[1], times=9)
+    with pytest.warns(RuntimeWarning):
+        failures = deal([[0, 1], [2], [3]], fakes, 2, KEYS, found.update)
+    assert set(found) == {2, 3}
+    assert {row: str(error) for row, error in failures.items()} == {
+        0: "case-0: worker 3 fell over, for the second time",
+        1: "case-1: worker 3 fell over, for the second time",
+    }
+
+
+def test_where_memory_ran_out_halves_are_computed_by_fewer_workers():
+    found, fakes = {}, Fakes(deadly=[3], memory=True)
+    with pytest.warns(RuntimeWarning):
+        assert deal([[0, 1, 2, 3], [4]], fakes, 2, KEYS, found.update) == {}
+    assert set(found) == {0, 1, 2, 3, 4}
+    assert [batch for _, batch in fakes.log] == [[0, 1, 2, 3], [4], [0, 1], [2, 3]]
+    assert len({worker for worker, _ in fakes.log[2:]}) == 1
+
+
+def test_workers_are_ended_when_whoever_asks_is_interrupted():
+    fakes = Fakes()
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deal([[0], [1], [2]], fakes, 2, KEYS, interrupt)
+    assert sorted(fakes.ended) == [1, 2]
+
+
+@given(st.lists(st.integers(1, 9), max_size=9), st.integers(1, 6))
+def test_evened_batches_hold_the_same_rows_and_leave_no_worker_idle_at_the_end(sizes, workers):
+    rows = iter(range(100))
+    batches = [[next(rows) for _ in range(size)] for size in sizes]
+    found = evened(batches, workers)
+    assert [row for batch in found for row in batch] == [row for batch in batches for row in batch]
+    assert all(found)
+    left = batches[len(batches) - len(batches) % workers :]
+    if left and all(len(batch) >= workers for batch in left):
+        assert len(found) % workers == 0
+
+
+def test_one_batch_for_three_workers_is_split_in_thirds():
+    assert evened([[0, 1, 2, 3, 4, 5, 6]], 3) == [[0, 1, 2], [3, 4], [5, 6]]
