@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.engines.base import GenerationRequest, OnText
-from harness.engines.decode import Choose, Ending, Row, Watch, decode_batch, empty_cache, pad_rows, sampler
+from harness.engines.decode import Choose, Ending, Row, Watch, decode_batch, pad_rows, sampler
 from harness.engines.library_decoder import decode_alone
-from harness.engines.side import Side, adapted, vocabulary
+from harness.engines.side import Side, adapted, empty_cache, vocabulary
 from harness.errors import ModelError, first_line
 from harness.prompts.reasoning import AnswerWatch, answer_so_far, read_answer
 from harness.prompts.rendering import RenderedPrompt

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.engines.adapter import BARE, VIRTUAL_TOKENS, adapter_traits, read_json
-from harness.engines.decode import Row, decode_batch, empty_cache, pad_rows, varies_with_length
+from harness.engines.decode import Row, decode_batch, pad_rows, varies_with_length
 from harness.engines.host import Host, change_by, open_host, put_adapter, weights_in_file
 from harness.engines.loading import model_tokenizer
-from harness.engines.side import Side, adapted, whole_model
+from harness.engines.side import Side, adapted, empty_cache, whole_model
 from harness.engines.weights import PROBE_STEPS, Known, row_logits, same_logits, share_equal_weights
 from harness.errors import AdapterError
 from harness.models.resolve import resolve_model

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.decode import behind_cached, empty_cache, pad_rows
-from harness.engines.side import Side, accepts, adapted, whole_model
+from harness.engines.decode import behind_cached, pad_rows
+from harness.engines.side import Side, accepts, adapted, empty_cache, whole_model
 from harness.errors import EngineError
 
 if TYPE_CHECKING:

@@ -181,12 +181,7 @@ class Settings(BaseModel):
     ] = 4096
     workers: Annotated[
         WorkerCount,
-        Option(
-            flag="--gate-workers",
-            metavar="auto|N",
-            help="how many processes answer on the CPU, with one copy of the weights (default: auto, one for "
-            "each core where there is a minute's work)",
-        ),
+        Option(flag="--gate-workers", metavar="auto|N", help="processes answering on a CPU (default: auto)"),
     ] = None
     engine: Annotated[
         EngineName,

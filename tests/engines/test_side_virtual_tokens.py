@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.engines.decode import virtual_tokens
+from harness.engines.side import virtual_tokens
 
 
 @pytest.mark.parametrize("kind", ["prefix", "prompt"])
