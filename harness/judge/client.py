@@ -190,7 +190,8 @@ class Judge:
         # What was shown to the judge, whose words in its reply are not its own.
         quoted = "\n".join((*(one.content for one in request.messages), *request.answers))
         written = "\n".join((*(one.content for one in request.conversation), *request.answers))
-        judged = written if request.answers else None
+        # Of another metric's prompt it isn't known which part is the answer.
+        judged = written if request.answers else ""
         asked = request
         for reading in range(_READINGS):
             reply = await self._engine.ask(asked)

@@ -12,11 +12,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from harness.judge.reply_echoes import carries, contradiction, format_copied, is_copy, supposed
+from harness.judge.reply_echoes import (
+    carries,
+    contradiction,
+    format_copied,
+    is_copy,
+    other_attempts,
+    supposed,
+)
 from harness.judge.reply_objects import (
     FoundObject,
     ReplyError,
-    attempts,
     deciding_names,
     find_objects,
     scalar_names,
@@ -31,10 +37,11 @@ _LONGEST = 1_000_000
 # Of the private use area: no judge writes it.
 _MASK = "\ue000"
 _MASKED = re.compile(f"{_MASK}([0-9]+){_MASK}")
-_FENCE = re.compile(r"\A\s*```[\w-]*\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _OTHER_VERDICTS = re.compile(
-    r"pass|verdict|final|result|decision|outcome|grade|score|winner|label|conclusion"
+    r"pass|verdict|final|overall|result|decision|outcome|winner|label|conclusion|correct(ed)?$|revised"
 )
+# Grades of single points may differ from the grade.
+_OTHER_GRADES = re.compile(r"final|overall|verdict|decision|conclusion|corrected|revised")
 _COPIED = "its only verdict is a copy from what it was shown"
 
 
@@ -57,8 +64,9 @@ def read_reply(
         text: The reply.
         schema: JSON Schema of an object.
         quoted: All that the judge was shown.
-        judged: The part of it that a judged model wrote, or that it may imitate; all of it by default. A mark
-            of reasoning there is not taken for the judge's own.
+        judged: The part of it that a judged model wrote, or that it may imitate; all of it by default, and
+            empty where that part is unknown among examples, so that only whole copies are told. A mark of
+            reasoning there is not taken for the judge's own.
         cut: The reply ended at the token limit.
 
     Returns:
@@ -95,6 +103,8 @@ def _own(
 def _copied(
     piece: str, found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue], quoted: str, judged: str
 ) -> bool:
+    if not judged:
+        return "".join(piece.split()) in "".join(quoted.split())
     return is_copy(piece, found, judged, schema) or (judged != quoted and format_copied(piece, quoted))
 
 
@@ -137,11 +147,11 @@ def _require_own(
         ReplyError: There is doubt.
     """
     prose = " ".join(outside)
-    if attempts(deciding_names(schema)).search(prose) or re.search(r"[\"'”]\s*\}", prose):
+    found, last = fitting[-1]
+    if other_attempts(prose, found, schema) or re.search(r"[\"'”]\s*\}", prose):
         raise ReplyError("the reply holds a verdict and the remains of another one")
     if _bare(answer):
         return
-    found, last = fitting[-1]
     if carries(judged, found, schema):
         raise ReplyError("the reply's verdict can't be told from the one that the answer carries")
     if len(fitting) == 1 and supposed(answer[: last.start]):
@@ -152,8 +162,10 @@ def _require_own(
 
 def _bare(answer: str) -> bool:
     """Whether an answer is an object and nothing else, in a code fence or without one."""
-    inner = _FENCE.match(answer)
-    text = (inner[1] if inner else answer).strip()
+    text = answer.strip()
+    if text.startswith("```") and text.endswith("```") and len(text) >= 6:
+        language, _, inner = text[3:-3].partition("\n")
+        text = inner.strip() if not language.strip() or language.strip().isalnum() else text[3:-3].strip()
     return text.startswith("{") and text.endswith("}") and is_bare_object(text)
 
 
@@ -167,7 +179,7 @@ def _answer_part(text: str, schema: Mapping[str, JsonValue], quoted: str, judged
         masked += [text[end : one.start], f"{_MASK}{len(kept)}{_MASK}"]
         kept.append(text[one.start : one.stop])
         end = one.stop
-    answer = behind_reasoning("".join([*masked, text[end:]]), judged, quoted, _MASKED)
+    answer = behind_reasoning("".join([*masked, text[end:]]), judged or quoted, quoted, _MASKED)
     return _MASKED.sub(lambda found: kept[int(found[1])], answer)
 
 
@@ -193,15 +205,13 @@ def _fitting(
 def _disagrees_inside(value: object, found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> bool:
     """Whether an object, or one inside of it, has another verdict under a key of its own."""
     deciding = {name: found[name] for name in scalar_names(schema) if name in found}
-    if not deciding:
+    if not deciding or not isinstance(value, Mapping | list):
         return False
     if isinstance(value, list):
-        return any(_disagrees_inside(item, found, schema) for item in value)
-    if not isinstance(value, Mapping):
-        return False
+        # Verdicts on single points: one that fails fails the whole, so a pass may have none.
+        return found.get("pass") is True and any(_disagrees_inside(item, found, schema) for item in value)
     for name, item in value.items():
-        plain = plain_key(str(name))
-        rule = plain if plain in deciding else next(iter(deciding)) if _OTHER_VERDICTS.search(plain) else None
+        rule = _decided_by(plain_key(str(name)), deciding)
         if rule is not None and not isinstance(item, dict | list):
             read = in_schema_spelling({rule: item}, schema)[rule]
             if type(read) is type(deciding[rule]) and read != deciding[rule] and not isinstance(read, str):
@@ -209,6 +219,15 @@ def _disagrees_inside(value: object, found: Mapping[str, JsonValue], schema: Map
         if _disagrees_inside(item, found, schema):
             return True
     return False
+
+
+def _decided_by(plain: str, deciding: Mapping[str, JsonValue]) -> str | None:
+    """The deciding key that a key is another name of."""
+    if plain in deciding:
+        return plain
+    first = next(iter(deciding))
+    others = _OTHER_VERDICTS if isinstance(deciding[first], bool) else _OTHER_GRADES
+    return first if others.search(plain) else None
 
 
 def _decisive(found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

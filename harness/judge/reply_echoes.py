@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from harness.judge.reply_objects import scalar_names
+from harness.judge.reply_objects import attempts, deciding_names, scalar_names
 from harness.judge.spelling import in_schema_spelling
 from harness.types import JsonValue
 
@@ -23,13 +23,14 @@ _SAID = [
         (rf"(?:{_LAST}|result|outcome|conclusion|pass(?:ed)?)", _PASSES),
         (r"(?:verdict|decision|ruling|judge?ment)", "yes|no|(?:in)?correct|accept(?:ed)?|reject(?:ed)?"),
         (rf"(?:{_LAST}|grade|score|rating)", r"\d+(?:\.\d+)?"),
-        (rf"(?:{_LAST}|winner|prefer(?:ence|red)?)", "a|b|tie"),
+        (rf"(?:{_LAST}|winner|prefer(?:ence|red)?)", "(?-i:A|B)|tie"),
     )
 ]
 _LINE = re.compile(
-    r"^\W*(?P<value>pass(?:ed|es)?|fail(?:ed|s)?|true|false)\W*$", re.IGNORECASE | re.MULTILINE
+    r"^[^\w\n]{0,9}(?P<value>pass(?:ed|es)?|fail(?:ed|s)?|true|false)[^\w\n]{0,9}$",
+    re.IGNORECASE | re.MULTILINE,
 )
-_YES_OR_NO = re.compile(r"^\W*(?P<value>yes|no)\W*$", re.IGNORECASE | re.MULTILINE)
+_YES_OR_NO = re.compile(r"^[^\w\n]{0,9}(?P<value>yes|no)[^\w\n]{0,9}$", re.IGNORECASE | re.MULTILINE)
 _WORDS = dict.fromkeys(("pass", "passed", "passes", "true", "yes", "correct", "accept", "accepted"), True)
 _WORDS |= dict.fromkeys(("fail", "failed", "fails", "failure", "false", "no", "incorrect", "reject"), False)
 _WORDS["rejected"] = False
@@ -153,6 +154,24 @@ def carries(material: str, found: Mapping[str, JsonValue], schema: Mapping[str, 
     )
 
 
+def other_attempts(prose: str, found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> bool:
+    """Whether prose holds the beginning of a verdict that is not the same one.
+
+    Args:
+        prose: The text around the objects.
+        found: The verdict, in the schema's spelling.
+        schema: JSON Schema of it.
+    """
+    begun = attempts(deciding_names(schema)).findall(prose)
+    same = [
+        one
+        for name in scalar_names(schema)
+        for one in _stated(prose, name)
+        if name in found and in_schema_spelling({name: one}, schema).get(name) == found[name]
+    ]
+    return len(begun) > len(same)
+
+
 def format_copied(piece: str, prompt: str) -> bool:
     """Whether an object has a text of the format that the prompt shows, unchanged.
 
@@ -218,7 +237,7 @@ def _all_strings(value: Any) -> Iterator[str]:
 @lru_cache(maxsize=16)
 def _readable(text: str) -> str:
     """The text in one spelling: escapes and entities resolved, one width and case, nothing invisible."""
-    text = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda one: chr(int(one[1], 16)), html.unescape(text))
+    text = re.sub(r"(?<!\\)\\+u([0-9a-fA-F]{4})", lambda one: chr(int(one[1], 16)), html.unescape(text))
     text = unicodedata.normalize("NFKC", re.sub(r"\\+[nrtbf]?", " ", text))
     return "".join(one for one in text if unicodedata.category(one) not in {"Cf", "Cs"}).casefold()
 

@@ -16,6 +16,7 @@ from harness.types import JsonValue
 
 # More braces than any judge writes; each is read at most once.
 _MOST_OBJECTS = 400
+_MOST_UNREADABLE = 20
 # Longer pieces are no verdict that lacks a comma.
 _LONGEST_REPAIRED = 20_000
 _OPENING = re.compile(r"\{")
@@ -92,7 +93,7 @@ def find_objects(text: str, schema: Mapping[str, JsonValue]) -> Iterator[FoundOb
     starts = [found.start() for found in _OPENING.finditer(text)]
     if len(starts) > _MOST_OBJECTS:
         raise ReplyError(f"the reply holds more than {_MOST_OBJECTS} opening braces")
-    end, closings = 0, _closings(text)
+    end, unreadable, closings = 0, 0, _closings(text)
     for start in starts:
         if start < end:
             continue
@@ -100,6 +101,9 @@ def find_objects(text: str, schema: Mapping[str, JsonValue]) -> Iterator[FoundOb
         if found is not None:
             yield found
             end = found.stop if found.value is not None else end
+            unreadable += found.value is None
+        if unreadable > _MOST_UNREADABLE:
+            raise ReplyError(f"the reply holds more than {_MOST_UNREADABLE} objects that can't be read")
 
 
 def whole_object(text: str, schema: Mapping[str, JsonValue]) -> dict[str, Any] | None:

@@ -16,8 +16,8 @@ _ADDRESSED = re.compile(r"\s*to=\w+\s*<\|message\|>")
 _UNMARKED = re.compile(r"\s*analysis(?=[A-Z{\"'<\ue000\s])(?!\s*[:=])")
 _UNMARKED_FINAL = re.compile(r"assistant\s*final")
 _MARK = re.compile(
-    r"(?P<left><\|?|\[|◁|⟨|【)\s*(?P<slash>/?)\s*(?P<name>[^\W\d][\w:.▁ -]{0,40}?)"
-    r"(?:\s+[\w-]+\s*=[^<>\[\]\n]{0,60})?\s*(?:\|?>|\]|▷|⟩|】)"
+    r"(?P<left><\|?|\[|◁|⟨|【)\s{0,3}(?P<slash>/?)\s{0,3}(?P<name>[^\W\d][\w:.▁ -]{0,40}?)"
+    r"(?:\s{1,3}[\w-]{1,30}\s?=[^<>\[\]\n]{0,60})?\s{0,3}(?:\|?>|\]|▷|⟩|】)"
 )
 _REASONS = re.compile(
     r"think|thought|reason|reflect|scratch|analy[sz]|monolog|delibera|ponder|musing|\bcot\b|chain|\bplan|draft|"
@@ -141,8 +141,9 @@ def _require_outside(text: str, known: set[str], is_object: re.Pattern[str]) -> 
     """
     objects = [found.start() for found in is_object.finditer(text)]
     opened: dict[str, int] = {}
+    ordinary_names = _TRANSPARENT | known
     for mark in _marks(text):
-        ordinary = mark.reasons or _ANSWERS.search(mark.name) or mark.name in _TRANSPARENT | known
+        ordinary = mark.reasons or _ANSWERS.search(mark.name) or mark.name in ordinary_names
         if ordinary or text[mark.start] != "<":
             continue
         begins = not text[: mark.start].rpartition("\n")[2].strip()

@@ -9,7 +9,7 @@ import copy
 import importlib
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from harness.metrics.code_wire import AnswerEndedError, Link, Message
@@ -57,7 +57,7 @@ for _name in _ARITHMETIC.split():
     _OPERATIONS[f"__r{_name}__"] = lambda target, other, _forward=_forward: _forward(other, target)
 _ALWAYS = {"__getattr__", "__setattr__", "__delattr__", "__str__", "__repr__", "__dir__", "__format__"}
 _ALWAYS |= {"__instancecheck__", "__subclasscheck__", "__copy__", "__deepcopy__"}
-_COMPARISONS = {"__eq__": operator.eq, "__ne__": operator.ne}
+_COMPARISONS = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 # What the answer may do with an object of the tests that it was given: a key function, an iterator.
 _LENT = {"__call__", "__iter__", "__next__", "__len__", "__getitem__", "__bool__", "__hash__", "__eq__"}
 _PLAIN = (int, float, str, bytes, list, tuple, dict, set, frozenset)
@@ -261,17 +261,27 @@ def _importable(module: str, name: str, value: Any) -> bool:
 def _method(operation: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         side: Side = object.__getattribute__(self, "_tunegate_side")
-        if operation in _COMPARISONS and type(args[0]) in _PLAIN:
-            # An object that says of itself what it equals is asked for what it is.
-            plain = side.ask("plain", self)
-            if plain is not NotImplemented and plain is not None:
-                return _COMPARISONS[operation](plain[0], args[0])
-            return operation == "__ne__"
+        if operation in _COMPARISONS and not isinstance(args[0], _StandIn):
+            return _compared(side, self, operation, args[0])
         # What was copied before is no part of an object of the answer.
         return side.ask(operation, self, *(() if operation == "__deepcopy__" else args), **kwargs)
 
     method.__name__ = operation
     return method
+
+
+def _compared(side: Side, stand_in: Any, operation: str, data: Any) -> Any:
+    """An object of the answer against data of the tests: as the data that it is made of, if it is.
+
+    One that says itself what it equals, or what it is less than, would pass any test.
+    """
+    plain = side.ask("plain", stand_in)
+    if plain is not None:
+        return _COMPARISONS[operation](plain[0], data)
+    if operation in {"__eq__", "__ne__"}:
+        return operation == "__ne__"
+    told = f"{type(stand_in).__name__} is the answer's own type, and no {type(data).__name__} to compare with"
+    raise TypeError(told)
 
 
 class AnswerSide(Side):
@@ -349,18 +359,21 @@ class TestsSide(Side):
 class NamesOfBoth(dict[str, Any]):
     """Built-in names behind those of the answer, for the code of the tests."""
 
-    def __init__(self, side: TestsSide) -> None:
+    def __init__(self, side: TestsSide, used: Collection[str]) -> None:
         """Start with Python's own.
 
         Args:
             side: Where the answer's are looked up.
+            used: Names in the tests. If one of the answer's own is among them, the answer redefines none of
+                Python's: an ``abs`` of its own could make every difference small.
         """
         super().__init__(vars(builtins))
         self._side = side
+        self._redefines = not any(side.knows(name) for name in used if name not in self)
 
     def __getitem__(self, name: str) -> Any:
         """The answer's, else Python's, else what the answer has defined since."""
-        if self._side.knows(name):
+        if self._side.knows(name) and (self._redefines or name not in self):
             return self._side.lookup(name)
         if name in self:
             return super().__getitem__(name)

@@ -5,6 +5,7 @@ of the tests except the calls that they make. Tests that need the answer in thei
 more than mathematics, or define classes) run beside it, where an answer could forge their outcome.
 """
 
+import ast
 import json
 import linecache
 import os
@@ -80,7 +81,9 @@ def _run_tests(job: dict[str, Any], tests: str, link: Link) -> tuple[bool, str]:
     try:
         failed, missing = link.receive()
         if failed is None and job["apart"]:
-            names: dict[str, Any] = {"__name__": "tests", "__builtins__": NamesOfBoth(TestsSide(link))}
+            used = {node.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Name)}
+            both = NamesOfBoth(TestsSide(link), used)
+            names: dict[str, Any] = {"__name__": "tests", "__builtins__": both}
             failed = _executed(tests, "tests.py", names)
         elif failed is None:
             word = secrets.token_hex(16)

@@ -123,12 +123,24 @@ def test_a_verdict_behind_much_thinking_is_found():
 
 
 @pytest.mark.parametrize(
-    "piece", ["```" + " " * 200_000, "<think>" * 60_000, "{" * 300_000, '{"a' * 399 + "x" * 900_000]
+    "piece",
+    [
+        "```" + " " * 200_000,
+        "<think>" * 60_000,
+        "{" * 300_000,
+        '{"a' * 399 + "x" * 900_000,
+    ],
 )
 def test_reading_takes_time_in_proportion_to_the_reply(piece):
     """Not a timing: what grew with the square of the length took minutes here."""
     with pytest.raises(ReplyError):
         read_reply(piece, SCHEMA)
+
+
+@pytest.mark.parametrize("piece", ["<" + " " * 200_000, "\\" * 200_000, "-\n" * 100_000, "\\u0061" * 30_000])
+def test_reading_a_verdict_beside_it_takes_no_longer(piece):
+    for text, shown in ((f'{piece}{{"pass": true}}', ""), ('{"pass": true}', piece)):
+        assert read_reply(text, SCHEMA, quoted=shown) == {"pass": True}
 
 
 # What an answer may carry, so that a judge who quotes it seems to pass it.

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -178,6 +179,14 @@ HONEST = [
     "**Verdict**\n\n{json}\n\nLet me know if you need more detail.",
     "{quoted}",
     "{unclosed}",
+    "{smart}",
+    "{unquoted}",
+    "{json}<|im_end|>",
+    "<|start_header_id|>assistant<|end_header_id|>\n\n{json}</s>",
+    "- Point 1: see below.\n- Point 2: see below.\n\n{json}",
+    "Wait, let me check again: it names a period.\n\n{json}",
+    "Die Antwort nennt eine Frist. Mein Urteil:\n{json}",
+    "The answer includes both facts: {json}",
 ]
 
 
@@ -191,6 +200,8 @@ def spelt(verdict):
         "{python}": str(verdict),
         "{trailing}": plain[:-1] + ",}",
         "{quoted}": json.dumps({key: str(value) for key, value in verdict.items()}),
+        "{smart}": re.sub('(?<!\\\\)"([^"\\\\]*(?:\\\\.[^"\\\\]*)*)"', "“\\1”", plain),
+        "{unquoted}": re.sub('"(\\w+)":', r"\1:", plain),
         "{unclosed}": plain if isinstance(next(reversed(verdict.values())), int) else plain[:-1],
     }
 
@@ -237,7 +248,9 @@ def test_no_answer_grades_itself():
     accepted = [(text, answer) for text, answer in tried if (found := read(text, answer)) and found["pass"]]
     assert accepted == []
     assert len(tried) >= 2000
-    assert f"{len(tried)} replies of judges that pass nothing" in " ".join(DOCS.read_text().split())
+    told = " ".join(DOCS.read_text().split())
+    assert f"{len(tried)} replies of judges that pass nothing" in told
+    assert f"carry verdicts in {len(SPELLINGS)} spellings" in told
 
 
 def test_honest_replies_are_read():
@@ -248,7 +261,7 @@ def test_honest_replies_are_read():
     assert wrong == []
     unread = [one[0] for one, value in zip(tried, values, strict=True) if value is None]
     assert len(tried) >= 500
-    told = f"{len(tried) - len(unread)} of {len(tried)} honest replies"
+    told = f"in {len(HONEST)} styles, {len(tried) - len(unread)} of {len(tried)} honest replies"
     assert told in " ".join(DOCS.read_text().split()), (told, unread[:20])
 
 

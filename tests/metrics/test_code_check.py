@@ -131,6 +131,52 @@ KNOWING = [
     "import sys\nfrom harness.metrics import code_remote\ncode_remote.AnswerSide._serve = lambda s, a: s._link.send(['return', True, []])",
     "import harness.metrics.code_remote as r\nr._OPERATIONS['__call__'] = lambda *a: [7]",
 ]
+# Operations of an object, and names of Python's, that agree with everything.
+AGREEING = """
+class E:
+    def __init__(self, *a, **k): pass
+    def same(self, *a, **k): return E()
+    def yes(self, *a, **k): return True
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __contains__ = yes
+    __sub__ = __rsub__ = __add__ = __abs__ = __round__ = __getitem__ = __call__ = __neg__ = same
+    __hash__ = object.__hash__
+def abs(x): return 0
+def sorted(x, **k): return []
+def isinstance(*a): return True
+len = sum = min = max = round = abs
+all = any = isinstance
+AssertionError = KeyError
+def add(a, b): return E()
+"""
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "assert abs(add(1, 2) - 3) < 0.1",
+        "assert add(1, 2) < 4",
+        "assert 4 > add(1, 2)",
+        "assert [add(1, 2)] == [3]",
+        "assert round(add(1, 2), 1) == 3",
+        "assert sorted([add(1, 2), 1]) == [1, 3]",
+        "assert isinstance(add(1, 2), int)",
+        "assert {'a': add(1, 2)} == {'a': 3}",
+        "assert add(1, 2) in (3, 4)",
+        "assert add(1, 2) is 3 or add(1, 2) == 3.0",
+        "import math\nassert math.isclose(add(1, 2), 3)",
+        "assert all(add(i, i) == 2 * i for i in range(3))",
+        "def check(candidate):\n    assert -1 < candidate(1, 2) - 3 < 1\ncheck(add)",
+    ],
+)
+def test_an_object_that_agrees_with_everything_passes_nothing(tests):
+    assert runs_apart(tests)
+    assert not run_code(AGREEING, tests)[0]
+
+
+def test_a_function_named_like_one_of_python_s_is_the_one_that_is_tested():
+    assert run_code("def sum(a, b):\n    return a * b", "assert sum(10, 15) == 150 and sum(1, 1) != 2")[0]
+
+
 BESIDE = "import random\n" + TESTS
 
 
