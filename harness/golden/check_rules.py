@@ -162,7 +162,10 @@ def _kind_of(name: str) -> Metric:
         allowed = "" if hint else ", ".join(check_names())
         raise CheckProblem(("type",), f"unknown check type {name!r}{hint}", allowed)
     if name.startswith("not-") and not kind.invertible:
-        raise CheckProblem(("type",), f"{kind.name} is a number and can't be negated: give it a threshold")
+        remedy = (
+            "negate a group: not-any-of" if kind.kind == "binary" else "it is a number: give it a threshold"
+        )
+        raise CheckProblem(("type",), f"{kind.name} can't be negated; {remedy}")
     return kind
 
 

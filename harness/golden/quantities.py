@@ -54,7 +54,12 @@ _MONEY = (
 _LETTER = r"[^\W\d_]"
 # Letters and digits of scripts with spaces: in others a number follows a word directly.
 _SPACED = r"^\W_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_UNIT = rf"(?:{_LETTER}|[°℃℉µμΩ%‰€$£¥₹₽₩¢٪])(?:[\w°µμΩ%/*^·²³⁻¹.\-]*[^\W_]|[°%²³¹])?[°%²³¹]?"
+# A digit behind a word of a script without spaces begins another number: 5人から6人.
+_INSIDE = r"[^\W\d_]|(?<![\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])\d"
+_UNIT = (
+    rf"(?:{_LETTER}|[°℃℉µμΩ%‰€$£¥₹₽₩¢٪])"
+    rf"(?:(?:{_INSIDE}|[_°µμΩ%/*^·²³⁻¹.\-])*(?:{_INSIDE}|[°²³¹]|[^\W\d_])|[°%²³¹])?[°%²³¹]?"
+)
 _TIMES = rf"(?:{_SPACE}?(?:(?-i:k)|{'|'.join(sorted(_SIZES, key=len, reverse=True))})(?!\w)\.?)"
 
 

@@ -67,6 +67,8 @@ def check_unit(unit: str) -> None:
         UnitError: It is none.
         ImportError: Pint is not installed.
     """
+    if re.fullmatch(r"[kMGT]b", unit):
+        raise UnitError(f"the unit {unit!r} isn't clear; write {unit[0]}bit, or {unit[0]}B for bytes")
     if not currency_of(unit):
         _parsed(unit)
 

@@ -44,6 +44,9 @@ _PYTHON_MARKS = (
     r"<\|python_tag\|>|<\|python_start\|>|<\|tool_call_start\|>|<tool_code>|```tool_code\b"
     r"|<function_calls>(?!\s*<)"
 )
+# Marks of the answer's end, where an engine shows them.
+_END = re.compile(r"(?:<[|｜](?:eom_id|eot_id|im_end|eot|call|end|endoftext|end▁of▁sentence)[|｜]>|</s>)\Z")
+_LONGEST_END = 40
 _OPENING = re.compile(
     "|".join([f"(?P<form{place}>{opening})" for place, (opening, _) in enumerate(FORMS)])
     + rf"|(?P<python>{_PYTHON_MARKS})|(?P<reasoning>{_REASONING})",
@@ -72,6 +75,9 @@ def written_calls(text: str, known: KnownTools = _NO_TOOLS) -> list[ToolCall]:
     """
     calls: list[ToolCall] = []
     place = 0
+    text = text.rstrip()
+    while (end := _END.search(text[-_LONGEST_END:])) is not None:
+        text = text[: len(text) - len(end.group())].rstrip()
     while (opening := _OPENING.search(text, place)) is not None:
         calls += _unmarked(text[place : opening.start()], known)
         if opening["reasoning"] is not None:
@@ -109,7 +115,19 @@ def _unmarked(text: str, known: KnownTools) -> list[ToolCall]:
         return _of_whole_json(bare, known)
     if _CALLS.match(bare) and (calls := _of_lines(bare, known)):
         return calls
-    return _embedded(bare, known)
+    found = _embedded(bare, known)
+    if not found and known.names and (shown := _python_pattern(tuple(sorted(known.names))).search(bare)):
+        raise CallError(f"{quote(shown[1])} may be called, or only shown, inside of other text")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _python_pattern(names: Sequence[str]) -> re.Pattern[str]:
+    """A call as Python writes it, with arguments by name or none, at the beginning of a line."""
+    either = "|".join(map(re.escape, names))
+    return re.compile(
+        rf"^[ \t]*\[?[ \t]*({either})[ \t]?\((?:[ \t]*\w+[ \t]*=|[ \t]*\)[ \t]*\]?[ \t]*$)", re.MULTILINE
+    )
 
 
 def _of_whole_json(bare: str, known: KnownTools) -> list[ToolCall]:

@@ -117,7 +117,7 @@ def test_a_whole_set(tmp_path):
         ("threshold: 0.8", "threshold: '0.8'", r"set.yaml:17: .*threshold: found \"0.8\" .*a number"),
         ("tolerance: 0.5", "tolerance: '1'", r"set.yaml:16: .*tolerance: found \"1\" .*a number"),
         ("tolerance: 0.5", "ignore: name", r"set.yaml:16: .*ignore: found \"name\" .*a list"),
-        ("{type: json-equals, t", "{type: not-rouge-2, t", r"set.yaml:16: .*type: rouge-2 is a number and can't be negated"),
+        ("{type: json-equals, t", "{type: not-rouge-2, t", r"set.yaml:16: .*type: rouge-2 can't be negated; it is a number"),
         ("tags: [number]", "tags: [two words]", r"set.yaml:18: cases\[0\].tags\[0\]: found \"two words\" .*letters, digits"),
         ("tags: [number]", "tags: [skip]", r"set.yaml:18: cases\[0\].tags\[0\]: 'skip' has a meaning in pytest"),
         ("name: orders", "name: xfail", r"set.yaml:1: name: 'xfail' has a meaning in pytest"),

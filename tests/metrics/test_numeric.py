@@ -72,7 +72,7 @@ def test_units_that_do_not_convert(text, unit):
         in_unit(text, unit)
 
 
-@pytest.mark.parametrize("unit", ["apples", "m^", "m/", "(", "\ud800"])
+@pytest.mark.parametrize("unit", ["apples", "m^", "m/", "(", "\ud800", "Gb", "KB"])
 def test_no_unit(unit):
     with pytest.raises(UnitError):
         check_unit(unit)
@@ -127,7 +127,7 @@ def test_the_closest_reference_counts_and_the_reason_names_both(score):
         ("5 hundred thousand", "500000"), ("5 Millionen", "5000000"), ("5 млн", "5000000"), ("5 लाख", "500000"), ("12,34,567", "1234567"),
         ("minus 5", "-5"), ("Negative 5", "-5"), ("负5", "-5"), ("-$5", "-5"), ("$-5", "-5"), ("- 5", "-5"),
         ("5²", "25"), ("10^20", str(10**20)), ("1×10²⁰", str(10**20)), (r"3 \times 10^{4}", "30000"), ("2**10", "1024"), ("5 1/2", "11/2"), ("5½", "11/2"),
-        ("5e3", "5000"), ("٣٫٥", "7/2"), ("१२", "12"), ("<answer>5</answer>", "5"), ("_5_", "5"), ("5!", "5"), ("It is 5, not 6.", "5"),
+        ("5e3", "5000"), ("٣٫٥", "7/2"), ("१२", "12"), ("<answer>5</answer>", "5"), ("_5_", "5"), ("5!", "5"), ("It is 5, not 6.", "5"), ("答案是5。", "5"), ("共5个", "5"), ("5人", "5"),
     ],
 )  # fmt: skip
 def test_sizes_signs_and_powers_are_part_of_a_number(text, number):
@@ -139,7 +139,7 @@ def test_sizes_signs_and_powers_are_part_of_a_number(text, number):
     [
         "5-6", "5 - 6", "5–6", "5 to 6", "5 or 6", "between 5 and 6", "5 ± 1", "±5", "5+/-1", "5 bis 6", "5 oder 6", "5至6", "not 5", "isn't 5", "≠5", "ist nicht 5",
         "less than 5", "more than 5", "> 5", "<5", "≥ 5", "at least 5", "up to 5", "5%", "5 percent", "5 ‰", "5:30", "5/2", "5th", "5²", "5π", "3√5",
-        "0x5", "5e999999999", "5 million", "5 K", "5M", "minus 5", "negative five", "COVID-5", "v5", "5-5-2024", "$5k", "5 dozen", "a\n- 5", "5, 6 or 7", "1 or 5", "3 + 5",
+        "0x5", "5e999999999", "5 million", "5 K", "5M", "minus 5", "negative five", "COVID-5", "v5", "5-5-2024", "$5k", "5 dozen", "a\n- 5", "5, 6 or 7", "1 or 5", "3 + 5", "5人から6人", "第5", "5 or more people than 4", "three to 5 or 6", "5.0.0", "5,0", "5~6", "(5, 6)", "5 × 2", "5 out of 10", "1999-5",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_five_is_none(score, text):

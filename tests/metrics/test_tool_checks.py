@@ -159,7 +159,7 @@ JSON_F, JSON_G = '{"name": "f", "arguments": {"a": 1}}', '{"name": "g", "argumen
     [
         # Families.
         ('[TOOL_CALLS]f[ARGS]{"a": 1}', [F]), ('[TOOL_CALLS]f[CALL_ID]abc123[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}', [F, G]), ('f{"a": 1}', [F]), ('f[ARGS]{"a": 1}', [F]), (f"[TOOL_CALLS] [{JSON_F}, {JSON_G}]", [F, G]), (f"[TOOL_CALLS]{JSON_F}", [F]),
-        ('<|python_tag|>{"name": "f", "parameters": {"a": 1}}; {"name": "g", "parameters": {}}', [F, G]), ('<|python_tag|>f.call(a=1)', [F]), ('<|python_tag|>brave_search.call(query="x")', [("brave_search", {"query": "x"})]), ('{"type": "function", "name": "f", "parameters": {"a": 1}}', [F]),
+        ('<|python_tag|>{"name": "f", "parameters": {"a": 1}}; {"name": "g", "parameters": {}}', [F, G]), ('<|python_tag|>f.call(a=1)', [F]), (f"<|python_tag|>{JSON_F}<|eom_id|>", [F]), (f"{JSON_F}<|im_end|>\n</s>", [F]), ('<|python_tag|>brave_search.call(query="x")', [("brave_search", {"query": "x"})]), ('{"type": "function", "name": "f", "parameters": {"a": 1}}', [F]),
         ('<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "f", "parameters": {"a": 1}}]<|END_ACTION|>', [F]), ('Action: ```json\n[{"tool_name": "f", "parameters": {"a": 1}}]\n```', [F]), (f"<TOOLCALL>[{JSON_F}, {JSON_G}]</TOOLCALL>", [F, G]),
         ('<|action_start|><|plugin|>{"name": "f", "parameters": {"a": 1}}<|action_end|>', [F]), (f"<|tool_call|>[{JSON_F}]", [F]), (f"<|tool_call|>[{JSON_F}]<|/tool_call|>", [F]), (f"<tool_call>[{JSON_F}]", "end"), (f"functools[{JSON_F}]", [F]), (f"<tool_calls>[{JSON_F}, {JSON_G}]</tool_calls>", [F, G]),
         (f"<tool_calls>\n{JSON_F}\n{JSON_G}\n</tool_calls>", [F, G]), ("<tool_calls><tool_call>f<tool_sep><arg_key>a</arg_key><arg_value>1</arg_value></tool_call></tool_calls>", [F]), ('<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"a": 1}<|tool_call_end|>', [F]), ('functions.f:0{"a": 1}', [F]),
@@ -174,7 +174,7 @@ JSON_F, JSON_G = '{"name": "f", "arguments": {"a": 1}}', '{"name": "g", "argumen
         # Not clear, or broken.
         (f"Example: {JSON_F}", "shown"), (f"```json\n{JSON_F}\n```", "shown"), ('{"name": "f", "args": {"a": 1}}', "not as a call"), ('{"tool": "f", "args": {}}', "not as a call"), ('{"action": "f", "action_input": {}}', "not as a call"), (f'[{JSON_F}, {{"x": 1}}]', "beside a call"),
         ("<tool_call><function=f><parameter=a>2</parameter><parameter=a>1</parameter></function></tool_call>", "twice"), ("<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value><arg_key>a</arg_key><arg_value>2</arg_value></tool_call>", "twice"), (f"<tool_call>{JSON_F}</tool_call><tool_call>", "no end"),
-        ('[TOOL_CALLS]f[ARGS]{"a": ', "ends early"), ("<|python_tag|>import os", "is none"), ('I look.\n{"name": "f", "arguments": {"a": ', "ends early"), ("<TOOLCALL>[]</TOOLCALL>", "names no tool"), ('<function=f>{"a": 1}', "no end"),
+        ('[TOOL_CALLS]f[ARGS]{"a": ', "ends early"), ("<|python_tag|>import os", "is none"), ('I look.\n{"name": "f", "arguments": {"a": ', "ends early"), ("<TOOLCALL>[]</TOOLCALL>", "names no tool"), ("f(a=[[[", "only shown"), ("I look.\n[f(a=1)]", "only shown"), ("```python\nf(a=1)\n```", "only shown"), ("g()\nand then", "only shown"), ("f(x) is a function", []), ("Use g() here.", []), ('<function=f>{"a": 1}', "no end"),
     ],
 )  # fmt: skip
 def test_calls_in_all_forms_are_found_in_order(text, calls):
