@@ -67,12 +67,14 @@ def report(
     history: HistoryOption = None,
 ) -> None:
     """Write the HTML report of a stored run, and on request its other forms; or the page of a training."""
-    from reports.files import check_writable
+    from reports.files import check_writable, refuse_shared
     from reports.training_directory import is_training
 
-    for option, file in (("--output", output), ("--json-file", json_file), ("--markdown", markdown)):
-        if file is not None:
-            check_writable(file, option)
+    named = (("--output", output), ("--json-file", json_file), ("--markdown", markdown))
+    asked = [(file, option) for option, file in named if file is not None]
+    for file, option in asked:
+        check_writable(file, option)
+    refuse_shared(asked)
     directory = Path(run).expanduser()
     if is_training(directory):
         if json_file is not None or markdown is not None or github:

@@ -34,12 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a path that can't be written, before any model loads; register the JSON report."""
-    from reports.files import check_writable
+    from reports.files import check_writable, refuse_shared
 
+    asked = [
+        (path, _source(config, dest)) for dest in _OPTIONS if (path := _path_of(config, dest)) is not None
+    ]
+    xml = config.getoption("xmlpath", None)
     try:
-        for dest in _OPTIONS:
-            if (path := _path_of(config, dest)) is not None:
-                check_writable(path, _source(config, dest))
+        for path, source in asked:
+            check_writable(path, source)
+            _refuse_golden(config, path, source)
+        refuse_shared([*asked, *([(Path(xml), "--junitxml")] if xml else [])])
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
     if _path_of(config, _JSON) is not None:
@@ -68,6 +73,16 @@ def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory:
     history = directory.parent.parent / FILE_NAME if named is None else place_of(named, project)
     earlier = earlier_runs_of(record, history, project)
     return write_report(path, render_report(record, earlier), _source(config, _REPORT))
+
+
+def _refuse_golden(config: pytest.Config, path: Path, source: str) -> None:
+    """Refuse a report that the next session would read as a golden set."""
+    from tunegate.project import session_project
+    from tunegate.request import golden_places
+
+    places = golden_places(session_project(config))
+    if path.suffix in {".yaml", ".yml"} and any(each in {path, *path.parents} for each in places):
+        raise SettingsError(f"{source}: {path} would be read as a golden set: name a file elsewhere")
 
 
 class JsonReport:

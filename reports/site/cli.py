@@ -40,8 +40,8 @@ def site(
     from reports.site.pages import PAGES, render_page
 
     first = directory / next(iter(PAGES))
-    check_writable(first, "DIR")
     _check_own(first)
+    check_writable(first, "DIR")
     check_trainings(training or ())
     data = _source(limit, model, training, history).gather()
     if not data.runs:

@@ -68,3 +68,21 @@ def test_without_a_verdict_a_case_that_must_pass_still_decides(must_pass, outcom
     case = SimpleNamespace(must_pass=must_pass, set_name="s", single_checks=())
     result = SimpleNamespace(case=case, outcome=outcome, key="s/a")
     assert exit_status([record(None, results=[result])], fail_on="regress", tests_failed=False) is status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--gate-json=golden_sets/capitals.yaml"], "capitals.yaml exists and is no report*"),
+        (["--gate-json=golden_sets/new.yaml"], "new.yaml would be read as a golden set*"),
+        (["--gate-json=x", "--junitxml=x"], "x is also the file of*"),
+    ],
+)
+def test_no_report_takes_the_place_of_an_input_or_of_another_report(project, arguments, line):
+    golden = project.pytester.path / "golden_sets/capitals.yaml"
+    before = golden.read_text()
+    result = project.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --*: *{line}"])
+    assert golden.read_text() == before
+    assert not project.opened

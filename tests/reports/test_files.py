@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SettingsError
-from reports.files import check_writable, write_report
+from reports.files import check_writable, refuse_shared, write_report
+from reports.html import render_report
+from reports.json_file import render_json
+from reports.markdown import render_markdown
+from tests.reports.conftest import make_record
+
+OLD = "<!-- tunegate: an earlier report -->"
 
 
 def test_missing_directories_are_made(tmp_path: Path) -> None:
@@ -17,7 +23,7 @@ def test_missing_directories_are_made(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_and_is_as_readable_as_any_other(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text("old")
+    path.write_text(OLD)
     plain = tmp_path / "plain"
     plain.touch()
     write_report(path, "new", "--gate-report")
@@ -29,7 +35,7 @@ def test_when_writing_fails_the_old_file_stays_and_no_part_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "report.html"
-    path.write_text("old")
+    path.write_text(OLD)
 
     def full(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
@@ -37,7 +43,7 @@ def test_when_writing_fails_the_old_file_stays_and_no_part_is_left(
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(SettingsError, match=r"--gate-report: .*report\.html can't be written: No space left"):
         write_report(path, "new", "--gate-report")
-    assert path.read_text() == "old"
+    assert path.read_text() == OLD
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -76,3 +82,43 @@ def test_a_file_system_that_takes_no_files_is_refused_even_for_root() -> None:
 def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "report.html", "--gate-report")
     assert list(tmp_path.iterdir()) == []
+
+
+FOREIGN = {
+    "golden.yaml": "name: g\ncases: []\n",
+    "adapter_config.json": '{"peft_type": "LORA"}',
+    "history.sqlite": "SQLite format 3\0",
+    "page.html": "<!doctype html>\n<title>mine</title>",
+    "README.md": "# Mine\n",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_no_report_is_written_over_another_file(tmp_path, name):
+    path = tmp_path / name
+    path.write_text(FOREIGN[name])
+    for write in (
+        lambda: check_writable(path, "--gate-json"),
+        lambda: write_report(path, "x", "--gate-json"),
+    ):
+        with pytest.raises(
+            SettingsError, match=rf"^--gate-json: .*{name} exists and is no report: name another"
+        ):
+            write()
+    assert path.read_text() == FOREIGN[name]
+
+
+@pytest.mark.parametrize("render", [render_report, render_json, render_markdown])
+def test_a_report_is_written_over_an_earlier_one_or_an_empty_file(tmp_path, render):
+    path = tmp_path / "report"
+    path.touch()
+    for _ in range(2):
+        check_writable(path, "--gate-report")
+        write_report(path, render(make_record()), "--gate-report")
+
+
+def test_two_reports_never_share_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"^--gate-json: a/\.\./x is also the file of --gate-report"):
+        refuse_shared([(tmp_path / "x", "--gate-report"), (Path("a/../x"), "--gate-json")])
+    refuse_shared([(Path("x"), "--gate-report"), (Path("y"), "--gate-json")])
