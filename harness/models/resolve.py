@@ -46,6 +46,10 @@ _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_ma
 _SET_KEYS = ("target_modules", "modules_to_save", "exclude_modules")
 
 
+# A file of this size is read in some hundredths of a second; larger ones are read once.
+_LARGE_BYTES = 2**24
+
+
 def model_sha256(directory: Path) -> str:
     """Hash of a model directory's content: names and bytes of the files that determine its answers."""
     return _hash_files(directory)
@@ -89,10 +93,18 @@ def _hash_files(directory: Path, patterns: Sequence[str] = _MODEL_PATTERNS) -> s
     files = {file for pattern in patterns for file in directory.glob(pattern) if file.is_file()}
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(directory).as_posix(), file) for file in files):
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        content = _content_sha256(file)
         digest.update(f"{name}\0{content}\0".encode())
     return digest.hexdigest()
+
+
+def _content_sha256(file: Path) -> str:
+    if file.stat().st_size < _LARGE_BYTES:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    from harness.models.file_hashes import remembered_sha256
+
+    return remembered_sha256(file)
 
 
 # Keys of a generation config that change greedy answers, each with the values that mean: off.
