@@ -3,6 +3,11 @@
 import json
 import os
 import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import closing
 from functools import lru_cache
 from importlib import import_module
 from importlib.resources import files
@@ -634,3 +639,93 @@ def start_app():
     for server, thread in started:
         server.should_exit = True
         thread.join()
+
+
+def postgres_programs():
+    """The folder of the server's programs."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    usable = [folder for folder in folders if (folder / "pg_ctl").exists()]
+    if not usable:
+        text = "no PostgreSQL server here, so shared histories are NOT TESTED: apt-get install postgresql"
+        if os.environ.get("TUNEGATE_REQUIRE_POSTGRES"):
+            pytest.fail(text)
+        pytest.skip(text)
+    return usable[-1]
+
+
+POSTGRES_PASSWORD, POSTGRES_IN_URL = "p%s/w:rd@1", "p%25s%2Fw%3Ard%401"
+
+
+class PostgresServer:
+    """A running server with a database."""
+
+    def __init__(self, folder, port):
+        self.folder, self.port = folder, port
+
+    def url(self, schema="", user="owner", password=POSTGRES_IN_URL, database="history", port=None):
+        query = f"?schema={schema}" if schema else ""
+        return f"postgresql://{user}:{password}@127.0.0.1:{port or self.port}/{database}{query}"
+
+    def place(self, schema="", **rest):
+        from harness.history.server import history_server
+
+        return history_server(self.url(schema, **rest))
+
+    def run(self, *statements, database="history"):
+        import psycopg
+
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="owner",
+            password=POSTGRES_PASSWORD,
+            dbname=database,
+            autocommit=True,
+        ) as connection:
+            return [connection.execute(each) for each in statements]
+
+
+def as_unprivileged(folder):
+    """The server refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    shutil.chown(folder, "nobody")
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of this session's own, with the password in forms that have to be escaped."""
+    pytest.importorskip("psycopg", reason="pip install 'tunegate[postgres]'", exc_type=ImportError)
+    bin_folder = postgres_programs()
+    folder = Path(tempfile.mkdtemp(prefix="tg-pg-"))
+    who = as_unprivileged(folder)
+    (folder / "password").write_text(POSTGRES_PASSWORD)
+    (folder / "password").chmod(0o644)
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    make = [
+        bin_folder / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "owner",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
+    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, **who}
+    subprocess.run([*make, "--auth=scram-sha-256", f"--pwfile={folder / 'password'}"], check=True, **quiet)
+    options = f"-F -p {port} -h 127.0.0.1 -k {folder} -c max_connections=30 -c shared_buffers=16MB"
+    control = [bin_folder / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w"]
+    subprocess.run([*control, "-o", options, "start"], check=True, **quiet)
+    started = PostgresServer(folder, port)
+    try:
+        started.run("CREATE DATABASE history", database="postgres")
+        yield started
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, **quiet)
+        shutil.rmtree(folder, ignore_errors=True)

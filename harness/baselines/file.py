@@ -116,6 +116,15 @@ def check_name(name: str) -> str:
     return name
 
 
+def accepted_ids(root: Path) -> set[str]:
+    """Ids of the runs that the files of a project's baselines hold.
+
+    Raises:
+        BaselineError: A file can't be read: nobody knows which run it holds.
+    """
+    return {load_baseline(path).run_id for path in sorted((root / DIRECTORY).glob("*.json"))}
+
+
 def baseline_path(root: Path, name: str) -> Path:
     """Path of a baseline's file in a project.
 

@@ -1,5 +1,6 @@
 """The target of a comparison: a model, a stored or accepted run, or nothing; found by ``--gate-baseline``."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from harness.baselines.run_file import answers_to, is_accepted_file, open_file
 from harness.engines.open import base_of, describe_model, split_reference
 from harness.errors import BaselineError
 from harness.history.database import is_stored
+from harness.history.retention import accepted_run
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
-from harness.provenance import ask_git
+from harness.provenance import ask_git, branch_of, main_branch
 from harness.types import GoldenCase, ModelRef, Run
 
 TargetKind: TypeAlias = Literal["none", "model", "run", "log", "accepted"]
@@ -123,9 +125,9 @@ def find_baseline(
     """Find the baseline that a setting names.
 
     Args:
-        wanted: ``base`` (the candidates' base model), ``none``, another model, an accepted
-            baseline's name, a stored run, a file with a run, or ``commit:REV``: the newest whole run of that
-            commit.
+        wanted: ``base`` (the candidates' base model), ``none``, another model, an accepted baseline's name
+            (in the project's files, else in the history), a stored run, a file with a run, or ``commit:REV``:
+            the newest whole run of that commit.
         candidates: The models to judge.
         root: The project's root, with the accepted baselines.
         history_place: The project's history; may be missing.
@@ -166,7 +168,9 @@ def _stored_target(wanted: str, root: Path, place: HistoryPlace) -> ComparisonTa
                     f"uncommitted changes; check it out and gate it first"
                 )
             return run_target(history.load_run(run_id))
-        return run_target(history.load_run(wanted))
+        branches = [branch for branch in (branch_of(root, os.environ), main_branch(root)) if branch]
+        accepted = accepted_run(history.database, wanted, branches)
+        return run_target(history.load_run(accepted or wanted))
 
 
 def _is_model(wanted: str) -> bool:

@@ -26,17 +26,25 @@ if TYPE_CHECKING:
 class _Commands(DeferredGroup):
     table = MappingProxyType(
         {
+            "export": DeferredCommand(
+                target="harness.cli.upkeep:export",
+                help="Write a table of the history to a file, for pandas, a spreadsheet or a warehouse.",
+            ),
+            "prune": DeferredCommand(
+                target="harness.cli.upkeep:prune",
+                help="Remove old runs, and the answers that no other run has.",
+            ),
             "trend": DeferredCommand(
                 target="harness.cli.trend:trend",
                 help="Follow each gated metric through the runs, and say where one drifts or changed.",
-            )
+            ),
         }
     )
 
 
 app = typer.Typer(
     cls=_Commands,
-    help="Stored runs: list, show, compare, accept, recover, push, trend.",
+    help="Stored runs: list, show, compare, accept, recover, push, trend, export, prune.",
     no_args_is_help=True,
 )
 
@@ -134,11 +142,20 @@ def accept(
 ) -> None:
     """Accept a stored run as a baseline: a small file to review and commit."""
     from harness.baselines.accept import accept_run
+    from harness.errors import HistoryError
+    from harness.history.location import history_place
+    from harness.history.retention import note_accepted
+    from harness.history.store import open_history
 
     with _history(history) as stored:
-        path = accept_run(
-            stored.load_run(run), name, reason, root or command_project(Path.cwd()), allow_dirty=allow_dirty
-        )
+        accepted = stored.load_run(run)
+    path = accept_run(accepted, name, reason, root or command_project(Path.cwd()), allow_dirty=allow_dirty)
+    try:
+        with open_history(history_place(history)) as stored:
+            note_accepted(stored.database, accepted.id, name, reason)
+    except HistoryError as error:
+        # The file is what counts.
+        say(f"tunegate: warning: only the file says so: {error}", err=True)
     say(f"wrote {path}: compare with it by --gate-baseline={name}")
 
 

@@ -113,11 +113,15 @@ def noted_stability(
 
 
 class History:
-    """An open history."""
+    """An open history.
+
+    Attributes:
+        database: Its tables.
+    """
 
     def __init__(self, database: Database) -> None:
         """Use a migrated database."""
-        self._database = database
+        self.database = database
 
     def save(self, record: GateRecord) -> None:
         """Store a record completely or not at all.
@@ -128,12 +132,12 @@ class History:
         Raises:
             HistoryError: Another run has the same id, or a run has a case twice.
         """
-        with self._database.writing():
+        with self.database.writing():
             for run in (record.baseline, record.run):
                 if run is not None:
                     self._save_run(run)
             gate = _gate_row(record)
-            self._database.execute(
+            self.database.execute(
                 """
                 INSERT INTO gates (run_id, baseline_run_id, verdict, facts, no)
                 VALUES (?, ?, ?, ?, (SELECT coalesce(max(no), 0) + 1 FROM gates))
@@ -145,7 +149,7 @@ class History:
                 gate,
             )
             for table in ("comparisons", "retentions"):
-                self._database.execute(f"DELETE FROM {table} WHERE run_id = ?", gate[:1])
+                self.database.execute(f"DELETE FROM {table} WHERE run_id = ?", gate[:1])
             if record.comparison is not None:
                 self._insert("comparisons", _comparison_rows(record.run.id, record.comparison))
                 self._insert("retentions", _retention_rows(record.run.id, record.comparison))
@@ -170,8 +174,8 @@ class History:
             for case in cases
             if case.key in stability
         ]
-        with self._database.writing():
-            self._database.executemany(
+        with self.database.writing():
+            self.database.executemany(
                 f"""
                 INSERT INTO noise VALUES ({", ".join("?" * 9)})
                 ON CONFLICT (base_sha256, adapter_sha256, dtype, set_name, case_id) DO UPDATE SET
@@ -183,7 +187,7 @@ class History:
 
     def load_noise(self) -> NoiseRecords:
         """The noise records of all models."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             """
             SELECT base_sha256, adapter_sha256, dtype, set_name, case_id, content_sha256, passed, answers
             FROM noise
@@ -192,9 +196,9 @@ class History:
         return {tuple(names): Stability(passed=passed, answers=answers) for *names, passed, answers in rows}
 
     def _save_run(self, run: Run) -> None:
-        newest = self._database.execute("SELECT coalesce(max(no), 0) FROM runs").fetchone()[0]
+        newest = self.database.execute("SELECT coalesce(max(no), 0) FROM runs").fetchone()[0]
         row = _run_row(run, int(newest) + 1)
-        stored = self._database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
+        stored = self.database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
         if stored is not None:
             if encode(_decoded(Run, stored[0], run.id)) != row[7]:
                 raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
@@ -203,12 +207,12 @@ class History:
         if len(keys) < len(run.results):
             raise HistoryError(f"run {run.id} has the case {keys.most_common(1)[0][0]} twice")
         self._insert("runs", [row])
-        write_answers(self._database, int(newest) + 1, (facts_of(result) for result in run.results))
+        write_answers(self.database, int(newest) + 1, (facts_of(result) for result in run.results))
 
     def _insert(self, table: str, found: Iterable[_Row]) -> None:
         kept = list(found)
         if kept:
-            self._database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(kept[0]))})", kept)
+            self.database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(kept[0]))})", kept)
 
     def resolve(self, reference: str) -> str:
         """Id of a stored run.
@@ -221,11 +225,11 @@ class History:
         Raises:
             BaselineError: No such run, or several.
         """
-        return listing.resolve(self._database, reference)
+        return listing.resolve(self.database, reference)
 
     def newest_of_commit(self, commit: str) -> str | None:
         """Id of the newest judged run of a commit, complete and without uncommitted changes, if any."""
-        return listing.newest_of_commit(self._database, commit)
+        return listing.newest_of_commit(self.database, commit)
 
     def load_run(self, reference: str) -> Run:
         """A stored run, by any reference that :meth:`resolve` accepts.
@@ -234,10 +238,10 @@ class History:
             BaselineError: No such run, or several.
         """
         run_id = self.resolve(reference)
-        facts = self._database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+        facts = self.database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
         run = _decoded(Run, facts, run_id)
         with _damage_named(run_id):
-            found = tuple(decode_value(CaseResult, each) for each in read_answers(self._database, run_id))
+            found = tuple(decode_value(CaseResult, each) for each in read_answers(self.database, run_id))
         return replace(run, results=found)
 
     def load_record(self, reference: str, *, with_baseline: bool = True) -> GateRecord:
@@ -251,7 +255,7 @@ class History:
             BaselineError: No such run, or several.
         """
         run = self.load_run(reference)
-        row = self._database.execute(
+        row = self.database.execute(
             "SELECT baseline_run_id, facts FROM gates WHERE run_id = ?", (run.id,)
         ).fetchone()
         if row is None:
@@ -270,7 +274,7 @@ class History:
         Raises:
             DamagedFactsError: A stored verdict is none.
         """
-        found = self._database.execute(
+        found = self.database.execute(
             f"""
             SELECT newest.run_id, started_at, model, set_name, metric, candidate_mean, comparisons.verdict
             FROM (SELECT run_id, no FROM gates ORDER BY no DESC LIMIT {int(limit)}) AS newest
@@ -300,7 +304,7 @@ class History:
             limit: The largest number of runs.
             wanted: Which runs; None for all.
         """
-        return listing.list_lines(self._database, limit, wanted or RunFilter())
+        return listing.list_lines(self.database, limit, wanted or RunFilter())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

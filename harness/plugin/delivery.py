@@ -14,6 +14,8 @@ from pluggy import HookCaller
 from harness.baselines.accept import accept_run
 from harness.comparison.findings import must_pass_findings
 from harness.errors import BaselineError, InputError, TunegateError
+from harness.history.retention import note_accepted
+from harness.history.store import open_history
 from harness.presentation.sentences import sentence_of
 from harness.run.conclusion import save
 from harness.run.inputs import Inputs
@@ -21,6 +23,8 @@ from harness.run.judging import judged_checks
 from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings
 from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
+
+_REASON = "accepted by --gate-accept"
 
 
 def exit_status(
@@ -119,7 +123,7 @@ def accept_record(
     return accept_run(
         record.run,
         name,
-        settings.accept_reason or "accepted by --gate-accept",
+        settings.accept_reason or _REASON,
         root,
         allow_dirty=settings.accept_dirty,
     )
@@ -179,6 +183,9 @@ def deliver(
                 record, inputs.settings.accept, inputs.settings, inputs.root, problem=not_accepted
             )
             found.written[name].append(path)
+            reason = inputs.settings.accept_reason or _REASON
+            with open_history(inputs.history) as history:
+                note_accepted(history.database, record.run.id, inputs.settings.accept, reason)
     return found
 
 

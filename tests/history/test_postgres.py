@@ -1,13 +1,7 @@
 """A history on a real PostgreSQL server, which is started here, behaves as one in a file."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import tempfile
 import threading
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,97 +14,18 @@ from harness.cli.main import app
 from harness.errors import HistoryError
 from harness.history.database import open_database
 from harness.history.migrations import MIGRATIONS
-from harness.history.server import history_server
 from harness.history.store import check_history, open_history
 from harness.types import GateRecord
 
-psycopg = pytest.importorskip("psycopg", reason="pip install 'tunegate[postgres]'", exc_type=ImportError)
-PASSWORD = "p%s/w:rd@1"
-IN_URL = "p%25s%2Fw%3Ard%401"
+PASSWORD, IN_URL = "p%s/w:rd@1", "p%25s%2Fw%3Ard%401"
 SQL = re.findall(
     r"```sql\n(.*?)```", (Path(__file__).parents[2] / "docs" / "history.md").read_text(), re.DOTALL
 )
 
 
-def programs():
-    """The folder of the server's programs."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    usable = [folder for folder in folders if (folder / "pg_ctl").exists()]
-    if not usable:
-        text = "no PostgreSQL server here, so shared histories are NOT TESTED: apt-get install postgresql"
-        if os.environ.get("TUNEGATE_REQUIRE_POSTGRES"):
-            pytest.fail(text)
-        pytest.skip(text)
-    return usable[-1]
-
-
-class Server:
-    """A running server with a database."""
-
-    def __init__(self, folder, port):
-        self.folder, self.port = folder, port
-
-    def url(self, schema="", user="owner", password=IN_URL, database="history", port=None):
-        query = f"?schema={schema}" if schema else ""
-        return f"postgresql://{user}:{password}@127.0.0.1:{port or self.port}/{database}{query}"
-
-    def place(self, schema="", **rest):
-        return history_server(self.url(schema, **rest))
-
-    def run(self, *statements, database="history"):
-        with psycopg.connect(
-            host="127.0.0.1",
-            port=self.port,
-            user="owner",
-            password=PASSWORD,
-            dbname=database,
-            autocommit=True,
-        ) as connection:
-            return [connection.execute(each) for each in statements]
-
-
-def as_other(folder):
-    """The server refuses to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    shutil.chown(folder, "nobody")
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
-
-
-@pytest.fixture(scope="module")
-def server():
-    bin_folder = programs()
-    folder = Path(tempfile.mkdtemp(prefix="tg-pg-"))
-    who = as_other(folder)
-    (folder / "password").write_text(PASSWORD)
-    (folder / "password").chmod(0o644)
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    make = [
-        bin_folder / "initdb",
-        "-D",
-        folder / "data",
-        "-U",
-        "owner",
-        "-E",
-        "UTF8",
-        "--locale=C",
-        "--no-sync",
-    ]
-    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, **who}
-    subprocess.run([*make, "--auth=scram-sha-256", f"--pwfile={folder / 'password'}"], check=True, **quiet)
-    options = f"-F -p {port} -h 127.0.0.1 -k {folder} -c max_connections=30 -c shared_buffers=16MB"
-    control = [bin_folder / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w"]
-    subprocess.run([*control, "-o", options, "start"], check=True, **quiet)
-    started = Server(folder, port)
-    try:
-        started.run("CREATE DATABASE history", database="postgres")
-        yield started
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, **quiet)
-        shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def server(postgres):
+    return postgres
 
 
 @pytest.fixture
@@ -134,14 +49,14 @@ def test_a_record_comes_back_equal(place, make_record):
         assert history.past_metrics()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_any_record_comes_back_equal(server, records, data):
+def test_any_record_comes_back_equal(postgres, records, data):
     record = data.draw(records)
-    with open_history(server.place("any_record")) as history:
+    with open_history(postgres.place("any_record")) as history:
         history.save(record)
         assert history.load_record(record.run.id) == record
-    server.run("TRUNCATE any_record.runs, any_record.cases CASCADE")
+    postgres.run("TRUNCATE any_record.runs, any_record.cases CASCADE")
 
 
 def test_both_kinds_of_history_hold_the_same_rows(place, tmp_path, make_record):
@@ -200,7 +115,7 @@ def test_a_save_that_fails_leaves_nothing(place, make_record):
 
 
 def test_a_writer_that_holds_the_lock_is_waited_for_and_then_named(server, place, make_record):
-    with open_history(place) as holder, holder._database.writing():
+    with open_history(place) as holder, holder.database.writing():
         with (
             pytest.raises(HistoryError, match=r"locked by another process for more than 0\.1 s"),
             open_history(place, wait_s=0.1) as history,
@@ -291,7 +206,7 @@ def test_a_server_that_ends_a_connection_costs_the_save_alone(server, place, mak
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tunegate'"
 
     def save_until_it_ends():
-        with open_history(place) as history, history._database.writing():
+        with open_history(place) as history, history.database.writing():
             history._save_run(record.run)
             server.run(end)
             history.list_runs()

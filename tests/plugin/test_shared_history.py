@@ -1,0 +1,104 @@
+"""A gate whose history is on a server: stored there, refused before a model is asked, and nothing lost if it goes."""
+
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.history.store import open_history
+
+# As in the server's URL and as it is; neither may be printed or stored.
+SECRETS = (b"p%25s%2Fw%3Ard%401", b"p%s/w:rd@1")
+
+
+def assert_no_secret(project, result):
+    said = (result.stdout.str() + result.stderr.str()).encode()
+    written = [path.read_bytes() for path in project.pytester.path.rglob("*") if path.is_file()]
+    assert written
+    for secret in SECRETS:
+        assert secret not in said
+        assert not any(secret in content for content in written)
+
+
+def test_a_gate_is_stored_on_the_server_and_is_a_baseline_there(project, postgres):
+    url = postgres.url("of_gates")
+    project.pytester.makeconftest("def pytest_configure(config): config.option.verbose = 3")
+    result = project.run(f"--gate-history={url}", "--gate-json=g.json")
+    assert result.ret == pytest.ExitCode.OK
+    assert_no_secret(project, result)
+    assert not (project.pytester.path / ".tunegate/history.sqlite").exists()
+    with open_history(postgres.place("of_gates"), to_read=True) as history:
+        (line,) = history.list_runs()
+    again = project.run(f"--gate-history={url}", "--gate-baseline=latest")
+    assert again.ret == pytest.ExitCode.OK
+    again.stdout.fnmatch_lines([f"*against run {line.id}*"])
+    page = next(project.pytester.path.glob(".tunegate/runs/*/report.html")).read_text()
+    assert "earlier runs are not shown" not in page
+
+
+@pytest.mark.parametrize("fault", ["port", "password", "database", "url"])
+def test_a_server_that_cannot_be_used_is_found_before_a_model_is_asked(project, postgres, fault):
+    url = {
+        "port": postgres.url(port=1),
+        "password": postgres.url(password="another"),
+        "database": postgres.url(database="missing"),
+        "url": postgres.url() + "#x",
+    }[fault]
+    result = project.run(f"--gate-history={url}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line.startswith("ERROR")]
+    assert line.startswith("ERROR: postgresql://")
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+    assert not project.opened
+    assert "another" not in line
+    assert_no_secret(project, result)
+
+
+def test_a_database_that_goes_while_a_model_answers_loses_nothing(project, postgres, monkeypatch):
+    postgres.run("CREATE DATABASE gone", database="postgres")
+    url = postgres.url(database="gone")
+    project.pytester.makeconftest(
+        f"""
+        import psycopg
+
+        def pytest_runtest_logreport(report):
+            with psycopg.connect({postgres.url(database="postgres")!r}, autocommit=True) as server:
+                server.execute("DROP DATABASE IF EXISTS gone WITH (FORCE)")
+        """
+    )
+    project.wrong["candidate"] = {"peru"}
+    result = project.run(f"--gate-history={url}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(
+        ["*INCONCLUSIVE*", 'ERROR: *database "gone" does not exist*: tunegate runs recover saves it']
+    )
+    # The page is written all the same.
+    assert list(project.pytester.path.glob(".tunegate/runs/*/report.html"))
+    postgres.run("CREATE DATABASE gone", database="postgres")
+    monkeypatch.chdir(project.pytester.path)
+    recovered = CliRunner().invoke(app, ["runs", "recover"], env={**os.environ, "TUNEGATE_HISTORY": url})
+    assert recovered.output.startswith("saved run "), recovered.output
+    with open_history(postgres.place(database="gone"), to_read=True) as history:
+        (line,) = history.list_runs()
+    assert (line.verdict, line.outcomes) == ("inconclusive", {"failed": 1, "passed": 9})
+
+
+def test_an_accepted_run_in_the_history_is_the_baseline_of_its_branch(project, postgres):
+    def git(*words):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        project.pytester.run("git", *identity, *words)
+
+    git("init", "-q", "-b", "main")
+    git("add", "golden_sets")
+    git("commit", "-q", "-m", "one")
+    url = postgres.url("of_branches")
+    result = project.run(f"--gate-history={url}", "--gate-accept=shipped")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    with open_history(postgres.place("of_branches"), to_read=True) as history:
+        (line,) = history.list_runs()
+    assert line.branch == "main"
+    (project.pytester.path / "baselines/shipped.json").unlink()
+    git("checkout", "-q", "-b", "topic")
+    gated = project.run(f"--gate-history={url}", "--gate-baseline=shipped")
+    gated.stdout.fnmatch_lines([f"*against run {line.id}*"])
