@@ -6,8 +6,9 @@ from pathlib import Path
 from harness.baselines.file import DIRECTORY, Baseline, load_baseline
 from harness.errors import TunegateError
 from harness.history.database import is_stored
+from harness.history.listing import PastMetric
 from harness.history.server import HistoryPlace
-from harness.history.store import PastMetric, open_history
+from harness.history.store import open_history
 from harness.types import GateRecord
 
 

@@ -16,7 +16,8 @@ _COMMANDS = {
     ),
     "golden": DeferredCommand(target="harness.cli.golden:app", help="Golden sets: add cases, lint, schema."),
     "runs": DeferredCommand(
-        target="harness.cli.runs:app", help="Stored runs: list, show, compare, accept, recover, push, trend."
+        target="harness.cli.runs:app",
+        help="Stored runs: list, show, compare, accept, recover, push, trend, export, prune.",
     ),
     "judge": DeferredCommand(
         target="harness.cli.judge:app", help="Judges: calibrate them on labels, compare models by them."

@@ -1,1 +1,1 @@
-"""Stored runs: ours in SQLite, and those in other tools' logs."""
+"""Stored runs: ours in SQLite or PostgreSQL, and those in other tools' logs."""

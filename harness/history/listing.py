@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import BaselineError
 from harness.history.schemas import Database
+from harness.types import GateVerdict
 from harness.types.storage import DamagedFactsError, parse_json
 
 
@@ -63,6 +64,24 @@ class RunFilter:
     commit: str = ""
     branch: str | None = None
     set_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastMetric:
+    """One gated metric of one judged run.
+
+    Attributes:
+        mean: The candidate's.
+        verdict: The metric's own.
+    """
+
+    run_id: str
+    started_at: str
+    model: str
+    set_name: str
+    metric: str
+    mean: float
+    verdict: GateVerdict | None
 
 
 _EVERY_RUN = RunFilter()

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 from harness.errors import HistoryError
 from harness.history import listing
 from harness.history.database import open_database
-from harness.history.listing import RunFilter, RunLine
+from harness.history.listing import PastMetric, RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
@@ -39,24 +39,6 @@ _T = TypeVar("_T")
 # By the model's hashes, the precision, and a case's set, id and content.
 NoiseRecords: TypeAlias = Mapping[tuple[str, ...], Stability]
 _Row: TypeAlias = tuple[str | int | float | None, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastMetric:
-    """One gated metric of one judged run.
-
-    Attributes:
-        mean: The candidate's.
-        verdict: The metric's own.
-    """
-
-    run_id: str
-    started_at: str
-    model: str
-    set_name: str
-    metric: str
-    mean: float
-    verdict: GateVerdict | None
 
 
 @contextmanager

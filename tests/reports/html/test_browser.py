@@ -11,7 +11,7 @@ import pytest
 
 from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
-from harness.history.store import PastMetric
+from harness.history.listing import PastMetric
 from harness.types import Finding, GateRecord, GateVerdict, SharedTrait, TraitsFinding
 from reports.earlier_runs import EarlierRuns
 from reports.html import render_report

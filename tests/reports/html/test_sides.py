@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
-from harness.history.store import PastMetric
+from harness.history.listing import PastMetric
 from harness.types import Finding, GateRecord, GateVerdict, NothingToLoseFinding
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.sides import moment, side_rows, sides_of
