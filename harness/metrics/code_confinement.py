@@ -98,7 +98,8 @@ _MACHINES = {"x86_64": (0, 0xC000003E, 56, 435), "aarch64": (1, 0xC00000B7, 220,
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 # Rights to files, by the version of Landlock that knows them: all but to run a program.
 _RIGHTS = ((1, 0b1_1111_1111_1110), (2, 1 << 13), (3, 1 << 14))
-_WRITES, _READS, _READS_FILE = (1 << 1) | (1 << 14), (1 << 2) | (1 << 3), 1 << 2
+_WRITES, _READS = (1 << 1) | (1 << 14), (1 << 2) | (1 << 3)
+_READS_FILE, _LISTS = 1 << 2, 1 << 3
 _MAKES_DEVICES = (1 << 6) | (1 << 11)
 # From version 4 on no TCP, from version 6 on no signals and abstract sockets to others.
 _NO_TCP, _NO_REACH = 0b11, 0b11
@@ -192,13 +193,7 @@ def _confine_files(system: Any, directory: str) -> bool:
     rules = system.syscall(_CREATE, handled[:size], size, 0)
     if rules < 0:
         return False
-    libraries = (
-        sys.prefix,
-        sys.base_prefix,
-        *sys.path,
-        *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep),
-    )
-    allowed = {path: _READS for path in (*_READABLE, *libraries) if path and Path(path).exists()}
+    allowed = _readable()
     allowed |= {os.devnull: _WRITES | _READS, directory: rights & ~_MAKES_DEVICES}
     for path, wanted in allowed.items():
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -210,6 +205,23 @@ def _confine_files(system: Any, directory: str) -> bool:
     done = system.syscall(_RESTRICT, rules, 0) == 0
     os.close(rules)
     return bool(done)
+
+
+def _readable() -> dict[str, int]:
+    """Where Python, its libraries and the system's are, with the rights there."""
+    installed = (sys.prefix, sys.base_prefix, *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    allowed = {path: _READS for path in (*_READABLE, *installed) if path and Path(path).exists()}
+    for path in map(Path, filter(None, sys.path)):
+        if path.is_file():
+            allowed[str(path)] = _READS
+        if not path.is_dir() or any(path.is_relative_to(one) for one in allowed):
+            continue
+        # The folder of a project that is installed for editing: its packages, not its golden sets.
+        allowed[str(path)] = _LISTS
+        for inner in path.iterdir():
+            if inner.suffix in {".py", ".so"} or (inner / "__init__.py").exists():
+                allowed[str(inner)] = _READS
+    return allowed
 
 
 def _confine_calls(system: Any) -> bool:

@@ -5,7 +5,11 @@ So an answer can change everything about its own interpreter, and nothing about 
 """
 
 import builtins
+import collections
+import collections.abc
 import copy
+import decimal
+import fractions
 import importlib
 import operator
 import sys
@@ -60,7 +64,26 @@ _ALWAYS |= {"__instancecheck__", "__subclasscheck__", "__copy__", "__deepcopy__"
 _COMPARISONS = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 # What the answer may do with an object of the tests that it was given: a key function, an iterator.
 _LENT = {"__call__", "__iter__", "__next__", "__len__", "__getitem__", "__bool__", "__hash__", "__eq__"}
-_PLAIN = (int, float, str, bytes, list, tuple, dict, set, frozenset)
+# Types of data, with how an object of a subclass becomes one of them, whatever it redefines.
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+    list: lambda value: list.__getitem__(value, slice(None)),
+    tuple: lambda value: tuple.__getitem__(value, slice(None)),
+    dict: dict,
+    set: set,
+    frozenset: frozenset,
+    complex: complex,
+    decimal.Decimal: decimal.Decimal,
+    fractions.Fraction: fractions.Fraction,
+    collections.UserDict: dict,
+    collections.UserList: list,
+    collections.UserString: str,
+    collections.abc.KeysView: set,
+    collections.abc.ItemsView: set,
+}
 
 
 class _StandIn:
@@ -156,6 +179,8 @@ class Side:
     def _lend(self, value: Any) -> Any:
         if isinstance(value, _StandIn):
             return ["yours", object.__getattribute__(value, "_tunegate_place")]
+        if isinstance(value, type) and value in self._errors.values():
+            return ["yours", next(place for place, kind in self._errors.items() if kind is value)]
         module = getattr(value, "__module__", None) or getattr(
             getattr(value, "__self__", None), "__name__", None
         )
@@ -174,7 +199,8 @@ class Side:
         offers = sorted(name for name in _OPERATIONS if hasattr(kind, name) and name not in _ALWAYS)
         if isinstance(value, type) and issubclass(value, BaseException):
             return ["error", self._places[id(value)], *_bases(value)]
-        return ["mine", self._places[id(value)], kind.__name__, offers]
+        base = _plain_base(value)
+        return ["mine", self._places[id(value)], kind.__name__, offers, base.__name__ if base else ""]
 
     def _take(self, handle: list[Any]) -> Any:
         kind, *parts = handle
@@ -189,18 +215,21 @@ class Side:
             return self._error_class(*parts)
         if kind != "mine":
             raise ValueError(f"no handle is written like {kind}")
-        place, name, offers = parts
+        place, name, offers, base = parts
         if place not in self._stand_ins:
-            self._stand_ins[place] = self._stand_in(
-                place, str(name), [one for one in offers if one in _OPERATIONS]
-            )
+            known = [one for one in offers if one in _OPERATIONS]
+            self._stand_ins[place] = self._stand_in(place, (str(name), str(base)), known)
         return self._stand_ins[place]
 
-    def _stand_in(self, place: int, name: str, offers: list[str]) -> Any:
-        key = (name, *offers)
+    def _stand_in(self, place: int, names: tuple[str, str], offers: list[str]) -> Any:
+        key, (name, base) = (*names, *offers), names
         if key not in self._classes:
             methods: dict[str, Any] = {one: _method(one) for one in (*_ALWAYS, *offers)}
             methods["__doc__"] = property(lambda one: _method("__getattr__")(one, "__doc__"))
+            plain = vars(builtins).get(base)
+            if isinstance(plain, type):
+                # So that it is an instance of the data's type, as in the other process.
+                methods["__class__"] = property(lambda _: plain)
             self._classes[key] = type(name, (_StandIn,), {"__slots__": (), "__module__": "answer", **methods})
         made: Any = object.__new__(self._classes[key])
         object.__setattr__(made, "_tunegate_place", place)
@@ -246,6 +275,10 @@ def _library_error(module: str, name: str) -> type[BaseException] | None:
         return None
     found = getattr(sys.modules[module], name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+def _plain_base(value: Any) -> type | None:
+    return next((kind for kind in _PLAIN if isinstance(value, kind)), None)
 
 
 def _importable(module: str, name: str, value: Any) -> bool:
@@ -313,11 +346,8 @@ class AnswerSide(Side):
 
     def do_plain(self, value: Any) -> Any:
         """An object of a subclass of plain data as the data, in a tuple; None for any other."""
-        for kind in _PLAIN:
-            if isinstance(value, kind):
-                made: Any = kind
-                return (made(value),)
-        return None
+        base = _plain_base(value)
+        return None if base is None else (_PLAIN[base](value),)
 
 
 class TestsSide(Side):

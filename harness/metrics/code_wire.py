@@ -128,7 +128,8 @@ class Message:
         if kind.__module__ == "numpy" and getattr(getattr(value, "dtype", None), "kind", "") in set("biufc"):
             return _of_numpy(self, value)
         fields = getattr(kind, "_fields", None)
-        if isinstance(value, tuple) and fields is not None:
+        # One of the answer's own class may have methods.
+        if isinstance(value, tuple) and fields is not None and kind.__module__ != "answer":
             return ["named", type(value).__name__, list(fields), [self.encode(one) for one in value]]
         name = value.__name__ if isinstance(value, type) else ""
         if name and vars(builtins).get(name) is value:

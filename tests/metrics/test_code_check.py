@@ -238,7 +238,7 @@ def kernel_lacks() -> list[str]:
 
 RIGHT = """\ufeff
 from __future__ import annotations
-import asyncio, collections, dataclasses, enum, pickle, typing
+import asyncio, collections, dataclasses, decimal, enum, fractions, pickle, typing
 
 @dataclasses.dataclass(order=True)
 class Point:
@@ -265,6 +265,17 @@ class TooMany(ValueError):
 class Words(list):
     pass
 Pair = collections.namedtuple("Pair", "a b")
+class Named(typing.NamedTuple):
+    a: int
+    def twice(self): return 2 * self.a
+class Text(str, enum.Enum):
+    A = "a"
+class Money(decimal.Decimal): pass
+class Half(fractions.Fraction): pass
+class Table(collections.UserDict): pass
+def guarded(function):
+    try: function()
+    except TooMany: return "caught"
 LIMIT = 3
 
 def refuse(n):
@@ -328,6 +339,12 @@ assert gathered(7) == 7 and counts("aab") == {"a": 2, "b": 1} == Counter("aab") 
 assert pair() == (1, [2]) and pair().b == [2] and big() == 10 ** 5000 and LIMIT == 3 and words() == ["a"]
 assert same(None) is None and same(True) is True and same(1.5) == 1.5 and same(b"x") == b"x" and same((1, [2])) == (1, [2])
 assert same({1: {2}, "a": frozenset([3])}) == {1: {2}, "a": frozenset([3])} and same(2j) == 2j and math.isnan(same(math.nan))
+assert Named(2).twice() == 4 and Named(2) == (2,) and isinstance(Named(2), Named) and isinstance(Named(2), tuple)
+assert Text.A == "a" and Text("a") is Text.A and Money("3") == 3 and Half(1, 2) == 0.5 and Half(1, 2) < 1
+assert Table(a=1) == {"a": 1} and same({"a": 1}).keys() == {"a"} and isinstance(words(), list)
+def raising():
+    raise TooMany("x", 1)
+assert guarded(raising) == "caught"
 def check(candidate):
     assert candidate(1, 2) == 3
     assert [candidate(i, i) for i in range(3)] == [0, 2, 4]
