@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "==> $(TORCH) (the largest part, a few minutes on a slow line)"
 	@$(BIN)/python -m pip install --quiet $(TORCH)
 	@echo "==> tunegate with its engine, metrics, trainers and test tools"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,metrics,checks,train,judge,serve,rag,logs,track,postgres]' --group dev
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,metrics,checks,train,judge,serve,rag,logs,track,postgres,otel]' --group dev
 	@touch $@
 
 # Plugins of others, beside which gates are tested: in a folder of their own, so that they leave the tests alone.

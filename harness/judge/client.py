@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
@@ -19,6 +20,7 @@ from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
 from harness.judge.replies import is_bare_object, read_reply
 from harness.judge.reply_objects import ReplyError
+from harness.registry.listeners import LISTENERS, Work, tell
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
 
 _T = TypeVar("_T")
@@ -173,17 +175,44 @@ class Judge:
 
     async def _answer(self, key: str, request: JudgeRequest) -> JudgeReply:
         assert self._slots is not None
+        started = time.time_ns()
         try:
             async with self._slots:
+                started = time.time_ns()
                 reply = await self._read(request)
         except JudgeError:
-            self._failed += 1
+            self._note_failure(request, started)
             raise
         except Exception as error:  # a fault of an engine is a fault of the question, never of the run
-            self._failed += 1
+            self._note_failure(request, started)
             raise JudgeError(f"{type(error).__name__}: {error}") from error
+        if LISTENERS:
+            self._tell(request, started, reply)
         self._store.put_reply(key, reply)
         return reply
+
+    def _note_failure(self, request: JudgeRequest, started_ns: int) -> None:
+        self._failed += 1
+        if LISTENERS:
+            self._tell(request, started_ns, None)
+
+    def _tell(self, request: JudgeRequest, started_ns: int, reply: JudgeReply | None) -> None:
+        known = reply or JudgeReply(text="")
+        tell(
+            Work(
+                kind="judge",
+                name=known.model or self.identity,
+                is_remote=self._engine.remote,
+                key=request.key,
+                started_ns=started_ns,
+                ended_ns=time.time_ns(),
+                input_tokens=known.prompt_tokens,
+                output_tokens=known.completion_tokens,
+                stop_reason=known.stop_reason,
+                errors=int(reply is None),
+                error="judge_failed" if reply is None else "",
+            )
+        )
 
     async def _read(self, request: JudgeRequest) -> JudgeReply:
         problem = ""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -41,6 +42,9 @@ from harness.run.session import Session, run_session
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
 from tunegate.project import session_project
+
+if TYPE_CHECKING:
+    from harness.run.open_telemetry import GateTelemetry
 
 _NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, or run without a model"
 
@@ -85,6 +89,7 @@ class GateSession:
         self._results: dict[tuple[str, str], CaseResult] = {}
         # Finished answers of all, while they are asked for.
         self._answered: tuple[int, int] | None = None
+        self._telemetry: GateTelemetry | None = None
         path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
         # A session that is refused makes no directory.
         self._cache = Cache(path, lazily=not inputs.directory.is_dir())
@@ -175,6 +180,10 @@ class GateSession:
 
     def answer(self) -> None:
         """Answer and score all selected cases: once, before the items, so that it is in no item's time."""
+        if any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
+            from harness.run.open_telemetry import open_telemetry
+
+            self._telemetry = open_telemetry(os.environ, self.inputs)
         self._session = self._answer_all()
         self._results = {
             (each.name, result.key): result
@@ -223,6 +232,7 @@ class GateSession:
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
         if self.uncollected:
             self.delivery.problems.append(_broken(self.uncollected, "the gate is without it"))
+        self._end_telemetry()
         if ended:
             problems = [problem.status for problem in self.delivery.problems]
             session.exitstatus = status or max(problems, default=pytest.ExitCode.OK)
@@ -253,7 +263,12 @@ class GateSession:
         """Close the judges and the cache."""
         if self.judging.panel is not None:
             self.judging.panel.close()
+        self._end_telemetry()
         self._cache.close()
+
+    def _end_telemetry(self) -> None:
+        if self._telemetry is not None:
+            self._telemetry.close(self.records)
 
     def _answer_all(self) -> Session:
         # A model without a selected case takes no part: it answers nothing and does not change the level.

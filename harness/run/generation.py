@@ -4,6 +4,7 @@ Four steps: plan the requests, look them up in the cache, compute what is missin
 side. Each finished batch is stored at once, so a crash loses only one batch.
 """
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -12,6 +13,7 @@ from harness.engines.base import SERVED, Engine
 from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
+from harness.registry.listeners import LISTENERS, Work, tell
 from harness.run.cache import Cache, liveness_key
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
@@ -242,6 +244,8 @@ def compute_missing(
 
     def keep_completions(batch: Mapping[int, Completion]) -> None:
         finished = {places[index]: completion for index, completion in batch.items()}
+        if LISTENERS:
+            _tell(workload, finished, engine.plan.engine)
         store_completions(answers, finished, cache)
         _hand_over(workload, finished, on_answers)
         on_progress("answering", len(answers.completions), len(workload.answers))
@@ -256,6 +260,8 @@ def compute_missing(
             engine.generate([workload.answers[place] for place in places], keep_completions)
         except CasesFailedError as error:
             answers.failures.update({places[index]: reason for index, reason in error.failures.items()})
+            if LISTENERS:
+                _tell_failures(workload, answers.failures, engine.plan.engine)
     if text_places:
         try:
             engine.losses([texts[place] for place in text_places], keep_losses)
@@ -266,6 +272,50 @@ def compute_missing(
             if max(failed) >= len(workload.references):
                 raise
             answers.failed_texts.update(failed)
+
+
+def _tell(workload: Workload, finished: Mapping[int, Completion], engine: str) -> None:
+    """Tell of answers at their time: each of a server's has its own, the rows of a batch share one."""
+    ended = time.time_ns()
+    together = sum(completion.latency_s for completion in finished.values())
+    is_remote = engine in SERVED
+    for place, completion in finished.items():
+        request = workload.answers[place]
+        seconds = completion.latency_s if is_remote else together
+        tell(
+            Work(
+                kind="answer",
+                name=request.side,
+                engine=engine,
+                is_remote=is_remote,
+                key=request.key,
+                started_ns=ended - round(seconds * 1e9),
+                ended_ns=ended,
+                input_tokens=completion.prompt_tokens,
+                output_tokens=completion.completion_tokens,
+                stop_reason=completion.stop_reason,
+                rows=1 if is_remote else len(finished),
+            )
+        )
+
+
+def _tell_failures(workload: Workload, failed: Mapping[int, str], engine: str) -> None:
+    """Tell of cases on which the model failed; how long each took is not known."""
+    now = time.time_ns()
+    for request in (workload.answers[place] for place in failed):
+        tell(
+            Work(
+                kind="answer",
+                name=request.side,
+                engine=engine,
+                is_remote=engine in SERVED,
+                key=request.key,
+                started_ns=now,
+                ended_ns=now,
+                errors=1,
+                error="generation_failed",
+            )
+        )
 
 
 def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answers: OnAnswers) -> None:

@@ -4,6 +4,7 @@ Scoring uses no model: the same completions can be scored again, and a metric th
 not affect the others.
 """
 
+import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from harness.metrics.definition import (
 from harness.metrics.libraries import cache_key
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
+from harness.registry.listeners import LISTENERS, tell_scored
 from harness.run.distrust import NOTHING, Distrust
 from harness.types import (
     NOTHING_ALLOWED,
@@ -244,19 +246,20 @@ def _score_metric(
     on_progress: Callable[[str, int, int], None] | None,
 ) -> list[Result]:
     """Score one metric's requests, chunk by chunk, and decide each check."""
-    total = len(requests)
+    started, total = time.time_ns(), len(requests)
     kind = CHECK_TYPES[metric]
     chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
     function = score_function(metric)
+    show = on_progress or (lambda metric, done, total: None)
     results: list[Result] = []
     for start in range(0, total, chunk):
-        if on_progress is not None:
-            on_progress(metric, start, total)
+        show(metric, start, total)
         some = requests[start : start + chunk]
         raw = _remembered(function, some, cache)
         results += [_of_request(request, result) for request, result in zip(some, raw, strict=True)]
-    if on_progress is not None:
-        on_progress(metric, total, total)
+    show(metric, total, total)
+    if LISTENERS:
+        tell_scored(metric, started, [isinstance(each, MetricError) for each in results])
     return results
 
 
@@ -286,9 +289,7 @@ def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> li
         return sound_results(requests, function(requests))
     except KeyboardInterrupt:
         raise
-    except (
-        BaseException
-    ) as error:  # a fault of a metric is an error of the case: sys.exit and pytest.skip, too
+    except BaseException as error:  # a metric's fault is the case's error: sys.exit and pytest.skip, too
         # A missing library is missing for all of them.
         if len(requests) == 1 or isinstance(error, ImportError):
             return [_error(request, error) for request in requests]
@@ -380,7 +381,7 @@ def _failed(result: Result, explanation: str) -> Result:
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
     """Whether a deciding check has no result, so the others can't decide alone."""
     deciding = sum(decides(check) for check in case.checks)
-    scored = [result.metric for result in results]
+    scored = {result.metric for result in results}
     return deciding > sum(decides(check) for check in case.checks if check.type in scored)
 
 

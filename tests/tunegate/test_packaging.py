@@ -53,6 +53,8 @@ NAMES = {
     "pydantic-settings": "pydantic_settings",
     "python-jsonpath": "jsonpath",
     "mlflow-skinny": "mlflow",
+    "opentelemetry-sdk": "opentelemetry.sdk",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http",
 }
 
 

@@ -1,0 +1,294 @@
+"""A gate told by OpenTelemetry: what a real receiver of OTLP over HTTP gets, and what a dead one costs."""
+
+import os
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from harness.comparison.gate import run_gate
+from harness.registry import Registry, use_registry
+from harness.registry.listeners import LISTENERS, Work, tell
+from harness.run.open_telemetry import open_telemetry, wanted_signals
+from harness.types import GateRecord, MetricError, Score
+
+pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="pip install 'tunegate[otel]'")
+SECOND = 10**9
+MODELS = SimpleNamespace(
+    sides={"candidate": SimpleNamespace(label="adapters/mine")},
+    candidates=(SimpleNamespace(name="", side="candidate"),),
+)
+
+
+class Receiver:
+    """What was received, decoded, by path."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list] = defaultdict(list)
+        self.status = 200
+        received = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                received.messages[self.path].append(decoded(self.path, content))
+                self.send_response(received.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def spans(self) -> list:
+        return [
+            span
+            for message in self.messages["/v1/traces"]
+            for resource in message.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def events(self) -> list:
+        return [
+            record
+            for message in self.messages["/v1/logs"]
+            for resource in message.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    def metrics(self) -> dict:
+        return {
+            metric.name: metric
+            for message in self.messages["/v1/metrics"]
+            for resource in message.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+def decoded(path: str, content: bytes):
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    kinds = {
+        "/v1/traces": ExportTraceServiceRequest,
+        "/v1/logs": ExportLogsServiceRequest,
+        "/v1/metrics": ExportMetricsServiceRequest,
+    }
+    return kinds[path].FromString(content)
+
+
+def attributes(of) -> dict:
+    def value(any_value):
+        kind = any_value.WhichOneof("value")
+        if kind == "array_value":
+            return [value(each) for each in any_value.array_value.values]
+        return getattr(any_value, kind)
+
+    return {each.key: value(each.value) for each in of.attributes}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    made = Registry()
+    before = use_registry(made)
+    yield made
+    use_registry(before)
+
+
+@pytest.fixture
+def record(make_run, make_result) -> GateRecord:
+    before, now = (make_run([make_result(f"s/{n}", n >= lost) for n in range(6)]) for lost in (0, 4))
+    scores = (Score(metric="equals", value=0.0, passed=False, explanation="is Rome, expected Paris"),)
+    first, *rest = now.results
+    now = replace(now, results=(replace(first, scores=scores), *rest))
+    comparison, verdict = run_gate(now, before)
+    return GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
+
+
+@pytest.fixture
+def configured(monkeypatch, receiver):
+    """The standard variables, as a user sets them."""
+    for name in list(os.environ):
+        if name.startswith(("OTEL_", "TRACEPARENT")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+    return monkeypatch
+
+
+def answer(key: str, **facts) -> Work:
+    times = {"started_ns": 5 * SECOND, "ended_ns": 7 * SECOND}
+    usual = {"kind": "answer", "name": "candidate", "engine": "transformers", "key": key, "input_tokens": 9}
+    return Work(**{**usual, "output_tokens": 3, "stop_reason": "stop", "rows": 2, **times, **facts})
+
+
+def gate(record: GateRecord, *work: Work) -> None:
+    telemetry = open_telemetry(os.environ, MODELS)
+    assert telemetry is not None
+    for each in work:
+        tell(each)
+    telemetry.close({"": record})
+    telemetry.close({})
+    assert LISTENERS == []
+
+
+def test_answers_judges_and_metrics_are_spans_below_the_gate_s(configured, receiver, registry, record):
+    judge = answer("s/1", kind="judge", name="qwen", engine="", is_remote=True)
+    score = answer("", kind="score", name="equals", rows=6, errors=1)
+    gate(record, answer("s/0"), judge, score)
+    root, *others = sorted(receiver.spans(), key=lambda span: bool(span.parent_span_id))
+    assert [span.name for span in others] == ["chat adapters/mine", "chat qwen", "score equals"]
+    assert {span.parent_span_id for span in others} == {root.span_id}
+    assert (others[0].start_time_unix_nano, others[0].end_time_unix_nano) == (5 * SECOND, 7 * SECOND)
+    assert attributes(others[0]) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "transformers",
+        "gen_ai.request.model": "adapters/mine",
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 3,
+        "gen_ai.response.finish_reasons": ["stop"],
+        "tunegate.case": "s/0",
+        "tunegate.role": "candidate",
+        "tunegate.batch.rows": 2,
+    }
+    assert attributes(others[2]) == {"tunegate.metric": "equals", "tunegate.answers": 6, "tunegate.errors": 1}
+    assert attributes(root)["tunegate.verdicts"] == [str(record.verdict.outcome)]
+    resource = receiver.messages["/v1/traces"][0].resource_spans[0].resource
+    assert attributes(resource)["service.name"] == "tunegate"
+    assert registry.warnings == []
+
+
+def test_each_score_is_an_event_beside_its_answer_and_reasons_are_sent_on_request_only(
+    configured, receiver, registry, record
+):
+    gate(record, answer("s/0"))
+    events = receiver.events()
+    assert {event.event_name for event in events} == {"gen_ai.evaluation.result"}
+    first = next(event for event in events if attributes(event)["tunegate.case"] == "s/0")
+    told = attributes(first)
+    score = record.run.results[0].scores[0]
+    assert told["gen_ai.evaluation.name"] == score.metric
+    assert told["gen_ai.evaluation.score.value"] == score.value
+    assert told["gen_ai.evaluation.score.label"] == "fail"
+    span = next(span for span in receiver.spans() if span.name.startswith("chat"))
+    assert first.span_id == span.span_id
+    assert not any("explanation" in name for event in events for name in attributes(event))
+
+
+def test_broken_metrics_and_failed_answers_have_an_error_type(configured, receiver, registry, record):
+    first, *rest = record.run.results
+    broken = replace(first, scores=(), errors=(MetricError(metric="bleu", error="no library"),))
+    record = replace(record, run=replace(record.run, results=(broken, *rest)))
+    gate(record, answer("s/0", error="generation_failed", errors=1, stop_reason=""))
+    told = attributes(
+        next(event for event in receiver.events() if attributes(event)["tunegate.case"] == "s/0")
+    )
+    assert told == {"tunegate.case": "s/0", "gen_ai.evaluation.name": "bleu", "error.type": "metric_error"}
+    span = next(span for span in receiver.spans() if span.name.startswith("chat"))
+    assert attributes(span)["error.type"] == "generation_failed"
+    assert span.status.code == 2
+
+
+def test_latency_tokens_and_outcomes_are_metrics(configured, receiver, registry, record):
+    gate(record, answer("s/0"), answer("s/1"))
+    metrics = receiver.metrics()
+    duration = metrics["gen_ai.client.operation.duration"].histogram.data_points[0]
+    assert (duration.count, duration.sum) == (2, 4.0)
+    tokens = metrics["gen_ai.client.token.usage"].histogram.data_points
+    assert {attributes(point)["gen_ai.token.type"]: point.sum for point in tokens} == {
+        "input": 18,
+        "output": 6,
+    }
+    cases = metrics["tunegate.cases"].sum.data_points
+    assert {attributes(point)["tunegate.outcome"]: point.as_int for point in cases} == {
+        "failed": 4,
+        "passed": 2,
+    }
+
+
+def test_more_than_the_library_s_queue_is_received_whole(configured, receiver, registry, record):
+    gate(record, *(answer(f"s/{number}") for number in range(3000)))
+    assert len(receiver.spans()) == 3001
+
+
+def test_the_pipeline_s_own_trace_and_service_are_followed(configured, receiver, registry, record):
+    configured.setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    configured.setenv("OTEL_SERVICE_NAME", "nightly")
+    configured.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    gate(record)
+    (root,) = receiver.spans()
+    why = next(attributes(event).get("gen_ai.evaluation.explanation") for event in receiver.events())
+    assert why == "is Rome, expected Paris"
+    assert root.trace_id.hex() == "0af7651916cd43dd8448eb211c80319c"
+    assert root.parent_span_id.hex() == "b7ad6b7169203331"
+    resource = receiver.messages["/v1/traces"][0].resource_spans[0].resource
+    assert attributes(resource)["service.name"] == "nightly"
+
+
+@pytest.mark.parametrize("status", [400, 0])
+def test_a_receiver_that_is_down_or_refuses_costs_one_line(
+    configured, receiver, registry, record, capfd, status
+):
+    if status:
+        receiver.status = status
+    else:
+        configured.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+        configured.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    gate(record, answer("s/0"))
+    (line,) = registry.warnings
+    assert line.startswith("OpenTelemetry: not all was sent to http://127.0.0.1:")
+    assert "\n" not in line
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("fault", ["protocol", "library"])
+def test_what_can_not_be_sent_is_one_line(configured, registry, fault):
+    if fault == "protocol":
+        configured.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    else:
+        configured.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    assert open_telemetry(os.environ, MODELS) is None
+    (line,) = registry.warnings
+    assert line.startswith("OpenTelemetry: nothing is sent: ")
+    assert ("protocol grpc" if fault == "protocol" else "pip install 'tunegate[otel]'") in line
+    assert LISTENERS == []
+
+
+URL = "http://127.0.0.1:4318"
+
+
+@pytest.mark.parametrize(
+    ("environment", "signals"),
+    [
+        ({}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": URL}, ("traces", "metrics", "logs")),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_SDK_DISABLED": "TRUE"}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_METRICS_EXPORTER": "none"}, ("traces", "logs")),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{URL}/v1/traces"}, ("traces",)),
+        ({"OTEL_SERVICE_NAME": "mine"}, ()),
+    ],
+)
+def test_it_is_off_unless_an_endpoint_is_named(environment, signals):
+    assert wanted_signals(environment) == signals
