@@ -49,7 +49,11 @@ _RIGHT = re.compile(
     r"(?:correct|right|true|best|answer|it\b|one)",
     re.IGNORECASE,
 )
-_LINE_START = re.compile(r"\A\s*(?:[-•>#]\s*)?[(\[]?\Z")
+# Before a letter that is right: the beginning of a clause.
+_SAID = re.compile(
+    r"(?:\A|[.!?:;,]|\b(?:think|believe|say|that|so|thus|therefore|letter))\s*[(\[]?\Z", re.IGNORECASE
+)
+_LINE_START = re.compile(r"\A\s*(?:(?:[-•>]|#{1,6})\s*)?[(\[]?\Z")
 _DELIMITED = re.compile(r"\s?[)\].:]|\s[-–—]+\s|\s*\Z|\s+(?:because|since|as\s+it)\b|[,;]\s")
 _ALTERNATIVE = re.compile(
     r"[)\].]?\s*(?:,|/|&|\+|\b(?:and|or|und|oder|et|ou|y|o|e|и|или)\b|[或和と])\s*(?:also\s+|maybe\s+|perhaps\s+|the\s+)?(?:option\s+|choice\s+)?[(\[]?(\w)(?!\w|['’])",
@@ -145,8 +149,7 @@ def _is_leading(text: str, match: re.Match[str]) -> bool:
 def _is_picked(text: str, match: re.Match[str]) -> bool:
     before = _before(text, match)
     said = _PICKED.search(before) is not None or (
-        _RIGHT.match(_after(text, match)) is not None
-        and (not before.strip() or before.rstrip()[-1] in ".!?:;,")
+        _RIGHT.match(_after(text, match)) is not None and _SAID.search(before) is not None
     )
     joined = match.start() == 0 and _ALTERNATIVE.match(_after(text, match)) is not None
     return (said and not _is_word(text, match)) or joined

@@ -13,6 +13,7 @@ code block, it may be a call or an example: such an answer can't be read.
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -263,7 +264,9 @@ def _of_python(text: str) -> Iterator[ToolCall]:
 
 def _parsed(text: str) -> ast.expr | None:
     try:
-        return ast.parse(text, mode="eval").body
+        # Words may look like Python that only warns: "5km".
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
