@@ -20,6 +20,7 @@ from harness.types import (
     Outcome,
     SetCounts,
     Stability,
+    TextLoss,
 )
 
 PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
@@ -451,3 +452,12 @@ def test_a_case_that_passed_once_of_five_is_unstable(run_with):
     assert set(run_gate(run, run, stability=noted)[0].unstable) == {"orders/001"}
     noted = {f"orders/00{n}": Stability(passed=passed, answers=5) for n, passed in enumerate((4, 2, 3))}
     assert len(run_gate(run, run, stability=noted)[0].unstable) == 3
+
+
+def test_divergences_reach_the_comparison(run_with):
+    run = run_with(20, name="general", probes=["general"])
+    found = [
+        TextLoss(passage=name, nats_per_token=value, tokens=100) for name, value in (("a", 0.1), ("b", 0.3))
+    ]
+    assert run_gate(run, run, divergences=found)[0].forgetting.divergence.estimate == pytest.approx(0.2)
+    assert run_gate(run, run)[0].forgetting.divergence is None

@@ -5,6 +5,8 @@ import math
 import pytest
 
 from harness.comparison.metric_drop import (
+    _noise_of,
+    cases_to_settle,
     compare_metric,
     compare_runs,
     reach_of,
@@ -13,6 +15,7 @@ from harness.comparison.metric_drop import (
 )
 from harness.comparison.pairing import PairedMetric
 from harness.statistics.detectable_drops import (
+    clusters_that_settle,
     detectable_cluster_drop,
     detectable_mean_drop,
     detectable_repeated_drop,
@@ -20,6 +23,7 @@ from harness.statistics.detectable_drops import (
 )
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import churn_of, detectable_drop
+from harness.types import Stability
 
 
 def paired(candidate, baseline, *, metric="pass-rate", kind="binary", clusters=None, **scale):
@@ -194,3 +198,35 @@ class TestEachKindOfMetricHasItsOwnPower:
         assert self.found(metric, level, margin, confidence) == detectable_repeated_drop(
             trials, level, margin=margin, confidence=confidence
         )
+
+
+def test_noise_beside_reruns_is_the_mean_of_two_measurements():
+    """Three more answers of each baseline case and a churn of 0.1: 0.125, and 4/3 x 0.1875 of the drops' own."""
+    metric = paired(
+        [1, 1, 0, 1], [1, 1, 1, 1], reruns=tuple(Stability(passed=3, answers=3) for _ in range(4))
+    )
+    assert _noise_of(metric, 0.1) == pytest.approx((0.1 * (1 + 1 / 4) + 0.25) / 2)
+
+
+def test_the_scale_s_length_limits_an_interval():
+    """A rating from 1 to 5 can fall by 4, not by 6: one of few cases moved all the way."""
+    now, then = [1, 5, 5, 5, 5, 5, 5, 5], [5] * 8
+    low = compare_metric(paired(now, then, metric="rating", kind="graded", least=1.0, most=5.0))
+    shifted = compare_metric(
+        paired(
+            [x - 1 for x in now], [x - 1 for x in then], metric="rating", kind="graded", least=0.0, most=4.0
+        )
+    )
+    assert (low.drop.low, low.drop.high) == pytest.approx((shifted.drop.low, shifted.drop.high))
+
+
+def test_what_has_no_number_of_cases_that_settles():
+    clusters = [place // 2 for place in range(40)]
+    whole, graded = (
+        paired(LOST, [1] * 40, clusters=clusters),
+        paired(LOST, [1] * 40, clusters=clusters, metric="f1", kind="graded"),
+    )
+    assert cases_to_settle(whole, 0.05, 0.05, 0.9) == clusters_that_settle(
+        units_of(whole), 0.05, margin=0.05, confidence=0.9
+    )
+    assert cases_to_settle(graded, 0.05, 0.05, 0.9) is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.comparison.pairing import _scale, pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
 from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score, Stability
 
@@ -204,3 +204,18 @@ def test_a_record_that_varies_shows_that_answers_do_not_reproduce(make_result, m
     assert plain.reproducible
     assert calm.reproducible
     assert not varying.reproducible
+
+
+def test_both_sides_are_named_where_neither_describes_a_metric(make_result, make_run):
+    run = replace(make_run([make_result("s/a", scores=[("f1", 0.5)])]), metrics={})
+    assert pair_runs(run, run).refused == {
+        "f1": "its direction and scale are unknown in the candidate and the baseline"
+    }
+
+
+def test_ends_of_a_logarithmic_scale_are_its_logarithms():
+    facts = MetricFacts(kind="graded", least=None, most=8.0, logarithmic=True)
+    assert _scale(facts) == (-math.inf, pytest.approx(math.log(8)))
+    assert _scale(replace(facts, least=2.0, most=None)) == (pytest.approx(math.log(2)), math.inf)
+    assert _scale(replace(facts, least=0.0)) == (-math.inf, pytest.approx(math.log(8)))
+    assert _scale(replace(facts, least=0.0, logarithmic=False)) == (0.0, 8.0)

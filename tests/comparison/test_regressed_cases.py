@@ -1,11 +1,14 @@
 """Cases that broke, each shown on its own: what the gate makes of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_verdicts import judge
+from harness.comparison.metric_verdicts import _measured_churn, judge
 from harness.comparison.pairing import PairedMetric
+from harness.comparison.regressed_cases import flip_rate, regressions_of
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
 from harness.types import GateSettings, GateVerdict, Stability
@@ -129,3 +132,35 @@ def test_the_printed_drop_is_found_with_repeats(whole):
         (row,), _ = judge([trials_metric(before, now, 5)], {("s", "pass-rate"): 0.05})
         found += row.verdict is REGRESS
     assert found / runs >= 0.8 - 3 * (0.8 * 0.2 / runs) ** 0.5
+
+
+def test_two_reruns_disagree_as_often_as_was_noted():
+    """Of k answers with s passed 2 s (k - s) / (k (k - 1)): 1 of 2 always disagree, 1 of 5 in 8 of 20."""
+    noted = [Stability(passed=1, answers=2), Stability(passed=1, answers=5), Stability(passed=3, answers=3)]
+    assert flip_rate(noted) == pytest.approx((1 + 8 / 20 + 0) / 3)
+    assert flip_rate(noted[:1]) == 1.0
+    assert flip_rate([Stability(passed=1, answers=1)]) is None
+
+
+def test_only_a_pass_rate_that_regressed_is_confirmed_by_its_flips(run_of):
+    rows = run_gate(run_of([0] * 30 + [1] * 50, answers=1), run_of([1] * 80, answers=1))[0].metrics
+    (row,) = rows
+    other = replace(row, metric="is-json")
+    assert [each.kind for each in regressions_of([row, other], [], {})] == ["flipped"]
+    assert regressions_of([other], [], {}) == []
+    assert regressions_of([replace(row, verdict=PASS)], [], {}) == []
+    # One of two answers changes a noise record's rate, which is of pass rates alone.
+    assert _measured_churn(_metric("pass-rate"), {"s/0": Stability(passed=1, answers=2)}) == 0.5
+    assert _measured_churn(_metric("is-json"), {"s/0": Stability(passed=1, answers=2)}) == 0.0
+
+
+def _metric(name):
+    return PairedMetric(
+        set_name="s",
+        metric=name,
+        kind="binary",
+        keys=("s/0",),
+        candidate=(1.0,),
+        baseline=(1.0,),
+        clusters=(0,),
+    )

@@ -8,10 +8,10 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
-from harness.comparison.slices import LEVEL, driver_slice, shared_traits, slice_drops
+from harness.comparison.slices import LEVEL, _distinct, _part, driver_slice, shared_traits, slice_drops
 from harness.comparison.traits import traits_of
 from harness.presentation.sentences import sentences_of
-from harness.types import Completion, GateVerdict, Message
+from harness.types import Completion, GateVerdict, Message, Stability
 
 
 def said(result, answer, prompt="Say yes.", stop="stop"):
@@ -289,3 +289,32 @@ def test_a_slice_of_repeated_cases_is_judged_by_its_answers(run_of):
     assert rows["even"].drop == compare_metric(alone, 0.9, detectable=False).drop
     assert rows["even"].minimum_detectable_drop is None
     assert (rows["odd"].n, rows["odd"].drop.estimate) == (6, 0.0)
+
+
+def test_reruns_follow_their_cases_into_a_slice(make_result, make_run):
+    run = make_run([make_result(f"s/{n}", tags=["even" if n % 2 == 0 else "odd"]) for n in range(6)])
+    metric, _ = rate_of(run, run)
+    noted = tuple(Stability(passed=n, answers=9) for n in range(6))
+    part = _part(replace(metric, reruns=noted), lambda key: key in {"s/1", "s/4"})
+    assert [each.passed for each in part.reruns] == [1, 4]
+    assert _part(metric, lambda key: True).reruns == ()
+
+
+def test_a_trait_of_two_lost_cases_is_looked_at():
+    incidence = {"one": {"a", "x"}, "two": {"a", "b"}, "same": {"b", "a"}, "none": {"x", "y"}}
+    assert _distinct(incidence, ["a", "b"]) == {frozenset({"a", "b"}): "two"}
+
+
+def test_a_trait_names_the_lost_cases_that_have_it(make_result, make_run):
+    """Ten of forty lost, nine of which say sorry; so does one that is kept."""
+
+    def answer(n, passed):
+        return said(
+            make_result(f"s/{n:02}", passed), "Sorry, no." if n < 9 or n == 39 else f"The sum is {n}."
+        )
+
+    then = make_run([answer(n, True) for n in range(40)])
+    now = make_run([answer(n, n >= 10) for n in range(40)])
+    trait = next(each for each in shared_traits(*rate_of(now, then)) if "sorry" in each.trait)
+    assert trait.keys == tuple(f"s/{n:02}" for n in range(9))
+    assert (trait.lost, trait.of_lost, trait.kept, trait.of_kept) == (9, 10, 1, 30)

@@ -266,3 +266,22 @@ def test_the_interval_covers_the_true_drop(seed):
         row, _, _ = row_of(run_of(answers(expected, 0.3), expected), run_of(answers(expected, 0.1), expected))
         covered += row.drop.low <= truth <= row.drop.high
     assert covered >= 31
+
+
+def test_one_cluster_says_nothing_of_others():
+    cases = [_Case(str(n), "c", [("red", "red")], [("red", "red")]) for n in range(6)]
+    row = _row("s", cases, 0.9)
+    assert (row.drop.low, row.drop.high, row.drop.method) == (-1.0, 1.0, "one cluster")
+    assert (row.high_unseen, row.p_value) == (1.0, 1.0)
+
+
+def test_an_interval_of_a_share_ends_at_one():
+    """Two clusters, of which one was lost whole: no drop is larger than everything."""
+    cases = [
+        _Case(str(n), n % 2, [("red", "green" if n % 2 else "red")], [("red", "red")]) for n in range(12)
+    ]
+    row = _row("s", cases, 0.9)
+    assert row.drop.method == "jackknife"
+    assert row.drop.high == 1.0
+    assert row.candidate.mean.high <= 1.0
+    assert row.high_unseen == 1.0
