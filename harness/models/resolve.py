@@ -13,28 +13,24 @@ from harness.models.home import model_directory
 from harness.types.storage import parse_json
 from tunegate.printable import say
 
+_TOKENIZER_PATTERNS = (
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.*", "*vocab*.json", "*.vocab", "merges.txt", "bpe.codes", "dict.txt", "tekken.json"),
+    *("*.model", "*.tiktoken", "*.spm", "*.tokenizer"),
+    *("word_*.json", "byte_maps.json", "normalizer.json", "emoji.json"),
+)
+
+
 # Files that determine a model's answers: weights, configuration, tokenizer, chat template; not a README.
 _MODEL_PATTERNS = (
     "*.safetensors",
     "*.safetensors.index.json",
     "config.json",
     "generation_config.json",
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "*.tiktoken",
+    *_TOKENIZER_PATTERNS,
     "chat_template*",
     "additional_chat_templates/*",
     "modules.json",
-)
-
-
-_TOKENIZER_PATTERNS = (
-    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.*", "merges.txt", "*.model", "*.tiktoken"),
 )
 
 
@@ -146,7 +142,10 @@ _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 # Weights, tokenizer and model card only: no code, no pickles, no weights of other frameworks.
-_HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md")
+_HUB_FILES = (
+    *("*.json", "*.safetensors", "*.txt", "*.jinja", "README.md"),
+    *("*.model", "*.tiktoken", "*.vocab", "*.spm", "*.tokenizer", "bpe.codes"),
+)
 
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")

@@ -1,9 +1,13 @@
 import json
+import re
 import shutil
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
 from harness.errors import AdapterError
+from harness.models import resolve
 from harness.models.resolve import adapter_sha256, model_sha256
 
 MODEL = {
@@ -123,3 +127,18 @@ def test_no_readable_configuration_is_told_in_one_line(tmp_path, content):
     with pytest.raises(AdapterError, match=r"adapter_config\.json: ") as caught:
         adapter_sha256(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_vocabulary_files_of_all_tokenizers_count():
+    """Else an edited vocabulary would get the answers of the old one."""
+    import transformers
+
+    sources = Path(transformers.__file__).parent.glob("models/*/tokenization*.py")
+    named = {
+        name
+        for source in sources
+        for name in re.findall(r'"\w+_file": *"([^"]+)"', source.read_text(encoding="utf-8"))
+    }
+    assert {"vocab.json", "spiece.model", "emoji.json", "word_shape.json"} <= named
+    for patterns in (resolve._TOKENIZER_PATTERNS, resolve._MODEL_PATTERNS, resolve._HUB_FILES):
+        assert [name for name in named if not any(fnmatch(name, pattern) for pattern in patterns)] == []
