@@ -1,7 +1,7 @@
 """How many small faults the tests find: a mutation run over the gate's arithmetic, its cache and its scoring.
 
     python benchmarks/mutation.py [statistics] [comparison] [cache] [scoring]
-        [--only PATTERN] [--sample N] [--survivors]
+        [--only PATTERN] [--sample N] [--seed N] [--survivors]
 
 mutmut puts one fault at a time into a function (another operator, number, argument, text) and runs the tests
 that reach it. It works on a copy of the checkout in .tunegate/mutation, in which two things differ:
@@ -9,7 +9,8 @@ that reach it. It works on a copy of the checkout in .tunegate/mutation, in whic
 - ``lru_cache`` is taken off, because it ignores decorated functions; a cache changes the speed alone;
 - ``strict=True`` of ``zip`` is left out: it guards against a fault in this program that no input reaches.
 
-``--sample`` tries that many faults of each room, chosen at random by a fixed seed, and prints an interval.
+``--sample`` tries that many faults of each room, chosen at random by the seed, and prints an interval.
+Who wrote tests for the faults of one sample measures by another: the first one would say too much.
 Each room has its own tests alone, without simulations: what those find, the worked examples beside them
 have to find as well.
 """
@@ -125,18 +126,19 @@ def differences(place: Path, mutants: list[str]) -> str:
     return subprocess.run(command, cwd=place, text=True, capture_output=True, check=True).stdout
 
 
-def drawn(place: Path, pattern: str, number: int) -> list[str]:
+def drawn(place: Path, pattern: str, number: int, seed: int) -> list[str]:
     """Some of the faults by name, chosen at random; all if there are not more.
 
     Args:
         place: The room's copy.
         pattern: Of the names.
         number: How many.
+        seed: Of the draw.
     """
     # It makes all faults before it notices that none has this name.
     mutmut(place, "run", "--max-children", "1", "no such fault")
     names = sorted(name for statuses in results(place, pattern).values() for name in statuses)
-    return random.Random(0).sample(names, min(number, len(names)))
+    return random.Random(seed).sample(names, min(number, len(names)))
 
 
 def results(place: Path, pattern: str) -> dict[str, dict[str, int | None]]:
@@ -160,13 +162,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--survivors", action="store_true", help="print the faults that were not found")
     parser.add_argument("--sample", type=int, metavar="N", help="so many faults of each room, at random")
+    parser.add_argument("--seed", type=int, default=0, help="of that choice")
     parser.add_argument("--fail-under", type=float, default=0.0, metavar="PERCENT")
     given = parser.parse_args()
     total = missed = 0
     for name in given.rooms or ROOMS:
         place = PLACE / name
         prepare(place, ROOMS[name])
-        names = [given.only] if given.sample is None else drawn(place, given.only, given.sample)
+        names = [given.only] if given.sample is None else drawn(place, given.only, given.sample, given.seed)
         done = mutmut(place, "run", "--max-children", str(given.workers), *names)
         if done.returncode:
             print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
