@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import warnings
 from contextlib import closing
 from functools import lru_cache
 from importlib import import_module
@@ -650,6 +651,8 @@ def postgres_programs():
         text = "no PostgreSQL server here, so shared histories are NOT TESTED: apt-get install postgresql"
         if os.environ.get("TUNEGATE_REQUIRE_POSTGRES"):
             pytest.fail(text)
+        # A skip alone is one letter.
+        warnings.warn(text, stacklevel=2)
         pytest.skip(text)
     return usable[-1]
 
