@@ -2,7 +2,9 @@
 
 import errno
 import io
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -29,13 +31,19 @@ def outlive_readers() -> None:
 
     Streams that somebody replaced, such as those of a test, stay as they are.
     """
-    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
-        sys.stdout = _lasting(sys.stdout)
-    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
-        sys.stderr = _lasting(sys.stderr)
+    # None where the stream is closed (``>&-``); opened at once, so that no other file gets its number.
+    stdout, stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    sys.stdout = _lasting(stdout, sys.__stdout__)
+    sys.stderr = _lasting(stderr, sys.__stderr__)
 
 
-def _lasting(stream: TextIO) -> TextIO:
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _lasting(stream: TextIO, own: TextIO | None) -> TextIO:
+    if own is not stream:
+        return stream
     try:
         stream.flush()
         number = stream.fileno()

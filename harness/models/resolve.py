@@ -178,6 +178,9 @@ def resolve_model(reference: str, *, download: bool = True, recorded: bool = Fal
         raise ModelError(f"{reference}: an adapter, not a model; give the base model that its config names")
     if directory.is_dir():
         raise ModelError(f"{reference}: not a model: config.json is missing")
+    if reference.removeprefix(_HUB).startswith((".", "~", "/")):
+        written = f"; a path is written without {_HUB}" if reference.startswith(_HUB) else ""
+        raise ModelError(f"{reference}: no such directory{written}")
     found = _HUB_ID.fullmatch(reference.removeprefix(_HUB))
     if found and (recorded or reference.startswith(_HUB)):
         return _from_hub(found["name"], found["revision"], download=download)

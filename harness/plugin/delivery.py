@@ -3,7 +3,7 @@
 A failure here never changes a verdict: each failed step causes one line and the exit status.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,3 +217,23 @@ def _noted(found: Delivery, what: str) -> Iterator[None]:
 
 def _problem(text: str, status: pytest.ExitCode) -> Problem:
     return Problem(text=text.strip().partition("\n")[0], status=status)
+
+
+def uncollected_problem(files: Sequence[str], then: str) -> Problem:
+    """Files that could not be collected, as a problem of the user's.
+
+    Args:
+        files: Their node ids.
+        then: What follows from it.
+    """
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    text = f"{files[0]}{more} could not be collected, and {then}"
+    return Problem(text=text, status=pytest.ExitCode.USAGE_ERROR)
+
+
+def end_problem(error: Exception) -> Problem:
+    """What another plugin raised at the session's end, in one line."""
+    status, what = pytest.ExitCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError):
+        status, what = pytest.ExitCode.USAGE_ERROR, f"{error.strerror or error} (--junitxml, say)"
+    return _problem(f"another plugin broke at the session's end: {what}", status)

@@ -279,7 +279,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     gate, cases = config.stash.get(GATE, None), golden_items(session.items)
     config.stash[SELECTION].take([each for each in cases if gate is None or not is_skipped_by_others(each)])
-    if gate is not None:
+    # Where collecting was not completed, pytest itself says which path or node id is wrong.
+    if gate is not None and gate.selection.content is not None:
         gate.note_left_out(session)
         if not config.option.collectonly:
             gate.make_ready()
@@ -335,7 +336,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     gate = session.config.stash.get(GATE, None)
     if gate is not None:
         gate.finish(session)
-    yield
+    try:
+        yield
+    except Exception as error:
+        if gate is None:
+            raise
+        # Such as --junitxml on a full disk: what another plugin can't write takes no verdict.
+        gate.note_broken_end(session, error)
     if gate is not None and not gate.is_said:
         # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -16,7 +16,14 @@ from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
 from harness.history.store import check_history
 from harness.plugin.collection import RESULTS, GoldenItem, LastMissed, add_verdicts
-from harness.plugin.delivery import Delivery, Problem, deliver, exit_status
+from harness.plugin.delivery import (
+    Delivery,
+    Problem,
+    deliver,
+    end_problem,
+    exit_status,
+    uncollected_problem,
+)
 from harness.plugin.own_tests import OwnTests, missing_tests
 from harness.plugin.progress import Questions, end_session, open_progress
 from harness.plugin.selection import (
@@ -231,7 +238,7 @@ class GateSession:
         add_verdicts(self._config, self.records)
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
         if self.uncollected:
-            self.delivery.problems.append(_broken(self.uncollected, "the gate is without it"))
+            self.delivery.problems.append(uncollected_problem(self.uncollected, "the gate is without it"))
         self._end_telemetry()
         if ended:
             problems = [problem.status for problem in self.delivery.problems]
@@ -242,8 +249,19 @@ class GateSession:
         stopped = {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
         if self.uncollected and session.exitstatus in stopped and not self._config.option.collectonly:
             then = "nothing was gated: fix it, or gate without it by --continue-on-collection-errors"
-            self.delivery.problems.append(_broken(self.uncollected, then))
+            self.delivery.problems.append(uncollected_problem(self.uncollected, then))
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def note_broken_end(self, session: pytest.Session, error: Exception) -> None:
+        """Turn what another plugin raised at the session's end into one line.
+
+        Args:
+            session: The session.
+            error: What it raised.
+        """
+        problem = end_problem(error)
+        self.delivery.problems.append(problem)
+        session.exitstatus = session.exitstatus or problem.status
 
     def interrupted_line(self) -> str | None:
         """After Ctrl-C: what is kept; None where nothing was being answered."""
@@ -345,13 +363,6 @@ class GateSession:
             name: replace(record, run=replace(record.run, left_out=left_out))
             for name, record in records.items()
         }
-
-
-def _broken(files: Sequence[str], then: str) -> Problem:
-    """Files that could not be collected, as a problem of the user's."""
-    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    text = f"{files[0]}{more} could not be collected, and {then}"
-    return Problem(text=text, status=pytest.ExitCode.USAGE_ERROR)
 
 
 # Not in the stash of a session without a model.

@@ -129,3 +129,11 @@ def test_a_problem_is_said_without_a_terminal_reporter(project):
     result = project.run("-p", "no:terminal", "-k", "peru", "--gate-accept=ship")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: run * can't be accepted as ship: *"])
+
+
+@pytest.mark.parametrize(("error", "status"), [("OSError(28, 'No space left')", 4), ("KeyError('x')", 3)])
+def test_another_plugin_that_breaks_at_the_end_takes_no_verdict(project, error, status):
+    project.pytester.makeconftest(f"def pytest_sessionfinish(): raise {error}")
+    result = project.run()
+    assert result.ret == status
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "ERROR: another plugin broke at the session's end: *"])

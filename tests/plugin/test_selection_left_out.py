@@ -26,6 +26,22 @@ def test_no_golden_case_is_bad_input(project, arguments):
     assert not project.opened
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["golden_sets/nope.yaml"],
+        ["golden_sets/capitals.yaml::nope"],
+        ["golden_sets/capitals.yaml::peru", "golden_sets/capitals.yaml::nope"],
+    ],
+)
+def test_a_mistyped_path_or_node_id_is_named(project, arguments):
+    result = project.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *not found: *nope*"])
+    assert "nothing would be gated" not in result.stderr.str()
+    assert not project.opened
+
+
 def test_cases_that_are_all_skipped_are_no_gate(project, write_golden):
     write_golden(project.pytester, "capitals", FAQ.replace("prompt:", "skip: later, prompt:"))
     refused(project, project.run(), "every selected case is skipped")

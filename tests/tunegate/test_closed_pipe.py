@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tunegate.streams import outlive_readers
+
 CASES = "name: words\ngeneration: {max_new_tokens: 4}\ncases:\n" + "".join(
     f"  - {{id: c{number}, prompt: 'w{number} what is w4', checks: [{{type: regex, value: 'w[0-9]*[{number}]'}}]}}\n"
     for number in range(8)
@@ -64,3 +66,12 @@ def test_output_that_a_terminal_cant_encode_is_escaped(installation, tmp_path):
 def test_a_foreign_stream_stays():
     code = "import sys, io; sys.stdout = mine = io.StringIO(); from tunegate.streams import outlive_readers; outlive_readers(); assert sys.stdout is mine"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_written_to_a_closed_output_is_dropped(monkeypatch):
+    """``>&-`` leaves no stream at all: that ends no session with the status of a regression."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    outlive_readers()
+    with sys.stdout as stdout, sys.stderr as stderr:
+        assert stdout.write("x") == stderr.write("x") == 1
