@@ -135,6 +135,20 @@ def left_out_keys(content: GateContent, keys: Collection[str]) -> tuple[str, ...
     return tuple(case.key for golden_set in content.sets for case in golden_set.cases if case.key not in keys)
 
 
+def left_out_of(content: GateContent | None, keys: Collection[str], tests: Sequence[str]) -> LeftOut:
+    """What is left out where only these cases are answered, and these tests say nothing.
+
+    Args:
+        content: The content of the gate; None before it is known.
+        keys: Of the cases that are answered.
+        tests: The hand-written tests.
+    """
+    if content is None:
+        return LeftOut(cases={}, tests=tuple(tests))
+    cases, absent = left_out_cases(content, keys), left_out_keys(content, keys)
+    return LeftOut(cases=cases, keys=absent, tests=tuple(tests))
+
+
 _YAML = {".yaml", ".yml"}
 
 

@@ -32,8 +32,7 @@ from harness.plugin.selection import (
     Selection,
     Turns,
     collect_golden_sets,
-    left_out_cases,
-    left_out_keys,
+    left_out_of,
     own_tests,
 )
 from harness.run.cache import Cache
@@ -135,15 +134,7 @@ class GateSession:
             missing = missing_tests(self.own_tests, session, self._collected, self.uncollected)
         broken = (f"{file} (could not be collected)" for file in self.uncollected)
         deselected = (item.nodeid for item in self._belonging if item not in selected)
-        self.left_out = self._without(keys, (*broken, *missing, *deselected))
-
-    def _without(self, keys: Collection[str], tests: Sequence[str]) -> LeftOut:
-        """What is left out where these cases are answered, and these tests are not run."""
-        content = self.selection.content
-        if content is None:
-            return LeftOut(cases={}, tests=tuple(tests))
-        cases, absent = left_out_cases(content, keys), left_out_keys(content, keys)
-        return LeftOut(cases=cases, keys=absent, tests=tuple(tests))
+        self.left_out = left_out_of(self.selection.content, keys, (*broken, *missing, *deselected))
 
     def _note_silent(self, items: Sequence[pytest.Item]) -> None:
         """Add to what is left out the items that said nothing: skipped by others, or never reached."""
@@ -155,7 +146,7 @@ class GateSession:
         keys = {each.case.key for each in self.selection.cases}
         keys -= {item.case.key for item in silent if isinstance(item, GoldenItem)}
         tests = [f"{item.nodeid} ({silent[item]})" for item in self._belonging if item in silent]
-        self.left_out = self._without(keys, (*self.left_out.tests, *tests))
+        self.left_out = left_out_of(self.selection.content, keys, (*self.left_out.tests, *tests))
 
     def make_ready(self) -> None:
         """Check that libraries are installed, that the judge is reliable, and that models can answer.
