@@ -13,6 +13,7 @@ from harness.comparison.metric_drop import (
     smallest_detectable,
     units_of,
 )
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PairedMetric
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
@@ -23,7 +24,7 @@ from harness.statistics.detectable_drops import (
 )
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import churn_of, detectable_drop
-from harness.types import Stability
+from harness.types import GateVerdict, Stability
 
 
 def paired(candidate, baseline, *, metric="pass-rate", kind="binary", clusters=None, **scale):
@@ -230,3 +231,11 @@ def test_what_has_no_number_of_cases_that_settles():
         units_of(whole), 0.05, margin=0.05, confidence=0.9
     )
     assert cases_to_settle(graded, 0.05, 0.05, 0.9) is None
+
+
+def test_the_level_of_judged_metrics_is_the_one_that_is_given():
+    """Nine of sixty lost: a regression at 5 %, and none at a ten-thousandth."""
+    metric = paired([0] * 9 + [1] * 51, [1] * 60)
+    margins = {("s", "pass-rate"): 0.05}
+    assert judge_metrics([metric], margins)[0].verdict is GateVerdict.REGRESS
+    assert judge_metrics([metric], margins, 1e-4)[0].verdict is GateVerdict.INCONCLUSIVE

@@ -9,7 +9,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.slices import LEVEL, _distinct, _part, driver_slice, shared_traits, slice_drops
-from harness.comparison.traits import traits_of
+from harness.comparison.traits import is_word, traits_of
 from harness.presentation.sentences import sentences_of
 from harness.types import Completion, GateVerdict, Message, Stability
 
@@ -318,3 +318,22 @@ def test_a_trait_names_the_lost_cases_that_have_it(make_result, make_run):
     trait = next(each for each in shared_traits(*rate_of(now, then)) if "sorry" in each.trait)
     assert trait.keys == tuple(f"s/{n:02}" for n in range(9))
     assert (trait.lost, trait.of_lost, trait.kept, trait.of_kept) == (9, 10, 1, 30)
+
+
+def test_a_driver_s_interval_has_the_gate_s_level(make_result, make_run):
+    def run(lost):
+        return make_run(
+            [
+                make_result(f"s/{n:02}", n not in lost, tags=["dates" if n < 20 else "names"])
+                for n in range(80)
+            ]
+        )
+
+    for alpha, confidence in ((0.05, 0.9), (0.01, 0.98)):
+        (driver,) = run_gate(run({*range(12)}), run(set()), alpha=alpha)[0].drivers
+        assert driver.drop.confidence == pytest.approx(confidence)
+
+
+def test_a_word_comes_after_what_is_true_of_the_whole_answer():
+    assert is_word("answer says 'sorry'")
+    assert not is_word("answer begins with 'sorry'")
