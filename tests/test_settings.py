@@ -137,7 +137,7 @@ WRONG_KINDS = {
     bool: ["1", "0", "1.0", "'true'", "[true]", "2020-01-01"],
     int: ["true", "3.0", "'3'", "[3]"],
     float: ["true", "'3.0'", "[3.0]"],
-    int | None: ["true", "3.0", "0", "[3]", "'some'"],
+    int | None: ["true", "3.0", "0", "[3]", "'some'", "'3'"],
     float | None: ["false", "'0.1'", "[0.1]"],
     str: ["3", "true", "['a']"],
     str | None: ["3", "true", "['a']"],

@@ -54,7 +54,8 @@ def _typed(name: str, value: object) -> object:
     """A value of pyproject.toml, which has types: a text there is neither a number nor true or false."""
     field = Settings.model_fields.get(name)
     is_typed = field is not None and field.annotation in {bool, int, float, float | None}
-    return _QUOTED if is_typed and isinstance(value, str) else value
+    is_choice = field is not None and field.annotation == (int | None) and value != "auto"
+    return _QUOTED if (is_typed or is_choice) and isinstance(value, str) else value
 
 
 def _as_written(_project: Path, value: object) -> object:
