@@ -5,85 +5,13 @@ So an answer can change everything about its own interpreter, and nothing about 
 """
 
 import builtins
-import collections
-import collections.abc
-import copy
-import decimal
-import fractions
 import importlib
-import operator
 import sys
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from harness.metrics.code_operations import ALWAYS, COMPARISONS, LENT, OPERATIONS, PLAIN
 from harness.metrics.code_wire import AnswerEndedError, Link, Message
-
-_OPERATIONS: dict[str, Callable[..., Any]] = {
-    "__call__": lambda target, *args, **kwargs: target(*args, **kwargs),
-    "__getattr__": getattr,
-    "__setattr__": setattr,
-    "__delattr__": delattr,
-    "__instancecheck__": lambda target, value: isinstance(value, target),
-    "__subclasscheck__": lambda target, value: issubclass(value, target),
-    "__iter__": iter,
-    "__next__": next,
-    "__len__": len,
-    "__bool__": bool,
-    "__str__": str,
-    "__repr__": repr,
-    "__hash__": hash,
-    "__int__": int,
-    "__float__": float,
-    "__complex__": complex,
-    "__bytes__": bytes,
-    "__dir__": dir,
-    "__format__": format,
-    "__reversed__": reversed,
-    "__round__": round,
-    "__enter__": lambda target: type(target).__enter__(target),
-    "__exit__": lambda target, *told: type(target).__exit__(target, *told),
-    "__divmod__": divmod,
-    "__rdivmod__": lambda target, other: divmod(other, target),
-    "__contains__": operator.contains,
-    "__copy__": copy.copy,
-    "__deepcopy__": copy.deepcopy,
-}
-_OPERATIONS |= {
-    f"__{name}__": getattr(operator, f"__{name}__")
-    for name in (
-        *("index", "neg", "pos", "abs", "invert", "getitem", "setitem", "delitem"),
-        *("eq", "ne", "lt", "le", "gt", "ge", "iadd", "isub", "imul", "ior", "iand", "ixor"),
-    )
-}
-_ARITHMETIC = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor"
-for _name in _ARITHMETIC.split():
-    _OPERATIONS[f"__{_name}__"] = _forward = getattr(operator, f"__{_name}__")
-    _OPERATIONS[f"__r{_name}__"] = lambda target, other, _forward=_forward: _forward(other, target)
-_ALWAYS = {"__getattr__", "__setattr__", "__delattr__", "__str__", "__repr__", "__dir__", "__format__"}
-_ALWAYS |= {"__instancecheck__", "__subclasscheck__", "__copy__", "__deepcopy__"}
-_COMPARISONS = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
-# What the answer may do with an object of the tests that it was given: a key function, an iterator.
-_LENT = {"__call__", "__iter__", "__next__", "__len__", "__getitem__", "__bool__", "__hash__", "__eq__"}
-# Types of data, with how an object of a subclass becomes one of them, whatever it redefines.
-_PLAIN: dict[type, Callable[[Any], Any]] = {
-    int: int.__int__,
-    float: float.__float__,
-    str: str.__str__,
-    bytes: lambda value: bytes.__getitem__(value, slice(None)),
-    list: lambda value: list.__getitem__(value, slice(None)),
-    tuple: lambda value: tuple.__getitem__(value, slice(None)),
-    dict: dict,
-    set: set,
-    frozenset: frozenset,
-    complex: complex,
-    decimal.Decimal: decimal.Decimal,
-    fractions.Fraction: fractions.Fraction,
-    collections.UserDict: dict,
-    collections.UserList: list,
-    collections.UserString: str,
-    collections.abc.KeysView: set,
-    collections.abc.ItemsView: set,
-}
 
 
 class _StandIn:
@@ -174,7 +102,7 @@ class Side:
     def _own(self, operation: str) -> Callable[..., Any]:
         if operation not in self._lends:
             raise PermissionError(f"this code may not use {operation} of the tests")
-        return _OPERATIONS[operation] if operation in _OPERATIONS else getattr(self, f"do_{operation}")
+        return OPERATIONS[operation] if operation in OPERATIONS else getattr(self, f"do_{operation}")
 
     def _lend(self, value: Any) -> Any:
         if isinstance(value, _StandIn):
@@ -196,7 +124,7 @@ class Side:
             self._places[id(value)] = len(self._lent)
             self._lent.append(value)
         kind = type(value)
-        offers = sorted(name for name in _OPERATIONS if hasattr(kind, name) and name not in _ALWAYS)
+        offers = sorted(name for name in OPERATIONS if hasattr(kind, name) and name not in ALWAYS)
         if isinstance(value, type) and issubclass(value, BaseException):
             return ["error", self._places[id(value)], *_bases(value)]
         base = _plain_base(value)
@@ -217,14 +145,14 @@ class Side:
             raise ValueError(f"no handle is written like {kind}")
         place, name, offers, base = parts
         if place not in self._stand_ins:
-            known = [one for one in offers if one in _OPERATIONS]
+            known = [one for one in offers if one in OPERATIONS]
             self._stand_ins[place] = self._stand_in(place, (str(name), str(base)), known)
         return self._stand_ins[place]
 
     def _stand_in(self, place: int, names: tuple[str, str], offers: list[str]) -> Any:
         key, (name, base) = (*names, *offers), names
         if key not in self._classes:
-            methods: dict[str, Any] = {one: _method(one) for one in (*_ALWAYS, *offers)}
+            methods: dict[str, Any] = {one: _method(one) for one in (*ALWAYS, *offers)}
             methods["__doc__"] = property(lambda one: _method("__getattr__")(one, "__doc__"))
             plain = vars(builtins).get(base)
             if isinstance(plain, type):
@@ -278,7 +206,7 @@ def _library_error(module: str, name: str) -> type[BaseException] | None:
 
 
 def _plain_base(value: Any) -> type | None:
-    return next((kind for kind in _PLAIN if isinstance(value, kind)), None)
+    return next((kind for kind in PLAIN if isinstance(value, kind)), None)
 
 
 def _importable(module: str, name: str, value: Any) -> bool:
@@ -294,7 +222,7 @@ def _importable(module: str, name: str, value: Any) -> bool:
 def _method(operation: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         side: Side = object.__getattribute__(self, "_tunegate_side")
-        if operation in _COMPARISONS and not isinstance(args[0], _StandIn):
+        if operation in COMPARISONS and not isinstance(args[0], _StandIn):
             return _compared(side, self, operation, args[0])
         # What was copied before is no part of an object of the answer.
         return side.ask(operation, self, *(() if operation == "__deepcopy__" else args), **kwargs)
@@ -310,7 +238,7 @@ def _compared(side: Side, stand_in: Any, operation: str, data: Any) -> Any:
     """
     plain = side.ask("plain", stand_in)
     if plain is not None:
-        return _COMPARISONS[operation](plain[0], data)
+        return COMPARISONS[operation](plain[0], data)
     if operation in {"__eq__", "__ne__"}:
         return operation == "__ne__"
     told = f"{type(stand_in).__name__} is the answer's own type, and no {type(data).__name__} to compare with"
@@ -327,7 +255,7 @@ class AnswerSide(Side):
             link: To the tests.
             names: The answer's namespace.
         """
-        super().__init__(link, lends={*_OPERATIONS, "names", "name", "plain"}, trusted=True)
+        super().__init__(link, lends={*OPERATIONS, "names", "name", "plain"}, trusted=True)
         self._names = names
 
     def do_names(self, _: Any) -> list[str]:
@@ -347,7 +275,7 @@ class AnswerSide(Side):
     def do_plain(self, value: Any) -> Any:
         """An object of a subclass of plain data as the data, in a tuple; None for any other."""
         base = _plain_base(value)
-        return None if base is None else (_PLAIN[base](value),)
+        return None if base is None else (PLAIN[base](value),)
 
 
 class TestsSide(Side):
@@ -361,7 +289,7 @@ class TestsSide(Side):
         Args:
             link: To the answer.
         """
-        super().__init__(link, lends=_LENT, trusted=False)
+        super().__init__(link, lends=LENT, trusted=False)
         self._known: set[str] = set(self.ask("names", None))
         self._callable: dict[str, Any] = {}
 
