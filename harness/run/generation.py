@@ -240,12 +240,13 @@ def compute_missing(
         EngineError: The model failed on all requests, or on general text.
     """
     workload, texts = answers.workload, answers.workload.texts
-    places, text_places = answers.missing_answers, answers.missing_texts
+    groups, text_places = _asked_once(answers), answers.missing_texts
 
     def keep_completions(batch: Mapping[int, Completion]) -> None:
-        finished = {places[index]: completion for index, completion in batch.items()}
+        finished = {place: completion for index, completion in batch.items() for place in groups[index]}
         if LISTENERS:
-            _tell(workload, finished, engine.plan.engine)
+            asked = {groups[index][0]: completion for index, completion in batch.items()}
+            _tell(workload, asked, engine.plan.engine)
         store_completions(answers, finished, cache)
         _hand_over(workload, finished, on_answers)
         on_progress("answering", len(answers.completions), len(workload.answers))
@@ -255,11 +256,13 @@ def compute_missing(
         on_progress("scoring texts", len(answers.losses), len(texts))
 
     on_progress("answering", len(answers.completions), len(workload.answers))
-    if places:
+    if groups:
         try:
-            engine.generate([workload.answers[place] for place in places], keep_completions)
+            engine.generate([workload.answers[first] for first, *_ in groups], keep_completions)
         except CasesFailedError as error:
-            answers.failures.update({places[index]: reason for index, reason in error.failures.items()})
+            answers.failures.update(
+                {place: reason for index, reason in error.failures.items() for place in groups[index]}
+            )
             if LISTENERS:
                 _tell_failures(workload, answers.failures, engine.plan.engine)
     if text_places:
@@ -272,6 +275,15 @@ def compute_missing(
             if max(failed) >= len(workload.references):
                 raise
             answers.failed_texts.update(failed)
+
+
+def _asked_once(answers: PartialAnswers) -> list[list[int]]:
+    """Indices of missing answers; those that would be the same stored answer are together, and asked once."""
+    groups: dict[tuple[str, float | None], list[int]] = {}
+    for place in answers.missing_answers:
+        key = answers.answer_keys[place], answers.workload.answers[place].timeout_s
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
 
 
 def _tell(workload: Workload, finished: Mapping[int, Completion], engine: str) -> None:

@@ -157,3 +157,42 @@ def test_a_case_that_the_model_fails_on_alone_is_noted_and_the_others_answered(
     again = Picky()
     answered([case_of("a"), case_of("bad")], again)
     assert again.asked == []
+
+
+def test_a_prompt_that_stands_in_two_cases_is_asked_once_a_side(answered, case_of, engine_class):
+    """The second case would get the stored answer of the first in the next run; samples are drawn one by one."""
+    same = replace(case_of("a"), id="again")
+    sampled = [
+        replace(case, id=f"{case.id}-sampled", generation=replace(case.generation, temperature=1.0))
+        for case in (case_of("a"), same)
+    ]
+    engine = engine_class()
+    answers, _ = answered([case_of("a"), case_of("b"), same, *sampled], engine)
+    asked = [key for side, key in engine.asked if side == "candidate"]
+    assert sorted(asked) == ["s/a", "s/a-sampled", "s/again-sampled", "s/b"]
+    for side in ("candidate", "baseline"):
+        found = answers[side].completions
+        assert found["s/again"].text == found["s/a"].text == f"{side} s/a 0"
+        assert found["s/again-sampled"].text != found["s/a-sampled"].text
+
+
+def test_what_fails_for_one_of_two_equal_prompts_fails_for_both(answered, case_of, engine_class):
+    class Failing(engine_class):
+        def generate(self, requests, on_batch):
+            bad = {i: "no" for i, request in enumerate(requests) if request.key == "s/a"}
+            good = [(i, request) for i, request in enumerate(requests) if i not in bad]
+            super().generate(
+                [request for _, request in good],
+                lambda batch: on_batch({good[i][0]: found for i, found in batch.items()}),
+            )
+            raise CasesFailedError(bad)
+
+    answers, _ = answered([case_of("a"), case_of("b"), replace(case_of("a"), id="again")], Failing())
+    assert dict(answers["candidate"].failures) == {"s/a": "no", "s/again": "no"}
+    assert set(answers["candidate"].completions) == {"s/b"}
+
+
+def test_equal_prompts_with_other_timeouts_are_asked_each(answered, case_of, engine_class):
+    engine = engine_class()
+    answered([case_of("a"), replace(case_of("a"), id="again", timeout_s=5.0)], engine, ("candidate",))
+    assert [key for _, key in engine.asked] == ["s/a", "s/again"]
