@@ -10,12 +10,34 @@ if TYPE_CHECKING:
 
 _CONFIGURATION = "pyproject.toml"
 # Signs of a project's root where no configuration has a table of ours; pytest goes by most of them too.
+# Options of ours that have a value.
+_OURS = ("--model", "--gate-")
 _SIGNS = (_CONFIGURATION, ".tunegate", "pytest.toml", "pytest.ini", "tox.ini", "setup.cfg", "setup.py")
 
 
 def session_project(config: "pytest.Config") -> Path:
     """The project of a pytest session: the nearest configured one, else pytest's own root."""
-    return configured_project(config.invocation_params.dir) or config.rootpath
+    here = config.invocation_params.dir
+    found = configured_project(here)
+    return found or (here / command_project(here) if _is_root_of_a_value(config) else config.rootpath)
+
+
+def _is_root_of_a_value(config: "pytest.Config") -> bool:
+    """Whether pytest took its root from the value in ``--model DIR``.
+
+    It looks for its root before it knows our options, so this value is a path of tests to it.
+    """
+    here, args = config.invocation_params.dir, [str(each) for each in config.invocation_params.args]
+    if config.rootpath == here or (config.inipath is not None and config.rootpath in here.parents):
+        return False
+    before = ["", *args[:-1]]
+    is_ours = [option.startswith(_OURS) and "=" not in option for option in before]
+    paths = [
+        value
+        for value, given in zip(args, is_ours, strict=True)
+        if not given and not value.startswith("-") and (here / value.partition("::")[0]).exists()
+    ]
+    return any(is_ours) and not paths and "--rootdir" not in {each.partition("=")[0] for each in args}
 
 
 def command_project(here: Path) -> Path:

@@ -126,9 +126,18 @@ def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        found = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # for a damaged or unknown tokenizer the library may raise any exception
         raise kind(f"{directory}: {_problem_of(directory, error)}") from error
+    try:
+        # A token that isn't in the vocabulary is looked up as itself, without an end.
+        found.unk_token_id  # noqa: B018
+    except RecursionError as error:
+        raise kind(
+            f"{directory}: tokenizer_config.json: unk_token {found.unk_token!r} is not in the "
+            f"vocabulary; name a token of it, or null"
+        ) from error
+    return found
 
 
 def _problem_of(directory: Path, error: Exception) -> str:

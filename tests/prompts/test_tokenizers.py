@@ -73,6 +73,15 @@ def test_a_damaged_tokenizer_is_named(base, adapter):
         load_tokenizer(base)
 
 
+def test_a_token_for_unknown_text_that_is_none_is_named(base):
+    path = base / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "unk_token": ""}))
+    with pytest.raises(
+        ModelError, match=r"base: tokenizer_config\.json: unk_token '' is not in the vocabulary"
+    ):
+        load_tokenizer(base)
+
+
 def test_a_tokenizer_with_its_own_code_is_refused(base):
     path = base / "tokenizer_config.json"
     own = {"auto_map": {"AutoTokenizer": ["tokens.Own", None]}, "tokenizer_class": "Own"}

@@ -1,6 +1,7 @@
 """One rule says which folder is the project, in a pytest session and in all commands."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,7 +9,7 @@ from harness.cli.kept import kept_in
 from harness.errors import HistoryError
 from harness.golden.load import golden_files
 from harness.history.location import history_place
-from tunegate.project import command_project, configured_project
+from tunegate.project import command_project, configured_project, session_project
 
 GOLDEN = (
     "name: {0}\ncases:\n  - {{id: a, prompt: 1 + 1?, checks: [{{type: contains, value: '2'}}], tags: [t]}}\n"
@@ -100,3 +101,31 @@ def test_wrong_settings_are_one_line_in_a_session_without_a_model_too(tmp_path, 
     assert done.returncode == 4, done.stdout + done.stderr
     assert f"[tool.tunegate] {key.partition(' ')[0]}: " in done.stderr
     assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
+def started(here, root, *args, ini=None):
+    """What pytest knows of itself before it knows our options."""
+    return SimpleNamespace(
+        invocation_params=SimpleNamespace(dir=here, args=args), rootpath=root, inipath=ini, option=None
+    )
+
+
+@pytest.mark.parametrize("model", ["models/mine", "../elsewhere/mine"])
+def test_a_model_behind_a_space_is_no_root(tmp_path, model):
+    """Pytest takes it for a path of tests while it looks for its root."""
+    here = tmp_path / "project"
+    root = (here / model).resolve()
+    for folder in (root, here / "tests"):
+        folder.mkdir(parents=True)
+    for args in (["--model", model], ["-q", "--gate-margin", "0.1", "--model", model]):
+        assert session_project(started(here, root, *args)) == here
+        # As pytest's common root of the model and the place where it was started.
+        assert session_project(started(here, tmp_path, *args)) == here
+        # A root by its configuration stands.
+        assert session_project(started(here, tmp_path, *args, ini=tmp_path / "pytest.ini")) == tmp_path
+    assert session_project(started(here / "tests", root, "--model", model)) == here / "tests"
+    (here / "setup.py").write_text("")
+    assert session_project(started(here / "tests", root, "--model", model)) == here
+    # Paths of tests and an explicit root are the user's.
+    for args in (["tests", "--model", model], ["--rootdir", "tests", "--model", model], ["--rootdir=tests"]):
+        assert session_project(started(here, here / "tests", *args)) == here / "tests"
