@@ -1,5 +1,6 @@
 """A real server that fails in every way that servers fail in."""
 
+import threading
 import time
 
 import pytest
@@ -128,6 +129,23 @@ def test_a_parameter_that_the_server_does_not_know_is_left_out(judge_server, ope
     assert len(judge_server.bodies) == 3
     assert judge.usage.requests == 3
     assert judge.usage.unstructured == (2 if refused == "response_format" else 0)
+
+
+def test_a_parameter_is_left_out_of_requests_that_were_sent_before_its_refusal(judge_server, open_judge, ask):
+    send, reply, all_sent = judge_server._send, judge_server.reply, threading.Barrier(4)
+
+    def refuse(handler, body):
+        if "response_format" in body:
+            all_sent.wait(timeout=5)
+            send(handler, 400, '{"error": {"message": "Unknown parameter: response_format"}}', {})
+        else:
+            reply(handler, body)
+
+    judge_server.reply = refuse
+    judge = open_judge(concurrency=4)
+    outcomes = judge.ask_all([ask(f"Question {number}?") for number in range(4)])
+    assert [outcome.data["pass"] for outcome in outcomes] == [True] * 4
+    assert (judge.usage.requests, judge.usage.failed) == (8, 0)
 
 
 def test_a_server_that_ignores_the_schema_is_noted(judge_server, open_judge, ask):

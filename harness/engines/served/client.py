@@ -163,7 +163,7 @@ class ServerClient:
             try:
                 return read(await send(self._client, sent), sent)
             except openai.APIStatusError as error:
-                if not self._drop_refused(error, body):
+                if not self._drop_refused(error, sent):
                     raise self._fault_of_status(error) from None
             except openai.APITimeoutError:
                 raise PassingFaultError(f"no reply within {self._timeout_s:g} s") from None
@@ -183,14 +183,17 @@ class ServerClient:
                     sent[other] = value
         return sent
 
-    def _drop_refused(self, error: Any, body: Mapping[str, Any]) -> bool:
-        """Leave out a parameter that the server named in its refusal; False if it named none."""
+    def _drop_refused(self, error: Any, sent: Mapping[str, Any]) -> bool:
+        """Leave out a parameter that was sent and that the refusal names; False if it names none.
+
+        Requests that were sent before the first refusal are refused for the same parameter.
+        """
         if error.status_code not in {400, 422}:
             return False
         complaint = f"{error.message} {error.body}"
         for name in self._optional:
             word = "json_schema" if name == "response_format" else name
-            if name in body and name not in self._refused and (name in complaint or word in complaint):
+            if name in sent and (name in complaint or word in complaint):
                 self._refused.add(name)
                 self.requests += 1
                 return True
