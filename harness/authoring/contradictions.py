@@ -16,8 +16,22 @@ def contradictions(case: GoldenCase) -> Iterator[tuple[Check, str]]:
     """Pairs of a case's checks that exclude each other: the later check, and why."""
     # A transform lets two checks see different texts.
     for first, second in combinations([check for check in case.checks if not check.transform], 2):
+        if not are_of_one_answer(case, first, second):
+            continue
         if reason := _excludes(first, second) or _excludes(second, first):
             yield second, reason
+
+
+def are_of_one_answer(case: GoldenCase, check: Check, other: Check) -> bool:
+    """Whether two checks see the same answer: those of no turn see the last one.
+
+    Args:
+        case: The case.
+        check: One of its checks.
+        other: Another one.
+    """
+    last = len(case.turns)
+    return (check.turn or last) == (other.turn or last)
 
 
 def _excludes(check: Check, other: Check) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.authoring.contradictions import contradictions, matches_everything
+from harness.authoring.contradictions import are_of_one_answer, contradictions, matches_everything
 from harness.authoring.finding import Finding
 from harness.authoring.lint_comments import without_switched_off
 from harness.golden.patterns import unchecked_formats
@@ -120,10 +120,11 @@ def _last_words(case: GoldenCase) -> str:
 def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
     """References that fail the checks of their own case, or on which a check breaks."""
     pairs = [
-        (replace(case, id=f"{case.id}.{number}", checks=tuple(map(_whole, case.checks))), case, reference)
+        (replace(case, id=f"{case.id}.{turn}.{number}", checks=checks), case, reference)
         for case in cases
-        if not case.turns
-        for number, reference in enumerate(case.references)
+        for turn in (None, *range(1, len(case.turns) + 1))
+        if (checks := tuple(_whole(check) for check in case.checks if check.turn == turn))
+        for number, reference in enumerate(_references_of(case, turn))
     ]
     results = _scored([copy for copy, _, _ in pairs], [reference for _, _, reference in pairs])
     for (_, case, reference), result in zip(pairs, results, strict=True):
@@ -137,6 +138,11 @@ def _references(cases: Sequence[GoldenCase]) -> Iterator[_Suspicion]:
             message = f"its reference {told!r} fails {score.metric}"
             remedy = "fix either; a reference is a whole good answer, a part of one is a check's value"
             yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy)
+
+
+def _references_of(case: GoldenCase, turn: int | None) -> tuple[str, ...]:
+    """What the checks of a turn compare with; the case's own references without a turn."""
+    return case.references if turn is None else case.turns[turn - 1].references
 
 
 def _whole(check: Check) -> Check:
@@ -194,7 +200,7 @@ def _vanishing(case: GoldenCase) -> Iterator[_Suspicion]:
     """References of which a metric leaves nothing to compare."""
     for check in case.checks:
         left = _WHAT_IS_COMPARED.get(base_type(check.type))
-        for reference in case.references if left is not None else ():
+        for reference in _references_of(case, check.turn) if left is not None else ():
             if left is not None and reference.strip() and not left(reference):
                 message = f"{check.type} leaves nothing of its reference {reference!r}"
                 remedy = (
@@ -212,7 +218,8 @@ def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:
     for check in case.checks:
         if check.type != "equals" or not isinstance(check.value, str) or check.transform:
             continue
-        (result,) = _scored([case], [check.value.strip()])
+        together = tuple(other for other in case.checks if are_of_one_answer(case, check, other))
+        (result,) = _scored([replace(case, checks=together)], [check.value.strip()])
         for score in result.scores:
             if score.passed is False:
                 message = f"the answer that {check.type} requires, {check.value!r}, fails {score.metric}"

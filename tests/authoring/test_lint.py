@@ -228,3 +228,28 @@ def test_every_rule_may_be_switched_off_and_has_a_level():
         for rule in {*RULES, "lint-comment"}
     }
     assert rows == levels
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [
+        ("checks: [{type: equals, value: b}]", "checks: [{type: equals, value: x}]", set()),
+        ("checks: [{type: contains, value: b}]", "references: [x]\n    checks: [{type: not-contains, value: b}, {type: equals}]", set()),
+        ("checks: [{type: length, max: 3}]", "checks: [{type: length, min: 5}, {type: contains, value: abcdef}]", set()),
+        ("references: [b], checks: [{type: equals}]", "references: [x]\n    checks: [{type: equals}]", set()),
+        ("checks: [{type: equals, value: b}, {type: equals, value: c}]", "checks: [{type: equals, value: x}]", {"unreachable"}),
+        ("checks: [{type: contains, value: b}, {type: not-contains, value: b}]", "checks: [{type: equals, value: x}]", {"unreachable"}),
+        ("references: [b], checks: [{type: equals, value: c}]", "checks: [{type: equals, value: x}]", {"unreachable"}),
+        ("references: [A], checks: [{type: squad-em}]", "checks: [{type: equals, value: x}]", {"empty-reference"}),
+        ("checks: [{type: equals, value: b}]", "references: [r]\n    checks: [{type: contains, value: x}]", {"unreachable"}),
+    ],
+)  # fmt: skip
+def test_checks_are_compared_with_those_of_the_same_turn(tmp_path, first, last, found):
+    case = f"  - id: a\n    turns: [{{user: Hi?, {first}}}, {{user: And now?}}]\n    {last}\n"
+    assert {rule for _, rule in rules(tmp_path, case)} == found
+
+
+def test_checks_of_the_last_turn_are_compared_with_those_of_the_case(tmp_path):
+    turns = "[{user: Hi?}, {user: And now?, checks: [{type: equals, value: y}]}]"
+    case = f"  - id: a\n    turns: {turns}\n    checks: [{{type: equals, value: x}}]\n"
+    assert ("a", "unreachable") in rules(tmp_path, case)
