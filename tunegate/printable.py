@@ -14,6 +14,7 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_HALF = re.compile("[\ud800-\udfff]")
 _NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\n": "LF", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
 # GitHub reads ``::name::`` after the spaces at a line's start, and ``##[name]`` anywhere, Azure ``##vso[``.
 _COMMAND = re.compile(r"^(?P<before>[^\S\n]*):(?=:)|#(?=#[a-z]*\[)", re.MULTILINE)
@@ -33,6 +34,11 @@ def printable(text: str) -> str:
 def printable_line(text: str) -> str:
     """As printable, on one line: line breaks are made visible too."""
     return printable(text.replace("\n", "⟨LF⟩"))
+
+
+def encodable(text: str) -> str:
+    """The text for a library that takes UTF-8 only: half of a character (a lone surrogate) becomes U+FFFD."""
+    return _HALF.sub("\ufffd", text)
 
 
 def say(text: object, *, err: bool = False, end: str = "\n") -> None:

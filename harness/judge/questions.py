@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, cast
 from harness.golden.judge_template import Scale
 from harness.judge.prompts import Prompt, fill_prompt, load_prompt
 from harness.types import JsonValue, JudgeReply, JudgeRequest, JudgeVerdict, Message
+from tunegate.printable import encodable
 
 Preference: TypeAlias = Literal["A", "B", "tie"]
 
@@ -79,7 +80,7 @@ def single_request(
         reply_schema=SCHEMAS[task] if prompt.scale is None else _grades(prompt.scale),
         prompt_version=prompt.version,
         conversation=tuple(conversation),
-        answers=(answer,),
+        answers=(encodable(answer),),
         criteria=_criteria(rubric, references),
         repeat=repeat,
         passes_from=None if prompt.scale is None else prompt.scale.passes_from,
@@ -130,7 +131,7 @@ def pair_requests(
             reply_schema=SCHEMAS["pairwise"],
             prompt_version=prompt.version,
             conversation=tuple(conversation),
-            answers=(first, second),
+            answers=(encodable(first), encodable(second)),
             criteria=_criteria(rubric, ()),
             repeat=repeat,
         )

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue, Message
 from harness.types.metric import MetricFacts
 from harness.types.training import TrainingManifest, stored_manifest
+from tunegate.printable import encodable
 
 # The hash of weights that a server doesn't identify begins with it; the rest is of one session alone.
 UNKNOWN_WEIGHTS = "unknown-weights-"
@@ -385,6 +386,6 @@ def conversation(case: GoldenCase, earlier: Sequence[Completion]) -> tuple[Messa
     """
     messages = list(case.messages)
     for answer, turn in zip(earlier, case.turns[1:], strict=False):
-        messages.append(Message(role="assistant", content=answer.text))
+        messages.append(Message(role="assistant", content=encodable(answer.text)))
         messages.append(Message(role="user", content=turn.content))
     return tuple(messages)

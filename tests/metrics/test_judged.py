@@ -68,6 +68,16 @@ def test_the_judge_decides(judge_server, score, name, good):
     assert result.scores[0].explanation.startswith("looked (scripted, ")
 
 
+@pytest.mark.parametrize("name", [*CHECKS, "pairwise"])
+def test_half_a_character_in_an_answer_or_a_reply_stops_nothing(judge_server, score, name):
+    judge_server.answer = lambda body: {"reason": "looked \ud800", "pass": True, "grade": 4, "winner": "tie"}
+    cases = [case_with(name, **CHECKS.get(name, {"threshold": 0.5}))]
+    (result,) = score(cases, "30 \ud800 days.", baseline="\udc00")
+    assert result.outcome is Outcome.PASSED
+    sent = judge_server.bodies[0]["messages"][1]["content"]
+    assert "30 \ufffd days." in sent
+
+
 def test_a_grade_without_a_threshold_only_informs(judge_server, score):
     judge_server.answer = lambda body: {"reason": "looked", "grade": 2}
     (result,) = score([case_with("llm-reference")])

@@ -114,3 +114,7 @@ def test_a_check_scores_through_the_module_with_each_requests_own_options(reques
 
     assert [result.value for result in results] == [0, 1, 1]
     assert results[2].explanation == "precision 1.00, recall 1.00 against 'runs'"
+
+
+def test_half_a_character_in_an_answer_changes_nothing_else(score: Any) -> None:
+    assert score("rouge-l", "Paris \ud800 is", "Paris is").value == 1.0

@@ -13,12 +13,16 @@ from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
 from harness.presentation.console import open_console
-from tunegate.printable import printable, printable_line
+from tunegate.printable import encodable, printable, printable_line
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
 # The escape itself, the console that uses it, and pytest's terminal behind it.
 _ALLOWED = {"tunegate/printable.py", "harness/presentation/terminal.py", "harness/plugin/progress.py"}
+
+
+def test_half_a_character_is_replaced_where_only_utf_8_is_taken():
+    assert encodable("a\ud800b\udc00 \U0001f600") == "a\ufffdb\ufffd \U0001f600"
 
 
 @pytest.mark.parametrize(
