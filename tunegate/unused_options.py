@@ -34,6 +34,7 @@ WITH_VALUE = (
     "--gate-accept",
     "--gate-accept-reason",
     "--gate-chat-template-kwargs",
+    "--gate-history",
     "--gate-judge",
     "--gate-judge-concurrency",
     "--gate-judge-timeout",
