@@ -92,10 +92,14 @@ def golden_error(document: Document, key: KeyPath, problem: str, allowed: str = 
 
 def allowed_by(problems: Iterable[Mapping[str, Any]]) -> str:
     """What is allowed, in words."""
-    words = dict.fromkeys(
-        _ALLOWED.get(p["type"]) or p["msg"].removeprefix("Input should be ") for p in problems
-    )
+    words = dict.fromkeys(map(_allowed, problems))
     return next(iter(words)) if len(words) == 1 else " or ".join(word.partition(";")[0] for word in words)
+
+
+def _allowed(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "too_short" and (least := problem["ctx"]["min_length"]) > 1:
+        return f"at least {least}"
+    return _ALLOWED.get(problem["type"]) or str(problem["msg"]).removeprefix("Input should be ")
 
 
 def _explained(document: Document, key: KeyPath, problems: list[Any]) -> GoldenError:

@@ -144,3 +144,10 @@ def test_an_answer_that_took_too_long_is_an_error(tmp_path, seconds, outcome):
 def test_a_set_without_cases_is_refused(tmp_path):
     with pytest.raises(GoldenError, match="no cases: write them under cases, or include a file"):
         load_golden_set(write(tmp_path, "set.yaml", "name: x\n"))
+
+
+def test_a_single_turn_is_refused_with_the_number_that_is_needed(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("name: x\ncases:\n  - {id: a, turns: [{user: u, checks: [{type: is-json}]}]}\n")
+    with pytest.raises(GoldenError, match="allowed: at least 2"):
+        load_golden_set(path)
