@@ -9,12 +9,12 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from harness.models.home import tunegate_home
+from harness.types.storage import write_whole
 
 # Two writes within a file system's smallest step of time look like one: who has just written may write again.
 _SETTLED_S = 2.0
@@ -65,14 +65,5 @@ def _read_memory() -> dict[str, Any]:
 def _write_memory(memory: dict[str, Any]) -> None:
     """Replace it as a whole; a directory that can't be written to costs time alone."""
     kept = dict(list(memory.items())[-_MOST:])
-    path = _memory_file()
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(kept, stream)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(_memory_file(), json.dumps(kept))

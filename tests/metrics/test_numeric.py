@@ -168,7 +168,7 @@ def test_what_cant_be_read_is_no_proof_of_another_number(score, text, is_unclear
     assert score("numeric", text, value=5).unclear is is_unclear
 
 
-@pytest.mark.parametrize("text", ["1 " * 50_000, "1,111" * 20_000, "1 111 " * 20_000, "1" * 100_000, "1" + "a." * 50_000, "1 or " * 20_000, " " * 100_000 + "1", "minus " * 20_000])  # fmt: skip
+@pytest.mark.parametrize("text", ["1 " * 20_000, "1,111" * 20_000, "1 111 " * 20_000, "1" * 100_000, "1" + "a." * 50_000, "1 or " * 20_000, " " * 100_000 + "1", "minus " * 20_000])  # fmt: skip
 def test_long_answers_are_read_in_time(score, text):
     started = time.process_time()
     score("numeric", text, value=5)

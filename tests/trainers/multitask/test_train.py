@@ -255,7 +255,7 @@ def test_a_heads_own_rate_and_a_tasks_weight_reach_only_it(project):
     [
         ({"learning_rate": 1e30}, "learning_rate: the loss of "),
         ({"max_length": 512}, "max_length: found 512 (allowed: up to the encoder's 128)"),
-        ({"base": "/no/such/model"}, "no model '/no/such/model'"),
+        ({"base": "/no/such/model"}, "/no/such/model: no such directory"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_the_old_model(project, capsys, changes, message):
