@@ -59,18 +59,24 @@ def watch_rate(windows: Sequence[tuple[int, int]], limit: float, level: float) -
         limit: Largest allowed rate.
         level: Probability of an alarm at any time while the rate is within the limit.
     """
-    bets = _log_bets(limit)
+    import numpy as np
+
+    # (alternatives, 2): what an event and its absence add; for a limit of 1 there is nothing to bet on.
+    bets = np.array(_log_bets(limit) or [(0.0, 0.0)])
+    # (windows, alternatives): the capital of each window's bets, without its share.
+    capital = np.zeros((len(windows), len(bets)))
+    shares = -np.log(np.arange(1.0, len(windows) + 1) * np.arange(2.0, len(windows) + 2) * len(bets))
     evidence: list[float] = []
     alarm = since = None
-    totals: list[tuple[int, int]] = []
     for index, (count, n) in enumerate(windows):
-        totals = [(a + count, b + n) for a, b in [*totals, (0, 0)]]
-        logs = [_log_capital(a, b, bets) - math.log((k + 1) * (k + 2)) for k, (a, b) in enumerate(totals)]
-        # What is kept for windows to come.
-        value = _log_sum([*logs, -math.log(index + 2)])
+        begun = capital[: index + 1]
+        begun += bets @ np.array([count, n - count], dtype=float)
+        logs = np.logaddexp.reduce(begun, axis=1) + shares[: index + 1]
+        # With what is kept for windows to come.
+        value = float(np.logaddexp.reduce([*logs, -math.log(index + 2)]))
         evidence.append(math.exp(min(value, 700.0)))
         if alarm is None and value >= -math.log(level):
-            alarm, since = index, max(range(len(logs)), key=logs.__getitem__)
+            alarm, since = index, int(logs.argmax())
     return Rise(evidence=tuple(evidence), alarm=alarm, since=since)
 
 
@@ -84,14 +90,3 @@ def _log_bets(limit: float) -> list[tuple[float, float]]:
     steps = [lowest + (_LARGEST_LOG_ODDS - lowest) * (i + 1) / _ALTERNATIVES for i in range(_ALTERNATIVES)]
     rates = [1 / (1 + math.exp(-odds)) for odds in steps if odds > lowest]
     return [(math.log(rate / limit), math.log1p(-rate) - math.log1p(-limit)) for rate in rates]
-
-
-def _log_capital(count: int, n: int, bets: Sequence[tuple[float, float]]) -> float:
-    if not bets:
-        return 0.0
-    return _log_sum([count * event + (n - count) * none for event, none in bets]) - math.log(len(bets))
-
-
-def _log_sum(logs: Sequence[float]) -> float:
-    largest = max(logs)
-    return largest + math.log(sum(math.exp(each - largest) for each in logs))
