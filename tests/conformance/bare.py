@@ -20,11 +20,9 @@ NEW_TOKENS = 10
 def bare_texts(base: Path, adapter: Path | None = None) -> list[str]:
     """The model's answers to the prompts."""
     import torch
-    from transformers import AutoTokenizer, GenerationConfig
+    from transformers import GenerationConfig
 
-    own = adapter is not None and (adapter / "tokenizer_config.json").exists()
-    tokenizer = AutoTokenizer.from_pretrained(adapter if own else base)
-    model = load_model(base, adapter, len(tokenizer) if own else 0).eval().to(DEVICE)
+    model, tokenizer = _loaded(base, adapter)
     named = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
     texts = []
@@ -46,6 +44,46 @@ def bare_texts(base: Path, adapter: Path | None = None) -> list[str]:
         tokens = tokens[:-1] if tokens and tokens[-1] in ends else tokens
         texts.append(tokenizer.decode(tokens, skip_special_tokens=True))
     return texts
+
+
+def parting(base: Path, adapter: Path | None, prompt: str, other: str) -> str:
+    """Where another text leaves the script's, and by how much the script's token won there.
+
+    Args:
+        base: The model.
+        adapter: The adapter on it.
+        prompt: The prompt.
+        other: The other text.
+
+    Returns:
+        The number of the token, and the logits of the likeliest ones.
+    """
+    import torch
+
+    model, tokenizer = _loaded(base, adapter)
+    tokens = _ids(tokenizer, prompt).to(DEVICE)
+    length = tokens.shape[1]
+    for number in range(NEW_TOKENS):
+        with torch.no_grad():
+            # Without a cache: this is asked once, and every model can do it.
+            logits = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False).logits
+        best = logits[0, -1].float().topk(4)
+        tokens = torch.cat([tokens, best.indices[None, :1]], dim=1)
+        said = tokenizer.decode(tokens[0, length:], skip_special_tokens=True)
+        if not other.startswith(said) or number == NEW_TOKENS - 1:
+            names = tokenizer.convert_ids_to_tokens(best.indices.tolist())
+            shown = ", ".join(f"{name} {value:.6f}" for name, value in zip(names, best.values.tolist()))
+            return f"token {number + 1}: {shown} (gap {best.values[0] - best.values[1]:.2e})"
+    raise AssertionError("no token was asked for")
+
+
+def _loaded(base: Path, adapter: Path | None):
+    """The model on the device, and the tokenizer that belongs to it."""
+    from transformers import AutoTokenizer
+
+    own = adapter is not None and (adapter / "tokenizer_config.json").exists()
+    tokenizer = AutoTokenizer.from_pretrained(adapter if own else base)
+    return load_model(base, adapter, len(tokenizer) if own else 0).eval().to(DEVICE), tokenizer
 
 
 def load_model(base: Path, adapter: Path | None = None, own_tokens: int = 0):

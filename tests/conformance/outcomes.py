@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.bare import DEVICE, NEW_TOKENS, PROMPTS, bare_texts
+from tests.conformance.bare import DEVICE, NEW_TOKENS, PROMPTS, bare_texts, parting
 from tests.conformance.kinds import BY_NAME, Kind, save_adapter
 from tests.conformance.tiny import Family, save_base
 
@@ -125,8 +125,21 @@ def compare(
     for side, given in answers.items():
         texts = [given.completions[case.key].text for case in cases if case.key in given.completions]
         if texts != expected[side]:
-            return Outcome(DIFFERENT, f"{side}: {texts} instead of {expected[side]}")
+            where = _first_difference(sides[side], texts, expected[side])
+            return Outcome(DIFFERENT, f"{side}: {texts} instead of {expected[side]}; {where}")
     return Outcome(EQUAL)
+
+
+def _first_difference(model, texts: list[str], expected: list[str] | None) -> str:
+    """How near the two answers are where they part, to tell a rounding from a fault."""
+    if expected is None:
+        return "the bare script fails"
+    adapter = model.adapter_dir and Path(model.adapter_dir)
+    place = next((n for n, (one, other) in enumerate(zip(texts, expected)) if one != other), len(texts))
+    if place == len(expected):
+        return f"{len(texts)} answers instead of {len(expected)}"
+    written = texts[place] if place < len(texts) else ""
+    return f"prompt {place + 1}, {parting(Path(model.base_model), adapter, PROMPTS[place], written)}"
 
 
 @contextmanager

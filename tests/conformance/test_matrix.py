@@ -2,7 +2,8 @@
 
 A representative part runs with all tests and is held to what was measured: one family with all kinds, all families
 with some. ``make conformance`` (TUNEGATE_CONFORMANCE=full) measures the whole matrix and writes the page; ``part``
-measures the representative part. TUNEGATE_CONFORMANCE_DEVICE=cuda lets the bare script and the gate compute there.
+measures the representative part; ``held`` holds the whole matrix to what was measured, on as many workers as are
+given. TUNEGATE_CONFORMANCE_DEVICE=cuda lets the bare script and the gate compute there.
 """
 
 import os
@@ -16,7 +17,7 @@ from tests.conformance.page import ALONE, load_outcomes
 
 pytestmark = pytest.mark.matrix
 _WANTED = os.environ.get("TUNEGATE_CONFORMANCE", "")
-FULL, MEASURES = _WANTED == "full", _WANTED in {"full", "part"}
+FULL, MEASURES = _WANTED in {"full", "held"}, _WANTED in {"full", "part"}
 # Some families of the whole matrix, which takes half a minute for each; or some kinds, with ; between them.
 _NAMED = os.environ.get("TUNEGATE_CONFORMANCE_FAMILIES", "")
 CHOSEN = [family for family in FAMILIES if not _NAMED or family.name in _NAMED.split(",")]
@@ -67,12 +68,13 @@ def hold(outcome, family, name, measured):
     """Note the outcome of a run that measures; hold that of another one to what was measured."""
     from tests.conformance.page import without_places
 
-    assert outcome.word in {EQUAL, REFUSED, NOT_MADE}, outcome
+    said = f"{outcome.word}: {outcome.detail}"  # a string is shown whole
+    assert outcome.word in {EQUAL, REFUSED, NOT_MADE}, said
     if MEASURES:
         detail = without_places(outcome.detail) if outcome.word == REFUSED else ""
         measured.setdefault(family.name, {})[name] = [outcome.word, detail]
     else:
-        assert outcome.word == load_outcomes()[family.name][name][0], outcome
+        assert outcome.word == load_outcomes()[family.name][name][0], said
 
 
 @pytest.mark.parametrize("family", CHOSEN, ids=lambda family: family.name)
