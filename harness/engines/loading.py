@@ -26,6 +26,9 @@ from harness.prompts.tokenizers import load_tokenizer
 from harness.types import ExecutionPlan, ModelRef
 
 _LOADING = threading.RLock()
+# PEFT finds by a decomposition of the base's weights, at each load, what these act on. It is stored in no
+# file, and another device finds another one.
+_DECOMPOSED_AT_LOAD = {"ADAMSS", "PSOFT"}
 
 
 def load_base(plan: ExecutionPlan, directory: Path) -> Any:
@@ -136,6 +139,12 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
         refuse_bad_numbers(directory, config)
         refuse_unknown_keys(directory, config, kind.__dataclass_fields__)
         refuse_wrong_types(directory, config, kind.__dataclass_fields__)
+        if config["peft_type"] in _DECOMPOSED_AT_LOAD and base.device.type != "cpu":
+            raise AdapterError(
+                f"{adapter_dir}: what an adapter of the kind {config['peft_type']} acts on is stored in no "
+                f"file: PEFT computes it at each load, on {base.device.type} another one than on the CPU, "
+                f"and answers by it; use --gate-device cpu, or merge it where it was trained and gate the model"
+            )
         _refuse_not_finite_tensors(directory)
         read = PeftConfig.from_pretrained(adapter_dir)
         read.inference_mode = not trainable

@@ -72,7 +72,9 @@ def parting(base: Path, adapter: Path | None, prompt: str, other: str) -> str:
         said = tokenizer.decode(tokens[0, length:], skip_special_tokens=True)
         if not other.startswith(said) or number == NEW_TOKENS - 1:
             names = tokenizer.convert_ids_to_tokens(best.indices.tolist())
-            shown = ", ".join(f"{name} {value:.6f}" for name, value in zip(names, best.values.tolist()))
+            shown = ", ".join(
+                f"{name} {value:.6f}" for name, value in zip(names, best.values.tolist(), strict=True)
+            )
             return f"token {number + 1}: {shown} (gap {best.values[0] - best.values[1]:.2e})"
     raise AssertionError("no token was asked for")
 

@@ -135,11 +135,10 @@ def _first_difference(model, texts: list[str], expected: list[str] | None) -> st
     if expected is None:
         return "the bare script fails"
     adapter = model.adapter_dir and Path(model.adapter_dir)
-    place = next((n for n, (one, other) in enumerate(zip(texts, expected)) if one != other), len(texts))
-    if place == len(expected):
+    if len(texts) != len(expected):
         return f"{len(texts)} answers instead of {len(expected)}"
-    written = texts[place] if place < len(texts) else ""
-    return f"prompt {place + 1}, {parting(Path(model.base_model), adapter, PROMPTS[place], written)}"
+    place = next(n for n, text in enumerate(texts) if text != expected[n])
+    return f"prompt {place + 1}, {parting(Path(model.base_model), adapter, PROMPTS[place], texts[place])}"
 
 
 @contextmanager

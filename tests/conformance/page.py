@@ -31,6 +31,9 @@ The report says how each side was run: *mixed* batches with the others, *separat
 time by the library's own `generate`, for models and adapters that can't be batched. Sides share one copy of the base
 where asking shows that this changes no answer; else each has its own, and weights that are equal in all copies are stored
 once.
+
+Measured on the CPU. On other devices adapters of the kinds adamss and psoft are refused: what they act on is stored in no
+file, PEFT computes it from the base at each load, and each device computes another one.
 """
 
 

@@ -10,6 +10,7 @@ import os
 
 import pytest
 
+from tests.conformance.bare import DEVICE
 from tests.conformance.families import FAMILIES
 from tests.conformance.kinds import BY_NAME, KINDS
 from tests.conformance.outcomes import EQUAL, NOT_MADE, REFUSED, make_base, outcome_alone, outcome_of, quiet
@@ -28,6 +29,8 @@ _ALL_SIDES = {
     *("lora", "lora and biases", "lora from pissa", "lora and saved embeddings", "lora and new tokens"),
     *("lora and a norm", "alora", "ia3", "prompt tuning", "lora on repeated layers"),
 }
+# PEFT computes these from the base at each load, on each device another one: elsewhere than on the CPU they are refused.
+_OF_THE_CPU = {"adamss", "psoft"}
 _EVERYWHERE = ("lora", "lora and all embeddings")
 
 
@@ -74,7 +77,9 @@ def hold(outcome, family, name, measured):
         detail = without_places(outcome.detail) if outcome.word == REFUSED else ""
         measured.setdefault(family.name, {})[name] = [outcome.word, detail]
     else:
-        assert outcome.word == load_outcomes()[family.name][name][0], said
+        stored = load_outcomes()[family.name][name][0]
+        elsewhere = DEVICE != "cpu" and name in _OF_THE_CPU and stored == EQUAL
+        assert outcome.word == (REFUSED if elsewhere else stored), said
 
 
 @pytest.mark.parametrize("family", CHOSEN, ids=lambda family: family.name)
@@ -92,4 +97,4 @@ def test_an_adapter(family, kind, bases, measured, tmp_path):
 
 
 def test_the_names_of_this_file_are_kinds():
-    assert {*_ALL_SIDES, *_EVERYWHERE} <= set(BY_NAME)
+    assert {*_ALL_SIDES, *_EVERYWHERE, *_OF_THE_CPU} <= set(BY_NAME)

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.engines.loading import attach
 from harness.engines.open import choose_plan, describe_model, open_sides
-from harness.errors import ModelError
+from harness.errors import AdapterError, ModelError
 
 
 @pytest.fixture
@@ -52,6 +53,22 @@ def test_a_model_that_computes_no_number_is_refused(tiny_model_dir, tmp_path):
     model = describe_model(str(directory))
     with pytest.raises(ModelError, match="nan: computes NaN in place of logits"):
         open_sides({"candidate": model}, choose_plan("float32", "cpu", 512, [model]))
+
+
+@pytest.mark.parametrize("kind", ["AdamssConfig", "PsoftConfig"])
+def test_an_adapter_that_each_device_computes_anew_stays_on_the_cpu(kind, tiny_model_dir, make_adapter):
+    """Its directions come from a decomposition of the base, whose signs are another device's own."""
+    import peft
+    from transformers import AutoModelForCausalLM
+
+    sizes = {"num_subspaces": 2, "subspace_rank": 2} if kind == "AdamssConfig" else {}
+    config = getattr(peft, kind)(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"], **sizes)
+    adapter = make_adapter(config, base=tiny_model_dir)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
+    assert attach(base, "candidate", str(adapter)).active_adapter == "candidate"
+    elsewhere = AutoModelForCausalLM.from_pretrained(tiny_model_dir).to("meta")
+    with pytest.raises(AdapterError, match=r"stored in no file.* on meta another one .*--gate-device cpu"):
+        attach(elsewhere, "candidate", str(adapter))
 
 
 @pytest.fixture
