@@ -143,7 +143,8 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
             raise AdapterError(
                 f"{adapter_dir}: what an adapter of the kind {config['peft_type']} acts on is stored in no "
                 f"file: PEFT computes it at each load, on {base.device.type} another one than on the CPU, "
-                f"and answers by it; use --gate-device cpu, or merge it where it was trained and gate the model"
+                f"and answers by it; use --gate-device cpu, or merge it where it was trained and gate "
+                f"the model"
             )
         _refuse_not_finite_tensors(directory)
         read = PeftConfig.from_pretrained(adapter_dir)
