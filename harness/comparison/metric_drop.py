@@ -177,7 +177,7 @@ def smallest_detectable(
     if paired.reruns and not paired.repeated:
         noise = _noise_of(paired, least_churn)
         return detectable_averaged_drop(
-            len(paired.keys), noise, level, margin=margin or 0.0, confidence=confidence
+            paired.baseline, noise, level, margin=margin or 0.0, confidence=confidence
         )
     if paired.repeated:
         return detectable_repeated_drop(paired.trials, level, margin=margin, confidence=confidence)

@@ -13,7 +13,7 @@ from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
 from harness.statistics.clustered_drop import detectable_drop_of_cases
 from harness.statistics.looks import WHOLE, level_at, part_at
-from harness.statistics.paired_binary import holm
+from harness.statistics.paired_binary import used_level, weighted_holm
 from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 
@@ -31,8 +31,6 @@ PROBE_MARGIN = 0.10
 _Name = tuple[str, str]
 # Rows of metrics of whole sets, given the confidence of each set's intervals.
 SetRows: TypeAlias = Callable[[Mapping[str, float]], list[MetricComparison]]
-# A p-value, and the shares of its set's cases at the looks so far.
-_AtLook = tuple[float, Sequence[float]]
 
 
 def gated_margins(
@@ -119,10 +117,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     own = [metrics[place] for place in gated]
     tests = _case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated))
     tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
-    of_metrics, of_cases = (
-        [(each.p_value, looked.get(each.set_name, WHOLE)) for each in some] for some in (tested, tests)
-    )
-    levels, adjusted = _corrected(of_metrics, of_cases, regress_alpha)
+    levels, adjusted = _corrected(tested, tests, looked, regress_alpha)
     for place, level, p in zip(gated, levels, adjusted, strict=False):
         metric = metrics[place]
         row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
@@ -153,18 +148,39 @@ def _compared(
 
 
 def _corrected(
-    of_metrics: Sequence[_AtLook], of_cases: Sequence[_AtLook], alpha: float
+    rows: Sequence[MetricComparison],
+    tests: Sequence[CaseTest],
+    looked: Mapping[str, Sequence[float]],
+    alpha: float,
 ) -> tuple[list[float], list[float]]:
     """Each metric's level, and the p-values of metrics and then of cases, by Holm's correction.
 
-    Holm's first step is the strictest: a finding there does not depend on the other tests. Its level is what
-    is spread over the looks. At a look each p-value counts as much more as its level is smaller there.
+    Holm's first step is the strictest: a finding there does not depend on the other tests. Each test has an
+    even part of it; what the tests of single cases cannot use of theirs, the metrics share. This level is
+    what is spread over the looks. At a look each p-value counts as much more as its level is smaller there.
     """
-    strictest = alpha / max(len(of_metrics) + len(of_cases), 1)
-    levels = [_level(shares, strictest) for _, shares in of_metrics]
-    parts = [strictest if shares == WHOLE else part_at(shares, strictest) for _, shares in of_cases]
-    tests = zip([*of_metrics, *of_cases], [*levels, *parts], strict=True)
-    return levels, holm([p_value * (strictest / level) for (p_value, _), level in tests])
+    even = alpha / max(len(rows) + len(tests), 1)
+    of_rows = [looked.get(row.set_name, WHOLE) for row in rows]
+    of_tests = [looked.get(test.set_name, WHOLE) for test in tests]
+    used = [_used(test, even) if at == WHOLE else even for test, at in zip(tests, of_tests, strict=True)]
+    first = (alpha - sum(used)) / max(len(rows), 1)
+    levels = [_level(at, first) for at in of_rows]
+    parts = [level if at == WHOLE else part_at(at, level) for at, level in zip(of_tests, used, strict=True)]
+    weights = [*([first] * len(rows)), *used]
+    p_values = [*(row.p_value for row in rows), *(test.p_value for test in tests)]
+    scaled = [
+        p_value * (weight / level)
+        for p_value, weight, level in zip(p_values, weights, [*levels, *parts], strict=True)
+    ]
+    return levels, weighted_holm(scaled, weights)
+
+
+def _used(test: CaseTest, level: float) -> float:
+    """What the test uses of a level, a hair more than the p-value that it can show.
+
+    A test that can use nothing of it waits with a hair of the level until the others are rejected.
+    """
+    return max(used_level(test.trials, level) * (1 + 1e-9), level * 1e-9)
 
 
 def _level(shares: Sequence[float], alpha: float) -> float:

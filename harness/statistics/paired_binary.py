@@ -20,11 +20,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statistics 6.
     """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    return weighted_holm(p_values, [1.0] * len(p_values))
+
+
+def weighted_holm(p_values: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values where the first step's level is not shared equally.
+
+    The smallest p-value for its weight is tested at its weight's share of the level. Once it is rejected, the
+    others share the whole level in the same ratio (Holm 1979, section 4).
+
+    Args:
+        p_values: The p-values.
+        weights: Each one's part of the level, above zero; only their ratio counts.
+
+    Returns:
+        The adjusted p-values, in the same order.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index] / weights[index])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        shared = math.fsum(weights[each] for each in order[rank:])
+        largest = max(largest, min(1.0, p_values[index] * (shared / weights[index])))
         adjusted[index] = largest
     return adjusted
 
@@ -89,6 +106,28 @@ def case_p_values(cases: Sequence[Trials]) -> list[float]:
             break
         left[tails[place]] -= 1
     return adjusted
+
+
+def used_level(cases: Sequence[Trials], level: float) -> float:
+    """How much of a level :func:`case_p_values` can use: the largest probability within it of a finding.
+
+    A finding's probability takes few values, by how many of each case's answers passed on both sides
+    together. The tests are conditional on that, so what one of them cannot use may be given to another (as in
+    Tarone, R. E. (1990). A modified Bonferroni method for discrete data. Biometrics 46).
+
+    Args:
+        cases: The cases' answers on both sides.
+        level: The most that it may use.
+
+    Returns:
+        The level, 0 if no case can show anything at it.
+    """
+    kinds = Counter(_tail_sums(trials) for trials in cases)
+    possible = {tail for kind in kinds for tail in kind if tail > 0}
+    reached = (
+        math.fsum(count * _chance_of(kind, tail) for kind, count in kinds.items()) for tail in possible
+    )
+    return max((each for each in reached if each <= level), default=0.0)
 
 
 @lru_cache(maxsize=65536)

@@ -1,7 +1,7 @@
 """The size of a true drop that the gate can find, by formula; and the smallest number with a property."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -190,26 +190,41 @@ def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) ->
     return low
 
 
-def detectable_averaged_drop(
-    n: int, noise: float, level: float, *, margin: float, confidence: float = CONFIDENCE, power: float = POWER
+def detectable_averaged_drop(  # the cases, their noise and the gate's own settings
+    rates: Sequence[float],
+    noise: float,
+    level: float,
+    *,
+    margin: float,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
 ) -> float:
     """Smallest true drop that is found if each case's drop is noisy, and further cases are lost whole.
 
-    The normal approximation. Lost cases add to the spread, so d sqrt(n) = z sqrt(noise + d - d^2).
+    By Student's distribution. A share s of the cases is lost, each with its own rate p, so the drop is d = s
+    m(p) and a case's drop varies by v(d) = (1 - s) noise + s m(p^2) - d^2, with m a mean over the cases.
+    Found where d sqrt(n) = t sqrt(v(d)).
 
     Args:
-        n: Cases.
+        rates: Each case's chance to pass in the baseline.
         noise: Variance of a case's drop if nothing changed.
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop: the interval has to reach beyond.
         confidence: Two-sided, of that interval.
         power: Probability of finding the drop.
     """
-    from scipy.special import ndtri
+    from scipy.special import stdtrit
 
-    z = float(ndtri(1 - level) + ndtri(power))
-    rest = float(ndtri((1 + confidence) / 2) - ndtri(power))
-    square = z * z
-    found = (square + math.sqrt(square * square + 4 * (n + square) * square * noise)) / (2 * (n + square))
-    reaching = margin - rest * math.sqrt((noise + margin * (1 - margin)) / n)
+    n, rate = len(rates), math.fsum(rates) / len(rates)
+    if rate == 0 or n < 2:
+        return 1.0
+    lost = (math.fsum(each * each for each in rates) / n - noise) / rate
+    needed, sure, bound = (
+        float(stdtrit(n - 1, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
+    )
+    square = (needed + sure) ** 2
+    root = math.sqrt((square * lost) ** 2 + 4 * (n + square) * square * noise)
+    found = (square * lost + root) / (2 * (n + square))
+    spread = max(noise + margin * lost - margin * margin, 0.0)
+    reaching = margin - (bound - sure) * math.sqrt(spread / n)
     return min(max(found, reaching), 1.0)

@@ -12,6 +12,7 @@ from harness.statistics.paired_binary import mcnemar_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import (
     churn_of,
+    detectable_averaged_drop,
     detectable_drop,
     gain_chances,
     regression_power,
@@ -224,3 +225,46 @@ def test_the_printed_mean_drop_is_the_detectable_one(n, spread):
     error = monte_carlo_error(0.8, 200)
     assert found(printed + 0.03) >= 0.8 - error
     assert found(printed - 0.03) <= 0.8 + error
+
+
+def test_the_drop_with_an_averaged_baseline_of_a_worked_example():
+    """Of 50 cases 40 always pass and ten in half of the answers; the noise of a drop is 0.06.
+
+    t of 49 degrees of freedom: 1.67655 + 0.84902 = 2.52557. A lost case adds (0.85 - 0.06) / 0.9 = 0.877778 a point
+    of drop. d = 0.145851: a share of 0.162057 is lost, the variance is 0.837943 x 0.06 + 0.162057 x 0.85 - d^2 =
+    0.166752, and d sqrt(50) = 1.031325 = 2.52557 x 0.408354. A margin of 0.2 is reached from
+    0.2 - (1.67655 - 0.84902) x sqrt((0.06 + 0.2 x 0.877778 - 0.04) / 50) = 0.148247 on.
+    """
+    rates = [1.0] * 40 + [0.5] * 10
+    assert detectable_averaged_drop(rates, 0.06, 0.05, margin=0.0) == pytest.approx(0.145851, abs=2e-6)
+    assert detectable_averaged_drop(rates, 0.06, 0.05, margin=0.2) == pytest.approx(0.148247, abs=2e-6)
+    assert detectable_averaged_drop([0.0] * 50, 0.06, 0.05, margin=0.0) == 1.0
+    assert detectable_averaged_drop([1.0], 0.0, 0.05, margin=0.0) == 1.0
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize(("n", "churn", "reruns"), [(40, 0.1, 10), (100, 0.05, 1), (100, 0.02, 5)])
+def test_the_drop_with_an_averaged_baseline_is_found(n, churn, reruns):
+    """Cases that pass every other time beside ones that always pass: 3 points more are found, 3 points less not."""
+    random = np.random.default_rng(n)
+
+    def drawn(drop):
+        chance = np.where(random.random(n) < 4 * churn, 0.5, 1.0)
+        now = random.binomial(1, np.where(random.random(n) < drop / (1 - 2 * churn), 0.0, chance))
+        return random.binomial(1 + reruns, chance) / (1 + reruns), now
+
+    def printed():
+        rates, now = drawn(0.0)
+        noise = (churn * (1 + 1 / (1 + reruns)) + (rates - now).var(ddof=1)) / 2
+        return detectable_averaged_drop(rates.tolist(), noise, 0.05, margin=0.05)
+
+    def found(drop):
+        results = []
+        for _ in range(200):
+            rates, now = drawn(drop)
+            results.append(mean_drop(group((rates - now).tolist(), range(n)), 0.9, span=1.0, resamples=499))
+        return np.mean([each.p_value <= 0.05 and each.high > 0.05 for each in results])
+
+    middle, error = np.median([printed() for _ in range(40)]), monte_carlo_error(0.8, 200)
+    assert found(middle + 0.03) >= 0.8 - error
+    assert found(middle - 0.03) <= 0.8 + error
