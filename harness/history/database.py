@@ -23,8 +23,8 @@ _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_P
 
 # Tables that every schema has.
 _TABLES_OF_ALL = {"runs", "gates"}
-# Before this one, the same answers took many times the space.
-_SCHEMA_OF_ANSWERS = 6
+# Before this one, the same answers took several times the space.
+_SCHEMA_OF_ANSWERS = 7
 
 
 class ReadOnlyHistoryError(HistoryError):
@@ -290,7 +290,6 @@ def _migrate(database: Database) -> None:
             step(database)
         database.set_version(len(MIGRATIONS))
     if 0 < before < _SCHEMA_OF_ANSWERS:
-        # The same answers took many times the space.
         database.compact()
 
 

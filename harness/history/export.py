@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors import HistoryError
 from harness.history.schemas import Database
+from harness.types.storage import unpack
 
 # Those of one run have its id in the named column.
 TABLES = {
@@ -23,6 +24,8 @@ TABLES = {
     "retentions": "run_id",
     "accepted": "run_id",
 }
+# What is in a packed column.
+_UNPACKED = {"case_packed": ("case_facts", "prompt_facts"), "packed": ("facts",)}
 _CHUNK = 10_000
 _WHOLE = {
     *("collected", "no", "dirty", "place", "passed", "n", "lost", "gained"),
@@ -55,8 +58,8 @@ def export_table(database: Database, table: str, path: Path, run_id: str | None 
         raise HistoryError(f"{path}: {path.suffix or 'no ending'} (allowed: {', '.join(_WRITERS)})")
     where, values = (f"WHERE {TABLES[table]} = ?", [run_id]) if run_id is not None else ("", [])
     found = database.execute(f"SELECT * FROM {table} {where}", values)
-    columns = [column[0] for column in found.description]
-    counted = _Counted(found)
+    columns = [name for column in found.description for name in _UNPACKED.get(column[0], (column[0],))]
+    counted = _Counted(found, [column[0] in _UNPACKED for column in found.description])
     try:
         with _whole(path) as part:
             write(part, columns, iter(counted))
@@ -66,16 +69,22 @@ def export_table(database: Database, table: str, path: Path, run_id: str | None 
 
 
 class _Counted:
-    """Rows, and how many there were."""
+    """Rows with packed columns unpacked, and how many there were."""
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: Any, packed: Sequence[bool]) -> None:
         self._rows = rows
+        self._packed = packed
         self.count = 0
 
     def __iter__(self) -> _Rows:
+        some = any(self._packed)
         for row in self._rows:
             self.count += 1
-            yield row
+            yield self._unpacked(row) if some else row
+
+    def _unpacked(self, row: Sequence[Any]) -> list[Any]:
+        cells = zip(row, self._packed, strict=True)
+        return [each for cell, packed in cells for each in (unpack(cell) if packed else [cell])]
 
 
 @contextmanager

@@ -17,12 +17,14 @@ from harness.history import schemas
 from harness.history.first_metrics import FIRST_METRICS
 from harness.history.schemas import Database
 from harness.history.stored_reasons import with_findings, with_renamed_limit
-from harness.types.storage import DamagedFactsError, parse_json
+from harness.types.storage import DamagedFactsError, pack, parse_json, unpack
 
 # Rows that are looked up and written together; SQLite takes at least 999 values in a statement.
 _CHUNK = 500
 # What the rendered prompt is, in a completion: it belongs to what was asked.
 _PROMPT = ("prompt", "prompt_sha256")
+# Columns that SQL can read, before those that are packed.
+_PLAIN = {"cases": 2, "answers": 3}
 
 
 def _m001_runs(database: Database) -> None:
@@ -134,10 +136,30 @@ def _m006_answers_once(database: Database) -> None:
             "SELECT facts FROM results_before WHERE run_id = ? ORDER BY place", (run_id,)
         )
         try:
-            write_answers(database, number, (parse_json(facts) for (facts,) in found.fetchall()))
+            results = (parse_json(facts) for (facts,) in found.fetchall())
+            write_answers(database, number, results, packed=False)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedFactsError(f"run {run_id} is damaged: {error!r}") from error
     database.execute("DROP TABLE results_before")
+
+
+def _m007_packed_facts(database: Database) -> None:
+    """What is JSON of cases and answers is packed; texts of answers stay as they are."""
+    database.execute("DROP VIEW results")
+    for table, names in (("cases", "facts, prompt_facts"), ("answers", "facts")):
+        database.execute(f"ALTER TABLE {table} ADD COLUMN packed BLOB")
+        last = 0
+        while rows := database.execute(
+            f"SELECT no, {names} FROM {table} WHERE no > ? ORDER BY no LIMIT {_CHUNK}", (last,)
+        ).fetchall():
+            database.executemany(
+                f"UPDATE {table} SET packed = ? WHERE no = ?",
+                [(pack(*texts), number) for number, *texts in rows],
+            )
+            last = rows[-1][0]
+        for name in names.split(", "):
+            database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    _make(database, schemas.PACKED)
 
 
 def _make(database: Database, statements: Iterable[str]) -> None:
@@ -152,6 +174,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m004_metrics,
     _m005_findings,
     _m006_answers_once,
+    _m007_packed_facts,
 )
 
 
@@ -171,13 +194,16 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{SYMBOL FOR NULL}")
 
 
-def write_answers(database: Database, run_no: int, results: Iterable[Mapping[str, Any]]) -> None:
+def write_answers(
+    database: Database, run_no: int, results: Iterable[Mapping[str, Any]], *, packed: bool = True
+) -> None:
     """Store a run's results; nobody else may be writing.
 
     Args:
         database: The database.
         run_no: The run's number.
         results: The results as JSON, in order.
+        packed: False for the tables of the sixth schema.
 
     Raises:
         KeyError: One is not a result.
@@ -185,9 +211,10 @@ def write_answers(database: Database, run_no: int, results: Iterable[Mapping[str
     outcomes: Counter[tuple[str, str]] = Counter()
     left, place = iter(results), 0
     while chunk := [_content(result) for result in islice(left, _CHUNK)]:
-        cases, _ = _numbers(database, "cases", {each.case_key: each.case_row for each in chunk})
+        asked = {each.case_key: each.case_row for each in chunk}
+        cases, _ = _numbers(database, "cases", asked, packed=packed)
         rows = {each.key: (cases[each.case_key], *each.row) for each in chunk}
-        answers, new = _numbers(database, "answers", rows)
+        answers, new = _numbers(database, "answers", rows, packed=packed)
         scores = {each.key: each.scores for each in chunk if each.key in new}
         _insert(
             database,
@@ -212,10 +239,11 @@ def read_answers(database: Database, run_id: str) -> Iterator[dict[str, Any]]:
         ValueError: One is damaged.
     """
     found = database.execute(
-        "SELECT case_facts, prompt_facts, answer, facts FROM results WHERE run_id = ? ORDER BY place",
-        (run_id,),
+        "SELECT case_packed, answer, packed FROM results WHERE run_id = ? ORDER BY place", (run_id,)
     ).fetchall()
-    for case_facts, prompt_facts, answer, facts in found:
+    for case_packed, answer, packed in found:
+        case_facts, prompt_facts = unpack(case_packed)
+        (facts,) = unpack(packed)
         result: dict[str, Any] = {"case": json.loads(case_facts), **json.loads(facts)}
         prompt: dict[str, Any] = json.loads(prompt_facts)
         for completion in _completions(result):
@@ -290,7 +318,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _numbers(
-    database: Database, table: str, rows: Mapping[bytes, Sequence[Any]]
+    database: Database, table: str, rows: Mapping[bytes, Sequence[Any]], *, packed: bool
 ) -> tuple[dict[bytes, int], set[bytes]]:
     """The number of each row by its key, and the keys of those that are stored only now."""
     keys = list(rows)
@@ -301,8 +329,14 @@ def _numbers(
     new = [key for key in keys if key not in numbers]
     first = int(database.execute(f"SELECT coalesce(max(no), 0) + 1 FROM {table}").fetchone()[0])
     numbers.update((key, number) for number, key in enumerate(new, start=first))
-    _insert(database, table, [(numbers[key], key, *rows[key]) for key in new])
+    plain = _PLAIN[table] if packed else None
+    _insert(database, table, [(numbers[key], key, *_row(rows[key], plain)) for key in new])
     return numbers, set(new)
+
+
+def _row(row: Sequence[Any], plain: int | None) -> list[Any]:
+    """A row, with all that comes after its plain columns packed."""
+    return list(row) if plain is None else [*row[:plain], pack(*row[plain:])]
 
 
 def _insert(database: Database, table: str, rows: Sequence[Sequence[Any]]) -> None:

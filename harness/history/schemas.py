@@ -238,3 +238,14 @@ ANSWERS = (
     """,
 )
 """Tables and views of the sixth."""
+
+PACKED = (
+    """
+    CREATE VIEW results AS
+    SELECT runs.id AS run_id, place, set_name, case_id, outcome, answer,
+        cases.packed AS case_packed, answers.packed AS packed
+    FROM runs JOIN run_answers ON run_answers.run_no = runs.no
+    JOIN answers ON answers.no = answer_no JOIN cases ON cases.no = case_no
+    """,
+)
+"""View of the seventh."""

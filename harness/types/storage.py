@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import sys
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -224,3 +225,49 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# Facts as earlier versions wrote them, so that what repeats in each row takes no space. Never changed: texts that
+# were packed with it need it. Another one gets another first byte.
+_FORM = b"\x01"
+_DICTIONARY = (
+    '"<|im_end|>\\n<|im_start|>assistant\\n","prompt_sha256":"{"type":"json-equals","threshold":null,"value":'
+    '"max_new_tokens":128,"temperature":0.0,"top_p":1.0,"seed":0,"stop":[],"task":null,'
+    '"chat_template_kwargs":{},"date":"2024-07-26","max_reasoning_tokens":null,"score_reasoning":false,'
+    '"use_model_settings":false,"tools":[]},"must_pass":false,"repeat":1,"skip":null,"xfail":null,"line":0,'
+    '"file":"","turns":[],"timeout_s":null,"description":""}{"id":"case-","set_name":"orders",'
+    '"messages":[{"role":"user","content":"","tool_calls":[],"name":null}],"references":[""],'
+    '"checks":[{"type":"contains","threshold":null,"value":"","options":{},"line":0,"file":null,"weight":1.0,'
+    '"transform":[],"transform_files":[],"checks":[],"turn":null}],"tags":[""],"cluster":null,'
+    '"retrieved_context":[],"metadata":{},"generation":{{"completion":{"stop_reason":"stop",'
+    '"prompt_tokens":80,"completion_tokens":110,"latency_s":0.,"reasoning":null,"earlier":[]},"scores":'
+    '[{"metric":"contains","value":1.0,"threshold":null,"passed":true,"explanation":"","labels":null,'
+    '"unclear":false}],"errors":[],"outcome":"passed","repeats":[]}'
+).encode()
+# A small window is enough, and costs a third of the time that the usual one needs to begin.
+_WINDOW, _MEMORY = -12, 4
+
+
+def pack(*texts: str) -> bytes:
+    """JSON texts without line breaks as few bytes."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_DICTIONARY)
+    return _FORM + packer.compress("\n".join(texts).encode()) + packer.flush()
+
+
+def unpack(packed: bytes | None) -> list[str]:
+    """The texts that were packed.
+
+    Raises:
+        ValueError: They are damaged.
+    """
+    form, data = bytes((packed or b"")[:1]), bytes((packed or b"")[1:])
+    if form != _FORM:
+        raise ValueError(f"packed in the form {form!r}, which is unknown")
+    unpacker = zlib.decompressobj(_WINDOW, zdict=_DICTIONARY)
+    try:
+        text = unpacker.decompress(data)
+    except zlib.error as error:
+        raise ValueError(f"packed facts: {error}") from error
+    if not unpacker.eof:
+        raise ValueError("packed facts: cut off")
+    return text.decode().split("\n")

@@ -10,6 +10,7 @@ from harness.cli.main import app
 from harness.errors import HistoryError
 from harness.history.export import TABLES, export_table
 from harness.history.store import open_history
+from harness.types.storage import unpack
 
 
 @pytest.fixture
@@ -20,6 +21,14 @@ def place(tmp_path, make_record):
     return tmp_path / "h.sqlite"
 
 
+def unpacked(columns, rows):
+    """The packed columns of the view ``results`` as the JSON that they hold."""
+    if "packed" not in columns:
+        return columns, [list(row) for row in rows]
+    names = [*columns[: columns.index("case_packed")], "case_facts", "prompt_facts", "facts"]
+    return names, [[*row[:-2], *unpack(row[-2]), *unpack(row[-1])] for row in rows]
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_all_formats_hold_the_table(place, tmp_path, table):
     import pandas
@@ -27,7 +36,7 @@ def test_all_formats_hold_the_table(place, tmp_path, table):
 
     with open_history(place, to_read=True) as history:
         cursor = history.database.execute(f"SELECT * FROM {table}")
-        columns, rows = [column[0] for column in cursor.description], [list(row) for row in cursor.fetchall()]
+        columns, rows = unpacked([column[0] for column in cursor.description], cursor.fetchall())
         for ending in ("csv", "jsonl", "parquet"):
             assert export_table(history.database, table, tmp_path / f"out.{ending}") == len(rows)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:

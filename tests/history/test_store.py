@@ -205,6 +205,20 @@ def test_a_file_of_schema_1_is_still_read(tmp_path, make_record, make_run):
         ]
 
 
+def test_a_file_of_schema_6_is_still_read(tmp_path, make_record):
+    """A real file with unpacked facts, kept as it was: the same answers of a later run are found in it."""
+    old = Path(shutil.copy(Path(__file__).parent / "fixtures" / "schema_6.sqlite", tmp_path / "h.sqlite"))
+    expected = make_record(answer='a "quoted", long\nansw\0er – ü')
+    with open_history(old) as history:
+        assert history.load_record("latest") == expected
+        history.save(replace(expected, run=replace(expected.run, id="20260102-000000-bbbb")))
+        assert history.load_run("latest").results == expected.run.results
+    with closing(sqlite3.connect(old)) as database:
+        assert database.execute("SELECT count(*) FROM answers WHERE packed IS NULL").fetchone() == (0,)
+        before = len({result.key for result in expected.run.results})
+        assert database.execute("SELECT count(*) FROM cases").fetchone() == (before,)
+
+
 SQL = re.findall(
     r"```sql\n(.*?)```", (Path(__file__).parents[2] / "docs" / "history.md").read_text(), re.DOTALL
 )
