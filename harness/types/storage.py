@@ -227,23 +227,23 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-# Facts as earlier versions wrote them, so that what repeats in each row takes no space. Never changed: texts that
-# were packed with it need it. Another one gets another first byte.
+# Facts as earlier versions wrote them, so that what repeats in each row takes no space. Never changed: texts
+# that were packed with it need it. Another one gets another first byte.
 _FORM = b"\x01"
 _DICTIONARY = (
-    '"<|im_end|>\\n<|im_start|>assistant\\n","prompt_sha256":"{"type":"json-equals","threshold":null,"value":'
-    '"max_new_tokens":128,"temperature":0.0,"top_p":1.0,"seed":0,"stop":[],"task":null,'
-    '"chat_template_kwargs":{},"date":"2024-07-26","max_reasoning_tokens":null,"score_reasoning":false,'
-    '"use_model_settings":false,"tools":[]},"must_pass":false,"repeat":1,"skip":null,"xfail":null,"line":0,'
-    '"file":"","turns":[],"timeout_s":null,"description":""}{"id":"case-","set_name":"orders",'
-    '"messages":[{"role":"user","content":"","tool_calls":[],"name":null}],"references":[""],'
-    '"checks":[{"type":"contains","threshold":null,"value":"","options":{},"line":0,"file":null,"weight":1.0,'
-    '"transform":[],"transform_files":[],"checks":[],"turn":null}],"tags":[""],"cluster":null,'
-    '"retrieved_context":[],"metadata":{},"generation":{{"completion":{"stop_reason":"stop",'
-    '"prompt_tokens":80,"completion_tokens":110,"latency_s":0.,"reasoning":null,"earlier":[]},"scores":'
-    '[{"metric":"contains","value":1.0,"threshold":null,"passed":true,"explanation":"","labels":null,'
-    '"unclear":false}],"errors":[],"outcome":"passed","repeats":[]}'
-).encode()
+    b'"<|im_end|>\\n<|im_start|>assistant\\n","prompt_sha256":"{"type":"json-equals","threshold":null,"value":'
+    b'"max_new_tokens":128,"temperature":0.0,"top_p":1.0,"seed":0,"stop":[],"task":null,'
+    b'"chat_template_kwargs":{},"date":"2024-07-26","max_reasoning_tokens":null,"score_reasoning":false,'
+    b'"use_model_settings":false,"tools":[]},"must_pass":false,"repeat":1,"skip":null,"xfail":null,"line":0,'
+    b'"file":"","turns":[],"timeout_s":null,"description":""}{"id":"case-","set_name":"orders",'
+    b'"messages":[{"role":"user","content":"","tool_calls":[],"name":null}],"references":[""],'
+    b'"checks":[{"type":"contains","threshold":null,"value":"","options":{},"line":0,"file":null,"weight":1.0,'
+    b'"transform":[],"transform_files":[],"checks":[],"turn":null}],"tags":[""],"cluster":null,'
+    b'"retrieved_context":[],"metadata":{},"generation":{{"completion":{"stop_reason":"stop",'
+    b'"prompt_tokens":80,"completion_tokens":110,"latency_s":0.,"reasoning":null,"earlier":[]},"scores":'
+    b'[{"metric":"contains","value":1.0,"threshold":null,"passed":true,"explanation":"","labels":null,'
+    b'"unclear":false}],"errors":[],"outcome":"passed","repeats":[]}'
+)
 # A small window is enough, and costs a third of the time that the usual one needs to begin.
 _WINDOW, _MEMORY = -12, 4
 
