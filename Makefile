@@ -68,8 +68,8 @@ bench: $(VENV)/.installed ## Speed, as ratios measured in one run
 	@$(BIN)/python benchmarks/gate_speed.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 
-bench-trainers: $(VENV)/.installed ## What each training method learns, with gradient check and gate (an hour)
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/training.py
+bench-trainers: $(VENV)/.installed ## What each training method learns, gradient check and gate (hours; JOBS=4: rows at once)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/training.py --jobs $(or $(JOBS),1)
 
 report-demo: $(VENV)/.installed ## Render the latest stored run's report and open it
 	@$(BIN)/tunegate report latest --open
