@@ -5,6 +5,7 @@ Every tensor must have its place, and every key must be known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from harness.engines.weights import read_header
 from harness.errors import (
     AdapterError,
     CasesFailedError,
@@ -212,6 +214,13 @@ def refuse_incomplete_adapter(directory: Path, report: Any, *, virtual: bool) ->
         for name in report.unexpected_keys
         if name not in twice and not (virtual and any(part in name for part in _VIRTUAL_TOKENS))
     ]
+    if unexpected and (lost := _lost_by_renaming(directory, missing)):
+        versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
+        raise AdapterError(
+            f"{directory}: {len(lost)} of its weights fit the base, but the installed libraries ({versions}) "
+            f"rename them while PEFT loads the adapter, and leave random ones: {_some(lost)}; merge it "
+            f"where it was trained and gate the model, or install another version"
+        )
     if unexpected:
         raise AdapterError(
             f"{directory}: adapter of another base: {len(unexpected)} of its weights belong nowhere in it: "
@@ -222,6 +231,13 @@ def refuse_incomplete_adapter(directory: Path, report: Any, *, virtual: bool) ->
             f"{directory}: {len(missing)} of its weights are missing and would be random: {_some(missing)}; "
             f"save the adapter again"
         )
+
+
+def _lost_by_renaming(directory: Path, missing: Iterable[str]) -> list[str]:
+    """Weights that PEFT misses although the file holds them under the very name, without the adapter's."""
+    held = read_header(directory / "adapter_model.safetensors")
+    plain = (re.sub(r"(\.lora_\w+)\.[^.]+", r"\1", name) for name in missing)
+    return [name for name in plain if name in held]
 
 
 def refuse_unknown_keys(directory: Path, config: Mapping[str, Any], known: Iterable[str]) -> None:

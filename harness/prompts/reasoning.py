@@ -22,32 +22,16 @@ _MESSAGE = re.compile(
     re.DOTALL,
 )
 _CALLED = re.compile(r"\bto=(functions\.[\w.-]+)")
-
-
 _ANSWERS = {"final", "user"}
-
-
 _BEGINS = re.compile(
     r"(?:<\|channel\|>\s*final\b[^<]*|\bto=(?!self\b)[\w.-]+\s*|\bto=functions\.[^<]*(?:<\|channel\|>[^<]*)?"
     r"(?:<\|constrain\|>[^<]*)?)<\|message\|>"
 )
-
-
 _OPENED = re.compile(r"(?:<\|channel\|>\s*\w+|\bto=\w+)\s*(?:<\|message\|>)?\s*\Z")
-
-
 _ASSISTANT = "<|start|>assistant"
-
-
 _CHANNEL = "<|channel|>"
-
-
 _ADDRESSED = re.compile(r"\s*to=[\w.-]+\s*<\|(?:message|channel)\|>")
-
-
 _ADDRESS_BEGUN = re.compile(r"\s*(?:t|to|to=[\w.-]*\s*(?:<[^>]*)?)\Z")
-
-
 _UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistant\s*final(?P<answer>.*)", re.DOTALL)
 
 
@@ -146,8 +130,6 @@ THINKING_TAGS = (
     ("<longcat_think>", "</longcat_think>"),
     ("<unused94>thought", "<unused95>"),
 )
-
-
 # Tags around the answer, for models that mark it too.
 _ANSWER_TAGS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
@@ -182,19 +164,13 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
     if in_channels(written, prompt or ""):
         thought, said = split_channels(written, prompt or "")
         return SplitAnswer(reasoning=thought, answer=said)
-    opened = opened_tag(prompt) if prompt else None
-    for opening, closing in THINKING_TAGS:
-        text = written.lstrip()
-        if opened == opening:
-            # A model may write the tag again that its prompt ends with.
-            inside = text.removeprefix(opening)
-        elif text.startswith(opening):
-            inside = text.removeprefix(opening)
-        elif prompt is None and closing in text and opening not in text:
-            inside = text
-        else:
-            continue
-        thought, closed, answer = inside.partition(closing)
+    text, pair = written.lstrip(), thinking_pair(written, prompt or "")
+    if pair is None and prompt is None:
+        pair = next((each for each in THINKING_TAGS if each[1] in text and each[0] not in text), None)
+    if pair is not None:
+        opening, closing = pair
+        # A model may write the tag again that its prompt ends with.
+        thought, closed, answer = text.removeprefix(opening).partition(closing)
         thoughts = [thought.strip()]
         while closed and answer.lstrip().startswith(opening):  # it reasons again before it answers
             thought, closed, answer = answer.lstrip().removeprefix(opening).partition(closing)
@@ -224,16 +200,33 @@ def begins_answer(written: str, prompt: str) -> bool | None:
         written: The text so far, including special tokens.
         prompt: The rendered prompt.
     """
-    text = written.lstrip()
-    opened = opened_tag(prompt)
     channels = in_channels(written, prompt)
     if channels:
         return channel_answer_begun(written, prompt)
-    for opening, closing in THINKING_TAGS:
-        if opened == opening or text.startswith(opening):
-            return closing in text
-    may_open = channels is None or any(opening.startswith(text) for opening, _ in THINKING_TAGS)
-    return None if may_open else True
+    text, pair = written.lstrip(), thinking_pair(written, prompt)
+    if pair is None:
+        may_open = channels is None or any(opening.startswith(text) for opening, _ in THINKING_TAGS)
+        return None if may_open else True
+    opening, closing = pair
+    while True:
+        _, closed, rest = text.removeprefix(opening).partition(closing)
+        if not closed:
+            return False
+        text = rest.lstrip()
+        if not text.startswith(opening):
+            # Behind a reasoning there may be another one.
+            return None if opening.startswith(text) else True
+
+
+def thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
+    """The tags around the reasoning with which a text begins; None if it begins with none.
+
+    Args:
+        written: The text so far, including special tokens.
+        prompt: The rendered prompt, whose end may have opened the reasoning.
+    """
+    opened, text = opened_tag(prompt), written.lstrip()
+    return next((pair for pair in THINKING_TAGS if opened == pair[0] or text.startswith(pair[0])), None)
 
 
 def _bare(answer: str) -> str:
@@ -245,11 +238,8 @@ def _bare(answer: str) -> str:
     return text
 
 
-# Number of tokens that may contain one mark or stop text: a token has at least one byte, a character at most
-# four.
+# Number of tokens that may contain one mark or stop text: at least a byte each, and four bytes a character.
 _SPARE_TOKENS = 8
-
-
 _LONGEST_MARK = 40
 
 
@@ -316,6 +306,9 @@ class AnswerWatch:
         self._tokenizer, self._prompt, self._settings = tokenizer, prompt, settings
         self._stop_ids = frozenset(stop_ids)
         self._reasons = False
+        # Where a reasoning ended that perhaps was not the last, and the tag that ended it.
+        self._closed_at: int | None = None
+        self._closing = ""
         # Without a limit of its own and without stop texts, reasoning needs no check.
         apart = settings.max_reasoning_tokens is not None or bool(settings.stop)
         self._answer_from: int | None = None if apart and not settings.score_reasoning else 0
@@ -336,12 +329,20 @@ class AnswerWatch:
 
     def _look_for_answer(self) -> None:
         # The beginning shows whether there is reasoning, the end whether it is finished.
-        head, tail = self.tokens[: self._window], self.tokens[self._window :][-self._window :]
-        text = self._text(head) + (self._text(tail) if tail else "")
-        begun = begins_answer(text, self._prompt)
-        self._reasons = self._reasons or begun is False
+        first = self._window
+        last = max(first, (self._closed_at or len(self.tokens)) - self._window)
+        text = self._text(self.tokens[:first]) + (
+            self._text(self.tokens[last:]) if self.tokens[last:] else ""
+        )
+        begun, pair = begins_answer(text, self._prompt), thinking_pair(text, self._prompt)
+        if begun is False:
+            self._reasons, self._closed_at = True, None
+        elif (self._reasons or pair) and self._closed_at is None:
+            self._closed_at, self._closing = len(self.tokens), pair[1] if pair else ""
         if begun:
-            self._answer_from = len(self.tokens) if self._reasons else 0
+            self._answer_from = self._closed_at or 0
+            if self._closed_at and self._settings.max_reasoning_tokens is not None:
+                del self.tokens[self._closed_at + self._settings.max_new_tokens :]
 
     def _stopped(self, answer_from: int) -> bool:
         if not self._settings.stop:
@@ -349,18 +350,30 @@ class AnswerWatch:
         # The token that ends the reasoning may also contain the beginning of the answer.
         start = max(len(self.tokens) - self._window, answer_from - 1, 0)
         text = self._text(self.tokens[start:])
+        if self._closing and start < answer_from:
+            # The white space before the answer is no part of it, and can't stop it.
+            text = _behind(self._closing, self._text(self.tokens[start:answer_from]), text).lstrip()
         return any(stop in text for stop in self._settings.stop)
 
     def _spent(self) -> bool:
         settings, written = self._settings, len(self.tokens)
         if settings.max_reasoning_tokens is None:
             return written >= settings.max_new_tokens
-        if self._answer_from is None:
-            return written >= settings.max_reasoning_tokens
-        return written - self._answer_from >= settings.max_new_tokens
+        answer_from = self._closed_at if self._answer_from is None else self._answer_from
+        answered = answer_from is None or written - answer_from >= settings.max_new_tokens
+        # Until it is known whether a token begins another reasoning, the rest of either budget is room.
+        return answered and (self._answer_from is not None or written >= settings.max_reasoning_tokens)
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=False))
+
+
+def _behind(closing: str, token: str, text: str) -> str:
+    """A text whose first token may hold the end of a closing tag, without that."""
+    for begin in range(len(closing)):
+        if (place := token.find(closing[begin:])) >= 0:
+            return text[place + len(closing) - begin :]
+    return text
 
 
 def before_stop(text: str, stops: Sequence[str]) -> str:

@@ -78,7 +78,7 @@ class GenerationSettings:
         task: The head of a multi-task model that answers; models that generate ignore it.
         chat_template_kwargs: Values that the chat template reads, such as ``enable_thinking``.
         date: Today's date for a chat template, as YYYY-MM-DD.
-        max_reasoning_tokens: Most tokens of the reasoning before the answer; ``max_new_tokens`` then counts
+        max_reasoning_tokens: Most tokens of all reasoning before the answer; ``max_new_tokens`` then counts
             only the answer's. None: the reasoning counts as part of the answer's tokens.
         score_reasoning: Whether the reasoning stays a part of the text that checks see.
         use_model_settings: Whether the model's own generation config is used: penalties, suppressed tokens.

@@ -132,3 +132,26 @@ def test_layers_that_the_base_does_not_have_are_one_line(adapter_dir):
     set_config(adapter_dir, target_modules=["no_such_layer"])
     with pytest.raises(AdapterError, match=r"adapter can't be loaded: .*Target modules .*no_such_layer"):
         opened(adapter_dir)
+
+
+def test_weights_that_the_libraries_rename_away_are_not_the_adapters_fault(tmp_path):
+    """As transformers 5.23 does with the shared expert of a laguna: the pattern of the old name fits the new one."""
+    from types import SimpleNamespace
+
+    import torch
+    from safetensors.torch import save_file
+
+    from harness.engines.library_faults import refuse_incomplete_adapter
+
+    layer = "base_model.model.model.layers.1.mlp.shared_experts"
+    save_file({f"{layer}.up_proj.lora_A.weight": torch.ones(2, 2)}, tmp_path / "adapter_model.safetensors")
+    report = SimpleNamespace(
+        missing_keys=[f"{layer}.up_proj.lora_A.candidate.weight"],
+        unexpected_keys=[f"{layer}..up_proj.lora_A.weight"],
+    )
+    with pytest.raises(
+        AdapterError,
+        match=r"1 of its weights fit the base, but the installed libraries \(transformers [\d.]+, peft [\d.]+\) "
+        r"rename them .*shared_experts\.up_proj\.lora_A\.weight; merge it",
+    ):
+        refuse_incomplete_adapter(tmp_path, report, virtual=False)

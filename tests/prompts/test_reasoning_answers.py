@@ -47,6 +47,32 @@ def watched(tokenizer, text, prompt="", **settings):
         ),
         ("<think>aaaaaa", {"max_new_tokens": 9, "max_reasoning_tokens": 4}, ("length", "aaa", "")),
         ("abcdef", {"max_new_tokens": 4, "max_reasoning_tokens": 9}, ("length", None, "abcd")),
+        # A reasoning that is opened again before the answer counts with the first.
+        (
+            "<think>aa</think>\n<think>bb</think>\n\ncdefg",
+            {"max_new_tokens": 5, "max_reasoning_tokens": 9},
+            ("length", "aa\n\nbb", "cde"),
+        ),
+        (
+            "<think>aa</think><think>bbbbbb</think>c",
+            {"max_new_tokens": 9, "max_reasoning_tokens": 7},
+            ("length", "aa\n\nbb", ""),
+        ),
+        (
+            "<think>aa</think><think>bbbbbb</think>c",
+            {"max_new_tokens": 1, "max_reasoning_tokens": 12},
+            ("length", "aa\n\nbbbbbb", "c"),
+        ),
+        (
+            "<think>a</think>\n\n\n\n<think>b</think>\n\n\n\nc",
+            {"max_new_tokens": 3, "max_reasoning_tokens": 20},
+            ("length", "a\n\nb", ""),
+        ),
+        ("<think>a</think>b<think>c!d", {"stop": ("!",)}, ("stop", "a", "b<think>c")),
+        ("<think>a</think><think>b!</think>c!d", {"stop": ("!",)}, ("stop", "a\n\nb!", "c")),
+        # White space before the answer is no part of it.
+        ("<think>a</think>\n\nb\n\nc", {"stop": ("\n\n",)}, ("stop", "a", "b")),
+        ("<think>a</think>\n\n</s>", {"stop": ("\n\n",)}, ("stop", "a", "")),
         ("<think>a</think>b</s>", {"score_reasoning": True}, ("stop", None, "<think>a</think>b")),
         (
             "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b</s>",
@@ -72,6 +98,21 @@ def test_a_reasoning_that_the_prompt_opened(tokenizer):
     assert cut == ("length", "a b c", "")
     stopped = watched(tokenizer, "a!b</think>c!d", prompt, stop=("!",))
     assert stopped == ("stop", "a!b", "c")
+
+
+def test_a_tag_of_several_tokens_opens_the_reasoning_again(tokenizer):
+    """Letter by letter nothing is known of an answer that begins like a tag."""
+    text = "<thought>aa</thought> <thought>bb</thought> <th is it"
+    settings = {"max_new_tokens": 5, "max_reasoning_tokens": 99}
+    assert watched(tokenizer, text, **settings) == ("length", "aa\n\nbb", "<th ")
+    cut = watched(tokenizer, text, **{**settings, "max_reasoning_tokens": 32})
+    assert cut == ("length", "aa\n\nb", "")
+
+
+def test_white_space_behind_a_long_reasoning_is_followed(tokenizer):
+    text = "<think>" + "a" * 200 + "</think>" + "\n" * 120 + "<think>b</think>c!d"
+    settings = {"max_new_tokens": 150, "max_reasoning_tokens": 400, "stop": ("!",)}
+    assert watched(tokenizer, text, **settings) == ("stop", "a" * 200 + "\n\nb", "c")
 
 
 def test_a_long_reasoning_is_followed_to_its_end(tokenizer):
