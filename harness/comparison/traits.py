@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-from harness.types import CaseResult
+from harness.types import CaseResult, Completion
 
 _WORD = re.compile(r"\w{2,}")
 # The first word, or the first sign with its repetitions, such as the fence before code.
@@ -18,35 +18,38 @@ def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
 
     Lengths are compared with the median of the given cases.
     """
-    answers = [None if result.completion is None else result.completion.text.strip() for result in results]
     prompts = [result.case.messages[-1].content for result in results]
+    completions = [result.completion for result in results if result.completion is not None]
     long_prompt = median(len(prompt) for prompt in prompts)
-    long_answer = median([len(answer) for answer in answers if answer is not None] or [0])
+    long_answer = median([len(completion.text.strip()) for completion in completions] or [0])
     found = []
-    for result, prompt, answer in zip(results, prompts, answers, strict=True):
-        traits = []
-        if answer is not None and result.completion is not None:
-            if beginning := _BEGINNING.match(answer[:_LONGEST_WORD]):
-                traits.append(f"answer begins with {beginning[0].lower()!r}")
-            if result.completion.stop_reason == "length":
-                traits.append("answer cut at the token limit")
-            if not answer:
-                traits.append("answer is empty")
-            traits.append("answer is JSON" if _is_json(answer) else "answer is not JSON")
-            traits.append(
-                "answer longer than the median"
-                if len(answer) > long_answer
-                else "answer no longer than the median"
-            )
+    for result, prompt in zip(results, prompts, strict=True):
+        traits = [] if result.completion is None else _of_answer(result.completion, long_answer)
         traits.append(
             "prompt longer than the median"
             if len(prompt) > long_prompt
             else "prompt no longer than the median"
         )
         traits += [f"prompt says {word!r}" for word in _words(prompt)]
-        traits += [f"answer says {word!r}" for word in _words(answer or "")]
+        if result.completion is not None:
+            traits += [f"answer says {word!r}" for word in _words(result.completion.text)]
         found.append(traits)
     return found
+
+
+def _of_answer(completion: Completion, median_length: float) -> list[str]:
+    answer = completion.text.strip()
+    traits = []
+    if beginning := _BEGINNING.match(answer[:_LONGEST_WORD]):
+        traits.append(f"answer begins with {beginning[0].lower()!r}")
+    if completion.stop_reason == "length":
+        traits.append("answer cut at the token limit")
+    if not answer:
+        traits.append("answer is empty")
+    traits.append("answer is JSON" if _is_json(answer) else "answer is not JSON")
+    longer = len(answer) > median_length
+    traits.append("answer longer than the median" if longer else "answer no longer than the median")
+    return traits
 
 
 def is_word(trait: str) -> bool:

@@ -12,7 +12,7 @@ It counts what the whole process uses, so a match that is stopped while others w
 import time
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, TypeVar
@@ -194,7 +194,7 @@ class PatternTime:
     """
 
     what: str
-    seconds: float = SECONDS
+    seconds: float = field(default_factory=lambda: SECONDS)
 
     def search(self, pattern: str, text: str, *, ignore_case: bool = False, ecma: bool = False) -> Any:
         """The first match of a pattern in a text, or None.

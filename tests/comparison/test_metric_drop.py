@@ -9,6 +9,7 @@ from harness.comparison.metric_drop import (
     cases_to_settle,
     compare_metric,
     compare_runs,
+    flipped,
     reach_of,
     smallest_detectable,
     units_of,
@@ -75,6 +76,23 @@ def test_graded_metrics_name_the_cases_that_moved_furthest():
     assert row.lost == ("s/02", "s/00")
     assert row.gained == ("s/01",)
     assert row.candidate.mean.low >= 0
+
+
+def test_means_have_the_confidence_of_their_drop():
+    """0.2 and 0.8 by turns, 30 of them: t with 29 degrees of freedom times an error of 0.3 / sqrt(29)."""
+    metric = paired([0.2, 0.8] * 15, [0.2, 0.8] * 15, metric="f1", kind="graded")
+    for confidence, t in ((0.9, 1.699127), (0.8, 1.311434)):
+        mean = compare_metric(metric, confidence).candidate.mean
+        assert mean.confidence == confidence
+        assert (mean.low, mean.high) == pytest.approx((0.5 - t * 0.3 / 29**0.5, 0.5 + t * 0.3 / 29**0.5))
+
+
+def test_a_difference_of_rounding_is_no_change():
+    """Exactly 1e-9 is the largest that still counts as rounding."""
+    metric = paired([0.0, 0.0, 1e-9], [1e-9, 2e-9, 0.0], metric="f1", kind="graded")
+    assert flipped(metric, 1) == {"s/01"}
+    assert flipped(metric, -1) == set()
+    assert (compare_metric(metric).lost, compare_metric(metric).gained) == (("s/01",), ())
 
 
 def test_a_mean_never_stands_without_n_and_interval():

@@ -206,6 +206,16 @@ def test_a_record_that_varies_shows_that_answers_do_not_reproduce(make_result, m
     assert not varying.reproducible
 
 
+def test_one_rerun_that_differs_is_enough_to_vary(make_result, make_run):
+    run = make_run([make_result("s/0")])
+    same, other = (
+        paired_metrics(pair_runs(run, run), {"s/0": Stability(passed=passed, answers=1)})[0]
+        for passed in (1, 0)
+    )
+    assert same.reproducible
+    assert not other.reproducible
+
+
 def test_both_sides_are_named_where_neither_describes_a_metric(make_result, make_run):
     run = replace(make_run([make_result("s/a", scores=[("f1", 0.5)])]), metrics={})
     assert pair_runs(run, run).refused == {

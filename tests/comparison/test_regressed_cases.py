@@ -134,6 +134,39 @@ def test_the_printed_drop_is_found_with_repeats(whole):
     assert found / runs >= 0.8 - 3 * (0.8 * 0.2 / runs) ** 0.5
 
 
+def test_a_case_counts_as_much_more_at_a_look_as_its_part_of_the_level_is_smaller():
+    """Two tests share 5 %: 2.5 % each. Of that the second of two even looks has what the first left.
+
+    The spending of Pocock's shape is alpha ln(1 + (e - 1) t): 0.025 x 0.62011 by the middle, 0.0094971 after it.
+    """
+    before = np.full(200, 5)
+    metric = trials_metric(before, np.array([0, *before[1:]]), 5)
+    (at_once,) = judge([metric], {("s", "pass-rate"): 0.05})[1]
+    (at_a_look,) = judge([metric], {("s", "pass-rate"): 0.05}, fractions={"s": (0.5, 1.0)})[1]
+    assert at_a_look.p_value / at_once.p_value == pytest.approx(0.025 / 0.0094971, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [("binary", 3 / 40), ("graded", 0.05)],
+)
+def test_what_exactly_these_cases_detect_is_a_whole_number_of_them(kind, found):
+    """Answers that reproduce: three of forty are the first that are more than 5 %; a score may fall by any part."""
+    metric = PairedMetric(
+        set_name="s",
+        metric="is-json",
+        kind=kind,
+        keys=tuple(map(str, range(40))),
+        candidate=(1.0,) * 40,
+        baseline=(1.0,) * 40,
+        clusters=tuple(range(40)),
+        reproducible=True,
+    )
+    ((row,), _) = judge([metric], {("s", "is-json"): 0.05}, populations={"s": "cases"})
+    assert row.population == "cases"
+    assert row.minimum_detectable_drop == pytest.approx(found)
+
+
 def test_two_reruns_disagree_as_often_as_was_noted():
     """Of k answers with s passed 2 s (k - s) / (k (k - 1)): 1 of 2 always disagree, 1 of 5 in 8 of 20."""
     noted = [Stability(passed=1, answers=2), Stability(passed=1, answers=5), Stability(passed=3, answers=3)]

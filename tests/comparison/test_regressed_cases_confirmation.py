@@ -85,7 +85,9 @@ def test_a_model_that_cannot_answer_again_does_not_clear_itself(runs):
     comparison, verdict = conclude(with_resampled(judge_runs(*runs), None, "out of memory"))
     assert verdict.outcome is REGRESS
     assert "could not be resampled, so the regression stands: out of memory" in sentences_of(verdict)[1]
-    assert comparison.confirmations[0].p_value is None
+    (found,) = comparison.confirmations
+    assert found.stands is True
+    assert found.p_value is None
 
 
 def test_a_judge_that_went_down_does_not_clear_a_model(runs):
@@ -93,8 +95,9 @@ def test_a_judge_that_went_down_does_not_clear_a_model(runs):
     first = judge_runs(*runs)
     trials = {key: Trials(0, 0, 0, 0) for key in cases_to_confirm(first)}
     silent = ResampledAnswers(trials=trials, times=3, judge_requests=84, duration_s=1.0)
-    _, verdict = conclude(with_resampled(first, silent))
+    comparison, verdict = conclude(with_resampled(first, silent))
     assert verdict.outcome is REGRESS
+    assert comparison.confirmations[0].judge_requests == 84
     assert (
         "only 0 and 0 of 42 fresh answers a side have a verdict, so the regression stands"
         in sentences_of(verdict)[1]

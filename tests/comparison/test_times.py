@@ -68,6 +68,14 @@ def test_shared_times_are_not_compared(timed):
     assert any("answered in the same batches and share their times" in each for each in sentences_of(verdict))
 
 
+@pytest.mark.parametrize(("equal", "shared"), [(4, False), (5, False), (6, True)])
+def test_more_than_half_of_the_times_are_equal_where_batches_were_shared(timed, equal, shared):
+    """Of ten answers; the rest, from the cache, were measured before."""
+    before = timed(single(n=10), "before")
+    now = timed([each * (1 if number < equal else 1.3) for number, each in enumerate(single(n=10))])
+    assert share_times(now, before, pair_runs(now, before).pairs) is shared
+
+
 def test_times_of_other_tools_may_be_equal_by_rounding(timed):
     """A log to the millisecond has equal times by chance; they are of single answers."""
     before, now = (

@@ -109,6 +109,15 @@ def test_the_tripwire_speaks_beyond_its_limit(rise, tripped):
     assert measure_forgetting([], now, before).tripped is tripped
 
 
+def test_the_limit_itself_is_within_it(monkeypatch):
+    """A rise of exactly the limit does not trip the wire; the least above it does."""
+    before = [loss(str(n), 3.0) for n in range(8)]
+    now = [loss(str(n), 3.25) for n in range(8)]
+    for limit, tripped in ((0.25, False), (0.2499, True)):
+        monkeypatch.setattr("harness.comparison.whole_sets.LOSS_LIMIT", limit)
+        assert measure_forgetting([], now, before).tripped is tripped
+
+
 def test_one_wild_passage_does_not_trip_it():
     """The mean is beyond the limit, but only by one passage of eight: the interval reaches below zero."""
     before = [loss(str(n), 3.0) for n in range(8)]

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from harness.models.resolve import resolve_model
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.end_to_end
 
-STEPS_GOOD, STEPS_HARMFUL = 20, 6
+# Fewer steps than in the demo, at a rate at which they are enough.
+GOOD = {"max_steps": 10, "learning_rate": "4.0e-4", "warmup_steps": 2}
+HARMFUL = {"max_steps": 4}
 # Twelve of them, for what shows in any case.
 SOME_ORDERS = "teapots or hats or compasses or speakers"
 
@@ -34,11 +38,12 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("end_to_end")
 
 
-def train(config: str, output: Path, *, steps: int, seed: int = 0) -> None:
-    """Train one of the demo's configurations with fewer steps."""
+def train(config: str, output: Path, changes: Mapping[str, object]) -> None:
+    """Train one of the demo's configurations with other values of some keys."""
     text = (ROOT / "examples" / "orders" / config).read_text()
-    text = re.sub(r"max_steps: \d+", f"max_steps: {steps}", text)
-    text = re.sub(r"seed: \d+", f"seed: {seed}", text)
+    for key, value in changes.items():
+        text, found = re.subn(rf"^{key}: .*", f"{key}: {value}", text, flags=re.MULTILINE)
+        assert found == 1, key
     for name in ("train.jsonl", "rehearsal.jsonl"):
         text = text.replace(name, str(ROOT / "examples" / "orders" / name))
     path = output.with_suffix(".yaml")
@@ -71,6 +76,11 @@ def gate(place: Path, adapter: Path, *arguments: str) -> tuple[subprocess.Comple
     return done, json.loads(record.read_text()) if record.exists() else {}
 
 
+def imported(done: subprocess.CompletedProcess) -> set[str]:
+    """The modules that a gate imported."""
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line}
+
+
 def metric(record: dict, set_name: str, name: str) -> dict:
     return next(
         row
@@ -82,7 +92,7 @@ def metric(record: dict, set_name: str, name: str) -> dict:
 @pytest.fixture(scope="module")
 def good(place):
     """A good adapter and its first gate."""
-    train("sft.yaml", place / "good", steps=STEPS_GOOD)
+    train("sft.yaml", place / "good", GOOD)
     return gate(place, place / "good", f"--gate-report={place / 'good.html'}")
 
 
@@ -108,19 +118,22 @@ def test_a_second_run_answers_from_the_cache_without_torch(place, good):
     """Same answers, and no model library is imported."""
     done, record = gate(place, place / "good")
     assert done.returncode == 0
-    imported = {
-        line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line
-    }
-    assert "pytest" in imported
-    assert not {"torch", "transformers", "peft"} & imported
+    assert "pytest" in imported(done)
+    assert not {"torch", "transformers", "peft"} & imported(done)
     assert [r["completion"]["text"] for r in record["run"]["results"]] == [
         r["completion"]["text"] for r in good[1]["run"]["results"]
     ]
 
 
-def test_a_harmful_adapter_regresses_and_forgetting_is_named(place):
-    train("harmful.yaml", place / "harmful", steps=STEPS_HARMFUL)
-    done, record = gate(place, place / "harmful")
+@pytest.fixture(scope="module")
+def harmful(place):
+    """A harmful adapter and its gate on some general skills; what the base answered there is in the cache."""
+    train("harmful.yaml", place / "harmful", HARMFUL)
+    return gate(place, place / "harmful", "-m", "knowledge or arithmetic")
+
+
+def test_a_harmful_adapter_regresses_and_forgetting_is_named(harmful):
+    done, record = harmful
     assert done.returncode == 1, done.stdout
     assert record["verdict"]["outcome"] == "regress"
     assert metric(record, "general", "pass-rate")["verdict"] == "regress"
@@ -128,13 +141,17 @@ def test_a_harmful_adapter_regresses_and_forgetting_is_named(place):
     assert re.search(r"kept \d+ of \d+ probes", done.stdout)
 
 
-def test_retraining_into_the_same_directory_gives_new_answers(place, good):
-    """The cache goes by content: the directory's old answers are not taken for the new adapter's."""
-    train("sft.yaml", place / "good", steps=2, seed=1)
-    _, record = gate(place, place / "good", "-k", SOME_ORDERS)
-    before = {r["case"]["id"]: r["completion"]["text"] for r in good[1]["run"]["results"]}
+def test_another_adapter_in_the_same_directory_gives_new_answers(place, good, harmful):
+    """As after training again: the cache goes by content, so old answers are not taken for the new adapter's."""
+    shutil.copytree(place / "good", place / "again")
+    first, record = gate(place, place / "again", "-k", SOME_ORDERS)
+    assert [first.returncode, "torch" in imported(first)] == [0, False]
+    before = {r["case"]["id"]: r["completion"]["text"] for r in record["run"]["results"]}
+    for file in (place / "harmful").iterdir():
+        shutil.copy(file, place / "again")
+    _, record = gate(place, place / "again", "-k", SOME_ORDERS)
     after = {r["case"]["id"]: r["completion"]["text"] for r in record["run"]["results"]}
-    assert record["run"]["model"]["adapter_sha256"] != good[1]["run"]["model"]["adapter_sha256"]
+    assert record["run"]["model"]["adapter_sha256"] == harmful[1]["run"]["model"]["adapter_sha256"]
     assert any(before[key] != text for key, text in after.items())
 
 

@@ -44,3 +44,9 @@ def score() -> Callable[..., Score]:
         return result
 
     return score_one
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patterns are stopped after a twentieth of their time: that they are stopped at all is what a test shows."""
+    monkeypatch.setattr("harness.metrics.text.SECONDS", 0.05)

@@ -54,6 +54,7 @@ def test_a_group_decides(tmp_path, group, text, outcome):
     assert run(load(tmp_path, group, references=["good answer"]), text).outcome == outcome
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_member_that_breaks_makes_the_group_an_error_even_if_another_passes(tmp_path):
     slow = {"type": "regex", "value": r"(a|aa)+$"}
     case = load(tmp_path, {"type": "any-of", "checks": [HAS_A, slow]})

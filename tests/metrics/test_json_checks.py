@@ -120,6 +120,7 @@ def test_a_reference_to_an_address_is_an_error_and_no_download(
         score_function("is-json")([request])
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_schema_with_a_pattern_that_backtracks_is_stopped(request_for) -> None:
     request = request_for("is-json", json.dumps("a" * 60 + "b"), value={"pattern": "(a|aa)+$"})
 

@@ -82,6 +82,7 @@ def test_jsonschema_itself_is_left_as_it_is():
     assert jsonschema.Draft202012Validator({"pattern": "a"}).is_valid("a")
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_check_in_another_thread_is_errored_in_time(request_for):
     """Also through a reference to the schema's own root, which names its draft."""
     schema = {

@@ -94,6 +94,7 @@ def test_a_check_fails_if_its_text_is_not_in_the_answer_negated_or_not(name):
     assert score.explanation == "'Answer:' is missing from the answer"
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_pattern_that_never_ends_is_an_error_of_its_check_alone():
     slow = Check(type="equals", value="a", transform=({"regex": r"(a|aa)+$"},))
     case = GoldenCase(id="a", set_name="s", messages=(), checks=(slow, Check(type="contains", value="a")))
