@@ -12,7 +12,7 @@ from harness.history.migrations import MIGRATIONS
 from harness.history.schemas import Database, Value
 from harness.history.server import FILE_NAME, HistoryPlace, place_of
 from harness.settings import Settings
-from harness.types.storage import DamagedFactsError, LaterFactsError, write_whole
+from harness.types.storage import DamagedFactsError, LaterFactsError, why_no_file, write_whole
 
 _OLDEST_SQLITE = (3, 37)  # strict tables
 _PRIMARY_CODE = 0xFF  # an extended result code has the primary one in its lowest byte
@@ -109,8 +109,8 @@ def project_history(settings: Settings, root: Path) -> HistoryPlace:
 
 
 def is_stored(place: HistoryPlace) -> bool:
-    """Whether there may be a history: a server is asked when it is opened."""
-    return not isinstance(place, Path) or place.is_file()
+    """Whether there may be a history: a server, or what is no file, says more when it is opened."""
+    return not isinstance(place, Path) or place.is_file() or why_no_file(place) is not None
 
 
 @contextmanager
@@ -154,6 +154,8 @@ def _open_file(path: Path, wait_s: float, *, shown: Path | None = None) -> Itera
         )
     connection: sqlite3.Connection | None = None
     try:
+        if (problem := why_no_file(path)) is not None:
+            raise HistoryError(f"{shown}: {problem}; move it away or name another history")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() and 0 < path.stat().st_size < _HEADER_BYTES:
             # SQLite would take it for an empty database and write over it.

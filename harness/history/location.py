@@ -56,7 +56,7 @@ def find_history(
             project = command_project(start)
             directory = project / load_settings({}, project, environment).directory
             return HistoryLocation(place=place, directory=directory)
-        if not to_write and not place.is_file():
+        if not to_write and not is_stored(place):
             raise HistoryError(f"{place}: no such history file")
         return HistoryLocation(place=place, directory=place.parent)
     looked: list[Path] = []

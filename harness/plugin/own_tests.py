@@ -1,14 +1,11 @@
-"""Which of a project's own tests ask the model: collected ones by their fixtures, others by their source.
+"""Which of a project's own tests belong to a gate, and which collected ones ask the model, by their fixtures.
 
-A test also counts if it may ask: it gets fixtures at run time, by ``request.getfixturevalue``. A file that a
-session does not collect, for whatever reason, is read and never imported.
+A test also counts if it may ask: it gets fixtures at run time, by ``request.getfixturevalue``.
 """
 
-import ast
-import fnmatch
 import inspect
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -19,8 +16,8 @@ import pytest
 # The fixture with the model's name; its name is not one that a project may use itself.
 CANDIDATE_NAME = "_tunegate_candidate"
 _OURS = "harness.plugin.fixtures"
-_NAMES = frozenset({"generate", "golden", "judge", "model", CANDIDATE_NAME})
-_AT_RUN_TIME = "getfixturevalue"
+FIXTURE_NAMES = frozenset({"generate", "golden", "judge", "model", CANDIDATE_NAME})
+AT_RUN_TIME = "getfixturevalue"
 
 
 def asks_a_model(item: pytest.Item) -> bool:
@@ -38,12 +35,12 @@ def may_ask(item: pytest.Item) -> bool:
     )
     for each in _fixtures_of(item):
         texts = _texts_at_run_time(each.func, owner)
-        if texts is not None and any(_fixture_asks(text, item) for text in texts | given):
+        if texts is not None and any(fixture_asks(text, item) for text in texts | given):
             return True
     texts = _texts_at_run_time(getattr(item, "function", None), owner)
     if texts is None:
         return False
-    asked = [asks for text in texts | given if (asks := _fixture_asks(text, item)) is not None]
+    asked = [asks for text in texts | given if (asks := fixture_asks(text, item)) is not None]
     # Where none of its texts is a fixture's name, it can be any.
     return any(asked) or not asked
 
@@ -61,8 +58,17 @@ def _fixtures_of(item: pytest.Item) -> Iterator[Any]:
     yield from getattr(getattr(item, "_request", None), "_fixture_defs", {}).values()
 
 
-def _fixture_asks(name: str, item: Any, seen: frozenset[str] = frozenset()) -> bool | None:
-    """Whether a fixture asks a model, itself or through others; None if there is no fixture of that name."""
+def fixture_asks(name: str, item: Any, seen: frozenset[str] = frozenset()) -> bool | None:
+    """Whether a fixture asks a model, itself or through others.
+
+    Args:
+        name: The fixture's name.
+        item: A test or the session, for which the name is looked up.
+        seen: Names of fixtures that are being looked at.
+
+    Returns:
+        None if there is no fixture of that name.
+    """
     manager: Any = getattr(item.session, "_fixturemanager", None)
     definitions = () if manager is None or name in seen else manager.getfixturedefs(name, item)
     if not definitions:
@@ -71,7 +77,7 @@ def _fixture_asks(name: str, item: Any, seen: frozenset[str] = frozenset()) -> b
     used = definitions if name in definitions[-1].argnames else definitions[-1:]
     return any(
         getattr(each.func, "__module__", None) == _OURS
-        or any(_fixture_asks(other, item, seen | {name}) for other in each.argnames)
+        or any(fixture_asks(other, item, seen | {name}) for other in each.argnames)
         for each in used
     )
 
@@ -79,7 +85,7 @@ def _fixture_asks(name: str, item: Any, seen: frozenset[str] = frozenset()) -> b
 def _texts_at_run_time(function: Any, owner: type | None) -> set[str] | None:
     """The texts in a function that gets fixtures at run time, itself or by a helper; None for any other."""
     codes = list(_codes(function, vars(owner) if owner is not None else {}, set()))
-    if not any(_AT_RUN_TIME in code.co_names for code in codes):
+    if not any(AT_RUN_TIME in code.co_names for code in codes):
         return None
     return {text for code in codes for text in code.co_consts if isinstance(text, str)}
 
@@ -101,227 +107,75 @@ def _codes(function: Any, methods: Mapping[str, Any], seen: set[CodeType]) -> It
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A place of tests.
+
+    Attributes:
+        path: A file or directory.
+        inside: A class or test of the file, as in its node id; empty for all of them.
+    """
+
+    path: Path
+    inside: str = ""
+
+    def holds(self, path: Path, inside: str) -> bool:
+        """Whether a test is in this place.
+
+        Args:
+            path: Its file.
+            inside: The rest of its node id.
+        """
+        if path != self.path and self.path not in path.parents:
+            return False
+        return self.inside in {"", inside} or inside.startswith((f"{self.inside}::", f"{self.inside}["))
+
+    def __str__(self) -> str:
+        """As pytest takes it."""
+        return f"{self.path}::{self.inside}" if self.inside else str(self.path)
+
+
+def root_of(argument: str, project: Path) -> Root:
+    """The place that a path or node id names.
+
+    Args:
+        argument: As pytest takes it.
+        project: What it is relative to.
+    """
+    # A parameter's id may have any characters.
+    base, bracket, parameters = argument.partition("[")
+    name, _, inside = base.partition("::")
+    path = Path(os.path.normpath(project / name))
+    return Root(path=path, inside=inside + bracket + parameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTests:
     """The project's own tests that belong to a gate.
 
     Attributes:
-        roots: Files and directories.
+        roots: Where they are.
         only_asking: Whether only those tests of them belong that ask the model: of pytest's ``testpaths``,
             where the setting ``paths`` names none.
         run_all: Whether the others are run too: paths on the command line ask for them.
     """
 
-    roots: tuple[Path, ...] = ()
+    roots: tuple[Root, ...] = ()
     only_asking: bool = False
     run_all: bool = False
 
     def is_run(self, item: pytest.Item) -> bool:
         """Whether a collected test is run; one that was asked for by its path always is."""
-        return self.run_all or not self.only_asking or not is_below(item.path, self.roots) or may_ask(item)
+        return self.run_all or not self.only_asking or not self.is_here(item) or may_ask(item)
 
     def belongs(self, item: pytest.Item) -> bool:
         """Whether a gate without this test is partial."""
-        return may_ask(item) or (not self.only_asking and is_below(item.path, self.roots))
+        return may_ask(item) or (not self.only_asking and self.is_here(item))
+
+    def is_here(self, item: pytest.Item) -> bool:
+        """Whether a test is in one of the places."""
+        return any(root.holds(item.path, inside_file(item)) for root in self.roots)
 
 
-def is_below(path: Path, roots: Collection[Path]) -> bool:
-    """Whether a path is one of these, or is below one.
-
-    Args:
-        path: The path.
-        roots: Files and directories.
-    """
-    return path in roots or any(root in path.parents for root in roots)
-
-
-def missing_tests(
-    own: OwnTests, session: pytest.Session, items: Iterable[pytest.Item], failed: Collection[str]
-) -> tuple[str, ...]:
-    """The tests that belong to the gate and were not collected: whole files by path, others by node id.
-
-    However they were left out: by paths on the command line, ``--ignore``, ``collect_ignore``, another
-    plugin, a file that skips itself.
-
-    Args:
-        own: The project's own tests.
-        session: The session, after it has collected.
-        items: What it collected.
-        failed: Node ids of files that broke while they were collected; these are named already.
-    """
-    found: dict[Path, set[str]] = {}
-    for item in items:
-        found.setdefault(item.path, set()).add(item.nodeid.partition("::")[2].partition("[")[0])
-    reader = _SourceReader(session)
-    missing: list[str] = []
-    for path in _test_files(own.roots, _patterns(session.config, "python_files")):
-        name = os.path.relpath(path, session.config.rootpath).replace(os.sep, "/")
-        if name in failed:
-            continue
-        tests = [test for test, asks in reader.tests(path).items() if asks or not own.only_asking]
-        absent = [test for test in tests if test not in found.get(path, ())]
-        whole = bool(absent) and len(absent) == len(tests)
-        missing += [name] if whole else [f"{name}::{test}" for test in absent]
-    return tuple(missing)
-
-
-_DEFAULTS = {
-    "python_files": ("test_*.py", "*_test.py"),
-    "python_functions": ("test",),
-    "python_classes": ("Test",),
-}
-# As pytest's own norecursedirs: what a project excludes besides these is read.
-_NO_TESTS = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}", "__pycache__")
-
-
-def _patterns(config: pytest.Config, setting: str) -> list[str]:
-    """How the project names its tests; also pytest's own names, where an option overrides the project."""
-    overridden = any(each.startswith(f"{setting}=") for each in config.getoption("override_ini", None) or ())
-    found = _configured(config, setting)
-    return [*found, *(_DEFAULTS[setting] if overridden or not found else ())]
-
-
-def _configured(config: pytest.Config, setting: str) -> list[str]:
-    try:
-        return list(config.getini(setting))
-    except ValueError:
-        # The plugin that declares it is switched off.
-        return []
-
-
-def _test_files(roots: Iterable[Path], patterns: Sequence[str]) -> Iterator[Path]:
-    """The test files below the roots, each once."""
-    seen: set[Path] = set()
-    for root in roots:
-        for folder, folders, files in os.walk(root):
-            folders[:] = sorted(each for each in folders if not _is_foreign(Path(folder, each)))
-            seen |= {Path(folder, each) for each in files if _matches(each, patterns)}
-        seen |= {root} if root.suffix == ".py" and root.is_file() else set()
-    return iter(sorted(seen))
-
-
-def _is_foreign(folder: Path) -> bool:
-    return _matches(folder.name, _NO_TESTS) or (folder / "pyvenv.cfg").exists()
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
-
-
-_Functions = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """What a file of Python defines: tests by name with their class, fixtures, and what all tests use."""
-
-    tests: Mapping[str, set[str]]
-    fixtures: Mapping[str, set[str]]
-    used_by_all: set[str]
-
-
-class _SourceReader:
-    """Reads which tests a file has, and which of them ask a model."""
-
-    def __init__(self, session: pytest.Session) -> None:
-        self._root = session.config.rootpath
-        self._session = session
-        config = session.config
-        self._functions = _patterns(config, "python_functions")
-        self._classes = _patterns(config, "python_classes")
-        self._always = set(_configured(config, "usefixtures"))
-        self._read: dict[Path, _Source] = {}
-
-    def tests(self, path: Path) -> dict[str, bool]:
-        """The tests of a file, and whether each asks a model."""
-        source = self._source(path)
-        folders = [each for each in (path.parent, *path.parent.parents) if each.is_relative_to(self._root)]
-        conftests = [self._source(each / "conftest.py") for each in reversed(folders)]
-        fixtures = {name: used for each in (*conftests, source) for name, used in each.fixtures.items()}
-        everywhere = self._always.union(*(each.used_by_all for each in (*conftests, source)))
-
-        def asks(name: str, seen: frozenset[str] = frozenset()) -> bool:
-            if name not in fixtures or name in seen:
-                known = _fixture_asks(name, self._session)
-                return name in _NAMES if known is None else known
-            return any(asks(other, seen | {name}) for other in fixtures[name])
-
-        return {name: any(map(asks, used | everywhere)) for name, used in source.tests.items()}
-
-    def _source(self, path: Path) -> _Source:
-        if path not in self._read:
-            self._read[path] = self._parsed(path)
-        return self._read[path]
-
-    def _parsed(self, path: Path) -> _Source:
-        try:
-            tree = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            # pytest can't collect it either.
-            return _Source(tests={}, fixtures={}, used_by_all=set())
-        tests: dict[str, set[str]] = {}
-        for name, node, marks in self._defined(tree.body, "", set()):
-            tests[name] = _used_names(node) | marks
-        fixtures, everywhere = {}, _marks(tree.body)
-        for each in ast.walk(tree):
-            if isinstance(each, _Functions) and (decorator := _fixture_decorator(each)) is not None:
-                options = {given.arg: given.value for given in getattr(decorator, "keywords", ())}
-                name = getattr(options.get("name"), "value", None) or each.name
-                fixtures[name] = _used_names(each)
-                everywhere |= {name} if getattr(options.get("autouse"), "value", False) else set()
-        return _Source(tests=tests, fixtures=fixtures, used_by_all=everywhere)
-
-    def _defined(
-        self, body: Iterable[ast.stmt], prefix: str, marks: set[str]
-    ) -> Iterator[tuple[str, _Functions, set[str]]]:
-        for node in body:
-            if isinstance(node, _Functions):
-                if _is_named(node.name, self._functions) and _fixture_decorator(node) is None:
-                    yield prefix + node.name, node, marks
-            elif isinstance(node, ast.ClassDef):
-                is_case = any("TestCase" in ast.unparse(base) for base in node.bases)
-                if is_case or _is_named(node.name, self._classes):
-                    own = marks | _marks(node.body).union(*map(_requested, node.decorator_list))
-                    yield from self._defined(node.body, f"{prefix}{node.name}::", own)
-            elif isinstance(node, ast.If | ast.Try | ast.With):
-                yield from self._defined([*node.body, *getattr(node, "orelse", ())], prefix, marks)
-
-
-def _is_named(name: str, patterns: Iterable[str]) -> bool:
-    """As pytest finds tests by their names: by a prefix, or a pattern."""
-    return any(name.startswith(each) or fnmatch.fnmatch(name, each) for each in patterns)
-
-
-def _fixture_decorator(node: _Functions) -> ast.expr | None:
-    def called(each: ast.expr) -> str:
-        return ast.unparse(each.func if isinstance(each, ast.Call) else each)
-
-    return next((each for each in node.decorator_list if called(each).endswith("fixture")), None)
-
-
-def _used_names(node: _Functions) -> set[str]:
-    """The arguments of a test or fixture, and the fixtures that it names otherwise."""
-    given = node.args
-    return {each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)} | _requested(node)
-
-
-def _requested(node: ast.AST) -> set[str]:
-    """The texts of marks that name fixtures; all texts where fixtures are got at run time."""
-    inside = list(ast.walk(node))
-    if any(isinstance(each, ast.Attribute) and each.attr == _AT_RUN_TIME for each in inside):
-        return _texts(inside)
-    marks = [
-        each for each in inside if isinstance(each, ast.Call) and "usefixtures" in ast.unparse(each.func)
-    ]
-    return {text for mark in marks for text in _texts(mark.args)}
-
-
-def _texts(nodes: Iterable[ast.AST]) -> set[str]:
-    return {each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)}
-
-
-def _marks(body: Iterable[ast.stmt]) -> set[str]:
-    """The fixtures that a module's or class's own marks name."""
-    assigned = [
-        each for each in body if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "pytestmark"
-    ]
-    return set().union(*map(_requested, assigned))
+def inside_file(item: pytest.Item) -> str:
+    """The part of a test's node id after its file."""
+    return item.nodeid.partition("::")[2]

@@ -1,8 +1,9 @@
 """What a session gates: golden sets and a project's own tests, less what the command line leaves out."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from glob import glob
 from pathlib import Path
 from typing import Protocol
 
@@ -10,13 +11,45 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import GateContent, gate_content, is_no_set
-from harness.plugin.own_tests import OwnTests, asked_model, asks_a_model
+from harness.plugin.own_tests import OwnTests, Root, asked_model, asks_a_model, root_of
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line
 from tunegate.project import session_project
 
 _ALL, _NONE = "all models", "no model"
+
+
+class SeenTests:
+    """The tests of all collected files, before anything was left out of them; registered with pytest."""
+
+    def __init__(self, *, others: type[pytest.Item]) -> None:
+        """Items of the class ``others`` are no hand-written tests."""
+        self._others = others
+        self.items: dict[str, pytest.Item] = {}
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Note what a file has, where a node id or ``--lf`` selects a part of it."""
+        report = yield
+        items = [each for each in report.result or () if isinstance(each, pytest.Item)]
+        self.items |= {item.nodeid: item for item in items if not isinstance(item, self._others)}
+        return report
+
+
+def belonging_tests(own: OwnTests, items: Iterable[pytest.Item], seen: SeenTests) -> list[pytest.Item]:
+    """The tests without which a gate is partial.
+
+    Args:
+        own: Which tests belong to the gate.
+        items: The collected tests, before any is deselected.
+        seen: What their files have: what a node id or ``--lf`` leaves out belongs where the whole file would.
+    """
+    kept = {item.nodeid: item for item in items}
+    cut = {name: item for name, item in seen.items.items() if name not in kept and own.is_here(item)}
+    return [item for item in (*kept.values(), *cut.values()) if own.belongs(item)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,13 +191,24 @@ def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
     Args:
         config: The session's configuration, before its arguments are changed.
         settings: The session's settings.
+
+    Raises:
+        pytest.UsageError: A path of the setting does not exist.
     """
     if settings.paths is not None:
-        roots = (os.path.normpath(session_project(config) / path) for path in settings.paths)
-        return OwnTests(roots=tuple(map(Path, roots)))
-    found = [path for each in config.getini("testpaths") for path in config.rootpath.glob(each)]
+        roots = [root_of(path, session_project(config)) for path in settings.paths]
+        if missing := [str(root.path) for root in roots if not root.path.exists()]:
+            raise pytest.UsageError(
+                printable_line(f"paths: {missing[0]} does not exist (allowed: files, folders and node ids)")
+            )
+        return OwnTests(roots=tuple(roots))
+    top = config.rootpath
+    patterns = config.getini("testpaths")
+    # Path.glob takes neither "." nor an absolute path.
+    found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
     # Tests whose path is given are wanted, whether or not they ask the model.
-    return OwnTests(roots=tuple(found), only_asking=True, run_all=_names_paths(config))
+    roots = [Root(path=Path(os.path.normpath(top / path))) for path in found]
+    return OwnTests(roots=tuple(roots), only_asking=True, run_all=_names_paths(config))
 
 
 def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnTests) -> None:
@@ -194,7 +238,7 @@ def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnT
                 f"{wrong[0]}: not a golden set (allowed: a .yaml or .yml file, or a folder of them)"
             )
         )
-    config.args = [*map(str, chosen), *(str(path) for path in own.roots)]
+    config.args = [*map(str, chosen), *map(str, own.roots)]
 
 
 def _names_paths(config: pytest.Config) -> bool:

@@ -24,13 +24,16 @@ from harness.plugin.delivery import (
     exit_status,
     uncollected_problem,
 )
-from harness.plugin.own_tests import OwnTests, missing_tests
+from harness.plugin.missing_tests import missing_tests
+from harness.plugin.own_tests import OwnTests
 from harness.plugin.progress import Questions, end_session, open_progress
 from harness.plugin.selection import (
     SELECTION,
     LeftOut,
+    SeenTests,
     Selection,
     Turns,
+    belonging_tests,
     collect_golden_sets,
     left_out_of,
     own_tests,
@@ -65,6 +68,7 @@ class GateSession:
         judge_note: The judge's calibration in words, for the terminal.
         questions: Answers hand-written tests.
         own_tests: Which hand-written tests belong to the gate.
+        seen: What the collected files have.
         uncollected: Node ids of files that broke while they were collected.
         left_out: Parts of the gate that are not selected, and at the end those that said nothing.
         turns: How the items ended.
@@ -86,10 +90,8 @@ class GateSession:
         self.own_tests = OwnTests()
         self.uncollected: list[str] = []
         self.left_out = LeftOut(cases={}, tests=())
-        # Hand-written tests: all that were collected, and those that belong to the gate.
-        self._collected: list[pytest.Item] = []
-        self._belonging: list[pytest.Item] = []
-        self._config = config
+        self.seen = SeenTests(others=GoldenItem)
+        self._belonging, self._config = list[pytest.Item](), config
         self._session: Session | None = None
         # By model and case.
         self._results: dict[tuple[str, str], CaseResult] = {}
@@ -114,8 +116,7 @@ class GateSession:
         if foreign:
             items[:] = [item for item in items if item not in foreign]
             self._config.hook.pytest_deselected(items=list(foreign))
-        self._collected = others
-        self._belonging = [item for item in others if self.own_tests.belongs(item)]
+        self._belonging = belonging_tests(self.own_tests, others, self.seen)
 
     def note_left_out(self, session: pytest.Session) -> None:
         """Note what of the gate is not among the selected items.
@@ -123,15 +124,14 @@ class GateSession:
         Raises:
             pytest.UsageError: No golden case is, so that nothing would be gated.
         """
-        config = self._config
         keys = {each.case.key for each in self.selection.cases}
-        if not config.option.collectonly and all(each.case.skip for each in self.selection.cases):
+        if not self._config.option.collectonly and all(each.case.skip for each in self.selection.cases):
             is_skipped = any(isinstance(item, GoldenItem) for item in session.items)
             what = "every selected case is skipped" if is_skipped else "no golden case is selected"
             raise pytest.UsageError(f"--model: {what}, {_NOTHING_GATED}")
         selected, missing = set(session.items), tuple[str, ...]()
         if self.own_tests.roots:
-            missing = missing_tests(self.own_tests, session, self._collected, self.uncollected)
+            missing = missing_tests(self.own_tests, session, self.seen.items.values(), self.uncollected)
         broken = (f"{file} (could not be collected)" for file in self.uncollected)
         deselected = (item.nodeid for item in self._belonging if item not in selected)
         self.left_out = left_out_of(self.selection.content, keys, (*broken, *missing, *deselected))
@@ -395,5 +395,6 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
     config.stash[SELECTION] = selection
     config.stash[GATE] = config.stash[RESULTS] = gate
     config.pluginmanager.register(LastMissed(config), "tunegate-missed")
+    config.pluginmanager.register(gate.seen, "tunegate-seen")
     gate.own_tests = own_tests(config, settings)
     collect_golden_sets(config, golden, gate.own_tests)

@@ -30,6 +30,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
+from harness.types.storage import why_no_file
 
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
@@ -229,6 +230,9 @@ class Cache:
             self._store(rows)
 
     def _opened(self, path: Path | None) -> sqlite3.Connection:
+        remedy = "move the file away or use --gate-no-cache"
+        if path is not None and (problem := why_no_file(path)) is not None:
+            raise SettingsError(f"{path}: the cache can't be opened: it {problem}; {remedy}")
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -239,9 +243,7 @@ class Cache:
                 database.execute(pragma)
             database.execute(_TABLE)
         except (sqlite3.Error, OSError) as error:
-            raise SettingsError(
-                f"{path}: the cache can't be opened: {error}; move the file away or use --gate-no-cache"
-            ) from error
+            raise SettingsError(f"{path}: the cache can't be opened: {error}; {remedy}") from error
         return database
 
     def __enter__(self) -> Self:

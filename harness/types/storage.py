@@ -6,11 +6,13 @@ may be wrong in many ways: each is one kind of error, in one line. A file has on
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
 import secrets
 import shutil
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -42,17 +44,51 @@ def parse_json(text: str | bytes) -> Any:
         raise
 
 
+_KINDS = (
+    (stat.S_ISDIR, "is a directory"),
+    (stat.S_ISFIFO, "is a named pipe, not a file"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
+    (stat.S_ISREG, ""),
+)
+
+
+def why_no_file(path: Path) -> str | None:
+    """What is at a path, or on the way to it, that is no file; None for a file, and where nothing is.
+
+    Nothing is opened: a pipe that nobody writes to would be waited for.
+
+    Raises:
+        OSError: It can't even be looked at.
+    """
+    for each in (path, *path.absolute().parents):
+        try:
+            mode = each.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            if each.is_symlink():
+                where = "is" if each == path else f"is below {each},"
+                return f"{where} a link to {each.readlink()}, which does not exist"
+            continue
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return "leads to itself: it is, or is below, a link to itself"
+            raise
+        if each == path:
+            kind = next((text for is_kind, text in _KINDS if is_kind(mode)), "is a device, not a file")
+            return kind or None
+        return None if stat.S_ISDIR(mode) else f"is below {each}, which is not a directory"
+    return None
+
+
 def why_unwritable(path: Path) -> str | None:
     """Why a path can't become a file, found by writing beside it; None if it can.
 
     Raises:
         OSError: It can't even be looked at.
     """
-    if path.exists() and not path.is_file():
-        return "is a directory" if path.is_dir() else "is not a regular file"
+    # A file is made where a link leads.
+    if (problem := why_no_file(Path(os.path.realpath(path)))) is not None:
+        return problem
     above = next(parent for parent in path.absolute().parents if parent.exists())
-    if not above.is_dir():
-        return f"can't be written: {above} is a file, not a directory"
     # Permissions are not all: a file system may be read-only, full, or take no files at all (/proc).
     probe = above / f".tunegate-{secrets.token_hex(8)}.part"
     try:
@@ -77,7 +113,10 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     Raises:
         OSError: It can't be written; what the file held before is unchanged.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
+    if (problem := why_no_file(target)) is not None:
+        # Renaming would put a file in the place of a device.
+        raise OSError(errno.EEXIST, problem, str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     neighbour = target.with_name(f".tunegate-{secrets.token_hex(8)}.part")
     try:

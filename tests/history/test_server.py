@@ -1,5 +1,6 @@
 """The URL of a server: what is connected to, and that nobody sees its password."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from harness.errors import HistoryError
 from harness.history.location import find_history
 from harness.history.server import FILE_NAME, history_server, place_of
+from harness.history.store import open_history
 from harness.settings import load_settings
 
 SECRET = "s3cr3t"
@@ -96,3 +98,18 @@ def test_a_command_finds_the_history_of_the_settings(tmp_path):
     found = find_history(tmp_path / "here.sqlite", here=tmp_path, to_write=True)
     assert found.directory == tmp_path
     assert isinstance(found.place, Path)
+
+
+@pytest.mark.parametrize(
+    ("make", "called"), [(os.mkfifo, "is a named pipe, not a file"), (os.mkdir, "is a directory")]
+)
+def test_a_history_that_is_no_file_is_called_by_its_kind(tmp_path, make, called):
+    """Named on the command line, by a setting, or where runs are stored by default."""
+    path = tmp_path / ".tunegate" / FILE_NAME
+    path.parent.mkdir()
+    make(path)
+    folder = str(path.parent)
+    for given, variables in ((folder, {}), (None, {"TUNEGATE_HISTORY": folder}), (None, {})):
+        place = find_history(given, here=tmp_path, environment=variables).place
+        with pytest.raises(HistoryError, match=called), open_history(place, to_read=True):
+            pass

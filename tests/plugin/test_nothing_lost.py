@@ -1,6 +1,8 @@
 """A history that can't be written is found before a model is asked; if it breaks later, the verdict is said all the same."""
 
+import os
 import sqlite3
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -35,9 +37,10 @@ def foreign(path):
         (damaged, "*history.sqlite: *restore the file or move it away*"),
         (foreign, "*history.sqlite: a database of another program*"),
         (lambda path: path.write_bytes(b"x"), "*history.sqlite: too short to be a history; restore*"),
-        (lambda path: path.mkdir(), "*history.sqlite: *make the file and its directory writable*"),
+        (lambda path: path.mkdir(), "*history.sqlite: is a directory; move it away or name another history"),
+        (os.mkfifo, "*history.sqlite: is a named pipe, not a file; move it away or name another history"),
     ],
-    ids=["newer", "damaged", "foreign", "cut", "directory"],
+    ids=["newer", "damaged", "foreign", "cut", "directory", "pipe"],
 )
 def test_a_history_that_cannot_be_written_is_found_before_a_model_is_asked(project, spoil, line):
     path = project.pytester.path / ".tunegate/history.sqlite"
@@ -130,6 +133,30 @@ def test_a_history_that_breaks_during_the_session_costs_a_line_and_recover_saves
     assert recovered.output.startswith("saved run ")
 
 
+def test_a_history_that_is_locked_for_long_costs_a_line_and_recover_saves_the_run(
+    project, spoiled, monkeypatch
+):
+    """Another process writes for longer than is waited."""
+    monkeypatch.setattr("harness.run.conclusion.open_history", partial(open_history, wait_s=0.01))
+    project.wrong["candidate"] = {"france", "italy", "spain", "norway", "peru", "japan", "kenya", "egypt"}
+    result = spoiled(
+        "sqlite3.other = sqlite3.connect(path, isolation_level=None); sqlite3.other.execute('BEGIN EXCLUSIVE')"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (line,) = [line for line in result.outlines if line.startswith("ERROR: ")]
+    assert "history.sqlite: locked by another process for more than 0.01 s; wait for it or end it" in line
+    assert line.endswith("unsaved.json: tunegate runs recover saves it")
+    result.stdout.fnmatch_lines(["*REGRESS*", "report: *report.html", "report: *g.json"])
+    history = project.pytester.path / ".tunegate/history.sqlite"
+    again = ["runs", "recover", "--history", str(history)]
+    assert "locked by another process" in str(CliRunner().invoke(app, again).exception)
+    sqlite3.other.close()
+    assert CliRunner().invoke(app, again).output.startswith("saved run ")
+    with open_history(history) as stored:
+        (line,) = stored.list_runs()
+    assert line.verdict == "regress"
+
+
 def test_a_history_that_is_deleted_during_the_session_is_made_anew(project, spoiled):
     assert spoiled("path.unlink()").ret == pytest.ExitCode.OK
     with open_history(project.pytester.path / ".tunegate/history.sqlite") as stored:
@@ -141,7 +168,9 @@ def test_a_directory_that_breaks_during_the_session_takes_no_verdict_and_no_othe
     spoil = "import shutil; shutil.rmtree('.tunegate'); pathlib.Path('.tunegate').write_text('a file')"
     result = spoiled(spoil)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "report: *g.json", "ERROR: *history can't be opened*"])
+    result.stdout.fnmatch_lines(
+        ["*INCONCLUSIVE*", "report: *g.json", "ERROR: *.tunegate, which is not a directory; *"]
+    )
 
 
 def test_earlier_runs_that_cannot_be_read_are_named_in_the_report(project):

@@ -114,6 +114,58 @@ def test_all_tests_of_the_setting_paths_belong(tested):
     assert left_out(tested) is None
 
 
+CLASS = "class TestA:\n    def test_x(self): pass\n    def test_y(self): pass\n"
+TWICE = "import pytest\n@pytest.mark.parametrize('n', ['a', 'b::c'])\ndef test_each(n): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "kept", "without"),
+    [
+        ("test_u.py::test_unit", "test_u.py", "test_u.py::test_asks"),
+        ("test_u.py::TestA", "test_u.py::TestA", "test_u.py::TestA::test_y"),
+        ("test_u.py::TestA::test_x", "test_u.py::TestA", "test_u.py::TestA::test_y"),
+        ("test_u.py::test_each[b::c]", "test_u.py", "test_u.py::test_each[a]"),
+    ],
+)
+def test_node_ids_of_the_setting_paths_belong(tested, path, kept, without):
+    """However they are left out: not collected, not selected, or deselected."""
+    tested.pytester.makepyprojecttoml(f"[tool.tunegate]\npaths = ['tests/{path}']\n")
+    tested.write("test_u.py", UNIT + ASKING + CLASS + TWICE)
+    assert left_out(tested) is None
+    assert left_out(tested, "golden_sets", f"tests/{kept}") is None
+    named = left_out(tested, "golden_sets", f"tests/{without}")
+    assert named.startswith("tests (tests/test_u.py::")
+    assert left_out(tested, "golden_sets") == f"tests (tests/{path})"
+    assert left_out(tested, "-k", "capitals").startswith(f"tests (tests/{path}")
+
+
+def test_a_missing_path_of_the_setting_is_bad_input_whatever_the_command_line_names(tested):
+    tested.pytester.makepyprojecttoml("[tool.tunegate]\npaths = ['tests/nope.py::test_a']\n")
+    for arguments in ([], ["golden_sets"]):
+        result = tested.run(*arguments)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["ERROR: paths: *tests/nope.py does not exist (allowed: *"])
+
+
+def test_the_other_parameters_of_a_test_are_named(tested):
+    tested.write("test_hand.py", TWICE.replace("(n)", "(n, generate)"))
+    assert left_out(tested, "golden_sets", "tests/test_hand.py::test_each[a]") == (
+        "tests (tests/test_hand.py::test_each[b::c])"
+    )
+    assert left_out(tested, "golden_sets", "tests/test_hand.py") is None
+
+
+@pytest.mark.parametrize("testpaths", [".", "{root}/tests", "./tests/../tests", "test[s]"])
+def test_tests_are_found_however_testpaths_are_written(tested, testpaths):
+    tested.pytester.makeini(f"[pytest]\ntestpaths = {testpaths.format(root=tested.pytester.path)}\n")
+    tested.write("test_hand.py", ASKING)
+    assert left_out(tested) is None
+    assert left_out(tested, "golden_sets") == "tests (tests/test_hand.py)"
+    tested.run("--collect-only", "-q").stdout.fnmatch_lines(
+        ["tests/test_hand.py::test_asks", "*11 tests collected*"]
+    )
+
+
 AT_RUN_TIME = """
 import pytest
 NAMES = ["generate"]

@@ -160,7 +160,10 @@ def test_a_tag_that_is_another_plugin_s_marker_is_left_to_that_plugin(project, w
     """The other plugin would act on it; -k finds it all the same, -m the tags that are ours or the project's."""
     project.pytester.makepyfile(other=OTHER_PLUGIN.format(when=when))
     project.pytester.syspathinsert()
-    project.pytester.makeini("[pytest]\nmarkers =\n    team: cases and tests of the team\n")
+    # Who uses --strict-markers may declare another plugin's markers too.
+    project.pytester.makeini(
+        "[pytest]\nmarkers =\n    team: cases and tests of the team\n    timeout: theirs\n"
+    )
     write_golden(project.pytester, "flaky", TAGGED)
     arguments = ("-p", "other", "--strict-markers", "golden_sets/flaky.yaml")
     project.run(*arguments).assert_outcomes(passed=2)

@@ -40,11 +40,15 @@ ALSO = {
 }  # fmt: skip
 TAGS = ("timeout", "flaky", "asyncio", "anyio", "xdist_group", "benchmark")
 CASE = "  - {{id: c{0}, prompt: 'w{0} what is w4', checks: [{{type: regex, value: 'w[0-9]*[{1}]'}}], tags: [{2}]}}\n"
+SET = "name: {0}\ngeneration: {{max_new_tokens: 4}}\ncases:\n"
+CASES = [CASE.format(number, number % 10, tag) for number, tag in enumerate(TAGS)]
 PROJECT = {
-    "pyproject.toml": "",
+    # Who uses --strict-markers may declare another plugin's markers too.
+    "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['flaky: tests that fail at times']\n",
     "test_own.py": "def test_own(generate):\n    assert generate('w1', max_new_tokens=2).completion_tokens >= 0\n",
-    "golden_sets/words.yaml": "name: words\ngeneration: {max_new_tokens: 4}\ncases:\n"
-    + "".join(CASE.format(number, number % 10, tag) for number, tag in enumerate(TAGS)),
+    # A set's name is a marker too.
+    "golden_sets/words.yaml": SET.format("timeout") + "".join(CASES[::2]),
+    "golden_sets/more.yaml": SET.format("flaky") + "".join(CASES[1::2]),
 }
 
 

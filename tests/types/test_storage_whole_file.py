@@ -1,10 +1,11 @@
 """A file is written whole or stays what it was, and two writers of one file wait for each other."""
 
 import os
+import socket
 
 import pytest
 
-from harness.types.storage import one_writer, write_whole
+from harness.types.storage import one_writer, why_no_file, why_unwritable, write_whole
 
 
 def test_it_writes_texts_and_bytes_and_makes_the_directory(tmp_path):
@@ -52,3 +53,52 @@ def test_processes_that_add_to_one_file_lose_nothing(tmp_path):
     for child in children:
         os.waitpid(child, 0)
     assert path.read_text() == "100"
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+# What is at a path in place of a file, and how it is called.
+NO_FILES = {
+    "a directory": (lambda path: path.mkdir(), "is a directory"),
+    "a pipe": (os.mkfifo, "is a named pipe, not a file"),
+    "a socket": (make_socket, "is a socket, not a file"),
+    "a device": (lambda path: path.symlink_to(os.devnull), "is a device, not a file"),
+    "a loop": (
+        lambda path: path.symlink_to(path.name),
+        "leads to itself: it is, or is below, a link to itself",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_file_is_called_by_its_kind_and_never_replaced(tmp_path, monkeypatch, kind):
+    # A socket's path may not be long.
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x"
+    make, called = NO_FILES[kind]
+    make(path if kind != "a socket" else path.relative_to(tmp_path))
+    before = path.lstat()
+    assert why_no_file(path) == called
+    assert why_unwritable(path) == called
+    with pytest.raises(OSError, match=called):
+        write_whole(path, "text")
+    assert path.lstat() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_file_below_a_file_is_none_and_a_link_to_a_file_to_be_made_may_be_written(tmp_path):
+    assert why_no_file(tmp_path / "new/deep.txt") is None
+    (tmp_path / "file").touch()
+    assert why_no_file(tmp_path / "file") is None
+    assert why_no_file(tmp_path / "file/a/b") == f"is below {tmp_path}/file, which is not a directory"
+    (tmp_path / "link").symlink_to("later.txt")
+    assert why_no_file(tmp_path / "link") == "is a link to later.txt, which does not exist"
+    assert why_no_file(tmp_path / "link/b") == (
+        f"is below {tmp_path}/link, a link to later.txt, which does not exist"
+    )
+    assert why_unwritable(tmp_path / "link") is None
+    write_whole(tmp_path / "link", "text")
+    assert (tmp_path / "later.txt").read_text() == "text"
