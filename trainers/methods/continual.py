@@ -1,4 +1,4 @@
-"""Continual pretraining: the next token of raw text, several documents packed into one row.
+"""Continual pretraining: the next token of raw text, several documents packed into one row, each for itself.
 
     python -m trainers.methods.continual CONFIG.yaml [--output DIR] [--resume]
 
@@ -6,6 +6,9 @@ The loss, over all tokens u_t of the text (Radford et al. 2018, Improving Langua
 Generative Pre-Training, equation 1); there is no chat format:
 
     L = - mean_t log π(u_t | u_<t)
+
+A document u ends with the tokenizer's end token; one that is longer than ``max_length`` is cut into windows.
+No window sees another one of its row: where a model can't keep them apart, each is a row of its own.
 
 TRL: ``SFTTrainer``, with ``packing``. The loss on held-out text is recorded before and after. The base's
 other knowledge is easily lost: gate the result, and mix general text into the data.
@@ -73,17 +76,19 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
 
         tokenizer = AutoTokenizer.from_pretrained(run.base_dir, trust_remote_code=False)
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
+        apart = _why_not_packed(model, adapter)
+        if apart is not None:
+            run.console.print(f"packing   none: {apart}, so each document is a row of its own")
         trainer = SFTTrainer(
             model=model,
             args=trl_arguments(
                 TrlConfig,
                 run,
                 max_length=config.max_length,
-                packing=True,
-                # Cuts documents where a row is full, without losing text; the default drops the rest.
-                packing_strategy="wrapped",
+                packing=apart is None,
+                packing_strategy="bfd",
             ),
-            train_dataset=Dataset.from_list(texts.rows),
+            train_dataset=Dataset.from_list(windows(texts.rows, tokenizer, config.max_length)),
             processing_class=tokenizer,
             peft_config=adapter,
             callbacks=[run.watch],
@@ -97,6 +102,44 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
             after = window_losses(trainer.model, tokenizer, held_out, config.max_length)
             noted = merged(noted, TrainingManifest(held_out=_compared(run, before, after)))
         return finish(run, trainer, noted)
+
+
+def windows(rows: Sequence[Row], tokenizer: Any, size: int) -> list[Row]:
+    """The tokens of documents, cut where they are longer than a row; no text is left out.
+
+    Args:
+        rows: Rows with ``text``.
+        tokenizer: The base's; a document ends with its end token, if it has one.
+        size: Most tokens of a window. A last one of a single token is left out: nothing comes before it.
+
+    Returns:
+        Rows with ``input_ids``, in the documents' order.
+    """
+    found: list[Row] = []
+    for row in rows:
+        ids = list(tokenizer(row["text"])["input_ids"])
+        if tokenizer.eos_token_id is not None and ids[-1:] != [tokenizer.eos_token_id]:
+            ids.append(tokenizer.eos_token_id)
+        starts = range(0, len(ids), size)
+        found += [{"input_ids": part} for start in starts if len(part := ids[start : start + size]) > 1]
+    return found
+
+
+def _why_not_packed(model: Any, adapter: Any) -> str | None:
+    """Why documents can't share a row; None if the model keeps them apart.
+
+    Args:
+        model: The model, or PEFT's around it.
+        adapter: PEFT's configuration of a new adapter, or None.
+    """
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    from trainers.run.packing import why_not_packed
+
+    learnt = adapter if adapter is not None else getattr(model, "active_peft_config", None)
+    if learnt is not None and learnt.is_prompt_learning:
+        return "virtual tokens come before a row, not before each of its documents"
+    return why_not_packed(model, DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True))
 
 
 def window_losses(model: Any, tokenizer: Any, rows: Sequence[Row], size: int) -> list[float]:

@@ -1,5 +1,6 @@
 """Packed rows must not see each other: whether a model keeps them apart is measured, not believed."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.errors import SettingsError
@@ -13,19 +14,33 @@ _NOISE, _ROUNDING = 1e-5, 0.05
 def refuse_mixed_rows(trainer: Any) -> None:
     """Refuse packing if a model lets a packed row see the one before it, or counts its positions on.
 
-    transformers separates packed rows by their positions, which not all kinds of models and attention read.
-    The second of two packed rows must have the same logits whatever the first one is, and those of the row
-    alone.
-
     Args:
         trainer: TRL's trainer, whose collator packs.
 
     Raises:
         SettingsError: The model's answer to the second row depends on the first, or it can't be packed.
     """
+    if (reason := why_not_packed(trainer.model, trainer.data_collator)) is not None:
+        raise SettingsError(f"packing: {reason}; leave it out")
+
+
+def why_not_packed(model: Any, collate: Callable[[list[dict[str, Any]]], Mapping[str, Any]]) -> str | None:
+    """Why a model can't be given packed rows; None if it keeps them apart.
+
+    transformers separates packed rows by their positions, which not all kinds of models and attention read.
+    The second of two packed rows must have the same logits whatever the first one is, and those of the row
+    alone.
+
+    Args:
+        model: The model; afterwards it is in the mode that it was in.
+        collate: TRL's collator, without padding.
+
+    Returns:
+        The reason in words.
+    """
     import torch
 
-    model = trainer.model
+    kind = model.config.model_type
     size = model.get_input_embeddings().weight.shape[0]
     random = torch.Generator().manual_seed(0)
     first, other, second = torch.randint(size, (3, _TOKENS), generator=random).tolist()
@@ -33,31 +48,30 @@ def refuse_mixed_rows(trainer: Any) -> None:
     model.eval()
     try:
         after_first, after_other, alone = (
-            _last_logits(trainer, rows) for rows in ((first, second), (other, second), (second,))
+            _last_logits(model, collate, rows) for rows in ((first, second), (other, second), (second,))
         )
     except Exception as error:  # models refuse packed rows with exceptions of many kinds
         line = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise SettingsError(f"packing: {model.config.model_type} models can't do it: {line}") from error
+        return f"{kind} models can't do it: {line}"
     finally:
         model.train(was_training)
     largest = float(alone.abs().max())
     mixed = float((after_first - after_other).abs().max()) > _NOISE * largest
     if mixed or float((after_first - alone).abs().max()) > _ROUNDING * largest:
-        raise SettingsError(
-            f"packing: {model.config.model_type} models let packed rows see each other; leave it out"
-        )
+        return f"{kind} models let packed rows see each other"
+    return None
 
 
-def _last_logits(trainer: Any, rows: tuple[list[int], ...]) -> Any:
+def _last_logits(model: Any, collate: Callable[..., Mapping[str, Any]], rows: tuple[list[int], ...]) -> Any:
     """The logits of the last of some packed rows: (tokens, vocabulary)."""
     import torch
 
     ids = [token for row in rows for token in row]
     packed = {"input_ids": ids, "labels": ids, "seq_lengths": [len(row) for row in rows]}
     batch = {
-        key: value.to(trainer.model.device) if hasattr(value, "to") else value
-        for key, value in trainer.data_collator([packed]).items()
+        key: value.to(model.device) if hasattr(value, "to") else value
+        for key, value in collate([packed]).items()
         if key != "labels"
     }
     with torch.inference_mode():
-        return trainer.model(**batch).logits[0, -_TOKENS:].float()
+        return model(**batch).logits[0, -_TOKENS:].float()
