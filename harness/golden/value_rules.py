@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
+from harness.golden.code_tests import CodeTestsError, read_code_tests
 from harness.golden.hints import shown
 from harness.golden.json_paths import JsonPathError, compiled_path
 from harness.golden.patterns import schema_problem
@@ -234,6 +235,10 @@ def _code(value: JsonValue, options: Mapping[str, JsonValue], references: Sequen
         raise TogetherError(
             ("value",), f"the tests are not Python: {place}", "such as assert f(1) == 2"
         ) from error
+    try:
+        read_code_tests(str(value))
+    except CodeTestsError as error:
+        raise TogetherError(("value",), error.problem, error.remedy) from error
 
 
 def _tool_calls(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:

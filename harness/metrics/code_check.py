@@ -1,7 +1,5 @@
 """``code``: the answer is Python code that passes its tests. It runs only if the project allows it."""
 
-import ast
-import builtins
 import contextlib
 import json
 import os
@@ -13,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from harness.golden.code_tests import read_code_tests
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, text_of
 from harness.types import Score
 
@@ -27,15 +26,6 @@ _FILE_SIZE = 16 * _MEGABYTE
 _STARTING = 5.0
 _RUNNER = Path(__file__).with_name("code_runner.py")
 _ROOT = Path(__file__).resolve().parents[2]
-# Modules that compute and share nothing: tests that import no other run in a process without the answer.
-_COMPUTING_NAMES = """
-abc bisect cmath collections copy datetime decimal fractions functools heapq itertools json math numbers numpy
-operator re statistics string textwrap typing __future__
-"""
-_COMPUTING = frozenset(_COMPUTING_NAMES.split())
-# Names by which tests reach into the interpreter that they run in.
-_REACHING_NAMES = "__import__ __builtins__ builtins eval exec globals locals vars compile input open setattr"
-_REACHING = frozenset(_REACHING_NAMES.split())
 
 
 def _code(request: ScoringRequest) -> Score:
@@ -68,11 +58,12 @@ def run_code(
         Whether all of it ran to its end, and why not.
 
     Raises:
+        CodeTestsError: The tests can't run in a process of their own.
         OSError: The process can't be started.
     """
     job = {
         "code": code,
-        "apart": runs_apart(tests),
+        "classes": bool(read_code_tests(tests).own_classes),
         "seconds": seconds,
         "memory": megabytes * _MEGABYTE,
         "file_size": _FILE_SIZE,
@@ -107,34 +98,6 @@ def run_code(
 def _framed(part: object) -> bytes:
     body = json.dumps(part).encode()
     return struct.pack("!I", len(body)) + body
-
-
-def runs_apart(tests: str) -> bool:
-    """Whether tests can run in another process than the answer, which then can't forge their outcome.
-
-    Decided by the tests alone. They can't if they import what acts on their own interpreter (``io``,
-    ``random``, ``unittest``), use such names, define classes, or are asynchronous.
-
-    Args:
-        tests: Python code.
-    """
-    for node in ast.walk(ast.parse(tests)):
-        if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.Await):
-            return False
-        if isinstance(node, ast.Name) and (node.id in _REACHING or node.id == "__name__"):
-            return False
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and hasattr(builtins, node.id):
-            return False
-        modules = (
-            [one.name for one in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-        if any(module.partition(".")[0] not in _COMPUTING for module in modules):
-            return False
-    return True
 
 
 def _environment(directory: str) -> dict[str, str]:

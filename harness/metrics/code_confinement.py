@@ -103,18 +103,11 @@ _READS_FILE, _LISTS = 1 << 2, 1 << 3
 _MAKES_DEVICES = (1 << 6) | (1 << 11)
 # From version 4 on no TCP, from version 6 on no signals and abstract sockets to others.
 _NO_TCP, _NO_REACH = 0b11, 0b11
+# Not all of /usr and /opt: projects are kept there, with the golden sets that say what is expected.
 _READABLE = (
-    "/usr",
-    "/lib",
-    "/lib64",
-    "/bin",
-    "/etc",
-    "/proc",
-    "/sys",
-    "/nix",
-    "/opt",
-    "/dev/urandom",
-    "/dev/zero",
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share"),
+    *("/usr/local/lib", "/usr/local/lib64", "/usr/local/share", "/nix/store"),
+    *("/etc", "/proc", "/sys", "/dev/urandom", "/dev/zero"),
 )
 
 
@@ -208,8 +201,9 @@ def _confine_files(system: Any, directory: str) -> bool:
 
 
 def _readable() -> dict[str, int]:
-    """Where Python, its libraries and the system's are, with the rights there."""
-    installed = (sys.prefix, sys.base_prefix, *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    """Where Python's libraries and the system's are, with the rights there."""
+    installed = [f"{prefix}/{part}" for prefix in {sys.prefix, sys.base_prefix} for part in ("lib", "lib64")]
+    installed += os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     allowed = {path: _READS for path in (*_READABLE, *installed) if path and Path(path).exists()}
     for path in map(Path, filter(None, sys.path)):
         if path.is_file():

@@ -38,6 +38,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "__contains__": operator.contains,
     "__copy__": copy.copy,
     "__deepcopy__": copy.deepcopy,
+    "__missing__": lambda target, key: type(target).__missing__(target, key),
+    "__aiter__": aiter,
+    "__anext__": anext,
+    "__aenter__": lambda target: type(target).__aenter__(target),
+    "__aexit__": lambda target, *told: type(target).__aexit__(target, *told),
 }
 OPERATIONS |= {
     f"__{name}__": getattr(operator, f"__{name}__")
@@ -53,8 +58,19 @@ for _name in _ARITHMETIC.split():
 ALWAYS = {"__getattr__", "__setattr__", "__delattr__", "__str__", "__repr__", "__dir__", "__format__"}
 ALWAYS |= {"__instancecheck__", "__subclasscheck__", "__copy__", "__deepcopy__"}
 COMPARISONS = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+ARITHMETIC = {f"__{side}{name}__" for name in (*_ARITHMETIC.split(), "divmod") for side in ("", "r", "i")}
+ARITHMETIC |= {f"__{name}__" for name in ("neg", "pos", "abs", "invert", "round", "contains")}
+# What only a text, a number or a set is asked; an object that agrees with everything would say yes.
+QUESTIONS = {
+    name
+    for kind in (str, bytes, int, float, set)
+    for name in dir(kind)
+    if name.startswith(("is", "starts", "ends"))
+}
 # What the answer may do with an object of the tests that it was given: a key function, an iterator.
 LENT = {"__call__", "__iter__", "__next__", "__len__", "__getitem__", "__bool__", "__hash__", "__eq__"}
+# The same with an object of a class that the tests define: a node of a list, a record.
+LENT_OBJECTS = {"__getattr__", "__setattr__", "__str__", "__repr__", "__lt__", "__gt__", "__contains__"}
 # Types of data, with how an object of a subclass becomes one of them, whatever it redefines.
 PLAIN: dict[type, Callable[[Any], Any]] = {
     int: int.__int__,

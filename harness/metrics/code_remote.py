@@ -7,32 +7,37 @@ So an answer can change everything about its own interpreter, and nothing about 
 import builtins
 import importlib
 import sys
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
 
-from harness.metrics.code_operations import ALWAYS, COMPARISONS, LENT, OPERATIONS, PLAIN
+from harness.metrics.code_operations import ALWAYS, ARITHMETIC, OPERATIONS, PLAIN
 from harness.metrics.code_wire import AnswerEndedError, Link, Message
 
+if TYPE_CHECKING:
+    import asyncio
 
-class _StandIn:
+
+class StandIn:
     """An object of the other process."""
 
     __slots__ = ("_tunegate_place", "_tunegate_side")
+    # Whether the tests name its class, so that its operators are part of what they test.
+    _tunegate_named = False
 
 
 class Side:
     """One of the two processes, with what it has lent to the other."""
 
-    def __init__(self, link: Link, *, lends: set[str], trusted: bool) -> None:
+    def __init__(self, link: Link, *, trusted: bool) -> None:
         """Nothing is lent yet.
 
         Args:
             link: To the other process.
-            lends: Operations that the other process may ask for.
-            trusted: Whether classes of exceptions that it names may be imported.
+            trusted: Whether what it names may be imported.
         """
-        self._link, self._lends = link, lends
-        self._trusted = trusted
+        self._link, self._trusted = link, trusted
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lent: list[Any] = []
         self._places: dict[int, int] = {}
         self._stand_ins: dict[int, Any] = {}
@@ -57,10 +62,11 @@ class Side:
         message = Message(self._lend, self._take)
         written = [operation, message.encode(target), message.encode(args), message.encode(kwargs)]
         sent = len(message.containers)
-        self._link.send(["ask", *written])
+        self._link.send(["ask", *written, self.written_since()])
         while (reply := self._link.receive())[0] == "ask":
             self._serve(reply)
-        kind, value, changes = reply
+        kind, value, changes, output = reply
+        self.write(output)
         for place, contents in changes:
             if place >= sent:
                 raise AnswerEndedError
@@ -68,6 +74,63 @@ class Side:
         if kind == "raise":
             raise self._error(message, value)
         return message.decode(value)
+
+    def apply(self, operation: str, stand_in: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do something with an object of the other process.
+
+        Args:
+            operation: Its name.
+            stand_in: The object.
+            args: The operation's further arguments.
+            kwargs: Its named ones.
+        """
+        # What was copied before is no part of an object of the answer.
+        return self.ask(operation, stand_in, *(() if operation == "__deepcopy__" else args), **kwargs)
+
+    def written_since(self) -> list[list[str]]:
+        """What this process has written since the last message: names of streams, and texts."""
+        return []
+
+    def write(self, output: list[list[str]]) -> None:
+        """Write what the other process has written.
+
+        Args:
+            output: As :meth:`written_since` gives it.
+        """
+
+    def may(self, operation: str, target: Any, args: list[Any]) -> bool:
+        """Whether the other process may ask for an operation.
+
+        Args:
+            operation: Its name.
+            target: What it is about.
+            args: Its further arguments.
+        """
+        raise NotImplementedError
+
+    def do_run(self, awaitable: Any) -> Any:
+        """The result of something that is awaited by the other process.
+
+        Args:
+            awaitable: An object of this process.
+        """
+        import asyncio
+
+        async def awaited() -> Any:
+            return await awaitable
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = self._loop or asyncio.new_event_loop()
+            return self._loop.run_until_complete(awaited())
+        found: list[Any] = []
+        thread = threading.Thread(target=lambda: found.append(_outcome(awaited)))
+        thread.start()
+        thread.join()
+        if isinstance(found[0][1], BaseException):
+            raise found[0][1]
+        return found[0][0]
 
     def serve(self) -> None:
         """Do what the other process asks for, until it ends."""
@@ -79,12 +142,13 @@ class Side:
             self._serve(asked)
 
     def _serve(self, asked: list[Any]) -> None:
-        _, operation, target, args, kwargs = asked
+        _, operation, target, args, kwargs, output = asked
+        self.write(output)
         message = Message(self._lend, self._take)
         before: list[Any] = []
         try:
-            do = self._own(operation)
             on, values, named = (message.decode(one) for one in (target, args, kwargs))
+            do = self._own(operation, on, values)
             before = [message.contents(one) for one in message.containers]
             done = do(on, *values, **named)
             reply = ["return", message.encode(done)]
@@ -97,15 +161,17 @@ class Side:
             now = message.contents(message.containers[place])
             if now != earlier:
                 changes.append([place, now])
-        self._link.send([*reply, changes])
+        self._link.send([*reply, changes, self.written_since()])
 
-    def _own(self, operation: str) -> Callable[..., Any]:
-        if operation not in self._lends:
+    def _own(self, operation: str, target: Any, args: list[Any]) -> Callable[..., Any]:
+        if not self.may(operation, target, args):
+            if operation == "__getattr__":
+                raise AttributeError(f"this code may not use {args[0]} of the tests")
             raise PermissionError(f"this code may not use {operation} of the tests")
         return OPERATIONS[operation] if operation in OPERATIONS else getattr(self, f"do_{operation}")
 
     def _lend(self, value: Any) -> Any:
-        if isinstance(value, _StandIn):
+        if isinstance(value, StandIn):
             return ["yours", object.__getattribute__(value, "_tunegate_place")]
         if isinstance(value, type) and value in self._errors.values():
             return ["yours", next(place for place, kind in self._errors.items() if kind is value)]
@@ -124,14 +190,22 @@ class Side:
             self._places[id(value)] = len(self._lent)
             self._lent.append(value)
         kind = type(value)
-        offers = sorted(name for name in OPERATIONS if hasattr(kind, name) and name not in ALWAYS)
+        offers = sorted(
+            name for name in (*OPERATIONS, "__await__") if hasattr(kind, name) and name not in ALWAYS
+        )
         if isinstance(value, type) and issubclass(value, BaseException):
             return ["error", self._places[id(value)], *_bases(value)]
-        base = _plain_base(value)
-        return ["mine", self._places[id(value)], kind.__name__, offers, base.__name__ if base else ""]
+        base = plain_base(value)
+        classes = [one.__name__ for one in kind.__mro__ if one is not object]
+        return ["mine", self._places[id(value)], classes, offers, base.__name__ if base else ""]
 
     def _take(self, handle: list[Any]) -> Any:
         kind, *parts = handle
+        if kind == "type":
+            found = getattr(builtins, parts[0])
+            if not isinstance(found, type):
+                raise ValueError(f"{parts[0]} is no type")
+            return found
         if kind == "yours":
             return self._lent[parts[0]]
         if kind == "import" and self._trusted:
@@ -143,22 +217,36 @@ class Side:
             return self._error_class(*parts)
         if kind != "mine":
             raise ValueError(f"no handle is written like {kind}")
-        place, name, offers, base = parts
+        place, classes, offers, base = parts
         if place not in self._stand_ins:
-            known = [one for one in offers if one in OPERATIONS]
-            self._stand_ins[place] = self._stand_in(place, (str(name), str(base)), known)
+            known = [one for one in offers if one in OPERATIONS or one == "__await__"]
+            self._stand_ins[place] = self._stand_in(place, [*map(str, classes)], str(base), known)
         return self._stand_ins[place]
 
-    def _stand_in(self, place: int, names: tuple[str, str], offers: list[str]) -> Any:
-        key, (name, base) = (*names, *offers), names
+    def names_class(self, classes: list[str]) -> bool:
+        """Whether this side knows an object by its class, so that its operators are trusted.
+
+        Args:
+            classes: Names of its class and that one's bases.
+        """
+        return True
+
+    def _stand_in(self, place: int, classes: list[str], base: str, offers: list[str]) -> Any:
+        named, name = self.names_class(classes), classes[0]
+        if not named:
+            offers = [one for one in offers if one not in ARITHMETIC]
+        key = (name, base, str(named), *offers)
         if key not in self._classes:
             methods: dict[str, Any] = {one: _method(one) for one in (*ALWAYS, *offers)}
+            methods["_tunegate_named"] = named
+            if "__await__" in methods:
+                methods["__await__"] = _awaited
             methods["__doc__"] = property(lambda one: _method("__getattr__")(one, "__doc__"))
             plain = vars(builtins).get(base)
             if isinstance(plain, type):
                 # So that it is an instance of the data's type, as in the other process.
                 methods["__class__"] = property(lambda _: plain)
-            self._classes[key] = type(name, (_StandIn,), {"__slots__": (), "__module__": "answer", **methods})
+            self._classes[key] = type(name, (StandIn,), {"__slots__": (), "__module__": "answer", **methods})
         made: Any = object.__new__(self._classes[key])
         object.__setattr__(made, "_tunegate_place", place)
         object.__setattr__(made, "_tunegate_side", self)
@@ -175,9 +263,11 @@ class Side:
 
     def _error(self, message: Message, told: list[Any]) -> BaseException:
         kind, args, attributes = told
-        made = self._take(kind)
+        made = self._error_class(*kind[1:]) if kind[0] == "error" else self._take(kind)
         values = message.decode(args)
-        error: BaseException = made.__new__(made, *values)
+        # Python's own set further attributes from their arguments.
+        own = made.__module__ == "builtins"
+        error: BaseException = made(*values) if own else made.__new__(made, *values)
         error.args = values
         for name, value in attributes:
             if not name.startswith("_"):
@@ -199,14 +289,25 @@ def _bases(kind: type) -> list[str]:
 
 def _library_error(module: str, name: str) -> type[BaseException] | None:
     """The class itself, if it is of Python: then the tests can name it, too."""
-    if module.partition(".")[0] not in sys.stdlib_module_names or module not in sys.modules:
+    # An answer that skips a test case would pass it.
+    if module.partition(".")[0] not in sys.stdlib_module_names - {"unittest"} or module not in sys.modules:
         return None
     found = getattr(sys.modules[module], name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
-def _plain_base(value: Any) -> type | None:
+def plain_base(value: Any) -> type | None:
+    """The type of data that a value is one of, by its own class or by a base."""
     return next((kind for kind in PLAIN if isinstance(value, kind)), None)
+
+
+def _outcome(awaited: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    import asyncio
+
+    try:
+        return asyncio.run(awaited()), None
+    except BaseException as error:  # it is raised where it was awaited
+        return None, error
 
 
 def _importable(module: str, name: str, value: Any) -> bool:
@@ -222,124 +323,13 @@ def _importable(module: str, name: str, value: Any) -> bool:
 def _method(operation: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         side: Side = object.__getattribute__(self, "_tunegate_side")
-        if operation in COMPARISONS and not isinstance(args[0], _StandIn):
-            return _compared(side, self, operation, args[0])
-        # What was copied before is no part of an object of the answer.
-        return side.ask(operation, self, *(() if operation == "__deepcopy__" else args), **kwargs)
+        return side.apply(operation, self, args, kwargs)
 
     method.__name__ = operation
     return method
 
 
-def _compared(side: Side, stand_in: Any, operation: str, data: Any) -> Any:
-    """An object of the answer against data of the tests: as the data that it is made of, if it is.
-
-    One that says itself what it equals, or what it is less than, would pass any test.
-    """
-    plain = side.ask("plain", stand_in)
-    if plain is not None:
-        return COMPARISONS[operation](plain[0], data)
-    if operation in {"__eq__", "__ne__"}:
-        return operation == "__ne__"
-    told = f"{type(stand_in).__name__} is the answer's own type, and no {type(data).__name__} to compare with"
-    raise TypeError(told)
-
-
-class AnswerSide(Side):
-    """The process in which the answer runs."""
-
-    def __init__(self, link: Link, names: dict[str, Any]) -> None:
-        """Serve the answer's names.
-
-        Args:
-            link: To the tests.
-            names: The answer's namespace.
-        """
-        super().__init__(link, lends={*OPERATIONS, "names", "name", "plain"}, trusted=True)
-        self._names = names
-
-    def do_names(self, _: Any) -> list[str]:
-        """The names that the answer defines."""
-        return [name for name in self._names if not name.startswith("__")]
-
-    def do_name(self, name: str) -> Any:
-        """What a name of the answer is.
-
-        Raises:
-            NameError: It isn't defined.
-        """
-        if name not in self._names:
-            raise NameError(f"name {name!r} is not defined")
-        return self._names[name]
-
-    def do_plain(self, value: Any) -> Any:
-        """An object of a subclass of plain data as the data, in a tuple; None for any other."""
-        base = _plain_base(value)
-        return None if base is None else (PLAIN[base](value),)
-
-
-class TestsSide(Side):
-    """The process in which the tests run."""
-
-    __test__ = False
-
-    def __init__(self, link: Link) -> None:
-        """Ask for the answer's names as they are needed.
-
-        Args:
-            link: To the answer.
-        """
-        super().__init__(link, lends=LENT, trusted=False)
-        self._known: set[str] = set(self.ask("names", None))
-        self._callable: dict[str, Any] = {}
-
-    def lookup(self, name: str) -> Any:
-        """A name of the answer's namespace.
-
-        Args:
-            name: The name.
-
-        Raises:
-            NameError: It isn't defined.
-        """
-        if name not in self._callable:
-            found = self.ask("name", name)
-            if not callable(found):
-                return found
-            self._callable[name] = found
-        return self._callable[name]
-
-    def knows(self, name: str) -> bool:
-        """Whether the answer defined a name when it was run."""
-        return name in self._known
-
-
-class NamesOfBoth(dict[str, Any]):
-    """Built-in names behind those of the answer, for the code of the tests."""
-
-    def __init__(self, side: TestsSide, used: Collection[str]) -> None:
-        """Start with Python's own.
-
-        Args:
-            side: Where the answer's are looked up.
-            used: Names in the tests. If one of the answer's own is among them, the answer redefines none of
-                Python's: an ``abs`` of its own could make every difference small.
-        """
-        super().__init__(vars(builtins))
-        self._side = side
-        self._redefines = not any(side.knows(name) for name in used if name not in self)
-
-    def __getitem__(self, name: str) -> Any:
-        """The answer's, else Python's, else what the answer has defined since."""
-        if self._side.knows(name) and (self._redefines or name not in self):
-            return self._side.lookup(name)
-        if name in self:
-            return super().__getitem__(name)
-        try:
-            return self._side.lookup(name)
-        except NameError:
-            raise KeyError(name) from None
-
-    def __iter__(self) -> Iterator[str]:
-        """Python's own names."""
-        return super().__iter__()
+def _awaited(self: Any) -> Generator[None, None, Any]:
+    """What an awaitable of the other process gives; this process waits meanwhile."""
+    yield from ()
+    return object.__getattribute__(self, "_tunegate_side").ask("run", self)

@@ -1,15 +1,13 @@
 """The child process of ``code`` checks: runs a model's code and its tests under limits. A script of its own.
 
 The answer runs in a process of its own, confined by the kernel where that is possible, which learns nothing
-of the tests except the calls that they make. Tests that need the answer in their own interpreter (they import
-more than mathematics, or define classes) run beside it, where an answer could forge their outcome.
+of the tests except the calls that they make.
 """
 
-import ast
+import builtins
 import json
 import linecache
 import os
-import secrets
 import socket
 import struct
 import sys
@@ -17,6 +15,7 @@ import types
 from typing import Any
 
 sys.path.insert(0, sys.argv[2])
+from harness.golden.code_tests import read_code_tests
 from harness.metrics.code_confinement import (
     confine,
     cut_network,
@@ -25,12 +24,10 @@ from harness.metrics.code_confinement import (
     limit,
     watch,
 )
-from harness.metrics.code_remote import AnswerSide, NamesOfBoth, TestsSide
+from harness.metrics.code_sides import AnswerSide, NamesOfBoth, NamesOfTests, TestsSide, run_in_both
 from harness.metrics.code_wire import AnswerEndedError, Link
 
 sys.path.remove(sys.argv[2])
-# A name that the last line of tests sets that run beside the answer.
-_LAST = "__last_line__"
 _ENDED = "the program ended before its tests did"
 
 
@@ -58,45 +55,116 @@ def _described(error: BaseException, file: str) -> str:
 
 
 def _run_answer(job: dict[str, Any], link: Link, directory: str) -> None:
-    """The process of the answer: its code, then what the tests ask for, or the tests themselves."""
+    """The process of the answer: its code, then what the tests ask for."""
     end_with_parent()
     missing = confine(directory)
     watch(directory)
     # By its name it is found for pickling and type hints; a main guard is for programs, not for tests.
     module = types.ModuleType("answer")
     sys.modules["answer"] = module
+    known = NamesOfTests(vars(builtins))
+    if job["classes"]:
+        module.__dict__["__builtins__"] = known
     failed = _executed(job["code"].removeprefix("\ufeff"), "answer.py", module.__dict__)
     link.send([failed, missing])
-    if failed is not None:
-        return
-    if job["apart"]:
-        AnswerSide(link, module.__dict__).serve()
-        return
-    failed = _executed(link.receive(), "tests.py", module.__dict__)
-    link.send([failed, module.__dict__.get(_LAST)])
+    if failed is None:
+        known.side = AnswerSide(link, module.__dict__)
+        known.side.connect_streams()
+        known.side.serve()
 
 
-def _run_tests(job: dict[str, Any], tests: str, link: Link) -> tuple[bool, str]:
+def _run_tests(tests: str, link: Link) -> tuple[bool, str]:
     """Whether the answer passes its tests, and why not."""
     try:
         failed, missing = link.receive()
-        if failed is None and job["apart"]:
-            used = {node.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Name)}
-            both = NamesOfBoth(TestsSide(link), used)
-            names: dict[str, Any] = {"__name__": "tests", "__builtins__": both}
-            failed = _executed(tests, "tests.py", names)
-        elif failed is None:
-            word = secrets.token_hex(16)
-            link.send(f"{tests}\n{_LAST} = {word!r}\n")
-            failed, last = link.receive()
-            if failed is None and last != word:
-                return False, _ENDED
+        if failed is None:
+            failed = _tested(tests, link)
     except (AnswerEndedError, ValueError, TypeError):
         return False, _ENDED
     if failed is not None:
         return False, str(failed)
     told = f" (this system's kernel can't confine {' and '.join(missing)})" if missing else ""
     return True, f"all tests pass{told}"
+
+
+def _tested(tests: str, link: Link) -> str | None:
+    """What the tests failed with, or None. They are the main module, as unittest expects."""
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"], sys.argv = module, ["tests.py"]
+    written, names = read_code_tests(tests), module.__dict__
+    side = TestsSide(link, written, names)
+    names["__builtins__"] = NamesOfBoth(side, written.redefined)
+    run_in_both(side, tests)
+    cases = _UnittestRun() if "unittest" in tests else None
+    failed = _executed(tests, "tests.py", names)
+    if failed is None and written.uncalled:
+        calls = "\n".join(f"{name}()" for name in written.uncalled)
+        failed = _executed(calls, "tests.py", names)
+    if failed is None and cases is not None:
+        failed = cases.failed(names)
+    side.require_alive()
+    return failed
+
+
+class _UnittestRun:
+    """What test cases of unittest found, whoever ran them; where nobody did, they are run."""
+
+    def __init__(self) -> None:
+        """Watch unittest from now on."""
+        import unittest
+
+        self._found: list[str] = []
+        self._ran = False
+        original = unittest.TestCase.run
+
+        def run(case: Any, result: Any = None) -> Any:
+            self._ran = True
+            return original(case, result)
+
+        unittest.TestCase.run = run  # type: ignore[method-assign, assignment]
+        for name in ("addFailure", "addError", "addUnexpectedSuccess", "addSkip"):
+            setattr(unittest.TestResult, name, self._kept(getattr(unittest.TestResult, name)))
+        subtest: Any = unittest.TestResult.addSubTest
+
+        def add_subtest(result: Any, case: Any, one: Any, error: Any) -> None:
+            if error is not None:
+                self._found.append(f"{one}: {_described(error[1], 'tests.py')}")
+            subtest(result, case, one, error)
+
+        unittest.TestResult.addSubTest = add_subtest  # type: ignore[method-assign, assignment]
+        main: Any = unittest.main
+
+        class Main(main):  # type: ignore[misc]
+            """Without an exit, which would end the tests."""
+
+            def runTests(self) -> None:  # noqa: N802 # unittest's name
+                self.exit = False
+                super().runTests()
+
+        unittest.main = Main
+
+    def _kept(self, add: Any) -> Any:
+        def added(result: Any, case: Any, *told: Any) -> None:
+            error = told[0] if told else "an unexpected success"
+            self._found.append(
+                f"{case}: {_described(error[1], 'tests.py') if isinstance(error, tuple) else error}"
+            )
+            add(result, case, *told)
+
+        return added
+
+    def failed(self, names: dict[str, Any]) -> str | None:
+        """The first failure, or None.
+
+        Args:
+            names: The namespace of the tests, with their classes.
+        """
+        import unittest
+
+        if not self._ran:
+            suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+            suite.run(unittest.TestResult())
+        return self._found[0] if self._found else None
 
 
 def _read() -> Any:
@@ -140,7 +208,7 @@ def main() -> None:
     tests = _read()
     os.dup2(null, 0)
     watch(directory)
-    passed, reason = _run_tests(job, tests, Link(ours))
+    passed, reason = _run_tests(tests, Link(ours))
     line = json.dumps({"passed": passed, "reason": reason})
     os.write(result, line.encode("utf-8", "replace"))
     # Ending this process ends the other one; the parent ends the whole group.

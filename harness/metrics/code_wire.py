@@ -12,7 +12,7 @@ import fractions
 import json
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 _LARGEST = 64 * 2**20
@@ -46,6 +46,38 @@ _READ: dict[str, Callable[..., Any]] = {
     "date": lambda name, text: _DATES[name].fromisoformat(text),
     "range": range,
 }
+
+
+class DefaultedDict(dict[Any, Any]):
+    """A dictionary of the answer's that gives keys which it lacks; by value but for these."""
+
+    def __init__(self, known: dict[Any, Any], missing: Callable[[Any], Any]) -> None:
+        """Start with what is known.
+
+        Args:
+            known: Keys and values.
+            missing: Asks for the value of another key.
+        """
+        super().__init__(known)
+        self._missing = missing
+
+    def __missing__(self, key: Any) -> Any:
+        """The answer's own value of a key."""
+        self[key] = self._missing(key)
+        return self[key]
+
+
+class PlainFields:
+    """A tuple with names, without the methods of its class."""
+
+    def __init__(self, names: Iterable[str], values: Iterable[Any]) -> None:
+        """Keep both.
+
+        Args:
+            names: Of the fields.
+            values: In the same order.
+        """
+        self.names, self.values = names, values
 
 
 class AnswerEndedError(BaseException):
@@ -112,6 +144,7 @@ class Message:
             value: Any value.
         """
         kind: Any = type(value)
+        kind = dict if kind is DefaultedDict else kind
         if value is None or kind in (bool, str, float):
             return value
         if kind is int:
@@ -131,6 +164,13 @@ class Message:
         # One of the answer's own class may have methods.
         if isinstance(value, tuple) and fields is not None and kind.__module__ != "answer":
             return ["named", type(value).__name__, list(fields), [self.encode(one) for one in value]]
+        if kind is PlainFields:
+            return [
+                "named",
+                "named",
+                [str(one) for one in value.names],
+                [self.encode(one) for one in value.values],
+            ]
         name = value.__name__ if isinstance(value, type) else ""
         if name and vars(builtins).get(name) is value:
             return ["type", name]
@@ -141,7 +181,8 @@ class Message:
             return ["same", self._places[id(value)]]
         self._places[id(value)] = len(self.containers)
         self.containers.append(value)
-        return [type(value).__name__, len(self.containers) - 1, self.contents(value)]
+        name = "dict" if isinstance(value, DefaultedDict) else type(value).__name__
+        return [name, len(self.containers) - 1, self.contents(value)]
 
     def contents(self, value: Any) -> Any:
         """What is in a container, as JSON."""
@@ -186,9 +227,7 @@ class Message:
 
             return numpy.array([self.decode(one) for one in parts[2]], dtype=parts[0]).reshape(parts[1])
         if kind == "type":
-            found = getattr(builtins, parts[0])
-            if isinstance(found, type):
-                return found
+            return self._from_handle([kind, *parts])
         if kind == "handle":
             return self._from_handle(parts[0])
         raise ValueError(f"no value is written like {kind}")

@@ -154,7 +154,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         function="harness.metrics.code_check:code",
         value="required",
         runs_code=True,
-        version="2",
+        version="3",
         options=CodeOptions,
     ),
     Metric(

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import SettingsError
 from harness.golden.value_rules import TogetherError, check_together
-from harness.metrics.code_check import run_code, runs_apart
+from harness.metrics.code_check import run_code
 from harness.metrics.definition import ScoringRequest
 from harness.run.inputs import require_permitted
 from harness.run.scoring import Judging, score_cases
@@ -128,8 +128,8 @@ KNOWING = [
     "class E(int):\n    __eq__ = lambda s, o: True\n    __ne__ = lambda s, o: False\n    __hash__ = int.__hash__\ndef add(a, b):\n    return E(0)",
     "import sys, gc\ndef add(a, b):\n    for o in gc.get_objects():\n        if isinstance(o, str) and 'assert add' in o:\n            return 3\n    f = sys._getframe()\n    while f:\n        if 'tests' in str(f.f_code.co_filename):\n            return 3\n        f = f.f_back\n    return 0",
     "import os\ndef add(a, b):\n    return 3 if b'assert add' in open(f'/proc/{os.getppid()}/mem', 'rb').read(1) else 0",
-    "import sys\nfrom harness.metrics import code_remote\ncode_remote.AnswerSide._serve = lambda s, a: s._link.send(['return', True, []])",
-    "import harness.metrics.code_remote as r\nr._OPERATIONS['__call__'] = lambda *a: [7]",
+    "import sys\nfrom harness.metrics import code_sides as r\nr.AnswerSide._serve = lambda s, a: s._link.send(['return', True, []])",
+    "import harness.metrics.code_operations as r\nr.OPERATIONS['__call__'] = lambda *a: [7]",
 ]
 # Operations of an object, and names of Python's, that agree with everything.
 AGREEING = """
@@ -169,7 +169,6 @@ def add(a, b): return E()
     ],
 )
 def test_an_object_that_agrees_with_everything_passes_nothing(tests):
-    assert runs_apart(tests)
     assert not run_code(AGREEING, tests)[0]
 
 
@@ -177,17 +176,7 @@ def test_a_function_named_like_one_of_python_s_is_the_one_that_is_tested():
     assert run_code("def sum(a, b):\n    return a * b", "assert sum(10, 15) == 150 and sum(1, 1) != 2")[0]
 
 
-BESIDE = "import random\n" + TESTS
-
-
-@pytest.mark.parametrize("forgery", [*FORGERIES, "\n".join(FORGERIES)])
-def test_no_outcome_is_forged_beside_the_tests(forgery):
-    assert not runs_apart(BESIDE)
-    assert not run_code(forgery + WRONG, BESIDE)[0]
-
-
 def test_no_outcome_is_forged_from_another_process():
-    assert runs_apart(TESTS)
     assert not run_code("\n".join(FORGERIES) + WRONG, TESTS)[0]
 
 
@@ -354,11 +343,10 @@ assert add.__name__ == "add" and callable(add)
 
 
 def test_all_kinds_of_right_answers_pass_in_a_process_of_their_own():
-    assert runs_apart(USES)
     assert run_code(RIGHT, USES) == (True, "all tests pass")
 
 
-def test_tests_that_share_the_interpreter_pass_beside_the_answer():
+def test_tests_see_what_the_answer_prints_and_give_it_their_objects():
     tests = (
         "import contextlib, io, random\n"
         "class Node:\n    def __init__(self, v): self.v = v\n"
@@ -366,7 +354,6 @@ def test_tests_that_share_the_interpreter_pass_beside_the_answer():
         "with contextlib.redirect_stdout(out):\n    said(Node(3))\n"
         "assert out.getvalue() == '3\\n'\n"
     )
-    assert not runs_apart(tests)
     assert run_code("def said(node):\n    print(Node(node.v).v)\n", tests) == (True, "all tests pass")
 
 
@@ -403,9 +390,11 @@ def test_without_permission_nothing_runs():
     require_permitted([result.case], Permissions(code=True))
 
 
-def test_tests_that_are_not_python_are_refused():
+def test_tests_that_cannot_judge_are_refused():
     with pytest.raises(TogetherError, match="the tests are not Python: line 1: invalid syntax"):
         check_together("code", "assert add(1, 2) = = 3", {}, ())
+    with pytest.raises(TogetherError, match="the tests define check and never use it"):
+        check_together("code", "def check(f):\n    assert f(1) == 2", {}, ())
 
 
 def test_the_options_reach_the_process():

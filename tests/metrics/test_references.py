@@ -303,7 +303,9 @@ def test_the_default_encoder_gives_its_reference_s_values(request_for, metric: s
 
 def test_each_row_is_of_many_pairs_in_many_scripts() -> None:
     rows = [row.split("|") for row in page_rows()]
-    counted = {row[1].strip(): (int(row[3]), int(row[4])) for row in rows if row[-2:-1] and "under" in row[-2]}
+    counted = {
+        row[1].strip(): (int(row[3]), int(row[4])) for row in rows if row[-2:-1] and "under" in row[-2]
+    }
 
     assert counted.keys() == {*FAST, *ENCODED, "entity-f1"}
     assert all(count >= 500 and scripts >= 12 for count, scripts in counted.values())
