@@ -37,7 +37,7 @@ def report(
     run: Annotated[
         str,
         typer.Argument(
-            help="A run's id, the start of one, or latest; or the directory that a training writes.",
+            help="A run, as ID or latest; the directory that a training writes; or the state of a monitor.",
             show_default=False,
         ),
     ],
@@ -75,20 +75,37 @@ def report(
     for file, option in asked:
         check_writable(file, option)
     refuse_shared(asked)
-    directory = Path(run).expanduser()
-    if is_training(directory):
-        if json_file is not None or markdown is not None or github:
-            raise SettingsError(
-                f"{run}: a training has a page only: leave --json, --markdown and --github out"
-            )
-        target = _training_page(directory, output)
-        say(target)
-    else:
+    path = Path(run).expanduser()
+    kind = "monitor" if is_monitor(path) else "training" if is_training(path) else "run"
+    if kind == "run":
         target, record = _run_report(run, output, history)
         say(target)
         _write_others(record, json_file, markdown, github=github)
+    elif json_file is not None or markdown is not None or github:
+        raise SettingsError(
+            f"{run}: a {kind} has a page only: leave --json-file, --markdown and --github out"
+        )
+    else:
+        target = (_monitor_page if kind == "monitor" else _training_page)(path, output)
+        say(target)
     if open_ and not webbrowser.open(target.resolve().as_uri()):
         say("no browser could be started: open the file yourself", err=True)
+
+
+def is_monitor(path: Path) -> bool:
+    """Whether a path is a state of ``tunegate monitor``; nothing is imported for what is no file."""
+    if not path.is_file():
+        return False
+    from harness.studies.monitoring.ledger import is_ledger
+
+    return is_ledger(path)
+
+
+def _monitor_page(path: Path, output: Path | None) -> Path:
+    from reports.files import write_report
+    from reports.html.monitor_page import render_monitor
+
+    return write_report(output or path.with_suffix(".html"), render_monitor(path), "--output")
 
 
 def _training_page(directory: Path, output: Path | None) -> Path:

@@ -1,6 +1,6 @@
 """Commands that are imported when they are run: help and completion need only their name and one line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from harness.errors import SettingsError
 from tunegate.printable import printable_line, say
 
 if TYPE_CHECKING:
@@ -103,3 +104,22 @@ def as_command(name: str, target: Any, context_settings: Mapping[str, Any] | Non
     command = typer.main.get_command(target)
     command.name = name
     return command
+
+
+def run_sibling(context: Any, name: str, arguments: Sequence[str]) -> None:
+    """Run another ``tunegate`` command, whichever package has it.
+
+    Args:
+        context: The running command's.
+        name: The other command's.
+        arguments: Its arguments.
+
+    Raises:
+        SettingsError: There is no such command.
+    """
+    root = context.find_root()
+    command = root.command.get_command(root, name)
+    if command is None:
+        raise SettingsError(f"tunegate {name} is missing: install tunegate with all of its packages")
+    with command.make_context(name, list(arguments), parent=root) as own:
+        own.command.invoke(own)

@@ -100,3 +100,59 @@ def test_a_golden_set_without_common_checks_is_refused(tunegate, tmp_path):
     )
     done = tunegate("monitor", log(tmp_path, "now", 1), "--golden", golden)
     assert (done.returncode, "add one under defaults" in done.stderr) == (4, True)
+
+
+def test_a_daily_look_goes_on_from_the_last_one(tunegate, tmp_path):
+    before, live = log(tmp_path, "before", 5), tmp_path / "logs"
+    live.mkdir()
+    log(tmp_path, "a", 4).rename(live / "a.jsonl")
+    state, page = tmp_path / "state.json", tmp_path / "page.html"
+    options = ["--reference", before, "--state", state, "--page", page]
+    done = tunegate("monitor", live, *options)
+    assert (done.returncode, "160 answers are new since the last look" in done.stdout) == (0, True)
+    assert "No rate is shown to have risen" in page.read_text()
+    log(tmp_path, "b", 2, refusing=16, from_day=4).rename(live / "b.jsonl")
+    done = tunegate("monitor", live, *options, "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["new_answers"], len(found["watch"]["windows"])) == (1, 80, 6)
+    assert "Risen: refused" in page.read_text()
+    # Nothing new: the alarm stays, and the reference isn't read again.
+    before.unlink()
+    done = tunegate("monitor", live, *options)
+    assert (done.returncode, "0 answers are new since the last look" in done.stdout) == (1, True)
+    done = tunegate("monitor", live, *options, "--rise", 0.2)
+    assert (done.returncode, "begun with another --window, --rise or --golden" in done.stderr) == (4, True)
+    assert tunegate("report", state, "--output", tmp_path / "again.html").returncode == 0
+    assert (tmp_path / "again.html").read_text() == page.read_text()
+
+
+def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    golden = tmp_path / "s.yaml"
+    golden.write_text(
+        "name: s\ndefaults:\n  checks: [{type: llm-rubric, value: It names a day.}]\n"
+        "cases:\n  - {id: a, prompt: Say it., references: [x]}\n"
+    )
+    judge_server.answer = lambda body: {"reason": "r", "pass": "of before?" in str(body["messages"])}
+    options = ["--golden", golden, "--judge", judge_server.spec, "--judged", 30, "--judge-most", 60, "--json"]
+    before = log(tmp_path, "before", 2)
+    done = tunegate("monitor", log(tmp_path, "now", 3), "--reference", before, *options)
+    found = json.loads(done.stdout)
+    (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
+    assert (event["reference"], event["windows"]) == ([0, 60], [[30, 30], [30, 30], [0, 0]])
+    assert (done.returncode, event["alarm"]) == (1, 0)
+    assert any("judged 60 new answers: " in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--every", 5], "--every needs --state"),
+        (["--judge", "openai:x"], "--judge needs --golden"),
+        (["--every", 5, "--state", "s.json", "--candidates", "c.yaml"], "leave one out"),
+    ],
+)
+def test_options_that_need_each_other(tunegate, tmp_path, options, said):
+    done = tunegate("monitor", log(tmp_path, "now", 1), *options)
+    assert (done.returncode, said in done.stderr) == (4, True)

@@ -7,6 +7,7 @@ column of numbers is a metric.
 """
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,13 @@ _FIELDS = frozenset(
 
 def recognises(path: Path) -> bool:
     """A file of rows; whether its columns fit is seen when it is read."""
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return plain_suffix(path) in SUFFIXES and path.is_file()
+
+
+def plain_suffix(path: Path) -> str:
+    """A name's ending in small letters; of a compressed file, the one before."""
+    name = path.with_suffix("") if path.suffix == ".gz" else path
+    return name.suffix.lower()
 
 
 def read(path: Path) -> RunLog:
@@ -60,7 +67,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     Raises:
         DataError: The file is cut, damaged or empty, or a library for it is missing.
     """
-    suffix = path.suffix.lower()
+    suffix = plain_suffix(path)
     read_rows = {".csv": _csv_rows, ".parquet": _parquet_rows}.get(suffix, read_json_lines)
     empty = True
     for line, facts in read_rows(path):
@@ -72,7 +79,8 @@ def table_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     csv.field_size_limit(2**31 - 1)
-    reader = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
+    # Only a line break ends a row: other separators of Unicode are part of a text.
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     line = 1
     try:
         for row in reader:

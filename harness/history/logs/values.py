@@ -1,7 +1,9 @@
 """Reads files of other tools, and single values in them, with the place in each message."""
 
+import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,20 +13,26 @@ from harness.errors import DataError
 from harness.types.storage import parse_json
 
 _LONGEST_SHOWN = 40
+_UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
+    """A file's text; a file whose name ends in .gz is unpacked.
 
     Raises:
-        DataError: It can't be read, or is not UTF-8.
+        DataError: It can't be read, is cut, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(path, None, f"cut off, or not gzip: {error}") from error
     except OSError as error:
         raise DataError(path, None, f"can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(path, None, f"not UTF-8 text: {error.reason} at byte {error.start}") from error
+        remedy = "convert it, as by iconv -f utf-16 -t utf-8" if content[:2] in _UTF_16 else ""
+        problem = f"not UTF-8 text: {error.reason} at byte {error.start}"
+        raise DataError(path, None, f"{problem}: {remedy}" if remedy else problem) from error
 
 
 def read_json(path: Path, text: str | bytes | None = None, name: str = "") -> Any:
@@ -58,17 +66,34 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if not line.strip():
             continue
         count += 1
-        try:
-            value = parse_json(line)
-        except json.JSONDecodeError as error:
-            raise DataError(path, number, _broken(error)) from error
-        except ValueError as error:
-            raise DataError(path, number, f"not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise DataError(path, number, f"not an object: {shown(value)}")
-        yield number, value
+        yield number, json_object(path, number, line)
     if not count:
         raise DataError(path, None, "it is empty: log again")
+
+
+def json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
+    """The object in one line of a file.
+
+    Args:
+        path: The file.
+        number: The line's number, for the message.
+        line: Its text.
+
+    Returns:
+        The object, by key.
+
+    Raises:
+        DataError: The line is cut, not JSON, or no object.
+    """
+    try:
+        value = parse_json(line)
+    except json.JSONDecodeError as error:
+        raise DataError(path, number, _broken(error)) from error
+    except ValueError as error:
+        raise DataError(path, number, f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(path, number, f"not an object: {shown(value)}")
+    return value
 
 
 def _broken(error: json.JSONDecodeError) -> str:

@@ -3,9 +3,10 @@
 The same functions judge the answers of production and those of the gated run, so their rates compare.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.metrics.manner import refusal_words
@@ -13,9 +14,14 @@ from harness.run.scoring import Judging, score_cases
 from harness.studies.monitoring.production_log import ProductionAnswer
 from harness.types import Check, Completion, GoldenCase, Message, Outcome, Permissions, Run
 
+if TYPE_CHECKING:
+    from harness.judge.panel import Panel
+
 # Answers of the gated run beyond these shares of its own are slow, long or short.
 _TAIL = 0.05
 _SET = "production"
+# For each kind of event, whether it happened in each answer; None where that is unknown.
+Events: TypeAlias = Mapping[str, Sequence[bool | None]]
 # Events that say nothing about the text of an answer.
 USAGE_EVENTS = frozenset({"failed", "slow", "long", "short"})
 
@@ -75,34 +81,114 @@ def limits_of(answers: Iterable[ProductionAnswer], slow_s: float | None = None) 
     )
 
 
-def common_checks(cases: Sequence[GoldenCase]) -> tuple[tuple[Check, ...], list[str]]:
-    """The checks that every case of a golden set has and that read nothing but the answer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """The checks that are watched.
+
+    Attributes:
+        checks: Those that read nothing but the answer.
+        judged: Those that ask a judge, and need nothing else.
+        left_out: Names of common ones that need more: a reference, a loss, tools, code, or a judge.
+    """
+
+    checks: tuple[Check, ...] = ()
+    judged: tuple[Check, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def common_checks(cases: Sequence[GoldenCase], *, with_judge: bool = False) -> Watched:
+    """The checks that every case of a golden set has and that need no reference.
 
     Args:
         cases: The set's cases.
-
-    Returns:
-        The checks, and the names of common ones that need a judge, a reference, a loss or permission.
+        with_judge: A judge is there.
     """
-    counted: dict[str, tuple[Check, int]] = {}
+    counted_checks: dict[str, tuple[Check, int]] = {}
     for case in cases:
         for content, check in {repr(check.content): check for check in case.checks}.items():
-            first, count = counted.get(content, (check, 0))
-            counted[content] = (first, count + 1)
-    common = [check for check, count in counted.values() if count == len(cases) and check.turn is None]
-    alone = tuple(check for check in common if _reads_the_answer_alone(check))
-    return alone, [check.type for check in common if check not in alone]
-
-
-def _reads_the_answer_alone(check: Check) -> bool:
-    return decides(check) and all(_needs_nothing(each) for each in check.single_checks)
+            first, count = counted_checks.get(content, (check, 0))
+            counted_checks[content] = (first, count + 1)
+    common = [check for check, count in counted_checks.values() if count == len(cases) and check.turn is None]
+    deciding = [check for check in common if decides(check)]
+    alone = tuple(check for check in deciding if all(map(_needs_nothing, check.single_checks)))
+    judged = tuple(check for check in deciding if with_judge and _needs_a_judge_alone(check))
+    return Watched(
+        checks=alone,
+        judged=judged,
+        left_out=tuple(check.type for check in common if check not in (*alone, *judged)),
+    )
 
 
 def _needs_nothing(check: Check) -> bool:
+    return not CHECK_TYPES[base_type(check.type)].judged and _reads_the_answer_alone(check)
+
+
+def _needs_a_judge_alone(check: Check) -> bool:
+    kind = base_type(check.type)
+    # A pair is judged against the baseline's answer.
+    judged = CHECK_TYPES[kind].judged and kind not in {"pairwise", "llm-reference"}
+    return not check.checks and judged and _reads_the_answer_alone(check)
+
+
+def _reads_the_answer_alone(check: Check) -> bool:
     kind = CHECK_TYPES[base_type(check.type)]
     references = kind.always_references or (kind.needs_references and check.value is None)
-    outside = kind.needs_context or kind.needs_losses or kind.needs_tools or kind.judged or kind.runs_code
+    outside = kind.needs_context or kind.needs_losses or kind.needs_tools or kind.runs_code
     return kind.reads_answer and not references and not outside
+
+
+def judged_in_run(run: Run, checks: Sequence[Check]) -> dict[str, tuple[int, int]]:
+    """How often each judged check failed in a run, and in how many answers, by the verdicts stored with it.
+
+    Args:
+        run: The gated run.
+        checks: Judged checks.
+
+    Returns:
+        By kind of event.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for name, check in zip(names_of(checks), checks, strict=True):
+        told = [
+            score.passed
+            for result in run.results
+            if [each.type for each in result.case.checks].count(check.type) == 1
+            and any(repr(each.content) == repr(check.content) for each in result.case.checks)
+            for score in result.scores
+            if score.metric == check.type and score.passed is not None
+        ]
+        found[name] = (told.count(False), len(told))
+    return found
+
+
+def names_of(checks: Sequence[Check]) -> list[str]:
+    """The kind of event that each check is, in their order; two of one type are distinguished by it."""
+    names = [f"check {check.type}" for check in checks]
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: number + 1].count(name)}"
+        for number, name in enumerate(names)
+    ]
+
+
+def judged_events(
+    answers: Sequence[ProductionAnswer], checks: Sequence[Check], sample: Collection[int], panel: "Panel"
+) -> dict[str, list[bool | None]]:
+    """For each judged check, whether each sampled answer fails it; None for all others.
+
+    Args:
+        answers: Answers, in order.
+        checks: Checks that ask a judge.
+        sample: Indices of the answers that are judged.
+        panel: The judge.
+
+    Returns:
+        By kind of event, a value for each answer, in their order.
+    """
+    judging = Judging(allowed=Permissions(), panel=panel)
+    return {
+        name: _fails(answers, check, judging, sample)
+        for name, check in zip(names_of(checks), checks, strict=True)
+    }
 
 
 def events_of(
@@ -128,11 +214,9 @@ def events_of(
         "short": lambda each: _beyond(limits.short_tokens, each.completion_tokens),
     }
     found = {name: [rule(each) for each in answers] for name, rule in simple.items()}
-    names = [f"check {check.type}" for check in checks]
-    for number, (name, check) in enumerate(zip(names, checks, strict=True)):
-        # Two checks of one type are distinguished by their order.
-        own = name if names.count(name) == 1 else f"{name} {names[: number + 1].count(name)}"
-        found[own] = _fails(answers, check)
+    judging = Judging(allowed=Permissions())
+    for name, check in zip(names_of(checks), checks, strict=True):
+        found[name] = _fails(answers, check, judging)
     return found
 
 
@@ -140,9 +224,18 @@ def _beyond(value: float | None, limit: float | None) -> bool | None:
     return None if value is None or limit is None else value > limit
 
 
-def _fails(answers: Sequence[ProductionAnswer], check: Check) -> list[bool | None]:
+def _fails(
+    answers: Sequence[ProductionAnswer],
+    check: Check,
+    judging: Judging,
+    sample: Collection[int] | None = None,
+) -> list[bool | None]:
     """Whether each answer fails a check; unknown where it has no text or the check breaks on it."""
-    told = [(number, each.text) for number, each in enumerate(answers) if each.text is not None]
+    told = [
+        (number, each.text)
+        for number, each in enumerate(answers)
+        if each.text is not None and (sample is None or number in sample)
+    ]
     cases = [
         GoldenCase(
             id=str(number),
@@ -163,7 +256,7 @@ def _fails(answers: Sequence[ProductionAnswer], check: Check) -> list[bool | Non
         for number, text in told
     }
     found: list[bool | None] = [None] * len(answers)
-    results = score_cases(cases, completions, judging=Judging(allowed=Permissions()))
+    results = score_cases(cases, completions, judging=judging)
     for (number, _), result in zip(told, results, strict=True):
         if result.outcome in {Outcome.PASSED, Outcome.FAILED}:
             found[number] = result.outcome is Outcome.FAILED

@@ -8,7 +8,7 @@ JSON for each batch, of which the spans with the GenAI conventions' attributes a
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from harness.errors import DataError
 from harness.history.logs.rows import table_rows
 from harness.history.logs.values import number_of, shown
+from harness.studies.monitoring.log_files import ReadFile, Row, log_files, new_rows, renewed
 from harness.types import Message
 from harness.types.storage import parse_json
 
@@ -64,22 +65,53 @@ class ProductionAnswer:
     model: str = ""
 
 
-def read_answers(paths: Sequence[Path]) -> list[ProductionAnswer]:
-    """All answers of some files, in order of time; two with the same id count once.
+def read_answers(paths: Sequence[Path], leave_out: Collection[Path] = ()) -> list[ProductionAnswer]:
+    """All answers of some files and directories, in order of time; two with the same id count once.
+
+    Args:
+        paths: Files and directories.
+        leave_out: Files of directories that are no logs.
 
     Raises:
         DataError: A file is cut, or a row has no time or no answer; the message names the line.
     """
     found: dict[str, ProductionAnswer] = {}
-    for path in paths:
-        for line, facts in table_rows(path):
-            spans = list(_spans(facts)) if "resourceSpans" in facts else [facts]
-            for number, each in enumerate(spans):
-                answer = _answer(each, path, line, number)
-                found.setdefault(answer.id, answer)
+    for path in log_files(paths, leave_out):
+        _collect(found, path, table_rows(path))
     if not found:
         raise DataError(paths[0], None, "it has no answers: log requests with their answers")
     return sorted(found.values(), key=lambda answer: answer.time)
+
+
+def read_new_answers(
+    paths: Sequence[Path], known: Sequence[ReadFile], leave_out: Collection[Path] = ()
+) -> tuple[list[ProductionAnswer], tuple[ReadFile, ...]]:
+    """The answers that files have since they were read, in order of time, and what is read now.
+
+    Args:
+        paths: Files and directories; a rotated file is known by its content.
+        known: What was read before.
+        leave_out: Files of directories that are no logs.
+
+    Raises:
+        DataError: As for :func:`read_answers`.
+    """
+    found: dict[str, ProductionAnswer] = {}
+    read = tuple(known)
+    for path in log_files(paths, leave_out):
+        rows, now, before = new_rows(path, read)
+        if now is not None:
+            read = renewed(read, now, before)
+        _collect(found, path, rows)
+    return sorted(found.values(), key=lambda answer: answer.time), read
+
+
+def _collect(found: dict[str, ProductionAnswer], path: Path, rows: Iterable[Row]) -> None:
+    for line, facts in rows:
+        spans = list(_spans(facts)) if "resourceSpans" in facts else [facts]
+        for number, each in enumerate(spans):
+            answer = _answer(each, path, line, number)
+            found.setdefault(answer.id, answer)
 
 
 def _answer(facts: Mapping[str, Any], path: Path, line: int, number: int) -> ProductionAnswer:

@@ -6,13 +6,21 @@ So a watch of any length over answers that are no worse raises a false alarm wit
 the level.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from harness.statistics.clusters import wilson
 from harness.statistics.rising_rates import largest_rate, watch_rate
-from harness.studies.monitoring.events import USAGE_EVENTS, Limits, events_of, limits_of
+from harness.studies.monitoring.events import Limits, events_of, limits_of
+from harness.studies.monitoring.ledger import (
+    Ledger,
+    WindowTally,
+    add,
+    counted,
+    hash_of_checks,
+    seconds_at,
+)
 from harness.studies.monitoring.production_log import ProductionAnswer
 from harness.types import Check, Interval
 
@@ -72,7 +80,6 @@ class Watch:
         needed: Evidence from which on there is an alarm.
         events: The kinds of events that the reference and the log tell about.
         left_out: Kinds of events that one of them does not tell about, with the reason.
-        doubtful: Indices of answers whose text is doubtful, with the reasons, the most reasons first.
     """
 
     limits: Limits
@@ -81,7 +88,6 @@ class Watch:
     needed: float
     events: tuple[EventRate, ...]
     left_out: Mapping[str, str]
-    doubtful: tuple[tuple[int, tuple[str, ...]], ...]
 
     @property
     def has_risen(self) -> bool:
@@ -99,7 +105,7 @@ def watch(
     level: float = LEVEL,
     slow_s: float | None = None,
 ) -> Watch:
-    """Compare answers of production with a reference.
+    """Compare answers of production with a reference, all at once.
 
     Args:
         answers: Of production, in order of time.
@@ -110,73 +116,102 @@ def watch(
         level: Probability of any false alarm, however long the watch is.
         slow_s: Seconds above which an answer is slow; by default the reference's 95th percentile.
     """
+    begun = begin(reference, checks, window=window, rise=rise, level=level, slow_s=slow_s)
+    events = events_of(answers, begun.limits, checks)
+    return conclude(add(begun, answers, events))[1]
+
+
+def begin(
+    reference: Sequence[ProductionAnswer],
+    checks: Sequence[Check] = (),
+    *,
+    judged: Mapping[str, tuple[int, int]] | None = None,
+    name: str = "",
+    window: timedelta = timedelta(days=1),
+    rise: float = RISE,
+    level: float = LEVEL,
+    slow_s: float | None = None,
+) -> Ledger:
+    """An empty ledger with what the reference allows.
+
+    Args:
+        reference: Answers of the gated run, or of an earlier time.
+        checks: Checks without references.
+        judged: For each judged check how often it failed there, and in how many answers.
+        name: The reference in words.
+        window: Length of a window.
+        rise: How much larger than in the reference a rate may be.
+        level: Probability of any false alarm.
+        slow_s: Seconds above which an answer is slow; by default the reference's 95th percentile.
+    """
     limits = limits_of(reference, slow_s)
-    before, now = events_of(reference, limits, checks), events_of(answers, limits, checks)
-    left_out = dict(_untold(before, now))
-    kinds = [name for name in now if name not in left_out]
-    share = level / 2 / max(len(kinds), 1)
-    places = _places(answers, window)
-    rates = [_rate(name, before[name], now[name], places, rise, share) for name in kinds]
-    found = [
-        (index, names)
-        for index in range(len(answers))
-        if (names := tuple(name for name in kinds if name not in USAGE_EVENTS and now[name][index]))
-    ]
-    return Watch(
-        limits=limits,
-        windows=tuple(_window([answers[index] for index in each], window) for each in places),
+    events = events_of(reference, limits, checks)
+    return Ledger(
+        reference=name,
+        window_s=window.total_seconds(),
+        rise=rise,
         level=level,
+        checks=hash_of_checks(checks),
+        limits=limits,
+        before={**{each: counted(told) for each, told in events.items()}, **(judged or {})},
+    )
+
+
+def conclude(ledger: Ledger) -> tuple[Ledger, Watch]:
+    """What was counted so far against what the reference allows.
+
+    Args:
+        ledger: With at least one window.
+
+    Returns:
+        The ledger with new alarms, which stay; and the watch.
+    """
+    told = [name for name, (_, n) in ledger.before.items() if n]
+    # Shared over all that the reference tells, so that it stays the same from look to look.
+    share = ledger.level / 2 / max(len(told), 1)
+    left_out = {name: "unknown in the reference" for name in ledger.before if name not in told}
+    rates = []
+    for name in told:
+        if any(window.events.get(name, (0, 0))[1] for window in ledger.windows):
+            rates.append(_rate(name, ledger, share))
+        else:
+            left_out[name] = "unknown in the log"
+    raised = {
+        each.name: (each.alarm, each.since)
+        for each in rates
+        if each.alarm is not None and each.since is not None
+    }
+    found = Watch(
+        limits=ledger.limits,
+        windows=tuple(_window(each, ledger.window_s) for each in ledger.windows),
+        level=ledger.level,
         needed=1 / share,
         events=tuple(rates),
         left_out=left_out,
-        doubtful=tuple(sorted(found, key=lambda each: (-len(each[1]), each[0]))),
     )
+    return replace(ledger, alarms=raised), found
 
 
-def _untold(
-    before: Mapping[str, Sequence[bool | None]], now: Mapping[str, Sequence[bool | None]]
-) -> Iterator[tuple[str, str]]:
-    for name, told in now.items():
-        if all(each is None for each in before[name]):
-            yield name, "unknown in the reference"
-        elif all(each is None for each in told):
-            yield name, "unknown in the log"
-
-
-def _places(answers: Sequence[ProductionAnswer], window: timedelta) -> list[list[int]]:
-    """Indices of the answers by window, in order; windows without answers are left out."""
-    found: dict[int, list[int]] = {}
-    for index, answer in enumerate(answers):
-        found.setdefault(int(answer.time.timestamp() // window.total_seconds()), []).append(index)
-    return [found[number] for number in sorted(found)]
-
-
-def _window(answers: Sequence[ProductionAnswer], length: timedelta) -> Window:
-    seconds = sorted(each.latency_s for each in answers if each.latency_s is not None)
-    tokens = [each.completion_tokens for each in answers if each.completion_tokens is not None]
-    since = answers[0].time.timestamp() // length.total_seconds() * length.total_seconds()
+def _window(tally: WindowTally, length: float) -> Window:
+    median, late = seconds_at(tally, 0.5), seconds_at(tally, 0.95)
+    tokens, telling = tally.tokens
     return Window(
-        starts_at=datetime.fromtimestamp(since, UTC).isoformat(timespec="minutes"),
-        answers=len(answers),
-        latency_s=(seconds[len(seconds) // 2], seconds[int(0.95 * (len(seconds) - 1))]) if seconds else None,
-        completion_tokens=sum(tokens) / len(tokens) if tokens else None,
+        starts_at=datetime.fromtimestamp(tally.number * length, UTC).isoformat(timespec="minutes"),
+        answers=tally.answers,
+        latency_s=None if median is None or late is None else (median, late),
+        completion_tokens=tokens / telling if telling else None,
     )
 
 
-def _rate(
-    name: str,
-    before: Sequence[bool | None],
-    now: Sequence[bool | None],
-    places: Sequence[Sequence[int]],
-    rise: float,
-    share: float,
-) -> EventRate:
+def _rate(name: str, ledger: Ledger, share: float) -> EventRate:
     """One kind of event: the reference's largest rate, and the watch of the windows."""
-    reference = _counted(before)
-    limit = min(largest_rate(*reference, share) + rise, 1.0)
-    windows = tuple(_counted([now[index] for index in each]) for each in places)
+    reference = ledger.before[name]
+    limit = min(largest_rate(*reference, share) + ledger.rise, 1.0)
+    windows = tuple(each.events.get(name, (0, 0)) for each in ledger.windows)
     rising = watch_rate(windows, limit, share)
-    count, n = _counted(now)
+    # An alarm of an earlier look stays, whatever came later in its window.
+    alarm, since = ledger.alarms.get(name, (rising.alarm, rising.since))
+    count, n = (sum(each) for each in zip(*windows, strict=True))
     return EventRate(
         name=name,
         reference=reference,
@@ -184,12 +219,6 @@ def _rate(
         windows=windows,
         rate=wilson(count, n, _CONFIDENCE) if n else None,
         evidence=rising.evidence,
-        alarm=rising.alarm,
-        since=rising.since,
+        alarm=alarm,
+        since=since,
     )
-
-
-def _counted(told: Sequence[bool | None]) -> tuple[int, int]:
-    """How often it happened, and in how many answers that is known."""
-    known = [each for each in told if each is not None]
-    return sum(known), len(known)

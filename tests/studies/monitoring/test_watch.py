@@ -8,6 +8,7 @@ from harness.authoring.doubtful_cases import DoubtfulAnswer, doubtful_set
 from harness.statistics.rising_rates import largest_rate
 from harness.studies.monitoring.events import Limits, answers_of_run, common_checks, events_of, limits_of
 from harness.studies.monitoring.exposition import exposition
+from harness.studies.monitoring.ledger import doubtful_of
 from harness.studies.monitoring.production_log import ProductionAnswer
 from harness.studies.monitoring.watch import watch
 from harness.types import Check, Message
@@ -65,9 +66,12 @@ def test_checks_that_need_more_than_an_answer_are_left_out(make_result):
     cases = [make_result(f"s/{number}").case for number in range(2)]
     from dataclasses import replace
 
-    alone, unfit = common_checks([replace(cases[0], checks=checks), replace(cases[1], checks=checks[:-1])])
-    assert [each.type for each in alone] == ["not-contains"]
-    assert unfit == ["rouge-l", "llm-rubric", "latency", "python"]
+    cases = [replace(cases[0], checks=checks), replace(cases[1], checks=checks[:-1])]
+    found = common_checks(cases)
+    assert [each.type for each in found.checks] == ["not-contains"]
+    assert found.left_out == ("rouge-l", "llm-rubric", "latency", "python")
+    found = common_checks(cases, with_judge=True)
+    assert ([each.type for each in found.judged], "llm-rubric" in found.left_out) == (["llm-rubric"], False)
 
 
 def test_the_probes_of_a_run_are_no_reference(make_run, make_result):
@@ -91,7 +95,7 @@ def test_a_worked_example():
     assert (events["cut"].windows, events["cut"].alarm, events["cut"].since) == (((0, 50), (20, 50)), 1, 1)
     assert [each.starts_at[:10] for each in found.windows] == ["2026-03-02", "2026-03-04"]
     assert (events["refused"].alarm, found.has_risen) == (None, True)
-    assert [index for index, _ in found.doubtful] == list(range(50, 70))
+    assert list(doubtful_of(events_of([*calm, *cut], found.limits), 100)) == list(range(50, 70))
     lines = exposition(found).splitlines()
     assert "tunegate_monitor_answers 100" in lines
     assert 'tunegate_monitor_event_ratio{event="cut"} 0.4' in lines
