@@ -70,4 +70,14 @@ def _conversation(messages: Sequence[Message]) -> dict[str, Any]:
     """A lone question as ``prompt``, anything else as ``messages``."""
     if len(messages) == 1:
         return {"prompt": messages[0].content}
-    return {"messages": [{"role": each.role, "content": each.content} for each in messages]}
+    return {"messages": [_message(each) for each in messages]}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in message.tool_calls]
+    return {
+        "role": message.role,
+        "content": message.content,
+        **({"tool_calls": calls} if calls else {}),
+        **({} if message.name is None else {"name": message.name}),
+    }

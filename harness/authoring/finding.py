@@ -13,6 +13,7 @@ _WARNINGS = {
     "similar-alone",
     "perplexity-alone",
     "unchecked-format",
+    "unchecked-keyword",
     "lint-comment",
 }
 

@@ -3,16 +3,32 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
-from harness.authoring.contradictions import are_of_one_answer, contradictions, matches_everything
+from harness.authoring.contradictions import are_of_one_answer, contradictions, matches_everything, required
 from harness.authoring.finding import Finding
 from harness.authoring.lint_comments import without_switched_off
-from harness.golden.patterns import unchecked_formats
+from harness.errors import TunegateError
+from harness.golden.json_schemas import unchecked_formats, unchecked_keywords
 from harness.golden.schema import CHECK_TYPES, base_type, decides
+from harness.golden.value_rules import lettered
+from harness.metrics.json_checks import schema_violation
+from harness.metrics.labelled_answer import labels_in
+from harness.metrics.multiple_choice import read_choice
 from harness.metrics.squad import normalise
 from harness.metrics.text import words
 from harness.run.scoring import score_cases
-from harness.types import CaseResult, Check, Completion, GoldenCase, GoldenSet, Message, Outcome, Turn
+from harness.types import (
+    CaseResult,
+    Check,
+    Completion,
+    GoldenCase,
+    GoldenSet,
+    JsonValue,
+    Message,
+    Outcome,
+    Turn,
+)
 
 # These can't distinguish a right answer from a wrong one.
 _FORM = frozenset({"length", "repetition", "is-refusal"})
@@ -32,7 +48,8 @@ _BLIND_REMEDY = "add a check of the answer's content"
 RULES = frozenset(
     [
         *("broken", "duplicate", "empty-reference", "idle-regex", "passes-echo", "passes-empty"),
-        *("unchecked-format", "undecided", "unreachable", *(f"{name}-alone" for name in _BLIND)),
+        *("unchecked-format", "unchecked-keyword", "undecided", "unreachable"),
+        *(f"{name}-alone" for name in _BLIND),
     ]
 )
 
@@ -176,19 +193,17 @@ def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
 def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
     """Checks that every answer passes, and checks that no answer can pass together."""
     for check in case.checks:
-        if base_type(check.type) == "regex" and matches_everything(check):
-            outcome = "every answer passes it" if check.type == "regex" else "no answer passes it"
-            message = f"the pattern {check.value!r} matches anything, so {outcome}"
-            yield _Suspicion(
-                case=case, rule="idle-regex", message=message, remedy="anchor it", line=check.line
-            )
-        if CHECK_TYPES[base_type(check.type)].value_type == "schema" and check.value is not None:
-            for name in unchecked_formats(check.value):
-                message = f"nothing checks the format {name!r} of its schema"
-                remedy = "say it with a pattern, or install what checks it: pip install 'jsonschema[format]'"
-                yield _Suspicion(
-                    case=case, rule="unchecked-format", message=message, remedy=remedy, line=check.line
-                )
+        for single, as_written in check.signed_checks:
+            at = replace(single, line=check.line)
+            yield from _idle_patterns(case, at)
+            yield from _confused_options(case, at)
+            if CHECK_TYPES[base_type(single.type)].value_type == "schema" and single.value is not None:
+                yield from _unread(case, single.value, "its schema", check.line)
+            if single.type == "tool-calls" and as_written:
+                yield from _forbidden_arguments(case, at)
+    for tool in cast("Any", case.generation.tools):
+        function = tool["function"]
+        yield from _unread(case, function["parameters"], f"the parameters of {function['name']}", case.line)
     for check, message in contradictions(case):
         remedy = "no answer passes both: remove one"
         yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy, line=check.line)
@@ -196,11 +211,74 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
     yield from _vanishing(case)
 
 
+def _idle_patterns(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
+    if base_type(check.type) == "regex" and matches_everything(check):
+        outcome = "every answer passes it" if check.type == "regex" else "no answer passes it"
+        message = f"the pattern {check.value!r} matches anything, so {outcome}"
+        yield _Suspicion(case=case, rule="idle-regex", message=message, remedy="anchor it", line=check.line)
+
+
+def _options_read(check: Check) -> Iterator[tuple[str, list[str]]]:
+    """Each option whose text is read as other options, and these."""
+    if check.type == "multiple-choice":
+        choices = lettered(check.options["choices"])
+        for letter, text in choices.items():
+            found = read_choice(text, choices)[0]
+            if found != [letter]:
+                yield text, [choices[other] for other in found]
+    if check.type == "classification":
+        labels = [str(label) for label in cast("list[str]", check.options["labels"])]
+        for label in labels:
+            found, denied = labels_in(label, labels)
+            if found != [label] or denied:
+                yield label, found
+
+
+def _confused_options(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
+    """Options or labels of which the whole text, as an answer, is not read as itself."""
+    for text, found in _options_read(check):
+        message = (
+            f"{check.type} reads the answer {text!r} as {' and '.join(map(repr, found)) or 'none of them'}"
+        )
+        remedy = "use clearer texts"
+        yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy, line=check.line)
+
+
+def _unread(case: GoldenCase, schema: JsonValue, of: str, line: int) -> Iterator[_Suspicion]:
+    """What of a JSON Schema nothing reads."""
+    for name in unchecked_formats(schema):
+        message = f"nothing checks the format {name!r} of {of}"
+        remedy = "say it with a pattern, or install what checks it: pip install 'jsonschema[format]'"
+        yield _Suspicion(case=case, rule="unchecked-format", message=message, remedy=remedy, line=line)
+    for name in unchecked_keywords(schema):
+        message = f"nothing checks the keyword {name!r} of {of}"
+        remedy = "correct its name, or leave it out"
+        yield _Suspicion(case=case, rule="unchecked-keyword", message=message, remedy=remedy, line=line)
+
+
+def _forbidden_arguments(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
+    """Expected calls whose arguments their tool's schema forbids: a valid call fails the check."""
+    tools = {tool["function"]["name"]: tool["function"] for tool in cast("Any", case.generation.tools)}
+    for place, call in enumerate(cast("Any", check.value)):
+        if call["name"] not in tools or "arguments" not in call:
+            continue
+        try:
+            why = schema_violation(call["arguments"], tools[call["name"]]["parameters"])
+        except (TunegateError, ValueError) as error:
+            why = str(error)
+        if why is not None:
+            message = f"{check.type} expects value[{place}].arguments that {call['name']} forbids: {why}"
+            yield _Suspicion(
+                case=case, rule="unreachable", message=message, remedy="fix either", line=check.line
+            )
+
+
 def _vanishing(case: GoldenCase) -> Iterator[_Suspicion]:
     """References of which a metric leaves nothing to compare."""
-    for check in case.checks:
+    singles = [(check, single) for check in case.checks for single in check.single_checks]
+    for group, check in singles:
         left = _WHAT_IS_COMPARED.get(base_type(check.type))
-        for reference in _references_of(case, check.turn) if left is not None else ():
+        for reference in _references_of(case, group.turn) if left is not None else ():
             if left is not None and reference.strip() and not left(reference):
                 message = f"{check.type} leaves nothing of its reference {reference!r}"
                 remedy = (
@@ -209,23 +287,24 @@ def _vanishing(case: GoldenCase) -> Iterator[_Suspicion]:
                     else "use another"
                 )
                 yield _Suspicion(
-                    case=case, rule="empty-reference", message=message, remedy=remedy, line=check.line
+                    case=case, rule="empty-reference", message=message, remedy=remedy, line=group.line
                 )
 
 
 def _fixed_answers(case: GoldenCase) -> Iterator[_Suspicion]:
     """The only answer that passes one check fails another check."""
-    for check in case.checks:
+    fixed = [(group, single) for group in _deciding(case) for single in required(group)]
+    for group, check in fixed:
         if check.type != "equals" or not isinstance(check.value, str) or check.transform:
             continue
-        together = tuple(other for other in case.checks if are_of_one_answer(case, check, other))
+        together = tuple(other for other in case.checks if are_of_one_answer(case, group, other))
         (result,) = _scored([replace(case, checks=together)], [check.value.strip()])
         for score in result.scores:
             if score.passed is False:
                 message = f"the answer that {check.type} requires, {check.value!r}, fails {score.metric}"
                 remedy = "no answer passes both: remove one"
                 yield _Suspicion(
-                    case=case, rule="unreachable", message=message, remedy=remedy, line=check.line
+                    case=case, rule="unreachable", message=message, remedy=remedy, line=group.line
                 )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from harness.golden.yaml_lines import is_bare_text
+
 _WIDTH = 100
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 # Loading drops the last line break of these texts, so they may be written with a bare |.
@@ -90,7 +92,7 @@ def flow_text(value: Any) -> str:
 def _scalar(value: Any) -> str:
     """A text, number, boolean or null; a text is bare if YAML reads it as the same text."""
     if isinstance(value, str):
-        if _WORD.fullmatch(value) and yaml.safe_load(value) == value:
+        if _WORD.fullmatch(value) and is_bare_text(value):
             return value
         if '"' in value and value.isprintable():
             return "'" + value.replace("'", "''") + "'"

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from harness.errors import GoldenError
 from harness.golden.check_rules import CheckProblem, make_check, written_value
 from harness.golden.explain import explain, golden_error
+from harness.golden.hints import did_you_mean
 from harness.golden.schema import (
     CHECK_TYPES,
     CaseYaml,
@@ -24,6 +26,8 @@ from harness.golden.yaml_lines import Document, KeyPath
 from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall, Turn
 
+# Their values name tools.
+_OF_CALLS = frozenset({"tool-calls", "tool-call-f1"})
 # They read the model's loss after the first prompt, or the baseline's answer to the same conversation.
 _OF_ONE_TURN = frozenset({"perplexity", "choice-likelihood", "pairwise"})
 
@@ -224,10 +228,31 @@ class CaseReading:
         singles = [single for check in checks for single in check.single_checks]
         if turns and (odd := [one.type for one in singles if base_type(one.type) in _OF_ONE_TURN]):
             self._note(self._key("turns"), f"{self._id}: {odd[0]} is for cases of one turn")
+        for key, check in [
+            *zip([key for key, _ in written], made, strict=True),
+            *[(key, one) for (_, key, _), (_, one) in zip(of_turns, own_turns, strict=True)],
+        ]:
+            if check is not None:
+                self._expect_offered(key, check)
         needy = [one.type for one in singles if CHECK_TYPES[base_type(one.type)].needs_tools]
         if needy and not (self.raw.defaults.tools if self.case.tools is None else self.case.tools):
             self._note(self._key("checks"), f"{self._id}: {needy[0]} needs tools")
         return checks
+
+    def _expect_offered(self, key: KeyPath, check: Check) -> None:
+        """Refuse an expected call of a tool that the case does not offer, if it offers any."""
+        expected = {
+            entry["name"] if isinstance(entry, dict) else entry: place
+            for single, as_written in check.signed_checks
+            if as_written and single.type in _OF_CALLS and isinstance(single.value, list)
+            for place, entry in enumerate(single.value)
+        }
+        offered = [str(cast("Any", tool)["function"]["name"]) for tool in self._tools()] if expected else []
+        for name, place in expected.items():
+            if offered and name not in offered:
+                problem = f"{self._id}: {check.type} expects the tool {name}, which the case does not offer"
+                where = () if check.checks else ("value", place)
+                self._note((*key, *where), problem + did_you_mean(str(name), offered), ", ".join(offered))
 
     def _check(
         self,

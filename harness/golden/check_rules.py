@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from harness.golden.explain import allowed_by
 from harness.golden.hints import did_you_mean, shown
+from harness.golden.json_schemas import schema_problem
 from harness.golden.judge_template import TemplateFileError, find_template
-from harness.golden.patterns import PatternError, check_pattern, schema_problem
+from harness.golden.patterns import PatternError, check_pattern
 from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.schema import CHECK_TYPES, check_names, decides
 from harness.golden.transforms import StepError, Steps, read_steps
@@ -104,7 +105,7 @@ def _made(
     options: Mapping[str, JsonValue],
     place: _Place,
     *,
-    is_member: bool = False,
+    is_weighted: bool = False,
 ) -> Check:
     kind, is_null = _kind_of(name), isinstance(written, Written)
     value = None if isinstance(written, Written) else written
@@ -121,8 +122,11 @@ def _made(
     if kind.always_references and not place.references:
         raise CheckProblem((), f"{kind.name} needs references")
     common = _common({key: item for key, item in options.items() if key not in own})
-    if common.weight is not None and not is_member:
-        raise CheckProblem(("weight",), "only a member of a group has a weight", "no weight here")
+    if common.weight is not None and not is_weighted:
+        problem = (
+            "only members of an all-of with a threshold have a weight: elsewhere it would change nothing"
+        )
+        raise CheckProblem(("weight",), problem, "no weight here, or a threshold of the group")
     _check_together(kind, value, given, place)
     steps = _steps(kind, common.transform, place.directory)
     check = Check(
@@ -136,7 +140,9 @@ def _made(
         transform_files=steps.files,
     )
     if kind.group:
-        return replace(check, options={}, checks=_members(given["checks"], place))
+        return replace(
+            check, options={}, checks=_members(given["checks"], place, is_weighted=threshold is not None)
+        )
     if "template" in given and kind.options is JudgedOptions:
         return _with_template(check, str(given["template"]), place)
     return _python_check(check, place) if kind.name == PYTHON else check
@@ -169,12 +175,14 @@ def _kind_of(name: str) -> Metric:
     return kind
 
 
-def _members(written: Sequence[Mapping[str, JsonValue]], place: _Place) -> tuple[Check, ...]:
+def _members(
+    written: Sequence[Mapping[str, JsonValue]], place: _Place, *, is_weighted: bool
+) -> tuple[Check, ...]:
     """The checks of a group, each of which has to decide."""
     members = []
     for number, keys in enumerate(written):
         try:
-            member = _member(keys, place)
+            member = _member(keys, place, is_weighted=is_weighted)
         except CheckProblem as problem:
             inside = ("checks", number, *problem.key)
             raise CheckProblem(inside, problem.problem, problem.allowed) from problem
@@ -182,7 +190,7 @@ def _members(written: Sequence[Mapping[str, JsonValue]], place: _Place) -> tuple
     return tuple(members)
 
 
-def _member(keys: Mapping[str, JsonValue], place: _Place) -> Check:
+def _member(keys: Mapping[str, JsonValue], place: _Place, *, is_weighted: bool) -> Check:
     name, threshold = keys.get("type"), keys.get("threshold")
     if not isinstance(name, str):
         raise CheckProblem(("type",), f"found {shown(name)}", "the check's type")
@@ -190,7 +198,7 @@ def _member(keys: Mapping[str, JsonValue], place: _Place) -> Check:
         raise CheckProblem(("threshold",), f"found {shown(threshold)}", "a number")
     options = {key: item for key, item in keys.items() if key not in {"type", "threshold", "value"}}
     value = written_value(keys.get("value"), is_there="value" in keys)
-    member = _made(name, threshold, value, options, place, is_member=True)
+    member = _made(name, threshold, value, options, place, is_weighted=is_weighted)
     if not decides(member):
         raise CheckProblem((), f"{name} decides nothing in a group", "a threshold")
     return member

@@ -1,4 +1,4 @@
-"""Patterns and JSON Schemas inside golden sets and rewards: faults are found when the file is read.
+"""Patterns inside golden sets and rewards: faults are found when the file is read.
 
 Patterns are those of Python's ``re``, matched by the library ``regex``, which can stop a match that takes too
 long. ``regex`` reads some texts otherwise: ``x{i}`` is a fuzzy match, ``[[:alpha:]]`` a class, and a
@@ -6,33 +6,20 @@ combining mark is part of a word. So a pattern is parsed by ``re`` and written o
 alike.
 """
 
-import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-from harness.types import JsonValue
-
 _GLOBAL_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL | re.ASCII
-
-
 # Not a flag of re: the pattern is meant as in ECMA-262, the dialect of JSON Schema.
 _ECMA = 1 << 20
-
-
 _LETTERS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "a": re.ASCII, "u": re.UNICODE}
-
-
 _WORD, _ASCII_WORD = r"\p{L}\p{N}_", "a-zA-Z0-9_"
-
-
 _SPACE, _ASCII_SPACE = r"\s\x1c-\x1f", r" \t\n\r\f\v"
-
-
 _AT = {
     codes.AT_BEGINNING: "^",
     codes.AT_BEGINNING_STRING: r"\A",
@@ -41,15 +28,11 @@ _AT = {
     codes.AT_BOUNDARY: r"(?:(?<=[{word}])(?![{word}])|(?<![{word}])(?=[{word}]))",
     codes.AT_NON_BOUNDARY: r"(?:(?<=[{word}])(?=[{word}])|(?<![{word}])(?![{word}])(?!\A\Z))",
 }
-
-
 _COMPLEMENTS = {
     codes.CATEGORY_NOT_WORD: codes.CATEGORY_WORD,
     codes.CATEGORY_NOT_SPACE: codes.CATEGORY_SPACE,
     codes.CATEGORY_NOT_DIGIT: codes.CATEGORY_DIGIT,
 }
-
-
 _REPEATS = {codes.MAX_REPEAT: "", codes.MIN_REPEAT: "?", codes.POSSESSIVE_REPEAT: "+"}
 
 
@@ -211,155 +194,3 @@ def compiled(pattern: str, *, ignore_case: bool = False, ecma: bool = False) -> 
         raise PatternError(str(error)) from error
     except RecursionError as error:
         raise PatternError("nested too deeply") from error
-
-
-# Draft 4 and older call it id.
-_ID_KEYS = ("$id", "id")
-
-
-def schema_problem(schema: JsonValue) -> str | None:
-    """Why a value is not a usable JSON Schema (2020-12 unless it names another draft), or None.
-
-    A ``$ref`` must point into the schema itself: scoring downloads nothing.
-    """
-    if not isinstance(schema, dict):
-        return "not a JSON Schema: that is a mapping"
-    # A set's default schema occurs in every case, and checking one takes milliseconds.
-    return _problem_of(json.dumps(schema, sort_keys=True))
-
-
-@lru_cache(maxsize=1024)
-def _problem_of(text: str) -> str | None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
-
-    schema = json.loads(text)
-    draft = schema.get("$schema", Draft202012Validator.META_SCHEMA["$id"])
-    known = isinstance(draft, str)
-    kind = validator_for({"$schema": draft} if known else {}, default=Draft202012Validator)
-    if not known or draft.rstrip("#") not in {str(kind.META_SCHEMA.get(key)).rstrip("#") for key in _ID_KEYS}:
-        return f"not a JSON Schema: its $schema {draft!r} is an unknown draft"
-    try:
-        kind.check_schema(schema)
-    except SchemaError as error:
-        return f"not a JSON Schema: {error.message} at {error.json_path}"
-    except RecursionError:
-        return "not a JSON Schema: nested too deeply"
-    return (
-        next(_broken_patterns(schema), None)
-        or next(_broken_references(schema), None)
-        or _endless_reference(schema)
-    )
-
-
-@lru_cache(maxsize=1024)
-def _unchecked(text: str) -> tuple[str, ...]:
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import validator_for
-
-    schema = json.loads(text)
-    known = validator_for(schema, default=Draft202012Validator).FORMAT_CHECKER.checkers
-    named = (part.get("format") for part in _parts(schema))
-    return tuple(sorted({name for name in named if isinstance(name, str) and name not in known}))
-
-
-def unchecked_formats(schema: JsonValue) -> tuple[str, ...]:
-    """Names under ``format`` in a valid schema that nothing here can check, in order."""
-    return _unchecked(json.dumps(schema, sort_keys=True))
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    """A schema and all schemas inside it."""
-    from referencing import Resource
-    from referencing.jsonschema import DRAFT202012
-
-    waiting = [Resource[Any].from_contents(schema, default_specification=DRAFT202012)]
-    while waiting:
-        part = waiting.pop()
-        waiting += part.subresources()
-        if isinstance(part.contents, dict):
-            yield part.contents
-
-
-def _broken_patterns(schema: Any) -> Iterator[str]:
-    for part in _parts(schema):
-        inside = part.get("patternProperties")
-        named = [part["pattern"]] if isinstance(part.get("pattern"), str) else []
-        for pattern in [*named, *(inside if isinstance(inside, dict) else ())]:
-            try:
-                compiled(pattern, ecma=True)
-            except PatternError as error:
-                yield f"its pattern {pattern!r} is not one of Python's: {error}"
-
-
-def _rooted(schema: Any) -> tuple[Any, Any]:
-    """The schema as a resource, and what finds its parts."""
-    from referencing import Registry, Resource
-    from referencing.jsonschema import DRAFT202012
-
-    resource: Resource[Any] = Resource.from_contents(schema, default_specification=DRAFT202012)
-    return resource, Registry[Any]().with_resource("", resource).resolver_with_root(resource)
-
-
-def _broken_references(schema: Any) -> Iterator[str]:
-    from referencing.exceptions import Unresolvable
-
-    resource, resolver = _rooted(schema)
-
-    def walk(part: Any, within: Any) -> Iterator[str]:
-        reference = part.contents.get("$ref") if isinstance(part.contents, dict) else None
-        if isinstance(reference, str):
-            try:
-                within.lookup(reference)
-            except Unresolvable:
-                yield f"its $ref {reference!r} is not in the schema itself"
-        for inner in part.subresources():
-            yield from walk(inner, within.in_subresource(inner))
-
-    yield from walk(resource, resolver)
-
-
-# Keywords whose schemas apply to the same value, and those that name one.
-_SAME_VALUE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
-_NAMING = ("$ref", "$dynamicRef")
-
-
-def _endless_reference(schema: Any) -> str | None:
-    """A schema that asks for itself before it looks into the value could never be decided."""
-    from referencing import Resource
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
-
-    resource, resolver = _rooted(schema)
-    decided: set[int] = set()
-    # A keyword of one draft only.
-    naming = (*_NAMING, "$recursiveRef") if "2019-09" in str(schema.get("$schema")) else _NAMING
-
-    def walk(part: Any, within: Any, open_: tuple[int, ...]) -> str | None:
-        if not isinstance(part, dict) or id(part) in decided:
-            return None
-        if id(part) in open_:
-            return "it refers to itself without an end"
-        try:
-            following = [within.lookup(part[key]) for key in naming if isinstance(part.get(key), str)]
-        except Unresolvable:
-            following = []
-        steps = [(one.contents, one.resolver) for one in following]
-        for key in _SAME_VALUE:
-            inner = part.get(key)
-            inside = inner if isinstance(inner, list) else [inner]
-            if key.startswith("dependen"):
-                inside = list(inner.values()) if isinstance(inner, dict) else []
-            for one in inside:
-                if isinstance(one, dict):
-                    resource = Resource[Any].from_contents(one, default_specification=DRAFT202012)
-                    steps.append((one, within.in_subresource(resource)))
-        found = next((told for step in steps if (told := walk(*step, (*open_, id(part))))), None)
-        decided.add(id(part))
-        return found
-
-    for part in (resource.contents, *_parts(schema)):
-        if (problem := walk(part, resolver, ())) is not None:
-            return problem
-    return None

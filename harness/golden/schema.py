@@ -73,11 +73,7 @@ def check_names() -> list[str]:
 
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -113,14 +109,8 @@ def _day(text: str) -> str:
 
 
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
-
-
 Scalar: TypeAlias = str | int | float | bool
-
-
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-
-
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
@@ -194,6 +184,8 @@ class MessageYaml(_Strict):
             raise ValueError(f"a {self.role} message calls no tools")
         if self.name is not None and self.role != "tool":
             raise ValueError("only a tool's result has a name")
+        if self.name is None and self.role == "tool":
+            raise ValueError("a tool's result has the name of its tool")
         if "content" not in self.model_fields_set and not self.tool_calls:
             raise ValueError("the content is missing")
         return self
@@ -316,6 +308,21 @@ class CaseYaml(_Strict):
             raise ValueError("a system message comes first")
         if self.messages and self.system is not None:
             raise ValueError("write the system message among the messages")
+        return self
+
+    @model_validator(mode="after")
+    def _answered_calls(self) -> "CaseYaml":
+        """A tool's result comes after a call of the tool; no template says what another one belongs to."""
+        waiting: list[str] = []
+        for number, turn in enumerate(self.messages or (), start=1):
+            if turn.role != "tool":
+                waiting = [call.name for call in turn.tool_calls]
+            elif turn.name not in waiting:
+                raise ValueError(
+                    f"message {number} is a result of {turn.name}, which no message before it calls"
+                )
+            else:
+                waiting.remove(turn.name)
         return self
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from harness.golden.code_tests import CodeTestsError, read_code_tests
 from harness.golden.hints import shown
 from harness.golden.json_paths import JsonPathError, compiled_path
-from harness.golden.patterns import schema_problem
+from harness.golden.json_schemas import schema_problem
 from harness.golden.schema import ToolYaml
 from harness.golden.variables import read_if_file
 from harness.types import GoldenCase, JsonValue
@@ -72,6 +72,10 @@ def same_words(text: str) -> str:
     """A text for comparison: in one composition (NFC), no case, single spaces."""
     folded = unicodedata.normalize("NFC", text).casefold()
     return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
+# What may stand around a choice without changing it.
+CHOICE_EDGES = " \t\r\n.,;:!?。！？、，\"'“”‘’()[]{}"
 
 
 def letter_of(text: str, choices: Mapping[str, str]) -> str | None:
@@ -174,8 +178,26 @@ def _json_path(value: JsonValue, options: Mapping[str, JsonValue], references: S
         raise TogetherError(("path",), f"not a JSONPath: {error}", "such as $.items[0].name") from error
 
 
+def _told_apart(written: JsonValue, choices: Mapping[str, str]) -> None:
+    """Refuse options of which an answer can't name one alone."""
+    if len(choices) < len(cast("Sequence[str]", written)):
+        raise TogetherError(("choices",), "two choices have one letter, whatever its case", "other letters")
+    if odd := [letter for letter in choices if len(letter) != 1]:
+        raise TogetherError(("choices",), f"a choice's letter is {odd[0]} in upper case", "another letter")
+    texts = [same_words(text) for text in choices.values()]
+    if len(set(texts)) < len(texts):
+        raise TogetherError(("choices",), "two choices are the same", "different ones")
+    for letter, text in choices.items():
+        other = text.strip(CHOICE_EDGES).upper()
+        if other != letter and other in choices:
+            problem = f"the choice {shown(text)} is {letter}, and {other} is the letter of another one"
+            remedy = f"choices whose texts are no letters, or a mapping such as {{{other}: {other}, …}}"
+            raise TogetherError(("choices",), problem, remedy)
+
+
 def _multiple_choice(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
     choices = lettered(options["choices"])
+    _told_apart(options["choices"], choices)
     for text in references if value is None else [str(value)]:
         if letter_of(text, choices) is None:
             allowed = ", ".join(f"{letter} ({choice})" for letter, choice in choices.items())

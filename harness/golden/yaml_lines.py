@@ -1,7 +1,8 @@
 """YAML with line numbers: plain data, the line of each key, and scalars that are read as they look.
 
 YAML 1.1 reads ``12:30`` as 750, ``010`` as 8 and ``yes`` as true, and 1e3 as a text; YAML 1.2 reads each
-otherwise. Outside of quotes only the numbers and booleans of JSON are accepted, which all of them share.
+otherwise; ``0o17``, ``08`` and ``y`` too. Outside of quotes only the numbers, booleans and null of JSON are
+accepted, which all of them share.
 """
 
 import json
@@ -18,21 +19,21 @@ from harness.types import JsonValue
 from tunegate.printable import printable_line
 
 _NUMBER_PREFIX = "tag:yaml.org,2002:"
-
-
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-
-
 _WORDS: dict[str, dict[str, JsonValue]] = {
     "bool": {"true": True, "false": False},
-    "null": {"null": None, "~": None, "": None},
+    "null": {"null": None, "": None},
 }
-
-
+# A number or a boolean to readers of another version of YAML, or to most people.
+_LIKE_NUMBER = re.compile(
+    r"[-+]?(?:0[oObBxX][0-9a-fA-F_]+|(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?)"
+)
+_LIKE_BOOLEAN = frozenset("yYnN")
 _SPELT = {"bool": "true or false", "null": "null", "int": "a number as JSON writes it"}
-
-
-# Marks before a text: an anchor or a tag.
+# Marks before a value: an anchor, a tag.
+_TAG = re.compile(r"(?:&\S+\s+)?(?P<tag>!\S*)")
+# A word behind a text that begins with #, which is cut off as a comment.
+_CUT = re.compile(r"[ \t]+(#[^\s#!]\S*)")
 _HEADER = re.compile(r"(?:[&!]\S*\s+)*[|>](?P<indicators>[-+0-9]*)")
 
 
@@ -66,6 +67,13 @@ def unquoted_value(text: str, tag: str, by_yaml: object, *, exact: bool) -> Json
             )
         return _WORDS[name][text]
     if not _NUMBER.fullmatch(text):
+        if name == "str" and text in _LIKE_BOOLEAN:
+            raise SpellingError(
+                f"{text} is a boolean to some readers of YAML", f"true or false, or {_quoted(text)}"
+            )
+        if name == "str" and _LIKE_NUMBER.fullmatch(text):
+            problem = f"{text} is a number to some readers of YAML"
+            raise SpellingError(problem, f"{_SPELT['int']}, or {_quoted(text)}")
         if name == "str":
             return text
         problem = f"YAML reads {text} as {_shown(by_yaml)}"
@@ -79,6 +87,11 @@ def unquoted_value(text: str, tag: str, by_yaml: object, *, exact: bool) -> Json
             f"YAML reads {text} as {_shown(by_yaml)}", f"{json.dumps(value)}, or {_quoted(text)}"
         )
     return value
+
+
+def is_bare_text(text: str) -> bool:
+    """Whether a word without quotes is a text to all readers of YAML."""
+    return yaml.safe_load(text) == text and text not in _LIKE_BOOLEAN and not _LIKE_NUMBER.fullmatch(text)
 
 
 def block_value(value: str, source: str) -> str:
@@ -103,51 +116,29 @@ def _quoted(text: str) -> str:
 
 # A key's path inside a document: mapping keys and list indices.
 KeyPath: TypeAlias = tuple[str | int, ...]
-
-
 # libyaml's loader where PyYAML was built with it: about ten times as fast.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 # JSON writes a character beyond the first 65 536 as two escapes, which libyaml refuses.
 _ESCAPED_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
-
-
 MAX_BYTES = 16 * 2**20
-
-
 MAX_DEPTH = 100
-
-
 # libyaml composes by recursion in C: 30 000 levels overflow a stack of 8 MB and end the process.
 _SAFE_DEPTH = 5000
-
-
 _PREFIX = "tag:yaml.org,2002:"
-
-
 # The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
-
-
 _TEXT = _PREFIX + "str"
-
-
 _MERGE = _PREFIX + "merge"
-
-
 _NUMBERS = {_PREFIX + "int", _PREFIX + "float"}
-
-
 # Beyond about 308 digits a number is none that JSON's readers and floats can hold.
 _LONGEST_NUMBER = 300
-
-
 _BLOCKS, _QUOTES = frozenset("|>"), frozenset("'\"")
-
-
+# What breaks lines in YAML 1.1 only: in a text it ends the line, and part of it may be lost.
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+# Keys of golden sets below which a key with nothing behind it would silently mean that there is none.
+_ROOTS = frozenset({"cases", "defaults", "generation", "gate"})
 # Keys whose values may be any JSON, so that a number may also be meant as a text.
 _ANY_JSON = frozenset({"value", "vars", "metadata", "chat_template_kwargs", "arguments", "parameters"})
 
@@ -241,6 +232,10 @@ def _read_text(path: Path, text: str) -> Document:
     # Positions of nodes don't count a byte-order mark.
     read = text.removeprefix("\ufeff")
     kind = yaml.SafeLoader if _ESCAPED_PAIR.search(read) else _Loader
+    if found := _LINE_ENDS.search(read):
+        problem = f"the character U+{ord(found[0]):04X}, which ends a line of YAML 1.1"
+        allowed = f'"\\u{ord(found[0]):04x}" in double quotes'
+        raise GoldenError(path, len(read[: found.start()].splitlines()), "", problem, allowed)
     loader = kind(read)
     try:
         _refuse_depth(path, text, kind)
@@ -273,7 +268,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
         return (
             "a tab: indent with spaces" if found == "\t" else f"{found} at a text's start: put it in quotes"
         )
-    return str(problem)
+    return "a second document (---): one a file" if "another document" in problem else str(problem)
 
 
 def _refuse_depth(path: Path, text: str, kind: Any) -> None:
@@ -335,18 +330,31 @@ class _Reader:
             self._note(node, key, problem, f"at most {_LONGEST_NUMBER}, or a text: put it in quotes")
             return node.value
         by_yaml = node.value if node.tag == _TEXT else self.loader.construct_object(node)
-        # A tag such as !!str says what is meant.
-        if node.style in _QUOTES or self.text.startswith("!", node.start_mark.index):
+        # Quotes and the tag !!str say that a text is meant.
+        if (node.style in _QUOTES or self._has_tag(node)) and node.tag == _TEXT:
             return by_yaml
-        if not node.value and "checks" in key and key[-1] == "value":
-            # Without a value a check means the references, or that anything is there.
+        if not node.value and _is_written(key):
             self._note(node, key, "nothing is written here", "a value; null for the null of JSON")
             return node.value
+        if node.tag == _TEXT and (cut := _CUT.match(self.text, node.end_mark.index)):
+            self._note(node, key, f"YAML cuts {cut[1]} off as a comment", "the text in quotes")
         try:
             return unquoted_value(node.value, node.tag, by_yaml, exact=bool(_ANY_JSON.intersection(key)))
         except SpellingError as error:
             self._note(node, key, str(error), error.allowed)
             return node.value
+
+    def _has_tag(self, node: yaml.Node) -> bool:
+        found = _TAG.match(self.text, node.start_mark.index)
+        if found is not None and found["tag"] == "!":
+            self._note(node, (), "a tag without a name (!)", "no tag; quotes for a text")
+        return found is not None
+
+    def _is_text(self, key_node: Any) -> bool:
+        """Whether a key is a text to all readers of YAML; y is one to most, and a usual name."""
+        if key_node.tag != _TEXT or key_node.style in _QUOTES or self._has_tag(key_node):
+            return bool(key_node.tag == _TEXT)
+        return _LIKE_NUMBER.fullmatch(key_node.value) is None
 
     def _mapping(self, node: yaml.Node, key: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -358,7 +366,7 @@ class _Reader:
             )
             if key_node.tag == _MERGE:
                 self._note(key_node, (*key, name), "a merge (<<)", "the keys written out")
-            elif key_node.tag != _TEXT:
+            elif not self._is_text(key_node):
                 self._note(key_node, key, f"the key {name} is not a text", "a text: put it in quotes")
             elif name in data:
                 self._note(key_node, (*key, name), "the key occurs twice", "one")
@@ -368,6 +376,11 @@ class _Reader:
 
     def _note(self, node: yaml.Node, key: KeyPath, problem: str, allowed: str) -> None:
         self.faults.append(GoldenError(self.path, node.start_mark.line + 1, dotted(key), problem, allowed))
+
+
+def _is_written(key: KeyPath) -> bool:
+    """Whether something has to be written behind a key: without a value a check means the references."""
+    return bool(_ANY_JSON.intersection(key)) or (len(key) > 1 and key[0] in _ROOTS)
 
 
 def joined_pairs(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from harness.golden.patterns import unchecked_formats
+from harness.golden.json_schemas import of_one_draft, unchecked_formats
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
 from harness.metrics.schema_patterns import WrittenFloat, pattern_time, with_time
 from harness.metrics.text import PatternTime
@@ -138,9 +138,7 @@ def schema_violation(answer: JsonValue, schema: JsonValue) -> str | None:
     if not isinstance(schema, dict | bool):
         raise TypeError(f"a JSON Schema is an object, not {_kind(schema)}")
     kind = validator_for(schema, default=jsonschema.Draft202012Validator)
-    if isinstance(schema, dict):
-        # Its draft is known now. Read again at a $ref to the root, it would lead to jsonschema's own class.
-        schema = {key: value for key, value in schema.items() if key != "$schema"}
+    schema = of_one_draft(schema)
     # With its own registry a $ref to an address is an error, never a download.
     validator = with_time(kind)(schema, registry=EMPTY_REGISTRY, format_checker=kind.FORMAT_CHECKER)
     with pattern_time(PatternTime(what="the schema's pattern")), _room_for_recursion():

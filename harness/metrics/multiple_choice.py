@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from harness.golden.value_rules import letter_of, lettered, same_words
+from harness.golden.value_rules import CHOICE_EDGES, letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
 from harness.metrics.denial import is_denied
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
-_EDGES = " \t\r\n.,;:!?。！？、，\"'“”‘’()[]{}"
 _MARKUP = re.compile(r"[*`$]+|(?<!\w)_+|_+(?!\w)|</?[A-Za-z]{1,20}>|\\[()\[\]]")
 _COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|bf|rm|fbox)\{([^{}\n]{0,60})\}")
 _BOX = re.compile(r"\\boxed\{([^{}\n]{0,60})\}")
@@ -90,7 +89,7 @@ def read_choice(text: str, choices: Mapping[str, str]) -> tuple[list[str], list[
         The letters, and those that the answer denies or doubts.
     """
     plain = _plain(text)
-    whole = letter_of(plain.strip(_EDGES), choices)
+    whole = letter_of(plain.strip(CHOICE_EDGES), choices)
     if whole is not None:
         return [whole], []
     denied: list[str] = []
@@ -158,13 +157,17 @@ def _is_picked(text: str, match: re.Match[str]) -> bool:
 def _is_word(text: str, match: re.Match[str]) -> bool:
     """Whether a small letter is a word: "the answer is a dog"."""
     after = _after(text, match)
-    return match.group().islower() and after[:1].isspace() and bool(same_words(after.strip(_EDGES + "-–—")))
+    return (
+        match.group().islower()
+        and after[:1].isspace()
+        and bool(same_words(after.strip(CHOICE_EDGES + "-–—")))
+    )
 
 
 def _named(text: str, match: re.Match[str], choices: Mapping[str, str]) -> list[str]:
     """The letter, and what else the words behind it name: an alternative, or an option's text."""
     letter, after = match.group().upper(), _after(text, match)
-    rest = same_words(after.strip(_EDGES + "-–—"))
+    rest = same_words(after.strip(CHOICE_EDGES + "-–—"))
     # "B) Paris", where Paris is A, and "A dog", where that is D: both are named.
     told = (rest, same_words(match.group() + after))
     named = [letter] + [

@@ -52,7 +52,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="contains-json",
-        version="2",
+        version="3",
         kind="binary",
         summary="The answer contains a JSON object or array and, when a schema is given, one valid under it.",
         function="harness.metrics.json_search:contains_json",
@@ -160,6 +160,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     Metric(
         name="is-valid-openai-tools-call",
         kind="binary",
+        version="2",
         summary="The answer calls tools of the case, with arguments that are valid under their schemas.",
         function="harness.metrics.tool_checks:valid_calls",
         needs_tools=True,

@@ -161,6 +161,13 @@ class Check:
         return tuple(single for member in self.checks for single in member.single_checks) or (self,)
 
     @property
+    def signed_checks(self) -> tuple[tuple["Check", bool], ...]:
+        """Each of its single checks, and whether it counts as written: not inside of one negated group."""
+        as_written = not self.type.startswith("not-")
+        below = [signed for member in self.checks for signed in member.signed_checks]
+        return tuple((single, sign == as_written) for single, sign in below) or ((self, True),)
+
+    @property
     def content(self) -> list[object]:
         """What the check depends on. Keys that earlier versions did not have count only if they are given."""
         later = {

@@ -47,7 +47,7 @@ STYLES = {
     "folded text last": f"{HEAD}  - id: a\n    checks: [{{type: is-json}}]\n    prompt: >-\n      hello\n      you\n\n\n",
     "plain text on several lines": f"{HEAD}  - id: a\n    checks: [{{type: is-json}}]\n    prompt: some\n      text\n\n      more\n",
     "comments of different depth": f"{HEAD}{FIRST}\n    # of the case\n  # of the list\n\n# of the file\n",
-    "nothing as last value": f"{HEAD}  - id: a\n    prompt: p\n    checks: [{{type: is-json}}]\n    system:   # none\n",
+    "nothing as last value": f"{HEAD}  - id: a\n    prompt: p\n    checks: [{{type: is-json}}]\n    system: null  # none\n",
     "document marks": f"---\n{HEAD}{FIRST}\n...\n",
     "windows": f"{HEAD}{FIRST}\n# end\n".replace("\n", "\r\n"),
     "byte order mark": f"\ufeff{HEAD}{FIRST}\n",

@@ -250,6 +250,60 @@ def test_checks_are_compared_with_those_of_the_same_turn(tmp_path, first, last, 
 
 
 def test_checks_of_the_last_turn_are_compared_with_those_of_the_case(tmp_path):
-    turns = "[{user: Hi?}, {user: And now?, checks: [{type: equals, value: y}]}]"
+    turns = "[{user: Hi?}, {user: And now?, checks: [{type: equals, value: yy}]}]"
     case = f"  - id: a\n    turns: {turns}\n    checks: [{{type: equals, value: x}}]\n"
     assert ("a", "unreachable") in rules(tmp_path, case)
+
+
+WEATHER = "{name: weather, parameters: {type: object, properties: {city: {type: string}}}}"
+X, NOT_X, Y, Z = "{type: contains, value: xx}", "{type: not-contains, value: xx}", "{type: contains, value: yy}", "{type: contains, value: zz}"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("checks", "message"),
+    [
+        (f"{{type: all-of, checks: [{X}, {NOT_X}]}}", "contains and not-contains of the same value"),
+        (f"{X}, {{type: not-any-of, checks: [{X}, {Y}]}}", "contains and not-contains of the same value"),
+        (f"{X}, {{type: any-of, checks: [{NOT_X}]}}", "contains and not-contains of the same value"),
+        (f"{X}, {{type: any-of, checks: [{NOT_X}, {Y}]}}", "a member of any-of never passes: contains and not-contains"),
+        (f"{X}, {{type: any-of, checks: [{NOT_X}, {{type: all-of, checks: [{NOT_X}, {Y}]}}]}}", "contains and not-contains of the same value"),
+        (f"{X}, {{type: all-of, threshold: 0.75, checks: [{NOT_X}, {{type: contains, value: yy}}]}}", "contains and not-contains"),
+        (f"{X}, {{type: all-of, threshold: 0.5, checks: [{{type: not-contains, value: xx, weight: 3}}, {Y}]}}", "contains and not-contains"),
+        (f"{{type: contains-all, value: [xx, yy]}}, {{type: not-all-of, checks: [{X}, {Y}]}}", "contains-all requires 'xx', not-contains refuses"),
+        (f"{{type: any-of, checks: [{{type: all-of, checks: [{X}, {{type: length, max: 1}}]}}, {Y}]}}", "a member of any-of never passes: contains requires 'xx', length"),
+        ("{type: all-of, checks: [{type: equals, value: xx}, {type: regex, value: ^z}]}", "the answer that equals requires, 'xx', fails all-of"),
+        ("{type: any-of, checks: [{type: regex, value: .*}, {type: contains, value: b}]}", "the pattern '.*' matches anything"),
+        ("{type: all-of, checks: [{type: tool-calls, value: []}, {type: is-valid-openai-tools-call}]}", "tool-calls expects no call, is-valid-openai-tools-call one"),
+        ("{type: tool-calls, value: [{name: weather, arguments: {city: 5}}]}", "tool-calls expects value[0].arguments that weather forbids: $.city: 5 is not of type 'string'"),
+        ("{type: any-of, checks: [{type: tool-calls, value: [{name: weather, arguments: {city: 5}}]}]}", "that weather forbids"),
+        ("{type: is-json, value: {requried: [a]}}", "nothing checks the keyword 'requried' of its schema"),
+        ("{type: all-of, checks: [{type: is-json, value: {format: dote}}]}", "nothing checks the format 'dote' of its schema"),
+    ],
+)  # fmt: skip
+def test_groups_calls_options_and_schemas_are_looked_into(tmp_path, checks, message):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\ncases:\n  - {{id: a, prompt: q, tools: [{WEATHER}], checks: [{checks}]}}\n")
+    found = [finding for finding in lint_golden_set(load_golden_set(path)) if message in finding.message]
+    assert len(found) >= 1
+    assert {(finding.case_id, finding.line) for finding in found} == {("a", 3)}
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        f"{X}, {{type: all-of, threshold: 0.5, checks: [{NOT_X}, {Y}]}}",
+        f"{X}, {{type: not-all-of, checks: [{X}, {Y}]}}",
+        f"{{type: any-of, checks: [{X}, {Y}]}}, {{type: any-of, checks: [{NOT_X}, {Z}]}}",
+        "{type: contains, value: a, transform: first-line}, {type: any-of, checks: [{type: not-contains, value: a}]}",
+        "{type: tool-calls, value: [{name: weather, arguments: {city: Oslo}}]}",
+        "{type: not-any-of, checks: [{type: tool-calls, value: [{name: weather, arguments: {city: 5}}]}]}, "
+        + X,
+        "{type: multiple-choice, value: A, choices: [x one, x two]}",
+    ],
+)
+def test_what_can_be_passed_is_not_called_unreachable(tmp_path, checks):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\ncases:\n  - {{id: a, prompt: q, tools: [{WEATHER}], checks: [{checks}]}}\n")
+    assert [
+        finding.rule for finding in lint_golden_set(load_golden_set(path)) if finding.level == "error"
+    ] == []

@@ -71,7 +71,7 @@ def test_lint_names_the_part(tmp_path):
         ("[../_part.yaml]", PART, "leaves the golden set's directory"),
         ("[_missing.yaml]", PART, "_missing.yaml: can't be read"),
         ("[_part.yaml]", "- a", "_part.yaml:1: found a list"),
-        ("[_part.yaml]", "name: y\n" + PART, r"_part.yaml:1: name: unknown key \(allowed: cases, description\)"),
+        ("[_part.yaml]", "name: q\n" + PART, r"_part.yaml:1: name: unknown key \(allowed: cases, description\)"),
         ("[_part.yaml]", PART.replace("{{who}}", "{{x}}"), r"_part.yaml:2: cases\[0\].prompt: hello: {{x}} has no value"),
         ("[_part.yaml, _part.yaml]", PART, r"_part.yaml:2: cases\[0\].id: 'hello' is taken by .*_part.yaml:2"),
         ("[_part.yaml]", PART.replace("hello", "bye"), r"set.yaml:4: cases\[0\].id: 'bye' is taken by .*_part.yaml:2"),

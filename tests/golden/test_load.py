@@ -238,7 +238,7 @@ def test_a_json_value_may_be_a_plain_text(tmp_path):
 
 def test_a_case_s_own_check_replaces_the_default_of_its_type_only(tmp_path):
     text = (
-        "name: x\ndefaults: {checks: [{type: is-json}, {type: contains, value: d}, {type: not-contains, value: n}]}\n"
+        "name: x\ndefaults: {checks: [{type: is-json}, {type: contains, value: d}, {type: not-contains, value: 'n'}]}\n"
         "cases: [{id: a, prompt: p, checks: [{type: contains, value: a}, {type: contains, value: b}]}]"
     )
     checks = load(tmp_path, text).cases[0].checks
@@ -435,7 +435,7 @@ def test_null_is_a_value_where_json_is_compared(tmp_path):
     keys = (
         "{type: json-path, path: $.a, value: null}",
         "{type: json-path, path: $.a}",
-        "{type: json-equals, value: ~}",
+        "{type: json-equals, value: null}",
     )
     cases = [f"- {{id: c{n}, prompt: q, checks: [{key}]}}\n" for n, key in enumerate(keys)]
     path.write_text("name: s\ncases:\n" + "".join(cases))

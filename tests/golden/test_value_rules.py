@@ -65,3 +65,27 @@ def test_hints():
     assert did_you_mean("contain", ["contains", "f1"]) == "; did you mean contains?"
     assert did_you_mean("zzz", ["contains"]) == ""
     assert len(shown("x" * 500)) == 60
+
+
+@pytest.mark.parametrize(
+    ("choices", "problem"),
+    [
+        (["B", "A"], "the choice .B. is A, and B is the letter of another one"),
+        (["x", "(a)"], "the choice .(a). is B, and A is the letter of another one"),
+        ({"1": "2", "2": "3"}, "the choice .2. is 1, and 2 is the letter"),
+        ({"a": "x", "A": "y"}, "two choices have one letter"),
+        ({"ß": "x", "b": "y"}, "a choice's letter is SS"),
+        (["é", "e\u0301"], "two choices are the same"),
+    ],
+)
+def test_options_of_which_an_answer_can_t_name_one_alone_are_refused(choices, problem):
+    with pytest.raises(TogetherError, match=problem.replace("(", "[(]").replace(")", "[)]")) as caught:
+        check_together("multiple-choice", None, {"choices": choices}, ())
+    assert caught.value.key == ("choices",)
+
+
+@pytest.mark.parametrize(
+    "choices", [["A", "B"], {"B": "B", "A": "A"}, ["a dog", "b"], {"1": "10", "2": "20"}]
+)
+def test_letters_that_are_their_own_texts_are_fine(choices):
+    check_together("multiple-choice", None, {"choices": choices}, ())

@@ -70,6 +70,7 @@ cases:
 
 
 USER = "{role: user, content: u}"
+CALLS_A, OF_A = "{role: assistant, tool_calls: [{name: a}]}", "{role: tool, name: a, content: x}"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,16 @@ USER = "{role: user, content: u}"
         (f"messages: [{{role: user, content: u, tool_calls: [{{name: a}}]}}], {CHECK}", "a user message calls no tools"),
         (f"messages: [{{role: user, content: u, name: a}}], {CHECK}", "only a tool's result has a name"),
         (f"messages: [{{role: assistant}}, {USER}], {CHECK}", "the content is missing"),
+        (f"messages: [{{role: tool, name: a, content: x}}], {CHECK}", "message 1 is a result of a, which no message before it calls"),
+        (f"messages: [{USER}, {CALLS_A}, {{role: tool, content: x}}], {CHECK}", r"messages\[2\]: a tool's result has the name of its tool"),
+        (f"messages: [{USER}, {CALLS_A}, {{role: tool, name: b, content: x}}], {CHECK}", "message 3 is a result of b"),
+        (f"messages: [{USER}, {CALLS_A}, {OF_A}, {OF_A}], {CHECK}", "message 4 is a result of a"),
+        (f"messages: [{USER}, {CALLS_A}, {USER}, {OF_A}], {CHECK}", "message 4 is a result of a"),
+        (f"messages: [{USER}, {CALLS_A}, {{role: tool, tool_call_id: x, content: x}}], {CHECK}", "tool_call_id: unknown key"),
+        ("prompt: p, tools: [{name: get_weather}], checks: [{type: tool-calls, value: [{name: get_wether}]}]", r"checks\[0\].value\[0\]: a: tool-calls expects the tool get_wether, which the case does not offer; did you mean get_weather"),
+        ("prompt: p, tools: [{name: a}], checks: [{type: tool-call-f1, threshold: 1, value: [a, b]}]", r"value\[1\]: a: tool-call-f1 expects the tool b"),
+        ("prompt: p, tools: [{name: a}], checks: [{type: all-of, checks: [{type: tool-calls, value: [{name: b}]}]}]", r"checks\[0\]: a: all-of expects the tool b"),
+        ("turns: [{user: u, checks: [{type: tool-calls, value: [{name: b}]}]}, {user: v}], tools: [{name: a}]", r"turns\[0\].checks\[0\].value\[0\]: a: tool-calls expects the tool b"),
         ("prompt: p, checks: [{type: tool-calls, value: {name: a}}]", "value: found .*a list of calls"),
         ("prompt: p, checks: [{type: tool-calls, value: [{nam: a}]}]", r"value\[0\]: found"),
         ("prompt: p, checks: [{type: tool-calls, value: [{name: a, args: {}}]}]", r"value\[0\].args: unknown key"),
@@ -100,3 +111,16 @@ def test_what_does_not_fit_is_named(tmp_path, keys, message):
     (tmp_path / "odd.json").write_text('[{"nam": "a"}]')
     with pytest.raises(GoldenError, match=message):
         load(tmp_path, f"name: x\ncases:\n  - {{id: a, {keys}}}\n")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        f"messages: [{USER}, {{role: assistant, tool_calls: [{{name: a}}, {{name: b}}]}}, {{role: tool, name: b, content: x}}, {OF_A}], tools: [{{name: a}}], {CHECK}",
+        "prompt: p, checks: [{type: tool-calls, value: [{name: in_prose}]}]",
+        "prompt: p, tools: [{name: a}], checks: [{type: not-any-of, checks: [{type: tool-calls, value: [{name: b}]}]}, {type: is-json}]",
+        "prompt: p, tools: [{name: a}], checks: [{type: tool-calls, value: [{name: a}]}]",
+    ],
+)  # fmt: skip
+def test_results_in_any_order_tools_in_the_prompt_and_calls_that_must_not_be_made_are_fine(tmp_path, keys):
+    load(tmp_path, f"name: x\ncases:\n  - {{id: a, {keys}}}\n")

@@ -82,7 +82,7 @@ def test_a_refusal_is_one_line(text):
         ("yes: 1", "set.yaml:1: the key yes is not a text"),
         ("a:\n  1: b", "set.yaml:2: a: the key 1 is not a text"),
         ("? [a]\n: b", "the key .a list or mapping. is not a text"),
-        ("a: 1\n---\nb: 2", "set.yaml:2: not YAML: but found another document"),
+        ("a: 1\n---\nb: 2", "set.yaml:2: not YAML: a second document .---.: one a file"),
         ("a:\n\tb: 1", "set.yaml:2: not YAML: a tab: indent with spaces"),
         ("a: @b", "set.yaml:1: not YAML: @ at a text's start: put it in quotes"),
         ("a: 1\nb: 'x\0'", "set.yaml:2: not YAML: unacceptable character #x0000|set.yaml: not YAML: .*control"),

@@ -35,6 +35,7 @@ def free(text: str) -> object:
         ("Off", "false"),
         ("True", "true"),
         ("NULL", "null"),
+        ("~", "null"),
     ],
 )
 @pytest.mark.parametrize("key", ["value", "threshold"])
@@ -47,6 +48,85 @@ def test_what_yaml_reads_otherwise_than_it_looks_is_refused_with_the_quotes_to_a
     assert str(caught.value).startswith(f"set.yaml:1: {key}: YAML reads {text} as {shown} (allowed: ")
     assert f"'{text}' in quotes" in str(caught.value)
     assert parse_yaml_text(PATH, f"{key}: '{text}'\n").data == {key: text}
+
+
+OTHER_SPELLINGS = [
+    *("0o17", "-0o17", "0O17", "08", "0089", "-09", ".5e3", "5.e3", "+1e3", "+1.5e3", "01e3", "0X1F", "0B1"),
+    *("1_000e3", "!!float 08", "!!int 010", "!!float .nan", "!!bool yes", "!!null ~", "&a 08", "&a\n  0o17"),
+]
+
+
+@pytest.mark.parametrize("text", OTHER_SPELLINGS)
+@pytest.mark.parametrize(
+    "place", ["value: {}", "threshold: {}", "vars: {{x: [{}]}}", "stop: [{}]", "cases: [{{id: {}}}]"]
+)
+def test_a_number_of_another_version_of_yaml_is_refused_with_the_quotes_to_add(place: str, text: str) -> None:
+    with pytest.raises(GoldenError, match="in quotes for a text"):
+        parse_yaml_text(PATH, place.replace("{}", text).replace("{{", "{").replace("}}", "}"))
+
+
+@pytest.mark.parametrize("text", ["y", "N"])
+def test_a_letter_that_is_a_boolean_of_yaml_1_1_is_refused_but_as_a_key(text: str) -> None:
+    with pytest.raises(
+        GoldenError,
+        match=f"{text} is a boolean to some readers of YAML .allowed: true or false, or '{text}' in",
+    ):
+        free(text)
+
+    assert parse_yaml_text(PATH, f"value: {{{text}: 1}}").data == {"value": {text: 1}}
+
+
+@pytest.mark.parametrize(
+    "text", ["08", "1e3", "0o17", "+1", "1", "~", "yes", ".5", "2024-01-01", "=", "!!int '1'"]
+)
+def test_a_key_that_some_read_as_no_text_is_refused(text: str) -> None:
+    with pytest.raises(GoldenError, match=r"is not a text .allowed: a text: put it in quotes"):
+        parse_yaml_text(PATH, f"value: {{{text}: 1}}")
+
+    if not text.startswith("!"):
+        assert parse_yaml_text(PATH, f"value: {{'{text}': 1, !!str {text}x: 2}}").data["value"] == {
+            text: 1,
+            f"{text}x": 2,
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("value: {a:1}", "value.a:1: nothing is written here"),
+        ("value: {a, b}", "value.a: nothing is written here"),
+        ("metadata:\n  a:\n  b: 1", "metadata.a: nothing is written here"),
+        ("cases:\n  - id: a\n    skip:\n    prompt: p", r"cases\[0\].skip: nothing is written here"),
+        ("value: ! 5", "a tag without a name"),
+        ("value: = ", "a YAML value .allowed: a text: put it in quotes"),
+        ("value: <<", "a YAML merge"),
+        ("value: !!set {a, b}", "a YAML set"),
+        ("value: !!binary aGk=", "a YAML binary"),
+        ("prompt: Solve issue #5", "YAML cuts #5 off as a comment .allowed: the text in quotes"),
+        ("prompt: a\u2028b", r"set.yaml:1: the character U\+2028, which ends a line of YAML 1.1"),
+        (
+            'x: 1\nprompt: "a\x85b"',
+            r'set.yaml:2: the character U\+0085, .*allowed: "\\u0085" in double quotes',
+        ),
+        ("a: 1\n---\nb: 2", "a second document"),
+    ],
+)
+def test_what_would_be_lost_is_refused(text: str, message: str) -> None:
+    with pytest.raises(GoldenError, match=message):
+        parse_yaml_text(PATH, text)
+
+
+def test_an_anchor_before_a_tag_changes_nothing_and_comments_are_comments() -> None:
+    text = "a: &x !!str 1e3\nb: *x\nc: C#  # sharp\nd: 'issue #5'\ne: 5 #five\nf: '\u00e9' #!\ncases:\n"
+    assert parse_yaml_text(PATH, text).data == {
+        "a": "1e3",
+        "b": "1e3",
+        "c": "C#",
+        "d": "issue #5",
+        "e": 5,
+        "f": "é",
+        "cases": None,
+    }
 
 
 @pytest.mark.parametrize("text", ["1.10", "1e3", "1.5E2", "-0", "0.12345678901234567890", "2.50"])
@@ -67,7 +147,6 @@ def test_a_number_with_several_spellings_is_refused_where_it_may_be_a_text(text:
         ("true", True),
         ("false", False),
         ("null", None),
-        ("~", None),
     ],
 )
 def test_json_s_own_spelling_is_read(text: str, value: object) -> None:
@@ -82,9 +161,7 @@ def test_what_json_writes_is_read_as_json_reads_it(value: object) -> None:
     assert free(json.dumps(value)) == value
 
 
-@pytest.mark.parametrize(
-    "text", ["!!str 1e3", "!!str yes", "'1e3'", '"1e3"', "v1.10", "12:30 Uhr", "1.2.3", "y"]
-)
+@pytest.mark.parametrize("text", ["!!str 1e3", "!!str yes", "'1e3'", '"1e3"', "v1.10", "12:30 Uhr", "1.2.3"])
 def test_what_can_only_be_a_text_is_one(text: str) -> None:
     assert free(text) == text.removeprefix("!!str ").strip("'\"")
 

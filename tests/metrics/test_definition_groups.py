@@ -142,7 +142,10 @@ def test_a_changed_member_is_another_case(tmp_path):
         ({"type": "any-of", "threshold": 0.5, "checks": [HAS_A]}, "any-of is true or false"),
         ({"type": "not-all-of", "threshold": 0.5, "checks": [HAS_A]}, "not-all-of is true or false"),
         ({"type": "any-of", "checks": [HAS_A], "transform": "strip"}, "write it in its members"),
-        ({**HAS_A, "weight": 2}, r"checks\[0\].weight: only a member of a group has a weight"),
+        ({**HAS_A, "weight": 2}, r"checks\[0\].weight: only members of an all-of with a threshold have a weight"),
+        ({"type": "any-of", "checks": [{**HAS_A, "weight": 2}]}, r"checks\[0\].checks\[0\].weight: only members of an all-of with"),
+        ({"type": "not-any-of", "checks": [{**HAS_A, "weight": 1}]}, r"checks\[0\].weight: only members"),
+        ({"type": "all-of", "checks": [HAS_A, {**HAS_A, "weight": 2}]}, r"checks\[1\].weight: only members .*a threshold of the group"),
         ({"type": "f1", "checks": [HAS_A]}, "unknown key of f1"),
     ],
 )  # fmt: skip

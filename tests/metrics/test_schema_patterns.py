@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from jsonschema.validators import validator_for
 
-from harness.metrics.json_checks import is_json
+from harness.metrics.json_checks import is_json, parse_json, schema_violation
 from harness.metrics.schema_patterns import pattern_time, with_time
 from harness.metrics.text import PatternTime, TooSlowError
 
@@ -102,3 +102,39 @@ def test_a_check_in_another_thread_is_errored_in_time(request_for):
     thread.start()
     thread.join(timeout=60)
     assert "the schema's pattern took more than" in found[0]
+
+
+D3, D4, D6 = (f"http://json-schema.org/draft-0{number}/schema#" for number in (3, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "is_valid"),
+    [
+        ({"$schema": D3, "divisibleBy": 0.01}, "19.99", True),
+        ({"$schema": D3, "divisibleBy": 0.01}, "19.995", False),
+        ({"$schema": D3, "divisibleBy": 0.0001}, "0.0075", True),
+        ({"$schema": D3, "minimum": 0.1, "exclusiveMinimum": True}, "0.10000000000000000001", True),
+        ({"const": 0.1}, "0.10000000000000000001", False),
+        ({"const": 0.1}, "0.100", True),
+        ({"const": {"a": [1, 0.1]}}, '{"a": [1.0, 1e-1]}', True),
+        ({"enum": [9007199254740993.0]}, "9007199254740993", False),
+        ({"enum": [1]}, "true", False),
+        ({"enum": [False]}, "0", False),
+        ({"enum": [None, "1"]}, "1", False),
+        ({"uniqueItems": True}, "[1, true]", True),
+        ({"uniqueItems": True}, "[[1], [true], [1]]", False),
+        ({"uniqueItems": True}, '[{"a": 1, "b": 2}, {"b": 2, "a": 1.0}]', False),
+        ({"uniqueItems": True}, "[0.1, 0.10000000000000000001]", True),
+        ({"type": "integer"}, "1.0", True),
+        ({"type": "integer"}, "1.00000000000000000001", False),
+        ({"type": "integer"}, "true", False),
+        ({"$schema": D6, "type": "integer"}, "1e2", True),
+        ({"$schema": D4, "type": "integer"}, "1.0", False),
+        ({"exclusiveMinimum": 0}, "1e-999999999", True),
+        ({"exclusiveMinimum": 0}, "0e999999999", False),
+        ({"type": "integer"}, "0." + "0" * 5000 + "1", False),
+        ({"multipleOf": 0.01, "properties": {"a": {"$ref": "#", "$schema": "https://json-schema.org/draft/2020-12/schema"}}}, '{"a": 19.99}', True),
+    ],
+)  # fmt: skip
+def test_numbers_are_compared_as_they_are_written(schema, answer, is_valid):
+    assert (schema_violation(parse_json(answer), schema) is None) == is_valid
