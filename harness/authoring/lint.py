@@ -11,10 +11,7 @@ from harness.authoring.lint_comments import without_switched_off
 from harness.errors import TunegateError
 from harness.golden.json_schemas import unchecked_formats, unchecked_keywords
 from harness.golden.schema import CHECK_TYPES, base_type, decides
-from harness.golden.value_rules import lettered
 from harness.metrics.json_checks import schema_violation
-from harness.metrics.labelled_answer import labels_in
-from harness.metrics.multiple_choice import read_choice
 from harness.metrics.squad import normalise
 from harness.metrics.text import words
 from harness.run.scoring import score_cases
@@ -196,7 +193,6 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
         for single, as_written in check.signed_checks:
             at = replace(single, line=check.line)
             yield from _idle_patterns(case, at)
-            yield from _confused_options(case, at)
             if CHECK_TYPES[base_type(single.type)].value_type == "schema" and single.value is not None:
                 yield from _unread(case, single.value, "its schema", check.line)
             if single.type == "tool-calls" and as_written:
@@ -216,32 +212,6 @@ def _idle_patterns(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
         outcome = "every answer passes it" if check.type == "regex" else "no answer passes it"
         message = f"the pattern {check.value!r} matches anything, so {outcome}"
         yield _Suspicion(case=case, rule="idle-regex", message=message, remedy="anchor it", line=check.line)
-
-
-def _options_read(check: Check) -> Iterator[tuple[str, list[str]]]:
-    """Each option whose text is read as other options, and these."""
-    if check.type == "multiple-choice":
-        choices = lettered(check.options["choices"])
-        for letter, text in choices.items():
-            found = read_choice(text, choices)[0]
-            if found != [letter]:
-                yield text, [choices[other] for other in found]
-    if check.type == "classification":
-        labels = [str(label) for label in cast("list[str]", check.options["labels"])]
-        for label in labels:
-            found, denied = labels_in(label, labels)
-            if found != [label] or denied:
-                yield label, found
-
-
-def _confused_options(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
-    """Options or labels of which the whole text, as an answer, is not read as itself."""
-    for text, found in _options_read(check):
-        message = (
-            f"{check.type} reads the answer {text!r} as {' and '.join(map(repr, found)) or 'none of them'}"
-        )
-        remedy = "use clearer texts"
-        yield _Suspicion(case=case, rule="unreachable", message=message, remedy=remedy, line=check.line)
 
 
 def _unread(case: GoldenCase, schema: JsonValue, of: str, line: int) -> Iterator[_Suspicion]:

@@ -1,11 +1,12 @@
 """``classification``: the label that an answer gives. Over a set, the labels make accuracy and macro-F1."""
 
+import itertools
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, cast
+from functools import lru_cache, partial
+from typing import Any, Literal, cast
 
 from harness.golden.value_rules import same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
@@ -49,15 +50,16 @@ def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
     Returns:
         The labels, and those of them that the answer denies or doubts.
     """
-    whole = _label_of(text.strip(_EDGES), labels)
-    if whole is not None:
-        return [whole], []
-    plain = "\n".join(map(_plain, _EMPHASIS.sub("", text).splitlines()))
-    rest, places = plain, dict[str, list[re.Match[str]]]()
-    for label in sorted(labels, key=len, reverse=True):
-        if matches := list(_pattern(_plain(label)).finditer(rest)):
+    for whole in (_label_of(text.strip(), labels), _label_of(text.strip(_EDGES), labels)):
+        if whole is not None:
+            return [whole], []
+    plain = _reading(tuple(labels))
+    written = {label: plain(label) for label in labels}
+    rest, places = "\n".join(map(plain, text.splitlines())), dict[str, list[re.Match[str]]]()
+    for label in sorted(labels, key=lambda label: len(written[label]), reverse=True):
+        if matches := list(_pattern(written[label]).finditer(rest)):
             places[label] = matches
-            rest = _pattern(_plain(label)).sub(lambda match: "\0" * len(match.group()), rest)
+            rest = _pattern(written[label]).sub(lambda match: "\0" * len(match.group()), rest)
     # Labels are blanked out: "no" and "not toxic" deny nothing.
     denied = [
         label
@@ -67,9 +69,21 @@ def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(places), denied
 
 
-def _plain(text: str) -> str:
+@lru_cache(maxsize=256)
+def _reading(labels: tuple[str, ...]) -> Callable[[str], str]:
+    """How answer and labels are read: without emphasis, in one width, as far as the labels stay different."""
+    forms: tuple[Literal["NFC", "NFKC"], ...] = ("NFKC", "NFC")
+    for emphasis, form in itertools.product((False, True), forms):
+        plain = {_plain(label, form, emphasis=emphasis) for label in labels}
+        if all(plain) and len(plain) == len(labels):
+            return partial(_plain, form=form, emphasis=emphasis)
+    return partial(_plain, form="NFC", emphasis=True)
+
+
+def _plain(text: str, form: Literal["NFC", "NFKC"] = "NFKC", *, emphasis: bool = True) -> str:
     """A text for comparison: one form of minus and of full-width letters, nothing that is never drawn."""
-    return same_words(unicodedata.normalize("NFKC", without_ignorable(text)).replace("\u2212", "-"))
+    text = unicodedata.normalize(form, without_ignorable(text)).replace("\u2212", "-")
+    return same_words(text if emphasis else _EMPHASIS.sub("", text))
 
 
 def _label_of(text: str, labels: Sequence[str]) -> str | None:

@@ -5,11 +5,12 @@ is "B"; "option B", "it's B", "B is right"; the text of an option. The first kin
 names two options, or its words deny what it names, none is chosen.
 """
 
+import itertools
 import re
 import unicodedata
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, Literal
 
 from harness.golden.value_rules import CHOICE_EDGES, letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
@@ -54,6 +55,7 @@ _SAID = re.compile(
 )
 _LINE_START = re.compile(r"\A\s*(?:(?:[-•>]|#{1,6})\s*)?[(\[]?\Z")
 _DELIMITED = re.compile(r"\s?[)\].:]|\s[-–—]+\s|\s*\Z|\s+(?:because|since|as\s+it)\b|[,;]\s")
+_DASH = re.compile(r"^[-–—]+(?:\s+|$)")
 _ALTERNATIVE = re.compile(
     r"[)\].]?\s*(?:,|/|&|\+|\b(?:and|or|und|oder|et|ou|y|o|e|и|или)\b|[或和と])\s*(?:also\s+|maybe\s+|perhaps\s+|the\s+)?(?:option\s+|choice\s+)?[(\[]?(\w)(?!\w|['’])",
     re.IGNORECASE,
@@ -88,7 +90,11 @@ def read_choice(text: str, choices: Mapping[str, str]) -> tuple[list[str], list[
     Returns:
         The letters, and those that the answer denies or doubts.
     """
-    plain = _plain(text)
+    whole = letter_of(text.strip(), choices)
+    if whole is not None:
+        return [whole], []
+    plain_of = _reading(tuple(choices.values()))
+    plain, choices = plain_of(text), {letter: plain_of(choice) for letter, choice in choices.items()}
     whole = letter_of(plain.strip(CHOICE_EDGES), choices)
     if whole is not None:
         return [whole], []
@@ -105,11 +111,26 @@ def read_choice(text: str, choices: Mapping[str, str]) -> tuple[list[str], list[
     return found, _distinct([*denied, *doubted])
 
 
-def _plain(text: str) -> str:
-    """A text without markup, its lines with single spaces, and a letter of a box after the word answer."""
-    text = unicodedata.normalize("NFKC", without_ignorable(text))
+@lru_cache(maxsize=256)
+def _reading(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """How answer and options are read: without markup, in one width, as far as the options stay different.
+
+    ``x²`` is x2 in one width, and ``__init__`` is init without markup: options that differ in these only are
+    read with them.
+    """
+    forms: tuple[Literal["NFC", "NFKC"], ...] = ("NFKC", "NFC")
+    for markup, form in itertools.product((False, True), forms):
+        plain = [same_words(_plain(choice, form, markup=markup)).strip(CHOICE_EDGES) for choice in choices]
+        if all(plain) and len(set(plain)) == len(plain):
+            return partial(_plain, form=form, markup=markup)
+    return partial(_plain, form="NFC", markup=True)
+
+
+def _plain(text: str, form: Literal["NFC", "NFKC"], *, markup: bool) -> str:
+    """A text's lines with single spaces, and a letter of a box after the word answer."""
+    text = unicodedata.normalize(form, without_ignorable(text))
     text = _BOX.sub(r"answer: \1 ", _COMMAND.sub(r"\1", text))
-    text = _BETWEEN_SCRIPTS.sub(" ", _MARKUP.sub("", text))
+    text = _BETWEEN_SCRIPTS.sub(" ", text if markup else _MARKUP.sub("", text))
     return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
 
 
@@ -167,12 +188,13 @@ def _is_word(text: str, match: re.Match[str]) -> bool:
 def _named(text: str, match: re.Match[str], choices: Mapping[str, str]) -> list[str]:
     """The letter, and what else the words behind it name: an alternative, or an option's text."""
     letter, after = match.group().upper(), _after(text, match)
-    rest = same_words(after.strip(CHOICE_EDGES + "-–—"))
-    # "B) Paris", where Paris is A, and "A dog", where that is D: both are named.
-    told = (rest, same_words(match.group() + after))
-    named = [letter] + [
-        other for other, choice in choices.items() if any(_begins(each, choice) for each in told)
+    rest = same_words(_DASH.sub("", after.strip(CHOICE_EDGES)))
+    # "B) Paris", where Paris is A, and "A dog", where that is D: both are named. Of 10 and 10% the longer.
+    begun = [
+        [other for other, choice in choices.items() if _begins(told, choice)]
+        for told in (rest, same_words(match.group() + after))
     ]
+    named = [letter] + [max(others, key=lambda other: len(choices[other])) for others in begun if others]
     other = _ALTERNATIVE.match(after)
     if other and (other[1].isupper() or other[1].isdigit()) and other[1] in choices:
         named.append(other[1])

@@ -16,8 +16,10 @@ from harness.errors import GoldenError
 from harness.golden.yaml_lines import MAX_BYTES, MAX_DEPTH, dotted, parse_yaml, parse_yaml_text
 
 PATH = Path("set.yaml")
-# PyYAML writes the text 1e3 without quotes; here it is a number.
-TEXTS = st.text(max_size=8).filter(lambda text: not re.fullmatch(r"-?[0-9.]+[eE][-+]?[0-9]+", text))
+# PyYAML writes the texts 1e3 and y without quotes; to others they are a number and a boolean.
+TEXTS = st.text(max_size=8).filter(
+    lambda text: not re.fullmatch(r"[-+]?[0-9._]+(?:[eE][-+]?[0-9_]+)?|0[oObBxX].*|[yYnN]", text)
+)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
@@ -41,7 +43,7 @@ def test_a_path_reads_as_a_person_writes_it():
     assert dotted(("cases", 3, "checks", 0, "type")) == "cases[3].checks[0].type"
 
 
-@given(st.dictionaries(st.text(max_size=8), PLAIN, min_size=1, max_size=4))
+@given(st.dictionaries(TEXTS, PLAIN, min_size=1, max_size=4))
 def test_plain_data_reads_back_as_written(data):
     assert parse_yaml_text(PATH, yaml.safe_dump(data)).data == data
 

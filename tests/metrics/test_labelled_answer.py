@@ -85,3 +85,21 @@ def test_a_denied_or_doubted_label_is_none(score, text):
 )  # fmt: skip
 def test_labels_with_signs_in_any_script(score, text, labels, found):
     assert score("classification", text, labels[0], labels=labels).labels[1] == found
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["*a*", "*b*"],
+        ["__init__", "init"],
+        ["`ls`", "`cd`"],
+        ["x²", "x2"],
+        ["Ⅳ", "IV"],
+        ["C", "C++", "C#"],
+        ["１", "２"],
+    ],
+)
+def test_every_label_is_read_as_itself(labels):
+    for label in labels:
+        for answer in (label, f"The label is {label}."):
+            assert labels_in(answer, labels) == ([label], []), answer

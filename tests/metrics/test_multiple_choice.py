@@ -101,3 +101,41 @@ def test_long_answers_are_read_in_time(score, text):
     score("multiple-choice", text, "A", choices=["a", "b"])
     score("classification", text, "a", labels=["a", "b"])
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        *(
+            ["$5", "$10"],
+            ["x²", "x³"],
+            ["x²", "x2"],
+            ["`ls`", "`cd`"],
+            ["<b>", "<i>"],
+            ["½", "¼"],
+            ["５", "６"],
+        ),
+        *(
+            ["__init__", "init"],
+            ["①", "②"],
+            ["\\(x\\)", "\\(y\\)"],
+            ["10%", "10"],
+            ["-5", "5"],
+            ["👍🏽", "👍"],
+        ),
+        *(
+            ["$x^2$", "$x^3$"],
+            ["Ⅳ", "IV"],
+            ["１０％", "１００％"],
+            ["a_b", "a b"],
+            ["not Paris", "Paris"],
+            ["𝔸", "𝔹"],
+        ),
+    ],
+)
+def test_every_option_is_read_as_itself(choices):
+    """In its own letters: marks, widths and signs that distinguish it from the others count."""
+    named = dict(zip("ABC", choices, strict=False))
+    for letter, text in named.items():
+        for answer in (text, f"The answer is {text}.", f"{letter}: {text}"):
+            assert read_choice(answer, named)[0] == [letter], answer
