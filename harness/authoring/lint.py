@@ -9,7 +9,7 @@ from harness.authoring.contradictions import are_of_one_answer, contradictions, 
 from harness.authoring.finding import Finding
 from harness.authoring.lint_comments import without_switched_off
 from harness.errors import TunegateError
-from harness.golden.json_schemas import unchecked_formats, unchecked_keywords
+from harness.golden.patterns import unchecked_formats, unchecked_keywords
 from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.metrics.json_checks import schema_violation
 from harness.metrics.squad import normalise

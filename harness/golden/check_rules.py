@@ -12,9 +12,8 @@ from pydantic import ValidationError
 
 from harness.golden.explain import allowed_by
 from harness.golden.hints import did_you_mean, shown
-from harness.golden.json_schemas import schema_problem
 from harness.golden.judge_template import TemplateFileError, find_template
-from harness.golden.patterns import PatternError, check_pattern
+from harness.golden.patterns import PatternError, check_pattern, schema_problem
 from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.schema import CHECK_TYPES, check_names, decides
 from harness.golden.transforms import StepError, Steps, read_steps

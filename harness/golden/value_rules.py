@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from harness.golden.code_tests import CodeTestsError, read_code_tests
 from harness.golden.hints import shown
 from harness.golden.json_paths import JsonPathError, compiled_path
-from harness.golden.json_schemas import schema_problem
+from harness.golden.patterns import schema_problem
 from harness.golden.schema import ToolYaml
 from harness.golden.variables import read_if_file
 from harness.types import GoldenCase, JsonValue

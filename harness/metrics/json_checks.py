@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from harness.golden.json_schemas import of_one_draft, unchecked_formats
+from harness.golden.patterns import of_one_draft, unchecked_formats
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
 from harness.metrics.schema_patterns import WrittenFloat, pattern_time, with_time
 from harness.metrics.text import PatternTime

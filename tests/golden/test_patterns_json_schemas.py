@@ -3,7 +3,7 @@
 import pytest
 from jsonschema import validators
 
-from harness.golden.json_schemas import of_one_draft, schema_problem, unchecked_keywords
+from harness.golden.patterns import of_one_draft, schema_problem, unchecked_keywords
 
 D3, D4, D6, D7 = (f"http://json-schema.org/draft-0{number}/schema#" for number in (3, 4, 6, 7))
 D2019 = "https://json-schema.org/draft/2019-09/schema"
