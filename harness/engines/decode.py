@@ -1,9 +1,8 @@
-"""The decoding loop: greedy or sampled, batched, with finished rows leaving the batch.
+"""What the decoding loops share: rows, which prompts are computed together, and the choice of tokens.
 
-Prompts of similar length are packed into batches within a token budget. ``generate`` of transformers keeps a
-finished row in the batch until the longest row ends, and draws all rows' samples from one random stream, so
-that a row's text depends on its neighbours. Here a finished row is removed from the cache, each row has its
-own limit, stops, tokenizer and random stream, and greedy text is the same.
+``generate`` of transformers keeps a finished row in the batch until the longest row ends, and draws all rows'
+samples from one random stream, so that a row's text depends on its neighbours. In our loops a finished row
+leaves, each row has its own limit, stops, tokenizer and random stream, and greedy text is the same.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from harness.engines.base import GenerationRequest
     from harness.types import GenerationSettings
+
+
+# An answer is expected to become so much longer, or as long as those before it.
+EXPECTED_TOKENS = 64
 
 
 def pack_batches(prompt_tokens: Sequence[int], answer_tokens: Sequence[int], budget: int) -> list[list[int]]:
@@ -50,6 +54,71 @@ def pack_batches(prompt_tokens: Sequence[int], answer_tokens: Sequence[int], bud
             prompt, answer = prompt_tokens[row], answer_tokens[row]
         longest_prompt, longest_answer = prompt, answer
     return batches
+
+
+def shared_lengths(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """How many of each prompt's first tokens are worth being read once for several prompts.
+
+    The prompts are grouped so that the fewest tokens are read in all; a group's common first tokens are
+    shared. The last token of a prompt is always its own.
+
+    Args:
+        prompts: The prompts' tokens.
+
+    Returns:
+        A number for each prompt; 0 where nothing is worth it.
+    """
+    order = sorted(range(len(prompts)), key=lambda place: list(prompts[place]))
+    common = [_common(prompts[one], prompts[other]) for one, other in pairwise(order)]
+    # A group is a range of the sorted prompts, and its parts those with more in common; parents come first.
+    groups: list[tuple[int, int, int]] = []
+    parts: dict[int, list[int]] = {}
+    open_ranges: list[tuple[int, int, int | None]] = [(0, len(order), None)] if len(order) > 1 else []
+    while open_ranges:
+        first, last, parent = open_ranges.pop()
+        inside = common[first : last - 1]
+        least = min(inside)
+        number = len(groups)
+        groups.append((first, last, least))
+        if parent is not None:
+            parts.setdefault(parent, []).append(number)
+        cuts = [first, *(first + place + 1 for place, each in enumerate(inside) if each == least), last]
+        open_ranges += [(one, other, number) for one, other in pairwise(cuts) if other - one > 1]
+    return _chosen(order, groups, parts)
+
+
+# Fewer tokens than these in all are read faster with each prompt than apart.
+_WORTH_TOKENS = 64
+
+
+def _chosen(
+    order: Sequence[int], groups: Sequence[tuple[int, int, int]], parts: Mapping[int, Sequence[int]]
+) -> list[int]:
+    """The groups that save most, as a number for each prompt."""
+    saved = [0] * len(groups)
+    whole = [False] * len(groups)
+    for number in reversed(range(len(groups))):
+        first, last, common = groups[number]
+        together = (last - first - 1) * common
+        apart = sum(saved[part] for part in parts.get(number, ()))
+        whole[number] = together >= max(apart, _WORTH_TOKENS)
+        saved[number] = together if whole[number] else apart
+    found = [0] * len(order)
+    following = [0] if groups else []
+    while following:
+        number = following.pop()
+        if whole[number]:
+            first, last, common = groups[number]
+            for place in order[first:last]:
+                found[place] = common
+        else:
+            following += parts.get(number, ())
+    return found
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    most = min(len(one), len(other)) - 1
+    return next((place for place in range(most) if one[place] != other[place]), max(most, 0))
 
 
 def pad_rows(
@@ -115,10 +184,6 @@ def _rope_types(given: Any) -> Iterator[Any]:
             yield from _rope_types(value)
 
 
-# Removing rows from the cache copies it: done when this fraction of the batch has ended.
-_COMPACT_AT = 0.25
-
-
 # Its end token or a stop text, its number of tokens, its time.
 Ending: TypeAlias = Literal["stop", "length", "late"]
 
@@ -151,79 +216,64 @@ class Row:
     choose: Choose | None = None
 
 
-def decode_batch(  # one call per batch; a type for its arguments would only be unpacked again
-    forward: Callable[..., Any],
-    cache: Any,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-    rows: Sequence[Row],
-    *,
-    select_rows: Callable[[list[int]], None] = lambda _: None,
-    cached: int = 0,
-    on_tokens: Callable[[int, list[int]], None] = lambda _index, _tokens: None,
-) -> list[Ending]:
-    """Continue each row of a left-padded batch.
+@dataclass(slots=True, kw_only=True)
+class StreamRow:
+    """One answer to be written.
+
+    Attributes:
+        prompt: The prompt's tokens.
+        limit: Most tokens of the answer.
+        adapter: The row's adapter; None for the base.
+        shared: Number of the prompt's first tokens that other rows of the adapter have too.
+        begin: Makes its row when it enters, given a clock: its share of the time of all batches, in seconds.
+        row: The row, once it has entered.
+        columns: Its tokens in memory.
+    """
+
+    index: int
+    prompt: Sequence[int]
+    limit: int
+    adapter: str | None
+    shared: int
+    begin: Callable[[Callable[[], float]], Row]
+    row: Row | None = None
+    columns: int = 0
+
+    @property
+    def tokens(self) -> list[int]:
+        """The prompt's and the answer's tokens so far."""
+        return [*self.prompt, *(self.row.watch.tokens if self.row else ())]
+
+    @property
+    def written(self) -> int:
+        """Number of the answer's tokens so far."""
+        return len(self.row.watch.tokens) if self.row else 0
+
+    def columns_expected(self, usual: float) -> float:
+        """Tokens that it will have in memory, as far as is known.
+
+        Args:
+            usual: Number of tokens of an answer.
+        """
+        have = self.columns or len(self.prompt) + self.written
+        return have + min(self.limit - self.written, max(usual, self.written / 2))
+
+
+def choose_tokens(logits: torch.Tensor, rows: Sequence[Row | None]) -> torch.Tensor:
+    """Next token of each row.
 
     Args:
-        forward: The model's forward; called with input_ids, attention_mask, position_ids, past_key_values,
-            use_cache and logits_to_keep.
-        cache: Key/value cache, empty but for ``cached`` tokens.
-        input_ids: Prompts, (rows, tokens), padded on the left.
-        attention_mask: 1 where ``input_ids`` is not padding, (rows, tokens).
-        rows: The rows; each one's watch gets its tokens.
-        select_rows: Called with the rows of the current batch that stay when others leave.
-        cached: Number of tokens that are already in the cache, the same for each row.
-        on_tokens: Called with each row's index in ``input_ids`` and its tokens so far, after each token.
+        logits: Of the next token, (rows, vocabulary).
+        rows: The rows; None where an answer has ended.
 
     Returns:
-        Why each row ended, in the order of ``input_ids``.
+        Token ids, (rows,).
     """
-    import torch
-
-    reasons: list[Ending | Literal[""]] = [""] * len(rows)
-    here = list(range(len(rows)))  # the rows that are still in the batch
-    attention_mask, positions = behind_cached(attention_mask, cached)
-    step_ids = input_ids
-    while True:
-        logits = forward(
-            input_ids=step_ids,
-            attention_mask=attention_mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1, :]  # (rows, vocabulary)
-        chosen = _choose(logits, [rows[index] for index in here], [reasons[index] for index in here])
-        for index, token in zip(here, chosen.tolist(), strict=True):
-            if not reasons[index]:
-                reasons[index] = rows[index].watch.take(token)
-                on_tokens(index, rows[index].watch.tokens)
-        alive = [place for place, index in enumerate(here) if not reasons[index]]
-        if not alive:
-            return [reason for reason in reasons if reason]
-        if len(here) - len(alive) >= max(1, _COMPACT_AT * len(here)) and _can_lose_rows(cache):
-            keep = torch.tensor(alive, device=input_ids.device)
-            cache.batch_select_indices(keep)
-            select_rows(alive)
-            here = [here[place] for place in alive]
-            attention_mask, chosen, positions = attention_mask[keep], chosen[keep], positions[keep]
-        attention_mask = torch.cat([attention_mask, attention_mask.new_ones(len(here), 1)], dim=-1)
-        positions = positions[:, -1:] + 1
-        step_ids = chosen[:, None]
-
-
-def _can_lose_rows(cache: Any) -> bool:
-    """Whether every layer can remove rows; those of linear attention have no function for it."""
-    return all(hasattr(layer, "batch_select_indices") for layer in getattr(cache, "layers", [None]))
-
-
-def _choose(logits: torch.Tensor, rows: Sequence[Row], reasons: Sequence[str]) -> torch.Tensor:
-    """Next token of each row, (rows,)."""
     chosen = logits.argmax(dim=-1)
     # NaN counts as the largest, so that only the chosen ones have to be seen.
     refuse_no_number(logits.gather(-1, chosen[:, None]))
-    for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
-        if row.choose is not None and not reason:
+    for place, row in enumerate(rows):
+        if row is not None and row.choose is not None:
             chosen[place] = row.choose(logits[place], row.watch.tokens)
     return chosen
 

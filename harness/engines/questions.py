@@ -1,28 +1,33 @@
-"""Answers requests with loaded sides: by our loop over a batch, or one at a time by the library.
-
-Tokens other than those of the largest logit are chosen by a model's own settings, or at random.
-"""
+"""Answers requests with loaded sides: by our loops over batches, or one at a time by the library."""
 
 from __future__ import annotations
 
-import copy
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from harness.engines.base import GenerationRequest, OnText
-from harness.engines.decode import Choose, Ending, Row, Watch, decode_batch, pad_rows, sampler
+from harness.engines.batch_decoder import decode_batch
+from harness.engines.decode import (
+    EXPECTED_TOKENS,
+    Choose,
+    Ending,
+    Row,
+    StreamRow,
+    Watch,
+    pad_rows,
+    sampler,
+    shared_lengths,
+)
 from harness.engines.library_decoder import decode_alone
-from harness.engines.side import Side, adapted, empty_cache, vocabulary
-from harness.errors import ModelError, first_line
+from harness.engines.model_settings import chooser
+from harness.engines.side import Side, adapted, empty_cache, open_stream
 from harness.prompts.reasoning import AnswerWatch, answer_so_far, read_answer
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import Completion
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +36,31 @@ class Question:
 
     Attributes:
         tokens: The prompt's tokens.
+        shared: Number of its first tokens that other questions to its side have too.
     """
 
     request: GenerationRequest
     side: Side
     prompt: RenderedPrompt
     tokens: Sequence[int]
+    shared: int = 0
 
-    def row(self, sharing: int = 1) -> Row:
+    def row(self, clock: Callable[[], float] = time.perf_counter) -> Row:
         """Its row for decoding, with its own side's tokenizer; its time begins now.
 
         Args:
-            sharing: Number of rows that share the batch's time.
+            clock: A row's share of the time of all batches, in seconds.
         """
         watch: Watch = AnswerWatch(
             self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids
         )
         if self.request.timeout_s is not None:
-            watch = TimedWatch(watch, self.request.timeout_s, sharing)
-        choose = chooser(self.request, self.side, self.tokens)
+            watch = TimedWatch(watch, self.request.timeout_s, clock)
+        if self.request.settings.use_model_settings:
+            choose: Choose | None = chooser(self.request, self.side, self.tokens)
+        else:
+            draw = sampler(self.request, self.side.model.device)
+            choose = None if draw is None else lambda logits, _tokens: draw(logits)
         if self.request.json_schema is not None:
             from harness.engines.constrained import following_schema
 
@@ -96,23 +107,22 @@ class TimedWatch:
         seconds: The share until the last token.
     """
 
-    def __init__(self, watch: Watch, limit_s: float, sharing: int) -> None:
+    def __init__(self, watch: Watch, limit_s: float, clock: Callable[[], float]) -> None:
         """Begin to measure.
 
         Args:
             watch: Decides everything else.
             limit_s: The most seconds.
-            sharing: Number of rows that share the batch's time.
+            clock: A row's share of the time of all batches, in seconds.
         """
         self.tokens, self.end, self.seconds = watch.tokens, watch.end, 0.0
-        self._watch, self._limit_s, self._sharing = watch, limit_s, sharing
-        self._started = time.perf_counter()
+        self._watch, self._limit_s, self._clock, self._started = watch, limit_s, clock, clock()
 
     def take(self, token: int) -> Ending | Literal[""]:
         """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
         reason = self._watch.take(token)
         self.end = self._watch.end
-        self.seconds = (time.perf_counter() - self._started) / self._sharing
+        self.seconds = self._clock() - self._started
         return "late" if not reason and self.seconds > self._limit_s else reason
 
 
@@ -130,12 +140,78 @@ class WrittenAnswer:
     seconds: float | None = None
 
 
-def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> list[Completion | LateAnswer]:
+def with_shared(asked: Sequence[Question]) -> list[Question]:
+    """The questions with the number of first tokens that are read once for several of them."""
+    sides: dict[str, list[int]] = {}
+    for place, question in enumerate(asked):
+        if question.side.refills:
+            sides.setdefault(question.request.side, []).append(place)
+    found = list(asked)
+    for owned in sides.values():
+        lengths = shared_lengths([asked[place].tokens for place in owned])
+        for place, shared in zip(owned, lengths, strict=True):
+            found[place] = replace(asked[place], shared=shared)
+    return found
+
+
+# A worker gets no fewer rows at a time: reading the weights for few takes as long as for many.
+_SMALLEST_PART = 8
+# A part is stored as a whole: it has so many times the rows that are under way at a time.
+_FILLS = 4
+
+
+def parts_of(batch: list[int], asked: Sequence[Question], budget: int, workers: int) -> list[list[int]]:
+    """A batch as it is dealt out: one that is refilled in parts, which become smaller for workers.
+
+    Args:
+        batch: Indices of questions.
+        asked: All questions.
+        budget: Most rows times tokens of the longest one.
+        workers: Number of workers.
+
+    Returns:
+        The parts. Rows with the same first tokens are together, the longest first.
+    """
+    if not asked[batch[0]].side.refills:
+        return [batch]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    lengths = {row: (asked[row].request.settings.token_limit, len(asked[row].tokens)) for row in batch}
+    for row in sorted(batch, key=lengths.__getitem__, reverse=True):
+        groups.setdefault(tuple(asked[row].tokens[: asked[row].shared]), []).append(row)
+    ordered = [row for group in groups.values() for row in group]
+    found = []
+    while ordered:
+        longest = max(tokens + min(limit, EXPECTED_TOKENS) for limit, tokens in lengths.values())
+        most = _FILLS * max(1, budget // longest)
+        share = len(ordered) if workers == 1 else round(len(ordered) / (1.5 * workers))
+        size = max(_SMALLEST_PART, min(share, most))
+        found.append(ordered[:size])
+        ordered = ordered[size:]
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """How many answers are written at a time where batches are refilled.
+
+    Attributes:
+        budget: Most rows times tokens of the longest one.
+        kept: Keys and values of first tokens, kept for the questions to come.
+    """
+
+    budget: float = math.inf
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+
+def answer_questions(
+    questions: Sequence[Question], on_text: OnText | None, stream: StreamSettings | None = None
+) -> list[Completion | LateAnswer]:
     """Answer questions whose sides share batches; the caller records the duration of answers without a limit.
 
     Args:
         questions: The questions.
         on_text: Called with a question's index and its answer's text so far, or None.
+        stream: How many are answered at a time, for sides that refill their batches.
 
     Returns:
         One completion per question, in order; with its own duration where there is a timeout.
@@ -149,7 +225,7 @@ def answer_questions(questions: Sequence[Question], on_text: OnText | None) -> l
 
     return [
         _finished(question, answer)
-        for question, answer in zip(questions, write_answers(questions, on_tokens), strict=True)
+        for question, answer in zip(questions, write_answers(questions, on_tokens, stream), strict=True)
     ]
 
 
@@ -164,16 +240,20 @@ def _finished(question: Question, answer: WrittenAnswer) -> Completion | LateAns
 def write_answers(
     questions: Sequence[Question],
     on_tokens: Callable[[int, list[int]], None] = lambda _place, _tokens: None,
+    stream: StreamSettings | None = None,
 ) -> list[WrittenAnswer]:
     """Write the answers to questions whose sides share batches.
 
     Args:
         questions: At least one question.
         on_tokens: Called with each question's index and its answer's tokens so far, after each token.
+        stream: How many are written at a time, for sides that refill their batches.
     """
-    rows: list[Row] = []
-    if questions[0].side.decoder == "library":
-        reasons: list[Ending] = []
+    if questions[0].side.refills:
+        ended = _decode_refilled(questions, on_tokens, stream or StreamSettings())
+        rows, reasons = [row for row, _ in ended], [reason for _, reason in ended]
+    elif questions[0].side.decoder == "library":
+        rows, reasons = [], []
         for place, question in enumerate(questions):
             limit = question.request.settings.token_limit
             rows.append(question.row())
@@ -181,12 +261,44 @@ def write_answers(
                 decode_alone(question.side, question.tokens, rows[-1], limit, partial(on_tokens, place))
             )
     else:
-        rows += [question.row(len(questions)) for question in questions]
+        rows = [question.row(lambda: time.perf_counter() / len(questions)) for question in questions]
         reasons = _decode_together(questions, rows, on_tokens)
     return [
         WrittenAnswer(row.watch.tokens, reason, row.watch.end, getattr(row.watch, "seconds", None))
         for row, reason in zip(rows, reasons, strict=True)
     ]
+
+
+def _decode_refilled(
+    questions: Sequence[Question], on_tokens: Callable[[int, list[int]], None], settings: StreamSettings
+) -> list[tuple[Row, Ending]]:
+    """The loop in which the next question takes the place of one that is answered."""
+    import torch
+
+    side, adapters = questions[0].side, [question.side.adapter for question in questions]
+    found: dict[int, tuple[Row, Ending]] = {}
+
+    def on_ended(row: StreamRow, reason: Ending) -> None:
+        assert row.row is not None
+        found[row.index] = row.row, reason
+
+    opened = open_stream(side, adapters, budget=settings.budget, kept=settings.kept)
+    with torch.inference_mode(), opened as stream:
+        stream.add(
+            [
+                StreamRow(
+                    index=place,
+                    prompt=question.tokens,
+                    limit=question.request.settings.token_limit,
+                    adapter=question.side.adapter,
+                    shared=question.shared,
+                    begin=question.row,
+                )
+                for place, question in enumerate(questions)
+            ]
+        )
+        stream.write(on_ended, on_tokens)
+    return [found[place] for place in range(len(questions))]
 
 
 def _decode_together(
@@ -206,153 +318,3 @@ def _decode_together(
         return decode_batch(
             forward, cache, ids, mask, rows, select_rows=select_rows, cached=cached, on_tokens=on_tokens
         )
-
-
-# The keys of a generation config that act on a greedy answer through transformers' logits processors, or name
-# its end.
-_FOLLOWED = frozenset(
-    [
-        *("repetition_penalty", "encoder_repetition_penalty", "no_repeat_ngram_size"),
-        *("encoder_no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens"),
-        *("forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values", "renormalize_logits"),
-        *("exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "sequence_bias"),
-        *("watermarking_config", "eos_token_id", "pad_token_id", "bos_token_id", "decoder_start_token_id"),
-    ]
-)
-
-
-# Those in whose place the golden set's own settings stand.
-_SET_BY_CASES = frozenset(
-    [
-        *("do_sample", "temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff"),
-        *("eta_cutoff", "max_length", "max_new_tokens"),
-    ]
-)
-
-
-# Those that change no token of a single greedy answer: how fast it is computed, what is returned beside it,
-# and what only beams read.
-_WITHOUT_EFFECT = frozenset(
-    [
-        *("use_cache", "max_cache_len", "early_stopping", "length_penalty", "low_memory", "use_mtp"),
-        *("output_attentions", "output_hidden_states", "output_scores", "output_logits"),
-        *("return_dict_in_generate", "is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule"),
-        *("assistant_confidence_threshold", "prompt_lookup_num_tokens", "max_matching_ngram_size"),
-        *("assistant_early_exit", "assistant_lookbehind", "target_lookbehind", "assistant_ensemble_weight"),
-        *("speculation_type", "compile_config", "disable_compile", "continuous_batching_config"),
-        *("prefill_chunk_size", "transformers_version", "cache_config"),
-    ]
-)
-
-
-# Values that mean: off.
-_OFF: dict[str, tuple[object, ...]] = {
-    "num_beams": (1,),
-    "num_beam_groups": (1,),
-    "num_return_sequences": (1,),
-    "diversity_penalty": (0,),
-    "guidance_scale": (1,),
-    "penalty_alpha": (0,),
-    "cache_implementation": ("dynamic", "dynamic_full", "static", "offloaded", "offloaded_static", "hybrid"),
-}
-
-
-def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Choose | None:
-    """The function that chooses a request's tokens.
-
-    Args:
-        request: The request.
-        side: The side that answers.
-        prompt: The prompt's tokens, which count for penalties too.
-
-    Returns:
-        The function; None for the most probable token.
-    """
-    settings, draw = request.settings, sampler(request, side.model.device)
-    if not settings.use_model_settings:
-        return None if draw is None else lambda logits, _tokens: draw(logits)
-    process = _model_settings(side, prompt, settings.token_limit)
-
-    def choose(logits: torch.Tensor, tokens: list[int]) -> int:
-        logits = process(logits, [*prompt, *tokens])
-        return int(logits.argmax()) if draw is None else draw(logits)
-
-    return choose
-
-
-def refuse_unfollowed(side: Side, key: str) -> None:
-    """Check that answers by the model's own settings can follow all of them.
-
-    Args:
-        side: The side that answers.
-        key: The request's name in messages.
-
-    Raises:
-        ModelError: Its generation config sets a key that ``generate`` would follow and our loop doesn't, or
-            one to a value that can't be followed.
-    """
-    import torch
-
-    found = {
-        name: value
-        for name, value in vars(side.model_settings).items()
-        if name in _known_keys() - _FOLLOWED - _SET_BY_CASES - _WITHOUT_EFFECT
-        and value is not None
-        and value is not False
-        and value not in _OFF.get(name, ())
-    }
-    if found:
-        shown = ", ".join(f"{name}: {value!r}" for name, value in sorted(found.items()))
-        raise ModelError(
-            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} sets "
-            f"{shown}, which the gate doesn't follow; remove it from generation_config.json, or leave "
-            f"use_model_settings out"
-        )
-    try:
-        _model_settings(side, [0], 1)(torch.zeros(vocabulary(side), device=side.model.device), [0])
-    except Exception as error:  # transformers checks some values here, and others with the first token
-        raise ModelError(
-            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} can't be "
-            f"followed: {first_line(error)}; correct it, or leave use_model_settings out"
-        ) from error
-
-
-def _known_keys() -> set[str]:
-    """The keys that transformers' generate knows; models' files hold others too, which nothing reads."""
-    from transformers import GenerationConfig
-
-    known: set[str] = set(vars(GenerationConfig()))  # type: ignore[no-untyped-call] # transformers leaves it so
-    return {name for name in known if not name.startswith("_")}
-
-
-def _model_settings(
-    side: Side, prompt: Sequence[int], limit: int
-) -> Callable[[torch.Tensor, list[int]], torch.Tensor]:
-    """The effects of the model's generation config on logits: penalties, suppressed and forced tokens.
-
-    Its settings for sampling and its largest length are ignored: those of the golden set apply, also for the
-    place of a forced end token.
-    """
-    import torch
-
-    settings = copy.deepcopy(side.model_settings)
-    settings.do_sample, settings.num_beams, settings.guidance_scale = False, 1, None
-    settings.update(**settings._get_default_generation_params(), defaults_only=True)
-    settings.max_length = len(prompt) + limit
-    device = side.model.device
-    eos = sorted(side.stop_ids)
-    settings._eos_token_tensor = torch.tensor(eos, device=device) if eos else None
-    base: Any = side.model.get_base_model() if hasattr(side.model, "peft_config") else side.model
-    processors = base._get_logits_processor(
-        generation_config=settings,
-        input_ids_seq_length=len(prompt),
-        encoder_input_ids=torch.tensor([list(prompt)], device=device),
-        device=device,
-        model_kwargs={},
-    )
-
-    def process(logits: torch.Tensor, tokens: list[int]) -> torch.Tensor:
-        ids = torch.tensor([tokens], device=logits.device)
-        return processors(ids, logits[None].float())[0]  # type: ignore[no-any-return] # untyped
-
-    return process

@@ -6,12 +6,15 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.engines.decode import rope_types
 from harness.errors import ModelError
+
+if TYPE_CHECKING:
+    from harness.engines.stream import Stream
 
 # PEFT's name for "no adapter" inside a mixed batch.
 _NO_ADAPTER = "__base__"
@@ -32,6 +35,7 @@ class Side:
         prompt: PEFT's model around ``model`` with virtual tokens, if the adapter consists of them.
         decoder: ``batched`` by our loop, or ``library``: one prompt at a time by transformers' ``generate``,
             for models that can't be batched.
+        refills: Whether our loop may put the next prompt in the place of an answer that has ended.
         group: Sides of one group may share batches.
         change: Largest change of the base's logits or embeddings by its adapter.
     """
@@ -42,6 +46,7 @@ class Side:
     model_settings: Any
     prompt: Any = None
     decoder: Literal["batched", "library"] = "batched"
+    refills: bool = False
     group: str = ""
     change: float = math.inf
 
@@ -274,6 +279,33 @@ def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
     if side.prompt is not None:
         return virtual_tokens(side.prompt, rows)
     return DynamicCache(config=side.model.config.get_text_config(decoder=True)), 0
+
+
+@contextmanager
+def open_stream(
+    side: Side, adapters: list[str | None], *, budget: float, kept: dict[Any, Any]
+) -> Iterator[Stream]:
+    """The loop that refills its batches, for rows of sides that share them.
+
+    Args:
+        side: One of the sides.
+        adapters: Each row's adapter.
+        budget: Most rows times tokens of the longest one.
+        kept: Keys and values of first tokens that were read before; those that are read here are added.
+    """
+    from harness.engines.stream import Stream
+
+    alone = replace(side, prompt=None)
+    with adapted(side.model, adapters) as forward:
+        yield Stream(
+            forward,
+            adapters,
+            lambda: empty_cache(alone, 1)[0],
+            None if side.prompt is None else lambda: empty_cache(side, 1)[0],
+            device=side.model.device,
+            budget=budget,
+            kept=kept,
+        )
 
 
 def virtual_tokens(wrapped: Any, rows: int) -> tuple[Any, int]:

@@ -5,16 +5,18 @@ Which sides answer together, and with which decoder, is decided by test prompts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.engines.adapter import BARE, VIRTUAL_TOKENS, adapter_traits, read_json
-from harness.engines.decode import Row, decode_batch, pad_rows, varies_with_length
+from harness.engines.batch_decoder import decode_batch
+from harness.engines.decode import Row, StreamRow, pad_rows, varies_with_length
 from harness.engines.host import Host, change_by, open_host, put_adapter, weights_in_file
 from harness.engines.loading import model_tokenizer
-from harness.engines.side import Side, adapted, empty_cache, whole_model
+from harness.engines.side import Side, adapted, empty_cache, open_stream, whole_model
 from harness.engines.weights import PROBE_STEPS, Known, row_logits, same_logits, share_equal_weights
 from harness.errors import AdapterError
 from harness.models.resolve import resolve_model
@@ -48,7 +50,7 @@ def find_roads(
     Args:
         sides: The sides of one copy of a base.
         mixing: Those that may share batches.
-        batching: Those that our loop may run.
+        batching: Those that our loops may run.
         expected: Each side's own logits for ``rows``.
         rows: Token ids; the last ones of each are forced as the model's answer.
         plan: Gives the precision, and whether batches may be mixed.
@@ -59,21 +61,27 @@ def find_roads(
         others = [expected[other] for other in sides if other != name] if plan.dtype in EXACT_DTYPES else []
         return same_logits(found, expected[name], plan.dtype, others)
 
-    def agrees(names: Sequence[str]) -> bool:
+    def agrees(names: Sequence[str], *, refills: bool) -> bool:
+        asked = [replace(sides[name], refills=refills) for name in names]
         try:
-            found = _batch_logits([sides[name] for name in names], rows)
+            found = _refilled_logits(asked, rows) if refills else _batch_logits(asked, rows)
         except Exception:  # if an architecture can't do this, it is run in another way
             return False
         return all(right(name, logits) for name, logits in zip(names, found, strict=True))
 
+    def may_refill(names: Sequence[str]) -> bool | None:
+        """Whether batches may be refilled; None if there may be none. In low precision they stay the same."""
+        ways = (True, False) if plan.dtype in EXACT_DTYPES else (False,)
+        return next((refills for refills in ways if agrees(names, refills=refills)), None)
+
     together = [name for name in sides if name in mixing & batching]
-    mixed = plan.mixed and len(together) > 1 and agrees(together)
+    mixed = may_refill(together) if plan.mixed and len(together) > 1 else None
     found, homeless = {}, set()
     for name, side in sides.items():
-        if mixed and name in together:
-            found[name] = replace(side, group=f"all on {together[0]}")
-        elif name in batching and agrees([name]):
-            found[name] = replace(side, group=name)
+        if mixed is not None and name in together:
+            found[name] = replace(side, group=f"all on {together[0]}", refills=mixed)
+        elif name in batching and (refills := may_refill([name])) is not None:
+            found[name] = replace(side, group=name, refills=refills)
         else:
             found[name] = replace(side, group=name, decoder="library")
             if not right(name, _alone(side, rows)):
@@ -130,6 +138,41 @@ def _batch_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[
             select_rows=select_rows,
             cached=cached,
         )
+    stacked = [torch.stack(each.said) for each in forced]
+    return [torch.stack(stacked[place : place + len(rows)]) for place in range(0, len(asked), len(rows))]
+
+
+def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[Any]:
+    """The same when rows enter while another one is under way, their first tokens read apart."""
+    import torch
+
+    def begin(each: _Forced) -> Callable[[object], Row]:
+        return lambda _clock: Row(watch=each, choose=each.choose)
+
+    forced = [_Forced(row) for _ in sides for row in rows]
+    owners = [(side, row) for side in sides for row in rows]
+    asked = [
+        StreamRow(
+            index=place,
+            prompt=row[: len(row) - PROBE_STEPS],
+            limit=PROBE_STEPS + 1,
+            adapter=side.adapter,
+            shared=(len(row) - PROBE_STEPS) // 2,
+            begin=begin(each),
+        )
+        for place, ((side, row), each) in enumerate(zip(owners, forced, strict=True))
+    ]
+    # The shortest one begins, so that its columns have to move for the others.
+    first, *others = sorted(asked, key=lambda row: len(row.prompt))
+    adapters = [row.adapter for row in asked]
+    with torch.inference_mode(), open_stream(sides[0], adapters, budget=math.inf, kept={}) as stream:
+
+        def on_tokens(index: int, tokens: list[int]) -> None:
+            if index == first.index and len(tokens) == 1:
+                stream.add(others)
+
+        stream.add([first])
+        stream.write(lambda _row, _reason: None, on_tokens)
     stacked = [torch.stack(each.said) for each in forced]
     return [torch.stack(stacked[place : place + len(rows)]) for place in range(0, len(asked), len(rows))]
 

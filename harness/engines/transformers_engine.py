@@ -13,12 +13,15 @@ from harness.engines.constrained import following_schema
 from harness.engines.decode import pack_batches
 from harness.engines.library_faults import Batches, answer_or_split
 from harness.engines.loading import quiet_load
+from harness.engines.model_settings import refuse_unfollowed
 from harness.engines.questions import (
     LateAnswer,
     Question,
+    StreamSettings,
     WrittenAnswer,
     answer_questions,
-    refuse_unfollowed,
+    parts_of,
+    with_shared,
     write_answers,
 )
 from harness.engines.side import refuse_unknown_tokens, whole_model
@@ -92,30 +95,38 @@ class TransformersEngine:
             answer_or_split(self.answer_batches(requests, on_text), split)
 
     def answer_batches(
-        self, requests: Sequence[GenerationRequest], on_text: OnText | None = None
+        self, requests: Sequence[GenerationRequest], on_text: OnText | None = None, workers: int = 1
     ) -> Batches[Completion | LateAnswer]:
         """The batches in which requests are answered, to be computed one by one.
 
         Args:
             requests: The requests.
             on_text: Called with an index and the answer's text so far.
+            workers: How many will compute them: each gets its part of those that are refilled.
 
         Raises:
             ModelError: As for generate.
         """
-        asked = [self._question(request) for request in requests]
-        batches = self._batches(
-            [request.side for request in requests],
-            [len(question.tokens) for question in asked],
-            [request.settings.token_limit for request in requests],
-            self.plan.batch_tokens,
-        )
+        asked = with_shared([self._question(request) for request in requests])
+        batches = [
+            part
+            for batch in self._batches(
+                [request.side for request in requests],
+                [len(question.tokens) for question in asked],
+                [request.settings.token_limit for request in requests],
+                self.plan.batch_tokens,
+                refilled=True,
+            )
+            for part in parts_of(batch, asked, self.plan.batch_tokens, workers)
+        ]
+        stream = StreamSettings(budget=self.plan.batch_tokens)
 
         def answer(batch: Sequence[int]) -> dict[int, Completion | LateAnswer]:
             started = time.perf_counter()
             answered = answer_questions(
-                [asked[index] for index in batch], on_text and _renumbered(on_text, batch)
+                [asked[index] for index in batch], on_text and _renumbered(on_text, batch), stream
             )
+            # A batch is measured as a whole: its answers are one measurement, which comparisons know by this.
             latency_s = (time.perf_counter() - started) / len(batch)
             return {
                 index: one
@@ -124,7 +135,7 @@ class TransformersEngine:
                 for index, one in zip(batch, answered, strict=True)
             }
 
-        return Batches(rows=list(batches), keys=[request.key for request in requests], compute=answer)
+        return Batches(rows=batches, keys=[request.key for request in requests], compute=answer)
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
@@ -276,12 +287,20 @@ class TransformersEngine:
         answer_tokens: Sequence[int],
         budget: int,
         kinds: Sequence[str] | None = None,
+        *,
+        refilled: bool = False,
     ) -> Iterator[list[int]]:
-        """Row indices of each batch; kinds are separate, and so are sides unless they may share batches."""
+        """Row indices of each batch; kinds are separate, and so are sides unless they may share batches.
+
+        With ``refilled``, all rows of sides that refill their batches are one batch.
+        """
         groups: dict[tuple[str, str], list[int]] = {}
         for index, side in enumerate(sides):
             groups.setdefault((self._sides[side].group, kinds[index] if kinds else ""), []).append(index)
         for rows in groups.values():
+            if refilled and self._sides[sides[rows[0]]].refills:
+                yield rows
+                continue
             # A model that can't be batched gets one row at a time.
             alone = self._sides[sides[rows[0]]].decoder == "library"
             packed = pack_batches(

@@ -113,13 +113,13 @@ def test_a_value_that_cannot_be_followed_is_for_the_user_to_correct(
 
 def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effect():
     """A key that a later transformers adds is refused until somebody decides about it."""
-    from harness.engines import questions
+    from harness.engines import model_settings
 
-    decided = questions._FOLLOWED | questions._SET_BY_CASES | questions._WITHOUT_EFFECT
-    assert decided <= questions._known_keys()
-    assert not (decided & set(questions._OFF))
-    assert questions._known_keys() - decided == {
-        *questions._OFF,
+    decided = model_settings._FOLLOWED | model_settings._SET_BY_CASES | model_settings._WITHOUT_EFFECT
+    assert decided <= model_settings._known_keys()
+    assert not (decided & set(model_settings._OFF))
+    assert model_settings._known_keys() - decided == {
+        *model_settings._OFF,
         *("max_time", "stop_strings", "token_healing", "dola_layers", "constraints", "force_words_ids"),
     }
 

@@ -267,10 +267,9 @@ def test_logits_that_are_no_numbers_end_their_answer_and_no_other(sides, decoder
     )
 
 
-def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends(monkeypatch):
+def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends():
     """With 4 rows and a token a second the limit of 2 s is beyond the 8th token; a longer row changes nothing."""
     now = iter(range(100))
-    monkeypatch.setattr("harness.engines.questions.time.perf_counter", lambda: float(next(now)))
 
     class Never:
         tokens: ClassVar[list[int]] = []
@@ -280,7 +279,7 @@ def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends(monkeypat
             self.tokens.append(token)
             return ""
 
-    watch = TimedWatch(Never(), 2.0, 4)
+    watch = TimedWatch(Never(), 2.0, lambda: next(now) / 4)
     assert [watch.take(token) for token in range(9)] == [""] * 8 + ["late"]
     assert watch.seconds == 9 / 4
     assert len(watch.tokens) == 9

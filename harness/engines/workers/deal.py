@@ -12,6 +12,9 @@ from typing import Any, Protocol, TypeAlias
 
 from harness.errors import EngineError
 
+# Most rows that are computed again together after their worker was lost.
+_SMALL = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
@@ -119,7 +122,8 @@ def deal(
                 again.update(batch)
                 # Where memory ran out, smaller batches on fewer workers need less of it.
                 most = max(1, most - 1) if event.memory else most
-                waiting.extendleft(_halves(batch) if event.memory else [batch])
+                parts = _halves(batch) if event.memory else _small(batch)
+                waiting.extendleft(reversed(parts))
     finally:
         for worker in (*given, *idle):
             transport.end(worker)
@@ -128,7 +132,12 @@ def deal(
 
 def _halves(batch: list[int]) -> list[list[int]]:
     middle = len(batch) // 2
-    return [batch] if not middle else [batch[middle:], batch[:middle]]
+    return [batch] if not middle else [batch[:middle], batch[middle:]]
+
+
+def _small(batch: list[int]) -> list[list[int]]:
+    """Parts so small that a row that ends every worker takes few others with it."""
+    return [batch[start : start + _SMALL] for start in range(0, len(batch), _SMALL)]
 
 
 def evened(batches: Sequence[Sequence[int]], workers: int) -> list[list[int]]:

@@ -113,7 +113,7 @@ class WorkersEngine:
     def _compute(
         self, kind: str, requests: Sequence[Any], on_batch: Callable[[Mapping[int, Any]], None]
     ) -> None:
-        batches = self._template.call("prepare", kind, list(requests))
+        batches = self._template.call("prepare", kind, list(requests), self._most)
         if self.plan.dtype in EXACT_DTYPES:
             # In lower precision a text depends on its batch: these stay as in one process.
             batches = evened(batches, self._most)

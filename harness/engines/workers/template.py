@@ -60,15 +60,17 @@ class _Template:
         self._engine = open_own(sides, plan)
         return self._engine.plan, {side: self._engine.largest_logit_change(side) for side in sides}
 
-    def prepare(self, kind: str, requests: Sequence[Any]) -> Sequence[Sequence[int]]:
+    def prepare(self, kind: str, requests: Sequence[Any], workers: int) -> Sequence[Sequence[int]]:
         """The batches of requests; workers that are forked from now on compute these.
 
         Those of the batches before have been ended.
         """
         for child in tuple(self._children):
             self.ended(child)
-        prepare = {"answers": self._engine.answer_batches, "losses": self._engine.loss_batches}[kind]
-        self._batches = prepare(requests)
+        if kind == "answers":
+            self._batches = self._engine.answer_batches(requests, workers=workers)
+        else:
+            self._batches = self._engine.loss_batches(requests)
         gc.collect()
         gc.freeze()  # else a worker's collector writes to all objects, and copies their pages
         return self._batches.rows

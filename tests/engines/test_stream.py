@@ -1,0 +1,202 @@
+"""The loop that refills its batches writes what each prompt gets alone, however rows come, wait and go."""
+
+import itertools
+import random
+
+import pytest
+
+from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest
+from harness.engines.decode import shared_lengths
+from harness.engines.open import base_of, choose_plan, describe_model, open_sides
+from harness.engines.questions import parts_of
+from harness.types import GenerationSettings, Message
+
+FIRST = "w1 w2 w3 w4 w5 w6 w7 w8 w9 the cat sat on the mat and the cat is one of two"
+
+
+@pytest.fixture(scope="module")
+def sides(tiny_model_dir, tmp_path_factory):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(4)
+    config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model_dir), config)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.5)
+    model.peft_config["default"].base_model_name_or_path = str(tiny_model_dir)
+    directory = tmp_path_factory.mktemp("stream") / "adapter"
+    model.save_pretrained(directory)
+    candidate = describe_model(str(directory))
+    return {CANDIDATE: candidate, BASELINE: base_of(candidate)}
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """Of different lengths and limits, some sampled, some with the same first tokens, some twice."""
+    draw = random.Random(3)
+    prompts = [" ".join(draw.choices(FIRST.split(), k=draw.randint(1, 30))) for _ in range(8)]
+    prompts += [f"{FIRST} {each}" for each in prompts[:5]] + [FIRST, prompts[0]]
+    return [
+        GenerationRequest(
+            key=f"{side}/{number}",
+            side=side,
+            messages=(Message(role="user", content=prompt),),
+            settings=GenerationSettings(
+                max_new_tokens=3 + 11 * number % 40, temperature=number % 3 / 2, seed=number
+            ),
+        )
+        for side in (CANDIDATE, BASELINE)
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+@pytest.fixture(scope="module")
+def opened(sides):
+    """Engines by budget; the base and the adapter share their batches."""
+    engines = {}
+
+    def engine(budget):
+        if budget not in engines:
+            engines[budget] = open_sides(sides, choose_plan("float32", "cpu", budget, list(sides.values())))
+        return engines[budget]
+
+    return engine
+
+
+@pytest.fixture(scope="module")
+def alone(opened, asked):
+    """One request at a time by the loop that doesn't refill."""
+    engine, found = opened(4096), []
+    batched = engine._sides
+    from dataclasses import replace
+
+    engine._sides = {name: replace(side, refills=False) for name, side in batched.items()}
+    for request in asked:
+        answered = {}
+        engine.generate([request], answered.update)
+        found.append(answered[0])
+    engine._sides = batched
+    return [(one.text, one.stop_reason, one.completion_tokens) for one in found]
+
+
+def answers(engine, asked):
+    found = {}
+    engine.generate(asked, found.update)
+    return [(found[n].text, found[n].stop_reason, found[n].completion_tokens) for n in range(len(asked))]
+
+
+@pytest.mark.parametrize("budget", [1, 60, 150, 400, 4096])
+def test_texts_are_those_of_one_at_a_time_whatever_the_room(opened, asked, alone, budget):
+    engine = opened(budget)
+    assert all(side.refills for side in engine._sides.values())
+    assert {placement.batches for placement in engine.plan.placements} == {"mixed"}
+    assert answers(engine, asked) == alone
+
+
+def test_rows_never_take_more_room_than_is_given(opened, asked, monkeypatch):
+    """Only a single row may be longer than the room; rows that grow too long wait, and are read again."""
+    from harness.engines.stream import Stream
+
+    monkeypatch.setattr("harness.engines.stream.EXPECTED_TOKENS", 2)
+    seen, waited = [], []
+    step, leave = Stream._step, Stream._leave
+
+    def watched(self):
+        seen.append(len(self._live) * max(row.columns + 1 for row in self._live) if self._live[1:] else 0)
+        step(self)
+
+    def left(self, place):
+        waited.append(self._live[place].row.watch.tokens)
+        return leave(self, place)
+
+    monkeypatch.setattr(Stream, "_step", watched)
+    monkeypatch.setattr(Stream, "_leave", left)
+    engine = opened(150)
+    answers(engine, asked)
+    assert 100 < max(seen) <= 150 + 30  # a step ends before the longest row leaves
+    assert len(waited) > len(asked)
+
+
+@pytest.mark.parametrize("at", [0, 1, 7])
+def test_where_memory_runs_out_half_as_many_go_on(opened, asked, alone, monkeypatch, at):
+    from harness.engines.stream import Stream
+
+    calls, read, step = itertools.count(), Stream._read, Stream._step
+
+    def short(real):
+        def call(self, *given):
+            if next(calls) == at:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+            return real(self, *given)
+
+        return call
+
+    monkeypatch.setattr(Stream, "_read", short(read))
+    monkeypatch.setattr(Stream, "_step", short(step))
+    with pytest.warns(RuntimeWarning, match=r"memory ran out with \d+ answers .*--gate-batch-tokens \d+"):
+        assert answers(opened(400), asked) == alone
+
+
+def test_first_tokens_that_prompts_share_are_read_once(opened, asked, monkeypatch):
+    read = []
+    from harness.engines.stream import Stream
+
+    real = Stream._read
+
+    def counted(self, tokens, *rest):
+        read.append(sum(map(len, tokens)))
+        return real(self, tokens, *rest)
+
+    monkeypatch.setattr(Stream, "_read", counted)
+    engine = opened(4096)
+    answers(engine, asked)
+    prompts = [len(engine._question(request).tokens) for request in asked]
+    assert sum(read) < 0.75 * sum(prompts)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "lengths"),
+    [
+        ([], []),
+        ([[1, 2]], [0]),
+        ([[7] * 100, [7] * 100], [99, 99]),
+        ([[7] * 65 + [1], [8], [7] * 65 + [2]], [65, 0, 65]),
+        ([[7] * 30 + [1], [7] * 30 + [2]], [0, 0]),  # too few to be worth it
+        # Two groups under a short common beginning are better than one.
+        ([[*a, n] for a in ([1] + [2] * 90, [1] + [3] * 80) for n in range(3)], [91] * 3 + [81] * 3),
+        # One group where its parts have little more in common.
+        ([[5] * 90 + [n // 2, n % 2, n] for n in range(6)], [90] * 6),
+        ([[1] * n for n in range(1, 40)], None),
+    ],
+)
+def test_prompts_are_grouped_by_their_first_tokens(prompts, lengths):
+    found = shared_lengths(prompts)
+    assert lengths is None or found == lengths
+    assert all(not length or length < len(prompt) for prompt, length in zip(prompts, found, strict=True))
+    groups = {tuple(prompt[:length]) for prompt, length in zip(prompts, found, strict=True) if length}
+    read = sum(map(len, groups)) + sum(
+        len(prompt) - length for prompt, length in zip(prompts, found, strict=True)
+    )
+    assert read <= sum(map(len, prompts))
+
+
+def test_workers_get_parts_that_become_smaller(opened, asked):
+    engine = opened(4096)
+    questions = [engine._question(request) for request in asked]
+    every = list(range(len(asked)))
+    parts = parts_of(every, questions, 4096, 2)
+    assert sorted(row for part in parts for row in part) == every
+    assert [len(part) for part in parts] == [10, 8, 8, 4]
+    assert len(parts_of(every, questions, 4096, 1)) == 1
+    # A part is stored as a whole: it stays small where few rows are under way at a time.
+    assert [len(part) for part in parts_of(every, questions, 250, 1)] == [12, 12, 6]
+
+
+def test_the_answers_of_a_part_share_their_time(opened, asked):
+    """Comparisons of times know by this what is one measurement."""
+    found = {}
+    opened(4096).generate(asked, found.update)
+    assert len({answer.latency_s for answer in found.values()}) == 1
