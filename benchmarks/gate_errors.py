@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from unittest import mock
 
 import numpy as np
-from numpy.typing import NDArray
+from simulated_sets import Moves, clustered, few_losses, flips, paired, small_moves
 
 from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
@@ -20,25 +20,9 @@ from harness.statistics.planning import cases_to_pass
 from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
 
-Moves = NDArray[np.float64]
 SIZES = (20, 50, 100, 200, 500)
 CHURNS = (0.0, 0.02, 0.05, 0.10)
 PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
-
-
-def paired(drops: Moves, clusters: Sequence[int] | None = None, *, name: str = PASS_RATE) -> PairedMetric:
-    """A metric with the given drops; a graded one where they are not whole, with a baseline of 0.7."""
-    whole = bool((drops == np.round(drops)).all()) and name == PASS_RATE
-    baseline = np.where(drops > 0, 1.0, 0.0) if whole else np.full(drops.size, 0.7)
-    return PairedMetric(
-        set_name="s",
-        metric=name,
-        kind="binary" if whole else "graded",
-        keys=tuple(f"s/{place}" for place in range(drops.size)),
-        candidate=tuple((baseline - drops).tolist()),
-        baseline=tuple(baseline.tolist()),
-        clusters=tuple(range(drops.size) if clusters is None else clusters),
-    )
 
 
 def verdict_of(metrics: Sequence[PairedMetric], margin: float) -> GateVerdict:
@@ -52,30 +36,6 @@ def share(found: Iterable[bool]) -> str:
     """How often something happened, in percent."""
     each = list(found)
     return f"{100 * sum(each) / len(each):.1f} %"
-
-
-def flips(random: np.random.Generator, n: int, lose: float, gain: float) -> Moves:
-    """Each case lost (1), gained (-1) or unchanged, on its own."""
-    return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
-
-
-def clustered(random: np.random.Generator, groups: int, lose: float, gain: float, together: float) -> Moves:
-    """Clusters of three that flip alike with the probability ``together``; else each case on its own."""
-    shared = np.repeat(random.random(groups) < together, 3)
-    whole = np.repeat(flips(random, groups, lose, gain), 3)
-    return np.where(shared, whole, flips(random, groups * 3, lose, gain))
-
-
-def small_moves(random: np.random.Generator, n: int, drop: float) -> Moves:
-    """Every score moves, with a standard deviation of nearly 0.2, as far up as down around the drop."""
-    return drop + np.clip(random.normal(0, 0.2, n), -0.3, 0.3)
-
-
-def few_losses(random: np.random.Generator, n: int, drop: float) -> Moves:
-    """Two answers in five move a little, and a few break: they lose 0.7, all there is."""
-    little = np.where(random.random(n) < 0.4, random.normal(0, 0.1, n), 0.0)
-    # The expected small move is 0, so that the broken share alone makes the drop.
-    return np.where(random.random(n) < drop / 0.7, 0.7, little)
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -8,48 +8,20 @@ passes at one look. The first table compares `tunegate power`'s own figure with 
 """
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
-from gate_errors import clustered, few_losses, flips, paired, print_table, small_moves
+from gate_errors import print_table
+from simulated_sets import clustered, few_losses, flips, judged_by_looks, paired, small_moves
 
-from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.detectable_drops import Flips
-from harness.statistics.looks import look_chances, look_sizes
+from harness.statistics.looks import look_chances
 from harness.types import GateVerdict
 
 PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
 Draw = Callable[[float], list[PairedMetric]]
-
-
-def first(metric: PairedMetric, cases: int) -> PairedMetric:
-    """A metric of its first cases only."""
-    return replace(
-        metric,
-        keys=metric.keys[:cases],
-        candidate=metric.candidate[:cases],
-        baseline=metric.baseline[:cases],
-        clusters=metric.clusters[:cases],
-    )
-
-
-def judged_by_looks(metrics: Sequence[PairedMetric], margin: float, looks: int) -> tuple[GateVerdict, float]:
-    """The verdict, and the share of the cases that were answered for it."""
-    sizes = np.unique(metrics[0].clusters, return_counts=True)[1].astype(float)  # the clusters are in order
-    ends = np.cumsum(sizes)[[end - 1 for end in sorted({*look_sizes(tuple(sizes), looks)} - {0})]].astype(int)
-    margins = {(metric.set_name, metric.metric): margin for metric in metrics}
-    for number, cases in enumerate(ends, 1):
-        shares = [end / ends[-1] for end in ends[:number]]
-        found = judge([first(each, cases) for each in metrics], margins, fractions={"s": shares})[0]
-        verdicts = {row.verdict for row in found}
-        if REGRESS in verdicts:
-            return REGRESS, shares[-1]
-        if verdicts == {PASS}:
-            return PASS, shares[-1]
-    return GateVerdict.INCONCLUSIVE, 1.0
 
 
 def kinds_of_sets(random: np.random.Generator) -> dict[str, Draw]:

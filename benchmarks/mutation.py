@@ -51,7 +51,10 @@ ROOMS = {
         ),
     ),
 }
-COPIED = ("harness", "reports", "docs", "golden_sets", "conftest.py", "tests/conftest.py", "tests/fixtures")
+COPIED = (
+    *("harness", "reports", "docs", "golden_sets", "benchmarks/simulated_sets.py"),
+    *("conftest.py", "tests/conftest.py", "tests/fixtures"),
+)
 _LEFT_OUT = re.compile(r"^ *@(?:lru_cache|memoised)\b.*\n|, strict=True\b", re.MULTILINE)
 # The same tests, quicker: no plug-in that they don't use, fewer random examples, none of them made smaller.
 _PLUGINS = ("cacheprovider", "langsmith_plugin", "xdist", "unraisableexception", "threadexception")

@@ -25,7 +25,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from gate_errors import paired, print_table
+from gate_errors import print_table
+from simulated_sets import paired
 
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN, judge_metrics

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -227,3 +228,17 @@ def make_record_fixture():
 def records():
     """Strategy of random records."""
     return values_of(GateRecord).map(with_ids)
+
+
+@pytest.fixture
+def place(postgres, request):
+    """A schema of this test's own on a server."""
+    name = re.sub(r"\W+", "_", request.node.name.lower())[:60]
+    yield postgres.place(name)
+    postgres.run(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+
+
+@pytest.fixture(params=["file", "server"])
+def anywhere(request, tmp_path):
+    """Where a history may be: a new file, and a new schema on a server."""
+    return tmp_path / "h.sqlite" if request.param == "file" else request.getfixturevalue("place")

@@ -1,8 +1,6 @@
 """A history on a real PostgreSQL server, which is started here, behaves as one in a file."""
 
 import re
-import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,14 +24,6 @@ SQL = re.findall(
 @pytest.fixture
 def server(postgres):
     return postgres
-
-
-@pytest.fixture
-def place(server, request):
-    """A schema of this test's own."""
-    name = re.sub(r"\W+", "_", request.node.name.lower())[:60]
-    yield server.place(name)
-    server.run(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
 
 
 def test_a_record_comes_back_equal(place, make_record):
@@ -83,35 +73,6 @@ def test_the_pages_queries_run(server, query, make_record):
         history.save(make_record())
     *_, rows = server.run("SET search_path = pages", query)
     assert rows.fetchall() or "bob-kettles" in query
-
-
-def test_many_machines_may_begin_at_once(place, make_record):
-    errors = []
-
-    def work(number):
-        try:
-            with open_history(place) as history:
-                history.save(make_record(run_id=f"20260101-00000{number}-aaaa"))
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    with open_history(place) as history:
-        assert len(history.list_runs()) == 5
-
-
-def test_a_save_that_fails_leaves_nothing(place, make_record):
-    record = make_record()
-    twice = replace(record.run, results=(record.run.results[0], record.run.results[0]))
-    with pytest.raises(HistoryError, match="twice"), open_history(place) as history:
-        history.save(replace(record, run=twice))
-    with open_history(place) as history:
-        assert history.list_runs() == []
 
 
 def test_a_writer_that_holds_the_lock_is_waited_for_and_then_named(server, place, make_record):

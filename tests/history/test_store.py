@@ -155,21 +155,21 @@ def test_a_newer_file_is_not_touched(tmp_path):
         pass
 
 
-def test_a_crash_while_saving_leaves_nothing_of_the_run(tmp_path, make_record):
+def test_a_crash_while_saving_leaves_nothing_of_the_run(anywhere, make_record):
     record = make_record()
     twice = replace(record.run, results=(record.run.results[0], record.run.results[0]))
-    with pytest.raises(HistoryError), open_history(tmp_path / "h.sqlite") as history:
+    with pytest.raises(HistoryError, match="twice"), open_history(anywhere) as history:
         history.save(replace(record, run=twice))
-    with open_history(tmp_path / "h.sqlite") as history:
+    with open_history(anywhere) as history:
         assert history.list_runs() == []
 
 
-def test_two_processes_may_open_a_fresh_file_at_once(tmp_path, make_record):
+def test_many_writers_may_begin_at_once(anywhere, make_record):
     errors = []
 
     def work(number):
         try:
-            with open_history(tmp_path / "h.sqlite") as history:
+            with open_history(anywhere) as history:
                 history.save(make_record(run_id=f"20260101-00000{number}-aaaa"))
         except Exception as error:
             errors.append(error)
@@ -180,7 +180,7 @@ def test_two_processes_may_open_a_fresh_file_at_once(tmp_path, make_record):
     for thread in threads:
         thread.join()
     assert errors == []
-    with open_history(tmp_path / "h.sqlite") as history:
+    with open_history(anywhere) as history:
         assert len(history.list_runs()) == 5
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.simulated_sets import PASS, REGRESS, clustered, flips
 from harness.comparison.metric_verdicts import judge, judge_metrics
 from harness.comparison.pairing import PairedMetric
 from harness.statistics.paired_binary import Trials
 from harness.types import GateVerdict, Stability
-
-PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
+from tests.statistics.chance import at_most
 
 
 def paired(drops, *, name="pass-rate", kind="binary", clusters=None):
@@ -27,33 +27,9 @@ def paired(drops, *, name="pass-rate", kind="binary", clusters=None):
     )
 
 
-def flips(random, n, lose, gain):
-    return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
-
-
-def clustered_flips(random, groups, size, lose, gain, together):
-    """Whole clusters flip alike with the probability ``together``; else each case on its own."""
-    shared = np.repeat(random.random(groups) < together, size)
-    return np.where(
-        shared, np.repeat(flips(random, groups, lose, gain), size), flips(random, groups * size, lose, gain)
-    )
-
-
-@pytest.fixture
-def verdicts_alone(monkeypatch):
-    """Without the figures beside a verdict, each a simulation of its own where cases are in clusters."""
-    for name in ("smallest_detectable", "cases_to_settle"):
-        monkeypatch.setattr(f"harness.comparison.metric_verdicts.{name}", lambda *_, **__: None)
-
-
 def worst_verdict(rows):
     verdicts = {row.verdict for row in rows}
     return next(word for word in (REGRESS, GateVerdict.INCONCLUSIVE, PASS) if word in verdicts)
-
-
-def at_most(rate, runs):
-    """The largest share that so many runs may show if the true one is ``rate``: three standard deviations."""
-    return rate + 3 * (rate * (1 - rate) / runs) ** 0.5
 
 
 def test_a_worked_example():
@@ -113,7 +89,7 @@ def test_clusters_do_not_raise_false_alarms(together):
     clusters = np.repeat(np.arange(40), 3).tolist()
     called = [
         judge_metrics(
-            [paired(clustered_flips(random, 40, 3, 0.05, 0.05, together), clusters=clusters)],
+            [paired(clustered(random, 40, 0.05, 0.05, together), clusters=clusters)],
             {("s", "pass-rate"): 0.05},
         )[0].verdict
         for _ in range(runs)
@@ -143,7 +119,7 @@ def test_clusters_do_not_raise_false_passes(groups, margin, together):
     clusters = np.repeat(np.arange(groups), 3).tolist()
     called = [
         judge_metrics(
-            [paired(clustered_flips(random, groups, 3, 0.02 + margin, 0.02, together), clusters=clusters)],
+            [paired(clustered(random, groups, 0.02 + margin, 0.02, together), clusters=clusters)],
             {("s", "pass-rate"): margin},
         )[0].verdict
         for _ in range(runs)

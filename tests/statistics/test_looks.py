@@ -3,21 +3,19 @@
 ``benchmarks/gate_looks.py`` counts a thousand runs a figure; these few would notice a level that is not divided.
 """
 
-from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
+from benchmarks.simulated_sets import PASS, REGRESS, clustered, first, flips, judged_by_looks, paired
 from harness.comparison.metric_verdicts import judge
-from harness.comparison.pairing import PairedMetric
 from harness.statistics.detectable_drops import Flips
 from harness.statistics.looks import LEAST_UNITS, WHOLE, level_at, look_chances, look_sizes, part_at
 from harness.statistics.paired_binary import excludes_drop
 from harness.statistics.spending import even_looks
-from harness.types import GateVerdict
+from tests.statistics.chance import at_most
 
-PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
 LOOKS = 5
 
 
@@ -57,56 +55,13 @@ def test_looks_worked_example():
     assert excludes_drop(2, 1, 200, 0.038, z[1])
 
 
-def metric_of(drops, name="pass-rate", clusters=None):
-    whole = name == "pass-rate"
-    baseline = np.where(drops > 0, 1.0, 0.0) if whole else np.full(drops.size, 0.7)
-    return PairedMetric(
-        set_name="s",
-        metric=name,
-        kind="binary" if whole else "graded",
-        keys=tuple(f"s/{place}" for place in range(drops.size)),
-        candidate=tuple((baseline - drops).tolist()),
-        baseline=tuple(baseline.tolist()),
-        clusters=tuple(range(drops.size) if clusters is None else clusters),
-    )
-
-
-def first(metric, cases):
-    return replace(
-        metric,
-        keys=metric.keys[:cases],
-        candidate=metric.candidate[:cases],
-        baseline=metric.baseline[:cases],
-        clusters=metric.clusters[:cases],
-    )
-
-
-def verdict_by_looks(metrics, ends, margin=0.05):
-    """As a session stops: at a regression, or when all metrics pass at one look."""
-    margins = {("s", each.metric): margin for each in metrics}
-    for number, cases in enumerate(ends, 1):
-        shares = [end / ends[-1] for end in ends[:number]]
-        rows = judge([first(each, cases) for each in metrics], margins, fractions={"s": shares})[0]
-        verdicts = {row.verdict for row in rows}
-        if REGRESS in verdicts or verdicts == {PASS}:
-            return (REGRESS if REGRESS in verdicts else PASS), shares[-1]
-    return GateVerdict.INCONCLUSIVE, 1.0
-
-
-def flips(random, n, lose, gain):
-    return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
-
-
 def draw_independent(random, drop):
-    return [metric_of(flips(random, 300, 0.03 + drop, 0.03))], (60, 120, 180, 240, 300)
+    return [paired(flips(random, 300, 0.03 + drop, 0.03))]
 
 
 def draw_clustered(random, drop):
     """100 clusters of three, of which half flip as one."""
-    shared = np.repeat(random.random(100) < 0.5, 3)
-    whole = np.repeat(flips(random, 100, 0.03 + drop, 0.03), 3)
-    moves = np.where(shared, whole, flips(random, 300, 0.03 + drop, 0.03))
-    return [metric_of(moves, clusters=np.repeat(np.arange(100), 3).tolist())], (60, 120, 180, 240, 300)
+    return [paired(clustered(random, 100, 0.03 + drop, 0.03, 0.5), np.repeat(np.arange(100), 3).tolist())]
 
 
 def draw_several(random, drop):
@@ -115,20 +70,10 @@ def draw_several(random, drop):
     others = [
         0.5 * np.where(random.random(300) < 0.5, moves, flips(random, 300, 0.03 + drop, 0.03)) for _ in "ab"
     ]
-    named = zip(("pass-rate", "f1", "bleu"), (moves, *others), strict=True)
-    return [metric_of(each, name) for name, each in named], (60, 120, 180, 240, 300)
-
-
-def at_most(rate, runs):
-    """The largest share that so many runs may show if the true one is ``rate``: three standard deviations."""
-    return rate + 3 * (rate * (1 - rate) / runs) ** 0.5
-
-
-@pytest.fixture
-def verdicts_alone(monkeypatch):
-    """Without the figures beside a verdict, which take most of the time."""
-    for name in ("smallest_detectable", "cases_to_settle"):
-        monkeypatch.setattr(f"harness.comparison.metric_verdicts.{name}", lambda *_, **__: None)
+    return [
+        paired(moves),
+        *(paired(each, name=name) for name, each in zip(("f1", "bleu"), others, strict=True)),
+    ]
 
 
 @pytest.mark.usefixtures("verdicts_alone")
@@ -136,11 +81,11 @@ def verdicts_alone(monkeypatch):
 @pytest.mark.parametrize("draw", [draw_independent, draw_clustered, draw_several])
 def test_five_looks_are_no_more_often_wrong_than_one(draw):
     random, runs = np.random.default_rng(14), 60 if draw is draw_several else 120
-    unchanged = [verdict_by_looks(*draw(random, 0.0))[0] for _ in range(runs)]
+    unchanged = [judged_by_looks(draw(random, 0.0), 0.05, LOOKS)[0] for _ in range(runs)]
     assert unchanged.count(REGRESS) / runs <= at_most(0.05, runs)
-    at_margin = [verdict_by_looks(*draw(random, 0.05))[0] for _ in range(runs)]
+    at_margin = [judged_by_looks(draw(random, 0.05), 0.05, LOOKS)[0] for _ in range(runs)]
     assert at_margin.count(PASS) / runs <= at_most(0.05, runs)
-    harmful = [verdict_by_looks(*draw(random, 0.2)) for _ in range(20)]
+    harmful = [judged_by_looks(draw(random, 0.2), 0.05, LOOKS) for _ in range(20)]
     assert {verdict for verdict, _ in harmful} == {REGRESS}
     assert np.mean([share for _, share in harmful]) < 0.5
 
@@ -151,9 +96,9 @@ def test_undivided_levels_would_be_noticed():
     """The same runs, each look at the whole level: twice as many false alarms."""
     random, runs, wrong = np.random.default_rng(14), 400, 0
     for _ in range(runs):
-        (metric,), ends = draw_independent(random, 0.0)
+        (metric,) = draw_independent(random, 0.0)
         margins = {("s", "pass-rate"): 0.0}
-        found = (judge([first(metric, cases)], margins)[0][0].verdict for cases in ends)
+        found = (judge([first(metric, cases)], margins)[0][0].verdict for cases in (60, 120, 180, 240, 300))
         wrong += REGRESS in set(found)
     assert wrong / runs > at_most(0.05, runs)
 
@@ -161,7 +106,7 @@ def test_undivided_levels_would_be_noticed():
 @pytest.mark.simulation
 def test_planned_chances_are_those_of_the_gate(verdicts_alone):
     random, runs = np.random.default_rng(15), 150
-    found = [verdict_by_looks(*draw_independent(random, 0.0)) for _ in range(runs)]
+    found = [judged_by_looks(draw_independent(random, 0.0), 0.05, LOOKS) for _ in range(runs)]
     expected = look_chances(
         (1.0,) * 300, Flips(lose=0.03, gain=0.03, alike=0.0), 0.05, 0.05, margin=0.05, looks=LOOKS
     )

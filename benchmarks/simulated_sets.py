@@ -1,0 +1,81 @@
+"""Golden sets of known drops, and how a session judges them: for the simulations here and in the tests."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.comparison.metric_verdicts import judge
+from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.statistics.looks import look_sizes
+from harness.types import GateVerdict
+
+PASS, REGRESS = GateVerdict.PASS, GateVerdict.REGRESS
+Moves = NDArray[np.float64]
+
+
+def paired(drops: Moves, clusters: Sequence[int] | None = None, *, name: str = PASS_RATE) -> PairedMetric:
+    """A metric with the given drops; a graded one where they are not whole, with a baseline of 0.7."""
+    whole = bool((drops == np.round(drops)).all()) and name == PASS_RATE
+    baseline = np.where(drops > 0, 1.0, 0.0) if whole else np.full(drops.size, 0.7)
+    return PairedMetric(
+        set_name="s",
+        metric=name,
+        kind="binary" if whole else "graded",
+        keys=tuple(f"s/{place}" for place in range(drops.size)),
+        candidate=tuple((baseline - drops).tolist()),
+        baseline=tuple(baseline.tolist()),
+        clusters=tuple(range(drops.size) if clusters is None else clusters),
+    )
+
+
+def flips(random: np.random.Generator, n: int, lose: float, gain: float) -> Moves:
+    """Each case lost (1), gained (-1) or unchanged, on its own."""
+    return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
+
+
+def clustered(random: np.random.Generator, groups: int, lose: float, gain: float, together: float) -> Moves:
+    """Clusters of three that flip alike with the probability ``together``; else each case on its own."""
+    shared = np.repeat(random.random(groups) < together, 3)
+    whole = np.repeat(flips(random, groups, lose, gain), 3)
+    return np.where(shared, whole, flips(random, groups * 3, lose, gain))
+
+
+def small_moves(random: np.random.Generator, n: int, drop: float) -> Moves:
+    """Every score moves, with a standard deviation of nearly 0.2, as far up as down around the drop."""
+    return drop + np.clip(random.normal(0, 0.2, n), -0.3, 0.3)
+
+
+def few_losses(random: np.random.Generator, n: int, drop: float) -> Moves:
+    """Two answers in five move a little, and a few break: they lose 0.7, all there is."""
+    little = np.where(random.random(n) < 0.4, random.normal(0, 0.1, n), 0.0)
+    # The expected small move is 0, so that the broken share alone makes the drop.
+    return np.where(random.random(n) < drop / 0.7, 0.7, little)
+
+
+def first(metric: PairedMetric, cases: int) -> PairedMetric:
+    """A metric of its first cases only."""
+    return replace(
+        metric,
+        keys=metric.keys[:cases],
+        candidate=metric.candidate[:cases],
+        baseline=metric.baseline[:cases],
+        clusters=metric.clusters[:cases],
+    )
+
+
+def judged_by_looks(metrics: Sequence[PairedMetric], margin: float, looks: int) -> tuple[GateVerdict, float]:
+    """The verdict, and the share of the cases that were answered for it."""
+    sizes = np.unique(metrics[0].clusters, return_counts=True)[1].astype(float)  # the clusters are in order
+    ends = np.cumsum(sizes)[[end - 1 for end in sorted({*look_sizes(tuple(sizes), looks)} - {0})]].astype(int)
+    margins = {(metric.set_name, metric.metric): margin for metric in metrics}
+    for number, cases in enumerate(ends, 1):
+        shares = [end / ends[-1] for end in ends[:number]]
+        found = judge([first(each, cases) for each in metrics], margins, fractions={"s": shares})[0]
+        verdicts = {row.verdict for row in found}
+        if REGRESS in verdicts:
+            return REGRESS, shares[-1]
+        if verdicts == {PASS}:
+            return PASS, shares[-1]
+    return GateVerdict.INCONCLUSIVE, 1.0
