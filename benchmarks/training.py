@@ -192,8 +192,9 @@ def _device_memory(adapter: Path) -> float | None:
 
     if not torch.cuda.is_available():
         return None
-    log = (adapter / "training_log.jsonl").read_text(encoding="utf-8").splitlines()
-    return max(float(json.loads(line).get("memory_gb") or 0) for line in log)
+    log = adapter / "training_log.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return max((float(json.loads(line).get("memory_gb") or 0) for line in lines), default=None)
 
 
 def held_out(manifest: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:
@@ -242,7 +243,7 @@ def _with_interval(share: Mapping[str, float]) -> str:
 
 def table(rows: Mapping[str, Mapping[str, str]], order: Sequence[str]) -> str:
     """The rows as Markdown, below the machines and types of numbers that they were measured with."""
-    known = [rows[name] for name in order if name in rows]
+    known = [rows[name] for name in sorted(order, key=_reading_place) if name in rows]
     places = sorted({f"{row['machine']}, {row['dtype']}" for row in known})
     lines = [*places, "", "| " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(_cell(key, row[key]) for key in COLUMNS) + " |" for row in known]
@@ -311,6 +312,14 @@ def main() -> int:
 
 
 _LONGEST_FIRST = ("ppo", "rlhf", "grpo", "rft", "orpo", "kto", "dpo")
+
+
+_READING = ("sft", "dpo", "kto", "orpo", "reward", "continual", "grpo", "rft", "rlhf", "ppo")
+
+
+def _reading_place(name: str) -> tuple[int, str]:
+    """Methods in the order of the documents, then the kinds of weights."""
+    return (_READING.index(name) if name in _READING else len(_READING), name)
 
 
 def _place(name: str) -> tuple[int, str]:

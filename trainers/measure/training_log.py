@@ -18,9 +18,16 @@ _GIGABYTE = 1e9
 class TrainingLog(TrainerCallback):
     """Writes each log with its step, the seconds since the beginning, and the memory so far."""
 
-    def __init__(self, directory: Path) -> None:
-        """Write to ``training_log.jsonl`` in a directory."""
+    def __init__(self, directory: Path, after: int = 0, noted: Mapping[str, float] = {}) -> None:
+        """Write to ``training_log.jsonl`` in a directory.
+
+        Args:
+            directory: The work directory.
+            after: Steps of earlier trainings whose log this one goes on with, such as rft's rounds.
+            noted: Figures of the beginning, such as the reward of the answers that are learnt.
+        """
         self._path = directory / LOG_FILE
+        self._after, self._noted = after, noted
         self._started = time.monotonic()
 
     def on_train_begin(
@@ -29,10 +36,17 @@ class TrainingLog(TrainerCallback):
         """Keep what a resumed training had logged up to its checkpoint; its clock goes on from there."""
         if not state.is_world_process_zero:
             return
-        kept = [entry for entry in read_log(self._path) if entry["step"] <= state.global_step]
+        start = self._after + state.global_step
+        kept = [entry for entry in read_log(self._path) if entry["step"] <= start]
+        if self._noted:
+            # A beginning that is repeated after --resume was noted before.
+            kept = [
+                entry for entry in kept if not (entry["step"] == start and self._noted.keys() <= entry.keys())
+            ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self._path, "".join(map(_line, kept)))
         self._started = time.monotonic() - (kept[-1].get("time_s") or 0.0 if kept else 0.0)
+        self._write(self._noted, start)
 
     def on_log(
         self,
@@ -43,15 +57,15 @@ class TrainingLog(TrainerCallback):
         **_: Any,
     ) -> None:
         """Append a log."""
-        if not logs or not state.is_world_process_zero:
-            return
+        if logs and state.is_world_process_zero:
+            self._write(logs, self._after + state.global_step)
+
+    def _write(self, logs: Mapping[str, Any], step: int) -> None:
         numbers = {key: value for key, value in logs.items() if isinstance(value, int | float)}
-        entry = {
-            **numbers,
-            "step": state.global_step,
-            "time_s": round(time.monotonic() - self._started, 3),
-            "memory_gb": _memory_gb(),
-        }
+        if not numbers:
+            return
+        time_s = round(time.monotonic() - self._started, 3)
+        entry = {**numbers, "step": step, "time_s": time_s, "memory_gb": _memory_gb()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_line(entry))
 

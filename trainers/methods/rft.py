@@ -139,6 +139,8 @@ def _train_rounds(
     ask: Ask,
 ) -> Any:
     """Run the rounds that are not finished; TRL's trainer of the last one, or None after Ctrl-C."""
+    from trainers.measure.training_log import TrainingLog
+
     trainer, done = None, len(state.rounds)
     for number in range(done + 1, run.config.rounds + 1):
         kept, noted = _best_answers(run, number, prompts, rewards, ask)
@@ -146,7 +148,9 @@ def _train_rounds(
         trainer = _trainer(one, model, tokenizer, kept)
         # The plan is the same in each round: it is printed once.
         shown = one if number == done + 1 else replace(one, console=open_console(quiet=True))
-        make_ready(shown, trainer, tokenizer, prompts.title)
+        # One log for all rounds: each goes on where the one before it ended.
+        log = TrainingLog(run.work, _steps_of(state), {"reward": noted["mean_reward"]})
+        make_ready(shown, trainer, tokenizer, prompts.title, log)
         if not fit(one, trainer):
             return None
         state.rounds.append({"round": number, **noted, "losses": plain(one.watch.losses)})
@@ -156,6 +160,11 @@ def _train_rounds(
         one_row = Examples(rows=[row], places=prompts.places[:1], sha256=prompts.sha256)
         trainer = _trainer(run, model, tokenizer, one_row)
     return trainer
+
+
+def _steps_of(state: _State) -> int:
+    """Optimizer steps of all finished rounds."""
+    return sum(len(each["losses"]) for each in state.rounds)
 
 
 def _round_notes(state: _State) -> TrainingManifest:

@@ -45,7 +45,9 @@ def method_run(
         yield run
 
 
-def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, data: str) -> None:
+def make_ready(
+    run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, data: str, log: Any = None
+) -> None:
     """Correct some settings of TRL, and print a summary of the training.
 
     Args:
@@ -53,6 +55,7 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, d
         trainer: TRL's trainer.
         tokenizer: The base's, with its own chat template.
         data: The number of rows and the files.
+        log: The training's log, where it is not that of a single training from the first step.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
@@ -67,7 +70,7 @@ def make_ready(run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, d
         from trainers.measure.early_stop import GoldenStop
 
         trainer.add_callback(GoldenStop(run, run.config.early_stop, tokenizer, trainer.log))
-    trainer.add_callback(TrainingLog(run.work))
+    trainer.add_callback(log or TrainingLog(run.work))
     _print_plan(run, trainer, data)
 
 

@@ -43,3 +43,15 @@ def test_only_the_main_process_writes(tmp_path):
     log.on_train_begin(None, state(0, main=False), None)
     log.on_log(None, state(1, main=False), None, logs={"loss": 1.5})
     assert not (tmp_path / LOG_FILE).exists()
+
+
+def test_a_later_round_goes_on_and_its_repeated_beginning_counts_once(tmp_path):
+    lines = [{"step": step, "loss": 1.0, "time_s": 1.0} for step in (1, 2)] + [{"step": 2, "reward": 0.3}]
+    (tmp_path / LOG_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    log = TrainingLog(tmp_path, after=2, noted={"reward": 0.4})
+    log.on_train_begin(None, state(0), None)
+    log.on_log(None, state(1), None, logs={"loss": 0.5})
+    found = [
+        (entry["step"], entry.get("loss"), entry.get("reward")) for entry in read_log(tmp_path / LOG_FILE)
+    ]
+    assert found == [(1, 1.0, None), (2, 1.0, None), (2, None, 0.4), (3, 0.5, None)]

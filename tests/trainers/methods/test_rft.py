@@ -5,7 +5,9 @@ import json
 import pytest
 
 from harness.engines.open import describe_model
+from harness.types.training import LOG_FILE
 from trainers.measure.samples import read_samples
+from trainers.measure.training_log import read_log
 from trainers.methods.rft import RftConfig, best
 
 PROMPTS = [{"prompt": f"what is w{i}"} for i in range(12)]
@@ -65,6 +67,11 @@ def test_learning_the_best_answers_pays(project, tmp_path):
     assert all(each["sampled"] == 96 and 0 < each["learnt"] <= 12 for each in manifest["rounds"])
     assert [loss["step"] for loss in manifest["losses"]] == list(range(1, 25))
     assert len(read_samples(tmp_path / "out.work")) == 3 * 96
+    log = read_log(run.output / LOG_FILE)
+    assert [entry["step"] for entry in log if "loss" in entry] == list(range(1, 25))
+    assert [(entry["step"], entry["reward"]) for entry in log if "reward" in entry] == list(
+        zip((0, 8, 16), means, strict=True)
+    )
     assert describe_model(str(run.output)).adapter_sha256 == manifest["adapter_sha256"]
 
 
@@ -87,6 +94,8 @@ def test_finished_rounds_are_not_repeated(project, tmp_path, capsys):
     assert run.train("--resume") == 0
     assert "/3  reward" not in capsys.readouterr().err
     assert run.manifest["adapter_sha256"] == third
+    steps = [entry["step"] for entry in read_log(run.output / LOG_FILE) if "loss" in entry]
+    assert steps == list(range(1, 25))
 
 
 def test_no_answer_worth_learning_is_one_line(project, capsys):
