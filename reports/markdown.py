@@ -8,6 +8,7 @@ from harness.presentation.sentences import sentence_of, verdict_line
 from harness.presentation.terminal import detectable, interval, outcome_counts, pairs
 from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
 from harness.types.run import conversation
+from tunegate.printable import printable, printable_line
 
 # GitHub refuses comments of more than 65 536 characters.
 _MOST_CHARACTERS = 60_000
@@ -17,7 +18,7 @@ _LONGEST_TEXT = 600
 
 def marker_of(record: GateRecord) -> str:
     """The first line of the comment: a later one about the same model's name replaces the one that has it."""
-    return f"<!-- tunegate: {record.run.model.label.replace('--', '- -')} -->"
+    return f"<!-- tunegate: {printable_line(record.run.model.label).replace('--', '- -')} -->"
 
 
 def render_markdown(record: GateRecord) -> str:
@@ -42,7 +43,7 @@ def render_markdown(record: GateRecord) -> str:
         shown += 1
     if shown < len(folded):
         whole += f"\n\n…and {len(folded) - shown} more lost cases in the report."
-    return f"{whole}\n\n{foot}\n"
+    return printable(f"{whole}\n\n{foot}\n")
 
 
 def _table(record: GateRecord) -> Iterator[str]:

@@ -24,6 +24,7 @@ from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
 from harness.registry.metric import CommonOptions, JudgedOptions
 from harness.types import Check, JsonValue
 from harness.types.golden import VALUE_IS_NULL
+from harness.types.storage import parse_json
 
 # An empty answer may be the right one here; other built-in metrics find nothing to compare in it.
 _EMPTY_IS_AN_ANSWER = frozenset({"equals", "iequals", "exact-match", "f1", "squad-em", "squad-f1"})
@@ -335,8 +336,8 @@ def _is_container(text: str) -> bool:
 def _require_json(reference: str) -> None:
     """Refuse a reference that no JSON answer can equal."""
     try:
-        json.loads(reference, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        parse_json(reference, parse_constant=_refuse_constant)
+    except ValueError as error:
         raise CheckProblem((), f"the reference {shown(reference)} is not JSON: {error}", "JSON") from error
 
 

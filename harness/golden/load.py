@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from harness.errors import GoldenError, SettingsError, as_one
 from harness.golden.case_reading import CaseReading, as_settings
 from harness.golden.explain import explain, explain_settings, golden_error, keys_at
+from harness.golden.right_parts import right_parts
 from harness.golden.schema import (
     CHECK_TYPES,
     CaseYaml,
@@ -138,12 +139,8 @@ def _validated(document: Document) -> tuple[GoldenSetYaml | None, list[int], lis
     cases = data.get("cases")
     if not isinstance(cases, list):
         return None, [], faults
-    wrong = {path[1] for path in paths if path[0] == "cases" and len(path) > 1}
-    places = [place for place in range(len(cases)) if place not in wrong]
-    others = {path[0] for path in paths} - {"cases"}
-    right = {name: value for name, value in data.items() if name not in others}
+    rest, places = right_parts(data, paths)
     try:
-        rest = {"name": "unnamed", **right, "cases": [cases[place] for place in places]}
         return GoldenSetYaml.model_validate(rest), places, faults
     except ValidationError:
         return None, [], faults

@@ -15,7 +15,7 @@ import shutil
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,14 +26,18 @@ if sys.platform != "win32":
     import fcntl
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
     """The value of a JSON text.
+
+    Args:
+        text: The text.
+        parse_constant: Called with NaN or an infinity, which may be refused by a ValueError.
 
     Raises:
         ValueError: It is not JSON, too deep, not UTF-8, or has a number with thousands of digits.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=parse_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except json.JSONDecodeError:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from harness.presentation.sentences import verdict_line
 from harness.types import GateRecord
 from reports.markdown import marker_of, render_markdown
+from tunegate.printable import printable
 
 
 def test_verdict_table_and_folded_cases(invented: Callable[..., GateRecord]) -> None:
@@ -63,3 +64,17 @@ def test_the_line_is_the_same_everywhere(invented: Callable[..., GateRecord]) ->
     line = verdict_line(record)
     assert line.startswith("REGRESS: ")
     assert "pass-rate fell" in line
+
+
+def test_nothing_in_it_is_hidden_or_a_command(invented: Callable[..., GateRecord]) -> None:
+    record = invented(orders=60, lost=25)
+    evil = "\x1b[2J\a\u202e\ud800\n::error::x"
+    results = tuple(
+        replace(r, completion=replace(r.completion, text=evil)) if r.completion is not None else r
+        for r in record.run.results
+    )
+    model = replace(record.run.model, label=f"mine{evil}")
+    text = render_markdown(replace(record, run=replace(record.run, model=model, results=results)))
+    assert printable(text) == text
+    assert "⟨ESC⟩[2J⟨BEL⟩⟨U+202E⟩⟨U+D800⟩\n⟨:⟩:error::x" in text
+    assert text.splitlines()[0].count("⟨LF⟩") == 1
