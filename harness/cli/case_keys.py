@@ -86,7 +86,7 @@ def ask_keys(check: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Ask for further keys, by name, until an empty line.
 
     Args:
-        check: Raises InputError for keys that are not valid; they are then asked again.
+        check: Raises InputError for keys that are not valid; the question is then repeated.
     """
     found: dict[str, Any] = {}
     question = f"Further keys, such as {', '.join(FURTHER_KEYS[:4])} (? lists all), or Enter for none:"

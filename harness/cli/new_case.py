@@ -60,7 +60,7 @@ class CaseInput:
 
     @property
     def has_conversation(self) -> bool:
-        """Whether messages or turns stand in place of a prompt."""
+        """Whether messages or turns replace the prompt."""
         return bool({"messages", "turns"} & set(self.further))
 
     @property
