@@ -53,6 +53,55 @@ def test_a_flag_wins_over_the_environment_over_pyproject(tmp_path):
     assert (settings.margin, settings.fail_on, settings.dtype) == (0.3, "inconclusive", "float16")
 
 
+# Two values of each setting that is no switch.
+TWO = {
+    **dict.fromkeys(("model", "judge", "track"), (["local:a"], ["local:b"])),
+    **dict.fromkeys(("golden", "paths"), (["a"], ["b"])),
+    **dict.fromkeys(("base", "baseline", "device", "server", "server_args", "model_id"), ("a", "b")),
+    **dict.fromkeys(("directory", "history", "accept", "accept_reason"), ("a", "b")),
+    **dict.fromkeys(("margin", "forgetting_margin"), (0.25, 0.5)),
+    **dict.fromkeys(
+        ("batch_tokens", "server_concurrency", "judge_concurrency", "workers", "confirm", "looks"), (3, 5)
+    ),
+    **dict.fromkeys(("server_timeout_s", "judge_timeout_s"), (3.0, 5.0)),
+    **dict.fromkeys(("server_prices", "judge_prices"), ("1/2", "3/4")),
+    "dtype": ("float32", "float16"),
+    "engine": ("vllm", "transformers"),
+    "fail_on": ("case", "inconclusive"),
+    "chat_template_kwargs": ({"a": 1}, {"a": 2}),
+}
+
+
+def as_variable(value):
+    return (
+        json.dumps(value) if isinstance(value, dict) else value[0] if isinstance(value, list) else str(value)
+    )
+
+
+def as_toml(value):
+    return f"{{a = {value['a']}}}" if isinstance(value, dict) else json.dumps(value)
+
+
+@pytest.mark.parametrize("name", [*SETTINGS])
+def test_each_setting_is_read_from_each_source_in_this_order(tmp_path, name):
+    """An option before a variable before pyproject.toml before the default, for all of them alike."""
+    one, other = TWO.get(name, (True, False))
+
+    def read(flag=None, variable=None, key=None):
+        write(tmp_path, "" if key is None else f"{name} = {as_toml(key)}")
+        environment = {} if variable is None else {environment_variable(name): as_variable(variable)}
+        flags = {name: tuple(flag) if isinstance(flag, list) else flag}
+        return getattr(load_settings(flags, tmp_path, environment), name)
+
+    first, second = read(flag=one), read(flag=other)
+    default = getattr(Settings(), name)
+    assert first != second
+    assert read() == default
+    assert [read(key=one), read(key=other)] == [first, second]
+    assert [read(variable=one, key=other), read(variable=other, key=one)] == [first, second]
+    assert [read(one, other, other), read(other, one, one)] == [first, second]
+
+
 def test_lists_and_booleans_from_pyproject_and_environment(tmp_path):
     root = write(tmp_path, "golden = ['a', 'b']\nforgetting = false")
     settings = load_settings({}, root, {"TUNEGATE_CACHE": "0", "TUNEGATE_PATHS": "x:y"})

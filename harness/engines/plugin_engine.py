@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.errors import EngineError, ModelError, TunegateError
 from harness.registry import EngineKind, load_function
+from harness.registry.field_types import wrong_field
 from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
 from harness.types.training import TrainingManifest
 
@@ -93,14 +94,14 @@ class PluginEngine:
         on_text: object = None,
     ) -> None:
         """As an Engine's; texts are not shown during generation."""
-        with _all_of(self.place, len(requests), on_batch) as counted:
+        with _all_of(self.place, len(requests), Completion, on_batch) as counted:
             self.engine.generate(requests, counted)
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
         """As an Engine's."""
-        with _all_of(self.place, len(requests), on_batch) as counted:
+        with _all_of(self.place, len(requests), TextLoss, on_batch) as counted:
             self.engine.losses(requests, counted)
 
     def largest_logit_change(self, *arguments: Any) -> float:
@@ -111,12 +112,14 @@ class PluginEngine:
 
 @contextmanager
 def _all_of(
-    place: str, number: int, on_batch: Callable[[Mapping[int, _T]], None]
+    place: str, number: int, kind: type[_T], on_batch: Callable[[Mapping[int, _T]], None]
 ) -> Iterator[Callable[[Mapping[int, _T]], None]]:
-    """A callback that counts results; afterwards all of them must have arrived."""
+    """A callback that checks and counts results; afterwards all of them must have arrived."""
     given: set[int] = set()
 
     def counted(batch: Mapping[int, _T]) -> None:
+        if problem := _wrong_results(batch, number, kind):
+            raise EngineError(f"{place}: {problem}")
         given.update(batch)
         on_batch(batch)
 
@@ -124,6 +127,20 @@ def _all_of(
         yield counted
     if given != set(range(number)):
         raise EngineError(f"{place}: gave {len(given)} of {number} results")
+
+
+def _wrong_results(batch: object, number: int, kind: type[Completion | TextLoss]) -> str:
+    """What is wrong with a batch, before any of it is stored; empty if nothing."""
+    if not isinstance(batch, Mapping):
+        return f"gave a {type(batch).__name__} (allowed: a mapping of a request's index to a {kind.__name__})"
+    for index, result in batch.items():
+        if index not in range(number):
+            return f"gave a result of request {index!r} (allowed: 0 to {number - 1})"
+        if not isinstance(result, kind):
+            return f"gave a {type(result).__name__} (allowed: a {kind.__name__})"
+        if problem := wrong_field(result):
+            return f"gave a {kind.__name__} with {problem}"
+    return ""
 
 
 @contextmanager

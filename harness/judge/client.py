@@ -20,6 +20,8 @@ from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
 from harness.judge.replies import is_bare_object, read_reply
 from harness.judge.reply_objects import ReplyError
+from harness.registry import active
+from harness.registry.field_types import wrong_field
 from harness.registry.listeners import LISTENERS, Work, tell
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
 
@@ -223,7 +225,7 @@ class Judge:
         judged = written if request.answers else ""
         asked = request
         for reading in range(_READINGS):
-            reply = await self._engine.ask(asked)
+            reply = _checked(await self._engine.ask(asked))
             self._prompt_tokens += reply.prompt_tokens
             self._completion_tokens += reply.completion_tokens
             self._unstructured += not (reply.structured and is_bare_object(reply.text))
@@ -245,14 +247,18 @@ class Judge:
         return self._loop
 
     def close(self) -> None:
-        """Cancel unfinished questions and release the engine."""
+        """Cancel unfinished questions and release the engine; a fault of the engine there is noted."""
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._end(), loop).result(timeout=10)
+        try:
+            asyncio.run_coroutine_threadsafe(self._end(), loop).result(timeout=10)
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            active().note(f"judge {self.identity}: it could not be closed: {type(error).__name__}: {reason}")
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()
@@ -273,6 +279,15 @@ class Judge:
     ) -> None:
         """Close the judge."""
         self.close()
+
+
+def _checked(reply: object) -> JudgeReply:
+    """An engine's reply; those of plug-ins are written without our type checks."""
+    if not isinstance(reply, JudgeReply):
+        raise JudgeError(f"the judge gave a {type(reply).__name__} (allowed: a JudgeReply)")
+    if problem := wrong_field(reply):
+        raise JudgeError(f"the judge gave a JudgeReply with {problem}")
+    return reply
 
 
 def _for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeRequest:

@@ -41,4 +41,16 @@ def open_judge(
             f"judge {spec}: {', '.join(missing)} not installed: pip install 'tunegate[local]'"
         )
     engine: JudgeEngine = load_function(kind.open, f"judge {spec.kind!r}")(spec, timeout_s, environment)
+    if problem := _wrong_part(engine):
+        raise SettingsError(f"judge {spec}: the plug-in's judge has {problem}")
     return Judge(engine, store, concurrency=concurrency, prices=prices)
+
+
+def _wrong_part(engine: object) -> str:
+    """What of an opened judge is not as a judge's engine has it; empty where all is."""
+    for name, kind in {"identity": str, "remote": bool, "requests": int, "retried": int}.items():
+        value = getattr(engine, name, None)
+        if not isinstance(value, kind) or value == "":
+            return f"{name} {value!r} (allowed: {kind.__name__})"
+    missing = [name for name in ("ask", "close") if not callable(getattr(engine, name, None))]
+    return f"no method {missing[0]}" if missing else ""

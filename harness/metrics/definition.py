@@ -200,6 +200,9 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
     if not isinstance(result, Score):
         problem = f"the metric gave a {type(result).__name__} (allowed: a Score or a MetricError)"
         return MetricError(metric=name, error=problem)
+    if name not in BUILTIN_METRICS and result.metric != name:
+        problem = f"the metric gave a score of {result.metric!r} (allowed: of {name!r})"
+        return MetricError(metric=name, error=problem)
     if not math.isfinite(result.value):
         problem = f"the metric gave {result.value} instead of a number. {result.explanation}"
         return MetricError(metric=name, error=problem)

@@ -224,6 +224,9 @@ def thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
     Args:
         written: The text so far, including special tokens.
         prompt: The rendered prompt, whose end may have opened the reasoning.
+
+    Returns:
+        The opening tag and the closing one.
     """
     opened, text = opened_tag(prompt), written.lstrip()
     return next((pair for pair in THINKING_TAGS if opened == pair[0] or text.startswith(pair[0])), None)

@@ -1,5 +1,6 @@
 """Engines of plug-ins: chosen by name, checked, and never the cause of a traceback."""
 
+import re
 import sys
 from dataclasses import replace
 from importlib import metadata
@@ -60,9 +61,9 @@ REQUESTS = [
 ]
 
 
-def answers_of(model, requests=REQUESTS):
+def answers_of(model, requests=REQUESTS, given=None):
     engine = open_sides({CANDIDATE: model}, choose_plan("auto", "cpu", 4096, [model]))
-    given = {}
+    given = {} if given is None else given
     engine.generate(requests, given.update)
     return [given[place].text for place in sorted(given)]
 
@@ -159,6 +160,36 @@ def test_an_answer_that_does_not_come_is_noticed(register):
     register(open=Half)
     with pytest.raises(EngineError, match="engine 'upper': gave 1 of 2 results"):
         answers_of(describe_model("upper:loud"))
+
+
+ANSWER = Completion(text="YES", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [
+        ({0: "YES", 1: "YES"}, "gave a str (allowed: a Completion)"),
+        ([ANSWER, ANSWER], "gave a list (allowed: a mapping of a request's index to a Completion)"),
+        ({0: ANSWER, 2: ANSWER}, "gave a result of request 2 (allowed: 0 to 1)"),
+        ({"a": ANSWER}, "gave a result of request 'a' (allowed: 0 to 1)"),
+        (
+            {0: replace(ANSWER, text=None)},
+            "gave a Completion with text: found None: Input should be a valid string",
+        ),
+        ({0: replace(ANSWER, stop_reason="end")}, "gave a Completion with stop_reason: found 'end'"),
+        ({0: replace(ANSWER, prompt_tokens="4")}, "gave a Completion with prompt_tokens: found '4'"),
+    ],
+)
+def test_a_wrong_answer_is_refused_before_it_is_stored(register, batch, told):
+    class Wrong(Upper):
+        def generate(self, requests, on_batch):
+            on_batch(batch)
+
+    register(open=Wrong)
+    stored = {}
+    with pytest.raises(EngineError, match=f"^engine 'upper': {re.escape(told)}"):
+        answers_of(describe_model("upper:loud"), given=stored)
+    assert stored == {}
 
 
 def test_an_engine_that_breaks_while_it_answers_is_one_line(register):

@@ -78,6 +78,11 @@ def test_where_lower_is_better_the_threshold_is_the_greatest_value(registered):
             {"logarithmic": True, "maximum": None},
             "the metric gave 0 (allowed: a number above 0, since runs are compared by its logarithm)",
         ),
+        (
+            lambda requests: [Score(metric="f1", value=0.5) for _ in requests],
+            {},
+            "the metric gave a score of 'f1' (allowed: of 'own')",
+        ),
         ("nowhere:own", {}, None),
     ],
 )
