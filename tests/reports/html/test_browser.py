@@ -62,6 +62,32 @@ def test_the_page_never_scrolls_sideways(open_report: Opener, invented: Invented
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+NARROWEST = "(parts) => Math.min(...parts.map((part) => part.getBoundingClientRect().width))"
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_the_first_screen_is_whole_at_every_width(
+    open_report: Opener, invented: Invented, media: str
+) -> None:
+    """Also between a phone and a desktop, and on paper: nothing is squeezed, and what was compared is named."""
+    record = invented(lost=25, orders=60, probes_lost=14)
+    page = open_report(record)
+    page.emulate_media(media=media)
+    # The line about lost skills.
+    skills = (
+        '<ul><li><span class="what">general skills lost</span> <b>118 of 118</b> '
+        "<small>arithmetic 19/19, format 30/30, instructions 36/36, knowledge 33/33</small></li></ul>"
+    )
+    page.locator(".shared h2").evaluate("(title, html) => title.insertAdjacentHTML('afterend', html)", skills)
+    for width in (390, 640, 700, 794, 1000, 1100):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert page.locator(".shared .what").evaluate_all(NARROWEST) > 60, width
+        head = page.locator(".sides-table thead th").first.bounding_box()
+        assert head["width"] > 60, width
+        assert head["height"] > 20, width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (768, 1024), (390, 844)], ids=["desktop", "tablet", "phone"])
 def test_a_fall_against_the_accepted_run_is_seen_first_and_its_column_fits(
     open_report: Opener, invented: Invented, tmp_path: Path, size: tuple[int, int]
