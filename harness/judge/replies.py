@@ -29,6 +29,7 @@ from harness.judge.reply_objects import (
     whole_object,
 )
 from harness.judge.reply_reasoning import behind_reasoning
+from harness.judge.reply_statements import DENIALS, denied_inside, doubtful
 from harness.judge.spelling import in_schema_spelling, plain_key
 from harness.types import JsonValue
 
@@ -156,7 +157,9 @@ def _require_own(
         raise ReplyError("the reply's verdict can't be told from the one that the answer carries")
     if len(fitting) == 1 and supposed(answer[: last.start]):
         raise ReplyError("the reply's only verdict is an example or a quotation")
-    if contradiction("\n".join(outside[:-1]), outside[-1], found, schema):
+    if contradiction("\n".join(outside[:-1]), outside[-1], found, schema) or (
+        found.get("pass") is True and doubtful("\n".join(outside))
+    ):
         raise ReplyError("the reply's words and its verdict disagree")
 
 
@@ -199,7 +202,25 @@ def _fitting(
     error = _first_error(candidate, json.dumps(schema, sort_keys=True))
     if error is None and _disagrees_inside(value, candidate, schema):
         raise ReplyError("the reply's object holds a second verdict, which disagrees")
+    if error is None and candidate.get("pass") is True:
+        _require_undenied(value, candidate, schema)
     return (candidate, "") if error is None else (None, error)
+
+
+def _require_undenied(
+    value: Mapping[str, Any], candidate: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]
+) -> None:
+    """A pass needs all beside it to agree: further keys in any language, and the reason, in English.
+
+    Raises:
+        ReplyError: Something denies it.
+    """
+    known = {plain_key(name) for name in candidate}
+    if denied_inside({name: item for name, item in value.items() if plain_key(name) not in known}):
+        raise ReplyError("the reply's object holds a second verdict, which disagrees")
+    texts = [text for name, text in candidate.items() if isinstance(text, str)]
+    if any(DENIALS.search(text) or contradiction(text, "", candidate, schema) for text in texts):
+        raise ReplyError("the reply's reason and its verdict disagree")
 
 
 def _disagrees_inside(value: object, found: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> bool:

@@ -11,7 +11,7 @@ from harness.judge.reply_objects import attempts, deciding_names, scalar_names
 from harness.judge.spelling import in_schema_spelling
 from harness.types import JsonValue
 
-_PASSES = r"pass(?:ed|es)?|fail(?:ed|s|ure)?|true|false"
+_PASSES = r"not\s+pass(?:ed)?|pass(?:ed|es)?|fail(?:ed|s|ure)?|true|false"
 _IS = r"\b\W{0,6}?(?:is|was|should be|must be|has to be|=|:)?\W{0,6}\b"
 _NO_CHOICE = r"\b(?!\s+or\b|\s*[-–|]\s*\w|\s*/\s*[a-z])"
 _LAST = (
@@ -33,7 +33,7 @@ _LINE = re.compile(
 _YES_OR_NO = re.compile(r"^[^\w\n]{0,9}(?P<value>yes|no)[^\w\n]{0,9}$", re.IGNORECASE | re.MULTILINE)
 _WORDS = dict.fromkeys(("pass", "passed", "passes", "true", "yes", "correct", "accept", "accepted"), True)
 _WORDS |= dict.fromkeys(("fail", "failed", "fails", "failure", "false", "no", "incorrect", "reject"), False)
-_WORDS["rejected"] = False
+_WORDS |= dict.fromkeys(("rejected", "not pass", "not passed"), False)
 _NOT = r"(?:do(?:es)? not|doesn't|did not|didn't|should not|shouldn't|cannot|can't|not|never)\s+pass\b"
 _CONCLUDES = re.compile(
     r"(?:\b(?:so|therefore|thus|overall|which means|and|but)|[,;.])\s+(?:that\s+)?"
@@ -102,7 +102,7 @@ def _sense(word: str) -> bool:
 
 
 def _opposes(word: str, value: JsonValue) -> bool:
-    word = word.casefold()
+    word = " ".join(word.casefold().split())
     if isinstance(value, bool):
         return word in _WORDS and _WORDS[word] is not value
     if isinstance(value, int | float):

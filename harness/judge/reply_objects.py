@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.judge.spelling import in_schema_spelling, plain_key
+from harness.judge.spelling import in_schema_spelling, look_alike, plain_key
 from harness.types import JsonValue
 
 # More braces than any judge writes; each is read at most once.
@@ -135,7 +135,7 @@ def _single_keys(schema: Mapping[str, JsonValue]) -> Any:
     def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
-            plain = plain_key(name)
+            plain = look_alike(name)
             if plain in known and plain in seen:
                 raise _DoubledKeyError(f"the reply names {plain!r} twice in one object")
             seen.add(plain)

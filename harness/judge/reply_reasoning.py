@@ -16,8 +16,8 @@ _ADDRESSED = re.compile(r"\s*to=\w+\s*<\|message\|>")
 _UNMARKED = re.compile(r"\s*analysis(?=[A-Z{\"'<\ue000\s])(?!\s*[:=])")
 _UNMARKED_FINAL = re.compile(r"assistant\s*final")
 _MARK = re.compile(
-    r"(?P<left><\|?|\[|◁|⟨|【)\s{0,3}(?P<slash>/?)\s{0,3}(?P<name>[^\W\d][\w:.▁ -]{0,40}?)"
-    r"(?:\s{1,3}[\w-]{1,30}\s?=[^<>\[\]\n]{0,60})?\s{0,3}(?:\|?>|\]|▷|⟩|】)"
+    r"(?P<left><\|?|\[|◁|⟨|【|《)\s{0,3}(?P<slash>/?)\s{0,3}(?P<name>[^\W\d][\w:.▁ -]{0,40}?)"
+    r"(?:\s{1,3}[\w-]{1,30}\s?=[^<>\[\]\n]{0,60})?\s{0,3}(?:\|?>|\]|▷|⟩|】|》)"
 )
 _REASONS = re.compile(
     r"think|thought|reason|reflect|scratch|analy[sz]|monolog|delibera|ponder|musing|\bcot\b|chain|\bplan|draft|"
@@ -44,6 +44,16 @@ _ANSWER_HEAD = re.compile(
     r"^\W{0,6}(?:my |the )?(?:final|verdict|answer|output|result|conclusion|decision|judge?ment|json|"
     r"response|reply|evaluation|assessment)\b",
     re.IGNORECASE | re.MULTILINE,
+)
+_LESS = {"\\<", "&lt;", "&LT;"}
+_ESCAPED = re.compile(r"\\[<>]|&[lg]t;", re.IGNORECASE)
+# Round and curly brackets are marks at the beginning of a line only.
+_IN_ROUND = re.compile(
+    r"^[ \t]*[({](?P<mark>/?(?:think|thinking|thoughts?|reasoning|scratchpad))[)}]", re.I | re.M
+)
+# What a tool gives back is not the judge's word.
+_GIVEN_BACK = re.compile(
+    r"(?:tool|function|code|observation)s?.*(?:response|result|output|return)|observation"
 )
 _CUT = "the reply is reasoning only: it was cut before its answer"
 
@@ -88,7 +98,15 @@ def behind_reasoning(text: str, material: str, prompt: str, is_object: re.Patter
 def _plain(text: str) -> str:
     """The text with marks in their usual width, and Gemma's pair as any other."""
     text = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return text.replace("<|channel>thought", "<think>").replace("<channel|>", "</think>")
+    text = (
+        _ESCAPED.sub(lambda found: "<" if found[0] in _LESS else ">", text)
+        if "\\" in text or "&" in text
+        else text
+    )
+    text = text.replace("<|channel>thought", "<think>").replace("<channel|>", "</think>")
+    # An object in a comment is hidden, and one behind a comment that never ends is, too.
+    text = text.replace("<!--", "<think comment>").replace("-->", "</think comment>")
+    return _IN_ROUND.sub(lambda found: f"<{found['mark'].casefold()}>", text)
 
 
 def _behind_channels(text: str, material: str) -> str:
@@ -143,7 +161,8 @@ def _require_outside(text: str, known: set[str], is_object: re.Pattern[str]) -> 
     opened: dict[str, int] = {}
     ordinary_names = _TRANSPARENT | known
     for mark in _marks(text):
-        ordinary = mark.reasons or _ANSWERS.search(mark.name) or mark.name in ordinary_names
+        answers = _ANSWERS.search(mark.name) and not _GIVEN_BACK.search(mark.name)
+        ordinary = mark.reasons or answers or mark.name in ordinary_names
         if ordinary or text[mark.start] != "<":
             continue
         begins = not text[: mark.start].rpartition("\n")[2].strip()

@@ -9,11 +9,18 @@ from harness.types import JsonValue
 
 _WORDS = {"true": True, "yes": True, "pass": True, "false": False, "no": False, "fail": False}
 
+_LIKE = dict(zip("аеорсухіјѕԁԛԝһզոսαορνικτυχɡɑıꜱᴀᴘοѵ", "aeopcyxijsdqwhqnuaopviktuxgaisapov", strict=True))
+
 
 def plain_key(name: str) -> str:
     """A key without what a reader doesn't see: case, width, invisible characters, space at its ends."""
     shown = unicodedata.normalize("NFKC", name)
     return "".join(one for one in shown if unicodedata.category(one) != "Cf").strip().casefold()
+
+
+def look_alike(name: str) -> str:
+    """A key with letters of other alphabets as the Latin ones that they look like."""
+    return "".join(_LIKE.get(one, one) for one in plain_key(name))
 
 
 def in_schema_spelling(found: Mapping[str, Any], schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -104,7 +104,13 @@ def test_any_text_is_a_verdict_or_an_error(text):
 )
 def test_what_a_judge_says_around_its_verdict_does_not_change_it(verdict, around):
     assume(not re.search("true|false|pass|fail|yes|no", around, re.IGNORECASE))
-    assert read_reply(f"{around}\n{json.dumps(verdict)}\n{around}", SCHEMA) == verdict
+    try:
+        found = read_reply(f"{around}\n{json.dumps(verdict)}\n{around}", SCHEMA)
+    except ReplyError:
+        # A few words of any language beside a pass may deny it.
+        assert verdict["pass"]
+        return
+    assert found == verdict
 
 
 def test_a_reply_that_is_cut_inside_its_reasoning_says_so():

@@ -1,0 +1,235 @@
+"""Short statements beside a passing verdict, in any language: one that isn't known to agree is a doubt.
+
+Long sentences are read in English only. A line of a few words, a value behind a label such as ``Urteil:``, a
+cell of a table or a symbol is most likely a verdict, whatever its language, so it must be known to be
+harmless.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from harness.judge.spelling import plain_key
+
+_LABELS = """
+verdict decision ruling judgment judgement result outcome conclusion overall assessment rating
+evaluation pass passed urteil ergebnis bewertung fazit entscheidung gesamt jugement résultat
+décision évaluation avis veredicto resultado decisión decisão conclusión conclusão evaluación juicio
+verdetto giudizio esito risultato decisione veredito avaliação вердикт решение результат итог вывод
+оценка вирок рішення висновок werdykt wyrok ocena wynik decyzja oordeel uitslag beslissing conclusie
+bedømmelse afgørelse omdöme bedömning utslag vurdering dom konklusjon tuomio arvio päätös αποτέλεσμα
+ετυμηγορία απόφαση karar sonuç değerlendirme putusan hasil hukum keputusan penilaian verdikt
+rozsudek ítélet eredmény döntés rezultat verdict décision الحكم النتيجة القرار التقييم פסק תוצאה
+החלטה निर्णय परिणाम फैसला মূল্যায়ন রায় 判定 结论 結論 结果 結果 评判 評判 裁决 裁決 评价 評価 判断
+判決 판정 결과 결론 평가 판단 ผลการตัดสิน ผล สรุป quyết luận
+"""
+_ENGLISH_LABELS = """
+verdict decision ruling judgment judgement result outcome conclusion overall assessment rating
+evaluation pass passed
+"""
+_ENGLISH = frozenset(_ENGLISH_LABELS.split())
+_VERDICT_LABELS = frozenset(_LABELS.split())
+_GOOD = """
+pass passed passes passing yes true ok okay good correct accepted approved satisfied met positive
+fulfilled valid bestanden erfüllt richtig ja réussi conforme oui aprobado sí correcto correcta
+superato promosso sì aprovado sim correto пройдено зачтено да geslaagd voldoende godkänt godkendt
+bestått godkjent hyväksytty zaliczone tak başarılı geçti evet lulus đạt ผ่าน 合格 通过 通過 合格です
+합격 통과 ناجح עבר उत्तीर्ण επιτυχία
+"""
+_POSITIVE = frozenset(_GOOD.split())
+_BAD = """
+fail failed fails failure failing false no not none reject rejected rejects incorrect wrong invalid
+bad unmet denied insufficient inadequate unsatisfactory unsatisfied unacceptable negative nein
+durchgefallen ungenügend falsch échec échoué refusé non suspenso reprobado rechazado incorrecto
+bocciato respinto reprovado rejeitado нет провал неверно отклонено onvoldoende gezakt afgewezen
+underkänt ikke hylätty niezaliczone odrzucono başarısız kaldı hayır gagal ไม่ผ่าน 不合格 不通过
+不通過 失败 失敗 否 불합격 실패 아니오 فشل راسب לא נכשל असफल नहीं αποτυχία όχι f
+"""
+_NEGATIVE = frozenset(_BAD.split())
+# Names of keys: true says that it passes, or that it doesn't.
+_GOOD_NAMES = re.compile(
+    r"pass|verdict|final|overall|result|decision|outcome|label|conclusion|correct|accept|approv|satisf|success|"
+    r"score|grade|rating|\bmet$|\bok$|fulfil|valid$"
+)
+_BAD_NAMES = re.compile(r"fail|reject|incorrect|wrong|invalid|unmet|denied")
+_FAILS = re.compile(r"(?:fail(?:ed|s|ure)?|reject(?:ed)?)\W*", re.IGNORECASE)
+_NO_SYMBOLS = re.compile("[❌✗✘✖👎⛔🚫🛑🔴]")
+_NOTHING = re.compile(r"(?<![\d./])0(?:\.0+)?\s*(?:/|out of|of|von|sur|de|из)\s*\d")
+_IN_MARK = re.compile(r"<[^<>]*[\"'=\s](?P<word>\w+)[\"']?\s*/?>")
+_TAG = re.compile(r"<[^<>\n]{0,80}>|```\w*|~~~\w*")
+# Words of headings, of introductions and of courtesy.
+_HARMLESS = """
+a again all analysis and answer as asked assistant below certainly check comparison conclusion
+course criteria criterion decide decision done draft evaluation explanation final finally following
+for format formatted given great happy hello help helps here hi hope i in is it item json judge
+judgement judgment just let ll look me my now object of ok okay output overall please point points
+process rationale reason reasoning reply requested response result rubric see sure step summary task
+thank thanks that the then thinking this thought thoughts to understood valid verdict wait we
+welcome well what will with you your yes hmm so right alright first second third
+"""
+_NEUTRAL = frozenset(_HARMLESS.split())
+# By them a line is known to be English, in which denials are recognised.
+_COMMON = """
+about all also are asks be both but complete contains covers days facts fine fully good has have its
+looks meets missing mentions mention named names needed nothing one passes right satisfies says so
+there therefore they thus was were which
+"""
+_ENGLISH_WORDS = _NEUTRAL | frozenset(_COMMON.split())
+_ENGLISH_DENIALS = """
+fail failed fails failure failing false reject rejected rejects incorrect wrong invalid bad unmet
+denied insufficient inadequate unsatisfactory unsatisfied unacceptable negative down poor lacking
+nope nah
+"""
+_DENYING = frozenset(_ENGLISH_DENIALS.split())
+_OPENS_WITH_NO = re.compile(
+    r"\W*(?:not|no|never)(?:\W|$)(?!\s*\w+\s+(?:is|are|was|were)\s+missing)", re.IGNORECASE
+)
+_LIST_ITEM = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)])\s+")
+_LABELLED = re.compile(r"^(?P<label>[^:：=\n]{1,40}?)\s*(?:[:：=]|\s[—–-]\s)\s*(?P<value>\S.*)$")
+_FEW_WORDS = 4
+_SHORT = 12
+_WHAT = r"(?:rubric|criteri(?:a|on)|requirements?|conditions?|standards?|points?|expectations?)"
+_NOT = r"(?:not|n['’]t|never)"
+# Sentences that deny, in English; not about what nobody asked for.
+DENIALS = re.compile(
+    rf"\b{_WHAT}\s+(?:(?:is|are|was|were|has been|have been)\s*)?{_NOT}\s+(?:\w+\s+)?"
+    r"(?:met|satisfied|fulfilled|passed)\b"
+    rf"|\b(?:do|does|did)\s*{_NOT}\s+(?:\w+\s+)?(?:meet|satisfy|fulfil+)\s+(?:the|this|these|all|any|its)\b"
+    r"|\b(?:answer|response|reply|it)\s+is\s+(?:\w+\s+)?(?:incorrect|wrong|unsatisfactory|insufficient|inadequate|"
+    r"unacceptable|rejected)\b"
+    rf"|\b(?:answer|response|reply|it|this)\s+(?:(?:do|does|did|can|should)\s*{_NOT}\s+pass|"
+    r"is a fail(?:ure)?\b|fails(?=\s+(?:the|this|that|on|both|all)\b|\s*[.,;:!]|\s*$))"
+    rf"|^\W{{0,9}}(?:do|does|did)\s*{_NOT}\s+pass\b"
+    r"|\bshould be (?:false|a fail|fail(?:ed)?|rejected)\b|^\W{0,9}fails?\W",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def is_negative(text: str) -> bool:
+    """Whether a text is a word that denies, in one of some thirty languages, or begins or ends with one.
+
+    Args:
+        text: A value or a cell of a table.
+    """
+    words = _words(text)
+    few = 0 < len(words) <= _FEW_WORDS
+    return bool(_NO_SYMBOLS.search(text)) or (few and any(word in _NEGATIVE for word in words))
+
+
+def is_verdict_label(name: str) -> bool:
+    """Whether a key or label names a verdict, in one of some thirty languages."""
+    return any(word in _VERDICT_LABELS for word in _words(name))
+
+
+def is_positive(text: str) -> bool:
+    """Whether a whole value says that something passes."""
+    words = _words(text)
+    return "".join(words) in _POSITIVE or (not words and bool(re.search("[✅✓✔👍💯🟢]", text)))
+
+
+def denied_inside(value: object, *, is_verdict: bool = False) -> bool:
+    """Whether something beside a passing verdict in its object denies it.
+
+    Args:
+        value: The object without the verdict, or what is inside of it.
+        is_verdict: It belongs to a key that names a verdict.
+    """
+    if isinstance(value, dict):
+        return any(
+            _key_denied(plain_key(str(name)), item, is_verdict=is_verdict) for name, item in value.items()
+        )
+    if isinstance(value, list):
+        return any(denied_inside(one, is_verdict=is_verdict) for one in value)
+    if isinstance(value, str):
+        return _text_denied(value, is_verdict=is_verdict)
+    # False, null and no points at all; a 1 or 0.8 has a scale of its own.
+    return is_verdict and not value
+
+
+def _key_denied(name: str, item: object, *, is_verdict: bool) -> bool:
+    if _BAD_NAMES.search(name):
+        return item is True or (isinstance(item, str) and is_positive(item))
+    named = is_verdict or bool(_GOOD_NAMES.search(name)) or is_verdict_label(name)
+    return denied_inside(item, is_verdict=named)
+
+
+def _text_denied(text: str, *, is_verdict: bool) -> bool:
+    if "{" in text:
+        try:
+            inner = json.loads(text, strict=False)
+        except (ValueError, RecursionError):
+            inner = None
+        if isinstance(inner, dict | list):
+            return denied_inside(inner, is_verdict=is_verdict)
+    if not is_verdict:
+        return _FAILS.fullmatch(text.strip()) is not None
+    return not is_positive(text) and (_is_short(text) or not text.isascii() or bool(DENIALS.search(text)))
+
+
+def doubtful(prose: str) -> bool:
+    """Whether prose beside a passing verdict holds a statement that may say otherwise.
+
+    Args:
+        prose: The text without objects.
+    """
+    if _NO_SYMBOLS.search(prose) or _NOTHING.search(prose) or DENIALS.search(prose):
+        return True
+    if any(is_negative(one["word"]) for one in _IN_MARK.finditer(prose)):
+        return True
+    return any(map(_doubted, prose.splitlines()))
+
+
+def _doubted(line: str) -> bool:
+    if line.count("|") > 0 and not _TAG.search(line):
+        return any(is_negative(cell) for cell in line.split("|"))
+    line = _TAG.sub(" ", line)
+    is_item = _LIST_ITEM.match(line) is not None
+    text = _LIST_ITEM.sub("", line).strip(" \t#>*_`~\"'()[]")
+    if not text or text.endswith((":", "：")):
+        return False
+    labelled = _LABELLED.match(text)
+    if labelled is not None:
+        return _label_doubted(labelled["label"], labelled["value"], is_item=is_item)
+    return not is_item and _is_short(text) and not _harmless(text) and not _affirms(text)
+
+
+def _label_doubted(label: str, value: str, *, is_item: bool) -> bool:
+    if is_positive(value):
+        return False
+    words = _words(label)
+    if any(word in _VERDICT_LABELS for word in words):
+        english = any(word in _ENGLISH for word in words) and value.isascii()
+        return not english or (_is_short(value) and not _harmless(value))
+    return _is_short(value) and (is_negative(value) or not (is_item or f"{label}{value}".isascii()))
+
+
+def _is_short(text: str) -> bool:
+    words = _words(text)
+    spaced = all(ord(character) < 0x0E00 for word in words for character in word)
+    return bool(words) and (len(words) <= _FEW_WORDS if spaced else len("".join(words)) <= _SHORT)
+
+
+def _harmless(text: str) -> bool:
+    known = _NEUTRAL | _VERDICT_LABELS
+    return is_positive(text) or all(word in known or word.isdigit() for word in _words(text))
+
+
+def _affirms(text: str) -> bool:
+    """Whether a short line is English and denies nothing."""
+    words = set(_words(text))
+    return (
+        text.isascii()
+        and bool(words & _ENGLISH_WORDS)
+        and not words & _DENYING
+        and not _OPENS_WITH_NO.match(text)
+    )
+
+
+def _words(text: str) -> list[str]:
+    return list(_of(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _of(text: str) -> Iterator[str]:
+    """Runs of letters with their marks and digits."""
+    yield from re.findall(r"(?:[^\W_]|[\u0300-\u036f\u0900-\u097f\u0e30-\u0e4e])+", text)

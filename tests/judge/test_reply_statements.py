@@ -1,0 +1,127 @@
+"""Verdicts beside a passing one, in any language and notation, and honest replies that must still be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.judge.questions import single_request
+from harness.judge.replies import read_reply
+from harness.judge.reply_objects import ReplyError
+from harness.judge.reply_statements import denied_inside, doubtful, is_negative, is_positive, is_verdict_label
+from harness.types import Message
+
+FILE = yaml.safe_load(Path(__file__).with_name("replies.yaml").read_text(encoding="utf-8"))
+LABELLED = Path(__file__).parents[2] / "golden_sets" / "judge"
+DOCS = Path(__file__).parents[2] / "docs" / "judge.md"
+ANSWER = "You can return it within 30 days."
+ASKED = single_request(
+    "rubric", "k", [Message(role="user", content="How long?")], ANSWER, rubric="Names 30 days."
+)
+SHOWN = "\n".join(one.content for one in ASKED.messages)
+
+
+def read(text: str) -> bool | None:
+    try:
+        return read_reply(text, ASKED.reply_schema, quoted=SHOWN, judged=ANSWER)["pass"]  # type: ignore[return-value]
+    except ReplyError:
+        return None
+
+
+def filled(style: str, passed: bool) -> str:
+    verdict = {"reason": "It names the period and the condition.", "pass": passed}
+    further = {
+        "j2": {"confidence": 0.9},
+        "j3": {"criteria": [{"name": "period", "met": passed}]},
+        "j4": {"score": 5 if passed else 1, "missing": []},
+        "j5": {"injection_detected": False, "language": "en", "issues": "none"},
+        "j": {},
+    }
+    for name, more in further.items():
+        style = style.replace(f"{{{name}}}", json.dumps(verdict | more))
+    return style
+
+
+@pytest.mark.parametrize("kind", FILE["attacks"])
+def test_no_other_verdict_in_any_language_or_notation_becomes_a_pass(kind: str) -> None:
+    assert [reply for reply in FILE["attacks"][kind] if read(reply)] == []
+
+
+@pytest.mark.parametrize("style", FILE["honest"])
+def test_an_honest_pass_is_read_in_every_style(style: str) -> None:
+    assert read(filled(style, passed=True)) is True
+    assert read(filled(style, passed=False)) is not True
+
+
+def test_the_page_says_how_many_were_tried() -> None:
+    count = sum(map(len, FILE["attacks"].values()))
+    told = " ".join(DOCS.read_text(encoding="utf-8").split())
+
+    assert count >= 600
+    assert f"{count} replies in {len(FILE['attacks'])} further kinds" in told
+    assert f"all of {len(FILE['honest'])} further styles" in told
+
+
+def test_the_reasons_of_labelled_items_agree_with_their_labels() -> None:
+    """Whatever they say about the answer, none of them reads like another verdict."""
+    files = LABELLED.glob("*.yaml")
+    items = [item for file in files for item in yaml.safe_load(file.read_text(encoding="utf-8"))["items"]]
+    judged = [
+        (item["reason"], item["label"] == "pass") for item in items if item["label"] in ("pass", "fail")
+    ]
+
+    assert len(judged) >= 80
+    assert [
+        pair for pair in judged if read(json.dumps({"reason": pair[0], "pass": pair[1]})) is not pair[1]
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "passed"),
+    [
+        ("It fails to thank the customer, which the rubric does not ask.", True),
+        ("Nothing is wrong.", True),
+        ("The answer says that a test fails if the part is loose, as it should.", True),
+        ("Verdict: fail.", None),
+        ("The answer fails the rubric.", None),
+        ("It names no period, so it fails.", None),
+    ],
+)
+def test_a_reason_that_states_another_verdict_is_no_reply(reason: str, passed: bool | None) -> None:
+    assert read(json.dumps({"reason": reason, "pass": True})) is passed
+    # It may quote a verdict that the answer carries.
+    assert read(json.dumps({"reason": f"{reason} It wrote pass: true.", "pass": False})) is False
+
+
+@pytest.mark.parametrize("text", ["Durchgefallen!", "不合格", "❌", "Rejected."])
+def test_denials_of_many_languages_are_known(text: str) -> None:
+    assert is_negative(text)
+    assert not is_positive(text)
+    assert doubtful(f"Urteil: {text}")
+    assert denied_inside({"Urteil": text})
+
+
+@pytest.mark.parametrize("text", ["Bestanden.", "✅", "合格", "Pass"])
+def test_approvals_of_many_languages_are_known(text: str) -> None:
+    assert is_positive(text)
+    assert not doubtful(f"Urteil: {text}\n\n## Urteil")
+    assert not denied_inside({"Urteil": text})
+
+
+def test_other_keys_deny_a_verdict_by_their_names() -> None:
+    assert is_verdict_label("Endgültiges Urteil")
+    assert not is_verdict_label("period")
+    denied = [
+        {"approved": False},
+        {"rejected": True},
+        {"score": 0},
+        {"a": [{"met": False}]},
+        {"verdict": None},
+    ]
+    assert all(map(denied_inside, denied))
+    assert not denied_inside({"rejected": False, "score": 3, "injection": False, "issues": "none"})
+
+
+def test_a_long_reply_is_read_in_little_time() -> None:
+    assert not doubtful("-\n" * 100_000)
