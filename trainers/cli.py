@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from harness.errors import EngineError, SettingsError, TunegateError
 from harness.registry import TrainMethod, load_function
-from trainers.config import with_leaks
+from trainers.config import RunConfig, StrictModel, with_leaks
 from trainers.config_file import example, load_config
 from trainers.methods.catalogue import METHODS, train_methods
 from trainers.run.processes import refuse_sharding
@@ -57,6 +58,8 @@ def _command(method: TrainMethod) -> Callable[..., None]:
     ) -> None:
         place = f"training method {method.name!r}"
         kind = load_function(method.config, place)
+        if not (isinstance(kind, type) and issubclass(kind, StrictModel)):
+            raise SettingsError(f"{place}: its configuration is no subclass of trainers.config.StrictModel")
         if init:
             say(example(kind, method.example), end="")
             return
@@ -64,10 +67,30 @@ def _command(method: TrainMethod) -> Callable[..., None]:
             raise typer.BadParameter(f"give a configuration, or --init for an example of {method.name}")
         refuse_sharding()
         settings = load_config(config, kind, {"output": output})
+        if allow_leakage:
+            if not isinstance(settings, RunConfig):
+                raise SettingsError(f"--allow-leakage: {place} has no check for golden cases in its data")
+            settings = with_leaks(settings)
         train = load_function(method.train, place)
-        raise typer.Exit(train(with_leaks(settings) if allow_leakage else settings, resume=resume))
+        if method.name in METHODS:
+            raise typer.Exit(train(settings, resume=resume))
+        raise typer.Exit(_status_of_plugin(lambda: train(settings, resume=resume), place))
 
     return run
+
+
+def _status_of_plugin(train: Callable[[], object], place: str) -> int:
+    """The exit status of a plug-in's training; whatever it raises or gives else is one line."""
+    try:
+        status = train()
+    except TunegateError:
+        raise
+    except Exception as error:  # any exception is a fault of the plug-in
+        line = str(error).strip().partition("\n")[0]
+        raise EngineError(f"{place}: {type(error).__name__}: {line}") from error
+    if not isinstance(status, int):
+        raise EngineError(f"{place}: gave {status!r} in place of an exit status (allowed: a whole number)")
+    return status
 
 
 for _method in METHODS.values():

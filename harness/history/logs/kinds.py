@@ -1,11 +1,13 @@
 """The log readers: ours by name, those of plug-ins, and which one is for a file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from harness.errors import DataError, SettingsError
 from harness.history.logs.run_log import RunLog
 from harness.registry import RunReader, active, load_function
+from harness.registry.field_types import wrong_field
 
 _ROOM = "harness.history.logs"
 
@@ -60,7 +62,8 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
         raise DataError(path, None, f"#{part}: a file that {reader.name} reads has one run")
     read = load_function(reader.read, f"log reader {reader.name!r}")
     try:
-        return cast("RunLog", read(path) if part is None else read(path, part))
+        log = read(path) if part is None else read(path, part)
+        return cast("RunLog", log) if reader.name in BUILTIN_READERS else _checked(log, reader, path)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         # Somewhere in the file is another kind of value than the tool writes.
         line = str(error).partition("\n")[0]
@@ -70,4 +73,27 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
 
 
 def _recognises(reader: RunReader, path: Path) -> bool:
-    return bool(load_function(reader.recognises, f"log reader {reader.name!r}")(path))
+    place = f"log reader {reader.name!r}"
+    recognises = load_function(reader.recognises, place)
+    if reader.name in BUILTIN_READERS:
+        return bool(recognises(path))
+    try:
+        return bool(recognises(path))
+    except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
+        line = str(error).strip().partition("\n")[0]
+        active().note(f"{place} broke on {path}: {type(error).__name__}: {line}")
+        return False
+
+
+def _checked(log: object, reader: RunReader, path: Path) -> RunLog:
+    """What a plug-in's reader gave, with all parts of the declared types."""
+    if not isinstance(log, RunLog):
+        raise DataError(
+            path, None, f"log reader {reader.name!r} gave a {type(log).__name__} (allowed: a RunLog)"
+        )
+    whole = replace(log, cases=tuple(log.cases))
+    for part in (whole, *whole.cases, *(answer for case in whole.cases for answer in case.answers)):
+        if problem := wrong_field(part):
+            what = f"log reader {reader.name!r} gave a {type(part).__name__} with {problem}"
+            raise DataError(path, None, what)
+    return whole
