@@ -164,7 +164,7 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
     if in_channels(written, prompt or ""):
         thought, said = split_channels(written, prompt or "")
         return SplitAnswer(reasoning=thought, answer=said)
-    text, pair = written.lstrip(), thinking_pair(written, prompt or "")
+    text, pair = written.lstrip(), _thinking_pair(written, prompt or "")
     if pair is None and prompt is None:
         pair = next((each for each in THINKING_TAGS if each[1] in text and each[0] not in text), None)
     if pair is not None:
@@ -203,7 +203,7 @@ def begins_answer(written: str, prompt: str) -> bool | None:
     channels = in_channels(written, prompt)
     if channels:
         return channel_answer_begun(written, prompt)
-    text, pair = written.lstrip(), thinking_pair(written, prompt)
+    text, pair = written.lstrip(), _thinking_pair(written, prompt)
     if pair is None:
         may_open = channels is None or any(opening.startswith(text) for opening, _ in THINKING_TAGS)
         return None if may_open else True
@@ -218,16 +218,8 @@ def begins_answer(written: str, prompt: str) -> bool | None:
             return None if opening.startswith(text) else True
 
 
-def thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
-    """The tags around the reasoning with which a text begins; None if it begins with none.
-
-    Args:
-        written: The text so far, including special tokens.
-        prompt: The rendered prompt, whose end may have opened the reasoning.
-
-    Returns:
-        The opening tag and the closing one.
-    """
+def _thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
+    """Both tags of the reasoning that a text or the prompt's end begins; None if there is none."""
     opened, text = opened_tag(prompt), written.lstrip()
     return next((pair for pair in THINKING_TAGS if opened == pair[0] or text.startswith(pair[0])), None)
 
@@ -337,7 +329,7 @@ class AnswerWatch:
         text = self._text(self.tokens[:first]) + (
             self._text(self.tokens[last:]) if self.tokens[last:] else ""
         )
-        begun, pair = begins_answer(text, self._prompt), thinking_pair(text, self._prompt)
+        begun, pair = begins_answer(text, self._prompt), _thinking_pair(text, self._prompt)
         if begun is False:
             self._reasons, self._closed_at = True, None
         elif (self._reasons or pair) and self._closed_at is None:
