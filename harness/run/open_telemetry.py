@@ -1,4 +1,4 @@
-"""A gate as OpenTelemetry's traces, metrics and events, sent by OTLP over HTTP.
+"""A gate as OpenTelemetry's traces, metrics and events, sent by OTLP over HTTP or gRPC.
 
 The names are those of its semantic conventions for generative AI. It is on where the standard variables name
 an endpoint. Whatever goes wrong with it is one line, and never affects a verdict.
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -18,6 +19,14 @@ from harness.types import CaseResult, GateRecord, MetricError, Score
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _SIGNALS = ("traces", "metrics", "logs")
+_HTTP = "http/protobuf"
+_EXPORTERS = {
+    "traces": ("trace_exporter", "OTLPSpanExporter"),
+    "metrics": ("metric_exporter", "OTLPMetricExporter"),
+    "logs": ("_log_exporter", "OTLPLogExporter"),
+}
+# By protocol, the extra that brings its exporter.
+_EXTRAS = {_HTTP: "otel", "grpc": "otel-grpc"}
 # Bounds of the conventions, in seconds and tokens.
 _SECONDS = [0.01 * 2**power for power in range(14)]
 _TOKENS = [4**power for power in range(14)]
@@ -51,22 +60,25 @@ def open_telemetry(environment: Mapping[str, str], inputs: Inputs) -> "GateTelem
     signals = wanted_signals(environment)
     if not signals:
         return None
-    protocols = {
-        environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
-        or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
-        for signal in signals
-    }
-    if unknown := protocols - {"", "http/protobuf"}:
-        active().note(f"OpenTelemetry: nothing is sent: protocol {min(unknown)}: only http/protobuf is known")
+    protocols = {_protocol(environment, signal) for signal in signals}
+    if unknown := protocols - {"", *_EXTRAS}:
+        allowed = ", ".join(_EXTRAS)
+        active().note(f"OpenTelemetry: nothing is sent: protocol {min(unknown)} (allowed: {allowed})")
         return None
     try:
         return GateTelemetry(environment, signals, inputs)
     except ImportError:
-        why = "its libraries are not installed: pip install 'tunegate[otel]'"
+        extra = _EXTRAS["grpc" if "grpc" in protocols else _HTTP]
+        why = f"its libraries are not installed: pip install 'tunegate[{extra}]'"
     except Exception as error:  # the libraries' own faults, such as a variable that they can't read
         why = str(error).partition("\n")[0] or type(error).__name__
     active().note(f"OpenTelemetry: nothing is sent: {why}")
     return None
+
+
+def _protocol(environment: Mapping[str, str], signal: str) -> str:
+    own = environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
+    return (own or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")).strip()
 
 
 @dataclass(slots=True)
@@ -318,15 +330,15 @@ def _resource(environment: Mapping[str, str]) -> Any:
 
 def _exporters(signals: tuple[str, ...], environment: Mapping[str, str], watcher: _Export) -> dict[str, Any]:
     """Exporters by signal; they read the standard variables themselves."""
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    kinds = {"traces": OTLPSpanExporter, "metrics": OTLPMetricExporter, "logs": OTLPLogExporter}
     # A gate waits for the last export: not ten seconds, unless the user says so.
     is_timed = any(name.startswith("OTEL_EXPORTER_OTLP") and name.endswith("TIMEOUT") for name in environment)
     options = {} if is_timed else {"timeout": _TIMEOUT_S}
-    return {signal: watcher.watch(kinds[signal](**options), signal) for signal in signals}
+    found = {}
+    for signal in signals:
+        room = f"opentelemetry.exporter.otlp.proto.{_protocol(environment, signal).partition('/')[0] or 'http'}"
+        module, name = _EXPORTERS[signal]
+        found[signal] = watcher.watch(getattr(import_module(f"{room}.{module}"), name)(**options), signal)
+    return found
 
 
 @contextmanager

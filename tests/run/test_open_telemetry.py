@@ -232,6 +232,69 @@ def test_more_than_the_library_s_queue_is_received_whole(configured, receiver, r
     assert len(receiver.spans()) == 3001
 
 
+@pytest.fixture
+def grpc_receiver(receiver) -> Iterator[str]:
+    """A real server of OTLP's three gRPC services, whose messages the receiver has; its address."""
+    grpc = pytest.importorskip("grpc", reason="pip install 'tunegate[otel-grpc]'")
+    from concurrent.futures import ThreadPoolExecutor
+
+    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+    class Taker:
+        def __init__(self, path: str, reply: type) -> None:
+            self.path, self.reply = path, reply
+
+        def Export(self, request, context):
+            receiver.messages[self.path].append(request)
+            return self.reply()
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    for name, messages, service in (
+        ("trace", trace_service_pb2, trace_service_pb2_grpc),
+        ("metrics", metrics_service_pb2, metrics_service_pb2_grpc),
+        ("logs", logs_service_pb2, logs_service_pb2_grpc),
+    ):
+        path = f"/v1/{'traces' if name == 'trace' else name}"
+        reply = getattr(messages, f"Export{name.capitalize()}ServiceResponse")
+        getattr(service, f"add_{name.capitalize()}ServiceServicer_to_server")(Taker(path, reply), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop(0)
+
+
+def test_the_same_is_received_over_grpc(configured, receiver, grpc_receiver, registry, record):
+    configured.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", grpc_receiver)
+    configured.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    gate(record, answer("s/1"))
+    root, one = sorted(receiver.spans(), key=lambda span: bool(span.parent_span_id))
+    assert (root.name, one.name) == ("tunegate gate", "chat adapters/mine")
+    assert attributes(root)["tunegate.verdicts"] == [str(record.verdict.outcome)]
+    assert len(receiver.events()) == sum(len(each.scores) for each in record.run.results)
+    assert "tunegate.cases" in receiver.metrics()
+    assert registry.warnings == []
+
+
+def test_a_signal_may_have_its_own_protocol(configured, receiver, grpc_receiver, registry, record):
+    configured.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", grpc_receiver)
+    configured.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")
+    gate(record, answer("s/1"))
+    assert (len(receiver.spans()), bool(receiver.events()), registry.warnings) == (2, True, [])
+
+
+def test_a_grpc_receiver_that_is_down_costs_one_line(configured, registry, record, capfd):
+    pytest.importorskip("grpc", reason="pip install 'tunegate[otel-grpc]'")
+    configured.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    configured.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    configured.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    gate(record, answer("s/0"))
+    (line,) = registry.warnings
+    assert line.startswith("OpenTelemetry: not all was sent to http://127.0.0.1:9")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_pipeline_s_own_trace_and_service_are_followed(configured, receiver, registry, record):
     configured.setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     configured.setenv("OTEL_SERVICE_NAME", "nightly")
@@ -265,13 +328,13 @@ def test_a_receiver_that_is_down_or_refuses_costs_one_line(
 @pytest.mark.parametrize("fault", ["protocol", "library"])
 def test_what_can_not_be_sent_is_one_line(configured, registry, fault):
     if fault == "protocol":
-        configured.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        configured.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
     else:
         configured.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     assert open_telemetry(os.environ, MODELS) is None
     (line,) = registry.warnings
     assert line.startswith("OpenTelemetry: nothing is sent: ")
-    assert ("protocol grpc" if fault == "protocol" else "pip install 'tunegate[otel]'") in line
+    assert ("protocol http/json (allowed: http/protobuf, grpc)" if fault == "protocol" else "pip install 'tunegate[otel]'") in line
     assert LISTENERS == []
 
 
