@@ -125,6 +125,10 @@ class HistoryError(InputError):
     """A history file is damaged, locked, read-only or newer than this program."""
 
 
+class UnreachableHistoryError(HistoryError):
+    """A history's server doesn't answer: a gate goes on, and its run waits in a file."""
+
+
 class JudgeError(TunegateError):
     """A judge gave no usable reply to one question; the message says why and what was tried."""
 

@@ -208,7 +208,7 @@ def test_a_value_of_pyproject_has_the_kind_of_its_setting(tmp_path, name, text):
 def test_each_kind_of_setting_has_wrong_values():
     """What remains has a type of its own: choices, prices and templates' values."""
     assert {name for name, kind in KINDS.items() if kind not in WRONG_KINDS} == {
-        *("dtype", "engine", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs")
+        *("dtype", "engine", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs", "keep_runs")
     }
 
 
@@ -216,6 +216,20 @@ def test_each_kind_of_setting_has_wrong_values():
 def test_prices_are_numbers(tmp_path, text):
     with pytest.raises(SettingsError, match=r"judge-prices: found .* \(allowed: two numbers"):
         load_settings({}, write(tmp_path, f"judge-prices = {text}"), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("200", (200, None)), ("'200'", (200, None)), ("'90d'", (None, 90)), ("'200, 90d'", (200, 90))],
+)
+def test_runs_are_kept_by_number_and_age(tmp_path, text, kept):
+    assert load_settings({}, write(tmp_path, f"keep-runs = {text}"), {}).keep_runs == kept
+
+
+@pytest.mark.parametrize("text", ["0", "true", "1.5", "'90 weeks'", "'1,2'", "'d'", "''"])
+def test_other_ways_to_keep_runs_are_refused(tmp_path, text):
+    with pytest.raises(SettingsError, match=r"keep-runs: found .* \(allowed: a number of runs"):
+        load_settings({}, write(tmp_path, f"keep-runs = {text}"), {})
 
 
 # Any text is a model's name, a device, a path or a tracker: those can only be found wrong when they are used.

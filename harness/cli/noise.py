@@ -62,7 +62,7 @@ def noise(
     allowed = check_permissions(cases)
     history_place = find_history(directory, to_write=True).place
     make_directory(kept_in(directory))
-    check_history(history_place)
+    check_history(history_place, required=True)
     plans = [
         replace(
             choose_plan(name, device, batch_tokens, [found]),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HistoryError
+from harness.errors import HistoryError, UnreachableHistoryError
 from harness.history.schemas import Value
 from harness.history.server import HistoryServer
 
@@ -135,7 +135,23 @@ def open_server(server: HistoryServer, wait_s: float, *, to_read: bool = False) 
             _prepare(connection, server, wait_s, to_read=to_read)
             yield PostgresDatabase(connection, server)
     except psycopg.Error as error:
-        raise HistoryError(f"{server}: {_explained(error, server, wait_s)}") from None
+        kind = UnreachableHistoryError if _is_unreachable(error) else HistoryError
+        raise kind(f"{server}: {_explained(error, server, wait_s)}") from None
+
+
+def _is_unreachable(error: "psycopg.Error") -> bool:
+    """Whether the server is down, goes down or is out of reach, and not the name, role or password wrong."""
+    from psycopg import InterfaceError, OperationalError
+
+    state = error.sqlstate or ""
+    if state:
+        return state.startswith(("08", "57P"))
+    told = str(error)
+    # What a server answers to a wrong name or password comes as its own fatal error.
+    answered = (
+        "FATAL" in told and "the database system is" not in told and "terminating connection" not in told
+    )
+    return isinstance(error, OperationalError | InterfaceError) and not answered
 
 
 def _prepare(

@@ -91,12 +91,13 @@ def removable(database: Database, keep: Retention, now: datetime) -> list[str]:
     return [str(run_id) for run_id, _, _ in listed if run_id not in kept]
 
 
-def remove(database: Database, run_ids: Sequence[str]) -> None:
+def remove(database: Database, run_ids: Sequence[str], *, compact: bool = True) -> None:
     """Remove judged runs, and what no other run has: their baselines' runs, answers and cases.
 
     Args:
         database: An open history.
         run_ids: The runs.
+        compact: Make a file smaller, which takes some time; otherwise later runs use the space.
     """
     with database.writing():
         for run_id in run_ids:
@@ -111,7 +112,8 @@ def remove(database: Database, run_ids: Sequence[str]) -> None:
         )
         database.execute("DELETE FROM answers WHERE no NOT IN (SELECT answer_no FROM run_answers)")
         database.execute("DELETE FROM cases WHERE no NOT IN (SELECT case_no FROM answers)")
-    database.compact()
+    if compact:
+        database.compact()
 
 
 def _began(started_at: str) -> datetime:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
-from harness.errors import HistoryError
+from harness.errors import HistoryError, UnreachableHistoryError
 from harness.history import listing
 from harness.history.database import open_database
 from harness.history.listing import PastMetric, RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
+from harness.registry import active
 from harness.types import (
     CaseResult,
     Comparison,
@@ -58,21 +59,29 @@ def open_history(place: HistoryPlace, *, wait_s: float = 30, to_read: bool = Fal
         yield History(database)
 
 
-def check_history(place: HistoryPlace) -> NoiseRecords:
+def check_history(place: HistoryPlace, *, required: bool = False) -> NoiseRecords:
     """Open a history, bring it to the newest schema and write to it, before anything is asked of a model.
 
     Args:
         place: The SQLite file, whose directory is made, or the server.
+        required: A server that is down is an error too.
 
     Returns:
-        The noise records, so that nothing has to be read once models have answered.
+        The noise records, so that nothing has to be read once models have answered; none from a server that
+        is down, which costs a line and no gate.
 
     Raises:
         HistoryError: It can't be opened, migrated or written.
     """
-    with open_database(place, wait_s=30) as database:
-        database.require_writable()
-        return History(database).load_noise()
+    try:
+        with open_database(place, wait_s=30) as database:
+            database.require_writable()
+            return History(database).load_noise()
+    except UnreachableHistoryError as error:
+        if required:
+            raise
+        active().note(f"{error}; the gate goes on without its noise records, and its run waits in a file")
+        return {}
 
 
 def noted_stability(

@@ -6,15 +6,17 @@ A failure here never changes a verdict: each failed step causes one line and the
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pluggy import HookCaller
 
 from harness.baselines.accept import accept_run
+from harness.baselines.file import accepted_ids
 from harness.comparison.findings import must_pass_findings
-from harness.errors import BaselineError, InputError, TunegateError
-from harness.history.retention import note_accepted
+from harness.errors import BaselineError, InputError, TunegateError, UnreachableHistoryError
+from harness.history.retention import Retention, note_accepted, removable, remove
 from harness.history.store import open_history
 from harness.presentation.sentences import sentence_of
 from harness.run.conclusion import save
@@ -136,6 +138,11 @@ class Problem:
     text: str
     status: pytest.ExitCode
 
+    @property
+    def line(self) -> str:
+        """The line, with how grave it is."""
+        return f"{'ERROR' if self.status else 'WARNING'}: {self.text}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -186,7 +193,19 @@ def deliver(
             reason = inputs.settings.accept_reason or _REASON
             with open_history(inputs.history) as history:
                 note_accepted(history.database, record.run.id, inputs.settings.accept, reason)
+    if inputs.settings.keep_runs is not None:
+        with _noted(found, "old runs were not removed"):
+            _remove_old(inputs, inputs.settings.keep_runs)
     return found
+
+
+def _remove_old(inputs: Inputs, kept: tuple[int | None, int | None]) -> None:
+    """Remove the runs that the settings don't keep, nobody accepted, and no kept gate has as its baseline."""
+    newest, days = kept
+    rules = Retention(newest=newest, younger_than_days=days, also=accepted_ids(inputs.root))
+    with open_history(inputs.history) as history:
+        if found := removable(history.database, rules, datetime.now(UTC)):
+            remove(history.database, found, compact=False)
 
 
 def _reports(config: pytest.Config) -> Iterator[HookCaller]:
@@ -204,6 +223,8 @@ def _noted(found: Delivery, what: str) -> Iterator[None]:
     """Turn an error into a problem of one line, including exceptions of foreign hooks."""
     try:
         yield
+    except UnreachableHistoryError as error:
+        found.problems.append(_problem(str(error), pytest.ExitCode.OK))
     except (InputError, pytest.UsageError, OSError) as error:
         found.problems.append(_problem(str(error) or what, pytest.ExitCode.USAGE_ERROR))
     except TunegateError as error:

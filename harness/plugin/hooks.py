@@ -370,7 +370,7 @@ def _summarise(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
     if gate.cache_problem:
         write_line(terminal, f"WARNING: {gate.cache_problem}", yellow=True)
     for problem in gate.delivery.problems:
-        write_line(terminal, f"ERROR: {problem.text}", red=True)
+        write_line(terminal, problem.line, red=bool(problem.status), yellow=not problem.status)
 
 
 def say_verdicts(config: pytest.Config, gate: GateSession) -> None:
@@ -384,7 +384,7 @@ def say_verdicts(config: pytest.Config, gate: GateSession) -> None:
         for record in gate.records.values():
             say(verdict_line(record))
         for problem in gate.delivery.problems:
-            say(f"ERROR: {problem.text}", err=True)
+            say(problem.line, err=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

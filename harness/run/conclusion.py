@@ -149,7 +149,8 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
             history.save(record)
     except HistoryError as error:
         where = f"; the run is in {file}: tunegate runs recover saves it" if is_kept else ""
-        raise HistoryError(f"{error}{where}") from error
+        # Nothing is lost with a server that is down, as long as the file is there.
+        raise (type(error) if is_kept else HistoryError)(f"{error}{where}") from error
     file.unlink(missing_ok=True)
     run_directory.mkdir(parents=True, exist_ok=True)
     return run_directory

@@ -335,7 +335,9 @@ def _exporters(signals: tuple[str, ...], environment: Mapping[str, str], watcher
     options = {} if is_timed else {"timeout": _TIMEOUT_S}
     found = {}
     for signal in signals:
-        room = f"opentelemetry.exporter.otlp.proto.{_protocol(environment, signal).partition('/')[0] or 'http'}"
+        room = (
+            f"opentelemetry.exporter.otlp.proto.{_protocol(environment, signal).partition('/')[0] or 'http'}"
+        )
         module, name = _EXPORTERS[signal]
         found[signal] = watcher.watch(getattr(import_module(f"{room}.{module}"), name)(**options), signal)
     return found

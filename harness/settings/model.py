@@ -5,7 +5,6 @@ fault in a setting is told in one line.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,8 +19,10 @@ from harness.settings.values import (
     FailOn,
     Fraction,
     Judges,
+    KeptRuns,
     Looks,
     Models,
+    Option,
     OptionalPaths,
     OptionalText,
     Paths,
@@ -36,23 +37,6 @@ from harness.settings.values import (
     WorkerCount,
 )
 from harness.types import Permissions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """The option of one setting.
-
-    Attributes:
-        flag: The pytest option; None for a setting that only pyproject.toml and the environment have.
-        help: Its description in ``--help`` and the reference page.
-        metavar: The name of its value; None for an option without one.
-        repeated: Whether the option may be given several times.
-    """
-
-    flag: str | None
-    help: str
-    metavar: str | None = None
-    repeated: bool = False
 
 
 class Settings(BaseModel):
@@ -86,6 +70,7 @@ class Settings(BaseModel):
         looks: How often the gate looks at the cases answered so far, and may stop; 1 answers all of them.
         directory: Where history, cache and reports are kept, relative to the project's root.
         history: A server's URL or a file, relative to the project's root; None for the file in ``directory``.
+        keep_runs: How many of the newest runs, and those of how many days, stay in the history; None: all.
         chat_template_kwargs: Values for the models' chat templates, where a case gives none of that name.
         allow_python_checks: Whether ``python`` checks may run the project's own code.
         allow_code_checks: Whether ``code`` checks may run the code that a model wrote.
@@ -287,6 +272,14 @@ class Settings(BaseModel):
             "(default: history.sqlite in --gate-directory)",
         ),
     ] = Field(default=None, repr=False)
+    keep_runs: Annotated[
+        KeptRuns,
+        Option(
+            flag="--gate-keep-runs",
+            metavar="N,DAYSd",
+            help="at the end remove older runs from the history: 200, 90d or 200,90d (default: keep all)",
+        ),
+    ] = None
     accept: Annotated[
         OptionalText,
         Option(

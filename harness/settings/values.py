@@ -13,8 +13,26 @@ from harness.types import RESERVED_KWARGS, JsonValue
 
 _MOST_CONFIRMATIONS = 100
 _MOST_LOOKS = 20
+_KEPT = re.compile(r"([1-9]\d{0,8})(d?)")
 # The kind of a judge, and the start of what it judges with; one letter is a drive of Windows.
 _SPEC = r"[a-z][a-z0-9-]+:\S"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """The option of one setting.
+
+    Attributes:
+        flag: The pytest option; None for a setting that only pyproject.toml and the environment have.
+        help: Its description in ``--help`` and the reference page.
+        metavar: The name of its value; None for an option without one.
+        repeated: Whether the option may be given several times.
+    """
+
+    flag: str | None
+    help: str
+    metavar: str | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +112,18 @@ def _prices(value: object) -> object:
         return tuple(value.split("/"))
     is_text = isinstance(value, list | tuple) and any(isinstance(each, str) for each in value)
     return "no prices" if is_text else value
+
+
+def _kept_runs(value: object) -> object:
+    """A number of runs and a number of days; either may be missing."""
+    if value is None or isinstance(value, list | tuple):
+        return value
+    words = str(value).replace(" ", "").split(",")
+    found = [_KEPT.fullmatch(word) for word in words]
+    if isinstance(value, bool | float) or None in found:
+        return "no number of runs or days"
+    told = {each[2]: int(each[1]) for each in found if each is not None}
+    return (told.get(""), told.get("d")) if len(told) == len(words) else "twice"
 
 
 def _template_values(value: object) -> object:
@@ -176,4 +206,9 @@ TemplateValues: TypeAlias = Annotated[
     Mapping[str, JsonValue],
     BeforeValidator(_template_values),
     Allowed('JSON such as {"enable_thinking": false}'),
+]
+KeptRuns: TypeAlias = Annotated[
+    tuple[int | None, int | None] | None,
+    BeforeValidator(_kept_runs),
+    Allowed("a number of runs such as 200, of days such as 90d, or both: 200,90d"),
 ]

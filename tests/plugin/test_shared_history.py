@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.history.migrations import write_answers
+from harness.history.retention import note_accepted
 from harness.history.store import open_history
 
 # As in the server's URL and as it is; neither may be printed or stored.
@@ -37,10 +39,9 @@ def test_a_gate_is_stored_on_the_server_and_is_a_baseline_there(project, postgre
     assert "earlier runs are not shown" not in page
 
 
-@pytest.mark.parametrize("fault", ["port", "password", "database", "url"])
+@pytest.mark.parametrize("fault", ["password", "database", "url"])
 def test_a_server_that_cannot_be_used_is_found_before_a_model_is_asked(project, postgres, fault):
     url = {
-        "port": postgres.url(port=1),
         "password": postgres.url(password="another"),
         "database": postgres.url(database="missing"),
         "url": postgres.url() + "#x",
@@ -84,6 +85,67 @@ def test_a_database_that_goes_while_a_model_answers_loses_nothing(project, postg
     assert (line.verdict, line.outcomes) == ("inconclusive", {"failed": 1, "passed": 9})
 
 
+def recovered(url, project, monkeypatch):
+    monkeypatch.chdir(project.pytester.path)
+    done = CliRunner().invoke(app, ["runs", "recover"], env={**os.environ, "TUNEGATE_HISTORY": url})
+    assert done.output.startswith("saved run "), done.output
+
+
+def test_a_server_that_is_down_fails_no_gate(project, postgres, monkeypatch):
+    url = postgres.url("down", port=1)
+    result = project.run(f"--gate-history={url}")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "WARNING: postgresql://*: tunegate runs recover saves it"])
+    said = result.stdout.str() + result.stderr.str()
+    assert "the gate goes on without its noise records" in said
+    assert_no_secret(project, result)
+    recovered(postgres.url("down"), project, monkeypatch)
+    with open_history(postgres.place("down"), to_read=True) as history:
+        assert len(history.list_runs()) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="the server's processes are found in /proc")
+@pytest.mark.parametrize("when", ["while models answer", "while the run is saved"])
+def test_a_server_that_is_killed_loses_nothing(project, postgres, monkeypatch, when):
+    """SIGKILL of all its processes: the verdict stands, earlier runs are there, and the run is recovered."""
+    url = postgres.url(f"killed_{len(when)}")
+    assert project.run(f"--gate-history={url}").ret == pytest.ExitCode.OK
+    if when == "while models answer":
+        project.pytester.makeconftest(
+            """
+            killed = []
+
+            def pytest_runtest_logreport(report):
+                if not killed:
+                    import builtins
+                    killed.append(builtins.tunegate_kill())
+            """
+        )
+        monkeypatch.setattr("builtins.tunegate_kill", postgres.kill, raising=False)
+    else:
+
+        def write_and_die(*arguments, **options):
+            write_answers(*arguments, **options)
+            postgres.kill()
+
+        monkeypatch.setattr("harness.history.store.write_answers", write_and_die)
+    try:
+        result = project.run(f"--gate-history={url}", "--gate-baseline=base")
+    finally:
+        monkeypatch.undo()
+        postgres.start()
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "WARNING: postgresql://*: tunegate runs recover saves it"])
+    with open_history(postgres.place(f"killed_{len(when)}"), to_read=True) as history:
+        (before,) = history.list_runs()
+        assert history.load_run(before.id).results
+    recovered(url, project, monkeypatch)
+    with open_history(postgres.place(f"killed_{len(when)}"), to_read=True) as history:
+        now = history.list_runs()
+        assert (len(now), now[1]) == (2, before)
+        assert len(history.load_record("latest").run.results) == len(history.load_run(before.id).results)
+
+
 def test_an_accepted_run_in_the_history_is_the_baseline_of_its_branch(project, postgres):
     def git(*words):
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
@@ -102,3 +164,18 @@ def test_an_accepted_run_in_the_history_is_the_baseline_of_its_branch(project, p
     git("checkout", "-q", "-b", "topic")
     gated = project.run(f"--gate-history={url}", "--gate-baseline=shipped")
     gated.stdout.fnmatch_lines([f"*against run {line.id}*"])
+
+
+@pytest.mark.parametrize("is_server", [True, False])
+def test_each_gate_removes_what_the_settings_do_not_keep(project, postgres, is_server):
+    options = [f"--gate-history={postgres.url('kept')}"] if is_server else []
+    place = postgres.place("kept") if is_server else project.pytester.path / ".tunegate" / "history.sqlite"
+    assert project.run(*options).ret == pytest.ExitCode.OK
+    with open_history(place) as history:
+        (first,) = history.list_runs()
+        note_accepted(history.database, first.id, "shipped", "good")
+    for _ in range(3):
+        assert project.run(*options, "--gate-keep-runs=1").ret == pytest.ExitCode.OK
+    with open_history(place, to_read=True) as history:
+        left = history.list_runs()
+    assert (len(left), left[-1].id) == (2, first.id)

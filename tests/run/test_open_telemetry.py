@@ -246,7 +246,7 @@ def grpc_receiver(receiver) -> Iterator[str]:
         def __init__(self, path: str, reply: type) -> None:
             self.path, self.reply = path, reply
 
-        def Export(self, request, context):
+        def Export(self, request, context):  # noqa: N802
             receiver.messages[self.path].append(request)
             return self.reply()
 
@@ -334,7 +334,11 @@ def test_what_can_not_be_sent_is_one_line(configured, registry, fault):
     assert open_telemetry(os.environ, MODELS) is None
     (line,) = registry.warnings
     assert line.startswith("OpenTelemetry: nothing is sent: ")
-    assert ("protocol http/json (allowed: http/protobuf, grpc)" if fault == "protocol" else "pip install 'tunegate[otel]'") in line
+    assert (
+        "protocol http/json (allowed: http/protobuf, grpc)"
+        if fault == "protocol"
+        else "pip install 'tunegate[otel]'"
+    ) in line
     assert LISTENERS == []
 
 
