@@ -1,21 +1,32 @@
 """``tunegate verify``: replay the evidence of a gate that ran elsewhere, and accept it."""
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import JsonOption
+from harness.errors import SettingsError
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 from tunegate.project import command_project
+
+if TYPE_CHECKING:
+    from harness.run.verification import Verification
+    from harness.types import GateRecord, Permissions
 
 _MOST_SHOWN = 20
 
 
 def verify(
-    evidence: Annotated[Path, typer.Argument(help="The file that --gate-json wrote.", show_default=False)],
+    evidence: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The file that --gate-json wrote; of several models, several.", show_default=False
+        ),
+    ],
     root: Annotated[
         Path | None, typer.Option(help="The project with the golden sets.", show_default="the project's root")
     ] = None,
@@ -36,38 +47,76 @@ def verify(
 ) -> None:
     """Compute scores and verdict of a gate's JSON file again; exit status 1 if anything differs."""
     from harness.baselines.accept import accept_run
-    from harness.baselines.run_file import read_record_file
     from harness.errors import BaselineError
-    from harness.run.verification import verify as replay
     from harness.types import GateVerdict, Permissions
     from harness.types.storage import to_json
 
-    record, changed = read_record_file(evidence)
+    if len(evidence) > 1 and (model is not None or accept is not None):
+        raise SettingsError("--model and --accept are for one file: verify the others on their own")
     project = root or command_project(Path.cwd())
-    found = replay(record, project, Permissions(python=allow_python, code=allow_code))
-    faults = [
-        *(["the file was changed after it was written"] if changed else []),
-        *([] if model is None else _other_model(Path(model).expanduser(), record.run.model.adapter_sha256)),
-        *found.faults,
-    ]
+    allowed = Permissions(python=allow_python, code=allow_code)
+    adapter = None if model is None else Path(model).expanduser()
+    found = [_replayed(path, project, allowed, adapter) for path in evidence]
     if as_json:
-        say(to_json({"run": record.run.id, "intact": not changed, "verification": found}))
+        told = [
+            {"run": each.record.run.id, "intact": each.is_intact, "verification": each.verification}
+            for each in found
+        ]
+        say(to_json(told if len(told) > 1 else told[0]))
     else:
-        for fault in faults[:_MOST_SHOWN]:
-            say(f"differs: {fault}")
-        if len(faults) > _MOST_SHOWN:
-            say(f"and {len(faults) - _MOST_SHOWN} more differences (--json lists all)")
-        for what, times in Counter(found.unverified).most_common():
-            say(f"not verified: {what}{f' ({times} times)' if times > 1 else ''}")
-        verdict = found.recorded or "none"
-        say(f"{found.scores} scores recomputed, {len(faults)} differences; verdict {verdict}")
-    if faults:
+        for each in found:
+            _show(each, named=len(found) > 1)
+    if any(each.faults for each in found):
         raise typer.Exit(ExitStatus.FAILED)
     if accept is not None:
-        if found.recorded is GateVerdict.REGRESS:
+        record = found[0].record
+        if found[0].verification.recorded is GateVerdict.REGRESS:
             raise BaselineError(f"run {record.run.id} can't be accepted as {accept}: it regressed")
         path = accept_run(record.run, accept, reason, project)
         say(f"wrote {path}: compare with it by --gate-baseline={accept}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replayed:
+    """One file, and what its replay found."""
+
+    path: Path
+    record: "GateRecord"
+    is_intact: bool
+    verification: "Verification"
+    faults: tuple[str, ...]
+
+
+def _replayed(path: Path, project: Path, allowed: "Permissions", adapter: Path | None) -> _Replayed:
+    from harness.baselines.run_file import read_record_file
+    from harness.run.verification import verify as replay
+
+    record, changed = read_record_file(path)
+    verification = replay(record, project, allowed)
+    return _Replayed(
+        path=path,
+        record=record,
+        is_intact=not changed,
+        verification=verification,
+        faults=(
+            *(["the file was changed after it was written"] if changed else []),
+            *([] if adapter is None else _other_model(adapter, record.run.model.adapter_sha256)),
+            *verification.faults,
+        ),
+    )
+
+
+def _show(found: _Replayed, *, named: bool) -> None:
+    if named:
+        say(f"{found.path}:")
+    for fault in found.faults[:_MOST_SHOWN]:
+        say(f"differs: {fault}")
+    if len(found.faults) > _MOST_SHOWN:
+        say(f"and {len(found.faults) - _MOST_SHOWN} more differences (--json lists all)")
+    for what, times in Counter(found.verification.unverified).most_common():
+        say(f"not verified: {what}{f' ({times} times)' if times > 1 else ''}")
+    verdict = found.verification.recorded or "none"
+    say(f"{found.verification.scores} scores recomputed, {len(found.faults)} differences; verdict {verdict}")
 
 
 def _other_model(directory: Path, recorded: str | None) -> list[str]:

@@ -6,7 +6,8 @@ don't show a failure. ``--lf`` still selects it.
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -134,12 +135,15 @@ def print_missed(terminal: pytest.TerminalReporter) -> None:
             write_line(terminal, f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")
 
 
-def add_verdicts(config: pytest.Config, records: Mapping[str, GateRecord]) -> None:
-    """Write each model's verdict, reasons, run and baseline as properties of the whole suite.
+def add_verdicts(
+    config: pytest.Config, records: Mapping[str, GateRecord], written: Mapping[str, Sequence[Path]]
+) -> None:
+    """Write each model's verdict, reasons, run, baseline and report as properties of the whole suite.
 
     Args:
         config: The session's configuration; nothing is written without ``--junitxml``.
         records: By the models' names; the name is empty if there is only one.
+        written: Each model's files, by its name.
     """
     # What the fixture record_testsuite_property uses; hooks have no other way.
     xml = config.stash.get(xml_key, None)
@@ -147,8 +151,17 @@ def add_verdicts(config: pytest.Config, records: Mapping[str, GateRecord]) -> No
         return
     for name, record in records.items():
         start = f"tunegate.{name}." if name else "tunegate."
-        for key, value in _facts(record).items():
+        files = {"report": " ".join(map(str, written.get(name, ())))}
+        for key, value in {**_facts(record), **files, **_link(os.environ)}.items():
             xml.add_global_property(start + key, printable_line(value))
+
+
+def _link(environment: Mapping[str, str]) -> dict[str, str]:
+    """The page of the pipeline's job, where its artifacts are: by GitLab's or GitHub's own variables."""
+    if url := environment.get("CI_JOB_URL"):
+        return {"link": url}
+    parts = [environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    return {"link": f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}"} if all(parts) else {}
 
 
 def case_properties(result: CaseResult) -> list[tuple[str, object]]:

@@ -226,8 +226,8 @@ class GateSession:
         not_accepted = None if ended else "the session was interrupted"
         if others := self.turns.failed_others:
             not_accepted = f"{others[0]} failed"
-        add_verdicts(self._config, self.records)
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
+        add_verdicts(self._config, self.records, self.delivery.written)
         if self.uncollected:
             self.delivery.problems.append(uncollected_problem(self.uncollected, "the gate is without it"))
         self._end_telemetry()

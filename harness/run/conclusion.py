@@ -237,6 +237,7 @@ def conclude_session(
             divergences=divergences.get(BASELINE, ()),
         )
         comparison, verdict = conclude(_confirmed(judgement, resample))
+        comparison = replace(comparison, models=len(inputs.candidates))
         verdict = with_further(verdict, failed_tests_findings((failed_tests or {}).get(candidate.name, ())))
         if BASE in runs and run.model.adapter_dir is not None:
             since_base = forgetting_between(run, runs[BASE], divergences=divergences.get(BASE, ()))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import ALPHA
 from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.golden.load import current_hash
 from harness.run.scoring import Judging, score_cases
@@ -179,7 +180,12 @@ def _verdict(record: GateRecord, comparison: Comparison, candidate: Run, baselin
         )
         for golden_set in candidate.golden_sets
     )
-    _, verdict = run_gate(replace(candidate, golden_sets=sets), baseline, stability=dict(comparison.unstable))
+    _, verdict = run_gate(
+        replace(candidate, golden_sets=sets),
+        baseline,
+        regress_alpha=ALPHA / comparison.models,
+        stability=dict(comparison.unstable),
+    )
     assert record.verdict is not None
     tests = [each for each in record.verdict.findings if isinstance(each.data, FailedTestsFinding)]
     return with_further(verdict, tests).outcome

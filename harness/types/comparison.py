@@ -241,6 +241,7 @@ class Comparison:
         traits: Common properties of its lost cases.
         counts: The denominators, by golden set.
         confirmations: The results of resampling the regressions.
+        models: How many models were gated together: each regression is tested at that part of the level.
     """
 
     candidate_run: str
@@ -255,3 +256,4 @@ class Comparison:
     traits: tuple[SharedTrait, ...] = ()
     counts: tuple[SetCounts, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
+    models: int = 1

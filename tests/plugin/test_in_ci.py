@@ -1,6 +1,7 @@
 """A gate in CI: a line every half a minute, JUnit with the verdict, Ctrl-C says what is kept, no traces of a refusal."""
 
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -45,16 +46,19 @@ def test_a_quiet_log_stays_quiet(slow):
     assert "answering" not in slow.run("-q").stdout.str()
 
 
-def test_junit_has_the_verdict_and_each_case(project):
+def test_junit_has_the_verdict_and_each_case(project, monkeypatch):
     project.wrong["candidate"] = {"peru"}
+    monkeypatch.setenv("CI_JOB_URL", "https://gitlab.example/a/b/-/jobs/7")
     project.run("--junitxml=j.xml")
     suite = ElementTree.parse(project.pytester.path / "j.xml").getroot().find("testsuite")
     facts = {each.get("name"): each.get("value") for each in suite.find("properties")}
     assert facts["tunegate.verdict"] == "inconclusive"
     assert facts["tunegate.reasons"].startswith("capitals pass-rate is inconclusive")
-    assert set(facts) == {
-        f"tunegate.{name}" for name in ("run", "model", "baseline", "verdict", "summary", "reasons")
-    }
+    assert Path(facts["tunegate.report"]).name == "report.html"
+    assert Path(facts["tunegate.report"]).is_file()
+    assert facts["tunegate.link"] == "https://gitlab.example/a/b/-/jobs/7"
+    named = ("run", "model", "baseline", "verdict", "summary", "reasons", "report", "link")
+    assert set(facts) == {f"tunegate.{name}" for name in named}
     assert suite.get("failures") == "0"
     cases = {each.get("name"): each for each in suite.iter("testcase")}
     own = {

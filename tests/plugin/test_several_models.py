@@ -4,6 +4,9 @@ import json
 import shutil
 
 import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
 
 ALL = {"france", "italy", "spain", "norway", "peru", "japan", "kenya", "egypt", "cuba", "iran"}
 MILD, WILD, BASELINE = "candidate-1", "candidate-2", "baseline"
@@ -355,3 +358,19 @@ def test_a_fixture_that_is_asked_for_at_run_time_fails_with_one_line(project, ru
     result = run("test_hand.py", "golden_sets")
     result.assert_outcomes(errors=0, failed=1, passed=20)
     result.stdout.fnmatch_lines(["*2 models are gated: name generate or model among the test's arguments*"])
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_the_evidence_of_each_model_is_replayed_at_its_part_of_the_level(project, run, looks):
+    """Seven lost cases regress by themselves, and at half the level too; five only by themselves."""
+    project.wrong[MILD], project.wrong[WILD] = set(sorted(ALL)[:5]), set(sorted(ALL)[:7])
+    run("--gate-json=g.json", f"--gate-looks={looks}")
+    files = sorted(project.pytester.path.glob("g-*.json"))
+    verdicts = [json.loads(each.read_text())["verdict"]["outcome"] for each in files]
+    done = CliRunner().invoke(app, ["verify", *map(str, files), "--root", str(project.pytester.path)])
+    assert done.exit_code == 0, done.output
+    said = [line for line in done.output.splitlines() if line.startswith("20 scores")]
+    assert [line.rpartition(" ")[2] for line in said] == verdicts
+    assert "regress" in verdicts
+    refused = CliRunner().invoke(app, ["verify", *map(str, files), "--accept", "x"])
+    assert "are for one file" in str(refused.exception)

@@ -1,6 +1,7 @@
 """A gate whose history is on a server: stored there, refused before a model is asked, and nothing lost if it goes."""
 
 import os
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -104,7 +105,7 @@ def test_a_server_that_is_down_fails_no_gate(project, postgres, monkeypatch):
         assert len(history.list_runs()) == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="the server's processes are found in /proc")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the server's processes are found in /proc")
 @pytest.mark.parametrize("when", ["while models answer", "while the run is saved"])
 def test_a_server_that_is_killed_loses_nothing(project, postgres, monkeypatch, when):
     """SIGKILL of all its processes: the verdict stands, earlier runs are there, and the run is recovered."""
