@@ -65,6 +65,7 @@ TWO = {
     ),
     **dict.fromkeys(("server_timeout_s", "judge_timeout_s"), (3.0, 5.0)),
     **dict.fromkeys(("server_prices", "judge_prices"), ("1/2", "3/4")),
+    "keep_runs": ("200", "90d"),
     "dtype": ("float32", "float16"),
     "engine": ("vllm", "transformers"),
     "fail_on": ("case", "inconclusive"),
