@@ -59,8 +59,24 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
             **quantization,
         )
         refuse_incomplete_model(directory, report)
+        _refuse_unclear_cache(directory, model.generation_config.use_cache)
         # A model in 4 bits stays on the device where it was loaded.
         return (model if getattr(model, "is_quantized", False) else model.to(plan.device)).eval()
+
+
+def _refuse_unclear_cache(directory: Path, use_cache: object) -> None:
+    """Check that a generation config says clearly whether a cache is used.
+
+    transformers compares other values with false at one place, and asks for their truth at another.
+
+    Raises:
+        ModelError: It doesn't.
+    """
+    if not isinstance(use_cache, bool | None):
+        raise ModelError(
+            f"{directory / 'generation_config.json'}: use_cache: found {use_cache!r} (allowed: true, false); "
+            f"correct it"
+        )
 
 
 def _auto_class(directory: Path) -> Any:

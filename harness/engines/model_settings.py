@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import GenerationRequest
@@ -40,7 +41,7 @@ _SET_BY_CASES = frozenset(
 # and what only beams read.
 _WITHOUT_EFFECT = frozenset(
     [
-        *("use_cache", "max_cache_len", "early_stopping", "length_penalty", "low_memory", "use_mtp"),
+        *("use_cache", "max_cache_len", "early_stopping", "length_penalty", "low_memory"),
         *("output_attentions", "output_hidden_states", "output_scores", "output_logits"),
         *("return_dict_in_generate", "is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule"),
         *("assistant_confidence_threshold", "prompt_lookup_num_tokens", "max_matching_ngram_size"),
@@ -49,6 +50,13 @@ _WITHOUT_EFFECT = frozenset(
         *("prefill_chunk_size", "transformers_version", "cache_config"),
     ]
 )
+
+
+# What transformers takes for some of these. An end, a penalty or a token that is wrong fails by itself.
+_SWITCHES = {"do_sample", "output_attentions", "output_hidden_states", "output_logits", "output_scores"}
+_SWITCHES |= {"return_dict_in_generate", "use_cache"}
+_NUMBERS = {"temperature", "top_k", "top_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}
+_IDS = {"bos_token_id", "pad_token_id"}
 
 
 # Values that mean: off.
@@ -102,20 +110,39 @@ def refuse_unfollowed(side: Side, key: str) -> None:
         and value is not False
         and value not in _OFF.get(name, ())
     }
+    where = f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path}"
     if found:
-        shown = ", ".join(f"{name}: {value!r}" for name, value in sorted(found.items()))
         raise ModelError(
-            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} sets "
-            f"{shown}, which the gate doesn't follow; remove it from generation_config.json, or leave "
+            f"{where} sets {_shown(found)}, which the gate doesn't follow; remove it from "
+            f"generation_config.json, or leave use_model_settings out"
+        )
+    if wrong := {name: value for name, value in vars(side.model_settings).items() if _is_wrong(name, value)}:
+        raise ModelError(
+            f"{where} sets {_shown(wrong)}, with which transformers fails; correct it, or leave "
             f"use_model_settings out"
         )
     try:
         _model_settings(side, [0], 1)(torch.zeros(vocabulary(side), device=side.model.device), [0])
     except Exception as error:  # transformers checks some values here, and others with the first token
         raise ModelError(
-            f"{key}: use_model_settings: the generation config of {side.model.config._name_or_path} can't be "
-            f"followed: {first_line(error)}; correct it, or leave use_model_settings out"
+            f"{where} can't be followed: {first_line(error)}; correct it, or leave use_model_settings out"
         ) from error
+
+
+def _shown(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}: {value!r}" for name, value in sorted(settings.items()))
+
+
+def _is_wrong(name: str, value: object) -> bool:
+    """Whether a setting is of a kind that transformers doesn't take, though our loop doesn't read it."""
+    if value is None:
+        return False
+    if name in _SWITCHES:
+        return not isinstance(value, bool)
+    if name in _IDS and isinstance(value, list):
+        return not all(type(each) is int for each in value)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return name in _NUMBERS | _IDS and not number
 
 
 def _known_keys() -> set[str]:

@@ -1,10 +1,13 @@
 """A model's own generation config is heeded where a golden set asks for it, and then all of it."""
 
+import copy
 import json
 import shutil
 
 import pytest
 
+from harness.engines.model_settings import refuse_unfollowed
+from harness.engines.side import Side
 from harness.errors import ModelError
 
 
@@ -111,6 +114,47 @@ def test_a_value_that_cannot_be_followed_is_for_the_user_to_correct(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("top_k", "1"), ("temperature", [0.7]), ("bos_token_id", "two"), ("pad_token_id", float("nan"))),
+        *(("bos_token_id", [3, "x"]), ("output_hidden_states", "two"), ("return_dict_in_generate", 1.5)),
+    ],
+)
+def test_a_value_with_which_the_library_fails_is_named_too(key, value, side_with):
+    """Our loop reads none of these, and would answer where a script with these settings can't."""
+    with pytest.raises(ModelError, match=rf"sets {key}: .*, with which transformers fails; correct it"):
+        refuse_unfollowed(side_with(**{key: value}), "set/case")
+    refuse_unfollowed(side_with(top_k=20, temperature=0.7, bos_token_id=[1], pad_token_id=0), "set/case")
+
+
+@pytest.fixture(scope="module")
+def side_with(tiny_model_dir):
+    """A side of the tiny model whose generation config has further keys."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+
+    def build(**settings):
+        own = copy.deepcopy(model.generation_config)
+        for name, value in settings.items():
+            setattr(own, name, value)
+        return Side(model=model, adapter=None, tokenizer=tokenizer, model_settings=own)
+
+    return build
+
+
+@pytest.mark.parametrize("value", ["false", 0])
+def test_a_cache_that_is_neither_on_nor_off_is_refused(value, tiny_model_dir, tmp_path, engine_texts):
+    """Transformers takes such a value for on at one place and for off at another."""
+    directory = settings_of(tiny_model_dir, tmp_path, use_cache=value)
+    with pytest.raises(
+        ModelError, match=r"generation_config\.json: use_cache: found .* \(allowed: true, false\)"
+    ):
+        engine_texts(directory)
+
+
 def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effect():
     """A key that a later transformers adds is refused until somebody decides about it."""
     from harness.engines import model_settings
@@ -121,6 +165,7 @@ def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effec
     assert model_settings._known_keys() - decided == {
         *model_settings._OFF,
         *("max_time", "stop_strings", "token_healing", "dola_layers", "constraints", "force_words_ids"),
+        "use_mtp",
     }
 
 
