@@ -48,6 +48,8 @@ class LossRequest:
             KL(against ‖ side), mean over the text's tokens.
         settings: How the conversation is rendered.
         prompt: The rendered conversation; None leaves rendering to the engine.
+        options: The texts of which this is one. They are compared, so each is split into tokens together with
+            the prompt, and all are scored behind the same part of it.
     """
 
     key: str
@@ -57,6 +59,7 @@ class LossRequest:
     against: str | None = None
     settings: GenerationSettings = field(default_factory=GenerationSettings)
     prompt: RenderedPrompt | None = None
+    options: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

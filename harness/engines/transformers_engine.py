@@ -26,7 +26,7 @@ from harness.engines.questions import (
 )
 from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
-from harness.engines.text_losses import ScoredText, nats_of
+from harness.engines.text_losses import ScoredText, nats_of, option_ids
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import CasesFailedError, EngineError
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
@@ -155,6 +155,11 @@ class TransformersEngine:
         """
         prompts = [self._context_ids(request) for request in requests]
         texts = [self._ids(request.side, request.text) for request in requests]
+        for place, request in enumerate(requests):
+            if request.options:
+                prompts[place], texts[place] = option_ids(
+                    self._sides[request.side].tokenizer, self._rendered(request), prompts[place], request
+                )
         for request, text in zip(requests, texts, strict=True):
             if not text:
                 raise EngineError(f"{request.key}: the text to score is empty")

@@ -72,7 +72,7 @@ def _number_pattern(mark: str, other: str) -> re.Pattern[str]:
         (?P<money>(?:{_MONEY}){_SPACE}?)?
         (?P<sign_behind>(?<=[$€£¥₹])[\-−])?
         (?P<whole>\d{{1,3}}(?:{other}\d{{3}})+|\d{{1,2}}(?:{other}\d{{2}})+{other}\d{{3}}
-          |\d{{1,3}}(?:{_GROUP}\d{{3}})+(?!\d)|\d+|(?={mark}\d)|(?=[{_VULGAR}]))
+          |\d{{1,3}}(?:{_GROUP}\d{{3}})+(?!\d)|\d+(?!{_GROUP}\d{{3}}{other}\d)|(?={mark}\d)|(?=[{_VULGAR}]))
         (?:{mark}(?P<part>\d+))?
         (?:[ ]?(?P<vulgar>[{_VULGAR}])|[ ](?P<above>\d{{1,3}})/(?P<under>\d{{1,3}})(?!\d))?
         (?:[eE](?P<power>[+\-−]?\d{{1,4}})(?!\w)
@@ -98,6 +98,16 @@ _DENIED = re.compile(
     r"(?:\s+(?:equal(?:\s+to)?|exactly|quite|just|be|really))?\s*[(\"'“‘*$]*\Z",
     re.IGNORECASE,
 )
+# "3 is wrong", "3 is not the answer"; "5 is not prime" says nothing of the 5.
+_DENIED_BEHIND = re.compile(
+    r"\A[)\"'”’*$]*\s*(?:\w+\s+)?(?:is|was|are|were|seems|looks)"
+    r"(?:\s+(?:clearly|obviously|also|just))?"
+    r"(?:\s+(?:wrong|incorrect|false|untrue|mistaken|impossible|too\s+(?:low|high|small|large|big|much|many|few))\b"
+    r"|(?:n['’]t|\s+not)\s+(?:(?:the|a|an|my)\s+)?(?:right|correct|answer|result|solution|it|true)\b)",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"\A[)\"'”’*$]*\s?[?？]")
+_SIGN_OUTSIDE = re.compile(r"[-−–]\s*\(\s*\Z")
 _COMPARED = re.compile(
     r"(?:\b(?:less|more|fewer|greater|larger|smaller|bigger|higher|lower|older|younger|longer|shorter|other)\s+than"
     r"|\bat\s+(?:least|most)|\b(?:over|under|above|below|exceed(?:s|ing)?|beyond|up\s+to|mehr\s+als|weniger\s+als"
@@ -138,7 +148,7 @@ def quantities(text: str, decimal: str = ".") -> list[Quantity]:
     found = [(match, one) for match in pattern.finditer(plain) if (one := _quantity(match)) is not None]
     hedged = set(_hedged([match for match, _ in found], [one for _, one in found], plain))
     return [
-        replace(one, is_hedged=place in hedged)
+        replace(one, is_hedged=place in hedged or _ASKED.match(plain[match.end() :][:9]) is not None)
         for place, (match, one) in enumerate(found)
         if not _is_set_aside(plain, match)
     ]
@@ -223,6 +233,9 @@ def _unit(match: re.Match[str]) -> tuple[str, Fraction]:
 def _is_set_aside(text: str, match: re.Match[str]) -> bool:
     """Whether the words before a number deny it, or only compare with it; or its sign may be a bullet."""
     before = text[max(0, match.start() - _CONTEXT) : match.start()]
+    behind = text[match.end("times") :][: 2 * _CONTEXT]
+    if _DENIED_BEHIND.search(behind) or _SIGN_OUTSIDE.search(before):
+        return True
     if _DENIED.search(before) or (_COMPARED.search(before) and not _TAG.search(before)):
         return True
     has_space = match["sign"] is not None and match["sign"][-1].isspace()

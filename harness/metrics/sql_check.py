@@ -50,11 +50,49 @@ def _is_sql(request: ScoringRequest) -> Score:
     found = [one for one in statements if one is not None]
     if not found:
         return binary(request, False, "the answer has no statement")
-    problem = next((problem for one in found if (problem := _problem(one, options))), "")
+    problem = _unfinished_text(text, dialect) or next(
+        (problem for one in found if (problem := _problem(one, options))), ""
+    )
     if problem:
         return binary(request, False, problem)
     kinds = ", ".join(dict.fromkeys(_kind(one) for one in found))
     return binary(request, True, f"the answer is SQL ({kinds})")
+
+
+# Their parsers accept a comma before FROM.
+_LOOSE_COMMAS = frozenset({"bigquery", "clickhouse", "duckdb", "snowflake"})
+_OPEN = frozenset({"ON", "SET", "COMMA", "DOT"})
+
+
+def _unfinished_text(text: str, dialect: JsonValue) -> str:
+    """What the parser passes over: a comma without a column, an end in the middle of a clause."""
+    import sqlglot
+
+    tokens = sqlglot.tokenize(text, read=dialect if isinstance(dialect, str) else None)
+    kinds = [token.token_type.name for token in tokens]
+    following = [*kinds[1:], "SEMICOLON"]
+    for kind, after in zip(kinds, following, strict=True):
+        if kind == "COMMA" and after == "FROM" and dialect not in _LOOSE_COMMAS:
+            return "not SQL: a comma before FROM"
+        if kind in _OPEN and after == "SEMICOLON":
+            return "not SQL: it ends in the middle of a clause"
+    return ""
+
+
+def _unfinished(statement: Any, dialect: JsonValue) -> str:
+    """Parts that the parser lets be missing; empty for a whole statement."""
+    from sqlglot import exp
+
+    for node in statement.walk():
+        if isinstance(node, exp.Select) and not node.expressions and dialect != "postgres":
+            return "a SELECT without a column"
+        if isinstance(node, exp.Group) and not any(node.args.values()):
+            return "a GROUP BY without a column"
+        if isinstance(node, exp.Update) and not node.expressions and node is statement:
+            return "an UPDATE that sets nothing"
+        if isinstance(node, exp.Insert) and not (node.args.get("expression") or node.args.get("default")):
+            return "an INSERT without rows" if node is statement else ""
+    return ""
 
 
 def _first_line(error: Exception) -> str:
@@ -66,6 +104,8 @@ def _problem(statement: Any, options: Mapping[str, JsonValue]) -> str:
     if not _kind(statement):
         # The parser also takes words for an expression: "Sure thing" is the column Sure, called thing.
         return f"not SQL: {quote(statement.sql()[:60])} is no statement"
+    if missing := _unfinished(statement, options.get("dialect")):
+        return f"not SQL: {missing}"
     allowed = _texts(options.get("statements"))
     # WITH can also contain a DELETE, and SELECT INTO makes a table.
     kinds = [kind for node in statement.walk() if (kind := _kind(node))] if allowed else []

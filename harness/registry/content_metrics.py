@@ -74,6 +74,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="is-sql",
+        version="2",
         kind="binary",
         summary="The whole answer is SQL, with allowed statements and tables only.",
         function="harness.metrics.sql_check:is_sql",
@@ -96,6 +97,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="numeric",
+        version="2",
         kind="binary",
         summary="The answer's number is the value's (or one reference's), within a tolerance, in any unit.",
         function="harness.metrics.numeric:numeric",
@@ -119,7 +121,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
         kind="binary",
         summary="The model finds the right option likelier than the others, whatever it answers.",
         function="harness.metrics.choice_likelihood:choice_likelihood",
-        version="2",
+        version="3",
         value="optional",
         needs_references=True,
         reads_answer=False,

@@ -110,6 +110,7 @@ def loss_key(
     text: str,
     against: ModelRef | None = None,
     prompt: RenderedPrompt | None = None,
+    options: tuple[str, ...] = (),
 ) -> str:
     """Key of one text's cross-entropy, or of the divergence from another model on it.
 
@@ -120,10 +121,13 @@ def loss_key(
         text: The scored text.
         against: The model from which the divergence is measured.
         prompt: The rendered conversation; None if there is none.
+        options: The texts with which it is compared, if it is an option.
     """
     asked: list[object] = [message.key for message in messages]
     if prompt is not None:
         asked.append(prompt.sha256)
+    if options:
+        asked.append({"options": options})
     if against is not None:
         computed = _computation(model, plan), _computation(against, plan)
         return _scope(plan, model, against) + _hash("divergence", *computed, asked, text)

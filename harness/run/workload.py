@@ -134,7 +134,12 @@ def _references_of(side: str, cases: Sequence[GoldenCase]) -> list[LossRequest]:
         for reference in case.references
     ] + [
         LossRequest(
-            key=choices_key(case), side=side, text=text, messages=case.messages, settings=case.generation
+            key=choices_key(case),
+            side=side,
+            text=text,
+            messages=case.messages,
+            settings=case.generation,
+            options=likelihood_texts(case),
         )
         for case in cases
         for text in likelihood_texts(case)
@@ -228,6 +233,7 @@ def look_up(
                 request.text,
                 sides[request.against] if request.against else None,
                 request.prompt,
+                request.options,
             )
             for request in workload.texts
         ),

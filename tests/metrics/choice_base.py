@@ -3,10 +3,14 @@
 from pathlib import Path
 
 
-def save_base(directory: Path) -> Path:
-    """Save a Llama without a chat template, whose tokenizer puts a BOS before each text."""
+def save_base(directory: Path, *, marks_words: bool = False) -> Path:
+    """Save a Llama without a chat template, whose tokenizer puts a BOS before each text.
+
+    With ``marks_words`` it also puts a space before it, as Llama 2's does: a word alone has other tokens than in
+    its sentence.
+    """
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -14,6 +18,8 @@ def save_base(directory: Path) -> Path:
     words = ["<s>", "</s>", *alphabet, *("".join(pair) for pair in merges)]
     byte_tokenizer = Tokenizer(models.BPE({word: place for place, word in enumerate(words)}, merges))
     byte_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if marks_words:
+        byte_tokenizer.normalizer = normalizers.Prepend(" ")
     byte_tokenizer.decoder = decoders.ByteLevel()
     byte_tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", 0)]

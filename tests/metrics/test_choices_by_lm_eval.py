@@ -11,27 +11,43 @@ from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Message
 from tests.metrics.choice_base import save_base
 
-LM_EVAL = json.loads(Path(__file__).with_name("lm_eval_choices.json").read_text())["questions"]
+STORED = json.loads(Path(__file__).with_name("lm_eval_choices.json").read_text())
+LM_EVAL, MARKED = STORED["questions"], STORED["marked_words"]
 
 
 @pytest.fixture(scope="module")
 def losses(tmp_path_factory):
     """The engine's loss on each option, by question and option."""
-    sides = {"candidate": describe_model(str(save_base(tmp_path_factory.mktemp("base"))))}
+    return measured(save_base(tmp_path_factory.mktemp("base")), LM_EVAL)
+
+
+def measured(base, questions):
+    sides = {"candidate": describe_model(str(base))}
     engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
     asked = [
         LossRequest(
             key=each["question"],
             side="candidate",
-            text=f" {choice}",
+            text=f"{each.get('delimiter', ' ')}{choice}",
             messages=(Message(role="user", content=each["question"]),),
+            options=tuple(f"{each.get('delimiter', ' ')}{option}" for option in each["choices"]),
         )
-        for each in LM_EVAL
+        for each in questions
         for choice in each["choices"]
     ]
     found = {}
     engine.losses(asked, found.update)
     return {(request.key, request.text.strip()): found[place] for place, request in enumerate(asked)}
+
+
+def test_a_tokenizer_that_marks_words_and_a_prompt_that_ends_in_a_space_are_split_as_by_lm_eval(tmp_path):
+    """Split on its own, an option would have a space too many, or be behind a space on its own."""
+    losses = measured(save_base(tmp_path / "base", marks_words=True), MARKED)
+    for each in MARKED:
+        ours = [losses[each["question"], choice] for choice in each["choices"]]
+        assert [-loss.nats_per_token * loss.tokens for loss in ours] == pytest.approx(
+            each["log_likelihoods"], abs=0.01
+        ), each["question"]
 
 
 def test_the_options_log_likelihoods_are_lm_evals(losses):

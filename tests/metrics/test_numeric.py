@@ -173,3 +173,24 @@ def test_long_answers_are_read_in_time(score, text):
     started = time.process_time()
     score("numeric", text, value=5)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3 is wrong", "3 km is wrong", "3 is not the answer", "3 isn't right", "3 is too low", "-(3)", "− ( 3)", "1 234,5", "1\u202f234,5"],
+)  # fmt: skip
+def test_a_number_that_is_denied_behind_it_or_in_other_marks_is_not_read(text):
+    assert quantities(text) == []
+
+
+@pytest.mark.parametrize("text", ["3?", "**3**?", "3 ?", "Is it (3)?", "3？"])
+def test_a_number_that_is_asked_is_left_open(text):
+    assert [one.is_hedged for one in quantities(text)] == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3 is not prime", "3 is right", "It is 3, which is what was wrong before", "3 was correct, I said 4 is wrong", "x (3)", "3 apples", "What is 1 + 2? 3"],
+)  # fmt: skip
+def test_what_is_said_of_another_thing_denies_no_number(text):
+    assert 3 in [one.number for one in quantities(text) if not one.is_hedged]
