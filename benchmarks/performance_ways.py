@@ -1,0 +1,310 @@
+"""The ways in which the same cases are answered, each in processes of its own, and what they take.
+
+Used by ``performance.py``. A way is a function of a :class:`Job`; it returns the answers by case where it has
+them, so that texts can be compared.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+NEW_TOKENS = 32
+SYSTEM = (
+    "You read orders of a shop for kitchenware and write them as JSON with the keys name, city, item and "
+    "quantity, in this order, without any other text. Quantities are whole numbers. Write each name as the "
+    'customer does. Examples: \'Bob from Paris ordered 4 kettles.\' is {"name": "Bob", "city": "Paris", '
+    '"item": "kettle", "quantity": 4}; \'Ann in Rome wants a pan.\' is {"name": "Ann", "city": "Rome", '
+    '"item": "pan", "quantity": 1}.'
+)
+_NAMES = ("Ada", "Bruno", "Chloe", "Dario", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Luca")
+_CITIES = ("Oslo", "Lima", "Cairo", "Delhi", "Quito", "Seoul", "Turin", "Accra", "Perth", "Minsk", "Basel")
+_ITEMS = ("kettle", "pan", "spoon", "teapot", "bowl", "whisk", "ladle")
+BARE = """
+import json, sys, time
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+base, adapter, prompts, answers, batch, threads, sides = json.loads(sys.argv[1])
+if threads:
+    torch.set_num_threads(threads)
+prompts = json.load(open(prompts))
+tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
+tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+texts = [tokenizer.apply_chat_template(p, tokenize=False, add_generation_prompt=True) for p in prompts]
+pad = tokenizer.pad_token_id
+order = sorted(range(len(texts)), key=lambda n: -len(texts[n]))
+found = {}
+for side in sides:
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    if side == "candidate":
+        model = PeftModel.from_pretrained(model, adapter).eval()
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        ids = tokenizer([texts[n] for n in rows], return_tensors="pt", padding=True, add_special_tokens=False)
+        with torch.inference_mode():
+            out = model.generate(**ids, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=pad)
+        for n, row in zip(rows, out):
+            found[f"{side}/{n}"] = tokenizer.decode(row[ids["input_ids"].shape[1]:], skip_special_tokens=True)
+json.dump(found, open(answers, "w"))
+""".replace("NEW_TOKENS", str(NEW_TOKENS))
+ONE_CALL = """
+import json, pytest, torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+base, adapter, prompts, answers, *_ = json.load(open("job.json"))
+PROMPTS, FOUND = json.load(open(prompts)), {}
+@pytest.fixture(scope="session", params=["candidate", "baseline"])
+def model(request):
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    if request.param == "candidate":
+        model = PeftModel.from_pretrained(model, adapter).eval()
+    yield request.param, model
+    json.dump(FOUND, open(answers, "w"))
+@pytest.fixture(scope="session")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(base)
+@pytest.mark.parametrize("n", range(len(PROMPTS)))
+def test_case(model, tokenizer, n):
+    side, loaded = model
+    wanted = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
+    ids = tokenizer.apply_chat_template(PROMPTS[n], **wanted)
+    with torch.inference_mode():
+        out = loaded.generate(**ids, max_new_tokens=NEW_TOKENS, do_sample=False)
+    FOUND[f"{side}/{n}"] = tokenizer.decode(out[0, ids["input_ids"].shape[1]:], skip_special_tokens=True)
+""".replace("NEW_TOKENS", str(NEW_TOKENS))
+LM_EVAL = """\
+task: orders
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {rows}}}}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{{{question}}}}"
+doc_to_target: "{{{{answer}}}}"
+description: {system}
+generation_kwargs: {{until: ["<|im_end|>"], max_gen_toks: {tokens}, do_sample: false, temperature: 0.0}}
+metric_list: [{{metric: exact_match}}]
+"""
+INSPECT = """
+import json
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate
+KINDS = {"system": ChatMessageSystem, "user": ChatMessageUser}
+@task
+def orders():
+    rows = json.load(open("prompts.json"))
+    turns = [[KINDS[turn["role"]](content=turn["content"]) for turn in row] for row in rows]
+    samples = [Sample(input=each, target="{") for each in turns]
+    settings = GenerateConfig(max_tokens=NEW_TOKENS, temperature=0)
+    return Task(dataset=samples, solver=generate(), scorer=includes(), config=settings)
+""".replace("NEW_TOKENS", str(NEW_TOKENS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Cases for a base and an adapter of it.
+
+    Attributes:
+        directory: An empty one for this job alone.
+        peers: An interpreter with lm-eval and inspect; None without them.
+    """
+
+    base: Path
+    adapter: Path
+    prompts: Sequence[Sequence[Mapping[str, str]]]
+    directory: Path
+    peers: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a process and those that it started took.
+
+    Attributes:
+        peak_mb: The largest resident memory of one of them.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float = 0.0
+
+
+def prompts_of(cases: int, *, shared: bool) -> list[list[dict[str, str]]]:
+    """Conversations of a benchmark: all different, or with the same system prompt before them.
+
+    Args:
+        cases: How many.
+        shared: Whether they begin with the same system prompt.
+    """
+    found = []
+    for n in range(cases):
+        name, city, item = _NAMES[n % 12], _CITIES[n * 7 % 11], _ITEMS[n * 5 % 7]
+        text = f"{name} from {city} ordered {2 + n} of the {item}s, please."
+        if shared:
+            found.append([{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}])
+        else:
+            detail = (
+                f" It is order {n * 37 % 991} of {city}'s branch, and {name} asks for the {item} with a lid."
+            )
+            found.append(
+                [{"role": "user", "content": f"{name}, {n}: {text}{detail * (1 + n % 2)} Write it as JSON."}]
+            )
+    return found
+
+
+def run(command: Sequence[str], directory: Path, threads: int | None = None) -> Taken:
+    """Run a command and measure it.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_DATASETS_OFFLINE": "1"}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    with (directory / "said.txt").open("wb") as said:
+        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode not in {0, 1}:  # 1: the gate's verdict, or failed cases
+        said_last = (directory / "said.txt").read_text("utf-8", "replace")[-2000:]
+        raise SystemExit(f"{' '.join(map(str, command))}\n{said_last}")
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
+
+
+GATE = (
+    *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-plugin-autoload"),
+    *("-p", "tunegate.pytest_plugin", "--gate-no-forgetting"),
+)
+
+
+def write_project(job: Job) -> None:
+    """A project with one golden set of the job's conversations."""
+    rows = [{"id": f"c{n}", "messages": list(each)} for n, each in enumerate(job.prompts)]
+    golden = {
+        "name": "orders",
+        "generation": {"max_new_tokens": NEW_TOKENS},
+        "defaults": {"checks": [{"type": "contains", "value": "{"}]},
+        "cases": rows,
+    }
+    (job.directory / "golden_sets").mkdir(parents=True, exist_ok=True)
+    (job.directory / "golden_sets" / "orders.yaml").write_text(json.dumps(golden), encoding="utf-8")
+    (job.directory / "pyproject.toml").write_text("[tool.tunegate]\n", encoding="utf-8")
+
+
+def gate(job: Job, *options: str, threads: int | None = None, model: Path | None = None) -> Taken:
+    """Our gate on base and candidate, or with ``model`` on that alone.
+
+    Args:
+        job: The job, whose project may have answers from before.
+        options: Further options of pytest.
+        threads: OMP_NUM_THREADS; None leaves it out.
+        model: Another model than the adapter.
+    """
+    if not (job.directory / "golden_sets").exists():
+        write_project(job)
+    record = job.directory / "record.json"
+    line = [sys.executable, *GATE, f"--model={model or job.adapter}", f"--gate-json={record}", *options]
+    return run(line, job.directory, threads)
+
+
+def gated_texts(job: Job) -> dict[str, str]:
+    """The answers of the latest gate by side and case, as the other ways name them."""
+    facts = json.loads((job.directory / "record.json").read_text(encoding="utf-8"))
+    return {
+        f"{side}/{each['case']['id'][1:]}": each["completion"]["text"]
+        for side, key in (("candidate", "run"), ("baseline", "baseline"))
+        for each in (facts.get(key) or {}).get("results", ())
+    }
+
+
+def _job_of(job: Job, batch: int, threads: int | None) -> list[object]:
+    (job.directory / "prompts.json").write_text(json.dumps(list(map(list, job.prompts))), encoding="utf-8")
+    paths = [str(job.base), str(job.adapter), str(job.directory / "prompts.json")]
+    return [*paths, str(job.directory / "answers.json"), batch, threads, ["candidate", "baseline"]]
+
+
+def bare_loop(job: Job, batch: int, threads: int | None) -> Taken:
+    """A script's loop over ``generate``, sorted by length, for both models one after the other.
+
+    Args:
+        job: The job.
+        batch: Rows of a batch.
+        threads: torch's threads.
+    """
+    return run([sys.executable, "-c", BARE, json.dumps(_job_of(job, batch, threads))], job.directory)
+
+
+def one_call(job: Job) -> Taken:
+    """A test for each case, with one call of ``generate``."""
+    (job.directory / "job.json").write_text(json.dumps(_job_of(job, 1, None)), encoding="utf-8")
+    (job.directory / "test_cases.py").write_text(ONE_CALL, encoding="utf-8")
+    plain = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-plugin-autoload", "test_cases.py"]
+    return run([sys.executable, *plain], job.directory)
+
+
+def other_texts(job: Job) -> dict[str, str]:
+    """The answers that a script of ours has written."""
+    found: dict[str, str] = json.loads((job.directory / "answers.json").read_text(encoding="utf-8"))
+    return found
+
+
+def lm_eval(job: Job) -> Taken:
+    """EleutherAI's lm-eval with its ``hf`` model, for both models one after the other."""
+    assert job.peers is not None
+    system = job.prompts[0][0]["content"] if job.prompts[0][0]["role"] == "system" else ""
+    rows = [{"question": each[-1]["content"], "answer": "{"} for each in job.prompts]
+    path = job.directory / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = LM_EVAL.format(rows=path, tokens=NEW_TOKENS, system=json.dumps(system))
+    (job.directory / "orders.yaml").write_text(task, encoding="utf-8")
+    taken = []
+    for adapter in (f",peft={job.adapter}", ""):
+        model = f"pretrained={job.base},dtype=float32{adapter}"
+        line = [job.peers, "-m", "lm_eval", "--model", "hf", "--model_args", model, "--batch_size", "16"]
+        line += ["--include_path", str(job.directory), "--tasks", "orders", "--apply_chat_template"]
+        taken.append(run(line, job.directory))
+    return together(taken)
+
+
+def inspect(job: Job) -> Taken:
+    """inspect_ai with its ``hf`` provider, for both models one after the other."""
+    assert job.peers is not None
+    _job_of(job, 1, None)
+    (job.directory / "orders.py").write_text(INSPECT, encoding="utf-8")
+    taken = []
+    for model in (job.adapter, job.base):
+        line = [
+            job.peers,
+            "-m",
+            "inspect_ai",
+            "eval",
+            "orders.py",
+            "--model",
+            "hf/local",
+            "--display",
+            "none",
+        ]
+        line += ["-M", f"model_path={model}", "-M", f"tokenizer_path={job.base}", "-M", "dtype=float32"]
+        taken.append(run([*line, "--max-connections", "16", "-M", "batch_size=16"], job.directory))
+    return together(taken)
+
+
+def together(taken: Sequence[Taken]) -> Taken:
+    """Several processes, one after the other."""
+    return Taken(
+        wall_s=sum(each.wall_s for each in taken),
+        cpu_s=sum(each.cpu_s for each in taken),
+        peak_mb=max(each.peak_mb for each in taken),
+    )
