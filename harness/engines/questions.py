@@ -54,6 +54,8 @@ class Question:
         watch: Watch = AnswerWatch(
             self.side.tokenizer, self.prompt.shown, self.request.settings, self.side.stop_ids
         )
+        if self.request.settings.decided_by and not self.side.tokenizer.clean_up_tokenization_spaces:
+            watch = DecidedWatch(watch, self)
         if self.request.timeout_s is not None:
             watch = TimedWatch(watch, self.request.timeout_s, clock)
         if self.request.settings.use_model_settings:
@@ -98,6 +100,32 @@ class LateAnswer:
         """The reason in a line."""
         tokens = "1 token" if self.tokens == 1 else f"{self.tokens} tokens"
         return f"the answer was stopped after {tokens}: the case's timeout is {self.timeout_s:g} s"
+
+
+class DecidedWatch:
+    """Follows an answer as another watch does, and ends it once the checks of its case are decided."""
+
+    def __init__(self, watch: Watch, question: Question) -> None:
+        """Begin to follow.
+
+        Args:
+            watch: Decides everything else.
+            question: Has the conditions.
+        """
+        self.tokens, self.end = watch.tokens, watch.end
+        self._watch, self._question = watch, question
+
+    def take(self, token: int) -> Ending | Literal[""]:
+        """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
+        from harness.golden.decided import is_decided
+
+        reason, asked = self._watch.take(token), self._question
+        self.end = self._watch.end
+        if reason:
+            return reason
+        settings = asked.request.settings
+        begun = answer_so_far(asked.side.tokenizer, self.tokens, asked.prompt.shown, settings)
+        return "stop" if is_decided(settings.decided_by, begun) else ""
 
 
 class TimedWatch:

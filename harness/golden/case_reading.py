@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from harness.errors import GoldenError
 from harness.golden.check_rules import CheckProblem, make_check, written_value
+from harness.golden.decided import DECIDED, condition_of
 from harness.golden.explain import explain, golden_error
 from harness.golden.hints import did_you_mean
 from harness.golden.schema import (
@@ -68,18 +69,19 @@ class CaseReading:
             for number, passage in enumerate(case.retrieved_context)
         )
         turns = self._script(fill_text)
+        checks = self._checks(references, passages, turns, fill_text)
         return GoldenCase(
             id=self._id,
             set_name=self.raw.name,
             messages=self._messages(fill_text),
             references=references,
-            checks=self._checks(references, passages, turns, fill_text),
+            checks=checks,
             turns=turns,
             tags=tuple(dict.fromkeys([*case.tags, *self.raw.defaults.tags])),
             cluster=self._cluster(),
             retrieved_context=passages,
             metadata=case.metadata,
-            generation=self._generation(),
+            generation=self._until_decided(checks, references),
             must_pass=case.must_pass,
             repeat=self._repeat(),
             skip=case.skip,
@@ -290,6 +292,23 @@ class CaseReading:
             self._note(key, problem, "1, or a temperature above 0 under generation")
         return repeat
 
+    def _until_decided(self, checks: Sequence[Check], references: Sequence[str]) -> GenerationSettings:
+        """The settings, with what ends an answer if it may end before its time."""
+        settings = self._generation()
+        own = self.case.generation.get("stop_when_decided", self.raw.generation.stop_when_decided)
+        if own is not True:
+            return settings
+        key = self._key("generation", "stop_when_decided") if self.case.generation else ("generation",)
+        if self.case.turns:
+            self._note(key, f"{self._id}: later turns read the whole answer", "cases of one turn")
+        found = [(check, condition_of(check, references)) for check in checks]
+        for check, _ in (each for each in found if each[1] is None):
+            problem = f"{self._id}: stop_when_decided: {check.type} is known only when the answer has ended"
+            self._note(
+                key, problem, f"{', '.join(DECIDED)} without transform, patterns without look-ahead or end"
+            )
+        return replace(settings, decided_by=tuple(condition for _, condition in found))
+
     def _generation(self) -> GenerationSettings:
         settings = self.raw.generation
         if self.case.generation:
@@ -313,7 +332,8 @@ def _said(role: Role, content: str) -> MessageYaml:
 def as_settings(settings: GenerationYaml) -> GenerationSettings:
     """The settings as the engines read them."""
     stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
-    return GenerationSettings(**{**settings.model_dump(), "stop": stop})
+    given = settings.model_dump(exclude={"stop_when_decided"})
+    return GenerationSettings(**{**given, "stop": stop})
 
 
 def _filled_options(

@@ -260,8 +260,12 @@ def generation_settings(given: Mapping[str, object], source: str) -> GenerationS
         source: Where they come from, for the message.
 
     Raises:
-        SettingsError: A name is unknown or a value out of range.
+        SettingsError: A name is unknown, of cases alone, or a value out of range.
     """
+    if given.get("stop_when_decided"):
+        raise SettingsError(
+            f"{source}: stop_when_decided: only the checks of a golden case decide; leave it out"
+        )
     stop = given.get("stop")
     listed = {**given, "stop": list(stop)} if isinstance(stop, tuple | set | frozenset) else given
     try:

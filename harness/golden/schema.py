@@ -161,6 +161,9 @@ class GenerationYaml(_Strict):
         bool,
         Field(description="Use the model's own generation config: penalties, suppressed tokens and so on."),
     ] = False
+    stop_when_decided: Annotated[
+        bool, Field(description="End an answer once each check has found what it looks for.")
+    ] = False
 
 
 class ToolCallYaml(_Strict):

@@ -83,6 +83,7 @@ class GenerationSettings:
         score_reasoning: Whether the reasoning stays a part of the text that checks see.
         use_model_settings: Whether the model's own generation config is used: penalties, suppressed tokens.
         tools: Tools that the chat template describes to the model, in OpenAI's format.
+        decided_by: What ends an answer once all of it is found; empty for nothing.
     """
 
     max_new_tokens: int = 128
@@ -97,6 +98,7 @@ class GenerationSettings:
     score_reasoning: bool = False
     use_model_settings: bool = False
     tools: tuple[JsonValue, ...] = ()
+    decided_by: tuple[JsonValue, ...] = ()
 
     @property
     def token_limit(self) -> int:
@@ -119,7 +121,7 @@ class GenerationSettings:
 
 _LATER = (
     *("task", "chat_template_kwargs", "date", "max_reasoning_tokens", "score_reasoning"),
-    *("use_model_settings", "tools"),
+    *("use_model_settings", "tools", "decided_by"),
 )
 _USUAL_SETTINGS = GenerationSettings()
 

@@ -200,3 +200,20 @@ def test_the_answers_of_a_part_share_their_time(opened, asked):
     found = {}
     opened(4096).generate(asked, found.update)
     assert len({answer.latency_s for answer in found.values()}) == 1
+
+
+def test_an_answer_ends_once_its_checks_are_decided(opened, asked, alone):
+    """It is the beginning of the whole answer, up to the text and a word after it."""
+    from dataclasses import replace
+
+    greedy = [n for n, request in enumerate(asked) if request.settings.temperature == 0]
+    place = max(greedy, key=lambda n: alone[n][2])
+    words = alone[place][0].split()
+    wanted = {"any": [words[1]], "fold": False}
+    settings = replace(asked[place].settings, decided_by=(wanted,))
+    found = {}
+    opened(4096).generate([replace(asked[place], settings=settings)], found.update)
+    assert alone[place][0].startswith(found[0].text)
+    assert words[1] in found[0].text.split()
+    assert found[0].completion_tokens < alone[place][2]
+    assert found[0].stop_reason == "stop"
