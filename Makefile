@@ -1,6 +1,6 @@
 # Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check install-check conformance mutate bench bench-trainers report-demo clean
+.PHONY: help demo test unit coverage check install-check conformance mutate bench bench-trainers report-demo clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,6 +15,8 @@ WORKERS ?= auto
 PLUGINS := $(VENV)/plugins
 export TUNEGATE_TEST_PLUGINS := $(abspath $(PLUGINS))
 PYTEST = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+UNIT := -m "not end_to_end and not browser and not simulation and not matrix and not processes"
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,14 +40,17 @@ $(PLUGINS)/.installed: $(VENV)/.installed
 demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/orders/demo.py
 
-test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier on the real model included, and the coverage that has to stay
+test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier on the real model included
 	@$(BIN)/tunegate model fetch smollm2 minilm
 	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
 	  echo "==> Chromium is unavailable: the report's browser tests will be skipped"
-	@$(PYTEST) --cov --cov-report=
+	@$(PYTEST)
 
 unit: $(VENV)/.installed ## Unit tests only, minutes
-	@$(PYTEST) -m "not end_to_end and not browser and not simulation and not matrix and not processes"
+	@$(PYTEST) $(UNIT)
+
+coverage: $(VENV)/.installed ## Unit tests, traced: fails below the coverage that has to stay
+	@$(PYTEST) $(UNIT) --cov --cov-report=
 
 check: $(VENV)/.installed ## Format, lint, types and import layers
 	@$(BIN)/ruff format --check .

@@ -26,8 +26,6 @@ LONGEST = (
     *("tests/end_to_end/", "tests/reports/html/test_browser.py", "tests/conformance/"),
     *("tests/trainers/", "tests/plugin/", "tests/statistics/"),
 )
-# Tests that repeat what others reach once: tracing would take four times as long as they do, and find nothing new.
-REPEATING = ("simulation", "browser", "matrix")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,8 +34,6 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "installation" in getattr(item, "fixturenames", ()):
             item.add_marker("processes")
-        if any(item.get_closest_marker(name) for name in REPEATING):
-            item.add_marker("no_cover")
     if hasattr(config, "workerinput"):
         places = [*LONGEST, ""]
         items.sort(

@@ -50,3 +50,9 @@ def score() -> Callable[..., Score]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patterns are stopped after a twentieth of their time: that they are stopped at all is what a test shows."""
     monkeypatch.setattr("harness.metrics.text.SECONDS", 0.05)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that failed are sent again at once, nearly: how long is waited is tested where that is decided."""
+    monkeypatch.setattr("harness.engines.served.client._LONGEST_BACKOFF_S", 0.02)

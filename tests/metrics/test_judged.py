@@ -150,6 +150,7 @@ def test_without_a_baseline_pairwise_is_errored(score):
     assert "no baseline" in result.errors[0].error
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_hundred_cases_and_two_metrics_through_a_third_of_faults(judge_server, score):
     """Every case ends scored or errored with its reason, nothing is lost, and a second run asks nothing."""
     cases = []

@@ -311,6 +311,7 @@ def test_four_metrics_of_a_hundred_cases_keep_the_server_busy(tmp_path, score, j
     assert judge_server.most_at_once == 8
 
 
+@pytest.mark.usefixtures("impatient")
 def test_with_faults_every_case_ends_scored_or_errored_and_a_second_run_asks_nothing(
     tmp_path, score, judge_server, letters
 ):
