@@ -73,6 +73,8 @@ def test_each_dependency_is_imported_somewhere(requirement):
 
 # Bounds on what other libraries bring, and what transformers needs to read a GGUF file.
 BOUNDS = {"langchain-community", "langchain-openai", "instructor", "gguf"}
+# Which of them is imported is up to OTEL_EXPORTER_OTLP_PROTOCOL.
+EXPORTERS = {f"opentelemetry-exporter-otlp-proto-{protocol}" for protocol in ("http", "grpc")}
 
 
 @pytest.mark.parametrize("extra", PYPROJECT["project"]["optional-dependencies"])
@@ -85,7 +87,7 @@ def test_each_library_of_an_extra_is_imported_somewhere(extra):
     names = {Requirement(each).name for each in PYPROJECT["project"]["optional-dependencies"][extra]}
     assert [
         name
-        for name in sorted(names - BOUNDS - {"tunegate"})
+        for name in sorted(names - BOUNDS - EXPORTERS - {"tunegate"})
         if not re.search(
             rf"^\s*(import|from) {NAMES.get(name, name).replace('-', '_')}\b", sources, re.MULTILINE
         )
