@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Tests start hundreds of processes: none of them shall compile what another one has compiled.
+# Tests start hundreds of processes: none of them should compile what another one has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 # One worker a core, each with one thread: two-threaded torch beside a busy neighbour is many times slower.
 WORKERS ?= auto
