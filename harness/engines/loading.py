@@ -208,7 +208,7 @@ def quiet_load() -> Iterator[None]:
 
     While transformers loads a model it replaces ``PreTrainedModel.tie_weights`` of the class by one that does
     nothing. Of two threads that load at once, such as the gate's engine and a judge, the second may put the
-    replaced one back permanently; every model with tied weights that is loaded from then on has an output head
+    replaced one back forever; every model with tied weights that is loaded from then on has an output head
     of nothing, and answers from arbitrary memory, without an error.
     """
     from transformers.utils import logging as library_logging
