@@ -209,7 +209,7 @@ def test_a_value_of_pyproject_has_the_kind_of_its_setting(tmp_path, name, text):
 def test_each_kind_of_setting_has_wrong_values():
     """What remains has a type of its own: choices, prices and templates' values."""
     assert {name for name, kind in KINDS.items() if kind not in WRONG_KINDS} == {
-        *("dtype", "engine", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs", "keep_runs")
+        *("dtype", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs", "keep_runs")
     }
 
 

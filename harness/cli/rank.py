@@ -136,7 +136,7 @@ def _ranked(
             found = rank_models(inputs, sets, cache, on_progress, judging)
         problems = []
         for ranked in found:
-            # The ranking is still printed.
+            # The ranking is said all the same.
             try:
                 save(ranked.record, directory, inputs.history)
             except HistoryError as error:

@@ -113,6 +113,23 @@ def engine_opener(cases: Sequence[GoldenCase], wanted: int | None) -> OpenEngine
     return open_engine
 
 
+def ray_opener(address: str, wanted: int | None) -> OpenEngine:
+    """Loads models on the nodes of a Ray cluster.
+
+    Args:
+        address: The cluster's, empty for the usual one.
+        wanted: Workers on each node without a GPU; None chooses the number.
+    """
+
+    def open_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        from harness.engines.workers.ray_cluster import open_ray
+
+        bases = {model.base_model for model in sides.values()}
+        return open_ray(sides, plan, address, wanted, 4 * sum(_parameters(base) for base in bases))
+
+    return open_engine
+
+
 def _parameters(base_model: str) -> int:
     """At most so many: a file's numbers have two bytes or more, but for those of quantised models."""
     directory = resolve_model(base_model, recorded=True)

@@ -73,6 +73,10 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
         if plan.engine != "transformers":
             raise SettingsError("--gate-engine vllm: runs a base model and its adapters, and no other model")
         plan = replace(plan, engine="vllm", dtype="unknown", device="server", mixed=False, server=ServerUse())
+    if ray_address(settings) is not None and plan.engine != "transformers":
+        raise SettingsError(
+            f"--gate-engine {settings.engine}: runs a base model and its adapters, and no other model"
+        )
     if plan.server is None:
         return plan
     identity, url = settings.model_id or "", settings.server
@@ -91,6 +95,12 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
         prices=settings.server_prices,
     )
     return replace(plan, server=server)
+
+
+def ray_address(settings: Settings) -> str | None:
+    """The address of the Ray cluster that answers, empty for the usual one; None where none does."""
+    kind, _, address = settings.engine.partition(":")
+    return address if kind == "ray" else None
 
 
 def refuse_without_server(settings: Settings, references: Sequence[str]) -> None:

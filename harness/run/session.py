@@ -9,9 +9,10 @@ from harness.baselines.target import stored_run
 from harness.comparison.times import TIME_METRICS
 from harness.engines.base import BASE, BASELINE
 from harness.engines.open import engine_kinds
+from harness.errors import SettingsError
 from harness.run.cache import Cache
-from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener
-from harness.run.inputs import Inputs
+from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
+from harness.run.inputs import Inputs, ray_address
 from harness.run.judging import ask_ahead, both, count_lost, texts_of
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
@@ -123,8 +124,19 @@ def session_opener(
         inputs: The checked inputs.
         golden_sets: The sets.
         cases: The cases that every side answers.
+
+    Raises:
+        SettingsError: A time is gated, and the nodes of a cluster are to answer.
     """
-    return engine_opener(cases, 1 if _gates_time(golden_sets) else inputs.settings.workers)
+    address, timed = ray_address(inputs.settings), _gates_time(golden_sets)
+    if address is None:
+        return engine_opener(cases, 1 if timed else inputs.settings.workers)
+    if timed:
+        raise SettingsError(
+            f"--gate-engine {inputs.settings.engine}: a set gates a time, and times of several machines "
+            "can't be compared"
+        )
+    return ray_opener(address, inputs.settings.workers)
 
 
 def score_sides(

@@ -173,7 +173,8 @@ class Settings(BaseModel):
         Option(
             flag="--gate-engine",
             metavar="|".join(ENGINES),
-            help="who runs a base and its adapters: transformers (default), or a server with vLLM's API",
+            help="who runs a base and its adapters: transformers (default), a server with vLLM's API, or the "
+            "nodes of a Ray cluster",
         ),
     ] = "transformers"
     server: Annotated[

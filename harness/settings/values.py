@@ -140,10 +140,12 @@ def _template_values(value: object) -> object:
 
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-ENGINES = ("transformers", "vllm")
+ENGINES = ("transformers", "vllm", "ray[:ADDRESS]")
 FAIL_ON = ("regress", "inconclusive", "case")
 Dtype: TypeAlias = Annotated[Literal["auto", "float32", "bfloat16", "float16"], Allowed(" | ".join(DTYPES))]
-EngineName: TypeAlias = Annotated[Literal["transformers", "vllm"], Allowed(" | ".join(ENGINES))]
+EngineName: TypeAlias = Annotated[
+    str, Field(pattern=r"^(transformers|vllm|ray|ray:\S+)$"), Allowed(" | ".join(ENGINES))
+]
 FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], Allowed(" | ".join(FAIL_ON))]
 Text: TypeAlias = Annotated[str, Allowed("a text")]
 OptionalText: TypeAlias = Annotated[str | None, Allowed("a text")]

@@ -37,11 +37,13 @@ class Lost:
     Attributes:
         reason: What happened, with the worker's name.
         memory: Whether memory may have run out.
+        of_batch: Whether its batch may be the cause, and not only the machine.
     """
 
     worker: int
     reason: str
     memory: bool = False
+    of_batch: bool = True
 
 
 Event: TypeAlias = Done | Lost
@@ -50,8 +52,8 @@ Event: TypeAlias = Done | Lost
 class Transport(Protocol):
     """Reaches workers, each known by a number."""
 
-    def start(self) -> int:
-        """Start a worker that has the models loaded; returns its number."""
+    def start(self) -> int | None:
+        """Start a worker that has the models loaded; returns its number, or None while there is no room."""
 
     def give(self, worker: int, batch: Sequence[int]) -> None:
         """Give a worker a batch.
@@ -62,7 +64,7 @@ class Transport(Protocol):
         """
 
     def wait(self) -> Sequence[Event]:
-        """What happened, at the latest after a second; a lost worker is told once."""
+        """What happened, at the latest after a second; a lost worker is told once, also an idle one."""
 
     def end(self, worker: int) -> None:
         """End a worker, whatever it does."""
@@ -96,38 +98,44 @@ def deal(
         while waiting or given:
             while waiting and len(given) < most:
                 worker = idle.pop() if idle else transport.start()
+                if worker is None:
+                    break
                 given[worker] = waiting.popleft()
                 transport.give(worker, given[worker])
             for event in transport.wait():
+                if event.worker in idle:
+                    idle.remove(event.worker)
+                    continue
                 batch = given.pop(event.worker)
                 if isinstance(event, Done):
                     idle.append(event.worker)
                     failures.update({row: EngineError(why) for row, why in event.failures.items()})
                     on_batch(event.found)
                     continue
-                first = keys[batch[0]]
-                if not again.isdisjoint(batch):
-                    failures.update(
-                        {
-                            row: EngineError(f"{keys[row]}: {event.reason}, for the second time")
-                            for row in batch
-                        }
-                    )
-                    continue
-                warnings.warn(
-                    f"{event.reason}; its {len(batch)} requests, from {first} on, are computed again",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-                again.update(batch)
                 # Where memory ran out, smaller batches on fewer workers need less of it.
                 most = max(1, most - 1) if event.memory else most
-                parts = _halves(batch) if event.memory else _small(batch)
+                left_out, parts = _after_loss(event, batch, keys, again)
+                failures.update(left_out)
                 waiting.extendleft(reversed(parts))
     finally:
         for worker in (*given, *idle):
             transport.end(worker)
     return failures
+
+
+def _after_loss(
+    event: Lost, batch: list[int], keys: Sequence[str], again: set[int]
+) -> tuple[dict[int, EngineError], list[list[int]]]:
+    """The rows of a lost batch that get no answer, and those that are computed again, in parts."""
+    if event.of_batch and not again.isdisjoint(batch):
+        return {row: EngineError(f"{keys[row]}: {event.reason}, for the second time") for row in batch}, []
+    warnings.warn(
+        f"{event.reason}; its {len(batch)} requests, from {keys[batch[0]]} on, are computed again",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    again.update(batch if event.of_batch else ())
+    return {}, _halves(batch) if event.memory else _small(batch)
 
 
 def _halves(batch: list[int]) -> list[list[int]]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ def open_workers(
         InputError: A model can't be run.
         EngineError: Loading failed for another reason.
     """
-    return WorkersEngine(_Template(), sides, plan, most, cores)
+    return WorkersEngine(Template(), sides, plan, most, cores)
 
 
 class WorkersEngine:
@@ -65,7 +66,7 @@ class WorkersEngine:
 
     def __init__(
         self,
-        template: "_Template",
+        template: "Template",
         sides: Mapping[str, ModelRef],
         plan: ExecutionPlan,
         most: int,
@@ -118,16 +119,17 @@ class WorkersEngine:
             # In lower precision a text depends on its batch: these stay as in one process.
             batches = evened(batches, self._most)
         workers = max(1, min(self._most, len(batches)))
-        transport = _Local(self._template, max(1, self._cores // workers))
+        transport = LocalTransport(self._template, max(1, self._cores // workers))
         failures = deal(batches, transport, workers, [each.key for each in requests], on_batch)
         raise_failures(failures, len(requests))
 
 
-class _Template:
+class Template:
     """The process with the models, which forks workers."""
 
     def __init__(self) -> None:
         ours, theirs = Pipe()
+        self._one_at_a_time = threading.Lock()
         self.connection = ours
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
@@ -140,6 +142,10 @@ class _Template:
 
     def call(self, name: str, *arguments: Any) -> Any:
         """The reply to a question.
+
+        Args:
+            name: A method of what that process serves.
+            arguments: The method's.
 
         Raises:
             EngineError: The process has ended.
@@ -160,8 +166,9 @@ class _Template:
 
     def _asked(self, ask: Callable[[], None]) -> Any:
         try:
-            ask()
-            answered, reply = self.connection.recv()
+            with self._one_at_a_time:
+                ask()
+                answered, reply = self.connection.recv()
         except (EOFError, OSError) as error:
             status = self.process.wait()
             raise EngineError(
@@ -178,21 +185,23 @@ class _Template:
         self.process.wait()
 
 
-class _Local:
+class LocalTransport:
     """The transport to workers on this machine, each known by its process."""
 
-    def __init__(self, template: _Template, threads: int) -> None:
+    def __init__(self, template: Template, threads: int) -> None:
         self._template, self._threads = template, threads
         self._connections: dict[int, Connection] = {}
         self._busy: dict[int, _Pulse] = {}
         self._polled = time.monotonic()
 
     def start(self) -> int:
+        """As a Transport's; the number is the process's."""
         worker, connection = self._template.fork(self._threads)
         self._connections[worker] = connection
         return worker
 
     def give(self, worker: int, batch: Sequence[int]) -> None:
+        """As a Transport's."""
         self._busy[worker] = _Pulse(worker)
         try:
             self._connections[worker].send(list(batch))
@@ -200,6 +209,7 @@ class _Local:
             return  # it has ended: the next wait tells
 
     def wait(self) -> list[Event]:
+        """As a Transport's."""
         places = {self._connections[worker]: worker for worker in self._busy}
         ready = [places[each] for each in wait(list(places), _POLL_S) if isinstance(each, Connection)]
         events = [self._received(worker) for worker in ready]
@@ -210,6 +220,7 @@ class _Local:
         return events
 
     def end(self, worker: int) -> None:
+        """As a Transport's."""
         self._busy.pop(worker, None)
         if (connection := self._connections.pop(worker, None)) is not None:
             connection.close()

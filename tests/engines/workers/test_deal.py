@@ -1,5 +1,8 @@
 """Batches are dealt out as workers finish, and what a lost worker had is given to another one."""
 
+import heapq
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +109,55 @@ def test_evened_batches_hold_the_same_rows_and_leave_no_worker_idle_at_the_end(s
 
 def test_one_batch_for_three_workers_is_split_in_thirds():
     assert evened([[0, 1, 2, 3, 4, 5, 6]], 3) == [[0, 1, 2], [3, 4], [5, 6]]
+
+
+class Clocked(Fakes):
+    """Workers on a clock of their own: a batch takes its latency."""
+
+    def __init__(self, latencies):
+        super().__init__()
+        self.latencies, self.now, self.due = latencies, 0.0, []
+
+    def give(self, worker, batch):
+        heapq.heappush(self.due, (self.now + self.latencies[batch[0]], worker, tuple(batch)))
+
+    def wait(self):
+        self.now, worker, batch = heapq.heappop(self.due)
+        return [Done(worker=worker, found=dict.fromkeys(batch, ""), failures={})]
+
+
+def test_a_hundred_workers_are_kept_busy():
+    """3000 batches of 0.5 to 1.5 s: at least nine tenths of the workers' time is spent on them."""
+    draw = random.Random(1)
+    latencies = sorted((0.5 + draw.random() for _ in range(3000)), reverse=True)
+    clocked = Clocked(latencies)
+    keys = [str(place) for place in range(3000)]
+    assert deal([[place] for place in range(3000)], clocked, 100, keys, {}.update) == {}
+    assert sum(latencies) / (100 * clocked.now) >= 0.9
+
+
+def test_where_there_is_no_room_yet_what_runs_is_waited_for():
+    found, fakes = {}, Fakes()
+    start, full = fakes.start, iter([False, True, True, False, False, False])
+    fakes.start = lambda: None if next(full) else start()
+    assert deal([[0], [1], [2]], fakes, 3, KEYS, found.update) == {}
+    assert set(found) == {0, 1, 2}
+
+
+class Elsewhere(Fakes):
+    """The first two workers are on a machine that is lost at once, a busy one and an idle one."""
+
+    def wait(self):
+        if self.started == 2 and self.busy.keys() == {2}:
+            self.busy.clear()
+            gone = {"reason": "node n was lost", "of_batch": False}
+            return [Lost(worker=2, **gone), Lost(worker=1, **gone)]
+        return super().wait()
+
+
+def test_a_lost_machine_s_idle_workers_get_nothing_and_its_batches_are_not_to_blame():
+    found, fakes = {}, Elsewhere(deadly=[1])
+    with pytest.warns(RuntimeWarning):
+        failures = deal([[0], [1]], fakes, 2, KEYS, found.update)
+    assert (failures, set(found)) == ({}, {0, 1})
+    assert [worker for worker, _ in fakes.log] == [1, 2, 3, 4]

@@ -73,7 +73,7 @@ def send_to_first_worker(monkeypatch):
     """Sends a signal to the first worker that gets a batch, with the batch."""
 
     def send(number, times=1):
-        sent, give = [], local._Local.give
+        sent, give = [], local.LocalTransport.give
 
         def give_and_send(transport, worker, batch):
             if len(sent) < times:
@@ -81,7 +81,7 @@ def send_to_first_worker(monkeypatch):
                 os.kill(worker, number)
             give(transport, worker, batch)
 
-        monkeypatch.setattr(local._Local, "give", give_and_send)
+        monkeypatch.setattr(local.LocalTransport, "give", give_and_send)
         return sent
 
     return send
@@ -162,7 +162,7 @@ def test_a_model_that_cannot_be_loaded_is_refused_as_in_one_process(sides, plan,
 
 
 def test_a_template_that_is_gone_is_one_line(sides, plan):
-    template = local._Template()
+    template = local.Template()
     template.process.kill()
     with pytest.raises(EngineError, match=r"^the process with the models was killed by signal 9: did memory"):
         local.WorkersEngine(template, sides, plan, 2, 2)

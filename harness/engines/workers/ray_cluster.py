@@ -1,0 +1,373 @@
+"""The engine on a Ray cluster: batches are dealt to the workers of all nodes; lost nodes are replaced.
+
+An actor on each GPU, or on each node without one, holds the weights once. What it answers is stored as it
+comes, so that a preempted node costs its batches alone.
+"""
+
+import socket
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from itertools import count
+from typing import Any
+
+from harness.engines.library_faults import raise_failures
+from harness.engines.workers.deal import Event, Lost, deal, evened
+from harness.engines.workers.local import WorkersEngine
+from harness.engines.workers.ray_nodes import Loaded, Node, Work, absolute, versions
+from harness.errors import EngineError, SettingsError, TunegateError, first_line
+from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
+
+_POLL_S = 1.0
+_CONNECTED_WITHIN_S = 10.0
+# A node whose processors or GPU others have reserved for so long is left out.
+_FREE_WITHIN_S = 60.0
+# How long a lost node's replacement may take while no other node is left.
+_REPLACED_WITHIN_S = 300.0
+_REPLACEMENTS_PER_NODE = 3
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """An actor of the cluster.
+
+    Attributes:
+        name: Its node, for messages.
+        resources: What it reserves.
+        workers: How many batches at a time; 0 until it is ready for the job.
+        used: Its workers that have a number in this job.
+    """
+
+    actor: Any
+    name: str
+    resources: Mapping[str, Any]
+    workers: int = 0
+    used: set[int] = field(default_factory=set)
+
+
+def open_ray(
+    sides: Mapping[str, ModelRef], plan: ExecutionPlan, address: str, wanted: int | None, weight_bytes: int
+) -> "RayEngine":
+    """Load the models of all sides on the nodes of a cluster.
+
+    Args:
+        sides: The models by side.
+        plan: How to compute.
+        address: The cluster's; empty joins the one of RAY_ADDRESS, or starts one on this machine.
+        wanted: Workers on each node without a GPU; None chooses the number.
+        weight_bytes: Size of all bases' weights in memory.
+
+    Raises:
+        SettingsError: Ray isn't installed, no cluster answers, or a node has other libraries.
+        ModelError: A node can't load the models.
+    """
+    if find_spec("ray") is None:
+        raise SettingsError("--gate-engine ray: ray is not installed: pip install 'tunegate[ray]'")
+    started = _connect(address)
+    work = Work(
+        sides={side: absolute(model) for side, model in sides.items()},
+        plan=plan,
+        wanted=wanted,
+        weight_bytes=weight_bytes,
+        versions=versions(),
+    )
+    cluster = _Cluster(work)
+    try:
+        cluster.start()
+    except BaseException:
+        cluster.end(started=started)
+        raise
+    return RayEngine(cluster, started=started)
+
+
+def _connect(address: str) -> bool:
+    """Join a cluster, or start one on this machine; whether this call did."""
+    import ray
+
+    if ray.is_initialized():
+        return False
+    named = f"ray:{address}" if address else "ray"
+    try:
+        host, _, port = address.rpartition(":")
+        if host and port.isdecimal() and "/" not in host:
+            # Ray tries for minutes.
+            socket.create_connection((host, int(port)), _CONNECTED_WITHIN_S).close()
+        ray.init(
+            address=address or None,
+            configure_logging=False,
+            log_to_driver=False,
+            include_dashboard=None if address else False,
+            namespace="tunegate",
+        )
+    except Exception as error:  # Ray raises many kinds
+        raise SettingsError(f"--gate-engine {named}: no cluster answers: {first_line(error)}") from error
+    return True
+
+
+class RayEngine(WorkersEngine):
+    """As the engine in this process, by the workers of a cluster."""
+
+    def __init__(self, cluster: "_Cluster", *, started: bool) -> None:
+        """An engine on nodes that have loaded the models.
+
+        Args:
+            cluster: The started nodes.
+            started: End the connection to Ray with the engine.
+        """
+        self._cluster = cluster
+        self.plan, self._changes = cluster.loaded.plan, cluster.loaded.changes
+        self._end = weakref.finalize(self, partial(cluster.end, started=started))
+
+    def _compute(
+        self, kind: str, requests: Sequence[Any], on_batch: Callable[[Mapping[int, Any]], None]
+    ) -> None:
+        transport = _Transport(self._cluster, kind, list(requests))
+        batches, most = transport.prepare()
+        if self.plan.dtype in EXACT_DTYPES:
+            batches = evened(batches, most)
+        keys = [each.key for each in requests]
+        failures = deal(batches, transport, max(1, min(most, len(batches))), keys, on_batch)
+        raise_failures(failures, len(requests))
+
+
+class _Cluster:
+    """The actors, and what they have loaded."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.members: list[_Member] = []
+        self._replacements = 0
+
+    def start(self) -> None:
+        """Load the models on all nodes.
+
+        Raises:
+            SettingsError: The cluster has no node that can compute so.
+        """
+        import ray
+
+        self.members = [self._member(node, resources) for node, resources in self._places()]
+        if not self.members:
+            what = "processors" if self.work.plan.device == "cpu" else "GPUs"
+            raise SettingsError(f"--gate-engine ray: no node of the cluster has {what}")
+        self._leave_busy_ones()
+        try:
+            replies = ray.get([member.actor.load.remote(self.work) for member in self.members])
+        except Exception as error:  # the boundary to other machines
+            raise _cause(error) from error
+        self.loaded: Loaded = replies[0]
+        self.workers = sum(reply.workers for reply in replies)
+
+    def _leave_busy_ones(self) -> None:
+        """Go on without the nodes that others use.
+
+        Raises:
+            SettingsError: None is left.
+        """
+        import ray
+
+        pings = {member.actor.is_there.remote(): member for member in self.members}
+        there, busy = ray.wait(list(pings), num_returns=len(pings), timeout=_FREE_WITHIN_S)
+        for reference in busy:
+            ray.kill(pings[reference].actor)
+        self.members = [pings[reference] for reference in there]
+        if not there:
+            raise SettingsError("--gate-engine ray: all nodes of the cluster are busy with other work")
+        if busy:
+            warnings.warn(
+                f"{len(busy)} of {len(pings)} nodes of the Ray cluster are busy with other work",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _places(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Nodes by their identity, once for each GPU, and what an actor there reserves."""
+        import ray
+
+        found: list[tuple[str, Mapping[str, Any]]] = []
+        for node in ray.nodes():
+            if not node["Alive"]:
+                continue
+            cores, gpus = int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0))
+            if self.work.plan.device == "cpu":
+                found += [(node["NodeID"], {"num_cpus": cores})] if cores else []
+            else:
+                found += [(node["NodeID"], {"num_cpus": min(1, cores), "num_gpus": 1})] * gpus
+        return found
+
+    def _member(self, node: str | None, resources: Mapping[str, Any]) -> _Member:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        cores = max(1, int(resources["num_cpus"]))
+        options = {**resources, "max_concurrency": cores + 1, "max_restarts": 0}
+        if node is not None:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
+        actor = ray.remote(Node).options(**options).remote(cores)
+        return _Member(actor=actor, name=(node or "a replacement")[:8], resources=resources)
+
+    def replace(self, member: _Member) -> _Member | None:
+        """An actor in place of a lost one, wherever there is room; None after too many.
+
+        Args:
+            member: The lost one.
+        """
+        self.members.remove(member)
+        if self._replacements >= _REPLACEMENTS_PER_NODE * (len(self.members) + 1):
+            return None
+        self._replacements += 1
+        new = self._member(None, member.resources)
+        self.members.append(new)
+        return new
+
+    def end(self, *, started: bool) -> None:
+        """End the actors, and the connection if we made it."""
+        import ray
+
+        for member in self.members if ray.is_initialized() else ():
+            try:
+                ray.kill(member.actor)
+            except ray.exceptions.ActorHandleNotFoundError:
+                break  # they ended with the connection that started them
+        if started:
+            ray.shutdown()
+
+
+class _Transport:
+    """The transport to the workers of all nodes for one job."""
+
+    def __init__(self, cluster: _Cluster, kind: str, requests: list[Any]) -> None:
+        import ray
+
+        self._cluster = cluster
+        self._call = cluster.work, kind, ray.put(requests), cluster.workers
+        self._preparing: dict[Any, _Member] = {}
+        self._running: dict[Any, int] = {}
+        self._workers: dict[int, tuple[_Member, int]] = {}
+        self._numbers = count()
+        self._lost_at, self._last = time.monotonic(), ""
+        self._rows: Sequence[Sequence[int]] = ()
+
+    def prepare(self) -> tuple[Sequence[Sequence[int]], int]:
+        """The batches, which are the same on all nodes, and how many are computed at a time."""
+        for member in self._cluster.members:
+            member.used.clear()
+            member.workers = 0
+            self._preparing[member.actor.prepare.remote(*self._call)] = member
+        while self._preparing and not self._failed():
+            self._poll()
+        return self._rows, sum(member.workers for member in self._cluster.members)
+
+    def start(self) -> int | None:
+        """A worker of a node that is ready; None while there is none."""
+        self._failed()
+        for member in self._cluster.members:
+            free = next((slot for slot in range(member.workers) if slot not in member.used), None)
+            if free is not None:
+                member.used.add(free)
+                number = next(self._numbers)
+                self._workers[number] = member, free
+                return number
+        return None
+
+    def give(self, worker: int, batch: Sequence[int]) -> None:
+        member, slot = self._workers[worker]
+        self._running[member.actor.compute.remote(slot, list(batch))] = worker
+
+    def wait(self) -> list[Event]:
+        return self._poll()
+
+    def end(self, worker: int) -> None:
+        self._release(worker)
+
+    def _release(self, worker: int) -> None:
+        member, slot = self._workers.pop(worker, (None, 0))
+        if member is not None:
+            member.used.discard(slot)
+
+    def _failed(self) -> bool:
+        """Whether no node is left.
+
+        Raises:
+            EngineError: There is none, and none came in time.
+        """
+        ready = any(member.workers for member in self._cluster.members)
+        if ready or (self._preparing and not self._last):
+            return False
+        if not self._preparing or time.monotonic() - self._lost_at > _REPLACED_WITHIN_S:
+            raise EngineError(f"no node of the Ray cluster is left: {self._last}")
+        return False
+
+    def _poll(self) -> list[Event]:
+        import ray
+
+        waiting = [*self._preparing, *self._running]
+        if not waiting:
+            time.sleep(_POLL_S)
+            return []
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=_POLL_S)
+        more, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        events: list[Event] = []
+        for reference in dict.fromkeys([*ready, *more]):
+            events += self._taken(reference)
+        return events
+
+    def _taken(self, reference: Any) -> list[Event]:
+        """What a finished call tells; of a lost node also of its other workers."""
+        import ray
+
+        member = self._preparing.pop(reference, None)
+        worker = self._running.pop(reference, None)
+        if member is None and worker is None:
+            return []  # its node was lost before
+        if member is None:
+            member = self._workers[worker][0]  # type: ignore[index]
+        try:
+            reply = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            cause = _cause(error)
+            if worker is None:
+                raise cause from error
+            return self._node_lost(member, first_line(cause))
+        except ray.exceptions.RayError as error:
+            return self._node_lost(member, first_line(error))
+        if worker is None:
+            self._ready(member, *reply)
+            return []
+        if isinstance(reply, Lost):
+            self._release(worker)
+            reason = f"node {member.name}: {reply.reason}"
+            return [Lost(worker=worker, reason=reason, memory=reply.memory)]
+        return [type(reply)(worker=worker, found=reply.found, failures=reply.failures)]
+
+    def _ready(self, member: _Member, rows: Sequence[Sequence[int]], workers: int) -> None:
+        if self._rows and list(map(list, rows)) != list(map(list, self._rows)):
+            raise EngineError(f"node {member.name} of the Ray cluster divides the requests differently")
+        self._rows = rows
+        member.workers = workers
+
+    def _node_lost(self, member: _Member, reason: str) -> list[Event]:
+        """All workers of a node are lost; another one is asked for in its place."""
+        self._last, self._lost_at = f"node {member.name}: {reason}", time.monotonic()
+        gone = [worker for worker, (of, _) in self._workers.items() if of is member]
+        for calls in (self._running, self._preparing):
+            for reference in [each for each, owner in calls.items() if owner in (member, *gone)]:
+                del calls[reference]
+        for worker in gone:
+            del self._workers[worker]
+        new = self._cluster.replace(member) if member in self._cluster.members else None
+        if new is not None:
+            self._preparing[new.actor.prepare.remote(*self._call)] = new
+        # A processor's work is done by a fork, so that no batch can end the node; a GPU's may have.
+        blamed = self._cluster.work.plan.device != "cpu"
+        return [Lost(worker=worker, reason=self._last, of_batch=blamed) for worker in gone]
+
+
+def _cause(error: Exception) -> TunegateError:
+    """The error of a node, as it was raised there."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, TunegateError) else EngineError(f"Ray: {first_line(cause or error)}")

@@ -1,0 +1,211 @@
+"""What runs on a node of a Ray cluster: the models, loaded once, and the workers that share them.
+
+A node with a GPU computes in the actor's own process, one with processors alone by forked workers, as on this
+machine. Batches, keys and texts are those of one process.
+"""
+
+import platform
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness.engines.library_faults import Batches, answer_batch
+from harness.engines.open import describe_own, open_own
+from harness.engines.workers.choose import available_bytes, chosen_workers
+from harness.engines.workers.deal import Done, Lost
+from harness.engines.workers.local import LocalTransport, Template
+from harness.errors import ModelError, SettingsError
+from harness.types import ExecutionPlan, ModelRef
+
+# Texts depend on these; a node with others would answer differently from this machine.
+_LIBRARIES = ("tunegate", "torch", "transformers", "peft", "tokenizers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What every node loads.
+
+    Attributes:
+        sides: The models by side, with absolute paths.
+        wanted: Workers on each node; None chooses the number.
+        weight_bytes: Size of all bases' weights in memory.
+        versions: The libraries' versions on the machine that asks.
+    """
+
+    sides: Mapping[str, ModelRef]
+    plan: ExecutionPlan
+    wanted: int | None
+    weight_bytes: int
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A node that has the models.
+
+    Attributes:
+        plan: How it computes.
+        changes: Each side's largest change of its base's logits.
+        workers: How many batches it computes at a time.
+    """
+
+    plan: ExecutionPlan
+    changes: Mapping[str, float]
+    workers: int
+
+
+class Node:
+    """The actor on a node. Its methods are called from several threads."""
+
+    def __init__(self, cores: int) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            cores: Processor cores that it may use.
+        """
+        self._cores = cores
+        self._lock = threading.Lock()
+        self._template: Template | None = None
+        self._engine: Any = None
+        self._batches: Batches[Any] | None = None
+        self._loaded: Loaded | None = None
+        self._transports: dict[int, LocalTransport] = {}
+        self._idle: dict[int, int] = {}
+
+    def is_there(self) -> bool:
+        """Answered once the node has room for this actor."""
+        return True
+
+    def load(self, work: Work) -> Loaded:
+        """Load the models, unless they are.
+
+        Raises:
+            SettingsError: Another version of a library is installed here.
+            ModelError: The models' files are missing here, or others.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load(work)
+            return self._loaded
+
+    def _load(self, work: Work) -> Loaded:
+        refuse_other_versions(work.versions, versions())
+        for model in work.sides.values():
+            refuse_other_files(model)
+        if work.plan.device == "cpu":
+            self._template = Template()
+            plan, changes = self._template.call("load", dict(work.sides), work.plan)
+            free = available_bytes()
+            most = work.wanted or chosen_workers(work.plan, self._cores, work.weight_bytes, free)
+            return Loaded(plan=plan, changes=changes, workers=most)
+        self._engine = open_own(work.sides, work.plan)
+        changes = {side: self._engine.largest_logit_change(side) for side in work.sides}
+        return Loaded(plan=self._engine.plan, changes=changes, workers=1)
+
+    def prepare(
+        self, work: Work, kind: str, requests: Sequence[Any], workers: int
+    ) -> tuple[Sequence[Sequence[int]], int]:
+        """Load the models, unless they are, and divide requests into batches.
+
+        Args:
+            work: What to load.
+            kind: ``answers`` or ``losses``.
+            requests: All requests.
+            workers: Number of all nodes' workers.
+
+        Returns:
+            The indices of each batch's requests, and the number of workers here.
+        """
+        loaded = self.load(work)
+        with self._lock:
+            if self._template is not None:
+                self._transports, self._idle = {}, {}
+                return self._template.call("prepare", kind, list(requests), workers), loaded.workers
+            if kind == "answers":
+                self._batches = self._engine.answer_batches(requests, workers=workers)
+            else:
+                self._batches = self._engine.loss_batches(requests)
+            return self._batches.rows, loaded.workers
+
+    def compute(self, slot: int, batch: Sequence[int]) -> Done | Lost:
+        """Answer a batch of what was prepared.
+
+        Args:
+            slot: Which of the node's workers answers.
+            batch: The indices of its requests.
+        """
+        if self._batches is not None:
+            found: dict[int, Any] = {}
+            failures = answer_batch(self._batches, list(batch), found.update)
+            return Done(worker=slot, found=found, failures={row: str(why) for row, why in failures.items()})
+        return replace(self._by_fork(slot, batch), worker=slot)
+
+    def _by_fork(self, slot: int, batch: Sequence[int]) -> Done | Lost:
+        if self._template is None or self._loaded is None:
+            raise RuntimeError("a batch before its requests")
+        threads = max(1, self._cores // self._loaded.workers)
+        transport = self._transports.setdefault(slot, LocalTransport(self._template, threads))
+        worker = self._idle.pop(slot, None) or transport.start()
+        transport.give(worker, batch)
+        while not (events := transport.wait()):
+            pass
+        (event,) = events
+        if isinstance(event, Done):
+            self._idle[slot] = worker
+        return event
+
+
+def versions() -> dict[str, str]:
+    """The installed versions that decide texts, and Python's."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for library in _LIBRARIES:
+        try:
+            found[library] = metadata.version(library).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            found[library] = "missing"
+    return found
+
+
+def refuse_other_versions(asked: Mapping[str, str], here: Mapping[str, str]) -> None:
+    """Refuse a node whose libraries would answer differently.
+
+    Args:
+        asked: The versions of the machine that asks.
+        here: This node's.
+
+    Raises:
+        SettingsError: They differ.
+    """
+    other = [f"{name} {here[name]} instead of {asked[name]}" for name in asked if here[name] != asked[name]]
+    if other:
+        raise SettingsError(
+            f"node {platform.node()} of the Ray cluster has {', '.join(other)}: install the same"
+        )
+
+
+def refuse_other_files(model: ModelRef) -> None:
+    """Refuse a model whose files are not those of the machine that asks.
+
+    Args:
+        model: The model, as that machine described it.
+
+    Raises:
+        ModelError: Files are missing or others.
+    """
+    where = f"node {platform.node()} of the Ray cluster"
+    reference = model.adapter_dir or model.base_model
+    try:
+        here = describe_own(reference, model.base_model if model.adapter_dir else None)
+    except (ModelError, SettingsError) as error:
+        raise ModelError(f"{where}: {error}; share the directory with all nodes") from error
+    if (here.base_sha256, here.adapter_sha256) != (model.base_sha256, model.adapter_sha256):
+        raise ModelError(f"{where}: {reference} has other files there than here")
+
+
+def absolute(model: ModelRef) -> ModelRef:
+    """The same model, with paths that other directories understand."""
+    base = Path(model.base_model).expanduser()
+    return replace(model, base_model=str(base.resolve())) if base.is_dir() else model
