@@ -1,11 +1,11 @@
 """For what a judge is unreliable, by its calibration: everything, some questions, or cases of some tags."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.types import Check, GoldenCase, Interval
+from harness.types import CaseResult, Check, GoldenCase, Interval, Unscored
 
 if TYPE_CHECKING:
     from harness.judge.calibration import Calibration
@@ -42,6 +42,26 @@ class Distrust:
 
 
 NOTHING = Distrust()
+
+
+def with_unscored(results: Sequence[CaseResult], distrust: Distrust) -> list[CaseResult]:
+    """Results that say which checks have no score because their judge is unreliable for them.
+
+    Args:
+        results: Of scoring.
+        distrust: For what the judge is unreliable.
+    """
+    return [
+        replace(
+            result,
+            unscored=tuple(
+                Unscored(metric=check.type, reason=f"the judge is unreliable: {reason}")
+                for check in result.case.single_checks
+                if (reason := distrust.reason(result.case, check))
+            ),
+        )
+        for result in results
+    ]
 
 
 def distrust_of(calibration: "Calibration | None") -> Distrust:

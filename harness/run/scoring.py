@@ -29,7 +29,7 @@ from harness.metrics.libraries import cache_key
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.registry.listeners import LISTENERS, tell_scored
-from harness.run.distrust import NOTHING, Distrust
+from harness.run.distrust import NOTHING, Distrust, with_unscored
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,
@@ -119,8 +119,7 @@ def score_cases(
         One result per case. A metric that breaks is a ``MetricError`` in its case's result, never an
         exception.
     """
-    judging = judging or Judging()
-    answers = [(case, key) for case in cases for key in case.answer_keys]
+    judging, answers = judging or Judging(), [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
     requests, faults = _requests(cases, completions, reference_losses or {}, judging, without_losses)
     by_metric: dict[str, list[_Place]] = defaultdict(list)
@@ -147,7 +146,8 @@ def score_cases(
         )
         for row, (case, key) in enumerate(answers)
     ]
-    return fold_repeats(single)
+    folded = fold_repeats(single)
+    return folded if judging.distrust is NOTHING else with_unscored(folded, judging.distrust)
 
 
 def _decided_groups(

@@ -1,4 +1,4 @@
-"""Facts about each metric in a stored run, so that it can be compared later."""
+"""Facts about each metric in a stored run, so that it can be compared later, and why one has no score."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,3 +23,11 @@ class MetricFacts:
     most: float | None = 1.0
     logarithmic: bool = False
     version: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored:
+    """A check that was left without a score on purpose, such as one whose judge is unreliable for it."""
+
+    metric: str
+    reason: str

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue, Message
-from harness.types.metric import MetricFacts
+from harness.types.metric import MetricFacts, Unscored
 from harness.types.training import TrainingManifest, stored_manifest
 from tunegate.printable import encodable
 
@@ -110,6 +110,7 @@ class CaseResult:
     Attributes:
         repeats: All answers, if the case has several. The result's own completion, scores and errors are then
             those of the answer that decided its outcome: it passed if all answers passed.
+        unscored: Checks without a score, and why.
     """
 
     case: GoldenCase
@@ -118,6 +119,7 @@ class CaseResult:
     errors: tuple[MetricError, ...] = ()
     outcome: Outcome
     repeats: tuple[Repeat, ...] = ()
+    unscored: tuple[Unscored, ...] = ()
 
     @property
     def key(self) -> str:

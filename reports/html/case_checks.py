@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.definition import quote
-from harness.types import CaseResult, Check, MetricError, MetricFacts, Score
+from harness.types import CaseResult, Check, MetricError, MetricFacts, Score, Unscored
 from reports.html import figures
 from reports.html.case_view import CheckRow, Mark, excerpt
 from reports.html.text import one_line
@@ -75,18 +75,18 @@ def _check_row(
     ]
 
 
-def _entries(result: CaseResult) -> list[Score | MetricError]:
-    return [*result.scores, *result.errors]
+def _entries(result: CaseResult) -> list[Score | MetricError | Unscored]:
+    return [*result.scores, *result.errors, *result.unscored]
 
 
-def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | None:
+def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | Unscored | None:
     """The result of the nth check of one type. Scores come before errors, each in the checks' order."""
     found = [entry for entry in _entries(result) if entry.metric == name]
     return found[place] if place < len(found) else None
 
 
-def explained(entry: Score | MetricError | None, result: CaseResult) -> str:
-    """Why a check passed or failed, with "the pattern" in place of a long pattern.
+def explained(entry: Score | MetricError | Unscored | None, result: CaseResult) -> str:
+    """Why a check passed, failed or has no score, with "the pattern" in place of a long pattern.
 
     Args:
         entry: The check's score or error.
@@ -96,6 +96,8 @@ def explained(entry: Score | MetricError | None, result: CaseResult) -> str:
         return ""
     if isinstance(entry, MetricError):
         return entry.error
+    if isinstance(entry, Unscored):
+        return entry.reason
     text = entry.explanation
     for check in result.case.checks:
         if check.type == entry.metric and base_type(check.type) in _PATTERNS and isinstance(check.value, str):
@@ -104,11 +106,13 @@ def explained(entry: Score | MetricError | None, result: CaseResult) -> str:
     return text
 
 
-def _mark(entry: Score | MetricError | None, facts: MetricFacts | None) -> Mark | None:
+def _mark(entry: Score | MetricError | Unscored | None, facts: MetricFacts | None) -> Mark | None:
     if entry is None:
         return None
     if isinstance(entry, MetricError):
         return Mark(value="error", passed=False)
+    if isinstance(entry, Unscored):
+        return Mark(value="unscored")
     binary = facts is not None and facts.kind == "binary"
     return Mark(value="" if binary else figures.score(entry.value), passed=entry.passed)
 

@@ -1,5 +1,7 @@
 """A judge in a whole session: asked beside generation, kept, gated, refused where it is missing."""
 
+import json
+import re
 import time
 
 import pytest
@@ -191,14 +193,23 @@ def calibrate(judged, judge_server, monkeypatch):
             answer=f"{'Paris' if number % 2 else 'Lyon'} {number}",
             label="pass" if number % 2 else "fail",
             reason="by rule",
+            tags=["legal" if number >= 28 else "support"],
         )
         for number in range(40)
     ]
 
-    def run(*, right):
+    def run(*, right, but_legal=False):
         honest = judge_server.answer
         if not right:
             judge_server.answer = lambda body: {"reason": "all is fine", "pass": True}
+        if but_legal:
+            # Of items 28 to 39 it says the opposite of every other one.
+            def wrong_of_legal(body):
+                number = int(re.findall(r"(?:Paris|Lyon) (\d+)", body["messages"][1]["content"])[-1])
+                turned = number >= 28 and number % 4 < 2
+                return {"reason": "by number", "pass": bool(number % 2) is not turned}
+
+            judge_server.answer = wrong_of_legal
         with Cache(None) as cache, Panel([open_judge(judge_server.spec, cache, environment={})]) as panel:
             found = calibrate(panel, items, {"made": "0"}, repeats=0)
         judge_server.answer = honest
@@ -237,6 +248,50 @@ def test_what_an_unreliable_judge_would_only_inform_of_is_left_unscored(
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["judge:*unscored, because the judge is unreliable: llm-reference (*"])
     assert judge_server.bodies == []
+
+
+TAGGED = """\
+name: judged
+cases:
+  - {id: france, prompt: Capital of France?, references: [Paris], tags: [support], checks: [{type: contains}, CHECK]}
+  - {id: italy, prompt: Capital of Italy?, references: [Rome], tags: [legal], checks: [{type: contains}, CHECK]}
+"""
+
+
+def test_a_judge_that_is_not_trusted_with_one_tag_is_refused_for_its_cases(judged, judge_server, calibrate):
+    """It is reliable over all items, and for items of the other tag."""
+    found = calibrate(right=True, but_legal=True)
+    assert (found.reliable, found.distrusted_tags) == (True, ("legal",))
+    path = judged.pytester.path / "golden_sets" / "judged.yaml"
+    path.write_text(TAGGED.replace("CHECK", '{type: llm-rubric, value: "Names the capital."}'))
+
+    result = run(judged, judge_server)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*agreement kappa of items with the tag legal *judged/italy*"])
+    assert "france" not in result.stderr.str()
+    assert judge_server.bodies == []
+
+
+def test_what_it_would_inform_of_is_unscored_for_that_tag_alone(judged, judge_server, calibrate):
+    """In the terminal and in the JSON; the other case is judged."""
+    calibrate(right=True, but_legal=True)
+    path = judged.pytester.path / "golden_sets" / "judged.yaml"
+    path.write_text(TAGGED.replace("CHECK", "{type: llm-reference}"))
+    judge_server.answer = lambda body: {"reason": "says it all", "grade": 5}
+
+    result = run(judged, judge_server, "--gate-json=out.json", "--gate-baseline=none")
+
+    result.assert_outcomes(passed=2)
+    told = "unscored, because the judge is unreliable: llm-reference (agreement kappa of items with the tag legal"
+    result.stdout.fnmatch_lines([f"judge:*{told}*"])
+    assert len(judge_server.bodies) == 1
+    results = json.loads((judged.pytester.path / "out.json").read_text())["run"]["results"]
+    scored = {one["case"]["id"]: [score["metric"] for score in one["scores"]] for one in results}
+    assert scored == {"france": ["contains", "llm-reference"], "italy": ["contains"]}
+    told = {one["case"]["id"]: [each["reason"] for each in one["unscored"]] for one in results}
+    assert told["france"] == []
+    assert told["italy"][0].startswith("the judge is unreliable: agreement kappa of items with the tag legal")
 
 
 def test_a_panel_s_agreement_is_told(judged, judge_server):
