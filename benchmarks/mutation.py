@@ -52,7 +52,7 @@ ROOMS = {
     ),
 }
 COPIED = (
-    *("harness", "reports", "docs", "golden_sets", "benchmarks/simulated_sets.py"),
+    *("harness", "reports", "docs", "golden_sets", "benchmarks"),
     *("conftest.py", "tests/conftest.py", "tests/fixtures"),
 )
 _LEFT_OUT = re.compile(r"^ *@(?:lru_cache|memoised)\b.*\n|, strict=True\b", re.MULTILINE)
