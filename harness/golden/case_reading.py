@@ -339,10 +339,11 @@ def as_settings(settings: GenerationYaml) -> GenerationSettings:
 def _filled_options(
     options: Mapping[str, JsonValue], fill_text: Callable[[str], str]
 ) -> dict[str, JsonValue]:
-    """A check's further keys; the values of a group's members are filled like a check's own."""
+    """A check's further keys, their texts filled; so are those of a group's members."""
     members = options.get("checks")
+    own = {key: _filled_option(key, item, fill_text) for key, item in options.items() if key != "checks"}
     if not isinstance(members, list):
-        return dict(options)
+        return own if "checks" not in options else {**own, "checks": members}
     filled: list[JsonValue] = []
     for number, member in enumerate(members):
         try:
@@ -351,16 +352,20 @@ def _filled_options(
             raise CheckProblem(
                 ("checks", number, *problem.key), problem.problem, problem.allowed
             ) from problem
-    return {**options, "checks": filled}
+    return {**own, "checks": filled}
+
+
+def _filled_option(key: str, item: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
+    try:
+        return fill_value(item, fill_text)
+    except TemplateError as error:
+        raise CheckProblem((key,), str(error)) from error
 
 
 def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
     if not isinstance(member, dict):
         return member
-    filled = _filled_options(member, fill_text)
-    if "value" not in member:
-        return filled
-    return {**filled, "value": fill_value(member["value"], fill_text)}
+    return _filled_options(member, fill_text)
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:

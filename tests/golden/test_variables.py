@@ -78,3 +78,36 @@ def test_a_faulty_matrix_is_named(tmp_path, variables, more, message):
     text = f"name: x\ncases:\n  - id: a\n    vars: {variables}\n{REST}{more}"
     with pytest.raises(GoldenError, match=message):
         load_golden_set(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("check", "found"),
+    [
+        ("{type: multiple-choice, value: A, choices: {A: '{{v}}', B: x y}}", {"choices": {"A": "Oslo", "B": "x y"}}),
+        ("{type: classification, value: '{{v}}', labels: ['{{v}}', other]}", {"labels": ["Oslo", "other"]}),
+        ("{type: json-path, path: \"$['{{v}}']\"}", {"path": "$['Oslo']"}),
+        ("{type: equals, value: x, transform: [{after: '{{v}}:'}]}", ({"after": "Oslo:"},)),
+        ("{type: any-of, checks: [{type: multiple-choice, value: A, choices: ['{{v}}', x y]}]}", {"choices": ["Oslo", "x y"]}),
+    ],
+)  # fmt: skip
+def test_all_keys_of_a_check_are_filled(tmp_path, check, found):
+    """A label that stays {{v}} is in no answer, which nothing would tell."""
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\ncases:\n  - {{id: a, prompt: q, vars: {{v: Oslo}}, checks: [{check}]}}\n")
+    (single,) = load_golden_set(path).cases[0].single_checks
+    assert found in (dict(single.options), single.transform)
+
+
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [
+        ("{type: multiple-choice, value: A, choices: ['{{w}}', x y]}", r"checks\[0\].choices"),
+        ("{type: equals, value: x, transform: [{after: '{{w}}'}]}", r"checks\[0\].transform"),
+        ("{type: any-of, checks: [{type: contains, value: '{{w}}'}]}", r"checks\[0\].checks\[0\].value"),
+    ],
+)
+def test_a_variable_without_a_value_is_named_with_its_key(tmp_path, check, key):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\ncases:\n  - {{id: a, prompt: q, vars: {{v: Oslo}}, checks: [{check}]}}\n")
+    with pytest.raises(GoldenError, match=rf"{key}: {{{{w}}}} has no value .allowed: v."):
+        load_golden_set(path)
