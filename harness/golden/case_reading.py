@@ -69,11 +69,13 @@ class CaseReading:
             for number, passage in enumerate(case.retrieved_context)
         )
         turns = self._script(fill_text)
+        # In this order faults of one line are told.
+        messages = self._messages(fill_text)
         checks = self._checks(references, passages, turns, fill_text)
         return GoldenCase(
             id=self._id,
             set_name=self.raw.name,
-            messages=self._messages(fill_text),
+            messages=messages,
             references=references,
             checks=checks,
             turns=turns,
