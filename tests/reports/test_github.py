@@ -108,3 +108,67 @@ def test_action_and_template_name_options_that_exist(pytester: pytest.Pytester) 
     assert [
         name for name in template["variables"] if name != "TUNEGATE_PACKAGE" and f"`{name}`" not in known
     ] == []
+
+
+def step(run: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A step's script, as a runner starts it; programs in the folder come first."""
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder), **variables}
+    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", run]
+    return subprocess.run(
+        shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def program(path: Path, script: str) -> None:
+    path.write_text(f"#!/usr/bin/env bash\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_action_s_steps_pass_the_words_on_and_give_the_verdict(tmp_path: Path, status: int) -> None:
+    steps = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
+    by_id = {each["id"]: each for each in steps if "id" in each}
+    program(
+        tmp_path / "tunegate",
+        f"""printf '%s\\n' "$@" > words
+        for word in "$@"; do case "$word" in --gate-json=*) file="${{word#*=}}";; esac; done
+        echo '{{"verdict": {{"outcome": "regress"}}}}' > "$file"; exit {status}""",
+    )
+    given = dict.fromkeys(by_id["gate"]["env"], "x y") | {"ARGUMENTS": "--gate-fail-on=inconclusive\n-k a"}
+    output = tmp_path / "output"
+    done = step(
+        by_id["gate"]["run"], tmp_path, RUNNER_TEMP=str(tmp_path / "temp"), GITHUB_OUTPUT=str(output), **given
+    )
+    assert done.returncode == status, done.stderr
+    words = (tmp_path / "words").read_text().splitlines()
+    assert (words[0], words[1]) == ("gate", "--model=x y")
+    assert words[-3:] == ["--gate-fail-on=inconclusive", "-k", "a"]
+    directory = output.read_text().strip().partition("=")[2]
+    run = by_id["result"]["run"].replace("${{ steps.gate.outputs.directory }}", directory)
+    assert step(run, tmp_path, GITHUB_OUTPUT=str(output)).returncode == 0
+    assert output.read_text().splitlines()[1] == "verdict=regress"
+
+
+def test_both_pipelines_keep_the_file_that_the_gate_caches_in(tmp_path: Path) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    (cache,) = [each["with"] for each in action["runs"]["steps"] if "actions/cache" in each.get("uses", "")]
+    template = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))[".tunegate"]
+    paths = [cache["path"].rpartition("}}/")[2], *template["cache"]["paths"]]
+    assert paths == [".tunegate/cache.sqlite*"] * 2
+    assert '"cache.sqlite"' in (ROOT / "harness" / "plugin" / "session.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("known", "method"), [("[]", "POST"), ('[{"id": 9, "body": "MARK\\nold"}]', "PUT")])
+def test_gitlab_s_comment_is_written_or_renewed(tmp_path: Path, known: str, method: str) -> None:
+    template = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))[".tunegate"]
+    (script,) = template["after_script"]
+    program(tmp_path / "curl", f"""echo "$@" >> calls; case "$*" in *per_page*) echo '{known}';; esac""")
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "comment.md").write_text("MARK\nnew")
+    variables = {"CI_API_V4_URL": "https://g/api/v4", "CI_PROJECT_ID": "3", "CI_MERGE_REQUEST_IID": "5"}
+    assert step(script, tmp_path, **variables).returncode == 0
+    assert not (tmp_path / "calls").exists()
+    assert step(script, tmp_path, GITLAB_TOKEN="t", **variables).returncode == 0
+    _, written = (tmp_path / "calls").read_text().splitlines()
+    assert f"--request {method}" in written
+    assert written.endswith("/notes/9" if method == "PUT" else "/merge_requests/5/notes")
