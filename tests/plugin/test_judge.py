@@ -43,6 +43,25 @@ def test_the_judge_s_verdicts_are_the_outcomes(judged, judge_server):
     result.stdout.fnmatch_lines(["judge:  openai:scripted@*: not calibrated*", "*4 requests, *tokens*"])
 
 
+@pytest.mark.parametrize("server", ["offers", "refuses", "ignores"])
+def test_the_terminal_counts_replies_that_nothing_held_to_the_schema(judged, judge_server, server):
+    send, reply, honest = judge_server._send, judge_server.reply, judge_server.answer
+
+    def refuse(handler, body):
+        if "response_format" in body:
+            send(handler, 400, '{"error": {"message": "Unknown parameter: response_format"}}', {})
+        else:
+            reply(handler, body)
+
+    if server == "refuses":
+        judge_server.reply = refuse
+    if server == "ignores":
+        judge_server.answer = lambda body: f"My verdict:\n{json.dumps(honest(body))}"
+    result = run(judged, judge_server)
+    result.assert_outcomes(passed=4)
+    assert ("4 not held to the JSON schema" in result.stdout.str()) is (server != "offers")
+
+
 def test_a_second_run_asks_nothing(judged, judge_server):
     run(judged, judge_server)
     asked = len(judge_server.bodies)
