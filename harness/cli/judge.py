@@ -20,6 +20,7 @@ from harness.judge.calibration import Calibration, CalibrationLimits, calibrate
 from harness.judge.labelled import LabelledItem, labelled_files, load_labelled_set
 from harness.judge.trust import save_calibration
 from harness.presentation.console import table_console
+from harness.run.conclusion import make_directory
 from harness.run.judging import open_panel
 from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage
@@ -69,6 +70,7 @@ def calibrate_judge(
         with panel, watched_bar("judging") as on_progress:
             found = calibrate(panel, items, hashes, needs=needs, repeats=repeats, on_progress=on_progress)
             usage = panel.usage
+    make_directory(kept)
     path = save_calibration(found, kept)
     if as_json:
         say(to_json(found))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from harness.run.cache import Cache
@@ -32,7 +33,11 @@ def open_cache(path: Path) -> Iterator[Cache]:
     Args:
         path: The file.
     """
-    with Cache(path) as cache:
+    from harness.run.conclusion import make_directory
+
+    # A command that is refused makes no directory.
+    make = None if path.parent.is_dir() else partial(make_directory, path.parent)
+    with Cache(path, lazily=make is not None, make=make) as cache:
         try:
             yield cache
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cache as memoised
 from importlib import metadata
@@ -199,12 +199,15 @@ class Cache:
         problem: What is wrong with the file, in one line; empty if nothing is.
     """
 
-    def __init__(self, path: Path | None, *, lazily: bool = False) -> None:
+    def __init__(
+        self, path: Path | None, *, lazily: bool = False, make: Callable[[], object] | None = None
+    ) -> None:
         """Open or create the file.
 
         Args:
             path: The file, or None.
             lazily: Keep everything in memory until :meth:`open` is called.
+            make: Called before the first entry of such a cache is stored, which opens it.
 
         Raises:
             SettingsError: The file can't be opened, or is not a cache.
@@ -217,6 +220,7 @@ class Cache:
         self._lock = threading.RLock()
         self._database = self._opened(None if lazily else path)
         self._is_open = not lazily
+        self._make = make
 
     def open(self) -> None:
         """Open or create the file of a cache that was made lazily, and store what is in memory.
@@ -334,6 +338,9 @@ class Cache:
         kept = [row for row in rows if row[0][: len(_OF_SESSION)] != _OF_SESSION]
         with self._lock:
             self._unstored.update(row for row in rows if row[0][: len(_OF_SESSION)] == _OF_SESSION)
+            if kept and not self._is_open and self._make is not None:
+                self._make()
+                self.open()
             try:
                 self._write(kept)
             except sqlite3.DatabaseError as error:
