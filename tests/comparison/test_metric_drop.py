@@ -16,6 +16,7 @@ from harness.comparison.metric_drop import (
 )
 from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PairedMetric
+from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
@@ -24,6 +25,7 @@ from harness.statistics.detectable_drops import (
     flips_by_chance,
 )
 from harness.statistics.paired_binary import Trials
+from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import churn_of, detectable_drop
 from harness.types import GateVerdict, Stability
 
@@ -76,6 +78,19 @@ def test_graded_metrics_name_the_cases_that_moved_furthest():
     assert row.lost == ("s/02", "s/00")
     assert row.gained == ("s/01",)
     assert row.candidate.mean.low >= 0
+
+
+@pytest.mark.parametrize(("kind", "clusters"), [("graded", 2), ("binary", 1)])
+def test_only_binary_values_in_clusters_have_the_t_over_clusters(kind, clusters):
+    """Scores in clusters, and shares of several answers to independent cases, are means on a scale."""
+    now = [0.6, 0.8, 1.0, 0.4] * 10
+    metric = paired(now, [0.8] * 40, kind=kind, clusters=[place // clusters for place in range(40)])
+    row, found = (
+        compare_metric(metric, detectable=False),
+        mean_drop(units_of(metric), 0.9, reach=reach_of(metric), span=1.0, light_tails=metric.light_tails),
+    )
+    assert (row.drop, row.p_value) == (found.interval, found.p_value)
+    assert row.drop.method != METHOD
 
 
 def test_means_have_the_confidence_of_their_drop():

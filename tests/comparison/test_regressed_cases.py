@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_verdicts import _measured_churn, judge
+from harness.comparison.metric_verdicts import _case_tests, _measured_churn, judge
 from harness.comparison.pairing import PairedMetric
-from harness.comparison.regressed_cases import flip_rate, regressions_of
+from harness.comparison.regressed_cases import case_tests, flip_rate, regressions_of
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
 from harness.types import GateSettings, GateVerdict, Stability
@@ -146,6 +146,20 @@ def test_a_case_counts_as_much_more_at_a_look_as_its_part_of_the_level_is_smalle
     assert at_a_look.p_value / at_once.p_value == pytest.approx(0.025 / 0.0094971, rel=1e-4)
 
 
+def test_a_set_that_could_show_nothing_at_the_level_left_costs_the_others_nothing():
+    """Two metrics, and the cases of two sets: 5 % by three is 1.67 %, and by four 1.25 %.
+
+    From always right to always wrong is 1/70 with four answers and 1/252 with five: 1/70 is too much beside five.
+    """
+    ones, lost = np.ones(20, dtype=int), np.array([0] + [1] * 19)
+    sets = [replace(trials_metric(n * ones, n * lost, n), set_name=f"of {n}") for n in (5, 4)]
+    limits = {each.set_name: 0.0 for each in sets}
+    assert [each.set_name for each in case_tests(sets, limits, {}, 0.05 / 3)] == ["of 5", "of 4"]
+    assert [each.set_name for each in case_tests(sets, limits, {}, 0.05 / 4)] == ["of 5"]
+    assert [each.set_name for each in _case_tests(sets, limits, {}, 0.05, others=0)] == ["of 5"]
+    assert [each.set_name for each in _case_tests(sets[1:], limits, {}, 0.05, others=0)] == ["of 4"]
+
+
 @pytest.mark.parametrize(
     ("kind", "found"),
     [("binary", 3 / 40), ("graded", 0.05)],
@@ -165,6 +179,19 @@ def test_what_exactly_these_cases_detect_is_a_whole_number_of_them(kind, found):
     ((row,), _) = judge([metric], {("s", "is-json"): 0.05}, populations={"s": "cases"})
     assert row.population == "cases"
     assert row.minimum_detectable_drop == pytest.approx(found)
+
+
+def test_what_reruns_show_of_the_noise_is_in_the_detectable_drop():
+    """Nothing flipped between the runs; of two reruns of each case one differs in every fifth."""
+    metric = replace(trials_metric(np.ones(80, dtype=int), np.ones(80, dtype=int), 1), trials=())
+    known = {
+        key: Stability(passed=1 if place % 5 == 0 else 2, answers=2) for place, key in enumerate(metric.keys)
+    }
+    plain, noisy = (
+        judge([metric], {("s", "pass-rate"): 0.05}, stability=record)[0][0].minimum_detectable_drop
+        for record in ({}, known)
+    )
+    assert noisy > plain + 0.02
 
 
 def test_two_reruns_disagree_as_often_as_was_noted():
