@@ -142,7 +142,9 @@ def test_what_could_be_lost_depends_on_the_scale():
     open_scale = paired(
         [3.0], [3.0], metric="perplexity", kind="graded", higher_is_better=False, most=math.inf
     )
+    high = paired([0.7] * many, [0.7] * many, metric="f1", kind="graded")
     assert reach_of(half) == pytest.approx(0.5, abs=1e-3)
+    assert reach_of(high) == pytest.approx(0.7, abs=1e-3)
     assert reach_of(cosine) == pytest.approx(0.5, abs=1e-3)
     assert reach_of(repetition) == pytest.approx(0.9, abs=1e-3)
     assert reach_of(open_scale) == 1.0

@@ -337,3 +337,11 @@ def test_a_driver_s_interval_has_the_gate_s_level(make_result, make_run):
 def test_a_word_comes_after_what_is_true_of_the_whole_answer():
     assert is_word("answer says 'sorry'")
     assert not is_word("answer begins with 'sorry'")
+
+
+def test_lengths_are_compared_with_the_median_of_the_given_cases(make_result):
+    short, middle, long = traits_of([said(make_result(f"s/{n}", prompt="p" * n), "a" * n) for n in (1, 5, 9)])
+    assert "answer longer than the median" in long
+    assert "prompt longer than the median" in long
+    for traits in (short, middle):
+        assert {"answer no longer than the median", "prompt no longer than the median"} <= set(traits)
