@@ -340,7 +340,7 @@ def test_a_word_comes_after_what_is_true_of_the_whole_answer():
 
 
 def test_lengths_are_compared_with_the_median_of_the_given_cases(make_result):
-    short, middle, long = traits_of([said(make_result(f"s/{n}", prompt="p" * n), "a" * n) for n in (1, 5, 9)])
+    short, middle, long = traits_of([said(make_result(f"s/{n}"), "a" * n, "p" * n) for n in (1, 5, 9)])
     assert "answer longer than the median" in long
     assert "prompt longer than the median" in long
     for traits in (short, middle):
