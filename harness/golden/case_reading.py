@@ -194,7 +194,10 @@ class CaseReading:
         key: KeyPath = ("defaults", "tools") if own is None else self._key("tools")
         written = self.raw.defaults.tools if own is None else own
         try:
-            return read_tools(written, self._document_of(key).path.parent)
+            tools = read_tools(written, self._document_of(key).path.parent)
+            # Without variables, braces in a tool's description are its own.
+            fill_text = self._filler() if self.case.vars else None
+            return tools if fill_text is None else tuple(fill_value(tool, fill_text) for tool in tools)
         except (ToolError, TemplateError) as error:
             self._note(key, f"{self._id}: {error}")
             return ()

@@ -124,3 +124,21 @@ def test_what_does_not_fit_is_named(tmp_path, keys, message):
 )  # fmt: skip
 def test_results_in_any_order_tools_in_the_prompt_and_calls_that_must_not_be_made_are_fine(tmp_path, keys):
     load(tmp_path, f"name: x\ncases:\n  - {{id: a, {keys}}}\n")
+
+
+def test_variables_are_filled_in_tools_too(tmp_path):
+    tool = "{name: now, description: 'Time in {{city}}', parameters: {type: object, properties: {zone: {type: string, default: '{{city}}'}}}}"
+    text = (
+        f"name: x\ncases:\n  - {{id: a, prompt: p, vars: {{city: [Oslo, Rome]}}, tools: [{tool}], {CHECK}}}\n"
+    )
+    functions = [case.generation.tools[0]["function"] for case in load(tmp_path, text).cases]
+    assert [function["description"] for function in functions] == ["Time in Oslo", "Time in Rome"]
+    assert functions[1]["parameters"]["properties"]["zone"]["default"] == "Rome"
+    with pytest.raises(GoldenError, match=r"tools: a-Oslo: {{town}} has no value"):
+        load(tmp_path, text.replace("Time in {{city}}", "Time in {{town}}"))
+    assert (
+        load(tmp_path, text.replace("vars: {city: [Oslo, Rome]}, ", ""))
+        .cases[0]
+        .generation.tools[0]["function"]["description"]
+        == "Time in {{city}}"
+    )
