@@ -10,9 +10,9 @@ import yaml
 
 from harness.authoring.render import case_text
 from harness.errors import GoldenError
-from harness.golden.load import build_golden_set
+from harness.golden.load import INCLUDED, build_golden_set
 from harness.golden.yaml_lines import Document, parse_yaml, parse_yaml_text
-from harness.types import GoldenSet
+from harness.types import GoldenCase, GoldenSet
 from harness.types.storage import one_writer, write_whole
 
 _INDENT = "  "
@@ -59,22 +59,23 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
         GoldenError: The set, or the case in it, is not valid, or the case can't be added.
     """
     if not path.exists():
-        text = f"name: {name_of(path)}\ncases:\n{case_text(case, _INDENT)}"
-        return text, build_golden_set(parse_yaml_text(path, text))
+        name = "" if _is_part(path) else f"name: {name_of(path)}\n"
+        text = f"{name}cases:\n{case_text(case, _INDENT)}"
+        return text, _built(parse_yaml_text(path, text))
     document = parse_yaml(path)
     cases = _cases_node(document)
-    old = build_golden_set(document) if cases.value else None
-    wanted = [*(document.data["cases"] or ()), dict(case)]
+    own = [] if cases is None else document.data["cases"] or []
+    old = _built(document) if own or cases is None else None
     # White space at the end may or may not belong to the last case's text: the version that loads equally is
     # right.
     for text in _candidates(document, cases, case):
         new = parse_yaml_text(path, text)
-        made = Document(path, text, {**document.data, "cases": wanted}, new.root)
-        golden_set = build_golden_set(new)
+        made = Document(path, text, {**document.data, "cases": [*own, dict(case)]}, new.root)
+        golden_set = _built(new)
         same = old is None or _alike(old, golden_set)
-        if same and golden_set == build_golden_set(made):
+        if same and golden_set == _built(made):
             return text, golden_set
-    line = cases.start_mark.line + 1 if cases.start_mark else None
+    line = cases.start_mark.line + 1 if cases and cases.start_mark else None
     raise GoldenError(path, line, "cases", "a case can't be added without changing others", "- id: … by hand")
 
 
@@ -83,13 +84,33 @@ def name_of(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "cases"
 
 
+def cases_of_last(golden_set: GoldenSet) -> tuple[GoldenCase, ...]:
+    """The cases of a set's last entry: one, or one for each combination of its variables."""
+    last = golden_set.cases[-1]
+    return tuple(case for case in golden_set.cases if (case.file, case.line) == (last.file, last.line))
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file is a part of the sets that include it."""
+    return path.name.startswith(INCLUDED)
+
+
+def _built(document: Document) -> GoldenSet:
+    """The document's set; a part is read as a set of its own, without the defaults of others."""
+    if not _is_part(document.path) or not isinstance(document.data, dict):
+        return build_golden_set(document)
+    data = {"name": name_of(document.path), **document.data}
+    return build_golden_set(Document(document.path, document.text, data, document.root))
+
+
 def _alike(old: GoldenSet, new: GoldenSet) -> bool:
-    """Whether the new set is the old one with one more case, and all cases keep their lines."""
-    return replace(new, cases=new.cases[:-1], content_sha256=old.content_sha256) == old
+    """Whether the new set is the old one with one more entry, and all cases keep their lines."""
+    kept = new.cases[: len(old.cases)]
+    return replace(new, cases=kept, content_sha256=old.content_sha256) == old
 
 
-def _cases_node(document: Document) -> yaml.Node:
-    """The list of cases; an empty list may be missing."""
+def _cases_node(document: Document) -> yaml.Node | None:
+    """The list of cases; an empty list may be missing. None in a set that only includes cases."""
     path, root = document.path, document.root
     pairs: list[tuple[yaml.Node, yaml.Node]] = root.value if isinstance(root, yaml.MappingNode) else []
     in_brackets = isinstance(root, yaml.MappingNode) and root.flow_style
@@ -103,13 +124,19 @@ def _cases_node(document: Document) -> yaml.Node:
             )
         if isinstance(value, yaml.SequenceNode) or document.data["cases"] is None:
             return value
+    if not in_brackets and isinstance(document.data, dict) and document.data.get("include"):
+        return None
     raise GoldenError(path, None, "cases", "there is no list of cases to add to", "cases: as a list")
 
 
-def _candidates(document: Document, cases: yaml.Node, case: Mapping[str, Any]) -> Iterator[str]:
+def _candidates(document: Document, cases: yaml.Node | None, case: Mapping[str, Any]) -> Iterator[str]:
     """The text with the case after the last one's own lines, then after its blank lines."""
     text, lines = document.text, document.text.splitlines(keepends=True)
     line_break = next((end for end in ("\r\n", "\n", "\r") if end in text), "\n")
+    if cases is None:
+        gap = "" if text.endswith(("\n", "\r")) else line_break
+        yield text + gap + f"cases:\n{case_text(case, _INDENT)}".replace("\n", line_break)
+        return
     indent = " " * cases.start_mark.column if cases.value else _INDENT
     added = case_text(case, indent).replace("\n", line_break)
     for number in dict.fromkeys(_ends(cases, lines)):

@@ -2,17 +2,31 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 from harness.golden.check_rules import CheckProblem, make_check
 from harness.golden.quantities import quantities
 from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.variables import fill_value
+from harness.metrics.call_json import known_tools
 from harness.metrics.text import words
+from harness.metrics.written_calls import written_calls
 from harness.run.scoring import score_cases
-from harness.types import Check, Completion, GoldenCase, Message, Outcome
+from harness.types import (
+    Check,
+    Completion,
+    GenerationSettings,
+    GoldenCase,
+    JsonValue,
+    Message,
+    Outcome,
+    ToolCall,
+)
 
-_WORD = re.compile(r"\w[\w'-]*")
+# A variable of the case is a word.
+_WORD = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}|\w[\w'-]*")
 _COMMON = frozenset(
     [
         *("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "is", "it"),
@@ -20,27 +34,47 @@ _COMMON = frozenset(
     ]
 )
 _SHORT_WORDS = 4
+_NO_CALL: dict[str, Any] = {"type": "tool-calls", "value": []}
 _KEYWORDS = 3
 
 
-def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a case asks.
+
+    Attributes:
+        prompt: The words of the user that are answered.
+        tools: The tools that it offers, in OpenAI's form.
+        fills: For each case that the entry stands for, what fills its variables into a text.
+    """
+
+    prompt: str
+    tools: tuple[JsonValue, ...] = ()
+    fills: tuple[Callable[[str], str], ...] = (str,)
+
+
+def offer_checks(asked: Question, answer: str, references: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Checks for an answer, most specific first.
 
     Args:
-        prompt: The prompt.
+        asked: The question.
         answer: A good answer.
         references: Good answers; the answer itself if there are none.
 
     Returns:
         Checks as in the YAML. Each passes on the answer and fails on an empty one. Those that need a library
         are not run: they are offered if the answer is itself a reference, because it then gets their best
-        value and an empty answer their worst.
+        value and an empty answer their worst. Where tools are offered and not called, the last one says so.
+
+    Raises:
+        CallError: It means to call a tool, and the call can't be read.
     """
     references = list(references) or [answer]
     offers: list[dict[str, Any]] = []
-    for check in _candidates(prompt, answer, references):
+    for check in _candidates(asked, answer, references):
         if CHECK_TYPES[base_type(check["type"])].extra is None:
-            fits = passes(check, prompt, answer, references) and not passes(check, prompt, "", references)
+            wrong = _some_call(asked) if check == _NO_CALL else ""
+            fits = passes(check, asked, answer, references) and not passes(check, asked, wrong, references)
         else:
             # The libraries compare words; in a text without any they find nothing.
             fits = answer in references and bool(words(answer))
@@ -49,28 +83,41 @@ def offer_checks(prompt: str, answer: str, references: Sequence[str] = ()) -> li
     return offers
 
 
-def passes(check: Mapping[str, Any], prompt: str, answer: str, references: Sequence[str]) -> bool:
+def passes(check: Mapping[str, Any], asked: Question, answer: str, references: Sequence[str]) -> bool:
     """Whether an answer passes a check as written in YAML; for checks that need no library.
 
     Args:
         check: The check, with the keys of the YAML format.
-        prompt: The prompt.
+        asked: The question.
         answer: The answer to check.
         references: Good answers.
     """
+    return all(_passes(check, asked, answer, references, fill) for fill in asked.fills)
+
+
+def _passes(
+    check: Mapping[str, Any],
+    asked: Question,
+    answer: str,
+    references: Sequence[str],
+    fill: Callable[[str], str],
+) -> bool:
+    references = [fill(reference) for reference in references]
+    filled = {**check, "value": fill_value(check["value"], fill)} if "value" in check else check
     try:
-        made = _made(check, references)
+        made = _made(filled, references)
     except CheckProblem:
         return False
     case = GoldenCase(
         id="answer",
         set_name="offer",
-        messages=(Message(role="user", content=prompt),),
+        messages=(Message(role="user", content=fill(asked.prompt)),),
         references=tuple(references),
         checks=(made,),
+        generation=GenerationSettings(tools=asked.tools),
     )
     completion = Completion(
-        text=answer, stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
+        text=fill(answer), stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.0
     )
     (result,) = score_cases([case], {case.key: completion})
     return result.outcome is Outcome.PASSED
@@ -83,8 +130,34 @@ def _made(check: Mapping[str, Any], references: Sequence[str]) -> Check:
     )
 
 
-def _candidates(prompt: str, answer: str, references: Sequence[str]) -> Iterator[dict[str, Any]]:
-    value = _json_container(answer)
+def _some_call(asked: Question) -> str:
+    """An answer that calls the first tool."""
+    name = cast("Any", asked.tools[0])["function"]["name"]
+    return json.dumps({"name": name, "arguments": {}})
+
+
+def _of_calls(calls: Sequence[ToolCall]) -> Iterator[dict[str, Any]]:
+    value = [{"name": call.name, "arguments": dict(call.arguments)} for call in calls]
+    yield {"type": "tool-calls", "value": value}
+    yield {"type": "is-valid-openai-tools-call"}
+    yield {"type": "tool-calls", "value": [{"name": call.name} for call in calls]}
+    yield {"type": "tool-call-f1", "value": sorted({call.name for call in calls}), "threshold": 1}
+
+
+def _candidates(asked: Question, answer: str, references: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if asked.tools and (calls := written_calls(answer, known_tools(asked.tools))):
+        # Words of a call are of its form, which models write differently.
+        yield from _of_calls(calls)
+        return
+    yield from _of_text(asked.prompt, answer, references, asked.fills[0])
+    if asked.tools:
+        yield _NO_CALL
+
+
+def _of_text(
+    prompt: str, answer: str, references: Sequence[str], fill: Callable[[str], str]
+) -> Iterator[dict[str, Any]]:
+    value = _json_container(fill(answer))
     if value is not None:
         yield {"type": "json-equals"} if answer in references else {"type": "json-equals", "value": value}
         yield {"type": "is-json", "value": _schema_of(value)}

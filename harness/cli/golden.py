@@ -41,12 +41,21 @@ def new(
         str | None, typer.Option(help="A name that is shared by cases that are variants of one another.")
     ] = None,
     system: Annotated[str | None, typer.Option(help="System message; replaces the set's own.")] = None,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another key, its value as YAML: --set timeout=20; may be repeated."),
+    ] = None,
+    own_checks: Annotated[
+        list[str] | None,
+        typer.Option("--check", help="A check as YAML, such as '{type: is-json}'; may be repeated."),
+    ] = None,
 ) -> None:
     """Add a case: a prompt, a good answer, and checks that it passes and an empty answer fails.
 
     It asks for everything that isn't given, then for another case. With a model, its own answer is shown
-    first, as the gate would get it.
+    first, as the gate would get it. --set gives any other key of a case: turns, messages, tools, vars.
     """
+    from harness.cli.case_keys import read_checks, read_keys
     from harness.cli.new_case import CaseInput, add_cases
 
     given = CaseInput(
@@ -57,6 +66,8 @@ def new(
         tags=tuple(tags or ()),
         cluster=cluster,
         system=system,
+        further=read_keys(keys or ()),
+        own_checks=tuple(read_checks(own_checks or ())),
     )
     add_cases(path, model, given)
 

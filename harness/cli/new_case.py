@@ -4,22 +4,27 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from harness.authoring.append import append_case, with_case
+from harness.authoring.append import append_case, cases_of_last, with_case
 from harness.authoring.lint import lint_golden_set
-from harness.authoring.offers import offer_checks, passes
+from harness.authoring.offers import Question, offer_checks, passes
 from harness.authoring.render import case_text, flow_text
 from harness.cli.ask import ask, text_of
+from harness.cli.case_keys import ask_keys
 from harness.cli.prompting import asking_settings
 from harness.errors import GoldenError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.variables import combinations, fill, read_if_file
+from harness.metrics.call_json import CallError
 from harness.metrics.libraries import missing_extras
 from harness.presentation.console import open_console, visible_text
 from harness.types import Check, Completion, GenerationSettings, GoldenCase, GoldenSet, Message
@@ -45,17 +50,24 @@ class CaseInput:
     tags: tuple[str, ...] = ()
     cluster: str | None = None
     system: str | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
+    own_checks: tuple[dict[str, Any], ...] = ()
 
     @property
     def is_dialogue(self) -> bool:
         """Whether a person is asked for the case, and not only for what a script left out."""
-        return self.prompt is None
+        return self.prompt is None and not self.has_conversation
+
+    @property
+    def has_conversation(self) -> bool:
+        """Whether messages or turns replace the prompt."""
+        return bool({"messages", "turns"} & set(self.further))
 
     @property
     def keys(self) -> dict[str, Any]:
-        """The case's keys besides prompt, answer, id and checks."""
+        """The case's keys besides prompt, answer, id and offered checks."""
         given = {"system": self.system, "tags": list(self.tags), "cluster": self.cluster}
-        return {key: value for key, value in given.items() if value}
+        return {**{key: value for key, value in given.items() if value}, **self.further}
 
 
 def add_cases(path: Path, model: str | None, given: CaseInput) -> None:
@@ -78,7 +90,11 @@ def add_cases(path: Path, model: str | None, given: CaseInput) -> None:
         problem = f"can't be written: {error.strerror or error}"
     if problem is not None:
         raise GoldenError(path, None, "", problem, "the path of a file to write")
-    with_case(path, {"id": given.case_id or _UNNAMED, "prompt": "?", "checks": [_ANY_CHECK], **given.keys})
+    if given.prompt is not None and given.has_conversation:
+        raise SettingsError("--prompt: messages or turns are given with --set (allowed: one of the three)")
+    asked = {} if given.has_conversation else {"prompt": "?"}
+    checks = [*(given.own_checks or [_ANY_CHECK]), *given.further.get("checks", ())]
+    with_case(path, {"id": given.case_id or _UNNAMED, **asked, **given.keys, "checks": checks})
     answerer = None if model is None else model_answerer(model)
     _add_case(path, model, answerer, given)
     while given.is_dialogue and ask(
@@ -90,47 +106,122 @@ def add_cases(path: Path, model: str | None, given: CaseInput) -> None:
 def _add_case(path: Path, model: str | None, answerer: Answerer | None, given: CaseInput) -> None:
     console = open_console()
 
-    def preview(prompt: str, case_id: str, **further: Any) -> GoldenSet:
-        """The set with the case, without checks; nothing is written."""
-        case = {"id": case_id, "prompt": prompt, "checks": [_ANY_CHECK], **given.keys, **further}
-        return with_case(path, case)[1]
+    def preview(keys: Mapping[str, Any], case_id: str = _UNNAMED) -> tuple[GoldenCase, ...]:
+        """The new cases, without checks of their own; nothing is written."""
+        return cases_of_last(with_case(path, {"id": case_id, "checks": [_ANY_CHECK], **keys})[1])
 
     name = given.case_id or _UNNAMED
-    taken = {case.id for case in preview("?", name).cases}
-    prompt = text_of(
-        given.prompt, "prompt", "What is the model asked?", check=lambda text: preview(text, name)
-    )
-    said = None
-    if answerer is not None:
-        case = preview(prompt, name).cases[-1]
-        with console.status(f"asking {model}"):
-            completion = answerer(case.messages, case.generation)
-        said, is_cut = completion.text, completion.stop_reason == "length"
-        cut = f", cut after {completion.completion_tokens} tokens (max_new_tokens)" if is_cut else ""
-        console.print(Panel(Text(said or "(nothing)"), title=f"{model} answers{cut}", title_align="left"))
-    question = "A good answer, or Enter to take this one:" if said else "What is a good answer?"
-    answer = text_of(
-        given.answer, "answer", question, default=said or None, check=lambda text: _offers(prompt, text)
-    )
-    offers = _offers(prompt, answer)
-    console.print("Checks that this answer passes and an empty one fails:")
-    console.print(_table(offers, lambda offer: _remark(offer, prompt, said, answer)))
-    chosen = _chosen(given.checks, offers)
+    keys: dict[str, Any] = {**given.keys}
+    if not given.has_conversation:
+        keys["prompt"] = text_of(
+            given.prompt,
+            "prompt",
+            "What is the model asked?",
+            check=lambda text: preview({**keys, "prompt": text}, name),
+        )
+    if given.is_dialogue:
+        keys = _conversation(keys, ask_keys(lambda more: preview(_conversation(keys, more), name)))
+    cases = preview(keys, name)
+    said = None if answerer is None else _said(console, str(model), answerer, cases[0])
+    question = _question(path, keys, cases)
+    own = [*given.own_checks, *keys.pop("checks", ())]
+    if not own or given.answer is not None or given.is_dialogue:
+        own = [*own, *_offered(console, given, keys, question, said, has_checks=bool(own))]
+    taken = {case.id for case in with_case(path, {"id": name, "checks": [_ANY_CHECK], **keys})[1].cases}
+    proposed = _free_id(question.prompt, taken)
     case_id = given.case_id or ask(
         "--id",
-        f"Id, or Enter for {_free_id(prompt, taken)}:",
-        default=_free_id(prompt, taken),
-        check=lambda text: preview(prompt, text),
+        f"Id, or Enter for {proposed}:",
+        default=proposed,
+        check=lambda text: preview(keys, text),
     )
-    further = {**given.keys, **_further(given, lambda keys: preview(prompt, case_id, **keys))}
-    new = {"id": case_id, "prompt": prompt, "references": [answer], "checks": chosen, **further}
+    further = _further(given, lambda more: preview({**keys, **more}, case_id))
+    first = [key for key in ("prompt", "messages", "turns", "references") if key in keys]
+    ordered = {key: keys[key] for key in (*first, *(key for key in keys if key not in first))}
+    new = {"id": case_id, **ordered, "checks": own, **further}
     golden_set = append_case(path, new)
     console.print(Text(case_text(new, "  ").rstrip("\n"), style="dim"), soft_wrap=True)
+    _say_what_was_added(path, golden_set)
+
+
+def _conversation(keys: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys with further ones; turns go on from the prompt that was asked for, messages end with it."""
+    found = {**keys, **more}
+    prompt = found.get("prompt")
+    if prompt is None or not {"turns", "messages"} & set(found):
+        return found
+    del found["prompt"]
+    if "turns" in found:
+        return {**found, "turns": [{"user": prompt}, *found["turns"]]}
+    return {**found, "messages": [*found["messages"], {"role": "user", "content": prompt}]}
+
+
+def _said(console: Console, model: str, answerer: Answerer, case: GoldenCase) -> str:
+    """The model's answer to a case, or to its last turn; all of its answers are shown."""
+    messages = case.messages
+    for turn in (*case.turns[1:], None):
+        with console.status(f"asking {model}"):
+            completion = answerer(messages, case.generation)
+        is_cut = completion.stop_reason == "length"
+        cut = f", cut after {completion.completion_tokens} tokens (max_new_tokens)" if is_cut else ""
+        shown = Text(completion.text or "(nothing)")
+        console.print(Panel(shown, title=f"{model} answers{cut}", title_align="left"))
+        if turn is not None:
+            answer = Message(role="assistant", content=completion.text)
+            messages = (*messages, answer, Message(role="user", content=turn.content))
+    return completion.text
+
+
+def _question(path: Path, keys: Mapping[str, Any], cases: Sequence[GoldenCase]) -> Question:
+    """What the case asks last, with its tools and its variables."""
+    last = cases[0].turns[-1].content if cases[0].turns else cases[0].messages[-1].content
+    fills = [
+        partial(
+            fill,
+            variables={
+                name: read_if_file(value, path.parent) if isinstance(value, str) else value
+                for name, value in one.variables.items()
+            },
+            directory=path.parent,
+        )
+        for one in combinations("case", keys.get("vars", {}))
+    ]
+    return Question(prompt=keys.get("prompt", last), tools=cases[0].generation.tools, fills=tuple(fills))
+
+
+def _offered(
+    console: Console,
+    given: CaseInput,
+    keys: dict[str, Any],
+    question: Question,
+    said: str | None,
+    *,
+    has_checks: bool,
+) -> list[dict[str, Any]]:
+    """The checks that are chosen for a good answer, which becomes the reference."""
+    told = "A good answer, or Enter to take this one:" if said else "What is a good answer?"
+    if question.tools:
+        tool = cast("Any", question.tools[0])["function"]["name"]
+        told += f' A call of a tool as {{"name": "{tool}", "arguments": {{…}}}}.'
+    answer = text_of(
+        given.answer, "answer", told, default=said or None, check=lambda text: _offers(question, text)
+    )
+    keys["references"] = [answer, *keys.get("references", ())]
+    if has_checks and given.checks is None:
+        return []
+    offers = _offers(question, answer)
+    console.print("Checks that this answer passes and an empty one fails:")
+    console.print(_table(offers, lambda offer: _remark(offer, question, said, answer)))
+    return _chosen(given.checks, offers)
+
+
+def _say_what_was_added(path: Path, golden_set: GoldenSet) -> None:
+    added = cases_of_last(golden_set)
     total = len(golden_set.cases)
-    line = golden_set.cases[-1].line
-    say(f"{path}:{line}: added {case_id}, {total} case{'' if total == 1 else 's'} now")
+    names = added[0].id if len(added) == 1 else f"{len(added)} cases, {added[0].id} to {added[-1].id}"
+    say(f"{path}:{added[0].line}: added {names}, {total} case{'' if total == 1 else 's'} now")
     for finding in lint_golden_set(golden_set):
-        if finding.case_id == case_id:
+        if finding.case_id in {case.id for case in added}:
             say(str(finding), err=True)
 
 
@@ -188,8 +279,11 @@ def model_answerer(model: str) -> Answerer:
     return answer
 
 
-def _offers(prompt: str, answer: str) -> list[dict[str, Any]]:
-    offers = offer_checks(prompt, answer)
+def _offers(question: Question, answer: str) -> list[dict[str, Any]]:
+    try:
+        offers = offer_checks(question, answer)
+    except CallError as error:
+        raise SettingsError(f"the call can't be read: {error}") from error
     if not offers:
         raise SettingsError("no check distinguishes this answer from an empty one: give another answer")
     return offers
@@ -235,12 +329,12 @@ def _table(offers: Sequence[dict[str, Any]], remark: Callable[[dict[str, Any]], 
     return table
 
 
-def _remark(check: Mapping[str, Any], prompt: str, said: str | None, answer: str) -> str:
+def _remark(check: Mapping[str, Any], question: Question, said: str | None, answer: str) -> str:
     """A remark on an offer: that the model fails it, or that a library is missing."""
     kind = CHECK_TYPES[base_type(check["type"])]
     if kind.extra is not None:
         alone = GoldenCase(id="offer", set_name="offer", messages=(), checks=(Check(type=check["type"]),))
         return f"needs pip install 'tunegate[{kind.extra}]'" if missing_extras([alone]) else ""
-    if said is not None and said != answer and not passes(check, prompt, said, [answer]):
+    if said is not None and said != answer and not passes(check, question, said, [answer]):
         return "the model's answer fails it"
     return ""

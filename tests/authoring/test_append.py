@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.authoring.append import append_case, with_case
+from harness.authoring.append import append_case, cases_of_last, with_case
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 
@@ -227,3 +227,32 @@ def test_processes_that_add_cases_at_once_lose_none(tmp_path):
     for child in children:
         os.waitpid(child, 0)
     assert len(load_golden_set(path).cases) == 15
+
+
+def test_a_set_that_only_includes_cases_gets_a_list_of_its_own(tmp_path):
+    (tmp_path / "_part.yaml").write_text("cases:\n  - {id: a, prompt: p, checks: [{type: is-json}]}\n")
+    for text in ("name: x\ninclude: [_part.yaml]", "name: x\ninclude: [_part.yaml]\n# end\n"):
+        path = tmp_path / "s.yaml"
+        path.write_text(text)
+        append_case(path, {"id": "b", "prompt": "q", "checks": [{"type": "is-json"}]})
+        assert path.read_text().startswith(text)
+        assert [case.id for case in load_golden_set(path).cases] == ["a", "b"]
+        append_case(path, {"id": "c", "prompt": "r", "checks": [{"type": "is-json"}]})
+        assert [case.id for case in load_golden_set(path).cases] == ["a", "b", "c"]
+
+
+def test_a_part_of_sets_gets_cases_too(tmp_path):
+    part = tmp_path / "_part.yaml"
+    for case_id in ("a", "b"):
+        append_case(part, {"id": case_id, "prompt": case_id, "checks": [{"type": "is-json"}]})
+    (tmp_path / "s.yaml").write_text("name: x\ninclude: [_part.yaml]\n")
+    assert [case.id for case in load_golden_set(tmp_path / "s.yaml").cases] == ["a", "b"]
+
+
+def test_one_entry_may_be_several_cases(tmp_path):
+    path = tmp_path / "s.yaml"
+    append_case(path, {"id": "a", "prompt": "p", "checks": [{"type": "is-json"}]})
+    case = {"id": "b", "prompt": "{{x}}", "vars": {"x": ["one", "two"]}, "checks": [{"type": "is-json"}]}
+    golden_set = append_case(path, case)
+    assert [each.id for each in cases_of_last(golden_set)] == ["b-one", "b-two"]
+    assert [each.id for each in load_golden_set(path).cases] == ["a", "b-one", "b-two"]

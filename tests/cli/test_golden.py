@@ -56,7 +56,7 @@ def new(*arguments, text=""):
 
 
 def test_the_model_is_asked_as_the_gate_would_ask_it(path, asked):
-    result = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n")
+    result = new(path, "--model", "m", text="Capital of France?\n\nParis\n1\nfrance\n")
     assert result.exit_code == 0, result.output
     assert asked == [("m", [("system", "Be short."), ("user", "Capital of France?")], 9)]
     assert "Lyon [bold]is it" in result.output
@@ -67,13 +67,13 @@ def test_the_model_is_asked_as_the_gate_would_ask_it(path, asked):
 
 
 def test_offers_say_where_the_model_s_own_answer_fails(path, asked):
-    output = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n").output
+    output = new(path, "--model", "m", text="Capital of France?\n\nParis\n1\nfrance\n").output
     (line,) = [line for line in output.splitlines() if line.startswith("  1  ")]
     assert " ".join(line.split()) == "1 {type: equals} the model's answer fails it"
 
 
 def test_the_model_s_answer_is_taken_with_enter(path, asked):
-    assert new(path, "--model", "m", text="Capital of France?\n\n1\n\n").exit_code == 0
+    assert new(path, "--model", "m", text="Capital of France?\n\n\n1\n\n").exit_code == 0
     assert load_golden_set(path).cases[1].references == ("Lyon [bold]is it",)
 
 
@@ -110,13 +110,13 @@ def test_a_prompt_of_several_lines_comes_from_standard_input(path):
 
 
 def test_a_missing_set_is_made(tmp_path):
-    assert new(tmp_path / "sets" / "fresh.yaml", text="Capital?\nParis\n1\n\n").exit_code == 0
+    assert new(tmp_path / "sets" / "fresh.yaml", text="Capital?\n\nParis\n1\n\n").exit_code == 0
     assert load_golden_set(tmp_path / "sets" / "fresh.yaml").cases[0].id == "capital"
 
 
 def test_what_is_typed_wrong_is_asked_again(path):
     """An empty prompt, a check that was not offered, a taken id, an id with a space."""
-    result = new(path, text="\nCapital of France?\nParis\n99\n2\na\nb c\nb\n")
+    result = new(path, text="\nCapital of France?\n\nParis\n99\n2\na\nb c\nb\n")
     assert result.exit_code == 0, result.output
     assert "allowed: numbers from 1 to" in result.output
     assert "'a' is taken by line 5" in result.output
@@ -225,8 +225,8 @@ def test_lint_may_fail_on_errors_only(tunegate, tmp_path):
 
 def test_a_dialogue_asks_for_system_tags_and_cluster_and_for_another_case(path):
     typed = (
-        "Capital of France?\nParis\n1\nfrance\nBe short.\nma(th\nmath, europe\ncapitals\ny\n"
-        "Capital of Italy?\nRome\n1\nitaly\n\n\n\n\n"
+        "Capital of France?\n\nParis\n1\nfrance\nBe short.\nma(th\nmath, europe\ncapitals\ny\n"
+        "Capital of Italy?\n\nRome\n1\nitaly\n\n\n\n\n"
     )
     result = new(path, text=typed)
     assert result.exit_code == 0, result.output
@@ -255,7 +255,7 @@ def test_a_cut_answer_is_marked(path, monkeypatch, reason, is_marked):
         "model_answerer",
         lambda model: lambda messages, settings: replace(SAID, text="Par", stop_reason=reason),
     )
-    output = new(path, "--model", "m", text="Capital of France?\nParis\n1\nfrance\n").output
+    output = new(path, "--model", "m", text="Capital of France?\n\nParis\n1\nfrance\n").output
     assert ("cut after 9 tokens (max_new_tokens)" in " ".join(output.split())) == is_marked
 
 
