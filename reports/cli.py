@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.options import HistoryOption
 from harness.errors import SettingsError
+from harness.models.home import user_path
 from tunegate.printable import say, say_command
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def report(
     for file, option in asked:
         check_writable(file, option)
     refuse_shared(asked)
-    path = Path(run).expanduser()
+    path = user_path(run)
     kind = "monitor" if is_monitor(path) else "training" if is_training(path) else "run"
     if kind == "run":
         target, record = _run_report(run, output, history)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SettingsError
+from harness.models.home import user_path
 from harness.types import GateRecord
 
 _REPORT, _JSON, _MARKDOWN = "tunegate_report", "tunegate_json", "tunegate_markdown"
@@ -140,7 +141,7 @@ def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:
     asked = config.getoption(dest, None) or os.environ.get(variable)
     if not asked:
         return None
-    path = config.invocation_params.dir / Path(asked).expanduser()
+    path = config.invocation_params.dir / user_path(asked)
     return path.with_name(f"{path.stem}-{label.replace('/', '--')}{path.suffix}") if label else path
 
 

@@ -17,6 +17,7 @@ from harness.history.logs.run_log import RunLog
 from harness.history.logs.values import read_json
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
+from harness.models.home import user_path
 from harness.types import CaseResult, GateRecord, GoldenCase, Run
 from harness.types.storage import DamagedFactsError, decode
 
@@ -88,11 +89,11 @@ def _open(reference: str, format_name: str | None, history: HistoryPlace | None)
 
 def _in_file(reference: str, format_name: str | None = None) -> Run | RunLog | None:
     """The run in a file, or another tool's log; None if there is no such file."""
-    path, part = Path(reference).expanduser(), None
+    path, part = user_path(reference), None
     if not path.exists() and "#" in reference:
         # One of several runs in a file.
         name, _, part = reference.rpartition("#")
-        path = Path(name).expanduser()
+        path = user_path(name)
     if not path.exists():
         return None
     run = None if format_name is not None else read_run_file(path)
@@ -112,7 +113,7 @@ def open_file(reference: str) -> tuple[Run, bool] | None:
     Raises:
         InputError: It can't be read.
     """
-    if Path(reference).expanduser().is_dir():
+    if user_path(reference).is_dir():
         return None
     found = _in_file(reference)
     if found is None:

@@ -15,6 +15,7 @@ from harness.history.retention import accepted_run
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
+from harness.models.home import user_path
 from harness.provenance import ask_git, branch_of, main_branch
 from harness.types import GoldenCase, ModelRef, Run
 
@@ -68,8 +69,8 @@ def file_target(reference: str) -> ComparisonTarget | None:
     Raises:
         DataError: The file is damaged, or no reader recognises it.
     """
-    if is_accepted_file(Path(reference).expanduser()):
-        return accepted_target(load_baseline(Path(reference).expanduser()))
+    if is_accepted_file(user_path(reference)):
+        return accepted_target(load_baseline(user_path(reference)))
     found = open_file(reference)
     if found is None:
         return None
@@ -178,7 +179,7 @@ def _is_model(wanted: str) -> bool:
     if wanted.startswith(_COMMIT):
         return False
     is_named = "/" in wanted or split_reference(wanted) is not None
-    return is_named or wanted in CATALOGUE or Path(wanted).expanduser().is_dir()
+    return is_named or wanted in CATALOGUE or user_path(wanted).is_dir()
 
 
 def shared_base(models: Sequence[ModelRef]) -> ModelRef | None:

@@ -13,6 +13,7 @@ import typer
 
 from harness.cli.deferred import run_sibling
 from harness.errors import DataError, SettingsError
+from harness.models.home import user_path
 from tunegate.printable import printable_line, say
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
 
     watched, notes = _checks(order)
     ledger = _begun(order, watched, panel)
-    others = [path for path in (order.state, Path(order.reference).expanduser()) if path is not None]
+    others = [path for path in (order.state, user_path(order.reference)) if path is not None]
     if order.state is None:
         answers = read_answers(order.logs, others)
     else:
@@ -114,7 +115,7 @@ def _begun(order: Order, watched: "Watched", panel: "Panel | None") -> "Ledger":
                 f"judge: give the same, or name a new file"
             )
         return found
-    if (path := Path(order.reference).expanduser()).is_file():
+    if (path := user_path(order.reference)).is_file():
         answers, run = read_answers([path]), None
     else:
         run = _stored_run(order)

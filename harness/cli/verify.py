@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import SettingsError
+from harness.models.home import user_path
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 from tunegate.project import command_project
@@ -55,7 +56,7 @@ def verify(
         raise SettingsError("--model and --accept are for one file: verify the others on their own")
     project = root or command_project(Path.cwd())
     allowed = Permissions(python=allow_python, code=allow_code)
-    adapter = None if model is None else Path(model).expanduser()
+    adapter = None if model is None else user_path(model)
     found = [_replayed(path, project, allowed, adapter) for path in evidence]
     if as_json:
         told = [

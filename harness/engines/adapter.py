@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from harness.engines.weights import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
+from harness.models.home import user_path
 from harness.models.resolve import with_revision
 from harness.types.storage import parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
@@ -245,7 +246,7 @@ def refuse_ignored_revision(adapter: Adapter) -> None:
     revision, base = config.get("revision"), adapter.base_reference
     if revision in {None, "", "main"} or base.endswith(f"@{revision}"):
         return
-    kind = "is a directory here" if Path(base).expanduser().is_dir() else "isn't a hub id without one"
+    kind = "is a directory here" if user_path(base).is_dir() else "isn't a hub id without one"
     raise AdapterError(
         f"{adapter.directory / _CONFIG}: revision: found {revision!r}, which can't be looked up: the base "
         f"{base!r} {kind}; remove revision, or name the base with --gate-base"
@@ -254,7 +255,7 @@ def refuse_ignored_revision(adapter: Adapter) -> None:
 
 def _beside(directory: Path, base: str) -> str:
     """A base's path, relative to the working directory, or to the adapter if it exists only there."""
-    if Path(base).is_absolute() or Path(base).expanduser().is_dir():
+    if Path(base).is_absolute() or user_path(base).is_dir():
         return base
     beside = directory / base
     return str(beside.resolve()) if (beside / "config.json").is_file() else base

@@ -24,6 +24,7 @@ from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
 from harness.engines.precision import gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
+from harness.models.home import user_path
 from harness.models.resolve import (
     adapter_sha256,
     model_sha256,
@@ -108,8 +109,8 @@ def named_models(references: Sequence[str]) -> list[str]:
             # An engine reads its own reference, which may be no path.
             found.setdefault(reference, reference)
             continue
-        for each in _adapters_in(Path(reference).expanduser()) or [reference]:
-            directory = Path(each).expanduser()
+        for each in _adapters_in(user_path(reference)) or [reference]:
+            directory = user_path(each)
             found.setdefault(str(directory.resolve()) if directory.is_dir() else each, each)
     return list(found.values())
 
@@ -136,7 +137,7 @@ def short_names(references: Sequence[str]) -> list[str]:
 
 
 def _parts(reference: str) -> tuple[str, ...]:
-    directory = Path(reference).expanduser()
+    directory = user_path(reference)
     if split_reference(reference) is None and directory.is_dir():
         return directory.resolve().parts[1:] or directory.resolve().parts
     return tuple(reference.split("/"))
@@ -175,7 +176,7 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
         reference: As for describe_model.
         base: As for describe_model.
     """
-    directory = Path(reference).expanduser()
+    directory = user_path(reference)
     if is_multitask(directory):
         multitask = read_multitask(directory)
         return ModelRef(
@@ -241,11 +242,7 @@ def base_of(model: ModelRef) -> ModelRef | None:
 
 
 def _is_multitask(model: ModelRef) -> bool:
-    return (
-        model.engine is None
-        and model.adapter_dir is None
-        and is_multitask(Path(model.base_model).expanduser())
-    )
+    return model.engine is None and model.adapter_dir is None and is_multitask(user_path(model.base_model))
 
 
 def missing_libraries() -> list[str]:

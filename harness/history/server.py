@@ -8,6 +8,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from harness.errors import HistoryError
+from harness.models.home import user_path
 
 FILE_NAME = "history.sqlite"
 _HIDDEN = "***"
@@ -106,7 +107,7 @@ def place_of(name: str, root: Path) -> HistoryPlace:
     Raises:
         HistoryError: A URL that can't be read, or of another kind of database.
     """
-    return history_server(name) or _file(root / Path(name).expanduser())
+    return history_server(name) or _file(root / user_path(name))
 
 
 def _file(path: Path) -> Path:

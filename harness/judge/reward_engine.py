@@ -17,6 +17,7 @@ from harness.engines.adapter import read_json, read_training
 from harness.engines.gather import Gatherer
 from harness.errors import AdapterError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
+from harness.models.home import user_path
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
@@ -53,7 +54,7 @@ class RewardEngine:
             AdapterError: It is not a reward model, or has another base.
             ModelError: Its base is unavailable.
         """
-        self._directory = Path(spec.model).expanduser()
+        self._directory = user_path(spec.model)
         self._threshold = spec.threshold
         self._base_dir = check_reward_model(self._directory)
         digest = hashlib.sha256(

@@ -1,13 +1,21 @@
-"""The directory of fetched models."""
+"""The user's home: paths that name it, and the directory of fetched models."""
 
 import os
 from pathlib import Path
 
 
+def user_path(name: str | Path) -> Path:
+    """A path as people write it: ``~`` is the home directory, also where no shell has replaced it."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # no user has the name behind it, but a file may
+        return Path(name)
+
+
 def tunegate_home() -> Path:
     """``TUNEGATE_HOME``, else ``tunegate`` in the user's cache directory (XDG specification)."""
     if chosen := os.environ.get("TUNEGATE_HOME"):
-        return Path(chosen).expanduser().absolute()
+        return user_path(chosen).absolute()
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The specification says to ignore a relative path.
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "tunegate"

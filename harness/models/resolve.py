@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import AdapterError, ModelError
 from harness.models.catalogue import CATALOGUE
-from harness.models.home import model_directory
+from harness.models.home import model_directory, user_path
 from harness.types.storage import parse_json
 from tunegate.printable import say
 
@@ -164,7 +164,7 @@ def resolve_model(reference: str, *, download: bool = True, recorded: bool = Fal
     Raises:
         ModelError: There is no such model, it isn't fetched yet, or its weights aren't safetensors.
     """
-    directory = Path(reference).expanduser()
+    directory = user_path(reference)
     if (directory / "config.json").is_file():
         return _checked(directory)
     if reference in CATALOGUE:
@@ -241,7 +241,7 @@ def with_revision(reference: str, revision: str | None) -> str:
         revision: Of a hub id; None for none.
     """
     named = _HUB_ID.fullmatch(reference)
-    if not revision or named is None or named["revision"] or Path(reference).expanduser().is_dir():
+    if not revision or named is None or named["revision"] or user_path(reference).is_dir():
         return reference
     return f"{reference}@{revision}"
 

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 
 from harness.baselines.target import describe_target
 from harness.errors import SettingsError
+from harness.models.home import user_path
 from harness.plugin.collection import (
     GoldenFile,
     GoldenItem,
@@ -183,8 +184,8 @@ def add_model_option(parser: pytest.Parser) -> None:
 def _from_here(here: Path, value: Any) -> Any:
     """Paths that were typed here, for a reader who starts at the project's root."""
     if isinstance(value, list):
-        return [str(here / each) for each in value]
-    return value and str(here / value)
+        return [str(here / user_path(each)) for each in value]
+    return value and str(here / user_path(value))
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -195,8 +196,8 @@ def settings_of(config: pytest.Config) -> Settings:
     """
     flags = {name: config.getoption(_DEST + name, None) for name in SETTINGS}
     project, here = session_project(config), config.invocation_params.dir
-    if here != project:
-        flags |= {name: _from_here(here, flags[name]) for name in _PATHS}
+    start = Path() if here == project else here
+    flags |= {name: _from_here(start, flags[name]) for name in _PATHS}
     try:
         return load_settings(flags, project, os.environ)
     except SettingsError as error:

@@ -238,7 +238,27 @@ def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnT
                 f"{wrong[0]}: not a golden set (allowed: a .yaml or .yml file, or a folder of them)"
             )
         )
-    config.args = [*map(str, chosen), *map(str, own.roots)]
+    config.args = [_argument(str(place), config) for place in (*chosen, *own.roots)]
+
+
+def _argument(place: str, config: pytest.Config) -> str:
+    """A path or node id as pytest takes it, to which a bracket in a path begins a test's parameter.
+
+    Raises:
+        pytest.UsageError: There is one, also below the directory of the call.
+    """
+    path, inside, rest = place.partition("::")
+    if "[" not in path:
+        return place
+    below = os.path.relpath(path, config.invocation_params.dir)
+    if "[" in below:
+        raise pytest.UsageError(
+            printable_line(
+                f"{path}: pytest collects nothing from a path with an opening bracket; rename it, or call "
+                f"pytest inside of the directory with the bracket"
+            )
+        )
+    return f".{os.sep}{below}{inside}{rest}"
 
 
 def _names_paths(config: pytest.Config) -> bool:

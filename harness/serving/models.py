@@ -1,13 +1,13 @@
 """The served models, each with its own name; adapters may come and go."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.engines.base import StreamingEngine
 from harness.engines.micro_batch import MicroBatcher
 from harness.engines.open import base_of, describe_model, open_sides
 from harness.errors import ModelError
+from harness.models.home import user_path
 from harness.types import ExecutionPlan, ModelRef
 
 
@@ -50,7 +50,7 @@ def _refuse_other_base(adapter: ModelRef, served: ModelRef) -> None:
 
 
 def _short(label: str) -> str:
-    path = Path(label).expanduser()
+    path = user_path(label)
     return path.resolve().name if path.is_dir() else label
 
 

@@ -171,3 +171,22 @@ def test_a_tag_that_is_another_plugin_s_marker_is_left_to_that_plugin(project, w
     project.run(*arguments, "-m", "polite").assert_outcomes(passed=1, deselected=1)
     project.run(*arguments, "-m", "team").assert_outcomes(passed=1, deselected=1)
     project.run(*arguments, "-m", "flaky and golden").assert_outcomes(passed=2)
+
+
+def test_an_opening_bracket_in_a_path_is_no_parameter(tmp_path):
+    """A project in such a directory is gated from inside; else pytest would collect nothing from the path."""
+    from types import SimpleNamespace
+
+    from harness.plugin.selection import _argument
+
+    here, project = (
+        tmp_path / "x[1]",
+        SimpleNamespace(invocation_params=SimpleNamespace(dir=tmp_path / "x[1]")),
+    )
+    assert _argument(f"{here}/-sets/g.yaml", project) == "./-sets/g.yaml"
+    assert _argument(f"{here}/tests/test_a.py::test_b[1]", project) == "./tests/test_a.py::test_b[1]"
+    assert _argument("/plain/test_a.py::test_b[1]", project) == "/plain/test_a.py::test_b[1]"
+    with pytest.raises(
+        pytest.UsageError, match=r"y\[2\]/g.yaml: pytest collects nothing from a path with an opening"
+    ):
+        _argument(f"{here}/y[2]/g.yaml", project)

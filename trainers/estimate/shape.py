@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import ModelError, SettingsError
 from harness.models.catalogue import CATALOGUE
-from harness.models.home import model_directory
+from harness.models.home import model_directory, user_path
 from harness.types.storage import parse_json
 
 # Families whose feed-forward layer has two matrices; the others have a gate as the third.
@@ -133,7 +133,7 @@ def shape_of_model(reference: str) -> Shape:
     Raises:
         ModelError: There is no config.json, or it isn't that of a causal language model.
     """
-    path = Path(reference).expanduser() / "config.json"
+    path = user_path(reference) / "config.json"
     if not path.is_file() and reference in CATALOGUE:
         path = model_directory(reference) / "config.json"
         if not path.is_file():

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.decode import pack_batches
 from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError
+from harness.models.home import user_path
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 
@@ -135,5 +135,5 @@ def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Multit
         InputError: A directory is not usable.
     """
     return MultitaskEngine(
-        {side: read_multitask(Path(model.base_model).expanduser()) for side, model in sides.items()}, plan
+        {side: read_multitask(user_path(model.base_model)) for side, model in sides.items()}, plan
     )
