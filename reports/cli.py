@@ -10,8 +10,8 @@ import typer
 
 from harness.cli.options import HistoryOption
 from harness.errors import SettingsError
-from harness.models.home import user_path
 from tunegate.printable import say, say_command
+from tunegate.project import user_path
 
 if TYPE_CHECKING:
     from harness.types import GateRecord

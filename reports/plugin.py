@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SettingsError
-from harness.models.home import user_path
 from harness.types import GateRecord
+from tunegate.project import user_path
 
 _REPORT, _JSON, _MARKDOWN = "tunegate_report", "tunegate_json", "tunegate_markdown"
 # Each path's option and environment variable, by the option's dest.

@@ -68,3 +68,11 @@ def read_table(folder: Path) -> Mapping[str, object] | None:
         # Whoever reads the settings says what is wrong with the file.
         return None
     return table if isinstance(table, dict) else None
+
+
+def user_path(name: str | Path) -> Path:
+    """A path as people write it: ``~`` is the home directory, also where no shell has replaced it."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # no user has the name behind it, but a file may
+        return Path(name)

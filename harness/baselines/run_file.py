@@ -17,9 +17,9 @@ from harness.history.logs.run_log import RunLog
 from harness.history.logs.values import read_json
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
-from harness.models.home import user_path
 from harness.types import CaseResult, GateRecord, GoldenCase, Run
 from harness.types.storage import DamagedFactsError, decode
+from tunegate.project import user_path
 
 # The record's schema of --gate-json that this version reads.
 _SCHEMA_VERSIONS = (2,)

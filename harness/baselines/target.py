@@ -15,9 +15,9 @@ from harness.history.retention import accepted_run
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
-from harness.models.home import user_path
 from harness.provenance import ask_git, branch_of, main_branch
 from harness.types import GoldenCase, ModelRef, Run
+from tunegate.project import user_path
 
 TargetKind: TypeAlias = Literal["none", "model", "run", "log", "accepted"]
 

@@ -13,8 +13,8 @@ import typer
 
 from harness.cli.deferred import run_sibling
 from harness.errors import DataError, SettingsError
-from harness.models.home import user_path
 from tunegate.printable import printable_line, say
+from tunegate.project import user_path
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel

@@ -9,10 +9,9 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import SettingsError
-from harness.models.home import user_path
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
-from tunegate.project import command_project
+from tunegate.project import command_project, user_path
 
 if TYPE_CHECKING:
     from harness.run.verification import Verification

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from harness.engines.weights import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
-from harness.models.home import user_path
 from harness.models.resolve import with_revision
 from harness.types.storage import parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
+from tunegate.project import user_path
 
 _CONFIG = "adapter_config.json"
 # The weights of a whole model, which a directory may hold beside an adapter's.

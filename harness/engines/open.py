@@ -24,7 +24,6 @@ from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
 from harness.engines.precision import gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
-from harness.models.home import user_path
 from harness.models.resolve import (
     adapter_sha256,
     model_sha256,
@@ -35,6 +34,7 @@ from harness.models.resolve import (
 from harness.prompts.tokenizers import has_tokenizer
 from harness.registry import EngineKind, active
 from harness.types import ExecutionPlan, ModelRef, ServerUse
+from tunegate.project import user_path
 
 # These two are chosen by the kind of a model, and open each other's models; their names are still reserved.
 _DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from harness.errors import HistoryError
-from harness.models.home import user_path
+from tunegate.project import user_path
 
 FILE_NAME = "history.sqlite"
 _HIDDEN = "***"

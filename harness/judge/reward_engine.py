@@ -17,11 +17,11 @@ from harness.engines.adapter import read_json, read_training
 from harness.engines.gather import Gatherer
 from harness.errors import AdapterError, JudgeError, PromptError
 from harness.judge.spec import JudgeSpec
-from harness.models.home import user_path
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from harness.types import JudgeReply, JudgeRequest
+from tunegate.project import user_path
 
 _MOST = 64
 _BATCH = 8

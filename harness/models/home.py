@@ -1,15 +1,9 @@
-"""The user's home: paths that name it, and the directory of fetched models."""
+"""The directory of fetched models."""
 
 import os
 from pathlib import Path
 
-
-def user_path(name: str | Path) -> Path:
-    """A path as people write it: ``~`` is the home directory, also where no shell has replaced it."""
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # no user has the name behind it, but a file may
-        return Path(name)
+from tunegate.project import user_path
 
 
 def tunegate_home() -> Path:

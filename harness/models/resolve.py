@@ -9,9 +9,10 @@ from pathlib import Path
 
 from harness.errors import AdapterError, ModelError
 from harness.models.catalogue import CATALOGUE
-from harness.models.home import model_directory, user_path
+from harness.models.home import model_directory
 from harness.types.storage import parse_json
 from tunegate.printable import say
+from tunegate.project import user_path
 
 _TOKENIZER_PATTERNS = (
     *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),

@@ -13,7 +13,6 @@ from rich.console import RenderableType
 
 from harness.baselines.target import describe_target
 from harness.errors import SettingsError
-from harness.models.home import user_path
 from harness.plugin.collection import (
     GoldenFile,
     GoldenItem,
@@ -38,7 +37,7 @@ from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
 from harness.types import GateRecord
 from tunegate.printable import printable_line, say
-from tunegate.project import session_project
+from tunegate.project import session_project, user_path
 from tunegate.project_conftest import HOOK
 
 

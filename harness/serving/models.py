@@ -7,8 +7,8 @@ from harness.engines.base import StreamingEngine
 from harness.engines.micro_batch import MicroBatcher
 from harness.engines.open import base_of, describe_model, open_sides
 from harness.errors import ModelError
-from harness.models.home import user_path
 from harness.types import ExecutionPlan, ModelRef
+from tunegate.project import user_path
 
 
 def name_models(model: str, adapters: Sequence[str], base: str | None = None) -> dict[str, ModelRef]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.models.home import model_directory, tunegate_home, user_path
+from harness.models.home import model_directory, tunegate_home
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,3 @@ def test_a_relative_home_becomes_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNEGATE_HOME", "here")
     assert tunegate_home() == tmp_path / "here"
-
-
-def test_a_path_may_begin_with_the_home_or_only_with_its_sign(monkeypatch):
-    monkeypatch.setenv("HOME", "/user")
-    assert user_path("~/my model") == Path("/user/my model")
-    assert user_path("~no-user-of-this-name/ad") == Path("~no-user-of-this-name/ad")
-    assert user_path("a/~/b") == Path("a/~/b")

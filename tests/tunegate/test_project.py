@@ -9,7 +9,7 @@ from harness.cli.kept import kept_in
 from harness.errors import HistoryError
 from harness.golden.load import golden_files
 from harness.history.location import history_place
-from tunegate.project import command_project, configured_project, session_project
+from tunegate.project import command_project, configured_project, session_project, user_path
 
 GOLDEN = (
     "name: {0}\ncases:\n  - {{id: a, prompt: 1 + 1?, checks: [{{type: contains, value: '2'}}], tags: [t]}}\n"
@@ -129,3 +129,10 @@ def test_a_model_behind_a_space_is_no_root(tmp_path, model):
     # Paths of tests and an explicit root are the user's.
     for args in (["tests", "--model", model], ["--rootdir", "tests", "--model", model], ["--rootdir=tests"]):
         assert session_project(started(here, here / "tests", *args)) == here / "tests"
+
+
+def test_a_path_may_begin_with_the_home_or_only_with_its_sign(monkeypatch):
+    monkeypatch.setenv("HOME", "/user")
+    assert user_path("~/my model") == Path("/user/my model")
+    assert user_path("~no-user-of-this-name/ad") == Path("~no-user-of-this-name/ad")
+    assert user_path("a/~/b") == Path("a/~/b")

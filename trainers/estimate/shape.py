@@ -8,8 +8,9 @@ from typing import Any
 
 from harness.errors import ModelError, SettingsError
 from harness.models.catalogue import CATALOGUE
-from harness.models.home import model_directory, user_path
+from harness.models.home import model_directory
 from harness.types.storage import parse_json
+from tunegate.project import user_path
 
 # Families whose feed-forward layer has two matrices; the others have a gate as the third.
 _WITHOUT_GATE = {"gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "phi", "starcoder2", "mpt"}

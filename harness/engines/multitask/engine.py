@@ -8,8 +8,8 @@ from harness.engines.decode import pack_batches
 from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError
-from harness.models.home import user_path
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
+from tunegate.project import user_path
 
 
 class MultitaskEngine:
