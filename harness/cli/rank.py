@@ -1,7 +1,8 @@
 """``tunegate rank``: compares several candidates with one baseline."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -27,12 +28,13 @@ from harness.history.store import check_history
 from harness.presentation.console import open_console
 from harness.presentation.tables import render_ranking
 from harness.run.conclusion import make_directory, save
-from harness.run.inputs import make_ready, prepare
+from harness.run.inputs import Inputs, make_ready, prepare
 from harness.run.judging import describe_judging, open_panel
 from harness.run.scoring import Judging
 from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings, settings_of_command
 from harness.studies.ranking import RankedModel, rank_models
+from harness.types import GateRecord
 from harness.types.storage import to_json
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
@@ -108,6 +110,23 @@ def _tell(found: list[RankedModel], notes: list[str], problems: list[str], *, as
         raise typer.Exit(ExitStatus.BAD_INPUT)
 
 
+@contextmanager
+def _told(inputs: Inputs) -> Iterator[dict[str, GateRecord]]:
+    """The ranking as one gate of OpenTelemetry, where its variables are set; what is added here is told."""
+    records: dict[str, GateRecord] = {}
+    if not any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
+        yield records
+        return
+    from harness.run.open_telemetry import open_telemetry
+
+    telemetry = open_telemetry(os.environ, inputs)
+    try:
+        yield records
+    finally:
+        if telemetry is not None:
+            telemetry.close(records)
+
+
 def _ranked(
     settings: Settings, golden: Sequence[Path] | None
 ) -> tuple[list[RankedModel], list[str], list[str]]:
@@ -132,8 +151,9 @@ def _ranked(
             engine=inputs.plan.engine,
             allowed=settings.permissions,
         )
-        with stage_bars() as on_progress:
+        with _told(inputs) as records, stage_bars() as on_progress:
             found = rank_models(inputs, sets, cache, on_progress, judging)
+            records.update({each.name: each.record for each in found})
         problems = []
         for ranked in found:
             # The ranking is said all the same.

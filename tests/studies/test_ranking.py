@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -136,6 +137,22 @@ def test_the_command_keeps_each_gate_in_the_history(command, tmp_path):
         assert len(lines) == 2
         assert all(line.id in result.stdout for line in lines)
         assert (result.exit_code == 1) == any(line.verdict == "regress" for line in lines)
+
+
+def test_the_command_is_told_by_opentelemetry_where_it_is_configured(command, monkeypatch):
+    closed = []
+
+    def opened(_, inputs):
+        return SimpleNamespace(close=lambda records: closed.append((inputs.candidates, records)))
+
+    monkeypatch.setattr("harness.run.open_telemetry.open_telemetry", opened)
+    command()
+    assert closed == []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    result = command()
+    ((candidates, records),) = closed
+    assert set(records) == {each.name for each in candidates}
+    assert all(record.run.id in result.stdout for record in records.values())
 
 
 def test_the_command_says_over_how_many_cases_a_gain_is(command):
