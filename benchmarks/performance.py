@@ -1,6 +1,6 @@
 """How fast gates are beside what they replace, measured in one run; writes docs/performance.md.
 
-    python -m benchmarks.performance [--quick] [--repeats 5] [--only PART ...] [--peers PYTHON]
+    python -m benchmarks.performance [--quick] [--repeats 5] [--sizes 64 256] [--only PART] [--peers PYTHON]
 
 Parts: ``speed`` (base and adapter of SmolLM2 on 64 and 256 cases, with distinct prompts and with one
 system prompt), ``scale`` (1 000 to 100 000 cases with made-up answers), ``judge`` (the share of a
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,13 +92,14 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256], help="cases of the part speed")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--peers", metavar="PYTHON")
     asked = parser.parse_args()
     repeats = 1 if asked.quick else asked.repeats
     found = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
     parts: Mapping[str, Callable[[], dict[str, Any]]] = {
-        "speed": lambda: measure_speed((64,) if asked.quick else (64, 256), repeats, asked.peers),
+        "speed": lambda: measure_speed((64,) if asked.quick else asked.sizes, repeats, asked.peers),
         "scale": lambda: measure_scale((1000,) if asked.quick else (1000, 10_000, 100_000), repeats),
         "judge": lambda: measure_judge(repeats),
         "start": measure_start,
@@ -141,7 +142,7 @@ def median(taken: list[Taken]) -> dict[str, float]:
     }
 
 
-def measure_speed(sizes: tuple[int, ...], repeats: int, peers: str | None) -> dict[str, Any]:
+def measure_speed(sizes: Sequence[int], repeats: int, peers: str | None) -> dict[str, Any]:
     """All ways on all sets, in turns."""
     from benchmarks.generation import make_adapter
 
