@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Tests start hundreds of processes: none of them shall compile what another one has compiled.
+# Tests start hundreds of processes: none of them should compile what another one has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 # One worker a core, each with one thread: two-threaded torch beside a busy neighbour is many times slower.
 WORKERS ?= auto
@@ -68,10 +68,11 @@ conformance: $(VENV)/.installed ## Each family of models with each kind of adapt
 mutate: $(VENV)/.installed ## How many small faults in the gate's arithmetic, cache and scoring the tests find
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutation.py --fail-under 90 --survivors
 
-bench: $(VENV)/.installed ## Speed, as ratios measured in one run
-	@$(BIN)/python benchmarks/start_up.py
+bench: $(VENV)/.installed ## Speed beside what the gate replaces, into docs/performance.md (hours; BENCH=--quick: a quarter of one)
+	@$(BIN)/tunegate model fetch smollm2
 	@$(BIN)/python benchmarks/gate_speed.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.performance $(BENCH)
 
 bench-trainers: $(VENV)/.installed ## What each training method learns, gradient check and gate (hours; JOBS=4: rows at once)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/training.py --jobs $(or $(JOBS),1)

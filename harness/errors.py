@@ -12,7 +12,7 @@ TunegateError
 │   └── BaselineError     a baseline or run that doesn't exist or can't be compared
 ├── EngineError           generation failed while running
 │   ├── CasesFailedError  it failed on some of the cases; the others were answered
-│   └── TextsUnmeasuredError  the engine gives no losses on some texts; its answers are right all the same
+│   └── TextsUnmeasuredError  the engine gives no losses on some texts; its answers are still right
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
 

@@ -51,6 +51,9 @@ BANNED = {
     r"passed? over": "ignore",
     r"for want of": "for lack of",
     r"can be told": "is known",
+    r"all the same": "still, anyway",
+    r"shall": "must, should",
+    r"in vain": "without effect",
 }
 
 # Class names are nouns; file names say what is inside.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pytest
 
 _CONFIGURATION = "pyproject.toml"
-# Signs of a project's root where no configuration has a table of ours; pytest goes by most of them too.
+# Signs of a project's root where no configuration has a table of ours; pytest uses most of them too.
 # Options of ours that have a value.
 _OURS = ("--model", "--gate-")
 _SIGNS = (_CONFIGURATION, ".tunegate", "pytest.toml", "pytest.ini", "tox.ini", "setup.cfg", "setup.py")

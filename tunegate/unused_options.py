@@ -80,7 +80,7 @@ def declare_unused_options(config: pytest.Config, parser: pytest.Parser, argumen
 
 
 def unused_model(config: pytest.Config) -> str | None:
-    """The model that an option names in vain."""
+    """The model that an option names without effect."""
     named: str | None = config.getoption(_MODEL, None)
     return named
 

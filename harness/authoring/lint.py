@@ -36,7 +36,7 @@ _BLIND = {
 # What of a reference these metrics compare.
 _WHAT_IS_COMPARED: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(("squad-em", "squad-f1"), normalise),
-    **dict.fromkeys(("rouge-1", "rouge-2", "rouge-l", "rouge-lsum"), words),
+    **dict.fromkeys(("rouge-1", "rouge-2", "rouge-l", "rouge-lsum", "gleu", "meteor"), words),
 }
 _BLIND_REMEDY = "add a check of the answer's content"
 

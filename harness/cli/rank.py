@@ -156,7 +156,7 @@ def _ranked(
             records.update({each.name: each.record for each in found})
         problems = []
         for ranked in found:
-            # The ranking is said all the same.
+            # The ranking is still printed.
             try:
                 save(ranked.record, directory, inputs.history)
             except HistoryError as error:

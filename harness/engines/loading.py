@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from harness.engines.weights import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import resolve_model
 from harness.prompts.tokenizers import load_tokenizer
-from harness.types import ExecutionPlan, ModelRef
+from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 
 _LOADING = threading.RLock()
 # PEFT finds by a decomposition of the base's weights, at each load, what these act on. It is stored in no
@@ -208,7 +209,7 @@ def quiet_load() -> Iterator[None]:
 
     While transformers loads a model it replaces ``PreTrainedModel.tie_weights`` of the class by one that does
     nothing. Of two threads that load at once, such as the gate's engine and a judge, the second may put the
-    replaced one back for good; every model with tied weights that is loaded from then on has an output head
+    replaced one back forever; every model with tied weights that is loaded from then on has an output head
     of nothing, and answers from arbitrary memory, without an error.
     """
     from transformers.utils import logging as library_logging
@@ -231,3 +232,29 @@ def quiet_load() -> Iterator[None]:
             library_logging.set_verbosity(level)
             if shown:
                 library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above
+
+
+def leave_busy_cores(plan: ExecutionPlan) -> None:
+    """Compute with as many threads as cores are free, where this changes no text and nobody chose a number.
+
+    Args:
+        plan: How to compute.
+    """
+    import torch
+
+    if plan.device != "cpu" or plan.dtype not in EXACT_DTYPES or not hasattr(os, "getloadavg"):
+        return
+    if "OMP_NUM_THREADS" not in os.environ:
+        threads = torch.get_num_threads()
+        if (fewer := free_threads(threads, os.getloadavg()[0])) < threads:
+            torch.set_num_threads(fewer)
+
+
+def free_threads(threads: int, load: float) -> int:
+    """Threads that find a core of their own: one that waits for a core lets all others wait.
+
+    Args:
+        threads: Number of threads on a machine that does nothing else.
+        load: Number of processes that have a core or wait for one.
+    """
+    return max(1, min(threads, round(threads - load)))

@@ -12,7 +12,7 @@ from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.constrained import following_schema
 from harness.engines.decode import pack_batches
 from harness.engines.library_faults import Batches, answer_or_split
-from harness.engines.loading import quiet_load
+from harness.engines.loading import leave_busy_cores, quiet_load
 from harness.engines.model_settings import refuse_unfollowed
 from harness.engines.questions import (
     LateAnswer,
@@ -32,7 +32,14 @@ from harness.errors import CasesFailedError, EngineError
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.prompts.tokenizers import places
 from harness.prompts.training import render_direct
-from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
+from harness.types import (
+    Completion,
+    ExecutionPlan,
+    GenerationSettings,
+    Message,
+    ModelRef,
+    TextLoss,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +58,7 @@ def load_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Transform
     leave_busy_cores(plan)
     with quiet_load():
         loaded = load_sides(sides, plan)
+    leave_busy_cores(plan)
     return TransformersEngine(loaded, plan)
 
 

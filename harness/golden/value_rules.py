@@ -295,6 +295,9 @@ def _choice_likelihood(value: JsonValue, options: Mapping[str, JsonValue], refer
 
 def _word_list(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
     entries = value if isinstance(value, list) else str(value).splitlines() if isinstance(value, str) else []
+    if isinstance(value, str):
+        # As in the metric: # begins a comment.
+        entries = [line for line in entries if not str(line).strip().startswith("#")]
     if not any(isinstance(entry, str) and entry.strip(" *") for entry in entries) or not all(
         isinstance(entry, str) and (entry.strip(" *") or isinstance(value, str)) for entry in entries
     ):

@@ -1,6 +1,6 @@
 """What the kernel and the interpreter refuse to a process that runs a model's code.
 
-Linux confines it for good: seccomp refuses new programs and processes, sockets and signals, Landlock refuses
+Linux confines it forever: seccomp refuses new programs and processes, sockets and signals, Landlock refuses
 to change files outside of one directory. Both hold whatever the code does to its interpreter. Where the
 kernel lacks one of them, and for plainer messages, an audit hook refuses the same as far as Python tells.
 """

@@ -115,7 +115,11 @@ def as_entry(text: str) -> Any:
         _GAP if place in gaps else _ANY_LETTERS if token == "*" else _escaped(token)
         for place, token in enumerate(tokens)
     ]
-    return _pattern(f"{_word_start(text)}{''.join(meant)}{_word_end(text)}")
+    # A sign is no part of a word: one at an entry's edge is found right behind or before a letter, too.
+    first, final = (_pattern(r"[\p{L}\p{N}\p{M}_*]").match(edge) for edge in (text[:1], text[-1:]))
+    start = _word_start(text) if first else ""
+    end = _word_end(text) if final else r"(?!\p{M})"
+    return _pattern(f"{start}{''.join(meant)}{end}")
 
 
 def _escaped(text: str) -> str:

@@ -12,6 +12,18 @@ def _completion(request: ScoringRequest) -> Completion:
     return request.completion
 
 
+def _counted(completion: Completion) -> int:
+    """The answer's tokens.
+
+    Raises:
+        ValueError: Nothing counted them: a server that reports no usage.
+    """
+    count, said = completion.completion_tokens, completion.text or completion.reasoning
+    if count < 0 or (count == 0 and said):
+        raise ValueError("the engine counted no tokens of this answer: its server reports no usage")
+    return count
+
+
 def _latency(request: ScoringRequest) -> Score:
     """Milliseconds; a batch's time is shared by its answers."""
     milliseconds = _completion(request).latency_s * 1000
@@ -25,20 +37,22 @@ def _throughput(request: ScoringRequest) -> Score:
     completion = _completion(request)
     if completion.latency_s <= 0:
         raise ValueError("the engine measured no time for this answer")
-    rate = max(completion.completion_tokens, 1) / completion.latency_s
+    rate = max(_counted(completion), 1) / completion.latency_s
     return graded(request, rate, f"{rate:.1f} tokens a second")
 
 
 def _tokens(request: ScoringRequest) -> Score:
-    count = _completion(request).completion_tokens
+    count = _counted(_completion(request))
     return graded(request, float(count), f"{count} tokens")
 
 
 def _cost(request: ScoringRequest) -> Score:
     completion, options = _completion(request), request.check.options
-    prices = [options.get("prompt_price", 0.0), options.get("completion_price", 0.0)]
-    used = [completion.prompt_tokens, completion.completion_tokens]
-    cost = sum(float(str(price)) * tokens for price, tokens in zip(prices, used, strict=True)) / _MILLION
+    prices = [float(str(options.get(name, 0.0))) for name in ("prompt_price", "completion_price")]
+    if prices[0] and completion.prompt_tokens <= 0:
+        raise ValueError("the engine counted no tokens of the prompt: its server reports no usage")
+    used = [completion.prompt_tokens, _counted(completion) if prices[1] else completion.completion_tokens]
+    cost = sum(price * tokens for price, tokens in zip(prices, used, strict=True)) / _MILLION
     return graded(request, cost, f"{used[0]} tokens of prompt and {used[1]} of answer cost {cost:.3g}")
 
 

@@ -142,6 +142,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="word-list",
+        version="2",
         kind="binary",
         summary="Words or phrases of a list occur in the answer, whatever their case and width.",
         function="harness.metrics.word_lists:word_list",
@@ -217,6 +218,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="throughput",
+        version="2",
         kind="graded",
         summary="Tokens of the answer a second, by its share of its batch's time.",
         function="harness.metrics.usage:throughput",
@@ -226,6 +228,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="tokens",
+        version="2",
         kind="graded",
         summary="Tokens of the answer, reasoning included; lower is better.",
         function="harness.metrics.usage:tokens",
@@ -235,6 +238,7 @@ CONTENT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="cost",
+        version="2",
         kind="graded",
         summary="Price of the prompt's and the answer's tokens; lower is better.",
         function="harness.metrics.usage:cost",

@@ -142,7 +142,7 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
     try:
         write_whole(file, encode(record))
     except OSError:
-        # Perhaps the history can be written all the same.
+        # Perhaps the history can still be written.
         is_kept = False
     try:
         with open_history(place or directory / FILE_NAME) as history:

@@ -26,18 +26,21 @@ if sys.platform != "win32":
     import fcntl
 
 
-def parse_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
+def parse_json(
+    text: str | bytes, *, parse_constant: Callable[[str], Any] | None = None, once: bool = False
+) -> Any:
     """The value of a JSON text.
 
     Args:
         text: The text.
         parse_constant: Called with NaN or an infinity, which may be refused by a ValueError.
+        once: No key may occur twice in an object.
 
     Raises:
         ValueError: It is not JSON, too deep, not UTF-8, or has a number with thousands of digits.
     """
     try:
-        return json.loads(text, parse_constant=parse_constant)
+        return json.loads(text, parse_constant=parse_constant, object_pairs_hook=_each_once if once else None)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except json.JSONDecodeError:
@@ -81,6 +84,14 @@ def why_no_file(path: Path) -> str | None:
             return kind or None
         return None if stat.S_ISDIR(mode) else f"is below {each}, which is not a directory"
     return None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(each for each in names if names.count(each) > 1)!r} occurs twice")
+    return found
 
 
 def why_unwritable(path: Path) -> str | None:

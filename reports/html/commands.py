@@ -84,5 +84,5 @@ def _model(record: GateRecord, project: Path | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Hidden characters are spelled out: nobody shall paste what can't be seen.
+    # Hidden characters are spelled out: nobody should paste what can't be seen.
     return shlex.quote(visible(one_line(text, _LONGEST)))

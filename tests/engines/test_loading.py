@@ -4,12 +4,15 @@ import json
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from harness.engines import loading
 from harness.engines.loading import attach
 from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.errors import AdapterError, ModelError
+from harness.types import ExecutionPlan
 
 
 @pytest.fixture
@@ -112,3 +115,28 @@ def test_the_lent_tokenizer_is_a_part_of_the_bases_answers(speechless, make_adap
     one = letters("{{ messages[0].content }}")
     assert keys(one) == keys(one)
     assert not keys(one) & keys(letters("{{ messages[0].content }}!"))
+
+
+@pytest.mark.parametrize(
+    ("threads", "load", "free"),
+    [(2, 0.2, 2), (2, 0.9, 1), (2, 12.0, 1), (16, 4.2, 12), (1, 0.0, 1)],
+)
+def test_threads_leave_cores_to_the_processes_that_use_them(threads, load, free):
+    assert loading.free_threads(threads, load) == free
+
+
+def test_a_number_of_threads_that_somebody_chose_stays(monkeypatch):
+    import torch
+
+    chosen = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.setattr("os.getloadavg", lambda: (5.0, 5.0, 5.0))
+    plan = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=64)
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    loading.leave_busy_cores(plan)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    loading.leave_busy_cores(replace(plan, dtype="bfloat16"))
+    assert chosen == []
+    loading.leave_busy_cores(plan)
+    assert chosen == [3]

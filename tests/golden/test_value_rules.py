@@ -89,3 +89,9 @@ def test_options_of_which_an_answer_can_t_name_one_alone_are_refused(choices, pr
 )
 def test_letters_that_are_their_own_texts_are_fine(choices):
     check_together("multiple-choice", None, {"choices": choices}, ())
+
+
+def test_a_word_list_of_comments_is_empty():
+    with pytest.raises(TogetherError, match="found"):
+        check_together("word-list", "# one\n  # two\n", {}, ())
+    check_together("word-list", "# one\ntwo", {}, ())

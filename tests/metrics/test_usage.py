@@ -6,10 +6,14 @@ from harness.run.scoring import score_cases
 from harness.types import CaseResult, Check, Completion, GoldenCase, Outcome
 
 
-def run(check: Check, seconds: float = 0.25, tokens: int = 30) -> CaseResult:
+def run(check: Check, seconds: float = 0.25, tokens: int = 30, prompt: int = 1000) -> CaseResult:
     case = GoldenCase(id="a", set_name="s", messages=(), checks=(check,))
     answer = Completion(
-        text="x", stop_reason="stop", prompt_tokens=1000, completion_tokens=tokens, latency_s=seconds
+        text="x" if tokens else "",
+        stop_reason="stop",
+        prompt_tokens=prompt,
+        completion_tokens=tokens,
+        latency_s=seconds,
     )
     return score_cases([case], {case.key: answer})[0]
 
@@ -62,3 +66,30 @@ def test_they_need_an_answer_of_a_model(request_for):
 
     with pytest.raises(ValueError, match="needs an answer of a model"):
         latency([request_for("latency", "text")])
+
+
+@pytest.mark.parametrize(
+    ("check", "tokens", "prompt", "error"),
+    [
+        (Check(type="tokens", threshold=30), -1, 1000, "of this answer"),
+        (Check(type="throughput", threshold=30), -1, 1000, "of this answer"),
+        (Check(type="cost", threshold=1, options={"completion_price": 1.0}), -1, 1000, "of this answer"),
+        (Check(type="cost", threshold=1, options={"prompt_price": 1.0}), 30, 0, "of the prompt"),
+    ],
+)
+def test_tokens_that_nothing_counted_are_an_error(check, tokens, prompt, error):
+    result = run(check, tokens=tokens, prompt=prompt)
+    assert result.outcome is Outcome.ERRORED
+    assert result.errors[0].error == f"the engine counted no tokens {error}: its server reports no usage"
+
+
+@pytest.mark.parametrize("check", [Check(type="tokens"), Check(type="throughput"), Check(type="cost", options={"completion_price": 1.0})])  # fmt: skip
+def test_an_answer_of_a_server_without_usage_costs_no_nothing(check):
+    case = GoldenCase(id="a", set_name="s", messages=(), checks=(check,))
+    answer = Completion(text="Paris", stop_reason="stop", prompt_tokens=0, completion_tokens=0, latency_s=0.1)
+    assert score_cases([case], {case.key: answer})[0].outcome is Outcome.ERRORED
+
+
+def test_a_price_of_answers_needs_no_tokens_of_prompts():
+    (score,) = run(Check(type="cost", options={"completion_price": 1.0}), prompt=0).scores
+    assert score.value == pytest.approx(30e-6)

@@ -82,3 +82,12 @@ def test_a_guardrail(tmp_path, value):
 def test_an_empty_list_is_refused(tmp_path, value):
     with pytest.raises(GoldenError, match="value"):
         load_golden_set(write(tmp_path, value))
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [("!", "hey!"), ("...", "wait..."), ("👍", "ok👍"), (":)", "hi:)"), (".net", "ASP.NET"), ("$", "only 5$"), ("c++", "in C++ and")],
+)  # fmt: skip
+def test_a_sign_at_an_entry_s_edge_needs_no_space_around_it(entry, text):
+    assert entries_in(text, [entry]) == [entry]
+    assert entries_in(text, ["ne", "wai", "k"]) == []

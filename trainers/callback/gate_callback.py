@@ -201,7 +201,7 @@ class GateCallback(TrainerCallback):
         try:
             save(record, asking.directory, asking.history)
         except HistoryError as error:
-            # The verdict is known all the same.
+            # The verdict is still known.
             say(f"gate: {error}")
         return record
 

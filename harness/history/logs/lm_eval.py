@@ -11,7 +11,7 @@ from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunL
 from harness.history.logs.values import changed_at, entry, iso_of, number_of, read_json, read_json_lines
 from harness.types import Message, MetricFacts
 
-_SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl")
+_SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(?:\.gz)?")
 _RESULTS = re.compile(r"results_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.json")
 # Metrics of lm-eval that are between 0 and 1, the more the better.
 _SHARES = {
@@ -119,7 +119,7 @@ def _files(path: Path) -> tuple[Path | None, dict[str, Path]]:
     time = match["time"] if match is not None else ""
     samples = {
         of_task["task"]: each
-        for each in sorted(path.parent.glob("samples_*.jsonl"))
+        for each in sorted(path.parent.glob("samples_*.jsonl*"))
         if (of_task := _SAMPLES.fullmatch(each.name)) is not None and of_task["time"] == time
     }
     if not samples:

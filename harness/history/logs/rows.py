@@ -14,7 +14,15 @@ from typing import Any
 
 from harness.errors import DataError
 from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunLog, gathered, set_name_of
-from harness.history.logs.values import changed_at, number_of, read_json_lines, read_text, shown, truth_of
+from harness.history.logs.values import (
+    changed_at,
+    count_of,
+    number_of,
+    read_json_lines,
+    read_text,
+    shown,
+    truth_of,
+)
 from harness.types import Message
 
 SCORE = "score"
@@ -83,6 +91,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     line = 1
     try:
+        names = list(reader.fieldnames or ())
+        if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise DataError(path, 1, f"the column {doubled[0]!r} occurs twice: give each its own name")
         for row in reader:
             if None in row or None in row.values():
                 wrong = "more" if None in row else "fewer"
@@ -142,10 +153,10 @@ def _row(path: Path, line: int, facts: Mapping[str, Any]) -> LogRow:
                 passed=passed,
                 text=None if "text" not in facts else str(facts["text"]),
                 error=error,
-                latency_s=number_of(facts.get("latency_s", 0), place, "latency_s"),
-                prompt_tokens=int(number_of(facts.get("prompt_tokens", 0), place, "prompt_tokens")),
+                latency_s=count_of(facts.get("latency_s", 0), place, "latency_s"),
+                prompt_tokens=int(count_of(facts.get("prompt_tokens", 0), place, "prompt_tokens")),
                 completion_tokens=int(
-                    number_of(facts.get("completion_tokens", 0), place, "completion_tokens")
+                    count_of(facts.get("completion_tokens", 0), place, "completion_tokens")
                 ),
                 line=line,
             ),

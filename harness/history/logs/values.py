@@ -13,7 +13,11 @@ from harness.errors import DataError
 from harness.types.storage import parse_json
 
 _LONGEST_SHOWN = 40
-_UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
+# By the first two bytes of a file.
+_REMEDIES = {
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "convert it, as by iconv -f utf-16 -t utf-8"),
+    b"\x1f\x8b": "it is compressed: give its name the ending .gz",
+}
 
 
 def read_text(path: Path) -> str:
@@ -30,9 +34,10 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DataError(path, None, f"can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        remedy = "convert it, as by iconv -f utf-16 -t utf-8" if content[:2] in _UTF_16 else ""
         problem = f"not UTF-8 text: {error.reason} at byte {error.start}"
-        raise DataError(path, None, f"{problem}: {remedy}" if remedy else problem) from error
+        if remedy := _REMEDIES.get(content[:2]):
+            raise DataError(path, None, f"{problem}: {remedy}") from error
+        raise DataError(path, content[: error.start].count(b"\n") + 1, problem) from error
 
 
 def read_json(path: Path, text: str | bytes | None = None, name: str = "") -> Any:
@@ -86,7 +91,7 @@ def json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
         DataError: The line is cut, not JSON, or no object.
     """
     try:
-        value = parse_json(line)
+        value = parse_json(line, once=True)
     except json.JSONDecodeError as error:
         raise DataError(path, number, _broken(error)) from error
     except ValueError as error:
@@ -122,6 +127,23 @@ def number_of(value: object, place: tuple[Path, int | None], what: str) -> float
     if not math.isfinite(value):
         raise DataError(*place, f"{what}: {value} is not a number: leave it out, with the reason in 'error'")
     return float(value)
+
+
+def count_of(value: object, place: tuple[Path, int | None], what: str) -> float:
+    """A finite number of at least 0, such as a time.
+
+    Args:
+        value: What the log has.
+        place: File and line, for the message.
+        what: Its name in the message.
+
+    Raises:
+        DataError: It is something else.
+    """
+    found = number_of(value, place, what)
+    if found < 0:
+        raise DataError(*place, f"{what}: {shown(value)} is below 0: leave it out if it is unknown")
+    return found
 
 
 def truth_of(value: object, place: tuple[Path, int | None], what: str) -> bool:

@@ -1,5 +1,6 @@
 """Plain rows: what is read, and what is refused with its line."""
 
+import gzip
 import json
 
 import pytest
@@ -134,3 +135,30 @@ def test_an_answer_that_broke_needs_no_score(tmp_path):
 def test_rows_are_known_by_their_suffix(tmp_path):
     assert recognises(write(tmp_path, "{}"))
     assert not recognises(write(tmp_path, "{}", "run.txt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "l.jsonl",
+            b'{"id": "a", "passed": true, "passed": false}\n',
+            r":1: .*the key 'passed' occurs twice",
+        ),
+        ("l.csv", b"id,passed,passed\na,1,0\n", r":1: the column 'passed' occurs twice"),
+        ("l.jsonl", b'{"id": "a", "passed": true}\n{"id": "\xff"}\n', r":2: not UTF-8 text"),
+        ("l.jsonl", "".join(f'{{"id": "{n}"}}' for n in "ab").encode("utf-16"), "iconv -f utf-16"),
+        ("l.jsonl", gzip.compress(b"{}"), r"give its name the ending \.gz"),
+        ("l.jsonl", b'{"id": "a", "passed": true, "latency_s": -1}\n', ":1: latency_s: -1 is below 0"),
+    ],
+)
+def test_what_has_two_readings_or_none_is_refused(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        read(tmp_path / name)
+
+
+def test_compressed_rows_and_separators_of_unicode_in_a_cell(tmp_path):
+    rows = "id,passed,text\n" + "".join(f"c{n},1,a\u2028b\x0cc\n" for n in range(3))
+    (tmp_path / "l.csv.gz").write_bytes(gzip.compress(rows.encode()))
+    assert [case.answers[0].text for case in read(tmp_path / "l.csv.gz").cases] == ["a\u2028b\x0cc"] * 3
