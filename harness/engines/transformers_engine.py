@@ -58,7 +58,6 @@ def load_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Transform
     leave_busy_cores(plan)
     with quiet_load():
         loaded = load_sides(sides, plan)
-    leave_busy_cores(plan)
     return TransformersEngine(loaded, plan)
 
 
