@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from harness.engines.base import GenerationRequest
+    from harness.engines.drawing import Draw
     from harness.types import GenerationSettings
 
 
@@ -210,10 +211,12 @@ class Row:
         watch: Stores the tokens so far (without an end token) and decides when the answer ends.
         choose: The next token, given its logits, (vocabulary,), and the tokens so far; None for the most
             probable one.
+        draw: In place of ``choose``: how the next token is drawn, together with those of other rows.
     """
 
     watch: Watch
     choose: Choose | None = None
+    draw: Draw | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -275,6 +278,12 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[Row | None]) -> torch.Ten
     for place, row in enumerate(rows):
         if row is not None and row.choose is not None:
             chosen[place] = row.choose(logits[place], row.watch.tokens)
+    drawing = {place: row.draw for place, row in enumerate(rows) if row is not None and row.draw is not None}
+    if drawing:
+        from harness.engines.drawing import draw_together
+
+        places = [*drawing]
+        chosen[places] = draw_together(logits[places], [*drawing.values()])
     return chosen
 
 
@@ -325,9 +334,14 @@ def sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor],
     settings = request.settings
     if settings.temperature <= 0:
         return None
-    digest = hashlib.sha256(f"{settings.seed}:{request.key}".encode()).digest()
-    stream = torch.Generator(device=device).manual_seed(int.from_bytes(digest[:6]))
+    stream = torch.Generator(device=device).manual_seed(own_seed(request))
     return lambda logits: _sample(logits, settings, stream)
+
+
+def own_seed(request: GenerationRequest) -> int:
+    """The seed of a request's random numbers: of its settings' seed and its key."""
+    digest = hashlib.sha256(f"{request.settings.seed}:{request.key}".encode()).digest()
+    return int.from_bytes(digest[:6])
 
 
 def _sample(logits: torch.Tensor, settings: GenerationSettings, stream: torch.Generator) -> int:

@@ -18,6 +18,7 @@ from harness.engines.decode import (
     Row,
     StreamRow,
     Watch,
+    own_seed,
     pad_rows,
     sampler,
     shared_lengths,
@@ -37,6 +38,8 @@ class Question:
     Attributes:
         tokens: The prompt's tokens.
         shared: Number of its first tokens that other questions to its side have too.
+        together: Its tokens are drawn together with those of the batch's other rows, which takes less time
+            in large batches; for settings with a temperature, and without the model's own ones.
     """
 
     request: GenerationRequest
@@ -44,6 +47,7 @@ class Question:
     prompt: RenderedPrompt
     tokens: Sequence[int]
     shared: int = 0
+    together: bool = False
 
     def row(self, clock: Callable[[], float] = time.perf_counter) -> Row:
         """Its row for decoding, with its own side's tokenizer; its time begins now.
@@ -58,6 +62,14 @@ class Question:
             watch = DecidedWatch(watch, self)
         if self.request.timeout_s is not None:
             watch = TimedWatch(watch, self.request.timeout_s, clock)
+        if self.together:
+            import torch
+
+            from harness.engines.drawing import Draw
+
+            settings, stream = self.request.settings, torch.Generator().manual_seed(own_seed(self.request))
+            draw_of = Draw(temperature=settings.temperature, top_p=settings.top_p, stream=stream)
+            return Row(watch=watch, draw=draw_of)
         if self.request.settings.use_model_settings:
             choose: Choose | None = chooser(self.request, self.side, self.tokens)
         else:

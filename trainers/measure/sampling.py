@@ -1,6 +1,7 @@
 """Samples answers of a model in training, with the gate's own prompts and decoder."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
@@ -10,10 +11,11 @@ from rich.progress import Progress
 
 from harness.engines.base import GenerationRequest
 from harness.engines.decode import pack_batches
-from harness.engines.questions import Question, write_answers
+from harness.engines.questions import Question, WrittenAnswer, write_answers
 from harness.engines.side import Side, accepts
+from harness.errors import SettingsError
 from harness.prompts.reasoning import read_answer
-from harness.prompts.rendering import prompt_ids, render_prompt
+from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt
 from harness.types import GenerationSettings
 
 _BATCH_TOKENS = 4096
@@ -61,19 +63,69 @@ def sample_answers(
         _BATCH_TOKENS if side.decoder == "batched" else 0,
     )
     found: dict[int, SampledAnswer] = {}
-    was_training = model.training
-    model.eval()
     shown = console is not None and console.is_terminal
-    with Progress(console=console, disable=not shown, transient=True) as progress:
+    with answering(model), Progress(console=console, disable=not shown, transient=True) as progress:
         for batch in progress.track(batches, description="sampling"):
             answers = write_answers([questions[row] for row in batch])
             for row, answer in zip(batch, answers, strict=True):
                 prompt, settings = questions[row].prompt.shown, requests[row].settings
-                end = () if answer.end is None else (answer.end,)
                 read = read_tokens(tokenizer, answer.tokens, prompt, settings)
-                found[row] = replace(read, tokens=(*answer.tokens, *end))
-    model.train(was_training)
+                found[row] = replace(read, tokens=_with_end(answer))
     return [found[row] for row in range(len(requests))]
+
+
+def sample_tokens(
+    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], settings: GenerationSettings, key: str
+) -> list[list[int]]:
+    """Answer prompts that are tokens already, all in one batch.
+
+    Args:
+        model: A causal language model that our decoder can run; afterwards it is in the mode that it was in.
+        tokenizer: The model's.
+        prompts: The prompts' tokens.
+        settings: How answers are sampled.
+        key: Names these answers: with the settings' seed it gives each its random stream.
+
+    Returns:
+        Each answer's tokens, with the end token, if one ended it.
+    """
+    side = side_of(model, tokenizer)
+    questions = [
+        Question(
+            request=GenerationRequest(key=f"{key}/{place}", side="trained", messages=(), settings=settings),
+            side=side,
+            prompt=RenderedPrompt(text=str(tokenizer.decode(tokens)), tokens=len(tokens)),
+            tokens=tokens,
+            together=True,
+        )
+        for place, tokens in enumerate(prompts)
+    ]
+    with answering(model):
+        return [list(_with_end(answer)) for answer in write_answers(questions)]
+
+
+@contextmanager
+def answering(model: Any) -> Iterator[None]:
+    """Let a model in training answer; at the end it is in the mode that it was in.
+
+    Raises:
+        SettingsError: Its logits are no numbers.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    except ArithmeticError as error:
+        raise SettingsError(
+            "learning_rate: the model's logits became NaN; no adapter was written; lower the rate, or give "
+            "dtype: float32 where the base itself leaves the range of float16"
+        ) from error
+    finally:
+        model.train(was_training)
+
+
+def _with_end(answer: WrittenAnswer) -> tuple[int, ...]:
+    return (*answer.tokens, *(() if answer.end is None else (answer.end,)))
 
 
 def _question(request: GenerationRequest, side: Side) -> Question:

@@ -29,7 +29,7 @@ from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy import train_policy
 from trainers.shared.policy_config import PolicyConfig
-from trainers.shared.rollouts import require_generation
+from trainers.shared.rollouts import require_generation, with_our_decoder
 
 
 class RlooConfig(PolicyConfig):
@@ -70,7 +70,8 @@ def _trainer(run: TrainingRun[RlooConfig], reward: Any, **parts: Any) -> Any:
 
     from trainers.shared.policy_arguments import policy_arguments
 
-    return RLOOTrainer(reward_funcs=[reward], args=policy_arguments(TrlConfig, run), **parts)
+    kind = with_our_decoder(RLOOTrainer, run, logprobs=False)
+    return kind(reward_funcs=[reward], args=policy_arguments(TrlConfig, run), **parts)
 
 
 if __name__ == "__main__":
