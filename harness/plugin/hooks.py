@@ -335,7 +335,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     """Compare, judge, save and report; the verdict decides the exit status, and is said in any case."""
     gate = session.config.stash.get(GATE, None)
     if gate is not None:
-        gate.finish(session)
+        try:
+            gate.finish(session)
+        except Exception:
+            # A fault of ours, which must not look like a regression.
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            session.config.notify_exception(pytest.ExceptionInfo.from_current(), session.config.option)
     try:
         yield
     except Exception as error:

@@ -39,7 +39,8 @@ def pass_chance(
     allowed = most >= 0
     if not bool(allowed.any()):
         return 0.0
-    share = min((churn + drop) / (1 - churn), 1.0)
+    # Where each case is gained, none is left to be lost.
+    share = min((churn + drop) / (1 - churn), 1.0) if churn < 1 else 0.0
     passes = bdtr(np.minimum(most, n - gains)[allowed].astype(float), (n - gains)[allowed], share)
     return float((chances[allowed] * passes).sum())
 

@@ -152,7 +152,7 @@ def regression_power(
     possible = needed <= rest
 
     def found(drop: float) -> float:
-        share = min((churn + drop) / (1 - churn), 1.0)
+        share = min((churn + drop) / (1 - churn), 1.0) if churn < 1 else 0.0
         reject = bdtrc((needed[possible] - 1).astype(float), rest[possible], share)
         return float((chance[possible] * reject).sum())
 

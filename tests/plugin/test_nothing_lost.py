@@ -278,3 +278,20 @@ def test_a_sink_that_breaks_costs_a_line(project, pytester, body):
     (line,) = [line for line in result.outlines if "sink 'mine'" in line]
     assert "broke on run" in line
     assert "two" not in result.stdout.str()
+
+
+def test_a_fault_of_ours_at_the_end_is_no_regression(project, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("harness.plugin.session.conclude_session", broken)
+    result = project.run("-k", "peru")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(["INTERNALERROR> *ZeroDivisionError: ours"])
+
+
+def test_a_small_set_of_which_each_case_is_gained_has_a_verdict(project):
+    project.wrong["baseline"] = {"peru", "cuba", "iran"}
+    result = project.run("-k", "peru or cuba or iran")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*"])

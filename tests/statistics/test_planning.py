@@ -162,3 +162,11 @@ def test_so_many_cases_settle_it_in_eighty_percent(seen):
 def test_a_drop_at_the_margin_is_never_settled_by_a_pass():
     """3 of 60 lost, none gained: a drop of the margin; more cases make it a regression."""
     assert 100 <= cases_that_settle(3, 0, 60, 0.05, 0.05) <= 200
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10])
+def test_a_set_of_which_each_case_is_gained_settles_as_fast_as_one_that_never_changes(n):
+    """Nothing is left to be lost: what counts is that an interval of so few cases is within the margin."""
+    settled = cases_that_settle(0, n, n, 0.05, 0.05)
+    assert settled is not None
+    assert settled <= cases_that_settle(0, 0, 40, 0.05, 0.05)
