@@ -173,15 +173,15 @@ def other_attempts(prose: str, found: Mapping[str, JsonValue], schema: Mapping[s
 
 
 def format_copied(piece: str, prompt: str) -> bool:
-    """Whether an object has a text of the format that the prompt shows, unchanged.
+    """Whether an object has a text of the format that the prompt shows, but for case and punctuation.
 
     Args:
         piece: The object as the judge wrote it.
         prompt: The prompt.
     """
-    shown = _without_space(prompt)
+    shown = _letters(prompt)
     pairs = re.findall(r"[\"'](?:\w+)[\"']\s*:\s*\"[^\"\\]{3,}\"", piece)
-    return any(_without_space(pair) in shown for pair in pairs if _letters(pair.partition(":")[2]))
+    return any(_letters(pair) in shown for pair in pairs if _letters(pair.partition(":")[2]))
 
 
 def _stated(material: str, name: str) -> Iterator[str]:

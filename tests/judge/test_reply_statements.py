@@ -125,3 +125,10 @@ def test_other_keys_deny_a_verdict_by_their_names() -> None:
 
 def test_a_long_reply_is_read_in_little_time() -> None:
     assert not doubtful("-\n" * 100_000)
+
+
+@pytest.mark.parametrize("reason", ["one or two sentences", "One or two sentences", "One or two sentences."])
+def test_a_format_that_is_copied_is_no_verdict(reason: str) -> None:
+    """As SmolLM2 writes when it is held to the schema."""
+    assert read(json.dumps({"reason": reason, "pass": True}, indent=2)) is None
+    assert read(json.dumps({"reason": f"{reason} say 30 days", "pass": True})) is True
