@@ -56,7 +56,8 @@ _WITHOUT_EFFECT = frozenset(
 _SWITCHES = {"do_sample", "output_attentions", "output_hidden_states", "output_logits", "output_scores"}
 _SWITCHES |= {"return_dict_in_generate", "use_cache"}
 _NUMBERS = {"temperature", "top_k", "top_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}
-_IDS = {"bos_token_id", "pad_token_id"}
+_IDS = {"bos_token_id", "pad_token_id", "decoder_start_token_id"}
+_COUNTS = {"prompt_lookup_num_tokens", "assistant_early_exit", "prefill_chunk_size"}
 
 
 # Values that mean: off.
@@ -137,6 +138,8 @@ def _is_wrong(name: str, value: object) -> bool:
     """Whether a setting is of a kind that transformers doesn't take, though our loop doesn't read it."""
     if value is None:
         return False
+    if name in _COUNTS:
+        return type(value) is not int or value < 1
     if name in _SWITCHES:
         return not isinstance(value, bool)
     if name in _IDS and isinstance(value, list):

@@ -117,6 +117,7 @@ def test_a_value_that_cannot_be_followed_is_for_the_user_to_correct(
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        *(("prefill_chunk_size", 0), ("prompt_lookup_num_tokens", "1"), ("assistant_early_exit", [])),
         *(("top_k", "1"), ("temperature", [0.7]), ("bos_token_id", "two"), ("pad_token_id", float("nan"))),
         *(("bos_token_id", [3, "x"]), ("output_hidden_states", "two"), ("return_dict_in_generate", 1.5)),
     ],
