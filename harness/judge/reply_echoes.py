@@ -179,9 +179,12 @@ def format_copied(piece: str, prompt: str) -> bool:
         piece: The object as the judge wrote it.
         prompt: The prompt.
     """
-    shown = _letters(prompt)
+    shown = _without_space(prompt).casefold()
     pairs = re.findall(r"[\"'](?:\w+)[\"']\s*:\s*\"[^\"\\]{3,}\"", piece)
-    return any(_letters(pair) in shown for pair in pairs if _letters(pair.partition(":")[2]))
+    begun = [
+        _without_space(pair).casefold().rstrip('".!') for pair in pairs if _letters(pair.partition(":")[2])
+    ]
+    return any(f'{pair}"' in shown for pair in begun)
 
 
 def _stated(material: str, name: str) -> Iterator[str]:
