@@ -92,6 +92,9 @@ def _number_pattern(mark: str, other: str) -> re.Pattern[str]:
 
 
 _NUMBER = {mark: _number_pattern(mark, other) for mark, other in ((r"\.", ","), (",", r"\."))}
+# LaTeX's spelling of numbers and of units.
+_FRACTION = re.compile(r"(?P<whole>\d)?\s?\\[dt]?frac\s?\{\s?(\d+)\s?\}\s?\{\s?(\d+)\s?\}")
+_UPRIGHT = re.compile(r"\\(?:text|mathrm|textrm)\{\s*([^{}\n]{0,30})\}")
 _NEVER_DRAWN = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x061C])
 _DENIED = re.compile(
     r"(?:\bnot|n['’]t|\bnever|\bnor|\bnicht|\bkeine?|\bpas|\bне|\bnão|不是?|≠|!=|<>|=/=)"
@@ -160,10 +163,20 @@ def has_number(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A text with ASCII digits and marks, as long as before but for what is never drawn."""
+    """A text with ASCII digits and marks, without LaTeX and what is never drawn."""
     text = text.translate(_NEVER_DRAWN)
-    plain = "".join(map(_plain_character, text))
+    plain = _without_commands("".join(map(_plain_character, text)))
     return re.sub(r"(?<=\d)，(?=\d)", ",", plain)
+
+
+def _without_commands(text: str) -> str:
+    if "{" not in text and "\\" not in text:
+        return text
+    text = _FRACTION.sub(
+        lambda one: f"{one['whole']} {one[2]}/{one[3]}" if one["whole"] else f"{one[2]}/{one[3]}", text
+    )
+    text = _UPRIGHT.sub(r" \1", text).replace("{,}", ",")
+    return re.sub(r"(?<=\d)\\,(?=\d{3})", " ", re.sub(r"\\([%$])", r"\1", text))
 
 
 def _plain_character(character: str) -> str:

@@ -29,7 +29,7 @@ from harness.judge.reply_objects import (
     whole_object,
 )
 from harness.judge.reply_reasoning import behind_reasoning
-from harness.judge.reply_statements import DENIALS, denied_inside, doubtful
+from harness.judge.reply_statements import denied_inside, doubtful, reason_denies
 from harness.judge.spelling import in_schema_spelling, plain_key
 from harness.types import JsonValue
 
@@ -219,7 +219,7 @@ def _require_undenied(
     if denied_inside({name: item for name, item in value.items() if plain_key(name) not in known}):
         raise ReplyError("the reply's object holds a second verdict, which disagrees")
     texts = [text for name, text in candidate.items() if isinstance(text, str)]
-    if any(DENIALS.search(text) or contradiction(text, "", candidate, schema) for text in texts):
+    if any(reason_denies(text) or contradiction(text, "", candidate, schema) for text in texts):
         raise ReplyError("the reply's reason and its verdict disagree")
 
 

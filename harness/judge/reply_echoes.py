@@ -46,12 +46,16 @@ _CAPITALS = re.compile(r"\b(?P<word>(?:NOT\s+)?PASS(?:ES|ED)?|FAIL(?:S|ED)?)\b")
 _TURNS = re.compile(
     r"\b(?:correction|on reflection|on second thoughts?|actually|wait|scratch that|i take (?:that|it) back|"
     r"reconsider\w*|changed? my mind|should (?:instead )?(?:be|have been)|i (?:retract|withdraw)|"
-    r"that (?:was|is) wrong)\b",
+    r"that (?:was|is) wrong|"
+    r"(?:ignore|disregard|discard|forget|scrap) (?:the|this|that|my) "
+    r"(?:above|object|json|verdict|reply|previous|first))\b",
     re.IGNORECASE,
 )
 # Words before an object, in its sentence, that is none of the judge's verdicts.
 _SUPPOSED = re.compile(
-    r"(?:\b(?:example|e\.g\.|such as|draft|if (?:it|the answer) had|had it|would (?:write|reply|be)|"
+    r"(?:\b(?:example|e\.g\.|such as|draft|if (?:it|the answer) had|had it|"
+    r"would (?:write|reply|be|get|receive|earn|deserve)|"
+    r"(?:wants|asks|tells|instructs|orders|expects|urges) me to|"
     r"looks? like|"
     r"(?:must|should|have to|asked to|told to) (?:reply|respond)|instead of|rather than|copied|"
     r"(?:it|he|she|they|which|that|answer) (?:\w+ly )?"

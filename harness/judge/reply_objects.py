@@ -14,13 +14,16 @@ from typing import Any
 from harness.judge.spelling import in_schema_spelling, look_alike, plain_key
 from harness.types import JsonValue
 
-# More braces than any judge writes; each is read at most once.
-_MOST_OBJECTS = 400
+# More objects than any judge writes, and more text than is repaired in a second or so.
+_MOST_OBJECTS = 10_000
+_MOST_REPAIRED = 2_000_000
 _MOST_UNREADABLE = 20
 # Longer pieces are no verdict that lacks a comma.
 _LONGEST_REPAIRED = 20_000
-_OPENING = re.compile(r"\{")
+# Code and formulas in a reasoning have braces that begin nothing.
+_OPENING = re.compile(r"\{(?=\s*(?:\}|\\?[\"'“‘]|\w+\\?[\"'”’]?\s*:))")
 _BRACE = re.compile(r"[{}]")
+_OPENED_OFTEN = re.compile(r"(?:\{\s*){50}")
 _BEGINS_OBJECT = re.compile(r"\{\s*\\?[\"'“‘]?\w+\\?[\"'”’]?\s*:")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|\w+")
 
@@ -88,15 +91,20 @@ def find_objects(text: str, schema: Mapping[str, JsonValue]) -> Iterator[FoundOb
         schema: JSON Schema of the wanted object.
 
     Raises:
-        ReplyError: There are more braces than can be looked at.
+        ReplyError: There are more objects than can be looked at.
     """
+    if _OPENED_OFTEN.search(text):
+        raise ReplyError("the reply opens braces without end")
     starts = [found.start() for found in _OPENING.finditer(text)]
     if len(starts) > _MOST_OBJECTS:
-        raise ReplyError(f"the reply holds more than {_MOST_OBJECTS} opening braces")
-    end, unreadable, closings = 0, 0, _closings(text)
+        raise ReplyError(f"the reply holds more than {_MOST_OBJECTS} objects")
+    end, unreadable, closings, looked_at = 0, 0, _closings(text), 0
     for start in starts:
         if start < end:
             continue
+        looked_at += min(closings.get(start, len(text)) - start, _LONGEST_REPAIRED)
+        if looked_at > _MOST_REPAIRED:
+            raise ReplyError("the reply holds more broken objects than can be looked at")
         found = _object_at(text, start, closings.get(start, len(text)), schema)
         if found is not None:
             yield found

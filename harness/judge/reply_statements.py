@@ -53,6 +53,17 @@ _GOOD_NAMES = re.compile(
     r"score|grade|rating|\bmet$|\bok$|fulfil|valid$"
 )
 _BAD_NAMES = re.compile(r"fail|reject|incorrect|wrong|invalid|unmet|denied")
+_POINTS = re.compile(r"criteri|checklist|requirement|condition|^points?$")
+_CLAUSE = re.compile(r"[.,;!?\n。，、；！？]")
+_DENIAL_WORDS = """
+nicht kein keine pas non no não не nie niet geen ikke inte ei không tidak
+"""
+_NOTS = frozenset(_DENIAL_WORDS.split())
+# A reason may quote an answer of one word.
+_WORDS_OF_ANSWERS = """
+нет 否 아니오 لا לא नहीं όχι hayır não
+"""
+_SAID_BY_ANSWERS = frozenset(_WORDS_OF_ANSWERS.split())
 _FAILS = re.compile(r"(?:fail(?:ed|s|ure)?|reject(?:ed)?)\W*", re.IGNORECASE)
 _NO_SYMBOLS = re.compile("[❌✗✘✖👎⛔🚫🛑🔴]")
 _NOTHING = re.compile(r"(?<![\d./])0(?:\.0+)?\s*(?:/|out of|of|von|sur|de|из)\s*\d")
@@ -91,19 +102,53 @@ _FEW_WORDS = 4
 _SHORT = 12
 _WHAT = r"(?:rubric|criteri(?:a|on)|requirements?|conditions?|standards?|points?|expectations?)"
 _NOT = r"(?:not|n['’]t|never)"
+_ITSELF = r"(?:answer|response|reply|it|this)"
+_BAD_WORDS = r"(?:incorrect|wrong|unsatisfactory|insufficient|inadequate|unacceptable|rejected)"
 # Sentences that deny, in English; not about what nobody asked for.
 DENIALS = re.compile(
     rf"\b{_WHAT}\s+(?:(?:is|are|was|were|has been|have been)\s*)?{_NOT}\s+(?:\w+\s+)?"
     r"(?:met|satisfied|fulfilled|passed)\b"
-    rf"|\b(?:do|does|did)\s*{_NOT}\s+(?:\w+\s+)?(?:meet|satisfy|fulfil+)\s+(?:the|this|these|all|any|its)\b"
-    r"|\b(?:answer|response|reply|it)\s+is\s+(?:\w+\s+)?(?:incorrect|wrong|unsatisfactory|insufficient|inadequate|"
-    r"unacceptable|rejected)\b"
+    rf"|\b(?<!no ){_WHAT}\s+(?:is|are|was|were)\s+(?:unmet|unsatisfied|unfulfilled|violated|failed)\b"
+    rf"|\bnone\s+of\s+the\s+(?:rubric['’]s\s+)?{_WHAT}\s+(?:is|are|was|were)\s+(?:met|satisfied|fulfilled)\b"
+    rf"|\bviolates?\s+(?:the|this|a)\s+{_WHAT}\b|^\W{{0,9}}(?:not\s+|un)(?:met|satisfied|fulfilled)\b"
+    rf"|\b(?:do|does|did)\s*{_NOT}\s+(?:\w+\s+)?(?:meet|satisfy|fulfil+)\s+"
+    rf"(?:the|this|these|all|any|its|every|each|both|what|{_WHAT})\b"
+    rf"|\b{_ITSELF}\s+fail(?:s|ed)\s+to\s+(?:\w+\s+)?(?:meet|satisfy|fulfil+|pass)\b"
+    r"|\b(?:answer|response|reply)\s+fails\s+(?:because|since|due)\b"
+    rf"|\b{_ITSELF}\s+(?:must|should|has\s+to|needs\s+to|can(?:not|['’]t)|{_NOT}\s+to)\s+be\s+"
+    r"(?:rejected|failed)\b"
+    rf"|\b(?:should|must|can|could|may)\s*{_NOT}\s+be\s+(?:passed|accepted|approved)\b"
+    rf"|\bI\s+(?:would|will|can|could|do)\s*{_NOT}\s+(?:pass|accept|approve)\b"
+    rf"|\bnot\s+a\s+pass(?:ing\s+{_ITSELF})?\b|\b(?:verdict|decision|ruling)\s+is\s+(?:\w+\s+)?negative\b"
+    r"|\bis\s+(?:false|untrue)\s+that\s+\w+(?:\s+\w+)?\s+(?:satisf|meet|fulfil|pass)"
+    rf"|\b(?:give|gave|mark|marked|rate|rated|grade|graded|call|called)\s+(?:the\s+)?{_ITSELF}\s+(?:as\s+)?(?:an?\s+)?"
+    rf"(?:false|fail(?:ed|ure|ing)?|zero|{_BAD_WORDS})\b"
+    rf"|\b(?:answer|response|reply|it)\s+is\s+(?:\w+\s+)?{_BAD_WORDS}\b"
     rf"|\b(?:answer|response|reply|it|this)\s+(?:(?:do|does|did|can|should)\s*{_NOT}\s+pass|"
     r"is a fail(?:ure)?\b|fails(?=\s+(?:the|this|that|on|both|all)\b|\s*[.,;:!]|\s*$))"
     rf"|^\W{{0,9}}(?:do|does|did)\s*{_NOT}\s+pass\b"
     r"|\bshould be (?:false|a fail|fail(?:ed)?|rejected)\b|^\W{0,9}fails?\W",
     re.IGNORECASE | re.MULTILINE,
 )
+
+
+def reason_denies(text: str) -> bool:
+    """Whether the reason beside a passing verdict denies it: in English, or by a verdict in another language.
+
+    Args:
+        text: The reason.
+    """
+    if DENIALS.search(text):
+        return True
+    for clause in _CLAUSE.split(text):
+        label, mark, value = clause.replace("：", ":").rpartition(":")
+        named = {word for word in _words(label) if word in _VERDICT_LABELS}
+        elsewhere = not named <= _ENGLISH or not value.isascii()
+        if mark and named and elsewhere and (is_negative(value) or _NOTS & set(_words(value))):
+            return True
+        if not clause.isascii() and "".join(_words(clause)) in _NEGATIVE - _SAID_BY_ANSWERS:
+            return True
+    return False
 
 
 def is_negative(text: str) -> bool:
@@ -150,6 +195,8 @@ def denied_inside(value: object, *, is_verdict: bool = False) -> bool:
 def _key_denied(name: str, item: object, *, is_verdict: bool) -> bool:
     if _BAD_NAMES.search(name):
         return item is True or (isinstance(item, str) and is_positive(item))
+    if _POINTS.search(name) and isinstance(item, dict) and any(point is False for point in item.values()):
+        return True
     named = is_verdict or bool(_GOOD_NAMES.search(name)) or is_verdict_label(name)
     return denied_inside(item, is_verdict=named)
 

@@ -14,13 +14,14 @@ _CLAUSE_END = re.compile(
     re.IGNORECASE,
 )
 _IDIOMS = re.compile(
-    r"\b(?:no|without(?:\s+a)?|beyond(?:\s+a)?)\s+(?:doubt|question)\b|\bnot\s+only\b|\bnothing\s+but\b"
+    r"\b(?:no|little|without(?:\s+a)?|beyond(?:\s+a)?)\s+(?:doubt|question)\b|\bnot\s+only\b|\bnothing\s+but\b"
     r"|\bno\s+other\s+than\b|\bwhy\s+not\b|非常|不错|無論|无论|不管|不仅",
     re.IGNORECASE,
 )
 _NOT = (
     r"(?:\b(?:not|no|never|neither|nor|none|nothing|cannot|hardly|barely|scarcely|without|unlike|except|isnt|doesnt"
-    r"|far\s+from|opposite|rather\s+than|instead\s+of|nicht|kein\w{0,2}|nie|weder|pas|ni|jamais"
+    r"|far\s+from|opposite|doubt(?:s|ed|ful)?|unsure|uncertain|(?:wrong|incorrect|mistaken)\s+to|fails?\s+to|less\s+than"
+    r"|short\s+of|rather\s+than|instead\s+of|nicht|kein\w{0,2}|nie|weder|pas|ni|jamais"
     r"|aucun\w?|non|não|nem|tampoco|nunca|jamás|не|ни|нет|нельзя|niet|geen|inte|ikke|không|tidak|bukan|sio"
     r"|ليس|ليست|غير|لا|לא|אינו)\b|n['’]t\b|[不没沒非無无未否勿]|안\s|ไม่|មិន|ບໍ່|मत\s)"
 )
@@ -39,6 +40,16 @@ _ALL_BUT = re.compile(r"\b(?:anything|everything|all)\s+but\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[^\n.!;:]{0,60}\?")
 _ATTACHED = re.compile(r"\b(?:non|not|un|anti|pseudo|nicht|не)[-‐‑–]\Z", re.IGNORECASE)
 _ASIDE = re.compile(r",[^,.;:!?\n]{1,40},\s*\Z")
+
+
+def is_asked(text: str, name: str) -> bool:
+    """Whether a text is a name and a question mark: "positive?".
+
+    Args:
+        text: The text.
+        name: The name in it, with its own marks.
+    """
+    return any(mark in text.rpartition(name)[2] for mark in "?？؟")
 
 
 def is_denied(text: str, start: int, end: int) -> bool:

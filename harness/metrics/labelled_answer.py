@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from harness.golden.value_rules import same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
-from harness.metrics.denial import is_denied
+from harness.metrics.denial import is_asked, is_denied
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
@@ -18,6 +18,10 @@ _EDGES = " \t\r\n.,;:!?。！？、，\"'“”‘’«»「」『』()[]{}*_`"
 # Places of one label in which it is looked for words that deny it.
 _MOST_READ = 100
 _EMPHASIS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
+
+_JOINT = re.compile(r"[\s_\-‐‑]{1,3}")
+# {"positive": false} names a label and denies it.
+_SAID_NO = re.compile(r"[\"'”’]?\s?[:=]\s?[\"'“‘]?(?:no|not|false|wrong|incorrect|0(?:\.0+)?)\b")
 
 
 def _classification(request: ScoringRequest) -> Score:
@@ -50,12 +54,13 @@ def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
     Returns:
         The labels, and those of them that the answer denies or doubts.
     """
-    for whole in (_label_of(text.strip(), labels), _label_of(text.strip(_EDGES), labels)):
-        if whole is not None:
-            return [whole], []
+    for bare in (text.strip(), text.strip(_EDGES)):
+        if (whole := _label_of(bare, labels)) is not None:
+            return [whole], [whole] if is_asked(text.strip(), bare) else []
     plain = _reading(tuple(labels))
     written = {label: plain(label) for label in labels}
     rest, places = "\n".join(map(plain, text.splitlines())), dict[str, list[re.Match[str]]]()
+    rest = _joined_alike(rest, tuple(written.values()))
     for label in sorted(labels, key=lambda label: len(written[label]), reverse=True):
         if matches := list(_pattern(written[label]).finditer(rest)):
             places[label] = matches
@@ -64,9 +69,25 @@ def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
     denied = [
         label
         for label, matches in places.items()
-        if any(is_denied(rest, match.start(), match.end()) for match in matches[:_MOST_READ])
+        if any(
+            is_denied(rest, match.start(), match.end()) or _SAID_NO.match(rest, match.end())
+            for match in matches[:_MOST_READ]
+        )
     ]
     return list(places), denied
+
+
+def _joined_alike(text: str, labels: tuple[str, ...]) -> str:
+    """The text with the words of each label joined as the label joins them: bug_report, bug-report."""
+    words = {label: tuple(_JOINT.split(label)) for label in labels}
+    for label, parts in words.items():
+        if len(parts) > 1 and all(parts) and list(words.values()).count(parts) == 1:
+            text = re.sub(f"{_JOINT.pattern}".join(map(re.escape, parts)), partial(_constant, label), text)
+    return text
+
+
+def _constant(text: str, _: object) -> str:
+    return text
 
 
 @lru_cache(maxsize=256)

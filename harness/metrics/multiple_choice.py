@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from harness.golden.value_rules import CHOICE_EDGES, letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
-from harness.metrics.denial import is_denied
+from harness.metrics.denial import is_asked, is_denied
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
@@ -56,6 +56,12 @@ _SAID = re.compile(
 _LINE_START = re.compile(r"\A\s*(?:(?:[-•>]|#{1,6})\s*)?[(\[]?\Z")
 _DELIMITED = re.compile(r"\s?[)\].:]|\s[-–—]+\s|\s*\Z|\s+(?:because|since|as\s+it)\b|[,;]\s")
 _DASH = re.compile(r"^[-–—]+(?:\s+|$)")
+# "Therefore, B.": with nothing behind it.
+_SO = re.compile(
+    r"\b(?:therefore|thus|so|consequently|ergo|daher|also|donc|believe|think)\b[\s,:(\[\"'“‘]*\Z",
+    re.IGNORECASE,
+)
+_ENDS = re.compile(r"[)\]\"'”’]*\s*(?:\Z|[.!](?:\s|\Z))")
 _ALTERNATIVE = re.compile(
     r"[)\].]?\s*(?:,|/|&|\+|\b(?:and|or|und|oder|et|ou|y|o|e|и|или)\b|[或和と])\s*(?:also\s+|maybe\s+|perhaps\s+|the\s+)?(?:option\s+|choice\s+)?[(\[]?(\w)(?!\w|['’])",
     re.IGNORECASE,
@@ -95,9 +101,10 @@ def read_choice(text: str, choices: Mapping[str, str]) -> tuple[list[str], list[
         return [whole], []
     plain_of = _reading(tuple(choices.values()))
     plain, choices = plain_of(text), {letter: plain_of(choice) for letter, choice in choices.items()}
-    whole = letter_of(plain.strip(CHOICE_EDGES), choices)
+    bare = plain.strip(CHOICE_EDGES)
+    whole = letter_of(bare, choices)
     if whole is not None:
-        return [whole], []
+        return ([], [whole]) if is_asked(plain, bare) else ([whole], [])
     denied: list[str] = []
     letters = _letters(plain, choices)
     for kind in (_is_stated, _is_leading, _is_picked):
@@ -168,10 +175,12 @@ def _is_leading(text: str, match: re.Match[str]) -> bool:
 
 def _is_picked(text: str, match: re.Match[str]) -> bool:
     before = _before(text, match)
+    after = _after(text, match)
     said = _PICKED.search(before) is not None or (
-        _RIGHT.match(_after(text, match)) is not None and _SAID.search(before) is not None
+        _SO.search(before) is not None and _ENDS.match(after) is not None and match.group().isupper()
     )
-    joined = match.start() == 0 and _ALTERNATIVE.match(_after(text, match)) is not None
+    said = said or (_RIGHT.match(after) is not None and _SAID.search(before) is not None)
+    joined = match.start() == 0 and _ALTERNATIVE.match(after) is not None
     return (said and not _is_word(text, match)) or joined
 
 

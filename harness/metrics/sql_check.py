@@ -108,14 +108,29 @@ def _problem(statement: Any, options: Mapping[str, JsonValue]) -> str:
         return f"not SQL: {missing}"
     allowed = _texts(options.get("statements"))
     # WITH can also contain a DELETE, and SELECT INTO makes a table.
-    kinds = [kind for node in statement.walk() if (kind := _kind(node))] if allowed else []
+    inside = (node for node in statement.walk() if not _is_clause(node)) if allowed else ()
+    kinds = [kind for node in inside if (kind := _kind(node))]
     if refused := [kind for kind in kinds if kind not in allowed]:
-        return f"a {refused[0]} statement; allowed are {', '.join(allowed)}"
+        return f"{refused[0]} is no allowed statement; allowed are {', '.join(allowed)}"
     tables = _texts(options.get("tables"))
     for table in _tables(statement) if tables else []:
         if not any(_is_same(table, allowed) for allowed in tables):
             return f"the table {quote('.'.join(name for name, _ in _names(table)))} is not allowed"
     return ""
+
+
+def _is_clause(node: Any) -> bool:
+    """Whether a node is a part of another statement, though it has a statement's name.
+
+    They are the rows of an INSERT, what a MERGE does, and the column that an ALTER drops.
+    """
+    from sqlglot import exp
+
+    return (
+        (isinstance(node, exp.Values) and isinstance(node.parent, exp.Insert))
+        or isinstance(node.parent, exp.When)
+        or (isinstance(node, exp.Drop) and isinstance(node.parent, exp.Alter))
+    )
 
 
 def _texts(value: JsonValue) -> list[str]:

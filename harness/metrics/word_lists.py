@@ -11,6 +11,7 @@ from harness.types import Score
 _SHOWN = 3
 # Strokes through letters.
 _OVERLAYS = re.compile("[\u0334-\u0338\u20d0-\u20ff]")
+_APOSTROPHES = dict.fromkeys(map(ord, "‘’ʼ′"), "'")
 _EMPHASIS = re.compile("[*~`]+")
 
 
@@ -51,6 +52,7 @@ def entries_in(text: str, entries: Sequence[str]) -> list[str]:
 
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", _OVERLAYS.sub("", without_ignorable(text)))
+    text = text.translate(_APOSTROPHES)
     return " ".join(composed(text.casefold()).replace("_", " ").split())
 
 

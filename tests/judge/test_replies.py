@@ -100,7 +100,7 @@ def test_any_text_is_a_verdict_or_an_error(text):
 
 @given(
     st.fixed_dictionaries({"pass": st.booleans(), "reason": st.text()}),
-    st.text(alphabet=st.characters(exclude_characters="{}`<:=")),
+    st.text(alphabet=st.characters(exclude_characters="{}`<:=[◁⟨【《(")),
 )
 def test_what_a_judge_says_around_its_verdict_does_not_change_it(verdict, around):
     assume(not re.search("true|false|pass|fail|yes|no", around, re.IGNORECASE))
@@ -126,6 +126,11 @@ def test_a_cut_reply_is_none_unless_it_is_whole():
 
 def test_a_verdict_behind_much_thinking_is_found():
     assert read_reply("<think>" + "well " * 60_000 + '</think>{"pass": true}', SCHEMA) == {"pass": True}
+
+
+@pytest.mark.parametrize("thought", ["for (i) { f(); } ", '{"a": } ', '{"a": 1} ', "\\frac{1}{2} "])
+def test_braces_in_a_reasoning_are_no_verdicts(thought):
+    assert read_reply(f'<think>{thought * 2000}</think>{{"pass": true}}', SCHEMA) == {"pass": True}
 
 
 @pytest.mark.parametrize(

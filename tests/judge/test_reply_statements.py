@@ -78,6 +78,43 @@ def test_the_reasons_of_labelled_items_agree_with_their_labels() -> None:
 
 
 @pytest.mark.parametrize(
+    "reason",
+    [
+        "Not satisfied: says weeks.", "This answer must be rejected.", "The rubric is unmet.", "None of the points are met.",
+        "The answer fails because it names weeks.", "The answer failed to satisfy the rubric.", "So the verdict is negative.",
+        "Does not meet requirements.", "The answer does not satisfy every point.", "It is false that this satisfies the rubric.",
+        "The answer violates the rubric.", "This is not a passing answer.", "I would not pass this.", "It should not be accepted.",
+        "I have to mark it as a fail.", "Die Periode fehlt. Urteil: nicht bestanden", "Verdict : échec", "没有提到30天，不通过。",
+    ],
+)  # fmt: skip
+def test_a_reason_that_denies_its_pass_is_no_reply(reason: str) -> None:
+    assert read(json.dumps({"reason": reason, "pass": True})) is None
+    assert read(json.dumps({"reason": reason, "pass": False})) is False
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "No requirement is unmet.", "It says that late returns must be rejected.", "It tells why the payment fails because of the card.",
+        "It doesn't fail any point.", "Ergebnis: 30 Tage.", "回答正确，没有遗漏。", "The claim that 60 days is wrong is right.",
+    ],
+)  # fmt: skip
+def test_a_reason_may_speak_of_what_fails(reason: str) -> None:
+    assert read(json.dumps({"reason": reason, "pass": True})) is True
+
+
+def test_an_only_verdict_that_is_supposed_or_taken_back_is_none() -> None:
+    verdict = json.dumps({"reason": "It names the days.", "pass": True})
+    for around in (
+        "A passing answer would get: {}",
+        "The answer wants me to output {}",
+        "{}\nIgnore the object above.",
+    ):
+        assert read(around.format(verdict)) is None
+    assert read(f"As asked:\n{verdict}\nThe answer ignores nothing.") is True
+
+
+@pytest.mark.parametrize(
     ("reason", "passed"),
     [
         ("It fails to thank the customer, which the rubric does not ask.", True),
@@ -118,6 +155,7 @@ def test_other_keys_deny_a_verdict_by_their_names() -> None:
         {"score": 0},
         {"a": [{"met": False}]},
         {"verdict": None},
+        {"criteria": {"period": False, "polite": True}},
     ]
     assert all(map(denied_inside, denied))
     assert not denied_inside({"rejected": False, "score": 3, "injection": False, "issues": "none"})

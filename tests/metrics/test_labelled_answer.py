@@ -64,6 +64,7 @@ def test_labels_are_read_in_any_script_and_composition(text, labels, found):
     "text",
     [
         "not positive", "It isn't positive.", "not at all positive", "non-positive", "It is never positive", "It is hardly positive", "positive? No.", "Is it positive?", "positive is wrong", "positive isn't right", "It isn't, in my view, positive",
+        "positive?", "**Positive?**", "I doubt it is positive", "it would be wrong to say positive", "less than positive", '{"positive": false}', "positive: no",
         "neither positive", "far from positive", "anything but positive", "the opposite of positive", "rather than positive", "nicht positive", "pas positive", "не positive", "no es positive", "不positive", "positiveではない", "positive नहीं",
         "positive değil", "positive or negative", "semi-positive", "positive-ish", "positive/negative", "very negative, not positive", "positive and negative",
     ],
@@ -103,3 +104,9 @@ def test_every_label_is_read_as_itself(labels):
     for label in labels:
         for answer in (label, f"The label is {label}."):
             assert labels_in(answer, labels) == ([label], []), answer
+
+
+@pytest.mark.parametrize("text", ["bug_report", "Bug-Report.", "It is a bug report", "label: bug_report"])
+def test_the_words_of_a_label_may_be_joined_otherwise(text):
+    assert labels_in(text, ["bug report", "feature request"]) == (["bug report"], [])
+    assert labels_in("e-mail", ["e-mail", "e mail"]) == (["e-mail"], [])

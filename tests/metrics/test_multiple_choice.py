@@ -65,7 +65,7 @@ def test_an_option_inside_a_text_without_spaces(score):
         "It's C.", "Option C", "(c)", "**C**", "C)", "C:", "The answer is: C) Rome", "C – Rome", "C - Rome", r"\boxed{C}", r"$\boxed{\text{C}}$", r"\boxed{C. Rome}", "$C$", "<answer>C</answer>", "Ｃ", "C\u200b",
         "I'd go with C", "I think it's C", "C is correct", "(C) is the right answer", "Answer: **C**", "**Answer:** C", "The final answer is option (C).", "Correct option: C", "My choice: C", "Let me see.\n\nC",
         "答案是C", "答案：C", "正解はC", "정답: C", "Ответ: C", "Die Antwort ist C.", "La réponse est C", "La respuesta es C", "उत्तर: C", "C because Rome is in Italy", "The answer is C, not B", "It isn't A; the answer is C",
-        "The best answer is therefore C.", "Without a doubt, the answer is C", "A) and B) are wrong. The answer is C", "C, Rome", "Rome", "The answer is Rome.", "> C", "#### C", "I think C is the correct choice here.", "- C",
+        "The best answer is therefore C.", "Without a doubt, the answer is C", "A) and B) are wrong. The answer is C", "C, Rome", "Rome", "The answer is Rome.", "> C", "#### C", "I think C is the correct choice here.", "- C", "Therefore, C.", "So C", "I believe C.", "(C)!",
     ],
 )  # fmt: skip
 def test_ways_to_say_a_letter(score, text):
@@ -76,7 +76,7 @@ def test_ways_to_say_a_letter(score, text):
     "text",
     [
         "C is wrong", "C is incorrect.", "C) is false", "C isn't right", "not C", "Not C.", "The answer is not C", "The answer isn't C", "It can't be C", "It is not C", "I choose not C", "Option C is wrong", "Option C cannot be right",
-        "C or B", "C/B", "B and C", "C, B", "C & A", "The answer is C or B", "The answer is C and B", "The answer is either B or C", "Answer: C, B", "Options B and C", "It's C or maybe B", "C? No.", "C?? Not sure, B?", "The answer is C?",
+        "C or B", "C/B", "B and C", "C, B", "C & A", "The answer is C or B", "The answer is C and B", "The answer is either B or C", "Answer: C, B", "Options B and C", "It's C or maybe B", "C? No.", "C?? Not sure, B?", "The answer is C?", "C?", "(C)?", "Rome?", "So C and B are equal", "so c",
         "Neither", "None of them", "neither B nor C", "It is not Rome", "Not Rome", "Rome is wrong", "Rome isn't it", "anything but Rome", "Rome, not Paris", "Paris or Rome", "C (Paris)", "C) Paris", "The answer is A. No, the answer is C",
         "A) no\nB) no\nC) yes", "С", "D", "", "vitamin C", "Vitamin C is right for you", "Neither B nor C is correct", "C++", "Don't choose C", "Everyone but C", "答案不是C", "答案是B或C", "L'option C est fausse", "Die Antwort ist nicht C",
     ],

@@ -43,6 +43,7 @@ def test_entries_are_found_whatever_their_form(text, found):
         # Other forms of letters, and emphasis.
         ("bad", "𝐛𝐚𝐝", True), ("bad", "ⓑⓐⓓ", True), ("bad", "ｂａｄ", True), ("İ", "i̇", True), ("ﬁne", "fine", True), ("bad", "*b*ad", True), ("bad", "_bad_", True), ("bad", "bad_word", True), ("bad", "~~bad~~", True),
         ("bad word", "bad-word", True), ("bad word", "bad\nword", True), ("bad-word", "bad word", True), ("bad word", "badword", False), ("bad", "badge", False), ("bad*", "badge", True), ("*bad", "toobad", True), ("b*d", "bad", True), ("b* d", "bad d", True),
+        ("don't", "don’t", True), ("l’eau", "L'eau", True),
         ("c++", "C++!", True), ("-5", "it is -5", True), ("👍", "👍🏽", True), ("кот", "КОТ", True), ("кот", "который", False), ("bad", "b a d", False),
     ],
 )  # fmt: skip
