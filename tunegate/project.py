@@ -1,7 +1,9 @@
-"""Which folder is the project: one rule for pytest sessions and for all commands."""
+"""Which folder is the project, by one rule for pytest sessions and all commands, and where its tests are."""
 
+import fnmatch
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,3 +78,62 @@ def user_path(name: str | Path) -> Path:
         return Path(name).expanduser()
     except RuntimeError:  # no user has the name behind it, but a file may
         return Path(name)
+
+
+_DEFAULTS = {
+    "python_files": ("test_*.py", "*_test.py"),
+    "python_functions": ("test",),
+    "python_classes": ("Test",),
+}
+# As pytest's own norecursedirs: what a project excludes besides these is read.
+_NO_TESTS = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}", "__pycache__")
+
+
+def patterns_of(config: "pytest.Config", setting: str) -> list[str]:
+    """How the project names its tests; also pytest's own names, where an option overrides the project.
+
+    Args:
+        config: The session's configuration.
+        setting: Such as ``python_files``.
+    """
+    overridden = any(each.startswith(f"{setting}=") for each in config.getoption("override_ini", None) or ())
+    found = configured(config, setting)
+    return [*found, *(_DEFAULTS[setting] if overridden or not found else ())]
+
+
+def configured(config: "pytest.Config", setting: str) -> list[str]:
+    """A list of pytest's settings; empty where the plugin that declares it is switched off.
+
+    Args:
+        config: The session's configuration.
+        setting: Its name.
+    """
+    try:
+        return list(config.getini(setting))
+    except ValueError:
+        return []
+
+
+def files_of_tests(roots: Iterable[Path], config: "pytest.Config") -> list[Path]:
+    """The test files below the roots, each once.
+
+    Args:
+        roots: Folders, and files of tests.
+        config: How the project names its tests.
+    """
+    patterns = patterns_of(config, "python_files")
+    seen: set[Path] = set()
+    for root in roots:
+        for folder, folders, files in os.walk(root):
+            folders[:] = sorted(each for each in folders if not _is_foreign(Path(folder, each)))
+            seen |= {Path(folder, each) for each in files if _matches(each, patterns)}
+        seen |= {root} if root.suffix == ".py" and root.is_file() else set()
+    return sorted(seen)
+
+
+def _is_foreign(folder: Path) -> bool:
+    return _matches(folder.name, _NO_TESTS) or (folder / "pyvenv.cfg").exists()
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.baselines.file import (
     Baseline,
+    DamagedBaselineError,
     KeptSummary,
     baseline_path,
     baseline_text,
@@ -29,7 +30,7 @@ def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: boo
 
     Args:
         run: A whole run, from the history.
-        name: The baseline's name; one of the same name is replaced.
+        name: The baseline's name; one of the same name is replaced, also a damaged one.
         reason: Why it is accepted.
         root: The project's root.
         allow_dirty: Accept even if the run's commit had uncommitted changes.
@@ -72,8 +73,8 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
         if file.is_file() and current_hash(file) != golden_set.content_sha256:
             yield f"{golden_set.path} was changed since; gate again"
     if path.is_file():
-        plan = load_baseline(path).plan
-        if _ways(plan) != _ways(run.plan):
+        plan = _readable_plan(path)
+        if plan is not None and _ways(plan) != _ways(run.plan):
             changed = ", ".join(
                 f"{name} {now}, not {then}"
                 for name, now, then in zip(_WAYS, _ways(run.plan), _ways(plan), strict=True)
@@ -85,6 +86,14 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
             )
     if run.environment.dirty and not allow_dirty:
         yield "it was made with uncommitted changes; commit and gate again, or give --allow-dirty"
+
+
+def _readable_plan(path: Path) -> ExecutionPlan | None:
+    """The plan of an accepted run; None where the file is damaged, which accepting again repairs."""
+    try:
+        return load_baseline(path).plan
+    except DamagedBaselineError:
+        return None
 
 
 def _ways(plan: ExecutionPlan) -> list[object]:

@@ -102,6 +102,10 @@ class Baseline:
         return {name: MetricFacts(**facts) for name, facts in FIRST_METRICS.items()}
 
 
+class DamagedBaselineError(BaselineError):
+    """A file doesn't hold a baseline of any version: it was cut, say, or has marks of a merge."""
+
+
 def check_name(name: str) -> str:
     """Check that a name can be used in ``--gate-baseline`` and in a file's name.
 
@@ -175,14 +179,15 @@ def load_baseline(path: Path) -> Baseline:
     """Read a baseline's file.
 
     Raises:
-        BaselineError: It can't be read, is damaged, or was written by a later version.
+        DamagedBaselineError: It holds no baseline.
+        BaselineError: It can't be read, or was written by a later version.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BaselineError(f"{path}: can't be read: {error.strerror}") from error
     except ValueError as error:
-        raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
+        raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
     return read_baseline(text, str(path))
 
 
@@ -194,13 +199,14 @@ def read_baseline(text: str, path: str) -> Baseline:
         path: Its name in messages.
 
     Raises:
-        BaselineError: It is damaged, or was written by a later version.
+        DamagedBaselineError: It holds no baseline.
+        BaselineError: It was written by a later version.
     """
     try:
         facts = parse_json(text)
         version = facts.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
+        raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
     if version == 1:
         facts = with_renamed_limit(facts)
     elif version != _SCHEMA_VERSION:
@@ -210,7 +216,7 @@ def read_baseline(text: str, path: str) -> Baseline:
     try:
         return decode(Baseline, json.dumps(facts))
     except (DamagedFactsError, ValidationError) as error:
-        raise BaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
+        raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
 
 
 def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:

@@ -170,11 +170,10 @@ def add_options(parser: pytest.Parser) -> None:
 
 def add_model_option(parser: pytest.Parser) -> None:
     """Declare ``--model``, the short name of ``--gate-model``."""
-    setting = SETTINGS["model"]
     parser.getgroup(_GROUP, _TITLE).addoption(
         "--model",
         dest=_DEST + "model",
-        metavar=setting.metavar,
+        metavar=SETTINGS["model"].metavar,
         action="append",
         help="short for --gate-model",
     )
@@ -341,6 +340,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
             # A fault of ours, which must not look like a regression.
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             session.config.notify_exception(pytest.ExceptionInfo.from_current(), session.config.option)
+    status = session.exitstatus
     try:
         yield
     except Exception as error:
@@ -348,10 +348,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
             raise
         # Such as --junitxml on a full disk: what another plugin can't write takes no verdict.
         gate.note_broken_end(session, error)
+    if gate is not None and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = status  # no other plugin makes a success of a regression
     if gate is not None and not gate.is_said:
         # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
-        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None:
+        if (terminal := session.config.pluginmanager.get_plugin("terminalreporter")) is not None:
             _summarise(terminal, gate)
         else:
             say_verdicts(session.config, gate)

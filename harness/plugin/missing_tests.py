@@ -3,13 +3,14 @@
 import ast
 import fnmatch
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from harness.plugin.own_tests import AT_RUN_TIME, FIXTURE_NAMES, OwnTests, fixture_asks, inside_file
+from tunegate.project import configured, files_of_tests, patterns_of
 
 
 def missing_tests(
@@ -29,7 +30,7 @@ def missing_tests(
     found: dict[Path, set[str]] = {}
     for item in items:
         found.setdefault(item.path, set()).add(inside_file(item).partition("[")[0])
-    reader = _SourceReader(session)
+    reader = _SourceReader(session.config, session)
     missing: list[str] = []
     for root in own.roots:
         name = _node_id(root.path, session)
@@ -40,7 +41,7 @@ def missing_tests(
         ):
             missing.append(f"{name}::{root.inside}")
     whole_roots = [root.path for root in own.roots if not root.inside]
-    for path in _test_files(whole_roots, _patterns(session.config, "python_files")):
+    for path in files_of_tests(whole_roots, session.config):
         name = _node_id(path, session)
         if name in failed:
             continue
@@ -51,51 +52,19 @@ def missing_tests(
     return tuple(missing)
 
 
+def asking_files(config: pytest.Config, files: Iterable[Path]) -> list[Path]:
+    """The files in which a test asks a model; they are read before anything is collected.
+
+    Args:
+        config: The session's configuration.
+        files: Test files of the project.
+    """
+    reader = _SourceReader(config)
+    return [path for path in files if any(reader.tests(path).values())]
+
+
 def _node_id(path: Path, session: pytest.Session) -> str:
     return os.path.relpath(path, session.config.rootpath).replace(os.sep, "/")
-
-
-_DEFAULTS = {
-    "python_files": ("test_*.py", "*_test.py"),
-    "python_functions": ("test",),
-    "python_classes": ("Test",),
-}
-# As pytest's own norecursedirs: what a project excludes besides these is read.
-_NO_TESTS = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}", "__pycache__")
-
-
-def _patterns(config: pytest.Config, setting: str) -> list[str]:
-    """How the project names its tests; also pytest's own names, where an option overrides the project."""
-    overridden = any(each.startswith(f"{setting}=") for each in config.getoption("override_ini", None) or ())
-    found = _configured(config, setting)
-    return [*found, *(_DEFAULTS[setting] if overridden or not found else ())]
-
-
-def _configured(config: pytest.Config, setting: str) -> list[str]:
-    try:
-        return list(config.getini(setting))
-    except ValueError:
-        # The plugin that declares it is switched off.
-        return []
-
-
-def _test_files(roots: Iterable[Path], patterns: Sequence[str]) -> Iterator[Path]:
-    """The test files below the roots, each once."""
-    seen: set[Path] = set()
-    for root in roots:
-        for folder, folders, files in os.walk(root):
-            folders[:] = sorted(each for each in folders if not _is_foreign(Path(folder, each)))
-            seen |= {Path(folder, each) for each in files if _matches(each, patterns)}
-        seen |= {root} if root.suffix == ".py" and root.is_file() else set()
-    return iter(sorted(seen))
-
-
-def _is_foreign(folder: Path) -> bool:
-    return _matches(folder.name, _NO_TESTS) or (folder / "pyvenv.cfg").exists()
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 _Functions = ast.FunctionDef | ast.AsyncFunctionDef
@@ -113,13 +82,13 @@ class _Source:
 class _SourceReader:
     """Reads which tests a file has, and which of them ask a model."""
 
-    def __init__(self, session: pytest.Session) -> None:
-        self._root = session.config.rootpath
+    def __init__(self, config: pytest.Config, session: pytest.Session | None = None) -> None:
+        self._root = config.rootpath
+        # None before there is one: then fixtures are known by what the files define, and by our names.
         self._session = session
-        config = session.config
-        self._functions = _patterns(config, "python_functions")
-        self._classes = _patterns(config, "python_classes")
-        self._always = set(_configured(config, "usefixtures"))
+        self._functions = patterns_of(config, "python_functions")
+        self._classes = patterns_of(config, "python_classes")
+        self._always = set(configured(config, "usefixtures"))
         self._read: dict[Path, _Source] = {}
 
     def tests(self, path: Path) -> dict[str, bool]:
@@ -132,7 +101,7 @@ class _SourceReader:
 
         def asks(name: str, seen: frozenset[str] = frozenset()) -> bool:
             if name not in fixtures or name in seen:
-                known = fixture_asks(name, self._session)
+                known = None if self._session is None else fixture_asks(name, self._session)
                 return name in FIXTURE_NAMES if known is None else known
             return any(asks(other, seen | {name}) for other in fixtures[name])
 

@@ -1,4 +1,4 @@
-"""Which of a project's own tests belong to a gate, and which collected ones ask the model, by their fixtures.
+"""Which of a project's own tests belong to a gate, where they are, and which of them ask the model.
 
 A test also counts if it may ask: it gets fixtures at run time, by ``request.getfixturevalue``.
 """
@@ -154,8 +154,8 @@ class OwnTests:
 
     Attributes:
         roots: Where they are.
-        only_asking: Whether only those tests of them belong that ask the model: of pytest's ``testpaths``,
-            where the setting ``paths`` names none.
+        only_asking: Whether only those tests of them belong that ask the model: where the setting ``paths``
+            names none.
         run_all: Whether the others are run too: paths on the command line ask for them.
     """
 

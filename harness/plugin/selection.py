@@ -11,11 +11,12 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import GateContent, gate_content, is_no_set
+from harness.plugin.missing_tests import asking_files
 from harness.plugin.own_tests import OwnTests, Root, asked_model, asks_a_model, root_of
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line
-from tunegate.project import session_project
+from tunegate.project import files_of_tests, session_project
 
 _ALL, _NONE = "all models", "no model"
 
@@ -186,7 +187,7 @@ _YAML = {".yaml", ".yml"}
 
 
 def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
-    """The project's own tests that belong to a gate: of the setting ``paths``, else of ``testpaths``.
+    """The project's own tests that belong to a gate: of ``paths``, else of ``testpaths``, else all.
 
     Args:
         config: The session's configuration, before its arguments are changed.
@@ -206,8 +207,12 @@ def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
     patterns = config.getini("testpaths")
     # Path.glob takes neither "." nor an absolute path.
     found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
+    places = [Path(os.path.normpath(top / path)) for path in found]
+    # Where no folder of tests is named, only files that have such a test are collected.
+    if not places and (files := files_of_tests([session_project(config)], config)):
+        places = asking_files(config, files)
+    roots = [Root(path=path) for path in places]
     # Tests whose path is given are wanted, whether or not they ask the model.
-    roots = [Root(path=Path(os.path.normpath(top / path))) for path in found]
     return OwnTests(roots=tuple(roots), only_asking=True, run_all=_names_paths(config))
 
 

@@ -49,7 +49,7 @@ class Settings(BaseModel):
         baseline: ``base``, ``none``, another model, or a stored run.
         golden: Files and directories of golden sets, relative to the project's root.
         paths: What to collect besides golden sets when the command line names nothing; None takes the tests
-            below pytest's ``testpaths`` that ask the model.
+            below pytest's ``testpaths``, or anywhere where there are none, that ask the model.
         margin: Largest tolerated drop of every task set's pass rate; None leaves it to the sets.
         forgetting_margin: The same for the forgetting probes.
         forgetting: Whether the forgetting probes and the general text are run.

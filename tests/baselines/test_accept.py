@@ -83,12 +83,14 @@ def test_a_reason_and_a_name_are_needed(run, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"schema_version": 1, "name": "x"}'])
-def test_a_damaged_file_is_told_in_one_line(tmp_path, damage):
+def test_a_damaged_file_is_told_in_one_line_and_repaired_by_accepting_again(run, tmp_path, damage):
     path = baseline_path(tmp_path, "shipped")
     path.parent.mkdir()
     path.write_text(damage)
     with pytest.raises(BaselineError, match=r"shipped.json: not a baseline: .*; accept a run again"):
         load_baseline(path)
+    accept_run(run, "shipped", "why", tmp_path)
+    assert load_baseline(path).run_id == run.id
 
 
 def test_a_later_format_is_told(run, tmp_path):
@@ -96,3 +98,5 @@ def test_a_later_format_is_told(run, tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 3}))
     with pytest.raises(BaselineError, match="written in format 3, this tunegate reads 2: upgrade"):
         load_baseline(path)
+    with pytest.raises(BaselineError, match="upgrade"):
+        accept_run(run, "shipped", "why", tmp_path)

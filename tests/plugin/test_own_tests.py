@@ -242,3 +242,27 @@ def test_a_regression_beside_a_broken_file_is_a_regression(tested):
     result = tested.run("--continue-on-collection-errors")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*REGRESS*"])
+
+
+def test_tests_of_the_model_belong_in_a_project_without_testpaths(tested):
+    """Only files with such a test are imported; a path that testpaths name and that isn't there hides none."""
+    tested.write("conftest.py", WRAPPED)
+    tested.write("test_hand.py", "def test_asks(wrapped): assert not wrapped('What?').text\n" + UNIT)
+    tested.write("test_other.py", "import not_installed\n")
+    for ini in ("[pytest]\n", "[pytest]\ntestpaths = nowhere\n"):
+        tested.pytester.makeini(ini)
+        assert left_out(tested) is None
+        assert left_out(tested, "golden_sets") == "tests (tests/test_hand.py)"
+    result = tested.run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["*REGRESS*", "*1 hand-written test of the model failed: tests/test_hand.py::test_asks*"]
+    )
+    assert not any("test_unit" in line for line in result.outlines)
+
+
+def test_no_plugin_makes_a_success_of_a_regression(tested):
+    tested.write("test_hand.py", "def test_asks(generate): assert not generate('What?').text\n")
+    tested.pytester.makeconftest("def pytest_sessionfinish(session): session.exitstatus = 0\n")
+    assert tested.run().ret == 1
+    assert tested.run("golden_sets").ret == 0

@@ -204,6 +204,15 @@ def test_cases_are_filtered_and_the_address_says_how(open_report: Opener, invent
     assert 0 <= again.locator("#case-list").bounding_box()["y"] < 200  # a link to a choice leads to it
 
 
+def test_a_choice_that_no_field_offers_is_left_out_of_an_address(
+    open_report: Opener, invented: Invented
+) -> None:
+    page = open_report(
+        invented(orders=120, probes=60, lost=2), address="#show=all&set=gone&tag=gone&sort=gone"
+    )
+    expect(page.locator("#case-list [role=status]")).to_have_text("all 180 cases")
+
+
 def test_cases_are_sorted_and_paged(open_report: Opener, invented: Invented) -> None:
     page = open_report(invented(orders=120, probes=0, lost=2), address="#show=&sort=name")
     first = keys(page)

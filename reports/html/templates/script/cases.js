@@ -11,7 +11,7 @@ class List {
     this.status = root.querySelector("[role=status]");
     this.pager = root.querySelector("[data-pager]");
     this.fields = [...root.querySelectorAll("[data-filter]")];
-    this.state = readAddress(cases.shown);
+    this.state = readAddress(cases.shown, this.fields);
     this.asked = 0;
   }
 
@@ -39,7 +39,7 @@ class List {
 
   /** Show what the address says: a case, or a choice of cases. */
   async follow() {
-    const state = readAddress(this.cases.shown);
+    const state = readAddress(this.cases.shown, this.fields);
     const wanted = state.case && this.cases.all.find((one) => one.key === state.case);
     if (wanted) {
       const found = await chosen(this.cases, state);

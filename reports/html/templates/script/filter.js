@@ -5,12 +5,15 @@ const EMPTY = { show: "", q: "", set: "", tag: "", sort: "", page: 1, case: "" }
 /** Whether the address chooses cases, and is not the anchor of a section. */
 const choosesCases = () => Object.keys(EMPTY).some((name) => new URLSearchParams(location.hash.slice(1)).has(name));
 
-/** The state in the address; anything else in it is left out. */
-function readAddress(first) {
+/** The state in the address; anything else in it is left out, and so is what no field offers. */
+function readAddress(first, fields) {
   const found = new URLSearchParams(location.hash.slice(1));
   const state = { ...EMPTY, show: first };
   if (!choosesCases()) return state;
   for (const name of Object.keys(EMPTY)) state[name] = found.get(name) ?? EMPTY[name];
+  for (const { options, dataset } of fields) {
+    if (options && ![...options].some((one) => one.value === state[dataset.filter])) state[dataset.filter] = EMPTY[dataset.filter];
+  }
   state.page = Math.max(1, Number.parseInt(state.page, 10) || 1);
   return state;
 }
