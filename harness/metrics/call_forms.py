@@ -5,7 +5,8 @@
   ``name<arg_key>…</arg_key><arg_value>…</arg_value>`` (GLM, Hunyuan)
 * ``<｜tool▁call▁begin｜>function<｜tool▁sep｜>name`` and JSON (DeepSeek)
 * ``<|tool_call_begin|>functions.name:0<|tool_call_argument_begin|>{…}`` (Kimi)
-* ``<|tool_call>call:name{key:<|"|>text<|"|>}<tool_call|>`` (Gemma 4)
+* ``<|tool_call>call:name{key:<|"|>text<|"|>}<tool_call|>`` (Gemma 4), also
+  ``<start_function_call>call:name{key:<escape>text<escape>}<end_function_call>`` (FunctionGemma)
 * an element ``invoke`` with elements ``parameter`` inside, both with a ``name`` (MiniMax, Muse)
 * ``<|START_ACTION|>[{"tool_name": …, "parameters": …}]<|END_ACTION|>`` (Command R),
   ``<|action_start|><|plugin|>{…}<|action_end|>`` (InternLM)
@@ -112,7 +113,7 @@ def _of_gemma(block: str, _: KnownTools) -> list[ToolCall]:
     found = _GEMMA.fullmatch(block)
     if found is None:
         return []
-    parts = found[2].split(_GEMMA_TEXT)
+    parts = found[2].replace("<escape>", _GEMMA_TEXT).split(_GEMMA_TEXT)
     if len(parts) % 2 == 0:
         raise CallError(f"the arguments of {found[1]}: a text has no end")
     # Keys are quoted outside of texts only: a text may contain what looks like one.
@@ -246,6 +247,7 @@ FORMS: Sequence[tuple[str, Callable[[str, int, KnownTools], _Read]]] = (
     (r"<｜tool▁call▁begin｜>", _closed("<｜tool▁call▁end｜>", _of_deepseek)),
     (r"<\|tool_call_begin\|>", _closed(r"<\|tool_call_end\|>", _of_kimi)),
     (r"<\|tool_call>", _closed(r"<tool_call\|>", _of_gemma)),
+    (r"<start_function_call>", _closed("<end_function_call>", _of_gemma)),
     (r"<\|START_ACTION\|>", _closed(r"<\|END_ACTION\|>", _of_json)),
     (r"<\|action_start\|>", _closed(r"<\|action_end\|>", _of_json)),
     (r"<\|tool_call\|>", _of_values),

@@ -61,6 +61,9 @@ _OBJECT = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}[\"}]")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _PRINTED = re.compile(r"(?:print\()?\s*(?:default_api|functions)\.")
 _MOST_OBJECTS = 500
+_QUOTED_NAME = re.compile(
+    r"[{,]\s{0,9}['‘“](?:name|tool|function|tool_name)['’”]\s{0,3}:\s{0,3}['‘“]([\w.-]{1,200})['’”]"
+)
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
@@ -112,6 +115,8 @@ def _unmarked(text: str, known: KnownTools) -> list[ToolCall]:
     bare = _WRAPPERS.sub("", text).strip()
     if not bare:
         return []
+    if named := _single_quoted(bare, known):
+        raise CallError(f"{quote(named)} is named between single quotes: not JSON")
     if bare.startswith(("{", "[{")):
         return _of_whole_json(bare, known)
     if _CALLS.match(bare) and (calls := _of_lines(bare, known)):
@@ -120,6 +125,11 @@ def _unmarked(text: str, known: KnownTools) -> list[ToolCall]:
     if not found and known.names and (shown := _python_pattern(tuple(sorted(known.names))).search(bare)):
         raise CallError(f"{quote(shown[1])} may be called, or only shown, inside of other text")
     return found
+
+
+def _single_quoted(text: str, known: KnownTools) -> str:
+    """The tool that a text names as a dictionary of Python does; empty if it names none."""
+    return next((found[1] for found in _QUOTED_NAME.finditer(text) if found[1] in known.names), "")
 
 
 @lru_cache(maxsize=64)

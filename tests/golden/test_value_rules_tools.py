@@ -43,7 +43,7 @@ def test_tools_of_the_set_and_of_a_case(tmp_path):
 def test_tools_in_a_json_file(tmp_path, openai):
     tool = {"name": "now", "description": "Time", "parameters": {"type": "object", "properties": {}}}
     (tmp_path / "tools.json").write_text(
-        json.dumps([{"type": "function", "function": tool} if openai else tool])
+        json.dumps([{"type": "function", "function": tool | {"strict": True}} if openai else tool])
     )
     (case,) = load(
         tmp_path, f"name: x\ncases: [{{id: a, prompt: p, tools: 'file://tools.json', {CHECK}}}]"
