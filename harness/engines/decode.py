@@ -167,6 +167,21 @@ def varies_with_length(config: Any) -> bool:
     return indexed or any(kind in name for name in rope_types(config) for kind in _BY_LENGTH)
 
 
+def has_windows(config: Any) -> bool:
+    """Whether some layers don't attend to all tokens: they count padding between virtual tokens and a prompt.
+
+    Args:
+        config: The model's configuration.
+    """
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    text = config.get_text_config(decoder=True)
+    # GPT-Neo's local layers have a cache of all tokens.
+    local = "local" in (getattr(text, "attention_layers", None) or ())
+    return local or any(type(layer) is not DynamicLayer for layer in DynamicCache(config=text).layers)
+
+
 def rope_types(config: Any) -> list[str]:
     """The kinds of a model's rotary angles, of all layers or of each kind of layer.
 

@@ -236,11 +236,12 @@ class StreamSettings:
 
     Attributes:
         budget: Most rows times tokens of the longest one.
-        kept: Keys and values of first tokens, kept for the questions to come.
+        kept: Keys and values of first tokens, kept for the questions to come, by the sides' group: another
+            model, or an adapter with other virtual tokens, reads the same tokens differently.
     """
 
     budget: float = math.inf
-    kept: dict[Any, Any] = field(default_factory=dict)
+    kept: dict[str, dict[Any, Any]] = field(default_factory=dict)
 
 
 def answer_questions(
@@ -322,7 +323,10 @@ def _decode_refilled(
         assert row.row is not None
         found[row.index] = row.row, reason
 
-    opened = open_stream(side, adapters, budget=settings.budget, kept=settings.kept)
+    if side.group not in settings.kept:
+        settings.kept.clear()  # one group's questions come after another's
+    kept = settings.kept.setdefault(side.group, {})
+    opened = open_stream(side, adapters, budget=settings.budget, kept=kept)
     with torch.inference_mode(), opened as stream:
         stream.add(
             [

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from harness.engines.adapter import BARE, VIRTUAL_TOKENS, adapter_traits, read_json
 from harness.engines.batch_decoder import decode_batch
-from harness.engines.decode import Row, StreamRow, pad_rows, varies_with_length
+from harness.engines.decode import Row, StreamRow, has_windows, pad_rows, varies_with_length
 from harness.engines.host import Host, change_by, open_host, put_adapter, weights_in_file
 from harness.engines.loading import model_tokenizer
 from harness.engines.side import Side, adapted, empty_cache, open_stream, whole_model
@@ -64,10 +64,10 @@ def find_roads(
     def agrees(names: Sequence[str], *, refills: bool) -> bool:
         asked = [replace(sides[name], refills=refills) for name in names]
         try:
-            found = _refilled_logits(asked, rows) if refills else _batch_logits(asked, rows)
+            found = _refilled_logits(asked, rows) if refills else [_batch_logits(asked, rows)]
         except Exception:  # if an architecture can't do this, it is run in another way
             return False
-        return all(right(name, logits) for name, logits in zip(names, found, strict=True))
+        return all(right(name, logits) for each in found for name, logits in zip(names, each, strict=True))
 
     def may_refill(names: Sequence[str]) -> bool | None:
         """Whether batches may be refilled; None if there may be none. In low precision they stay the same."""
@@ -142,8 +142,12 @@ def _batch_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[
     return [torch.stack(stacked[place : place + len(rows)]) for place in range(0, len(asked), len(rows))]
 
 
-def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[Any]:
-    """The same when rows enter while another one is under way, their first tokens read apart."""
+def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[list[Any]]:
+    """The same when rows enter while another one is under way, their first tokens read apart.
+
+    Returns:
+        Logits twice: the shortest row of all begins alone, and is also read again beside longer ones.
+    """
     import torch
 
     def begin(each: _Forced) -> Callable[[object], Row]:
@@ -163,8 +167,11 @@ def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> li
         for place, ((side, row), each) in enumerate(zip(owners, forced, strict=True))
     ]
     # The shortest one begins, so that its columns have to move for the others.
-    first, *others = sorted(asked, key=lambda row: len(row.prompt))
-    adapters = [row.adapter for row in asked]
+    first = min(asked, key=lambda row: len(row.prompt))
+    again = _Forced(owners[first.index][1])
+    others = [row for row in asked if row is not first]
+    others.append(replace(first, index=len(asked), begin=begin(again)))
+    adapters = [row.adapter for row in [first, *others]]
     with torch.inference_mode(), open_stream(sides[0], adapters, budget=math.inf, kept={}) as stream:
 
         def on_tokens(index: int, tokens: list[int]) -> None:
@@ -173,8 +180,15 @@ def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> li
 
         stream.add([first])
         stream.write(lambda _row, _reason: None, on_tokens)
-    stacked = [torch.stack(each.said) for each in forced]
-    return [torch.stack(stacked[place : place + len(rows)]) for place in range(0, len(asked), len(rows))]
+    found = []
+    for begun in (forced[first.index], again):
+        stacked = [
+            torch.stack((begun if place == first.index else each).said) for place, each in enumerate(forced)
+        ]
+        found.append(
+            [torch.stack(stacked[place : place + len(rows)]) for place in range(0, len(asked), len(rows))]
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +333,9 @@ def _roads_of(
         frozenset(
             name
             for name in members
-            if host.traits.get(name, BARE).batches and not varies_with_length(host.model.config)
+            if host.traits.get(name, BARE).batches
+            and not varies_with_length(host.model.config)
+            and not (name in host.prompts and has_windows(host.model.config))
         ),
         {name: host.logits.get(name, host.bare_logits) for name in members},
         host.rows,

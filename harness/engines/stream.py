@@ -1,10 +1,8 @@
 """The decoding loop that refills: where an answer ends, the next prompt takes its place.
 
-Keys and values of all rows are in one piece of memory for each layer, aligned on the right, so that a step
-writes one column instead of copying everything. First tokens that several prompts share are read once. A row
-that grows longer than the memory allows waits at the end of the queue, and is read again when there is room.
-Only for caches that hold all tokens of every layer: test prompts show whether a model's answers stay. Imports
-torch: load it where a model runs.
+First tokens that several prompts share are read once. A row that grows longer than the memory allows waits at
+the end of the queue, and is read again. Only for caches that hold all tokens of every layer: test prompts show
+whether a model's answers stay. Imports torch: load it where a model runs.
 """
 
 from __future__ import annotations
@@ -58,17 +56,10 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call] # transformers leav
 
 
 class _Store:
-    """The keys and values of all rows and their mask; the columns that are in use end at ``end``."""
+    """Keys, values and mask of all rows, aligned on the right; the columns that are in use end at ``end``."""
 
     def __init__(self, cache: Any) -> None:
-        """Take the place of a cache's layers.
-
-        Args:
-            cache: An empty cache.
-
-        Raises:
-            ValueError: A layer doesn't hold all tokens.
-        """
+        """Take the place of an empty cache's layers, which must hold all tokens."""
         if not cache.layers or any(type(layer) is not DynamicLayer for layer in cache.layers):
             raise ValueError("only a cache that holds all tokens can be refilled")
         self.cache, self.rows, self.span, self.end = cache, 0, 0, 0
@@ -119,12 +110,7 @@ class _Store:
         self.rows, self.span = row + 1, max(self.span, columns)
 
     def remove(self, row: int, span: int) -> None:
-        """Remove a row; the last one takes its place.
-
-        Args:
-            row: The row.
-            span: Most tokens of those that stay.
-        """
+        """Remove a row; the last one takes its place. Those that stay have ``span`` tokens at most."""
         assert self._mask is not None
         last = self.rows - 1
         if row != last:
@@ -234,24 +220,24 @@ class Stream:
             # Neighbours with one adapter are computed together.
             rows.sort(key=lambda row: (row.adapter or "", row.shared))
             self._read_shared(rows)
-            pasts = [self._past(row, row.shared) for row in rows]
-            logits, own = self._read(
-                [row.tokens[row.shared :] for row in rows], pasts, [row.adapter for row in rows]
-            )
+            # Shared tokens are read again in place of padding: a gap would change attention by columns.
+            most = max(len(row.tokens) - row.shared for row in rows)
+            behind = [row.tokens[-most:] for row in rows]
+            pasts = [
+                self._past(row, len(row.tokens) - len(own)) for row, own in zip(rows, behind, strict=True)
+            ]
+            logits, own = self._read(behind, pasts, [row.adapter for row in rows])
             for place, row in enumerate(rows):
                 row.columns = own(place)[0][0].shape[-2]
-            most = max(row.columns for row in rows)
-            self._store.reserve(self._store.rows + len(rows), most, own(0))
+            self._store.reserve(self._store.rows + len(rows), max(row.columns for row in rows), own(0))
         except BaseException:
-            for row in reversed(rows):
-                row.columns = 0
-                self._waiting.appendleft(row)
+            self._wait(rows)
             raise
         chosen, alive = self._taken(rows, logits)
+        self._live += [rows[place] for place in alive]
+        self._next += [chosen[place] for place in alive]
         for place in alive:
             self._store.put(own(place), rows[place].columns)
-            self._live.append(rows[place])
-            self._next.append(chosen[place])
 
     def _read_shared(self, rows: Sequence[StreamRow]) -> None:
         """Read the first tokens that rows share, if they haven't been read."""
@@ -265,16 +251,19 @@ class Stream:
         missing = [key for key in wanted if key not in self._kept]
         if not missing:
             return
-        pasts, adapters = [self._past(wanted[key], 0) for key in missing], [adapter for adapter, _ in missing]
+        adapters = [adapter for adapter, _ in missing]
+        pasts = [self._kept.get((adapter, ())) for adapter in adapters]
         _, own = self._read([tokens for _, tokens in missing], pasts, adapters)
         for place, key in enumerate(missing):
             self._kept[key] = [(keys.clone(), values.clone()) for keys, values in own(place)]
 
-    def _past(self, row: StreamRow, shared: int) -> _Past | None:
-        """What was read before a row's own tokens; None if nothing was."""
-        if not shared and self._virtual is None:
+    def _past(self, row: StreamRow, count: int) -> _Past | None:
+        """A row's virtual tokens and first ``count`` ones, which were read before; None if nothing was."""
+        if not row.shared and self._virtual is None:
             return None
-        return self._kept[row.adapter, tuple(row.prompt[:shared])]
+        kept = self._kept[row.adapter, tuple(row.prompt[: row.shared])]
+        end = kept[0][0].shape[2] - row.shared + count
+        return [(keys[:, :, :end], values[:, :, :end]) for keys, values in kept]
 
     def _read(
         self, tokens: Sequence[Sequence[int]], pasts: Sequence[_Past | None], adapters: Sequence[str | None]
@@ -384,6 +373,11 @@ class Stream:
             longest = max(range(len(self._live)), key=lambda place: self._live[place].columns)
             self._waiting.append(self._leave(longest))
 
+    def _wait(self, rows: Sequence[StreamRow]) -> None:
+        for row in rows:
+            row.columns = 0
+        self._waiting.extendleft(reversed(rows))
+
     def _take_less(self, reason: str) -> None:
         """Halve the batch after memory ran out."""
         tried = [*self._live, *self._waiting][: self._tried]
@@ -395,6 +389,8 @@ class Stream:
             RuntimeWarning,
             stacklevel=2,
         )
-        self._shorten()
+        # Wherever it ran out, the memory may be half written: those under way are read again.
+        self._wait(self._live)
+        self._live, self._next, self._store = [], [], _Store(self._new_cache())
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

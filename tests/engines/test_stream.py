@@ -2,11 +2,12 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest
-from harness.engines.decode import shared_lengths
+from harness.engines.decode import has_windows, shared_lengths
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.engines.questions import parts_of
 from harness.types import GenerationSettings, Message
@@ -66,13 +67,9 @@ def opened(sides):
     return engine
 
 
-@pytest.fixture(scope="module")
-def alone(opened, asked):
-    """One request at a time by the loop that doesn't refill."""
-    engine, found = opened(4096), []
-    batched = engine._sides
-    from dataclasses import replace
-
+def one_at_a_time(engine, asked):
+    """By the loop that doesn't refill."""
+    batched, found = engine._sides, []
     engine._sides = {name: replace(side, refills=False) for name, side in batched.items()}
     for request in asked:
         answered = {}
@@ -80,6 +77,11 @@ def alone(opened, asked):
         found.append(answered[0])
     engine._sides = batched
     return [(one.text, one.stop_reason, one.completion_tokens) for one in found]
+
+
+@pytest.fixture(scope="module")
+def alone(opened, asked):
+    return one_at_a_time(opened(4096), asked)
 
 
 def answers(engine, asked):
@@ -140,6 +142,119 @@ def test_where_memory_runs_out_half_as_many_go_on(opened, asked, alone, monkeypa
         assert answers(opened(400), asked) == alone
 
 
+@pytest.mark.parametrize("at", [0, 3])
+@pytest.mark.parametrize("place", ["reserve", "put", "choose_tokens"])
+def test_memory_that_is_half_written_is_read_again(opened, asked, alone, monkeypatch, place, at):
+    """It may run out while columns move, while rows are added, or after a step's forward pass."""
+    from harness.engines import stream
+
+    owner, calls = (stream if place == "choose_tokens" else stream._Store), itertools.count()
+    real = getattr(owner, place)
+
+    def short(*given):
+        if next(calls) == at:
+            if place == "reserve":
+                given[0].end += 1
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(*given)
+
+    monkeypatch.setattr(owner, place, short)
+    greedy = [number for number, request in enumerate(asked) if not request.settings.temperature]
+    with pytest.warns(RuntimeWarning, match="memory ran out"):
+        found = answers(opened(400), [asked[number] for number in greedy])
+    assert found == [alone[number] for number in greedy]
+
+
+def other_model(tiny_model_dir, directory):
+    """A model with other weights and the same tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(9)
+    model = AutoModelForCausalLM.from_config(AutoModelForCausalLM.from_pretrained(tiny_model_dir).config)
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            weight.data.normal_(0, 0.3)
+    model.save_pretrained(directory)
+    AutoTokenizer.from_pretrained(tiny_model_dir).save_pretrained(directory)
+    return directory
+
+
+def prompt_tuned(tiny_model_dir, directory, seed):
+    import torch
+    from peft import PromptTuningConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model_dir), config)
+    for name, weight in model.named_parameters():
+        if "prompt_encoder" in name:
+            weight.data.normal_(0, 1)
+    model.peft_config["default"].base_model_name_or_path = str(tiny_model_dir)
+    model.save_pretrained(directory)
+    return directory
+
+
+@pytest.mark.parametrize("kind", ["whole models", "virtual tokens", "virtual tokens and none"])
+def test_first_tokens_are_kept_for_the_model_that_read_them(tiny_model_dir, asked, tmp_path, kind):
+    """Sides that share no batches ask the same prompts; each reads them itself."""
+    if kind == "whole models":
+        sides = [tiny_model_dir, other_model(tiny_model_dir, tmp_path / "other")]
+    else:
+        sides = [prompt_tuned(tiny_model_dir, tmp_path / "one", 1)]
+        sides += (
+            [tiny_model_dir] if kind.endswith("none") else [prompt_tuned(tiny_model_dir, tmp_path / "two", 2)]
+        )
+    described = {CANDIDATE: describe_model(str(sides[0])), BASELINE: describe_model(str(sides[1]))}
+    engine = open_sides(described, choose_plan("float32", "cpu", 4096, list(described.values())))
+    assert all(side.refills for side in engine._sides.values())
+    assert len({side.group for side in engine._sides.values()}) == 2
+    assert answers(engine, asked) == one_at_a_time(engine, asked)
+
+
+COLUMNS = (
+    (
+        "GPTNeoConfig",
+        {"num_layers": 2, "num_heads": 4, "window_size": 24, "attention_types": [[["local"], 2]]},
+    ),
+    ("MptConfig", {"d_model": 64, "n_layers": 2, "n_heads": 4, "max_seq_len": 512}),
+)
+
+
+@pytest.mark.parametrize(("config", "values"), COLUMNS, ids=["local windows", "ALiBi"])
+def test_models_that_attend_by_columns_see_no_gap(asked, tmp_path, config, values):
+    """Rows enter together whose first tokens were read before and rows that have none."""
+    from tests.conformance.tiny import Family, save_base
+
+    sizes = {"hidden_size": 64, "max_position_embeddings": 512} if config == "GPTNeoConfig" else {}
+    family = Family(config, config, {**sizes, **values, "initializer_range": 0.5})
+    described = {CANDIDATE: describe_model(str(save_base(family, tmp_path)))}
+    engine = open_sides(described, choose_plan("float32", "cpu", 4096, list(described.values())))
+    assert engine._sides[CANDIDATE].refills
+    asked = [request for request in asked if request.side == CANDIDATE]
+    assert answers(engine, asked) == one_at_a_time(engine, asked)
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "has"),
+    [
+        ("MistralConfig", {"sliding_window": 64}, True),
+        ("MistralConfig", {"sliding_window": None}, False),
+        ("Qwen2Config", {}, False),
+        ("Gemma3TextConfig", {}, True),
+        ("Llama4TextConfig", {}, True),
+        ("GPTNeoConfig", {}, True),
+        ("GPTNeoConfig", {"num_layers": 1, "attention_types": [[["global"], 1]]}, False),
+        ("LlamaConfig", {}, False),
+    ],
+)
+def test_windows_are_known_from_the_configuration(config, values, has):
+    import transformers
+
+    assert has_windows(getattr(transformers, config)(**values)) is has
+
+
 def test_first_tokens_that_prompts_share_are_read_once(opened, asked, monkeypatch):
     read = []
     from harness.engines.stream import Stream
@@ -147,11 +262,15 @@ def test_first_tokens_that_prompts_share_are_read_once(opened, asked, monkeypatc
     real = Stream._read
 
     def counted(self, tokens, *rest):
-        read.append(sum(map(len, tokens)))
+        read.append(len(tokens) * max(map(len, tokens)))  # padding is computed too
         return real(self, tokens, *rest)
 
     monkeypatch.setattr(Stream, "_read", counted)
     engine = opened(4096)
+    asked = [
+        replace(request, messages=(Message(role="user", content=f"{FIRST} w{number}"),))
+        for number, request in enumerate(asked)
+    ]
     answers(engine, asked)
     prompts = [len(engine._question(request).tokens) for request in asked]
     assert sum(read) < 0.75 * sum(prompts)
