@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from harness.statistics.clusters import MeanDrop, Units, unseen_share
-from harness.statistics.paired_binary import Trials, excludes_drop, least_bound, tango_interval
+from harness.statistics.paired_binary import CONTINUITY, Trials, excludes_drop, least_bound, tango_interval
 from harness.statistics.paired_graded import few_moved_from, mean_drop
 from harness.statistics.power import POWER
 from harness.types import Interval, Stability
@@ -21,6 +21,7 @@ NOISY = "normal, noise of the answers"
 # Answers that a noise record of the baseline counts as, where it says how a candidate's answers vary.
 RECORD_WEIGHT = 2
 _NO_RECORD = Stability(passed=0, answers=0)
+_COIN_TOSS = 0.25  # the largest variance of an answer
 _ROUNDING = 1e-9
 
 
@@ -47,10 +48,12 @@ def noisy_drop(trials: Sequence[Trials], confidence: float, reruns: Sequence[Sta
     """The drop of cases whose answers vary.
 
     The variance is that of the answers inside the cases. Each case's probability is estimated with half an
-    answer of either kind added (Jeffreys): one answer says little about a case, so single answers seldom
-    decide. A noise record adds answers of the baseline. Of the candidate it tells how much such a case
-    varies, but weighs no more than RECORD_WEIGHT answers, so that one that varies more is still believed.
-    Clusters don't matter: given the cases, answers are independent.
+    answer of either kind added (Jeffreys), so that cases without a flip are not believed to have none. A
+    noise record adds answers of the baseline. Of the candidate it tells how much such a case varies, but
+    weighs no more than RECORD_WEIGHT answers, so that one that varies more is still believed. Where most
+    cases vary, that underestimates; so each side's variance is at least the unbiased one, and a single answer
+    without a record, which says nothing about its own variance, has the largest. Clusters don't matter: given
+    the cases, answers are independent.
 
     Args:
         trials: Each case's passed answers and all its answers on both sides; at least one on each.
@@ -59,21 +62,27 @@ def noisy_drop(trials: Sequence[Trials], confidence: float, reruns: Sequence[Sta
     """
     from scipy.special import ndtr, ndtri
 
-    n, total, variance = len(trials), 0.0, 0.0
+    n, total, steps = len(trials), 0.0, 0.0
+    of_baseline: list[tuple[float, float]] = []
+    of_candidate: list[tuple[float, float]] = []
     for each, more in zip(trials, reruns or [_NO_RECORD] * n, strict=True):
         passed, answers = each.baseline_passed + more.passed, each.baseline + more.answers
         total += passed / answers - each.candidate_passed / each.candidate
-        weight = min(more.answers, RECORD_WEIGHT)
-        variance += _variance(passed, answers)
-        variance += _variance(each.candidate_passed, each.candidate, weight * passed / answers, weight)
+        steps += 1 / min(answers, each.candidate)
+        record = Stability(passed=passed, answers=answers) if more.answers else _NO_RECORD
+        of_baseline.append(_variances(passed, answers, _NO_RECORD))
+        of_candidate.append(_variances(each.candidate_passed, each.candidate, record))
+    variance = _largest_sum(of_baseline) + _largest_sum(of_candidate)
     mean, error = total / n, math.sqrt(variance) / n
-    half = float(ndtri((1 + confidence) / 2)) * error
+    # Answers are whole: a handful of them has few different means.
+    correction = CONTINUITY * steps / (n * n)
+    half = float(ndtri((1 + confidence) / 2)) * error + correction
     return MeanDrop(
         estimate=mean,
         low=mean - half,
         high=mean + half,
         high_unseen=mean + half,
-        p_value=float(ndtr(-mean / error)),
+        p_value=float(ndtr((correction - mean) / error)),
         confidence=confidence,
         method=NOISY,
     )
@@ -112,10 +121,27 @@ def first_drop_beyond(margin: float, n: int) -> float:
     return (math.floor(margin * n + _ROUNDING) + 1) / n
 
 
-def _variance(passed: float, answers: int, prior_passed: float = 0.0, prior: float = 0.0) -> float:
-    """Of a case's mean answer; prior answers say how its answers vary, but are none of them."""
-    chance = (passed + prior_passed + 0.5) / (answers + prior + 1)
-    return chance * (1 - chance) / answers
+def _largest_sum(estimates: Sequence[tuple[float, float]]) -> float:
+    """The larger of two estimates, each summed over the cases."""
+    return max(math.fsum(first for first, _ in estimates), math.fsum(second for _, second in estimates))
+
+
+def _variances(passed: int, answers: int, record: Stability) -> tuple[float, float]:
+    """Of a case's mean answer: with half an answer of either kind added, and without bias.
+
+    Args:
+        passed: Passed answers.
+        answers: All answers.
+        record: Answers that say how such a case varies, but are none of them; none if nothing is known.
+    """
+    rate = record.passed / record.answers if record.answers else 0.0
+    weight = min(record.answers, RECORD_WEIGHT)
+    chance = (passed + weight * rate + 0.5) / (answers + weight + 1)
+    known = Stability(passed=passed, answers=answers) if answers > 1 else record
+    unbiased = _COIN_TOSS
+    if known.answers > 1:
+        unbiased = known.passed * (known.answers - known.passed) / (known.answers * (known.answers - 1))
+    return chance * (1 - chance) / answers, unbiased / answers
 
 
 METHOD = "t over clusters"

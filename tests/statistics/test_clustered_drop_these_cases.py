@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from harness.statistics.clustered_drop import counted_drop, detectable_drop_of_cases, noisy_drop
 from harness.statistics.paired_binary import Trials
@@ -23,13 +24,13 @@ def test_a_worked_example_of_varying_answers():
     """Two cases, four answers a side: 4 and 2 of 4 before, 4 and 0 after.
 
     Chances with half an answer added: 0.9, 0.5; 0.9, 0.1. Variances of the means: 0.09/4, 0.25/4, 0.09/4, 0.09/4;
-    their sum is 0.13, the error of the mean drop sqrt(0.13)/2 = 0.1803.
+    their sum is 0.13, the error of the mean drop sqrt(0.13)/2 = 0.1803. A quarter of an answer's step, 1/8, is added.
     """
     found = noisy_drop([Trials(4, 4, 4, 4), Trials(2, 4, 0, 4)], 0.9)
     assert found.estimate == 0.25
-    assert found.high == pytest.approx(0.25 + 1.6449 * 0.18028, abs=1e-3)
-    assert found.p_value == pytest.approx(0.0828, abs=1e-3)
-    assert found.low == pytest.approx(0.25 - 1.6449 * 0.18028, abs=1e-3)
+    assert found.high == pytest.approx(0.25 + 1.6449 * 0.18028 + 0.03125, abs=1e-4)
+    assert found.p_value == pytest.approx(0.1125, abs=1e-3)
+    assert found.low == pytest.approx(0.25 - 1.6449 * 0.18028 - 0.03125, abs=1e-4)
     assert found.high_unseen == found.high
     assert (found.confidence, found.method) == (0.9, "normal, noise of the answers")
 
@@ -38,25 +39,45 @@ def test_a_case_that_never_passed_is_no_surer_than_one_that_always_did():
     """Half an answer either way: 0.5 of 5 and 4.5 of 5 have one variance."""
     always, never = (noisy_drop([Trials(passed, 4, passed, 4)], 0.9) for passed in (4, 0))
     assert always.high == pytest.approx(never.high)
-    assert always.high == pytest.approx(1.6449 * (2 * 0.09 / 4) ** 0.5, abs=1e-4)
-    assert noisy_drop([Trials(1, 4, 1, 4)], 0.9).high == pytest.approx(
-        1.6449 * (2 * 0.21 / 4) ** 0.5, abs=1e-4
-    )
+    assert always.high == pytest.approx(1.6449 * (2 * 0.09 / 4) ** 0.5 + 0.0625, abs=1e-4)
+
+
+def test_cases_that_vary_are_not_estimated_as_steadier_than_they_are():
+    """1 of 4: with half an answer added 0.3 x 0.7 = 0.21, without bias 1 x 3 / (4 x 3) = 0.25."""
+    found = noisy_drop([Trials(1, 4, 1, 4)], 0.9)
+    assert found.high == pytest.approx(1.6449 * (2 * 0.25 / 4) ** 0.5 + 0.0625, abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 3, 6, 20])
+def test_neither_error_is_above_its_level_where_every_case_is_a_coin_toss(n):
+    """Single answers, by enumeration of how many pass on both sides; the candidate as good, or 0.05 worse."""
+
+    def verdicts(chance):
+        before, now = binom.pmf(range(n + 1), n, 0.5), binom.pmf(range(n + 1), n, chance)
+        for then, passed in np.ndindex(n + 1, n + 1):
+            cases = [Trials(int(i < then), 1, int(i < passed), 1) for i in range(n)]
+            yield before[then] * now[passed], noisy_drop(cases, 0.9)
+
+    regress = sum(weight for weight, found in verdicts(0.5) if found.p_value <= 0.05)
+    passes = sum(weight for weight, found in verdicts(0.45) if found.high_unseen <= 0.05)
+    assert regress <= 0.055
+    assert passes <= 0.07
 
 
 def test_single_answers_seldom_decide():
-    """54 cases that passed once on either side: the drop may be 0.14."""
-    assert noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9).high == pytest.approx(0.137, abs=1e-3)
+    """54 cases that passed once on either side: the drop may be 0.16, since each may be a coin toss."""
+    expected = 1.6449 * (2 * 0.25 / 54) ** 0.5 + 0.25 / 54
+    assert noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9).high == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_worked_example_with_a_noise_record():
-    """54 cases that passed once on either side, and in five reruns: the drop may be 0.08 instead of 0.14.
+    """54 cases that passed once on either side, and in five reruns: the drop may be 0.08 instead of 0.16.
 
     The baseline's chance is 6.5 of 7, its variance 0.0663/6; the candidate's counts the record as two answers:
     3.5 of 4, variance 0.1094. The error is sqrt(0.1204 / 54).
     """
     found = noisy_drop([Trials(1, 1, 1, 1)] * 54, 0.9, [Stability(passed=5, answers=5)] * 54)
-    assert found.high == pytest.approx(1.6449 * (0.12043 / 54) ** 0.5, abs=1e-4)
+    assert found.high == pytest.approx(1.6449 * (0.12043 / 54) ** 0.5 + 0.25 / 54, abs=1e-4)
     assert found.estimate == 0.0
 
 
