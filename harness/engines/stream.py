@@ -1,8 +1,8 @@
 """The decoding loop that refills: where an answer ends, the next prompt takes its place.
 
-First tokens that several prompts share are read once. A row that grows longer than the memory allows waits at
-the end of the queue, and is read again. Only for caches that hold all tokens of every layer: test prompts show
-whether a model's answers stay. Imports torch: load it where a model runs.
+First tokens that several prompts share are read once. A row that grows longer than the memory allows waits
+at the end of the queue, and is read again. Only for caches that hold all tokens of every layer: test prompts
+show whether a model's answers stay. Imports torch: load it where a model runs.
 """
 
 from __future__ import annotations
