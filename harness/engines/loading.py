@@ -184,6 +184,8 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
             torch_device=str(base.device),
             key_mapping=renamed,
         )
+        # PEFT takes any part of a weight's name for the adapter's: `a` is in all names.
+        report.missing_keys[:] = [key for key in report.missing_keys if f".{name}." in f"{key}."]
         refuse_incomplete_adapter(directory, report, virtual=virtual)
         base.set_adapter(name)
         return base.eval()

@@ -213,6 +213,12 @@ def test_first_tokens_are_kept_for_the_model_that_read_them(tiny_model_dir, aske
     assert answers(engine, asked) == one_at_a_time(engine, asked)
 
 
+def test_an_adapter_may_be_called_like_a_part_of_a_weight(sides):
+    described = {"first": sides[CANDIDATE], "lora": sides[CANDIDATE]}
+    engine = open_sides(described, choose_plan("float32", "cpu", 4096, list(described.values())))
+    assert [placement.weights for placement in engine.plan.placements] == ["shared", "shared"]
+
+
 COLUMNS = (
     (
         "GPTNeoConfig",
