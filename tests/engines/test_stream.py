@@ -148,6 +148,7 @@ def test_memory_that_is_half_written_is_read_again(opened, asked, alone, monkeyp
     """It may run out while columns move, while rows are added, or after a step's forward pass."""
     from harness.engines import stream
 
+    engine = opened(400)  # its test prompts have their memory
     owner, calls = (stream if place == "choose_tokens" else stream._Store), itertools.count()
     real = getattr(owner, place)
 
@@ -161,7 +162,7 @@ def test_memory_that_is_half_written_is_read_again(opened, asked, alone, monkeyp
     monkeypatch.setattr(owner, place, short)
     greedy = [number for number, request in enumerate(asked) if not request.settings.temperature]
     with pytest.warns(RuntimeWarning, match="memory ran out"):
-        found = answers(opened(400), [asked[number] for number in greedy])
+        found = answers(engine, [asked[number] for number in greedy])
     assert found == [alone[number] for number in greedy]
 
 
