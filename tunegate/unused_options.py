@@ -35,6 +35,7 @@ WITH_VALUE = (
     "--gate-accept-reason",
     "--gate-chat-template-kwargs",
     "--gate-history",
+    "--gate-keep-runs",
     "--gate-judge",
     "--gate-judge-concurrency",
     "--gate-judge-timeout",

@@ -139,6 +139,7 @@ def _drop_of_units(paired: PairedMetric, confidence: float) -> MeanDrop:
         reach=reach_of(paired),
         span=paired.most - paired.least,
         light_tails=paired.light_tails,
+        rise=rise_of(paired),
     )
 
 
@@ -271,6 +272,18 @@ def reach_of(paired: PairedMetric) -> float:
         return 1.0
     possible = math.fsum(abs(value - worst) for value in paired.baseline)
     return (possible + paired.most - floor) / (len(paired.baseline) + 1)
+
+
+def rise_of(paired: PairedMetric) -> float | None:
+    """How far the mean would rise if every case had its best value; None on a scale without an end there.
+
+    As for :func:`reach_of`, one more case is added, which can gain the whole scale.
+    """
+    best = paired.most if paired.higher_is_better else paired.least
+    if not math.isfinite(paired.most - paired.least):
+        return None
+    possible = math.fsum(abs(best - value) for value in paired.baseline)
+    return (possible + paired.most - paired.least) / (len(paired.baseline) + 1)
 
 
 def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:

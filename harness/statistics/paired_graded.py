@@ -122,6 +122,7 @@ def mean_drop(
     reach: float = 1.0,
     span: float = math.inf,
     light_tails: bool = False,
+    rise: float | None = None,
     resamples: int = RESAMPLES,
 ) -> MeanDrop:
     """Interval and test of the mean drop.
@@ -137,6 +138,8 @@ def mean_drop(
         span: Length of the score's scale: no bound is beyond it.
         light_tails: The moves are known to include no rare huge ones, such as those of a log-probability: no
             allowance for unseen units.
+        rise: How far the mean would rise if every unit gained what it can; None where moves have no rare huge
+            ones. Few units that fell a little leave open that further ones gain as much.
         resamples: Bootstrap resamples.
     """
     reference = few_moved_from(units)
@@ -149,6 +152,9 @@ def mean_drop(
         low, high, p_value = _counted_jumps(units, confidence, exposed, reference)
         method = "score of counted jumps"
     mean = units.mean
+    if reference is not None and rise is not None and not light_tails:
+        least_low, least_p = _unseen_gains(mean, rise, units.count, (1 - confidence) / 2)
+        low, p_value = min(low, least_low), max(p_value, least_p)
     unseen = unseen_share(units.effective, (1 - confidence) / 2) * exposed
     return MeanDrop(
         estimate=mean,
@@ -159,6 +165,24 @@ def mean_drop(
         confidence=confidence,
         method=method,
     )
+
+
+def _unseen_gains(mean: float, rise: float, count: int, level: float) -> tuple[float, float]:
+    """Limits of the interval's lower end and of p: no unit may have shown the gains that outweigh a drop.
+
+    Where each unit that was seen fell by ``mean`` and a share q of all gains ``rise``, nothing has changed on
+    the whole if q = mean / (mean + rise), and no gain is among ``count`` units with probability (1 -
+    q)^count. The lower end is the drop for which that is the level.
+
+    Args:
+        mean: The observed mean drop.
+        rise: What a unit can gain.
+        count: Number of units.
+        level: One-sided level of the lower end.
+    """
+    if mean <= 0 or mean + rise <= 0:
+        return mean, 0.0
+    return (rise + mean) * level ** (1 / count) - rise, (rise / (rise + mean)) ** count
 
 
 def paired_interval(

@@ -83,7 +83,7 @@ def test_golden_new_adds_a_case_and_lint_is_content(tmp_path):
 
 def test_golden_new_asks_for_what_is_missing(tmp_path):
     path = tmp_path / "mine.yaml"
-    result = RUNNER.invoke(app, ["golden", "new", str(path)], input="What is 1 + 1?\n2\n1\nsum\n")
+    result = RUNNER.invoke(app, ["golden", "new", str(path)], input="What is 1 + 1?\n\n2\n1\nsum\n")
     assert result.exit_code == 0, result.output
     assert "- id: sum" in path.read_text()
 

@@ -215,8 +215,12 @@ def test_a_file_of_schema_6_is_still_read(tmp_path, make_record):
         assert history.load_run("latest").results == expected.run.results
     with closing(sqlite3.connect(old)) as database:
         assert database.execute("SELECT count(*) FROM answers WHERE packed IS NULL").fetchone() == (0,)
-        before = len({result.key for result in expected.run.results})
-        assert database.execute("SELECT count(*) FROM cases").fetchone() == (before,)
+        stored = database.execute("SELECT count(*) FROM cases").fetchone()
+    # The facts of a case have had further keys since; those of a third run are the second's.
+    with open_history(old) as history:
+        history.save(replace(expected, run=replace(expected.run, id="20260103-000000-cccc")))
+    with closing(sqlite3.connect(old)) as database:
+        assert database.execute("SELECT count(*) FROM cases").fetchone() == stored
 
 
 SQL = re.findall(

@@ -361,3 +361,24 @@ def test_unseen_losses_widen_the_bound_that_a_pass_needs_and_no_other():
     found = mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0)
     assert found.high < 0.05 < found.high_unseen
     assert mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0, light_tails=True).high_unseen == found.high
+
+
+def test_few_units_that_fell_a_little_leave_open_that_others_gain():
+    """Ten units fell by 0.02 each and a unit can gain 0.3: a share of 0.02 / 0.32 that gains it would balance them.
+
+    None of ten gains with probability 0.9375^10 = 0.524460. The lower end at 5 %: 0.32 x 0.05^(1/10) - 0.3 =
+    -0.062837. Where all fell by 0.3, a half would have to gain: 0.5^10, and 0.6 x 0.741134 - 0.3 = 0.144681.
+    """
+    little = mean_drop(group([0.02] * 10, range(10)), 0.9, reach=0.7, span=1.0, rise=0.3)
+    assert little.p_value == pytest.approx(0.524460, abs=1e-6)
+    assert little.low == pytest.approx(-0.062837, abs=1e-6)
+    much = mean_drop(group([0.3] * 10, range(10)), 0.9, reach=0.7, span=1.0, rise=0.3)
+    assert much.p_value < 0.05
+    assert 0 < much.low <= 0.144681 + 1e-6
+    for unlimited in ({"rise": None}, {"rise": 0.3, "light_tails": True}):
+        assert mean_drop(group([0.02] * 10, range(10)), 0.9, reach=0.7, span=1.0, **unlimited).p_value < 0.05
+
+
+def test_units_that_rose_have_no_further_limit():
+    plain = mean_drop(group([-0.1] * 8, range(8)), 0.9, reach=0.7, span=1.0)
+    assert mean_drop(group([-0.1] * 8, range(8)), 0.9, reach=0.7, span=1.0, rise=0.3) == plain

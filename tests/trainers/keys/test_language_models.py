@@ -130,7 +130,7 @@ KEYS: dict[str, dict[str, Values]] = {
         "vllm.server": Values(one=None, two="http://localhost:8000", seen=status, why="refused without vLLM"),
         "vllm.gpu_memory": Values(one=0.3, two=0.5, seen=status, why="refused without vLLM"),
         "score_reasoning": Values(one=False, two=True, given={"base": "thinking-base"}),
-        "beta": Values(one=0.0, two=0.5),
+        "beta": Values(one=0.0, two=0.5, given={"max_completion_length": 8, "max_steps": 3}),
         "learning_rate": Values(one=0.02, two=0.01),
         "batch_size": Values(one=4, two=8),
     },
@@ -154,7 +154,7 @@ KEYS: dict[str, dict[str, Values]] = {
     },
     "rloo": {
         "reward_model": Values(one="judge", two="other-judge"),
-        "rewards": Values(one=[], two=[{**HIGH, "weight": 5}]),
+        "rewards": Values(one=[], two=[{**HIGH, "weight": 5}], given={"max_completion_length": 8}),
         "beta": Values(one=0.0, two=0.5),
     },
 }
