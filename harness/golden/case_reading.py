@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from harness.errors import GoldenError
-from harness.golden.check_rules import CheckProblem, make_check, written_value
+from harness.golden.check_rules import CheckProblem, make_check, value_of_kind, written_value
 from harness.golden.decided import DECIDED, condition_of
 from harness.golden.explain import explain, golden_error
 from harness.golden.hints import did_you_mean
@@ -22,7 +22,15 @@ from harness.golden.schema import (
     base_type,
 )
 from harness.golden.value_rules import ToolError, read_tools
-from harness.golden.variables import Combination, TemplateError, fill, fill_value, read_if_file
+from harness.golden.variables import (
+    Combination,
+    TemplateError,
+    as_json,
+    as_texts,
+    fill,
+    fill_value,
+    read_if_file,
+)
 from harness.golden.yaml_lines import Document, KeyPath
 from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, GenerationSettings, GoldenCase, JsonValue, Message, ToolCall, Turn
@@ -151,7 +159,7 @@ class CaseReading:
         self, key: KeyPath, arguments: Mapping[str, JsonValue], fill_text: Callable[[str], str]
     ) -> dict[str, JsonValue]:
         return {
-            name: fill_value(item, lambda text: self._filled(key, text, fill_text))
+            name: as_json(fill_value(item, lambda text: self._filled(key, text, fill_text)))
             for name, item in arguments.items()
         }
 
@@ -197,7 +205,9 @@ class CaseReading:
             tools = read_tools(written, self._document_of(key).path.parent)
             # Without variables, braces in a tool's description are its own.
             fill_text = self._filler() if self.case.vars else None
-            return tools if fill_text is None else tuple(fill_value(tool, fill_text) for tool in tools)
+            return (
+                tools if fill_text is None else tuple(as_json(fill_value(tool, fill_text)) for tool in tools)
+            )
         except (ToolError, TemplateError) as error:
             self._note(key, f"{self._id}: {error}")
             return ()
@@ -270,10 +280,11 @@ class CaseReading:
         fill_text: Callable[[str], str],
     ) -> Check | None:
         try:
+            value = value_of_kind(check.type, fill_value(check.value, fill_text))
             return make_check(
                 check.type,
                 check.threshold,
-                written_value(fill_value(check.value, fill_text), is_there="value" in check.model_fields_set),
+                written_value(value, is_there="value" in check.model_fields_set),
                 _filled_options(check.__pydantic_extra__ or {}, fill_text),
                 references=references,
                 context=passages,
@@ -362,15 +373,24 @@ def _filled_options(
 
 def _filled_option(key: str, item: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
     try:
-        return fill_value(item, fill_text)
+        filled = fill_value(item, fill_text)
     except TemplateError as error:
         raise CheckProblem((key,), str(error)) from error
+    # A number that a key takes may be a variable; a list is one of texts.
+    return as_texts(filled) if isinstance(filled, list) else as_json(filled)
 
 
 def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
     if not isinstance(member, dict):
         return member
-    return _filled_options(member, fill_text)
+    own = _filled_options({key: item for key, item in member.items() if key != "value"}, fill_text)
+    if "value" not in member:
+        return own
+    try:
+        value = fill_value(member["value"], fill_text)
+    except TemplateError as error:
+        raise CheckProblem(("value",), str(error)) from error
+    return {**own, "value": value_of_kind(str(member.get("type")), value)}
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:

@@ -18,6 +18,7 @@ from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.schema import CHECK_TYPES, check_names, decides
 from harness.golden.transforms import StepError, Steps, read_steps
 from harness.golden.value_rules import TogetherError, check_together, is_blank
+from harness.golden.variables import as_json, as_texts
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
 from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
@@ -47,6 +48,21 @@ def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | Written:
         is_there: Whether one is written.
     """
     return Written.NULL if value is None and is_there else value
+
+
+# The types of values in which a number is another one than its text.
+_JSON_VALUES = frozenset({"json", "schema", "quantity"})
+
+
+def value_of_kind(check_type: str, filled: JsonValue) -> JsonValue:
+    """A filled value as a check reads it: JSON where it compares JSON, and otherwise text.
+
+    Args:
+        check_type: The check's type as written.
+        filled: Its value, with variables filled in.
+    """
+    kind = CHECK_TYPES.get(check_type.removeprefix("not-"))
+    return as_json(filled) if kind is not None and kind.value_type in _JSON_VALUES else as_texts(filled)
 
 
 class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the place is known

@@ -20,6 +20,14 @@ class TemplateError(ValueError):
     """A variable or file that isn't there."""
 
 
+class FilledText(str):
+    """A text that was nothing but a variable with a number, true or false: in JSON it is that value."""
+
+    __slots__ = ("variable",)
+
+    variable: JsonValue
+
+
 def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
     """A text with its file read and its variables filled in; other braces stay as they are.
 
@@ -42,7 +50,13 @@ def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
         found = variables[match[1]]
         return found if isinstance(found, str) else json.dumps(found)
 
-    return _VARIABLE.sub(value, text)
+    filled = _VARIABLE.sub(value, text)
+    alone = _VARIABLE.fullmatch(text)
+    if alone is None or isinstance(found := variables[alone[1]], str):
+        return filled
+    typed = FilledText(filled)
+    typed.variable = found  # type: ignore[assignment] # the schema allows JSON alone
+    return typed
 
 
 def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
@@ -59,6 +73,26 @@ def fill_value(value: JsonValue, fill_text: Callable[[str], str]) -> JsonValue:
     if isinstance(value, dict):
         return {key: fill_value(item, fill_text) for key, item in value.items()}
     return value
+
+
+def as_json(value: JsonValue) -> JsonValue:
+    """A filled value in which a text that was nothing but a variable is its value, 3 and not "3"."""
+    if isinstance(value, FilledText):
+        return value.variable
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    return value
+
+
+def as_texts(value: JsonValue) -> JsonValue:
+    """A filled value in which a text, or a list of them, stays text; in a mapping any JSON is allowed."""
+    if isinstance(value, FilledText):
+        return str(value)
+    if isinstance(value, list):
+        return [as_texts(item) for item in value]
+    return as_json(value)
 
 
 def read_if_file(text: str, directory: Path) -> str:

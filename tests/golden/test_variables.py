@@ -111,3 +111,36 @@ def test_a_variable_without_a_value_is_named_with_its_key(tmp_path, check, key):
     path.write_text(f"name: s\ncases:\n  - {{id: a, prompt: q, vars: {{v: Oslo}}, checks: [{check}]}}\n")
     with pytest.raises(GoldenError, match=rf"{key}: {{{{w}}}} has no value .allowed: v."):
         load_golden_set(path)
+
+
+def test_a_number_keeps_its_type_where_json_is_compared(tmp_path):
+    """Alone in a JSON value or a key that is a number; in texts, lists of texts and beside other words it is text."""
+    (tmp_path / "s.yaml").write_text(
+        """name: s
+cases:
+  - id: a
+    vars: {n: 3, s: "3", flag: true, word: red}
+    messages:
+      - {role: user, content: "{{n}} {{word}}"}
+      - {role: assistant, content: "", tool_calls: [{name: f, arguments: {n: '{{n}}', t: 'a {{n}}'}}]}
+      - {role: tool, name: f, content: "{{n}}"}
+    checks:
+      - {type: json-equals, value: {x: '{{n}}', y: ['{{n}}', '{{s}}', 'a {{n}}'], z: '{{flag}}'}}
+      - {type: json-equals, value: '{{n}}'}
+      - {type: json-path, path: $.x, value: '{{n}}'}
+      - {type: contains, value: '{{n}}'}
+      - {type: contains-any, value: ['{{n}}', '{{word}}']}
+      - {type: length, max: '{{n}}'}
+      - {type: any-of, checks: [{type: json-equals, value: {x: '{{n}}'}}, {type: contains, value: '{{n}}'}]}
+      - {type: multiple-choice, choices: ['{{n}}', '4'], value: '{{n}}'}
+"""
+    )
+    (case,) = load_golden_set(tmp_path / "s.yaml").cases
+    assert [message.content for message in case.messages] == ["3 red", "", "3"]
+    assert case.messages[1].tool_calls[0].arguments == {"n": 3, "t": "a 3"}
+    values = [check.value for check in case.checks]
+    assert values == [{"x": 3, "y": [3, "3", "a 3"], "z": True}, 3, 3, "3", ["3", "red"], None, None, "3"]
+    assert [type(value) for value in (values[3], *values[4], values[7])] == [str] * 4
+    assert case.checks[5].options == {"max": 3}
+    assert [member.value for member in case.checks[6].checks] == [{"x": 3}, "3"]
+    assert case.checks[7].options["choices"] == ["3", "4"]
