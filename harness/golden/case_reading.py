@@ -280,7 +280,7 @@ class CaseReading:
         fill_text: Callable[[str], str],
     ) -> Check | None:
         try:
-            value = value_of_kind(check.type, fill_value(check.value, fill_text))
+            value = value_of_kind(check.type, check.value, fill_value(check.value, fill_text))
             return make_check(
                 check.type,
                 check.threshold,
@@ -390,7 +390,7 @@ def _filled_member(member: JsonValue, fill_text: Callable[[str], str]) -> JsonVa
         value = fill_value(member["value"], fill_text)
     except TemplateError as error:
         raise CheckProblem(("value",), str(error)) from error
-    return {**own, "value": value_of_kind(str(member.get("type")), value)}
+    return {**own, "value": value_of_kind(str(member.get("type")), member["value"], value)}
 
 
 def _name(check: CheckYaml) -> tuple[str, JsonValue]:

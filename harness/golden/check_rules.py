@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.schema import CHECK_TYPES, check_names, decides
 from harness.golden.transforms import StepError, Steps, read_steps
 from harness.golden.value_rules import TogetherError, check_together, is_blank
-from harness.golden.variables import as_json, as_texts
+from harness.golden.variables import as_json, as_texts, names_file
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
 from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
@@ -54,15 +54,26 @@ def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | Written:
 _JSON_VALUES = frozenset({"json", "schema", "quantity"})
 
 
-def value_of_kind(check_type: str, filled: JsonValue) -> JsonValue:
+def value_of_kind(check_type: str, written: JsonValue, filled: JsonValue) -> JsonValue:
     """A filled value as a check reads it: JSON where it compares JSON, and otherwise text.
 
     Args:
         check_type: The check's type as written.
-        filled: Its value, with variables filled in.
+        written: Its value as written; ``file://NAME`` names a file, here of JSON.
+        filled: The value, with files read and variables filled in.
+
+    Raises:
+        CheckProblem: The file is not JSON.
     """
     kind = CHECK_TYPES.get(check_type.removeprefix("not-"))
-    return as_json(filled) if kind is not None and kind.value_type in _JSON_VALUES else as_texts(filled)
+    if kind is None or kind.value_type not in _JSON_VALUES:
+        return as_texts(filled)
+    if kind.value_type == "quantity" or not (isinstance(written, str) and names_file(written)):
+        return as_json(filled)
+    try:
+        return cast(JsonValue, parse_json(str(filled), parse_constant=_refuse_constant, once=True))
+    except ValueError as error:
+        raise CheckProblem(("value",), f"{written} is not JSON: {error}", "JSON in the file") from error
 
 
 class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the place is known

@@ -95,6 +95,11 @@ def as_texts(value: JsonValue) -> JsonValue:
     return as_json(value)
 
 
+def names_file(text: str) -> bool:
+    """Whether a text stands for the content of a file."""
+    return text.startswith(_FILE)
+
+
 def read_if_file(text: str, directory: Path) -> str:
     """The content of the file that a text names, without its last line break; any other text unchanged.
 
@@ -105,7 +110,7 @@ def read_if_file(text: str, directory: Path) -> str:
     Raises:
         TemplateError: The file is outside of the directory or can't be read.
     """
-    if not text.startswith(_FILE):
+    if not names_file(text):
         return text
     name = text.removeprefix(_FILE).strip()
     if not name or "\0" in name:

@@ -144,3 +144,25 @@ cases:
     assert case.checks[5].options == {"max": 3}
     assert [member.value for member in case.checks[6].checks] == [{"x": 3}, "3"]
     assert case.checks[7].options["choices"] == ["3", "4"]
+
+
+CHECK = 'name: s\ncases: [{id: a, prompt: p, vars: {k: a}, checks: [{type: %s, value: "file://v.json"}]}]\n'
+
+
+@pytest.mark.parametrize("kind", ["is-json", "contains-json", "json-equals"])
+def test_a_file_of_json_is_json_where_a_value_is(tmp_path, kind):
+    (tmp_path / "v.json").write_text('\ufeff{"type": "object", "required": ["{{k}}"]}\n', encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(CHECK % kind)
+    (case,) = load_golden_set(tmp_path / "s.yaml").cases
+    assert case.checks[0].value == {"type": "object", "required": ["a"]}
+    (tmp_path / "s.yaml").write_text(CHECK % "contains")
+    (case,) = load_golden_set(tmp_path / "s.yaml").cases
+    assert case.checks[0].value == '{"type": "object", "required": ["a"]}'
+
+
+@pytest.mark.parametrize("content", ["{a: 1}", "NaN", '{"a": 1, "a": 2}', "[" * 5000, "9" * 5000])
+def test_a_file_that_is_no_json_is_refused(tmp_path, content):
+    (tmp_path / "v.json").write_text(content)
+    (tmp_path / "s.yaml").write_text(CHECK % "json-equals")
+    with pytest.raises(GoldenError, match=r"file://v\.json is not JSON: "):
+        load_golden_set(tmp_path / "s.yaml")
