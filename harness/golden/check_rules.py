@@ -52,6 +52,8 @@ def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | Written:
 
 # The types of values in which a number is another one than its text.
 _JSON_VALUES = frozenset({"json", "schema", "quantity"})
+# Their lists and mappings are of texts, and a file of theirs is a text.
+_OF_TEXTS = frozenset({"word-list", "entity-f1"})
 
 
 def value_of_kind(check_type: str, written: JsonValue, filled: JsonValue) -> JsonValue:
@@ -66,7 +68,7 @@ def value_of_kind(check_type: str, written: JsonValue, filled: JsonValue) -> Jso
         CheckProblem: The file is not JSON.
     """
     kind = CHECK_TYPES.get(check_type.removeprefix("not-"))
-    if kind is None or kind.value_type not in _JSON_VALUES:
+    if kind is None or kind.value_type not in _JSON_VALUES or kind.name in _OF_TEXTS:
         return as_texts(filled)
     if kind.value_type == "quantity" or not (isinstance(written, str) and names_file(written)):
         return as_json(filled)
