@@ -270,8 +270,7 @@ def reach_of(paired: PairedMetric) -> float:
     worst = floor if paired.higher_is_better else paired.most
     if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
         return 1.0
-    possible = math.fsum(abs(value - worst) for value in paired.baseline)
-    return (possible + paired.most - floor) / (len(paired.baseline) + 1)
+    return _mean_way_to(worst, paired, paired.most - floor)
 
 
 def rise_of(paired: PairedMetric) -> float | None:
@@ -280,10 +279,13 @@ def rise_of(paired: PairedMetric) -> float | None:
     As for :func:`reach_of`, one more case is added, which can gain the whole scale.
     """
     best = paired.most if paired.higher_is_better else paired.least
-    if not math.isfinite(paired.most - paired.least):
-        return None
-    possible = math.fsum(abs(best - value) for value in paired.baseline)
-    return (possible + paired.most - paired.least) / (len(paired.baseline) + 1)
+    scale = paired.most - paired.least
+    return _mean_way_to(best, paired, scale) if math.isfinite(scale) else None
+
+
+def _mean_way_to(end: float, paired: PairedMetric, scale: float) -> float:
+    """Mean distance of the baseline's values from an end, with one more case the whole scale away from it."""
+    return (math.fsum(abs(value - end) for value in paired.baseline) + scale) / (len(paired.baseline) + 1)
 
 
 def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:

@@ -1,16 +1,16 @@
 """``classification``: the label that an answer gives. Over a set, the labels make accuracy and macro-F1."""
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from harness.golden.value_rules import same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
 from harness.metrics.denial import is_asked, is_denied
+from harness.metrics.readings import Form, loosest_reading
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
@@ -93,18 +93,13 @@ def _constant(text: str, _: object) -> str:
 @lru_cache(maxsize=256)
 def _reading(labels: tuple[str, ...]) -> Callable[[str], str]:
     """How answer and labels are read: without emphasis, in one width, as far as the labels stay different."""
-    forms: tuple[Literal["NFC", "NFKC"], ...] = ("NFKC", "NFC")
-    for emphasis, form in itertools.product((False, True), forms):
-        plain = {_plain(label, form, emphasis=emphasis) for label in labels}
-        if all(plain) and len(plain) == len(labels):
-            return partial(_plain, form=form, emphasis=emphasis)
-    return partial(_plain, form="NFC", emphasis=True)
+    return loosest_reading(_plain, labels)
 
 
-def _plain(text: str, form: Literal["NFC", "NFKC"] = "NFKC", *, emphasis: bool = True) -> str:
+def _plain(text: str, form: Form = "NFKC", *, marks: bool = True) -> str:
     """A text for comparison: one form of minus and of full-width letters, nothing that is never drawn."""
     text = unicodedata.normalize(form, without_ignorable(text)).replace("\u2212", "-")
-    return same_words(text if emphasis else _EMPHASIS.sub("", text))
+    return same_words(text if marks else _EMPHASIS.sub("", text))
 
 
 def _label_of(text: str, labels: Sequence[str]) -> str | None:

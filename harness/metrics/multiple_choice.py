@@ -5,16 +5,16 @@ is "B"; "option B", "it's B", "B is right"; the text of an option. The first kin
 names two options, or its words deny what it names, none is chosen.
 """
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 from harness.golden.value_rules import CHOICE_EDGES, letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
 from harness.metrics.denial import is_asked, is_denied
+from harness.metrics.readings import Form, loosest_reading
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
 
@@ -125,19 +125,14 @@ def _reading(choices: tuple[str, ...]) -> Callable[[str], str]:
     ``x²`` is x2 in one width, and ``__init__`` is init without markup: options that differ in these only are
     read with them.
     """
-    forms: tuple[Literal["NFC", "NFKC"], ...] = ("NFKC", "NFC")
-    for markup, form in itertools.product((False, True), forms):
-        plain = [same_words(_plain(choice, form, markup=markup)).strip(CHOICE_EDGES) for choice in choices]
-        if all(plain) and len(set(plain)) == len(plain):
-            return partial(_plain, form=form, markup=markup)
-    return partial(_plain, form="NFC", markup=True)
+    return loosest_reading(_plain, choices, lambda text: same_words(text).strip(CHOICE_EDGES))
 
 
-def _plain(text: str, form: Literal["NFC", "NFKC"], *, markup: bool) -> str:
+def _plain(text: str, form: Form, *, marks: bool) -> str:
     """A text's lines with single spaces, and a letter of a box after the word answer."""
     text = unicodedata.normalize(form, without_ignorable(text))
     text = _BOX.sub(r"answer: \1 ", _COMMAND.sub(r"\1", text))
-    text = _BETWEEN_SCRIPTS.sub(" ", text if markup else _MARKUP.sub("", text))
+    text = _BETWEEN_SCRIPTS.sub(" ", text if marks else _MARKUP.sub("", text))
     return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
 
 

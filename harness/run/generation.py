@@ -107,8 +107,7 @@ def engine_opener(cases: Sequence[GoldenCase], wanted: int | None) -> OpenEngine
             return open_sides(sides, plan)
         from harness.engines.workers.choose import open_chosen
 
-        bases = {model.base_model for model in sides.values()}
-        return open_chosen(sides, plan, wanted, 4 * sum(_parameters(base) for base in bases))
+        return open_chosen(sides, plan, wanted, _weight_bytes(sides))
 
     return open_engine
 
@@ -124,10 +123,14 @@ def ray_opener(address: str, wanted: int | None) -> OpenEngine:
     def open_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         from harness.engines.workers.ray_cluster import open_ray
 
-        bases = {model.base_model for model in sides.values()}
-        return open_ray(sides, plan, address, wanted, 4 * sum(_parameters(base) for base in bases))
+        return open_ray(sides, plan, address, wanted, _weight_bytes(sides))
 
     return open_engine
+
+
+def _weight_bytes(sides: Mapping[str, ModelRef]) -> int:
+    """Size of all bases' weights in memory, in float32."""
+    return 4 * sum(_parameters(base) for base in {model.base_model for model in sides.values()})
 
 
 def _parameters(base_model: str) -> int:

@@ -16,20 +16,8 @@ FIRST = "w1 w2 w3 w4 w5 w6 w7 w8 w9 the cat sat on the mat and the cat is one of
 
 
 @pytest.fixture(scope="module")
-def sides(tiny_model_dir, tmp_path_factory):
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(4)
-    config = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model_dir), config)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            parameter.data.normal_(0, 0.5)
-    model.peft_config["default"].base_model_name_or_path = str(tiny_model_dir)
-    directory = tmp_path_factory.mktemp("stream") / "adapter"
-    model.save_pretrained(directory)
+def sides(tiny_model_dir, make_tiny_adapter, tmp_path_factory):
+    directory = make_tiny_adapter(tiny_model_dir, tmp_path_factory.mktemp("stream"), spread=0.5, seed=4)
     candidate = describe_model(str(directory))
     return {CANDIDATE: candidate, BASELINE: base_of(candidate)}
 

@@ -18,7 +18,7 @@ from typing import Any
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.library_faults import raise_failures
 from harness.engines.transformers_engine import late_answers_apart
-from harness.engines.workers.deal import Done, Event, Lost, deal, evened
+from harness.engines.workers.deal import Done, Event, Lost, Transport, deal, evened
 from harness.errors import EngineError
 from harness.types import EXACT_DTYPES, Completion, ExecutionPlan, ModelRef, TextLoss
 
@@ -115,12 +115,25 @@ class WorkersEngine:
         self, kind: str, requests: Sequence[Any], on_batch: Callable[[Mapping[int, Any]], None]
     ) -> None:
         batches = self._template.call("prepare", kind, list(requests), self._most)
+        self._deal(batches, self._most, requests, on_batch, self._transport)
+
+    def _transport(self, workers: int) -> Transport:
+        return LocalTransport(self._template, max(1, self._cores // workers))
+
+    def _deal(
+        self,
+        batches: Sequence[Sequence[int]],
+        most: int,
+        requests: Sequence[Any],
+        on_batch: Callable[[Mapping[int, Any]], None],
+        transport: Callable[[int], Transport],
+    ) -> None:
+        """Compute batches by at most so many workers, which a transport for their number reaches."""
         if self.plan.dtype in EXACT_DTYPES:
             # In lower precision a text depends on its batch: these stay as in one process.
-            batches = evened(batches, self._most)
-        workers = max(1, min(self._most, len(batches)))
-        transport = LocalTransport(self._template, max(1, self._cores // workers))
-        failures = deal(batches, transport, workers, [each.key for each in requests], on_batch)
+            batches = evened(batches, most)
+        workers = max(1, min(most, len(batches)))
+        failures = deal(batches, transport(workers), workers, [each.key for each in requests], on_batch)
         raise_failures(failures, len(requests))
 
 

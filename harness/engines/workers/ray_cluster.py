@@ -9,18 +9,17 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
-from harness.engines.library_faults import raise_failures
-from harness.engines.workers.deal import Event, Lost, deal, evened
+from harness.engines.workers.deal import Event, Lost
 from harness.engines.workers.local import WorkersEngine
 from harness.engines.workers.ray_nodes import Loaded, Node, Work, absolute, versions
 from harness.errors import EngineError, SettingsError, TunegateError, first_line
-from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
+from harness.types import ExecutionPlan, ModelRef
 
 _POLL_S = 1.0
 _CONNECTED_WITHIN_S = 10.0
@@ -127,11 +126,7 @@ class RayEngine(WorkersEngine):
     ) -> None:
         transport = _Transport(self._cluster, kind, list(requests))
         batches, most = transport.prepare()
-        if self.plan.dtype in EXACT_DTYPES:
-            batches = evened(batches, most)
-        keys = [each.key for each in requests]
-        failures = deal(batches, transport, max(1, min(most, len(batches))), keys, on_batch)
-        raise_failures(failures, len(requests))
+        self._deal(batches, most, requests, on_batch, lambda _: transport)
 
 
 class _Cluster:
@@ -258,13 +253,14 @@ class _Transport:
             member.used.clear()
             member.workers = 0
             self._preparing[member.actor.prepare.remote(*self._call)] = member
-        while self._preparing and not self._failed():
-            self._poll()
+        while self._preparing:
+            self._require_nodes()
+            self.wait()
         return self._rows, sum(member.workers for member in self._cluster.members)
 
     def start(self) -> int | None:
         """A worker of a node that is ready; None while there is none."""
-        self._failed()
+        self._require_nodes()
         for member in self._cluster.members:
             free = next((slot for slot in range(member.workers) if slot not in member.used), None)
             if free is not None:
@@ -275,34 +271,30 @@ class _Transport:
         return None
 
     def give(self, worker: int, batch: Sequence[int]) -> None:
+        """As a Transport's."""
         member, slot = self._workers[worker]
         self._running[member.actor.compute.remote(slot, list(batch))] = worker
 
-    def wait(self) -> list[Event]:
-        return self._poll()
-
     def end(self, worker: int) -> None:
-        self._release(worker)
-
-    def _release(self, worker: int) -> None:
+        """As a Transport's: the number is free again; a batch under way ends with its node."""
         member, slot = self._workers.pop(worker, (None, 0))
         if member is not None:
             member.used.discard(slot)
 
-    def _failed(self) -> bool:
-        """Whether no node is left.
+    def _require_nodes(self) -> None:
+        """Go on while a node is ready, or may become so.
 
         Raises:
             EngineError: There is none, and none came in time.
         """
         ready = any(member.workers for member in self._cluster.members)
         if ready or (self._preparing and not self._last):
-            return False
+            return
         if not self._preparing or time.monotonic() - self._lost_at > _REPLACED_WITHIN_S:
             raise EngineError(f"no node of the Ray cluster is left: {self._last}")
-        return False
 
-    def _poll(self) -> list[Event]:
+    def wait(self) -> list[Event]:
+        """As a Transport's; nodes that have become ready are noted."""
         import ray
 
         waiting = [*self._preparing, *self._running]
@@ -339,10 +331,9 @@ class _Transport:
             self._ready(member, *reply)
             return []
         if isinstance(reply, Lost):
-            self._release(worker)
-            reason = f"node {member.name}: {reply.reason}"
-            return [Lost(worker=worker, reason=reason, memory=reply.memory)]
-        return [type(reply)(worker=worker, found=reply.found, failures=reply.failures)]
+            self.end(worker)
+            return [replace(reply, worker=worker, reason=f"node {member.name}: {reply.reason}")]
+        return [replace(reply, worker=worker)]
 
     def _ready(self, member: _Member, rows: Sequence[Sequence[int]], workers: int) -> None:
         if self._rows and list(map(list, rows)) != list(map(list, self._rows)):

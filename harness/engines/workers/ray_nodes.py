@@ -9,16 +9,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from harness.engines.library_faults import Batches, answer_batch
-from harness.engines.open import describe_own, open_own
+from harness.engines.open import describe_own
 from harness.engines.workers.choose import available_bytes, chosen_workers
 from harness.engines.workers.deal import Done, Lost
 from harness.engines.workers.local import LocalTransport, Template
+from harness.engines.workers.template import Models
 from harness.errors import ModelError, SettingsError
 from harness.types import ExecutionPlan, ModelRef
+from tunegate.project import user_path
 
 # Texts depend on these; a node with others would answer differently from this machine.
 _LIBRARIES = ("tunegate", "torch", "transformers", "peft", "tokenizers")
@@ -69,8 +69,7 @@ class Node:
         self._cores = cores
         self._lock = threading.Lock()
         self._template: Template | None = None
-        self._engine: Any = None
-        self._batches: Batches[Any] | None = None
+        self._models: Models | None = None
         self._loaded: Loaded | None = None
         self._transports: dict[int, LocalTransport] = {}
         self._idle: dict[int, int] = {}
@@ -101,9 +100,9 @@ class Node:
             free = available_bytes()
             most = work.wanted or chosen_workers(work.plan, self._cores, work.weight_bytes, free)
             return Loaded(plan=plan, changes=changes, workers=most)
-        self._engine = open_own(work.sides, work.plan)
-        changes = {side: self._engine.largest_logit_change(side) for side in work.sides}
-        return Loaded(plan=self._engine.plan, changes=changes, workers=1)
+        self._models = Models()
+        plan, changes = self._models.load(work.sides, work.plan)
+        return Loaded(plan=plan, changes=changes, workers=1)
 
     def prepare(
         self, work: Work, kind: str, requests: Sequence[Any], workers: int
@@ -121,14 +120,10 @@ class Node:
         """
         loaded = self.load(work)
         with self._lock:
-            if self._template is not None:
-                self._transports, self._idle = {}, {}
-                return self._template.call("prepare", kind, list(requests), workers), loaded.workers
-            if kind == "answers":
-                self._batches = self._engine.answer_batches(requests, workers=workers)
-            else:
-                self._batches = self._engine.loss_batches(requests)
-            return self._batches.rows, loaded.workers
+            if self._models is not None:
+                return self._models.prepare(kind, requests, workers), loaded.workers
+            self._transports, self._idle = {}, {}
+            return self._forking.call("prepare", kind, list(requests), workers), loaded.workers
 
     def compute(self, slot: int, batch: Sequence[int]) -> Done | Lost:
         """Answer a batch of what was prepared.
@@ -137,17 +132,22 @@ class Node:
             slot: Which of the node's workers answers.
             batch: The indices of its requests.
         """
-        if self._batches is not None:
-            found: dict[int, Any] = {}
-            failures = answer_batch(self._batches, list(batch), found.update)
-            return Done(worker=slot, found=found, failures={row: str(why) for row, why in failures.items()})
+        if self._models is not None:
+            found, failures = self._models.answer(batch)
+            return Done(worker=slot, found=found, failures=failures)
         return replace(self._by_fork(slot, batch), worker=slot)
 
-    def _by_fork(self, slot: int, batch: Sequence[int]) -> Done | Lost:
-        if self._template is None or self._loaded is None:
+    @property
+    def _forking(self) -> Template:
+        if self._template is None:
             raise RuntimeError("a batch before its requests")
-        threads = max(1, self._cores // self._loaded.workers)
-        transport = self._transports.setdefault(slot, LocalTransport(self._template, threads))
+        return self._template
+
+    def _by_fork(self, slot: int, batch: Sequence[int]) -> Done | Lost:
+        workers = self._loaded.workers if self._loaded else 1
+        transport = self._transports.setdefault(
+            slot, LocalTransport(self._forking, max(1, self._cores // workers))
+        )
         worker = self._idle.pop(slot, None) or transport.start()
         transport.give(worker, batch)
         while not (events := transport.wait()):
@@ -207,5 +207,5 @@ def refuse_other_files(model: ModelRef) -> None:
 
 def absolute(model: ModelRef) -> ModelRef:
     """The same model, with paths that other directories understand."""
-    base = Path(model.base_model).expanduser()
+    base = user_path(model.base_model)
     return replace(model, base_model=str(base.resolve())) if base.is_dir() else model

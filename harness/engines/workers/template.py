@@ -44,21 +44,65 @@ def serve(descriptor: int) -> None:
         template.end()
 
 
-class _Template:
-    """What the other side may ask for; each method's result is the reply."""
+class Models:
+    """The models of a process, and the batches of requests that it divided last."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
+        """Nothing is loaded yet."""
         self._engine: Any = None
         self._batches: Batches[Any] | None = None
-        self._children: set[int] = set()
 
     def load(self, sides: Any, plan: Any) -> tuple[Any, dict[str, float]]:
-        """The plan as it is followed, and each side's change of its base."""
+        """Load models.
+
+        Args:
+            sides: The models by side.
+            plan: How to compute.
+
+        Returns:
+            The plan as it is followed, and each side's change of its base.
+        """
         from harness.engines.open import open_own
 
         self._engine = open_own(sides, plan)
         return self._engine.plan, {side: self._engine.largest_logit_change(side) for side in sides}
+
+    def prepare(self, kind: str, requests: Sequence[Any], workers: int) -> Sequence[Sequence[int]]:
+        """The batches of requests.
+
+        Args:
+            kind: ``answers`` or ``losses``.
+            requests: The requests.
+            workers: How many compute them.
+
+        Returns:
+            The indices of each batch's requests.
+        """
+        if kind == "answers":
+            self._batches = self._engine.answer_batches(requests, workers=workers)
+        else:
+            self._batches = self._engine.loss_batches(requests)
+        rows: Sequence[Sequence[int]] = self._batches.rows
+        return rows
+
+    def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
+        """What a batch gives by index, and why other rows of it have no answer."""
+        from harness.engines.library_faults import answer_batch
+
+        if self._batches is None:
+            raise RuntimeError("a batch before its requests")
+        found: dict[int, Any] = {}
+        failures = answer_batch(self._batches, batch, found.update)
+        return found, {row: str(error) for row, error in failures.items()}
+
+
+class _Template(Models):
+    """What the other side may ask for; each method's result is the reply."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+        self._children: set[int] = set()
 
     def prepare(self, kind: str, requests: Sequence[Any], workers: int) -> Sequence[Sequence[int]]:
         """The batches of requests; workers that are forked from now on compute these.
@@ -67,13 +111,10 @@ class _Template:
         """
         for child in tuple(self._children):
             self.ended(child)
-        if kind == "answers":
-            self._batches = self._engine.answer_batches(requests, workers=workers)
-        else:
-            self._batches = self._engine.loss_batches(requests)
+        rows = super().prepare(kind, requests, workers)
         gc.collect()
         gc.freeze()  # else a worker's collector writes to all objects, and copies their pages
-        return self._batches.rows
+        return rows
 
     def fork(self, threads: int) -> int:
         """The process of a new worker, which gets the other end of a connection."""
@@ -81,7 +122,7 @@ class _Template:
         child = os.fork()
         if child == 0:
             self._connection.close()
-            _work(descriptor, self._batches, threads)
+            _work(descriptor, self, threads)
         os.close(descriptor)
         self._children.add(child)
         return child
@@ -106,21 +147,16 @@ def _kill(child: int) -> None:
         return
 
 
-def _work(descriptor: int, batches: Any, threads: int) -> None:
+def _work(descriptor: int, models: Models, threads: int) -> None:
     """Compute batches as they are asked for, and never return."""
     status = 1
     try:
         import torch
 
-        from harness.engines.library_faults import answer_batch
-
         torch.set_num_threads(threads)
         connection = Connection(descriptor)
         while True:
-            batch = connection.recv()
-            found: dict[int, Any] = {}
-            failures = answer_batch(batches, batch, found.update)
-            connection.send((found, {row: str(error) for row, error in failures.items()}))
+            connection.send(models.answer(connection.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         status = 0
     except BaseException:
