@@ -57,7 +57,43 @@ def runs_of(logs: Sequence[RunLog], choices: Mapping[str, MetricChoice]) -> list
             allowed = ", ".join(sorted(named)) or "none: the log has no values"
             raise SettingsError(f"--metric {name}: not in {logs[0].path.name} (allowed: {allowed})")
     facts = _common_facts(logs, choices)
-    return [_run(log, facts, choices) for log in logs]
+    return [_run(log, facts, choices) for log in _decided_alike(logs)]
+
+
+def _decided_alike(logs: Sequence[RunLog]) -> list[RunLog]:
+    """The logs with the same deciding metric for each set: the first log's that all of them have."""
+    present = [_metrics_by_set(log) for log in logs]
+    agreed: dict[str, str] = {}
+    for set_name in {name for found in present for name in found}:
+        having = [
+            (log, found[set_name]) for log, found in zip(logs, present, strict=True) if set_name in found
+        ]
+        named = [log.deciding.get(set_name, VERDICT) for log, _ in having]
+        # Where a side has no values at all, each of its cases errored.
+        common = [name for name in named if all(name in names or not names for _, names in having)]
+        if common:
+            agreed[set_name] = common[0]
+    return [
+        replace(
+            log,
+            deciding={
+                **log.deciding,
+                **{name: metric for name, metric in agreed.items() if metric in found.get(name, ())},
+            },
+        )
+        for log, found in zip(logs, present, strict=True)
+    ]
+
+
+def _metrics_by_set(log: RunLog) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for case in log.cases:
+        names = found.setdefault(case.set_name, set())
+        for answer in case.answers:
+            names.update(answer.values)
+            if answer.passed is not None:
+                names.add(VERDICT)
+    return found
 
 
 def _with_usage(log: RunLog) -> RunLog:
@@ -97,7 +133,7 @@ def _common_facts(logs: Sequence[RunLog], choices: Mapping[str, MetricChoice]) -
     for name in dict.fromkeys(name for log in logs for name in _metrics(log) if name != VERDICT):
         told = [log.facts[name] for log in logs if name in log.facts]
         # Where two logs disagree, neither is believed.
-        said = told[0] if told and told == told[:1] * len(told) else None
+        said = told[0] if told and told == told[:1] * len(told) and _fits_all(logs, name, told[0]) else None
         choice = choices.get(name, MetricChoice(name=name))
         facts = chosen_facts(said, choice)
         if facts is None:
@@ -107,6 +143,12 @@ def _common_facts(logs: Sequence[RunLog], choices: Mapping[str, MetricChoice]) -
             facts = replace(facts, kind="binary")
         found[name] = facts
     return found
+
+
+def _fits_all(logs: Sequence[RunLog], name: str, facts: MetricFacts) -> bool:
+    """Whether the values of logs that don't say how to read a metric fit what another log says."""
+    silent = [log for log in logs if name not in log.facts]
+    return not any(_off_scale(value, facts) for value in _values(silent, name))
 
 
 def _values(logs: Sequence[RunLog], name: str) -> Iterator[float]:
@@ -191,6 +233,13 @@ def _usual(
     present = [name for name in named if name not in USAGE]
     if (name := log.deciding.get(set_name)) in present:
         return {str(name): MetricChoice(name=str(name))}
+    if name and present:
+        raise DataError(
+            log.path,
+            None,
+            f"{set_name}: {name} decides, but no case has a value of it: log again, or choose another with "
+            f"--metric (allowed: {', '.join(present)})",
+        )
     if VERDICT in present:
         return {VERDICT: MetricChoice(name=VERDICT)}
     if not present and not any(answer.error for case in cases for answer in case.answers):

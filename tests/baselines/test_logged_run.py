@@ -145,6 +145,50 @@ def test_where_two_logs_disagree_on_a_direction_neither_is_believed():
         runs_of(logs, {})
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(["m", "n"], ["n", "m"]), (["m", "n"], ["n"]), (["n"], ["m", "n"])]
+)
+def test_both_sides_are_decided_by_one_metric(first, second):
+    """A log whose first case has no value of a metric would name another one first."""
+    logs = [
+        log([dict.fromkeys(names, 1.0)] * 60, facts=dict.fromkeys("mn", SHARE), deciding={"s": names[0]})
+        for names in (first, second)
+    ]
+    baseline, candidate = runs_of(logs, {})
+    (check,) = baseline.results[0].case.checks
+    assert candidate.results[0].case.checks == (check,)
+    assert check.type in {*first} & {*second}
+    assert run_gate(candidate, baseline)[0].metrics[0].n == 60
+
+
+def test_a_verdict_on_one_side_only_does_not_decide():
+    told, untold = log([{"m": 1.0}], deciding={}, passed=[True]), log([{"m": 0.0}])
+    assert [run.results[0].case.checks[0].type for run in runs_of([told, untold], {})] == ["m", "m"]
+
+
+def test_a_metric_that_decides_and_has_no_value_is_missed():
+    with pytest.raises(DataError, match=r"s: m decides, but no case has a value of it.*--metric .allowed: n"):
+        runs_of([log([{"n": 1.0}]), log([{"n": 1.0}])], {})
+
+
+def test_a_side_on_which_everything_broke_is_compared_with_nothing():
+    broke = RunLog(
+        path=Path("b.jsonl"),
+        tool="tool 1",
+        model="b",
+        started_at="2026-01-01T00:00:00+00:00",
+        cases=(LogCase(set_name="s", id="0", answers=(LogAnswer(error="down"),)),),
+    )
+    baseline, candidate = runs_of([log([{"m": 1.0}]), broke], {})
+    assert (baseline.results[0].outcome, candidate.results[0].outcome) == (Outcome.PASSED, Outcome.ERRORED)
+
+
+def test_a_scale_that_another_log_s_values_leave_is_not_believed():
+    silent = log([{"m": 1.0, "n": 7.0}])
+    telling = log([{"m": 1.0, "n": 0.5}], facts={"m": SHARE, "n": SHARE})
+    assert ["n" in run.metrics for run in runs_of([telling, silent], {})] == [False, False]
+
+
 def test_a_log_read_alike_is_the_same_run():
     one, same = (runs_of([log([{"m": 0.5}])], {})[0] for _ in range(2))
     other = runs_of([log([{"m": 0.5}])], choices_by_name(["m:threshold=0.4"]))[0]

@@ -6,8 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunLog, gathered, named_by_content
-from harness.history.logs.values import changed_at, entry, number_of, read_json
+from harness.history.logs.run_log import (
+    SHARE,
+    LogAnswer,
+    LogCase,
+    LogRow,
+    RunLog,
+    each_row,
+    gathered,
+    named_by_content,
+)
+from harness.history.logs.values import (
+    changed_at,
+    count_of,
+    entry,
+    head_of,
+    number_of,
+    objects_of,
+    plain_suffix,
+    read_json,
+)
 from harness.types import Message, MetricFacts
 
 _SET = "deepeval"
@@ -15,10 +33,7 @@ _SET = "deepeval"
 
 def recognises(path: Path) -> bool:
     """A JSON file that begins with deepeval's list of test cases."""
-    if path.suffix != ".json" or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return b'"testCases"' in file.read(200)
+    return plain_suffix(path) == ".json" and '"testCases"' in head_of(path, 200)
 
 
 def read(path: Path) -> RunLog:
@@ -28,19 +43,25 @@ def read(path: Path) -> RunLog:
         DataError: The file is cut or of another form, or two test cases have one name.
     """
     facts = read_json(path)
-    tests = [*entry(facts, "testCases", list, (path, None)), *(facts.get("conversationalTestCases") or [])]
+    place = (path, None)
+    tests = objects_of(facts, "testCases", place, "test case")
+    if facts.get("conversationalTestCases"):
+        tests += objects_of(facts, "conversationalTestCases", place, "conversational test case")
     if not tests:
         raise DataError(path, None, "it has no test cases: run deepeval again")
+    measured = [_metrics(test, place) for test in tests]
     seen: dict[str, int] = {}
-    cases = gathered(_row(path, test, name, seen) for test, name in zip(tests, _names(tests), strict=True))
-    model = (facts.get("hyperparameters") or {}).get("model")
+    parts = zip(tests, measured, _names(tests), strict=True)
+    cases = gathered(each_row(parts, path, "test case", lambda each: _row(path, seen, *each)))
+    settings = facts.get("hyperparameters")
+    model = settings.get("model") if isinstance(settings, dict) else None
     return RunLog(
         path=path,
         tool="deepeval",
         model=str(model or path.stem),
         started_at=changed_at(path),
         cases=cases,
-        facts=dict(_facts(tests)),
+        facts=dict(_facts(measured)),
     )
 
 
@@ -61,10 +82,25 @@ def _prompt(test: Mapping[str, Any]) -> list[Any]:
     return asked or [["user", test.get("input")]]
 
 
-def _row(path: Path, test: Mapping[str, Any], name: str, seen: dict[str, int]) -> LogRow:
+def _metrics(test: Mapping[str, Any], place: tuple[Path, int | None]) -> dict[str, Mapping[str, Any]]:
+    """A test case's metrics by name; a second one of a name has a number."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in objects_of(test, "metricsData", place):
+        name = str(entry(each, "name", str, place))
+        alike = sum(other["name"] == name for other in found.values())
+        found[f"{name} {alike + 1}" if alike else name] = each
+    return found
+
+
+def _row(
+    path: Path,
+    seen: dict[str, int],
+    test: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, Any]],
+    name: str,
+) -> LogRow:
     place = (path, None)
-    metrics = entry(test, "metricsData", list, place)
-    errors = [f"{each.get('name')}: {each['error']}" for each in metrics if each.get("error")]
+    errors = [f"{metric}: {each['error']}" for metric, each in metrics.items() if each.get("error")]
     success = test.get("success")
     expected = test.get("expectedOutput")
     seen[name] = seen.get(name, 0) + 1
@@ -76,43 +112,48 @@ def _row(path: Path, test: Mapping[str, Any], name: str, seen: dict[str, int]) -
             for role, content in _prompt(test)
         ),
         references=() if expected is None else (str(expected),),
-        identity="deepeval " + ", ".join(f"{each.get('name')} {each.get('threshold')}" for each in metrics),
+        identity="deepeval "
+        + ", ".join(f"{metric} {each.get('threshold')}" for metric, each in metrics.items()),
         answers=(
             LogAnswer(
                 values={
-                    str(entry(each, "name", str, place)): number_of(
-                        each["score"], place, f"{name}: {each['name']}"
-                    )
-                    for each in metrics
-                    if each.get("score") is not None
+                    metric: number_of(each["score"], place, f"{name}: {metric}")
+                    for metric, each in metrics.items()
+                    # A metric that broke may be written with a score of 0.
+                    if each.get("score") is not None and not each.get("error")
                 },
                 passed=success if isinstance(success, bool) and not errors else None,
                 text=None if test.get("actualOutput") is None else str(test["actualOutput"]),
                 error=errors[0].partition("\n")[0] if errors else "",
                 explanations={
-                    "passed": "; ".join(str(each["reason"]) for each in metrics if each.get("reason"))
+                    "passed": "; ".join(
+                        str(each["reason"]) for each in metrics.values() if each.get("reason")
+                    )
                 },
-                latency_s=number_of(test.get("completionTime") or 0, place, "completionTime"),
+                latency_s=count_of(test.get("completionTime"), place, f"{name}: completionTime"),
             ),
         ),
     )
     return LogRow(case=case, repeat=str(seen[name]), place=place)
 
 
-def _facts(tests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, MetricFacts]]:
-    """Each metric between 0 and 1, with the direction that its verdicts show."""
+def _facts(tests: Sequence[Mapping[str, Mapping[str, Any]]]) -> Iterator[tuple[str, MetricFacts]]:
+    """Each metric between 0 and 1, with the direction that its verdicts show, if they show one."""
     rows: dict[str, list[Mapping[str, Any]]] = {}
-    for test in tests:
-        for each in test.get("metricsData") or []:
-            rows.setdefault(str(each.get("name")), []).append(each)
+    for metrics in tests:
+        for name, each in metrics.items():
+            rows.setdefault(name, []).append(each)
     for name, found in rows.items():
         told = [
             (each["success"], each["score"] >= each["threshold"], each["score"] <= each["threshold"])
             for each in found
-            if each.get("score") is not None and each.get("threshold") is not None and "success" in each
+            if all(each.get(key) is not None for key in ("score", "threshold", "success"))
         ]
-        if all(success == above for success, above, _ in told):
+        is_above = all(success == above for success, above, _ in told)
+        is_below = all(success == below for success, _, below in told)
+        # Without verdicts, or where each score is its threshold, both would fit.
+        if is_above and not is_below:
             yield name, SHARE
-        elif all(success == below for success, _, below in told):
+        elif is_below and not is_above:
             # Of bias or toxicity less is better.
             yield name, replace(SHARE, higher_is_better=False)

@@ -1,12 +1,22 @@
 """Run directories of HELM: ``per_instance_stats.json``, ``run_spec.json`` and ``scenario_state.json``."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunLog, gathered, set_name_of
-from harness.history.logs.values import changed_at, entry, number_of, read_json
+from harness.history.logs.run_log import (
+    SHARE,
+    LogAnswer,
+    LogCase,
+    LogRow,
+    RunLog,
+    each_row,
+    gathered,
+    set_name_of,
+)
+from harness.history.logs.values import changed_at, count_of, number_of, objects_of, read_json
 from harness.types import Message
 
 _STATS, _SPEC, _STATE = "per_instance_stats.json", "run_spec.json", "scenario_state.json"
@@ -38,10 +48,18 @@ def read(path: Path) -> RunLog:
     adapter = spec.get("adapter_spec") or {}
     states = {_key(state, directory / _STATE): state for state in _states(directory / _STATE)}
     task = _task(str(spec.get("name", directory.name)))
-    rows = read_json(stats)
-    if not isinstance(rows, list) or not rows:
+    rows = objects_of({"instances": read_json(stats)}, "instances", (stats, None), "instance")
+    if not rows:
         raise DataError(stats, None, "it has no instances: run HELM again")
-    cases = gathered(_row(stats, task, row, states.get(_key(row, stats))) for row in rows)
+    times = Counter(_key(row, stats)[0] for row in rows)
+    cases = gathered(
+        each_row(
+            rows,
+            stats,
+            "instance",
+            lambda row: _row(stats, (task, times), row, states.get(_key(row, stats))),
+        )
+    )
     if states and len(states) != len(rows):
         raise DataError(
             stats, None, f"{len(rows)} of {len(states)} answers are in it: cut off; run HELM again"
@@ -91,37 +109,60 @@ def _task(name: str) -> str:
     return ":".join([scenario, *([",".join(kept)] if kept else [])])
 
 
-def _row(path: Path, task: str, facts: Mapping[str, Any], state: Mapping[str, Any] | None) -> LogRow:
+def _row(
+    path: Path,
+    of: tuple[str, Mapping[str, int]],
+    facts: Mapping[str, Any],
+    state: Mapping[str, Any] | None,
+) -> LogRow:
+    task, times = of
     place = (path, None)
     name, perturbation, trial = _key(facts, path)
-    means = {
-        str(stat["name"]["name"]): number_of(stat["mean"], place, f"instance {name}: {stat['name']['name']}")
-        for stat in entry(facts, "stats", list, place)
-        if stat.get("count") and "mean" in stat
-    }
-    about = (state or {}).get("instance") or {}
-    answers = ((state or {}).get("result") or {}).get("completions") or [{}]
+    what = f"instance {name}"
+    means = _means(facts, place, what)
+    about, result = ((state or {}).get(key) or {} for key in ("instance", "result"))
+    answers = result.get("completions") or [{}]
     prompt = ((state or {}).get("request") or {}).get("prompt")
+    failed = str(result.get("error") or "the request failed") if result.get("success") is False else ""
+    further = [*([perturbation] if perturbation else []), *([f"trial {trial}"] if trial else [])]
     case = LogCase(
         set_name=set_name_of(task),
-        id=f"{name} ({perturbation})" if perturbation else name,
+        id=f"{name} ({', '.join(further)})" if further else name,
         messages=() if prompt is None else (Message(role="user", content=str(prompt)),),
         references=tuple(
             str(reference["output"]["text"])
             for reference in about.get("references", ())
             if "correct" in reference.get("tags", ())
         ),
-        # A perturbed instance is no further independent case.
-        cluster=name if perturbation else None,
+        # An instance that is perturbed too, or has other examples before it too, is one independent case.
+        cluster=name if times[name] > 1 else None,
         identity="HELM",
         answers=(
             LogAnswer(
-                values={key: value for key, value in means.items() if not key.startswith(_NOTES)},
-                text=answers[0].get("text"),
-                latency_s=means.get("inference_runtime", 0.0),
-                prompt_tokens=int(means.get("num_prompt_tokens", 0)),
-                completion_tokens=int(means.get("num_output_tokens", 0)),
+                # HELM scores the empty answer of a request that failed.
+                values={}
+                if failed
+                else {key: value for key, value in means.items() if not key.startswith(_NOTES)},
+                text=None if failed else answers[0].get("text"),
+                error=failed.partition("\n")[0],
+                latency_s=count_of(means.get("inference_runtime"), place, f"{what}: inference_runtime"),
+                prompt_tokens=int(count_of(means.get("num_prompt_tokens"), place, f"{what}: prompt tokens")),
+                completion_tokens=int(
+                    count_of(means.get("num_output_tokens"), place, f"{what}: output tokens")
+                ),
             ),
         ),
     )
-    return LogRow(case=case, repeat=str(trial), place=place)
+    return LogRow(case=case, repeat="0", place=place)
+
+
+def _means(facts: Mapping[str, Any], place: tuple[Path, None], what: str) -> dict[str, float]:
+    means: dict[str, float] = {}
+    for stat in objects_of(facts, "stats", place):
+        if not stat.get("count") or "mean" not in stat:
+            continue
+        name = str(stat["name"]["name"])
+        value = number_of(stat["mean"], place, f"{what}: {name}")
+        if means.setdefault(name, value) != value:
+            raise DataError(*place, f"{what}: {name} has two values: a version that is not read")
+    return means

@@ -4,41 +4,90 @@ import json
 import math
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunLog, gathered, set_name_of
-from harness.history.logs.values import changed_at, entry, read_json, shown
+from harness.history.logs.run_log import (
+    SHARE,
+    LogAnswer,
+    LogCase,
+    LogRow,
+    RunLog,
+    each_row,
+    gathered,
+    set_name_of,
+)
+from harness.history.logs.values import (
+    changed_at,
+    count_of,
+    entry,
+    head_of,
+    objects_of,
+    plain_suffix,
+    read_json,
+    shown,
+)
 from harness.types import Message
 
 _VERSION = 2
-_HEADER = "header.json"
+_HEADER, _ARCHIVE = "header.json", ".eval"
 # inspect's own reading of grades: correct, partly, incorrect, no answer.
 _GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+_ATTACHED = "attachment://"
 _ZSTD = 93
 _LOCAL_HEADER = 30
 
 
 def recognises(path: Path) -> bool:
-    """An ``.eval`` archive, or JSON that begins as one of inspect's logs."""
-    if path.suffix == ".eval":
+    """An ``.eval`` archive, a directory with such, or JSON that begins as one of inspect's logs."""
+    if path.is_dir():
+        return any(path.glob(f"*{_ARCHIVE}"))
+    if path.suffix == _ARCHIVE:
         return True
-    if path.suffix != ".json" or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(600)
-    return b'"version"' in head and b'"status"' in head and b'"eval"' in head
+    head = head_of(path, 600) if plain_suffix(path) == ".json" else ""
+    return all(f'"{key}"' in head for key in ("version", "status", "eval"))
 
 
 def read(path: Path) -> RunLog:
-    """Read one log.
+    """Read one log, or those of a directory: one for each task.
 
     Raises:
-        DataError: It is cut, its run did not end, it has no samples, or its version is not read.
+        DataError: One is cut, its run did not end, it has no samples, its version is not read, or two are of
+            one task or of different models.
     """
-    header, samples = _archive(path) if path.suffix == ".eval" else _json_log(path)
+    if not path.is_dir():
+        return _one(path)
+    logs = [_one(each) for each in sorted(path.glob(f"*{_ARCHIVE}"))]
+    by_task: dict[str, RunLog] = {}
+    for log in logs:
+        task = next(iter(log.deciding))
+        if log.model != logs[0].model:
+            raise DataError(path, None, f"it has logs of {logs[0].model} and {log.model}: name one file")
+        if (earlier := by_task.setdefault(task, log)) is not log:
+            names = f"{earlier.path.name}, {log.path.name}"
+            raise DataError(path, None, f"{task} was run twice in it: name one file ({names})")
+    facts = {name: known for log in logs for name, known in log.facts.items()}
+    return replace(
+        logs[0],
+        path=path,
+        started_at=min(log.started_at for log in logs),
+        cases=tuple(case for log in logs for case in log.cases),
+        # Where two tasks read a metric differently, neither is believed.
+        facts={
+            name: known
+            for name, known in facts.items()
+            if all(log.facts.get(name, known) == known for log in logs)
+        },
+        deciding={task: log.deciding[task] for task, log in by_task.items()},
+        notes=tuple(note for log in logs for note in log.notes),
+    )
+
+
+def _one(path: Path) -> RunLog:
+    header, samples = _archive(path) if path.suffix == _ARCHIVE else _json_log(path)
     place = (path, None)
     if (version := entry(header, "version", int, place)) != _VERSION:
         raise DataError(path, None, f"an inspect log of version {version}; this tunegate reads {_VERSION}")
@@ -47,11 +96,11 @@ def read(path: Path) -> RunLog:
     _check_whole(path, header, results, len(samples))
     task = str(entry(about, "task", str, place))
     version_of_task = f"{about.get('task_version', 0)} {json.dumps(about.get('task_attribs') or {})}"
-    cases = gathered(_row(path, task, version_of_task, sample) for sample in samples)
+    cases = gathered(each_row(samples, path, "sample", lambda each: _row(path, task, version_of_task, each)))
     names = dict.fromkeys(name for case in cases for answer in case.answers for name in answer.values)
     facts = {name: SHARE for name in names if _is_share(name, header, samples)}
-    headline = str((results.get("headline") or {}).get("score", ""))
-    deciding = headline if headline in names else next(iter([*facts, *names]), "")
+    # A headline that no sample has is missed by whoever compares, not replaced here.
+    deciding = _headline(results, names) or next(iter([*facts, *names]), "")
     others = [name for name in names if name != deciding]
     packages = about.get("packages") or {}
     stats = header.get("stats") or {}
@@ -67,10 +116,18 @@ def read(path: Path) -> RunLog:
     )
 
 
+def _headline(results: Mapping[str, Any], names: Collection[str]) -> str:
+    """The score that inspect itself reports first, as it is called here; empty if it names none."""
+    about = results.get("headline") or {}
+    scorer, score = str(about.get("scorer") or ""), str(about.get("score") or "")
+    of_several = f"{scorer}.{score}"
+    return of_several if of_several in names else score or scorer
+
+
 def _json_log(path: Path) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
     facts = read_json(path)
     entry(facts, "status", str, (path, None))
-    return facts, facts.get("samples") or []
+    return facts, objects_of(facts, "samples", (path, None), "sample") if facts.get("samples") else []
 
 
 def _archive(path: Path) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
@@ -83,9 +140,11 @@ def _archive(path: Path) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]
                 )
             members = [name for name in names if name.startswith("samples/") and name.endswith(".json")]
             header = read_json(path, _member(path, archive, _HEADER), _HEADER)
-            return header, [read_json(path, _member(path, archive, name), name) for name in members]
-    except (zipfile.BadZipFile, struct.error, OSError) as error:
-        raise DataError(path, None, f"not an inspect archive, or cut off: {error}") from error
+            samples = [read_json(path, _member(path, archive, name), name) for name in members]
+            return header, objects_of({"samples": samples}, "samples", (path, None), "sample")
+    except (zipfile.BadZipFile, struct.error, OSError, RuntimeError, NotImplementedError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise DataError(path, None, f"not an inspect archive, or cut off: {problem}; log again") from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
@@ -116,6 +175,10 @@ def _check_whole(path: Path, header: Mapping[str, Any], results: Mapping[str, An
         raise DataError(path, None, "it has no samples: run inspect with --log-samples")
     total = results.get("total_samples")
     if isinstance(total, int) and total != samples:
+        if samples > total:
+            raise DataError(
+                path, None, f"{samples} samples are in it, of {total}: some are written twice; log again"
+            )
         raise DataError(path, None, f"{samples} of {total} samples are in it: cut off; log again")
 
 
@@ -128,27 +191,37 @@ def _row(path: Path, task: str, version: str, sample: Mapping[str, Any]) -> LogR
     target = sample.get("target", "")
     scores = sample.get("scores") or {}
     values = {key: value for key, value in _values(path, str(name), scores) if value is not None}
-    error = (sample.get("error") or {}).get("message", "")
+    attached = sample.get("attachments") or {}
+    text = str(output.get("completion") or _text(choice.get("message", {}).get("content", ""), attached))
+    what = f"sample {name}"
     case = LogCase(
         set_name=set_name_of(task),
         id=str(name),
-        messages=_messages(sample.get("input", "")),
+        messages=_messages(sample.get("input", ""), attached),
         references=tuple(map(str, target)) if isinstance(target, list) else (str(target),),
         identity=f"inspect {version} {json.dumps(sample.get('choices'))}",
         answers=(
             LogAnswer(
                 values=values,
-                text=str(output.get("completion") or _text(choice.get("message", {}).get("content", ""))),
-                error=str(error).partition("\n")[0],
+                text=attached.get(text.removeprefix(_ATTACHED), text),
+                error=_error(sample),
                 explanations={key: str(score.get("explanation") or "") for key, score in scores.items()},
                 is_cut=choice.get("stop_reason") in {"max_tokens", "model_length"},
-                latency_s=float(output.get("time") or 0),
-                prompt_tokens=int(usage.get("input_tokens") or 0),
-                completion_tokens=int(usage.get("output_tokens") or 0),
+                latency_s=count_of(output.get("time"), place, f"{what}: time"),
+                prompt_tokens=int(count_of(usage.get("input_tokens"), place, f"{what}: input tokens")),
+                completion_tokens=int(count_of(usage.get("output_tokens"), place, f"{what}: output tokens")),
             ),
         ),
     )
     return LogRow(case=case, repeat=str(sample.get("epoch", 1)), place=place)
+
+
+def _error(sample: Mapping[str, Any]) -> str:
+    """Why a sample does not count; empty if nothing broke."""
+    error, invalid = sample.get("error"), sample.get("invalidation")
+    if error is not None:
+        return str(error.get("message") or "it broke").partition("\n")[0]
+    return "" if invalid is None else f"invalidated: {invalid.get('reason') or 'no reason given'}"
 
 
 def _values(path: Path, sample: str, scores: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
@@ -183,46 +256,52 @@ def _number(path: Path, what: str, value: object) -> float | None:
 
 
 def _is_share(name: str, header: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a score is graded, true or false, or reduced to an accuracy, so that 1 is best."""
+    """Whether a score is graded or reduced to an accuracy, so that 1 is best.
+
+    Truths alone don't say it: true may be the answer to "is it toxic?".
+    """
     scorer = name.partition(".")[0]
     raw = [
         value
         for sample in samples
         if (value := ((sample.get("scores") or {}).get(scorer) or {}).get("value")) is not None
     ]
-    if raw and all(isinstance(value, bool | str) and not _is_numeral(value) for value in raw):
+    if raw and all(isinstance(value, str) and value in _GRADES for value in raw):
         return True
     scores = (header.get("results") or {}).get("scores") or []
-    return any(score.get("name") == name and "accuracy" in score.get("metrics", {}) for score in scores)
+    return any(
+        name in {score.get("name"), f"{score.get('scorer')}.{score.get('name')}"}
+        and "accuracy" in score.get("metrics", {})
+        for score in scores
+    )
 
 
-def _is_numeral(value: object) -> bool:
-    try:
-        float(str(value))
-    except ValueError:
-        return False
-    return True
-
-
-def _messages(given: object) -> tuple[Message, ...]:
+def _messages(given: object, attached: Mapping[str, str]) -> tuple[Message, ...]:
     if not isinstance(given, list):
-        return (Message(role="user", content=str(given)),)
+        return (Message(role="user", content=_text(given, attached)),)
     roles = {"system", "user", "assistant", "tool"}
     return tuple(
         Message(
-            role=each["role"] if each.get("role") in roles else "user", content=_text(each.get("content"))
+            role=each["role"] if each.get("role") in roles else "user",
+            content=_text(each.get("content"), attached),
         )
         for each in given
         if isinstance(each, dict)
     )
 
 
-def _text(content: object) -> str:
-    """A message's text; what is no text is kept as JSON, so that another image is another prompt."""
+def _text(content: object, attached: Mapping[str, str]) -> str:
+    """A message's text; what is no text is kept as JSON, so that another image is another prompt.
+
+    Args:
+        content: A text, or parts.
+        attached: Long texts by the hash that is in their place.
+    """
     if not isinstance(content, list):
-        return "" if content is None else str(content)
+        text = "" if content is None else str(content)
+        return str(attached.get(text.removeprefix(_ATTACHED), text))
     return "\n".join(
-        str(part.get("text", ""))
+        _text(part.get("text", ""), attached)
         if isinstance(part, dict) and part.get("type") == "text"
         else json.dumps(part)
         for part in content

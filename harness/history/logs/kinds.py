@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import cast
 
 from harness.errors import DataError, SettingsError
-from harness.history.logs.run_log import RunLog
+from harness.history.logs.run_log import OF_ANOTHER_KIND, RunLog, misread
+from harness.history.logs.values import head_of
 from harness.registry import RunReader, active, load_function
 from harness.registry.field_types import wrong_field
 
@@ -53,6 +54,8 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
         reader = readers[name]
     else:
         found = [each for each in readers.values() if _recognises(each, path)]
+        if not found and path.is_file() and path.suffix != ".gz" and not head_of(path).strip():
+            raise DataError(path, None, "it is empty: log again")
         if not found:
             raise DataError(path, None, f"no reader recognises it; --format names one ({allowed})")
         reader = found[0]
@@ -64,12 +67,8 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
     try:
         log = read(path) if part is None else read(path, part)
         return cast("RunLog", log) if reader.name in BUILTIN_READERS else _checked(log, reader, path)
-    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-        # Somewhere in the file is another kind of value than the tool writes.
-        line = str(error).partition("\n")[0]
-        what = f"{type(error).__name__}: {line}"
-        problem = f"not as {reader.name} writes it, or of a version that is not read: {what}"
-        raise DataError(path, None, problem) from error
+    except OF_ANOTHER_KIND as error:
+        raise misread(path, f"not as {reader.name} writes it", error) from error
 
 
 def _recognises(reader: RunReader, path: Path) -> bool:

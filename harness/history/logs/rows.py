@@ -8,6 +8,7 @@ column of numbers is a metric.
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness.history.logs.values import (
     changed_at,
     count_of,
     number_of,
+    plain_suffix,
     read_json_lines,
     read_text,
     shown,
@@ -41,12 +43,6 @@ def recognises(path: Path) -> bool:
     return plain_suffix(path) in SUFFIXES and path.is_file()
 
 
-def plain_suffix(path: Path) -> str:
-    """A name's ending in small letters; of a compressed file, the one before."""
-    name = path.with_suffix("") if path.suffix == ".gz" else path
-    return name.suffix.lower()
-
-
 def read(path: Path) -> RunLog:
     """Read the rows.
 
@@ -65,7 +61,9 @@ def read(path: Path) -> RunLog:
         cases=cases,
         facts={SCORE: SHARE},
         # The tool's own verdict decides where there is one.
-        deciding={} if any("passed" in facts for _, facts in rows) else {c.set_name: SCORE for c in cases},
+        deciding={}
+        if any("passed" in facts for _, facts in rows)
+        else {case.set_name: SCORE for case in cases if any(SCORE in each.values for each in case.answers)},
     )
 
 
@@ -121,6 +119,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _check_columns(path: Path, rows: list[tuple[int, Mapping[str, Any]]]) -> None:
     columns = dict.fromkeys(name for _, facts in rows for name in facts)
     if "id" not in columns:
+        if len(columns) == 1 and (mark := re.search("[;\t|]", next(iter(columns)))) is not None:
+            raise DataError(path, 1, f"its cells are separated by {mark[0]!r}: write it with commas")
         raise DataError(path, None, f"no column 'id' (found: {', '.join(columns) or 'none'})")
     if not {SCORE, "passed"} & set(columns) and not set(columns) - _FIELDS:
         raise DataError(path, None, f"no column 'score' or 'passed' (found: {', '.join(columns)})")

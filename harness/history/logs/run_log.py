@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.errors import DataError
 from harness.types import Message, MetricFacts
 
 # Scores between 0 and 1 of which more is better, as most tools have them.
 SHARE = MetricFacts(kind="graded")
+# What a reader meets where a log has another kind of value than its tool writes.
+OF_ANOTHER_KIND = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,39 @@ class LogRow:
     case: LogCase
     repeat: str | None
     place: tuple[Path, int | None]
+
+
+def each_row(
+    items: Iterable[Any], path: Path, what: str, row_of: Callable[[Any], LogRow]
+) -> Iterator[LogRow]:
+    """A log's items as rows.
+
+    Args:
+        items: What the log has, in its order.
+        path: The file.
+        what: The tool's word for an item.
+        row_of: Makes an item's row.
+
+    Raises:
+        DataError: An item is of another kind than the tool writes; the message has its number.
+    """
+    for number, item in enumerate(items, start=1):
+        try:
+            yield row_of(item)
+        except OF_ANOTHER_KIND as error:
+            raise misread(path, f"{what} {number} is not as its tool writes it", error) from error
+
+
+def misread(path: Path, what: str, error: Exception) -> DataError:
+    """The error of a log that has another kind of value somewhere than its tool writes.
+
+    Args:
+        path: The file.
+        what: What is not as it should be.
+        error: What its reading met.
+    """
+    found = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return DataError(path, None, f"{what}, or of a version that is not read: {found}")
 
 
 def gathered(rows: Iterable[LogRow]) -> tuple[LogCase, ...]:

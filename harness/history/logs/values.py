@@ -13,11 +13,41 @@ from harness.errors import DataError
 from harness.types.storage import parse_json
 
 _LONGEST_SHOWN = 40
+# More than any answer takes, in seconds or tokens.
+_MOST = 1e12
 # By the first two bytes of a file.
 _REMEDIES = {
     **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "convert it, as by iconv -f utf-16 -t utf-8"),
     b"\x1f\x8b": "it is compressed: give its name the ending .gz",
 }
+
+
+def plain_suffix(path: Path) -> str:
+    """A name's ending in small letters; of a compressed file, the one before."""
+    name = path.with_suffix("") if path.suffix == ".gz" else path
+    return name.suffix.lower()
+
+
+def head_of(path: Path, size: int = 4000) -> str:
+    """How a file begins, unpacked and without a byte order mark.
+
+    Args:
+        path: The file.
+        size: How many bytes.
+
+    Returns:
+        The text; empty for what is no file or can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(size)
+        if path.suffix == ".gz":
+            # Also of a file that is cut off.
+            head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head)
+    except (OSError, zlib.error):
+        return ""
+    is_wide = head[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    return head.decode("utf-16" if is_wide else "utf-8-sig", errors="ignore")
 
 
 def read_text(path: Path) -> str:
@@ -133,16 +163,18 @@ def count_of(value: object, place: tuple[Path, int | None], what: str) -> float:
     """A finite number of at least 0, such as a time.
 
     Args:
-        value: What the log has.
+        value: What the log has; nothing is 0.
         place: File and line, for the message.
         what: Its name in the message.
 
     Raises:
         DataError: It is something else.
     """
-    found = number_of(value, place, what)
+    found = 0.0 if value is None else number_of(value, place, what)
     if found < 0:
         raise DataError(*place, f"{what}: {shown(value)} is below 0: leave it out if it is unknown")
+    if found > _MOST:
+        raise DataError(*place, f"{what}: {shown(value)} is too much: leave it out if it is unknown")
     return found
 
 
@@ -178,9 +210,32 @@ def entry(facts: object, key: str, kind: type | tuple[type, ...], place: tuple[P
     """
     if not isinstance(facts, Mapping) or key not in facts:
         raise DataError(*place, f"{key!r} is missing: cut, or written by a version that is not read")
-    if not isinstance(facts[key], kind):
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    is_truth = isinstance(facts[key], bool) and bool not in kinds  # which Python takes for a number
+    if is_truth or not isinstance(facts[key], kinds):
         raise DataError(*place, f"{key}: {shown(facts[key])} is of another type: a version that is not read")
     return facts[key]
+
+
+def objects_of(
+    facts: object, key: str, place: tuple[Path, int | None], what: str = ""
+) -> list[Mapping[str, Any]]:
+    """A required list of objects.
+
+    Args:
+        facts: The mapping that has it.
+        key: Its name.
+        place: File and line, for the message.
+        what: The tool's word for one of them; empty: the key.
+
+    Raises:
+        DataError: It is missing, or one of them is something else.
+    """
+    found = entry(facts, key, list, place)
+    for number, each in enumerate(found, start=1):
+        if not isinstance(each, dict):
+            raise DataError(*place, f"{what or key} {number}: not an object: {shown(each)}; log again")
+    return list(found)
 
 
 def shown(value: object) -> str:

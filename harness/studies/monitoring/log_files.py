@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from harness.errors import DataError
-from harness.history.logs.rows import plain_suffix, table_rows
-from harness.history.logs.values import json_object
+from harness.history.logs.rows import table_rows
+from harness.history.logs.values import json_object, plain_suffix
 
 _PIECE = 4096
 _MOST_FILES = 2_000

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.baselines.logged_run import runs_of
 from harness.errors import DataError
+from harness.history.logs import inspect_ai
 from harness.history.logs.inspect_ai import read, recognises
+from harness.history.logs.kinds import read_log
 
 DATA = Path(__file__).parent / "data" / "inspect"
 
@@ -64,6 +67,21 @@ def test_epochs_are_answers_to_one_case():
         ),
         (lambda log: log.pop("samples"), "it has no samples: run inspect with --log-samples"),
         (lambda log: log["samples"].pop(), "11 of 12 samples are in it"),
+        (
+            lambda log: log["samples"].append({"id": "x"}),
+            "13 samples are in it, of 12: some are written twice",
+        ),
+        (lambda log: log["samples"].insert(0, "x") or log["samples"].pop(), "sample 1: not an object: 'x'"),
+        (lambda log: log["samples"][0].update(error="boom"), "sample 1 is not as its tool writes it"),
+        (lambda log: log["samples"][0].update(id=True), "id: True is of another type"),
+        (
+            lambda log: log["samples"][0]["output"].update(time=1e400),
+            "sample country-0: time: inf is not a number",
+        ),
+        (
+            lambda log: log["samples"][0]["output"].update(usage={"output_tokens": -5}),
+            "output tokens: -5 is below 0",
+        ),
         (lambda log: log["samples"][1].update(id="country-0"), "id 'country-0' .answer 1. was used before"),
         (
             lambda log: log["samples"][0]["scores"]["match"].update(value="X"),
@@ -85,6 +103,106 @@ def test_an_error_is_no_score(tmp_path):
     case = read(spoiled(tmp_path, change)).cases[0]
     assert case.answers[0].error == "rate limit"
     assert case.answers[0].values == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"error": {"message": ""}}, "it broke"),
+        ({"invalidation": {"author": "a", "reason": "leaked"}}, "invalidated: leaked"),
+        ({"invalidation": {"author": "a"}}, "invalidated: no reason given"),
+    ],
+)
+def test_a_sample_that_does_not_count_is_an_error(tmp_path, facts, told):
+    log = read(spoiled(tmp_path, lambda log: log["samples"][0].update(facts)))
+    assert log.cases[0].answers[0].error == told
+
+
+def test_long_texts_are_read_from_the_sample_s_attachments(tmp_path):
+    def change(log):
+        log["samples"][0]["input"] = [{"role": "user", "content": "attachment://1a"}]
+        log["samples"][0]["output"] = {"completion": "attachment://2b"}
+        log["samples"][0]["attachments"] = {"1a": "a long question", "2b": "a long answer"}
+
+    case = read(spoiled(tmp_path, change)).cases[0]
+    assert (case.messages[0].content, case.answers[0].text) == ("a long question", "a long answer")
+
+
+def scored(name, values, metrics):
+    def change(log):
+        for sample, value in zip(log["samples"], values * 12, strict=False):
+            sample["scores"] = {name: {"value": value}}
+        log["results"]["scores"] = [{"name": name, "scorer": name, "metrics": metrics}]
+        log["results"]["headline"] = {"scorer": name, "score": name}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("values", "metrics", "known"),
+    [
+        (["C", "I", "P"], {"mean": {}}, True),
+        ([True, False], {"accuracy": {}}, True),
+        # True may be the answer to "is it toxic?".
+        ([True, False], {"mean": {}}, False),
+        (["yes", "no"], {"mean": {}}, False),
+        ([0.2, 0.9], {"mean": {}}, False),
+    ],
+)
+def test_a_score_has_a_direction_if_it_is_a_grade_or_an_accuracy(tmp_path, values, metrics, known):
+    log = read(spoiled(tmp_path, scored("found", values, metrics)))
+    assert ("found" in log.facts) is known
+    assert log.deciding == {"capitals": "found"}
+
+
+def test_a_headline_without_values_is_not_replaced_by_another_score(tmp_path):
+    def change(log):
+        for sample in log["samples"]:
+            sample["scores"]["match"]["value"] = float("nan")
+
+    with pytest.raises(DataError, match=r"match decides, but no case has a value of it.*allowed: length"):
+        runs_of([read(spoiled(tmp_path, change))], {})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "logs"
+    found.mkdir()
+    return found
+
+
+def renamed(source, target, **about):
+    """A copy of an archive whose header says something else."""
+    path = DATA / source
+    header, samples = inspect_ai._archive(path)
+    header["eval"].update(about)
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("header.json", json.dumps(header))
+        for number, sample in enumerate(samples):
+            archive.writestr(f"samples/{number}.json", json.dumps(sample))
+
+
+def test_a_folder_has_a_log_for_each_task(folder):
+    renamed("base.eval", folder / "1.eval")
+    renamed("base.eval", folder / "2.eval", task="rivers")
+    log = read_log(folder)
+    assert (log.tool, log.model, len(log.cases)) == ("inspect_ai 0.3.285", "table/tiny-base", 24)
+    assert log.deciding == {"capitals": "match", "rivers": "match"}
+    assert set(log.facts) == {"match"}
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({}, r"capitals was run twice in it: name one file \(1\.eval, 2\.eval\)"),
+        ({"task": "rivers", "model": "other"}, "it has logs of table/tiny-base and other: name one file"),
+    ],
+)
+def test_a_folder_of_several_runs_is_refused(folder, about, message):
+    renamed("base.eval", folder / "1.eval")
+    renamed("base.eval", folder / "2.eval", **about)
+    with pytest.raises(DataError, match=message):
+        read(folder)
 
 
 def test_an_unscored_sample_is_no_zero(tmp_path):

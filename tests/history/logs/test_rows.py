@@ -88,6 +88,7 @@ def test_numbered_answers_are_of_one_case(tmp_path):
         ('{"id": "a", "score": 1}\n{"id": "b"}', ":2: case 'b' has no score: say why in a column 'error'"),
         ('{"id": "a", "score": 1}\n{"score": 1}', ":2: no id"),
         ('{"name": "a", "score": 1}', "no column 'id' (found: name, score)"),
+        ('{"id;score": "a;1"}', "its cells are separated by ';': write it with commas"),
         ('{"id": "a", "text": "x"}', "no column 'score' or 'passed'"),
         ("[1]", ":1: not an object"),
         ("\n\n", "it is empty"),

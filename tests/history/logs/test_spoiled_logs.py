@@ -1,5 +1,6 @@
 """Whatever value is anywhere in a log: it is read, or refused in one line."""
 
+import gzip
 import json
 import random
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.baselines.logged_run import runs_of
-from harness.errors import InputError
+from harness.errors import DataError, InputError
 from harness.history.logs.kinds import read_log
 
 DATA = Path(__file__).parent / "data"
@@ -64,3 +65,42 @@ def test_a_spoiled_value_is_read_or_refused_in_one_line(tmp_path, source, name, 
     # Of the run's specification hardly anything is needed.
     assert refused or name == "run_spec.json"
     assert [line for line in refused if len(line.splitlines()) != 1] == []
+
+
+# Where a file's beginning tells its reader.
+FILES = ["inspect/base.json", "promptfoo/base.json", "deepeval/base.json", "mlflow/genai_base.json"]
+
+
+@pytest.mark.parametrize("source", FILES, ids=lambda each: each.replace("/", "-"))
+def test_a_file_is_recognised_and_read_in_every_form(tmp_path, source):
+    content = (DATA / source).read_bytes()
+    whole = read_log(DATA / source)
+
+    def cases(name, written):
+        (tmp_path / name).write_bytes(written)
+        return read_log(tmp_path / name).cases
+
+    assert cases("bom.json", b"\xef\xbb\xbf" + content) == whole.cases
+    assert cases("packed.json.gz", gzip.compress(content)) == whole.cases
+    assert cases("lines.json", content.replace(b"\n", b"\r\n")) == whole.cases
+
+
+@pytest.mark.parametrize("source", FILES, ids=lambda each: each.replace("/", "-"))
+@pytest.mark.parametrize(
+    ("name", "spoil_bytes", "message"),
+    [
+        ("a.json", lambda content: content.decode().encode("utf-16"), "convert it, as by iconv"),
+        ("a.json", lambda content: content[:300] + b"\xe9" + content[300:], "not UTF-8 text"),
+        ("a.json", lambda content: content[: len(content) // 2], "cut off|not JSON"),
+        ("a.json", lambda content: content + b"\n" + content, "Extra data"),
+        ("a.json.gz", lambda content: gzip.compress(content)[:-9], "cut off, or not gzip"),
+        ("a.json", lambda content: b" \n", "it is empty"),
+        ("a.json", lambda content: b"", "it is empty"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line(tmp_path, source, name, spoil_bytes, message):
+    path = tmp_path / name
+    path.write_bytes(spoil_bytes((DATA / source).read_bytes()))
+    with pytest.raises(DataError, match=message) as error:
+        read_log(path)
+    assert "\n" not in str(error.value)
