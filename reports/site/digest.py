@@ -1,7 +1,7 @@
 """What the pages show of one run: its figures, and its cases' outcomes and answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from harness.history.listing import RunLine
 from harness.presentation.sentences import sentence_of
@@ -57,6 +57,8 @@ class CaseDigest:
         sign: Its outcome as one of :data:`SIGNS`.
         content: Start of the hash of prompt and checks.
         why: The failed check and its reason; empty for a case that passed.
+        cluster: Cases that share it are not independent.
+        values: Of gated graded metrics, the mean over its answers.
     """
 
     sign: str
@@ -64,6 +66,8 @@ class CaseDigest:
     prompt: str
     answer: str | None
     why: str
+    cluster: str | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class RunDigest:
         training: How its adapter was made; None if that is unknown.
         training_name: Identifies the training among all runs.
         why: The gate's first reason.
+        lower_is_better: Metrics of which less is better.
     """
 
     line: RunLine
@@ -92,6 +97,7 @@ class RunDigest:
     training: TrainingManifest | None
     training_name: str
     why: str
+    lower_is_better: frozenset[str] = frozenset()
 
 
 def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDigest:
@@ -107,6 +113,10 @@ def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDi
     forgetting = Forgetting(overall=None) if comparison is None else comparison.forgetting
     forgetting = forgetting or Forgetting(overall=None)
     findings = record.verdict.findings if record.verdict is not None else ()
+    graded: dict[str, list[str]] = {}
+    for figure in comparison.metrics if comparison is not None else ():
+        if figure.kind == "graded" and figure.margin is not None:
+            graded.setdefault(figure.set_name, []).append(figure.metric)
     return RunDigest(
         line=line,
         author=run.environment.author or "",
@@ -128,17 +138,20 @@ def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDi
             for row in (comparison.metrics if comparison is not None else ())
             if row.margin is not None
         ),
-        cases={result.key: _case(result, texts) for result in run.results},
+        cases={
+            result.key: _case(result, texts, graded.get(result.case.set_name, ())) for result in run.results
+        },
         retention=forgetting.overall,
         by_skill=forgetting.by_skill,
         loss_change=forgetting.loss_change,
         training=run.model.training,
         training_name=run.model.adapter_sha256 or run.model.label,
         why=one_line(sentence_of(findings[0]), 300) if findings else "",
+        lower_is_better=frozenset(name for name, facts in run.metrics.items() if not facts.higher_is_better),
     )
 
 
-def _case(result: CaseResult, texts: dict[str, str]) -> CaseDigest:
+def _case(result: CaseResult, texts: dict[str, str], graded: Sequence[str]) -> CaseDigest:
     def kept(text: str, longest: int) -> str:
         text = text if len(text) <= longest else f"{text[:longest]}…"
         return texts.setdefault(text, text)
@@ -150,7 +163,16 @@ def _case(result: CaseResult, texts: dict[str, str]) -> CaseDigest:
         prompt=kept(result.case.messages[-1].shown if result.case.messages else "", _LONGEST_PROMPT),
         answer=None if done is None else kept(done.text, _LONGEST_ANSWER),
         why=kept(_why(result), _LONGEST_WHY),
+        cluster=result.case.cluster,
+        values={name: mean for name in graded if (mean := _mean(result, name)) is not None},
     )
+
+
+def _mean(result: CaseResult, metric: str) -> float | None:
+    """A metric's mean over the answers; None if one of them has no value."""
+    answers = result.repeats or (result,)
+    found = [score.value for each in answers for score in each.scores if score.metric == metric]
+    return sum(found) / len(found) if len(found) == len(answers) else None
 
 
 def _why(result: CaseResult) -> str:

@@ -61,7 +61,7 @@ PAGES: Mapping[str, PageKind] = {
     "compare.html": PageKind(
         title="Compare",
         template="site/drawn.html.jinja",
-        scripts=(*_SHARED, "site/compare.js"),
+        scripts=(*_SHARED, "site/intervals.js", "site/compare.js"),
         payload=lambda data: pack(payloads.compare_payload(data)),
     ),
     "forgetting.html": PageKind(

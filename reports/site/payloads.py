@@ -12,12 +12,13 @@ from reports.html import figures
 from reports.html.charts import is_drawn
 from reports.html.names import PASS_RATE
 from reports.html.text import one_line
-from reports.site.digest import RunDigest
+from reports.site.digest import CaseDigest, RunDigest
 from reports.site.gathering import AcceptedRun, SiteData, Training
 from reports.site.states import change_text, is_higher_better, metric_title
 
 _DIGITS = 5
 _MOST_POINTS, _MOST_LINES = 300, 40
+_MOST_DEGREES = 400  # from here on the t distribution is the normal one, to two digits
 
 
 def runs_payload(runs: Sequence[RunDigest]) -> list[dict[str, Any]]:
@@ -95,8 +96,59 @@ def compare_payload(data: SiteData) -> dict[str, Any]:
             ]
             for run in data.runs
         ],
-        "cases": [[key, *_over_runs(data.runs, key)] for key in case_keys(data.runs)],
+        "cases": [
+            [key, *_over_runs(data.runs, key), *_clusters(data.runs, key)] for key in case_keys(data.runs)
+        ],
+        **_graded(data.runs),
     }
+
+
+def _clusters(runs: Sequence[RunDigest], key: str) -> list[str]:
+    """The cluster that the newest run has for a case, if it has one."""
+    newest = next(run.cases[key] for run in reversed(runs) if key in run.cases)
+    return [] if newest.cluster is None else [newest.cluster]
+
+
+def _graded(runs: Sequence[RunDigest]) -> dict[str, Any]:
+    """Each case's values of gated graded metrics, and the quantiles for their intervals.
+
+    Returns:
+        ``graded``, by set and metric the sign of better and of each case its values, a run a place; and
+        ``quantiles`` of the t distribution at 0.95, by degrees of freedom from 1 on.
+    """
+    names = dict.fromkeys(
+        (key.split("/")[0], metric)
+        for run in runs
+        for key, case in run.cases.items()
+        for metric in case.values
+    )
+    if not names:
+        return {"graded": [], "quantiles": []}
+    from scipy.special import stdtrit
+
+    keys = case_keys(runs)
+    lower = frozenset[str]().union(*(run.lower_is_better for run in runs))
+    return {
+        "graded": [
+            [
+                set_name,
+                metric,
+                -1 if metric in lower else 1,
+                [
+                    [place, [_value(run.cases.get(key), metric) for run in runs]]
+                    for place, key in enumerate(keys)
+                    if key.startswith(f"{set_name}/")
+                ],
+            ]
+            for set_name, metric in names
+        ],
+        "quantiles": [_round(float(stdtrit(each, 0.95))) for each in range(1, _MOST_DEGREES)],
+    }
+
+
+def _value(case: CaseDigest | None, metric: str) -> float | None:
+    value = None if case is None else case.values.get(metric)
+    return None if value is None else round(value, 4)
 
 
 def case_keys(runs: Sequence[RunDigest]) -> list[str]:

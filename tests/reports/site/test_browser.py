@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.history.store import open_history
+from harness.statistics.paired_binary import tango_interval
 from harness.types import GateRecord
 from reports.site.gathering import SiteSource
 from reports.site.pages import PAGES, render_page
@@ -85,6 +86,17 @@ def test_links_keep_their_choices(open_page: Callable, written: Path) -> None:
     lost = page.locator("section[aria-label=Lost] li").count()
     assert lead.startswith(f"{lost} lost, ")
     assert lost >= 8
+    # The interval of the table is the gate's own.
+    row = (
+        page.locator("table", has_text="The drop between these two")
+        .locator("tbody tr", has_text="orders")
+        .first
+    )
+    _, _, _, drop, interval, n = row.locator("th, td").all_inner_texts()
+    flips = (page.locator(f"section[aria-label={side}] li").all_inner_texts() for side in ("Lost", "Gained"))
+    own = tango_interval(*(sum(each.startswith("orders/") for each in side) for side in flips), int(n), 0.9)
+    assert drop == f"+{100 * own.estimate:.1f}"
+    assert interval == f"[{100 * own.low:.1f}, {100 * own.high:.1f}]".replace("-", "\u2212")
     page.locator("section[aria-label=Lost] a").first.click()
     page.locator("details.card[open] .moment").first.wait_for()
     assert page.locator("details.card").count() == 1

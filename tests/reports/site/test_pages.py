@@ -89,6 +89,25 @@ def test_a_case_that_was_edited_has_another_version(source: SiteSource) -> None:
     assert versions == "a" * 11 + "b"
 
 
+def test_compared_cases_have_clusters_and_the_values_of_graded_metrics(source: SiteSource) -> None:
+    """Of each run a place; a run without the case, or without a value, has none there."""
+    data = source.gather()
+    newest = data.runs[-1]
+    key, case = next((key, case) for key, case in newest.cases.items() if key.startswith("orders/"))
+    changed = replace(
+        newest,
+        cases={**newest.cases, key: replace(case, cluster="bob", values={"loss": 0.25})},
+        lower_is_better=frozenset({"loss"}),
+    )
+    found = payloads.compare_payload(replace(data, runs=(*data.runs[:-1], changed)))
+    place, row = next((place, row) for place, row in enumerate(found["cases"]) if row[0] == key)
+    assert row[3:] == ["bob"]
+    ((set_name, metric, sign, values),) = [each for each in found["graded"] if each[1] == "loss"]
+    assert (set_name, metric, sign) == ("orders", "loss", -1)
+    assert dict(values)[place] == [None] * 11 + [0.25]
+    assert found["quantiles"][:2] == [6.31375, 2.91999]
+
+
 def test_gain_is_the_reverse_of_the_drop_and_forgetting_has_counts(source: SiteSource) -> None:
     data = source.gather()
     last = payloads.gains_payload(data)["points"][-1]

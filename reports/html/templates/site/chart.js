@@ -24,19 +24,27 @@ function showChart(chart) {
   chart.plot = new uPlot({ width, height: chart.height, legend: { show: false }, cursor: { show: false }, ...chart.options() }, chart.data, chart.place);
 }
 
-/** Draw what is in the page and has no drawing yet. */
+const watcher = new IntersectionObserver(
+  (entries) => {
+    const near = new Set(entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target));
+    for (const chart of drawnCharts) if (!chart.plot && near.has(chart.place)) showChart(chart);
+  },
+  { rootMargin: "400px" },
+);
+
+/** Draw what is in the page and has no drawing yet, once it is near the screen. */
 function showCharts() {
-  for (const chart of drawnCharts) if (!chart.plot) showChart(chart);
+  for (const chart of drawnCharts) if (!chart.plot) watcher.observe(chart.place);
   for (const chart of [...drawnCharts]) if (!chart.place.isConnected) drawnCharts.splice(drawnCharts.indexOf(chart), 1);
 }
 
-const redrawCharts = () => drawnCharts.forEach(showChart);
+const redrawCharts = () => drawnCharts.filter((chart) => chart.plot).forEach(showChart);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
 addEventListener("resize", () => {
   clearTimeout(redrawCharts.timer);
-  redrawCharts.timer = setTimeout(() => drawnCharts.forEach((chart) => chart.place.clientWidth !== chart.width && showChart(chart)), 100);
+  redrawCharts.timer = setTimeout(() => drawnCharts.forEach((chart) => chart.plot && chart.place.clientWidth !== chart.width && showChart(chart)), 100);
 });
-addEventListener("beforeprint", redrawCharts);
+addEventListener("beforeprint", () => drawnCharts.forEach(showChart));
 
 const axis = (values, size = 50) => ({
   stroke: colour("quiet"),

@@ -19,6 +19,38 @@ function drawFlips(title, cases, before, now) {
   return make("section", { "aria-label": title }, make("h2", {}, `${title} `, make("small", {}, thousands(cases.length))), list(cases.slice(0, MOST_FLIPS)), cases.length > MOST_FLIPS ? make("p", { class: "quiet" }, `${thousands(cases.length - MOST_FLIPS)} more: the words of the filter choose among them.`) : null);
 }
 
+/** The pairs of one metric: each case's drop from one run to the other, positive is worse. */
+function pairsOf(data, paired, metric, before, now) {
+  const indices = new Map(data.cases.map((each, place) => [each[0], place]));
+  const [, , sign, rows] = metric ?? [];
+  const values = metric && new Map(rows);
+  return paired
+    .map(([key, signs, , cluster]) => {
+      const [was, is] = metric ? [values.get(indices.get(key))?.[before], values.get(indices.get(key))?.[now]] : [+(signs[before] === "p"), +(signs[now] === "p")];
+      return { was, is, drop: (sign ?? 1) * (was - is), cluster };
+    })
+    .filter(({ was, is }) => was !== null && was !== undefined && is !== null && is !== undefined);
+}
+
+/** The drop of each set and gated metric between the two runs. */
+function drawDrops(data, same, before, now) {
+  const rows = [];
+  const add = (name, pairs, rate, find) => {
+    if (!pairs.length) return;
+    const [drop, low, high] = find(pairs);
+    const means = ["was", "is"].map((side) => meanText(sum(pairs.map((each) => each[side])) / pairs.length, rate));
+    rows.push([name, ...means, signedText(drop, rate), low === null ? "all cases moved alike" : spanText([drop, low, high], rate), String(pairs.length)]);
+  };
+  for (const set of new Set(same.map(([key]) => key.split("/")[0]))) {
+    const cases = same.filter(([key]) => key.startsWith(`${set}/`));
+    const judged = cases.filter(([, signs]) => "pf".includes(signs[before]) && "pf".includes(signs[now]));
+    const graded = data.graded.filter(([name]) => name === set);
+    add(set, pairsOf(data, judged, null, before, now), true, rateDrop);
+    for (const metric of graded) add(`${set} ${metric[1]}`, pairsOf(data, cases, metric, before, now), false, (pairs) => gradedDrop(pairs, data.quantiles));
+  }
+  return rows.length ? drawTable(`The drop between these two, with its ${100 * CONFIDENCE} % interval: positive is worse; pass rates in points`, ["metric", "baseline", "candidate", "drop", "its interval", "n"], rows) : null;
+}
+
 /** What the candidate's own gate found. */
 function drawStored(data, now) {
   const { runs, figures } = data;
@@ -65,7 +97,8 @@ drawPage((place, data) => {
       );
     }
     const wanted = q.toLowerCase().split(/\s+/).filter(Boolean);
-    const paired = cases.filter(([key, signs, versions]) => versions[before] === versions[now] && "pf".includes(signs[before]) && "pf".includes(signs[now]) && (!set || key.startsWith(`${set}/`)));
+    const same = cases.filter(([key, , versions]) => versions[before] === versions[now] && versions[now] !== "." && (!set || key.startsWith(`${set}/`)));
+    const paired = same.filter(([, signs]) => "pf".includes(signs[before]) && "pf".includes(signs[now]));
     const shown = (from, to) => paired.filter(([key, signs]) => signs[before] === from && signs[now] === to && wanted.every((word) => key.toLowerCase().includes(word)));
     const changed = cases.filter(([, , versions]) => versions[before] !== "." && versions[now] !== "." && versions[before] !== versions[now]).length;
     const names = [...new Set([...figures[before], ...figures[now]].map(([name, metric]) => `${name}\n${metric}`))];
@@ -75,7 +108,8 @@ drawPage((place, data) => {
     const command = `tunegate compare ${runs[before].id} ${runs[now].id}`;
     body.replaceChildren(
       make("p", { class: "lead" }, make("b", {}, `${thousands(lost.length)} lost, ${thousands(gained.length)} gained`), ` of ${thousands(paired.length)} cases that are the same in both runs and passed or failed.`, changed ? ` ${thousands(changed)} cases were changed in between and are not compared.` : ""),
-            make("p", {}, isLive ? make("a", { href: `compare?${new URLSearchParams({ baseline: runs[before].id, candidate: runs[now].id })}` }, "The gate's verdict on these two runs, with intervals and answers") : ["The gate's verdict on these two, with the interval of each drop: ", make("code", {}, command)]),
+      make("p", {}, isLive ? make("a", { href: `compare?${new URLSearchParams({ baseline: runs[before].id, candidate: runs[now].id })}` }, "The gate's verdict on these two runs, with their answers") : ["The gate's verdict on these two: ", make("code", {}, command)]),
+      ...[drawDrops(data, same, before, now)].filter(Boolean),
       drawTable("Each run's own figures, as its gate stored them: mean, 95 % interval, n, verdict against its own baseline", ["metric", `baseline ${runs[before].id}`, `candidate ${runs[now].id}`], names.map((name) => [name.replace("\npass-rate", "").replace("\n", " "), drawFigure(find(before, name)), drawFigure(find(now, name))])),
       ...[drawStored(data, now)].filter(Boolean),
       drawFlips("Lost", lost, before, now),
