@@ -152,8 +152,12 @@ def pad_rows(
 _BY_LENGTH = ("longrope", "dynamic")
 
 
-# Attention that reads only the most fitting tokens of a long text: padding takes places among them.
-_INDEXED = ("index_topk", "index_topk_blocks", "indexer_compress_ratio")
+# Attention that reads only the most fitting tokens of a long text, or is scaled by its length: padding takes
+# places among its tokens, and counts as length.
+_BY_COLUMN = (
+    *("index_topk", "index_topk_blocks", "indexer_compress_ratio", "keep_window_size"),
+    "attn_temperature_tuning",
+)
 
 
 def varies_with_length(config: Any) -> bool:
@@ -163,8 +167,8 @@ def varies_with_length(config: Any) -> bool:
         config: The model's configuration.
     """
     text = config.get_text_config(decoder=True)
-    indexed = any(getattr(text, name, None) for name in _INDEXED)
-    return indexed or any(kind in name for name in rope_types(config) for kind in _BY_LENGTH)
+    by_column = any(getattr(text, name, None) for name in _BY_COLUMN)
+    return by_column or any(kind in name for name in rope_types(config) for kind in _BY_LENGTH)
 
 
 def has_windows(config: Any) -> bool:
@@ -298,7 +302,8 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[Row | None]) -> torch.Ten
         from harness.engines.drawing import draw_together
 
         places = [*drawing]
-        chosen[places] = draw_together(logits[places], [*drawing.values()])
+        written = [len(row.watch.tokens) for row in rows if row is not None and row.draw is not None]
+        chosen[places] = draw_together(logits[places], [*drawing.values()], written)
     return chosen
 
 
@@ -335,7 +340,7 @@ def behind_cached(attention_mask: torch.Tensor, cached: int) -> tuple[torch.Tens
     return torch.cat([before, attention_mask], dim=-1), positions
 
 
-def sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor], int] | None:
+def sampler(request: GenerationRequest, device: Any) -> Choose | None:
     """Samples a request's tokens; None for greedy answers.
 
     The seed is the request's own, so a sample doesn't depend on its batch.
@@ -344,13 +349,13 @@ def sampler(request: GenerationRequest, device: Any) -> Callable[[torch.Tensor],
         request: The request.
         device: Where the logits are.
     """
-    import torch
+    from harness.engines.drawing import OwnRandom
 
     settings = request.settings
     if settings.temperature <= 0:
         return None
-    stream = torch.Generator(device=device).manual_seed(own_seed(request))
-    return lambda logits: _sample(logits, settings, stream)
+    random = OwnRandom(own_seed(request), device)
+    return lambda logits, tokens: _sample(logits, settings, random.at(len(tokens)))
 
 
 def own_seed(request: GenerationRequest) -> int:

@@ -28,9 +28,14 @@ from harness.prompts.tokenizers import own_code_problem
 _Found = TypeVar("_Found")
 
 
+# As CUDA says it, and as torch does on a CPU.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(part in said for part in _OUT_OF_MEMORY)
 
 
 @contextmanager

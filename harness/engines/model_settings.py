@@ -85,7 +85,7 @@ def chooser(request: GenerationRequest, side: Side, prompt: Sequence[int]) -> Ch
 
     def choose(logits: torch.Tensor, tokens: list[int]) -> int:
         logits = process(logits, [*prompt, *tokens])
-        return int(logits.argmax()) if draw is None else draw(logits)
+        return int(logits.argmax()) if draw is None else draw(logits, tokens)
 
     return choose
 

@@ -63,18 +63,15 @@ class Question:
         if self.request.timeout_s is not None:
             watch = TimedWatch(watch, self.request.timeout_s, clock)
         if self.together:
-            import torch
+            from harness.engines.drawing import Draw, OwnRandom
 
-            from harness.engines.drawing import Draw
-
-            settings, stream = self.request.settings, torch.Generator().manual_seed(own_seed(self.request))
-            draw_of = Draw(temperature=settings.temperature, top_p=settings.top_p, stream=stream)
+            settings, random = self.request.settings, OwnRandom(own_seed(self.request))
+            draw_of = Draw(temperature=settings.temperature, top_p=settings.top_p, random=random)
             return Row(watch=watch, draw=draw_of)
         if self.request.settings.use_model_settings:
             choose: Choose | None = chooser(self.request, self.side, self.tokens)
         else:
-            draw = sampler(self.request, self.side.model.device)
-            choose = None if draw is None else lambda logits, _tokens: draw(logits)
+            choose = sampler(self.request, self.side.model.device)
         if self.request.json_schema is not None:
             from harness.engines.constrained import following_schema
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -207,6 +207,7 @@ def _checked(directory: Path) -> Path:
             f"{directory}: adapter_config.json beside a whole model: transformers would put that adapter on "
             f"it; move the adapter's files elsewhere, or remove what was left over"
         )
+    _refuse_endless(directory)
     if missing := _missing_shards(directory):
         raise ModelError(
             f"{directory}: {missing[0]} is missing, one of the weight files that its index names"
@@ -220,6 +221,42 @@ def _checked(directory: Path) -> Path:
             f"as safetensors (save_pretrained does)"
         )
     raise ModelError(f"{directory}: no weights: no *.safetensors file, and no other kind is loaded")
+
+
+# Keys of a configuration that number a model's layers. The libraries build them one by one.
+_LAYERS = re.compile(r"(\w+_)?(layers?|blocks|depth)|attention_types")
+_MOST_LAYERS = 1000
+
+
+def _refuse_endless(directory: Path) -> None:
+    """Check that a configuration names no number of layers that would be built for hours.
+
+    Raises:
+        ModelError: It does.
+    """
+    path = directory / "config.json"
+    try:
+        found = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # the library says what is wrong with it
+    for key, number in _layer_counts("", found):
+        if number > _MOST_LAYERS:
+            raise ModelError(
+                f"{path}: {key}: found {number:g} (allowed: up to {_MOST_LAYERS}); copy or save the model "
+                f"again"
+            )
+
+
+def _layer_counts(key: str, value: object) -> Iterator[tuple[str, float]]:
+    """Each number of layers in a configuration, with its key."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _layer_counts(f"{key}.{name}" if key else str(name), each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _layer_counts(key, each)
+    elif isinstance(value, int | float) and _LAYERS.fullmatch(key.rpartition(".")[2]):
+        yield key, value
 
 
 def _missing_shards(directory: Path) -> list[str]:

@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 _PROMPT_REVISION = 3
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
-_ENGINE_REVISION = 7
+_ENGINE_REVISION = 8
 
 _PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 _TABLE = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"

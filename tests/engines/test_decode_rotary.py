@@ -24,6 +24,9 @@ def config(**given):
         ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, True),
         ({"index_topk": 2048}, True),
         ({"index_topk": None}, False),
+        ({"keep_window_size": 2048}, True),
+        ({"attn_temperature_tuning": True}, True),
+        ({"attn_temperature_tuning": False}, False),
         ({"index_topk_blocks": 16, "rope_parameters": {"rope_type": "default"}}, True),
     ],
 )
@@ -110,15 +113,26 @@ def test_angles_that_grow_with_a_text_begin_anew_with_the_next_one(small_base):
     assert answers(base, PROMPTS) == [answers(base, [prompt])[0] for prompt in PROMPTS]
 
 
-def test_attention_to_the_most_fitting_tokens_is_not_batched(small_base):
-    sparse = {"index_topk": 16, "index_n_heads": 2, "index_head_dim": 16, "n_group": 1, "topk_group": 1}
-    latent = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8}
-    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
-    base = small_base(
-        "DeepseekV32Config",
-        max_position_embeddings=256,
-        v_head_dim=16,
-        first_k_dense_replace=1,
-        **{**sparse, **latent, **experts},
-    )
+_LATENT = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8}
+_ROUTED = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+_SPARSE = {"index_topk": 16, "index_n_heads": 2, "index_head_dim": 16, "n_group": 1, "topk_group": 1}
+
+
+@pytest.mark.parametrize(
+    ("config_class", "given"),
+    [
+        (
+            "DeepseekV32Config",
+            {"v_head_dim": 16, "first_k_dense_replace": 1, **_SPARSE, **_LATENT, **_ROUTED},
+        ),
+        ("DogeConfig", {"keep_window_size": 16}),
+        (
+            "Llama4TextConfig",
+            {"head_dim": 16, "num_local_experts": 1, "intermediate_size_mlp": 64, "floor_scale": 24}
+            | {"attn_scale": 0.5, "no_rope_layers": [1, 0]},
+        ),
+    ],
+)
+def test_attention_that_counts_padding_is_not_batched(small_base, config_class, given):
+    base = small_base(config_class, max_position_embeddings=256, **given)
     assert answers(base, PROMPTS) == [answers(base, [prompt])[0] for prompt in PROMPTS]

@@ -52,9 +52,16 @@ def test_a_model_that_fails_on_everything_ends_the_run():
     assert not isinstance(caught.value, CasesFailedError)
 
 
-def test_memory_that_never_suffices_is_for_the_user_to_change():
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA out of memory. Tried to allocate 2 GiB",
+        "DefaultCPUAllocator: can't allocate memory: you tried to",
+    ],
+)
+def test_memory_that_never_suffices_is_for_the_user_to_change(said):
     with pytest.raises(ModelError, match="--gate-dtype needs less"):
-        run([[0]], answers({0}, lambda _: RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")))
+        run([[0]], answers({0}, lambda _: RuntimeError(said)))
 
 
 @pytest.mark.parametrize(

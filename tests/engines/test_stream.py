@@ -144,14 +144,14 @@ def test_memory_that_is_half_written_is_read_again(opened, asked, alone, monkeyp
         if next(calls) == at:
             if place == "reserve":
                 given[0].end += 1
+            elif place == "choose_tokens":  # some rows have drawn theirs
+                real(given[0][:3], given[1][:3])
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
         return real(*given)
 
     monkeypatch.setattr(owner, place, short)
-    greedy = [number for number, request in enumerate(asked) if not request.settings.temperature]
     with pytest.warns(RuntimeWarning, match="memory ran out"):
-        found = answers(engine, [asked[number] for number in greedy])
-    assert found == [alone[number] for number in greedy]
+        assert answers(engine, asked) == alone
 
 
 def other_model(tiny_model_dir, directory):

@@ -89,6 +89,30 @@ def test_a_directory_that_is_no_model_says_why(tmp_path, files, message):
         resolve_model(str(write_model(tmp_path / "m", *files)))
 
 
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"num_hidden_layers": 10**12}, "num_hidden_layers"),
+        ({"n_layer": 1e12}, "n_layer"),
+        ({"text_config": {"num_layers": 10**9}}, "text_config.num_layers"),
+        ({"vision_config": {"depth": 1001}}, "vision_config.depth"),
+        ({"attention_types": [[["global", "local"], 10**12]]}, "attention_types"),
+    ],
+)
+def test_layers_that_would_be_built_for_hours_are_refused(tmp_path, config, key):
+    model = write_model(tmp_path / "m", "model.safetensors")
+    (model / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=rf"config\.json: {key}: found .* \(allowed: up to 1000\)"):
+        resolve_model(str(model))
+
+
+@pytest.mark.parametrize("content", ['{"num_hidden_layers": 1000, "vocab_size": 200000}', "[1", "[]", "{}"])
+def test_other_configurations_are_read_by_the_library(tmp_path, content):
+    model = write_model(tmp_path / "m", "model.safetensors")
+    (model / "config.json").write_text(content)
+    assert resolve_model(str(model)) == model
+
+
 def test_pickles_beside_safetensors_do_no_harm(tmp_path):
     """They are never read where there are safetensors."""
     directory = write_model(tmp_path, "config.json", "model.safetensors", "pytorch_model.bin")
