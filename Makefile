@@ -68,11 +68,11 @@ conformance: $(VENV)/.installed ## Each family of models with each kind of adapt
 mutate: $(VENV)/.installed ## How many small faults in the gate's arithmetic, cache and scoring the tests find
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutation.py --fail-under 90 --survivors
 
-bench: $(VENV)/.installed ## Speed beside what the gate replaces, into docs/performance.md (hours; BENCH=--quick: a quarter of one)
+bench: $(VENV)/.installed ## Speed beside what the gate replaces, into docs/performance.md (hours; BENCH=--quick: 25 minutes)
 	@$(BIN)/tunegate model fetch smollm2
-	@$(BIN)/python benchmarks/gate_speed.py
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.performance $(BENCH)
+	@test -n "$(BENCH)" || $(BIN)/python benchmarks/gate_speed.py
+	@test -n "$(BENCH)" || PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 
 bench-trainers: $(VENV)/.installed ## What each training method learns, gradient check and gate (hours; JOBS=4: rows at once)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/training.py --jobs $(or $(JOBS),1)

@@ -1,7 +1,11 @@
 """The page with the figures of ``performance.py``: targets beside figures, missed ones as missed."""
 
-from collections.abc import Mapping
-from typing import Any
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+# What was measured of each row: figures by name, of each run; or why it failed.
+_Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 _HEAD = """\
 # Performance
@@ -9,15 +13,13 @@ _HEAD = """\
 Written by `make bench` (`python -m benchmarks.performance`), which measures all ways in turns:
 don't edit it. *Ours* is a whole pytest session of the gate that answers all cases with a base and a
 LoRA adapter (SmolLM2-135M, float32, greedy, at most 32 new tokens), compares, stores and writes the
-report; others answer the same prompts with both models, one after the other. Seconds are of wall-
-clock time; CPU seconds are those of all processes. A machine that others use too makes all ways
-slower, and those with several threads most.
+report; others answer the same prompts with both models, one after the other. Seconds are of wall-clock
+time; CPU seconds are those of all processes; each figure is the median of its runs. A machine that
+others use too makes all ways slower, and those with several threads most.
 """
-_REASONS = {
-    "scale": "pytest's own share grows with the cases: see the column beside it",
-    "speed": "loading both models takes the same time in all ways, and weighs most where cases are few",
-    "one": "the judge's first reply waits for its connection, and its replies are stored one by one",
-}
+_FEW = "loading both models takes the same time in all ways, and weighs most where cases are few"
+_COLLECTED = "pytest's own share grows with the cases: see the column beside it"
+_REPLIES = "the first reply waits for its connection, and replies are stored one by one"
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -26,26 +28,78 @@ def page(found: Mapping[str, Any]) -> str:
     Args:
         found: The figures by part.
     """
-    parts = {"speed": _speed, "scale": _scale, "judge": _judge, "start": _start}
+    parts = {
+        "start": _start,
+        "judge": _judging,
+        "scale": _scale,
+        "speed": _speed,
+        "served": _served,
+        "training": _training,
+        "workers": _workers,
+    }
     written = [_HEAD]
     for name, write in parts.items():
-        if name in found:
+        if found.get(name, {}).get("rows"):
             part = found[name]
-            runs = "one run" if part["repeats"] == 1 else f"medians of {part['repeats']} runs"
-            written.append(write(part) + f"\n*{part['machine']}; load before {part['load']}; {runs}.*\n")
+            rows = part["rows"]
+            text = "\n\n".join(block.strip() for block in write(rows))
+            written.append(f"{text}\n{_failures(rows)}\n*{_measured(part)}*\n")
     return "\n".join(written)
 
 
-def _verdict(value: float, target: float, reason: str, *, least: bool = False) -> str:
-    """The target, and whether it was met."""
-    met = value >= target if least else value <= target
+def _measured(part: Mapping[str, Any]) -> str:
+    """Where, how often and beside what a part was measured."""
+    runs = [each["runs"] for each in part["rows"].values() if each.get("runs")]
+    loads = [figures["load"] for each in runs for figures in each]
+    if not runs:
+        return part["machine"] + "."
+    least, most = min(map(len, runs)), max(map(len, runs))
+    times = "one run" if most == 1 else f"{most} runs" if least == most else f"{least} to {most} runs"
+    return f"{part['machine']}; load before {min(loads):.1f} to {max(loads):.1f}; {times} of each row."
+
+
+def _failures(rows: _Rows) -> str:
+    """The rows that could not be measured, and why."""
+    failed = [f"- {name}: {each['failed']}" for name, each in rows.items() if each.get("failed")]
+    return "\nNot measured:\n\n" + "\n".join(failed) + "\n" if failed else ""
+
+
+def _value(rows: _Rows, row: str, name: str = "wall_s") -> float | None:
+    """The median of a row's figure; None if it was never measured."""
+    found = [figures[name] for figures in rows.get(row, {}).get("runs", ()) if name in figures]
+    return statistics.median(found) if found else None
+
+
+def _cell(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _target(name: str, value: float | None, target: float, reason: str, *, least: bool = False) -> list[str]:
+    """A row of targets: the name, the figure, and whether it meets the target.
+
+    Args:
+        name: What is aimed at.
+        value: The figure; None if it was not measured.
+        target: The largest or least good value.
+        reason: Why it was missed, if it was.
+        least: Whether larger values are better.
+    """
     sign = "≥" if least else "≤"
-    return f"{sign} {target:g}" if met else f"{sign} {target:g}: missed – {reason}"
+    if value is None:
+        return [name, "–", f"{sign} {target:g}: not measured"]
+    # What is shown decides: 0.654 is shown, and counts, as 0.65.
+    shown = round(value, 2)
+    met = shown >= target if least else shown <= target
+    return [name, f"{value:.2f}", f"{sign} {target:g}" if met else f"{sign} {target:g}: missed – {reason}"]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def _ratio(value: float | None, other: float | None) -> float | None:
+    return None if value is None or not other else value / other
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 _NAMES = {
@@ -55,111 +109,199 @@ _NAMES = {
     "one call": "a test with one call for each case",
     "lm-eval": "lm-eval (`hf`, batches of 16)",
     "inspect": "inspect_ai (`hf`, batches of 16)",
+    "tunegate busy": "ours, another process busy on one core",
+    "bare loop busy": "the script's loop, another process busy on one core",
     "base alone": "ours, the base alone",
     "base cached": "ours, the base's answers stored",
     "unchanged": "ours, all answers stored",
+    "rescored": "ours, all answers stored, another check",
+    "pytest alone": "as many tests of one line",
 }
 
 
-def _speed(part: Mapping[str, Any]) -> str:
-    written = ["## Answering cases\n"]
-    for name, facts in part["sets"].items():
+def _speed(rows: _Rows) -> Iterator[str]:
+    yield "## Answering cases"
+    for name in dict.fromkeys(row.partition("/")[0] for row in rows):
         cases, kind = name.split()
         prompts = "one system prompt before all" if kind == "shared" else "distinct prompts"
-        written.append(f"### {cases} cases, {prompts}\n")
-        ways = facts["ways"]
-        ours = ways["tunegate"]["wall_s"]
-        rows = [
-            [_NAMES[way], f"{each['wall_s']:.1f}", f"{each['cpu_s']:.1f}", f"{ours / each['wall_s']:.2f}"]
-            for way, each in ways.items()
+        yield f"### {cases} cases, {prompts}"
+        ours = _value(rows, f"{name}/tunegate")
+        lines = [
+            [
+                said,
+                _cell(_value(rows, f"{name}/{way}")),
+                _cell(_value(rows, f"{name}/{way}", "cpu_s")),
+                _cell(_value(rows, f"{name}/{way}", "peak_mb"), 0),
+                _cell(_ratio(ours, _value(rows, f"{name}/{way}")), 2),
+            ]
+            for way, said in _NAMES.items()
+            if _value(rows, f"{name}/{way}") is not None
         ]
-        written.append(_table(["way", "seconds", "CPU seconds", "ours ÷ it"], rows))
-        written.append(_table(["ratio", "measured", "target"], _ratios(int(cases), kind, ways)))
-        texts = ", ".join(f"{_NAMES[way]} {same} of {of}" for way, (same, of) in facts["equal texts"].items())
-        written.append(
-            f"The script's loop is at its best with {facts['tuned']}. Texts as with one call each: {texts}.\n"
-        )
-    return "\n".join(written)
+        yield _table(["way", "seconds", "CPU seconds", "peak MB of a process", "ours ÷ it"], lines)
+        yield _table(["goal", "measured", "target"], _ratios(int(cases), kind, rows, name))
+        if texts := _texts(rows, name):
+            yield texts
+    yield _tuned(rows)
 
 
-def _ratios(cases: int, kind: str, ways: Mapping[str, Any]) -> list[list[str]]:
+def _texts(rows: _Rows, name: str) -> str:
+    """How many texts are those of one call each."""
+    said = []
+    for way in ("tunegate", "one process"):
+        equal, of = (_value(rows, f"{name}/equal/{way}", each) for each in ("equal", "of"))
+        if equal is not None and of is not None:
+            said.append(f"{_NAMES[way]} {equal:.0f} of {of:.0f}")
+    return f"Texts as with one call each: {', '.join(said)}." if said else ""
+
+
+def _tuned(rows: _Rows) -> str:
+    """How long the script's loop took with each setting, on a quarter of the cases."""
+    lines = []
+    for row in rows:
+        name, _, setting = row.partition("/tuning/")
+        if setting and (took := _value(rows, row)) is not None:
+            batch, _, threads = setting.partition(" ")
+            lines.append([name, batch, threads, f"{took:.1f}"])
+    if not lines:
+        return ""
+    return (
+        "### The script's loop\n\nTuned on a quarter of the cases, 16 at least; the fastest setting is the "
+        "one above.\n\n" + _table(["prompts", "rows of a batch", "threads", "seconds"], lines)
+    )
+
+
+def _ratios(cases: int, kind: str, rows: _Rows, name: str) -> list[list[str]]:
     """The targets that compare ways."""
-    seconds = {way: each["wall_s"] for way, each in ways.items()}
-    ours, reason = seconds["tunegate"], _REASONS["speed"]
-    wanted = [
-        ("ours ÷ the tuned loop", ours, seconds.get("bare loop"), 0.5 if kind == "shared" else 0.65),
-        ("ours ÷ one call a case", ours, seconds.get("one call"), 0.2 if cases < 256 else 0.1),
-        ("ours ÷ lm-eval", ours, seconds.get("lm-eval"), 0.35),
-        ("ours ÷ inspect_ai", ours, seconds.get("inspect"), 0.35),
-        ("base and candidate ÷ two runs of one", ours, 2 * seconds["base alone"], 0.65),
-        ("the base's answers stored ÷ one run", seconds["base cached"], seconds["base alone"], 1.05),
+
+    def took(way: str, figure: str = "wall_s") -> float | None:
+        return _value(rows, f"{name}/{way}", figure)
+
+    ours, alone, loop = took("tunegate"), took("base alone"), took("bare loop")
+    found = [
+        _target("ours ÷ the tuned loop", _ratio(ours, loop), 0.5 if kind == "shared" else 0.65, _FEW),
+        _target("the same, a core busy", _ratio(took("tunegate busy"), took("bare loop busy")), 0.35, _FEW),
+        _target("ours ÷ one call a case", _ratio(ours, took("one call")), 0.2 if cases < 256 else 0.1, _FEW),
+        _target("ours ÷ lm-eval", _ratio(ours, took("lm-eval")), 0.35, _FEW),
+        _target("ours ÷ inspect_ai", _ratio(ours, took("inspect")), 0.35, _FEW),
+        _target("base and candidate ÷ two runs of one", _ratio(ours, alone and 2 * alone), 0.65, _FEW),
+        _target("the base's answers stored ÷ one run", _ratio(took("base cached"), alone), 1.05, _FEW),
     ]
-    return [
-        [name, f"{value / other:.2f}", _verdict(value / other, target, reason)]
-        for name, value, other, target in wanted
-        if other
-    ]
+    for way in ("unchanged", "rescored"):
+        whole, plain = took(way, "cpu_s"), took("pytest alone", "cpu_s")
+        beyond = None if whole is None or plain is None else whole - plain
+        found.append(_target(f"{way}: CPU seconds beyond pytest's own", beyond, 1.5, _FEW))
+    return found
 
 
-def _scale(part: Mapping[str, Any]) -> str:
-    rows, targets = [], []
-    for cases, facts in part["sizes"].items():
-        ways = facts["ways"]
-        plain, first, again, further = (
-            ways[way] for way in ("pytest alone", "first", "unchanged", "further")
-        )
-        rows.append(
+def _scale(rows: _Rows) -> Iterator[str]:
+    lines, targets = [], []
+    ways = ("pytest alone", "first", "unchanged", "rescored", "further")
+    for cases in dict.fromkeys(row.partition(" ")[0] for row in rows):
+
+        def figure(way: str, name: str = "cpu_s", cases: str = cases) -> float | None:
+            return _value(rows, f"{cases} {way}", name)
+
+        history, report = figure("further", "history_mb"), figure("further", "report_mb")
+        lines.append(
             [
                 cases,
-                *(f"{each['cpu_s']:.1f}" for each in (plain, first, again, further)),
-                f"{first['peak_mb']:.0f}",
-                f"{facts['history_mb']:.1f}",
-                f"{facts['report_mb']:.1f}",
+                *(_cell(figure(way)) for way in ways),
+                _cell(figure("first", "peak_mb"), 0),
+                _cell(history),
+                _cell(report),
             ]
         )
         if cases == "1000":
-            beyond = again["cpu_s"] - plain["cpu_s"]
-            name = "unchanged rerun of 1 000 cases beyond pytest's own, CPU seconds"
-            targets.append([name, f"{beyond:.2f}", _verdict(beyond, 1.5, _REASONS["scale"])])
+            for way in ("unchanged", "rescored"):
+                whole, plain = figure(way), figure("pytest alone")
+                beyond = None if whole is None or plain is None else whole - plain
+                name = f"1 000 cases {way}: CPU seconds beyond pytest's own"
+                targets.append(_target(name, beyond, 1.5, _COLLECTED))
         if cases == "100000":
             for name, value, target in (
-                ("CPU seconds", first["cpu_s"], 100.0),
-                ("peak memory, MB", first["peak_mb"], 600.0),
-                ("history of a further run, MB", facts["history_mb"], 120.0),
-                ("report, MB", facts["report_mb"], 10.0),
+                ("CPU seconds", figure("first"), 100.0),
+                ("peak memory, MB", figure("first", "peak_mb"), 600.0),
+                ("history of a further run, MB", history, 120.0),
+                ("report, MB", report, 10.0),
             ):
-                targets.append(
-                    [f"100 000 cases: {name}", f"{value:.1f}", _verdict(value, target, _REASONS["scale"])]
-                )
-    head = [
-        "cases",
-        "pytest alone, CPU s",
-        "first gate",
-        "the same again",
-        "another model",
-        "peak MB",
-        "history MB",
-        "report MB",
-    ]
-    return (
-        "## Many cases\n\nMade-up answers, one check a case: collecting, scoring, gate, history and report. "
-        "*pytest alone* runs as many tests of one line.\n\n"
-        + _table(head, rows)
-        + ("\n" + _table(["goal", "measured", "target"], targets) if targets else "")
+                targets.append(_target(f"100 000 cases: {name}", value, target, _COLLECTED))
+    yield (
+        "## Many cases\n\nMade-up answers, one check a case: collecting, scoring, gate, history and "
+        "report, in CPU seconds. *pytest alone* runs as many tests of one line; history is what the last "
+        "gate added."
     )
+    head = ["cases", "pytest alone", "first gate", "the same again", "another check", "another model"]
+    yield _table([*head, "peak MB", "history MB", "report MB"], lines)
+    if targets:
+        yield _table(["goal", "measured", "target"], targets)
 
 
-def _judge(part: Mapping[str, Any]) -> str:
-    target = _verdict(part["share"], 0.85, _REASONS["one"], least=True)
-    return "## Judging\n\n100 cases on two sides by a judge that takes 50 ms, 8 at a time.\n\n" + _table(
-        ["ideal seconds", "measured", "share", "target"],
-        [[f"{part['ideal_s']:.2f}", f"{part['judging_s']:.2f}", f"{part['share']:.2f}", target]],
+def _judging(rows: _Rows) -> Iterator[str]:
+    yield (
+        "## Judging\n\n100 cases on two sides by a judge that takes 50 ms, 8 at a time: a rubric, and "
+        "ragas' four metrics of passages. The ideal is the questions' number times 50 ms, over 8."
     )
+    lines = []
+    for row, said, target in (("rubric", "a rubric", 0.85), ("passages", "four metrics of passages", 0.8)):
+        if row not in rows:
+            continue
+        share = _target(said, _value(rows, row, "share"), target, _REPLIES, least=True)
+        figures = (_cell(_value(rows, row, name), 2) for name in ("ideal_s", "judging_s"))
+        lines.append([said, _cell(_value(rows, row, "asked"), 0), *figures, *share[1:]])
+    yield _table(["judged", "questions", "ideal seconds", "measured", "share", "target"], lines)
 
 
-def _start(part: Mapping[str, Any]) -> str:
-    return (
-        "## Starting\n\nProcessor time, by `benchmarks/start_up.py`.\n\n```\n"
-        + "\n".join(part["said"])
-        + "\n```\n"
+def _start(rows: _Rows) -> Iterator[str]:
+    yield "## Starting\n\nCPU seconds, by `benchmarks/start_up.py`."
+    lines = []
+    for row in rows:
+        if row == "all":
+            continue
+        took, limit = _value(rows, row, "cpu_s"), _value(rows, row, "limit")
+        missed = took is not None and limit is not None and took > limit
+        said = "" if limit is None else f"≤ {limit:g}" + (": missed" if missed else "")
+        lines.append([f"`{row}`" if row.startswith("tunegate") else row, _cell(took, 3), said])
+    yield _table(["what", "CPU seconds", "target"], lines)
+
+
+def _served(rows: _Rows) -> Iterator[str]:
+    yield (
+        "## Behind our server\n\n`tunegate serve` with base and adapter answers the distinct prompts "
+        "for both models; 16 questions are under way together."
     )
+    said = {
+        "client": "OpenAI's client",
+        "gate": "our gate, `--model=openai:…`",
+        "lm-eval": "lm-eval, `local-chat-completions`",
+    }
+    lines = []
+    for row in rows:
+        cases, way = row.split(" ", 1)
+        lines.append([said[way], cases, _cell(_value(rows, row))])
+    yield _table(["asked by", "cases", "seconds"], lines)
+
+
+def _training(rows: _Rows) -> Iterator[str]:
+    yield (
+        "## Training\n\nQLoRA of SmolLM2 by our SFT and by a bare TRL script with the same steps, from the "
+        "process's start to the written adapter. Ours also looks for golden cases in the data, hashes and "
+        "writes the manifest."
+    )
+    lines = []
+    for steps in dict.fromkeys(row.split()[0] for row in rows):
+        bare, ours = (_value(rows, f"{steps} {way}") for way in ("bare", "ours"))
+        ratio = _target("", _ratio(ours, bare), 1.05, "fixed work of seconds weighs most where steps are few")
+        lines.append([steps, _cell(bare), _cell(ours), *ratio[1:]])
+    yield _table(["steps", "bare script, seconds", "ours", "ratio", "target"], lines)
+
+
+def _workers(rows: _Rows) -> Iterator[str]:
+    yield (
+        "## Workers of a Ray cluster\n\nBatches that take 0.05 to 0.45 s, asleep, dealt to the workers of "
+        "two nodes on one machine: their times in sum ÷ (workers × the time that passed)."
+    )
+    lines = []
+    for row in rows:
+        reason = "the last batches leave workers idle"
+        lines.append(_target(row, _value(rows, row, "efficiency"), 0.9, reason, least=True))
+    yield _table(["workers", "efficiency", "target"], lines)

@@ -1,7 +1,7 @@
 """The ways in which the same cases are answered, each in processes of its own, and what they take.
 
-Used by ``performance.py``. A way is a function of a :class:`Job`; it returns the answers by case where it has
-them, so that texts can be compared.
+Used by ``performance.py``. A way is a function of a :class:`Job`; answers are read from its directory, so
+that texts can be compared.
 """
 
 import json
@@ -9,12 +9,15 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 NEW_TOKENS = 32
+# A way that takes longer is ended, and counts as failed.
+MOST_S = 1800.0
 SYSTEM = (
     "You read orders of a shop for kitchenware and write them as JSON with the keys name, city, item and "
     "quantity, in this order, without any other text. Quantities are whole numbers. Write each name as the "
@@ -109,6 +112,42 @@ def orders():
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much is measured.
+
+    Attributes:
+        quick: Only what fits into a few minutes.
+        sizes: Numbers of cases that a model answers.
+        scale: Numbers of cases with made-up answers.
+        base: The base model.
+        peers: An interpreter with lm-eval and inspect_ai; None without them.
+        work: A directory for what is kept between steps.
+    """
+
+    quick: bool
+    sizes: Sequence[int]
+    scale: Sequence[int]
+    base: str
+    peers: str | None
+    work: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Rows that are measured one after the other.
+
+    Attributes:
+        rows: Their names.
+        run: Measures each of them once, and gives its figures as soon as it has them.
+        late: Whether other steps go first where time is short: the larger, the later.
+    """
+
+    rows: Sequence[str]
+    run: Callable[[], Iterator[tuple[str, dict[str, float]]]]
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Cases for a base and an adapter of it.
 
@@ -136,6 +175,11 @@ class Taken:
     cpu_s: float
     peak_mb: float = 0.0
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """By name."""
+        return {"wall_s": self.wall_s, "cpu_s": self.cpu_s, "peak_mb": self.peak_mb}
+
 
 def prompts_of(cases: int, *, shared: bool) -> list[list[dict[str, str]]]:
     """Conversations of a benchmark: all different, or with the same system prompt before them.
@@ -160,42 +204,75 @@ def prompts_of(cases: int, *, shared: bool) -> list[list[dict[str, str]]]:
     return found
 
 
-def run(command: Sequence[str], directory: Path, threads: int | None = None) -> Taken:
+class FailedRun(Exception):  # noqa: N818 # it says what it is
+    """A command failed or took too long; the message is what it printed last."""
+
+
+def run(
+    command: Sequence[str],
+    directory: Path,
+    threads: int | None = None,
+    statuses: frozenset[int] = frozenset({0}),
+    further: Mapping[str, str] | None = None,
+) -> Taken:
     """Run a command and measure it.
 
+    Args:
+        command: Its words.
+        directory: Where it runs; what it prints is kept there.
+        threads: OMP_NUM_THREADS; None leaves it out.
+        statuses: Exit statuses of a run that did its work.
+        further: More of the environment.
+
     Raises:
-        SystemExit: It failed.
+        FailedRun: It failed.
     """
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_DATASETS_OFFLINE": "1"}
+    environment |= further or {}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with (directory / "said.txt").open("wb") as said:
         process = subprocess.Popen(command, cwd=directory, env=environment, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
+        end = threading.Timer(MOST_S, process.kill)
+        end.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            end.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode not in {0, 1}:  # 1: the gate's verdict, or failed cases
-        said_last = (directory / "said.txt").read_text("utf-8", "replace")[-2000:]
-        raise SystemExit(f"{' '.join(map(str, command))}\n{said_last}")
+    if process.returncode not in statuses:
+        said_last = (directory / "said.txt").read_text("utf-8", "replace").strip().splitlines()[-1:]
+        raise FailedRun(f"exit status {process.returncode}: {' '.join(said_last)[-300:]}")
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
 
 
+# Passed, or regressed and failed cases.
+GATED = frozenset({0, 1})
 GATE = (
     *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-plugin-autoload"),
     *("-p", "tunegate.pytest_plugin", "--gate-no-forgetting"),
 )
 
 
-def write_project(job: Job) -> None:
-    """A project with one golden set of the job's conversations."""
+def write_project(job: Job, wanted: str = "{") -> None:
+    """A project with one golden set of the job's conversations.
+
+    Args:
+        job: The job.
+        wanted: What every answer should contain.
+    """
     rows = [{"id": f"c{n}", "messages": list(each)} for n, each in enumerate(job.prompts)]
     golden = {
         "name": "orders",
         "generation": {"max_new_tokens": NEW_TOKENS},
-        "defaults": {"checks": [{"type": "contains", "value": "{"}]},
+        "defaults": {"checks": [{"type": "contains", "value": wanted}]},
         "cases": rows,
     }
     (job.directory / "golden_sets").mkdir(parents=True, exist_ok=True)
@@ -216,7 +293,7 @@ def gate(job: Job, *options: str, threads: int | None = None, model: Path | None
         write_project(job)
     record = job.directory / "record.json"
     line = [sys.executable, *GATE, f"--model={model or job.adapter}", f"--gate-json={record}", *options]
-    return run(line, job.directory, threads)
+    return run(line, job.directory, threads, GATED)
 
 
 def gated_texts(job: Job) -> dict[str, str]:
@@ -263,18 +340,41 @@ def other_texts(job: Job) -> dict[str, str]:
 def lm_eval(job: Job) -> Taken:
     """EleutherAI's lm-eval with its ``hf`` model, for both models one after the other."""
     assert job.peers is not None
-    system = job.prompts[0][0]["content"] if job.prompts[0][0]["role"] == "system" else ""
-    rows = [{"question": each[-1]["content"], "answer": "{"} for each in job.prompts]
-    path = job.directory / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    task = LM_EVAL.format(rows=path, tokens=NEW_TOKENS, system=json.dumps(system))
-    (job.directory / "orders.yaml").write_text(task, encoding="utf-8")
+    _write_lm_eval_task(job)
     taken = []
     for adapter in (f",peft={job.adapter}", ""):
         model = f"pretrained={job.base},dtype=float32{adapter}"
         line = [job.peers, "-m", "lm_eval", "--model", "hf", "--model_args", model, "--batch_size", "16"]
         line += ["--include_path", str(job.directory), "--tasks", "orders", "--apply_chat_template"]
         taken.append(run(line, job.directory))
+    return together(taken)
+
+
+def _write_lm_eval_task(job: Job) -> None:
+    system = job.prompts[0][0]["content"] if job.prompts[0][0]["role"] == "system" else ""
+    rows = [{"question": each[-1]["content"], "answer": "{"} for each in job.prompts]
+    path = job.directory / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = LM_EVAL.format(rows=path, tokens=NEW_TOKENS, system=json.dumps(system))
+    (job.directory / "orders.yaml").write_text(task, encoding="utf-8")
+
+
+def lm_eval_served(job: Job, url: str, models: Sequence[str]) -> Taken:
+    """lm-eval with ``local-chat-completions``, for both models behind a server.
+
+    Args:
+        job: The job.
+        url: The server's.
+        models: What it calls them.
+    """
+    assert job.peers is not None
+    _write_lm_eval_task(job)
+    taken = []
+    for model in models:
+        given = f"model={model},base_url={url}/chat/completions,num_concurrent=16,max_retries=1,eos_string=x"
+        line = [job.peers, "-m", "lm_eval", "--model", "local-chat-completions", "--model_args", given]
+        line += ["--include_path", str(job.directory), "--tasks", "orders", "--apply_chat_template"]
+        taken.append(run(line, job.directory, further={"OPENAI_API_KEY": "none"}))
     return together(taken)
 
 

@@ -24,7 +24,7 @@ from harness.plugin.collection import (
     print_missed,
 )
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
-from harness.plugin.progress import uncaptured, write_line
+from harness.plugin.progress import distribution_note, uncaptured, write_line
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession, open_session
 from harness.presentation.console import open_console
@@ -393,7 +393,7 @@ def say_verdicts(config: pytest.Config, gate: GateSession) -> None:
             say(problem.line, err=True)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """The gated models and the baseline; nothing in a session without a model."""
     gate = config.stash.get(GATE, None)
-    return None if gate is None else printable_line(describe_inputs(gate.inputs))
+    return [] if gate is None else [printable_line(describe_inputs(gate.inputs)), *distribution_note(config)]

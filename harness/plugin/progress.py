@@ -1,4 +1,4 @@
-"""Lines and progress of the gate in pytest's output, through its capture and one escape."""
+"""Lines and progress of the gate in pytest's output, through its capture and one escape; its one process."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +19,30 @@ from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Candidate, Inputs
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
 from tunegate.printable import printable, say
+
+# Whether xdist was asked to distribute the tests of a session with a model.
+_DISTRIBUTED: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def run_in_one_process(config: pytest.Config) -> None:
+    """Keep xdist from distributing the items, before it starts.
+
+    The cases are answered, compared and judged together. What would be left for its workers are tests that
+    ask the same model, and each worker would load it.
+
+    Args:
+        config: The pytest session's configuration.
+    """
+    config.stash[_DISTRIBUTED] = config.getoption("dist", "no") != "no"
+    if config.stash[_DISTRIBUTED]:
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], 0
+
+
+def distribution_note(config: pytest.Config) -> list[str]:
+    """What the header says where xdist was asked for."""
+    together = "tunegate: all cases are answered together"
+    note = f"{together}: xdist starts no workers, --gate-workers says how many answer"
+    return [note] if config.stash.get(_DISTRIBUTED, False) else []
 
 
 def write_line(terminal: pytest.TerminalReporter, text: object, **markup: bool) -> None:

@@ -26,7 +26,7 @@ from harness.plugin.delivery import (
 )
 from harness.plugin.missing_tests import missing_tests
 from harness.plugin.own_tests import OwnTests
-from harness.plugin.progress import Questions, end_session, open_progress
+from harness.plugin.progress import Questions, end_session, open_progress, run_in_one_process
 from harness.plugin.selection import (
     SELECTION,
     LeftOut,
@@ -368,17 +368,14 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         settings: The session's settings.
 
     Raises:
-        pytest.UsageError: A model, adapter or baseline is invalid, or workers were requested.
+        pytest.UsageError: A model, adapter or baseline is invalid.
     """
     # As pytest writes the paths that it collects: without "..", links as they are.
     golden = tuple(Path(os.path.normpath(session_project(config) / path)) for path in settings.golden)
     config.stash[SELECTION] = Selection(golden=golden, with_probes=settings.forgetting)
     if not settings.model:
         return
-    if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
-        raise pytest.UsageError(
-            "--model: all cases are answered together in one process; run without xdist's -n and --dist"
-        )
+    run_in_one_process(config)
     try:
         inputs = prepare(settings, session_project(config))
         if settings.accept is not None:

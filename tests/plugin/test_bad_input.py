@@ -102,13 +102,6 @@ def test_a_wrong_option(project, flag, line):
     refused(project, project.run(flag), line)
 
 
-def test_xdist_workers_are_refused_with_a_reason(project):
-    result = project.pytester.runpytest_inprocess(
-        f"--model={project.adapter}", "--gate-no-forgetting", "-n", "2"
-    )
-    refused(project, result, "ERROR: --model: all cases are answered together*without xdist*")
-
-
 def test_another_plugin_may_own_the_short_option(project):
     """Where --model is taken, --gate-model still works."""
     project.pytester.makepyfile(

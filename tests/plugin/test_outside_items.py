@@ -1,5 +1,8 @@
 """The session's work is done once, before the items and outside their time; what breaks it is said once."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from harness.errors import EngineError, ModelError
@@ -57,3 +60,19 @@ def test_a_model_that_cannot_answer_ends_the_session_with_a_clean_line(project, 
 def test_setups_that_are_only_shown_ask_nothing(project):
     assert project.run("--setup-plan").ret == pytest.ExitCode.OK
     assert not project.opened
+
+
+@pytest.mark.parametrize("asked", [("-n2",), ("-nauto", "--dist=loadfile"), ("-d", "--tx=2*popen")])
+def test_workers_of_xdist_are_not_started_and_change_nothing(project, asked):
+    """The cases are answered and judged together, whatever would distribute them."""
+    project.wrong["candidate"] = {"france", "spain"}
+    result = project.pytester.runpytest_inprocess(
+        f"--model={project.adapter}", "--gate-no-forgetting", "--gate-json=x.json", *asked
+    )
+    alone = project.run("--gate-json=y.json")
+    assert result.ret == alone.ret
+    result.stdout.fnmatch_lines(["tunegate: all cases are answered together: xdist starts no workers*"])
+    alone.stdout.no_fnmatch_line("tunegate: all cases*")
+    assert result.parseoutcomes() == alone.parseoutcomes()
+    found = [json.loads(Path(name).read_text("utf-8"))["verdict"] for name in ("x.json", "y.json")]
+    assert found[0] == found[1]

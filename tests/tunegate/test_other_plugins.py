@@ -21,7 +21,7 @@ PLUGINS = {
     "pytest-cov": ("--cov=nothing",),
     "syrupy": (),
     "langsmith": (),
-    "pytest-xdist": ("-n0",),
+    "pytest-xdist": ("-n2",),
     "anyio": (),
     "deepeval": (),
     # Not loaded by itself; it makes a run of mlflow's for the session.

@@ -1,0 +1,312 @@
+"""The parts of ``performance.py`` in which a model answers: here, and behind our server."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.performance_ways import (
+    GATE,
+    GATED,
+    NEW_TOKENS,
+    Amount,
+    FailedRun,
+    Job,
+    Step,
+    Taken,
+    bare_loop,
+    gate,
+    gated_texts,
+    inspect,
+    lm_eval,
+    lm_eval_served,
+    one_call,
+    other_texts,
+    prompts_of,
+    run,
+    write_project,
+)
+from harness.models.resolve import resolve_model
+
+ROOT = Path(__file__).parents[1]
+_TUNED = [(batch, threads) for batch in (8, 16, 32) for threads in (1, None)]
+_BUSY = "while True: pass"
+_PLAIN = "import pytest\n@pytest.mark.parametrize('n', range({}))\ndef test_one(n): assert n % 5\n"
+
+
+def speed(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
+    """All ways on all sets.
+
+    Args:
+        amount: How much is measured.
+        rows: What has been measured, by row; read when a step runs.
+    """
+    adapter = amount.work / "adapter"
+    steps = []
+    for cases in amount.sizes:
+        for kind in ("distinct", "shared"):
+            job = Job(
+                base=resolve_model(amount.base),
+                adapter=adapter,
+                prompts=prompts_of(cases, shared=kind == "shared"),
+                directory=amount.work / f"{cases}-{kind}",
+                peers=amount.peers,
+            )
+            name = f"{cases} {kind}"
+            # Where time is short, the same way is tuned for both kinds, on the prompts of one.
+            tuned_on = f"{cases} distinct" if amount.quick else name
+            if tuned_on == name:
+                steps.append(_tuning(job, name, _TUNED[2:] if amount.quick else _TUNED))
+            for way, answer in _ways(job, tuned_on, rows).items():
+                steps.append(_timed(job, name, way, answer, late=_late(way, kind) if amount.quick else 0))
+            steps.append(_with_cache(job, name, late=_late("cache", kind) if amount.quick else 0))
+    return steps
+
+
+def _late(way: str, kind: str) -> int:
+    """The order in which ways are measured where time is short."""
+    order = ("tunegate", "bare loop", "cache", "one call", "lm-eval", "one process", "inspect")
+    place = order.index(way) if way in order else len(order)
+    return 10 + 2 * place + (kind == "shared")
+
+
+def _ways(job: Job, tuned_on: str, rows: Mapping[str, Any]) -> dict[str, Callable[[Job], Taken]]:
+    def tuned(each: Job) -> Taken:
+        return bare_loop(each, *best_tuned(rows, tuned_on))
+
+    ways: dict[str, Callable[[Job], Taken]] = {
+        "tunegate": lambda each: gate(each, "--gate-no-cache"),
+        "bare loop": tuned,
+        "one process": lambda each: gate(each, "--gate-no-cache", "--gate-workers=1"),
+        "one call": one_call,
+        "tunegate busy": lambda each: _beside_another(lambda: gate(each, "--gate-no-cache")),
+        "bare loop busy": lambda each: _beside_another(lambda: tuned(each)),
+    }
+    if job.peers:
+        ways |= {"lm-eval": lm_eval, "inspect": inspect}
+    return ways
+
+
+def best_tuned(rows: Mapping[str, Any], name: str) -> tuple[int, int | None]:
+    """Rows of a batch and threads with which the script's loop was fastest.
+
+    Args:
+        rows: What has been measured, by row.
+        name: The set's name.
+
+    Raises:
+        FailedRun: The loop has not been tuned.
+    """
+    took = {
+        each: min(figures["wall_s"] for figures in rows[_tuned_row(name, *each)]["runs"])
+        for each in _TUNED
+        if rows.get(_tuned_row(name, *each), {}).get("runs")
+    }
+    if not took:
+        raise FailedRun("the loop was not tuned")
+    return min(took, key=took.__getitem__)
+
+
+def _tuned_row(name: str, batch: int, threads: int | None) -> str:
+    return f"{name}/tuning/{batch} {'each core' if threads is None else threads}"
+
+
+def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Step:
+    """The bare loop's batches and threads, on a quarter of the cases.
+
+    Args:
+        job: The job.
+        name: The set's name.
+        tried: Rows of a batch, and threads.
+    """
+    few = replace(job, prompts=job.prompts[: max(16, len(job.prompts) // 4)])
+
+    def measured() -> Iterator[tuple[str, dict[str, float]]]:
+        _make_adapter(job)
+        for each in tried:
+            yield _tuned_row(name, *each), fresh(few, "tuning", bare_loop, *each).figures
+
+    return Step(rows=[_tuned_row(name, *each) for each in tried], run=measured)
+
+
+def _timed(job: Job, name: str, way: str, answer: Callable[[Job], Taken], late: int) -> Step:
+    def measured() -> Iterator[tuple[str, dict[str, float]]]:
+        _make_adapter(job)
+        taken = fresh(job, way, answer).figures
+        kept = replace(job, directory=job.directory / way.replace(" ", "-"))
+        alone = job.directory / "one-call.json"
+        if way == "one call":
+            alone.write_text(json.dumps(other_texts(kept)), encoding="utf-8")
+        elif way in {"tunegate", "one process"}:
+            texts = job.directory / f"{way.replace(' ', '-')}.json"
+            texts.write_text(json.dumps(gated_texts(kept)), encoding="utf-8")
+        yield f"{name}/{way}", taken
+        yield from _equal_texts(job, name)
+
+    return Step(rows=[f"{name}/{way}"], run=measured, late=late)
+
+
+def _equal_texts(job: Job, name: str) -> Iterator[tuple[str, dict[str, float]]]:
+    """How many texts equal those of one call each, for the ways whose texts are known by now."""
+    alone = job.directory / "one-call.json"
+    for way in ("tunegate", "one-process"):
+        path = job.directory / f"{way}.json"
+        if alone.exists() and path.exists():
+            wanted, found = (json.loads(each.read_text("utf-8")) for each in (alone, path))
+            equal = sum(found.get(case) == text for case, text in wanted.items())
+            yield f"{name}/equal/{way.replace('-', ' ')}", {"equal": equal, "of": len(wanted)}
+            path.unlink()  # counted once
+
+
+def _with_cache(job: Job, name: str, late: int) -> Step:
+    """The same gate with its own cache: the base alone, with the candidate, again, and scored anew."""
+    kept = replace(job, directory=job.directory / "cache")
+    rows = [f"{name}/{way}" for way in ("pytest alone", "base alone", "base cached", "unchanged", "rescored")]
+
+    def measured() -> Iterator[tuple[str, dict[str, float]]]:
+        _make_adapter(job)
+        yield rows[0], fresh(job, "plain", _plain_tests).figures
+        yield rows[1], fresh(job, "cache", lambda each: gate(each, model=each.base)).figures
+        for row in rows[2:4]:
+            yield row, gate(kept).figures
+        write_project(kept, wanted="[")
+        yield rows[4], gate(kept).figures
+
+    return Step(rows=rows, run=measured, late=late)
+
+
+def _plain_tests(job: Job) -> Taken:
+    """As many tests of one line."""
+    (job.directory / "test_plain.py").write_text(_PLAIN.format(len(job.prompts)), encoding="utf-8")
+    return run([sys.executable, *GATE[:-1], "test_plain.py"], job.directory, statuses=GATED)
+
+
+def _beside_another(measured: Callable[[], Taken]) -> Taken:
+    """While another process keeps a core busy."""
+    with subprocess.Popen([sys.executable, "-c", _BUSY]) as busy:
+        try:
+            return measured()
+        finally:
+            busy.kill()
+
+
+def _make_adapter(job: Job) -> None:
+    if not (job.adapter / "adapter_config.json").exists():
+        # In a process of its own: this one loads no torch.
+        code = "import sys; from pathlib import Path; from benchmarks.generation import make_adapter; "
+        code += "make_adapter(sys.argv[1], Path(sys.argv[2]))"
+        line = [sys.executable, "-c", code, str(job.base), str(job.adapter)]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise FailedRun(f"no adapter was made: {done.stderr.strip()[-300:]}")
+
+
+def fresh(job: Job, name: str, way: Callable[..., Taken], *given: Any) -> Taken:
+    """A way in an empty directory of the job's.
+
+    Args:
+        job: The job.
+        name: The directory's.
+        way: What is measured.
+        given: More of its arguments.
+    """
+    each = replace(job, directory=job.directory / name.replace(" ", "-"))
+    shutil.rmtree(each.directory, ignore_errors=True)
+    each.directory.mkdir(parents=True)
+    return way(each, *given)
+
+
+def served(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
+    """What asks ``tunegate serve``: the official client, lm-eval, and our own gate.
+
+    Args:
+        amount: How much is measured.
+        rows: Not needed.
+    """
+    del rows
+    cases = amount.sizes[0]
+    asking: dict[str, Callable[[Job, str], Taken]] = {"client": _client, "gate": _gate_served}
+    if amount.peers:
+        asking["lm-eval"] = lambda job, url: lm_eval_served(job, url, _names(url))
+    job = Job(
+        base=resolve_model(amount.base),
+        adapter=amount.work / "adapter",
+        prompts=prompts_of(cases, shared=False),
+        directory=amount.work / f"{cases}-served",
+        peers=amount.peers,
+    )
+
+    def measured(way: str) -> Iterator[tuple[str, dict[str, float]]]:
+        _make_adapter(job)
+        with _serving(job.adapter) as url:
+            yield f"{cases} {way}", fresh(job, way, asking[way], url).figures
+
+    return [Step(rows=[f"{cases} {way}"], run=partial(measured, way), late=30) for way in asking]
+
+
+@contextmanager
+def _serving(adapter: Path) -> Iterator[str]:
+    """A server with the adapter and its base; gives the address."""
+    line = [sys.executable, "-m", "tunegate", "serve", "--model", str(adapter), "--port", "0"]
+    quiet = subprocess.DEVNULL
+    with (
+        tempfile.TemporaryDirectory() as name,
+        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=quiet, text=True, cwd=name) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline().split()
+            if not said:
+                raise FailedRun("the server did not start")
+            yield said[-1]
+        finally:
+            process.terminate()
+
+
+_CLIENT = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+import openai
+url, models, tokens = json.loads(sys.argv[1])
+prompts = json.load(open("prompts.json"))
+with openai.OpenAI(base_url=url, api_key="none") as client, ThreadPoolExecutor(16) as pool:
+    def ask(asked):
+        model, messages = asked
+        given = {"max_tokens": tokens, "temperature": 0}
+        reply = client.chat.completions.create(model=model, messages=messages, **given)
+        return reply.choices[0].message.content
+    asked = [(model, each) for model in models for each in prompts]
+    json.dump(list(pool.map(ask, asked)), open("answers.json", "w"))
+"""
+
+
+def _client(job: Job, url: str) -> Taken:
+    """The official client with 16 questions at a time, for both models."""
+    prompts = json.dumps(list(map(list, job.prompts)))
+    (job.directory / "prompts.json").write_text(prompts, encoding="utf-8")
+    asked = json.dumps([url, _names(url), NEW_TOKENS])
+    return run([sys.executable, "-c", _CLIENT, asked], job.directory)
+
+
+def _names(url: str) -> Sequence[str]:
+    """What the server calls its models, the adapter first."""
+    with urllib.request.urlopen(f"{url}/models") as reply:
+        rows = json.load(reply)["data"]
+    return [each["id"] for each in sorted(rows, key=lambda each: not each.get("parent"))]
+
+
+def _gate_served(job: Job, url: str) -> Taken:
+    """Our gate, with both models behind the server."""
+    write_project(job)
+    candidate, base = _names(url)
+    line = [sys.executable, *GATE, f"--model=openai:{candidate}@{url}"]
+    line += [f"--gate-baseline=openai:{base}@{url}", "--gate-no-cache"]
+    return run(line, job.directory, statuses=GATED)
