@@ -1,5 +1,8 @@
 """``tunegate noise``: which cases flip if nothing that matters changes."""
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated
 
@@ -18,6 +21,7 @@ from harness.cli.options import (
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
+from harness.engines.base import CANDIDATE
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
@@ -27,6 +31,7 @@ from harness.presentation.console import open_console
 from harness.run.conclusion import make_directory
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
+from harness.types import ExecutionPlan
 
 _MOST_LISTED = 20
 
@@ -70,8 +75,8 @@ def noise(
         )
         for name in chosen
     ]
-    measured = []
-    with current_stage_bar() as on_progress:
+    measured: list[tuple[ExecutionPlan, Noise]] = []
+    with current_stage_bar() as on_progress, _told(found.label, measured):
         for plan in plans:
             planned = plan_reruns(plan, reruns, [plan.dtype])
             measured.append((plan, measure_noise(found, plan, planned, cases, on_progress, allowed=allowed)))
@@ -80,6 +85,28 @@ def noise(
         for plan, result in measured:
             history.save_noise(result.model, plan.dtype, cases, result.stability)
             _print(console, plan.dtype, result)
+
+
+@contextmanager
+def _told(label: str, measured: Sequence[tuple[ExecutionPlan, Noise]]) -> Iterator[None]:
+    """The reruns as a span of OpenTelemetry, where its variables are set."""
+    if not any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
+        yield
+        return
+    from harness.run.open_telemetry import ToldCommand, open_command_telemetry
+
+    telemetry = open_command_telemetry(os.environ, ToldCommand(name="noise", labels={CANDIDATE: label}))
+    try:
+        yield
+    finally:
+        if telemetry is not None:
+            results = [result for _, result in measured]
+            telemetry.close(
+                {},
+                reruns=sum(len(result.reruns) for result in results),
+                cases=max((len(result.stability) for result in results), default=0),
+                unstable=len({key for result in results for key in result.unstable}),
+            )
 
 
 def _print(console: Console, dtype: str, result: Noise) -> None:

@@ -1,7 +1,8 @@
 """``tunegate serve``: a model and its adapters behind an OpenAI-compatible server."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -58,9 +59,27 @@ def serve(
     app = create_app(served, _encoders(), key=os.environ.get(KEY_VARIABLE))
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
     _announce(server, list(models))
-    server.run()
+    with _told({name: name for name in models}):
+        server.run()
     if not server.started:
         raise SettingsError(f"--port {port}: can't listen at {host}:{port}; is it taken?")
+
+
+@contextmanager
+def _told(labels: Mapping[str, str]) -> Iterator[None]:
+    """The server's answers by OpenTelemetry, where its variables are set."""
+    if not any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
+        yield
+        return
+    from harness.run.open_telemetry import ToldCommand, open_command_telemetry
+
+    command = ToldCommand(name="serve", labels=labels, is_lasting=True)
+    telemetry = open_command_telemetry(os.environ, command)
+    try:
+        yield
+    finally:
+        if telemetry is not None:
+            telemetry.close({})
 
 
 def _announce(server: object, names: Sequence[str]) -> None:

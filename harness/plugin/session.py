@@ -53,7 +53,7 @@ from harness.types import CaseResult, GateRecord, GoldenCase
 from tunegate.project import session_project
 
 if TYPE_CHECKING:
-    from harness.run.open_telemetry import GateTelemetry
+    from harness.run.open_telemetry import Telemetry
 
 _NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, or run without a model"
 
@@ -97,7 +97,7 @@ class GateSession:
         self._results: dict[tuple[str, str], CaseResult] = {}
         # Finished answers of all, while they are asked for.
         self._answered: tuple[int, int] | None = None
-        self._telemetry: GateTelemetry | None = None
+        self._telemetry: Telemetry | None = None
         path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
         # A session that is refused makes no directory.
         self._cache = Cache(path, lazily=not inputs.directory.is_dir())

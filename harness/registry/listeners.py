@@ -14,6 +14,8 @@ class Work:
         name: The side that answered, the judge's model, or the metric.
         engine: Who computed an answer; empty for other work.
         key: The case that was answered or judged; empty for a metric, which scores many.
+        is_served: A client of ours waited for the answer.
+        parent: The trace that it belongs to, as a W3C ``traceparent``; empty for the gate's own.
         started_ns: Since the epoch.
         ended_ns: Since the epoch.
         rows: Answers that were computed together, or scored.
@@ -27,6 +29,8 @@ class Work:
     ended_ns: int
     engine: str = ""
     is_remote: bool = False
+    is_served: bool = False
+    parent: str = ""
     key: str = ""
     input_tokens: int = 0
     output_tokens: int = 0

@@ -1,72 +1,89 @@
-"""A gate as OpenTelemetry's traces, metrics and events, sent by OTLP over HTTP or gRPC.
+"""What a command does as OpenTelemetry's traces, metrics and events, sent by OTLP over HTTP or gRPC.
 
 The names are those of its semantic conventions for generative AI. It is on where the standard variables name
 an endpoint. Whatever goes wrong with it is one line, and never affects a verdict.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib import import_module
-from threading import Lock
 from typing import Any
 
 from harness.registry import active
 from harness.registry.listeners import LISTENERS, Work
 from harness.run.inputs import Inputs
+from harness.run.otlp_export import (
+    ENDPOINT,
+    Export,
+    protocol_of,
+    providers_of,
+    quiet,
+    wanted_signals,
+)
 from harness.types import CaseResult, GateRecord, MetricError, Score
 
-_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_SIGNALS = ("traces", "metrics", "logs")
 _HTTP = "http/protobuf"
-_EXPORTERS = {
-    "traces": ("trace_exporter", "OTLPSpanExporter"),
-    "metrics": ("metric_exporter", "OTLPMetricExporter"),
-    "logs": ("_log_exporter", "OTLPLogExporter"),
-}
 # By protocol, the extra that brings its exporter.
 _EXTRAS = {_HTTP: "otel", "grpc": "otel-grpc"}
 # Bounds of the conventions, in seconds and tokens.
 _SECONDS = [0.01 * 2**power for power in range(14)]
 _TOKENS = [4**power for power in range(14)]
 # The SDK drops what waits in longer queues.
-_FLUSH_EACH, _TIMEOUT_S, _FLUSH_MS = 400, 3, 15_000
+_FLUSH_EACH, _FLUSH_MS = 400, 15_000
+# For how long a server sends nothing after its endpoint was down.
+_PAUSE_S = 60.0
 
 
-def wanted_signals(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Which of traces, metrics and logs the standard variables ask for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldCommand:
+    """The command whose work is told of.
 
-    Args:
-        environment: The process's environment.
+    Attributes:
+        name: As in ``tunegate NAME``; its span has it.
+        labels: By side, the model's name.
+        sides: By the name of a judged model, its side.
+        is_lasting: It runs until it is stopped, as a server does: it has no span of its own, and goes on
+            after an endpoint was down.
     """
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return ()
-    return tuple(
-        signal
-        for signal in _SIGNALS
-        if environment.get(f"OTEL_{signal.upper()}_EXPORTER", "otlp").strip() in {"otlp", ""}
-        and (environment.get(_ENDPOINT) or environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"))
-    )
+
+    name: str
+    labels: Mapping[str, str]
+    sides: Mapping[str, str] = field(default_factory=dict)
+    is_lasting: bool = False
 
 
-def open_telemetry(environment: Mapping[str, str], inputs: Inputs) -> "GateTelemetry | None":
+def open_telemetry(environment: Mapping[str, str], inputs: Inputs) -> "Telemetry | None":
     """Start to tell of a gate; None where nothing is configured, or it can't be told, which is a warning.
 
     Args:
         environment: The process's environment.
         inputs: The gate's models.
     """
+    gate = ToldCommand(
+        name="gate",
+        labels={side: model.label for side, model in inputs.sides.items()},
+        sides={each.name: each.side for each in inputs.candidates},
+    )
+    return open_command_telemetry(environment, gate)
+
+
+def open_command_telemetry(environment: Mapping[str, str], command: ToldCommand) -> "Telemetry | None":
+    """Start to tell of a command; None where nothing is configured, or it can't be told, which is a warning.
+
+    Args:
+        environment: The process's environment.
+        command: The command.
+    """
     signals = wanted_signals(environment)
     if not signals:
         return None
-    protocols = {_protocol(environment, signal) for signal in signals}
+    protocols = {protocol_of(environment, signal) for signal in signals}
     if unknown := protocols - {"", *_EXTRAS}:
         allowed = ", ".join(_EXTRAS)
         active().note(f"OpenTelemetry: nothing is sent: protocol {min(unknown)} (allowed: {allowed})")
         return None
     try:
-        return GateTelemetry(environment, signals, inputs)
+        return Telemetry(environment, signals, command)
     except ImportError:
         extra = _EXTRAS["grpc" if "grpc" in protocols else _HTTP]
         why = f"its libraries are not installed: pip install 'tunegate[{extra}]'"
@@ -76,95 +93,29 @@ def open_telemetry(environment: Mapping[str, str], inputs: Inputs) -> "GateTelem
     return None
 
 
-def _protocol(environment: Mapping[str, str], signal: str) -> str:
-    own = environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
-    return (own or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")).strip()
+class Telemetry:
+    """One command that is told of, such as a gate from its first answer to its verdict."""
 
-
-@dataclass(slots=True)
-class _Export:
-    """What became known about the exports.
-
-    Attributes:
-        problem: The first failure; nothing is sent after it.
-    """
-
-    problem: str = ""
-    lost: int = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def watch(self, exporter: Any, signal: str) -> Any:
-        """The exporter, which stops with the first failure: a dead endpoint costs its time only once."""
-        send: Callable[..., Any] = exporter.export
-
-        def export(batch: Any, *args: Any, **options: Any) -> Any:
-            with self._lock:
-                failed = bool(self.problem)
-            result = None if failed else send(batch, *args, **options)
-            if result is None or result.name != "SUCCESS":
-                with self._lock:
-                    self.problem = self.problem or f"{signal} were refused or not received"
-                    self.lost += 1
-                return result if result is not None else self._failure(exporter)
-            return result
-
-        exporter.export = export
-        return exporter
-
-    @staticmethod
-    def _failure(exporter: Any) -> Any:
-        from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
-        from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
-        from opentelemetry.sdk.trace.export import SpanExportResult
-
-        if isinstance(exporter, MetricExporter):
-            return MetricExportResult.FAILURE
-        is_log = isinstance(exporter, LogRecordExporter)
-        return LogRecordExportResult.FAILURE if is_log else SpanExportResult.FAILURE
-
-
-class GateTelemetry:
-    """One gate that is told of, from its first answer to its verdict."""
-
-    def __init__(self, environment: Mapping[str, str], signals: tuple[str, ...], inputs: Inputs) -> None:
-        """Open the exporters and begin the gate's span.
+    def __init__(
+        self, environment: Mapping[str, str], signals: tuple[str, ...], command: ToldCommand
+    ) -> None:
+        """Open the exporters and begin the command's span.
 
         Args:
             environment: The process's environment.
             signals: Which of traces, metrics and logs are sent.
-            inputs: The gate's models.
+            command: The command.
         """
-        from opentelemetry.sdk._logs import LoggerProvider
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.trace import set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._environment = environment
-        self._models = {side: model.label for side, model in inputs.sides.items()}
-        self._sides = {each.name: each.side for each in inputs.candidates}
-        self._export = _Export()
+        self._command = command
+        self._export = Export(pause_s=_PAUSE_S, on_problem=self._warn) if command.is_lasting else Export()
         self._spans: dict[tuple[str, str], Any] = {}
         self._told = 0
         self._is_closed = False
-        resource = _resource(environment)
-        exporters = _exporters(signals, environment, self._export)
-        self._tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        readers = []
-        if "traces" in exporters:
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-            self._tracers.add_span_processor(BatchSpanProcessor(exporters["traces"]))
-        if "logs" in exporters:
-            from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-
-            self._loggers.add_log_record_processor(BatchLogRecordProcessor(exporters["logs"]))
-        if "metrics" in exporters:
-            from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-
-            readers.append(PeriodicExportingMetricReader(exporters["metrics"]))
-        self._meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        self._tracers, self._loggers, self._meters = providers_of(signals, environment, self._export)
         self._tracer, self._logger = (
             self._tracers.get_tracer("tunegate"),
             self._loggers.get_logger("tunegate"),
@@ -177,10 +128,16 @@ class GateTelemetry:
             "gen_ai.client.token.usage", "{token}", explicit_bucket_boundaries_advisory=_TOKENS
         )
         self._cases = meter.create_counter("tunegate.cases", "{case}", "Cases by outcome")
+        self._parent_of = TraceContextTextMapPropagator().extract
         # A pipeline that has a trace of its own gives it in the environment.
-        parent = TraceContextTextMapPropagator().extract({"traceparent": environment.get("TRACEPARENT", "")})
-        self._root = self._tracer.start_span("tunegate gate", context=parent)
-        self._context = set_span_in_context(self._root)
+        self._context = self._parent_of({"traceparent": environment.get("TRACEPARENT", "")})
+        self._silence = ExitStack()
+        self._root = None
+        if command.is_lasting:
+            self._silence.enter_context(quiet())
+        else:
+            self._root = self._tracer.start_span(f"tunegate {command.name}", context=self._context)
+            self._context = set_span_in_context(self._root)
         LISTENERS.append(self.note)
 
     def note(self, work: Work) -> None:
@@ -194,8 +151,12 @@ class GateTelemetry:
         attributes = self._attributes(work)
         span = self._tracer.start_span(
             f"{attributes.get('gen_ai.operation.name', 'score')} {self._model(work)}",
-            context=self._context,
-            kind=SpanKind.CLIENT if work.is_remote else SpanKind.INTERNAL,
+            context=self._parent_of({"traceparent": work.parent}) if work.parent else self._context,
+            kind=SpanKind.CLIENT
+            if work.is_remote
+            else SpanKind.SERVER
+            if work.is_served
+            else SpanKind.INTERNAL,
             start_time=work.started_ns,
             attributes=attributes,
         )
@@ -203,16 +164,20 @@ class GateTelemetry:
             span.set_attribute("error.type", work.error)
             span.set_status(Status(StatusCode.ERROR))
         span.end(work.ended_ns)
-        if work.kind == "answer":
+        if work.key and work.kind == "answer":
             self._spans[work.name, work.key] = span
         if work.kind != "score":
             self._measure(work)
+        self._count()
+
+    def _count(self) -> None:
+        """Send what waits, before it is too much; of a lasting command the libraries do that themselves."""
         self._told += 1
-        if self._told % _FLUSH_EACH == 0:
+        if self._told % _FLUSH_EACH == 0 and not self._command.is_lasting:
             self._flush()
 
     def _model(self, work: Work) -> str:
-        return self._models.get(work.name, work.name)
+        return self._command.labels.get(work.name, work.name)
 
     def _attributes(self, work: Work) -> dict[str, Any]:
         if work.kind == "score":
@@ -227,10 +192,14 @@ class GateTelemetry:
             "gen_ai.request.model": self._model(work),
             "gen_ai.usage.input_tokens": work.input_tokens,
             "gen_ai.usage.output_tokens": work.output_tokens,
-            "tunegate.case": work.key,
-            "tunegate.role": work.kind if work.kind == "judge" else work.name,
-            "tunegate.batch.rows": work.rows,
         }
+        if work.key:
+            role = work.kind if work.kind == "judge" else work.name
+            found |= {
+                "tunegate.case": work.key,
+                "tunegate.role": role,
+                "tunegate.batch.rows": work.rows,
+            }
         return found | ({"gen_ai.response.finish_reasons": [work.stop_reason]} if work.stop_reason else {})
 
     def _measure(self, work: Work) -> None:
@@ -245,38 +214,46 @@ class GateTelemetry:
             for kind, count in (("input", work.input_tokens), ("output", work.output_tokens)):
                 self._tokens.record(count, {**common, "gen_ai.token.type": kind})
 
-    def close(self, records: Mapping[str, GateRecord]) -> None:
-        """Send the results of the judged models, end the gate's span, and warn of what was not received.
+    def close(self, records: Mapping[str, GateRecord], **facts: Any) -> None:
+        """Send the results of the judged models, end the command's span, and warn of what was not received.
 
         Args:
             records: By the models' names.
+            facts: Further attributes of the command's span, below ``tunegate``.
         """
         if self._is_closed:
             return
         self._is_closed = True
         LISTENERS.remove(self.note)
-        with _quiet():
+        with quiet():
             try:
-                self._finish(records)
+                self._finish(records, facts)
             except Exception as error:  # a fault of the libraries
                 self._export.problem = (
                     self._export.problem or f"{type(error).__name__}: {error}".partition("\n")[0]
                 )
+        self._silence.close()
         if self._export.problem:
-            named = self._environment.get(_ENDPOINT) or "the configured endpoints"
-            active().note(f"OpenTelemetry: not all was sent to {named}: {self._export.problem}")
+            self._warn(self._export.problem)
 
-    def _finish(self, records: Mapping[str, GateRecord]) -> None:
+    def _warn(self, problem: str) -> None:
+        named = self._environment.get(ENDPOINT) or "the configured endpoints"
+        active().note(f"OpenTelemetry: not all was sent to {named}: {problem}")
+
+    def _finish(self, records: Mapping[str, GateRecord], facts: Mapping[str, Any]) -> None:
         for name, record in records.items():
             for result in record.run.results:
                 self._cases.add(
                     1, {"tunegate.outcome": str(result.outcome), "tunegate.set": result.case.set_name}
                 )
-                self._evaluate(result, self._sides.get(name, name))
-        verdicts = [str(each.verdict.outcome) for each in records.values() if each.verdict is not None]
-        self._root.set_attribute("tunegate.run.ids", [record.run.id for record in records.values()])
-        self._root.set_attribute("tunegate.verdicts", verdicts)
-        self._root.end()
+                self._evaluate(result, self._command.sides.get(name, name))
+        if self._root is not None:
+            if records:
+                verdicts = [str(one.verdict.outcome) for one in records.values() if one.verdict is not None]
+                facts = {**facts, "run.ids": [one.run.id for one in records.values()], "verdicts": verdicts}
+            for key, value in facts.items():
+                self._root.set_attribute(f"tunegate.{key}", value)
+            self._root.end()
         self._flush()
         for provider in (self._tracers, self._loggers, self._meters):
             provider.shutdown()
@@ -294,9 +271,7 @@ class GateTelemetry:
                 event_name="gen_ai.evaluation.result",
                 attributes={"tunegate.case": result.key, **self._evaluated(found)},
             )
-            self._told += 1
-            if self._told % _FLUSH_EACH == 0:
-                self._flush()
+            self._count()
 
     def _evaluated(self, found: Score | MetricError) -> dict[str, Any]:
         name = {"gen_ai.evaluation.name": found.metric}
@@ -314,44 +289,6 @@ class GateTelemetry:
         return {**name, "gen_ai.evaluation.score.value": found.value, **label, **why}
 
     def _flush(self) -> None:
-        with _quiet():
+        with quiet():
             for provider in (self._tracers, self._loggers):
                 provider.force_flush(_FLUSH_MS)
-
-
-def _resource(environment: Mapping[str, str]) -> Any:
-    from opentelemetry.sdk.resources import Resource
-
-    named = "OTEL_SERVICE_NAME" in environment or "service.name=" in environment.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    )
-    return Resource.create({} if named else {"service.name": "tunegate"})
-
-
-def _exporters(signals: tuple[str, ...], environment: Mapping[str, str], watcher: _Export) -> dict[str, Any]:
-    """Exporters by signal; they read the standard variables themselves."""
-    # A gate waits for the last export: not ten seconds, unless the user says so.
-    is_timed = any(name.startswith("OTEL_EXPORTER_OTLP") and name.endswith("TIMEOUT") for name in environment)
-    options = {} if is_timed else {"timeout": _TIMEOUT_S}
-    found = {}
-    for signal in signals:
-        room = (
-            f"opentelemetry.exporter.otlp.proto.{_protocol(environment, signal).partition('/')[0] or 'http'}"
-        )
-        module, name = _EXPORTERS[signal]
-        found[signal] = watcher.watch(getattr(import_module(f"{room}.{module}"), name)(**options), signal)
-    return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' own messages about a dead endpoint off the terminal."""
-    logger = logging.getLogger("opentelemetry")
-    before, silent = logger.propagate, logging.NullHandler()
-    logger.propagate = False
-    logger.addHandler(silent)
-    try:
-        yield
-    finally:
-        logger.propagate = before
-        logger.removeHandler(silent)

@@ -18,6 +18,7 @@ from harness.serving.protocol import (
     UnloadAdapterRequest,
 )
 from harness.serving.replies import bad_request, refusal, unknown_model
+from harness.serving.telling import CALLER
 from harness.types import GenerationSettings
 
 if TYPE_CHECKING:
@@ -77,11 +78,12 @@ def _refuse_invalid(app: "FastAPI") -> None:
 
 
 def _require_key(app: "FastAPI", key: str | None) -> None:
-    """Check the client's key; without a key everyone may connect."""
+    """Check the client's key, without which everyone may connect; and keep which trace a request is of."""
     from fastapi import Request
 
     @app.middleware("http")
     async def authorised(request: Request, call_next: Callable[..., Any]) -> Any:
+        CALLER.set(request.headers.get("traceparent", ""))
         if key is not None and request.headers.get("authorization") != f"Bearer {key}":
             return refusal(401, "no valid key was sent", "authentication_error", "invalid_api_key")
         return await call_next(request)

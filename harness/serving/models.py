@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.engines.base import StreamingEngine
-from harness.engines.micro_batch import MicroBatcher
 from harness.engines.open import base_of, describe_model, open_sides
 from harness.errors import ModelError
+from harness.serving.telling import ToldBatcher
 from harness.types import ExecutionPlan, ModelRef
 from tunegate.project import user_path
 
@@ -82,7 +82,7 @@ class ServedModels:
             runtime_adapters: Whether clients may load and unload adapters.
             open_engine: Loads models.
         """
-        self.batcher = MicroBatcher(engine)
+        self.batcher = ToldBatcher(engine)
         self.models = dict(models)
         self.runtime_adapters = runtime_adapters
         self.plan, self._open = plan, open_engine

@@ -14,7 +14,9 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.registry import Registry, use_registry
 from harness.registry.listeners import LISTENERS, Work, tell
-from harness.run.open_telemetry import open_telemetry, wanted_signals
+from harness.run import open_telemetry as telemetry_module
+from harness.run.open_telemetry import ToldCommand, open_command_telemetry, open_telemetry
+from harness.run.otlp_export import wanted_signals
 from harness.types import GateRecord, MetricError, Score
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="pip install 'tunegate[otel]'")
@@ -307,6 +309,53 @@ def test_the_pipeline_s_own_trace_and_service_are_followed(configured, receiver,
     assert root.parent_span_id.hex() == "b7ad6b7169203331"
     resource = receiver.messages["/v1/traces"][0].resource_spans[0].resource
     assert attributes(resource)["service.name"] == "nightly"
+
+
+SERVER = ToldCommand(name="serve", labels={}, is_lasting=True)
+
+
+def test_a_server_s_answers_belong_to_their_clients_traces(configured, receiver, registry):
+    """A server has no span of its own, which would never end."""
+    telemetry = open_command_telemetry(os.environ, SERVER)
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for parent in ("", caller, "nonsense"):
+        tell(answer("", name="mine", engine="tunegate", is_served=True, parent=parent))
+    telemetry.close({})
+    alone, called, other = receiver.spans()
+    assert {span.name for span in (alone, called, other)} == {"chat mine"}
+    assert {span.kind for span in (alone, called, other)} == {2}  # a server's
+    assert [span.parent_span_id.hex() for span in (alone, called, other)] == ["", "b7ad6b7169203331", ""]
+    assert called.trace_id.hex() == "0af7651916cd43dd8448eb211c80319c"
+    assert not [name for name in attributes(alone) if name.startswith("tunegate.")]
+    assert receiver.metrics()["gen_ai.client.operation.duration"].histogram.data_points[0].count == 3
+    assert registry.warnings == []
+
+
+def test_a_server_goes_on_after_its_endpoint_was_down(configured, receiver, registry, capfd):
+    configured.setattr(telemetry_module, "_PAUSE_S", 0.0)
+    telemetry = open_command_telemetry(os.environ, SERVER)
+    receiver.status = 400
+    tell(answer("", name="lost", is_served=True))
+    telemetry._tracers.force_flush()
+    receiver.status = 200
+    receiver.messages.clear()
+    tell(answer("", name="mine", is_served=True))
+    telemetry.close({})
+    assert [span.name for span in receiver.spans()] == ["chat mine"]
+    (line,) = registry.warnings
+    assert line.endswith("traces were refused or not received")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_reruns_are_a_span_with_what_they_found(configured, receiver, registry):
+    told = ToldCommand(name="noise", labels={"candidate": "adapters/mine"})
+    telemetry = open_command_telemetry(os.environ, told)
+    tell(answer("s/0"))
+    tell(answer("s/0"))
+    telemetry.close({}, reruns=2, cases=1, unstable=0)
+    root, *others = sorted(receiver.spans(), key=lambda span: bool(span.parent_span_id))
+    assert (root.name, [span.name for span in others]) == ("tunegate noise", ["chat adapters/mine"] * 2)
+    assert attributes(root) == {"tunegate.reruns": 2, "tunegate.cases": 1, "tunegate.unstable": 0}
 
 
 @pytest.mark.parametrize("status", [400, 0])

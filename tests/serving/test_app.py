@@ -7,6 +7,8 @@ import openai
 import pytest
 
 from harness.errors import ModelError
+from harness.registry import listeners
+from harness.serving import telling
 from harness.serving.models import name_models
 from harness.types import Message
 
@@ -28,6 +30,30 @@ def test_an_answer_is_the_engine_s_own(serve, engine, models, user, direct):
         assert reply.choices[0].message.content == expected.text
         assert reply.usage.completion_tokens == expected.completion_tokens
         assert reply.choices[0].finish_reason == expected.stop_reason
+
+
+def test_listeners_are_told_of_each_answer(serve, models, user, monkeypatch):
+    """Whole, streamed and traced ones, with the caller's trace; and of one that failed."""
+    told = []
+    monkeypatch.setattr(listeners, "LISTENERS", [told.append])
+    monkeypatch.setattr(telling, "LISTENERS", listeners.LISTENERS)
+    client, _ = serve()
+    name = next(iter(models))
+    asked = {"model": name, "messages": user(PROMPTS[0]), "max_tokens": 4}
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    whole = client.chat.completions.create(**asked, extra_headers={"traceparent": caller})
+    list(client.chat.completions.create(**asked, stream=True))
+    client.chat.completions.create(**asked, logprobs=True)
+    with pytest.raises(openai.InternalServerError):
+        client.chat.completions.create(**{**asked, "messages": user("break")})
+    assert [work.parent for work in told] == [caller, "", "", ""]
+    assert [work.error for work in told] == ["", "", "", "generation_failed"]
+    assert {(work.name, work.is_served, work.key) for work in told} == {(name, True, "")}
+    usage = whole.usage
+    assert {(work.input_tokens, work.output_tokens) for work in told[:3]} == {
+        (usage.prompt_tokens, usage.completion_tokens)
+    }
+    assert all(work.started_ns < work.ended_ns for work in told)
 
 
 def test_a_stream_adds_up_to_the_whole_answer(serve, models, user):

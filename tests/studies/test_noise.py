@@ -1,16 +1,20 @@
 """Reruns of one model: what flips, how often, and what a gate makes of it."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.cli.noise import _told
 from harness.comparison.gate import run_gate
 from harness.engines.open import choose_plan, describe_model
+from harness.errors import EngineError
 from harness.golden.load import load_golden_set
 from harness.history.store import noted_stability, open_history
 from harness.presentation.terminal import render_gate
+from harness.run import open_telemetry
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 from harness.types import GateRecord, Stability
 
@@ -107,3 +111,15 @@ def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
     assert noted["small/greedy"].answers == 2
     wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
     assert "--dtype: found 'float3'" in str(wrong.exception)
+
+
+def test_the_reruns_are_told_of_where_telemetry_is_configured(monkeypatch):
+    closed = []
+    opened = SimpleNamespace(close=lambda records, **facts: closed.append((records, facts)))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(open_telemetry, "open_command_telemetry", lambda environment, command: opened)
+    found = {"a": Stability(passed=1, answers=2), "b": Stability(passed=2, answers=2)}
+    noise = Noise(model=None, reruns=(None, None), stability=found, texts={})
+    with pytest.raises(EngineError), _told("mine", [(None, noise), (None, noise)]):
+        raise EngineError("down")
+    assert closed == [({}, {"reruns": 4, "cases": 2, "unstable": 1})]
