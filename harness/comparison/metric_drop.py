@@ -20,14 +20,18 @@ from harness.statistics.clusters import (
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
-    detectable_mean_drop,
     detectable_repeated_drop,
     flips_by_chance,
 )
 from harness.statistics.paired_binary import mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle
-from harness.statistics.power import churn_of, detectable_averaged_drop, detectable_drop
+from harness.statistics.power import (
+    churn_of,
+    detectable_averaged_drop,
+    detectable_drop,
+    detectable_mean_drop,
+)
 from harness.types import (
     Comparison,
     GateVerdict,
@@ -170,8 +174,10 @@ def smallest_detectable(
         return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
     units = units_of(paired)
     if paired.kind == "graded":
-        reach = reach_of(paired)
-        return detectable_mean_drop(units, level, margin=margin, confidence=confidence, reach=reach)
+        rise = None if paired.light_tails else rise_of(paired)
+        return detectable_mean_drop(
+            units, level, margin=margin, confidence=confidence, reach=reach_of(paired), rise=rise
+        )
     if paired.clustered:
         by_chance = flips_by_chance(units)
         return detectable_cluster_drop(units.sizes, by_chance, level, margin=margin, confidence=confidence)
@@ -273,14 +279,21 @@ def reach_of(paired: PairedMetric) -> float:
     return _mean_way_to(worst, paired, paired.most - floor)
 
 
-def rise_of(paired: PairedMetric) -> float | None:
-    """How far the mean would rise if every case had its best value; None on a scale without an end there.
+def rise_of(paired: PairedMetric) -> float:
+    """How far the mean would rise if every case had its best value.
 
-    As for :func:`reach_of`, one more case is added, which can gain the whole scale.
+    As for :func:`reach_of`, one more case is added, which can gain the whole scale. On a scale without an end
+    it is one unit, or less where the best value is nearer.
     """
     best = paired.most if paired.higher_is_better else paired.least
+    if not math.isfinite(best):
+        return 1.0
     scale = paired.most - paired.least
-    return _mean_way_to(best, paired, scale) if math.isfinite(scale) else None
+    return (
+        _mean_way_to(best, paired, scale)
+        if math.isfinite(scale)
+        else min(_mean_way_to(best, paired, 1.0), 1.0)
+    )
 
 
 def _mean_way_to(end: float, paired: PairedMetric, scale: float) -> float:

@@ -1,4 +1,4 @@
-"""How large a true drop must be to be found: for clusters by simulation, for means by formula.
+"""How large a true drop must be to be found: for clusters by simulation, for repeated answers by formula.
 
 No formula holds for few clusters.
 """
@@ -9,81 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen
-from harness.statistics.clusters import CONFIDENCE, Units, standard_error
+from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.paired_binary import Trials
-from harness.statistics.paired_graded import few_moved_from, moved_units
 from harness.statistics.planning import times_as_many
-from harness.statistics.power import POWER, churn_of, detectable_drop, least_drop
+from harness.statistics.power import POWER, churn_of, least_drop
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Effective number of moved units from which their spread says how scores move; below, few of them decide.
-_SPREAD_FROM = 5
 _MEAN_PRECISION = 5e-4
-
-
-def detectable_mean_drop(
-    units: Units,
-    level: float,
-    *,
-    margin: float | None = None,
-    confidence: float = CONFIDENCE,
-    reach: float = 1.0,
-    power: float = POWER,
-) -> float | None:
-    """Smallest true mean drop that is called a regression with the given probability.
-
-    If enough units moved, all of them fall by the same amount, and their spread stays: the normal
-    approximation. If so few moved that jumps are counted, the counted variance contains the drop itself: d
-    sqrt(n) = z sqrt(s^2 + d^2). If hardly any moved, the drop is assumed to consist of units that are lost
-    completely, each by ``reach``: of all drops of one size these are the hardest to find.
-
-    Args:
-        units: The drops, baseline minus candidate.
-        level: One-sided level at which "no drop" is rejected.
-        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
-        confidence: Two-sided, of that interval.
-        reach: Drop of a unit that is lost completely.
-        power: Probability of finding the drop.
-
-    Returns:
-        The drop, or None if no drop is found with this probability.
-    """
-    from scipy.special import ndtri
-
-    z = float(ndtri(1 - level) + ndtri(power))
-    counted = few_moved_from(units) is not None
-    if not counted or (moved_units(units) >= _SPREAD_FROM and units.count > z * z):
-        error = standard_error(units)
-        # Compared with the spread alone, counting needs more by the drop's own part of the variance.
-        own = math.sqrt(1 - z * z / units.count) if counted else 1.0
-        return max(z * error / own, _reaching(margin, error, confidence, power))
-    if margin is not None and margin >= reach:
-        return None
-    moves = units.scaled
-    down = math.fsum(move for move in moves if move > 0)
-    up = -math.fsum(move for move in moves if move < 0)
-    share = detectable_drop(
-        units.count,
-        churn_of(down / reach, up / reach, units.count),
-        level,
-        margin=None if margin is None else margin / reach,
-        confidence=confidence,
-        mid=False,
-        power=power,
-    )
-    return None if share is None else share * reach
-
-
-def _reaching(margin: float | None, error: float, confidence: float, power: float) -> float:
-    """The drop from which the interval's upper end is beyond the margin with this probability."""
-    from scipy.special import ndtri
-
-    if margin is None:
-        return -math.inf
-    return margin - float(ndtri((1 + confidence) / 2) - ndtri(power)) * error
 
 
 def detectable_repeated_drop(

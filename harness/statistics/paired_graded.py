@@ -7,7 +7,7 @@ is applied to the few others.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.statistics.clusters import MeanDrop, Units, unseen_share
@@ -138,11 +138,12 @@ def mean_drop(
         span: Length of the score's scale: no bound is beyond it.
         light_tails: The moves are known to include no rare huge ones, such as those of a log-probability: no
             allowance for unseen units.
-        rise: How far the mean would rise if every unit gained what it can; None where moves have no rare huge
-            ones. Few units that fell a little leave open that further ones gain as much.
+        rise: How far the mean would rise if every unit gained what it can, which leaves open that further
+            units gain where those that were seen fell a little; None for no such limit, as with light tails.
         resamples: Bootstrap resamples.
     """
     reference = few_moved_from(units)
+    level = (1 - confidence) / 2
     # Units that all gained can lose that much more than the baseline could.
     exposed = 0.0 if light_tails else reach if reference is None else max(reach, reach - reference)
     if reference is None:
@@ -152,22 +153,26 @@ def mean_drop(
         low, high, p_value = _counted_jumps(units, confidence, exposed, reference)
         method = "score of counted jumps"
     mean = units.mean
-    if reference is not None and rise is not None and not light_tails:
-        least_low, least_p = _unseen_gains(mean, rise, units.count, (1 - confidence) / 2)
-        low, p_value = min(low, least_low), max(p_value, least_p)
-    unseen = unseen_share(units.effective, (1 - confidence) / 2) * exposed
+    high_unseen = max(high, mean + unseen_share(units.effective, level) * exposed)
+    if not light_tails:
+        limits = [] if rise is None else [_unseen_gains(mean, rise, units.effective, level)]
+        if reference is not None:
+            limits += [] if rise is None else [_rare_moves(units.scaled, rise, level)]
+            high_unseen = max(high_unseen, -_rare_moves([-each for each in units.scaled], reach, level)[0])
+        low = min([low, *(least_low for least_low, _ in limits)])
+        p_value = max([p_value, *(least_p for _, least_p in limits)])
     return MeanDrop(
         estimate=mean,
         low=max(low, -span),
         high=min(high, span),
-        high_unseen=min(max(high, mean + unseen), span),
+        high_unseen=min(high_unseen, span),
         p_value=p_value,
         confidence=confidence,
         method=method,
     )
 
 
-def _unseen_gains(mean: float, rise: float, count: int, level: float) -> tuple[float, float]:
+def _unseen_gains(mean: float, rise: float, count: float, level: float) -> tuple[float, float]:
     """Limits of the interval's lower end and of p: no unit may have shown the gains that outweigh a drop.
 
     Where each unit that was seen fell by ``mean`` and a share q of all gains ``rise``, nothing has changed on
@@ -183,6 +188,74 @@ def _unseen_gains(mean: float, rise: float, count: int, level: float) -> tuple[f
     if mean <= 0 or mean + rise <= 0:
         return mean, 0.0
     return (rise + mean) * level ** (1 / count) - rise, (rise / (rise + mean)) ** count
+
+
+def _rare_moves(moves: Sequence[float], most: float, level: float) -> tuple[float, float]:
+    """Limits of the interval's lower end and of p where falls and rises differ in size and number.
+
+    Falls count as jumps of one size, sum y^2 / sum y, and so do rises, with one more of the largest possible
+    size, since the largest one seen is seldom the largest possible. Given the number of jumps, rises among
+    them are binomial. A share q of them balances the falls if q / (1 - q) is the quotient of both sizes; p is
+    the probability of no more rises than were seen, and the lower end is the drop at the largest share that
+    the level allows (Clopper, C. J. and Pearson, E. S. (1934). Biometrika 26). For jumps of one size it is
+    McNemar's exact test.
+
+    Args:
+        moves: Each unit's drop.
+        most: What a unit can gain.
+        level: One-sided level of the lower end.
+    """
+    from scipy.special import betainc, betaincinv
+
+    down, up = [move for move in moves if move > 0], [-move for move in moves if move < 0]
+    fallen, risen = math.fsum(down), math.fsum(up)
+    if fallen <= 0 or risen + most <= 0:
+        return math.inf, 0.0
+    fall = math.fsum(each * each for each in down) / fallen
+    rise = (math.fsum(each * each for each in up) + most * most) / (risen + most)
+    falls, rises = fallen / fall, risen / rise
+    share = float(betaincinv(rises + 1, falls, 1 - level))
+    lowest = (falls + rises) / len(moves) * ((1 - share) * fall - share * rise)
+    return lowest, float(betainc(falls, rises + 1, rise / (fall + rise)))
+
+
+def jumps_p(lost: int, gained: int, n: int, reach: float, rise: float | None) -> float:
+    """The p-value of :func:`mean_drop` where these moved, down by ``reach`` or up by what a unit can gain.
+
+    Args:
+        lost: Units that fell.
+        gained: Units that rose.
+        n: All units.
+        reach: By how much one falls.
+        rise: What one can gain; None for as much as it can fall, without an allowance for unseen gains.
+    """
+    down, up, jump = alike_jumps(lost, gained, reach, rise)
+    if down <= up:
+        return 1.0
+    p_value = drop_p(down, up, n)
+    if rise is None:
+        return p_value
+    p_value = max(p_value, _unseen_gains((down - up) * jump / n, rise, n, 0.5)[1])
+    if lost + gained < BOOTSTRAP_FROM:
+        moves = [reach] * lost + [-min(reach, rise)] * gained
+        p_value = max(p_value, _rare_moves(moves, rise, 0.5)[1])
+    return p_value
+
+
+def alike_jumps(lost: int, gained: int, reach: float, rise: float | None) -> tuple[float, float, float]:
+    """Such moves as jumps of one size, as they are counted: how many fell and rose, and the size.
+
+    Args:
+        lost: Units that fell.
+        gained: Units that rose.
+        reach: By how much one falls.
+        rise: What one can gain; None for as much as it can fall.
+    """
+    up = reach if rise is None else min(reach, rise)
+    largest = reach if lost else up
+    moved = lost * reach + gained * up + largest
+    jump = (lost * reach**2 + gained * up**2 + largest**2) / moved
+    return lost * reach / jump, gained * up / jump, jump
 
 
 def paired_interval(

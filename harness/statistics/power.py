@@ -5,8 +5,15 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import CONFIDENCE
+from harness.statistics.clusters import CONFIDENCE, Units, standard_error
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
+from harness.statistics.paired_graded import (
+    alike_jumps,
+    few_moved_from,
+    jumps_p,
+    mean_drop,
+    moved_units,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +70,7 @@ USUAL_CHURN = 0.02
 
 
 _NEGLIGIBLE = 1e-10
+_UNSEEN_FLIPS = 0.1
 
 
 _PRECISION = 5e-4
@@ -71,7 +79,8 @@ _PRECISION = 5e-4
 def churn_of(lost: float, gained: float, n: float) -> float:
     """Probability that a case flips one way by chance, estimated from one comparison.
 
-    Half of all flips, and half a flip more, so that a small set without any doesn't claim that none can be.
+    Half of all flips, and a tenth of a flip more, so that a small set without any doesn't claim that none can
+    be: with more, sets of few cases are said to find less than they do.
     Many more flips in one direction are a real change: then it is at most what the other direction, with
     fewer, allows within one standard error.
 
@@ -81,7 +90,7 @@ def churn_of(lost: float, gained: float, n: float) -> float:
         n: All cases.
     """
     fewer = min(lost, gained)
-    return min(((lost + gained) / 2 + 0.5) / (n + 1), (fewer + math.sqrt(fewer + 1)) / n)
+    return min(((lost + gained) / 2 + _UNSEEN_FLIPS) / (n + 1), (fewer + math.sqrt(fewer + 1)) / n)
 
 
 @lru_cache(maxsize=1024)
@@ -137,14 +146,27 @@ def regression_power(
         confidence: Two-sided, of the interval that is compared with it.
         mid: The mid-p form of the test.
     """
-    import numpy as np
-    from scipy.special import bdtrc, ndtri
+    from scipy.special import ndtri
 
     z = float(ndtri((1 + confidence) / 2))
 
     def regresses(lost: int, gained: int) -> bool:
         beyond = margin is None or not excludes_drop(lost, gained, n, margin, z)
         return beyond and mcnemar_p(lost, gained, mid=mid) <= level
+
+    return power_of_counts(n, churn, regresses)
+
+
+def power_of_counts(n: int, churn: float, regresses: Callable[[int, int], bool]) -> Callable[[float], float]:
+    """Probability that a true drop is called a regression, as a function of that drop, by any rule of counts.
+
+    Args:
+        n: Number of cases.
+        churn: Probability that a case flips by chance, each way.
+        regresses: Whether so many lost and gained cases are a regression; more lost ones still are.
+    """
+    import numpy as np
+    from scipy.special import bdtrc
 
     gains, chance = gain_chances(n, churn)
     needed = np.array([_least_losses(n, int(gained), regresses) for gained in gains])
@@ -228,3 +250,120 @@ def detectable_averaged_drop(  # the cases, their noise and the gate's own setti
     spread = max(noise + margin * lost - margin * margin, 0.0)
     reaching = margin - (bound - sure) * math.sqrt(spread / n)
     return min(max(found, reaching), 1.0)
+
+
+# Effective number of moved units from which their spread says how scores move; below, few of them decide.
+_SPREAD_FROM = 5
+# Below this number of units the normal approximation is replaced by the rule itself.
+_BY_RULE_BELOW = 30
+_RESAMPLES = 999
+_ALL_FLIP = 0.5
+_MEAN_PRECISION = 5e-4
+
+
+def detectable_mean_drop(
+    units: Units,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    reach: float = 1.0,
+    rise: float | None = None,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true mean drop that is called a regression with the given probability.
+
+    If enough units moved, all of them fall by the same amount, and their spread stays: the normal
+    approximation, or for few units the rule itself. If so few moved that jumps are counted, the counted
+    variance contains the drop itself: d sqrt(n) = z sqrt(s^2 + d^2). If hardly any moved, the drop is assumed
+    to consist of units that are lost completely, each by ``reach``: of all drops of one size these are the
+    hardest to find.
+
+    Args:
+        units: The drops, baseline minus candidate.
+        level: One-sided level at which "no drop" is rejected.
+        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
+        confidence: Two-sided, of that interval.
+        reach: Drop of a unit that is lost completely.
+        rise: What a unit can gain, as for :func:`~harness.statistics.paired_graded.mean_drop`.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if no drop is found with this probability.
+    """
+    from scipy.special import ndtri
+
+    z_power = float(ndtri(power))
+    z = float(ndtri(1 - level)) + z_power
+    counted = few_moved_from(units) is not None
+    if counted and (moved_units(units) < _SPREAD_FROM or units.count <= z * z):
+        return _detectable_losses(units, level, margin, confidence, reach, rise, power)
+    error = standard_error(units)
+    if units.count < _BY_RULE_BELOW:
+        return _detectable_fall(units, level, margin, confidence, rise, z_power * error)
+    # Compared with the spread alone, counting needs more by the drop's own part of the variance.
+    own = math.sqrt(1 - z * z / units.count) if counted else 1.0
+    unseen = -math.inf if rise is None else rise * (level ** (-1 / units.effective) - 1) + z_power * error
+    return max(z * error / own, unseen, _reaching(margin, error, confidence, power))
+
+
+def _detectable_fall(
+    units: Units, level: float, margin: float | None, confidence: float, rise: float | None, luck: float
+) -> float | None:
+    """The drop that the rule calls a regression even where the mean of the sample is by ``luck`` smaller."""
+    mean = units.mean
+
+    def found(fall: float) -> bool:
+        shift = fall - luck - mean
+        fallen = Units(
+            sums=tuple(total + shift * size for total, size in zip(units.sums, units.sizes, strict=True)),
+            sizes=units.sizes,
+        )
+        result = mean_drop(fallen, confidence, rise=rise, resamples=_RESAMPLES)
+        return result.p_value <= level and (margin is None or result.high > margin)
+
+    most = max(abs(total) / size for total, size in zip(units.sums, units.sizes, strict=True))
+    return least_drop(found, luck + 1 + most, _MEAN_PRECISION)
+
+
+def _detectable_losses(
+    units: Units,
+    level: float,
+    margin: float | None,
+    confidence: float,
+    reach: float,
+    rise: float | None,
+    power: float,
+) -> float | None:
+    """The drop that consists of units that are lost completely."""
+    from scipy.special import ndtri
+
+    n, moves = units.count, units.scaled
+    if margin is not None and margin >= reach:
+        return None
+    down = math.fsum(move for move in moves if move > 0)
+    up = -math.fsum(move for move in moves if move < 0)
+    gain = reach if rise is None else min(reach, rise)
+    churn = churn_of(down / reach, up / gain if gain > 0 else 0.0, n)
+    z = float(ndtri((1 + confidence) / 2))
+    if churn >= _ALL_FLIP:
+        return None
+
+    def regresses(lost: int, gained: int) -> bool:
+        fallen, risen, jump = alike_jumps(lost, gained, reach, rise)
+        beyond = margin is None or (margin < jump and not excludes_drop(fallen, risen, n, margin / jump, z))
+        return beyond and jumps_p(lost, gained, n, reach, rise) <= level
+
+    found = power_of_counts(n, churn, regresses)
+    share = least_drop(lambda drop: found(drop) >= power, 1 - 2 * churn, _MEAN_PRECISION)
+    # As many gain by chance as lose, but a gain may be smaller.
+    return None if share is None else share * reach + churn * (reach - gain)
+
+
+def _reaching(margin: float | None, error: float, confidence: float, power: float) -> float:
+    """The drop from which the interval's upper end is beyond the margin with this probability."""
+    from scipy.special import ndtri
+
+    if margin is None:
+        return -math.inf
+    return margin - float(ndtri((1 + confidence) / 2) - ndtri(power)) * error

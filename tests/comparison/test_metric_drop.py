@@ -11,6 +11,7 @@ from harness.comparison.metric_drop import (
     compare_runs,
     flipped,
     reach_of,
+    rise_of,
     smallest_detectable,
     units_of,
 )
@@ -20,13 +21,12 @@ from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
-    detectable_mean_drop,
     detectable_repeated_drop,
     flips_by_chance,
 )
 from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
-from harness.statistics.power import churn_of, detectable_drop
+from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
 from harness.types import GateVerdict, Stability
 
 
@@ -148,6 +148,12 @@ def test_what_could_be_lost_depends_on_the_scale():
     assert reach_of(cosine) == pytest.approx(0.5, abs=1e-3)
     assert reach_of(repetition) == pytest.approx(0.9, abs=1e-3)
     assert reach_of(open_scale) == 1.0
+    # And what it can gain: the other half, a tenth, and one unit where the way is not that short.
+    assert [rise_of(each) for each in (half, high, cosine)] == pytest.approx([0.5, 0.3, 0.5], abs=1e-3)
+    assert rise_of(repetition) == pytest.approx(0.1, abs=1e-3)
+    assert rise_of(open_scale) == 1.0
+    quick = paired([0.2], [0.2], metric="latency", kind="graded", higher_is_better=False, most=math.inf)
+    assert rise_of(quick) == pytest.approx(0.6)
 
 
 def test_the_detectable_drop_of_a_graded_metric_heeds_the_margin():
@@ -182,7 +188,7 @@ def test_what_several_answers_detect_is_not_what_single_ones_do():
     )
     # By the binomial law four of 100 answers fail in 80 % at 0.055, and four are enough.
     assert repeated == pytest.approx(0.055, abs=0.01)
-    assert single > 0.3
+    assert single > 0.25
 
 
 LOST = [0] * 4 + [1] * 36
@@ -208,13 +214,23 @@ class TestEachKindOfMetricHasItsOwnPower:
         now = [3 + place % 5 for place in range(40)]
         metric = paired(now, [6] * 40, metric="rating", kind="graded", least=0.0, most=10.0)
         assert self.found(metric, level, margin, confidence) == detectable_mean_drop(
-            units_of(metric), level, margin=margin, confidence=confidence, reach=reach_of(metric)
+            units_of(metric),
+            level,
+            margin=margin,
+            confidence=confidence,
+            reach=reach_of(metric),
+            rise=rise_of(metric),
         )
 
     def test_hardly_any_scores_moved(self, level, margin, confidence):
         metric = paired([4, 5] + [6] * 38, [6] * 40, metric="rating", kind="graded", least=0.0, most=10.0)
         expected = detectable_mean_drop(
-            units_of(metric), level, margin=margin, confidence=confidence, reach=reach_of(metric)
+            units_of(metric),
+            level,
+            margin=margin,
+            confidence=confidence,
+            reach=reach_of(metric),
+            rise=rise_of(metric),
         )
         assert expected != detectable_mean_drop(units_of(metric), level, margin=margin, confidence=confidence)
         assert self.found(metric, level, margin, confidence) == expected

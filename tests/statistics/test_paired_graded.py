@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from harness.statistics import paired_graded
 from harness.statistics.clusters import Units, group
@@ -323,11 +324,12 @@ def test_unequal_clusters_are_resampled_whole():
 @given(
     st.lists(st.floats(-1, 1).map(lambda x: round(x, 2)), min_size=4, max_size=60),
     st.integers(1, 4),
+    st.sampled_from([None, 0.05, 0.4, 1.0]),
 )
-def test_the_test_and_the_interval_never_contradict_each_other(drops, cluster):
+def test_the_test_and_the_interval_never_contradict_each_other(drops, cluster, rise):
     """P is at most 5 % where the 90 % interval is above 0, and only there; within rounding."""
     units = group(drops, [place // cluster for place in range(len(drops))])
-    found = mean_drop(units, 0.9, reach=1.0, span=1.0, resamples=499)
+    found = mean_drop(units, 0.9, reach=1.0, span=1.0, rise=rise, resamples=499)
     if found.low > 0.002:
         assert found.p_value <= 0.052
     if found.low < -0.002:
@@ -377,6 +379,50 @@ def test_few_units_that_fell_a_little_leave_open_that_others_gain():
     assert 0 < much.low <= 0.144681 + 1e-6
     for unlimited in ({"rise": None}, {"rise": 0.3, "light_tails": True}):
         assert mean_drop(group([0.02] * 10, range(10)), 0.9, reach=0.7, span=1.0, **unlimited).p_value < 0.05
+
+
+def test_few_rises_among_falls_are_a_binomial_s_chance():
+    """Nine of twelve fell by 0.3, three rose by it, all they can: (1 + 12 + 66 + 220) / 4096 for three or fewer.
+
+    Falls of 0.15 that rises of 0.35 balance where 30 % rise: two of sixteen are (0.7^16 + ...) = 0.099.
+    """
+    moves = [0.3] * 9 + [-0.3] * 3
+    found = mean_drop(alone(moves), 0.9, reach=0.3, span=1.0, rise=0.3)
+    assert found.p_value == pytest.approx(299 / 4096)
+    # Clopper and Pearson's share of rises, 3 of 12, is at most 0.527327: 0.3 x (1 - 2 x 0.527327).
+    assert found.low == pytest.approx(0.3 * (1 - 2 * 0.527327), abs=1e-6)
+    uneven = mean_drop(alone([0.15] * 14 + [-0.35] * 2), 0.9, reach=0.5, span=1.0, rise=0.35)
+    assert uneven.p_value == pytest.approx(binom.cdf(2, 16, 0.3))
+    # A pass needs the mirror image: three falls among twelve moves.
+    better = mean_drop(alone([-each for each in moves]), 0.9, reach=0.3, span=1.0)
+    assert better.high_unseen == pytest.approx(0.3 * (2 * 0.527327 - 1), abs=1e-6)
+    assert better.high < 0
+
+
+@pytest.mark.parametrize(("size", "share"), [(0.3, 0.5), (0.35, 0.3), (0.4, 0.2), (0.4, 0.1)])
+@pytest.mark.parametrize("n", [6, 9, 12, 14])
+def test_two_sizes_of_moves_are_rarely_a_drop_or_a_pass(size, share, n):
+    """Exactly, over all numbers of cases that gain: nothing changed, and a drop as large as the margin of 0.05."""
+    wrong = [0.0, 0.0]
+    for kind, drop in enumerate((0.0, 0.05)):
+        fall = (size * share + drop) / (1 - share)
+        for gained in range(n + 1):
+            found = mean_drop(
+                alone([fall] * (n - gained) + [-size] * gained), 0.9, reach=0.6, span=1.0, rise=0.42
+            )
+            called = found.high_unseen <= 0.05 if kind else found.p_value <= 0.05 < found.high
+            wrong[kind] += called * float(binom.pmf(gained, n, share))
+    assert max(wrong) <= 0.05
+
+
+def test_falls_that_differ_leave_open_that_others_gain():
+    """Twenty fell by 0.01 to 0.03, enough to resample, and a unit can gain 0.42: (0.42 / 0.44)^20 = 0.394."""
+    moves = [0.01 + 0.02 * place / 19 for place in range(20)]
+    found = mean_drop(alone(moves), 0.9, reach=0.6, span=1.0, rise=0.42)
+    assert found.method == "studentised bootstrap"
+    assert found.p_value == pytest.approx((0.42 / 0.44) ** 20)
+    assert found.low == pytest.approx(0.44 * 0.05 ** (1 / 20) - 0.42)
+    assert mean_drop(alone(moves), 0.9, reach=0.6, span=1.0, rise=0.42, light_tails=True).p_value < 0.001
 
 
 def test_units_that_rose_have_no_further_limit():

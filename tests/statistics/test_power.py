@@ -2,23 +2,32 @@
 
 import math
 from functools import cache
+from statistics import NormalDist, stdev
 
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 
 from harness.statistics.clusters import group
-from harness.statistics.detectable_drops import detectable_mean_drop
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.paired_graded import mean_drop
+from harness.statistics.paired_graded import alike_jumps, jumps_p, mean_drop
 from harness.statistics.power import (
     churn_of,
     detectable_averaged_drop,
     detectable_drop,
+    detectable_mean_drop,
     gain_chances,
     regression_power,
 )
 
 NORMAL_QUANTILE = 1.6448536269514722
+Z = NormalDist()
+# Of one-sided levels of 5 % for the test, the interval of 90 %, and a power of 80 %.
+Z_LEVEL, Z_POWER = Z.inv_cdf(0.95), Z.inv_cdf(0.8)
+
+
+def alone(drops):
+    return group(list(drops), range(len(drops)))
 
 
 def monte_carlo_error(rate, runs):
@@ -137,11 +146,11 @@ def test_how_many_are_gained_by_chance():
 
 
 def test_the_churn_of_a_worked_example():
-    """Half of the flips and half a flip; of many more losses than gains, the gains and their error."""
-    assert churn_of(3, 4, 100) == churn_of(4, 3, 100) == pytest.approx(4 / 101)
+    """Half of the flips and a tenth of a flip; of many more losses than gains, the gains and their error."""
+    assert churn_of(3, 4, 100) == churn_of(4, 3, 100) == pytest.approx(3.6 / 101)
     assert churn_of(3, 20, 100) == churn_of(20, 3, 100) == pytest.approx((3 + 2) / 100)
     assert churn_of(0, 5, 40) == pytest.approx(1 / 40)
-    assert churn_of(0, 0, 9) == pytest.approx(0.5 / 10)
+    assert churn_of(0, 0, 9) == pytest.approx(0.1 / 10)
 
 
 def test_the_mean_drop_of_a_worked_example():
@@ -168,18 +177,121 @@ def test_where_hardly_any_score_moved_whole_units_are_counted():
     assert detectable_mean_drop(still, 0.05, margin=0.5, reach=0.5) is None
 
 
-def test_moves_are_counted_in_units_lost_whole():
-    """Of 40 units two fell and two rose by a half, the most there is: as two lost and two gained cases."""
-    units = group([0.5] * 2 + [-0.5] * 2 + [0.0] * 36, range(40))
-    churn = churn_of(2, 2, 40)
-    assert detectable_mean_drop(units, 0.05, reach=0.5) == pytest.approx(
-        0.5 * detectable_drop(40, churn, 0.05, mid=False)
+def test_a_mean_drop_of_a_worked_example():
+    """Forty of a hundred scores moved, by 0.5 down or 0.3 up: (1.645 + 0.842) of a standard error are found."""
+    drops = [0.5] * 20 + [-0.3] * 20 + [0.0] * 60
+    error = stdev(drops) / 10
+    seen = alone(drops)
+    assert detectable_mean_drop(seen, 0.05) == pytest.approx((Z_LEVEL + Z_POWER) * error, rel=1e-9)
+    assert detectable_mean_drop(seen, 0.01, power=0.5) == pytest.approx(Z.inv_cdf(0.99) * error, rel=1e-9)
+    # Beyond a margin of 0.2 the interval's upper end reaches, with this power, from 0.2 - (1.645 - 0.842) errors on.
+    assert detectable_mean_drop(seen, 0.05, margin=0.05) == pytest.approx(
+        (Z_LEVEL + Z_POWER) * error, rel=1e-9
     )
-    stricter = detectable_mean_drop(units, 0.05, margin=0.1, confidence=0.98, reach=0.5, power=0.6)
-    counted = detectable_drop(40, churn, 0.05, margin=0.2, confidence=0.98, mid=False, power=0.6)
-    assert stricter == pytest.approx(0.5 * counted)
-    whole = group([1.0] * 2 + [-1.0] * 2 + [0.0] * 36, range(40))
-    assert detectable_mean_drop(whole, 0.05) == pytest.approx(detectable_drop(40, churn, 0.05, mid=False))
+    assert detectable_mean_drop(seen, 0.05, margin=0.2) == pytest.approx(
+        0.2 - (Z_LEVEL - Z_POWER) * error, rel=1e-9
+    )
+    assert detectable_mean_drop(seen, 0.05, margin=0.2, confidence=0.8, power=0.9) == pytest.approx(
+        0.2 - (Z.inv_cdf(0.9) - Z.inv_cdf(0.9)) * error, rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("moved", [5, 8])
+def test_counted_jumps_need_more(moved):
+    """Five or more of a hundred moved by 0.5: the drop's own part makes it 1 / sqrt(1 - z^2 / n) times as large."""
+    drops = [0.5] * moved + [0.0] * (100 - moved)
+    z = Z_LEVEL + Z_POWER
+    counted = z * stdev(drops) / 10 / (1 - z * z / 100) ** 0.5
+    assert detectable_mean_drop(alone(drops), 0.05) == pytest.approx(counted, rel=1e-9)
+
+
+def by_the_rule(n, churn, drop, reach, rise, margin=None, level=0.05):
+    """Power of the rule itself, summed over numbers of lost and gained units; more than 14 are regressions."""
+    gained_by = reach if rise is None else min(reach, rise)
+
+    @cache
+    def regresses(lost, gained):
+        moves = [reach] * lost + [-gained_by] * gained + [0.0] * (n - lost - gained)
+        found = mean_drop(group(moves, range(n)), 0.9, reach=reach, rise=rise)
+        return found.p_value <= level and (margin is None or found.high > margin)
+
+    share = (drop - churn * (reach - gained_by)) / reach
+    return math.fsum(
+        float(
+            multinomial.pmf(
+                [lost, gained, n - lost - gained], n, [churn + share, churn, 1 - 2 * churn - share]
+            )
+        )
+        for lost in range(n + 1)
+        for gained in range(min(n - lost, 3) + 1)
+        if (regresses(lost, gained) if lost + gained < 15 else lost > 2 * gained)
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "reach", "rise", "margin"),
+    [
+        (20, 0.7, 0.3, 0.05),
+        (20, 0.7, 0.3, None),
+        (12, 0.5, 0.5, 0.05),
+        (40, 1.0, None, 0.1),
+        (8, 0.9, 0.2, 0.05),
+    ],
+)
+def test_where_hardly_any_moved_units_are_lost_whole(n, reach, rise, margin):
+    """The drop of a set in which nothing moved is found in 80 % by the rule, and a little less is not."""
+    still = alone([0.0] * n)
+    drop = detectable_mean_drop(still, 0.05, margin=margin, reach=reach, rise=rise)
+    churn = churn_of(0, 0, n)
+    assert by_the_rule(n, churn, drop, reach, rise, margin) >= 0.799
+    assert by_the_rule(n, churn, drop - 0.01, reach, rise, margin) < 0.8
+    assert detectable_mean_drop(still, 0.05, margin=reach, reach=reach, rise=rise) is None
+
+
+def test_moves_are_counted_in_units_lost_whole():
+    """Three lost a half and one gained a quarter of a hundred: churn as of 1.5 lost and 0.25 gained pass rates."""
+    drops = [0.5] * 3 + [-0.25] + [0.0] * 96
+    drop = detectable_mean_drop(alone(drops), 0.05, margin=0.05)
+    assert by_the_rule(100, churn_of(1.5, 0.25, 100), drop, 1.0, None, 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+def test_few_units_are_lost_whole_even_where_most_moved():
+    """Five moved of six: z^2 = 6.2 is more than the units, so that no normal approximation holds.
+
+    A sixth of them gain by chance, five must be lost and none gained: even if all others are lost, that is rare.
+    """
+    assert detectable_mean_drop(alone([0.5] * 5 + [0.0]), 0.05) is None
+    assert by_the_rule(6, 1 / 6, 4 / 6, 1.0, None) == pytest.approx((5 / 6) ** 6, abs=1e-9)
+
+
+def test_equal_jumps_have_the_p_value_of_the_rule():
+    """Four of twenty lost 0.7 and one gained 0.3, all it can: counted jumps, or what so few gains leave open."""
+    for lost, gained in ((4, 0), (4, 1), (7, 2), (1, 3)):
+        moves = [0.7] * lost + [-0.3] * gained + [0.0] * (20 - lost - gained)
+        rule = mean_drop(alone(moves), 0.9, reach=0.7, rise=0.3)
+        assert jumps_p(lost, gained, 20, 0.7, 0.3) == pytest.approx(rule.p_value)
+    # 4 x 0.7 and 1 x 0.3 with one more 0.7: (4 x 0.49 + 0.09 + 0.49) / (2.8 + 0.3 + 0.7).
+    assert alike_jumps(4, 1, 0.7, 0.3)[2] == pytest.approx(2.54 / 3.8)
+
+
+def test_few_units_detect_what_the_rule_finds_with_their_spread():
+    """Ten moves of ±0.1: the drop at which these, by 0.84 errors less, are still a regression."""
+    moves = [0.1, -0.1] * 5
+    drop = detectable_mean_drop(alone(moves), 0.05, margin=0.05, rise=0.5)
+    luck = Z_POWER * 0.1 * (10 / 9) ** 0.5 / 10**0.5
+
+    def regresses(fall):
+        found = mean_drop(alone([move + fall - luck for move in moves]), 0.9, rise=0.5)
+        return found.p_value <= 0.05 and found.high > 0.05
+
+    assert regresses(drop + 1e-3)
+    assert not regresses(drop - 1e-3)
+
+
+def test_many_units_need_what_unseen_gains_leave_open():
+    """A hundred moves of ±0.01 that can gain 0.5: 0.5 (0.05^(-1/100) - 1) = 0.015206, and 0.84 errors."""
+    drop = detectable_mean_drop(alone([0.01, -0.01] * 50), 0.05, rise=0.5)
+    assert drop == pytest.approx(0.5 * (0.05**-0.01 - 1) + Z_POWER * 0.01 * (100 / 99) ** 0.5 / 10)
 
 
 @pytest.mark.simulation
