@@ -243,13 +243,16 @@ def jumps_p(lost: int, gained: int, n: int, reach: float, rise: float | None) ->
 
 
 def alike_jumps(lost: int, gained: int, reach: float, rise: float | None) -> tuple[float, float, float]:
-    """Such moves as jumps of one size, as they are counted: how many fell and rose, and the size.
+    """Such moves as jumps of one size, as they are counted.
 
     Args:
         lost: Units that fell.
         gained: Units that rose.
         reach: By how much one falls.
         rise: What one can gain; None for as much as it can fall.
+
+    Returns:
+        How many jumps fell and how many rose, and their size.
     """
     up = reach if rise is None else min(reach, rise)
     largest = reach if lost else up
