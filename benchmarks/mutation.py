@@ -46,7 +46,8 @@ ROOMS = {
     "scoring": Room(
         ("harness/run/scoring.py",),
         (
-            *("tests/run/conftest.py", "tests/run/test_scoring.py", "tests/run/test_scoring_turns.py"),
+            *("tests/run/conftest.py", "tests/run/answers_to_score.py", "tests/run/test_scoring.py"),
+            *("tests/run/test_scoring_faults.py", "tests/run/test_scoring_turns.py"),
             *("tests/metrics/test_definition_groups.py", "tests/metrics/test_transformed.py"),
         ),
     ),

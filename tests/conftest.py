@@ -23,7 +23,7 @@ settings.load_profile("tunegate")
 
 # The folders whose files take longest, in the order in which workers should begin them.
 LONGEST = (
-    *("tests/end_to_end/", "tests/reports/html/test_browser.py", "tests/conformance/"),
+    *("tests/end_to_end/", "tests/reports/html/test_browser", "tests/conformance/"),
     *("tests/trainers/", "tests/plugin/", "tests/statistics/"),
 )
 

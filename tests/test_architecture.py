@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 _MOST_LINES, _MOST_LINES_OF_A_FUNCTION, _MOST_ROOMS = 400, 60, 25
 
 
@@ -62,3 +63,8 @@ def test_files_and_functions_stay_small(path):
     ]
     long = {node.name: node.end_lineno - node.lineno + 1 for node in functions}
     assert {name: lines for name, lines in long.items() if lines > _MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def test_files_of_tests_stay_small():
+    long = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in TESTS}
+    assert {name: lines for name, lines in long.items() if lines > _MOST_LINES} == {}

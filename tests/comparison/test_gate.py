@@ -1,7 +1,6 @@
 """The verdict: what regresses, what passes, what stays open, and what can never pass."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,36 +8,18 @@ import pytest
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import gated_margins, judge_metrics
-from harness.errors import BaselineError
 from harness.presentation.sentences import sentences_of
 from harness.types import (
     FailedTestsFinding,
     Finding,
     GateSettings,
-    GateVerdict,
     GoldenSet,
     Outcome,
     SetCounts,
     Stability,
     TextLoss,
 )
-
-PASS, REGRESS, OPEN = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
-
-
-@pytest.fixture(name="run_with")
-def _run_with(make_result, make_run):
-    """Makes a run of ``n`` cases of one set of which the first ``failed`` fail."""
-
-    def build(n=80, failed=0, *, name="orders", first=0, **settings):
-        results = [make_result(f"{name}/{first + place:03}", place >= failed) for place in range(n)]
-        return make_run(results, **settings)
-
-    return build
-
-
-def row_of(comparison, metric="pass-rate", name="orders"):
-    return next(row for row in comparison.metrics if (row.set_name, row.metric) == (name, metric))
+from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of, scored
 
 
 def test_a_run_against_itself_passes(run_with):
@@ -127,13 +108,6 @@ def test_task_and_probes_have_options_of_their_own():
     assert margins == {("task", "pass-rate"): 0.02, ("probes", "pass-rate"): 0.3}
 
 
-def scored(make_result, values, outcome=True):
-    return [
-        make_result(f"s/{place:03}", outcome, scores=[("rouge-l", value)])
-        for place, value in enumerate(values)
-    ]
-
-
 def test_a_graded_metric_is_gated_if_the_set_names_it(make_result, make_run):
     """Scores fall by 0.3 while every case still passes."""
     now = make_run(
@@ -173,154 +147,10 @@ def test_one_set_that_is_open_keeps_the_run_from_passing(make_result, make_run):
     assert sentences_of(verdict)[0].startswith("b pass-rate is inconclusive")
 
 
-def test_errored_cases_never_pass(make_result, make_run):
-    """79 equal answers and one broken one: the limit is 0 by default."""
-    now = make_run([make_result(f"s/{n}", Outcome.ERRORED if n == 0 else True) for n in range(80)])
-    then = make_run([make_result(f"s/{n}") for n in range(80)])
-    comparison, verdict = run_gate(now, then)
-    assert row_of(comparison, name="s").verdict is PASS
-    assert verdict.outcome is OPEN
-    assert sentences_of(verdict)[0] == "s: 1 of 80 cases errored in the candidate, 0% are tolerated"
-    assert comparison.unpaired == ("s/0",)
-    assert sentences_of(verdict)[-1] == "1 case is not compared: 1 errored"
-    tolerant = make_run(now.results, gates={"s": GateSettings(max_errored=0.05)})
-    assert run_gate(tolerant, then)[1].outcome is PASS
-
-
-def test_errors_do_not_hide_a_regression(make_result, make_run):
-    now = make_run([make_result(f"s/{n}", Outcome.ERRORED if n == 0 else n > 40) for n in range(80)])
-    then = make_run([make_result(f"s/{n}") for n in range(80)])
-    _, verdict = run_gate(now, then)
-    assert verdict.outcome is REGRESS
-    assert "errored" in sentences_of(verdict)[1]
-
-
-def test_a_baseline_that_errored_is_no_ground_for_a_pass(make_result, make_run):
-    now = make_run([make_result(f"s/{n}") for n in range(80)])
-    then = make_run([make_result(f"s/{n}", Outcome.ERRORED if n < 5 else True) for n in range(80)])
-    assert run_gate(now, then)[1].outcome is OPEN
-
-
-def test_too_many_unscored_cases_never_pass(make_result, make_run):
-    now = make_run([make_result(f"s/{n}", Outcome.UNSCORED if n < 10 else True) for n in range(100)])
-    then = make_run([make_result(f"s/{n}") for n in range(100)])
-    _, verdict = run_gate(now, then)
-    assert verdict.outcome is OPEN
-    assert "s: 10 of 100 cases were left unscored in the candidate, 5% are tolerated" in sentences_of(verdict)
-
-
-def test_nothing_scored_is_no_pass(make_result, make_run):
-    run = make_run([make_result(f"s/{n}", Outcome.UNSCORED) for n in range(80)])
-    comparison, verdict = run_gate(run, run)
-    assert comparison.metrics == ()
-    assert len(comparison.unpaired) == 80
-    assert verdict.outcome is OPEN
-    assert sentences_of(verdict)[0] == "s pass-rate: no case has it on both sides"
-
-
-def test_a_set_may_be_gated_by_a_graded_metric_alone(make_result, make_run):
-    """No check decides, and none has to: the gated scores are all there."""
-    run = make_run(
-        scored(make_result, [0.5, 0.6, 0.7] * 40, Outcome.UNSCORED),
-        gates={"s": GateSettings(metric_margins={"rouge-l": 0.05})},
-    )
-    comparison, verdict = run_gate(run, run)
-    assert [(row.metric, row.verdict) for row in comparison.metrics] == [("rouge-l", PASS)]
-    assert verdict.outcome is PASS
-
-
-def test_a_gated_metric_that_nobody_scored_never_passes(make_result, make_run):
-    run = make_run(
-        [make_result(f"s/{n}") for n in range(80)], gates={"s": GateSettings(metric_margins={"bleu": 0.05})}
-    )
-    _, verdict = run_gate(run, run)
-    assert verdict.outcome is OPEN
-    assert sentences_of(verdict)[0] == "s bleu: no case has it on both sides"
-
-
-def test_runs_without_a_common_case_are_refused(run_with):
-    with pytest.raises(BaselineError, match="run old has no case of this run"):
-        run_gate(run_with(5), run_with(5, name="other", run_id="old"))
-
-
-def test_changed_cases_are_left_out_and_counted(make_result, make_run):
-    now = make_run([make_result(f"s/{n}", prompt="Say it." if n < 10 else "Say yes.") for n in range(90)])
-    then = make_run([make_result(f"s/{n}") for n in range(90)])
-    comparison, verdict = run_gate(now, then)
-    assert row_of(comparison, name="s").n == 80
-    assert verdict.outcome is PASS
-    assert "10 cases are not compared: 10 changed since the baseline" in sentences_of(verdict)
-
-
 def test_a_partial_run_is_said_to_be_one(run_with):
     _, verdict = run_gate(run_with(70, collected=128), run_with(128))
     assert verdict.outcome is PASS
     assert sentences_of(verdict)[-1] == "partial run: 70 of 128 cases were selected"
-
-
-def probe_run(make_result, make_run, forgotten, losses=()):
-    results = [
-        make_result(f"general/{n:03}", n >= forgotten, tags=["knowledge" if n < 60 else "arithmetic", "easy"])
-        for n in range(100)
-    ]
-    return make_run(results, probes={"general"}, losses=losses)
-
-
-def test_forgetting_is_named_with_its_skills(make_result, make_run):
-    comparison, verdict = run_gate(probe_run(make_result, make_run, 65), probe_run(make_result, make_run, 0))
-    assert verdict.outcome is REGRESS
-    assert row_of(comparison, name="general").margin == 0.10
-    assert comparison.forgetting.overall.retained == 35
-    assert sentences_of(verdict)[1] == (
-        "forgetting: kept 35 of 100 passed probes, 35% [28%, 43%]; least of knowledge 0/60, arithmetic 35/40"
-    )
-
-
-def test_the_loss_alone_is_a_tripwire(make_result, make_run):
-    """Perplexity on general text doubles, no probe is lost: that is no regression, and no pass either."""
-    now = probe_run(make_result, make_run, 0, {"one": 3.7, "two": 3.2, "three": 3.9})
-    then = probe_run(make_result, make_run, 0, {"one": 3.0, "two": 2.5, "three": 3.1})
-    comparison, verdict = run_gate(now, then)
-    assert comparison.forgetting.tripped
-    assert verdict.outcome is OPEN
-    assert any(
-        reason.startswith("tripwire: cross-entropy on general text rose by 0.73")
-        for reason in sentences_of(verdict)
-    )
-
-
-def test_a_baseline_that_passes_too_little_to_lose_is_no_ground_for_a_pass(run_with):
-    """Of 200 cases the baseline passes 2, and so does the candidate."""
-    equal = run_gate(run_with(200, 198), run_with(200, 198))
-    assert equal[1].outcome is OPEN
-    assert sentences_of(equal[1])[0] == (
-        "orders: the baseline passes 2 of 200 cases, so no drop can be beyond the margin of 0.05: "
-        "choose cases that it passes"
-    )
-
-
-def test_what_the_baseline_lacked_and_the_candidate_gained_is_a_pass(run_with):
-    assert run_gate(run_with(80, 40), run_with(80, 80))[1].outcome is PASS
-
-
-def test_probes_of_which_the_baseline_passes_none_are_refused(make_result, make_run):
-    now, then = (
-        probe_run(make_result, make_run, 0, {}),
-        make_run([make_result(f"general/{n:03}", False) for n in range(100)]),
-    )
-    with pytest.raises(BaselineError, match="general: the baseline passes none of its 100 probes"):
-        run_gate(now, then)
-
-
-def test_a_failed_must_pass_case_fails_the_run_whatever_the_comparison_says(make_result, make_run):
-    """One of 200 cases fails on both sides, so nothing was lost; but it must pass."""
-    results = [make_result(f"s/{n:03}", n > 0) for n in range(200)]
-    results[0] = replace(results[0], case=replace(results[0].case, must_pass=True))
-    run = make_run(results)
-    comparison, verdict = run_gate(run, run)
-    assert row_of(comparison, name="s").verdict is PASS
-    assert verdict.outcome is REGRESS
-    assert sentences_of(verdict)[0] == "s: 1 case that must pass did not: 000"
 
 
 def test_what_is_found_besides_the_comparison_changes_the_verdict(run_with):

@@ -1,8 +1,6 @@
 """ragas' metrics through a scripted judge on a real server: right values, and errors where there is none."""
 
-import json
 import math
-import re
 import threading
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from harness.judge.panel import Panel
 from harness.run.cache import Cache
 from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, Outcome
+from tests.metrics.rag_judges import asked, by_words, kind
 
 pytest.importorskip("ragas", reason="the extra rag is not installed")
 
@@ -63,56 +62,6 @@ def score(judge_server, tmp_path):
     for panel, cache in opened:
         panel.close()
         cache.close()
-
-
-def asked(body):
-    """Ragas' input: the JSON object at the end of its prompt, the first message also where it is asked twice."""
-    prompt = body["messages"][0]["content"]
-    return json.loads(prompt.rpartition("\ninput: ")[2].rpartition("Output:")[0])
-
-
-def kind(body):
-    """Which question it is, by the reply's schema."""
-    schema = body["response_format"]["json_schema"]["schema"]
-    return schema["title"]
-
-
-def sentences(text):
-    return re.findall(r"[^.]+\.", text)
-
-
-def by_words(body):
-    """A judge that is right by the letter: a statement is supported if its last word stands in the context."""
-    given = asked(body)
-    match kind(body):
-        case "StatementGeneratorOutput":
-            return {"statements": sentences(given["answer"])}
-        case "NLIStatementOutput":
-            return {
-                "statements": [
-                    {"statement": one, "reason": "read", "verdict": int(word_of(one) in given["context"])}
-                    for one in given["statements"]
-                ]
-            }
-        case "ContextRecallOutput":
-            return {
-                "classifications": [
-                    {"statement": one, "reason": "read", "attributed": int(word_of(one) in given["context"])}
-                    for one in sentences(given["answer"])
-                ]
-            }
-        case "ContextPrecisionOutput":
-            return {
-                "reason": "read",
-                "verdict": int(any(word_of(s) in given["context"] for s in sentences(given["answer"]))),
-            }
-        case "AnswerRelevanceOutput":
-            evasive = "know" in given["response"]
-            return {"question": f"What is {given['response']}?", "noncommittal": int(evasive)}
-
-
-def word_of(statement):
-    return statement.split()[-1].rstrip(".")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from reports.files import check_writable, refuse_shared, write_report
 from reports.html import render_report
 from reports.json_file import render_json
 from reports.markdown import render_markdown
-from tests.reports.conftest import make_record
+from tests.reports.invented_gates import make_record
 
 OLD = "<!-- tunegate: an earlier report -->"
 
