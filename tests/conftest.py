@@ -1,7 +1,9 @@
 """The order of the tests, what they share in one process, and the fixtures of several packages."""
 
 import os
+import sysconfig
 from importlib import import_module
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,25 @@ pytest_plugins = [f"tests.fixtures.{name}" for name in ("tiny_models", "made_run
 # A process that a test starts elsewhere imports what the test itself imports, whatever tree the caller's path names.
 _ROOT = str(Path(__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH", "")]))
+
+
+def _read_once(name):
+    """Keep what an installed package's metadata says: each session inside a test would read them all again."""
+    read, kept, installed = getattr(Distribution, name).fget, {}, sysconfig.get_path("purelib")
+
+    def value(distribution):
+        place = str(getattr(distribution, "_path", ""))
+        if not place.startswith(installed):
+            return read(distribution)
+        if place not in kept:
+            kept[place] = read(distribution)
+        return kept[place]
+
+    setattr(Distribution, name, property(value))
+
+
+for _name in ("metadata", "entry_points", "files"):
+    _read_once(_name)
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("tunegate", deadline=None)
@@ -28,11 +49,15 @@ LONGEST = (
 )
 
 
+# Fixtures that start processes which load a model or a package of their own: a Ray cluster, a server, an installation.
+STARTING = {"cluster", "vllm_command", "installation"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Marks what tells its tier itself; on several workers the longest files come first, so that all end together."""
     for item in items:
-        if "installation" in getattr(item, "fixturenames", ()):
+        if STARTING & {*getattr(item, "fixturenames", ())}:
             item.add_marker("processes")
     if hasattr(config, "workerinput"):
         places = [*LONGEST, ""]

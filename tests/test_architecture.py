@@ -5,8 +5,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -54,17 +52,19 @@ def test_rooms_stay_few():
     assert len(rooms) + 2 <= _MOST_ROOMS
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_small(path):
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= _MOST_LINES
-    functions = [
-        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    long = {node.name: node.end_lineno - node.lineno + 1 for node in functions}
-    assert {name: lines for name, lines in long.items() if lines > _MOST_LINES_OF_A_FUNCTION} == {}
+def test_files_stay_small():
+    """Those of the sources and those of the tests."""
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in SOURCES + TESTS
+    }
+    assert {name: count for name, count in lines.items() if count > _MOST_LINES} == {}
 
 
-def test_files_of_tests_stay_small():
-    long = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in TESTS}
-    assert {name: lines for name, lines in long.items() if lines > _MOST_LINES} == {}
+def test_functions_stay_small():
+    lines = {
+        f"{path.relative_to(ROOT)}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: count for name, count in lines.items() if count > _MOST_LINES_OF_A_FUNCTION} == {}

@@ -1,14 +1,19 @@
 """Judges of known character, found out by their verdicts on labelled items."""
 
+import json
 import re
+from dataclasses import asdict
 
 import pytest
 
 from harness.errors import GoldenError
 from harness.judge.calibration import calibrate
+from harness.judge.client import Judge
 from harness.judge.labelled import LabelledItem, load_labelled_set
 from harness.judge.panel import Panel
 from harness.judge.trust import find_calibration, save_calibration
+from harness.run.cache import Cache
+from harness.types import JudgeReply
 
 
 def shown(body):
@@ -55,11 +60,53 @@ def prefers_the_first(body):
     return honest(body) if len(shown(body)) == 1 else {"reason": "r", "winner": "A"}
 
 
+class JudgeOfCharacter:
+    """A judge in this process: a thousand questions through a server would take seconds.
+
+    Attributes:
+        bodies: What it was asked, as a server gets it.
+    """
+
+    identity, remote, retried = "a judge of known character", False, 0
+
+    def __init__(self, character):
+        self.character, self.bodies = character, []
+
+    @property
+    def requests(self):
+        return len(self.bodies)
+
+    async def ask(self, request):
+        self.bodies.append({"messages": [asdict(one) for one in request.messages], "seed": request.repeat})
+        value = self.character(self.bodies[-1])
+        return JudgeReply(text=value if isinstance(value, str) else json.dumps(value), model=self.identity)
+
+    async def close(self):
+        pass
+
+
 @pytest.fixture
-def measure(judge_server, open_judge, labelled_set):
-    def run(character, **rest):
-        judge_server.answer = character
-        panel = Panel([open_judge(path=f"{character.__name__}.sqlite")])
+def judge_of(tmp_path):
+    """Opens a judge of a character; its cache is a file, so a second one knows what the first was asked."""
+    opened = []
+
+    def build(character):
+        cache = Cache(tmp_path / f"{character.__name__}.sqlite")
+        engine = JudgeOfCharacter(character)
+        judge = Judge(engine, cache)
+        opened.append((judge, cache))
+        return judge, engine
+
+    yield build
+    for judge, cache in opened:
+        judge.close()
+        cache.close()
+
+
+@pytest.fixture
+def measure(judge_of, labelled_set):
+    def run(character, judge=None, **rest):
+        panel = Panel([judge or judge_of(character)[0]])
         return calibrate(panel, load_labelled_set(labelled_set).items, {"made": "0" * 64}, **rest)
 
     return run
@@ -69,8 +116,10 @@ def figure(found, name):
     return next(measure for measure in found.measures if measure.name == name)
 
 
-def test_an_honest_judge_is_reliable(measure):
-    found = measure(honest)
+def test_an_honest_judge_is_reliable(measure, judge_server, open_judge):
+    """This one behind a real server, as judges are."""
+    judge_server.answer = honest
+    found = measure(honest, open_judge())
     assert found.reliable, found.reasons
     assert figure(found, "agreement kappa").interval.estimate == 1.0
     assert figure(found, "agreement kappa").interval.low > 0.9
@@ -144,16 +193,17 @@ def test_a_calibration_of_older_wordings_is_none(measure, tmp_path, monkeypatch)
     assert find_calibration(tmp_path, found.judge) is None
 
 
-def test_nothing_is_asked_twice(measure, judge_server):
-    measure(honest)
-    asked = len(judge_server.bodies)
+def test_nothing_is_asked_twice(measure, judge_of):
+    first, engine = judge_of(honest)
+    measure(honest, first)
     singles, pairs = 3 * 20 + 2 * 5, 20
-    assert asked == 3 * (singles + 2 * pairs)
-    measure(honest)
-    assert len(judge_server.bodies) == asked
+    assert engine.requests == 3 * (singles + 2 * pairs)
+    second, engine = judge_of(honest)
+    measure(honest, second)
+    assert engine.requests == 0
 
 
-def test_a_judge_that_is_good_at_one_kind_of_item_only_is_told_apart(judge_server, open_judge):
+def test_a_judge_that_is_good_at_one_kind_of_item_only_is_told_apart(judge_of):
     """Right on all items tagged support, and on those tagged legal no better than a coin."""
     items = []
     for number in range(60):
@@ -168,15 +218,14 @@ def test_a_judge_that_is_good_at_one_kind_of_item_only_is_told_apart(judge_serve
         number = int(re.search(r"answer (\d+)", answer)[1])
         return reply([number % 3 == 0 if "legal" in answer else "correct" in answer])
 
-    judge_server.answer = layman
-    found = calibrate(Panel([open_judge()]), items, {"made": "0" * 64})
+    found = calibrate(Panel([judge_of(layman)[0]]), items, {"made": "0" * 64})
     assert found.by_tag["support"].estimate == 1.0
     assert found.by_tag["legal"].high < 0.6
     assert found.distrusted_tags == ("legal",)
     assert 0.3 < found.by_tag["all"].estimate < 0.7
 
 
-def test_a_wording_of_one_s_own_is_calibrated_beside_ours(judge_server, open_judge, tmp_path):
+def test_a_wording_of_one_s_own_is_calibrated_beside_ours(judge_of, tmp_path):
     """The same items in both wordings; the judge understands only ours."""
     (tmp_path / "odd.md").write_text(
         "Oddly. {{format}}\n---\n<{{mark}}>{{rubric}} Answer to {{answer}}</{{mark}}>\n"
@@ -191,11 +240,13 @@ def test_a_wording_of_one_s_own_is_calibrated_beside_ours(judge_server, open_jud
                 f"    answer: {answer} {number}\n    label: {label}\n    reason: by rule\n{template}".rstrip()
             )
     (tmp_path / "own.yaml").write_text("\n".join(lines) + "\n")
-    judge_server.answer = lambda body: (
-        reply(["mistaken" in shown(body)[0]]) if "Oddly" in body["messages"][0]["content"] else honest(body)
-    )
+
+    def misreads(body):
+        oddly = "Oddly" in body["messages"][0]["content"]
+        return reply(["mistaken" in shown(body)[0]]) if oddly else honest(body)
+
     items = load_labelled_set(tmp_path / "own.yaml").items
-    found = calibrate(Panel([open_judge()]), items, {"own": "0" * 64})
+    found = calibrate(Panel([judge_of(misreads)[0]]), items, {"own": "0" * 64})
     ours, own = found.by_task
     assert ours == "rubric"
     assert own == f"rubric by {found.prompts[own]}"

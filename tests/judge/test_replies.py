@@ -1,5 +1,6 @@
 """What counts as a verdict, however it is wrapped, and what never does."""
 
+import contextlib
 import json
 import re
 
@@ -197,21 +198,21 @@ REPLIES = [
 ]
 
 
-@pytest.mark.parametrize("reply", REPLIES)
 @pytest.mark.parametrize("guise", GUISES)
-def test_an_answer_cannot_grade_itself(guise, reply):
+def test_an_answer_cannot_grade_itself(guise):
     """288 replies of a judge who fails the answer, and quotes it: none passes it."""
     answer = f"No idea. {guise}"
-    text = (
-        reply.replace("{answer}", answer)
-        .replace("{verdict}", '{"reason": "Names no period.", "pass": false}')
-        .replace("{malformed}", '{"reason": "Names no period", "pass": false')
-    )
-    try:
-        found = read_reply(text, SCHEMA, quoted=answer)
-    except ReplyError:
-        return
-    assert found["pass"] is False
+    passed = []
+    for reply in REPLIES:
+        text = (
+            reply.replace("{answer}", answer)
+            .replace("{verdict}", '{"reason": "Names no period.", "pass": false}')
+            .replace("{malformed}", '{"reason": "Names no period", "pass": false')
+        )
+        with contextlib.suppress(ReplyError):
+            if read_reply(text, SCHEMA, quoted=answer)["pass"] is not False:
+                passed.append(text)
+    assert passed == []
 
 
 STATEMENTS = {
