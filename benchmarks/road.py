@@ -52,7 +52,11 @@ def harness_file(frame: FrameType) -> str | None:
 
 @contextmanager
 def followed(road: Road) -> Iterator[None]:
-    """Note every call of a function of the harness, in all threads."""
+    """Note every call of a function of the harness, in all threads.
+
+    A tracer that returns nothing is called once for each call of a Python function; a profiler would be
+    called at each return too, and for functions of C.
+    """
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         if event != "call" or (path := harness_file(frame)) is None:
@@ -70,13 +74,13 @@ def followed(road: Road) -> Iterator[None]:
         if caller is not None and caller != path:
             road.steps.add((caller, path))
 
-    threading.setprofile(note)
-    sys.setprofile(note)
+    threading.settrace(note)
+    sys.settrace(note)
     try:
         yield
     finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
 
 
 def floors() -> dict[str, int]:

@@ -145,6 +145,7 @@ def test_every_key_is_in_the_table():
     assert [key for key, values in KEYS.items() if values.seen is not weights and not values.why] == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("key", [key for key in KEYS if key != "save_steps"])
 def test_two_values_give_two_results(train, key):
     values = KEYS[key]

@@ -76,6 +76,7 @@ def outcomes(model_dir, **settings):
     return score_cases(cases, found.completions)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_exact_answers_are_learnt_and_found_exact(name, make_project, base_of):
     project = make_project(

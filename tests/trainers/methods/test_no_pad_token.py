@@ -27,6 +27,7 @@ def base(tiny_model_dir, tmp_path_factory):
     return directory
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "method", ["sft", "dpo", "orpo", "kto", "continual", "grpo", "rft", "rloo", "ppo", "rlhf"]
 )

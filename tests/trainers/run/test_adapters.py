@@ -23,6 +23,7 @@ KINDS = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_trains_and_answers_through_the_gates_engine(make_project, kind):
     """Base and candidate answer side by side; the candidate is alive and says what it was taught."""
@@ -30,7 +31,7 @@ def test_it_trains_and_answers_through_the_gates_engine(make_project, kind):
     # Slow enough to learn the words in bfloat16 too, where a CPU computes in that.
     rate = {"full": 0.003, "ia3": 0.05, "prefix": 0.05, "prompt": 0.05}.get(kind, 0.02)
     project = make_project(
-        "sft", rows, peft=KINDS[kind], quantization="none", max_steps=40, learning_rate=rate
+        "sft", rows, peft=KINDS[kind], quantization="none", max_steps=40, save_steps=100, learning_rate=rate
     )
     assert project.train() == 0
     candidate = describe_model(str(project.output))

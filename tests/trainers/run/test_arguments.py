@@ -57,6 +57,7 @@ def weights(project):
     return load_file(next(project.output.glob("*.safetensors")))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("method", "kind"), CASES)
 def test_a_gpus_settings_train_the_same(make_project, pairs, thumbs, texts, on_a_gpu, method, kind):
     answers = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
