@@ -29,7 +29,7 @@ from gate_errors import print_table
 from simulated_sets import paired
 
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN, judge_metrics
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, pair_runs, paired_metrics
 from harness.engines.base import CANDIDATE
 from harness.engines.open import base_of, choose_plan, describe_model
@@ -41,6 +41,7 @@ from harness.run.generation import answer_cases
 from harness.run.scoring import score_cases
 from harness.statistics.power import regression_power
 from harness.types import ExecutionPlan, GateVerdict, GoldenCase, GoldenSet, ModelRef, Run
+from harness.types.golden import ALPHA, PROBE_MARGIN
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "demo_output" / "real_gate"

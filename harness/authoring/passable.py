@@ -3,10 +3,10 @@
 import math
 from statistics import NormalDist
 
-from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN, TASK_MARGIN
 from harness.statistics.clusters import CONFIDENCE, group
 from harness.statistics.paired_binary import bound_without_flips
 from harness.types import GoldenSet
+from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
 
 
 def least_drop_left_open(golden_set: GoldenSet) -> float:

@@ -8,12 +8,13 @@ import typer
 from rich.table import Table
 
 from harness.cli.options import JsonOption
-from harness.comparison.metric_verdicts import ALPHA, gated_margins
+from harness.comparison.metric_verdicts import gated_margins
 from harness.errors import GoldenError
 from harness.golden.load import golden_files, load_golden_set, project_golden
 from harness.presentation.console import open_console
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.set_power import HARM, USUAL_SPREAD, SetPower, power_of_set
+from harness.types.golden import ALPHA
 from harness.types.storage import to_json
 from tunegate.printable import say
 

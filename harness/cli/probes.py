@@ -21,7 +21,6 @@ from harness.cli.options import (
 from harness.cli.power import power_table
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
-from harness.comparison.metric_verdicts import ALPHA, PROBE_MARGIN
 from harness.comparison.pairing import PASS_RATE
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import PromptError, SettingsError
@@ -42,6 +41,7 @@ from harness.studies.calibration import (
 )
 from harness.studies.set_power import SetPower, pass_chance_of, power_of_set
 from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
+from harness.types.golden import ALPHA, PROBE_MARGIN
 from harness.types.storage import to_json, write_whole
 from tunegate.printable import say
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from harness.comparison.findings import findings_of, outcome_of
-from harness.comparison.metric_verdicts import ALPHA, gated_margins, judge
+from harness.comparison.metric_verdicts import gated_margins, judge
 from harness.comparison.pairing import (
     PASS_RATE,
     PairedMetric,
@@ -62,6 +62,7 @@ from harness.types import (
     Verdict,
     set_of,
 )
+from harness.types.golden import ALPHA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

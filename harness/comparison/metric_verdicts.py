@@ -1,7 +1,4 @@
-"""The decision about each gated metric and each case: one level of error, shared over all tests of a run.
-
-The tolerated drops of sets that name none are here too.
-"""
+"""The decision about each gated metric and each case: one level of error, shared over all tests of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,16 +13,7 @@ from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import used_level, weighted_holm
 from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
-
-# One-sided, of all tests of a run together, and of each bound that is compared with a margin.
-ALPHA = 0.05
-
-
-TASK_MARGIN = 0.05
-
-
-PROBE_MARGIN = 0.10
-
+from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]

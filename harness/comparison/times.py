@@ -5,17 +5,13 @@ are one measurement, not many, and two sides that answered in the same batches h
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from harness.types import (
-    EXACT_DTYPES,
-    CaseResult,
-    Finding,
-    MetricComparison,
-    OwnSettingsFinding,
-    PlansFinding,
-    Run,
-    TimesFinding,
-)
+from harness.types import EXACT_DTYPES, CaseResult, Run
+
+if TYPE_CHECKING:
+    # A lint scores answers by what is here too, and doesn't wait for the classes of findings.
+    from harness.types import Finding, MetricComparison
 
 # Metrics that are made of an answer's time.
 TIME_METRICS = frozenset({"latency", "throughput"})
@@ -123,7 +119,7 @@ def _shapes(run: Run) -> str:
     return ", ".join(sorted({placement.batches for placement in run.plan.placements}))
 
 
-def plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
+def plans_findings(candidate: Run, baseline: Run) -> "list[Finding]":
     """Different plans of the two runs, which change answers without a change of the model.
 
     Args:
@@ -135,10 +131,12 @@ def plans_findings(candidate: Run, baseline: Run) -> list[Finding]:
     # In float32 the shape of the batches does not change greedy text; in lower precision it does.
     if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):
         return []
+    from harness.types import Finding, PlansFinding
+
     return [Finding(data=PlansFinding(candidate=now, baseline=then))]
 
 
-def own_settings_findings(candidate: Run, baseline: Run) -> list[Finding]:
+def own_settings_findings(candidate: Run, baseline: Run) -> "list[Finding]":
     """Settings of the models that change greedy answers, where cases were answered without them.
 
     Args:
@@ -148,10 +146,12 @@ def own_settings_findings(candidate: Run, baseline: Run) -> list[Finding]:
     now, then = candidate.model.own_settings, baseline.model.own_settings
     if not (now or then) or all(each.case.generation.use_model_settings for each in candidate.results):
         return []
+    from harness.types import Finding, OwnSettingsFinding
+
     return [Finding(data=OwnSettingsFinding(candidate=now, baseline=then))]
 
 
-def times_findings(candidate: Run, baseline: Run, rows: Sequence[MetricComparison]) -> list[Finding]:
+def times_findings(candidate: Run, baseline: Run, rows: "Sequence[MetricComparison]") -> "list[Finding]":
     """Other machines or batches, where times are compared.
 
     Args:
@@ -159,6 +159,8 @@ def times_findings(candidate: Run, baseline: Run, rows: Sequence[MetricCompariso
         baseline: The run that it was compared with.
         rows: The metrics that were compared.
     """
+    from harness.types import Finding, TimesFinding
+
     timed = [row.metric for row in rows if row.metric in TIME_METRICS]
     conditions = other_conditions(candidate, baseline) if timed else ()
     return [Finding(data=TimesFinding(conditions=conditions))] if conditions else []

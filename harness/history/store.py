@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from harness.errors import HistoryError, UnreachableHistoryError
 from harness.history import listing
@@ -14,19 +14,7 @@ from harness.history.listing import PastMetric, RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
-from harness.registry import active
-from harness.types import (
-    CaseResult,
-    Comparison,
-    GateRecord,
-    GateVerdict,
-    GoldenCase,
-    MetricComparison,
-    ModelRef,
-    Run,
-    Stability,
-    Verdict,
-)
+from harness.types import CaseResult, GateVerdict, GoldenCase, ModelRef, Run, Stability
 from harness.types.storage import (
     DamagedFactsError,
     LaterFactsError,
@@ -35,6 +23,10 @@ from harness.types.storage import (
     encode,
     facts_of,
 )
+
+if TYPE_CHECKING:
+    # A list of runs doesn't wait for these: making their classes takes longer than reading it.
+    from harness.types import Comparison, GateRecord, MetricComparison
 
 _T = TypeVar("_T")
 # By the model's hashes, the precision, and a case's set, id and content.
@@ -80,6 +72,8 @@ def check_history(place: HistoryPlace, *, required: bool = False) -> NoiseRecord
     except UnreachableHistoryError as error:
         if required:
             raise
+        from harness.registry import active
+
         active().note(f"{error}; the gate goes on without its noise records, and its run waits in a file")
         return {}
 
@@ -114,7 +108,7 @@ class History:
         """Use a migrated database."""
         self.database = database
 
-    def save(self, record: GateRecord) -> None:
+    def save(self, record: "GateRecord") -> None:
         """Store a record completely or not at all.
 
         A run that is already stored, such as a baseline, is not stored twice. Saving a run again replaces
@@ -235,7 +229,7 @@ class History:
             found = tuple(decode_value(CaseResult, each) for each in read_answers(self.database, run_id))
         return replace(run, results=found)
 
-    def load_record(self, reference: str, *, with_baseline: bool = True) -> GateRecord:
+    def load_record(self, reference: str, *, with_baseline: bool = True) -> "GateRecord":
         """A stored run, with its baseline, comparison and verdict if it was gated.
 
         Args:
@@ -245,13 +239,15 @@ class History:
         Raises:
             BaselineError: No such run, or several.
         """
+        from harness.types.record import GateFacts, GateRecord
+
         run = self.load_run(reference)
         row = self.database.execute(
             "SELECT baseline_run_id, facts FROM gates WHERE run_id = ?", (run.id,)
         ).fetchone()
         if row is None:
             return GateRecord(run=run)
-        facts = _decoded(_GateFacts, row[1], run.id)
+        facts = _decoded(GateFacts, row[1], run.id)
         return GateRecord(
             run=run,
             baseline=None if row[0] is None or not with_baseline else self.load_run(row[0]),
@@ -298,12 +294,6 @@ class History:
         return listing.list_lines(self.database, limit, wanted or RunFilter())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _GateFacts:
-    comparison: Comparison | None
-    verdict: Verdict | None
-
-
 def _decoded(kind: type[_T], text: str, run_id: str) -> _T:
     with _damage_named(run_id):
         return decode(kind, text)
@@ -344,7 +334,7 @@ def _optional(text: str | None) -> str | None:
     return None if text is None else plain_text(text)
 
 
-def _gate_row(record: GateRecord) -> _Row:
+def _gate_row(record: "GateRecord") -> _Row:
     """Row of ``gates``."""
     return (
         plain_text(record.run.id),
@@ -354,7 +344,7 @@ def _gate_row(record: GateRecord) -> _Row:
     )
 
 
-def _comparison_rows(run_id: str, comparison: Comparison) -> Iterator[_Row]:
+def _comparison_rows(run_id: str, comparison: "Comparison") -> Iterator[_Row]:
     """Rows of ``comparisons``.
 
     Args:
@@ -373,7 +363,7 @@ def _comparison_rows(run_id: str, comparison: Comparison) -> Iterator[_Row]:
         )
 
 
-def _retention_rows(run_id: str, comparison: Comparison) -> Iterator[_Row]:
+def _retention_rows(run_id: str, comparison: "Comparison") -> Iterator[_Row]:
     """Rows of ``retentions``: one for each skill of the baseline.
 
     Args:
@@ -390,5 +380,5 @@ def _retention_rows(run_id: str, comparison: Comparison) -> Iterator[_Row]:
         )
 
 
-def _verdict(row: MetricComparison) -> str | None:
+def _verdict(row: "MetricComparison") -> str | None:
     return None if row.verdict is None else str(row.verdict)

@@ -21,7 +21,6 @@ from harness.comparison.gate import (
     judge_runs,
     with_resampled,
 )
-from harness.comparison.metric_verdicts import ALPHA
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
@@ -34,6 +33,7 @@ from harness.run.judging import against_itself
 from harness.run.session import Session
 from harness.run.workload import Answers
 from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run
+from harness.types.golden import ALPHA
 from harness.types.storage import DamagedFactsError, decode, encode, write_whole
 
 # A record that the history has not taken yet.

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_verdicts import ALPHA
 from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.golden.load import current_hash
 from harness.run.scoring import Judging, score_cases
@@ -28,6 +27,7 @@ from harness.types import (
     Run,
     Score,
 )
+from harness.types.golden import ALPHA
 
 # Scores of other versions of a library may differ in the last digits.
 _TOLERANCE = 1e-6

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.comparison.metric_verdicts import ALPHA, gated_margins
+from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.golden.answering_order import answering_order
 from harness.golden.schema import CHECK_TYPES, base_type
@@ -24,6 +24,7 @@ from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop
 from harness.types import GoldenCase, GoldenSet
+from harness.types.golden import ALPHA
 
 # A drop that nobody overlooks: of a harmful candidate, for the share that a gate with looks answers.
 HARM = 0.2

@@ -2,19 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal
 
 from harness.types.interval import Interval
-from harness.types.run import Stability
-
-
-class GateVerdict(StrEnum):
-    """The gate's verdict on a candidate, compared with its baseline."""
-
-    PASS = "pass"
-    REGRESS = "regress"
-    INCONCLUSIVE = "inconclusive"
+from harness.types.run import GateVerdict, Stability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

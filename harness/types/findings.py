@@ -14,13 +14,12 @@ from pydantic import Field
 from harness.types.comparison import (
     Confirmation,
     DriverSlice,
-    GateVerdict,
     RegressedCase,
     Retention,
     SharedTrait,
 )
 from harness.types.interval import Interval
-from harness.types.run import ExecutionPlan, Outcome
+from harness.types.run import ExecutionPlan, GateVerdict, Outcome
 
 
 class Standing(StrEnum):

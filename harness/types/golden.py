@@ -277,6 +277,13 @@ def id_of(key: str) -> str:
     return key.partition("/")[2]
 
 
+# The level of error: one-sided, of all tests of a run together, and of each bound compared with a margin.
+ALPHA = 0.05
+# The largest tolerated drop of sets that name none: of tasks, and of forgetting probes.
+TASK_MARGIN = 0.05
+PROBE_MARGIN = 0.10
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
     """Margins and limits of the gate for a golden set.

@@ -1,4 +1,4 @@
-"""The record of a gate: two runs, their comparison and the verdict."""
+"""The record of a gate: two runs, their comparison and the verdict; and how it is stored."""
 
 from dataclasses import dataclass
 
@@ -15,3 +15,11 @@ class GateRecord:
     baseline: Run | None = None
     comparison: Comparison | None = None
     verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFacts:
+    """What the history stores of a gate beside its runs."""
+
+    comparison: Comparison | None
+    verdict: Verdict | None

@@ -16,8 +16,15 @@ from tunegate.printable import encodable
 UNKNOWN_WEIGHTS = "unknown-weights-"
 # Precisions in which the other rows of a batch don't change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
-
 PROSE = "prose"
+
+
+class GateVerdict(StrEnum):
+    """The gate's verdict on a candidate, compared with its baseline."""
+
+    PASS = "pass"
+    REGRESS = "regress"
+    INCONCLUSIVE = "inconclusive"
 
 
 class Outcome(StrEnum):

@@ -93,6 +93,9 @@ COMMANDS = {
         "pydantic_settings",
         "rich",
         "harness.engines",
+        "harness.comparison.metric_drop",
+        "harness.types.comparison",
+        "harness.types.findings",
     },
     "runs list": {
         "asyncio",
@@ -103,6 +106,10 @@ COMMANDS = {
         "yaml",
         "harness.comparison",
         "harness.engines",
+        "harness.golden",
+        "harness.registry",
+        "harness.types.comparison",
+        "harness.types.findings",
     },
 }
 

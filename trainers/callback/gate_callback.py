@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.baselines.target import find_baseline, stored_run
-from harness.comparison.metric_verdicts import ALPHA
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.history.store import noted_stability, open_history
 from harness.run.conclusion import save
 from harness.run.judging import against_itself
 from harness.statistics.spending import SpendingShape
 from harness.types import GateRecord, GateVerdict, ModelRef, Run
+from harness.types.golden import ALPHA
 from trainers.callback.asking import Asking, prepare_asking
 from trainers.callback.kept_checkpoint import DIRECTORY, keep_checkpoint
 from trainers.callback.live_answers import (

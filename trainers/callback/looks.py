@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.comparison.gate import conclude, judge_runs
-from harness.comparison.metric_verdicts import ALPHA
 from harness.comparison.pairing import PASS_RATE
 from harness.presentation.sentences import sentences_of
 from harness.settings import Settings
 from harness.statistics.spending import SpendingShape, spent
 from harness.types import GateRecord, GateVerdict, MustPassFinding, Run, Stability, Verdict
+from harness.types.golden import ALPHA
 
 _NUMBERS = {GateVerdict.PASS: 1, GateVerdict.INCONCLUSIVE: 0, GateVerdict.REGRESS: -1}
 _PREFIX = "gate/"

@@ -77,9 +77,15 @@ class List {
     for (const field of this.fields) field.value = this.state[field.dataset.filter];
     this.rows.replaceChildren(...this.drawGroups(groups));
     this.drawPager(found.length, pages);
-    this.status.textContent =
-      found.length === this.cases.all.length ? `all ${thousands(found.length)} cases` : `${thousands(found.length)} of ${thousands(this.cases.all.length)} cases`;
+    const counted = found.length === this.cases.all.length ? `all ${thousands(found.length)} cases` : `${thousands(found.length)} of ${thousands(this.cases.all.length)} cases`;
+    this.status.textContent = `${this.missing()}${counted}`;
     this.name(this.root.querySelector("[data-unfold]"));
+  }
+
+  /** A case in the address that this report doesn't have, such as one of another run's. */
+  missing() {
+    const key = this.state.case;
+    return !key || this.cases.all.some((one) => one.key === key) ? "" : `This report has no case ${key.slice(0, 100)}. Shown: `;
   }
 
   drawGroups(groups) {

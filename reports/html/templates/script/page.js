@@ -11,13 +11,12 @@ async function start() {
   });
   for (const button of document.querySelectorAll("button[data-copies]")) button.hidden = false;
 
-  const [index, ...parts] = document.querySelectorAll("script[type='application/gzip']");
   const problem = document.getElementById("cases-problem");
   if (typeof DecompressionStream === "undefined") {
     problem.hidden = false;
     return;
   }
-  const cases = new Cases(await unpacked(index), parts);
+  const cases = new Cases(await unpacked(document.querySelector(DATA)));
   const list = new List(document.getElementById("case-list"), cases);
   await list.start();
   document.documentElement.dataset.ready = "1";

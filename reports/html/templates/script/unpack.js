@@ -1,4 +1,13 @@
-// The cases: base64 of gzip of JSON in script elements that no browser runs, the index first.
+// The cases: base64 of gzip of JSON in script elements that no browser runs, the index first. The details come
+// after the script, so that the list is there before the browser has read all of them.
+
+const DATA = "script[type='application/gzip']";
+
+/** Resolved when the browser has read the whole file. */
+const wholeFile = new Promise((done) => {
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", done, { once: true });
+  else done();
+});
 
 /** One case of the index, with names in place of numbers. */
 function namedCase(index, row, place) {
@@ -20,13 +29,12 @@ function namedCase(index, row, place) {
 
 /** The cases of the page, whose details arrive part by part. */
 class Cases {
-  constructor(index, parts) {
+  constructor(index) {
     this.all = index.cases.map((row, place) => namedCase(index, row, place));
     this.groups = index.groups;
     this.drops = index.drops;
     this.shown = index.shown;
     this.size = index.part;
-    this.parts = parts;
     this.unpacked = [];
     this.words = new Map();
   }
@@ -34,7 +42,7 @@ class Cases {
   /** The details of one case. */
   async details(place) {
     const number = Math.floor(place / this.size);
-    this.unpacked[number] ??= unpacked(this.parts[number]);
+    this.unpacked[number] ??= wholeFile.then(() => unpacked(document.querySelectorAll(DATA)[number + 1]));
     return (await this.unpacked[number])[place % this.size];
   }
 
