@@ -34,7 +34,7 @@ _COMMANDS = {
     ),
     "verify": DeferredCommand(
         target="harness.cli.verify:verify",
-        help="Compute scores and verdict of a gate's JSON file again; exit status 1 if anything differs.",
+        help="Compute scores and verdict of a gate's JSON file again; exit status 1 if it regressed or anything differs.",
     ),
     "monitor": DeferredCommand(
         target="harness.cli.monitor:monitor",

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -43,11 +43,13 @@ def verify(
         str | None, typer.Option(help="If all fits and the run did not regress, accept it under this name.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the baseline's file.")] = "",
+    fail_on: Annotated[
+        Literal["regress", "inconclusive"], typer.Option(help="From which verdict the exit status is 1.")
+    ] = "regress",
     as_json: JsonOption = False,
 ) -> None:
-    """Compute scores and verdict of a gate's JSON file again; exit status 1 if anything differs."""
+    """Compute scores and verdict of a gate's JSON file again; exit status 1 if it regressed or anything differs."""
     from harness.baselines.accept import accept_run
-    from harness.errors import BaselineError
     from harness.types import GateVerdict, Permissions
     from harness.types.storage import to_json
 
@@ -66,12 +68,15 @@ def verify(
     else:
         for each in found:
             _show(each, named=len(found) > 1)
-    if any(each.faults for each in found):
+    # A pipeline that has only the evidence must not be greener than the gate was. That another verdict was
+    # recomputed is one of the faults.
+    failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
+    if any(each.faults or each.verification.recorded in failing for each in found):
+        if accept is not None and not as_json:
+            say(f"not accepted as {accept}")
         raise typer.Exit(ExitStatus.FAILED)
     if accept is not None:
         record = found[0].record
-        if found[0].verification.recorded is GateVerdict.REGRESS:
-            raise BaselineError(f"run {record.run.id} can't be accepted as {accept}: it regressed")
         path = accept_run(record.run, accept, reason, project)
         say(f"wrote {path}: compare with it by --gate-baseline={accept}")
 

@@ -1,10 +1,12 @@
 """``tunegate verify`` as a pipeline calls it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from harness.types import GateRecord
+from harness.comparison.gate import run_gate
+from harness.types import Check, GateRecord
 from reports.json_file import render_json
 
 
@@ -22,6 +24,40 @@ def test_evidence_that_fits_is_accepted(tunegate, evidence, tmp_path):
     assert done.returncode == 1
     assert "differs: candidate s/a: the outcome is passed, recomputed unscored" in done.stdout
     assert not (tmp_path / "baselines").exists()
+
+
+@pytest.mark.parametrize(
+    ("lost", "arguments", "status"),
+    [
+        (12, (), 1),
+        (12, ("--accept", "shipped"), 1),
+        (0, (), 0),
+        (0, ("--accept", "shipped", "--reason", "first"), 0),
+        (2, (), 0),
+        (2, ("--fail-on", "inconclusive"), 1),
+    ],
+)
+def test_a_pipeline_of_evidence_ends_as_the_gate_did(
+    tunegate, tmp_path, make_run, make_result, lost, arguments, status
+):
+    """Who has only the file must not see green where the gate said regress."""
+
+    def result(at, passed):
+        made = make_result(f"s/{at}", passed, scores=[("contains", float(passed))])
+        case = replace(made.case, checks=(Check(type="contains", value="yes"),))
+        return replace(made, case=case, completion=replace(made.completion, text="yes" if passed else "no"))
+
+    sides = [
+        make_run([result(at, at >= fewer) for at in range(80)], run_id=f"r{fewer}") for fewer in (lost, 0)
+    ]
+    comparison, verdict = run_gate(*sides)
+    record = GateRecord(run=sides[0], baseline=sides[1], comparison=comparison, verdict=verdict)
+    path = tmp_path / "gate.json"
+    path.write_text(render_json(record))
+    done = tunegate("verify", path, "--root", tmp_path, *arguments)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert f"0 differences; verdict {verdict.outcome}" in done.stdout
+    assert (tmp_path / "baselines").exists() is (status == 0 and "--accept" in arguments)
 
 
 def test_a_changed_file_fails(tunegate, evidence, tmp_path):

@@ -222,6 +222,10 @@ def test_a_link_to_a_case_opens_it(open_report: Opener, invented: Invented) -> N
     )
     page.get_by_role("link", name="Metrics").click()
     assert keys(page)[0] == record.run.results[90].key  # a section's anchor changes no filter
+    page.evaluate("location.hash = '#case=orders/of-another-run'")
+    expect(page.locator("#case-list [role=status]")).to_contain_text("no case orders/of-another-run")
+    choose(page, "show", "lost")
+    expect(page.locator("#case-list [role=status]")).not_to_contain_text("no case")
 
 
 def test_lost_cases_are_grouped_by_what_they_share(open_report: Opener, invented: Invented) -> None:
