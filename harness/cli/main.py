@@ -34,7 +34,7 @@ _COMMANDS = {
     ),
     "verify": DeferredCommand(
         target="harness.cli.verify:verify",
-        help="Compute scores and verdict of a gate's JSON file again; exit status 1 if it regressed or anything differs.",
+        help="Compute scores and verdict of a gate's JSON file again; exit status 1 if regressed or different.",
     ),
     "monitor": DeferredCommand(
         target="harness.cli.monitor:monitor",

@@ -48,7 +48,7 @@ def verify(
     ] = "regress",
     as_json: JsonOption = False,
 ) -> None:
-    """Compute scores and verdict of a gate's JSON file again; exit status 1 if it regressed or anything differs."""
+    """Compute scores and verdict of a gate's JSON file again; exit status 1 if regressed or different."""
     from harness.baselines.accept import accept_run
     from harness.types import GateVerdict, Permissions
     from harness.types.storage import to_json

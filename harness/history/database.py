@@ -300,3 +300,51 @@ def _known_version(database: Database) -> int:
     if version > len(MIGRATIONS):
         raise NewerSchemaError(f"schema {version}, this program knows {len(MIGRATIONS)}")
     return version
+
+
+def open_renewable(path: Path | None, statements: Sequence[str]) -> tuple[sqlite3.Connection, str]:
+    """Open or create a database whose content can be computed anew; a damaged one is moved aside.
+
+    Args:
+        path: The file; None for one in memory.
+        statements: What makes it ready.
+
+    Returns:
+        The database, and what was wrong with the file that was there; empty if nothing was.
+
+    Raises:
+        OSError: The damaged file can't be moved.
+        sqlite3.Error: The file can't be opened for another reason.
+    """
+    try:
+        return _connected(path, statements), ""
+    except sqlite3.DatabaseError as error:
+        if path is None or error.sqlite_errorcode not in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+            raise
+        moved = _move_aside(path)
+        return _connected(path, statements), f"{error}; it is now {moved.name}"
+
+
+def _connected(path: Path | None, statements: Sequence[str]) -> sqlite3.Connection:
+    database = sqlite3.connect(path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        for statement in statements:
+            database.execute(statement)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _move_aside(path: Path) -> Path:
+    """Rename a damaged database, and what belongs to it, to names that are free; returns the first."""
+    number, place = 1, path.with_name(f"{path.name}.damaged")
+    while place.exists():
+        number += 1
+        place = path.with_name(f"{path.name}.damaged-{number}")
+    path.rename(place)
+    # SQLite would take these for those of the new file.
+    for suffix in ("-wal", "-shm"):
+        if (other := path.with_name(path.name + suffix)).exists():
+            other.rename(place.with_name(place.name + suffix))
+    return place

@@ -9,14 +9,15 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields
 from functools import cache as memoised
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from harness.errors import SettingsError
+from harness.history.database import open_renewable
 from harness.prompts.rendering import RenderedPrompt
 from harness.types import (
     EXACT_DTYPES,
@@ -30,7 +31,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
-from harness.types.storage import why_no_file
+from harness.types.storage import DamagedFactsError, LaterFactsError, decode_value, parse_json, why_no_file
 
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
@@ -39,8 +40,11 @@ _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 8
 
-_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
-_TABLE = "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+_STATEMENTS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
 _ALL = "SELECT key, value FROM entries"
 _ONE = "SELECT value FROM entries WHERE key = ?"
 _STORE = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
@@ -181,12 +185,16 @@ def _hash(*parts: object) -> str:
 
 def _stored(value: Completion | TextLoss | Score | JudgeReply | RenderedPrompt) -> dict[str, Any]:
     """A value's fields; an answer's earlier turns have entries of their own."""
-    fields = asdict(value)
-    fields.pop("earlier", None)
+    found = asdict(value)
+    found.pop("earlier", None)
     if isinstance(value, RenderedPrompt) and not value.ids:
         # Only a prompt that came as tokens has them.
-        fields.pop("ids")
-    return fields
+        found.pop("ids")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no value")
 
 
 class Cache:
@@ -244,14 +252,11 @@ class Cache:
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(
-                path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
-            )
-            for pragma in _PRAGMAS:
-                database.execute(pragma)
-            database.execute(_TABLE)
+            database, damage = open_renewable(path, _STATEMENTS)
         except (sqlite3.Error, OSError) as error:
             raise SettingsError(f"{path}: the cache can't be opened: {error}; {remedy}") from error
+        if damage:
+            self.problem = f"{path}: the cache is damaged ({damage}), and what it held is computed anew"
         return database
 
     def __enter__(self) -> Self:
@@ -287,13 +292,12 @@ class Cache:
 
     def get_prompt(self, key: str) -> RenderedPrompt | None:
         """A stored rendered prompt."""
-        prompt = self._read(key, RenderedPrompt)
-        return prompt and replace(prompt, ids=tuple(prompt.ids))
+        return self._read(key, RenderedPrompt)
 
     def get_context(self, key: str) -> tuple[int | None] | None:
         """A model's context in tokens, (None,) if it has no limit; None if it isn't stored."""
-        value = self._get(key)
-        return (value["tokens"],) if value is not None and "tokens" in value else None
+        tokens = (self._get(key) or {}).get("tokens", "")
+        return (tokens,) if tokens is None or isinstance(tokens, int) else None
 
     def put_context(self, key: str, tokens: int | None) -> None:
         """Store the length of a model's context.
@@ -379,17 +383,18 @@ class Cache:
         return None if row is None else row[0]
 
     def _get(self, key: str) -> dict[str, Any] | None:
-        text = self._text(key)
         try:
-            value = None if text is None else json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse_json(self._text(key) or "null", parse_constant=_no_number)
+        except ValueError:
             return None
         return value if isinstance(value, dict) else None
 
     def _read(self, key: str, kind: type[_T]) -> _T | None:
-        """A value; one that is damaged is as good as none, and is computed anew."""
+        """A value; one that is damaged, or of another version, is as good as none, and is computed anew."""
         value = self._get(key)
+        if value is None or not value.keys() <= {each.name for each in fields(cast("Any", kind))}:
+            return None
         try:
-            return None if value is None else kind(**value)
-        except TypeError:
+            return decode_value(kind, value)
+        except (DamagedFactsError, LaterFactsError):
             return None

@@ -1,9 +1,11 @@
 """Answers are kept by content: anything that could change one changes its key."""
 
 import hashlib
+import json
 import sqlite3
 import threading
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import asdict, replace
 from importlib import metadata
 
 import pytest
@@ -193,11 +195,55 @@ def test_without_a_path_nothing_is_kept():
         assert cache.get_completion("a") is None
 
 
-def test_a_file_that_is_no_cache_is_named(tmp_path):
+@pytest.mark.parametrize("damage", ["no database", "cut"])
+def test_a_damaged_file_is_moved_aside_and_begun_anew(tmp_path, damage):
+    """What it held can be computed anew: it costs a line, no gate."""
     path = tmp_path / "cache.sqlite"
-    path.write_text("not a database, long enough to be read as one" * 20)
-    with pytest.raises(SettingsError, match=r"cache.sqlite: the cache can't be opened: .*--gate-no-cache"):
-        Cache(path)
+    for number in (1, 2):
+        with Cache(path) as cache:
+            cache.put_all({str(key): ANSWER for key in range(200)})
+        whole = path.read_bytes()
+        path.write_bytes(b"no database, long enough" * 40 if damage == "no database" else whole[:4096])
+        damaged = path.read_bytes()
+        with Cache(path) as cache:
+            assert cache.get_completion("1") is None
+            aside = tmp_path / ("cache.sqlite.damaged" if number == 1 else "cache.sqlite.damaged-2")
+            assert cache.problem.startswith(f"{path}: the cache is damaged (")
+            assert f"it is now {aside.name}" in cache.problem
+            cache.put_all({"1": ANSWER})
+        assert aside.read_bytes() == damaged
+        with Cache(path) as cache:
+            assert cache.get_completion("1") == ANSWER
+            assert cache.problem == ""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"text": 5},
+        {"text": None},
+        {"stop_reason": "because"},
+        {"latency_s": "long"},
+        {"latency_s": float("nan")},
+        {"prompt_tokens": [1]},
+        {"unknown": 1},
+        b"\xff\xfe",
+    ],
+)
+def test_an_entry_of_another_shape_is_as_good_as_none(tmp_path, damage):
+    path = tmp_path / "cache.sqlite"
+    with Cache(path) as cache:
+        cache.put_all({"a": ANSWER, "b": ANSWER})
+        cache.put_context("c", 7)
+    fields = {**asdict(ANSWER), **damage} if isinstance(damage, dict) else None
+    with closing(sqlite3.connect(path)) as database, database:
+        value = damage if fields is None else json.dumps(fields)
+        database.execute("UPDATE entries SET value = ? WHERE key = 'a'", (value,))
+        database.execute("""UPDATE entries SET value = '{"tokens": "many"}' WHERE key = 'c'""")
+    with Cache(path) as cache:
+        assert cache.get_completion("a") is None
+        assert cache.get_completion("b") == ANSWER
+        assert cache.get_context("c") is None
 
 
 def test_a_path_that_cannot_be_a_file_is_named(tmp_path):

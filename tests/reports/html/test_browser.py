@@ -224,7 +224,7 @@ def test_a_link_to_a_case_opens_it(open_report: Opener, invented: Invented) -> N
     assert keys(page)[0] == record.run.results[90].key  # a section's anchor changes no filter
     page.evaluate("location.hash = '#case=orders/of-another-run'")
     expect(page.locator("#case-list [role=status]")).to_contain_text("no case orders/of-another-run")
-    choose(page, "show", "lost")
+    choose(page, "show", "lost (2)")
     expect(page.locator("#case-list [role=status]")).not_to_contain_text("no case")
 
 
