@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from harness.engines.weights import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
-from harness.models.resolve import with_revision
+from harness.models.resolve import unreadable_file, with_revision
 from harness.types.storage import parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 from tunegate.project import user_path
@@ -22,6 +22,7 @@ _OF_MODELS = ("model*.safetensors", "pytorch_model*.bin")
 MULTITASK_CONFIG = "multitask.json"
 _WEIGHTS = "adapter_model.safetensors"
 _LONGEST_VALUE = 80
+_LONGEST_NAME = 255  # of a file or directory
 _OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
 NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
 # The kinds that the conformance suite compares with a bare script (docs/compatibility.md); others are
@@ -140,12 +141,19 @@ def read_adapter(directory: Path) -> Adapter:
     Raises:
         AdapterError: A file is missing, damaged or pickled, or the adapter is dead.
     """
+    if problem := unreadable_file(directory):
+        raise AdapterError(f"{problem}; copy or save the adapter again")
     config = read_json(directory / _CONFIG)
     refuse_bad_numbers(directory, config)
     base = config.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise AdapterError(
             f"{directory / _CONFIG}: base_model_name_or_path is missing; name the base model that was trained"
+        )
+    if not base.isprintable() or max(len(part.encode()) for part in base.split("/")) > _LONGEST_NAME:
+        raise AdapterError(
+            f"{directory / _CONFIG}: base_model_name_or_path: found {base[:_LONGEST_VALUE]!r} (allowed: "
+            f"a path, a hub id or a name of the catalogue); name the base model that was trained"
         )
     for key in ("peft_type", "task_type", "revision"):
         if not isinstance(config.get(key), str | None):

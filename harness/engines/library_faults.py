@@ -5,14 +5,18 @@ Every tensor must have its place, and every key must be known.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+
+from harness.engines.adapter import read_json
 from harness.engines.weights import read_header
 from harness.errors import (
     AdapterError,
@@ -39,13 +43,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded") -> Iterator[None]:
+def loading_failures(
+    doing: str, kind: type[InputError], *, verb: str = "loaded", hint: Callable[[], str] = str
+) -> Iterator[None]:
     """Turn every exception inside into one line.
 
     Args:
         doing: The model or adapter and the action, such as ``adapters/mine: its base``.
         kind: The error that is raised instead.
         verb: The action that failed, such as ``loaded``.
+        hint: Says what is probably wrong, and the remedy; empty if it doesn't know.
 
     Raises:
         InputError: An exception was raised that isn't one of ours.
@@ -62,9 +69,8 @@ def loading_failures(doing: str, kind: type[InputError], *, verb: str = "loaded"
         if problem := own_code_problem(error):
             raise kind(f"{doing} can't be {verb}: {problem}") from error
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
-        raise kind(
-            f"{doing} can't be {verb}: {first_line(error)}; is it whole, and made for {versions}?"
-        ) from error
+        remedy = hint() or f"is it whole, and made for {versions}?"
+        raise kind(f"{doing} can't be {verb}: {first_line(error)}; {remedy}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +293,40 @@ def refuse_wrong_types(directory: Path, config: Mapping[str, Any], known: Mappin
                 f"{directory}/adapter_config.json: {name}: found {value!r} (allowed: a number); "
                 f"write the value of the training"
             )
+
+
+def unexpected_values(directory: Path) -> str:
+    """The keys of an adapter_config.json whose values PEFT doesn't expect, as a hint with its remedy.
+
+    PEFT itself checks few of them, and answers by some that its own annotations exclude: these are named once
+    it has failed, and are no reason to refuse an adapter.
+
+    Args:
+        directory: The adapter's directory.
+    """
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    config = read_json(directory / "adapter_config.json")
+    expected = get_type_hints(PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]])
+    named = {key: value for key, value in config.items() if key in expected.keys() - {"peft_type"}}
+    odd = [f"{key}: {json.dumps(value)}" for key, value in named.items() if not _fits(value, expected[key])]
+    if not odd:
+        return ""
+    return (
+        f"PEFT expects another value of {', '.join(sorted(odd))} in {directory.name}/adapter_config.json: "
+        f"write the one of the training"
+    )
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value of JSON is of an annotation's type."""
+    if isinstance(value, dict):
+        return True  # for one of PEFT's classes, which check themselves
+    try:
+        TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def refuse_not_finite(owner: str, names: Iterable[str], kind: type[AdapterError] | type[ModelError]) -> None:

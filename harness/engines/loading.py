@@ -19,6 +19,7 @@ from harness.engines.library_faults import (
     refuse_not_finite,
     refuse_unknown_keys,
     refuse_wrong_types,
+    unexpected_values,
 )
 from harness.engines.weights import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
@@ -60,6 +61,11 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
             **quantization,
         )
         refuse_incomplete_model(directory, report)
+        if model.config.is_encoder_decoder:
+            raise ModelError(
+                f"{directory / 'config.json'}: is_encoder_decoder: true, and models of an encoder and a "
+                f"decoder continue no text; give a causal language model"
+            )
         _refuse_unclear_cache(directory, model.generation_config.use_cache)
         # A model in 4 bits stays on the device where it was loaded.
         return (model if getattr(model, "is_quantized", False) else model.to(plan.device)).eval()
@@ -148,7 +154,7 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
             a key that PEFT doesn't know.
     """
     directory = Path(adapter_dir)
-    with loading_failures(adapter_dir, AdapterError):
+    with loading_failures(adapter_dir, AdapterError, hint=lambda: unexpected_values(directory)):
         from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig, PeftModel, PeftModelForCausalLM
 
         config = read_json(directory / "adapter_config.json")

@@ -43,7 +43,7 @@ _WITHOUT_EFFECT = frozenset(
     [
         *("use_cache", "max_cache_len", "early_stopping", "length_penalty", "low_memory"),
         *("output_attentions", "output_hidden_states", "output_scores", "output_logits"),
-        *("return_dict_in_generate", "is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule"),
+        *("return_dict_in_generate", "num_assistant_tokens", "num_assistant_tokens_schedule"),
         *("assistant_confidence_threshold", "prompt_lookup_num_tokens", "max_matching_ngram_size"),
         *("assistant_early_exit", "assistant_lookbehind", "target_lookbehind", "assistant_ensemble_weight"),
         *("speculation_type", "compile_config", "disable_compile", "continuous_batching_config"),

@@ -30,6 +30,7 @@ from harness.models.resolve import (
     own_settings,
     prompting_sha256,
     resolve_model,
+    unreadable_file,
 )
 from harness.prompts.tokenizers import has_tokenizer
 from harness.registry import EngineKind, active
@@ -207,6 +208,8 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
             own_settings=own_settings(base_dir),
         )
     if directory.is_dir() and not (directory / "config.json").is_file():
+        if problem := unreadable_file(directory):
+            raise ModelError(f"{problem}; fetch or copy it again")
         raise AdapterError(
             f"{reference}: neither an adapter (no adapter_config.json) nor a model (no config.json); "
             f"give the directory that training wrote"

@@ -198,8 +198,26 @@ def plain_reference(reference: str) -> str:
     return reference.removeprefix(_HUB)
 
 
+def unreadable_file(directory: Path) -> str | None:
+    """What is wrong with a name of a directory behind which there is no file; None if nothing is.
+
+    Libraries take such a file for one that is absent, and answer without it: a link of a hub's cache whose
+    file was removed, for instance.
+    """
+    for entry in sorted(directory.iterdir()):
+        if not any(fnmatch(entry.name, pattern) for pattern in (*_MODEL_PATTERNS, "adapter_config.json")):
+            continue
+        if entry.is_symlink() and not entry.exists():
+            return f"{entry}: a link to {entry.readlink()}, where no file is"
+        if entry.exists() and not entry.is_file() and not entry.is_dir():
+            return f"{entry}: a pipe, socket or device, and no file"
+    return None
+
+
 def _checked(directory: Path) -> Path:
     """Check that the weights are complete and can be read without running code."""
+    if problem := unreadable_file(directory):
+        raise ModelError(f"{problem}; fetch or copy the model again")
     if not (directory / "config.json").is_file():
         raise ModelError(f"{directory}: not a model: config.json is missing")
     if (directory / "adapter_config.json").is_file():

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,17 @@ from harness.types import GenerationSettings, Message
 
 # Each directive of strftime, which a template may use by a format that need not be in its text.
 _DIRECTIVES = (
-    *("%-d", "%-m", "%-H", "%-I", "%-M", "%-S", "%-j", "%-y"),
+    *("%-d", "%-m", "%-H", "%-I", "%-M", "%-S", "%-j", "%-y", "%-e", "%-k", "%-l", "%-U", "%-W", "%-V"),
     *("%a", "%A", "%w", "%d", "%b", "%B", "%m", "%y", "%Y", "%H", "%I", "%p", "%M", "%S", "%f", "%j", "%U"),
     *("%W", "%c", "%x", "%X", "%G", "%u", "%V", "%F", "%T", "%D", "%R", "%e", "%z", "%Z"),
+    *("%h", "%C", "%g", "%P", "%r", "%k", "%l", "%n", "%t", "%^a", "%^A", "%^b", "%^B", "%#d", "%#m"),
+)
+
+# Jinja's two random functions, and how often a prompt of a template that names one is rendered once more.
+_DRAWN, _DRAWS = re.compile(r"\b(?:random|lipsum)\b"), 8
+_BY_CHANCE = (
+    "the chat template writes another prompt each time (random or lipsum), so that no two answers could be "
+    "compared; remove that from chat_template.jinja (or chat_template in tokenizer_config.json) of the model"
 )
 
 # How many letters of a message are changed, to see whether a prompt that doesn't contain it follows them.
@@ -67,6 +76,9 @@ def write_chat(
         if (parts := _in_parts(written, turns, names)) is not None:
             return parts
         raise _refusal(error, turns) from error
+    drawn = _DRAWN.search(tokenizer.get_chat_template(tools=described))
+    if drawn and any(written(turns) != text for _ in range(_DRAWS)):
+        raise PromptError(_BY_CHANCE)
     if unknown := [name for name in names if name not in text]:
         problem = f"the chat template leaves the tool {unknown[0]} out"
         raise PromptError(f"{problem}; skip the case, or leave tools out")
@@ -172,7 +184,13 @@ def pin_date(template: str, date: str) -> str:
     if "strftime_now" not in template:
         return template
     day = datetime.datetime.fromisoformat(date)
-    replaced = "".join(f" | replace({each!r}, {day.strftime(each)!r})" for each in _DIRECTIVES)
+    seconds = int(
+        day.replace(tzinfo=datetime.UTC).timestamp()
+    )  # strftime's own is of the machine's time zone
+    written = {"%s": str(seconds), **{each: day.strftime(each) for each in _DIRECTIVES}}
+    # Two percent signs are one, with which no directive begins.
+    parts = [("%%", "\0"), *written.items(), ("\0", "%")]
+    replaced = "".join(f" | replace({each!r}, {text!r})" for each, text in parts)
     # The line break belongs to the block and is dropped, so the template begins at the start of a line.
     return "{%- macro strftime_now(format) -%}{{- format" + replaced + " -}}{%- endmacro %}\n" + template
 

@@ -81,19 +81,39 @@ def load_tokenizer(base_dir: Path, adapter_dir: Path | None = None) -> Any:
         ModelError: The base's tokenizer can't be loaded.
         AdapterError: The adapter's can't, or its template can't be read.
     """
-    own = adapter_dir is not None and (adapter_dir / "tokenizer_config.json").is_file()
-    if adapter_dir is None or not own:
-        tokenizer = _loaded(base_dir, ModelError)
-        written = None if adapter_dir is None else _written_template(adapter_dir)
-        if written is not None:
-            tokenizer.chat_template = written
+    if adapter_dir is None or not (adapter_dir / "tokenizer_config.json").is_file():
+        tokenizer = _with_template(base_dir, ModelError)
+        if adapter_dir is not None:
+            _refuse_unused_vocabulary(adapter_dir, base_dir)
+            tokenizer.chat_template = _written_template(adapter_dir, AdapterError) or tokenizer.chat_template
         return tokenizer
-    tokenizer = _loaded(adapter_dir, AdapterError)
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = _written_template(adapter_dir)
+    tokenizer = _with_template(adapter_dir, AdapterError)
     if tokenizer.chat_template is None and has_tokenizer(base_dir):
-        tokenizer.chat_template = _loaded(base_dir, ModelError).chat_template
+        tokenizer.chat_template = _with_template(base_dir, ModelError).chat_template
     return tokenizer
+
+
+def _with_template(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
+    """A directory's tokenizer, with a template of its processor where it has none of its own."""
+    tokenizer = _loaded(directory, kind)
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = _written_template(directory, kind)
+    return tokenizer
+
+
+def _refuse_unused_vocabulary(adapter_dir: Path, base_dir: Path) -> None:
+    """Check that a vocabulary beside an adapter, without which no library would load it, is its base's.
+
+    Raises:
+        AdapterError: It is another one.
+    """
+    for own in adapter_dir.glob("tokenizer.json"):
+        of_base = base_dir / own.name
+        if not of_base.is_file() or own.read_bytes() != of_base.read_bytes():
+            raise AdapterError(
+                f"{adapter_dir}: {own.name} without tokenizer_config.json, and another one than its base's: "
+                f"save the whole tokenizer beside the adapter, or remove {own.name}"
+            )
 
 
 def has_tokenizer(directory: Path) -> bool:
@@ -145,6 +165,13 @@ def _problem_of(directory: Path, error: Exception) -> str:
         return f"its tokenizer can't be loaded: {problem}"
     if (directory / "config.json").is_file():
         try:
+            content = parse_json((directory / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = {}  # told below
+        if not isinstance(content, dict):
+            found = type(content).__name__
+            return f"config.json: can't be read: found {found} (allowed: a JSON object); save the model again"
+        try:
             _configuration(directory)
         except Exception as damaged:  # as above; a tokenizer's class may depend on it
             # An unknown kind of model is no damage, and the tokenizer may have its own.
@@ -158,7 +185,7 @@ def _problem_of(directory: Path, error: Exception) -> str:
     return f"its tokenizer can't be loaded: {first_line(error)}; save it again"
 
 
-def _written_template(directory: Path) -> Any:
+def _written_template(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
     """The template files of a directory, which may have no tokenizer: one template, or several by name."""
     try:
         single = directory / "chat_template.jinja"
@@ -172,7 +199,7 @@ def _written_template(directory: Path) -> Any:
         elif older.is_file():
             found["default"] = str(parse_json(older.read_text(encoding="utf-8"))["chat_template"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AdapterError(
+        raise kind(
             f"{directory}: its chat template can't be read: {error}; save it as chat_template.jinja"
         ) from error
     return found["default"] if list(found) == ["default"] else found or None

@@ -35,7 +35,7 @@ from harness.types.storage import DamagedFactsError, LaterFactsError, decode_val
 
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
-_PROMPT_REVISION = 3
+_PROMPT_REVISION = 4
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 8

@@ -108,6 +108,23 @@ def test_what_should_be_a_text_is_named(adapter, key, value):
         describe_model(str(adapter))
 
 
+@pytest.mark.parametrize("base", ["/models\n/base", "base\0", "b" * 300])
+def test_a_base_that_no_place_can_have_is_one_line(adapter, base):
+    edit(adapter, base_model_name_or_path=base)
+    with pytest.raises(
+        AdapterError, match=r"base_model_name_or_path: found .*name the base model"
+    ) as refused:
+        describe_model(str(adapter))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_link_to_no_file_beside_an_adapter_is_named(adapter, tmp_path):
+    """Without its own tokenizer the adapter would be asked with its base's."""
+    (adapter / "tokenizer_config.json").symlink_to(tmp_path / "removed")
+    with pytest.raises(AdapterError, match=r"tokenizer_config\.json: a link to .*removed"):
+        describe_model(str(adapter))
+
+
 def test_no_base_named(adapter):
     config = json.loads((adapter / "adapter_config.json").read_text())
     del config["base_model_name_or_path"]

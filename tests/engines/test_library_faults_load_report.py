@@ -111,6 +111,13 @@ def test_a_model_that_continues_no_text_is_refused(model_dir):
         opened(model_dir)
 
 
+def test_a_model_that_reads_another_encoder_is_refused(model_dir):
+    config = json.loads((model_dir / "config.json").read_text())
+    (model_dir / "config.json").write_text(json.dumps({**config, "is_encoder_decoder": True}))
+    with pytest.raises(ModelError, match=r"config\.json: is_encoder_decoder: true, and .* give a causal"):
+        opened(model_dir)
+
+
 def set_config(directory, **changes):
     config = json.loads((directory / "adapter_config.json").read_text())
     (directory / "adapter_config.json").write_text(json.dumps({**config, **changes}))
@@ -125,6 +132,28 @@ def test_a_key_that_peft_does_not_know_is_refused(adapter_dir):
 
 def test_an_unknown_key_that_is_switched_off_does_not_matter(adapter_dir):
     set_config(adapter_dir, use_quantum=False, quantum_config={}, quantum_name=None)
+    assert opened(adapter_dir).largest_logit_change("candidate") > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"bias": None}, "bias: null"),
+        ({"r": 4.0}, r"r: 4\.0"),
+        ({"rank_pattern": []}, r"rank_pattern: \[\]"),
+        ({"target_modules": [["q_proj"]]}, r'target_modules: \[\["q_proj"\]\]'),
+    ],
+)
+def test_a_value_on_which_peft_fails_is_named(changes, named, adapter_dir):
+    """Its own message tells of a text without some method, or of a size."""
+    set_config(adapter_dir, **changes)
+    with pytest.raises(AdapterError, match=f"can't be loaded: .*; PEFT expects another value of {named} in"):
+        opened(adapter_dir)
+
+
+def test_a_value_with_which_peft_computes_is_no_fault(adapter_dir):
+    """A text in place of a switch is true to PEFT, and to a script."""
+    set_config(adapter_dir, use_rslora="false", lora_alpha=True)
     assert opened(adapter_dir).largest_logit_change("candidate") > 0
 
 

@@ -88,6 +88,7 @@ def test_every_other_setting_of_the_logits_is_followed_too(
         ("dola_layers", "high"),
         ("cache_implementation", "quantized"),
         ("force_words_ids", [[9]]),
+        ("is_assistant", True),
     ],
 )
 def test_a_setting_that_cannot_be_followed_is_named(key, value, tiny_model_dir, tmp_path, engine_texts):
@@ -166,7 +167,7 @@ def test_every_key_of_a_generation_config_is_followed_or_refused_or_has_no_effec
     assert model_settings._known_keys() - decided == {
         *model_settings._OFF,
         *("max_time", "stop_strings", "token_healing", "dola_layers", "constraints", "force_words_ids"),
-        "use_mtp",
+        *("use_mtp", "is_assistant"),
     }
 
 

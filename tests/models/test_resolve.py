@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -111,6 +112,24 @@ def test_other_configurations_are_read_by_the_library(tmp_path, content):
     model = write_model(tmp_path / "m", "model.safetensors")
     (model / "config.json").write_text(content)
     assert resolve_model(str(model)) == model
+
+
+@pytest.mark.parametrize(
+    "name", ["generation_config.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"]
+)
+def test_a_name_without_a_file_is_not_taken_for_an_absent_file(tmp_path, name):
+    """Libraries would answer without it: with other end tokens, or as if there were no chat template."""
+    directory = write_model(tmp_path / "m", "config.json", "weights.safetensors")
+    (directory / name).symlink_to(tmp_path / "removed")
+    with pytest.raises(ModelError, match=f"{name}: a link to .*removed, where no file is; fetch or copy"):
+        resolve_model(str(directory))
+    (directory / name).unlink()
+    os.mkfifo(directory / name)  # reading it would wait for ever
+    with pytest.raises(ModelError, match=f"{name}: a pipe, socket or device, and no file"):
+        resolve_model(str(directory))
+    (directory / name).unlink()
+    (directory / "README.md").symlink_to(tmp_path / "removed")
+    assert resolve_model(str(directory)) == directory
 
 
 def test_pickles_beside_safetensors_do_no_harm(tmp_path):

@@ -61,13 +61,28 @@ def test_the_date_is_the_pinned_one_whatever_the_clock_says(name, letters, shipp
     assert ("03 Feb 2031" in other) or ("2031-02-03" in other)
 
 
-@pytest.mark.parametrize("form", ["%d %b %Y", "%Y-%m-%d", "%B %-d, %Y", "%A %H:%M", "on %x"])
+@pytest.mark.parametrize(
+    "form", ["%d %b %Y", "%Y-%m-%d", "%B %-d, %Y", "%A %H:%M", "on %x", "%%d %%%d %h", "%C %g %P %k|%l"]
+)
 def test_a_pinned_day_follows_any_format(form, letters):
     import datetime
 
     tokenizer = letters("{% set f = '" + form + "' %}{{ strftime_now(f) }}{{ messages[0].content }}")
     written = render_prompt(tokenizer, ASKED, GenerationSettings(date="2025-03-09")).text
     assert written == datetime.datetime(2025, 3, 9).strftime(form) + "What is 2 + 2?"
+
+
+def test_seconds_since_1970_are_those_of_the_pinned_day_on_every_machine(letters):
+    tokenizer = letters("{{ strftime_now('%s') }}{{ messages[0].content }}")
+    assert render(tokenizer, ASKED).text == "1721952000What is 2 + 2?"  # 2024-07-26, UTC
+
+
+@pytest.mark.parametrize("drawn", ["{{ range(10000) | random }}", "{{ lipsum(n=1) }}"])
+def test_a_template_that_draws_is_refused_unless_it_shows_nothing_of_it(drawn, letters):
+    with pytest.raises(PromptError, match=r"writes another prompt each time \(random or lipsum\)"):
+        render(letters(drawn + "{{ messages[0].content }}"), ASKED)
+    hidden = "{% if tools %}" + drawn + "{% endif %}{{ messages[0].content }} at random"
+    assert render(letters(hidden), ASKED).text == "What is 2 + 2? at random"
 
 
 def test_pinning_changes_nothing_else(letters):

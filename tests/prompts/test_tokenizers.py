@@ -37,6 +37,26 @@ def test_an_older_template_file_is_heeded(base, adapter):
     assert load_tokenizer(base, adapter).chat_template == "OLDER"
 
 
+def test_a_base_may_have_the_template_of_its_processor(base, letters, tmp_path):
+    """Models of pictures and text have it there; without it they would be asked plain text."""
+    directory = tmp_path / "pictures"
+    letters(None).save_pretrained(directory)
+    (directory / "chat_template.json").write_text('{"chat_template": "OLDER"}')
+    assert load_tokenizer(directory).chat_template == "OLDER"
+    (directory / "chat_template.json").write_text("[]")
+    with pytest.raises(ModelError, match="pictures: its chat template can't be read"):
+        load_tokenizer(directory)
+
+
+def test_a_vocabulary_that_no_library_would_load_is_not_passed_over(base, adapter):
+    own = (base / "tokenizer.json").read_text()
+    (adapter / "tokenizer.json").write_text(own)
+    assert load_tokenizer(base, adapter).chat_template.startswith("BASE")
+    (adapter / "tokenizer.json").write_text(own.replace("a", "b", 1))
+    with pytest.raises(AdapterError, match=r"tokenizer\.json without tokenizer_config\.json"):
+        load_tokenizer(base, adapter)
+
+
 def test_named_templates_beside_the_adapter_are_heeded(base, adapter):
     (adapter / "additional_chat_templates").mkdir()
     (adapter / "additional_chat_templates" / "rag.jinja").write_text("RAG")
@@ -111,6 +131,13 @@ def test_a_base_may_have_no_tokenizer_where_the_adapter_has_one(tmp_path, adapte
     assert load_tokenizer(bare, adapter).chat_template is None
     (adapter / "chat_template.jinja").write_text("OWN")
     assert load_tokenizer(bare, adapter).chat_template == "OWN"
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null"])
+def test_a_configuration_that_is_no_object_is_named(base, content):
+    (base / "config.json").write_text(content)
+    with pytest.raises(ModelError, match=r"base: config\.json: can't be read"):
+        load_tokenizer(base)
 
 
 @pytest.mark.parametrize(

@@ -138,10 +138,10 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
             f'["divergence", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
         ),
         (lambda: liveness_key(MODEL), '["alive", "base", "adapter"]'),
-        (lambda: context_key(MODEL), '["context", 3, "base", "v-transformers"]'),
+        (lambda: context_key(MODEL), '["context", 4, "base", "v-transformers"]'),
         (
             lambda: prompt_key(MODEL, ASKED, GenerationSettings(date="2026-01-02")),
-            f'["prompt", 3, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "v-transformers", "v-jinja2"]',
+            f'["prompt", 4, ["base", "adapter"], [{HELLO}], [{{}}, "2026-01-02"], "v-transformers", "v-jinja2"]',
         ),
     ],
 )
