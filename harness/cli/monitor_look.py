@@ -187,17 +187,13 @@ def _events(
 
 
 def _judging_note(events: "Events", sample: frozenset[int], panel: "Panel") -> str:
+    from harness.run.judging import describe_usage
     from harness.studies.monitoring.events import USAGE_EVENTS
 
     names = [name for name in events if name not in USAGE_EVENTS]
     missing = sum(any(events[name][index] is None for name in names) for index in sample)
-    usage = panel.usage
-    cost = "" if usage.cost is None else f", cost {usage.cost:.4g}"
     unheard = f"; no verdict on {missing} of them" if missing else ""
-    return (
-        f"{panel.identity} judged {len(sample)} new answers{unheard}: {usage.requests} requests, "
-        f"{usage.from_cache} cached replies{cost}"
-    )
+    return f"{panel.identity} judged {len(sample)} new answers{unheard}: {describe_usage(panel.usage)}"
 
 
 def _tell(order: Order, found: "Watch", notes: Sequence[str], new: int) -> None:

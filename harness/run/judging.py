@@ -20,7 +20,7 @@ from harness.run.distrust import Distrust, distrust_of
 from harness.run.generation import OnAnswers
 from harness.run.scoring import Judging, score_cases
 from harness.settings import Settings
-from harness.types import Check, Completion, GoldenCase, GoldenSet, Outcome, Run, Score
+from harness.types import Check, Completion, GoldenCase, GoldenSet, JudgeUsage, Outcome, Run, Score
 
 
 def count_lost(
@@ -190,15 +190,20 @@ def describe_judging(panel: Panel, note: str) -> list[str]:
     lines = [f"judge:  {panel.identity}: {note}"] if note else []
     if not usage.requests and not usage.from_cache:
         return lines
+    lines.append(f"        {describe_usage(usage)}")
+    agreements = ((task, describe_agreement(votes)) for task, votes in panel.votes.items())
+    return lines + [f"        {task}: {agreement}" for task, agreement in agreements if agreement is not None]
+
+
+def describe_usage(usage: JudgeUsage) -> str:
+    """Requests, tokens and cost of judging in words."""
     parts = [f"{usage.requests} requests", f"{usage.from_cache} cached replies"]
     parts += [f"{usage.retried} retried"] if usage.retried else []
     parts += [f"{usage.failed} without a verdict"] if usage.failed else []
     parts += [f"{usage.unstructured} not held to the JSON schema"] if usage.unstructured else []
     parts += [f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"] if usage.prompt_tokens else []
     parts += [f"cost {usage.cost:.4f}"] if usage.cost is not None else []
-    lines.append(f"        {', '.join(parts)}")
-    agreements = ((task, describe_agreement(votes)) for task, votes in panel.votes.items())
-    return lines + [f"        {task}: {agreement}" for task, agreement in agreements if agreement is not None]
+    return ", ".join(parts)
 
 
 def refuse_distrusted(golden_sets: Sequence[GoldenSet], distrust: Distrust, judge: str) -> None:

@@ -135,6 +135,7 @@ def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, monkeyp
         "cases:\n  - {id: a, prompt: Say it., references: [x]}\n"
     )
     judge_server.answer = lambda body: {"reason": "r", "pass": "of before?" in str(body["messages"])}
+    judge_server.faults = ["500", "500"]
     options = ["--golden", golden, "--judge", judge_server.spec, "--judged", 30, "--judge-most", 60, "--json"]
     before = log(tmp_path, "before", 2)
     done = tunegate("monitor", log(tmp_path, "now", 3), "--reference", before, *options)
@@ -142,7 +143,8 @@ def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, monkeyp
     (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
     assert (event["reference"], event["windows"]) == ([0, 60], [[30, 30], [30, 30], [0, 0]])
     assert (done.returncode, event["alarm"]) == (1, 0)
-    assert any("judged 60 new answers: " in note for note in found["notes"])
+    (note,) = (note for note in found["notes"] if "judged 60 new answers: " in note)
+    assert ", 2 retried, " in note
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ def found(tool, candidate):
 
 
 @pytest.mark.parametrize("candidate", OWN)
-def test_lm_eval_s_logs_get_our_verdict_and_our_figures(candidate):
-    """Both compute in float32 what a prompt's greedy answer is: each figure is the same."""
-    rows, verdict = found("lm_eval", candidate)
+@pytest.mark.parametrize("tool", ["lm_eval", "inspect"])
+def test_the_tools_logs_get_our_verdict_and_our_figures(tool, candidate):
+    """All compute in float32 what a prompt's greedy answer is: each figure is the same."""
+    rows, verdict = found(tool, candidate)
     assert str(verdict.outcome) == OWN[candidate]["verdict"]
     for name, own in OWN[candidate]["sets"].items():
         row = rows[name]
