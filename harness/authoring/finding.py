@@ -14,6 +14,7 @@ _WARNINGS = {
     "perplexity-alone",
     "unchecked-format",
     "unchecked-keyword",
+    "line-end",
     "lint-comment",
 }
 

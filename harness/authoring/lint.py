@@ -11,6 +11,7 @@ from harness.authoring.lint_comments import without_switched_off
 from harness.errors import TunegateError
 from harness.golden.patterns import unchecked_formats, unchecked_keywords
 from harness.golden.schema import CHECK_TYPES, base_type, decides
+from harness.golden.value_rules import ending_in_breaks
 from harness.metrics.json_checks import schema_violation
 from harness.metrics.squad import normalise
 from harness.metrics.text import words
@@ -44,7 +45,7 @@ _BLIND_REMEDY = "add a check of the answer's content"
 # What a comment may switch off.
 RULES = frozenset(
     [
-        *("broken", "duplicate", "empty-reference", "idle-regex", "passes-echo", "passes-empty"),
+        *("broken", "duplicate", "empty-reference", "idle-regex", "line-end", "passes-echo", "passes-empty"),
         *("unchecked-format", "unchecked-keyword", "undecided", "unreachable"),
         *(f"{name}-alone" for name in _BLIND),
     ]
@@ -193,6 +194,7 @@ def _checks(case: GoldenCase) -> Iterator[_Suspicion]:
         for single, as_written in check.signed_checks:
             at = replace(single, line=check.line)
             yield from _idle_patterns(case, at)
+            yield from _line_ends(case, at)
             if CHECK_TYPES[base_type(single.type)].value_type == "schema" and single.value is not None:
                 yield from _unread(case, single.value, "its schema", check.line)
             if single.type == "tool-calls" and as_written:
@@ -212,6 +214,14 @@ def _idle_patterns(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
         outcome = "every answer passes it" if check.type == "regex" else "no answer passes it"
         message = f"the pattern {check.value!r} matches anything, so {outcome}"
         yield _Suspicion(case=case, rule="idle-regex", message=message, remedy="anchor it", line=check.line)
+
+
+def _line_ends(case: GoldenCase, check: Check) -> Iterator[_Suspicion]:
+    text = ending_in_breaks(check)
+    if text is not None:
+        message = f"{check.type} doesn't find {text!r} at an answer's end, where the line break is missing"
+        remedy = "leave the line break out, unless another line has to follow"
+        yield _Suspicion(case=case, rule="line-end", message=message, remedy=remedy, line=check.line)
 
 
 def _unread(case: GoldenCase, schema: JsonValue, of: str, line: int) -> Iterator[_Suspicion]:

@@ -17,7 +17,14 @@ from harness.golden.patterns import PatternError, check_pattern, schema_problem
 from harness.golden.python_files import PythonFileError, find_python_file
 from harness.golden.schema import CHECK_TYPES, check_names, decides
 from harness.golden.transforms import StepError, Steps, read_steps
-from harness.golden.value_rules import TogetherError, check_together, is_blank
+from harness.golden.value_rules import (
+    TogetherError,
+    are_texts,
+    check_together,
+    ending_in_breaks,
+    is_blank,
+    is_container,
+)
 from harness.golden.variables import as_json, as_texts, names_file
 from harness.golden.yaml_lines import KeyPath
 from harness.registry import Metric, Options
@@ -52,8 +59,6 @@ def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | Written:
 
 # The types of values in which a number is another one than its text.
 _JSON_VALUES = frozenset({"json", "schema", "quantity"})
-# Their lists and mappings are of texts, and a file of theirs is a text.
-_OF_TEXTS = frozenset({"word-list", "entity-f1"})
 
 
 def value_of_kind(check_type: str, written: JsonValue, filled: JsonValue) -> JsonValue:
@@ -68,7 +73,7 @@ def value_of_kind(check_type: str, written: JsonValue, filled: JsonValue) -> Jso
         CheckProblem: The file is not JSON.
     """
     kind = CHECK_TYPES.get(check_type.removeprefix("not-"))
-    if kind is None or kind.value_type not in _JSON_VALUES or kind.name in _OF_TEXTS:
+    if kind is None or kind.value_type not in _JSON_VALUES:
         return as_texts(filled)
     if kind.value_type == "quantity" or not (isinstance(written, str) and names_file(written)):
         return as_json(filled)
@@ -114,7 +119,12 @@ def make_check(
         CheckProblem: The check is not valid.
     """
     place = _Place(references=references, context=context, line=line, directory=directory)
-    return _made(name, threshold, value, options, place)
+    made = _made(name, threshold, value, options, place)
+    for single, as_written in made.signed_checks:
+        if as_written is single.type.startswith("not-") and (text := ending_in_breaks(single)) is not None:
+            problem = f"{name} doesn't see {shown(text)} at an answer's end, where the line break is missing"
+            raise CheckProblem(("value",), problem, "the text without the line break")
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,15 +314,17 @@ def _check_value(kind: Metric, value: JsonValue, references: Sequence[str]) -> N
     match kind.value_type:
         case "string":
             _check_text(kind, value)
-        case "strings" if not _are_texts(value):
+        case "strings" if not are_texts(value):
             allowed = "a list of texts; quote those that look like a number or a boolean"
             raise CheckProblem(("value",), f"found {shown(value)}", allowed)
+        case "texts" if not isinstance(value, str) and not are_texts(value):
+            raise CheckProblem(("value",), f"found {shown(value)}", "a text, or a list of texts")
         case "pattern":
             _check_pattern(value)
         case "schema":
             if problem := schema_problem(value):
                 raise CheckProblem(("value",), problem)
-        case "json" if isinstance(value, str) and _is_container(value):
+        case "json" if isinstance(value, str) and is_container(value):
             # It would be compared as a text, which never equals a JSON object or list.
             raise CheckProblem(("value",), "JSON as quoted text", "the same as YAML, without the quotes")
         case _:
@@ -342,10 +354,6 @@ def _check_references(kind: Metric, references: Sequence[str]) -> None:
             _require_json(reference)
 
 
-def _are_texts(value: JsonValue) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
-
-
 def _check_pattern(value: JsonValue) -> None:
     if not isinstance(value, str) or not value:
         raise CheckProblem(("value",), f"found {shown(value)}", "a regular expression")
@@ -353,13 +361,6 @@ def _check_pattern(value: JsonValue) -> None:
         check_pattern(value)
     except PatternError as error:
         raise CheckProblem(("value",), f"not a regular expression: {error}") from error
-
-
-def _is_container(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _require_json(reference: str) -> None:

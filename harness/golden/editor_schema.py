@@ -64,6 +64,7 @@ _VALUE_TYPES: dict[str, Any] = {
     "schema": dict[str, Any],
     "json": Any,
     "quantity": float | str,
+    "texts": str | list[str],
 }
 
 

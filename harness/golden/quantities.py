@@ -121,6 +121,27 @@ _TAG = re.compile(r"<[^<>\s][^<>]{0,25}>\s*\Z")
 _JOINED = re.compile(rf"[,\s]*(?:(?:{_JOINERS})|[{_DASH}±∓]|\+/?-|\\pm)\s*\Z|\A\s*\Z", re.IGNORECASE)
 _BETWEEN = re.compile(r"\b(?:between|from|either|zwischen|entre|между)\s*[$€£]?\Z", re.IGNORECASE)
 _BULLET = re.compile(r"(?:\A|\n)\s*\Z")
+# 5'11" is in feet and inches; in 1h30m a unit follows without a space.
+_FEET = re.compile(r"(?<![\w.°'′’])(\d{1,2})\s?['’′]\s?(\d{1,2})\s?(?:\"|''|″|”|′′)")
+_UNSPACED_UNITS = re.compile(
+    r"(?<![\w.])\d+(?:days?|d|hours?|hrs?|h|mins?|m|ft|lbs?|st)(?:\d+(?:hours?|hrs?|h|mins?|m|secs?|s|inch|in|lbs?|oz))+\b"
+)
+# An equation: what is calculated is no answer, what it equals is.
+_EQUAL_WORDS = r"(?:is|are|equals?|gives|makes)"
+_OPERATOR = (
+    r"(?:\*\*|[+*×·⋅∙÷/^–−-]|[xX](?=\s*[-(\d])|(?:of|plus|minus|times|mod|divided\s+by|multiplied\s+by)\b"
+    r"|\\(?:times|cdot|div)\b)"
+)
+_TERM = (
+    rf"[(\[]*[+−-]?(?:[$€£¥₹]{_SPACE}?)?(?:\d++(?:[.,]\d++)*+|\.\d++)"
+    rf"(?:{_SPACE}?(?!(?:{_EQUAL_WORDS}|of|plus|minus|times|mod|divided|multiplied|and|or|to|x|X|y|n)\b)[^\W\d_]{{1,12}}+[²³]?|{_SPACE}?[%°])?[)\]]*"
+)
+_CALCULATED = re.compile(
+    rf"(?<![\w.,]){_TERM}(?:{_SPACE}*{_OPERATOR}{_SPACE}*{_TERM})++"
+    rf"(?P<equals>{_SPACE}*(?:={{1,3}}|≈|\b{_EQUAL_WORDS}\b)(?=[\s*_$(\[]*[+−-]?(?:[$€£¥₹]\s?)?[.\d]))?"
+)
+_CALLED = re.compile(r"(?<!\w)[A-Za-z]\w{0,20}\([^()=\n]{0,60}\)(?=\s*=\s*[+−-]?[.\d])")
+_VALUE_BEFORE = re.compile(rf"(?<![+*×·/^−–-])(?<![+*×·/^−–-]\s)(?<![\w.,]){_TERM}\s*=\s*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,16 +152,18 @@ class Quantity:
         unit: The words or signs behind it, or a currency's sign before it; it need not be a unit.
         written: The number as it is in the text.
         is_hedged: Whether it is one of several that the text leaves open: of a range, "5 or 6", "5 ± 1".
+        behind: What is between the number before it and this one; None for the first.
     """
 
     number: Fraction
     unit: str
     written: str
     is_hedged: bool = False
+    behind: str | None = None
 
 
 def quantities(text: str, decimal: str = ".") -> list[Quantity]:
-    """The numbers that a text states, in order; digits of all scripts count.
+    """The numbers that a text states, in order; digits of all scripts count, those of a sum before = don't.
 
     Args:
         text: Any text.
@@ -150,11 +173,16 @@ def quantities(text: str, decimal: str = ".") -> list[Quantity]:
     pattern = _NUMBER[r"\." if decimal == "." else ","]
     found = [(match, one) for match in pattern.finditer(plain) if (one := _quantity(match)) is not None]
     hedged = set(_hedged([match for match, _ in found], [one for _, one in found], plain))
-    return [
-        replace(one, is_hedged=place in hedged or _ASKED.match(plain[match.end() :][:9]) is not None)
-        for place, (match, one) in enumerate(found)
-        if not _is_set_aside(plain, match)
-    ]
+    stated: list[Quantity] = []
+    end: int | None = None
+    for place, (match, one) in enumerate(found):
+        if _is_set_aside(plain, match):
+            continue
+        is_hedged = place in hedged or _ASKED.match(plain[match.end() :][:9]) is not None
+        behind = None if end is None else plain[end : match.start()]
+        stated.append(replace(one, is_hedged=is_hedged, behind=behind))
+        end = match.end()
+    return stated
 
 
 def has_number(text: str) -> bool:
@@ -166,7 +194,25 @@ def _plain(text: str) -> str:
     """A text with ASCII digits and marks, without LaTeX and what is never drawn."""
     text = text.translate(_NEVER_DRAWN)
     plain = _without_commands("".join(map(_plain_character, text)))
-    return re.sub(r"(?<=\d)，(?=\d)", ",", plain)
+    plain = re.sub(r"(?<=\d)，(?=\d)", ",", plain)
+    plain = _FEET.sub(r"\1 ft \2 in", plain)
+    plain = _UNSPACED_UNITS.sub(lambda one: re.sub(r"(?<=[a-z])(?=\d)", " ", one[0]), plain)
+    return _without_calculations(plain)
+
+
+def _without_calculations(text: str) -> str:
+    """A text in which of 6*7 = 42 and of 42 = 6*7 only the 42 is left."""
+    if "=" not in text and "≈" not in text and not re.search(rf"\b{_EQUAL_WORDS}\b", text):
+        return text
+
+    def left(match: re.Match[str]) -> str:
+        before = text[max(0, match.start() - _CONTEXT) : match.start()]
+        if match["equals"]:
+            return match[0] if _DENIED.search(before) else " = "
+        return " " if _VALUE_BEFORE.search(before) else match[0]
+
+    text = _CALLED.sub("", text)
+    return _CALCULATED.sub(left, text)
 
 
 def _without_commands(text: str) -> str:

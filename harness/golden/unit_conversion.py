@@ -6,10 +6,13 @@ The case of a symbol matters (mW, MW). A wrong case is read only where one unit 
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
+
+from harness.golden.quantities import Quantity
 
 # Factors such as pi have no exact fraction.
 _DENOMINATOR = 10**15
@@ -106,6 +109,74 @@ def converted(number: Fraction, unit: str, wanted: str) -> Fraction:
         return Fraction(found.magnitude).limit_denominator(_DENOMINATOR)
     except Exception as error:  # logarithms of decibels, and offsets of differences, raise all kinds
         raise UnitError(f"{unit} can't be converted into {wanted}") from error
+
+
+_BETWEEN_PARTS = re.compile(r"[^\S\n]*,?[^\S\n]*(?:(?:and|und|et|y|e|и)\b[^\S\n]*)?")
+_HUNDREDTHS = {"¢": "$€", "c": "$€", "cent": "$€", "cents": "$€", "p": "£", "pence": "£", "penny": "£"}
+
+
+def joined(found: Sequence[Quantity]) -> list[Quantity]:
+    """The quantities of a text, with the parts of one together: 1 hour 30 minutes are 1.5 hours.
+
+    Each part has a smaller unit of the same kind than the one before it, and is less than one of that.
+
+    Args:
+        found: The quantities, in order.
+    """
+    groups: list[list[Quantity]] = []
+    for one in found:
+        part = _as_part(one, groups[-1][-1]) if groups else None
+        if part is None:
+            groups.append([one])
+        else:
+            groups[-1].append(part)
+    return [_together(group) for group in groups]
+
+
+def _as_part(one: Quantity, larger: Quantity) -> Quantity | None:
+    """A quantity as the next part of another one; None if it is no part of it."""
+    if not one.unit or not larger.unit or not one.written[:1].isdigit():
+        return None
+    if one.behind is None or _BETWEEN_PARTS.fullmatch(one.behind) is None:
+        return None
+    # m is a minute behind hours.
+    unit = "min" if one.unit == "m" and _is_time(larger.unit) else one.unit
+    share = _share_in(unit, larger.unit)
+    return replace(one, unit=unit) if share is not None and share < 1 and one.number * share < 1 else None
+
+
+def _is_time(unit: str) -> bool:
+    return unit.casefold() in {"h", "hr", "hrs", "hour", "hours", "d", "day", "days"}
+
+
+@lru_cache(maxsize=256)
+def _share_in(unit: str, larger: str) -> Fraction | None:
+    """What one of a unit is in another one; None if they are not of one kind."""
+    currency = currency_of(larger)
+    if currency is not None and unit in _HUNDREDTHS:
+        return Fraction(1, 100) if currency[-1] in _HUNDREDTHS[unit] else None
+    try:
+        return converted(Fraction(1), unit, larger)
+    except (UnitError, ImportError):
+        return None
+
+
+def _together(parts: Sequence[Quantity]) -> Quantity:
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    rest, share = Fraction(0), Fraction(1)
+    for larger, part in itertools.pairwise(parts):
+        share *= _share_in(part.unit, larger.unit) or 0
+        rest += part.number * share
+    return replace(
+        first,
+        number=first.number - rest if first.written[:1] in "-−–" else first.number + rest,
+        written=" ".join(
+            part.written if part.unit in part.written else f"{part.written} {part.unit}" for part in parts
+        ),
+        is_hedged=any(part.is_hedged for part in parts),
+    )
 
 
 def _one_spelling(unit: str) -> str:

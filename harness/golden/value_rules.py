@@ -16,7 +16,7 @@ from harness.golden.json_paths import JsonPathError, compiled_path
 from harness.golden.patterns import schema_problem
 from harness.golden.schema import ToolYaml
 from harness.golden.variables import read_if_file
-from harness.types import GoldenCase, JsonValue
+from harness.types import Check, GoldenCase, JsonValue
 
 if TYPE_CHECKING:
     from harness.golden.quantities import Quantity
@@ -41,6 +41,40 @@ def is_blank(text: str) -> bool:
     return all(
         unicodedata.category(character) in _UNSEEN or ord(character) in _DRAWN_EMPTY for character in text
     )
+
+
+# These look for their texts as they are written, with line breaks at their ends.
+_AS_WRITTEN = frozenset({"contains", "icontains", "contains-any", "contains-all", "regex"})
+
+
+def ending_in_breaks(check: Check) -> str | None:
+    """A text of a check that begins or ends with a line break, where an answer's ends have none; or None.
+
+    Line breaks alone are looked for on purpose.
+
+    Args:
+        check: A single check.
+    """
+    if check.type.removeprefix("not-") not in _AS_WRITTEN:
+        return None
+    texts = check.value if isinstance(check.value, list) else [check.value]
+    return next(
+        (text for text in texts if isinstance(text, str) and text.strip() and text.strip("\r\n") != text),
+        None,
+    )
+
+
+def are_texts(value: JsonValue) -> bool:
+    """Whether a value is a list of texts, of which none is empty."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
+
+
+def is_container(text: str) -> bool:
+    """Whether a text is a JSON object or list."""
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 LIKELIHOOD = "choice-likelihood"
@@ -236,10 +270,11 @@ def wanted_quantity(value: JsonValue, decimal: str) -> "Quantity":
     """
     # Only here: most golden sets compare no numbers.
     from harness.golden.quantities import Quantity, quantities
+    from harness.golden.unit_conversion import joined
 
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Quantity(number=Fraction(repr(value)), unit="", written=repr(value))
-    found = quantities(value, decimal) if isinstance(value, str) else []
+    found = joined(quantities(value, decimal)) if isinstance(value, str) else []
     if len(found) != 1 or found[0].is_hedged:
         raise ValueError(f"found {shown(value)}")
     return found[0]

@@ -24,6 +24,7 @@ from harness.registry import active
 from harness.registry.field_types import wrong_field
 from harness.registry.listeners import LISTENERS, Work, tell
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
+from tunegate.printable import encodable
 
 _T = TypeVar("_T")
 # Raised when a change here changes the meaning of a stored reply.
@@ -118,6 +119,7 @@ class Judge:
         Returns:
             A future of the reply, with ``data`` read from the text, or of a JudgeError.
         """
+        request = _of_whole_characters(request)
         key = reply_key(self.identity, request)
         with self._lock:
             if self._closed:
@@ -288,6 +290,17 @@ def _checked(reply: object) -> JudgeReply:
     if problem := wrong_field(reply):
         raise JudgeError(f"the judge gave a JudgeReply with {problem}")
     return reply
+
+
+def _of_whole_characters(request: JudgeRequest) -> JudgeRequest:
+    """The question as UTF-8 can carry it, for every kind of judge; an answer may hold half of a character."""
+    return replace(
+        request,
+        messages=tuple(replace(one, content=encodable(one.content)) for one in request.messages),
+        conversation=tuple(replace(one, content=encodable(one.content)) for one in request.conversation),
+        answers=tuple(map(encodable, request.answers)),
+        criteria=encodable(request.criteria),
+    )
 
 
 def _for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeRequest:

@@ -9,7 +9,6 @@ from harness.engines.served.client import PassingFaultError, ServerClient, Serve
 from harness.errors import JudgeError, SettingsError
 from harness.judge.spec import KEY_VARIABLES, JudgeSpec
 from harness.types import JudgeReply, JudgeRequest
-from tunegate.printable import encodable
 
 # Parameters that some servers refuse, and their replacements.
 _OPTIONAL: dict[str, str | None] = {
@@ -96,7 +95,7 @@ class OpenAIEngine:
     def _body(self, request: JudgeRequest) -> dict[str, Any]:
         return {
             "model": self._spec.model,
-            "messages": [{"role": one.role, "content": encodable(one.content)} for one in request.messages],
+            "messages": [{"role": one.role, "content": one.content} for one in request.messages],
             "max_tokens": request.max_tokens,
             "temperature": 0,
             "seed": request.repeat,

@@ -6,7 +6,6 @@ from typing import Literal, TypeAlias, cast
 from harness.golden.judge_template import Scale
 from harness.judge.prompts import Prompt, fill_prompt, load_prompt
 from harness.types import JsonValue, JudgeReply, JudgeRequest, JudgeVerdict, Message
-from tunegate.printable import encodable
 
 Preference: TypeAlias = Literal["A", "B", "tie"]
 
@@ -80,7 +79,7 @@ def single_request(
         reply_schema=SCHEMAS[task] if prompt.scale is None else _grades(prompt.scale),
         prompt_version=prompt.version,
         conversation=tuple(conversation),
-        answers=(encodable(answer),),
+        answers=(answer,),
         criteria=_criteria(rubric, references),
         repeat=repeat,
         passes_from=None if prompt.scale is None else prompt.scale.passes_from,
@@ -131,7 +130,7 @@ def pair_requests(
             reply_schema=SCHEMAS["pairwise"],
             prompt_version=prompt.version,
             conversation=tuple(conversation),
-            answers=(encodable(first), encodable(second)),
+            answers=(first, second),
             criteria=_criteria(rubric, ()),
             repeat=repeat,
         )

@@ -8,7 +8,6 @@ of different encoders or layers can't be compared, so each explanation names bot
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ from harness.metrics.encoded_text import EncodedText, encoded, incomparable, uns
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer
 from harness.types import MetricError, Score
 from harness.types.storage import parse_json
-from tunegate.printable import encodable
 
 if TYPE_CHECKING:
     import evaluate
@@ -40,8 +38,7 @@ def bertscore(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
         groups.setdefault((encoder.name, chosen), []).append(row)
     results: dict[int, Score | MetricError] = {}
     for (name, layer), rows in groups.items():
-        group = [replace(requests[row], text=encodable(requests[row].text)) for row in rows]
-        scored = _score_group(group, find_encoder(name), layer)
+        scored = _score_group([requests[row] for row in rows], find_encoder(name), layer)
         results.update(zip(rows, scored, strict=True))
     return [results[row] for row in range(len(requests))]
 

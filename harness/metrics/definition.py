@@ -22,6 +22,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
+from tunegate.printable import encodable
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -75,8 +76,16 @@ def score_function(name: str) -> ScoreFunction:
     Raises:
         SettingsError: It is from a plug-in and can't be imported.
     """
-    function: ScoreFunction = load_function(CHECK_TYPES[name].function, f"metric {name!r}")
-    return function
+    kind = CHECK_TYPES[name]
+    function: ScoreFunction = load_function(kind.function, f"metric {name!r}")
+    if kind.extra is None:
+        return function
+
+    def of_whole_characters(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
+        # Libraries take what UTF-8 can hold; an answer may hold half of a character.
+        return function([replace(request, text=encodable(request.text)) for request in requests])
+
+    return of_whole_characters
 
 
 def refuse_group(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from harness.golden.value_rules import same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
-from harness.metrics.denial import is_asked, is_denied
+from harness.metrics.denial import is_asked, is_contrast, is_denied
 from harness.metrics.readings import Form, loosest_reading
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
@@ -74,7 +74,8 @@ def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
             for match in matches[:_MOST_READ]
         )
     ]
-    return list(places), denied
+    affirmed = [label for label in places if label not in denied]
+    return (affirmed, []) if len(affirmed) == 1 and is_contrast(text) else (list(places), denied)
 
 
 def _joined_alike(text: str, labels: tuple[str, ...]) -> str:

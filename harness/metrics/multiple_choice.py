@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.golden.value_rules import CHOICE_EDGES, letter_of, lettered, same_words
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear, wanted_texts
-from harness.metrics.denial import is_asked, is_denied
+from harness.metrics.denial import is_asked, is_contrast, is_denied, is_in_longer_name
 from harness.metrics.readings import Form, loosest_reading
 from harness.metrics.text import as_words, without_ignorable
 from harness.types import Score
@@ -40,7 +40,7 @@ _FILL = (
 )
 _STATED = re.compile(rf"(?<!\w){_ANSWER}{_FILL}*\Z", re.IGNORECASE)
 _PICKED = re.compile(
-    rf"(?:\b(?:option|choice|choose|chose|choosing|chosen|pick|picked|select|selected|(?:go|going|went)\s+(?:with|for)|it['’]?s|it\s+is|it\s+must\s+be|that['’]?s|that\s+is"
+    rf"(?:\b(?:option|choice|choose|chose|choosing|chosen|pick|picked|select|selected|(?:go|going|went)\s+(?:with|for)|it['’]?s|it\s+is|it\s+(?:must|has\s+to|(?:can|could)\s+only)\s+be|that['’]?s|that\s+is"
     rf"|opt(?:ed)?\s+for|vote\s+for|say|guess|letter|wähle|choisis|elijo|escolho|scelgo|выбираю|вариант)\b|选择?|選択?|이건){_FILL}*\Z",
     re.IGNORECASE,
 )
@@ -214,16 +214,23 @@ def _named_texts(text: str, choices: Mapping[str, str]) -> tuple[list[str], list
     plain = "\n".join(map(same_words, text.splitlines()))
     found: list[str] = []
     denied: list[str] = []
+    doubted: list[str] = []
     for letter, choice in sorted(choices.items(), key=lambda choice: -len(choice[1])):
         pattern: Any = as_words(same_words(choice))
         matches = list(pattern.finditer(plain))
         if not matches:
             continue
         plain = pattern.sub(lambda match: "\0" * len(match.group()), plain)
-        refused = any(is_denied(plain, match.start(), match.end()) for match in matches[:100])
-        (denied if refused else found).append(letter)
-    # Beside a named one, a denied one may be the contrast: "London, not Paris". It isn't sure.
-    return ([*found, *denied], denied) if found else ([], denied)
+        places = [(match.start(), match.end()) for match in matches[:100]]
+        if any(is_denied(plain, *place) for place in places):
+            denied.append(letter)
+        elif choice[:1].isupper() and any(is_in_longer_name(plain, *place) for place in places):
+            doubted.append(letter)
+        else:
+            found.append(letter)
+    if len(found) == 1 and not doubted and is_contrast(plain):
+        return found, denied
+    return ([*found, *denied, *doubted], denied) if found else ([], [*denied, *doubted])
 
 
 def _distinct(letters: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from harness.golden.quantities import Quantity, has_number, quantities
-from harness.golden.unit_conversion import UnitError, converted, share_of
+from harness.golden.unit_conversion import UnitError, converted, joined, share_of
 from harness.golden.value_rules import wanted_quantity
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, unclear
 from harness.types import JsonValue, Score
@@ -32,8 +32,8 @@ def _numeric(request: ScoringRequest) -> Score:
 
 def _compared(request: ScoringRequest, wanted: list[Quantity], found: list[Quantity]) -> Score:
     options = request.check.options
-    pick = options.get("pick", "only")
-    picked = {"first": found[:1], "last": found[-1:]}.get(str(pick), found)
+    pick, whole = str(options.get("pick", "only")), joined(found)
+    picked = {"first": whole[:1], "last": whole[-1:]}.get(pick, whole)
     shown = ", ".join(f"{one.written} {one.unit}".strip() for one in found[:_SHOWN])
     if any(one.is_hedged for one in picked):
         return unclear(request, f"the answer leaves its number open: {quote(shown)}")
@@ -44,6 +44,8 @@ def _compared(request: ScoringRequest, wanted: list[Quantity], found: list[Quant
         return binary(request, True, f"the answer's number is {_written(picked[0])}")
     if len({(one.number, one.unit) for one in picked}) > 1:
         return unclear(request, f"the answer has several numbers: {shown}")
+    if any(not _difference(part, each, request) for part in found if part not in whole for each in wanted):
+        return unclear(request, f"the answer has the number only as a part of {_written(picked[0])}")
     return binary(request, False, problems[0][0])
 
 

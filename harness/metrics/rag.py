@@ -14,7 +14,6 @@ ragas 0.4.3 computes them:
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from harness.errors import JudgeError
@@ -25,7 +24,6 @@ from harness.metrics.definition import ScoringRequest, quote, text_of
 from harness.metrics.encoders import DECIMALS
 from harness.metrics.ragas_bridge import encoder_embeddings, judged_model, ragas_version
 from harness.types import JudgeVerdict
-from tunegate.printable import encodable
 
 # Computes one metric with a judge; ragas' result has the value.
 _Compute: TypeAlias = Callable[[Any, ScoringRequest], Awaitable[Any]]
@@ -64,7 +62,6 @@ def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
 
 async def _vote(judge: Judge, request: ScoringRequest) -> Vote:
     name = base_type(request.check.type)
-    request = replace(request, text=encodable(request.text))
     try:
         if not request.text.strip() and name in {"faithfulness", "answer-relevancy"}:
             raise JudgeError("the answer is empty")  # noqa: TRY301 # told like any other fault

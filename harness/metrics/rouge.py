@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, quote
 from harness.metrics.text import words
 from harness.types import MetricError, Score
-from tunegate.printable import encodable
 
 if TYPE_CHECKING:
     import evaluate
@@ -136,7 +135,7 @@ def _scored(requests: Sequence[ScoringRequest], rouge_type: str, stem: bool) -> 
         for request in requests:
             _refuse_huge(request)
     columns = rouge_module().compute(
-        predictions=[encodable(request.text) for request in requests],
+        predictions=[request.text for request in requests],
         references=[list(request.case.references) for request in requests],
         rouge_type=rouge_type,
         stem=stem,

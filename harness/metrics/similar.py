@@ -5,7 +5,6 @@ hardly whether it is denied: "good" and "not good" are close.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from harness.metrics.definition import ScoringRequest, graded, quote
 from harness.metrics.encoded_text import EncodedText, encoded, incomparable, unseen
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder
 from harness.types import MetricError, Score
-from tunegate.printable import encodable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -29,8 +27,7 @@ def similar(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
         groups.setdefault(encoder_name(request.check), []).append(row)
     results: dict[int, Score | MetricError] = {}
     for name, rows in groups.items():
-        group = [replace(requests[row], text=encodable(requests[row].text)) for row in rows]
-        scored = _score_group(group, find_encoder(name))
+        scored = _score_group([requests[row] for row in rows], find_encoder(name))
         results.update(zip(rows, scored, strict=True))
     return [results[row] for row in range(len(requests))]
 

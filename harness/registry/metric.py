@@ -130,7 +130,7 @@ class Metric:
             ``module:name``, which is imported when the metric is first used.
         value: Whether ``value:`` is required, optional or refused. If it is optional and missing, the case's
             references are used (``is-json``: no schema is required).
-        value_type: JSON type of ``value``.
+        value_type: JSON type of ``value``; ``texts`` is a list of texts, or a text that holds one.
         needs_references: The check can't run in a case without references (unless ``value`` is given).
         always_references: It needs references even if ``value`` is given.
         needs_context: It can't run in a case without retrieved passages.
@@ -162,7 +162,7 @@ class Metric:
     summary: str
     function: str | Callable[..., Any]
     value: Literal["required", "optional", "refused"] = "refused"
-    value_type: Literal["string", "strings", "pattern", "schema", "json", "quantity"] = "string"
+    value_type: Literal["string", "strings", "pattern", "schema", "json", "quantity", "texts"] = "string"
     needs_references: bool = False
     always_references: bool = False
     needs_context: bool = False

@@ -66,6 +66,9 @@ def rules(tmp_path, cases):
         ("checks: [{type: contains, value: a}, {type: contains, value: a}]", "duplicate"),
         ("checks: [{type: regex, value: 'a*'}]", "idle-regex"),
         ("checks: [{type: contains, value: b}, {type: not-regex, value: 'a?'}]", "idle-regex"),
+        ('checks: [{type: contains, value: "yes\\n"}]', "line-end"),
+        ('checks: [{type: contains-all, value: [a, "\\nb"]}]', "line-end"),
+        ('checks: [{type: not-any-of, checks: [{type: not-regex, value: "a\\n"}]}, {type: contains, value: a}]', "line-end"),
     ],
 )  # fmt: skip
 def test_a_suspicious_case_is_found(tmp_path, case, rule):

@@ -196,6 +196,32 @@ def test_what_has_nothing_to_compare_with_is_refused(tmp_path, check, problem, r
         load_golden_set(path)
 
 
+@pytest.mark.parametrize(
+    ("check", "is_refused"),
+    [
+        ('{type: not-contains, value: "secret\\n"}', True),
+        ('{type: not-icontains, value: "\\r\\nsecret"}', True),
+        ('{type: not-contains-any, value: [a, "secret\\n"]}', True),
+        ('{type: not-regex, value: "secret\\n"}', True),
+        ('{type: not-any-of, checks: [{type: contains, value: "secret\\n"}, {type: contains, value: b}]}', True),
+        ('{type: not-any-of, checks: [{type: not-contains, value: "secret\\n"}]}', False),
+        ('{type: contains, value: "secret\\n"}', False),
+        ('{type: not-contains, value: "\\n\\n"}', False),
+        ('{type: not-contains, value: "a\\nb"}', False),
+        ('{type: not-equals, value: "secret\\n"}', False),
+        ('{type: not-starts-with, value: "secret\\n"}', False),
+    ],
+)  # fmt: skip
+def test_a_refused_text_may_not_end_in_a_line_break_that_the_answers_end_has_not(tmp_path, check, is_refused):
+    path = tmp_path / "set.yaml"
+    path.write_text(f"name: s\ncases:\n  - id: a\n    prompt: q\n    checks: [{check}]\n")
+    if not is_refused:
+        assert load_golden_set(path)
+        return
+    with pytest.raises(GoldenError, match=r"set.yaml:5: .*value: .* doesn't see .*at an answer's end"):
+        load_golden_set(path)
+
+
 @pytest.mark.parametrize("kind", ["equals", "exact-match", "f1", "squad-em", "squad-f1"])
 def test_an_empty_answer_may_be_the_right_one(tmp_path, kind):
     path = tmp_path / "set.yaml"

@@ -19,6 +19,7 @@ VALUES = {
     "schema": "JSON Schema",
     "json": "any",
     "quantity": "number or text",
+    "texts": "text or list of texts",
 }
 
 

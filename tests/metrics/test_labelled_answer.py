@@ -27,7 +27,7 @@ def test_labels_are_read(text, labels):
 
 @pytest.mark.parametrize(
     ("text", "value", "labels"),
-    [("positive", 1, ("positive", "positive")), ("negative", 0, ("positive", "negative")), ("both", 0, ("positive", "")), ("positive, not negative", 0, ("positive", ""))],
+    [("positive", 1, ("positive", "positive")), ("negative", 0, ("positive", "negative")), ("both", 0, ("positive", "")), ("positive, not negative", 1, ("positive", "positive")), ("It is not positive, it is negative.", 0, ("positive", "negative")), ("not sure: not negative, positive", 0, ("positive", "")), ("not just negative, positive", 0, ("positive", ""))],
 )  # fmt: skip
 def test_the_score_has_the_labels(score, text, value, labels):
     found = score("classification", text, "Positive", labels=LABELS)
@@ -66,7 +66,7 @@ def test_labels_are_read_in_any_script_and_composition(text, labels, found):
         "not positive", "It isn't positive.", "not at all positive", "non-positive", "It is never positive", "It is hardly positive", "positive? No.", "Is it positive?", "positive is wrong", "positive isn't right", "It isn't, in my view, positive",
         "positive?", "**Positive?**", "I doubt it is positive", "it would be wrong to say positive", "less than positive", '{"positive": false}', "positive: no",
         "neither positive", "far from positive", "anything but positive", "the opposite of positive", "rather than positive", "nicht positive", "pas positive", "не positive", "no es positive", "不positive", "positiveではない", "positive नहीं",
-        "positive değil", "positive or negative", "semi-positive", "positive-ish", "positive/negative", "very negative, not positive", "positive and negative",
+        "positive değil", "positive or negative", "semi-positive", "positive-ish", "positive/negative", "positive and negative",
     ],
 )  # fmt: skip
 def test_a_denied_or_doubted_label_is_none(score, text):

@@ -20,7 +20,7 @@ CITIES = {"A": "Paris", "B": "London", "C": "New London", "D": "A dog"}
         ("A) is wrong. The answer is B", "B"), ("Answer: B) London\nParis is in France.", "B"),
         ("The answer is a dog", "D"), ("It is a dog.", "D"), ("The answer is A", "A"),
         # Not clear.
-        ("The answer is A dog", "AD"), ("London, not Paris", "BA"), ("A) Paris\nB) London", "AB"), ("B) Paris", "BA"),
+        ("The answer is A dog", "AD"), ("London, not Paris", "B"), ("Not Paris but London", "B"), ("London is wrong. It is Paris", "A"), ("A) Paris\nB) London", "AB"), ("B) Paris", "BA"),
         ("The answer is A. No, the answer is B", "AB"), ("Option A or option B", "AB"),
         ("", ""), ("E", ""), ("I don't know", ""), ("The answer is not A, it's B", "B"), ("a", "A"), ("Berlin", ""),
     ],
@@ -77,7 +77,7 @@ def test_ways_to_say_a_letter(score, text):
     [
         "C is wrong", "C is incorrect.", "C) is false", "C isn't right", "not C", "Not C.", "The answer is not C", "The answer isn't C", "It can't be C", "It is not C", "I choose not C", "Option C is wrong", "Option C cannot be right",
         "C or B", "C/B", "B and C", "C, B", "C & A", "The answer is C or B", "The answer is C and B", "The answer is either B or C", "Answer: C, B", "Options B and C", "It's C or maybe B", "C? No.", "C?? Not sure, B?", "The answer is C?", "C?", "(C)?", "Rome?", "So C and B are equal", "so c",
-        "Neither", "None of them", "neither B nor C", "It is not Rome", "Not Rome", "Rome is wrong", "Rome isn't it", "anything but Rome", "Rome, not Paris", "Paris or Rome", "C (Paris)", "C) Paris", "The answer is A. No, the answer is C",
+        "Neither", "None of them", "neither B nor C", "It is not Rome", "Not Rome", "Rome is wrong", "Rome isn't it", "anything but Rome", "New Rome", "Rome Airport", "Not Rome, not sure, Paris", "Paris or Rome", "C (Paris)", "C) Paris", "The answer is A. No, the answer is C",
         "A) no\nB) no\nC) yes", "С", "D", "", "vitamin C", "Vitamin C is right for you", "Neither B nor C is correct", "C++", "Don't choose C", "Everyone but C", "答案不是C", "答案是B或C", "L'option C est fausse", "Die Antwort ist nicht C",
     ],
 )  # fmt: skip

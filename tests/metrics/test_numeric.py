@@ -6,7 +6,32 @@ from fractions import Fraction
 import pytest
 
 from harness.golden.quantities import quantities
-from harness.golden.unit_conversion import UnitError, check_unit, converted
+from harness.golden.unit_conversion import UnitError, check_unit, converted, joined
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("1 hour 30 minutes", [("3/2", "hour")]),
+        ("1h30m15s", [("5415/3600", "h")]),
+        ("2 days, 3 hours and 30 minutes", [("103/48", "days")]),
+        ("5'11\"", [("71/12", "ft")]),
+        ("-1 h 30 min", [("-3/2", "h")]),
+        ("$12 and 50 cents", [("25/2", "$")]),
+        ("£5 30 p", [("53/10", "£")]),
+        # Of no one kind, not smaller, not less than one of it, or of a sum.
+        ("1 km 5 kg", [("1", "km"), ("5", "kg")]),
+        ("30 minutes 1 hour", [("30", "minutes"), ("1", "hour")]),
+        ("1 hour 90 minutes", [("1", "hour"), ("90", "minutes")]),
+        ("5 m by 20 cm", [("5", "m"), ("20", "cm")]),
+        ("5 m + 20 cm", [("5", "m"), ("20", "cm")]),
+        ("5 m\n20 cm", [("5", "m"), ("20", "cm")]),
+        ("5 m 20 sec", [("5", "m"), ("20", "sec")]),
+    ],
+)
+def test_parts_of_one_quantity_are_joined(text, parts):
+    found = joined(quantities(text))
+    assert [(one.number, one.unit) for one in found] == [(Fraction(number), unit) for number, unit in parts]
 
 
 def in_unit(text, unit):
@@ -33,6 +58,23 @@ def in_unit(text, unit):
         ("٤٢ and ४२", ["42", "42"]),
         ("１２．５", ["25/2"]),
         ("$5.20", ["5.2"]),
+        # Of an equation the result.
+        ("6*7 = 42", ["42"]),
+        ("6 x 7 = 42", ["42"]),
+        ("10 - 2 = 8", ["8"]),
+        ("(3 + 4) * 2 = 14", ["14"]),
+        ("2.5 \\times 4 = 10", ["10"]),
+        ("- 6*7 = **42**", ["42"]),
+        ("42 = 6*7", ["42"]),
+        ("20% of 50 is 10", ["10"]),
+        ("f(3) = 10", ["10"]),
+        ("6*7 = 42, 2 + 2 = 4", ["42", "4"]),
+        ("- 6*7 = 42\n- 2 + 2 = 4", ["42", "4"]),
+        ("not 6*7 = 42", ["7", "42"]),
+        ("6*7 ≠ 42", ["6", "7"]),
+        ("5 + 5 is not 11", ["5", "5"]),
+        ("2x + 5 = 13", ["2", "5", "13"]),
+        ("x = 3 + 4", ["3", "4"]),
         # Neither numbers nor part of one.
         ("1.234,5", []),
         ("1,23", []),
@@ -90,9 +132,15 @@ def test_no_unit(unit):
         ("4.2", 42, {}, 0),
         ("forty-two", 42, {}, 0),
         ("", 0, {}, 0),
-        ("3 + 4 = 7", 7, {}, 0),
-        ("3 + 4 = 7", 7, {"pick": "last"}, 1),
-        ("3 + 4 = 7", 3, {"pick": "first"}, 1),
+        ("3 + 4 = 7", 7, {}, 1),
+        ("3 + 4 = 7", 3, {"pick": "first"}, 0),
+        ("3 + 4 is 7, plus 1 is 8", 8, {}, 0),
+        ("3 and 7", 7, {"pick": "last"}, 1),
+        ("3 and 7", 3, {"pick": "first"}, 1),
+        ("1 hour 30 minutes", "90 min", {}, 1),
+        ("1 hour 30 minutes", "30 min", {}, 0),
+        ("1 hour 30 minutes or 2 hours", "90 min", {}, 0),
+        ("90 minutes", "1 h 30 min", {}, 1),
         ("7, that is 7.0", 7, {}, 1),
         ("1.02", 1.01, {"tolerance": 0.01}, 1),
         ("1.03", 1.01, {"tolerance": 0.01}, 0),

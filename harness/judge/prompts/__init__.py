@@ -14,7 +14,6 @@ from pathlib import Path
 from harness.errors import JudgeError
 from harness.golden.judge_template import Scale, TemplateFileError, parse_template
 from harness.types import Message
-from tunegate.printable import encodable
 
 _DIRECTORY = Path(__file__).parent
 # The current version of each question.
@@ -82,8 +81,8 @@ def fill_prompt(prompt: Prompt, values: Mapping[str, str]) -> tuple[Message, Mes
     Returns:
         The system's message and the user's.
     """
-    values = {name: encodable(value) for name, value in values.items()}
-    digest = hashlib.sha256("\0".join(f"{key}={value}" for key, value in sorted(values.items())).encode())
+    material = "\0".join(f"{key}={value}" for key, value in sorted(values.items()))
+    digest = hashlib.sha256(material.encode("utf-8", "surrogatepass"))
     holes = {**values, "mark": f"material-{digest.hexdigest()[:12]}"}
 
     def filled(text: str) -> str:
