@@ -159,6 +159,11 @@ def _key(problem: Mapping[str, Any], data: object) -> KeyPath:
     key: list[str | int] = []
     steps = problem["loc"]
     for place, step in enumerate(steps):
+        inside = data.get("function") if isinstance(data, Mapping) and step not in data else None
+        if isinstance(inside, Mapping) and data.get("type") == "function":  # type: ignore[attr-defined]
+            # A tool in OpenAI's form.
+            data = inside
+            key.append("function")
         if (isinstance(data, Mapping) and step in data) or (
             isinstance(data, list) and isinstance(step, int) and step < len(data)
         ):

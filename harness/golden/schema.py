@@ -4,15 +4,14 @@ The check types are all metrics of the registry, including those of plug-ins.
 """
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from harness.registry import Metric, active
 from harness.registry.builtin_metrics import BUILTIN_METRICS
-from harness.types import PINNED_DATE, RESERVED_KWARGS, Check, JsonValue, MetricFacts
+from harness.types import PINNED_DATE, RESERVED_KWARGS, Check, JsonValue
 
 
 class _KnownMetrics(Mapping[str, Metric]):
@@ -54,19 +53,6 @@ def decides(check: Check) -> bool:
     return is_binary(check) or check.threshold is not None
 
 
-def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
-    """Direction, scale and version of the checks' scores, by the name in the scores."""
-    found: dict[str, MetricFacts] = {}
-    for check in checks:
-        facts = CHECK_TYPES[base_type(check.type)].facts
-        if is_binary(check):
-            facts = replace(facts, kind="binary")
-        # A check with a threshold in one case and none in another is a number in all.
-        if check.type not in found or found[check.type].kind == "binary":
-            found[check.type] = facts
-    return found
-
-
 def check_names() -> list[str]:
     """All names that ``type:`` accepts, including the negated ones."""
     return [*CHECK_TYPES, *(f"not-{name}" for name, check in CHECK_TYPES.items() if check.invertible)]
@@ -78,12 +64,8 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 # pytest uses these marks itself, and its -m reads the others as operators.
-_RESERVED = frozenset(
-    [
-        *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"),
-        *("and", "or", "not", "True", "False", "None"),
-    ]
-)
+_MARKS = "skip skipif xfail parametrize usefixtures filterwarnings tryfirst trylast"
+_RESERVED = frozenset([*_MARKS.split(), "and", "or", "not", "True", "False", "None"])
 
 
 def _not_reserved(name: str) -> str:
@@ -194,8 +176,18 @@ class MessageYaml(_Strict):
         return self
 
 
+def _in_openais_form(schema: dict[str, Any]) -> None:
+    """Also the form of OpenAI's API, for editors."""
+    own = {key: schema.pop(key) for key in list(schema)}
+    function = {**own, "properties": {**own["properties"], "strict": {"type": "boolean"}}}
+    wrapped = {"type": {"const": "function"}, "function": function}
+    schema["anyOf"] = [own, {"properties": wrapped, "required": list(wrapped)}]
+
+
 class ToolYaml(_Strict):
     """A tool that the model may call."""
+
+    model_config = ConfigDict(**{**_STRICT, "json_schema_extra": _in_openais_form})
 
     name: Annotated[Text, Field(description="Its name.")]
     description: Annotated[str, Field(description="What it does.")] = ""
@@ -203,6 +195,16 @@ class ToolYaml(_Strict):
         "type": "object",
         "properties": {},
     }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_openai(cls, given: Any) -> Any:
+        """A tool as OpenAI's API takes it; ``strict`` is for its server."""
+        if isinstance(given, dict) and given.get("type") == "function":
+            given = {key: item for key, item in given.items() if key != "type"}
+            given = given["function"] if list(given) == ["function"] else given
+        is_bool = isinstance(given, dict) and isinstance(given.get("strict"), bool)
+        return {key: given[key] for key in given if key != "strict"} if is_bool else given
 
 
 class CheckYaml(_Strict):

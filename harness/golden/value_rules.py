@@ -166,11 +166,6 @@ def _of_file(text: str, directory: Path) -> list[ToolYaml]:
 
 
 def _tool(entry: object, place: str) -> ToolYaml:
-    if isinstance(entry, dict) and entry.get("type") == "function":
-        entry = entry.get("function")
-    if isinstance(entry, dict) and isinstance(entry.get("strict"), bool):
-        # OpenAI's key: whether its server holds the arguments to the schema. The model doesn't see it.
-        entry = {name: value for name, value in entry.items() if name != "strict"}
     try:
         return ToolYaml.model_validate(entry)
     except ValidationError as error:

@@ -29,7 +29,7 @@ from harness.judge.reply_objects import (
     whole_object,
 )
 from harness.judge.reply_reasoning import behind_reasoning
-from harness.judge.reply_statements import denied_inside, doubtful, reason_denies
+from harness.judge.reply_statements import denied_inside, doubtful, introduced, reason_denies, taken_back
 from harness.judge.spelling import in_schema_spelling, plain_key
 from harness.types import JsonValue
 
@@ -43,6 +43,11 @@ _OTHER_VERDICTS = re.compile(
 )
 # Grades of single points may differ from the grade.
 _OTHER_GRADES = re.compile(r"final|overall|verdict|decision|conclusion|corrected|revised")
+# The one key of an object around a verdict; one that may name what was judged, such as answer, is none.
+_WRAPPING = re.compile(
+    r"(?:(?:the|my|your|final|overall|judge'?s?) )*"
+    r"(?:results?|verdicts?|evaluations?|judge?ments?|assessments?|decision|ruling|conclusion|json|data|object|grading|review)"
+)
 _COPIED = "its only verdict is a copy from what it was shown"
 
 
@@ -93,12 +98,36 @@ def _own(
     text: str, whole: Mapping[str, Any], schema: Mapping[str, JsonValue], quoted: str, judged: str
 ) -> dict[str, JsonValue]:
     """The verdict of a reply that is one object."""
-    found, problem = _fitting(whole, schema)
+    found, problem, piece = _read_object(text, whole, schema)
     if found is None:
         raise ReplyError(f"{problem}: {text[:80]!r}")
-    if _copied(text, found, schema, quoted, judged):
+    if _copied(piece, found, schema, quoted, judged):
         raise ReplyError(f"{_COPIED}: {text[:80]!r}")
     return found
+
+
+def _read_object(
+    piece: str, value: Mapping[str, Any], schema: Mapping[str, JsonValue]
+) -> tuple[dict[str, JsonValue] | None, str, str]:
+    """The verdict of an object, or of the one inside of it where its only key says so: {"result": {…}}.
+
+    Args:
+        piece: The object's text.
+        value: The object.
+        schema: JSON Schema of the verdict.
+
+    Returns:
+        The verdict, or None and what is wrong with it; and its own text.
+    """
+    found, problem = _fitting(value, schema)
+    names = [" ".join(re.findall(r"[^\W_]+", plain_key(str(name)))) for name in value]
+    if found is not None or len(names) != 1 or not _WRAPPING.fullmatch(names[0]):
+        return found, problem, piece
+    inside = list(find_objects(piece[1:], schema))
+    if len(inside) != 1 or inside[0].value is None:
+        return None, problem, piece
+    inner = piece[1 + inside[0].start : 1 + inside[0].stop]
+    return _read_object(inner, inside[0].value, schema)
 
 
 def _copied(
@@ -116,11 +145,11 @@ def _agreed(answer: str, schema: Mapping[str, JsonValue], quoted: str, judged: s
     for one in find_objects(answer, schema):
         if one.value is None:
             raise ReplyError(f"{one.problem}: {answer[one.start : one.stop][:80]!r}")
-        found, error = _fitting(one.value, schema)
+        found, error, piece = _read_object(answer[one.start : one.stop], one.value, schema)
         if found is None:
             problem = error
             continue
-        if _copied(answer[one.start : one.stop], found, schema, quoted, judged):
+        if _copied(piece, found, schema, quoted, judged):
             problem = _COPIED
         else:
             fitting.append((found, one))
@@ -148,19 +177,33 @@ def _require_own(
         ReplyError: There is doubt.
     """
     prose = " ".join(outside)
-    found, last = fitting[-1]
+    found, _ = fitting[-1]
     if other_attempts(prose, found, schema) or re.search(r"[\"'”]\s*\}", prose):
         raise ReplyError("the reply holds a verdict and the remains of another one")
     if _bare(answer):
         return
     if carries(judged, found, schema):
         raise ReplyError("the reply's verdict can't be told from the one that the answer carries")
-    if len(fitting) == 1 and supposed(answer[: last.start]):
+    passes, objects = found.get("pass") is True, [one for _, one in fitting]
+    if all(_is_supposed(answer, objects, place, passes=passes) for place in range(len(fitting))):
         raise ReplyError("the reply's only verdict is an example or a quotation")
     if contradiction("\n".join(outside[:-1]), outside[-1], found, schema) or (
-        found.get("pass") is True and doubtful("\n".join(outside))
+        found.get("pass") is True and (doubtful("\n".join(outside)) or taken_back(outside[-1]))
     ):
         raise ReplyError("the reply's words and its verdict disagree")
+
+
+def _is_supposed(answer: str, objects: list[FoundObject], place: int, *, passes: bool) -> bool:
+    """Whether the words before an object, or those right before it, don't say that it is the verdict."""
+    while place:
+        between = answer[objects[place - 1].stop : objects[place].start]
+        if re.search(r"\w", re.sub(r"```\w*", "", between)):
+            break
+        place -= 1
+    before = answer[: objects[place].start]
+    if supposed(before):
+        return True
+    return passes and not introduced(before[objects[place - 1].stop if place else 0 :])
 
 
 def _bare(answer: str) -> bool:
@@ -216,9 +259,10 @@ def _require_undenied(
         ReplyError: Something denies it.
     """
     known = {plain_key(name) for name in candidate}
-    if denied_inside({name: item for name, item in value.items() if plain_key(name) not in known}):
+    further = {name: item for name, item in value.items() if plain_key(name) not in known}
+    if denied_inside(further):
         raise ReplyError("the reply's object holds a second verdict, which disagrees")
-    texts = [text for name, text in candidate.items() if isinstance(text, str)]
+    texts = [text for text in [*candidate.values(), *further.values()] if isinstance(text, str)]
     if any(reason_denies(text) or contradiction(text, "", candidate, schema) for text in texts):
         raise ReplyError("the reply's reason and its verdict disagree")
 

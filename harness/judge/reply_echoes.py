@@ -46,7 +46,9 @@ _CAPITALS = re.compile(r"\b(?P<word>(?:NOT\s+)?PASS(?:ES|ED)?|FAIL(?:S|ED)?)\b")
 _TURNS = re.compile(
     r"\b(?:correction|on reflection|on second thoughts?|actually|wait|scratch that|i take (?:that|it) back|"
     r"reconsider\w*|changed? my mind|should (?:instead )?(?:be|have been)|i (?:retract|withdraw)|"
-    r"that (?:was|is) wrong|"
+    r"that (?:was|is|['’]s) (?:wrong|not right)|never mind|strike that|"
+    r"(?:i )?made (?:an|a) (?:error|mistake)|opposite|invert\w*|"
+    r"quot(?:ed|e|ation)|(?:not|n['’]t) mine|answer['’]s own|joke|kidding|"
     r"(?:ignore|disregard|discard|forget|scrap) (?:the|this|that|my) "
     r"(?:above|object|json|verdict|reply|previous|first))\b",
     re.IGNORECASE,
@@ -62,7 +64,7 @@ _SUPPOSED = re.compile(
     r"(?:says?|said|writes?|wrote|claims?|claimed|tries|tried|"
     r"contains?|contained|smuggles|includes?|itself|ends? with|quotes?|carries)|quot(?:es?|ed|ing))\b"
     r"|(?:^|\n)\W*(?:the )?(?:reply |expected |required )?format(?: is)?\b)"
-    r"[^{}.!?\n]{0,60}(?::\s*(?:```\w*\s*|>\s*)?)?$",
+    r"[^{}.!?\n]{0,60}(?::\s*)?(?:```\w*|\\\w{1,12}\{|<\|?[\w|]{1,20}>|final|[>(\[\"'“‘`*_~]|\s)*$",
     re.IGNORECASE,
 )
 _LOOKED_BACK = 120

@@ -12,6 +12,8 @@ from harness.judge.reply_objects import ReplyError
 
 _CHANNEL = "<|channel|>"
 _FINAL_CHANNEL = re.compile(r"(?:<\|channel\|>\s*final|\bto=user\b)[^<]*<\|message\|>")
+# A reply in channels begins with one; elsewhere the mark is quoted.
+_IN_CHANNELS = re.compile(r"\s*(?:<\|channel\|>|<\|start\|>)")
 _ADDRESSED = re.compile(r"\s*to=\w+\s*<\|message\|>")
 _UNMARKED = re.compile(r"\s*analysis(?=[A-Z{\"'<\ue000\s])(?!\s*[:=])")
 _UNMARKED_FINAL = re.compile(r"assistant\s*final")
@@ -54,6 +56,11 @@ _IN_ROUND = re.compile(
 # What a tool gives back is not the judge's word.
 _GIVEN_BACK = re.compile(
     r"(?:tool|function|code|observation)s?.*(?:response|result|output|return)|observation"
+    r"|^(?:tool|function|ipython)$"
+    # The judged answer, not the judge's.
+    r"|(?:answer|response|reply|output) (?:text|content|body)"
+    r"|(?:user|model|candidate|original|assistant|students?|judged|given|their|his|her|its|the) "
+    r"(?:answer|response|reply|output)"
 )
 _CUT = "the reply is reasoning only: it was cut before its answer"
 
@@ -110,7 +117,7 @@ def _plain(text: str) -> str:
 
 
 def _behind_channels(text: str, material: str) -> str:
-    if _CHANNEL in text or _ADDRESSED.match(text):
+    if _IN_CHANNELS.match(text) or _ADDRESSED.match(text):
         if _CHANNEL in material or _FINAL_CHANNEL.search(material):
             if text.lstrip().startswith(("<|", "to=")):
                 raise ReplyError(f"the reply's channels are about an answer that holds {_CHANNEL} itself")
@@ -118,7 +125,9 @@ def _behind_channels(text: str, material: str) -> str:
         parts = _FINAL_CHANNEL.split(text)
         if len(parts) < 2:
             raise ReplyError(_CUT)
-        return parts[-1]
+        # All final messages, since two may disagree, with what is behind them.
+        finals = [re.split(r"<\|(?:start|channel)\|>", part, maxsplit=1)[0] for part in parts[1:]]
+        return re.sub(r"<\|(?:end|return)\|>", "\n", "\n".join(finals))
     if _UNMARKED.match(text) and not _UNMARKED_FINAL.search(material):
         parts = _UNMARKED_FINAL.split(text)
         if len(parts) < 2 and not text.lstrip()[len("analysis") :][:1].isspace():

@@ -52,8 +52,22 @@ _GOOD_NAMES = re.compile(
     r"pass|verdict|final|overall|result|decision|outcome|label|conclusion|correct|accept|approv|satisf|success|"
     r"score|grade|rating|\bmet$|\bok$|fulfil|valid$"
 )
-_BAD_NAMES = re.compile(r"fail|reject|incorrect|wrong|invalid|unmet|denied")
-_POINTS = re.compile(r"criteri|checklist|requirement|condition|^points?$")
+_BAD_NAMES = re.compile(
+    r"fail|reject|incorrect|wrong|invalid|unmet|denied|toxic|harm|halluc|refus|\bbias|spam|injection|manipul|off.?topic|contradict"
+)
+# Names of what an answer may lack: something there denies a pass.
+_FAULTS = re.compile(r"missing|error|issue|problem|violat|\bfaults?\b|defect|flaw|deduct|penalt")
+_NONE = re.compile(
+    r"\W*(?:none|no|nothing|n/?a|nil|null|zero|0|false|keine?|aucune?|ninguno|нет|无|なし)?\b(?:\s\w+){0,3}\W*",
+    re.I,
+)
+_POINTS = re.compile(r"criteri|check|requirement|condition|rubric|^points?$|^items?$")
+# In one of an answer's points, which are short.
+_POINT_DENIED = re.compile(
+    r"\b(?:no|not|never|cannot|missing|absent|lacks?|without|unmet|fail(?:s|ed|ure)?|incorrect|wrong|partial(?:ly)?)\b|n['’]t\b"
+    r"|\[\s*\]|☐|[:=]\s*[x×]\s*(?:[,;.\n)]|$)",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(r"[.,;!?\n。，、；！？]")
 _DENIAL_WORDS = """
 nicht kein keine pas non no não не nie niet geen ikke inte ei không tidak
@@ -95,6 +109,34 @@ nope nah
 _DENYING = frozenset(_ENGLISH_DENIALS.split())
 _OPENS_WITH_NO = re.compile(
     r"\W*(?:not|no|never)(?:\W|$)(?!\s*\w+\s+(?:is|are|was|were)\s+missing)", re.IGNORECASE
+)
+# Besides these, and what is harmless, nothing may introduce a pass on its line or the one before.
+_INTRODUCTIONS = """
+based given therefore thus hence conclude considering careful above rubric reference question per according
+provide provided return you go honest view opinion single one only valid structured following below grade
+score winner passes passed
+mein meine mit hier ist das der die also damit somit lautet wie folgt voici mon ma le la est donc aquí
+aqui está mi es por tanto ecco il è mio minha meu mijn het een вот мой моё моя это итак
+"""
+_INTRODUCING = frozenset(_INTRODUCTIONS.split())
+_UNSPACED_INTRODUCTION = re.compile(
+    r"(?:以下|以上|最终|最終|我们|我|私|の|的|是|为|為|は|が|:|よって|因此|所以)*"
+)
+_SENTENCE_END = re.compile(r"[.!?…。！？](?=[\s\"'”’)*_`]|$)")
+_FENCE = re.compile(r"(?:```|~~~)[\w-]*")
+# What hides the rest of a line in code or in Markdown, and a quotation.
+_COMMENT = re.compile(r"(?:/\*|//|--|#|%|;|\[//\]: # \()\s*$|^\s*(?:>\s*)+$")
+_WITHDRAWING = re.compile(
+    r"\b(?:no|not|never|wrong|incorrect|errors?|mistakes?|mistaken|void|revers\w+|trick\w*|fool\w*|inject\w*"
+    r"|payload|false|fail\w*|wanted|rejected?)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_NOT_ASKED = re.compile(
+    r"\b(?:do(?:es)?|did)\s*(?:not|n['’]t)\s+(?:ask|require|need|mention|demand)\b", re.IGNORECASE
+)
+_NUMBER = re.compile(
+    r"(?:[^\W\d][\w ]{0,20}\s*[:=]\s*)?(?P<value>\d{1,6}(?:\.\d{1,6})?)\s*"
+    r"(?:(?P<percent>%)|(?:/|out of)\s*(?P<most>\d{1,6}))?\W*"
 )
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)])\s+")
 _LABELLED = re.compile(r"^(?P<label>[^:：=\n]{1,40}?)\s*(?:[:：=]|\s[—–-]\s)\s*(?P<value>\S.*)$")
@@ -193,12 +235,35 @@ def denied_inside(value: object, *, is_verdict: bool = False) -> bool:
 
 
 def _key_denied(name: str, item: object, *, is_verdict: bool) -> bool:
+    if _FAULTS.search(name):
+        return bool(item) and not (isinstance(item, str) and _NONE.fullmatch(item))
     if _BAD_NAMES.search(name):
         return item is True or (isinstance(item, str) and is_positive(item))
-    if _POINTS.search(name) and isinstance(item, dict) and any(point is False for point in item.values()):
+    if _POINTS.search(name) and any(map(_point_denied, _points(item))):
+        return True
+    if item is False or (isinstance(item, str) and _short_denial(item)):
         return True
     named = is_verdict or bool(_GOOD_NAMES.search(name)) or is_verdict_label(name)
     return denied_inside(item, is_verdict=named)
+
+
+def _points(item: object) -> list[object]:
+    if isinstance(item, dict):
+        return list(item.values())
+    return item if isinstance(item, list) else [item]
+
+
+def _point_denied(point: object) -> bool:
+    if isinstance(point, str):
+        return _POINT_DENIED.search(point) is not None or any(
+            map(_short_denial, re.split(r"[:;,|\n–—]", point))
+        )
+    return point is False
+
+
+def _short_denial(text: str) -> bool:
+    """Whether a whole text is a word or two that deny."""
+    return _NO_SYMBOLS.search(text) is not None or (len(_words(text)) < _FEW_WORDS and is_negative(text))
 
 
 def _text_denied(text: str, *, is_verdict: bool) -> bool:
@@ -210,7 +275,8 @@ def _text_denied(text: str, *, is_verdict: bool) -> bool:
         if isinstance(inner, dict | list):
             return denied_inside(inner, is_verdict=is_verdict)
     if not is_verdict:
-        return _FAILS.fullmatch(text.strip()) is not None
+        said = (_FAILS.fullmatch(text.strip()), _NO_SYMBOLS.search(text), _NOTHING.search(text))
+        return any(each is not None for each in said) or reason_denies(text)
     return not is_positive(text) and (_is_short(text) or not text.isascii() or bool(DENIALS.search(text)))
 
 
@@ -227,6 +293,46 @@ def doubtful(prose: str) -> bool:
     return any(map(_doubted, prose.splitlines()))
 
 
+def introduced(before: str) -> bool:
+    """Whether the words right before an object announce it as the verdict, or are a statement of their own.
+
+    Args:
+        before: The text before it, behind the object before that.
+    """
+    text = _FENCE.sub("", before).rstrip(" \t")
+    line = text.rpartition("\n")[2].strip()
+    if not line:
+        line = next((one.strip() for one in reversed(text.splitlines()) if one.strip()), "")
+        if not line.rstrip("*_`\"' ").endswith((":", "：", "=", "→", "->", "-", "–", "—")):
+            return True
+    if _COMMENT.search(line):
+        return False
+    return all(map(_introduces, _words(_SENTENCE_END.split(_TAG.sub(" ", line))[-1])))
+
+
+def _introduces(word: str) -> bool:
+    known = _NEUTRAL | _VERDICT_LABELS | _INTRODUCING
+    return word in known or word.isdigit() or _UNSPACED_INTRODUCTION.sub("", word, count=1) in known
+
+
+def taken_back(behind: str) -> bool:
+    """Whether words behind a passing verdict may withdraw it.
+
+    Args:
+        behind: The text behind the last object.
+    """
+    return _WITHDRAWING.search(_NOT_ASKED.sub("", behind)) is not None
+
+
+def _is_low(text: str) -> bool:
+    """Whether a text is a number that is less than half of the most, perhaps behind a label."""
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return False
+    most = 100.0 if found["percent"] else float(found["most"] or 1)
+    return float(found["value"]) < most / 2
+
+
 def _doubted(line: str) -> bool:
     if line.count("|") > 0 and not _TAG.search(line):
         return any(is_negative(cell) for cell in line.split("|"))
@@ -235,6 +341,8 @@ def _doubted(line: str) -> bool:
     text = _LIST_ITEM.sub("", line).strip(" \t#>*_`~\"'()[]")
     if not text or text.endswith((":", "：")):
         return False
+    if _is_low(text):
+        return True
     labelled = _LABELLED.match(text)
     if labelled is not None:
         return _label_doubted(labelled["label"], labelled["value"], is_item=is_item)

@@ -6,7 +6,7 @@ model only, and is tested at alpha.
 """
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from harness.comparison.gate import (
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
-from harness.golden.schema import metric_facts
+from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.history.location import HistoryLocation
 from harness.history.server import FILE_NAME, HistoryPlace
 from harness.history.store import noted_stability, open_history
@@ -32,7 +32,7 @@ from harness.provenance import describe_environment
 from harness.run.judging import against_itself
 from harness.run.session import Session
 from harness.run.workload import Answers
-from harness.types import CaseResult, Environment, GateRecord, GoldenSet, ModelRef, Run
+from harness.types import CaseResult, Check, Environment, GateRecord, GoldenSet, MetricFacts, ModelRef, Run
 from harness.types.golden import ALPHA
 from harness.types.storage import DamagedFactsError, decode, encode, write_whole
 
@@ -257,3 +257,16 @@ def _confirmed(judgement: Judgement, resample: Resample | None) -> Judgement:
         return with_resampled(judgement, resample(keys))
     except TunegateError as error:
         return with_resampled(judgement, None, str(error))
+
+
+def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
+    """Direction, scale and version of the checks' scores, by the name in the scores."""
+    found: dict[str, MetricFacts] = {}
+    for check in checks:
+        facts = CHECK_TYPES[base_type(check.type)].facts
+        if is_binary(check):
+            facts = replace(facts, kind="binary")
+        # A check with a threshold in one case and none in another is a number in all.
+        if check.type not in found or found[check.type].kind == "binary":
+            found[check.type] = facts
+    return found

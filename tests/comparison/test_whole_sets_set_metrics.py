@@ -13,8 +13,8 @@ from harness.comparison.metric_verdicts import judge
 from harness.comparison.whole_sets import _Case, _row
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.schema import metric_facts
 from harness.presentation.terminal import metric_table
+from harness.run.conclusion import metric_facts
 from harness.run.scoring import score_cases
 from harness.statistics.classification import macro_f1
 from harness.types import (

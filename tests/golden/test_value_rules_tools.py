@@ -51,6 +51,26 @@ def test_tools_in_a_json_file(tmp_path, openai):
     assert case.generation.tools == ({"type": "function", "function": tool},)
 
 
+@pytest.mark.parametrize(
+    "tool", ["{name: f}", "{type: function, function: {name: f, strict: true}}", "{type: function, name: f, strict: false}"]
+)  # fmt: skip
+def test_a_tool_in_openais_form_is_the_one_inside(tmp_path, tool):
+    (case,) = load(tmp_path, f"name: x\ncases: [{{id: a, prompt: p, tools: [{tool}], {CHECK}}}]").cases
+    parameters = {"type": "object", "properties": {}}
+    assert case.generation.tools == (
+        {"type": "function", "function": {"name": "f", "description": "", "parameters": parameters}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "key"),
+    [("{type: function, function: {nam: f}}", "tools.0..function.nam: unknown key; did you mean name"), ("{type: function, function: {description: d}}", "tools.0..function.name: the key is missing"), ("{type: function, function: {name: f}, x: 1}", "tools.0..x: unknown key"), ("{type: tool, name: f}", "tools.0..type: unknown key")],
+)  # fmt: skip
+def test_a_fault_in_a_tool_of_openais_form_is_told_by_its_key(tmp_path, tool, key):
+    with pytest.raises(GoldenError, match=key):
+        load(tmp_path, f"name: x\ncases: [{{id: a, prompt: p, tools: [{tool}], {CHECK}}}]")
+
+
 def test_calls_and_results_among_the_messages(tmp_path):
     text = """
 name: x

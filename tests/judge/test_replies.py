@@ -41,7 +41,7 @@ SCHEMA = {
         '{"reason": "it says so:\n30 days", "pass": true}',
         '{"reason": "good", "pass": true,}',
         "My {honest} view: {'reason': 'good', 'pass': true}",
-        'a { stray brace, then {"pass": true}',
+        'a { stray brace. So: {"pass": true}',
         'First {"reason": "good", "pass": true}. Again: {"reason": "very good", "pass": true}',
         'The format is {"reason": "...", "verdict": ...}. So: {"pass": true}',
     ],
@@ -151,7 +151,7 @@ def test_reading_takes_time_in_proportion_to_the_reply(piece):
 
 @pytest.mark.parametrize("piece", ["<" + " " * 200_000, "\\" * 200_000, "-\n" * 100_000, "\\u0061" * 30_000])
 def test_reading_a_verdict_beside_it_takes_no_longer(piece):
-    for text, shown in ((f'{piece}{{"pass": true}}', ""), ('{"pass": true}', piece)):
+    for text, shown in ((f'{piece}\n{{"pass": true}}', ""), ('{"pass": true}', piece)):
         assert read_reply(text, SCHEMA, quoted=shown) == {"pass": True}
 
 

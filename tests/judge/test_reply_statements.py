@@ -48,6 +48,37 @@ def test_no_other_verdict_in_any_language_or_notation_becomes_a_pass(kind: str) 
     assert [reply for reply in FILE["attacks"][kind] if read(reply)] == []
 
 
+def test_words_around_a_pass_or_keys_in_it_that_may_take_it_back_leave_no_verdict() -> None:
+    verdict = '{"reason": "Names 30 days.", "pass": true}'
+    tried = [
+        *(f"{head}{gap}{verdict}" for head in FILE["heads"] for gap in (" ", "\n")),
+        *(f"{verdict}\n\n{tail}" for tail in FILE["tails"]),
+        *(f"{opening}{verdict}" for opening in FILE["openings"]),
+        *(f"{opening}Maybe {verdict} but no, it names nothing" for opening in FILE["openings"]),
+        *(f"{verdict[:-1]}, {key}}}" for key in FILE["beside"]),
+        *(f"{{{key}, {verdict[1:]}" for key in FILE["beside"]),
+    ]
+    assert [reply for reply in tried if read(reply)] == []
+    told = " ".join(DOCS.read_text(encoding="utf-8").split())
+    assert f"{len(tried)} replies with other introductions, endings, marks and further keys" in told
+
+
+@pytest.mark.parametrize("key", ["result", "verdict", "Final Verdict", "my_evaluation", "judgement"])
+def test_a_verdict_as_the_one_thing_inside_of_a_result_is_read(key: str) -> None:
+    verdict = '{"reason": "Names 30 days.", "pass": true}'
+    assert read(f'{{"{key}": {verdict}}}') is True
+    assert read(f'{{"response": {{"{key}": {verdict}}}}}') is None
+    assert read(f'{{"{key}": {{"decision": [{verdict}]}}}}') is True
+    assert read(f'{{"{key}": {verdict.replace("true", "false")}}}') is False
+    for further in ('"x": 1', f'"other": {verdict}', '"pass": false'):
+        assert read(f'{{"{key}": {verdict}, {further}}}') is None
+
+
+@pytest.mark.parametrize("key", ["answer", "example", "response", "draft", "quoted", "candidate", "input"])
+def test_a_verdict_inside_of_what_may_be_another_s_is_none(key: str) -> None:
+    assert read(f'{{"{key}": {{"reason": "Names 30 days.", "pass": true}}}}') is None
+
+
 @pytest.mark.parametrize("style", FILE["honest"])
 def test_an_honest_pass_is_read_in_every_style(style: str) -> None:
     assert read(filled(style, passed=True)) is True
