@@ -28,7 +28,7 @@ from tunegate.printable import encodable
 
 _T = TypeVar("_T")
 # Raised when a change here changes the meaning of a stored reply.
-_REVISION = 3
+_REVISION = 4
 # A reply that can't be read is requested once more: a server's fault may have cut it.
 _READINGS = 3
 _SEEDS_APART = 1000

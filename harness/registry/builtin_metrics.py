@@ -84,7 +84,7 @@ def _judged(
     **rest: object,
 ) -> Metric:
     # A judge caches its own replies: the scores need no cache.
-    ours: dict[str, object] = {"version": "4", "options": JudgedOptions}
+    ours: dict[str, object] = {"version": "5", "options": JudgedOptions}
     given: dict[str, object] = {"extra": "judge", "libraries": _JUDGE, **ours, **rest}
     return Metric(
         name=name,

@@ -17,6 +17,10 @@ from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLo
 # A pool's other servers are asked before one is waited for long.
 _ATTEMPTS_OF_POOL, _ATTEMPTS = 3, 6
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
+_NO_OPTIONS = (
+    "choice-likelihood splits each option into tokens together with the prompt, which an OpenAI-compatible "
+    "server doesn't allow: use --gate-engine vllm or transformers"
+)
 
 
 class ServedEngine:
@@ -91,6 +95,10 @@ class ServedEngine:
             EngineError: No text was measured, for another reason.
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
+        # A server splits conversation and option apart, and gives each other tokens than both have together.
+        if together := {place: _NO_OPTIONS for place, one in enumerate(requests) if one.options}:
+            unmeasured |= together
+            self._unmeasured = _NO_OPTIONS
         scored, problems = self._scored(
             [place for place in range(len(requests)) if place not in unmeasured], requests
         )

@@ -16,6 +16,7 @@ from harness.engines.served.losses import Scored, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.tokens import Reader, tokens_job
+from harness.engines.text_losses import option_ids
 from harness.engines.weights import probe_rows
 from harness.errors import AdapterError, EngineError, SettingsError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
@@ -160,12 +161,14 @@ class VllmEngine:
 
     def _loss_job(self, request: LossRequest) -> Job:
         tokenizer = self._readers[request.side].tokenizer
+        text = text_ids(tokenizer, request.text)
         if request.messages:
             prompt = request.prompt or render_prompt(tokenizer, request.messages, request.settings)
             before = prompt_ids(tokenizer, prompt)
+            if request.options:
+                before, text = option_ids(tokenizer, prompt, before, request)
         else:
             before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        text = text_ids(tokenizer, request.text)
         start = max(len(before), 1)
         scored = Scored(prompt=[*before, *text], start=start, tokens=len(before) + len(text) - start)
         return loss_job(self._name(request.side), request.key, scored, self._reports)

@@ -40,6 +40,10 @@ def requests_of(sides, **settings):
     ]
 
 
+# What follows the prompt with another space in front, and with one that it ends in already.
+OPTIONS = ("w1 w2", " the cat", "\nw3")
+
+
 def names(url):
     return [entry["id"] for entry in httpx.get(f"{url}/models").json()["data"]]
 
@@ -58,6 +62,12 @@ def test_a_candidate_and_its_base_answer_as_here(start_app, tiny_model_dir, tiny
         LossRequest(key=f"t/{n}", side=side, text="the cat sat on w1", messages=messages)
         for side in sides
         for n, messages in enumerate([(), (Message(role="user", content="two"),)])
+    ] + [
+        LossRequest(
+            key="o", side=side, text=option, messages=(Message(role="user", content="two"),), options=OPTIONS
+        )
+        for side in sides
+        for option in OPTIONS
     ]
     losses, expected = {}, {}
     engine.losses(texts, losses.update)
