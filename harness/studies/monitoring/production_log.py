@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from harness.errors import DataError
 from harness.history.logs.rows import table_rows
-from harness.history.logs.values import number_of, shown
+from harness.history.logs.values import count_of, number_of, shown
 from harness.studies.monitoring.log_files import ReadFile, Row, log_files, new_rows, renewed
 from harness.types import Message
 from harness.types.storage import parse_json
@@ -130,7 +130,7 @@ def _answer(facts: Mapping[str, Any], path: Path, line: int, number: int) -> Pro
     latency = merged.get("latency_s")
     for name in ("latency_ms", "duration_ms"):
         if latency is None and name in merged:
-            latency = number_of(merged[name], place, name) / 1000
+            latency = count_of(merged[name], place, name) / 1000
     usage = _mapping(merged.get("usage"))
     tokens = next(
         (
@@ -141,8 +141,6 @@ def _answer(facts: Mapping[str, Any], path: Path, line: int, number: int) -> Pro
         ),
         None,
     )
-    if latency is not None and number_of(latency, place, "latency_s") < 0:
-        raise DataError(path, line, f"latency_s: {shown(latency)} is negative")
     content = json.dumps([path.name, line, number, str(time), text], ensure_ascii=True)
     return ProductionAnswer(
         id=str(merged.get("id") or hashlib.sha256(content.encode()).hexdigest()[:16]),
@@ -150,8 +148,8 @@ def _answer(facts: Mapping[str, Any], path: Path, line: int, number: int) -> Pro
         messages=_messages(merged, place),
         text=None if failed else text,
         failed=failed,
-        latency_s=None if latency is None else number_of(latency, place, "latency_s"),
-        completion_tokens=None if tokens is None else int(number_of(tokens, place, "completion_tokens")),
+        latency_s=None if latency is None else count_of(latency, place, "latency_s"),
+        completion_tokens=None if tokens is None else int(count_of(tokens, place, "completion_tokens")),
         finish_reason=None if merged.get("finish_reason") is None else str(merged["finish_reason"]),
         model=str(merged.get("model", "")),
     )
