@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.prompts.tokenizers import special_texts
 from harness.types import GenerationSettings
 
 _MESSAGE = re.compile(
@@ -114,13 +115,11 @@ def _opening(prompt: str) -> str:
     return opened.group() if opened else ""
 
 
-# Qwen, DeepSeek, GLM, Nemotron, LFM and others; Mistral; Cohere; Kimi; Seed; Gemma 4; Open-Thoughts; LongCat;
-# MedGemma.
+_WORDS = ("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad")
+# Qwen, DeepSeek, GLM, Nemotron and others; Marco-o1 (<Thought>); Mistral; Cohere; Kimi; Seed; Gemma 4;
+# Open-Thoughts; LongCat; MedGemma; LFM2; openPangu.
 THINKING_TAGS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
+    *((f"<{form}>", f"</{form}>") for word in _WORDS for form in (word, word.capitalize(), word.upper())),
     ("[THINK]", "[/THINK]"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("◁think▷", "◁/think▷"),
@@ -129,11 +128,20 @@ THINKING_TAGS = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<longcat_think>", "</longcat_think>"),
     ("<unused94>thought", "<unused95>"),
+    ("<|cot_start|>", "<|cot_end|>"),
+    ("[unused16]", "[unused17]"),
+)
+# Granite and Apriel: plain words, which are marks only where the prompt names them.
+_THINKING_WORDS = (
+    ("Here is my thought process:", "Here is my response:"),
+    ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
 )
 # Tags around the answer, for models that mark it too.
 _ANSWER_TAGS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
+    ("<Output>", "</Output>"),
+    ("", "[END FINAL RESPONSE]"),  # Apriel's first mark ends the reasoning
 )
 
 
@@ -184,13 +192,17 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
 
 def opened_tag(prompt: str) -> str | None:
     """The opening tag at the end of a rendered prompt, so that the answer begins inside a reasoning."""
-    end = prompt.rstrip()
-    return next((opening for opening, _ in THINKING_TAGS if end.endswith(opening)), None)
+    return next((opening for opening, _ in _pairs(prompt) if prompt.rstrip().endswith(opening)), None)
+
+
+def _pairs(prompt: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of marks that may be around a reasoning after a prompt."""
+    return *THINKING_TAGS, *(pair for pair in _THINKING_WORDS if pair[0] in prompt)
 
 
 def closing_of(opening: str) -> str:
     """The closing tag of an opening tag."""
-    return dict(THINKING_TAGS)[opening]
+    return dict((*THINKING_TAGS, *_THINKING_WORDS))[opening]
 
 
 def begins_answer(written: str, prompt: str) -> bool | None:
@@ -205,7 +217,7 @@ def begins_answer(written: str, prompt: str) -> bool | None:
         return channel_answer_begun(written, prompt)
     text, pair = written.lstrip(), _thinking_pair(written, prompt)
     if pair is None:
-        may_open = channels is None or any(opening.startswith(text) for opening, _ in THINKING_TAGS)
+        may_open = channels is None or any(opening.startswith(text) for opening, _ in _pairs(prompt))
         return None if may_open else True
     opening, closing = pair
     while True:
@@ -221,7 +233,7 @@ def begins_answer(written: str, prompt: str) -> bool | None:
 def _thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
     """Both tags of the reasoning that a text or the prompt's end begins; None if there is none."""
     opened, text = opened_tag(prompt), written.lstrip()
-    return next((pair for pair in THINKING_TAGS if opened == pair[0] or text.startswith(pair[0])), None)
+    return next((pair for pair in _pairs(prompt) if opened == pair[0] or text.startswith(pair[0])), None)
 
 
 def _bare(answer: str) -> str:
@@ -380,13 +392,6 @@ def before_stop(text: str, stops: Sequence[str]) -> str:
     """
     ends = [text.find(stop) for stop in stops if stop in text]
     return text[: min(ends)] if ends else text
-
-
-def special_texts(tokenizer: Any) -> list[str]:
-    """The special tokens as text, longest first."""
-    named = {str(text) for text in tokenizer.all_special_tokens}
-    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
-    return sorted(named | {token.content for token in added if token.special}, key=len, reverse=True)
 
 
 def _without(text: str, special: Sequence[str]) -> str:

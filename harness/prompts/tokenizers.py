@@ -131,6 +131,13 @@ def with_padding(tokenizer: Any) -> Any:
     return tokenizer
 
 
+def special_texts(tokenizer: Any) -> list[str]:
+    """The special tokens as text, longest first."""
+    named = {str(text) for text in tokenizer.all_special_tokens}
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    return sorted(named | {token.content for token in added if token.special}, key=len, reverse=True)
+
+
 def has_own_template(adapter_dir: Path) -> bool:
     """Whether an adapter has its own tokenizer or chat template: then its prompts differ from its base's."""
     names = (

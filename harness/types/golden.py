@@ -22,7 +22,7 @@ RESERVED_KWARGS = frozenset(
         *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt"),
         *("continue_final_message", "tokenize", "sanitize_control_tokens", "padding", "truncation"),
         *("max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"),
-        *("tokenizer_kwargs", "strftime_now"),
+        *("tokenizer_kwargs", "strftime_now", "self", "conversations"),
     ]
 )
 

@@ -8,6 +8,7 @@ ASKED = "<|im_start|>assistant\n"
 OPENED = "<|im_start|>assistant\n<think>\n"
 CLOSED = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
 HARMONY = "<|start|>user<|message|>w<|end|><|start|>assistant"
+GRANITE = "Write the thoughts after 'Here is my thought process:'.<|start_of_role|>assistant<|end_of_role|>"
 
 WRITTEN = {
     "twice": ("<think>a</think>\n<think>c</think>b", "", "a\n\nc", "b"),
@@ -34,6 +35,25 @@ WRITTEN = {
     "thinking": ("<thinking>a</thinking>b", ASKED, "a", "b"),
     "thought": ("<thought>a</thought>b", ASKED, "a", "b"),
     "reasoning": ("<reasoning>a</reasoning>b", ASKED, "a", "b"),
+    "scratchpad": ("<scratchpad>a</scratchpad>b", ASKED, "a", "b"),
+    "Marco": ("<Thought>\na\n</Thought>\n<Output>\nb</Output>", ASKED, "a", "b"),
+    "capitals": ("<THINK>a</THINK>b", ASKED, "a", "b"),
+    "LFM2": ("<|cot_start|>a<|cot_end|>b", ASKED, "a", "b"),
+    "Pangu": ("[unused16]a[unused17]b", ASKED, "a", "b"),
+    "Granite": ("Here is my thought process: a\n\nHere is my response: b", GRANITE, "a", "b"),
+    "Granite, cut": ("Here is my thought process: a", GRANITE, "a", ""),
+    "an answer in Granite's words": (
+        "Here is my thought process: a",
+        ASKED,
+        None,
+        "Here is my thought process: a",
+    ),
+    "Apriel": (
+        "a\n[BEGIN FINAL RESPONSE]\nb[END FINAL RESPONSE]",
+        "<|assistant|>\nHere are my reasoning steps:\n",
+        "a",
+        "b",
+    ),
     "Mistral": ("[THINK]a[/THINK]b", ASKED, "a", "b"),
     "Cohere": (
         "<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>b<|END_RESPONSE|>",
