@@ -107,7 +107,13 @@ _NO_TCP, _NO_REACH = 0b11, 0b11
 _READABLE = (
     *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share"),
     *("/usr/local/lib", "/usr/local/lib64", "/usr/local/share", "/nix/store"),
-    *("/etc", "/proc", "/sys", "/dev/urandom", "/dev/zero"),
+    # Of these folders what everybody may read and what says nothing of other processes: root may read more.
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/timezone"),
+    *("/etc/os-release", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf"),
+    *("/etc/hostname", "/etc/mime.types", "/etc/locale.alias", "/etc/ssl/certs", "/etc/ssl/openssl.cnf"),
+    *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/loadavg"),
+    *("/proc/uptime", "/proc/filesystems", "/sys/devices/system", "/sys/fs/cgroup"),
+    *("/dev/urandom", "/dev/zero"),
 )
 
 

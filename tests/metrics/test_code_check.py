@@ -1,5 +1,6 @@
 """Answers that are programs: what passes, what fails, and what they can't do."""
 
+import re
 import sys
 
 import pytest
@@ -125,6 +126,7 @@ ESCAPES = [
     "import os\nfor make in (os.mkfifo, os.mknod):\n    try:\n        make('{file}')\n    except OSError:\n        pass",
     "import os\nfor link in (os.symlink, os.link):\n    try:\n        link('/etc/passwd', '{file}')\n    except OSError:\n        pass",
     "import os\ntry:\n    os.symlink('{folder}', 'l')\n    open('l/made', 'w')\nexcept OSError:\n    pass",
+    "for path in ('/etc/shadow', '/proc/self/root/etc/shadow', '/proc/1/cmdline', '/proc/1/environ', '/root/.profile'):\n    try:\n        open(path).read()\n        raise SystemExit\n    except OSError:\n        pass",
     "try:\n    open('{folder}/secret').read()\n    open('/dev/null', 'w').write('1')\n    raise SystemExit\nexcept OSError:\n    pass",
 ]
 
@@ -144,7 +146,7 @@ def kernel_lacks() -> list[str]:
     """What a passing check says that this kernel can't confine."""
     told = run_code(ADD, TESTS)[1].removeprefix("all tests pass")
     return (
-        told.removeprefix(" (this system's kernel can't confine ").removesuffix(")").split(" and ")
+        re.split(r"; |\)", told.removeprefix(" (this system's kernel can't confine "))[0].split(" and ")
         if told
         else []
     )
