@@ -136,6 +136,12 @@ def parse_template(content: bytes, name: str, check_type: str) -> JudgeTemplate:
         if hole not in used:
             why = " around the material, so that no answer can pose as instructions" if hole == "mark" else ""
             raise TemplateFileError(f"{name} has no place {{{{{hole}}}}}{why}", allowed)
+    for hole in shown:
+        if any(not _is_between_marks(message, hole) for message in (system, user)):
+            raise TemplateFileError(
+                f"{name} has {{{{{hole}}}}} outside of the marks, where an answer can pose as instructions",
+                f"<{{{{mark}}}}>{{{{{hole}}}}}</{{{{mark}}}}>",
+            )
     key = key if scale is None else "grade"
     if "format" not in used and f'"{key}"' not in text:
         raise TemplateFileError(f"{name} says nothing of the reply's form", "{{format}}, which says it")
@@ -150,9 +156,20 @@ def parse_template(content: bytes, name: str, check_type: str) -> JudgeTemplate:
     )
 
 
+def _is_between_marks(message: str, hole: str) -> bool:
+    """Whether each place of a name has marks on both sides; a mark more is one of prose."""
+    names = _HOLE.findall(message)
+    total = names.count("mark")
+    for place, name in enumerate(names):
+        before = names[:place].count("mark")
+        if name == hole and not (0 < before < total and (total % 2 or before % 2)):
+            return False
+    return True
+
+
 def _scale_of(text: str, check_type: str) -> tuple[Scale | None, str]:
     first, _, rest = text.partition("\n")
-    if not first.startswith("scale:"):
+    if not re.match(r"\s*scale\s*:", first, re.IGNORECASE):
         return None, text
     found = _SCALE.fullmatch(first.strip())
     allowed = "such as scale: 0 to 10, passes from 7"

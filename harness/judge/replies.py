@@ -135,7 +135,11 @@ def _copied(
 ) -> bool:
     if not judged:
         return "".join(piece.split()) in "".join(quoted.split())
-    return is_copy(piece, found, judged, schema) or (judged != quoted and format_copied(piece, quoted))
+    if is_copy(piece, found, judged, schema):
+        return True
+    return judged != quoted and (
+        format_copied(piece, quoted) or "".join(piece.split()) in "".join(quoted.split())
+    )
 
 
 def _agreed(answer: str, schema: Mapping[str, JsonValue], quoted: str, judged: str) -> dict[str, JsonValue]:

@@ -50,6 +50,11 @@ def test_it_may_say_the_form_itself():
         ("scale: 5 to 1, passes from 3\n" + WORDING, "llm-rubric", "not every grade has a meaning"),
         ("scale: 0 to 10, passes from 0\n" + WORDING, "llm-rubric", "not every grade has a meaning"),
         ("scale: 0 to 10, passes from 7\n" + WORDING.replace("{{rubric}}", ""), "llm-reference", "a scale of its own"),
+        ("Scale : 0 to 10, passes from 7\n" + WORDING, "llm-rubric", "found 'Scale : 0 to 10"),
+        (WORDING.replace("{{mark}} {{question}}", "{{question}}"), "llm-rubric", r"{{answer}} outside of the marks"),
+        (WORDING.replace("{{answer}} {{mark}}", "{{mark}} {{answer}}"), "llm-rubric", r"{{answer}} outside of the marks"),
+        (WORDING + "{{answer}}", "llm-rubric", r"{{answer}} outside of the marks"),
+        (WORDING + "{{answer}} {{mark}}q{{mark}}", "llm-rubric", r"{{answer}} outside of the marks"),
         (b"\xff---", "llm-rubric", "not UTF-8"),
     ],
 )  # fmt: skip
