@@ -2,12 +2,16 @@
 
 import gc
 import json
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
+import jinja2
 import pytest
 
+from harness.golden.load import load_golden_set
 from harness.registry import load_function
+from trainers.data import leakage
 from trainers.methods.catalogue import METHODS
 from trainers.run.entry import run_module
 
@@ -20,6 +24,26 @@ THUMBS = [
     for i in range(16)
 ]
 TEXTS = [{"text": "the cat sat on a mat " * 20}, {"text": "one two three " * 30}]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_is_compiled_twice():
+    """Each save writes a model card and each run reads our golden sets: a third of the time of a short training.
+
+    The templates of these cards are compiled once, and the sets of this checkout are read once.
+    """
+    compiled, read = lru_cache(jinja2.Template.__new__), lru_cache(load_golden_set)
+
+    def ours_once(path):
+        return (read if path.resolve().is_relative_to(ROOT) else load_golden_set)(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Template, "__new__", compiled)
+        patch.setattr(leakage, "load_golden_set", ours_once)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
