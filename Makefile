@@ -17,6 +17,8 @@ export TUNEGATE_TEST_PLUGINS := $(abspath $(PLUGINS))
 PYTEST = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 UNIT := -m "not end_to_end and not browser and not simulation and not matrix and not processes"
+# Lines and branches of what decides a verdict; seconds. `make coverage` measures everything, which takes minutes.
+DECISIONS := --cov=harness.statistics --cov=harness.comparison --cov-report= --cov-fail-under=98
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,11 +54,12 @@ unit: $(VENV)/.installed ## Unit tests only, minutes
 coverage: $(VENV)/.installed ## Unit tests, traced: fails below the coverage that has to stay
 	@$(PYTEST) $(UNIT) --cov --cov-report=
 
-check: $(VENV)/.installed ## Format, lint, types and import layers
+check: $(VENV)/.installed ## Format, lint, types, import layers, and the coverage of the gate's decisions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(PYTEST) -q --hypothesis-profile=mutation $(UNIT) tests/statistics tests/comparison $(DECISIONS)
 
 install-check: $(VENV)/.installed ## Wheel and sdist, installed without extras in clean environments
 	@$(BIN)/python .ci/install_check.py

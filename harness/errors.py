@@ -163,7 +163,10 @@ _LONGEST_LINE = 300
 
 def first_line(error: BaseException) -> str:
     """An error's message as one line: libraries write a heading and then, indented, the problem."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    try:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    except Exception:  # its own text breaks too
+        lines = []
     said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
     said = said if len(said) <= _LONGEST_LINE else said[: _LONGEST_LINE - 1] + "…"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

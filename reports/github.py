@@ -14,11 +14,6 @@ from tunegate.printable import printable_line
 _MOST = 10
 
 
-def runs_there(environment: Mapping[str, str]) -> bool:
-    """Whether this is a step of GitHub Actions."""
-    return environment.get("GITHUB_ACTIONS") == "true"
-
-
 def add_summary(record: GateRecord, environment: Mapping[str, str]) -> Path | None:
     """Append the result to the job's summary, if there is one.
 

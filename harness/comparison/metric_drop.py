@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
+from harness.comparison.pairing import PairedMetric
 from harness.statistics.clustered_drop import clustered_drop, counted_drop, noisy_drop
 from harness.statistics.clusters import (
     CONFIDENCE,
@@ -33,12 +33,10 @@ from harness.statistics.power import (
     detectable_mean_drop,
 )
 from harness.types import (
-    Comparison,
     GateVerdict,
     Interval,
     MetricComparison,
     MetricSummary,
-    Run,
     Standing,
 )
 
@@ -50,23 +48,6 @@ _LARGEST_LISTED = 20
 
 
 _BY_CHANCE = 1e-9  # smaller differences are rounding
-
-
-def compare_runs(candidate: Run, baseline: Run, *, confidence: float = CONFIDENCE) -> Comparison:
-    """Compare everything that two runs have in common, without a verdict.
-
-    Args:
-        candidate: The later run.
-        baseline: The run to compare with.
-        confidence: Two-sided, of all intervals.
-    """
-    pairing = pair_runs(candidate, baseline)
-    return Comparison(
-        candidate_run=candidate.id,
-        baseline_run=baseline.id,
-        metrics=tuple(compare_metric(metric, confidence) for metric in paired_metrics(pairing)),
-        unpaired=tuple(pairing.unpaired),
-    )
 
 
 def compare_metric(

@@ -331,14 +331,14 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
         baseline=tuple(before for _, _, before in scored),
         clusters=_clusters_of(metric, [pair for pair, _, _ in scored], pairing),
         higher_is_better=facts.higher_is_better,
-        light_tails=_has_light_tails(metric),
+        light_tails=has_light_tails(metric),
         least=least,
         most=most,
         reproducible=_reproducible([pair for pair, _, _ in scored], pairing),
     )
 
 
-def _has_light_tails(metric: str) -> bool:
+def has_light_tails(metric: str) -> bool:
     """Whether a metric is known for it; one that this installation doesn't know is not."""
     kind = CHECK_TYPES.get(base_type(metric))
     return kind is not None and kind.light_tails

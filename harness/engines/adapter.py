@@ -96,11 +96,6 @@ class AdapterTraits:
 BARE = AdapterTraits(kind=NO_ADAPTER)
 
 
-def adapter_kind(directory: str | None) -> str:
-    """PEFT's name of an adapter's kind, ``virtual tokens`` for all that are made of those, or ``none``."""
-    return BARE.kind if directory is None else adapter_traits(directory).kind
-
-
 def adapter_traits(directory: str) -> AdapterTraits:
     """Facts from an adapter's configuration about running it together with others."""
     config = read_json(Path(directory) / _CONFIG)

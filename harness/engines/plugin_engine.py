@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.errors import EngineError, ModelError, TunegateError
+from harness.errors import EngineError, ModelError, TunegateError, first_line
 from harness.registry import EngineKind, load_function
 from harness.registry.field_types import wrong_field
 from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
@@ -33,7 +33,7 @@ def describe_plugin_model(kind: EngineKind, reference: str, model_id: str | None
     except TunegateError:
         raise
     except (Exception, SystemExit) as error:  # any exception is a fault of the plug-in
-        raise ModelError(f"{label}: {_one_line(error)}") from error
+        raise ModelError(f"{label}: {first_line(error)}") from error
     if not isinstance(model, ModelRef) or not model.base_sha256:
         raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
     if model.training is not None and not isinstance(model.training, TrainingManifest):
@@ -150,9 +150,4 @@ def _faults_of(place: str) -> Iterator[None]:
     except TunegateError:
         raise
     except (Exception, SystemExit) as error:  # as above
-        raise EngineError(f"{place}: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+        raise EngineError(f"{place}: {first_line(error)}") from error

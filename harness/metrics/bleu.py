@@ -7,10 +7,10 @@ that an accent is one character on both sides. Several references are not pooled
 in every other metric here.
 """
 
-import unicodedata
 from collections.abc import Sequence
 
 from harness.metrics.definition import ScoringRequest, graded, quote
+from harness.metrics.text import composed
 from harness.types import MetricError, Score
 
 
@@ -21,8 +21,8 @@ def bleu(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
     metric = BLEU(smooth_method="add-k", effective_order=True)
 
     def score(request: ScoringRequest) -> Score:
-        answer = _composed(request.text)
-        scored = [(metric.sentence_score(answer, [_composed(one)]), one) for one in request.case.references]
+        answer = composed(request.text)
+        scored = [(metric.sentence_score(answer, [composed(one)]), one) for one in request.case.references]
         best, closest = max(scored, key=lambda pair: float(pair[0].score))
         shares = "/".join(f"{precision:.0f}" for precision in best.precisions)
         brevity = f", {best.sys_len} of {best.ref_len} words long" if best.sys_len < best.ref_len else ""
@@ -42,15 +42,11 @@ def chrf(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
     metric = CHRF()
 
     def score(request: ScoringRequest) -> Score:
-        answer = _composed(request.text)
+        answer = composed(request.text)
         scored = [
-            (metric.sentence_score(answer, [_composed(one)]).score, one) for one in request.case.references
+            (metric.sentence_score(answer, [composed(one)]).score, one) for one in request.case.references
         ]
         value, closest = max(scored)
         return graded(request, min(value / 100, 1.0), f"closest to {quote(closest)}")
 
     return [score(request) for request in requests]
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)

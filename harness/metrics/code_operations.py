@@ -69,8 +69,6 @@ QUESTIONS = {
 }
 # What the answer may do with an object of the tests that it was given: a key function, an iterator.
 LENT = {"__call__", "__iter__", "__next__", "__len__", "__getitem__", "__bool__", "__hash__", "__eq__"}
-# The same with an object of a class that the tests define: a node of a list, a record.
-LENT_OBJECTS = {"__getattr__", "__setattr__", "__str__", "__repr__", "__lt__", "__gt__", "__contains__"}
 # Types of data, with how an object of a subclass becomes one of them, whatever it redefines.
 PLAIN: dict[type, Callable[[Any], Any]] = {
     int: int.__int__,

@@ -193,15 +193,7 @@ class CaseResults(Protocol):
     """The source of an item's result."""
 
     def result_of(self, candidate: str, key: str) -> CaseResult | None:
-        """The result of a case; None if the gate was decided without it.
-
-        Args:
-            candidate: The model's name in the session.
-            key: The case's key.
-        """
-
-    def known_result(self, candidate: str, key: str) -> CaseResult | None:
-        """The result of a case, if there is one already.
+        """The result of a case; None before it is answered, and if the gate was decided without it.
 
         Args:
             candidate: The model's name in the session.
@@ -340,13 +332,13 @@ class GoldenItem(pytest.Item):
         if not report.skipped or self.case.skip is not None or hasattr(report, "wasxfail"):
             return False
         results = self.config.stash.get(RESULTS, None)
-        result = None if results is None else results.known_result(self.candidate, self.case.key)
+        result = None if results is None else results.result_of(self.candidate, self.case.key)
         return report.when == "setup" or (result is not None and result.outcome is not Outcome.UNSCORED)
 
     def annotate(self, report: pytest.TestReport) -> None:
         """Mark the report where pytest's own words and time for the outcome would mislead."""
         results = self.config.stash.get(RESULTS, None)
-        result = None if results is None else results.known_result(self.candidate, self.case.key)
+        result = None if results is None else results.result_of(self.candidate, self.case.key)
         if results is None or result is None:
             return
         if (time_s := answer_time_s(result)) is not None:

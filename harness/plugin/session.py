@@ -190,11 +190,7 @@ class GateSession:
         }
 
     def result_of(self, candidate: str, key: str) -> CaseResult | None:
-        """The case's result; None if the gate was decided without it."""
-        return self._results.get((candidate, key))
-
-    def known_result(self, candidate: str, key: str) -> CaseResult | None:
-        """The case's result, if there is one already."""
+        """The case's result; None before it is answered, and if the gate was decided without it."""
         return self._results.get((candidate, key))
 
     def only_compares(self, case: GoldenCase) -> bool:

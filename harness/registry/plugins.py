@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
-from harness.errors import SettingsError
+from harness.errors import SettingsError, first_line
 from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field, wrong_meaning
 from harness.registry.metric import Metric
@@ -125,13 +125,13 @@ class Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # pytest's skips are no Exceptions; all of them leave it out
-            self.note(f"plug-in {source} is left out: {_one_line(error)}")
+            self.note(f"plug-in {source} is left out: {first_line(error)}")
             return
         for record in registrar.records:
             try:
                 self._add(record, source)
             except Exception as error:  # a field's own code, or no record at all
-                self.note(f"plug-in {source}: a record is left out: {_one_line(error)}")
+                self.note(f"plug-in {source}: a record is left out: {first_line(error)}")
 
     def note(self, warning: str) -> None:
         """Store a warning once, and pass it on."""
@@ -153,7 +153,7 @@ class Registry:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # as above
-                self.note(f"plug-in {entry.name} is left out: {_one_line(error)}")
+                self.note(f"plug-in {entry.name} is left out: {first_line(error)}")
             else:
                 self.register(entry.name, function)
 
@@ -200,15 +200,7 @@ def load_function(function: Function, place: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an error of the plug-in that registered it
-        raise SettingsError(f"{place}: {function} can't be imported: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    try:
-        line = str(error).strip().partition("\n")[0]
-    except Exception:  # its own text breaks too
-        line = ""
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+        raise SettingsError(f"{place}: {function} can't be imported: {first_line(error)}") from error
 
 
 class _Current:

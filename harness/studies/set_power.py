@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.comparison.metric_verdicts import gated_margins
-from harness.comparison.pairing import PASS_RATE
+from harness.comparison.pairing import PASS_RATE, has_light_tails
 from harness.golden.answering_order import answering_order
-from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.clustered_drop import clustered_drop, first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import (
@@ -183,7 +182,7 @@ def chance_of_metric(
         churn: Share of cases that flip by chance, each way.
         spread: Standard deviation of a case's change of log-probability, in nats.
     """
-    if _has_light_tails(metric):
+    if has_light_tails(metric):
         return _light_tailed_pass(len(_sizes(cases)), margin, spread)
     return _pass_chance(_sizes(cases), margin, churn)
 
@@ -215,11 +214,6 @@ def why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
         f"are independent, in {min(chances):.0%} at most, with {USUAL_CHURN:.0%} of cases flipping each way: "
         f"gate fewer metrics, widen margins or add cases (tunegate power)"
     )
-
-
-def _has_light_tails(metric: str) -> bool:
-    kind = CHECK_TYPES.get(base_type(metric))
-    return kind is not None and kind.light_tails
 
 
 def _light_tailed_pass(units: int, margin: float, spread: float) -> float:

@@ -8,7 +8,6 @@ from harness.comparison.metric_drop import (
     _noise_of,
     cases_to_settle,
     compare_metric,
-    compare_runs,
     flipped,
     reach_of,
     rise_of,
@@ -16,7 +15,7 @@ from harness.comparison.metric_drop import (
     units_of,
 )
 from harness.comparison.metric_verdicts import judge_metrics
-from harness.comparison.pairing import PairedMetric
+from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
 from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
@@ -167,16 +166,16 @@ def test_the_detectable_drop_of_a_graded_metric_heeds_the_margin():
     assert smallest_detectable(row, 0.01, 0.05, 0.98) == pytest.approx(0.035077, abs=2e-6)
 
 
-def test_comparing_runs_gives_rows_without_verdicts(make_result, make_run):
+def test_what_two_runs_have_in_common_is_compared_without_verdicts(make_result, make_run):
     now = make_run([make_result("s/a", False, scores=[("f1", 0.2)]), make_result("s/b")], run_id="new")
     then = make_run([make_result("s/a", True, scores=[("f1", 0.8)]), make_result("s/c")], run_id="old")
-    comparison = compare_runs(now, then)
-    assert (comparison.candidate_run, comparison.baseline_run) == ("new", "old")
-    assert [(row.metric, row.drop.estimate, row.verdict) for row in comparison.metrics] == [
+    pairing = pair_runs(now, then)
+    rows = [compare_metric(metric) for metric in paired_metrics(pairing)]
+    assert [(row.metric, row.drop.estimate, row.verdict) for row in rows] == [
         ("pass-rate", 1.0, None),
         ("f1", pytest.approx(0.6), None),
     ]
-    assert comparison.unpaired == ("s/b", "s/c")
+    assert pairing.unpaired == ["s/b", "s/c"]
 
 
 def test_what_several_answers_detect_is_not_what_single_ones_do():

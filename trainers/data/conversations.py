@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from harness.errors import DataError
 from trainers.data.rows import Examples, Row, read_rows, text_of
-from trainers.data.turns import EMPTY, Turn, tools_of, turns_of
+from trainers.data.turns import EMPTY, Turn, refuse, tools_of, turns_of
 from trainers.data.unread_fields import refuse_fields
 
 FORMATS = "prompt and completion | instruction, input and output | messages | conversations"
@@ -81,7 +81,7 @@ def question_of(path: Path, line: int, row: Row, answers: Collection[str], forms
     turns = _asked(path, line, row, form)
     before = _turns_before(path, line, row)
     if before and before[0]["role"] == "system" and turns and turns[0]["role"] == "system":
-        _refuse(path, line, "system", f"there is a system turn in {form} too; leave one of them out")
+        refuse(path, line, "system", f"there is a system turn in {form} too; leave one of them out")
     tools = [] if row.get("tools") in EMPTY else tools_of(path, line, row["tools"])
     return Question(turns=[*before, *turns], form=form, tools=tools, read=frozenset(read))
 
@@ -121,7 +121,7 @@ def answer_of(path: Path, line: int, key: str, value: Any) -> Turn:
     if isinstance(value, dict | list):
         turns = turns_of(path, line, key, [value] if isinstance(value, dict) else value)
         if len(turns) != 1 or turns[0]["role"] != "assistant" or not _says_something(turns[0]):
-            _refuse(path, line, key, "must be one turn, the assistant's answer")
+            refuse(path, line, key, "must be one turn, the assistant's answer")
         return turns[0]
     return {"role": "assistant", "content": text_of(path, line, {key: value}, key)}
 
@@ -160,7 +160,7 @@ def answer_row(path: Path, line: int, row: Row, learn: Literal["last", "all"] = 
         turns = asked.turns
         last = turns[-1] if turns else None
         if len(turns) < 2 or last is None or last["role"] != "assistant" or not _says_something(last):
-            _refuse(path, line, whole, "the last must be the assistant's answer, after a question")
+            refuse(path, line, whole, "the last must be the assistant's answer, after a question")
     else:
         turns = [*asked.turns, answer_of(path, line, answer, row[answer])]
     found = with_tools({"prompt": turns[:-1], "completion": turns[-1:]}, asked.tools)
@@ -175,7 +175,7 @@ def _asked(path: Path, line: int, row: Row, form: str) -> list[Turn]:
         return prompt_of(path, line, row)
     text, given = text_of(path, line, row, form), row.get("input") or ""
     if not isinstance(given, str):
-        _refuse(path, line, "input", f"found {given!r} (allowed: a text)")
+        refuse(path, line, "input", f"found {given!r} (allowed: a text)")
     return [{"role": "user", "content": text + (f"\n\n{given}" if given else "")}]
 
 
@@ -190,7 +190,7 @@ def _turns_before(path: Path, line: int, row: Row) -> list[Turn]:
     pairs = history if isinstance(history, list) else [history]
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(s, str) for s in pair):
-            _refuse(path, line, "history", f"found {pair!r} (allowed: pairs of question and answer)")
+            refuse(path, line, "history", f"found {pair!r} (allowed: pairs of question and answer)")
         turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
     return turns
 
@@ -199,16 +199,12 @@ def _check_weights(path: Path, line: int, row: Row, learn: str) -> None:
     """Refuse weights that would change nothing, and rows of which nothing is learnt."""
     earlier = [turn for turn in row["prompt"] if turn.get("weight") == 1]
     if learn == "last" and earlier:
-        _refuse(path, line, "weight", "an earlier answer has weight 1; learn it with learn: all")
+        refuse(path, line, "weight", "an earlier answer has weight 1; learn it with learn: all")
     answers = [turn for turn in [*row["prompt"], *row["completion"]] if turn["role"] == "assistant"]
     learnt = answers if learn == "all" else row["completion"]
     if all(turn.get("weight") == 0 for turn in learnt):
-        _refuse(path, line, "weight", "every answer to learn has weight 0; remove the row")
+        refuse(path, line, "weight", "every answer to learn has weight 0; remove the row")
 
 
 def _says_something(turn: Turn) -> bool:
     return bool(turn["content"].strip() or turn.get("tool_calls"))
-
-
-def _refuse(path: Path, line: int, key: str, problem: str) -> NoReturn:
-    raise DataError(path, line, f"{key}: {problem}")

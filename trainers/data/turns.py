@@ -47,7 +47,7 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
     if isinstance(value, str):
         value = _parsed(path, line, key, value)
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
-        _refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
+        refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
     turns = [_turn(path, line, key, turn) for turn in value]
     _name_results(turns, value)
     return turns
@@ -64,14 +64,12 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
     if content is None and calls:
         content = ""
     if role not in _ROLES or not isinstance(content, str):
-        _refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
+        refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
     turn: Turn = {"role": role, "content": content}
     for field, value in given.items():
         if field in _READ or field in _REASONING or value in EMPTY:
             continue
-        _refuse(
-            path, line, key, f"a turn has {field}, which is not read (allowed: role, content, tool_calls)"
-        )
+        refuse(path, line, key, f"a turn has {field}, which is not read (allowed: role, content, tool_calls)")
     if calls:
         turn["tool_calls"] = [_call(path, line, key, call) for call in _listed(path, line, key, calls)]
     if role == "tool" and given.get("name"):
@@ -79,11 +77,11 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
     for field, value in ((field, given.get(field)) for field in _REASONING):
         if value:
             if not isinstance(value, str):
-                _refuse(path, line, key, f"{field}: found {value!r} (allowed: a text)")
+                refuse(path, line, key, f"{field}: found {value!r} (allowed: a text)")
             turn["reasoning"] = value
     if given.get("weight") is not None:
         if given["weight"] not in {0, 1}:
-            _refuse(path, line, key, f"weight: found {given['weight']!r} (allowed: 0 and 1)")
+            refuse(path, line, key, f"weight: found {given['weight']!r} (allowed: 0 and 1)")
         turn["weight"] = int(given["weight"])
     _check_role(path, line, key, turn, given)
     return turn
@@ -93,11 +91,11 @@ def _check_role(path: Path, line: int, key: str, turn: Turn, given: Mapping[str,
     """Refuse what only another role's turn has."""
     if turn["role"] != "assistant":
         if wrong := [field for field in ("tool_calls", "reasoning", "weight") if field in turn]:
-            _refuse(path, line, key, f"{wrong[0]}: only an assistant's turn has it, not the {turn['role']}'s")
+            refuse(path, line, key, f"{wrong[0]}: only an assistant's turn has it, not the {turn['role']}'s")
         if turn["role"] != "tool" and given.get("name"):
-            _refuse(path, line, key, "a turn has name, which is read for a tool's result only")
+            refuse(path, line, key, "a turn has name, which is read for a tool's result only")
         if turn["role"] != "tool" and not turn["content"].strip():
-            _refuse(path, line, key, f"the {turn['role']}'s turn is empty")
+            refuse(path, line, key, f"the {turn['role']}'s turn is empty")
 
 
 def _text_of_parts(content: Any) -> Any:
@@ -112,7 +110,7 @@ def _text_of_parts(content: Any) -> Any:
 def _listed(path: Path, line: int, key: str, calls: Any) -> list[Any]:
     found = _parsed(path, line, key, calls) if isinstance(calls, str) else calls
     if not isinstance(found, list):
-        _refuse(path, line, key, f"tool_calls: found {found!r} (allowed: a list of calls)")
+        refuse(path, line, key, f"tool_calls: found {found!r} (allowed: a list of calls)")
     return found
 
 
@@ -122,7 +120,7 @@ def _call(path: Path, line: int, key: str, given: Any) -> dict[str, Any]:
     if isinstance(arguments, str):
         arguments = _parsed(path, line, key, arguments) if arguments.strip() else {}
     if not isinstance(call, dict) or not isinstance(call.get("name"), str) or not isinstance(arguments, dict):
-        _refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
+        refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
     return {"name": call["name"], "arguments": arguments}
 
 
@@ -154,12 +152,12 @@ def tools_of(path: Path, line: int, value: Any) -> list[dict[str, Any]]:
     """
     found = _parsed(path, line, "tools", value) if isinstance(value, str) else value
     if not isinstance(found, list):
-        _refuse(path, line, "tools", f"found {found!r} (allowed: a list of tools)")
+        refuse(path, line, "tools", f"found {found!r} (allowed: a list of tools)")
     tools = []
     for entry in found:
         function = entry.get("function", entry) if isinstance(entry, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            _refuse(path, line, "tools", f"found {entry!r} (allowed: tools with name and parameters)")
+            refuse(path, line, "tools", f"found {entry!r} (allowed: tools with name and parameters)")
         # In the order of the gate's own tools: templates write them as JSON.
         plain = {"name": "", "description": "", "parameters": {"type": "object", "properties": {}}}
         tools.append({"type": "function", "function": {**plain, **function}})
@@ -215,5 +213,13 @@ def _parsed(path: Path, line: int, key: str, text: str) -> Any:
         raise DataError(path, line, f"{key}: {text[:40]!r} is not JSON: {error}") from error
 
 
-def _refuse(path: Path, line: int, key: str, problem: str) -> NoReturn:
+def refuse(path: Path, line: int, key: str, problem: str) -> NoReturn:
+    """Raise the error of a row's key.
+
+    Args:
+        path: The file.
+        line: The row's line.
+        key: The key in it.
+        problem: What is wrong with it.
+    """
     raise DataError(path, line, f"{key}: {problem}")

@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harness.errors import SettingsError
+from harness.errors import SettingsError, first_line
 from harness.registry import Sink, active, load_function
 from harness.types import GateRecord
 
@@ -62,13 +62,13 @@ def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()
             path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
             written += [Path(path)] if path is not None else []
         except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
-            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {_line(error)}")
+            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {first_line(error)}")
     for spec in track:
         try:
             push(record, directory, spec)
         except (Exception, SystemExit) as error:
             registry.note(
-                f"{spec}: run {record.run.id} was not sent: {_line(error)}; "
+                f"{spec}: run {record.run.id} was not sent: {first_line(error)}; "
                 f"tunegate runs push {record.run.id} --track {spec} sends it again"
             )
     return written
@@ -99,8 +99,3 @@ def _sink_of(spec: str) -> Sink:
     if name not in known:
         raise SettingsError(f"--gate-track {spec}: no such tracker (allowed: {', '.join(known)})")
     return known[name]
-
-
-def _line(error: BaseException) -> str:
-    line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__
