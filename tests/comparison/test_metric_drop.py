@@ -175,7 +175,7 @@ def test_what_two_runs_have_in_common_is_compared_without_verdicts(make_result, 
         ("pass-rate", 1.0, None),
         ("f1", pytest.approx(0.6), None),
     ]
-    assert pairing.unpaired == ["s/b", "s/c"]
+    assert list(pairing.unpaired) == ["s/b", "s/c"]
 
 
 def test_what_several_answers_detect_is_not_what_single_ones_do():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from harness.statistics import paired_graded
 from harness.statistics.clusters import Units, group
@@ -19,10 +18,7 @@ from harness.statistics.paired_graded import (
     paired_interval,
     sign_flip_p,
 )
-
-
-def alone(drops):
-    return group(list(drops), range(len(drops)))
+from tests.statistics.conftest import alone
 
 
 @given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=8))
@@ -206,28 +202,6 @@ def test_few_losses_are_counted_as_tango_counts_flips():
     assert (interval.low, interval.high) == pytest.approx((counted.low, counted.high))
 
 
-def test_the_largest_move_seen_is_not_taken_for_the_largest_there_is():
-    """One loss of 0.4 beside three of 0.1: the jump that is counted in lies above sum y^2 / sum |y| of the four."""
-    interval = paired_interval(alone([0.4, 0.1, 0.1, 0.1] + [0.0] * 96), 0.9, reach=0.1)
-    jump = (0.19 + 0.16) / (0.7 + 0.4)
-    counted = tango_interval(0.7 / jump, 0, 100, 0.9)
-    assert interval.high == pytest.approx(counted.high * jump)
-
-
-def test_nothing_seen_is_not_nothing_there():
-    """Without one difference the bound is what the rule of three leaves, times what could be lost."""
-    assert paired_interval(alone([0.0] * 20), 0.9).high >= 1 - 0.05 ** (1 / 20)
-    assert paired_interval(alone([0.0] * 100), 0.9, reach=0.5).high == pytest.approx(0.5 * 0.0310, abs=1e-3)
-    assert paired_interval(group([0.0] * 100, [0, 1] * 50), 0.9).high > 0.6
-
-
-def test_many_tiny_moves_do_not_exclude_a_rare_great_loss():
-    """Twenty scores that hardly move: a loss that strikes one case in ten would be unseen in 12 % of samples."""
-    found = mean_drop(alone([0.001, -0.001] * 10), 0.9, reach=0.8)
-    assert found.high < 0.001
-    assert found.high_unseen > 0.1
-
-
 @settings(deadline=None)
 @given(
     st.lists(st.sampled_from([-1.0, -0.3, 0.0, 0.0, 0.2, 1.0]), min_size=1, max_size=40),
@@ -341,90 +315,3 @@ def test_a_worked_example_of_the_test():
     found = mean_drop(alone([1.0] * 4 + [0.0] * 16), 0.9)
     assert found.p_value == pytest.approx(0.0304, abs=5e-5)
     assert found.low > 0
-
-
-def test_few_units_claim_no_more_than_their_number_allows():
-    """Three of three lost: a chance of 1/8 where each is as likely lost as gained."""
-    assert mean_drop(alone([1.0] * 3), 0.9).p_value == pytest.approx(1 / 8)
-
-
-def test_most_cases_lose_a_little_and_few_gain_much():
-    """95 % lose 0.02 and 5 % gain 0.38: the mean didn't move, and signs alone would say that it did."""
-    random = np.random.default_rng(21)
-    for n in (20, 60):
-        found = [
-            mean_drop(alone(random.choice([0.02, -0.38], n, p=[0.95, 0.05]).tolist()), 0.9, resamples=499)
-            for _ in range(400)
-        ]
-        assert np.mean([each.p_value <= 0.05 for each in found]) <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
-
-
-def test_unseen_losses_widen_the_bound_that_a_pass_needs_and_no_other():
-    found = mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0)
-    assert found.high < 0.05 < found.high_unseen
-    assert mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0, light_tails=True).high_unseen == found.high
-
-
-def test_few_units_that_fell_a_little_leave_open_that_others_gain():
-    """Ten units fell by 0.02 each and a unit can gain 0.3: a share of 0.02 / 0.32 that gains it would balance them.
-
-    None of ten gains with probability 0.9375^10 = 0.524460. The lower end at 5 %: 0.32 x 0.05^(1/10) - 0.3 =
-    -0.062837. Where all fell by 0.3, a half would have to gain: 0.5^10, and 0.6 x 0.741134 - 0.3 = 0.144681.
-    """
-    little = mean_drop(group([0.02] * 10, range(10)), 0.9, reach=0.7, span=1.0, rise=0.3)
-    assert little.p_value == pytest.approx(0.524460, abs=1e-6)
-    assert little.low == pytest.approx(-0.062837, abs=1e-6)
-    much = mean_drop(group([0.3] * 10, range(10)), 0.9, reach=0.7, span=1.0, rise=0.3)
-    assert much.p_value < 0.05
-    assert 0 < much.low <= 0.144681 + 1e-6
-    for unlimited in ({"rise": None}, {"rise": 0.3, "light_tails": True}):
-        assert mean_drop(group([0.02] * 10, range(10)), 0.9, reach=0.7, span=1.0, **unlimited).p_value < 0.05
-
-
-def test_few_rises_among_falls_are_a_binomial_s_chance():
-    """Nine of twelve fell by 0.3, three rose by it, all they can: (1 + 12 + 66 + 220) / 4096 for three or fewer.
-
-    Falls of 0.15 that rises of 0.35 balance where 30 % rise: two of sixteen are (0.7^16 + ...) = 0.099.
-    """
-    moves = [0.3] * 9 + [-0.3] * 3
-    found = mean_drop(alone(moves), 0.9, reach=0.3, span=1.0, rise=0.3)
-    assert found.p_value == pytest.approx(299 / 4096)
-    # Clopper and Pearson's share of rises, 3 of 12, is at most 0.527327: 0.3 x (1 - 2 x 0.527327).
-    assert found.low == pytest.approx(0.3 * (1 - 2 * 0.527327), abs=1e-6)
-    uneven = mean_drop(alone([0.15] * 14 + [-0.35] * 2), 0.9, reach=0.5, span=1.0, rise=0.35)
-    assert uneven.p_value == pytest.approx(binom.cdf(2, 16, 0.3))
-    # A pass needs the mirror image: three falls among twelve moves.
-    better = mean_drop(alone([-each for each in moves]), 0.9, reach=0.3, span=1.0)
-    assert better.high_unseen == pytest.approx(0.3 * (2 * 0.527327 - 1), abs=1e-6)
-    assert better.high < 0
-
-
-@pytest.mark.parametrize(("size", "share"), [(0.3, 0.5), (0.35, 0.3), (0.4, 0.2), (0.4, 0.1)])
-@pytest.mark.parametrize("n", [6, 9, 12, 14])
-def test_two_sizes_of_moves_are_rarely_a_drop_or_a_pass(size, share, n):
-    """Exactly, over all numbers of cases that gain: nothing changed, and a drop as large as the margin of 0.05."""
-    wrong = [0.0, 0.0]
-    for kind, drop in enumerate((0.0, 0.05)):
-        fall = (size * share + drop) / (1 - share)
-        for gained in range(n + 1):
-            found = mean_drop(
-                alone([fall] * (n - gained) + [-size] * gained), 0.9, reach=0.6, span=1.0, rise=0.42
-            )
-            called = found.high_unseen <= 0.05 if kind else found.p_value <= 0.05 < found.high
-            wrong[kind] += called * float(binom.pmf(gained, n, share))
-    assert max(wrong) <= 0.05
-
-
-def test_falls_that_differ_leave_open_that_others_gain():
-    """Twenty fell by 0.01 to 0.03, enough to resample, and a unit can gain 0.42: (0.42 / 0.44)^20 = 0.394."""
-    moves = [0.01 + 0.02 * place / 19 for place in range(20)]
-    found = mean_drop(alone(moves), 0.9, reach=0.6, span=1.0, rise=0.42)
-    assert found.method == "studentised bootstrap"
-    assert found.p_value == pytest.approx((0.42 / 0.44) ** 20)
-    assert found.low == pytest.approx(0.44 * 0.05 ** (1 / 20) - 0.42)
-    assert mean_drop(alone(moves), 0.9, reach=0.6, span=1.0, rise=0.42, light_tails=True).p_value < 0.001
-
-
-def test_units_that_rose_have_no_further_limit():
-    plain = mean_drop(group([-0.1] * 8, range(8)), 0.9, reach=0.7, span=1.0)
-    assert mean_drop(group([-0.1] * 8, range(8)), 0.9, reach=0.7, span=1.0, rise=0.3) == plain
