@@ -59,7 +59,7 @@ check: $(VENV)/.installed ## Format, lint, types, import layers, and the coverag
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(PYTEST) -q --hypothesis-profile=mutation $(UNIT) tests/statistics tests/comparison $(DECISIONS)
+	@$(PYTEST) -n 0 -q --hypothesis-profile=mutation $(UNIT) tests/statistics tests/comparison $(DECISIONS)
 
 install-check: $(VENV)/.installed ## Wheel and sdist, installed without extras in clean environments
 	@$(BIN)/python .ci/install_check.py
