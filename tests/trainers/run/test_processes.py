@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -12,25 +15,49 @@ from trainers.run.processes import training_device
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 
 
+RAY_TRAIN = Path(__file__).parents[3] / "examples" / "ray_train.py"
+
+
+def of_two_machines(config):
+    """``accelerate launch`` on each of two machines, which are both this one."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = str(one.getsockname()[1])
+    together = ["--multi_gpu", "--num_machines", "2", "--num_processes", "2", "--same_network"]
+    together += ["--main_process_ip", "127.0.0.1", "--main_process_port", port]
+    options = ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "trainers.methods.sft", config]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *together]
+    return [[*launch, "--machine_rank", rank, *options] for rank in "01"]
+
+
+def of_ray_train(config):
+    """The example for Ray Train, with two workers."""
+    pytest.importorskip("ray.train", reason="the extra ray is not installed")
+    return [[sys.executable, str(RAY_TRAIN), "sft", config]]
+
+
 @pytest.mark.processes
-def test_two_processes_train_one_adapter(make_project):
-    """``accelerate launch`` on two CPU processes: one result, written once, from twice as many rows a step."""
+@pytest.mark.parametrize("lines", [of_two_machines, of_ray_train])
+def test_two_processes_train_one_adapter(make_project, lines):
+    """Two CPU processes: one result, written once, from twice as many rows a step."""
     project = make_project("sft", ROWS, max_steps=2)
     config = project.path / "config.yaml"
     config.write_text(json.dumps(project.settings))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    done = subprocess.run(
-        [*launch, *options, "-m", "trainers.methods.sft", str(config)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
-    )
-    assert done.returncode == 0, done.stderr
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+                )
+            )
+            for line in lines(str(config))
+        ]
+        said = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0] * len(started), said
     assert project.manifest["processes"] == 2
     assert project.manifest["steps"] == 2
-    assert done.stderr.count("wrote ") == 1
+    assert "".join(said).count("wrote ") == 1, said
 
 
 @pytest.mark.parametrize(("rank", "device"), [(None, "cuda:0"), ("0", "cuda:0"), ("1", "cuda:1")])

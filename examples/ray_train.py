@@ -1,0 +1,72 @@
+"""The same adapter by Ray Train: one process of our trainer on each worker of a Ray cluster.
+
+    python examples/ray_train.py sft sft.yaml --workers 2 [--gpu]
+
+The recipe and the output directory are on a disk that all nodes share; every node has the same tunegate. The
+worker with rank 0 writes the adapter, as with ``accelerate launch``.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.util
+from ray.train import RunConfig, ScalingConfig
+from ray.train.collective import broadcast_from_rank_zero
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+
+def work(given: Mapping[str, Any]) -> None:
+    """What each worker does: find the others, and run the trainer in a process of its own."""
+    context = ray.train.get_context()
+    address = broadcast_from_rank_zero(None if context.get_world_rank() else _free_address())
+    environment = {
+        **os.environ,
+        "RANK": str(context.get_world_rank()),
+        "LOCAL_RANK": str(context.get_local_rank()),
+        "WORLD_SIZE": str(context.get_world_size()),
+        "MASTER_ADDR": address[0],
+        "MASTER_PORT": str(address[1]),
+    }
+    if not given["gpu"]:
+        environment["ACCELERATE_USE_CPU"] = "true"
+    line = [sys.executable, "-m", f"trainers.methods.{given['method']}", given["recipe"]]
+    subprocess.run(line, env=environment, check=True)
+
+
+def _free_address() -> tuple[str, int]:
+    """This node's address and a free port of it."""
+    with socket.socket() as one:
+        one.bind(("", 0))
+        return ray.util.get_node_ip_address(), one.getsockname()[1]
+
+
+def main() -> None:
+    """Train on a running cluster (RAY_ADDRESS), or on one that is started here."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("method", help="such as sft or dpo")
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--gpu", action="store_true", help="one GPU for each worker")
+    asked = parser.parse_args()
+    given = {"method": asked.method, "recipe": str(asked.recipe.resolve()), "gpu": asked.gpu}
+    with tempfile.TemporaryDirectory() as storage:  # the trainers write their results themselves
+        DataParallelTrainer(
+            work,
+            train_loop_config=given,
+            scaling_config=ScalingConfig(num_workers=asked.workers, use_gpu=asked.gpu),
+            run_config=RunConfig(storage_path=storage),
+        ).fit()
+
+
+if __name__ == "__main__":
+    main()
