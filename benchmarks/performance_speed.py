@@ -313,10 +313,11 @@ def _client(job: Job, url: str) -> Taken:
 
 
 def _names(url: str) -> Sequence[str]:
-    """What the server calls its models, the adapter first."""
+    """What the server calls the adapter and its base."""
     with urllib.request.urlopen(f"{url}/models") as reply:
         rows = json.load(reply)["data"]
-    return [each["id"] for each in sorted(rows, key=lambda each: not each.get("parent"))]
+    adapter = next(each for each in rows if each.get("parent"))  # encoders are served too
+    return [adapter["id"], adapter["parent"]]
 
 
 def _gate_served(job: Job, url: str) -> Taken:

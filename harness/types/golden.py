@@ -189,8 +189,15 @@ class Turn:
     references: tuple[str, ...] = ()
 
 
+class _Hashed:
+    """Remembers a hash that a run needs a dozen times; it is no field, and a changed copy has none."""
+
+    __slots__ = ("_hash",)
+    _hash: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoldenCase:
+class GoldenCase(_Hashed):
     """One prompt and what a good answer to it satisfies.
 
     Attributes:
@@ -245,6 +252,13 @@ class GoldenCase:
     @property
     def content_sha256(self) -> str:
         """Hash of the prompt and the checks; two runs pair a case only if it is equal."""
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", found := self._content_sha256())
+            return found
+
+    def _content_sha256(self) -> str:
         later = self.generation.later_settings
         task = later.pop("task", None)
         content = {

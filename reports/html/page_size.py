@@ -13,6 +13,7 @@ from reports.html.view import CaseList
 _LEAST_DATA, _DATA_PER_CASE, _MOST_DATA = 1_600_000, 800, 9_300_000
 _LEAST_LIMIT, _ROOM = 100, 0.9
 _SAMPLE = 400  # cases by which the compression is estimated
+_MANY = 2_000  # of fewer cases, whose texts fit nearly always, an estimate takes too long
 
 
 def fitting_cases(record: GateRecord, earlier: EarlierRuns) -> tuple[CaseList, list[str]]:
@@ -29,7 +30,7 @@ def fitting_cases(record: GateRecord, earlier: EarlierRuns) -> tuple[CaseList, l
     most = min(_LEAST_DATA + _DATA_PER_CASE * max(len(results) - 1_000, 0), _MOST_DATA)
     limit = text_limit(record)
     step = len(results) // _SAMPLE
-    if step > 1:
+    if len(results) >= _MANY:
         # Every few cases first: all of them take long to compare word by word.
         some = replace(record, run=replace(record.run, results=results[::step]))
         limit = _fitted(some, earlier, limit, most / step)[0].limit

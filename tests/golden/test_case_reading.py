@@ -1,12 +1,15 @@
 """Included files, examples and time limits of cases."""
 
+import pickle
+from dataclasses import replace
+
 import pytest
 
 from harness.authoring.lint import lint_golden_set
 from harness.errors import GoldenError
 from harness.golden.load import current_hash, golden_files, load_golden_set
 from harness.run.scoring import score_cases
-from harness.types import Completion, Outcome
+from harness.types import Completion, GoldenCase, Message, Outcome
 
 PART = "cases:\n  - {id: hello, prompt: 'Greet {{who}}', vars: {who: Ann}, checks: [{type: contains, value: Ann}]}\n"
 OWN = "cases:\n  - {id: bye, prompt: Say bye, checks: [{type: icontains, value: bye}]}\n"
@@ -151,3 +154,13 @@ def test_a_single_turn_is_refused_with_the_number_that_is_needed(tmp_path):
     path.write_text("name: x\ncases:\n  - {id: a, turns: [{user: u, checks: [{type: is-json}]}]}\n")
     with pytest.raises(GoldenError, match="allowed: at least 2"):
         load_golden_set(path)
+
+
+def test_a_changed_copy_of_a_case_has_its_own_hash():
+    """The hash is remembered by the case, and by no copy."""
+    case = GoldenCase(id="a", set_name="s", messages=(Message(role="user", content="x"),))
+    before = case.content_sha256
+    assert case.content_sha256 == before
+    assert replace(case, references=("y",)).content_sha256 != before
+    assert replace(case).content_sha256 == pickle.loads(pickle.dumps(case)).content_sha256 == before
+    assert case == replace(case)
