@@ -20,6 +20,7 @@ from harness.statistics.clusters import (
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
+    detectable_repeated_cluster_drop,
     detectable_repeated_drop,
     flips_by_chance,
 )
@@ -154,14 +155,13 @@ def smallest_detectable(
         churn = max(churn_of(lost, gained, n), least_churn)
         return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
     units = units_of(paired)
+    if paired.clustered and paired.kind == "binary":
+        return _detectable_of_clusters(paired, units, level, margin, confidence)
     if paired.kind == "graded":
         rise = None if paired.light_tails else rise_of(paired)
         return detectable_mean_drop(
             units, level, margin=margin, confidence=confidence, reach=reach_of(paired), rise=rise
         )
-    if paired.clustered:
-        by_chance = flips_by_chance(units)
-        return detectable_cluster_drop(units.sizes, by_chance, level, margin=margin, confidence=confidence)
     if paired.reruns and not paired.repeated:
         noise = _noise_of(paired, least_churn)
         return detectable_averaged_drop(
@@ -170,6 +170,18 @@ def smallest_detectable(
     if paired.repeated:
         return detectable_repeated_drop(paired.trials, level, margin=margin, confidence=confidence)
     return detectable_mean_drop(units, level, margin=margin, confidence=confidence)
+
+
+def _detectable_of_clusters(
+    paired: PairedMetric, units: Units, level: float, margin: float | None, confidence: float
+) -> float | None:
+    """The same of a pass rate in clusters: with several answers every case falls, else some are lost."""
+    if paired.repeated:
+        return detectable_repeated_cluster_drop(
+            paired.trials, units, level, margin=margin, confidence=confidence
+        )
+    by_chance = flips_by_chance(units)
+    return detectable_cluster_drop(units.sizes, by_chance, level, margin=margin, confidence=confidence)
 
 
 def _noise_of(paired: PairedMetric, churn: float) -> float:

@@ -164,7 +164,7 @@ def clustered_drop(units: Units, confidence: float) -> MeanDrop:
         confidence: Two-sided.
     """
     unseen = unseen_bound(units, confidence)
-    squares = _squared_error(units) if units.count > 1 else 0.0
+    squares = squared_error(units) if units.count > 1 else 0.0
     if squares <= _NO_SPREAD:
         return _all_alike(units, confidence, unseen)
     if few_moved_from(units) not in {None, 0.0}:
@@ -214,8 +214,12 @@ def degrees_of_freedom(units: Units) -> float:
     )
 
 
-def _squared_error(units: Units) -> float:
-    """CR2 variance of the mean: each cluster's deviation, corrected for its own share of the mean."""
+def squared_error(units: Units) -> float:
+    """CR2 variance of the mean: each cluster's deviation, corrected for its own share of the mean.
+
+    Args:
+        units: At least two clusters.
+    """
     total, mean = math.fsum(units.sizes), units.mean
     return math.fsum(
         ((part - mean * size) / total) ** 2 / (1 - size / total)

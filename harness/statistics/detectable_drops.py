@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen
+from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen, squared_error
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.paired_binary import Trials
 from harness.statistics.planning import times_as_many
@@ -72,6 +72,54 @@ def detectable_repeated_drop(
     return None if fall is None else _mean_fall(trials, fall)
 
 
+def detectable_repeated_cluster_drop(
+    trials: Sequence[Trials],
+    units: Units,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """As :func:`detectable_repeated_drop` for cases in clusters: by Student's distribution over the clusters.
+
+    The error of the mean is that of the answers inside the cases, or what the clusters' spread shows if that
+    is larger.
+
+    Args:
+        trials: Each case's passed answers and all its answers on both sides.
+        units: Their drops, summed by cluster.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    from scipy.special import stdtrit
+
+    if units.count < 2 or 0.5**units.count > level:
+        return None
+    freedom, least = degrees_of_freedom(units), squared_error(units)
+    needed, sure, bound = (
+        float(stdtrit(freedom, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
+    )
+
+    def found(fall: float) -> bool:
+        noise = 0.0
+        for each in trials:
+            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+            now = max(was - fall, 0.0)
+            noise += was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
+        mean, error = _mean_fall(trials, fall), math.sqrt(max(noise / len(trials) ** 2, least))
+        reaches = margin is None or mean - margin + (bound - sure) * error >= 0
+        return reaches and mean > 0 and mean >= (needed + sure) * error
+
+    fall = least_drop(found, 1.0, _MEAN_PRECISION)
+    return None if fall is None else _mean_fall(trials, fall)
+
+
 def _mean_fall(trials: Sequence[Trials], fall: float) -> float:
     """Mean drop if each case's chance falls by this much, or to 0."""
     rates = [
@@ -84,6 +132,8 @@ RUNS = 4000
 # Share of flips that concern a whole cluster while nothing is known; it weighs as much as two that moved.
 USUAL_ALIKE = 0.5
 _WEIGHT = 2
+# The part of a cluster's flip that a comparison has not shown (by simulation, as the weight).
+_UNSEEN_CLUSTERS = 0.4
 _SIMULATED_UP_TO = 200
 _PRECISION = 2e-3
 
@@ -114,11 +164,17 @@ class Chances:
 def flips_by_chance(units: Units) -> Flips:
     """How cases flip by chance, estimated from one comparison.
 
+    Cases that flip alike are one flip, and more of it may be unseen: few clusters move, and in most samples
+    fewer than on average.
+
     Args:
         units: The drops; each case's is -1, 0 or 1 (or a share, where answers are repeated).
     """
-    churn = min(churn_of(*_flipped(units), math.fsum(units.sizes)), 0.45)
-    return Flips(lose=churn, gain=churn, alike=alike_of(units))
+    alike, cases = alike_of(units), math.fsum(units.sizes)
+    flip = 1 + alike * (math.fsum(size * size for size in units.sizes) / cases - 1)
+    lost, gained = (part / flip for part in _flipped(units))
+    churn = min(churn_of(lost, gained, cases / flip, unseen=_UNSEEN_CLUSTERS), 0.45)
+    return Flips(lose=churn, gain=churn, alike=alike)
 
 
 def flips_as_observed(units: Units) -> Flips:

@@ -70,16 +70,17 @@ USUAL_CHURN = 0.02
 
 
 _NEGLIGIBLE = 1e-10
-_UNSEEN_FLIPS = 0.1
+# The part of a flip that is added to those of a comparison.
+UNSEEN_FLIPS = 0.1
 
 
 _PRECISION = 5e-4
 
 
-def churn_of(lost: float, gained: float, n: float) -> float:
+def churn_of(lost: float, gained: float, n: float, *, unseen: float = UNSEEN_FLIPS) -> float:
     """Probability that a case flips one way by chance, estimated from one comparison.
 
-    Half of all flips, and a tenth of a flip more, so that a small set without any doesn't claim that none can
+    Half of all flips, and a part of a flip more, so that a small set without any doesn't claim that none can
     be: with more, sets of few cases are said to find less than they do.
     Many more flips in one direction are a real change: then it is at most what the other direction, with
     fewer, allows within one standard error.
@@ -88,9 +89,10 @@ def churn_of(lost: float, gained: float, n: float) -> float:
         lost: Cases that were lost.
         gained: Cases that were gained.
         n: All cases.
+        unseen: That part.
     """
     fewer = min(lost, gained)
-    return min(((lost + gained) / 2 + _UNSEEN_FLIPS) / (n + 1), (fewer + math.sqrt(fewer + 1)) / n)
+    return min(((lost + gained) / 2 + unseen) / (n + 1), (fewer + math.sqrt(fewer + 1)) / n)
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
+    detectable_repeated_cluster_drop,
     detectable_repeated_drop,
     flips_by_chance,
 )
@@ -248,6 +249,10 @@ class TestEachKindOfMetricHasItsOwnPower:
         metric = paired([0.6] * 40, [0.8] * 40, trials=trials)
         assert self.found(metric, level, margin, confidence) == detectable_repeated_drop(
             trials, level, margin=margin, confidence=confidence
+        )
+        in_pairs = paired([0.6] * 40, [0.8] * 40, trials=trials, clusters=[place // 2 for place in range(40)])
+        assert self.found(in_pairs, level, margin, confidence) == detectable_repeated_cluster_drop(
+            trials, units_of(in_pairs), level, margin=margin, confidence=confidence
         )
 
 

@@ -14,6 +14,7 @@ from harness.statistics.detectable_drops import (
     alike_of,
     clusters_that_settle,
     detectable_cluster_drop,
+    detectable_repeated_cluster_drop,
     detectable_repeated_drop,
     drawn_drops,
     flips_as_observed,
@@ -23,6 +24,7 @@ from harness.statistics.detectable_drops import (
 )
 from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import few_moved_from
+from tests.statistics.chance import at_most
 
 CALM = Flips(lose=0.02, gain=0.02, alike=0.5)
 
@@ -44,10 +46,14 @@ def test_whole_clusters_of_a_worked_example():
 
 
 def test_rates_of_a_worked_example():
+    """Two lost and one gained of 30 in clusters of three: by the moments they flip alike with 0.3258, so with 0.4129.
+
+    A flip is then one of 1 + 0.4129 x 2 = 1.8258 cases, and 0.4 of it is unseen: (1.5 + 0.7303) / (30 + 1.8258).
+    """
     seen = units([2, -1] + [0] * 8, [3] * 10)
     assert (flips_as_observed(seen).lose, flips_as_observed(seen).gain) == pytest.approx((2 / 30, 1 / 30))
     by_chance = flips_by_chance(seen)
-    assert by_chance.lose == by_chance.gain == pytest.approx(1.6 / 31)
+    assert by_chance.lose == by_chance.gain == pytest.approx(2.2303 / 31.8258, rel=1e-4)
 
 
 def test_chances_without_luck():
@@ -59,6 +65,43 @@ def test_chances_without_luck():
     assert verdict_chances([4] * 4, gone, 0.05).regress == 0.0
     assert verdict_chances([4] * 5, gone, 0.05).regress == 1.0
     assert verdict_chances([4] * 5, gone, 0.01, margin=0.05).regress == 0.0
+
+
+def test_several_answers_in_clusters_of_a_worked_example():
+    """Ten clusters of four cases that pass five of five answers; each falls to 1 - d, an error of sqrt(d (1 - d) / 200).
+
+    With 9 degrees of freedom d = (1.8331 + 0.8834) errors: d / (1 - d) = 7.3795 / 200. Where clusters moved by a
+    quarter up and down their own error is the larger: 2.7165 x sqrt(10 x 0.0625 / 90).
+    """
+    trials = [Trials(5, 5, 5, 5)] * 40
+    still, uneven = units([0] * 10, [4] * 10), units([1, -1] * 5, [4] * 10)
+    share = 7.3795 / 200
+    assert detectable_repeated_cluster_drop(trials, still, 0.05) == pytest.approx(
+        share / (1 + share), abs=5e-4
+    )
+    found = detectable_repeated_cluster_drop(trials, uneven, 0.05, margin=0.05)
+    assert found == pytest.approx(2.7165 * (0.625 / 90) ** 0.5, abs=5e-4)
+    # Beyond a margin of 0.3 the interval reaches from 0.3 - (1.8331 - 0.8834) errors on.
+    beyond = detectable_repeated_cluster_drop(trials, uneven, 0.05, margin=0.3)
+    assert beyond == pytest.approx(max(found, 0.3 - 0.9497 * (0.625 / 90) ** 0.5), abs=6e-4)
+    # Four clusters can't show anything.
+    assert detectable_repeated_cluster_drop(trials[:16], units([0] * 4, [4] * 4), 0.05) is None
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("sizes", [[5] * 20, [3] * 16 + [1] * 6, [10] * 10], ids=["20x5", "22", "10x10"])
+@pytest.mark.parametrize("answers", [3, 10])
+def test_several_answers_in_clusters_keep_the_level(sizes, answers):
+    """Nothing changed: each of three sets has a third of the level, and all of them together five percent."""
+    random, runs = np.random.default_rng(5), 20_000
+    chance = np.where(
+        random.random((runs, len(sizes))) < 0.3, 1.0, random.uniform(0.3, 0.95, (runs, len(sizes)))
+    )
+    for rates in (chance, np.full_like(chance, 0.5), np.full_like(chance, 0.95)):
+        then, now = (random.binomial(np.array(sizes) * answers, rates) / answers for _ in range(2))
+        for level in (0.05, 0.05 / 3):
+            refused, _ = verdicts_of(then - now, sizes, level, margin=None)
+            assert refused.mean() <= at_most(level, runs)
 
 
 def test_three_clusters_detect_nothing():
