@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from harness.comparison.metric_verdicts import gated_margins
@@ -21,7 +22,7 @@ from harness.statistics.detectable_drops import (
 from harness.statistics.looks import LookChances, look_chances
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance, times_as_many
-from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop
+from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop, detectable_mean_drop
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA
 
@@ -35,6 +36,8 @@ LOG_MARGIN = 0.10
 # Below this chance to pass all metrics, a lint says so.
 _MOSTLY = 0.5
 _RUNS = 200
+# Log-probabilities of fewer cases are simulated, and of still fewer nothing is said of what they detect.
+_SIMULATED_BELOW, _LEAST_UNITS = 30, 8
 _RESAMPLES = 499
 
 
@@ -217,12 +220,28 @@ def why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
 
 
 def _light_tailed_pass(units: int, margin: float, spread: float) -> float:
-    """By the normal approximation of Student's t."""
+    """By simulation of few units, otherwise by the normal approximation of Student's t."""
     from scipy.special import ndtr, stdtrit
 
     if units < 2:
         return 0.0
+    if units < _SIMULATED_BELOW:
+        return _simulated_pass(units, margin / spread)
     return float(ndtr(margin * math.sqrt(units) / spread - stdtrit(units - 1, (1 + CONFIDENCE) / 2)))
+
+
+@lru_cache(maxsize=256)
+def _simulated_pass(units: int, margin: float) -> float:
+    """The same for a margin in standard deviations of the changes."""
+    import numpy as np
+
+    changes = np.random.default_rng(0).normal(0.0, 1.0, (_RUNS, units)).tolist()
+    alone = (1.0,) * units
+    passed = (
+        mean_drop(Units(sums=tuple(run), sizes=alone), CONFIDENCE, light_tails=True, resamples=_RESAMPLES)
+        for run in changes
+    )
+    return sum(each.high_unseen <= margin for each in passed) / _RUNS
 
 
 def _pass_chance(sizes: Sequence[int], margin: float, churn: float) -> float:
@@ -354,9 +373,15 @@ def _repeated_pass(sizes: Sequence[int], margin: float, churn: float) -> float:
 
 
 def _light_tailed_detectable(units: int, spread: float, level: float) -> float | None:
+    """By the gate's own function, of changes that are normal with this spread."""
     from scipy.special import ndtri
 
-    return None if units < 2 else float(ndtri(1 - level) + ndtri(POWER)) * spread / math.sqrt(units)
+    if units < _LEAST_UNITS:
+        return None
+    scores = [float(ndtri((place + 0.5) / units)) for place in range(units)]
+    scale = spread / math.sqrt(math.fsum(score * score for score in scores) / (units - 1))
+    changes = Units(sums=tuple(scale * score for score in scores), sizes=(1.0,) * units)
+    return detectable_mean_drop(changes, level, margin=LOG_MARGIN)
 
 
 def _sizes(cases: Sequence[GoldenCase]) -> list[int]:

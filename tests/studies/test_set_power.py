@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from harness.comparison.pairing import PASS_RATE
+from harness.statistics.clusters import group
+from harness.statistics.paired_graded import mean_drop
 from harness.studies.set_power import (
     ANSWERS,
+    LOG_MARGIN,
     chance_of_metric,
     pass_chance_of,
     power_of_set,
@@ -38,6 +42,43 @@ def test_a_worked_example_of_log_probabilities():
     chance = chance_of_metric("perplexity", cases_of(100), 0.10, 0.02, 0.2)
     assert chance == pytest.approx(0.99958, abs=1e-5)
     assert chance_of_metric("perplexity", cases_of(1), 0.10, 0.02) == 0.0
+
+
+def log_probabilities(count, spread):
+    """What log-probabilities of so many cases would buy."""
+    found = power_of_set(set_of(count), {PASS_RATE: 0.05}, 0.02, 0.05, spread=spread, with_ways=True)
+    return next(way for way in found.ways if way.name.startswith("log-probability"))
+
+
+def test_log_probabilities_detect_what_reaches_beyond_their_margin():
+    """100 cases: 0.10 - (1.645 - 0.842) x 0.02 for 0.2 nats; for 0.5 nats (1.645 + 0.842) x 0.05."""
+    assert log_probabilities(100, 0.2).detectable == pytest.approx(0.083935, abs=1e-5)
+    assert log_probabilities(100, 0.5).detectable == pytest.approx(0.124324, abs=1e-5)
+    assert log_probabilities(7, 0.2).detectable is None
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("count", [12, 20, 50])
+@pytest.mark.parametrize("spread", [0.05, 0.2, 0.5, 1.0])
+def test_what_log_probabilities_buy_is_what_the_gate_does(count, spread):
+    """Normal changes of any spread: an equal model passes as often as said, and the said drop is found in 80 %."""
+    way, random, runs = log_probabilities(count, spread), np.random.default_rng(count), 150
+
+    def judged(drop):
+        return [
+            mean_drop(
+                group(random.normal(drop, spread, count).tolist(), range(count)),
+                0.9,
+                light_tails=True,
+                resamples=499,
+            )
+            for _ in range(runs)
+        ]
+
+    passed = np.mean([each.high_unseen <= LOG_MARGIN for each in judged(0.0)])
+    assert passed == pytest.approx(way.pass_chance, abs=0.12)
+    found = np.mean([each.p_value <= 0.05 and each.high > LOG_MARGIN for each in judged(way.detectable)])
+    assert found == pytest.approx(0.8, abs=0.12)
 
 
 def test_other_scores_are_taken_to_move_as_verdicts_do():
