@@ -114,7 +114,9 @@ def _explained(document: Document, key: KeyPath, problems: list[Any]) -> GoldenE
     if problem["type"] == "missing":
         return golden_error(document, key, "the key is missing")
     if problem["type"] == "value_error":
-        return golden_error(document, key, str(problem["ctx"]["error"]))
+        # Ours may have the keys below, with the place of the fault.
+        message, *below = problem["ctx"]["error"].args
+        return golden_error(document, (*key, *below), str(message))
     infinite = next((p for p in problems if p["type"] == "finite_number"), None)
     if infinite is not None:
         return golden_error(document, key, f"found {shown(infinite['input'])}", "a finite number")

@@ -170,6 +170,13 @@ def _included(document: Document, number: int, name: str) -> _Part:
     if not path.name.startswith(INCLUDED) or path.suffix not in {".yaml", ".yml"}:
         allowed = f"a YAML file whose name begins with {INCLUDED}; others are golden sets of their own"
         raise golden_error(document, key, f"found {name}", allowed)
+    if name in (included := document.data["include"])[:number]:
+        problem = f"{name} is included twice, as in include[{included.index(name)}]"
+        raise golden_error(document, key, problem, "each file once")
+    if not path.is_file():
+        raise golden_error(
+            document, key, f"there is no file {name}", "a file beside the golden set or below it"
+        )
     inner = parse_yaml(path)
     if not isinstance(inner.data, dict):
         raise golden_error(inner, (), f"found a {type(inner.data).__name__}", "a mapping with cases")

@@ -308,9 +308,11 @@ class CaseYaml(_Strict):
         if self.messages is not None and (
             not self.messages or self.messages[-1].role not in {"user", "tool"}
         ):
-            raise ValueError("the last message must be the user's, or a tool's result")
-        if self.messages and any(turn.role == "system" for turn in self.messages[1:]):
-            raise ValueError("a system message comes first")
+            below = ("messages", len(self.messages) - 1) if self.messages else ("messages",)
+            raise ValueError("the last message must be the user's, or a tool's result", *below)
+        for place, turn in enumerate((self.messages or ())[1:], start=1):
+            if turn.role == "system":
+                raise ValueError("a system message comes first", "messages", place)
         if self.messages and self.system is not None:
             raise ValueError("write the system message among the messages")
         return self
@@ -323,9 +325,8 @@ class CaseYaml(_Strict):
             if turn.role != "tool":
                 waiting = [call.name for call in turn.tool_calls]
             elif turn.name not in waiting:
-                raise ValueError(
-                    f"message {number} is a result of {turn.name}, which no message before it calls"
-                )
+                problem = f"message {number} is a result of {turn.name}, which no message before it calls"
+                raise ValueError(problem, "messages", number - 1)
             else:
                 waiting.remove(turn.name)
         return self

@@ -72,11 +72,11 @@ def test_lint_names_the_part(tmp_path):
         ("[part.yaml]", PART, r"set.yaml:2: include\[0\]: found part.yaml .*begins with _"),
         ("[_part.txt]", PART, r"include\[0\]: found _part.txt"),
         ("[../_part.yaml]", PART, "leaves the golden set's directory"),
-        ("[_missing.yaml]", PART, "_missing.yaml: can't be read"),
+        ("[_missing.yaml]", PART, r"set.yaml:2: include\[0\]: there is no file _missing.yaml"),
         ("[_part.yaml]", "- a", "_part.yaml:1: found a list"),
         ("[_part.yaml]", "name: q\n" + PART, r"_part.yaml:1: name: unknown key \(allowed: cases, description\)"),
         ("[_part.yaml]", PART.replace("{{who}}", "{{x}}"), r"_part.yaml:2: cases\[0\].prompt: hello: {{x}} has no value"),
-        ("[_part.yaml, _part.yaml]", PART, r"_part.yaml:2: cases\[0\].id: 'hello' is taken by .*_part.yaml:2"),
+        ("[_part.yaml, _part.yaml]", PART, r"set.yaml:2: include\[1\]: _part.yaml is included twice"),
         ("[_part.yaml]", PART.replace("hello", "bye"), r"set.yaml:4: cases\[0\].id: 'bye' is taken by .*_part.yaml:2"),
     ],
 )  # fmt: skip

@@ -109,7 +109,7 @@ CALLS_A, OF_A = "{role: assistant, tool_calls: [{name: a}]}", "{role: tool, name
         (f"messages: [{{role: user, content: u, tool_calls: [{{name: a}}]}}], {CHECK}", "a user message calls no tools"),
         (f"messages: [{{role: user, content: u, name: a}}], {CHECK}", "only a tool's result has a name"),
         (f"messages: [{{role: assistant}}, {USER}], {CHECK}", "the content is missing"),
-        (f"messages: [{{role: tool, name: a, content: x}}], {CHECK}", "message 1 is a result of a, which no message before it calls"),
+        (f"messages: [{{role: tool, name: a, content: x}}], {CHECK}", r"messages.0.: message 1 is a result of a, which no message before it calls"),
         (f"messages: [{USER}, {CALLS_A}, {{role: tool, content: x}}], {CHECK}", r"messages\[2\]: a tool's result has the name of its tool"),
         (f"messages: [{USER}, {CALLS_A}, {{role: tool, name: b, content: x}}], {CHECK}", "message 3 is a result of b"),
         (f"messages: [{USER}, {CALLS_A}, {OF_A}, {OF_A}], {CHECK}", "message 4 is a result of a"),
