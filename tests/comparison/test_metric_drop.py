@@ -46,7 +46,8 @@ def paired(candidate, baseline, *, metric="pass-rate", kind="binary", clusters=N
 
 def test_a_pass_rate_is_counted():
     """3 lost and 1 gained of 20: mid-p McNemar, Tango's interval, and the flips by name."""
-    row = compare_metric(paired([0] * 3 + [1] * 17, [1] * 3 + [0] + [1] * 16))
+    metric = paired([0] * 3 + [1] * 17, [1] * 3 + [0] + [1] * 16)
+    row = compare_metric(metric)
     assert (row.n, row.baseline.mean.estimate, row.candidate.mean.estimate) == (20, 0.95, 0.85)
     assert row.drop.estimate == pytest.approx(0.1)
     assert row.drop.method == "Tango score"
@@ -54,7 +55,7 @@ def test_a_pass_rate_is_counted():
     assert row.p_value == pytest.approx((1 / 16 + 5 / 16) / 2)
     assert row.lost == ("s/00", "s/01", "s/02")
     assert row.gained == ("s/03",)
-    assert row.minimum_detectable_drop > 0.2
+    assert row.minimum_detectable_drop == smallest_detectable(metric, 0.05) > 0.2
     assert (row.margin, row.p_adjusted, row.verdict) == (None, None, None)
 
 
