@@ -57,7 +57,7 @@ def runs_of(logs: Sequence[RunLog], choices: Mapping[str, MetricChoice]) -> list
             allowed = ", ".join(sorted(named)) or "none: the log has no values"
             raise SettingsError(f"--metric {name}: not in {logs[0].path.name} (allowed: {allowed})")
     facts = _common_facts(logs, choices)
-    return [_run(log, facts, choices) for log in _decided_alike(logs)]
+    return [_run(log, facts, choices) for log in (logs if choices else _decided_alike(logs))]
 
 
 def _decided_alike(logs: Sequence[RunLog]) -> list[RunLog]:
@@ -78,7 +78,11 @@ def _decided_alike(logs: Sequence[RunLog]) -> list[RunLog]:
             log,
             deciding={
                 **log.deciding,
-                **{name: metric for name, metric in agreed.items() if metric in found.get(name, ())},
+                **{
+                    name: metric
+                    for name, metric in agreed.items()
+                    if name in found and (metric in found[name] or not found[name])
+                },
             },
         )
         for log, found in zip(logs, present, strict=True)
@@ -165,7 +169,7 @@ def _run(log: RunLog, facts: Mapping[str, MetricFacts], choices: Mapping[str, Me
     results: list[CaseResult] = []
     sets = []
     for name, cases in by_set.items():
-        deciding = _deciding(log, name, cases, choices)
+        deciding = _deciding(log, name, cases, choices, facts)
         margins = _margins(log, deciding, facts)
         sets.append(
             GoldenSet(
@@ -215,7 +219,11 @@ def _off_scale(value: float, facts: MetricFacts) -> str:
 
 
 def _deciding(
-    log: RunLog, set_name: str, cases: Sequence[LogCase], choices: Mapping[str, MetricChoice]
+    log: RunLog,
+    set_name: str,
+    cases: Sequence[LogCase],
+    choices: Mapping[str, MetricChoice],
+    facts: Mapping[str, MetricFacts],
 ) -> dict[str, MetricChoice]:
     """The metrics that decide a set, with what was chosen for them."""
     present = _metrics(replace(log, cases=tuple(cases)))
@@ -223,6 +231,9 @@ def _deciding(
     # A time or a number of tokens is gated besides what decides.
     if set(chosen) - USAGE:
         return chosen
+    if not present and (name := log.deciding.get(set_name)) in facts:
+        # Each case errored: it is compared by what decides on the other side.
+        return {str(name): MetricChoice(name=str(name))}
     return {**_usual(log, set_name, cases, present), **chosen}
 
 

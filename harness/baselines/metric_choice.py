@@ -97,7 +97,8 @@ def chosen_facts(facts: MetricFacts | None, choice: MetricChoice) -> MetricFacts
         # Of true and false more is better, unless the choice says otherwise.
         if choice.kind == "binary":
             return MetricFacts(kind="binary", higher_is_better=choice.higher_is_better is not False)
-        if choice.scale is None:
+        # A guessed direction would turn a loss that rises into a pass.
+        if choice.scale is None or choice.higher_is_better is None:
             return None
         facts = MetricFacts(kind="graded")
     least, most = (facts.least, facts.most) if choice.scale is None else choice.scale

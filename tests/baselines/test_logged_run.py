@@ -107,7 +107,7 @@ def test_several_answers_are_averaged_in_their_case():
     [
         ([{"m": 1.5}], {"m": SHARE}, [], "run.jsonl:1: case s/0: m is 1.5: off its scale 0..1"),
         ([{"m": 0.5}], {"m": MetricFacts(kind="binary")}, [], "m is 0.5: it is 0 or 1 elsewhere"),
-        ([{"m": -1.0}], {}, ["m:0..100,margin=1"], "off its scale 0..100"),
+        ([{"m": -1.0}], {}, ["m:higher,0..100,margin=1"], "off its scale 0..100"),
         ([{}], {}, [], "s: no case has a score"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_value_off_its_scale_is_refused_with_its_line(values, facts, choices, 
     [
         ({}, [], "direction and scale of m are unknown: give them, such as --metric m:higher,0..1"),
         ({}, ["x"], "--metric x: not in run.jsonl (allowed: m)"),
-        ({}, ["m:0..100"], "m is not on a scale from 0 to 1: say which drop is tolerated"),
+        ({}, ["m:higher,0..100"], "m is not on a scale from 0 to 1: say which drop is tolerated"),
     ],
 )
 def test_what_is_unknown_is_asked_for(facts, choices, message):
@@ -181,6 +181,10 @@ def test_a_side_on_which_everything_broke_is_compared_with_nothing():
     )
     baseline, candidate = runs_of([log([{"m": 1.0}]), broke], {})
     assert (baseline.results[0].outcome, candidate.results[0].outcome) == (Outcome.PASSED, Outcome.ERRORED)
+    # They are the same case, so the verdict says that it errored.
+    contents = {run.results[0].case.content_sha256 for run in (baseline, candidate)}
+    assert len(contents) == 1
+    assert run_gate(candidate, baseline)[1].outcome is GateVerdict.INCONCLUSIVE
 
 
 def test_a_scale_that_another_log_s_values_leave_is_not_believed():

@@ -38,7 +38,9 @@ def test_a_metric_is_chosen_once():
 def test_facts_are_completed():
     assert chosen_facts(None, parse_choice("x")) is None
     assert chosen_facts(None, parse_choice("x:higher")) is None
-    assert chosen_facts(None, parse_choice("x:0..")) == MetricFacts(kind="graded", most=None)
+    assert chosen_facts(None, parse_choice("x:higher,0..")) == MetricFacts(kind="graded", most=None)
+    # More may be worse.
+    assert chosen_facts(None, parse_choice("x:0..1")) is None
     assert chosen_facts(None, parse_choice("x:binary,lower")) == MetricFacts(
         kind="binary", higher_is_better=False
     )

@@ -14,7 +14,6 @@ from harness.registry import Registry, use_registry
 from harness.registry.listeners import LISTENERS, Work, tell
 from harness.run import open_telemetry as telemetry_module
 from harness.run.open_telemetry import ToldCommand, open_command_telemetry, open_telemetry
-from harness.run.otlp_export import wanted_signals
 from harness.types import GateRecord, MetricError, Score
 from tests.run.telemetry_receiver import Receiver, attributes
 
@@ -315,22 +314,3 @@ def test_what_can_not_be_sent_is_one_line(configured, registry, fault):
         else "pip install 'tunegate[otel]'"
     ) in line
     assert LISTENERS == []
-
-
-URL = "http://127.0.0.1:4318"
-
-
-@pytest.mark.parametrize(
-    ("environment", "signals"),
-    [
-        ({}, ()),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, ()),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": URL}, ("traces", "metrics", "logs")),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_SDK_DISABLED": "TRUE"}, ()),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_METRICS_EXPORTER": "none"}, ("traces", "logs")),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{URL}/v1/traces"}, ("traces",)),
-        ({"OTEL_SERVICE_NAME": "mine"}, ()),
-    ],
-)
-def test_it_is_off_unless_an_endpoint_is_named(environment, signals):
-    assert wanted_signals(environment) == signals

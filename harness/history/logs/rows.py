@@ -122,7 +122,7 @@ def _check_columns(path: Path, rows: list[tuple[int, Mapping[str, Any]]]) -> Non
         if len(columns) == 1 and (mark := re.search("[;\t|]", next(iter(columns)))) is not None:
             raise DataError(path, 1, f"its cells are separated by {mark[0]!r}: write it with commas")
         raise DataError(path, None, f"no column 'id' (found: {', '.join(columns) or 'none'})")
-    if not {SCORE, "passed"} & set(columns) and not set(columns) - _FIELDS:
+    if not {SCORE, "passed", "error"} & set(columns) and not set(columns) - _FIELDS:
         raise DataError(path, None, f"no column 'score' or 'passed' (found: {', '.join(columns)})")
 
 
