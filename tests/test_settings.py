@@ -261,7 +261,7 @@ def test_values_for_chat_templates_are_json_or_a_table(tmp_path):
     assert load_settings(flags, root, {}).chat_template_kwargs == {"reasoning_effort": "low"}
 
 
-@pytest.mark.parametrize("text", ["no", "[1]", "3", '{"tokenize": false}', '{"messages": []}'])
+@pytest.mark.parametrize("text", ["no", "[1]", "3", '{"tokenize": false}', '{"self": []}', '{"a": NaN}'])
 def test_other_values_for_chat_templates_are_refused(tmp_path, text):
     with pytest.raises(SettingsError, match=r"--gate-chat-template-kwargs: found .*allowed: "):
         load_settings({"chat_template_kwargs": text}, tmp_path, {})

@@ -106,7 +106,7 @@ def named_models(references: Sequence[str]) -> list[str]:
     """The named models, each once; a directory of adapters means all of them."""
     found: dict[str, str] = {}
     for reference in references:
-        if split_reference(reference) is not None:
+        if not reference.strip() or split_reference(reference) is not None:
             # An engine reads its own reference, which may be no path.
             found.setdefault(reference, reference)
             continue
@@ -118,9 +118,8 @@ def named_models(references: Sequence[str]) -> list[str]:
 
 def _adapters_in(directory: Path) -> list[str]:
     """The adapters in a directory that is not a model itself (a model may contain checkpoints)."""
-    if not directory.is_dir() or is_adapter(directory) or is_multitask(directory):
-        return []
-    if (directory / "config.json").is_file():
+    is_model = is_adapter(directory) or is_multitask(directory) or (directory / "config.json").is_file()
+    if is_model or not directory.is_dir():
         return []
     return sorted(str(path) for path in directory.iterdir() if path.is_dir() and is_adapter(path))
 
@@ -177,6 +176,8 @@ def describe_own(reference: str, base: str | None = None) -> ModelRef:
         reference: As for describe_model.
         base: As for describe_model.
     """
+    if not reference.strip():
+        raise ModelError("no model is named; give a directory, a name of the catalogue or a hub id")
     directory = user_path(reference)
     if is_multitask(directory):
         multitask = read_multitask(directory)

@@ -164,7 +164,8 @@ def _refusal(error: Exception, turns: Sequence[Mapping[str, Any]]) -> PromptErro
     line = str(error).strip().partition("\n")[0]
     # The template's own raise_exception: jinja's own exceptions are subclasses of this class.
     if type(error) is TemplateError:
-        return PromptError(f"the chat template refuses it: {line.rstrip('.')}; {_remedy(turns)}")
+        reason = line.rstrip(".") or "it gives no reason"
+        return PromptError(f"the chat template refuses it: {reason}; {_remedy(turns)}")
     return PromptError(
         f"the chat template can't be run: {type(error).__name__}: {line or 'no reason given'}; "
         f"fix chat_template.jinja (or chat_template in tokenizer_config.json) of the model"
@@ -266,9 +267,10 @@ def render_prompt(
     if not ids:
         raise PromptError("the prompt is empty; write a prompt")
     if tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2:
+        writer = "tokenizer" if begin_ids else "chat template"
         raise PromptError(
-            f"it begins with {tokenizer.bos_token} twice: the chat template writes it already; "
-            f"leave it out of the messages"
+            f"it begins with {tokenizer.bos_token} twice: the {writer} writes it already; "
+            f"leave it out of the messages, or of the {writer} if that writes it twice"
         )
     return RenderedPrompt(text=text, begin=begin, tokens=len(ids))
 

@@ -130,13 +130,14 @@ def _template_values(value: object) -> object:
     """A mapping, or JSON of a mapping; a value that isn't in JSON, such as a date of TOML, is a text."""
     try:
         values = json.loads(value) if isinstance(value, str) else value
+        if not isinstance(values, Mapping):
+            return None
+        text = json.dumps(dict(values), default=str, allow_nan=False)
     except (RecursionError, ValueError):
-        return None
-    if not isinstance(values, Mapping):
         return None
     if taken := sorted(RESERVED_KWARGS & set(values)):
         raise ValueError(f"values that a template reads; {taken[0]} is not one")
-    return json.loads(json.dumps(dict(values), default=str))
+    return json.loads(text)
 
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")

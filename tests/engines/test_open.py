@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.engines.open import named_models, short_names
+from harness.engines.open import describe_model, named_models, short_names
+from harness.errors import ModelError
 
 
 @pytest.fixture
@@ -23,6 +24,15 @@ def test_a_model_named_twice_is_taken_once(adapters):
     """Also where it is named by another path, or within its directory."""
     references = [f"{adapters / 'a'}/", str(adapters / "a"), str(adapters), "smollm2", "smollm2"]
     assert named_models(references) == [f"{adapters / 'a'}/", str(adapters / "b"), "smollm2"]
+
+
+@pytest.mark.parametrize("reference", ["", " "])
+def test_no_name_is_not_the_working_directory(reference, adapters, monkeypatch):
+    """A variable that is not set must not gate what happens to be there."""
+    monkeypatch.chdir(adapters)
+    assert named_models([reference]) == [reference]
+    with pytest.raises(ModelError, match="no model is named"):
+        describe_model(reference)
 
 
 @pytest.mark.parametrize("own", ["adapter_config.json", "config.json", "multitask.json"])

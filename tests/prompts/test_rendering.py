@@ -239,6 +239,11 @@ def test_a_template_that_writes_bos_gets_no_second_one(letters, shipped):
         render(twice, said(("user", "<s>b")))
 
 
+def test_a_template_that_refuses_without_a_reason_is_told_too(letters):
+    with pytest.raises(PromptError, match="refuses it: it gives no reason; change the conversation"):
+        render(letters("{{ raise_exception('') }}"), ASKED)
+
+
 def test_an_empty_prompt_is_refused(letters):
     with pytest.raises(PromptError, match="empty"):
         render(letters("{{ messages[0].content }}"), said(("user", "")))
