@@ -15,6 +15,7 @@ from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
 
+_ROUNDING = 1e-9  # smaller differences are rounding
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
 # Rows of metrics of whole sets, given the confidence of each set's intervals.
@@ -264,7 +265,11 @@ def _other_question(
 
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
-    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone."""
-    if (row.drop.high if row.high_unseen is None else row.high_unseen) <= margin:
+    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone.
+
+    A drop as large as the margin is within it, also where rounding has added a little.
+    """
+    within = margin + _ROUNDING
+    if (row.drop.high if row.high_unseen is None else row.high_unseen) <= within:
         return GateVerdict.PASS
-    return GateVerdict.REGRESS if rejected and row.drop.high > margin else GateVerdict.INCONCLUSIVE
+    return GateVerdict.REGRESS if rejected and row.drop.high > within else GateVerdict.INCONCLUSIVE

@@ -1,6 +1,7 @@
 """Each metric's row: means, drop, interval, p-value, lost and gained cases, what could have been seen."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from harness.comparison.metric_drop import (
     smallest_detectable,
     units_of,
 )
-from harness.comparison.metric_verdicts import judge_metrics
+from harness.comparison.metric_verdicts import judge, judge_metrics
 from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
 from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
@@ -109,6 +110,19 @@ def test_a_difference_of_rounding_is_no_change():
     assert flipped(metric, 1) == {"s/01"}
     assert flipped(metric, -1) == set()
     assert (compare_metric(metric).lost, compare_metric(metric).gained) == (("s/01",), ())
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "margin"), [(0.75, 0.8, 0.05), (0.3, 0.1 + 0.2, 0.0), (0.6, 0.7, 0.1)]
+)
+def test_a_drop_as_large_as_the_margin_but_for_rounding_is_within_it(now, then, margin):
+    """0.8 - 0.75 is 0.05 and 4e-17 more: of these very cases, whose answers reproduce, nothing else is known."""
+    metric = replace(
+        paired([now] * 20, [then] * 20, metric="rouge-l", kind="graded"), set_name="s", reproducible=True
+    )
+    for more, verdict in ((0.0, GateVerdict.PASS), (-1e-6, GateVerdict.REGRESS)):
+        margins = {("s", "rouge-l"): margin + more}
+        assert judge([metric], margins, populations={"s": "cases"})[0][0].verdict is verdict
 
 
 def test_a_mean_never_stands_without_n_and_interval():
