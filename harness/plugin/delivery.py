@@ -252,8 +252,10 @@ def uncollected_problem(files: Sequence[str], then: str) -> Problem:
     return Problem(text=text, status=pytest.ExitCode.USAGE_ERROR)
 
 
-def end_problem(error: Exception) -> Problem:
+def end_problem(error: BaseException) -> Problem:
     """What another plugin raised at the session's end, in one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return _problem("interrupted at the session's end", pytest.ExitCode.INTERRUPTED)
     status, what = pytest.ExitCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
     if isinstance(error, OSError):
         status, what = pytest.ExitCode.USAGE_ERROR, f"{error.strerror or error} (--junitxml, say)"

@@ -1,15 +1,13 @@
 """The hooks of the gate: its options, its registry, its section of the output, and calls of the rest."""
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pluggy import HookCaller
-from rich.console import RenderableType
 
 from harness.baselines.target import describe_target
 from harness.errors import SettingsError
@@ -24,18 +22,22 @@ from harness.plugin.collection import (
     print_missed,
 )
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
-from harness.plugin.progress import distribution_note, uncaptured, write_line
+from harness.plugin.progress import (
+    distribution_note,
+    interrupt_by_sigterm,
+    print_gate,
+    print_ranking,
+    uncaptured,
+    write_line,
+)
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession, open_session
-from harness.presentation.console import open_console
 from harness.presentation.sentences import verdict_line
-from harness.presentation.tables import render_ranking
-from harness.presentation.terminal import render_gate, server_lines
+from harness.presentation.terminal import server_lines
 from harness.registry import Registrar, Registry, active, use_registry
 from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
-from harness.types import GateRecord
 from tunegate.printable import printable_line, say
 from tunegate.project import session_project, user_path
 from tunegate.project_conftest import HOOK
@@ -50,9 +52,9 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
     """
     if len(gate.records) == 1:
         ((name, record),) = gate.records.items()
-        _print_gate(terminal, record, gate.delivery.written.get(name, ()))
+        print_gate(terminal, record, gate.delivery.written.get(name, ()))
     else:
-        _print_ranking(terminal, gate.records, gate.delivery.written)
+        print_ranking(terminal, gate.records, gate.delivery.written)
     if (line := gate.left_out.line()) is not None and line != gate.said_left_out:
         write_line(terminal, line)
     for use in dict.fromkeys(record.run.plan.server for record in gate.records.values()):
@@ -63,46 +65,8 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
             write_line(terminal, line)
 
 
-def _print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
-    """Print the verdict, its figures, and the paths of the reports."""
-    terminal.section("tunegate", sep="=")
-    _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
-    for path in written:
-        write_line(terminal, f"report: {path}")
-    write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
-
-
-def _print_ranking(
-    terminal: pytest.TerminalReporter,
-    records: Mapping[str, GateRecord],
-    written: Mapping[str, Sequence[Path]],
-) -> None:
-    """Print the ranked models, the reasons of regressions, and the paths of the reports."""
-    # Gates of one model don't need it.
-    from harness.studies.ranking import rank_records
-
-    found = rank_records(records)
-    terminal.section("tunegate", sep="=")
-    _render(terminal, render_ranking(found))
-    for ranked in found:
-        for path in written.get(ranked.name, ()):
-            write_line(terminal, f"report: {ranked.name}: {path}")
-
-
-def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
-    writer = terminal._tw  # pytest has no public API for its width and colour
-    text = StringIO()
-    console = open_console(
-        file=text,
-        width=writer.fullwidth,
-        force_terminal=writer.hasmarkup,
-        color_system="auto" if writer.hasmarkup else None,
-        highlight=False,
-    )
-    console.print(shown)
-    writer.write(text.getvalue())
-
-
+# The session, once it has ended.
+_ENDED: pytest.StashKey[pytest.Session] = pytest.StashKey()
 _BEFORE: pytest.StashKey[Registry | None] = pytest.StashKey()
 
 
@@ -229,13 +193,25 @@ def pytest_configure(config: pytest.Config) -> None:
     except OSError as error:
         # A path that can't even be looked for: too long, or in a folder that may not be read.
         raise pytest.UsageError(f"{error.filename}: {error.strerror}") from error
+    if GATE in config.stash:
+        config.add_cleanup(interrupt_by_sigterm())
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Close the judges and the cache."""
-    if (gate := config.stash.get(GATE, None)) is not None:
-        gate.close()
-    close_registry(config)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> Generator[None, None, None]:
+    """Close the judges and the cache; what breaks in other plugins is no regression."""
+    gate, session = config.stash.get(GATE, None), config.stash.get(_ENDED, None)
+    try:
+        yield
+    except BaseException as error:  # pytest.fail, SystemExit and Ctrl-C too: none of it is a regression
+        if gate is None or session is None:
+            raise
+        with uncaptured(config):
+            say(gate.note_broken_end(session, error).line, err=True)
+    finally:
+        if gate is not None:
+            gate.close()
+        close_registry(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -334,8 +310,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     """Compare, judge, save and report; the verdict decides the exit status, and is said in any case."""
     gate = session.config.stash.get(GATE, None)
     if gate is not None:
+        session.config.stash[_ENDED] = session
         try:
             gate.finish(session)
+        except KeyboardInterrupt:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+            session.config.hook.pytest_keyboard_interrupt(excinfo=pytest.ExceptionInfo.from_current())
         except Exception:
             # A fault of ours, which must not look like a regression.
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
@@ -343,7 +323,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     status = session.exitstatus
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         if gate is None:
             raise
         # Such as --junitxml on a full disk: what another plugin can't write takes no verdict.
@@ -371,7 +351,7 @@ def _summarise(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
     if gate.records:
         print_missed(terminal)
         print_summary(terminal, gate)
-    if (line := gate.interrupted_line()) is not None:
+    if (line := gate.interrupted_line(terminal.config.stash.get(_ENDED, None))) is not None:
         write_line(terminal, f"tunegate: {line}")
     if gate.cache_problem:
         write_line(terminal, f"WARNING: {gate.cache_problem}", yellow=True)

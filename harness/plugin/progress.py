@@ -1,23 +1,31 @@
 """Lines and progress of the gate in pytest's output, through its capture and one escape; its one process."""
 
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from rich.console import RenderableType
 
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.errors import EngineError, InputError
 from harness.presentation.console import open_console
 from harness.presentation.stage_lines import StageLines
+from harness.presentation.tables import render_ranking
+from harness.presentation.terminal import render_gate
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Candidate, Inputs
-from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
+from harness.types import Completion, ExecutionPlan, GateRecord, GoldenCase, ModelRef
 from tunegate.printable import printable, say
 
 # Whether xdist was asked to distribute the tests of a session with a model.
@@ -133,6 +141,84 @@ def _bars() -> Iterator[Progress]:
 def _is_terminal(config: pytest.Config) -> bool:
     terminal = config.pluginmanager.getplugin("terminalreporter")
     return bool(terminal and terminal.isatty)
+
+
+def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
+    """Print the verdict, its figures, and the paths of the reports.
+
+    Args:
+        terminal: The terminal.
+        record: The gate's record.
+        written: Paths of its reports.
+    """
+    terminal.section("tunegate", sep="=")
+    _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
+    for path in written:
+        write_line(terminal, f"report: {path}")
+    write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
+
+
+def print_ranking(
+    terminal: pytest.TerminalReporter,
+    records: Mapping[str, GateRecord],
+    written: Mapping[str, Sequence[Path]],
+) -> None:
+    """Print the ranked models, the reasons of regressions, and the paths of the reports.
+
+    Args:
+        terminal: The terminal.
+        records: By the models' names.
+        written: Paths of their reports, by the models' names.
+    """
+    # Gates of one model don't need it.
+    from harness.studies.ranking import rank_records
+
+    found = rank_records(records)
+    terminal.section("tunegate", sep="=")
+    _render(terminal, render_ranking(found))
+    for ranked in found:
+        for path in written.get(ranked.name, ()):
+            write_line(terminal, f"report: {ranked.name}: {path}")
+
+
+def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
+    writer = terminal._tw  # pytest has no public API for its width and colour
+    text = StringIO()
+    console = open_console(
+        file=text,
+        width=writer.fullwidth,
+        force_terminal=writer.hasmarkup,
+        color_system="auto" if writer.hasmarkup else None,
+        highlight=False,
+    )
+    console.print(shown)
+    writer.write(text.getvalue())
+
+
+def interrupt_by_sigterm() -> Callable[[], None]:
+    """Let SIGTERM, with which CI and schedulers stop a job, end the session as Ctrl-C does.
+
+    Returns:
+        A function that undoes it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    process, before = os.getpid(), signal.getsignal(signal.SIGTERM)
+
+    def undo() -> None:
+        signal.signal(signal.SIGTERM, before)
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() == process:
+            raise KeyboardInterrupt
+        # A forked child ends as it would without us.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if before is not signal.SIG_DFL:
+        return lambda: None
+    signal.signal(signal.SIGTERM, stop)
+    return undo
 
 
 class _Ended(pytest.exit.Exception):  # type: ignore[name-defined,misc] # pytest gives it to the function

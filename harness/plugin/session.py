@@ -97,6 +97,7 @@ class GateSession:
         self._results: dict[tuple[str, str], CaseResult] = {}
         # Finished answers of all, while they are asked for.
         self._answered: tuple[int, int] | None = None
+        self._is_done = False  # judged, saved and reported
         self._telemetry: Telemetry | None = None
         path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
         # A session that is refused makes no directory.
@@ -227,6 +228,7 @@ class GateSession:
         if self.uncollected:
             self.delivery.problems.append(uncollected_problem(self.uncollected, "the gate is without it"))
         self._end_telemetry()
+        self._is_done = True
         if ended:
             problems = [problem.status for problem in self.delivery.problems]
             session.exitstatus = status or max(problems, default=pytest.ExitCode.OK)
@@ -239,20 +241,24 @@ class GateSession:
             self.delivery.problems.append(uncollected_problem(self.uncollected, then))
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
-    def note_broken_end(self, session: pytest.Session, error: Exception) -> None:
+    def note_broken_end(self, session: pytest.Session, error: BaseException) -> Problem:
         """Turn what another plugin raised at the session's end into one line.
 
         Args:
             session: The session.
             error: What it raised.
         """
-        problem = end_problem(error)
-        self.delivery.problems.append(problem)
-        session.exitstatus = session.exitstatus or problem.status
+        self.delivery.problems.append(problem := end_problem(error))
+        if problem.status == pytest.ExitCode.INTERRUPTED or not session.exitstatus:
+            session.exitstatus = problem.status
+        return problem
 
-    def interrupted_line(self) -> str | None:
-        """After Ctrl-C: what is kept; None where nothing was being answered."""
-        if self._answered is None or self._session is not None:
+    def interrupted_line(self, session: pytest.Session | None) -> str | None:
+        """After Ctrl-C in the gate: what is kept; None where the gate was not at work, or has not ended."""
+        stopped = session is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED
+        if self._answered is None:
+            return "interrupted before the first answer; the same command begins anew" if stopped else None
+        if self._session is not None and (self._is_done or not stopped):
             return None
         done, total = self._answered
         if not self.inputs.settings.cache:

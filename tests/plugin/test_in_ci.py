@@ -1,5 +1,7 @@
 """A gate in CI: a line every half a minute, JUnit with the verdict, Ctrl-C says what is kept, no traces of a refusal."""
 
+import os
+import signal
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -90,6 +92,49 @@ def test_after_an_interrupt_it_says_what_is_kept_and_goes_on_from_there(project,
     )
     assert project.run().ret == pytest.ExitCode.OK
     assert len(project.asked) == 20
+
+
+@pytest.mark.parametrize(
+    ("phase", "kept"),
+    [
+        ("run.generation.open_sides", "interrupted before the first answer"),
+        ("run.session.score_cases", "20 of 20 answers are kept"),
+        ("plugin.session.conclude_session", "20 of 20 answers are kept"),
+        ("plugin.delivery.save", "20 of 20 answers are kept"),
+    ],
+    ids=["loading", "scoring", "judging", "saving"],
+)
+def test_an_interrupt_in_any_phase_ends_with_2_and_loses_no_answer(project, monkeypatch, phase, kept):
+    def interrupted(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)  # as CI stops a job; Ctrl-C raises the same
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"harness.{phase}", interrupted)
+        result = run_to_interrupt(project)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"tunegate: *{kept}*"])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert project.run().ret == pytest.ExitCode.OK
+    assert len(project.asked) == 20
+
+
+@pytest.mark.parametrize(
+    ("hook", "raised", "status"),
+    [
+        ("pytest_unconfigure(config)", "ValueError('no disk')", 3),
+        ("pytest_unconfigure(config)", "KeyboardInterrupt", 2),
+        ("pytest_sessionfinish(session)", "SystemExit(0)", 3),
+        ("pytest_terminal_summary()", "pytest.fail.Exception('too slow')", 3),
+    ],
+)
+def test_what_breaks_after_the_verdict_is_one_line_and_no_regression(project, hook, raised, status):
+    project.pytester.makeconftest(f"import pytest\ndef {hook}:\n    raise {raised}\n")
+    result = run_to_interrupt(project)
+    assert result.ret == status
+    lines = [line for line in (*result.outlines, *result.errlines) if line.startswith("ERROR: ")]
+    assert len(lines) == 1
+    assert "at the session's end" in lines[0]
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*"])
 
 
 def test_without_a_cache_it_says_that_nothing_is_kept(project, monkeypatch):
