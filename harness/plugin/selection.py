@@ -16,7 +16,7 @@ from harness.plugin.own_tests import OwnTests, Root, asked_model, asks_a_model, 
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line
-from tunegate.project import files_of_tests, session_project
+from tunegate.project import configured_project, files_of_tests, session_project
 
 _ALL, _NONE = "all models", "no model"
 
@@ -209,11 +209,22 @@ def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
     found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
     places = [Path(os.path.normpath(top / path)) for path in found]
     # Where no folder of tests is named, only files that have such a test are collected.
-    if not places and (files := files_of_tests([session_project(config)], config)):
+    if not places and (files := files_of_tests([_searched(config)], config)):
         places = asking_files(config, files)
     roots = [Root(path=path) for path in places]
     # Tests whose path is given are wanted, whether or not they ask the model.
     return OwnTests(roots=tuple(roots), only_asking=True, run_all=_names_paths(config))
+
+
+def _searched(config: pytest.Config) -> Path:
+    """Where tests are looked for if no setting names their places.
+
+    Without any configuration a root is only what all paths share, and may be ``/``: then, as in pytest, the
+    working directory.
+    """
+    project, here = session_project(config), config.invocation_params.dir
+    is_known = config.inipath is not None or configured_project(here) is not None
+    return project if is_known or project not in here.parents else here
 
 
 def collect_golden_sets(config: pytest.Config, golden: Sequence[Path], own: OwnTests) -> None:

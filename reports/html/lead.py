@@ -63,7 +63,8 @@ def _regressed(record: GateRecord, deciding: Sequence[Finding], metrics: Sequenc
         return f"The candidate answers {listed(cases)} worse than the baseline, by more than chance explains."
     if isinstance(deciding[0].data, FailedTestsFinding):
         return f"{sentence_of(deciding[0])}."
-    return f"A must-pass case failed: {sentence_of(deciding[0])}."
+    name = deciding[0].set_name or ""
+    return f"In {quoted(name)}, {sentence_of(deciding[0]).removeprefix(f'{name}: ')}."
 
 
 def _beyond_margin(finding: Finding) -> float:

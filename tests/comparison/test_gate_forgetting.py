@@ -72,4 +72,4 @@ def test_a_failed_must_pass_case_fails_the_run_whatever_the_comparison_says(make
     comparison, verdict = run_gate(run, run)
     assert row_of(comparison, name="s").verdict is PASS
     assert verdict.outcome is REGRESS
-    assert sentences_of(verdict)[0] == "s: 1 case that must pass did not: 000"
+    assert sentences_of(verdict)[0] == "s: 1 must-pass case did not pass: 000"

@@ -38,7 +38,7 @@ def test_a_must_pass_case_that_fails_is_said_everywhere_and_nothing_is_accepted(
     result.stdout.fnmatch_lines(
         [
             "*REGRESS*",
-            "ERROR: --gate-accept ship: not accepted, because the run is regress (*1 case that must pass did not: peru)*",
+            "ERROR: --gate-accept ship: not accepted, because the run is regress (*1 must-pass case did not pass: peru)*",
         ]
     )
     (line,) = [each for each in listed_runs(project) if each]

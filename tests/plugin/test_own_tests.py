@@ -1,6 +1,10 @@
 """Which hand-written tests belong to a gate, however they ask, and however they are left out."""
 
+from types import SimpleNamespace
+
 import pytest
+
+from harness.plugin import selection
 
 ASKING = "def test_asks(generate): assert generate('What?').text\n"
 UNIT = "def test_unit(): pass\n"
@@ -266,3 +270,19 @@ def test_no_plugin_makes_a_success_of_a_regression(tested):
     tested.pytester.makeconftest("def pytest_sessionfinish(session): session.exitstatus = 0\n")
     assert tested.run().ret == 1
     assert tested.run("golden_sets").ret == 0
+
+
+@pytest.mark.parametrize(
+    ("inipath", "searched"),
+    [(None, "here"), ("pytest.ini", ".")],
+    ids=["without configuration", "configured"],
+)
+def test_without_configuration_no_foreign_folder_is_searched_for_tests(tmp_path, inipath, searched):
+    """A root is then only what all paths share: / or a folder of all projects."""
+    (tmp_path / "here").mkdir()
+    config = SimpleNamespace(
+        rootpath=tmp_path,
+        inipath=inipath and tmp_path / inipath,
+        invocation_params=SimpleNamespace(dir=tmp_path / "here", args=("--rootdir", str(tmp_path))),
+    )
+    assert selection._searched(config) == tmp_path / searched
