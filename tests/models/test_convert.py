@@ -9,6 +9,8 @@ from harness.errors import ModelError
 from harness.models.catalogue import CatalogueEntry
 from harness.models.fetch import fetch_entry
 
+# Conversion runs in a process of its own, which loads the model.
+pytestmark = pytest.mark.processes
 WIDTH, HIDDEN = 32, 64
 TOKENS = ["<unk>", "<s>", "</s>", *map(chr, range(33, 127)), "Ġ", "th", "the"]
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
