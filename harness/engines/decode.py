@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from harness.types import GenerationSettings
 
 
+# How the failure of a model that computes no numbers begins, also in a worker's message.
+NOT_A_NUMBER = "its logits are NaN"
+
 # An answer is expected to become so much longer, or as long as those before it.
 EXPECTED_TOKENS = 64
 
@@ -318,7 +321,7 @@ def refuse_no_number(logits: torch.Tensor) -> None:
     """
     if bool(logits.isnan().any()):
         raise ArithmeticError(
-            "its logits are NaN, so that no token can be chosen; in float16 numbers may leave the range: "
+            f"{NOT_A_NUMBER}, so that no token can be chosen; in float16 numbers may leave the range: "
             "--gate-dtype float32 has room"
         )
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from harness.engines.adapter import read_json
+from harness.engines.decode import NOT_A_NUMBER
 from harness.engines.weights import read_header
 from harness.errors import (
     AdapterError,
@@ -97,7 +98,7 @@ def answer_or_split(batches: Batches[_Found], on_batch: Callable[[Mapping[int, _
 
     Raises:
         CasesFailedError: Some rows failed on their own; all others were answered.
-        ModelError: Memory ran out for each of them.
+        ModelError: Memory ran out for each of them, or each computed NaN.
         EngineError: All rows failed.
     """
     failures: dict[int, EngineError] = {}
@@ -145,12 +146,12 @@ def raise_failures(failures: Mapping[int, EngineError], asked: int) -> None:
 
     Raises:
         CasesFailedError: Some rows failed on their own; all others were answered.
-        ModelError: Memory ran out for each of them.
+        ModelError: Memory ran out for each of them, or each computed NaN.
         EngineError: All rows failed.
     """
     if failures and len(failures) == asked:
         first = next(iter(failures.values()))
-        if is_out_of_memory(first):
+        if is_out_of_memory(first) or NOT_A_NUMBER in str(first):
             raise ModelError(str(first)) from first
         raise first
     if failures:

@@ -1,7 +1,9 @@
 """Whatever is raised becomes one line; a row that fails alone is found, and the others are answered."""
 
 import pytest
+import torch
 
+from harness.engines.decode import refuse_no_number
 from harness.engines.library_faults import Batches, answer_or_split, loading_failures
 from harness.errors import AdapterError, CasesFailedError, EngineError, ModelError, first_line
 
@@ -62,6 +64,18 @@ def test_a_model_that_fails_on_everything_ends_the_run():
 def test_memory_that_never_suffices_is_for_the_user_to_change(said):
     with pytest.raises(ModelError, match="--gate-dtype needs less"):
         run([[0]], answers({0}, lambda _: RuntimeError(said)))
+
+
+def test_numbers_that_always_leave_the_range_are_for_the_user_to_change():
+    """In float16, or by an adapter's scale; the test prompts may not show it."""
+
+    def no_number(_):
+        with pytest.raises(ArithmeticError) as caught:
+            refuse_no_number(torch.tensor(float("nan")))
+        return caught.value
+
+    with pytest.raises(ModelError, match="its logits are NaN"):
+        run([[0, 1]], answers({0, 1}, no_number))
 
 
 @pytest.mark.parametrize(
