@@ -113,7 +113,7 @@ _OPENS_WITH_NO = re.compile(
 # Besides these, and what is harmless, nothing may introduce a pass on its line or the one before.
 _INTRODUCTIONS = """
 based given therefore thus conclude considering careful above rubric reference question per according
-provide provided return you go honest view opinion single one only valid structured following below grade
+provide provided return you go are honest view opinion single one only valid structured following below grade
 score winner passes passed
 mein meine mit hier ist das der die also damit somit lautet wie folgt voici mon ma le la est donc aquí
 aqui está mi es por tanto ecco il è mio minha meu mijn het een вот мой моё моя это итак
