@@ -78,11 +78,12 @@ def score_function(name: str) -> ScoreFunction:
     """
     kind = CHECK_TYPES[name]
     function: ScoreFunction = load_function(kind.function, f"metric {name!r}")
-    if kind.extra is None:
+    if kind.extra is None or kind.kind == "binary":
+        # A check of an answer's form sees what the model wrote: a lone surrogate is no XML, U+FFFD is.
         return function
 
     def of_whole_characters(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
-        # Libraries take what UTF-8 can hold; an answer may hold half of a character.
+        # Libraries that compare texts take what UTF-8 can hold; an answer may hold half of a character.
         return function([replace(request, text=encodable(request.text)) for request in requests])
 
     return of_whole_characters
