@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE, has_light_tails
+from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
 from harness.statistics.clustered_drop import clustered_drop, first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units
@@ -17,9 +18,12 @@ from harness.statistics.detectable_drops import (
     Chances,
     Flips,
     detectable_cluster_drop,
+    detectable_repeated_cluster_drop,
+    detectable_repeated_drop,
     verdict_chances,
 )
 from harness.statistics.looks import LookChances, look_chances
+from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop, detectable_mean_drop
@@ -147,7 +151,8 @@ def power_of_set(
         )
     named["looks"] = _of_looks(golden_set, margin, churn, level, looks) if looks > 1 else None
     if with_ways and cases:
-        named["ways"] = tuple(_ways(sizes, margin, churn, level, spread))
+        singly = regressed_limits([golden_set])[golden_set.name] == 0
+        named["ways"] = tuple(_ways(sizes, margin, churn, level, spread, singly=singly))
     if len(sizes) < len(cases):
         return SetPower(**named, **_of_clusters(sizes, margin, churn, level))
     return SetPower(
@@ -284,7 +289,9 @@ def _of_looks(golden_set: GoldenSet, margin: float, churn: float, level: float, 
     )
 
 
-def _ways(sizes: Sequence[int], margin: float, churn: float, level: float, spread: float) -> list[Way]:
+def _ways(
+    sizes: Sequence[int], margin: float, churn: float, level: float, spread: float, *, singly: bool
+) -> list[Way]:
     """The set as it is, with twice the cases, with several answers a case, and by log-probabilities."""
     many, units = [*sizes, *sizes], len(sizes)
     return [
@@ -302,7 +309,7 @@ def _ways(sizes: Sequence[int], margin: float, churn: float, level: float, sprea
         ),
         Way(
             name=f"{ANSWERS} answers a case",
-            detectable=_detectable_repeated(units, churn, level),
+            detectable=_detectable_repeated(sizes, margin, churn, level, singly=singly),
             pass_chance=_repeated_pass(sizes, margin, churn),
             answers=float(ANSWERS),
         ),
@@ -322,27 +329,27 @@ def _detectable(sizes: Sequence[int], margin: float, churn: float, level: float)
     return detectable_drop(len(sizes), churn, level, margin=margin)
 
 
-def _detectable_repeated(units: int, churn: float, level: float) -> float:
-    """The smallest share of cases that always passed and now never do, which is found in 80 % of runs.
+def _detectable_repeated(
+    sizes: Sequence[int], margin: float, churn: float, level: float, *, singly: bool
+) -> float | None:
+    """The smallest drop that several answers a case find in 80 % of runs; None if they find none.
 
-    One such case has p = 1 / C(2r, r) by itself with r answers on both sides; the noisy ones, which pass
-    every other time, can show as much only if half of all their answers passed. If that is too many tests, it
-    is found by the sum of all answers: its variance under "no drop" is r^2 / (4 (2r - 1)) for each such case.
+    If single cases are tested, it is one that always passed and now never does: p = 1 / C(2r, r) by itself
+    with r answers on both sides; the noisy ones, which pass every other time, can show as much only if half
+    of all their answers passed. If that is too many tests, or no case is tested, all answers together find
+    it.
     """
-    from scipy.special import ndtri
-
-    noisy, total = _noisy(churn) * units, math.comb(2 * ANSWERS, ANSWERS)
-    rivals = noisy * total / 4**ANSWERS
-    if (1 + rivals) / total <= level / 2:
-        return 1 / units
-    variance = ANSWERS**2 / (4 * (2 * ANSWERS - 1))
-    z_level, z_power = float(ndtri(1 - level)), float(ndtri(POWER))
-
-    def found(lost: int) -> bool:
-        needed = z_level * math.sqrt(variance * (lost + noisy)) + z_power * math.sqrt(variance * noisy)
-        return lost * ANSWERS / 2 >= needed
-
-    return next((lost for lost in range(1, units + 1) if found(lost)), units) / units
+    cases, total = sum(sizes), math.comb(2 * ANSWERS, ANSWERS)
+    noisy = _noisy(churn) * cases
+    if singly and (1 + noisy * total / 4**ANSWERS) / total <= level / 2:
+        return 1 / cases
+    half = Trials(ANSWERS // 2, ANSWERS, ANSWERS - ANSWERS // 2, ANSWERS)
+    stable = Trials(ANSWERS, ANSWERS, ANSWERS, ANSWERS)
+    trials = [half if place < noisy else stable for place in range(cases)]
+    if len(sizes) == cases:
+        return detectable_repeated_drop(trials, level, margin=margin)
+    unmoved = Units(sums=(0.0,) * len(sizes), sizes=tuple(map(float, sizes)))
+    return detectable_repeated_cluster_drop(trials, unmoved, level, margin=margin)
 
 
 def _noisy(churn: float) -> float:

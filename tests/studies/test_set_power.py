@@ -96,6 +96,20 @@ def test_one_case_lost_in_five_answers_is_found_by_itself():
     assert 1 / 400 < noisy.ways[2].detectable < noisy.ways[0].detectable
 
 
+def test_what_repeats_find_in_clusters():
+    """A single case by itself; where none is tested, three clusters show nothing and more of them less than cases."""
+
+    def repeated(**gate):
+        clusters = gate.pop("clusters", None)
+        golden_set = set_of(60, **({} if clusters is None else {"clusters": clusters}), **gate)
+        return power_of_set(golden_set, {PASS_RATE: 0.05}, 0.02, 0.05, with_ways=True).ways[2].detectable
+
+    assert repeated(clusters=3) == pytest.approx(1 / 60)
+    assert repeated(clusters=3, max_regressed=1.0) is None
+    alone, clustered = repeated(max_regressed=1.0), repeated(clusters=6, max_regressed=1.0)
+    assert 1 / 60 < alone < clustered < 0.1
+
+
 def test_repeats_help_a_noisy_set_to_pass():
     for golden_set in (set_of(100), set_of(200, clusters=100)):
         ways = power_of_set(golden_set, {PASS_RATE: 0.05}, 0.05, 0.05, with_ways=True).ways
