@@ -50,8 +50,15 @@ _NEVER_DRAWN = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x06
 _NUMBER = r"[-+\u2212]?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
 
 
+# What a word is made of where spaces separate words; elsewhere a number stands between letters.
+_INSIDE = rf"[[\p{{L}}\p{{N}}\p{{M}}_]--[{_UNSPACED}[\p{{Line_Break=SA}}&&\p{{M}}]]]"
+
+
 # A number in a text: not a part of a word, a date, an address or a version.
-_NUMBER_INSIDE = rf"(?<![\p{{L}}\p{{N}}\p{{M}}.,:/_-]){_NUMBER}(?![.,:/_-]?[\p{{L}}\p{{N}}\p{{M}}_])"
+_ALONE = rf"(?<![.,:/-]|{_INSIDE})"
+_NUMBER_INSIDE = rf"{_ALONE}{_NUMBER}(?![.,:/-]?{_INSIDE})"
+# The minus of a number that its unit follows without a space: -5kg.
+_MINUS = rf"{_ALONE}[-\u2212](?=[0-9])"
 
 
 _ANY_LETTERS = r"[\p{L}\p{N}\p{M}]*"
@@ -162,12 +169,13 @@ def number(text: str) -> Decimal | None:
 
 def terms(text: str) -> list[str]:
     """Words, numbers by their value, and signs such as ``%`` or ``$``, in order; no other punctuation."""
-    pattern = _pattern(rf"(?P<number>{_NUMBER_INSIDE})|{_WORD}|{_SIGN}")
+    pattern = _pattern(rf"(?P<number>{_NUMBER_INSIDE})|(?P<minus>{_MINUS})?(?:{_WORD})|{_SIGN}")
     ignorable = _pattern(_IGNORABLE)
     found = []
     for match in pattern.finditer(folded(text)):
         value = number(match.group()) if match["number"] else None
-        found.append(ignorable.sub("", match.group()) if value is None else _plain(value))
+        word = ignorable.sub("", match.group()).replace("\u2212", "-" if match["minus"] else "\u2212")
+        found.append(word if value is None else _plain(value))
     return found
 
 

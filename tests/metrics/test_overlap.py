@@ -90,6 +90,12 @@ def test_exact_match_says_what_it_found(score) -> None:
         ("北京", "北海", 0.5),
         ("ขอบคุณครับ", "ขอบคุณค่ะ", 2 * 5 / (8 + 7)),
         ("Yes 👍", "Yes 👎", 0.5),
+        ("气温-5度", "气温5度", 3 / 4),  # no space before a number where words have none
+        ("价格是5.0元", "价格是0.5元", 4 / 5),
+        ("ราคา−5.0บาท", "ราคา-5บาท", 1.0),
+        ("-5kg", "5kg", 0.0),
+        ("한국 \u22125도", "한국 -5도", 1.0),
+        ("2024-05-06", "2024/05/06", 1.0),
     ],
 )
 def test_f1_of_worked_examples(score, answer: str, reference: str, expected: float) -> None:
