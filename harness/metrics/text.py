@@ -50,7 +50,7 @@ _NEVER_DRAWN = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x06
 _NUMBER = r"[-+\u2212]?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
 
 
-# What a word is made of where spaces separate words; elsewhere a number stands between letters.
+# What a word is made of where spaces separate words; elsewhere a number comes right after a letter.
 _INSIDE = rf"[[\p{{L}}\p{{N}}\p{{M}}_]--[{_UNSPACED}[\p{{Line_Break=SA}}&&\p{{M}}]]]"
 
 
@@ -381,24 +381,10 @@ def _regex(request: ScoringRequest) -> Score:
 
 
 equals = one_by_one(_equals)
-
-
 iequals = one_by_one(_iequals)
-
-
 contains = one_by_one(_contains)
-
-
 icontains = one_by_one(_icontains)
-
-
 contains_any = one_by_one(_contains_any)
-
-
 contains_all = one_by_one(_contains_all)
-
-
 starts_with = one_by_one(_starts_with)
-
-
 regex = one_by_one(_regex)
